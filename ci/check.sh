@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Every check, from a clean checkout: what the README promises, run as it is written there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XPCNN_BACKEND XPCNN_IMPLEMENTATION XPCNN_DATA
+export PYTHONDONTWRITEBYTECODE=1
+
+step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
+readme() { grep -m1 -- "$1" README.md; }  # the command line of the README that ends so
+
+rm -rf .venv
+step "the README's main command"
+bash -ec "$(readme 'xpcnn train digits$')"
+
+step "the README's test command: NumPy, read-only NumPy, array-api-strict"
+bash -ec "$(readme 'bin/pytest$')"
+
+export PATH="$PWD/.venv/bin:$PATH"
+step "lint and types"
+pip install -q -e '.[dev]'
+ruff check .
+ruff format --check .
+mypy
+
+step "the suite on PyTorch tensors, and with PyTorch as a witness"
+pip install -q torch==2.13.0
+XPCNN_BACKEND=torch pytest -q
+step "the suite on array-api-strict alone"
+XPCNN_BACKEND=array_api_strict pytest -q
+step "the suite with every operation's reference implementation"
+XPCNN_IMPLEMENTATION=reference XPCNN_BACKEND=numpy pytest -q
+step "longer runs"
+pytest -q -m slow
+pytest -q --hypothesis-profile=thorough tests/ops
+
+step "doctests"
+pytest -q --doctest-modules xpcnn
+step "examples, tiny"
+for example in examples/*.py; do
+    echo "$example"
+    python "$example" --tiny > /dev/null
+done
+step "every gradient, as a user checks it"
+xpcnn gradcheck
+xpcnn info
+step "done"

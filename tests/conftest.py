@@ -1,0 +1,61 @@
+"""One `xp` fixture over all backends: each test that takes it runs on every array library that is here.
+
+`XPCNN_BACKEND=cupy pytest` (or any other name) runs the whole suite on that one alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+import xpcnn
+
+from .arrays import Library
+
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+settings.register_profile("default", max_examples=25, derandomize=True, **_COMMON)
+settings.register_profile("thorough", max_examples=500, **_COMMON)  # pytest --hypothesis-profile=thorough
+settings.load_profile("default")
+
+
+def _libraries() -> list[str]:
+    chosen = os.environ.get("XPCNN_BACKEND")
+    if chosen and chosen != "numpy":
+        return [chosen]
+    here = ["numpy", "numpy_readonly"]
+    if not chosen:
+        here += [name for name in ("array_api_strict", "torch") if find_spec(name)]
+    return here
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "xp" in metafunc.fixturenames:
+        metafunc.parametrize("xp", _libraries(), indirect=True)
+
+
+@pytest.fixture
+def xp(request: pytest.FixtureRequest) -> Iterator[Library]:
+    library = Library(request.param)
+    with xpcnn.use_backend(library.backend):
+        if library.backend == "array_api_strict":
+            import array_api_strict
+
+            with array_api_strict.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False):
+                yield library
+        else:
+            yield library
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20170522)
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    xpcnn.seed(1)

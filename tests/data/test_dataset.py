@@ -1,0 +1,102 @@
+"""Splits and data sets refuse what is no labelled images, and never part an image from its label."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xpcnn.data.dataset import Dataset, Split
+from xpcnn.data.digits import digits
+from xpcnn.errors import DataError, OptionError
+
+
+def marked(n: int, classes: int = 10) -> Split:
+    """Image i is full of i, and its label is i mod classes: who meets an image knows its label."""
+    images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 4, 3, 2)).copy()
+    return Split(images, np.arange(n) % classes)
+
+
+def test_size_and_shape():
+    split = marked(7)
+    assert len(split) == 7
+    assert split.input_shape == (4, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "text"),
+    [
+        ([[1]], np.zeros(1, np.int64), "images as a NumPy array, got list"),
+        (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64), r"images \(N, H, W, C\), at least one, got \(2, 4, 4\)"),
+        (np.zeros((0, 4, 4, 1), np.uint8), np.zeros(0, np.int64), "at least one, got"),
+        (np.zeros((2, 4, 4, 1)), np.zeros(2, np.int64), "uint8, or float32.* got float64"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, np.int64), r"labels \(2,\), one an image, got \(3,\)"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 1), np.int64), r"got \(2, 1\)"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.uint8), "labels of int64, got uint8"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, -1]), "labels from 0 on, got -1"),
+        (np.full((2, 4, 4, 1), np.nan, np.float32), np.zeros(2, np.int64), "finite images in"),
+        (np.full((2, 4, 4, 1), np.inf, np.float32), np.zeros(2, np.int64), "finite images in"),
+        (np.full((2, 4, 4, 1), 1.5, np.float32), np.zeros(2, np.int64), "got values from 1.5 to 1.5"),
+        (np.full((2, 4, 4, 1), -0.5, np.float32), np.zeros(2, np.int64), "got values from -0.5"),
+    ],
+)
+def test_refuses_what_is_no_labelled_images(images, labels, text):
+    with pytest.raises(DataError, match=text):
+        Split(images, labels)
+
+
+def test_take_and_split_keep_images_with_their_labels():
+    split = marked(50)
+    rest, part = split.split(0.3, seed=5)
+    assert (len(rest), len(part)) == (35, 15)
+    for each in (split.take(8), rest, part):
+        np.testing.assert_array_equal(each.images[:, 0, 0, 0] % 10, each.labels)
+    np.testing.assert_array_equal(split.take(8).images[:, 0, 0, 0], range(8))
+    both = np.concatenate([rest.images, part.images])[:, 0, 0, 0]
+    np.testing.assert_array_equal(np.sort(both), range(50))
+
+
+def test_a_split_depends_on_its_seed():
+    first, again, other = (marked(50).split(0.3, seed)[1].images for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.5, 0.001, 0.999, float("nan")])
+def test_both_sides_of_a_split_need_images(fraction):
+    with pytest.raises(OptionError, match="a fraction that leaves both sides some of 50 images"):
+        marked(50).split(fraction)
+
+
+@pytest.mark.parametrize("n", [0, -1, 51])
+def test_takes_no_more_than_there_are(n):
+    with pytest.raises(OptionError, match="from 1 to 50"):
+        marked(50).take(n)
+
+
+def test_every_label_has_its_class_and_all_images_one_size():
+    with pytest.raises(DataError, match=r"three: expected test labels below 3, the number of classes, got 3"):
+        Dataset("three", marked(9, 3), marked(9, 4), ("a", "b", "c"))
+    turned = Split(marked(3).images.transpose(0, 2, 1, 3), np.arange(3))
+    with pytest.raises(DataError, match=r"images of one size.*\(4, 3, 2\) and \(3, 4, 2\)"):
+        Dataset("sizes", marked(9, 3), turned, ("a", "b", "c"))
+    assert Dataset("ok", marked(9, 3), marked(4, 3), ("a", "b", "c")).input_shape == (4, 3, 2)
+
+
+def test_digits():
+    data = digits()
+    assert (len(data.train), len(data.test), data.input_shape) == (1437, 360, (8, 8, 1))
+    everything = np.concatenate([data.train.images, data.test.images])
+    labels = np.concatenate([data.train.labels, data.test.labels])
+    assert everything.dtype == np.uint8
+    assert (everything.min(), everything.max()) == (0, 255)
+    assert set(np.unique(everything)) <= {round(v * 255 / 16) for v in range(17)}
+    assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # UCI's optdigits.names
+    assert np.bincount(data.test.labels).min() >= 25  # no class is missing from the test
+
+
+def test_a_digit_is_nearest_to_its_own_kind():
+    """Images and labels belong together: nearest neighbours, which learn nothing, get 98 % right."""
+    data = digits()
+    train, test = (split.images.reshape(len(split), -1).astype(float) for split in (data.train, data.test))
+    distances = (train**2).sum(1) - 2 * test @ train.T
+    assert np.mean(data.train.labels[distances.argmin(1)] == data.test.labels) > 0.97

@@ -1,0 +1,121 @@
+"""Containers: composition, fan-out sums, shared layers, names, and where an error happened."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn.errors import OptionError, ShapeError
+from xpcnn.gradcheck import gradcheck
+from xpcnn.nn import Concat, Conv2d, Dropout, Flatten, Identity, Linear, ReLU, Residual, Sequential, Tanh
+
+from ..arrays import assert_close
+
+
+def test_sequential_is_composition(xp, rng):
+    first, second = Linear(4, 5, rng=0), Linear(5, 3, rng=1)
+    net = Sequential(first, Tanh(), second)
+    _, x = xp.normal(rng, 6, 4, dtype="float32")
+    y, cache = net.forward(x)
+    h, cache_1 = first.forward(x)
+    a, cache_2 = Tanh().forward(h)
+    y_, cache_3 = second.forward(a)
+    assert_close(y, xpcnn.to_numpy(y_))
+    assert_close(net(x), xpcnn.to_numpy(y_))
+    dx, grads = net.backward(y, cache)
+    d, own_3 = second.backward(y, cache_3)
+    d, _ = Tanh().backward(d, cache_2)
+    d, own_1 = first.backward(d, cache_1)
+    assert_close(dx, xpcnn.to_numpy(d))
+    assert list(grads) == ["2.weight", "2.bias", "0.weight", "0.bias"]
+    assert_close(grads["0.weight"], xpcnn.to_numpy(own_1["weight"]))
+    assert_close(grads["2.bias"], xpcnn.to_numpy(own_3["bias"]))
+
+
+def test_without_input_grad_backward_ends_at_the_first_trained_layer(xp, rng):
+    asked = []
+
+    class Watched(Identity):
+        def backward(self, dy, cache, *, input_grad=True):
+            asked.append(input_grad)
+            return super().backward(dy, cache, input_grad=input_grad)
+
+    class WatchedLinear(Linear):
+        def backward(self, dy, cache, *, input_grad=True):
+            asked.append(input_grad)
+            return super().backward(dy, cache, input_grad=input_grad)
+
+    net = Sequential(Watched(), WatchedLinear(4, 4, rng=0), Tanh(), Linear(4, 2, rng=0))
+    _, x = xp.normal(rng, 6, 4, dtype="float32")
+    y, cache = net.forward(x)
+    dx, grads = net.backward(y, cache, input_grad=False)
+    assert dx is None
+    assert asked == [False]  # the linear layer's only; Watched was not asked at all
+    with_dx, all_grads = net.backward(y, cache)
+    assert with_dx.shape == x.shape
+    assert grads.keys() == all_grads.keys()
+    assert_close(grads["1.weight"], xpcnn.to_numpy(all_grads["1.weight"]))
+
+
+def test_a_layer_used_twice_sums_its_gradients(xp):
+    """Three uses, at different depths: each parameter is named once, and its gradient is that of all uses."""
+    shared = Linear(4, 4, rng=0)
+    inner = Sequential(Tanh(), shared)
+    net = Sequential(shared, inner, Residual(Sequential(inner, Tanh())), Concat(shared, Identity()))
+    assert list(net.parameters()) == ["0.weight", "0.bias"]
+    x = xp.array(np.random.default_rng(0).normal(size=(3, 4)))
+    report = gradcheck(net, x)
+    assert report.passed, report
+    assert {row.argument for row in report.rows} == {"x", "0.weight", "0.bias"}
+
+
+def test_residual_and_concat_add_what_comes_back(xp, rng):
+    host, x = xp.normal(rng, 3, 4)
+    dy, dy_ = xp.normal(rng, 3, 4)
+    plain = Residual(Identity())
+    y, cache = plain.forward(x)
+    assert_close(y, 2 * host)
+    assert_close(plain.backward(dy_, cache)[0], 2 * dy)
+    side = Concat(Identity(), Identity(), Identity())
+    y, cache = side.forward(x)
+    assert_close(y, np.concatenate([host] * 3, axis=-1))
+    wide, wide_ = xp.normal(rng, 3, 12)
+    assert_close(side.backward(wide_, cache)[0], wide[:, :4] + wide[:, 4:8] + wide[:, 8:])
+
+
+def test_errors_say_in_which_layer(rng):
+    net = Sequential(Conv2d(1, 4, 3, rng=0), Residual(Sequential(ReLU(), Conv2d(3, 4, 3, rng=0))))
+    x = np.zeros((2, 8, 8, 1), np.float32)
+    for call in (net, net.forward):
+        with pytest.raises(ShapeError, match=r"^layer 1\.body\.1: Conv2d\(3→4, 3×3\): expected input \(N, H, W, 3\)"):
+            call(x)
+
+
+def test_shapes_that_cannot_be_joined():
+    x = np.zeros((2, 8, 8, 1), np.float32)
+    with pytest.raises(ShapeError, match=r"Residual.*\(2, 6, 6, 1\).*\(2, 8, 8, 1\).*shortcut"):
+        Residual(Conv2d(1, 1, 3))(x)
+    with pytest.raises(ShapeError, match=r"Concat.*channels only"):
+        Concat(Conv2d(1, 1, 3), Identity())(x)
+    with pytest.raises(OptionError, match="layers"):
+        Sequential(Linear(2, 2), np.tanh)
+    with pytest.raises(OptionError, match="at least one"):
+        Concat()
+
+
+def test_empty_sequential_is_the_identity(rng):
+    x = rng.normal(size=(2, 3))
+    y, cache = Sequential().forward(x)
+    assert y is x
+    dx, grads = Sequential().backward(y, cache)
+    assert dx is x
+    assert grads == {}
+
+
+def test_names_and_repr():
+    net = Sequential(Flatten(), Sequential(Linear(2, 3), Dropout(0.5)), Linear(3, 1, bias=False))
+    assert list(net.parameters()) == ["1.0.weight", "1.0.bias", "2.weight"]
+    assert "Linear(in_features=3, out_features=1, bias=False)" in repr(net)
+    assert len(net) == 3
+    assert isinstance(net[0], Flatten)

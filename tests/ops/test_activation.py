@@ -1,0 +1,104 @@
+"""Activations, smooth and not: values and slopes number by number, witnesses, PyTorch, huge and odd inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xpcnn.errors import DTypeError, ShapeError
+from xpcnn.gradcheck import check_pair
+from xpcnn.ops import activation, rectifier
+
+from .. import reference_activation as reference
+from ..arrays import assert_close
+
+SMOOTH = ["sigmoid", "tanh", "gelu", "silu"]  # analytic: the complex step speaks
+CORNERED = ["relu", "leaky_relu", "elu", "selu"]
+NAMES = [*CORNERED, *SMOOTH, "softplus"]
+SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
+
+
+def pair(name):
+    module = rectifier if name in CORNERED else activation
+    return getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(shape=SHAPES, dtype=st.sampled_from(["float32", "float64"]), scale=st.sampled_from([1, 10]), seed=st.integers(0))
+def test_each_number_is_right(xp, name, shape, dtype, scale, seed):
+    rng = np.random.default_rng(seed)
+    forward, backward = pair(name)
+    value, slope = reference.FUNCTIONS[name]
+    x = rng.normal(scale=scale, size=shape).astype(dtype)
+    dy, dy_ = xp.normal(rng, *shape, dtype=dtype)
+    y, cache = forward(xp.array(x, dtype))
+    assert_close(y, reference.each(value, x).astype(dtype))
+    assert_close(backward(dy_, cache), (dy * reference.each(slope, x)).astype(dtype))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_witnesses(xp, name, rng):
+    forward, backward = pair(name)
+    _, x = xp.normal(rng, 3, 4, 2)
+    report = check_pair(forward, lambda dy, cache: (backward(dy, cache),), {"x": x})
+    assert report.passed, report
+    spoke = [row.witness for row in report.rows]
+    assert "central difference" in spoke
+    assert name not in SMOOTH or "complex step" in spoke
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_huge_inputs_stay_finite_and_right(xp, name, dtype):
+    forward, backward = pair(name)
+    x = np.array([-1e4, -700.0, -89.0, -20.0, 0.0, 20.0, 89.0, 700.0, 1e4])
+    value, slope = reference.FUNCTIONS[name]
+    y, cache = forward(xp.array(x, dtype))
+    assert_close(y, reference.each(value, x).astype(dtype))
+    dx = backward(xp.array(np.ones(9), dtype), cache)
+    assert_close(dx, reference.each(slope, x).astype(dtype))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("at_zero", [False, True])
+def test_agrees_with_pytorch_at_the_corner_too(name, at_zero, rng):
+    torch = pytest.importorskip("torch")
+    functions = torch.nn.functional
+    theirs = {"gelu": lambda x: functions.gelu(x, approximate="tanh")}.get(name) or getattr(functions, name, None)
+    forward, backward = pair(name)
+    x = np.zeros((3, 5)) if at_zero else rng.normal(scale=3, size=(3, 5))
+    dy = rng.normal(size=(3, 5))
+    x_t = torch.tensor(x, requires_grad=True)
+    y_t = (theirs or getattr(torch, name))(x_t)
+    y_t.backward(torch.tensor(dy))
+    y, cache = forward(x)
+    np.testing.assert_allclose(y, y_t.detach().numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(backward(dy, cache), x_t.grad.numpy(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_strided_inputs(name, rng):
+    forward, backward = pair(name)
+    x, dy = rng.normal(size=(2, 6, 8))[:, ::-2, 1::3], rng.normal(size=(3, 3, 2)).transpose(2, 1, 0)
+    y, cache = forward(x)
+    packed, packed_cache = forward(x.copy())
+    np.testing.assert_array_equal(y, packed)
+    np.testing.assert_array_equal(backward(dy, cache), backward(dy.copy(), packed_cache))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_input_is_refused(xp, name):
+    forward, backward = pair(name)
+    with pytest.raises(ShapeError, match=r"LU|Sigmoid|Tanh|Softplus"):
+        forward(xp.array(np.float64(1.0)))
+    with pytest.raises(ShapeError, match="skip empty batches"):
+        forward(xp.array(np.zeros((0, 3))))
+    with pytest.raises(DTypeError, match=r"expected float32 or float64, got int64"):
+        forward(xp.array(np.ones((2, 3), "i8")))
+    _, cache = forward(xp.array(np.ones((2, 3))))
+    with pytest.raises(ShapeError, match=r"backward: expected dy \(2, 3\), as forward's output, got \(3, 2\)"):
+        backward(xp.array(np.ones((3, 2))), cache)
+    with pytest.raises(DTypeError, match="float32"):
+        backward(xp.array(np.ones((2, 3), "i8")), cache)

@@ -1,0 +1,234 @@
+"""The command line as a user meets it, in processes of its own: results, files, exit status, one clear line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn import data
+from xpcnn.io.model_file import save_model
+from xpcnn.nn import Flatten, Linear, Sequential
+
+
+def xpcnn_command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "xpcnn", *map(str, words)],
+        cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+FAST = ("--model", "mlp", "--epochs", 2, "--lr", 0.02)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    done = xpcnn_command("train", "digits", *FAST, "--out", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_train_keeps_everything(trained):
+    folder, output = trained
+    run = folder / "run"
+    assert {path.name for path in run.iterdir()} == {
+        "config.json", "history.csv", "checkpoint.safetensors", "model.safetensors", "result.json", "curves.png",
+    }  # fmt: skip
+    result = json.loads((run / "result.json").read_text())
+    assert f"test accuracy {result['test_accuracy']:.2%} of 360 images" in output
+    assert 0.8 < result["test_accuracy"] <= 1
+    assert result["seconds"] > 0
+    config = json.loads((run / "config.json").read_text())
+    assert (config["dataset"], config["model"], config["epochs"], config["seed"]) == ("digits", "mlp", 2, 0)
+    assert len((run / "history.csv").read_text().splitlines()) == 3
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_eval_and_predict_agree_with_train(trained, tmp_path):
+    folder, _ = trained
+    result = json.loads((folder / "run" / "result.json").read_text())
+    done = xpcnn_command("eval", "run", "digits", cwd=folder)
+    correct = round(result["test_accuracy"] * 360)
+    assert f"({correct} of 360)" in done.stdout, done.stderr
+    test = data.load("digits").test
+    np.save(tmp_path / "images.npy", test.images)
+    done = xpcnn_command("predict", "run/model.safetensors", tmp_path / "images.npy", cwd=folder)
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert len(lines) == 360
+    assert lines[7][0] == f"{tmp_path / 'images.npy'}[7]"
+    assert sum(int(label) == true for (_, label, _), true in zip(lines, test.labels, strict=True)) == correct
+
+
+def test_predict_reads_pictures_and_arrays_alike(trained, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder, _ = trained
+    pixels = data.load("digits").test.images[3]
+    image.fromarray(pixels[:, :, 0]).save(tmp_path / "digit.png")
+    np.save(tmp_path / "one.npy", pixels[:, :, 0])
+    np.save(tmp_path / "float.npy", (pixels / 255).astype("float32"))
+    files = [tmp_path / name for name in ("digit.png", "one.npy", "float.npy")]
+    done = xpcnn_command("predict", "run", *files, cwd=folder)
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == [str(path) for path in files]
+    assert len({tuple(line[1:]) for line in lines}) == 1
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(trained, tmp_path):
+    folder, _ = trained
+    model = (folder / "run" / "model.safetensors").read_bytes()
+    for seed, same in ((0, True), (1, False)):
+        done = xpcnn_command("train", "digits", *FAST, "--out", tmp_path / str(seed), "--seed", seed, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert ((tmp_path / str(seed) / "model.safetensors").read_bytes() == model) is same
+
+
+def test_without_out_each_run_has_its_own_folder(tmp_path):
+    for name in ("digits-mlp", "digits-mlp-2"):
+        done = xpcnn_command("train", "digits", *FAST, "--epochs", 1, "--quiet", cwd=tmp_path)
+        assert done.stdout.count("\n") == 1
+        assert done.stdout.endswith(f"kept in runs/{name}\n")
+        assert (tmp_path / "runs" / name / "result.json").exists()
+
+
+def test_ctrl_c_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(tmp_path):
+    options = ["digits", "--model", "mlp", "--epochs", "40"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xpcnn", "train", *options, "--out", "cut"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "cut" / "history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert re.fullmatch(r"xpcnn: interrupted .*; go on with: xpcnn train --resume cut\n", errors)
+    assert not (tmp_path / "cut" / "result.json").exists()
+    done = xpcnn_command("train", "--resume", "cut", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    xpcnn_command("train", *options, "--out", "whole", cwd=tmp_path)
+    assert (tmp_path / "cut" / "model.safetensors").read_bytes() == (
+        tmp_path / "whole" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_resuming_a_finished_run_only_repeats_its_result(trained):
+    folder, output = trained
+    done = xpcnn_command("train", "--resume", "run", cwd=folder)
+    assert done.returncode == 0
+    assert done.stdout == output.splitlines(keepends=True)[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["train"], "expected a data set: digits, mnist"),
+        (["train", "cifar"], "digits"),
+        (["train", "digits", "--model", "alexnet"], "--model: expected one of mlp, lenet5"),
+        (["train", "digits", "--model", "vgg16"], "vgg16: expected images of at least 32×32"),
+        (["train", "digits", "--epochs", "0"], "--epochs: expected an integer ≥ 1, got 0"),
+        (["train", "digits", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["train", "digits", "--lr", "nan"], "--lr: expected a positive number, got nan"),
+        (["train", "digits", "--optimizer", "lion"], "--optimizer: expected one of sgd, adam"),
+        (["train", "digits", "--schedule", "x"], "--schedule: expected one of constant"),
+        (["train", "digits", "--seed", "-1"], "seed"),
+        (["train", "digits", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["train", "--resume", "nowhere"], "--resume: expected a run in nowhere"),
+        (["train", "digits", "--resume", "run"], "--resume: expected no other option, got dataset"),
+        (["train", "digits", "--out", "run"], "xpcnn train --resume run"),
+        (["train", "digits", "--out", "/proc/nowhere/run"], "/proc/nowhere"),
+        (["eval", "nowhere.safetensors", "digits"], "nowhere.safetensors"),
+        (["eval", "broken.safetensors", "digits"], "broken.safetensors"),
+        (["eval", "run", "cifar"], "digits"),
+        (["predict", "run", "nowhere.png"], "expected a file nowhere.png, got no such file"),
+        (["predict", "run", "broken.png"], "broken.png: expected a picture"),
+        (["predict", "run", "broken.npy"], "broken.npy: expected a .npy array"),
+        (["predict", "run", "shape.npy"], r"shape.npy: expected images (8, 8, 1), or a batch of them, got (3, 7, 7)"),
+        (["predict", "run", "range.npy"], "uint8, or floats in [0, 1]"),
+        (["predict", "run", "object.npy"], "object.npy"),
+        (["summary", "alexnet"], "got 'alexnet'"),
+        (["summary", "lenet5", "--input-shape", "28,28"], "three positive integers"),
+        (["gradcheck", "Conv3d"], "got Conv3d"),
+        (["nonsense"], "invalid choice: 'nonsense'"),
+    ],
+)
+def test_every_wrong_turn_is_one_line_and_status_2(trained, words, text):
+    folder, _ = trained
+    (folder / "broken.safetensors").write_bytes(b"no model at all")
+    (folder / "broken.png").write_bytes(b"no picture at all")
+    (folder / "broken.npy").write_bytes(b"no array at all")
+    np.save(folder / "shape.npy", np.zeros((3, 7, 7), "uint8"))
+    np.save(folder / "range.npy", np.full((8, 8), 200.0))
+    np.save(folder / "object.npy", np.array([{}], dtype=object), allow_pickle=True)
+    before = {path: path.read_bytes() for path in (folder / "run").iterdir()}
+    done = xpcnn_command(*words, cwd=folder)
+    assert done.returncode == 2, done.stderr
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("xpcnn")
+    assert {path: path.read_bytes() for path in (folder / "run").iterdir()} == before
+
+
+def test_a_missing_data_set_says_where_to_put_it(tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = xpcnn_command("train", "mnist", cwd=tmp_path, XPCNN_DATA=str(tmp_path / "empty"), no_proxy="*")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "XPCNN_DATA" in done.stderr
+    assert "train-images-idx3-ubyte" in done.stderr
+
+
+def test_wrong_backend_is_one_line(tmp_path):
+    done = xpcnn_command("train", "digits", cwd=tmp_path, XPCNN_BACKEND="jax")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "XPCNN_BACKEND: expected one of numpy, cupy" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_model_for_other_images_is_refused(tmp_path):
+    model = Sequential(Flatten(), Linear(9, 10, rng=0))
+    save_model(tmp_path / "small.safetensors", model, input_shape=(3, 3, 1))
+    done = xpcnn_command("eval", "small.safetensors", "digits", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "expected images (3, 3, 1), got digits's (8, 8, 1)" in done.stderr
+
+
+def test_info_summary_version_help(trained):
+    folder, _ = trained
+    info = xpcnn_command("info", cwd=folder).stdout
+    for part in (f"xpcnn            {xpcnn.__version__}", "backend", "blas", "core", "cupy", "conv2d", "reference"):
+        assert part in info
+    assert "61,706" in xpcnn_command("summary", "lenet5", cwd=folder).stdout
+    assert "Linear" in xpcnn_command("summary", "run", cwd=folder).stdout
+    assert xpcnn_command("--version", cwd=folder).stdout == f"xpcnn {xpcnn.__version__}\n"
+    helped = xpcnn_command("--help", cwd=folder)
+    assert helped.returncode == 0
+    assert all(command in helped.stdout for command in ("train", "eval", "predict", "summary", "info", "gradcheck"))
+    assert "--batch-size" in xpcnn_command("train", "--help", cwd=folder).stdout
+
+
+def test_gradcheck_prints_a_row_for_every_gradient(tmp_path):
+    done = xpcnn_command("gradcheck", "Conv2d", "ReLU", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert [row[:2] for row in rows] == [["Conv2d", "x"], ["Conv2d", "weight"], ["Conv2d", "bias"], ["ReLU", "x"]]
+    assert all(row[-1] == "ok" for row in rows)
+
+
+def test_output_that_nobody_reads_is_no_error(trained):
+    folder, _ = trained
+    np.save(folder / "many.npy", np.tile(data.load("digits").test.images, (20, 1, 1, 1)))
+    command = f"{sys.executable} -m xpcnn predict run many.npy | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""

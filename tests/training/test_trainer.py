@@ -1,0 +1,207 @@
+"""The trainer: it is the explicit loop, it resumes bit for bit, and a broken run loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn.data.dataset import Split
+from xpcnn.data.loader import Loader
+from xpcnn.errors import DataError, FormatError, NonFiniteError, OptionError
+from xpcnn.io.model_file import load_model
+from xpcnn.nn import BatchNorm2d, Conv2d, CrossEntropyLoss, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from xpcnn.optim import SGD, Adam, Cosine, Plateau
+from xpcnn.training import Trainer, evaluate
+from xpcnn.training.trainer import CHECKPOINT, MODEL
+
+
+def split(n=64, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    images = rng.integers(0, 100, (n, 6, 6, 1))
+    images[np.arange(n), labels * 2, :, 0] += 150  # a bright row says the class
+    return Split(images.astype("uint8"), labels)
+
+
+def network():
+    return Sequential(
+        Conv2d(1, 4, 3, padding=1, bias=False, rng=0), BatchNorm2d(4), ReLU(), MaxPool2d(2), Flatten(),
+        Dropout(0.3, rng=1), Linear(36, 3, rng=2),
+    )  # fmt: skip
+
+
+def trainer(folder=None, **options):
+    model = network()
+    optimizer = Adam(model.parameters(), lr=0.01)
+    options = {"schedule": Plateau(0.01, factor=0.5, patience=1), "verbose": False} | options
+    return Trainer(model, optimizer, folder=folder, **options)
+
+
+def loader():
+    return Loader(split(), 10, shuffle=True, seed=4)  # 7 batches, the last of 4
+
+
+def states(run):
+    return {name: xpcnn.to_numpy(array).copy() for name, array in run.model.state_dict().items()}
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def rows(run):
+    return [
+        (r.epoch, r.lr, r.train_loss, r.train_accuracy, r.validation_loss, r.validation_accuracy) for r in run.history
+    ]
+
+
+def test_it_is_the_explicit_loop(xp):
+    model, criterion = network(), CrossEntropyLoss()
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for epoch in range(2):
+        for x, y in loader().epoch(epoch):
+            logits, cache = model.forward(x)
+            _, loss_cache = criterion.forward(logits, y)
+            _, grads = model.backward(criterion.backward(loss_cache), cache, input_grad=False)
+            optimizer.step(grads)
+    run = trainer(schedule=None)
+    run.optimizer = SGD(run.model.parameters(), lr=0.1, momentum=0.9)
+    run.schedule = xpcnn.optim.Constant(0.1)
+    run.fit(loader(), epochs=2)
+    assert_same(states(run), {name: xpcnn.to_numpy(array) for name, array in model.state_dict().items()})
+
+
+def test_it_learns_and_says_so(xp, tmp_path, capsys):
+    run = trainer(tmp_path / "run", verbose=True, classes=("top", "middle", "bottom"))
+    history = run.fit(loader(), split(30, seed=1), epochs=6)
+    assert history[-1].train_loss < history[0].train_loss / 2
+    assert run.evaluate(split(30, seed=1)).accuracy > 0.9
+    assert len(capsys.readouterr().out.splitlines()) == 6
+    saved = load_model(tmp_path / "run" / MODEL)
+    assert saved.classes == ("top", "middle", "bottom")
+    assert saved.input_shape == (6, 6, 1)
+    best = max(row.validation_accuracy for row in history)
+    assert evaluate(saved.model, split(30, seed=1)).accuracy == best
+    lines = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert lines[0] == "epoch,lr,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds"
+    assert len(lines) == 7
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 7, 9, 20])
+def test_resume_continues_bit_for_bit(xp, tmp_path, stop_after):
+    """Stopped in the middle of an epoch, at its last batch, in the second: weights, statistics and history agree."""
+    whole = trainer(tmp_path / "whole")
+    whole.fit(loader(), split(30, seed=1), epochs=3)
+
+    stopped = trainer(tmp_path / "stopped")
+    step, calls = stopped.train_step, []
+
+    def interrupted(x, y):
+        calls.append(1)
+        if len(calls) == stop_after:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(x, y)
+
+    stopped.train_step = interrupted
+    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+        stopped.fit(loader(), split(30, seed=1), epochs=3)
+    assert len(calls) == stop_after  # the step at hand was finished, no other begun
+
+    xpcnn.seed(999)  # a new process has another default generator
+    again = trainer(tmp_path / "stopped")
+    for array in again.model.parameters().values():
+        array[...] = array + 1.0  # whatever it was built with is replaced
+    again.fit(loader(), split(30, seed=1), epochs=3, resume=True)
+    assert_same(states(again), states(whole))
+    assert rows(again) == rows(whole)
+    for file in (MODEL,):
+        assert (tmp_path / "stopped" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_a_checkpoint_is_written_every_so_often(tmp_path, monkeypatch):
+    run = trainer(tmp_path, checkpoint_seconds=0.0)
+    written = []
+    monkeypatch.setattr("xpcnn.training.checkpoint.save", lambda path, *rest: written.append(path))
+    run.fit(loader(), epochs=1)
+    assert len(written) == 7 + 1
+    run = trainer(tmp_path / "other", checkpoint_seconds=1e9)
+    written.clear()
+    run.fit(loader(), epochs=2)
+    assert len(written) == 2
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(xp, tmp_path, bad):
+    run = trainer(tmp_path)
+    run.fit(loader(), epochs=1)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    step, calls = run.train_step, []
+
+    def diverging(x, y):
+        loss, correct = step(x, y)
+        calls.append(1)
+        return (loss * bad if len(calls) == 3 else loss), correct
+
+    run.train_step = diverging
+    with pytest.raises(NonFiniteError, match=rf"finite loss, got {bad} in epoch 2, batch 3; lower the learning rate"):
+        run.fit(loader(), epochs=2)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_early_stopping(tmp_path):
+    run = trainer(tmp_path, patience=2)
+    run.optimizer.lr = 0.0
+    run.schedule = xpcnn.optim.Constant(0.0)
+    run.model = Sequential(Flatten(), Linear(36, 3, rng=0))  # no learning, no running statistics
+    run.optimizer = SGD(run.model.parameters(), lr=0.0)
+    run.fit(loader(), split(30, seed=1), epochs=50)
+    assert len(run.history) == 3  # the first, and two in which nothing improved
+    assert run.position.best_epoch == 1
+
+
+def test_schedule_and_clipping_are_used():
+    run = trainer(schedule=Cosine(0.5, total=14), clip_norm=1e-3)
+    before = states(run)
+    run.optimizer = SGD(run.model.parameters(), lr=0.1)
+    run.fit(loader(), epochs=1)
+    assert run.history[0].lr == Cosine(0.5, total=14).lr_at(6)
+    moved = sum(np.sum((states(run)[name] - before[name]) ** 2.0) for name in run.model.parameters()) ** 0.5
+    assert 0 < moved <= 7 * 0.5 * 1e-3
+
+
+def test_resuming_what_does_not_fit(tmp_path):
+    trainer(tmp_path).fit(loader(), epochs=1)
+    model = Sequential(Flatten(), Linear(36, 3))
+    other = Trainer(model, SGD(model.parameters(), lr=0.1), folder=tmp_path, verbose=False)
+    with pytest.raises(FormatError):
+        other.fit(loader(), epochs=2, resume=True)
+    with pytest.raises(DataError, match="no such file"):
+        trainer(tmp_path / "empty").fit(loader(), epochs=1, resume=True)
+    with pytest.raises(OptionError, match="folder"):
+        trainer().fit(loader(), epochs=1, resume=True)
+    (tmp_path / CHECKPOINT).write_bytes(b"\x00" * 100)
+    with pytest.raises(FormatError):
+        trainer(tmp_path).fit(loader(), epochs=2, resume=True)
+
+
+def test_labels_that_the_model_has_no_output_for():
+    model = Sequential(Flatten(), Linear(36, 2))
+    with pytest.raises(DataError, match=r"labels below 2.*got 2"):
+        evaluate(model, split())
+
+
+def test_in_another_thread_signals_are_left_alone():
+    handler = signal.getsignal(signal.SIGINT)
+    run = trainer()
+    thread = threading.Thread(target=lambda: run.fit(loader(), epochs=1))
+    thread.start()
+    thread.join()
+    assert len(run.history) == 1
+    assert signal.getsignal(signal.SIGINT) is handler

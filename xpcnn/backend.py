@@ -1,0 +1,218 @@
+"""The switch: which array library new arrays are born in.
+
+`XPCNN_BACKEND` names it (`numpy`, the default; `cupy`; `torch` and `array_api_strict` for tests) and is
+read at first use. It decides only where arrays are *made*: initial weights, batches, loaded files. Every
+operation follows the arrays that it is given.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from functools import cache
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from . import settings
+from .errors import BackendError
+from .typing import Array
+
+NAMES = ("numpy", "cupy", "torch", "array_api_strict")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An array namespace that follows the array API standard, and the device its arrays are made on."""
+
+    name: str
+    xp: Any
+    device: Any
+
+
+_chosen: ContextVar[Backend | None] = ContextVar("xpcnn_backend", default=None)
+
+
+def current_backend() -> Backend:
+    """The backend that new arrays are made in: the last `use_backend` of this thread, else `XPCNN_BACKEND`."""
+    return _chosen.get() or _load(settings.backend_name())
+
+
+class use_backend:
+    """Make new arrays in another backend, from here on or for a `with` block.
+
+    The choice belongs to the calling thread (as `numpy.errstate` and the decimal context do); other
+    threads keep theirs, and new ones start from `XPCNN_BACKEND`.
+
+    Parameters
+        name : "numpy", "cupy", "torch" or "array_api_strict"
+    Raises
+        BackendError : the name is unknown, the library is not installed, or CuPy finds no usable GPU
+
+    >>> with use_backend("numpy"):
+    ...     asarray([1.0, 2.0]).dtype
+    dtype('float32')
+    """
+
+    def __init__(self, name: str) -> None:
+        self._token: Token[Backend | None] = _chosen.set(_load(name))
+
+    def __enter__(self) -> Backend:
+        return current_backend()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _chosen.reset(self._token)
+
+
+@cache
+def _load(name: str) -> Backend:
+    if name == "numpy":
+        return Backend(name, np, "cpu")
+    if name == "cupy":
+        return _load_cupy()
+    if name == "torch":
+        try:
+            import array_api_compat.torch as torch
+        except ImportError:
+            raise BackendError("backend torch", "PyTorch", "no module torch", "pip install torch") from None
+        return Backend(name, torch, torch.device("cpu"))
+    if name == "array_api_strict":
+        try:
+            import array_api_strict
+        except ImportError:
+            raise BackendError(
+                "backend array_api_strict",
+                "array-api-strict",
+                "no such module",
+                "pip install array-api-strict",
+            ) from None
+        # Its second device stands for a GPU: mixing it with host arrays fails, as it does on CuPy.
+        return Backend(name, array_api_strict, array_api_strict.Device("device1"))
+    raise BackendError(
+        "XPCNN_BACKEND", "one of " + ", ".join(NAMES), repr(name), "set it to numpy, or to cupy for a GPU"
+    )
+
+
+def _load_cupy() -> Backend:
+    try:
+        import array_api_compat.cupy as cupy
+    except ImportError:
+        raise BackendError(
+            "backend cupy",
+            "CuPy",
+            "no module cupy",
+            "pip install 'xpcnn[cuda12]' or 'xpcnn[cuda13]', to match the driver that nvidia-smi prints",
+        ) from None
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # CUDARuntimeError, or an ImportError of the driver's own library
+        count, reason = 0, f"{type(error).__name__}: {error}"
+    else:
+        reason = "no device"
+    if not count:
+        raise BackendError(
+            "backend cupy",
+            "a usable CUDA GPU",
+            reason,
+            "check nvidia-smi and CUDA_VISIBLE_DEVICES, or set XPCNN_BACKEND=numpy",
+        )
+    return Backend("cupy", cupy, cupy.cuda.Device())
+
+
+def array_namespace(*arrays: Array | None) -> Any:
+    """The namespace that all of the arrays belong to (None is passed over).
+
+    Raises
+        BackendError : they belong to several, or one of them is no array
+    """
+    for array in arrays:
+        if array is not None and not isinstance(array, (np.ndarray, np.generic)):
+            break
+    else:
+        return np  # NumPy ≥ 2.1 follows the standard itself, and this is the hot path
+    from array_api_compat import array_namespace as namespace_of
+
+    try:
+        return namespace_of(*(array for array in arrays if array is not None))
+    except TypeError:
+        kinds = dict.fromkeys(
+            f"{type(array).__module__}.{type(array).__qualname__}" for array in arrays if array is not None
+        )
+        raise BackendError(
+            "array_namespace", "arrays of one backend", " and ".join(kinds), "convert them with xpcnn.asarray"
+        ) from None
+
+
+def asarray(data: Any, dtype: str | None = None) -> Array:
+    """An array of the current backend, from an array of any backend or from (nested) Python numbers.
+
+    Parameters
+        data : arrays keep their element type; Python floats become float32, integers int64
+        dtype : the element type's name, such as "float32"
+    Raises
+        BackendError : the current backend cannot be used
+
+    >>> asarray([[1, 2], [3, 4]], dtype="float64").shape
+    (2, 2)
+    """
+    backend = current_backend()
+    if isinstance(data, (list, tuple, int, float)):
+        host = np.asarray(data)
+        if host.dtype == np.float64:
+            host = host.astype(np.float32)
+    elif type(data).__module__.partition(".")[0] == backend.name != "numpy":
+        return data if dtype is None else astype(data, dtype)
+    else:
+        host = to_numpy(data)
+    if dtype is not None:
+        host = host.astype(dtype, copy=False)
+    if backend.name == "numpy":
+        return host
+    if not host.flags.writeable or not host.flags.c_contiguous:
+        host = host.copy()
+    array: Array = backend.xp.asarray(host, device=backend.device)
+    return array
+
+
+def astype(array: Array, dtype: str) -> Array:
+    """The array in the element type of that name ("float32", "float64", "int64" …)."""
+    xp = array_namespace(array)
+    result: Array = xp.astype(array, getattr(xp, dtype))
+    return result
+
+
+def dtype_name(array: Array) -> str:
+    """The element type's name, the same on every backend: "float32", "uint8" …"""
+    return str(array.dtype).rpartition(".")[2]
+
+
+def to_numpy(array: Any) -> np.ndarray[Any, Any]:
+    """The array as a NumPy array on the host; one that is there already is returned as it is."""
+    library = type(array).__module__.partition(".")[0]
+    if library == "cupy":
+        host = array.get()
+    elif library == "torch":
+        host = array.detach().cpu().numpy()
+    elif library == "array_api_strict":
+        import array_api_strict
+
+        host = array.to_device(array_api_strict.Device("CPU_DEVICE"))
+    else:
+        host = array
+    return np.asarray(host)
+
+
+def on_host(array: Array) -> bool:
+    """Whether reading the array's values is free: it waits for no device."""
+    return isinstance(array, (np.ndarray, np.generic))
+
+
+def synchronize() -> None:
+    """Wait until the current backend's device has finished what it was given. Does nothing on the CPU."""
+    if current_backend().name == "cupy":
+        import cupy
+
+        cupy.cuda.get_current_stream().synchronize()

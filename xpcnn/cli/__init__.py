@@ -1,0 +1,74 @@
+"""The `xpcnn` command. Each subcommand is a file of this folder, imported when it is run.
+
+Exit status: 0 done; 2 wrong options, missing or broken files, each with one line on standard error;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+COMMANDS = {
+    "train": "train a model on a data set",
+    "eval": "accuracy of a saved model on a data set's test images",
+    "predict": "classify image files or .npy arrays with a saved model",
+    "summary": "a table of a model's layers",
+    "info": "versions, backend, BLAS, threads and implementations on this machine",
+    "gradcheck": "check every layer's hand-written gradients on this machine",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a wrong option, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; always ends in SystemExit."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _Parser(
+        prog="xpcnn", description="Convolutional networks with every gradient written by hand.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+        if name == chosen:
+            import_module(f"{__name__}.{name}").add_arguments(command)
+    options = parser.parse_args(words)
+    if options.version:
+        from .. import __version__
+
+        print(f"xpcnn {__version__}")
+        sys.exit(0)
+    if options.command is None:
+        parser.print_help()
+        sys.exit(2)
+    sys.exit(_run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..errors import XpcnnError
+
+    try:
+        import_module(f"{__name__}.{options.command}").run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        print(f"xpcnn: {error or 'interrupted'}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (XpcnnError, OSError, MemoryError) as error:
+        line = " ".join(str(error).split()) or type(error).__name__
+        print(f"xpcnn: {line}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,76 @@
+"""The files that commands are given: models, and images as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..errors import DataError, FormatError, MissingExtraError
+from ..training.trainer import MODEL
+from ..typing import Shape
+
+Image: TypeAlias = np.ndarray[Any, Any]  # float32 (H, W, C) in [0, 1]
+
+
+def model_path(path: Path) -> Path:
+    """The model file that the path means: itself, or the one in that run's folder."""
+    return path / MODEL if path.is_dir() else path
+
+
+def images(path: Path, input_shape: Shape) -> Iterator[tuple[str, Image]]:
+    """Each image in a file as (name, float32 (H, W, C) in [0, 1]), in the model's shape.
+
+    A picture is converted to grey or RGB, and resized. A `.npy` array must have the shape already, alone or in
+    a batch; uint8 is divided by 255, floats must lie in [0, 1].
+
+    Raises
+        DataError : no such file, or the wrong shape or values;  FormatError : broken
+        MissingExtraError : a picture, without Pillow
+    """
+    if not path.is_file():
+        raise DataError("predict", f"a file {path}", "no such file")
+    if path.suffix == ".npy":
+        batch = _array(path, input_shape)
+        names = [str(path)] if len(batch) == 1 else [f"{path}[{i}]" for i in range(len(batch))]
+        yield from zip(names, batch, strict=True)
+    else:
+        yield str(path), _picture(path, input_shape)
+
+
+def _array(path: Path, input_shape: Shape) -> Image:
+    try:
+        array: Image = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise FormatError(str(path), "a .npy array of numbers", str(error).partition("\n")[0]) from error
+    if array.shape == input_shape or array.shape == input_shape[:-1]:
+        array = array[None]
+    if array.shape[1:] == input_shape[:-1] and input_shape[-1] == 1:
+        array = array[..., None]
+    if array.shape[1:] != input_shape or not len(array):
+        raise DataError(str(path), f"images {input_shape}, or a batch of them", str(array.shape))
+    if array.dtype == np.uint8:
+        return array.astype(np.float32) / np.float32(255)
+    if array.dtype.kind != "f" or not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+        raise DataError(str(path), "uint8, or floats in [0, 1]", f"{array.dtype} in {array.min()} … {array.max()}")
+    return array.astype(np.float32)
+
+
+def _picture(path: Path, input_shape: Shape) -> Image:
+    try:
+        import PIL.Image as pillow
+    except ImportError:
+        raise MissingExtraError(
+            "predict", "Pillow to read pictures", "no module PIL", "pip install 'xpcnn[images]'"
+        ) from None
+    height, width, channels = input_shape
+    if channels not in (1, 3):
+        raise DataError(str(path), f"an array of {channels} channels (.npy)", "a picture")
+    try:
+        with pillow.open(path) as image:
+            converted = image.convert("L" if channels == 1 else "RGB").resize((width, height))
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
+        raise FormatError(str(path), "a picture", str(error).partition("\n")[0]) from error
+    return np.asarray(converted, np.float32).reshape(input_shape) / np.float32(255)

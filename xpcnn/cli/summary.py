@@ -1,0 +1,39 @@
+"""`xpcnn summary`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .. import models
+from ..errors import DataError, OptionError
+from ..io.model_file import load_model
+from ..typing import Shape
+from .files import model_path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help=f"a model file, the folder of a run, or one of {', '.join(models.MODELS)}")
+    parser.add_argument("--input-shape", type=_shape, default=(28, 28, 1), metavar="H,W,C", help="default 28,28,1")
+    parser.add_argument("--classes", type=int, default=10, help="default 10")
+
+
+def run(options: argparse.Namespace) -> None:
+    if options.model in models.MODELS:
+        if options.classes < 1:
+            raise OptionError("--classes", "an integer ≥ 1", str(options.classes))
+        model = models.build(options.model, options.input_shape, options.classes, rng=0)
+        print(model.summary(options.input_shape))
+        return
+    path = model_path(Path(options.model))
+    if not path.exists():
+        raise DataError("summary", f"a model file or one of {', '.join(models.MODELS)}", repr(options.model))
+    saved = load_model(path)
+    print(saved.model.summary(saved.input_shape))
+
+
+def _shape(text: str) -> Shape:
+    sizes = tuple(int(part) for part in text.split(","))
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise argparse.ArgumentTypeError("three positive integers, such as 28,28,1")
+    return sizes

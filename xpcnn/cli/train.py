@@ -1,0 +1,68 @@
+"""`xpcnn train`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+
+from .. import data, models
+from ..errors import OptionError
+from ..training.run import OPTIMIZERS, SCHEDULES, RunConfig, resume, start
+
+# Each data set's own choice where the command line makes none.
+_MODEL = {"digits": "mnist_cnn", "mnist": "lenet5"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    default = RunConfig()
+    parser.add_argument("dataset", nargs="?", help="one of " + ", ".join(data.names()))
+    parser.add_argument("--model", help=f"one of {', '.join(models.MODELS)} (default: what suits the data set)")
+    parser.add_argument("--epochs", type=int, help=f"passes over the training images (default {default.epochs})")
+    parser.add_argument("--batch-size", type=int, help=f"images a step (default {default.batch_size})")
+    parser.add_argument("--lr", type=float, help=f"highest learning rate (default {default.lr})")
+    parser.add_argument("--optimizer", help=f"one of {', '.join(OPTIMIZERS)} (default {default.optimizer})")
+    parser.add_argument("--schedule", help=f"one of {', '.join(SCHEDULES)} (default {default.schedule})")
+    parser.add_argument("--weight-decay", type=float, help=f"L2 penalty (default {default.weight_decay})")
+    parser.add_argument(
+        "--validation", type=float, help=f"share of the training images held out (default {default.validation})"
+    )
+    parser.add_argument("--patience", type=int, help="stop after so many epochs without improvement (default: never)")
+    parser.add_argument("--seed", type=int, help=f"of weights, shuffling and dropout (default {default.seed})")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default runs/DATASET-MODEL)")
+    parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR; takes no other option")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+
+
+def run(options: argparse.Namespace) -> None:
+    given = {field.name: value for field in fields(RunConfig) if (value := getattr(options, field.name)) is not None}
+    if options.resume is not None:
+        if given or options.out:
+            also = ", ".join([*given, *(["out"] if options.out else [])])
+            raise OptionError("--resume", "no other option", also, "the run's config.json holds them")
+        folder, work = options.resume, partial(resume, options.resume)
+    else:
+        if "dataset" not in given:
+            raise OptionError("xpcnn train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
+        config = RunConfig(**({"model": _MODEL.get(given["dataset"], "mnist_cnn")} | given))
+        folder = options.out or _unused(Path("runs") / f"{config.dataset}-{config.model}")
+        work = partial(start, config, folder)
+    try:
+        result = work(verbose=not options.quiet)
+    except KeyboardInterrupt as error:
+        how = f"; go on with: xpcnn train --resume {folder}" if (folder / "config.json").exists() else ""
+        raise KeyboardInterrupt(f"{error or 'interrupted'}{how}") from None
+    print(
+        f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']} images, "
+        f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; kept in {folder}"
+    )
+
+
+def _unused(folder: Path) -> Path:
+    """The folder, with a number behind its name if it exists."""
+    candidate, number = folder, 1
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate

@@ -1,0 +1,9 @@
+"""Data sets and batches."""
+
+from .dataset import Dataset, Split
+from .digits import digits
+from .loader import Loader
+from .mnist import mnist
+from .registry import load, names
+
+__all__ = ["Dataset", "Loader", "Split", "digits", "load", "mnist", "names"]

@@ -1,0 +1,125 @@
+"""Labelled images in the host's memory: a `Split` is one set of them, a `Dataset` one to train and one to test on.
+
+Images and labels stand in one object and are indexed together there, so that no caller keeps them in step by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+
+from ..errors import DataError, OptionError
+from ..typing import Shape
+
+Host: TypeAlias = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images, each with its label.
+
+    Parameters
+        images : NumPy array (N, H, W, C), uint8, or float32 in [0, 1]
+        labels : NumPy array (N,), int64, from 0 on
+    Raises
+        DataError : they are not that, differ in length, or are empty
+
+    >>> split = Split(np.zeros((3, 8, 8, 1), np.uint8), np.array([0, 1, 0]))
+    >>> len(split), split.input_shape
+    (3, (8, 8, 1))
+    """
+
+    images: Host
+    labels: Host
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        for name, array in (("images", images), ("labels", labels)):
+            if not isinstance(array, np.ndarray):
+                raise DataError("Split", f"{name} as a NumPy array", type(array).__name__, "use xpcnn.to_numpy")
+        if images.ndim != 4 or 0 in images.shape:
+            raise DataError("Split", "images (N, H, W, C), at least one", str(images.shape), "add missing axes")
+        if images.dtype not in (np.uint8, np.float32):
+            raise DataError("Split", "images of uint8, or float32 in [0, 1]", str(images.dtype), "convert them")
+        if labels.shape != images.shape[:1]:
+            raise DataError("Split", f"labels ({len(images)},), one an image", str(labels.shape))
+        if labels.dtype != np.int64:
+            raise DataError("Split", "labels of int64", str(labels.dtype), "labels.astype('int64')")
+        if labels.min() < 0:
+            raise DataError("Split", "labels from 0 on", str(labels.min()), "number the classes 0, 1, 2 …")
+        low, high = images.min(), images.max()
+        if images.dtype == np.float32 and not (low >= 0 and high <= 1):  # NaN is neither
+            raise DataError("Split", "finite images in [0, 1]", f"values from {low} to {high}", "scale them")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def input_shape(self) -> Shape:
+        """One image's shape, (H, W, C)."""
+        return tuple(self.images.shape[1:])
+
+    def select(self, index: Host | slice) -> Self:
+        """The images at these positions, with their labels."""
+        return type(self)(self.images[index], self.labels[index])
+
+    def take(self, n: int) -> Self:
+        """The first n images.
+
+        Raises
+            OptionError : there are not that many
+        """
+        if not 1 <= n <= len(self):
+            raise OptionError("take", f"a number from 1 to {len(self)}", str(n))
+        return self.select(slice(n))
+
+    def split(self, fraction: float, seed: int = 0) -> tuple[Self, Self]:
+        """Two splits without a common image: the rest, and a random part.
+
+        Parameters
+            fraction : the part's size, such as 0.1 for validation; either side gets at least one image
+        Raises
+            OptionError : one side would be empty
+
+        >>> split = Split(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10))
+        >>> [len(each) for each in split.split(0.2)]
+        [8, 2]
+        """
+        size = round(len(self) * fraction) if 0 < fraction < 1 else 0
+        if not 0 < size < len(self):
+            raise OptionError("split", f"a fraction that leaves both sides some of {len(self)} images", str(fraction))
+        order = np.random.default_rng(seed).permutation(len(self))
+        return self.select(np.sort(order[size:])), self.select(np.sort(order[:size]))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A named data set.
+
+    Parameters
+        train, test : to learn from, and to judge by
+        classes : each label's name; label i is classes[i]
+    Raises
+        DataError : labels without a class, or images of two sizes
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for part, split in (("train", self.train), ("test", self.test)):
+            if split.labels.max() >= len(self.classes):
+                expected = f"{part} labels below {len(self.classes)}, the number of classes"
+                raise DataError(self.name, expected, str(split.labels.max()))
+        if self.train.input_shape != self.test.input_shape:
+            got = f"{self.train.input_shape} and {self.test.input_shape}"
+            raise DataError(self.name, "images of one size in train and test", got)
+
+    @property
+    def input_shape(self) -> Shape:
+        """One image's shape, (H, W, C)."""
+        return self.train.input_shape

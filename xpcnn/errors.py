@@ -1,0 +1,56 @@
+"""What xpcnn raises: one line that says who, what was expected, what came, and how to mend it."""
+
+
+class XpcnnError(Exception):
+    """Base of every error that xpcnn raises on purpose.
+
+    >>> raise ShapeError("Linear(4→2)", "input (N, 4)", "(8, 3)", "pass in_features=3")
+    Traceback (most recent call last):
+    xpcnn.errors.ShapeError: Linear(4→2): expected input (N, 4), got (8, 3); pass in_features=3
+    """
+
+    def __init__(self, who: str, expected: str, got: str, remedy: str = "") -> None:
+        super().__init__(who, expected, got, remedy)
+        self.who, self.expected, self.got, self.remedy = who, expected, got, remedy
+        self.where: list[str] = []  # where in the network, outermost first; containers fill it in
+
+    def __str__(self) -> str:
+        where = f"layer {'.'.join(self.where)}: " if self.where else ""
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{where}{self.who}: expected {self.expected}, got {self.got}{remedy}"
+
+
+class ShapeError(XpcnnError, ValueError):
+    """An array has the wrong shape, or a window does not fit into it."""
+
+
+class DTypeError(XpcnnError, TypeError):
+    """An array has the wrong element type."""
+
+
+class OptionError(XpcnnError, ValueError):
+    """An argument has a value that makes no sense."""
+
+
+class BackendError(XpcnnError, RuntimeError):
+    """A backend is unknown, missing or unusable, or arrays of two backends meet."""
+
+
+class DataError(XpcnnError, ValueError):
+    """A data set is missing or holds what it must not: labels out of range, NaN, no items."""
+
+
+class FormatError(XpcnnError, ValueError):
+    """A file is not what it claims to be."""
+
+
+class FileError(XpcnnError, OSError):
+    """A file cannot be read or written: it is missing, the disk is full, nobody may …"""
+
+
+class NonFiniteError(XpcnnError, ArithmeticError):
+    """NaN or infinity where training cannot go on."""
+
+
+class MissingExtraError(XpcnnError, ImportError):
+    """An optional package is needed and not installed."""

@@ -1,0 +1,218 @@
+"""A network as a document: which layers, with which arguments, in which order.
+
+    {"type": "Linear", "in_features": 4, "out_features": 2, "bias": true}         a layer
+    {"type": "Sequential", "children": {"0": {…}, "1": {…}}}                      a layer made of layers
+    {"same_as": "0.body"}                                                         the layer that stands there, again
+
+A document from a file is not trusted. Types are looked up among the layers of `xpcnn.nn` and nowhere else;
+depth and number of layers are limited; and no array is made of a size that the document alone claims: weights are
+stood for by a single zero (repeated by strides of 0) until they are known to have the shapes of the file's arrays.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..backend import asarray, use_backend
+from ..errors import FormatError, OptionError
+from ..nn.layer import Layer
+from ..random import Seed, generator
+from ..typing import Shape
+
+MOST_LAYERS = 10_000  # counted as often as they are used
+MOST_DEPTH = 64
+MOST_NAME = 64
+MOST_LENGTH = 2**22  # elements that a constructor may make beyond what the file's arrays bear out
+
+
+@cache
+def registry() -> dict[str, type[Layer]]:
+    """All layers that a document may name: those of `xpcnn.nn`."""
+    exported = (getattr(nn, name) for name in nn.__all__)
+    return {
+        each.__name__: each
+        for each in exported
+        if isinstance(each, type) and issubclass(each, Layer) and not inspect.isabstract(each)
+    }
+
+
+def to_config(layer: Layer) -> dict[str, Any]:
+    """The document that describes a network, without its weights.
+
+    Raises
+        OptionError : it holds a layer that is not of `xpcnn.nn`
+
+    >>> to_config(nn.Sequential(nn.Linear(4, 2)))["children"]["0"]
+    {'type': 'Linear', 'in_features': 4, 'out_features': 2, 'bias': True}
+    """
+    places: dict[int, str] = {}
+
+    def describe(each: Layer, path: str) -> dict[str, Any]:
+        if id(each) in places:
+            return {"same_as": places[id(each)]}
+        kind = type(each)
+        if registry().get(kind.__name__) is not kind:
+            raise OptionError(
+                f"layer {path or kind.__name__}",
+                "a layer of xpcnn.nn, which a file can name",
+                f"{kind.__module__}.{kind.__qualname__}",
+                "save its weights alone: write_tensors(path, model.state_dict(), {})",
+            )
+        places[id(each)] = path
+        children = {name: describe(child, _join(path, name)) for name, child in each.children().items()}
+        arguments = {name: _json_value(value) for name, value in each.config().items()}
+        return {"type": kind.__name__, **arguments} | ({"children": children} if children else {})
+
+    return describe(layer, "")
+
+
+def from_config(
+    config: Mapping[str, Any], tensors: Mapping[str, np.ndarray[Any, Any]] | None = None, *, rng: Seed = None
+) -> Layer:
+    """The network that a document describes.
+
+    Parameters
+        config : from `to_config`, and through JSON if need be
+        tensors : what `state_dict` gave: the network's parameters and buffers, which it takes over, moved to the
+            current backend; None draws new initial weights, of whatever size the document says
+        rng : seed or generator of what is random: new weights, and the layers' own generators
+    Raises
+        FormatError : the document is broken or too large, or describes a network with other arrays than `tensors`
+
+    >>> from_config({"type": "Linear", "in_features": 4, "out_features": 2})
+    Linear(in_features=4, out_features=2, bias=True)
+    """
+    builder = _Builder(tensors, generator(rng))
+    layer = builder.build(config, "", 0)
+    if builder.unused:
+        raise FormatError("architecture", "arrays of its layers only", f"also {', '.join(sorted(builder.unused)[:5])}")
+    return layer
+
+
+class _Builder:
+    def __init__(self, tensors: Mapping[str, np.ndarray[Any, Any]] | None, rng: np.random.Generator) -> None:
+        self.tensors, self.rng = tensors, rng
+        self.unused = set(tensors or ())
+        self.built: dict[str, Layer] = {}
+        self.counts: dict[str, int] = {}  # layers within each, itself included, counted at every use
+
+    def build(self, config: Any, path: str, depth: int) -> Layer:
+        who = f"architecture, layer '{path}'"
+        if not isinstance(config, Mapping) or depth > MOST_DEPTH:
+            got = type(config).__name__ if depth <= MOST_DEPTH else "deeper ones"
+            raise FormatError(who, f"an object, in at most {MOST_DEPTH} levels", got)
+        if "same_as" in config:
+            return self._again(config, path, who)
+        name = config.get("type")
+        kind = registry().get(name) if isinstance(name, str) else None
+        if kind is None:
+            raise FormatError(who, "the type of a layer in xpcnn.nn", repr(name)[:80], "a newer xpcnn may know it")
+        children = config.get("children", {})
+        if not isinstance(children, Mapping) or any(len(key) > MOST_NAME for key in children):
+            raise FormatError(who, f"children: an object, its names of at most {MOST_NAME} letters", "another")
+        parts = {key: self.build(child, _join(path, key), depth + 1) for key, child in children.items()}
+        self._count(path, who, 1 + sum(self.counts[_join(path, key)] for key in parts))
+        arguments = {key: _tuple(value) for key, value in config.items() if key not in ("type", "children")}
+        if unknown := sorted(arguments.keys() - set(kind.config_names)):
+            raise FormatError(who, f"arguments of {name}", ", ".join(unknown)[:80], "a newer xpcnn may know them")
+        layer = self._make(kind, parts, arguments, path, who)
+        if list(layer.children()) != list(parts):
+            raise FormatError(who, f"the children of {name}", ", ".join(parts)[:80])
+        self.built[path] = layer
+        return layer
+
+    def _again(self, config: Mapping[str, Any], path: str, who: str) -> Layer:
+        place = config["same_as"]
+        if len(config) > 1 or not isinstance(place, str) or place not in self.built:
+            raise FormatError(who, "same_as: the place of an earlier layer", repr(place)[:80])
+        self._count(path, who, self.counts[place])
+        return self.built[place]
+
+    def _count(self, path: str, who: str, layers: int) -> None:
+        if layers > MOST_LAYERS:
+            raise FormatError(who, f"at most {MOST_LAYERS} layers", str(layers))
+        self.counts[path] = layers
+
+    def _make(
+        self, kind: type[Layer], children: dict[str, Layer], arguments: dict[str, Any], path: str, who: str
+    ) -> Layer:
+        in_order = list(children) == [str(i) for i in range(len(children))]  # Sequential(*children)
+        positional, named = (children.values(), {}) if in_order else ((), children)
+        own = {_join(path, key): key for key in kind.parameter_names + kind.buffer_names}
+        options = inspect.signature(kind).parameters
+        if "rng" in options:
+            arguments["rng"] = self.rng
+        try:
+            if self.tensors is None:
+                return kind(*positional, **named, **arguments)
+            if own:
+                borne_out = sum(self.tensors[name].size for name in own if name in self.tensors)
+                self._check_sizes(arguments, borne_out, products="weight_init" not in options)
+            if "weight_init" in options:
+                arguments["weight_init"] = _weightless
+            with use_backend("numpy"):
+                layer = kind(*positional, **named, **arguments)
+        except Exception as error:  # whatever a constructor says of these arguments, the file is at fault
+            raise FormatError(
+                who, f"arguments that {kind.__name__} takes", " ".join(str(error).split())[:200]
+            ) from error
+        for name, key in own.items():
+            self._fill(layer, key, name)
+        return layer
+
+    def _fill(self, layer: Layer, key: str, name: str) -> None:
+        """Give the layer its own array from the file, once it is known to have the right shape and kind."""
+        assert self.tensors is not None
+        own, given = getattr(layer, key), self.tensors.get(name)
+        if own is None and given is None:
+            return
+        if own is None or given is None or own.shape != given.shape or not _same_kind(own.dtype, given.dtype):
+            expected, got = ("none" if a is None else f"{a.dtype} {a.shape}" for a in (own, given))
+            raise FormatError("architecture", f"array {name}: {expected}", got)
+        setattr(layer, key, asarray(given))
+        self.unused.discard(name)
+
+    @staticmethod
+    def _check_sizes(arguments: Mapping[str, Any], borne_out: int, *, products: bool) -> None:
+        """Refuse arguments that make arrays much larger than the layer's own ones in the file together.
+
+        A vector is as long as one argument, or (`products`) as the product of one argument's numbers; arrays that
+        are longer than that are weights, which `_weightless` stands for.
+        """
+        most = max(borne_out, MOST_LENGTH)
+        for name, value in arguments.items():
+            numbers = [abs(n) for n in (value if isinstance(value, tuple) else (value,)) if isinstance(n, int)]
+            size = math.prod(max(n, 1) for n in numbers) if products else max(numbers, default=0)
+            if size > most:
+                raise OptionError(name, f"a size that its arrays bear out, at most {most}", "a larger one")
+
+
+def _weightless(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """An initialiser that allocates nothing: one zero, repeated."""
+    return np.broadcast_to(np.float32(0), shape)
+
+
+def _same_kind(own: Any, given: Any) -> bool:
+    return given in (np.float32, np.float64) if own.kind == "f" else own == given
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_json_value(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _tuple(value: Any) -> Any:
+    """JSON's list as the tuple that it was."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,96 @@
+"""Files that are there whole or not at all, whatever happens while they are written.
+
+The new contents are written under a temporary name in the same folder, brought to the disk (fsync), and then
+take the old file's place in one step (rename); the folder is brought to the disk as well. A process that is
+killed in between leaves the old file, and a temporary one that `sweep` removes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+from pathlib import Path
+
+from ..errors import FileError
+
+_TEMPORARY = re.compile(r"\.xpcnn-(\d+)-[0-9a-f]{8}\.tmp")
+_in_progress: set[str] = set()  # the temporary files that this process is writing
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes, *, make_folder: bool = False) -> None:
+    """Give the file these contents, or leave it as it was.
+
+    Parameters
+        path : a symbolic link is followed
+        make_folder : make the folder that the file is in, where it is missing
+    Raises
+        FileError : the contents cannot be written, such as on a full disk; the old file is untouched
+    """
+    path = Path(os.path.realpath(path))
+    temporary = path.with_name(f".xpcnn-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    _in_progress.add(temporary.name)
+    try:
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another place"
+        raise FileError(str(path), "to write the file", error.strerror or str(error), remedy) from error
+    finally:
+        _in_progress.discard(temporary.name)
+
+
+def sweep(folder: str | os.PathLike[str]) -> list[Path]:
+    """Remove the temporary files that processes of this machine left when they were killed.
+
+    Returns
+        the files removed; files of processes that are alive stay
+    """
+    removed = []
+    for path in Path(folder).glob(".xpcnn-*.tmp"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and not _is_written(path.name, int(match[1])):
+            try:
+                path.unlink()
+            except OSError:  # another process swept it, or (on Windows) still writes it
+                continue
+            removed.append(path)
+    return removed
+
+
+def _is_written(name: str, pid: int) -> bool:
+    if pid == os.getpid():  # or an earlier process had the same number, as the first one in a container has
+        return name in _in_progress
+    if os.name != "posix":  # there, a file that is open cannot be removed, and signal 0 is no question
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # there, folders cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no such thing
+            raise
+    finally:
+        os.close(descriptor)

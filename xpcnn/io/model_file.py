@@ -1,0 +1,97 @@
+"""A trained network in one file: its layers, their weights, and what is needed to use it.
+
+The file is in the safetensors format and safe to open: no pickle, no names that are looked up, no paths.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..backend import to_numpy, use_backend
+from ..errors import FormatError, OptionError, XpcnnError
+from ..nn.layer import Layer
+from ..random import Seed
+from ..typing import Shape
+from .architecture import from_config, to_config
+from .tensors import read_tensors, write_tensors
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModel:
+    """What a model file holds.
+
+    Parameters
+        model : the network, its parameters on the current backend
+        input_shape : one input's shape, without the batch axis
+        classes : the outputs' names, where there are any
+        extra : what else was saved with it
+    """
+
+    model: Layer
+    input_shape: Shape
+    classes: tuple[str, ...]
+    extra: dict[str, Any]
+
+
+def save_model(
+    path: str | os.PathLike[str],
+    model: Layer,
+    *,
+    input_shape: Iterable[int],
+    classes: Iterable[str] = (),
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a network to a file that `load_model` reads; the file is there whole or not at all.
+
+    Parameters
+        model : layers of `xpcnn.nn` only; of others, save the weights with `write_tensors`
+        input_shape : one input's shape, without the batch axis, such as (28, 28, 1)
+        classes : the outputs' names
+        extra : anything else, in values that JSON has
+    Raises
+        OptionError : the network cannot be described in a file, or an argument makes no sense
+        FileError : the file cannot be written; an older one is untouched
+    """
+    metadata = {
+        "input_shape": list(input_shape),
+        "classes": list(classes),
+        "extra": dict(extra or {}),
+        "architecture": to_config(model),
+    }
+    tensors = {name: to_numpy(array) for name, array in model.state_dict().items()}
+    try:
+        with use_backend("numpy"):
+            _parse(str(path), json.loads(json.dumps(metadata)), tensors, rng=0)  # what is written can be read
+    except (XpcnnError, TypeError, ValueError, RecursionError) as error:
+        raise OptionError(str(path), "a network and metadata that a file can hold", str(error)) from error
+    write_tensors(path, tensors, metadata)
+
+
+def load_model(path: str | os.PathLike[str]) -> SavedModel:
+    """Read a network from a file by `save_model`. Files from strangers are safe to open.
+
+    Raises
+        FormatError : the file is no such file, is damaged, or was made by a newer xpcnn
+        FileError : it is missing or cannot be read
+    """
+    tensors, metadata = read_tensors(path)
+    return _parse(str(path), metadata, tensors)
+
+
+def _parse(who: str, metadata: Mapping[str, Any], tensors: Mapping[str, Any], rng: Seed = None) -> SavedModel:
+    shape, classes, extra = (metadata.get(name) for name in ("input_shape", "classes", "extra"))
+    if not (isinstance(shape, list) and 1 <= len(shape) <= 8 and all(type(n) is int and n >= 1 for n in shape)):
+        raise FormatError(who, "input_shape: sizes ≥ 1", repr(shape)[:80])
+    if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        raise FormatError(who, "classes: names", repr(classes)[:80])
+    if not isinstance(extra, dict):
+        raise FormatError(who, "extra: an object", repr(extra)[:80])
+    try:
+        model = from_config(metadata.get("architecture", {}), tensors, rng=rng)
+    except FormatError as error:
+        raise FormatError(f"{who}: {error.who}", error.expected, error.got, error.remedy) from error
+    return SavedModel(model, tuple(shape), tuple(classes), extra)

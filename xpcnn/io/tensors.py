@@ -1,0 +1,109 @@
+"""Named arrays and a JSON document in one safetensors file.
+
+Such files are safe to open: they hold numbers and text, nothing that is run. The document stands, as a string,
+in the file's metadata under "xpcnn", and says which version of this format it is written in.
+
+Source: the safetensors format, https://huggingface.co/docs/safetensors
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..errors import DTypeError, FileError, FormatError, OptionError
+from .atomic import write_atomically
+
+FORMAT = 1
+_KEY = "xpcnn"
+_MOST_HEADER = 16 * 2**20  # bytes: names, shapes and the document
+
+
+def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Write arrays of any backend and a document; the file is there whole or not at all.
+
+    Parameters
+        metadata : values that JSON has (no NaN, no infinity)
+    Raises
+        OptionError : JSON has no such value, or all names and the document together are larger than 16 MiB
+        DTypeError : an array holds neither numbers nor truth values, or complex ones
+        FileError : the file cannot be written
+    """
+    from safetensors.numpy import save
+
+    try:
+        document = json.dumps({**metadata, "format": FORMAT}, allow_nan=False, ensure_ascii=False)
+        document.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError(str(path), "metadata in values that JSON has", str(error)) from error
+    data = save({name: _plain(name, array) for name, array in tensors.items()}, {_KEY: document})
+    if int.from_bytes(data[:8], "little") > _MOST_HEADER:
+        raise OptionError(str(path), f"names and metadata of at most {_MOST_HEADER} bytes", "more", "store less")
+    write_atomically(path, data)
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:
+    """The arrays, on the host and writable, and the document of a file by `write_tensors`.
+
+    Raises
+        FormatError : the file is not one, is damaged, or was made by a newer xpcnn
+        FileError : it is missing or cannot be read
+    """
+    from safetensors.numpy import load
+
+    who = str(path)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
+    header_size = int.from_bytes(data[:8], "little")
+    if header_size > _MOST_HEADER:
+        raise FormatError(who, f"a header of at most {_MOST_HEADER} bytes", f"one of {header_size}")
+    try:
+        views = load(data)
+        text = json.loads(data[8 : 8 + header_size]).get("__metadata__", {}).get(_KEY)
+    except Exception as error:  # whatever the parsers stumble over, the file is at fault
+        raise FormatError(who, "a whole safetensors file", f"{error}", "get the file again") from error
+    metadata = _parse(who, text)
+    for name, array in views.items():
+        if not _is_plain(array):
+            raise FormatError(who, f"{name}: numbers", str(array.dtype))
+    return {name: np.require(array, requirements="W") for name, array in views.items()}, metadata
+
+
+def _plain(name: str, array: Any) -> np.ndarray[Any, Any]:
+    """The array on the host, contiguous, as safetensors expects it."""
+    host = to_numpy(array)
+    if not _is_plain(host):
+        raise DTypeError(name, "an array of real numbers or truth values", str(host.dtype), "convert it")
+    return np.asarray(host, order="C")
+
+
+def _is_plain(array: np.ndarray[Any, Any]) -> bool:
+    return array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
+
+
+def _parse(who: str, text: Any) -> dict[str, Any]:
+    if not isinstance(text, str):
+        raise FormatError(who, "a file written by xpcnn", "a safetensors file of another program")
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(who, "metadata in JSON", str(error)) from error
+    version = document.pop("format", None) if isinstance(document, dict) else None
+    if type(version) is not int or version < 1:
+        raise FormatError(who, "metadata with a format number", repr(version))
+    if version > FORMAT:
+        raise FormatError(who, f"format {FORMAT}", f"format {version}, made by a newer xpcnn", "upgrade xpcnn")
+    metadata: dict[str, Any] = document
+    return metadata
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

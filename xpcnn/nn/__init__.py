@@ -1,0 +1,76 @@
+"""Layers and losses: parameters, and a forward/backward pair each."""
+
+from . import init
+from .activation import (
+    ELU,
+    GELU,
+    SELU,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from .container import Concat, Container, Residual, Sequential
+from .conv import Conv2d
+from .conv_transpose import ConvTranspose2d
+from .dropout import Dropout, Dropout2d
+from .layer import Layer
+from .linear import Linear
+from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
+from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from .shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Concat",
+    "Container",
+    "Conv2d",
+    "ConvTranspose2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Dropout2d",
+    "Flatten",
+    "GlobalAvgPool2d",
+    "GlobalMaxPool2d",
+    "GroupNorm",
+    "HingeLoss",
+    "HuberLoss",
+    "Identity",
+    "L1Loss",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "Loss",
+    "MSELoss",
+    "MaxPool2d",
+    "NLLLoss",
+    "PReLU",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "Upsample",
+    "ZeroPad2d",
+    "ZeroPadChannels",
+    "init",
+]

@@ -1,0 +1,169 @@
+"""Activations as layers; equations in `xpcnn.ops.rectifier`, `xpcnn.ops.activation` and `xpcnn.ops.softmax`.
+
+All take (N, …) to (N, …), element by element (Softmax and LogSoftmax: along the last axis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
+
+from ..ops import activation, rectifier, softmax
+from ..ops.check import positive
+from ..ops.number import number
+from ..typing import Array, Cache
+from .init import constant, draw
+from .layer import Layer
+
+ActivationPair: TypeAlias = tuple[Callable[..., tuple[Array, Cache]], Callable[[Array, Cache], Array]]
+
+
+class Activation(Layer):
+    """Base of the layers that are one forward/backward pair; the constructor's arguments are forward's options.
+
+    >>> class Double(Activation):
+    ...     pair = (lambda x: (2 * x, None), lambda dy, cache: 2 * dy)
+    """
+
+    pair: ClassVar[ActivationPair]
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return self.pair[0](x, **self.config())
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return self.pair[1](dy, cache) if input_grad else None, {}
+
+
+class Identity(Layer):
+    """y = x: for a place in a network where something may stand."""
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return x, None
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return dy if input_grad else None, {}
+
+
+class ReLU(Activation):
+    """y = max(x, 0).
+
+    >>> import numpy as np
+    >>> ReLU()(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+
+    pair = (rectifier.relu_forward, rectifier.relu_backward)
+
+
+class LeakyReLU(Activation):
+    """y = x where x > 0, else negative_slope · x.
+
+    Parameters
+        negative_slope : any number
+    Raises
+        OptionError
+    """
+
+    pair = (rectifier.leaky_relu_forward, rectifier.leaky_relu_backward)
+    config_names = ("negative_slope",)
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = number("LeakyReLU", "negative_slope", negative_slope)
+
+
+class PReLU(Layer):
+    """y = x where x > 0, else weight · x.
+
+    Parameters
+        num_parameters : 1 for one slope, or the number of channels C for one each
+        init : where the slopes start
+    Parameters that are trained
+        weight : (num_parameters,)
+    Shapes
+        (N, …, C) → (N, …, C); any shape where num_parameters is 1
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> PReLU()(np.array([[-1.0, 2.0]], np.float32))
+    array([[-0.25,  2.  ]], dtype=float32)
+    """
+
+    parameter_names = ("weight",)
+    config_names = ("num_parameters", "init")
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+        self.num_parameters = positive("PReLU", "num_parameters", num_parameters)
+        self.init = number("PReLU", "init", init)
+        self.weight = draw(constant(self.init), (num_parameters,))
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return rectifier.prelu_forward(x, self.weight)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        dx, dslope = rectifier.prelu_backward(dy, cache, input_grad=input_grad)
+        return dx, {"weight": dslope}
+
+
+class ELU(Activation):
+    """y = x where x > 0, else α (eˣ − 1).
+
+    Parameters
+        alpha : α ≥ 0
+    Raises
+        OptionError
+    """
+
+    pair = (rectifier.elu_forward, rectifier.elu_backward)
+    config_names = ("alpha",)
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = number("ELU", "alpha", alpha, "[0, inf)")
+
+
+class SELU(Activation):
+    """y = λ · ELU(x) with the α and λ that keep mean 0 and variance 1, where weights start as "lecun_normal"."""
+
+    pair = (rectifier.selu_forward, rectifier.selu_backward)
+
+
+class Sigmoid(Activation):
+    """y = 1 / (1 + e⁻ˣ)."""
+
+    pair = (activation.sigmoid_forward, activation.sigmoid_backward)
+
+
+class Tanh(Activation):
+    """y = tanh(x)."""
+
+    pair = (activation.tanh_forward, activation.tanh_backward)
+
+
+class GELU(Activation):
+    """y = ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))): PyTorch's `GELU(approximate="tanh")`, not its default."""
+
+    pair = (activation.gelu_forward, activation.gelu_backward)
+
+
+class SiLU(Activation):
+    """y = x / (1 + e⁻ˣ), also called swish."""
+
+    pair = (activation.silu_forward, activation.silu_backward)
+
+
+class Softplus(Activation):
+    """y = log(1 + eˣ)."""
+
+    pair = (activation.softplus_forward, activation.softplus_backward)
+
+
+class Softmax(Activation):
+    """y = eˣ / Σ eˣ along the last axis. Train with a loss that contains it: that is more exact, and faster."""
+
+    pair = (softmax.softmax_forward, softmax.softmax_backward)
+
+
+class LogSoftmax(Activation):
+    """y = x − log Σ eˣ along the last axis."""
+
+    pair = (softmax.log_softmax_forward, softmax.log_softmax_backward)

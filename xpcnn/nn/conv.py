@@ -1,0 +1,92 @@
+"""Convolution layers."""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import OptionError
+from ..ops import dispatch
+from ..ops.check import positive
+from ..ops.window import Padding, Window
+from ..random import Seed
+from ..typing import Array, Cache, Pair, Shape
+from . import init
+from .layer import Layer
+
+
+class Conv2d(Layer):
+    """Convolution of images with learned filters; equations in `xpcnn.ops.conv`.
+
+    Parameters
+        in_channels, out_channels : Cin, Cout
+        kernel_size, stride, dilation : a number, or (height, width)
+        padding : zeros around the image: a number; (height, width); (top, bottom, left, right); "valid"; "same"
+        groups : independent convolutions that the channels are split into; in_channels for depthwise
+        bias : whether a learned number is added to each output channel
+        weight_init : an initialiser of `xpcnn.nn.init` or its name; the bias starts at zero
+        rng : seed or generator of the initial weights
+    Parameters that are trained
+        weight : (Cout, KH, KW, Cin/groups);  bias : (Cout,)
+    Shapes
+        (N, H, W, Cin) → (N, OH, OW, Cout);  OH = ⌊(H + 2P − D(K−1) − 1)/S⌋ + 1
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Conv2d(1, 6, 5, padding=2)(np.zeros((8, 28, 28, 1), np.float32)).shape
+    (8, 28, 28, 6)
+    """
+
+    parameter_names = ("weight", "bias")
+    config_names = (
+        "in_channels",
+        "out_channels",
+        "kernel_size",
+        "stride",
+        "padding",
+        "dilation",
+        "groups",
+        "bias",
+    )
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        *,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        weight_init: str | init.Initializer = "he_normal",
+        rng: Seed = None,
+    ) -> None:
+        self.in_channels = positive("Conv2d", "in_channels", in_channels)
+        self.out_channels = positive("Conv2d", "out_channels", out_channels)
+        self.groups = positive("Conv2d", "groups", groups)
+        if in_channels % groups or out_channels % groups:
+            raise OptionError("Conv2d", f"groups that divide {in_channels} and {out_channels}", str(groups))
+        self.window = Window.of("Conv2d", kernel_size, stride, padding, dilation)
+        self.kernel_size, self.stride, self.dilation = self.window.kernel, self.window.stride, self.window.dilation
+        self.padding = padding
+        kh, kw = self.kernel_size
+        self.weight = init.draw(
+            weight_init,
+            (out_channels, kh, kw, in_channels // groups),
+            fan_in=in_channels // groups * kh * kw,
+            fan_out=out_channels // groups * kh * kw,
+            rng=rng,
+        )
+        self.bias = init.draw("zeros", (out_channels,)) if bias else None
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return dispatch.forward("conv2d", x, self.weight, self.bias, window=self.window, groups=self.groups)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        dx, dw, db = dispatch.backward(dy, cache, input_grad=input_grad)
+        return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
+
+    def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
+        return math.prod(output_shape) * self.window.taps * self.in_channels // self.groups

@@ -1,0 +1,104 @@
+"""The transposed convolution layer."""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import OptionError
+from ..ops.check import positive
+from ..ops.conv_transpose import check_output_padding, conv_transpose2d_backward, conv_transpose2d_forward
+from ..ops.window import Padding, Window
+from ..random import Seed
+from ..typing import Array, Cache, Pair, Shape
+from . import init
+from .layer import Layer
+
+
+class ConvTranspose2d(Layer):
+    """Upsampling with learned filters, the transpose of `Conv2d`; equations in `xpcnn.ops.conv_transpose`.
+
+    Parameters
+        in_channels, out_channels : Cin, Cout
+        kernel_size, stride, dilation : a number, or (height, width)
+        padding : what is cut off the output: a number; (height, width); (top, bottom, left, right)
+        output_padding : rows and columns that the output has more, below and to the right
+        groups : independent convolutions that the channels are split into
+        bias : whether a learned number is added to each output channel
+        weight_init : an initialiser of `xpcnn.nn.init` or its name; the bias starts at zero
+        rng : seed or generator of the initial weights
+    Parameters that are trained
+        weight : (Cin, KH, KW, Cout/groups);  bias : (Cout,)
+    Shapes
+        (N, H, W, Cin) → (N, OH, OW, Cout);  OH = (H − 1)·S − 2P + D(K−1) + 1 + output_padding
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> ConvTranspose2d(16, 8, 4, stride=2, padding=1)(np.zeros((8, 7, 7, 16), np.float32)).shape
+    (8, 14, 14, 8)
+    """
+
+    parameter_names = ("weight", "bias")
+    config_names = (
+        "in_channels",
+        "out_channels",
+        "kernel_size",
+        "stride",
+        "padding",
+        "output_padding",
+        "dilation",
+        "groups",
+        "bias",
+    )
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        *,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        output_padding: Pair = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        weight_init: str | init.Initializer = "he_normal",
+        rng: Seed = None,
+    ) -> None:
+        who = "ConvTranspose2d"
+        self.in_channels = positive(who, "in_channels", in_channels)
+        self.out_channels = positive(who, "out_channels", out_channels)
+        self.groups = positive(who, "groups", groups)
+        if in_channels % groups or out_channels % groups:
+            raise OptionError(who, f"groups that divide {in_channels} and {out_channels}", str(groups))
+        self.window = Window.of(who, kernel_size, stride, padding, dilation)
+        self.kernel_size, self.stride, self.dilation = self.window.kernel, self.window.stride, self.window.dilation
+        self.padding = padding
+        self.output_padding = check_output_padding(who, self.window, output_padding)
+        (kh, kw), (sh, sw) = self.kernel_size, self.stride
+        self.weight = init.draw(
+            weight_init,
+            (in_channels, kh, kw, out_channels // groups),
+            fan_in=max(1, in_channels // groups * kh * kw // (sh * sw)),  # a stride leaves each output fewer taps
+            fan_out=out_channels // groups * kh * kw,
+            rng=rng,
+        )
+        self.bias = init.draw("zeros", (out_channels,)) if bias else None
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return conv_transpose2d_forward(
+            x,
+            self.weight,
+            self.bias,
+            window=self.window,
+            output_padding=self.output_padding,
+            groups=self.groups,
+        )
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        dx, dw, db = conv_transpose2d_backward(dy, cache, input_grad=input_grad)
+        return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
+
+    def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
+        return math.prod(input_shape) * self.window.taps * self.out_channels // self.groups

@@ -1,0 +1,68 @@
+"""Dropout as layers: at work in `forward` only; `layer(x)` is the identity."""
+
+from __future__ import annotations
+
+from ..ops.check import check_batch, check_floats
+from ..ops.dropout import dropout_backward, dropout_forward
+from ..ops.number import number
+from ..random import Seed, generator
+from ..typing import Array, Cache, Shape
+from .layer import Layer
+
+
+class Dropout(Layer):
+    """Sets each number to 0 with probability p in training; equations in `xpcnn.ops.dropout`.
+
+    Parameters
+        p : probability, in [0, 1)
+        rng : seed or generator, from which this layer gets a generator of its own
+    Shapes
+        (N, …) → (N, …)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> y, cache = Dropout(0.5, rng=0).forward(np.ones((1, 1000)))
+    >>> sorted(set(y[0].tolist()))
+    [0.0, 2.0]
+    """
+
+    config_names = ("p",)
+
+    def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:
+        self.p = number(type(self).__name__, "p", p, "[0, 1)")
+        self.rng = generator(rng).spawn(1)[0]
+
+    def __call__(self, x: Array) -> Array:
+        return x
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        xp = check_floats(type(self).__name__, x)
+        shape = self._drawn(x)  # all checks come before the generator moves on
+        keep = self.rng.random(shape, dtype="float32") >= self.p  # on the host
+        return dropout_forward(x, xp.asarray(keep, device=x.device), p=self.p)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return dropout_backward(dy, cache) if input_grad else None, {}
+
+    def _drawn(self, x: Array) -> Shape:
+        """The mask's shape: one draw for what is dropped together."""
+        check_batch("Dropout", x, *x.shape[1:])
+        return tuple(x.shape)
+
+
+class Dropout2d(Dropout):
+    """Sets whole channels to 0 with probability p in training: neighbouring pixels tell of each other.
+
+    Parameters
+        p : probability, in [0, 1)
+        rng : seed or generator, from which this layer gets a generator of its own
+    Shapes
+        (N, H, W, C) → (N, H, W, C)
+    Raises
+        OptionError, ShapeError, DTypeError
+    """
+
+    def _drawn(self, x: Array) -> Shape:
+        check_batch("Dropout2d", x, "H", "W", "C")
+        return (x.shape[0], 1, 1, x.shape[3])

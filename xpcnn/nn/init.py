@@ -1,0 +1,115 @@
+"""Initial weights: where training starts.
+
+Every initialiser is a function (shape, fan_in, fan_out, rng) → NumPy array, drawn on the host in float64, so
+that a network starts the same on every backend. fan_in is the number of inputs that one output sums over,
+fan_out the number of outputs that one input reaches.
+
+    He         variance 2 / fan_in                  for ReLU and its kin               (1)
+    Glorot     variance 2 / (fan_in + fan_out)      for tanh, sigmoid, softmax         (2)
+    LeCun      variance 1 / fan_in                  for SELU, linear                   (3)
+
+A uniform distribution on ±a has the variance a²/3, so a = √(3 · variance).
+
+Sources
+    K. He et al., Delving deep into rectifiers, 2015, equation 10                      → (1)
+    X. Glorot and Y. Bengio, Understanding the difficulty …, 2010, equations 12, 16    → (2)
+    Y. LeCun et al., Efficient backprop, 1998, equation 16                             → (3)
+    A. Saxe et al., Exact solutions to the nonlinear dynamics …, 2014                  → orthogonal
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..backend import asarray
+from ..errors import OptionError
+from ..random import Seed, generator
+from ..typing import Array, Shape
+
+Host: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Initializer: TypeAlias = Callable[[Shape, int, int, np.random.Generator], Host]
+
+
+def he_normal(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
+    """Normal with variance 2 / fan_in, (1)."""
+    return rng.normal(0.0, math.sqrt(2 / fan_in), shape)
+
+
+def he_uniform(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
+    """Uniform with variance 2 / fan_in, (1)."""
+    return _uniform(2 / fan_in, shape, rng)
+
+
+def glorot_normal(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
+    """Normal with variance 2 / (fan_in + fan_out), (2)."""
+    return rng.normal(0.0, math.sqrt(2 / (fan_in + fan_out)), shape)
+
+
+def glorot_uniform(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
+    """Uniform with variance 2 / (fan_in + fan_out), (2)."""
+    return _uniform(2 / (fan_in + fan_out), shape, rng)
+
+
+def lecun_normal(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
+    """Normal with variance 1 / fan_in, (3)."""
+    return rng.normal(0.0, math.sqrt(1 / fan_in), shape)
+
+
+def lecun_uniform(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
+    """Uniform with variance 1 / fan_in, (3)."""
+    return _uniform(1 / fan_in, shape, rng)
+
+
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """Rows (or columns, whichever are fewer) that are orthogonal and of length `gain`, over all axes but the first."""
+
+    def draw(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
+        rows, columns = shape[0], math.prod(shape[1:])
+        q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+        q *= np.sign(np.diag(r))  # uniform over all such matrices
+        return gain * (q if rows >= columns else q.T).reshape(shape)
+
+    return draw
+
+
+def uniform(limit: float) -> Initializer:
+    """Uniform on ±limit."""
+    return lambda shape, fan_in, fan_out, rng: rng.uniform(-limit, limit, shape)
+
+
+def constant(value: float) -> Initializer:
+    """The same number everywhere."""
+    return lambda shape, fan_in, fan_out, rng: np.full(shape, float(value))
+
+
+_BY_NAME: dict[str, Initializer] = {
+    each.__name__: each for each in (he_normal, he_uniform, glorot_normal, glorot_uniform, lecun_normal, lecun_uniform)
+} | {"orthogonal": orthogonal(), "zeros": constant(0.0)}
+
+
+def draw(initializer: str | Initializer, shape: Shape, *, fan_in: int = 1, fan_out: int = 1, rng: Seed = None) -> Array:
+    """A new float32 parameter of the current backend.
+
+    Parameters
+        initializer : a function of this module, or its name
+        rng : a seed or generator; None draws from the default generator (`xpcnn.seed`)
+    Raises
+        OptionError : no initialiser has that name
+
+    >>> draw("zeros", (2,))
+    array([0., 0.], dtype=float32)
+    """
+    if isinstance(initializer, str):
+        if initializer not in _BY_NAME:
+            raise OptionError("init", "one of " + ", ".join(_BY_NAME), repr(initializer))
+        initializer = _BY_NAME[initializer]
+    return asarray(initializer(shape, fan_in, fan_out, generator(rng)), dtype="float32")
+
+
+def _uniform(variance: float, shape: Shape, rng: np.random.Generator) -> Host:
+    limit = math.sqrt(3 * variance)
+    return rng.uniform(-limit, limit, shape)

@@ -1,0 +1,171 @@
+"""What a layer is: parameters, and a forward/backward pair.
+
+    y, cache  = layer.forward(x)            training: everything backward needs is in the cache
+    dx, grads = layer.backward(dy, cache)   ∂L/∂x and {parameter name: ∂L/∂parameter}
+    y         = layer(x)                    inference: computes and remembers nothing
+
+A layer of one's own names its parameters and writes the pair; everything else on this page comes with it:
+
+    class Scale(Layer):
+        parameter_names = ("factor",)
+
+        def __init__(self):
+            self.factor = xpcnn.asarray([1.0])
+
+        def forward(self, x):
+            return x * self.factor, x
+
+        def backward(self, dy, cache, *, input_grad=True):
+            x = cache
+            return dy * self.factor, {"factor": (dy * x).sum(keepdims=True)}
+
+Layers that are attributes, or stand in a list or tuple that is one, are its children.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+from ..backend import array_namespace, asarray, astype, to_numpy
+from ..errors import FormatError
+from ..typing import Array, Cache, Shape
+
+
+class Layer(ABC):
+    """Base of all layers. See the module's docstring for the contract."""
+
+    parameter_names: ClassVar[tuple[str, ...]] = ()  # attributes that the optimizer writes
+    buffer_names: ClassVar[tuple[str, ...]] = ()  # attributes that are saved but not trained
+    config_names: ClassVar[tuple[str, ...]] = ()  # attributes that are the constructor's arguments
+
+    @abstractmethod
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        """The output, and a cache for the `backward` of this very call."""
+
+    @abstractmethod
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        """∂L/∂x (None if `input_grad` is False, for layers that save work by it) and the parameters' gradients."""
+
+    def __call__(self, x: Array) -> Array:
+        """The output in inference."""
+        return self.forward(x)[0]
+
+    def children(self) -> dict[str, Layer]:
+        """The layers that this one is made of, by the first part of their parameters' dotted names."""
+        found: dict[str, Layer] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                found[name] = value
+            elif isinstance(value, (list, tuple)):
+                found |= {f"{name}.{i}": each for i, each in enumerate(value) if isinstance(each, Layer)}
+        return found
+
+    def named_layers(self) -> Iterator[tuple[str, Layer]]:
+        """This layer ("") and all layers within it, each once, under the first dotted name that it has."""
+        seen: set[int] = set()
+
+        def walk(prefix: str, layer: Layer) -> Iterator[tuple[str, Layer]]:
+            if id(layer) in seen:
+                return
+            seen.add(id(layer))
+            yield prefix, layer
+            for name, child in layer.children().items():
+                yield from walk(f"{prefix}.{name}" if prefix else name, child)
+
+        return walk("", self)
+
+    def parameters(self) -> dict[str, Array]:
+        """The trained arrays themselves, by dotted name; one that is shared stands here once."""
+        return {name: getattr(layer, key) for name, layer, key in self._arrays(buffers=False)}
+
+    def state_dict(self) -> dict[str, Array]:
+        """Parameters and buffers (such as batch norm's running statistics), by dotted name; no copies."""
+        return {name: getattr(layer, key) for name, layer, key in self._arrays(buffers=True)}
+
+    def load_state_dict(self, state: Mapping[str, Any], *, strict: bool = True) -> Self:
+        """Copy arrays of any backend into this layer's own.
+
+        Parameters
+            strict : refuse missing and unknown names; False passes over both
+        Raises
+            FormatError : names or shapes do not match; nothing has been changed then
+        """
+        own = self.state_dict()
+        if strict and own.keys() != state.keys():
+            missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+            raise FormatError(
+                "load_state_dict",
+                "this network's names",
+                f"missing {missing}, unknown {unknown}",
+                "build the same architecture, or pass strict=False",
+            )
+        for name in own.keys() & state.keys():
+            if tuple(state[name].shape) != tuple(own[name].shape):
+                raise FormatError(
+                    "load_state_dict",
+                    f"{name} {tuple(own[name].shape)}",
+                    str(tuple(state[name].shape)),
+                    "build the same architecture",
+                )
+        for name in own.keys() & state.keys():
+            xp = array_namespace(own[name])
+            host = to_numpy(state[name]).copy()
+            own[name][...] = xp.asarray(host, dtype=own[name].dtype, device=own[name].device)
+        return self
+
+    def astype(self, dtype: str) -> Self:
+        """Convert all parameters and buffers; make the optimizer afterwards, for they are new arrays."""
+        for _, layer, key in list(self._arrays(buffers=True)):
+            setattr(layer, key, astype(getattr(layer, key), dtype))
+        return self
+
+    def to_backend(self) -> Self:
+        """Move all parameters and buffers to the current backend; make the optimizer afterwards."""
+        for _, layer, key in list(self._arrays(buffers=True)):
+            setattr(layer, key, asarray(getattr(layer, key)))
+        return self
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, in values that JSON has; for an optional parameter, whether it is there."""
+        return {
+            name: getattr(self, name) is not None if name in self.parameter_names else getattr(self, name)
+            for name in self.config_names
+        }
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of one output item for one input item, both without the batch axis; runs on zeros."""
+        return tuple(self(self._zeros(input_shape)).shape[1:])
+
+    def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
+        """Multiplications with an addition that forward makes for one item (0 where they do not count)."""
+        return 0
+
+    def summary(self, input_shape: Shape) -> str:
+        """A table of all layers: output, parameters, multiply-adds forward and backward, memory.
+
+        Parameters
+            input_shape : one item's, without the batch axis, such as (28, 28, 1)
+        """
+        from .summary import table
+
+        return table(self, input_shape)
+
+    def _arrays(self, *, buffers: bool) -> Iterator[tuple[str, Layer, str]]:
+        for prefix, layer in self.named_layers():
+            for key in layer.parameter_names + (layer.buffer_names if buffers else ()):
+                if getattr(layer, key) is not None:
+                    yield (f"{prefix}.{key}" if prefix else key), layer, key
+
+    def _zeros(self, input_shape: Shape) -> Array:
+        like = next(iter(self.state_dict().values()), None)
+        if like is None:
+            like = asarray([0.0])
+        xp = array_namespace(like)
+        zeros: Array = xp.zeros((1, *input_shape), dtype=like.dtype, device=like.device)
+        return zeros
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return f"{type(self).__name__}({arguments})"

@@ -1,0 +1,62 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+import math
+
+from ..ops.check import positive
+from ..ops.dense import linear_backward, linear_forward
+from ..random import Seed
+from ..typing import Array, Cache, Shape
+from . import init
+from .layer import Layer
+
+
+class Linear(Layer):
+    """Fully connected: y = x wᵀ + b; equations in `xpcnn.ops.dense`.
+
+    Parameters
+        in_features, out_features : sizes of one input and one output row
+        bias : whether a learned number is added to each output
+        weight_init : an initialiser of `xpcnn.nn.init` or its name; the bias starts at zero
+        rng : seed or generator of the initial weights
+    Parameters that are trained
+        weight : (out_features, in_features);  bias : (out_features,)
+    Shapes
+        (N, in_features) → (N, out_features)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Linear(784, 10)(np.zeros((8, 784), np.float32)).shape
+    (8, 10)
+    """
+
+    parameter_names = ("weight", "bias")
+    config_names = ("in_features", "out_features", "bias")
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        weight_init: str | init.Initializer = "he_normal",
+        rng: Seed = None,
+    ) -> None:
+        self.in_features = positive("Linear", "in_features", in_features)
+        self.out_features = positive("Linear", "out_features", out_features)
+        self.weight = init.draw(
+            weight_init, (out_features, in_features), fan_in=in_features, fan_out=out_features, rng=rng
+        )
+        self.bias = init.draw("zeros", (out_features,)) if bias else None
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return linear_forward(x, self.weight, self.bias)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        dx, dw, db = linear_backward(dy, cache, input_grad=input_grad)
+        return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
+
+    def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
+        return math.prod(output_shape) * self.in_features

@@ -1,0 +1,218 @@
+"""Criteria: what a network is trained to make small.
+
+    loss, cache = criterion.forward(y, target)      loss is an array (); its mean or sum over the batch
+    dy          = criterion.backward(cache)         ∂loss/∂y, for the network's backward
+    loss        = criterion(y, target)              for validation
+
+Equations in `xpcnn.ops.loss_elementwise` and `xpcnn.ops.loss_classes`. All take `reduction="mean"` or "sum".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..backend import array_namespace, to_numpy
+from ..errors import OptionError
+from ..ops.loss_classes import (
+    cross_entropy_backward,
+    cross_entropy_forward,
+    hinge_backward,
+    hinge_forward,
+    nll_backward,
+    nll_forward,
+)
+from ..ops.loss_elementwise import (
+    bce_with_logits_backward,
+    bce_with_logits_forward,
+    divisor,
+    huber_backward,
+    huber_forward,
+    mae_backward,
+    mae_forward,
+    mse_backward,
+    mse_forward,
+)
+from ..ops.number import number
+from ..typing import Array, Cache
+
+
+class Loss:
+    """Base of the criteria: its attributes are the constructor's arguments, `pair` is the operation.
+
+    One of one's own names another pair, or writes `forward` and `backward` itself.
+    """
+
+    pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Cache], Array]]]
+
+    def __init__(self, *, reduction: str = "mean") -> None:
+        divisor(type(self).__name__, reduction, 1)
+        self.reduction = reduction
+
+    def forward(self, y: Array, target: Array) -> tuple[Array, Cache]:
+        """The loss, an array (), and a cache for the `backward` of this very call."""
+        options = self.config()
+        for name, value in options.items():
+            if name in ("weight", "pos_weight") and value is not None:
+                options[name] = array_namespace(y).asarray(value, dtype=y.dtype, device=y.device)
+        return self.pair[0](y, target, **options)
+
+    def backward(self, cache: Cache) -> Array:
+        """∂loss/∂y, exactly that of the loss that forward returned."""
+        return self.pair[1](cache)
+
+    def __call__(self, y: Array, target: Array) -> Array:
+        """The loss alone."""
+        return self.forward(y, target)[0]
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, in values that JSON has."""
+        return dict(vars(self))
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+class MSELoss(Loss):
+    """Mean squared error over all elements: Σ (y − t)² / size, without a ½.
+
+    Shapes
+        y and target of one shape and dtype
+
+    >>> import numpy as np
+    >>> criterion = MSELoss()
+    >>> loss, cache = criterion.forward(np.array([[1.0, 5.0]]), np.array([[1.0, 2.0]]))
+    >>> float(loss), criterion.backward(cache)
+    (4.5, array([[0., 3.]]))
+    """
+
+    pair = (mse_forward, mse_backward)
+
+
+class L1Loss(Loss):
+    """Mean absolute error over all elements: Σ |y − t| / size; y and target of one shape and dtype.
+
+    >>> import numpy as np
+    >>> float(L1Loss()(np.array([1.0, 5.0]), np.array([1.0, 2.0])))
+    1.5
+    """
+
+    pair = (mae_forward, mae_backward)
+
+
+class HuberLoss(Loss):
+    """Squared error (halved) within δ of the target, absolute error (times δ) beyond; mean over all elements.
+
+    Parameters
+        delta : δ > 0
+    Raises
+        OptionError
+
+    >>> import numpy as np
+    >>> float(HuberLoss(reduction="sum")(np.array([1.5, 5.0]), np.array([1.0, 2.0])))
+    2.625
+    """
+
+    pair = (huber_forward, huber_backward)
+
+    def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
+        self.delta = number("HuberLoss", "delta", delta, "(0, inf)")
+        super().__init__(reduction=reduction)
+
+
+class CrossEntropyLoss(Loss):
+    """Cross-entropy of softmax(y): for a network that ends in logits, one for each class.
+
+    Parameters
+        weight : what each class counts for: K numbers or an array (K,); the mean is then weighted, too
+        label_smoothing : ε, the part of each target that is spread evenly over all classes; 0 ≤ ε < 1
+    Shapes
+        y (N, K); target: integers (N,), or probabilities (N, K) of y's dtype
+    Raises
+        OptionError; in forward also ShapeError, DTypeError, DataError
+
+    >>> import numpy as np
+    >>> round(float(CrossEntropyLoss()(np.zeros((8, 10), np.float32), np.arange(8))), 4)  # log 10
+    2.3026
+    """
+
+    pair = (cross_entropy_forward, cross_entropy_backward)
+
+    def __init__(self, *, weight: Any = None, label_smoothing: float = 0.0, reduction: str = "mean") -> None:
+        self.weight = _numbers("CrossEntropyLoss", "weight", weight)
+        self.label_smoothing = number("CrossEntropyLoss", "label_smoothing", label_smoothing, "[0, 1)")
+        super().__init__(reduction=reduction)
+
+
+class BCEWithLogitsLoss(Loss):
+    """Binary cross-entropy of σ(y): independent yes-or-no questions; mean over all elements.
+
+    Parameters
+        pos_weight : what a positive target counts for: a number, K numbers or an array (K,)
+    Shapes
+        y (…, K); target of y's shape and dtype, in [0, 1]
+    Raises
+        OptionError; in forward also ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> round(float(BCEWithLogitsLoss(pos_weight=3)(np.zeros((8, 1)), np.ones((8, 1)))), 4)  # 3 · log 2
+    2.0794
+    """
+
+    pair = (bce_with_logits_forward, bce_with_logits_backward)
+
+    def __init__(self, *, pos_weight: Any = None, reduction: str = "mean") -> None:
+        self.pos_weight = _numbers("BCEWithLogitsLoss", "pos_weight", pos_weight)
+        super().__init__(reduction=reduction)
+
+
+class NLLLoss(Loss):
+    """Negative log-likelihood: for a network that ends in log-softmax.
+
+    Parameters
+        weight : what each class counts for, as in `CrossEntropyLoss`
+    Shapes
+        y (N, K) log-probabilities; target: integers (N,)
+    Raises
+        OptionError; in forward also ShapeError, DTypeError, DataError
+
+    >>> import numpy as np
+    >>> float(NLLLoss()(np.array([[-3.0, -0.05]]), np.array([0])))
+    3.0
+    """
+
+    pair = (nll_forward, nll_backward)
+
+    def __init__(self, *, weight: Any = None, reduction: str = "mean") -> None:
+        self.weight = _numbers("NLLLoss", "weight", weight)
+        super().__init__(reduction=reduction)
+
+
+class HingeLoss(Loss):
+    """Multi-class hinge loss (Weston and Watkins), PyTorch's MultiMarginLoss with p = 1 and margin 1.
+
+    Shapes
+        y (N, K) scores; target: integers (N,)
+
+    >>> import numpy as np
+    >>> float(HingeLoss()(np.array([[2.0, 1.5, 0.0, -1.0]]), np.array([0])))
+    0.125
+    """
+
+    pair = (hinge_forward, hinge_backward)
+
+
+def _numbers(who: str, name: str, value: Any) -> Any:
+    """Weights as Python numbers, which go into any namespace, dtype and JSON: a float, a list of them, or None."""
+    if value is None:
+        return None
+    try:
+        host = np.asarray(to_numpy(value), dtype=np.float64)
+    except (TypeError, ValueError):
+        host = np.full((1, 1), np.nan)
+    if host.ndim > 1 or not (np.isfinite(host) & (host >= 0)).all():
+        raise OptionError(who, f"{name}: numbers ≥ 0", repr(value))
+    return host.tolist()

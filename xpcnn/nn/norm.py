@@ -1,0 +1,214 @@
+"""Normalisation as layers; equations in `xpcnn.ops.batch_norm` and `xpcnn.ops.norm`."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+from ..errors import OptionError
+from ..ops import batch_norm, norm
+from ..ops.check import check_batch, check_floats, positive
+from ..ops.number import number
+from ..typing import Array, Cache, Shape
+from .init import constant, draw
+from .layer import Layer
+
+
+class Normalization(Layer):
+    """Base: a learned `weight` (γ) and `bias` (β), each of which may be None, and their gradients."""
+
+    parameter_names = ("weight", "bias")
+    pair_backward: ClassVar[Callable[..., tuple[Array | None, Array | None, Array | None]]]
+
+    def _start(self, shape: Shape, weight: bool, bias: bool) -> None:
+        self.weight = draw(constant(1.0), shape) if weight else None
+        self.bias = draw(constant(0.0), shape) if bias else None
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        dx, dgamma, dbeta = self.pair_backward(dy, cache, input_grad=input_grad)
+        return dx, {name: grad for name, grad in (("weight", dgamma), ("bias", dbeta)) if grad is not None}
+
+
+class _BatchNorm(Normalization):
+    pair_backward = staticmethod(batch_norm.batch_norm_backward)
+    buffer_names = ("running_mean", "running_var")
+    config_names = ("num_features", "eps", "momentum", "affine")
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+        who = type(self).__name__
+        self.num_features = positive(who, "num_features", num_features)
+        self.eps = number(who, "eps", eps, "(0, inf)")
+        self.momentum = number(who, "momentum", momentum, "[0, 1]")
+        self.affine = affine
+        self._start((num_features,), affine, affine)
+        self.running_mean = draw(constant(0.0), (num_features,))
+        self.running_var = draw(constant(1.0), (num_features,))
+
+    def __call__(self, x: Array) -> Array:
+        self._check(x)
+        return batch_norm.batch_norm_inference(
+            x, self.weight, self.bias, self.running_mean, self.running_var, eps=self.eps
+        )
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        self._check(x)
+        y, cache, (mean, var) = batch_norm.batch_norm_forward(x, self.weight, self.bias, eps=self.eps)
+        count = math.prod(x.shape[:-1])
+        # New arrays, never written in place: whoever holds the old ones keeps them as they were.
+        self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
+        self.running_var = (1 - self.momentum) * self.running_var + self.momentum * (count / (count - 1)) * var
+        return y, cache
+
+    def _check(self, x: Array) -> None:
+        who = f"{type(self).__name__}({self.num_features})"
+        check_batch(who, x, *self._axes(x), self.num_features)
+        check_floats(who, x, self.running_mean, self.running_var)
+
+    @abstractmethod
+    def _axes(self, x: Array) -> tuple[str, ...]:
+        """The names of the axes between N and C."""
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalises each feature over the batch.
+
+    `forward` uses the batch's mean and variance and moves the running ones towards them:
+    running = (1 − momentum) · running + momentum · batch's, with the variance over M − 1 as in PyTorch.
+    `layer(x)` uses the running ones.
+
+    Parameters
+        num_features : C
+        eps : added to the variance
+        momentum : share of the new batch in the running statistics, in [0, 1]
+        affine : whether `weight` and `bias` are there
+    Parameters that are trained
+        weight : (C,), starts at 1;  bias : (C,), starts at 0
+    Buffers
+        running_mean, running_var : (C,)
+    Shapes
+        (N, C) → (N, C) or (N, L, C) → (N, L, C)
+    Raises
+        ShapeError : also where `forward` gets one value a feature only
+        OptionError, DTypeError
+
+    >>> import numpy as np
+    >>> layer = BatchNorm1d(1)
+    >>> y, cache = layer.forward(np.array([[1.0], [3.0]], np.float32))
+    >>> y.round(3).tolist(), layer.running_mean.round(3).tolist(), layer.running_var.round(3).tolist()
+    ([[-1.0], [1.0]], [0.20000000298023224], [1.100000023841858])
+    """
+
+    def _axes(self, x: Array) -> tuple[str, ...]:
+        return ("L",) if x.ndim == 3 else ()
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalises each channel over all pixels of the batch; as `BatchNorm1d` else.
+
+    Parameters
+        num_features : C
+        eps : added to the variance
+        momentum : share of the new batch in the running statistics, in [0, 1]
+        affine : whether `weight` and `bias` are there
+    Parameters that are trained
+        weight : (C,), starts at 1;  bias : (C,), starts at 0
+    Buffers
+        running_mean, running_var : (C,)
+    Shapes
+        (N, H, W, C) → (N, H, W, C)
+    Raises
+        ShapeError, OptionError, DTypeError
+
+    >>> import numpy as np
+    >>> BatchNorm2d(3)(np.zeros((8, 4, 4, 3), np.float32)).shape
+    (8, 4, 4, 3)
+    """
+
+    def _axes(self, x: Array) -> tuple[str, ...]:
+        return ("H", "W")
+
+
+class LayerNorm(Normalization):
+    """Normalises each item over its last axes.
+
+    Parameters
+        normalized_shape : lengths of these axes; a number for one
+        eps : added to the variance
+        elementwise_affine : whether `weight` and `bias` are there
+        bias : False leaves `bias` alone out
+    Parameters that are trained
+        weight, bias : normalized_shape, start at 1 and 0
+    Shapes
+        (N, …, *normalized_shape) → the same
+    Raises
+        ShapeError, OptionError, DTypeError
+
+    >>> import numpy as np
+    >>> LayerNorm(2)(np.array([[1.0, 3.0]], np.float32)).round(3)
+    array([[-1.,  1.]], dtype=float32)
+    """
+
+    pair_backward = staticmethod(norm.layer_norm_backward)
+    config_names = ("normalized_shape", "eps", "elementwise_affine", "bias")
+
+    def __init__(
+        self,
+        normalized_shape: int | Shape,
+        *,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+    ) -> None:
+        shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        self.normalized_shape = tuple(positive("LayerNorm", "normalized_shape", size) for size in shape)
+        if not shape:
+            raise OptionError("LayerNorm", "normalized_shape: one axis or more", "()")
+        self.eps = number("LayerNorm", "eps", eps, "(0, inf)")
+        self.elementwise_affine = elementwise_affine
+        self._start(self.normalized_shape, elementwise_affine, elementwise_affine and bias)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        axes = len(self.normalized_shape)
+        free = x.shape[1 : max(x.ndim - axes, 1)]  # any lengths
+        check_batch(f"LayerNorm{self.normalized_shape}", x, *free, *self.normalized_shape)
+        return norm.layer_norm_forward(x, self.weight, self.bias, axes=axes, eps=self.eps)
+
+
+class GroupNorm(Normalization):
+    """Normalises each image over its pixels and over groups of neighbouring channels.
+
+    Parameters
+        num_groups : G, which divides num_channels
+        num_channels : C
+        eps : added to the variance
+        affine : whether `weight` and `bias` are there
+    Parameters that are trained
+        weight, bias : (C,), start at 1 and 0
+    Shapes
+        (N, …, C) → (N, …, C)
+    Raises
+        ShapeError, OptionError, DTypeError
+
+    >>> import numpy as np
+    >>> GroupNorm(2, 4)(np.array([[1.0, 3.0, 5.0, 9.0]], np.float32)).round(3)
+    array([[-1.,  1., -1.,  1.]], dtype=float32)
+    """
+
+    pair_backward = staticmethod(norm.group_norm_backward)
+    config_names = ("num_groups", "num_channels", "eps", "affine")
+
+    def __init__(self, num_groups: int, num_channels: int, *, eps: float = 1e-5, affine: bool = True) -> None:
+        self.num_groups = positive("GroupNorm", "num_groups", num_groups)
+        self.num_channels = positive("GroupNorm", "num_channels", num_channels)
+        if num_channels % num_groups:
+            raise OptionError("GroupNorm", f"groups that divide the {num_channels} channels", str(num_groups))
+        self.eps = number("GroupNorm", "eps", eps, "(0, inf)")
+        self.affine = affine
+        self._start((num_channels,), affine, affine)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        who = f"GroupNorm({self.num_groups}, {self.num_channels})"
+        check_batch(who, x, *x.shape[1:-1], self.num_channels)
+        return norm.group_norm_forward(x, self.weight, self.bias, groups=self.num_groups, eps=self.eps)

@@ -1,0 +1,175 @@
+"""Pooling layers: no parameters, each channel by itself."""
+
+from __future__ import annotations
+
+import math
+
+from ..ops.adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward
+from ..ops.check import pair
+from ..ops.global_pool import (
+    global_avg_pool2d_backward,
+    global_avg_pool2d_forward,
+    global_max_pool2d_backward,
+    global_max_pool2d_forward,
+)
+from ..ops.pool import avg_pool2d_backward, avg_pool2d_forward, max_pool2d_backward, max_pool2d_forward
+from ..ops.window import Padding, Window
+from ..typing import Array, Cache, Pair, Shape
+from .layer import Layer
+
+
+class MaxPool2d(Layer):
+    """The largest element under a sliding window; equations in `xpcnn.ops.pool`.
+
+    Parameters
+        kernel_size, dilation : a number, or (height, width)
+        stride : the same; None for kernel_size
+        padding : −∞ around the image: a number; (height, width); (top, bottom, left, right); "valid"; "same"
+        ceil_mode : whether a last window may reach past the padding
+    Shapes
+        (N, H, W, C) → (N, OH, OW, C);  OH = ⌊(H + 2P − D(K−1) − 1)/S⌋ + 1, or ⌈…⌉ with ceil_mode
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> MaxPool2d(2)(np.zeros((8, 28, 28, 6), np.float32)).shape
+    (8, 14, 14, 6)
+    """
+
+    config_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        *,
+        stride: Pair | None = None,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        stride = kernel_size if stride is None else stride
+        self.window = Window.of("MaxPool2d", kernel_size, stride, padding, dilation, ceil_mode)
+        self.kernel_size, self.stride, self.dilation = self.window.kernel, self.window.stride, self.window.dilation
+        self.padding = padding
+        self.ceil_mode = self.window.ceil
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return max_pool2d_forward(x, window=self.window)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return max_pool2d_backward(dy, cache) if input_grad else None, {}
+
+
+class AvgPool2d(Layer):
+    """The mean of the elements under a sliding window; equations in `xpcnn.ops.pool`.
+
+    Parameters
+        kernel_size : a number, or (height, width)
+        stride : the same; None for kernel_size
+        padding : zeros around the image: a number; (height, width); (top, bottom, left, right); "valid"; "same"
+        ceil_mode : whether a last window may reach past the padding
+        count_include_pad : whether the mean is over the padding's zeros too, or over the image's elements alone
+    Shapes
+        as `MaxPool2d`
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> AvgPool2d(3, stride=2, padding=1)(np.zeros((8, 28, 28, 6), np.float32)).shape
+    (8, 14, 14, 6)
+    """
+
+    config_names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        *,
+        stride: Pair | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        stride = kernel_size if stride is None else stride
+        self.window = Window.of("AvgPool2d", kernel_size, stride, padding, ceil=ceil_mode)
+        self.kernel_size, self.stride = self.window.kernel, self.window.stride
+        self.padding = padding
+        self.ceil_mode = self.window.ceil
+        self.count_include_pad = bool(count_include_pad)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return avg_pool2d_forward(x, window=self.window, count_include_pad=self.count_include_pad)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return avg_pool2d_backward(dy, cache) if input_grad else None, {}
+
+
+class GlobalMaxPool2d(Layer):
+    """The largest element of each channel; equations in `xpcnn.ops.global_pool`.
+
+    Shapes
+        (N, H, W, C) → (N, C), for images of any size
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> GlobalMaxPool2d()(np.zeros((8, 7, 7, 512), np.float32)).shape
+    (8, 512)
+    """
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return global_max_pool2d_forward(x)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return global_max_pool2d_backward(dy, cache) if input_grad else None, {}
+
+
+class GlobalAvgPool2d(Layer):
+    """The mean of each channel; equations in `xpcnn.ops.global_pool`.
+
+    Shapes
+        (N, H, W, C) → (N, C), for images of any size
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> GlobalAvgPool2d()(np.zeros((8, 7, 7, 512), np.float32)).shape
+    (8, 512)
+    """
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return global_avg_pool2d_forward(x)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return global_avg_pool2d_backward(dy, cache) if input_grad else None, {}
+
+
+class AdaptiveAvgPool2d(Layer):
+    """The means of a given number of bins, for images of any size; equations in `xpcnn.ops.adaptive_pool`.
+
+    Parameters
+        output_size : a number, or (height, width)
+    Shapes
+        (N, H, W, C) → (N, *output_size, C)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> AdaptiveAvgPool2d((2, 3))(np.zeros((8, 7, 5, 4), np.float32)).shape
+    (8, 2, 3, 4)
+    """
+
+    config_names = ("output_size",)
+
+    def __init__(self, output_size: Pair) -> None:
+        self.output_size = pair("AdaptiveAvgPool2d", "output_size", output_size)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return adaptive_avg_pool2d_forward(x, output_size=self.output_size)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return adaptive_avg_pool2d_backward(dy, cache) if input_grad else None, {}
+
+    def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
+        width = input_shape[1]
+        return output_shape[0] * math.prod(input_shape) + math.prod(output_shape) * width  # equation (2)

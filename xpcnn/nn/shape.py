@@ -1,0 +1,130 @@
+"""Layers that move numbers and compute none: flattening, padding, upsampling."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import OptionError
+from ..ops.check import check_batch, check_floats, check_gradient, pair
+from ..ops.pad import zero_pad_backward, zero_pad_forward
+from ..ops.upsample import upsample2d_backward, upsample2d_forward
+from ..ops.window import Padding, Window
+from ..typing import Array, Cache, Pair
+from .layer import Layer
+
+
+class Flatten(Layer):
+    """Each item as one row: y[n, (i·W + j)·C + c] = x[n,i,j,c], and the gradient in x's shape again.
+
+    PyTorch's rows are ordered (C, H, W); weights from there need their columns reordered.
+
+    Shapes
+        (N, …) → (N, product of the other axes)
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Flatten()(np.zeros((8, 7, 7, 64), np.float32)).shape
+    (8, 3136)
+    """
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        check_batch("Flatten", x, *(f"D{axis}" for axis in range(1, max(x.ndim, 2))))
+        xp = check_floats("Flatten", x)
+        shape = tuple(x.shape)
+        return xp.reshape(x, (shape[0], math.prod(shape[1:]))), shape
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        shape = cache
+        xp = check_floats("Flatten backward", dy)
+        check_gradient("Flatten", dy, (shape[0], math.prod(shape[1:])))
+        return xp.reshape(dy, shape) if input_grad else None, {}
+
+
+class ZeroPad2d(Layer):
+    """Zeros around images; equations in `xpcnn.ops.pad`.
+
+    Parameters
+        padding : a number; (height, width); (top, bottom, left, right) — PyTorch's order is left, right, top, bottom
+    Shapes
+        (N, H, W, C) → (N, top + H + bottom, left + W + right, C)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> ZeroPad2d((0, 1, 2, 3))(np.zeros((4, 3, 3, 2), np.float32)).shape
+    (4, 4, 8, 2)
+    """
+
+    config_names = ("padding",)
+
+    def __init__(self, padding: Padding) -> None:
+        if isinstance(padding, str):
+            raise OptionError("ZeroPad2d", "padding: a number, a pair or (top, bottom, left, right)", repr(padding))
+        sides: Any = Window.of("ZeroPad2d", 1, padding=padding).padding
+        self.padding: tuple[int, int, int, int] = sides
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        check_batch("ZeroPad2d", x, "H", "W", "C")
+        return zero_pad_forward(x, [self.padding[:2], self.padding[2:], (0, 0)])
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return zero_pad_backward(dy, cache) if input_grad else None, {}
+
+
+class ZeroPadChannels(Layer):
+    """Channels of zeros before and after those of the images, such as a residual shortcut without weights.
+
+    Parameters
+        before, after : how many
+    Shapes
+        (N, H, W, C) → (N, H, W, before + C + after)
+    Raises
+        OptionError, ShapeError, DTypeError
+    Source
+        K. He et al., Deep residual learning for image recognition, 2015, section 3.3, option A
+
+    >>> import numpy as np
+    >>> ZeroPadChannels(8, 8)(np.zeros((4, 32, 32, 16), np.float32)).shape
+    (4, 32, 32, 32)
+    """
+
+    config_names = ("before", "after")
+
+    def __init__(self, before: int, after: int) -> None:
+        self.before, self.after = pair("ZeroPadChannels", "before and after", (before, after), least=0)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        check_batch("ZeroPadChannels", x, "H", "W", "C")
+        return zero_pad_forward(x, [(0, 0), (0, 0), (self.before, self.after)])
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return zero_pad_backward(dy, cache) if input_grad else None, {}
+
+
+class Upsample(Layer):
+    """Nearest-neighbour upsampling; equations in `xpcnn.ops.upsample`.
+
+    Parameters
+        scale_factor : a whole number, or (height, width)
+    Shapes
+        (N, H, W, C) → (N, H·A, W·B, C)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Upsample((2, 3))(np.zeros((8, 7, 7, 16), np.float32)).shape
+    (8, 14, 21, 16)
+    """
+
+    config_names = ("scale_factor",)
+
+    def __init__(self, scale_factor: Pair) -> None:
+        self.scale_factor = pair("Upsample", "scale_factor", scale_factor)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return upsample2d_forward(x, factors=self.scale_factor)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return upsample2d_backward(dy, cache) if input_grad else None, {}

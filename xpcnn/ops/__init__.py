@@ -1,0 +1,137 @@
+"""The mathematics: stateless forward/backward pairs on arrays of any backend.
+
+Every pair is `y, cache = NAME_forward(…)` and `gradients = NAME_backward(dy, cache)`, the gradients in the
+order of forward's array arguments.
+"""
+
+from .activation import (
+    gelu_backward,
+    gelu_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    silu_backward,
+    silu_forward,
+    softplus_backward,
+    softplus_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from .adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward
+from .batch_norm import batch_norm_backward, batch_norm_forward, batch_norm_inference
+from .conv import conv2d_backward, conv2d_forward
+from .conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
+from .dense import linear_backward, linear_forward
+from .dropout import dropout_backward, dropout_forward
+from .global_pool import (
+    global_avg_pool2d_backward,
+    global_avg_pool2d_forward,
+    global_max_pool2d_backward,
+    global_max_pool2d_forward,
+)
+from .loss_classes import (
+    cross_entropy_backward,
+    cross_entropy_forward,
+    hinge_backward,
+    hinge_forward,
+    nll_backward,
+    nll_forward,
+)
+from .loss_elementwise import (
+    bce_with_logits_backward,
+    bce_with_logits_forward,
+    huber_backward,
+    huber_forward,
+    mae_backward,
+    mae_forward,
+    mse_backward,
+    mse_forward,
+)
+from .norm import group_norm_backward, group_norm_forward, layer_norm_backward, layer_norm_forward
+from .pad import zero_pad_backward, zero_pad_forward
+from .pool import avg_pool2d_backward, avg_pool2d_forward, max_pool2d_backward, max_pool2d_forward
+from .rectifier import (
+    elu_backward,
+    elu_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    prelu_backward,
+    prelu_forward,
+    relu_backward,
+    relu_forward,
+    selu_backward,
+    selu_forward,
+)
+from .softmax import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
+from .upsample import upsample2d_backward, upsample2d_forward
+from .window import Window
+
+__all__ = [
+    "Window",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_avg_pool2d_forward",
+    "avg_pool2d_backward",
+    "avg_pool2d_forward",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "batch_norm_inference",
+    "bce_with_logits_backward",
+    "bce_with_logits_forward",
+    "conv2d_backward",
+    "conv2d_forward",
+    "conv_transpose2d_backward",
+    "conv_transpose2d_forward",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "elu_backward",
+    "elu_forward",
+    "gelu_backward",
+    "gelu_forward",
+    "global_avg_pool2d_backward",
+    "global_avg_pool2d_forward",
+    "global_max_pool2d_backward",
+    "global_max_pool2d_forward",
+    "group_norm_backward",
+    "group_norm_forward",
+    "hinge_backward",
+    "hinge_forward",
+    "huber_backward",
+    "huber_forward",
+    "layer_norm_backward",
+    "layer_norm_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "linear_backward",
+    "linear_forward",
+    "log_softmax_backward",
+    "log_softmax_forward",
+    "mae_backward",
+    "mae_forward",
+    "max_pool2d_backward",
+    "max_pool2d_forward",
+    "mse_backward",
+    "mse_forward",
+    "nll_backward",
+    "nll_forward",
+    "prelu_backward",
+    "prelu_forward",
+    "relu_backward",
+    "relu_forward",
+    "selu_backward",
+    "selu_forward",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "silu_backward",
+    "silu_forward",
+    "softmax_backward",
+    "softmax_forward",
+    "softplus_backward",
+    "softplus_forward",
+    "tanh_backward",
+    "tanh_forward",
+    "upsample2d_backward",
+    "upsample2d_forward",
+    "zero_pad_backward",
+    "zero_pad_forward",
+]

@@ -1,0 +1,184 @@
+"""Smooth activations, and their gradients. (The ones with a corner at 0 stand in `xpcnn.ops.rectifier`.)
+
+    sigmoid     y = σ(x) = 1 / (1 + e⁻ˣ) = ½ (1 + tanh(x/2))          dx = dy · y (1 − y)                    (1)
+    tanh        y = tanh(x)                                           dx = dy · (1 − y²)                     (2)
+    GELU        y = ½ x (1 + t),  t = tanh(a (x + b x³)),             dx = dy · ½ (1 + t
+                a = √(2/π),  b = 0.044715                                  + x (1 − t²) · a (1 + 3 b x²))    (3)
+    SiLU        y = x σ(x)                                            dx = dy · σ(x) (1 + x (1 − σ(x)))      (4)
+    softplus    y = log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|)         dx = dy · σ(x)                         (5)
+
+The right-hand forms of (1) and (5) overflow nowhere. (3) is the tanh approximation, `approximate="tanh"` in
+PyTorch, which is off by 5e-4 at most: the exact GELU needs the error function, which the array API standard
+has not.
+
+Sources
+    Y. LeCun et al., Efficient backprop, 1998, section 4.4                             → (1), (2)
+    D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016, section 2           → (3), (4)
+    S. Elfwing et al., Sigmoid-weighted linear units for neural networks, 2018         → (4)
+    C. Dugas et al., Incorporating second-order functional knowledge, 2000             → (5)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..typing import Array, Cache
+from .check import check_batch, check_floats, check_gradient
+
+GELU_A = math.sqrt(2 / math.pi)
+GELU_B = 0.044715
+
+
+def sigmoid_forward(x: Array) -> tuple[Array, Cache]:
+    """The logistic function, between 0 and 1; (1).
+
+    Parameters
+        x : Array (N, …), float
+    Returns
+        y : Array (N, …)
+        cache : for `sigmoid_backward`; refers to y
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> sigmoid_forward(np.array([-1000.0, 0.0, 1000.0]))[0]
+    array([0. , 0.5, 1. ])
+    """
+    xp = _check("Sigmoid", x)
+    y = _sigmoid(x, xp)  # (N, …)
+    return y, y
+
+
+def sigmoid_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `sigmoid_forward`, (1): dy (N, …) → dx (N, …)."""
+    y = cache
+    _check_backward("Sigmoid", dy, y)
+    dx: Array = dy * (y * (1 - y))  # (1)
+    return dx
+
+
+def tanh_forward(x: Array) -> tuple[Array, Cache]:
+    """The hyperbolic tangent, between −1 and 1; (2).
+
+    Parameters
+        x : Array (N, …), float
+    Returns
+        y : Array (N, …)
+        cache : for `tanh_backward`; refers to y
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> tanh_forward(np.array([-1000.0, 0.0, 1000.0]))[0]
+    array([-1.,  0.,  1.])
+    """
+    xp = _check("Tanh", x)
+    y = xp.tanh(x)  # (N, …)                                               (2)
+    return y, y
+
+
+def tanh_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `tanh_forward`, (2): dy (N, …) → dx (N, …)."""
+    y = cache
+    _check_backward("Tanh", dy, y)
+    dx: Array = dy * (1 - y * y)  # (2)
+    return dx
+
+
+def gelu_forward(x: Array) -> tuple[Array, Cache]:
+    """The Gaussian error linear unit in its tanh approximation; (3).
+
+    Parameters
+        x : Array (N, …), float
+    Returns
+        y : Array (N, …)
+        cache : for `gelu_backward`; refers to x, and holds t
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> gelu_forward(np.array([-1.0, 0.0, 1.0]))[0].round(4)
+    array([-0.1588,  0.    ,  0.8412])
+    """
+    xp = _check("GELU", x)
+    t = xp.tanh(GELU_A * (x + GELU_B * (x * x * x)))  # (N, …)             (3)
+    return 0.5 * x * (1 + t), (x, t)
+
+
+def gelu_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `gelu_forward`, (3): dy (N, …) → dx (N, …)."""
+    x, t = cache
+    _check_backward("GELU", dy, x)
+    dx: Array = dy * (0.5 * (1 + t + x * (1 - t * t) * (GELU_A * (1 + 3 * GELU_B * (x * x)))))  # (3)
+    return dx
+
+
+def silu_forward(x: Array) -> tuple[Array, Cache]:
+    """The sigmoid linear unit, also called swish; (4).
+
+    Parameters
+        x : Array (N, …), float
+    Returns
+        y : Array (N, …)
+        cache : for `silu_backward`; refers to x, and holds σ(x)
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> silu_forward(np.array([-1.0, 0.0, 1.0]))[0].round(4)
+    array([-0.2689,  0.    ,  0.7311])
+    """
+    xp = _check("SiLU", x)
+    s = _sigmoid(x, xp)  # (N, …)
+    return x * s, (x, s)  # (4)
+
+
+def silu_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `silu_forward`, (4): dy (N, …) → dx (N, …)."""
+    x, s = cache
+    _check_backward("SiLU", dy, x)
+    dx: Array = dy * (s * (1 + x * (1 - s)))  # (4)
+    return dx
+
+
+def softplus_forward(x: Array) -> tuple[Array, Cache]:
+    """A smooth maximum of x and 0; (5).
+
+    Parameters
+        x : Array (N, …), float
+    Returns
+        y : Array (N, …)
+        cache : for `softplus_backward`; refers to x
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> softplus_forward(np.array([-1000.0, 0.0, 1000.0]))[0].round(4)
+    array([0.000e+00, 6.931e-01, 1.000e+03])
+    """
+    xp = _check("Softplus", x)
+    zero = xp.zeros((), dtype=x.dtype, device=x.device)
+    return xp.maximum(x, zero) + xp.log1p(xp.exp(-xp.abs(x))), x  # (N, …)                                 (5)
+
+
+def softplus_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `softplus_forward`, (5): dy (N, …) → dx (N, …)."""
+    x = cache
+    xp = _check_backward("Softplus", dy, x)
+    return dy * _sigmoid(x, xp)  # (5)
+
+
+def _sigmoid(x: Array, xp: Any) -> Array:
+    y: Array = 0.5 * (1 + xp.tanh(0.5 * x))  # (1)
+    return y
+
+
+def _check(who: str, x: Array) -> Any:
+    check_batch(who, x, *x.shape[1:])
+    return check_floats(who, x)
+
+
+def _check_backward(who: str, dy: Array, like: Array) -> Any:
+    check_gradient(who, dy, like.shape)
+    return check_floats(f"{who} backward", dy, like)

@@ -1,0 +1,78 @@
+"""Average pooling to a given size, from images of any size, and its gradient.
+
+An axis of L elements is cut into O bins, which share an element where O does not divide L. Bin i is
+
+    ⌊i·L/O⌋ … ⌈(i+1)·L/O⌉ − 1                                                                    (1)
+
+Let A be the (O, L) matrix that has 1/(length of bin i) in row i at that bin's elements, and 0 elsewhere: its rows
+sum to 1. With one such matrix for each axis, pooling is linear and separable, and its gradient is the transpose:
+
+    y[n,i,j,c]  = Σ_{p,q} A[i,p] · B[j,q] · x[n,p,q,c]           y  = A  (B x)                    (2)
+    dx[n,p,q,c] = Σ_{i,j} A[i,p] · B[j,q] · dy[n,i,j,c]          dx = Aᵀ (Bᵀ dy)                  (3)
+
+Source: K. He et al., Spatial pyramid pooling in deep convolutional networks, 2014, section 2.3    → (1)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..typing import Array, Cache
+from .check import check_batch, check_floats, check_gradient, pair
+
+
+def adaptive_avg_pool2d_forward(x: Array, *, output_size: tuple[int, int]) -> tuple[Array, Cache]:
+    """The means of OH × OW bins of each image, (2).
+
+    Parameters
+        x : Array (N, H, W, C), float
+        output_size : (OH, OW); either may be larger than the image's
+    Returns
+        y : Array (N, OH, OW, C)
+        cache : for `adaptive_avg_pool2d_backward`; holds no images
+    Raises
+        ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> y, cache = adaptive_avg_pool2d_forward(np.arange(5.).reshape(1, 1, 5, 1), output_size=(1, 2))
+    >>> y[0, 0, :, 0]
+    array([1., 3.])
+    """
+    who = "AdaptiveAvgPool2d"
+    oh, ow = pair(who, "output_size", output_size)
+    check_batch(who, x, "H", "W", "C")
+    xp = check_floats(who, x)
+    a, b = _bins(oh, x.shape[1], x, xp), _bins(ow, x.shape[2], x, xp)  # (OH, H), (OW, W)
+    return _apply(a, b, x, xp), (a, b, x.shape[0], x.shape[3])  # (N, OH, OW, C)                      (2)
+
+
+def adaptive_avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `adaptive_avg_pool2d_forward`, (3).
+
+    Parameters
+        dy : Array (N, OH, OW, C)
+    Returns
+        dx : Array (N, H, W, C)
+    """
+    a, b, n, c = cache
+    xp = check_floats("AdaptiveAvgPool2d backward", dy, a)
+    check_gradient("AdaptiveAvgPool2d", dy, (n, a.shape[0], b.shape[0], c))
+    return _apply(a.T, b.T, dy, xp)  # (N, H, W, C)                                                   (3)
+
+
+def _bins(out: int, size: int, x: Array, xp: Any) -> Array:
+    """The matrix (O, L) of (1) and (2), of x's dtype."""
+    i = xp.arange(out, dtype=xp.int64, device=x.device)[:, None]  # (O, 1)
+    p = xp.arange(size, dtype=xp.int64, device=x.device)[None, :]  # (1, L)
+    start, end = (i * size) // out, ((i + 1) * size + out - 1) // out  # (1)
+    inside = xp.astype((start <= p) & (p < end), x.dtype)  # (O, L)
+    bins: Array = inside / xp.astype(end - start, x.dtype)
+    return bins
+
+
+def _apply(a: Array, b: Array, x: Array, xp: Any) -> Array:
+    """a (I, P) along the height and b (J, Q) along the width: (N, P, Q, C) → (N, I, J, C)."""
+    n, p, q, c = x.shape
+    x = a @ xp.reshape(x, (n, p, q * c))  # (I, P) @ (N, P, QC) → (N, I, QC)
+    y: Array = b @ xp.reshape(x, (n, a.shape[0], q, c))  # (J, Q) @ (N, I, Q, C) → (N, I, J, C)
+    return y

@@ -1,0 +1,126 @@
+"""Batch normalisation, and its gradients.
+
+Over the M numbers x of one channel, in all places of all images of a batch,
+
+    μ = Σ x / M,   σ² = Σ (x − μ)² / M                                     (1)
+    x̂ = r (x − μ),   r = 1 / √(σ² + ε)                                     (2)
+    y = γ x̂ + β                                                            (3)
+
+with γ and β learned, one of each a channel. The gradients are
+
+    dγ = Σ dy · x̂,   dβ = Σ dy                                             (4)
+    dx = γ r (dy − dβ/M − x̂ · dγ/M)                                        (5)
+
+(5) is equation 5 of `xpcnn.ops.norm`, dx = r (g − mean(g) − x̂ · mean(g x̂)), derived there: with one γ for the
+whole channel, g = γ dy has the mean γ dβ/M, and g x̂ the mean γ dγ/M.
+
+Inference takes μ and σ² as given, usually running averages over training.
+
+Source: S. Ioffe and C. Szegedy, Batch normalization, 2015, algorithm 1 and section 3.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import ShapeError
+from ..typing import Array, Cache
+from .check import check_floats, check_gradient
+from .norm import affine, check_norm, check_shape, sum_rows
+
+
+def batch_norm_forward(
+    x: Array, gamma: Array | None = None, beta: Array | None = None, *, eps: float = 1e-5
+) -> tuple[Array, Cache, tuple[Array, Array]]:
+    """Normalise each channel over all axes but the last, with the batch's own statistics; (1) to (3).
+
+    Parameters
+        x : Array (N, …, C), float: (N, C) or (N, H, W, C)
+        gamma, beta : Array (C,) of x's dtype, or None for 1 and 0
+        eps : ε > 0
+    Returns
+        y : Array (N, …, C)
+        cache : for `batch_norm_backward`; refers to gamma, holds x̂ and r
+        statistics : the batch's mean and (biased) variance, two Arrays (C,)
+    Raises
+        ShapeError : they do not fit together, or there is only one value a channel, which has no variance
+        OptionError, DTypeError
+
+    >>> import numpy as np
+    >>> y, cache, (mean, var) = batch_norm_forward(np.array([[1.0, 5.0], [3.0, 9.0]]))
+    >>> y.round(3), mean, var
+    (array([[-1., -1.],
+           [ 1.,  1.]]), array([2., 7.]), array([1., 4.]))
+    """
+    xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
+    count = math.prod(x.shape[:-1])  # M
+    if count < 2:
+        raise ShapeError(
+            "BatchNorm",
+            "more than one value a channel to train on",
+            str(tuple(x.shape)),
+            "use larger batches, or layer(x) for inference",
+        )
+    mean = sum_rows(x, xp) / count  # (C,)                                 (1)
+    x_hat = x - mean  # (N, …, C)
+    var = sum_rows(x_hat * x_hat, xp) / count  # (C,)                      (1)
+    r = 1 / xp.sqrt(var + eps)  # (C,)                                     (2)
+    x_hat *= r  # (N, …, C)                                                (2)
+    return affine(x_hat, gamma, beta), (x_hat, r, gamma, beta is not None), (mean, var)
+
+
+def batch_norm_backward(
+    dy: Array, cache: Cache, *, input_grad: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
+    """The gradients of `batch_norm_forward`, (4) and (5).
+
+    Parameters
+        dy : Array (N, …, C)
+        input_grad : False leaves dx out
+    Returns
+        dx : Array (N, …, C), or None
+        dgamma, dbeta : Array (C,), or None where there was none
+    """
+    x_hat, r, gamma, has_beta = cache
+    xp = check_floats("BatchNorm backward", dy, x_hat)
+    check_gradient("BatchNorm", dy, x_hat.shape)
+    dgamma = sum_rows(dy * x_hat, xp)  # (C,)                              (4)
+    dbeta = sum_rows(dy, xp)  # (C,)                                       (4)
+    dx = None
+    if input_grad:
+        count = math.prod(dy.shape[:-1])  # M
+        dx = dy - dbeta / count  # (N, …, C)
+        dx -= x_hat * (dgamma / count)
+        dx *= r if gamma is None else gamma * r  # (5)
+    return dx, None if gamma is None else dgamma, dbeta if has_beta else None
+
+
+def batch_norm_inference(
+    x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, *, eps: float = 1e-5
+) -> Array:
+    """Normalise each channel with statistics from elsewhere; (2), (3).
+
+    Parameters
+        x : Array (N, …, C), float
+        gamma, beta : Array (C,) of x's dtype, or None for 1 and 0
+        mean, var : Array (C,) of x's dtype
+        eps : ε > 0
+    Returns
+        y : Array (N, …, C)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> batch_norm_inference(np.array([[3.0]]), None, None, np.array([1.0]), np.array([4.0])).round(3)
+    array([[1.]])
+    """
+    xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
+    check_floats("BatchNorm", x, mean, var)
+    for name, statistic in (("mean", mean), ("var", var)):
+        check_shape("BatchNorm", name, statistic, x.shape[-1:])
+    y = x - mean  # (N, …, C)
+    r = 1 / xp.sqrt(var + eps)  # (C,)                                     (2)
+    y *= r if gamma is None else gamma * r  # (2), (3)
+    if beta is not None:
+        y += beta  # (3)
+    return y

@@ -1,0 +1,158 @@
+"""Convolution, and its three gradients.
+
+What deep learning calls convolution is a correlation: the kernel is not turned. With x̂ the zero-padded input,
+S and D the stride and dilation of each axis, and one group,
+
+    y[n,i,j,f] = b[f] + Σ_{u,v,c} x̂[n, i·S + u·D, j·S + v·D, c] · w[f,u,v,c]                     (1)
+
+Let dy = ∂L/∂y. Each x̂ and each w stand in many terms of (1), so each gradient is a sum over the terms it
+stands in:
+
+    dw[f,u,v,c] = Σ_{n,i,j} dy[n,i,j,f] · x̂[n, i·S + u·D, j·S + v·D, c]                          (2)
+    db[f]       = Σ_{n,i,j} dy[n,i,j,f]                                                          (3)
+    dx̂[n,p,q,c] = Σ dy[n,i,j,f] · w[f,u,v,c]  over all f, i, j, u, v with i·S + u·D = p,
+                                                                          j·S + v·D = q          (4)
+
+and dx is dx̂ without its padding. For S = D = 1 the condition in (4) says i = p − u: dx̂ is dy, padded by
+K − 1 zeros on every side, correlated with the kernel turned by 180°: the "full convolution" of the textbooks.
+A stride only makes dy sparse there. (4) as it stands needs neither padding nor turning, and holds for every
+stride: each tap (u, v) adds dy · w[:,u,v,:] into the slice that it read in (1).
+
+So all three are loops over the taps of the kernel, with one matrix product a tap. Groups split the channels
+into G independent convolutions, the leading axis of each product below.
+
+Sources
+    Charlotte77, 卷积神经网络详解(二), 2017: net_o, ∂E/∂i (the turned kernel), ∂E/∂w       → (1), (4), (2)
+    "Convolution without a framework", after A. Ng: dA, dW, db as equations 1, 2, 3        → (4), (2), (3)
+    yizt, numpy_neuron_network 0_2_2: equations 4, 5, 6, 8                                 → (1), (2), (3), (4)
+    M. Nielsen, Neural Networks and Deep Learning, 2015, ch. 6; LeCun et al., Proc. IEEE 86(11), 1998
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import OptionError, ShapeError
+from ..typing import Array, Cache
+from .check import check_batch, check_floats, check_gradient
+from .window import Placement, Window
+
+
+def conv2d_forward(
+    x: Array, w: Array, b: Array | None = None, *, window: Window, groups: int = 1
+) -> tuple[Array, Cache]:
+    """Correlate images with filters, (1).
+
+    Parameters
+        x : Array (N, H, W, Cin), float
+        w : Array (Cout, KH, KW, Cin/groups), of x's dtype
+        b : Array (Cout,) or None
+        window : its kernel is (KH, KW)
+        groups : channels Cin/groups·g … of x meet filters Cout/groups·g … only; Cin for depthwise
+    Returns
+        y : Array (N, OH, OW, Cout);  OH = ⌊(H + 2P − D(K−1) − 1)/S⌋ + 1
+        cache : for `conv2d_backward`; refers to x and w, copies nothing
+    Raises
+        ShapeError : x, w and b do not fit together, or the window not into the image
+        DTypeError : they are not of one floating dtype
+
+    >>> import numpy as np
+    >>> image = np.array([[1., 0, 1, 0], [1, 1, 1, 0], [1, 0, 1, 0], [0, 0, 1, 0]])[None, :, :, None]
+    >>> kernel = np.array([[1., -1], [1, -1]])[None, :, :, None]
+    >>> y, cache = conv2d_forward(image, kernel, window=Window((2, 2)))
+    >>> y[0, :, :, 0]
+    array([[ 1., -1.,  2.],
+           [ 1., -1.,  2.],
+           [ 1., -2.,  2.]])
+    """
+    xp, place = check_conv2d(x, w, b, window, groups)
+    y = correlate(x, w, place, groups, xp)  # (N, OH, OW, Cout)
+    if b is not None:
+        y += b  # (1)
+    return y, (x, w, b is not None, place, groups)
+
+
+def conv2d_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
+    """The gradients of `conv2d_forward`, (2) to (4).
+
+    Parameters
+        dy : Array (N, OH, OW, Cout)
+        input_grad : False leaves dx out, as the first layer of a network can
+    Returns
+        dx : Array (N, H, W, Cin), or None
+        dw : Array (Cout, KH, KW, Cin/groups)
+        db : Array (Cout,), or None where there was no bias
+    """
+    x, w, has_bias, place, groups = cache
+    xp = check_floats("Conv2d backward", dy, w)
+    check_gradient("Conv2d", dy, (x.shape[0], *place.out, w.shape[0]))
+    dw = correlate_dw(x, dy, place, groups, xp)  # (Cout, KH, KW, Cin/G)
+    db = xp.sum(dy, axis=(0, 1, 2)) if has_bias else None  # (Cout,)                                     (3)
+    dx = correlate_dx(dy, w, x.shape, place, groups, xp) if input_grad else None  # (N, H, W, Cin)
+    return dx, dw, db
+
+
+def correlate(x: Array, w: Array, place: Placement, groups: int, xp: Any) -> Array:
+    """(1) without its bias: (N, H, W, Cin), (Cout, KH, KW, Cin/G) → (N, OH, OW, Cout)."""
+    y: Array | None = None
+    for tap, w_uv in zip(place.taps(x, xp), _kernel_taps(w, groups, xp), strict=True):
+        term = _split(tap, groups, xp) @ w_uv  # (G, T, Cin/G) @ (G, Cin/G, Cout/G) → (G, T, Cout/G)        (1)
+        y = term if y is None else y.__iadd__(term)
+    assert y is not None
+    return _join(y, (x.shape[0], *place.out, w.shape[0]), xp)
+
+
+def correlate_dw(x: Array, dy: Array, place: Placement, groups: int, xp: Any) -> Array:
+    """(2): x (N, H, W, Cin) and dy (N, OH, OW, Cout) → dw (Cout, KH, KW, Cin/G)."""
+    dy_t = xp.matrix_transpose(_split(dy, groups, xp))  # (G, Cout/G, T)
+    taps = [dy_t @ _split(tap, groups, xp) for tap in place.taps(x, xp)]  # KH·KW × (G, Cout/G, Cin/G)      (2)
+    shape = (dy.shape[-1], *place.window.kernel, x.shape[-1] // groups)
+    dw: Array = xp.reshape(xp.stack(taps, axis=2), shape)
+    return dw
+
+
+def correlate_dx(dy: Array, w: Array, shape: tuple[int, ...], place: Placement, groups: int, xp: Any) -> Array:
+    """(4): dy (N, OH, OW, Cout) → dx of that shape, (N, H, W, Cin)."""
+    dy_g = _split(dy, groups, xp)  # (G, T, Cout/G)
+    tap_shape = (*dy.shape[:3], shape[-1])
+    taps = (
+        _join(dy_g @ xp.matrix_transpose(w_uv), tap_shape, xp)  # (G, T, Cout/G) @ (G, Cout/G, Cin/G)       (4)
+        for w_uv in _kernel_taps(w, groups, xp)
+    )
+    return place.fold(taps, shape, xp)
+
+
+def check_conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> tuple[Any, Placement]:
+    """The namespace of x, w and b, and the window's placement on x, once all are known to fit together."""
+    who = "Conv2d"
+    if w.ndim != 4 or tuple(w.shape[1:3]) != window.kernel:
+        raise ShapeError(who, f"weight (Cout, {window.kernel[0]}, {window.kernel[1]}, Cin/groups)", str(w.shape))
+    cout, cin = w.shape[0], w.shape[3] * groups
+    who = f"Conv2d({cin}→{cout}, {window})"
+    if groups < 1 or cout % groups:
+        raise OptionError(who, f"groups that divide the {cout} output channels", str(groups))
+    check_batch(who, x, "H", "W", cin)
+    if b is not None and tuple(b.shape) != (cout,):
+        raise ShapeError(who, f"bias ({cout},)", str(tuple(b.shape)))
+    xp = check_floats(who, x, w, b)
+    return xp, window.place(x.shape[1], x.shape[2], who)
+
+
+def _kernel_taps(w: Array, groups: int, xp: Any) -> list[Array]:
+    """The kernel, tap by tap, as right-hand factors: KH·KW arrays (G, Cin/G, Cout/G)."""
+    cout, kh, kw, cin = w.shape
+    w = xp.reshape(w, (groups, cout // groups, kh * kw, cin))
+    return [xp.matrix_transpose(w[:, :, tap, :]) for tap in range(kh * kw)]
+
+
+def _split(x: Array, groups: int, xp: Any) -> Array:
+    """(N, OH, OW, G·C) → (G, T, C): T = N·OH·OW rows of each group."""
+    n, h, w, c = x.shape
+    split: Array = xp.permute_dims(xp.reshape(x, (n * h * w, groups, c // groups)), (1, 0, 2))
+    return split
+
+
+def _join(x: Array, shape: tuple[int, ...], xp: Any) -> Array:
+    """(G, T, C) → (N, OH, OW, G·C): the inverse of `_split`."""
+    joined: Array = xp.reshape(xp.permute_dims(x, (1, 0, 2)), shape)
+    return joined

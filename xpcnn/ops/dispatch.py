@@ -1,0 +1,119 @@
+"""Which implementation of an operation runs, and why.
+
+An operation has a reference implementation, in plain array-API code in this folder, and may have faster ones
+in `xpcnn.kernels`. Each of those may refuse a call, with a reason; the first that does not refuse runs. The
+choice is made here, once, when forward runs; backward follows from the cache.
+
+`XPCNN_IMPLEMENTATION=reference` (or the name of a faster one, which may still refuse) and `use_implementation`
+force the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from .. import settings
+from ..errors import OptionError
+from ..typing import Array, Cache
+from .conv import conv2d_backward, conv2d_forward
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """A forward/backward pair under the contract of the operation's reference."""
+
+    name: str
+    refuses: Callable[..., str | None]  # called with forward's arguments; a reason, or None to accept
+    forward: Callable[..., tuple[Array, Cache]]
+    backward: Callable[..., Any]
+
+
+def _never(*args: Any, **options: Any) -> None:
+    return None
+
+
+_REFERENCE = {
+    "conv2d": Implementation("reference", _never, conv2d_forward, conv2d_backward),
+}
+_FASTER = {  # modules that hold an IMPLEMENTATION, the preferred one first
+    "conv2d": ("xpcnn.kernels.im2col",),
+}
+
+_forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=None)
+
+
+@cache
+def implementations(op: str) -> tuple[Implementation, ...]:
+    """All implementations of the operation, in the order in which they are asked; the reference is last."""
+    faster = (import_module(module).IMPLEMENTATION for module in _FASTER.get(op, ()))
+    return (*faster, _REFERENCE[op])
+
+
+def operations() -> tuple[str, ...]:
+    """The operations that have a choice; all others are the reference."""
+    return tuple(_FASTER)
+
+
+def names() -> tuple[str, ...]:
+    """The name of every implementation of any operation."""
+    return tuple(dict.fromkeys(each.name for op in _FASTER for each in implementations(op)))
+
+
+@contextmanager
+def use_implementation(name: str | None) -> Iterator[None]:
+    """Within this block, run the implementation of that name wherever it does not refuse; None lets xpcnn choose.
+
+    Raises
+        OptionError : no operation has an implementation of that name
+
+    >>> with use_implementation("reference"):
+    ...     choose("conv2d").name
+    'reference'
+    """
+    _check_name("use_implementation", name)
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def choose(op: str, *args: Any, **options: Any) -> Implementation:
+    """The implementation that runs for these arguments."""
+    forced = _forced.get() or _from_settings()
+    candidates = implementations(op)
+    if forced is not None:
+        candidates = (*(each for each in candidates if each.name == forced), _REFERENCE[op])
+    if len(candidates) == 1:
+        return candidates[0]
+    return next(each for each in candidates if each.refuses(*args, **options) is None)
+
+
+def forward(op: str, *args: Any, **options: Any) -> tuple[Array, Cache]:
+    """Run the operation's forward; the cache remembers which implementation ran."""
+    chosen = choose(op, *args, **options)
+    y, cache = chosen.forward(*args, **options)
+    return y, (chosen, cache)
+
+
+def backward(dy: Array, cache: Cache, **options: Any) -> Any:
+    """Run the backward that belongs to the forward which made the cache."""
+    chosen, cache = cache
+    return chosen.backward(dy, cache, **options)
+
+
+def _from_settings() -> str | None:
+    name = settings.implementation_name()
+    _check_name("XPCNN_IMPLEMENTATION", name)
+    return name
+
+
+def _check_name(who: str, name: str | None) -> None:
+    if name is not None and name not in names():
+        raise OptionError(who, "one of " + ", ".join(names()), repr(name))

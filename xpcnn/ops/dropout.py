@@ -1,0 +1,65 @@
+"""Dropout, and its gradient.
+
+Each number is kept with probability 1 − p, and what is kept is enlarged so that the expectation stays x:
+
+    y = x · keep / (1 − p)         keep = 1 with probability 1 − p, else 0             (1)
+    dx = dy · keep / (1 − p)                                                           (2)
+
+Nothing remains to be done in inference. Whoever calls draws `keep`, so that the operation is a function.
+
+Sources
+    N. Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, 2014, section 10: (1)
+    J. Tompson et al., Efficient object localization using convolutional networks, 2015: whole channels
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backend import array_namespace, dtype_name
+from ..errors import DTypeError, ShapeError
+from ..typing import Array, Cache
+from .check import check_batch, check_floats, check_gradient
+from .number import number
+
+
+def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
+    """Set what is not kept to 0 and enlarge the rest; (1).
+
+    Parameters
+        x : Array (N, …), float
+        keep : boolean Array of x's shape, or with axes of length 1: (N, 1, 1, C) drops whole channels
+        p : the probability with which `keep` was drawn False, in [0, 1)
+    Returns
+        y : Array (N, …)
+        cache : for `dropout_backward`; refers to keep
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> dropout_forward(np.array([[1.0, 2.0]]), np.array([[True, False]]), p=0.5)[0]
+    array([[2., 0.]])
+    """
+    p = number("Dropout", "p", p, "[0, 1)")
+    check_batch("Dropout", x, *x.shape[1:])
+    xp = check_floats("Dropout", x)
+    array_namespace(x, keep)
+    if not xp.isdtype(keep.dtype, "bool"):
+        raise DTypeError("Dropout", "a boolean keep", dtype_name(keep), "pass uniform numbers ≥ p")
+    if keep.ndim != x.ndim or any(k not in (1, size) for k, size in zip(keep.shape, x.shape, strict=True)):
+        raise ShapeError("Dropout", f"keep {tuple(x.shape)}, or 1 for some of them", str(tuple(keep.shape)))
+    return x * _factor(keep, p, x, xp), (keep, p, x.shape)  # (1)
+
+
+def dropout_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `dropout_forward`, (2): dy (N, …) → dx (N, …)."""
+    keep, p, shape = cache
+    xp = check_floats("Dropout backward", dy)
+    check_gradient("Dropout", dy, shape)
+    return dy * _factor(keep, p, dy, xp)  # (2)
+
+
+def _factor(keep: Array, p: float, like: Array, xp: Any) -> Array:
+    """0 or 1/(1 − p), in the dtype of `like`."""
+    factor: Array = xp.astype(keep, like.dtype) * (1 / (1 - p))
+    return factor

@@ -1,0 +1,201 @@
+"""Losses of classification, and their gradients.
+
+A row of outputs y[n,0…K−1] meets its class c_n, which is written as q[n,k] = 1 for k = c_n, else 0. With
+class weights w (1 unless given), and D = Σ_n w[c_n] for the reduction "mean" (N without weights), 1 for "sum":
+
+    softmax      log p[n,k] = z[n,k] − log Σ_j exp z[n,j],    z[n,k] = y[n,k] − max_j y[n,j]          (1)
+    entropy      L = −Σ a[n,k]·log p[n,k] / D,                a[n,k] = w[k]·((1 − ε)·q[n,k] + ε/K)    (2), (3)
+                 dL/dy[n,k] = (p[n,k]·Σ_j a[n,j] − a[n,k]) / D                                        (4)
+    likelihood   L = −Σ w[k]·q[n,k]·y[n,k] / D,               y log-probabilities                     (5)
+                 dL/dy[n,k] = −w[k]·q[n,k] / D                                                        (6)
+    hinge        L = Σ_n Σ_{k≠c_n} max(0, m[n,k]) / (K·D),    m[n,k] = 1 + y[n,k] − y[n,c_n]          (7)
+                 dL/dy[n,k] = h[n,k] − q[n,k]·Σ_j h[n,j],     h[n,k] = [k ≠ c_n, m[n,k] > 0] / (K·D)  (8)
+
+The shift in (1) changes nothing in exact numbers and keeps every exponent at or below 0, so that no logit is
+too large for exp. Softmax and its loss are one operation because (4) is so simple: for ε = 0 and w = 1 it is
+(p − q)/N; the Jacobian of softmax cancels against the derivative of the logarithm. In (2) and (5), terms with
+a = 0 are 0 even where the log-probability is −∞. The hinge's gradient at its kinks m = 0 is 0.
+
+A label that is no class raises a `DataError` where the labels are NumPy's. On a device, where reading them
+would mean waiting for it, such a row's q is NaN, and so are the loss and that row's gradient.
+
+Sources
+    J. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990       → (1), (4)
+    C. Szegedy et al., Rethinking the Inception architecture, 2015, section 7                         → (3)
+    J. Weston and C. Watkins, Support vector machines for multi-class pattern recognition, 1999       → (7)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..backend import array_namespace, dtype_name, on_host
+from ..errors import DataError, DTypeError, ShapeError
+from ..typing import Array, Cache
+from .check import check_batch, check_floats
+from .loss_elementwise import check_target, divisor
+from .number import number
+
+
+def cross_entropy_forward(
+    y: Array, target: Array, *, weight: Array | None = None, label_smoothing: float = 0.0, reduction: str = "mean"
+) -> tuple[Array, Cache]:
+    """Softmax, and the cross-entropy of its probabilities, as one operation, (1) to (3).
+
+    Parameters
+        y : Array (N, K), float: logits, not probabilities
+        target : labels 0 … K−1, Array (N,) of integers; or probabilities, Array (N, K) of y's dtype, as q
+        weight : w, Array (K,) of y's dtype, what each class counts for; or None
+        label_smoothing : ε, 0 ≤ ε < 1
+        reduction : "mean", over N for probabilities, else weighted as D above; or "sum"
+    Returns
+        loss : Array ()
+        cache : for `cross_entropy_backward`
+    Raises
+        ShapeError, DTypeError, OptionError
+        DataError : a label is no class (NumPy labels; on a device the loss is NaN)
+
+    >>> import numpy as np
+    >>> loss, cache = cross_entropy_forward(np.array([[1000.0, 1000.0]]), np.array([0]))
+    >>> round(float(loss), 4), cross_entropy_backward(cache)
+    (0.6931, array([[-0.5,  0.5]]))
+    """
+    who = "CrossEntropyLoss"
+    smoothing = number(who, "label_smoothing", label_smoothing, "[0, 1)")
+    xp = _check(who, y, weight)
+    count: Any = divisor(who, reduction, y.shape[0])
+    if target.ndim == 2:
+        if tuple(target.shape) != tuple(y.shape):
+            expected = f"labels ({y.shape[0]},) or probabilities {tuple(y.shape)}"
+            raise ShapeError(who, expected, str(tuple(target.shape)), "reshape the target")
+        check_target(who, y, target)
+        q = target  # (N, K)
+    else:
+        q = one_hot(who, target, y)  # (N, K)
+        count = _weighted(count, q, weight, reduction, xp)
+    a = q if not smoothing else q * (1 - smoothing) + smoothing / y.shape[1]  # (N, K)
+    if weight is not None:
+        a = a * weight  # (3)
+    z = y - xp.max(y, axis=1, keepdims=True)  # (N, K)
+    log_p = z - xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))  # (N, K)                        (1)
+    return -_dot(a, log_p, xp) / count, (log_p, a, count, xp)  # ()                                (2)
+
+
+def cross_entropy_backward(cache: Cache) -> Array:
+    """The gradient of the loss that `cross_entropy_forward` returned, (4): dy (N, K)."""
+    log_p, a, count, xp = cache
+    dy: Array = (xp.exp(log_p) * xp.sum(a, axis=1, keepdims=True) - a) / count  # (N, K)          (4)
+    return dy
+
+
+def nll_forward(
+    y: Array, target: Array, *, weight: Array | None = None, reduction: str = "mean"
+) -> tuple[Array, Cache]:
+    """Negative log-likelihood, (5): cross-entropy for a network that ends in log-softmax.
+
+    Parameters
+        y : Array (N, K), float: log-probabilities
+        target : labels 0 … K−1, Array (N,) of integers
+        weight, reduction : as those of `cross_entropy_forward`
+    Returns
+        loss : Array ()
+        cache : for `nll_backward`
+    Raises
+        ShapeError, DTypeError, OptionError
+        DataError : a label is no class (NumPy labels; on a device the loss is NaN)
+
+    >>> import numpy as np
+    >>> loss, cache = nll_forward(np.array([[-3.0, -0.05]]), np.array([0]))
+    >>> float(loss), nll_backward(cache)
+    (3.0, array([[-1., -0.]]))
+    """
+    xp = _check("NLLLoss", y, weight)
+    count: Any = divisor("NLLLoss", reduction, y.shape[0])
+    q = one_hot("NLLLoss", target, y)  # (N, K)
+    count = _weighted(count, q, weight, reduction, xp)
+    a = q if weight is None else q * weight
+    return -_dot(a, y, xp) / count, (a, count)  # ()                                              (5)
+
+
+def nll_backward(cache: Cache) -> Array:
+    """The gradient of the loss that `nll_forward` returned, (6): dy (N, K)."""
+    a, count = cache
+    dy: Array = -a / count  # (6)
+    return dy
+
+
+def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Cache]:
+    """Multi-class hinge loss, (7): Weston and Watkins' sum over the wrong classes, divided by K.
+
+    It is PyTorch's MultiMarginLoss with p = 1 and margin 1.
+
+    Parameters
+        y : Array (N, K), float: scores
+        target : labels 0 … K−1, Array (N,) of integers
+        reduction : "mean" over N, or "sum"
+    Returns
+        loss : Array ()
+        cache : for `hinge_backward`
+    Raises
+        ShapeError, DTypeError, OptionError
+        DataError : a label is no class (NumPy labels; on a device the loss is NaN)
+
+    >>> import numpy as np
+    >>> loss, cache = hinge_forward(np.array([[2.0, 1.5, 0.0, -1.0]]), np.array([0]))
+    >>> float(loss), hinge_backward(cache)
+    (0.125, array([[-0.25,  0.25,  0.  ,  0.  ]]))
+    """
+    xp = _check("HingeLoss", y)
+    count = divisor("HingeLoss", reduction, y.shape[0]) * y.shape[1]
+    q = one_hot("HingeLoss", target, y)  # (N, K)
+    margins = 1 + y - xp.sum(q * y, axis=1, keepdims=True)  # (N, K)
+    h = xp.astype(margins > 0, y.dtype) * (1 - q)  # (N, K); NaN in rows without a class
+    return xp.sum(h * margins) / count, (h, q, count, xp)  # ()                                   (7)
+
+
+def hinge_backward(cache: Cache) -> Array:
+    """The gradient of the loss that `hinge_forward` returned, (8): dy (N, K)."""
+    h, q, count, xp = cache
+    dy: Array = (h - q * xp.sum(h, axis=1, keepdims=True)) / count  # (N, K)                      (8)
+    return dy
+
+
+def one_hot(who: str, labels: Array, y: Array) -> Array:
+    """q (N, K) in y's dtype, for labels (N,) and outputs y (N, K), by comparison with 0 … K−1."""
+    xp = array_namespace(y, labels)
+    n, k = y.shape
+    if tuple(labels.shape) != (n,):
+        raise ShapeError(who, f"labels ({n},)", str(tuple(labels.shape)), "one label for each row")
+    if not xp.isdtype(labels.dtype, "integral"):
+        raise DTypeError(who, "integer labels", dtype_name(labels), "convert them: xpcnn.asarray(labels, 'int64')")
+    labels = xp.astype(labels, xp.int64)[:, None]  # (N, 1)
+    classes = xp.arange(k, dtype=xp.int64, device=y.device)[None, :]  # (1, K)
+    q: Array = xp.astype(labels == classes, y.dtype)  # (N, K)
+    if not on_host(labels):
+        no_class = xp.full((1, 1), math.nan, dtype=y.dtype, device=y.device)
+        q = xp.where((labels >= 0) & (labels < k), q, no_class)
+        return q
+    low, high = int(xp.min(labels)), int(xp.max(labels))
+    if low < 0 or high >= k:
+        remedy = "number the classes from 0, or give the network more outputs"
+        raise DataError(who, f"labels 0 … {k - 1}", f"{low} … {high}", remedy)
+    return q
+
+
+def _check(who: str, y: Array, weight: Array | None = None) -> Any:
+    check_batch(who, y, "K")
+    if weight is not None and tuple(weight.shape) != (y.shape[1],):
+        raise ShapeError(who, f"weight ({y.shape[1]},), one for each class", str(tuple(weight.shape)))
+    return check_floats(who, y, weight)
+
+
+def _weighted(count: Any, q: Array, weight: Array | None, reduction: str, xp: Any) -> Any:
+    """D, for labels: the weights of the classes that are there, where there are weights and a mean."""
+    return count if weight is None or reduction == "sum" else xp.sum(q * weight)
+
+
+def _dot(a: Array, log_p: Array, xp: Any) -> Array:
+    """Σ a·log p, where 0·log 0 = 0."""
+    total: Array = xp.sum(a * xp.where(a == 0, xp.zeros_like(log_p), log_p))
+    return total

@@ -1,0 +1,184 @@
+"""Losses that compare each output with a target of its own, and their gradients.
+
+With d = y − t, and D the number of elements for the reduction "mean", 1 for "sum":
+
+    squared     L = Σ d² / D                               dL/dy = 2·d / D                       (1), (2)
+    absolute    L = Σ |d| / D                              dL/dy = sign(d) / D                   (3), (4)
+    Huber       L = Σ c·(d − c/2) / D                      dL/dy = c / D                         (5), (6)
+                with c = d clipped to ±δ: d²/2 within δ of the target, δ·(|d| − δ/2) beyond
+    logistic    L = Σ [(1 − t)·y + r·softplus(−y)] / D     dL/dy = (1 − t − r·σ(−y)) / D         (7), (8)
+                with r = 1 + (p − 1)·t, where p is the weight of the positive targets
+
+(7) is −p·t·log σ(y) − (1 − t)·log σ(−y), in a form that can neither overflow nor lose digits, because
+
+    softplus(−y) = log(1 + exp(−y)) = log1p(exp(−|y|)) + (|y| − y)/2                                  (9)
+    σ(−y)        = exp(−y) / (1 + exp(−y)) = [exp(−|y|) where y ≥ 0, else 1] / (1 + exp(−|y|))       (10)
+
+There is no ½ in (1), and so there is a 2 in (2). Where (3) has its kink, sign(0) = 0 is the gradient.
+
+Sources
+    P. Huber, Robust estimation of a location parameter, 1964                     → (5)
+    C. Bishop, Pattern recognition and machine learning, 2006, section 4.3.2      → (7), (8)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..backend import array_namespace, dtype_name
+from ..errors import DTypeError, OptionError, ShapeError
+from ..typing import Array, Cache
+from .check import check_floats
+from .number import number
+
+
+def mse_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Cache]:
+    """Squared error, (1).
+
+    Parameters
+        y : Array of any shape, float
+        target : Array of y's shape and dtype
+        reduction : "mean" over all elements, or "sum"
+    Returns
+        loss : Array ()
+        cache : for `mse_backward`
+    Raises
+        ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> loss, cache = mse_forward(np.array([1.0, 5.0]), np.array([1.0, 2.0]))
+    >>> float(loss), mse_backward(cache)
+    (4.5, array([0., 3.]))
+    """
+    xp, count = _check("MSELoss", y, target, reduction)
+    d = y - target
+    return xp.sum(d * d) / count, (d, count)  # ()                                              (1)
+
+
+def mse_backward(cache: Cache) -> Array:
+    """The gradient of the loss that `mse_forward` returned, (2): dy, of y's shape."""
+    d, count = cache
+    dy: Array = d * (2 / count)  # (2)
+    return dy
+
+
+def mae_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Cache]:
+    """Absolute error, (3). Parameters, returns and errors as those of `mse_forward`.
+
+    >>> import numpy as np
+    >>> loss, cache = mae_forward(np.array([1.0, 5.0]), np.array([1.0, 2.0]))
+    >>> float(loss), mae_backward(cache)
+    (1.5, array([0. , 0.5]))
+    """
+    xp, count = _check("L1Loss", y, target, reduction)
+    d = y - target
+    return xp.sum(xp.abs(d)) / count, (d, count, xp)  # ()                                      (3)
+
+
+def mae_backward(cache: Cache) -> Array:
+    """The gradient of the loss that `mae_forward` returned, (4): dy, of y's shape; 0 where y = target."""
+    d, count, xp = cache
+    dy: Array = xp.sign(d) / count  # (4)
+    return dy
+
+
+def huber_forward(y: Array, target: Array, *, delta: float = 1.0, reduction: str = "mean") -> tuple[Array, Cache]:
+    """Squared error near the target, absolute error further away, (5).
+
+    Parameters
+        delta : δ > 0, where the one passes into the other
+        others, returns, errors : as those of `mse_forward`
+
+    >>> import numpy as np
+    >>> loss, cache = huber_forward(np.array([1.5, 5.0]), np.array([1.0, 2.0]), reduction="sum")
+    >>> float(loss), huber_backward(cache)
+    (2.625, array([0.5, 1. ]))
+    """
+    delta = number("HuberLoss", "delta", delta, "(0, inf)")
+    xp, count = _check("HuberLoss", y, target, reduction)
+    d = y - target
+    c = xp.clip(d, -delta, delta)
+    return xp.sum(c * (d - c / 2)) / count, (c, count)  # ()                                    (5)
+
+
+def huber_backward(cache: Cache) -> Array:
+    """The gradient of the loss that `huber_forward` returned, (6): dy, of y's shape."""
+    c, count = cache
+    dy: Array = c / count  # (6)
+    return dy
+
+
+def bce_with_logits_forward(
+    y: Array, target: Array, *, pos_weight: Array | None = None, reduction: str = "mean"
+) -> tuple[Array, Cache]:
+    """Binary cross-entropy of σ(y), (7): any number of independent yes-or-no questions.
+
+    Parameters
+        y : Array (…, K), float: logits, not probabilities
+        target : Array of y's shape and dtype, in [0, 1]
+        pos_weight : p, Array () or (K,) of y's dtype: what a positive target counts for; None for 1
+        reduction : "mean" over all elements, or "sum"
+    Returns
+        loss : Array ()
+        cache : for `bce_with_logits_backward`
+    Raises
+        ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> loss, cache = bce_with_logits_forward(np.array([0.0, 800.0]), np.array([1.0, 1.0]))
+    >>> round(float(loss), 4), bce_with_logits_backward(cache)
+    (0.3466, array([-0.25,  0.  ]))
+    """
+    xp, count = _check("BCEWithLogitsLoss", y, target, reduction)
+    if pos_weight is not None:
+        check_floats("BCEWithLogitsLoss", y, pos_weight)
+        if tuple(pos_weight.shape) not in ((), tuple(y.shape[-1:])):
+            raise ShapeError(
+                "BCEWithLogitsLoss", f"pos_weight () or {tuple(y.shape[-1:])}", str(tuple(pos_weight.shape))
+            )
+    e = xp.exp(-xp.abs(y))
+    softplus = xp.log1p(e) + (xp.abs(y) - y) / 2  # (9)
+    if pos_weight is not None:
+        softplus *= (pos_weight - 1) * target + 1
+    return xp.sum((1 - target) * y + softplus) / count, (y, e, target, pos_weight, count, xp)  # ()    (7)
+
+
+def bce_with_logits_backward(cache: Cache) -> Array:
+    """The gradient of the loss that `bce_with_logits_forward` returned, (8): dy, of y's shape."""
+    y, e, target, pos_weight, count, xp = cache
+    sigmoid = xp.where(y >= 0, e, xp.ones_like(e)) / (1 + e)  # σ(−y)                            (10)
+    if pos_weight is not None:
+        sigmoid *= (pos_weight - 1) * target + 1
+    dy: Array = (1 - target - sigmoid) / count  # (8)
+    return dy
+
+
+def divisor(who: str, reduction: str, count: int) -> int:
+    """What the summed loss is divided by: the count for "mean", 1 for "sum"."""
+    if reduction not in ("mean", "sum"):
+        raise OptionError(who, 'reduction: "mean" or "sum"', repr(reduction))
+    return count if reduction == "mean" else 1
+
+
+def check_target(who: str, y: Array, target: Array) -> Any:
+    """The namespace, once y and its target are known to be of one floating dtype."""
+    xp = array_namespace(y, target)
+    check_floats(who, y)
+    if target.dtype != y.dtype:
+        name = dtype_name(y)
+        remedy = f"xpcnn.asarray(target, dtype='{name}')"
+        raise DTypeError(who, f"a target of y's dtype {name}", dtype_name(target), remedy)
+    return xp
+
+
+def _check(who: str, y: Array, target: Array, reduction: str) -> tuple[Any, int]:
+    """The namespace and D, once y and target are known to fit together."""
+    xp = check_target(who, y, target)
+    if tuple(y.shape) != tuple(target.shape):
+        raise ShapeError(
+            who, f"a target {tuple(y.shape)}, as y", str(tuple(target.shape)), "reshape it; nothing is broadcast here"
+        )
+    if 0 in y.shape:
+        raise ShapeError(who, "at least one item along every axis", str(tuple(y.shape)), "skip empty batches")
+    return xp, divisor(who, reduction, math.prod(y.shape))

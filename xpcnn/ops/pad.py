@@ -1,0 +1,72 @@
+"""Zeros around the items of a batch, and the gradient.
+
+With p_a zeros before the first element of axis a, of length L_a,
+
+    y[n, …, i, …] = x[n, …, i − p_a, …]   where 0 ≤ i − p_a < L_a for every axis a,   0 elsewhere      (1)
+    dx[n, …, i, …] = dy[n, …, i + p_a, …]                                                              (2)
+
+Each x stands in one term of (1), and the zeros depend on nothing: the gradient is cut out of dy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import OptionError, ShapeError
+from ..typing import Array, Cache
+from .check import check_floats, check_gradient, pair
+
+
+def zero_pad_forward(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Array, Cache]:
+    """The items of a batch with zeros around them, (1).
+
+    Parameters
+        x : Array (N, …), float
+        widths : for each axis after the batch, how many zeros (before, after)
+    Returns
+        y : Array (N, …)
+        cache : for `zero_pad_backward`; x's shape and where it stands in y
+    Raises
+        OptionError : a width is negative
+        ShapeError : x is not a batch of items with that many axes
+        DTypeError : x is not of a floating dtype
+
+    >>> import numpy as np
+    >>> y, cache = zero_pad_forward(np.array([[1., 2.]]), [(2, 1)])
+    >>> y
+    array([[0., 0., 1., 2., 0.]])
+    """
+    widths = [pair("zero_pad", "widths", width, least=0) for width in _sequence(widths)]
+    if x.ndim != len(widths) + 1 or 0 in x.shape:
+        raise ShapeError(
+            "zero_pad", f"a batch (N ≥ 1) of items with {len(widths)} axes", str(tuple(x.shape)), "give a pair an axis"
+        )
+    xp = check_floats("zero_pad", x)
+    sizes = [before + size + after for (before, after), size in zip(widths, x.shape[1:], strict=True)]
+    inner = (
+        slice(None),
+        *(slice(before, before + size) for (before, _), size in zip(widths, x.shape[1:], strict=True)),
+    )
+    y: Array = xp.zeros((x.shape[0], *sizes), dtype=x.dtype, device=x.device)
+    y[inner] = x  # (1)
+    return y, (inner, tuple(y.shape))
+
+
+def zero_pad_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `zero_pad_forward`, (2): a view of dy.
+
+    Parameters
+        dy : Array, of y's shape
+    Returns
+        dx : Array, of x's shape
+    """
+    inner, shape = cache
+    check_floats("zero_pad backward", dy)
+    check_gradient("zero_pad", dy, shape)
+    return dy[inner]  # (2)
+
+
+def _sequence(widths: object) -> Sequence[tuple[int, int]]:
+    if not isinstance(widths, (tuple, list)):
+        raise OptionError("zero_pad", "widths: a pair (before, after) for each axis after the batch", repr(widths))
+    return widths

@@ -1,0 +1,55 @@
+"""Nearest-neighbour upsampling by whole numbers, and its gradient.
+
+Each element becomes a block of A × B equal ones:
+
+    y[n,i,j,c]  = x[n, ⌊i/A⌋, ⌊j/B⌋, c]                                            (1)
+    dx[n,p,q,c] = Σ_{a<A, b<B} dy[n, p·A + a, q·B + b, c]                          (2)
+
+Source: A. Odena, V. Dumoulin and C. Olah, Deconvolution and checkerboard artifacts, 2016.
+"""
+
+from __future__ import annotations
+
+from ..typing import Array, Cache
+from .check import check_batch, check_floats, check_gradient, pair
+
+
+def upsample2d_forward(x: Array, *, factors: tuple[int, int]) -> tuple[Array, Cache]:
+    """Each element repeated A times down and B times across, (1).
+
+    Parameters
+        x : Array (N, H, W, C), float
+        factors : (A, B)
+    Returns
+        y : Array (N, H·A, W·B, C)
+        cache : for `upsample2d_backward`; x's shape and the factors
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> y, cache = upsample2d_forward(np.array([[[[1.], [2.]]]]), factors=(2, 3))
+    >>> y[0, :, :, 0]
+    array([[1., 1., 1., 2., 2., 2.],
+           [1., 1., 1., 2., 2., 2.]])
+    """
+    a, b = pair("Upsample", "scale_factor", factors)
+    check_batch("Upsample", x, "H", "W", "C")
+    xp = check_floats("Upsample", x)
+    n, h, w, c = x.shape
+    blocks = xp.broadcast_to(x[:, :, None, :, None, :], (n, h, a, w, b, c))  # (N, H, A, W, B, C)
+    return xp.reshape(blocks, (n, h * a, w * b, c)), (n, h, a, w, b, c)  # (1)
+
+
+def upsample2d_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `upsample2d_forward`, (2).
+
+    Parameters
+        dy : Array (N, H·A, W·B, C)
+    Returns
+        dx : Array (N, H, W, C)
+    """
+    n, h, a, w, b, c = cache
+    xp = check_floats("Upsample backward", dy)
+    check_gradient("Upsample", dy, (n, h * a, w * b, c))
+    dx: Array = xp.sum(xp.reshape(dy, (n, h, a, w, b, c)), axis=(2, 4))  # (N, H, W, C)                (2)
+    return dx

@@ -1,0 +1,28 @@
+"""Optimizers, learning-rate schedules and gradient clipping."""
+
+from .adam import Adam, AdamW
+from .adaptive import Adadelta, AdaGrad, RMSProp
+from .clip import clip_by_norm, clip_by_value
+from .optimizer import Optimizer
+from .schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
+from .sgd import SGD
+
+__all__ = [
+    "SGD",
+    "AdaGrad",
+    "Adadelta",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "OneCycle",
+    "Optimizer",
+    "Plateau",
+    "RMSProp",
+    "Schedule",
+    "StepDecay",
+    "WarmUp",
+    "clip_by_norm",
+    "clip_by_value",
+]

@@ -1,0 +1,129 @@
+"""What an optimizer is: the one place in this library that writes into a network's parameters.
+
+    optimizer = SGD(network.parameters(), lr=0.1)
+    optimizer.step(grads)                           grads as the network's backward returned them
+
+An optimizer of one's own says which arrays it keeps for each parameter, and how one step is made:
+
+    class SignSGD(Optimizer):
+        def update(self, p, g):
+            p -= self.lr * array_namespace(p).sign(g)
+
+Every number that multiplies an array is a Python float, so that all arithmetic is in the parameter's dtype.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from ..backend import array_namespace, dtype_name, to_numpy
+from ..errors import DTypeError, FormatError, OptionError, ShapeError
+from ..ops.number import number
+from ..typing import Array
+
+
+class Optimizer(ABC):
+    """Base of all optimizers.
+
+    Parameters
+        parameters : `network.parameters()`: the arrays themselves, which `step` writes
+        lr : learning rate; the attribute may be set before any step, which is what schedules do
+        weight_decay : λ: λ·p is added to each gradient, as an L2 penalty λ/2·‖p‖² does
+        slots : names of the arrays of zeros that the subclass wants for each parameter
+    Raises
+        OptionError, DTypeError
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, Array], *, lr: float, weight_decay: float = 0.0, slots: tuple[str, ...] = ()
+    ) -> None:
+        who = type(self).__name__
+        if not parameters:
+            raise OptionError(who, "at least one parameter", "none", "pass network.parameters()")
+        for name, p in parameters.items():
+            if not array_namespace(p).isdtype(p.dtype, "real floating"):
+                raise DTypeError(who, f"{name} in float32 or float64", dtype_name(p), "network.astype('float32')")
+        self.lr = number(who, "lr", lr, "[0, inf)")
+        self.weight_decay = number(who, "weight_decay", weight_decay, "[0, inf)")
+        self.steps = 0  # taken so far
+        self.parameters = dict(parameters)
+        self._slots = {
+            slot: {name: array_namespace(p).zeros_like(p) for name, p in parameters.items()} for slot in slots
+        }
+
+    @abstractmethod
+    def update(self, p: Array, g: Array, *slots: Array) -> None:
+        """Write one parameter, given its gradient (which belongs to somebody else), and its slots."""
+
+    def step(self, grads: Mapping[str, Array]) -> None:
+        """Write all parameters, once.
+
+        Parameters
+            grads : the gradient of every parameter, by its name
+        Raises
+            OptionError, ShapeError, DTypeError, BackendError : before anything has been changed
+        """
+        self._check(grads)
+        self.steps += 1
+        for name, p in self.parameters.items():
+            g = grads[name]
+            if self.weight_decay:
+                g = self.decay(p, g)
+            self.update(p, g, *(arrays[name] for arrays in self._slots.values()))
+
+    def decay(self, p: Array, g: Array) -> Array:
+        """The gradient, with weight decay."""
+        return g + self.weight_decay * p
+
+    def state_dict(self) -> dict[str, Array]:
+        """The arrays that the next step depends on, such as "velocity.0.weight"; no copies."""
+        return {f"{slot}.{name}": array for slot, arrays in self._slots.items() for name, array in arrays.items()}
+
+    def scalars(self) -> dict[str, Any]:
+        """The numbers that the next step depends on and that change: `steps` and `lr`."""
+        return {"steps": self.steps, "lr": self.lr}
+
+    def load_state_dict(self, state: Mapping[str, Any], *, steps: int, lr: float | None = None) -> None:
+        """Go on bit for bit from where another one was: `load_state_dict(other.state_dict(), **other.scalars())`.
+
+        Parameters
+            state : arrays of any backend; they are copied
+            steps : how many had been taken
+            lr : the learning rate; None leaves it to a schedule
+        Raises
+            FormatError : names or shapes do not match; nothing has been changed then
+        """
+        who, own = f"{type(self).__name__} load_state_dict", self.state_dict()
+        if own.keys() != state.keys():
+            remedy = "build the same optimizer for the same network"
+            raise FormatError(who, *_names(own.keys(), state.keys()), remedy)
+        for name, array in own.items():
+            if tuple(state[name].shape) != tuple(array.shape):
+                raise FormatError(who, f"{name} {tuple(array.shape)}", str(tuple(state[name].shape)))
+        for name, array in own.items():
+            host = to_numpy(state[name]).copy()
+            array[...] = array_namespace(array).asarray(host, dtype=array.dtype, device=array.device)
+        self.steps = int(steps)
+        self.lr = self.lr if lr is None else float(lr)
+
+    def _check(self, grads: Mapping[str, Array]) -> None:
+        who = f"{type(self).__name__} step"
+        if grads.keys() != self.parameters.keys():
+            raise OptionError(
+                who, *_names(self.parameters.keys(), grads.keys()), "pass what the network's backward returned"
+            )
+        for name, p in self.parameters.items():
+            g = grads[name]
+            array_namespace(p, g)
+            if tuple(g.shape) != tuple(p.shape):
+                raise ShapeError(who, f"the gradient of {name} {tuple(p.shape)}", str(tuple(g.shape)))
+            if g.dtype != p.dtype:
+                raise DTypeError(who, f"the gradient of {name} in {dtype_name(p)}", dtype_name(g))
+
+
+def _names(mine: Any, theirs: Any) -> tuple[str, str]:
+    """What was expected and what came, for an error."""
+    missing, unknown = sorted(mine - theirs), sorted(theirs - mine)
+    return f"the {len(mine)} names of this optimizer", f"missing {missing}, unknown {unknown}"

@@ -1,0 +1,275 @@
+"""Learning rates that change: `optimizer.lr = schedule.lr_at(step)` before each step.
+
+`step` is the number of batches that have been trained on before, from 0, over all epochs. For a schedule
+that changes by epochs, multiply: `StepDecay(0.1, every=30 * len(loader))`. All are pure functions of the step
+but `Plateau`, which also depends on what it has been told by `observe`, and remembers it in `state_dict`.
+
+    Constant      lr                                                                         (1)
+    StepDecay     lr · factor^⌊step / every⌋                                                 (2)
+    Exponential   lr · factor^(step / every)                                                 (3)
+    Cosine        final + (lr − final) · (1 + cos(π·step/total)) / 2;  final after total     (4)
+    WarmUp        inner(0) · (step + 1)/(steps + 1) for step < steps, then inner(step − steps)    (5)
+    OneCycle      two cosines: up to max_lr over the first part of total, down over the rest      (6)
+    Plateau       lr · factor^(number of times that nothing has become better for too long)  (7)
+
+Sources
+    I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts, 2016, equation 5    → (4)
+    P. Goyal et al., Accurate, large minibatch SGD, 2017, section 2.2                                      → (5)
+    L. Smith and N. Topin, Super-convergence, 2017                                                         → (6)
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import FormatError, OptionError
+from ..ops.check import positive
+from ..ops.number import number
+
+
+class Schedule(ABC):
+    """Base of all schedules; one of one's own writes `lr_at`."""
+
+    @abstractmethod
+    def lr_at(self, step: int) -> float:
+        """The learning rate for the batch of that number, from 0."""
+
+    def observe(self, value: float) -> None:  # noqa: B027 (optional to override)
+        """Be told the validation's result, once an epoch; most schedules do not listen."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has been observed, in values that JSON has."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict()` was.
+
+        Raises
+            FormatError : it is another schedule's
+        """
+        _check_state(self, state)
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same rate always, (1).
+
+    >>> Constant(0.1).lr_at(1000)
+    0.1
+    """
+
+    lr: float
+
+    def __post_init__(self) -> None:
+        number("Constant", "lr", self.lr, "[0, inf)")
+
+    def lr_at(self, step: int) -> float:
+        return self.lr  # (1)
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """Multiplied by `factor` every so many steps, (2).
+
+    >>> [StepDecay(1.0, every=2, factor=0.5).lr_at(step) for step in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+
+    lr: float
+    every: int
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        number("StepDecay", "lr", self.lr, "[0, inf)")
+        positive("StepDecay", "every", self.every)
+        number("StepDecay", "factor", self.factor, "(0, inf)")
+
+    def lr_at(self, step: int) -> float:
+        return self.lr * self.factor ** (step // self.every)  # (2)
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """Multiplied by `factor` over every so many steps, a little at each, (3).
+
+    >>> Exponential(1.0, 0.25, every=2).lr_at(1)
+    0.5
+    """
+
+    lr: float
+    factor: float
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        number("Exponential", "lr", self.lr, "[0, inf)")
+        number("Exponential", "factor", self.factor, "(0, inf)")
+        positive("Exponential", "every", self.every)
+
+    def lr_at(self, step: int) -> float:
+        return float(self.lr * self.factor ** (step / self.every))  # (3)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Down along half a cosine in `total` steps, and `final` from then on, (4).
+
+    >>> [round(Cosine(1.0, total=4).lr_at(step), 3) for step in range(6)]
+    [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
+    """
+
+    lr: float
+    total: int
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        number("Cosine", "lr", self.lr, "[0, inf)")
+        positive("Cosine", "total", self.total)
+        number("Cosine", "final", self.final, "[0, inf)")
+
+    def lr_at(self, step: int) -> float:
+        return _cosine(self.lr, self.final, min(step / self.total, 1.0))  # (4)
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """A straight line up, for `steps` steps, to where another schedule then begins, (5).
+
+    >>> [WarmUp(Constant(1.0), steps=3).lr_at(step) for step in range(5)]
+    [0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+
+    schedule: Schedule
+    steps: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.schedule, Schedule):
+            raise OptionError("WarmUp", "a schedule", repr(self.schedule), "for one rate, pass Constant(lr)")
+        positive("WarmUp", "steps", self.steps)
+
+    def lr_at(self, step: int) -> float:
+        if step < self.steps:
+            return self.schedule.lr_at(0) * (step + 1) / (self.steps + 1)  # (5)
+        return self.schedule.lr_at(step - self.steps)
+
+    def observe(self, value: float) -> None:
+        self.schedule.observe(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.schedule.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.schedule.load_state_dict(state)
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up to `max_lr` and down to nearly nothing, each along half a cosine, (6): PyTorch's OneCycleLR.
+
+    From max_lr/div_factor at step 0, to max_lr at step pct_start·total − 1, to
+    max_lr/(div_factor·final_div_factor) at step total − 1 and later.
+
+    >>> cycle = OneCycle(1.0, total=100)
+    >>> [round(cycle.lr_at(step), 6) for step in (0, 29, 99)]
+    [0.04, 1.0, 4e-06]
+    """
+
+    max_lr: float
+    total: int
+    pct_start: float = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+
+    def __post_init__(self) -> None:
+        number("OneCycle", "max_lr", self.max_lr, "[0, inf)")
+        positive("OneCycle", "total", self.total)
+        number("OneCycle", "pct_start", self.pct_start, "[0, 1)")
+        number("OneCycle", "div_factor", self.div_factor, "(0, inf)")
+        number("OneCycle", "final_div_factor", self.final_div_factor, "(0, inf)")
+
+    def lr_at(self, step: int) -> float:
+        peak, last = self.pct_start * self.total - 1, self.total - 1
+        step = min(step, last)
+        first_lr = self.max_lr / self.div_factor
+        if peak > 0 and step <= peak:
+            return _cosine(first_lr, self.max_lr, step / peak)  # (6)
+        return _cosine(self.max_lr, first_lr / self.final_div_factor, (step - peak) / (last - peak))
+
+
+class Plateau(Schedule):
+    """Multiplied by `factor` when what is observed has not become better for more than `patience` times, (7).
+
+    Parameters
+        lr : the rate at first
+        factor : 0 < factor < 1
+        patience : how many observations without improvement are borne
+        mode : "min" where smaller values are better (a loss), "max" where larger ones are (an accuracy)
+        threshold : the relative improvement that counts as one
+        least : the rate does not fall below this
+    Raises
+        OptionError
+
+    >>> schedule = Plateau(1.0, factor=0.5, patience=1)
+    >>> for loss in (3.0, 2.0, 2.0, 2.0):
+    ...     schedule.observe(loss)
+    >>> schedule.lr_at(4)
+    0.5
+    """
+
+    def __init__(
+        self,
+        lr: float,
+        *,
+        factor: float = 0.1,
+        patience: int = 10,
+        mode: str = "min",
+        threshold: float = 1e-4,
+        least: float = 0.0,
+    ) -> None:
+        self.lr = number("Plateau", "lr", lr, "[0, inf)")
+        self.factor = number("Plateau", "factor", factor, "(0, 1)")
+        self.patience = number("Plateau", "patience", patience, "[0, inf)")
+        if mode not in ("min", "max"):
+            raise OptionError("Plateau", 'mode: "min" or "max"', repr(mode))
+        self.mode = mode
+        self.threshold = number("Plateau", "threshold", threshold, "[0, inf)")
+        self.least = number("Plateau", "least", least, "[0, inf)")
+        self._state: dict[str, Any] = {"lr": self.lr, "best": None, "waited": 0}
+
+    def lr_at(self, step: int) -> float:
+        return float(self._state["lr"])
+
+    def observe(self, value: float) -> None:
+        state, value = self._state, float(value)
+        if math.isfinite(value) and (state["best"] is None or self._better(value, state["best"])):
+            state["best"], state["waited"] = value, 0
+        else:
+            state["waited"] += 1
+        if state["waited"] > self.patience:
+            state["lr"], state["waited"] = max(state["lr"] * self.factor, self.least), 0  # (7)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self._state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        _check_state(self, state)
+        self._state = dict(state)
+
+    def _better(self, value: float, best: float) -> bool:
+        if self.mode == "min":
+            return value < best * (1 - self.threshold)
+        return value > best * (1 + self.threshold)
+
+
+def _cosine(start: float, end: float, part: float) -> float:
+    """From start to end along half a cosine, of which `part` in [0, 1] is done."""
+    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+
+
+def _check_state(schedule: Schedule, state: Mapping[str, Any]) -> None:
+    own = schedule.state_dict()
+    if own.keys() != state.keys():
+        raise FormatError(f"{type(schedule).__name__} load_state_dict", str(sorted(own)), str(sorted(state)))

@@ -1,0 +1,78 @@
+"""What a run shows while it trains: a bar on a terminal, one plain line an epoch anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    """What the trainer tells: batches that are done, and lines to keep."""
+
+    def __enter__(self) -> Progress: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def start(self, epoch: int, epochs: int, batches: int, done: int) -> None: ...
+    def advance(self) -> None: ...
+    def line(self, text: str) -> None: ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *error: Any) -> None: ...
+    def start(self, epoch: int, epochs: int, batches: int, done: int) -> None: ...
+    def advance(self) -> None: ...
+    def line(self, text: str) -> None: ...
+
+
+class Lines(Silent):
+    """One line an epoch."""
+
+    def line(self, text: str) -> None:
+        print(text, flush=True)
+
+
+class Bar(Silent):
+    """A bar over the batches of the current epoch, with the lines above it."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self._progress = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._progress.stop()
+
+    def start(self, epoch: int, epochs: int, batches: int, done: int) -> None:
+        self._progress.reset(self._task, description=f"epoch {epoch}/{epochs}", total=batches, completed=done)
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+    def line(self, text: str) -> None:
+        self._progress.console.print(text, highlight=False, markup=False)
+
+
+def progress(verbose: bool) -> Progress:
+    """The one that fits where standard output goes."""
+    if not verbose:
+        return Silent()
+    return Bar() if sys.stdout.isatty() else Lines()
