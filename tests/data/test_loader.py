@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import numpy as np
 import pytest
 
@@ -96,7 +94,8 @@ def test_goes_on_from_any_batch(start):
 
 def test_iterates_over_the_epochs_one_after_another():
     loader = Loader(marked(10), 4, shuffle=True)
-    assert shown(islice(loader, 7)) == shown([*loader.epoch(0), *loader.epoch(1), *islice(loader.epoch(2), 1)])
+    for epoch in range(3):
+        assert shown(loader) == shown(loader.epoch(epoch))
 
 
 def test_batches_are_copies(rng):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Callable
@@ -185,7 +186,7 @@ def edit(data: bytes, header: int, rng: np.random.Generator) -> bytes:
         if isinstance(at, dict) and rng.random() < 0.2:
             at[str(rng.choice(["0", "1", "bias", "type", "weight"]))] = at.pop(key)
         else:
-            at[key] = STRANGE[rng.integers(len(STRANGE))]
+            at[key] = copy.deepcopy(STRANGE[rng.integers(len(STRANGE))])
         if not document:
             break
     return save(load(data), {"xpcnn": json.dumps(document)})

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 
 from ..errors import DataError, OptionError
+from ..random import generator
 from ..typing import Shape
 
 Host: TypeAlias = np.ndarray[Any, Any]
@@ -90,7 +91,7 @@ class Split:
         size = round(len(self) * fraction) if 0 < fraction < 1 else 0
         if not 0 < size < len(self):
             raise OptionError("split", f"a fraction that leaves both sides some of {len(self)} images", str(fraction))
-        order = np.random.default_rng(seed).permutation(len(self))
+        order = generator(seed).permutation(len(self))
         return self.select(np.sort(order[size:])), self.select(np.sort(order[:size]))
 
 

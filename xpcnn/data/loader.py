@@ -7,7 +7,6 @@ every backend.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 
 import numpy as np
 
@@ -30,7 +29,7 @@ class Loader:
     Raises
         OptionError : an argument makes no sense, or no batch would be left
 
-    `for x, y in loader` runs epochs 0, 1, 2 … without an end.
+    `for x, y in loader` is one epoch: number 0 the first time, 1 the next, and so on.
 
     >>> split = Split(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10))
     >>> [y.tolist() for x, y in Loader(split, 4).epoch(0)]
@@ -46,6 +45,7 @@ class Loader:
         if seed < 0:
             raise OptionError("Loader", "seed: an integer ≥ 0", repr(seed))
         self.seed = seed
+        self._passes = 0
         if not len(self):
             raise OptionError("Loader", f"batches of at most the {len(split)} images", str(batch_size), "keep the last")
 
@@ -72,8 +72,9 @@ class Loader:
         return (self._batch(order[i * size : (i + 1) * size]) for i in range(start, len(self)))
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
-        for epoch in count():
-            yield from self.epoch(epoch)
+        epoch = self._passes
+        self._passes += 1
+        return self.epoch(epoch)
 
     def _order(self, epoch: int) -> Host:
         if not self.shuffle:
