@@ -1,6 +1,6 @@
 """The training loop, written out: what `Trainer` does is these five lines and convenience.
 
-python examples/explicit_loop.py            about ten seconds
+python examples/explicit_loop.py            about a second
 XPCNN_BACKEND=cupy python examples/explicit_loop.py
 """
 

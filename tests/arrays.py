@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+import pytest
 
 import xpcnn
 from xpcnn.backend import current_backend, dtype_name
+
+# For tests that take PyTorch's autograd as a witness, each of which imports it by itself.
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is the witness")
 
 # The largest error allowed, relative to the largest expected value (at least 1).
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11, "complex128": 1e-11}

@@ -57,5 +57,15 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(autouse=True)
+def _numpy_where_no_library_is_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that does not take `xp` is about the host: errors, files, bookkeeping. It runs on NumPy."""
+    if "xp" in request.fixturenames:
+        yield
+    else:
+        with xpcnn.use_backend("numpy"):
+            yield
+
+
+@pytest.fixture(autouse=True)
 def _same_random_numbers() -> None:
     xpcnn.seed(1)

@@ -83,6 +83,28 @@ def test_predict_reads_pictures_and_arrays_alike(trained, tmp_path):
     assert len({tuple(line[1:]) for line in lines}) == 1
 
 
+def test_predict_of_dark_ink_transparency_and_sixteen_bits(trained, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder, _ = trained
+    pixels = data.load("digits").test.images[3][:, :, 0]
+    image.fromarray(255 - pixels).save(tmp_path / "dark_on_light.png")
+    ink = np.zeros((8, 8, 4), "uint8")
+    ink[..., 3] = pixels  # black, as opaque as there is ink
+    image.fromarray(ink).save(tmp_path / "transparent.png")
+    image.fromarray(pixels).save(tmp_path / "plain.png")
+    image.fromarray(pixels.astype("uint16") * 257).save(tmp_path / "sixteen.png")
+
+    def said(*words):
+        done = xpcnn_command("predict", "run", *words, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return [tuple(line.split("\t")[1:]) for line in done.stdout.splitlines()]
+
+    plain = said(tmp_path / "plain.png")
+    assert said(tmp_path / "sixteen.png") == plain
+    assert said("--invert", tmp_path / "dark_on_light.png", tmp_path / "transparent.png") == plain * 2
+    assert said(tmp_path / "dark_on_light.png") != plain
+
+
 def test_the_same_seed_gives_the_same_run_and_another_does_not(trained, tmp_path):
     folder, _ = trained
     model = (folder / "run" / "model.safetensors").read_bytes()
@@ -90,6 +112,18 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(trained, tmp_path
         done = xpcnn_command("train", "digits", *FAST, "--out", tmp_path / str(seed), "--seed", seed, cwd=folder)
         assert done.returncode == 0, done.stderr
         assert ((tmp_path / str(seed) / "model.safetensors").read_bytes() == model) is same
+
+
+def test_every_option_reaches_the_run(tmp_path):
+    asked = {
+        "model": "mlp", "epochs": 1, "batch_size": 50, "lr": 0.25, "optimizer": "sgd", "schedule": "cosine",
+        "weight_decay": 0.125, "validation": 0.25, "patience": 3, "seed": 7,
+    }  # fmt: skip
+    words = [word for name, value in asked.items() for word in (f"--{name.replace('_', '-')}", value)]
+    done = xpcnn_command("train", "digits", *words, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert {name: config[name] for name in asked} == asked
 
 
 def test_without_out_each_run_has_its_own_folder(tmp_path):
@@ -134,22 +168,25 @@ def test_resuming_a_finished_run_only_repeats_its_result(trained):
     [
         (["train"], "expected a data set: digits, mnist"),
         (["train", "cifar"], "digits"),
-        (["train", "digits", "--model", "alexnet"], "--model: expected one of mlp, lenet5"),
+        (["train", "digits", "--model", "alexnet"], "train model: expected one of mlp, lenet5"),
         (["train", "digits", "--model", "vgg16"], "vgg16: expected images of at least 32×32"),
-        (["train", "digits", "--epochs", "0"], "--epochs: expected an integer ≥ 1, got 0"),
+        (["train", "digits", "--epochs", "0"], "train: expected epochs: an integer ≥ 1, got 0"),
         (["train", "digits", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
-        (["train", "digits", "--lr", "nan"], "--lr: expected a positive number, got nan"),
-        (["train", "digits", "--optimizer", "lion"], "--optimizer: expected one of sgd, adam"),
-        (["train", "digits", "--schedule", "x"], "--schedule: expected one of constant"),
+        (["train", "digits", "--lr", "nan"], "train: expected lr: a number in (0, inf), got nan"),
+        (["train", "digits", "--optimizer", "lion"], "train optimizer: expected one of sgd, adam"),
+        (["train", "digits", "--schedule", "x"], "train schedule: expected one of constant"),
         (["train", "digits", "--seed", "-1"], "seed"),
         (["train", "digits", "--nonsense"], "unrecognized arguments: --nonsense"),
-        (["train", "--resume", "nowhere"], "--resume: expected a run in nowhere"),
+        (["train", "--resume", "nowhere"], "resume: expected a run in nowhere"),
         (["train", "digits", "--resume", "run"], "--resume: expected no other option, got dataset"),
         (["train", "digits", "--out", "run"], "xpcnn train --resume run"),
         (["train", "digits", "--out", "/proc/nowhere/run"], "/proc/nowhere"),
         (["eval", "nowhere.safetensors", "digits"], "nowhere.safetensors"),
         (["eval", "broken.safetensors", "digits"], "broken.safetensors"),
         (["eval", "run", "cifar"], "digits"),
+        (["eval", "run/checkpoint.safetensors", "digits"], "expected a model, got a file of kind 'checkpoint'"),
+        (["train", "digits", "--epoch", "1"], "unrecognized arguments: --epoch 1"),
+        (["train", "digits", "--out", "broken.npy"], "broken.npy"),
         (["predict", "run", "nowhere.png"], "expected a file nowhere.png, got no such file"),
         (["predict", "run", "broken.png"], "broken.png: expected a picture"),
         (["predict", "run", "broken.npy"], "broken.npy: expected a .npy array"),
@@ -193,6 +230,21 @@ def test_wrong_backend_is_one_line(tmp_path):
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "XPCNN_BACKEND: expected one of numpy, cupy" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_wrong_implementation_is_named_before_a_folder_is_made(tmp_path):
+    done = xpcnn_command("train", "digits", cwd=tmp_path, XPCNN_IMPLEMENTATION="fast")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "XPCNN_IMPLEMENTATION: expected one of im2col, reference, got 'fast'" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_info_speaks_where_the_backend_cannot_be_used(tmp_path):
+    done = xpcnn_command("info", cwd=tmp_path, XPCNN_BACKEND="jax")
+    assert done.returncode == 0
+    assert "not usable: XPCNN_BACKEND: expected one of" in done.stdout
+    forced = xpcnn_command("info", cwd=tmp_path, XPCNN_BACKEND="numpy", XPCNN_IMPLEMENTATION="reference")
+    assert "reference runs" in forced.stdout
 
 
 def test_a_model_for_other_images_is_refused(tmp_path):

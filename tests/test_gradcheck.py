@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn.errors import DTypeError, OptionError
+from xpcnn.errors import DTypeError, GradientError, OptionError
 from xpcnn.gradcheck import check_pair, gradcheck
 from xpcnn.nn import BatchNorm1d, Conv2d, Dropout, Linear, ReLU, Sequential, Sigmoid
-from xpcnn.nn.examples import EXAMPLES
+from xpcnn.nn.samples import SAMPLES
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_every_layer(xp, name):
-    layer, x = EXAMPLES[name]()
+    layer, x = SAMPLES[name]()
     x = xp.array(x)
     report = gradcheck(layer, x)
     assert report.passed, report
@@ -27,7 +27,7 @@ def test_every_layer_has_an_example():
         for name in xpcnn.nn.__all__
         if isinstance(each := getattr(xpcnn.nn, name), type) and issubclass(each, xpcnn.nn.Layer)
     }
-    assert layers - {"Layer", "Container"} == EXAMPLES.keys()
+    assert layers - {"Layer", "OpLayer", "Container"} == SAMPLES.keys()
 
 
 @pytest.mark.parametrize("witness", ["central difference", "complex step", "adjoint identity"])
@@ -65,12 +65,12 @@ def test_witnesses_speak_only_where_they_can(rng):
 
 
 def test_a_kink_is_named():
-    with pytest.raises(OptionError, match="differentiable in x, got one at a kink"):
+    with pytest.raises(GradientError, match="differentiable in x, got one at a kink"):
         gradcheck(ReLU(), np.zeros((2, 3)))
 
 
 def test_wrong_shapes_and_names_are_told(rng):
-    with pytest.raises(OptionError, match=r"the gradient of x in its shape \(2, 3\), got \(3, 2\)"):
+    with pytest.raises(GradientError, match=r"the gradient of x in its shape \(2, 3\), got \(3, 2\)"):
         check_pair(lambda x: (x, None), lambda dy, cache: [dy.T], {"x": rng.normal(size=(2, 3))})
 
     class Forgetful(Linear):
@@ -78,7 +78,7 @@ def test_wrong_shapes_and_names_are_told(rng):
             dx, grads = super().backward(dy, cache)
             return dx, {"weight": grads["weight"]}
 
-    with pytest.raises(OptionError, match=r"Forgetful.*gradients for \['bias', 'weight'\], got \['weight'\]"):
+    with pytest.raises(GradientError, match=r"Forgetful.*gradients for \['bias', 'weight'\], got \['weight'\]"):
         gradcheck(Forgetful(3, 2), rng.normal(size=(2, 3)))
     with pytest.raises(DTypeError):
         gradcheck(Linear(3, 2), [[1, 2, 3]])
@@ -94,3 +94,97 @@ def test_the_layer_is_as_it_was_afterwards(xp, rng):
     assert all(after[name] is array for name, array in before.items())
     assert all((xpcnn.to_numpy(after[name]) == copies[name]).all() for name in before)
     assert layer[3].rng.bit_generator.state == state
+
+
+def test_mistakes_that_initial_values_hide_are_seen(rng):
+    """A scale of 1 left out of dx, a bias of 0 left out of a product: parameters are moved for the check."""
+
+    class ForgetsGamma(BatchNorm1d):
+        def backward(self, dy, cache, *, input_grad=True):
+            dx, grads = super().backward(dy, cache)
+            return dx / self.weight, grads
+
+    assert not gradcheck(ForgetsGamma(3), rng.normal(size=(6, 3))).passed
+
+
+def test_backward_without_dx_is_checked_too(rng):
+    class NoKeyword(Linear):
+        def backward(self, dy, cache):
+            return super().backward(dy, cache)
+
+    class OtherGradients(Linear):
+        def backward(self, dy, cache, *, input_grad=True):
+            dx, grads = super().backward(dy, cache)
+            return dx, grads if input_grad else {name: 2 * grad for name, grad in grads.items()}
+
+    with pytest.raises(TypeError, match="input_grad"):
+        gradcheck(NoKeyword(3, 2), rng.normal(size=(2, 3)))
+    with pytest.raises(GradientError, match="the same gradient of weight without dx"):
+        gradcheck(OtherGradients(3, 2), rng.normal(size=(2, 3)))
+
+
+def test_what_forward_and_backward_must_return(rng):
+    class NoCache(ReLU):
+        def forward(self, x):
+            return super().forward(x)[0]
+
+    class NoGradients(ReLU):
+        def backward(self, dy, cache, *, input_grad=True):
+            return dy
+
+    with pytest.raises(GradientError, match=r"NoCache forward: expected to return \(y, cache\), got ndarray"):
+        gradcheck(NoCache(), rng.normal(size=(2, 3)))
+    with pytest.raises(GradientError, match=r"NoGradients backward: expected to return \(dx, "):
+        gradcheck(NoGradients(), rng.normal(size=(2, 3)))
+    with pytest.raises(OptionError, match=r"layer 0: expected NoCache.forward to return \(y, cache\), got ndarray"):
+        Sequential(NoCache()).forward(rng.normal(size=(2, 3)))
+
+
+def test_a_small_gradient_beside_a_large_loss_is_not_overlooked(rng):
+    def forward(x, b):
+        return 1e6 * np.tanh(x) + 1e-3 * b, x
+
+    report = check_pair(
+        forward,
+        lambda dy, x: [dy * 1e6 * (1 - np.tanh(x) ** 2), np.zeros(1)],
+        {"x": rng.normal(size=(1,)), "b": rng.normal(size=(1,))},
+    )
+    assert {row.argument for row in report.rows if not row.passed} == {"b"}
+
+
+def test_kinks_close_by_do_not_convict_a_right_gradient():
+    """A deep network has kinks within 1e-5 of nearly every point; smaller steps are then taken."""
+    net = Sequential(*list(xpcnn.models.vgg_small((8, 8, 1), 3, rng=2).children().values())[:14])
+    x = np.random.default_rng(2).normal(size=(2, 8, 8, 1))
+    report = gradcheck(net, x, directions=1)
+    assert report.passed, report
+
+
+def test_what_cannot_be_checked():
+    with pytest.raises(OptionError, match="directions"):
+        gradcheck(Linear(3, 2), np.ones((2, 3)), directions=0)
+    with pytest.raises(OptionError, match="a layer, got function"):
+        gradcheck(lambda x: x, np.ones((2, 3)))
+
+    class NoInputGradient(Linear):
+        def backward(self, dy, cache, *, input_grad=True):
+            return None, super().backward(dy, cache)[1]
+
+    with pytest.raises(GradientError, match="dx, as input_grad is True"):
+        gradcheck(NoInputGradient(3, 2), np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("witness", "error"), [("central difference", 1e-4), ("complex step", 1e-9), ("adjoint identity", 1e-9)]
+)
+def test_small_errors_are_seen(rng, witness, error):
+    """Each witness's tolerance is as tight as it can be: (1) sees 1e-4 of the gradient, (2) and (3) see 1e-9."""
+    x, w = rng.normal(size=(5, 8)), rng.normal(size=(8, 8))
+    report = check_pair(
+        lambda x, w: (x @ w.T, (x, w)),
+        lambda dy, cache: [dy @ cache[1], dy.T @ cache[0] * (1 + error)],
+        {"x": x, "w": w},
+    )
+    rows = {row.witness: row for row in report.rows if row.argument == "w"}
+    assert not rows[witness].passed
+    assert rows[witness].error == pytest.approx(error, rel=0.1)

@@ -10,7 +10,7 @@ import pytest
 
 import xpcnn
 from xpcnn.nn import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, MSELoss, NLLLoss
-from xpcnn.nn.examples import EXAMPLES
+from xpcnn.nn.samples import SAMPLES
 from xpcnn.optim import SGD, Adadelta, AdaGrad, Adam, AdamW, RMSProp, clip_by_norm, clip_by_value
 
 strict = pytest.importorskip("array_api_strict")
@@ -32,9 +32,9 @@ def test_the_trap_is_set():
         float(xpcnn.asarray([1.0])[0])
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_layers(name):
-    layer, x = EXAMPLES[name]()
+    layer, x = SAMPLES[name]()
     x = xpcnn.asarray(x, "float32")
     y, cache = layer.forward(x)
     layer.backward(y, cache)

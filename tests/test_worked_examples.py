@@ -52,7 +52,7 @@ def batch(channels_first) -> np.ndarray:
 
 def conv_pair(xp, w, b, **window):
     """(forward, backward) by the operation, and by a layer that holds w and b; backward → dx, dw, db."""
-    options = Window.of("test", w.shape[1:3], **window)
+    options = Window(w.shape[1:3], **window)
     layer = Conv2d(w.shape[3], w.shape[0], w.shape[1:3], bias=b is not None, **window).astype("float64")
     layer.load_state_dict({"weight": w} if b is None else {"weight": w, "bias": b})
 
@@ -143,7 +143,7 @@ def test_3_gradients_of_the_sum_of_the_outputs(xp):
 
 
 def pool_pairs(kind, kernel, stride):
-    window = Window.of("test", kernel, stride)
+    window = Window(kernel, stride)
     op, op_backward, layer = {
         "max": (max_pool2d_forward, max_pool2d_backward, MaxPool2d(kernel, stride=stride)),
         "average": (avg_pool2d_forward, avg_pool2d_backward, AvgPool2d(kernel, stride=stride)),

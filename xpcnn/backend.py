@@ -1,12 +1,13 @@
 """The switch: which array library new arrays are born in.
 
 `XPCNN_BACKEND` names it (`numpy`, the default; `cupy`; `torch` and `array_api_strict` for tests) and is
-read at first use. It decides only where arrays are *made*: initial weights, batches, loaded files. Every
-operation follows the arrays that it is given.
+read whenever no `use_backend` is in force. It decides only where arrays are *made*: initial weights, batches,
+loaded files. Every operation follows the arrays that it is given.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from functools import cache
@@ -16,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from . import settings
-from .errors import BackendError
+from .errors import BackendError, DTypeError, FormatError
 from .typing import Array
 
+DTYPES = ("float32", "float64", "int64", "int32", "uint8", "bool", "complex128")
 NAMES = ("numpy", "cupy", "torch", "array_api_strict")
 
 
@@ -154,6 +156,7 @@ def asarray(data: Any, dtype: str | None = None) -> Array:
         dtype : the element type's name, such as "float32"
     Raises
         BackendError : the current backend cannot be used
+        DTypeError : the data are no numbers, or the dtype has another name
 
     >>> asarray([[1, 2], [3, 4]], dtype="float64").shape
     (2, 2)
@@ -167,8 +170,10 @@ def asarray(data: Any, dtype: str | None = None) -> Array:
         return data if dtype is None else astype(data, dtype)
     else:
         host = to_numpy(data)
+    if host.dtype.kind not in "fiubc":
+        raise DTypeError("asarray", "numbers", f"{type(data).__name__} of dtype {host.dtype}")
     if dtype is not None:
-        host = host.astype(dtype, copy=False)
+        host = host.astype(_checked(dtype), copy=False)
     if backend.name == "numpy":
         return host
     if not host.flags.writeable or not host.flags.c_contiguous:
@@ -178,10 +183,16 @@ def asarray(data: Any, dtype: str | None = None) -> Array:
 
 
 def astype(array: Array, dtype: str) -> Array:
-    """The array in the element type of that name ("float32", "float64", "int64" …)."""
+    """The array in the element type of that name ("float32", "float64", "int64" …); itself, if it has that."""
     xp = array_namespace(array)
-    result: Array = xp.astype(array, getattr(xp, dtype))
+    result: Array = xp.astype(array, getattr(xp, _checked(dtype)), copy=False)
     return result
+
+
+def _checked(dtype: str) -> str:
+    if dtype not in DTYPES:
+        raise DTypeError("dtype", "one of " + ", ".join(DTYPES), repr(dtype))
+    return dtype
 
 
 def dtype_name(array: Array) -> str:
@@ -205,7 +216,25 @@ def to_numpy(array: Any) -> np.ndarray[Any, Any]:
     return np.asarray(host)
 
 
-def on_host(array: Array) -> bool:
+def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str) -> None:
+    """Copy arrays of any backend into these, name by name.
+
+    Raises
+        FormatError : shapes do not match, or they hold no real numbers; nothing has been changed then
+    """
+    ready = {}
+    for name, array in own.items():
+        host = np.array(to_numpy(given[name]))
+        if host.shape != tuple(array.shape):
+            raise FormatError(who, f"{name} {tuple(array.shape)}", str(host.shape), "build the same network")
+        if host.dtype.kind not in "fiub":
+            raise FormatError(who, f"real numbers in {name}", str(host.dtype))
+        ready[name] = array_namespace(array).asarray(host, dtype=array.dtype, device=array.device)
+    for name, array in own.items():
+        array[...] = ready[name]
+
+
+def is_numpy(array: Array) -> bool:
     """Whether reading the array's values is free: it waits for no device."""
     return isinstance(array, (np.ndarray, np.generic))
 

@@ -52,5 +52,9 @@ class NonFiniteError(XpcnnError, ArithmeticError):
     """NaN or infinity where training cannot go on."""
 
 
+class GradientError(XpcnnError, ArithmeticError):
+    """A gradient is wrong, or cannot be checked where it was asked about."""
+
+
 class MissingExtraError(XpcnnError, ImportError):
     """An optional package is needed and not installed."""

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from .errors import OptionError
+from .options import as_count
 
 Seed: TypeAlias = int | np.random.Generator | None
 
@@ -23,7 +24,7 @@ def seed(value: int) -> None:
     np.int64(85)
     """
     global _default
-    _default = generator(value)
+    _default = generator(as_count("seed", "value", value, least=0))
 
 
 def generator(rng: Seed = None) -> np.random.Generator:

@@ -100,3 +100,17 @@ def test_a_digit_is_nearest_to_its_own_kind():
     train, test = (split.images.reshape(len(split), -1).astype(float) for split in (data.train, data.test))
     distances = (train**2).sum(1) - 2 * test @ train.T
     assert np.mean(data.train.labels[distances.argmin(1)] == data.test.labels) > 0.97
+
+
+def test_repr_is_short():
+    assert "train=Split(1437 images (8, 8, 1), labels 0 … 9)" in repr(digits())
+    assert len(repr(digits())) < 250
+
+
+def test_select_keeps_images_with_their_labels_in_any_order():
+    labels = np.arange(10)
+    split = Split(np.broadcast_to(labels[:, None, None, None], (10, 2, 2, 1)).astype("uint8"), labels)
+    index = np.array([7, 2, 9, 2])
+    part = split.select(index)
+    np.testing.assert_array_equal(part.labels, index)
+    np.testing.assert_array_equal(part.images[:, 0, 0, 0], index)

@@ -18,7 +18,7 @@ from xpcnn.io.architecture import from_config, registry, to_config
 from ..arrays import assert_close
 
 # One layer of each type, with arguments that differ from the defaults wherever there are any.
-EXAMPLES = {
+SAMPLES = {
     "AdaptiveAvgPool2d": lambda: nn.AdaptiveAvgPool2d((2, 3)),
     "AvgPool2d": lambda: nn.AvgPool2d((3, 2), stride=(1, 2), padding=(1, 0), ceil_mode=True, count_include_pad=False),
     "BatchNorm1d": lambda: nn.BatchNorm1d(5, eps=0.1, momentum=0.3),
@@ -54,7 +54,7 @@ def state(model: nn.Layer) -> dict[str, np.ndarray]:
 
 
 def example(name: str) -> nn.Layer:
-    return EXAMPLES.get(name, registry()[name])()
+    return SAMPLES.get(name, registry()[name])()
 
 
 def linear(inputs: object = 4, outputs: object = 2, **more: object) -> dict:
@@ -263,5 +263,5 @@ def test_large_layers_that_are_there_are_read():
     most = architecture.MOST_LENGTH
     tensors = {"weight": np.zeros((1, most + 1), "f4"), "bias": np.zeros(1, "f4")}
     assert from_config(linear(most + 1, 1), tensors).weight is tensors["weight"]
-    with pytest.raises(FormatError, match="a size that its arrays bear out"):
+    with pytest.raises(FormatError, match="a size that its arrays back"):
         from_config(linear(most + 1, 1), {})

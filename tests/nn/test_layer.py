@@ -7,7 +7,7 @@ import pytest
 
 import xpcnn
 from xpcnn.errors import FormatError, OptionError
-from xpcnn.nn import BatchNorm2d, Conv2d, Layer, Linear, Sequential
+from xpcnn.nn import BatchNorm2d, Conv2d, ConvTranspose2d, Layer, Linear, Sequential
 
 from ..arrays import assert_close
 
@@ -90,8 +90,24 @@ def test_loading_what_does_not_fit_changes_nothing(change, text):
 
 def test_not_strict_passes_over_names():
     layer = Linear(2, 3, rng=0)
+    held = layer.bias
     layer.load_state_dict({"bias": np.ones(3), "extra": np.ones(1)}, strict=False)
     np.testing.assert_array_equal(layer.bias, np.ones(3, "float32"))
+    assert layer.bias is held
+
+
+@pytest.mark.parametrize("integer", [np.uint8, np.int16, np.int64])
+def test_numpy_integers_as_sizes_do_not_overflow(integer):
+    """200 · 3 · 3 inputs to each output: more than a uint8 holds."""
+    cases = [
+        lambda n: Conv2d(n(200), n(8), n(3), rng=0),
+        lambda n: ConvTranspose2d(n(200), n(8), n(3), rng=0),
+        lambda n: Linear(n(200), n(100), weight_init="glorot_normal", rng=0),
+    ]
+    for make in cases:
+        layer = make(integer)
+        np.testing.assert_array_equal(layer.weight, make(int).weight)
+        assert all(type(value) is not integer for value in layer.config().values())
 
 
 def test_astype_and_to_backend(xp):

@@ -12,7 +12,7 @@ from xpcnn.gradcheck import check_pair
 from xpcnn.ops import activation, rectifier
 
 from .. import reference_activation as reference
-from ..arrays import assert_close
+from ..arrays import assert_close, needs_torch
 
 SMOOTH = ["sigmoid", "tanh", "gelu", "silu"]  # analytic: the complex step speaks
 CORNERED = ["relu", "leaky_relu", "elu", "selu"]
@@ -61,10 +61,12 @@ def test_huge_inputs_stay_finite_and_right(xp, name, dtype):
     assert_close(dx, reference.each(slope, x).astype(dtype))
 
 
+@needs_torch
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("at_zero", [False, True])
 def test_agrees_with_pytorch_at_the_corner_too(name, at_zero, rng):
-    torch = pytest.importorskip("torch")
+    import torch
+
     functions = torch.nn.functional
     theirs = {"gelu": lambda x: functions.gelu(x, approximate="tanh")}.get(name) or getattr(functions, name, None)
     forward, backward = pair(name)

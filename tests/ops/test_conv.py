@@ -13,7 +13,7 @@ from xpcnn.gradcheck import check_pair
 from xpcnn.ops import Window, conv2d_backward, conv2d_forward, dispatch
 
 from .. import reference
-from ..arrays import Library, assert_close
+from ..arrays import Library, assert_close, needs_torch
 from ..geometry import Geometry, geometries
 
 IMPLEMENTATIONS = [each.name for each in dispatch.implementations("conv2d")]
@@ -27,9 +27,16 @@ def draw_case(g: Geometry, groups: int, rng: np.random.Generator, xp: Library, d
     return (x, w, b), (x_, w_, b_), Window(g.kernel, g.stride, g.pads, g.dilation)
 
 
+@pytest.fixture(params=["one block", "many blocks"])
+def blocks(request, monkeypatch):
+    """Both with a workspace for the whole batch, and with one that holds an image at most."""
+    if request.param == "many blocks":
+        monkeypatch.setattr("xpcnn.kernels.im2col.WORKSPACE", 1)
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @given(g=geometries(), groups=st.integers(1, 3), dtype=st.sampled_from(["float32", "float64"]), seed=st.integers(0, 99))
-def test_agrees_with_plain_loops(xp, implementation, g, groups, dtype, seed):
+def test_agrees_with_plain_loops(xp, blocks, implementation, g, groups, dtype, seed):
     rng = np.random.default_rng(seed)
     (x, w, b), arrays, window = draw_case(g, groups, rng, xp, dtype)
     geometry = (g.stride, g.pads, g.dilation, groups)
@@ -59,7 +66,7 @@ def test_witnesses(xp, g, groups):
     assert [row.witness for row in report.rows].count("complex step") == 3
 
 
-def test_input_gradient_is_the_correlation_with_the_turned_kernel(xp, rng):
+def test_input_gradient_is_the_correlation_with_the_flipped_kernel(xp, rng):
     """Documents 000, 002 and 003: δ, padded by K − 1, against the kernel turned by 180° (stride 1)."""
     _, x_ = xp.normal(rng, 2, 6, 7, 3)
     w, w_ = xp.normal(rng, 4, 3, 2, 3)
@@ -70,11 +77,13 @@ def test_input_gradient_is_the_correlation_with_the_turned_kernel(xp, rng):
     assert_close(conv2d_backward(dy_, cache)[0], full)
 
 
+@needs_torch
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @settings(max_examples=100)
 @given(g=geometries(), groups=st.integers(1, 3), seed=st.integers(0, 99))
 def test_agrees_with_pytorch(implementation, g, groups, seed):
-    torch = pytest.importorskip("torch")
+    import torch
+
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(g.images, *g.size, g.channels * groups))
     w, b = rng.normal(size=(2 * groups, *g.kernel, g.channels)), rng.normal(size=2 * groups)
@@ -135,9 +144,24 @@ def test_non_contiguous_inputs(implementation, rng):
 def test_same_padding_keeps_ceil_of_size_over_stride(xp, rng):
     """TensorFlow's and Keras's rule, the odd zero after."""
     for size, kernel, stride, before, after in [(5, 3, 1, 1, 1), (5, 2, 1, 0, 1), (6, 3, 2, 0, 1), (7, 4, 3, 1, 2)]:
-        place = Window.of("test", kernel, stride, "same").place(size, size)
+        place = Window(kernel, stride, "same").place(size, size)
         assert place.out == (-(-size // stride),) * 2
         assert place.pads == (before, after, before, after)
+    place = Window(3, 2, "same").place(6, 7)  # each axis by itself
+    assert (place.out, place.pads) == ((3, 4), (0, 1, 1, 1))
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("pads", [(3, 3, 0, 0), (0, 0, 3, 3), (3, 0, 0, 0), (0, 0, 0, 4)])
+def test_padding_beyond_the_kernel_along_one_axis(xp, rng, implementation, pads):
+    x, x_ = xp.normal(rng, 2, 4, 5, 2)
+    w, w_ = xp.normal(rng, 3, 3, 3, 2)
+    with xpcnn.use_implementation(implementation):
+        y, cache = dispatch.forward("conv2d", x_, w_, window=Window(3, padding=pads))
+    dy, dy_ = xp.normal(rng, *y.shape)
+    expected = reference.conv2d_gradients(x, w, dy, (1, 1), pads, (1, 1), 1)
+    for actual, wanted in zip(dispatch.backward(dy_, cache)[:2], expected, strict=False):
+        assert_close(actual, wanted)
 
 
 @pytest.mark.parametrize(
@@ -196,4 +220,4 @@ def test_dtypes_must_agree(xp, rng):
 )
 def test_window_options(options, text):
     with pytest.raises(OptionError, match=text):
-        Window.of("Conv2d", **({"kernel": 3} | options))
+        Window(**({"kernel": 3} | options))

@@ -9,7 +9,7 @@ from xpcnn.errors import BackendError, DTypeError, OptionError, ShapeError
 from xpcnn.gradcheck import check_pair
 from xpcnn.ops.dropout import dropout_backward, dropout_forward
 
-from ..arrays import assert_close
+from ..arrays import assert_close, needs_torch
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -40,9 +40,11 @@ def test_witnesses(xp, rng):
     assert len(report.rows) == 3  # central difference, complex step, adjoint identity
 
 
+@needs_torch
 def test_agrees_with_pytorch(rng):
     """PyTorch draws its own mask: read it off its output, and compare the rest."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     x, dy = rng.normal(size=(50, 20)), rng.normal(size=(50, 20))
     x_t = torch.tensor(x, requires_grad=True)
     y_t = torch.nn.functional.dropout(x_t, 0.4, training=True)

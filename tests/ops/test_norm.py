@@ -13,7 +13,7 @@ from xpcnn.ops.batch_norm import batch_norm_backward, batch_norm_forward, batch_
 from xpcnn.ops.norm import group_norm_backward, group_norm_forward, layer_norm_backward, layer_norm_forward
 
 from .. import reference_norm as reference
-from ..arrays import assert_close
+from ..arrays import assert_close, needs_torch
 
 AFFINE = st.sampled_from([(True, True), (True, False), (False, True), (False, False)])
 EPS = 1e-3
@@ -96,9 +96,11 @@ def test_witnesses(xp, kind, shape, rng):
     assert ("beta", "adjoint identity") in spoke
 
 
+@needs_torch
 @given(data=st.data(), seed=st.integers(0), kind=st.sampled_from(["batch", "layer", "group"]))
 def test_agrees_with_pytorch(kind, data, seed):
-    torch = pytest.importorskip("torch")
+    import torch
+
     functions = torch.nn.functional
     rng = np.random.default_rng(seed)
     shape, option = data.draw(shapes(kind))

@@ -20,7 +20,7 @@ from xpcnn.ops.rectifier import (
 )
 
 from .. import reference_activation as reference
-from ..arrays import assert_close
+from ..arrays import assert_close, needs_torch
 
 SHAPES = st.lists(st.integers(1, 4), min_size=2, max_size=4).map(tuple)
 
@@ -56,9 +56,11 @@ def test_prelu_witnesses(xp, shared, rng):
     assert [row.witness for row in report.rows].count("central difference") == 2
 
 
+@needs_torch
 @given(shape=SHAPES, shared=st.booleans(), zeros=st.booleans(), seed=st.integers(0))
 def test_prelu_agrees_with_pytorch(shape, shared, zeros, seed):
-    torch = pytest.importorskip("torch")
+    import torch
+
     rng = np.random.default_rng(seed)
     x = rng.normal(size=shape) * (rng.random(shape) > 0.5 if zeros else 1)
     slope, dy = rng.normal(size=1 if shared else shape[-1]), rng.normal(size=shape)
@@ -71,10 +73,12 @@ def test_prelu_agrees_with_pytorch(shape, shared, zeros, seed):
         np.testing.assert_allclose(actual, expected.numpy(), rtol=0, atol=1e-12)
 
 
+@needs_torch
 @pytest.mark.parametrize("option", [0.0, 0.3, 2.5])
 @pytest.mark.parametrize("name", ["elu", "leaky_relu"])
 def test_options_agree_with_pytorch(name, option, rng):
-    torch = pytest.importorskip("torch")
+    import torch
+
     x, dy = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
     x[0] = 0
     x_t = torch.tensor(x, requires_grad=True)

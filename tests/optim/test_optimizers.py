@@ -15,7 +15,7 @@ from xpcnn.optim.adaptive import Adadelta, AdaGrad, RMSProp
 from xpcnn.optim.optimizer import Optimizer
 from xpcnn.optim.sgd import SGD
 
-from ..arrays import assert_close
+from ..arrays import assert_close, needs_torch
 
 SHAPES = {"0.weight": (3, 4), "0.bias": (3,), "1.weight": (2, 3)}
 CASES = [
@@ -74,9 +74,11 @@ def parameters(xp, hosts, dtype="float64"):
     return {name: writable(xp, host, dtype) for name, host in hosts.items()}
 
 
+@needs_torch
 @pytest.mark.parametrize(("ours", "theirs", "options"), CASES, ids=IDS)
 def test_twenty_steps_as_pytorch(xp, rng, ours, theirs, options):
-    torch = pytest.importorskip("torch")
+    import torch
+
     hosts, steps = start(rng), gradients(rng, 20)
     params = parameters(xp, hosts)
     optimizer = ours(params, **options)

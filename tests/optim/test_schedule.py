@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from xpcnn.errors import FormatError, OptionError
 from xpcnn.optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
 
+from ..arrays import needs_torch
+
 RATES = st.floats(1e-4, 10)
 STEPS = st.integers(1, 30)
 
 
 def pytorch(make, steps, lr):
     """The rates that a scheduler of PyTorch's gives for steps 0 … steps − 1."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     rates = []
     with warnings.catch_warnings():
@@ -39,18 +42,21 @@ def assert_same(schedule, make, steps, lr):
     np.testing.assert_allclose(ours, pytorch(make, steps, lr), rtol=1e-9, atol=1e-12 * lr)
 
 
+@needs_torch
 @given(lr=RATES, every=STEPS, factor=st.floats(0.1, 1.5))
 def test_step_decay(lr, every, factor):
     schedule = StepDecay(lr, every, factor)
     assert_same(schedule, lambda s, o: s.StepLR(o, every, factor), 3 * every + 2, lr)
 
 
+@needs_torch
 @given(lr=RATES, factor=st.floats(0.5, 1.1))
 def test_exponential(lr, factor):
     assert_same(Exponential(lr, factor), lambda s, o: s.ExponentialLR(o, factor), 20, lr)
     assert Exponential(lr, factor, every=7).lr_at(14) == pytest.approx(lr * factor**2)
 
 
+@needs_torch
 @given(lr=RATES, total=STEPS, final=st.floats(0, 1e-4))
 def test_cosine(lr, total, final):
     """As far as PyTorch's, which would then go up again; ours stays at the end."""
@@ -59,6 +65,7 @@ def test_cosine(lr, total, final):
     assert schedule.lr_at(total) == schedule.lr_at(10 * total) == pytest.approx(final, abs=1e-15)
 
 
+@needs_torch
 @given(
     lr=RATES,
     total=st.integers(2, 60),
@@ -91,6 +98,7 @@ def test_one_cycle_s_defaults_and_ends(total):
     assert all(0 < rate <= 2.0 for rate in (OneCycle(2.0, 10, 0.1).lr_at(step) for step in range(10)))  # a peak at 0
 
 
+@needs_torch
 @given(lr=RATES, steps=STEPS, total=STEPS)
 def test_warm_up(lr, steps, total):
     """A straight line of `steps` rates below the schedule's first, which then begins."""
@@ -106,6 +114,7 @@ def test_warm_up(lr, steps, total):
     )
 
 
+@needs_torch
 @pytest.mark.parametrize("mode", ["min", "max"])
 @given(
     values=st.lists(st.sampled_from([0.0, 0.5, 0.99995, 1.0, 1.00005, 2.0, -1.0, math.nan]), max_size=40),
@@ -115,12 +124,13 @@ def test_warm_up(lr, steps, total):
 )
 def test_plateau(mode, values, factor, patience, least):
     """As PyTorch's after every observation; kept and taken up again at each, through JSON."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, mode=mode, factor=factor, patience=patience, min_lr=least, eps=0.0
     )
-    options = {"factor": factor, "patience": patience, "mode": mode, "least": least}
+    options = {"factor": factor, "patience": patience, "mode": mode, "min_lr": least}
     ours = Plateau(1.0, **options)
     for step, value in enumerate(values):
         theirs.step(value)

@@ -13,7 +13,7 @@ import xpcnn
 from xpcnn.data.dataset import Split
 from xpcnn.data.loader import Loader
 from xpcnn.errors import DataError, FormatError, NonFiniteError, OptionError
-from xpcnn.io.model_file import load_model
+from xpcnn.io import load_model, read_tensors
 from xpcnn.nn import BatchNorm2d, Conv2d, CrossEntropyLoss, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from xpcnn.optim import SGD, Adam, Cosine, Plateau
 from xpcnn.training import Trainer, evaluate
@@ -191,6 +191,51 @@ def test_resuming_what_does_not_fit(tmp_path):
         trainer(tmp_path).fit(loader(), epochs=2, resume=True)
 
 
+def test_an_earlier_run_is_not_overwritten(tmp_path):
+    run = trainer(tmp_path)
+    run.fit(loader(), epochs=1)
+    run.fit(loader(), epochs=2)  # the same trainer goes on
+    assert len(run.history) == 2
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(OptionError, match=r"a folder without a run.*pass resume=True"):
+        trainer(tmp_path).fit(loader(), epochs=1)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_model_with_layers_of_ones_own_keeps_its_weights_and_resumes(tmp_path):
+    class Own(ReLU):
+        pass
+
+    def own():
+        model = Sequential(Flatten(), Linear(36, 8, rng=0), Own(), Linear(8, 3, rng=1))
+        return Trainer(model, Adam(model.parameters(), lr=0.01), folder=tmp_path, verbose=False)
+
+    run = own()
+    run.fit(loader(), epochs=1)
+    again = own()
+    again.fit(loader(), epochs=2, resume=True)
+    weights, _ = read_tensors(tmp_path / "weights.safetensors")
+    own_loaded = own()
+    own_loaded.model.load_state_dict(weights)
+    assert_same(states(own_loaded), states(again))
+    assert not (tmp_path / MODEL).exists()
+
+
+@pytest.mark.parametrize("call", [lambda r: r.fit(split(), epochs=1), lambda r: r.fit(loader(), loader(), epochs=1)])
+def test_a_split_is_no_loader(call):
+    with pytest.raises(OptionError, match=r"Trainer.fit: expected a (Loader|Split), got (Split|Loader)"):
+        call(trainer())
+    with pytest.raises(OptionError, match=r"evaluate: expected a Split.*got Loader"):
+        trainer().evaluate(loader())
+
+
+def test_divergence_ends_in_one_error_without_warnings():
+    model = Sequential(Flatten(), Linear(36, 64, rng=0), ReLU(), Linear(64, 3, rng=1))
+    run = Trainer(model, SGD(model.parameters(), lr=1e30), verbose=False)
+    with pytest.raises(NonFiniteError):
+        run.fit(loader(), epochs=2)
+
+
 def test_labels_that_the_model_has_no_output_for():
     model = Sequential(Flatten(), Linear(36, 2))
     with pytest.raises(DataError, match=r"labels below 2.*got 2"):
@@ -199,9 +244,9 @@ def test_labels_that_the_model_has_no_output_for():
 
 def test_in_another_thread_signals_are_left_alone():
     handler = signal.getsignal(signal.SIGINT)
-    run = trainer()
-    thread = threading.Thread(target=lambda: run.fit(loader(), epochs=1))
+    histories = []
+    thread = threading.Thread(target=lambda: histories.append(trainer().fit(loader(), epochs=1)))
     thread.start()
     thread.join()
-    assert len(run.history) == 1
+    assert [len(history) for history in histories] == [1]
     assert signal.getsignal(signal.SIGINT) is handler

@@ -1,7 +1,7 @@
 """The `xpcnn` command. Each subcommand is a file of this folder, imported when it is run.
 
-Exit status: 0 done; 2 wrong options, missing or broken files, each with one line on standard error;
-130 interrupted.
+Exit status: 0 done; 1 a gradient check that failed; 2 wrong options, missing or broken files, each with one line on
+standard error; 130 interrupted; 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     chosen = next((word for word in words if not word.startswith("-")), None)
     for name, purpose in COMMANDS.items():
-        command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+        command = commands.add_parser(
+            name, help=purpose, allow_abbrev=False, description=purpose[0].upper() + purpose[1:] + "."
+        )
         if name == chosen:
             import_module(f"{__name__}.{name}").add_arguments(command)
     options = parser.parse_args(words)
@@ -56,19 +58,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..errors import XpcnnError
+    from ..errors import GradientError, XpcnnError
 
     try:
         import_module(f"{__name__}.{options.command}").run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as error:
-        print(f"xpcnn: {error or 'interrupted'}", file=sys.stderr)
+        print(f"xpcnn: {str(error) or 'interrupted'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (XpcnnError, OSError, MemoryError) as error:
-        line = " ".join(str(error).split()) or type(error).__name__
+        line = _system_error(error) if isinstance(error, OSError) and not isinstance(error, XpcnnError) else str(error)
+        line = " ".join(line.split()) or type(error).__name__
         print(f"xpcnn: {line}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, GradientError) else 2
     return 0
+
+
+def _system_error(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"

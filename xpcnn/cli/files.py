@@ -23,8 +23,8 @@ def model_path(path: Path) -> Path:
 def images(path: Path, input_shape: Shape) -> Iterator[tuple[str, Image]]:
     """Each image in a file as (name, float32 (H, W, C) in [0, 1]), in the model's shape.
 
-    A picture is converted to grey or RGB, and resized. A `.npy` array must have the shape already, alone or in
-    a batch; uint8 is divided by 255, floats must lie in [0, 1].
+    A picture is put on white where it is transparent, converted to grey or RGB, and resized. A `.npy` array must
+    have the shape already, alone or in a batch; uint8 is divided by 255, floats must lie in [0, 1].
 
     Raises
         DataError : no such file, or the wrong shape or values;  FormatError : broken
@@ -63,13 +63,21 @@ def _picture(path: Path, input_shape: Shape) -> Image:
         import PIL.Image as pillow
     except ImportError:
         raise MissingExtraError(
-            "predict", "Pillow to read pictures", "no module PIL", "pip install 'xpcnn[images]'"
+            "predict",
+            "Pillow to read pictures",
+            "no module PIL",
+            "pip install pillow, which is the extra xpcnn[images]",
         ) from None
     height, width, channels = input_shape
     if channels not in (1, 3):
         raise DataError(str(path), f"an array of {channels} channels (.npy)", "a picture")
     try:
         with pillow.open(path) as image:
+            if image.mode.startswith("I"):  # 16 bits a pixel
+                image = image.point(lambda value: value / 257).convert("L")
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
             converted = image.convert("L" if channels == 1 else "RGB").resize((width, height))
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
         raise FormatError(str(path), "a picture", str(error).partition("\n")[0]) from error

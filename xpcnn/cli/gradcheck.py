@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import OptionError
+from ..errors import GradientError, OptionError
 from ..gradcheck import TOLERANCE, gradcheck
-from ..nn.examples import EXAMPLES
+from ..nn.samples import SAMPLES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,18 +14,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    unknown = [name for name in options.layers if name not in EXAMPLES]
+    unknown = [name for name in options.layers if name not in SAMPLES]
     if unknown:
-        raise OptionError("xpcnn gradcheck", "one of " + ", ".join(EXAMPLES), ", ".join(unknown))
-    print(f"{'layer':<20}{'gradient':<14}" + "".join(f"{witness:>20}" for witness in TOLERANCE) + "  verdict")
+        raise OptionError("gradcheck", "one of " + ", ".join(SAMPLES), ", ".join(unknown))
+    print(f"{'layer':<20}{'gradient':<18}" + "".join(f"{witness:>20}" for witness in TOLERANCE) + "  verdict")
     wrong = []
-    for name in options.layers or EXAMPLES:
-        report = gradcheck(*EXAMPLES[name]())
+    for name in options.layers or SAMPLES:
+        report = gradcheck(*SAMPLES[name]())
         for argument in dict.fromkeys(row.argument for row in report.rows):
             rows = {row.witness: row for row in report.rows if row.argument == argument}
             cells = "".join(f"{rows[w].error:>20.1e}" if w in rows else f"{'—':>20}" for w in TOLERANCE)
-            print(f"{name:<20}{argument:<14}{cells}  {'ok' if all(r.passed for r in rows.values()) else 'WRONG'}")
+            print(f"{name:<20}{argument:<18}{cells}  {'ok' if all(r.passed for r in rows.values()) else 'WRONG'}")
         if not report.passed:
             wrong.append(name)
     if wrong:
-        raise OptionError("gradcheck", "gradients that agree with every witness", f"wrong ones in {', '.join(wrong)}")
+        raise GradientError("gradcheck", "gradients that agree with every witness", f"wrong ones in {', '.join(wrong)}")

@@ -26,12 +26,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _rows() -> list[tuple[str, str]]:
-    backend = current_backend()
     rows = [
         ("xpcnn", __version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("numpy", np.__version__),
-        ("backend", f"{backend.name}, device {backend.device}"),
+        ("backend", _backend()),
         ("cpu", f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"),
         *_blas(),
         *_cupy(),
@@ -42,6 +41,14 @@ def _rows() -> list[tuple[str, str]]:
         except PackageNotFoundError:
             rows.append((package, "not installed"))
     return rows + _implementations()
+
+
+def _backend() -> str:
+    try:
+        backend = current_backend()
+    except BackendError as error:
+        return f"not usable: {error}"
+    return f"{backend.name}, device {backend.device}"
 
 
 def _blas() -> list[tuple[str, str]]:
@@ -63,13 +70,13 @@ def _cupy() -> list[tuple[str, str]]:
 
     try:
         with use_backend("cupy") as backend:
-            cupy = backend.xp
-            properties = cupy.cuda.runtime.getDeviceProperties(0)
+            import cupy
+
             runtime = cupy.cuda.runtime
             return [
-                ("cupy", version("cupy") if cupy is None else cupy.__version__),
+                ("cupy", cupy.__version__),
                 ("cuda", f"runtime {runtime.runtimeGetVersion()}, driver {runtime.driverGetVersion()}"),
-                ("gpu", properties["name"].decode()),
+                ("gpu", runtime.getDeviceProperties(backend.device.id)["name"].decode()),
             ]
     except BackendError as error:
         return [("cupy", f"not usable: {error.got}")]
@@ -77,13 +84,17 @@ def _cupy() -> list[tuple[str, str]]:
 
 def _implementations() -> list[tuple[str, str]]:
     """For each operation that has a choice: what would run on the current backend, and why not the others."""
-    layer = Conv2d(32, 64, 3, padding=1, rng=0)
-    x = layer._zeros((28, 28, 32))
+    try:
+        layer = Conv2d(32, 64, 3, padding=1, rng=0)
+    except BackendError:
+        return []
+    calls = {"conv2d": ((layer.zeros((28, 28, 32)), layer.weight, layer.bias), {"window": layer.window})}
     rows = []
-    for op in dispatch.operations():
-        told = [
-            f"{each.name} ({each.refuses(x, layer.weight, layer.bias, window=layer.window) or 'runs'})"
-            for each in dispatch.implementations(op)
-        ]
+    for op, (arrays, options) in calls.items():
+        runs = dispatch.choose(op, *arrays, **options)
+        told = [f"{runs.name} runs"]
+        for each in dispatch.implementations(op):
+            if each is not runs:
+                told.append(f"{each.name} {each.refuses(*arrays, **options) or 'could'}")
         rows.append((op, ", ".join(told)))
     return [*rows, ("other operations", "reference")]

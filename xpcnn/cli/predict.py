@@ -18,6 +18,11 @@ BATCH = 256
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+    parser.add_argument(
+        "--invert",
+        action="store_true",
+        help="swap dark and light: for dark ink on light paper",
+    )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="pictures, or .npy arrays of images")
 
 
@@ -25,7 +30,8 @@ def run(options: argparse.Namespace) -> None:
     saved = load_model(model_path(options.model))
     every = (item for path in options.files for item in images(path, saved.input_shape))
     while batch := list(islice(every, BATCH)):
-        logits = saved.model(asarray(np.stack([image for _, image in batch])))
+        pixels = np.stack([image for _, image in batch])
+        logits = saved.model(asarray(1 - pixels if options.invert else pixels))
         probabilities = to_numpy(softmax_forward(logits)[0])
         for (name, _), row in zip(batch, probabilities, strict=True):
             best = int(row.argmax())

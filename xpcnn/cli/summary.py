@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _shape(text: str) -> Shape:
-    sizes = tuple(int(part) for part in text.split(","))
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise argparse.ArgumentTypeError("three positive integers, such as 28,28,1")
-    return sizes
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
+        raise argparse.ArgumentTypeError("expected three positive integers, such as 28,28,1")
+    return tuple(map(int, parts))

@@ -6,21 +6,27 @@ import argparse
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .. import data, models
 from ..errors import OptionError
 from ..training.run import OPTIMIZERS, SCHEDULES, RunConfig, resume, start
 
-# Each data set's own choice where the command line makes none.
-_MODEL = {"digits": "mnist_cnn", "mnist": "lenet5"}
+# Each data set's own defaults, before those of `RunConfig`.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "digits": {"model": "mnist_cnn", "epochs": 30, "batch_size": 32},
+    "mnist": {"model": "lenet5"},
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = RunConfig()
     parser.add_argument("dataset", nargs="?", help="one of " + ", ".join(data.names()))
-    parser.add_argument("--model", help=f"one of {', '.join(models.MODELS)} (default: what suits the data set)")
-    parser.add_argument("--epochs", type=int, help=f"passes over the training images (default {default.epochs})")
-    parser.add_argument("--batch-size", type=int, help=f"images a step (default {default.batch_size})")
+    parser.add_argument("--model", help=f"one of {', '.join(models.MODELS)} (default mnist_cnn; mnist lenet5)")
+    parser.add_argument(
+        "--epochs", type=int, help=f"passes over the training images (default {default.epochs}; digits 30)"
+    )
+    parser.add_argument("--batch-size", type=int, help=f"images a step (default {default.batch_size}; digits 32)")
     parser.add_argument("--lr", type=float, help=f"highest learning rate (default {default.lr})")
     parser.add_argument("--optimizer", help=f"one of {', '.join(OPTIMIZERS)} (default {default.optimizer})")
     parser.add_argument("--schedule", help=f"one of {', '.join(SCHEDULES)} (default {default.schedule})")
@@ -44,15 +50,15 @@ def run(options: argparse.Namespace) -> None:
         folder, work = options.resume, partial(resume, options.resume)
     else:
         if "dataset" not in given:
-            raise OptionError("xpcnn train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
-        config = RunConfig(**({"model": _MODEL.get(given["dataset"], "mnist_cnn")} | given))
+            raise OptionError("train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
+        config = RunConfig(**(_DEFAULTS.get(given["dataset"], {}) | given))
         folder = options.out or _unused(Path("runs") / f"{config.dataset}-{config.model}")
         work = partial(start, config, folder)
     try:
         result = work(verbose=not options.quiet)
     except KeyboardInterrupt as error:
         how = f"; go on with: xpcnn train --resume {folder}" if (folder / "config.json").exists() else ""
-        raise KeyboardInterrupt(f"{error or 'interrupted'}{how}") from None
+        raise KeyboardInterrupt(f"{str(error) or 'interrupted'}{how}") from None
     print(
         f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; kept in {folder}"

@@ -57,6 +57,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"Split({len(self)} images {self.input_shape}, labels 0 … {self.labels.max()})"
+
     @property
     def input_shape(self) -> Shape:
         """One image's shape, (H, W, C)."""

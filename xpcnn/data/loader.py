@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend import asarray
 from ..errors import OptionError
-from ..ops.check import positive
+from ..options import as_count
 from ..typing import Array
 from .dataset import Host, Split
 
@@ -39,12 +39,12 @@ class Loader:
     def __init__(
         self, split: Split, batch_size: int, *, shuffle: bool = False, seed: int = 0, drop_last: bool = False
     ) -> None:
+        if not isinstance(split, Split):
+            raise OptionError("Loader", "a Split, such as digits().train", type(split).__name__)
         self.split = split
-        self.batch_size = positive("Loader", "batch_size", batch_size)
+        self.batch_size = as_count("Loader", "batch_size", batch_size)
         self.shuffle, self.drop_last = shuffle, drop_last
-        if seed < 0:
-            raise OptionError("Loader", "seed: an integer ≥ 0", repr(seed))
-        self.seed = seed
+        self.seed = as_count("Loader", "seed", seed, least=0)
         self._passes = 0
         if not len(self):
             raise OptionError("Loader", f"batches of at most the {len(split)} images", str(batch_size), "keep the last")

@@ -25,7 +25,7 @@ def load(name: str, **options: Any) -> Dataset:
     Parameters
         options : the arguments of its function, such as `folder` for mnist
     Raises
-        OptionError : no data set has that name, or its function has not these arguments
+        OptionError : no data set has that name, or its function does not take these arguments
         DataError : its files are missing
 
     >>> load("digits").name

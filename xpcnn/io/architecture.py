@@ -29,7 +29,7 @@ from ..typing import Shape
 MOST_LAYERS = 10_000  # counted as often as they are used
 MOST_DEPTH = 64
 MOST_NAME = 64
-MOST_LENGTH = 2**22  # elements that a constructor may make beyond what the file's arrays bear out
+MOST_LENGTH = 2**22  # elements that a constructor may make beyond what the file's arrays back
 
 
 @cache
@@ -153,8 +153,8 @@ class _Builder:
             if self.tensors is None:
                 return kind(*positional, **named, **arguments)
             if own:
-                borne_out = sum(self.tensors[name].size for name in own if name in self.tensors)
-                self._check_sizes(arguments, borne_out, products="weight_init" not in options)
+                backed = sum(self.tensors[name].size for name in own if name in self.tensors)
+                self._check_sizes(arguments, backed, products="weight_init" not in options)
             if "weight_init" in options:
                 arguments["weight_init"] = _weightless
             with use_backend("numpy"):
@@ -180,18 +180,18 @@ class _Builder:
         self.unused.discard(name)
 
     @staticmethod
-    def _check_sizes(arguments: Mapping[str, Any], borne_out: int, *, products: bool) -> None:
+    def _check_sizes(arguments: Mapping[str, Any], backed: int, *, products: bool) -> None:
         """Refuse arguments that make arrays much larger than the layer's own ones in the file together.
 
         A vector is as long as one argument, or (`products`) as the product of one argument's numbers; arrays that
         are longer than that are weights, which `_weightless` stands for.
         """
-        most = max(borne_out, MOST_LENGTH)
+        most = max(backed, MOST_LENGTH)
         for name, value in arguments.items():
             numbers = [abs(n) for n in (value if isinstance(value, tuple) else (value,)) if isinstance(n, int)]
             size = math.prod(max(n, 1) for n in numbers) if products else max(numbers, default=0)
             if size > most:
-                raise OptionError(name, f"a size that its arrays bear out, at most {most}", "a larger one")
+                raise OptionError(name, f"a size that its arrays back, at most {most}", "a larger one")
 
 
 def _weightless(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:

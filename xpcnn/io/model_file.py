@@ -79,6 +79,9 @@ def load_model(path: str | os.PathLike[str]) -> SavedModel:
         FileError : it is missing or cannot be read
     """
     tensors, metadata = read_tensors(path)
+    if "architecture" not in metadata:
+        kind = metadata.get("kind", "another file")
+        raise FormatError(str(path), "a model", f"a file of kind {kind!r}"[:80], "use the run's model.safetensors")
     return _parse(str(path), metadata, tensors)
 
 

@@ -1,19 +1,22 @@
 """Convolution on NumPy as one matrix product for a block of images ("im2col").
 
-Idea. All that the kernel reads at one output position is copied into one row, so that equation (1) of
-`xpcnn.ops.conv` becomes a single large product, which BLAS does well:
+Idea. All that the kernel reads at one output position is copied into one row, so that the sums of
+`xpcnn.ops.conv`, whose numbers these equations bear, become large products, which BLAS does well:
 
-    cols[t, (u,v,c)] = x̂[n, i·S + u·D, j·S + v·D, c]      t = (n,i,j)
-    y = cols · wᵀ + b        dw = dyᵀ · cols        dcols = dy · w,  dx̂ = Σ over taps of dcols
+    cols[t, (u,v,c)] = x̂[n, i·S + u·D, j·S + v·D, c],  t = (n,i,j)
+    y     = cols wᵀ + b                                                    (1)
+    dw    = dyᵀ cols                                                       (2)
+    db    = Σ_t dy[t]                                                      (3)
+    dcols = dy w,  each added into dx̂ where it was read                    (4)
 
 The rows are KH·KW times the input. They are therefore made for a block of images at a time, of at most
 `WORKSPACE` bytes (one image's, if that is more), in a buffer that is reused, and made again in backward.
 With one channel the runs that can be copied at once would be KW numbers; then cols is stored transposed, with
-the taps outermost, and the runs are image rows. For stride 1, dx is made in the same way from dy and the turned
-kernel: copying rows out is faster than adding them in.
+the taps outermost, and the runs are image rows. For stride 1, dx is made in the same way from dy and the kernel
+rotated by 180°: copying rows out is faster than adding them in.
 
 Source: K. Chellapilla, S. Puri and P. Simard, High performance convolutional neural networks for document
-processing, 2006, section 2.
+processing, 2006.
 """
 
 from __future__ import annotations
@@ -45,38 +48,42 @@ def refuses(x: Array, w: Array, b: Array | None = None, *, window: Window, group
 
 
 def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1) -> tuple[Host, Cache]:
+    """`conv2d_forward`, in blocks."""
     _, place = check_conv2d(x, w, b, window, groups)
-    y = _correlate(x, w, place)
+    y = _correlate(x, w, place)  # (N, OH, OW, F)
     if b is not None:
-        y += b
+        y += b  # (1)
     return y, (x, w, b is not None, place)
 
 
 def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
+    """`conv2d_backward`, in blocks."""
     x, w, has_bias, place = cache
     check_floats("Conv2d backward", dy, w)
     cout = w.shape[0]
     check_gradient("Conv2d", dy, (x.shape[0], *place.out, cout))
     dw = np.zeros((cout, w[0].size), w.dtype)  # (F, K)
     for block, cols in _blocks(x, place):
-        dw += dy[block].reshape(-1, cout).T @ cols  # (F, T) @ (T, K)
-    db = np.ones(dy.size // cout, dy.dtype) @ dy.reshape(-1, cout) if has_bias else None
+        dw += dy[block].reshape(-1, cout).T @ cols  # (F, T) @ (T, K)          (2)
+    db = np.ones(dy.size // cout, dy.dtype) @ dy.reshape(-1, cout) if has_bias else None  # (F,)       (3)
     return _correlate_dx(dy, w, x.shape, place) if input_grad else None, dw.reshape(w.shape), db
 
 
 def _correlate(x: Host, w: Host, place: Placement) -> Host:
+    """(1) without its bias."""
     cout = w.shape[0]
     w_rows = w.reshape(cout, -1)  # (F, K)
     y = np.empty((x.shape[0], *place.out, cout), x.dtype)
     for block, cols in _blocks(x, place):
-        np.matmul(cols, w_rows.T, out=y[block].reshape(-1, cout))  # (T, K) @ (K, F) → (T, F)
+        np.matmul(cols, w_rows.T, out=y[block].reshape(-1, cout))  # (T, K) @ (K, F) → (T, F)    (1)
     return y
 
 
 def _correlate_dx(dy: Host, w: Host, shape: tuple[int, ...], place: Placement) -> Host:
-    turned = _turned(place)
-    if turned is not None:
-        return _correlate(dy, w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0), turned)
+    """(4): dy (N, OH, OW, F) → dx of that shape, (N, H, W, C)."""
+    flipped = _flipped(place)
+    if flipped is not None:
+        return _correlate(dy, w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0), flipped)  # (4), with (C, KH, KW, F)
     cout = w.shape[0]
     dx = np.empty(shape, dy.dtype)
     n, c = shape[0], shape[3]
@@ -85,12 +92,12 @@ def _correlate_dx(dy: Host, w: Host, shape: tuple[int, ...], place: Placement) -
         rows = dy[start : start + images]
         dcols = (rows.reshape(-1, cout) @ w.reshape(cout, -1)).reshape(*rows.shape[:3], -1, c)  # (n, OH, OW, taps, C)
         taps = (dcols[:, :, :, tap, :] for tap in range(place.window.taps))
-        dx[start : start + images] = place.fold(taps, (len(rows), *shape[1:]), np)
+        dx[start : start + images] = place.fold(taps, (len(rows), *shape[1:]), np)  # (4)
     return dx
 
 
-def _turned(place: Placement) -> Placement | None:
-    """For stride 1: the window whose correlation with the turned kernel takes dy to dx, (4) read from x's side."""
+def _flipped(place: Placement) -> Placement | None:
+    """For stride 1: the window whose correlation with the rotated kernel takes dy to dx, (4) read from x's side."""
     window = place.window
     (kh, kw), (dh, dw), (top, bottom, left, right) = window.kernel, window.dilation, place.pads
     reach_h, reach_w = dh * (kh - 1), dw * (kw - 1)

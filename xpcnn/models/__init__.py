@@ -40,6 +40,6 @@ def build(name: str, input_shape: Shape, num_classes: int, *, rng: Seed = None) 
         OptionError : there is none of that name
         ShapeError : the images are too small for it
     """
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise OptionError("model", "one of " + ", ".join(MODELS), repr(name))
     return MODELS[name](input_shape, num_classes, rng=rng)

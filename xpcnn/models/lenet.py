@@ -6,6 +6,7 @@ from ..nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from ..ops import Window
 from ..random import Seed, generator
 from ..typing import Shape
+from .image import as_image_shape
 
 
 def lenet5(input_shape: Shape = (28, 28, 1), num_classes: int = 10, *, rng: Seed = None) -> Sequential:
@@ -25,7 +26,7 @@ def lenet5(input_shape: Shape = (28, 28, 1), num_classes: int = 10, *, rng: Seed
     61706
     """
     rng = generator(rng)
-    height, width, channels = input_shape
+    height, width, channels = as_image_shape("lenet5", input_shape, least=12)
     h, w = Window((6, 6), (2, 2)).place(height // 2, width // 2, "lenet5").out  # the second 5×5 and its pooling
     return Sequential(
         Conv2d(channels, 6, 5, padding=2, rng=rng),
@@ -55,7 +56,7 @@ def mnist_cnn(input_shape: Shape = (28, 28, 1), num_classes: int = 10, *, rng: S
     (10,)
     """
     rng = generator(rng)
-    height, width, channels = input_shape
+    height, width, channels = as_image_shape("mnist_cnn", input_shape, least=4)
     h, w = Window((4, 4), (4, 4)).place(height, width, "mnist_cnn").out  # two poolings
     return Sequential(
         Conv2d(channels, 32, 3, padding=1, rng=rng),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from ..errors import OptionError
 from ..nn import Flatten, Layer, Linear, ReLU, Sequential
+from ..options import as_count
 from ..random import Seed, generator
 from ..typing import Shape
 
@@ -22,8 +24,13 @@ def mlp(input_shape: Shape, num_classes: int, *, hidden: tuple[int, ...] = (128,
     4
     """
     rng = generator(rng)
+    if not isinstance(input_shape, (tuple, list)) or not input_shape or not isinstance(hidden, (tuple, list)):
+        got = f"{input_shape!r} and {hidden!r}"
+        raise OptionError(
+            "mlp", "input_shape and hidden: sequences of integers ≥ 1", got, "such as (28, 28, 1), (128,)"
+        )
     layers: list[Layer] = [Flatten()]
-    size = math.prod(input_shape)
+    size = math.prod(as_count("mlp", "each axis of input_shape", axis) for axis in input_shape)
     for width in hidden:
         layers += [Linear(size, width, rng=rng), ReLU()]
         size = width

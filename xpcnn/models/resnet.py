@@ -23,6 +23,7 @@ from ..nn import (
 )
 from ..random import Seed, generator
 from ..typing import Shape
+from .image import as_image_shape
 
 
 def resnet20(input_shape: Shape = (32, 32, 3), num_classes: int = 10, *, rng: Seed = None) -> Sequential:
@@ -38,7 +39,8 @@ def resnet20(input_shape: Shape = (32, 32, 3), num_classes: int = 10, *, rng: Se
     269722
     """
     rng = generator(rng)
-    layers: list[Layer] = [Conv2d(input_shape[-1], 16, 3, padding=1, bias=False, rng=rng), BatchNorm2d(16), ReLU()]
+    _, _, channels = as_image_shape("resnet20", input_shape)
+    layers: list[Layer] = [Conv2d(channels, 16, 3, padding=1, bias=False, rng=rng), BatchNorm2d(16), ReLU()]
     channels = 16
     for filters in (16, 32, 64):
         for _ in range(3):

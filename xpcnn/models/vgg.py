@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from ..errors import ShapeError
+from ..errors import OptionError
 from ..nn import BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d, Layer, Linear, MaxPool2d, ReLU, Sequential
 from ..random import Seed, generator
 from ..typing import Shape
+from .image import as_image_shape
 
 Plan: TypeAlias = tuple[int | Literal["M"], ...]  # filters of a 3×3 convolution, or "M" for 2×2 max pooling
 
@@ -36,9 +37,9 @@ def vgg_small(input_shape: Shape = (32, 32, 3), num_classes: int = 10, *, rng: S
     (10,)
     """
     rng = generator(rng)
-    _check_size("vgg_small", input_shape, _SMALL)
+    _, _, channels = as_image_shape("vgg_small", input_shape, least=2 ** _SMALL.count("M"))
     return Sequential(
-        *_features(input_shape[-1], _SMALL, batch_norm=True, rng=rng),
+        *_features(channels, _SMALL, batch_norm=True, rng=rng),
         GlobalAvgPool2d(),
         Linear(256, num_classes, weight_init="glorot_uniform", rng=rng),
     )
@@ -87,9 +88,10 @@ def vgg(
         rng : seed or generator of the initial weights and the dropout masks
     """
     rng = generator(rng)
+    if depth not in _VGG:
+        raise OptionError("vgg", "depth: one of " + ", ".join(map(str, _VGG)), repr(depth))
     plan = _VGG[depth]
-    _check_size(f"vgg{depth}", input_shape, plan)
-    height, width, channels = input_shape
+    height, width, channels = as_image_shape(f"vgg{depth}", input_shape, least=2 ** plan.count("M"))
     if hidden is None:
         hidden = 4096 if min(height, width) >= 224 else 512
     return Sequential(
@@ -115,9 +117,3 @@ def _features(channels: int, plan: Plan, *, batch_norm: bool, rng: Seed) -> list
         layers += [BatchNorm2d(step), ReLU()] if batch_norm else [ReLU()]
         channels = step
     return layers
-
-
-def _check_size(who: str, input_shape: Shape, plan: Plan) -> None:
-    least = 2 ** plan.count("M")
-    if len(input_shape) != 3 or min(input_shape[:2]) < least:
-        raise ShapeError(who, f"images of at least {least}×{least}", str(tuple(input_shape)), "resize the images")

@@ -20,7 +20,7 @@ from .container import Concat, Container, Residual, Sequential
 from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
-from .layer import Layer
+from .layer import Layer, OpLayer
 from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
@@ -60,6 +60,7 @@ __all__ = [
     "MSELoss",
     "MaxPool2d",
     "NLLLoss",
+    "OpLayer",
     "PReLU",
     "ReLU",
     "Residual",

@@ -5,33 +5,11 @@ All take (N, …) to (N, …), element by element (Softmax and LogSoftmax: along
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, TypeAlias
-
 from ..ops import activation, rectifier, softmax
-from ..ops.check import positive
-from ..ops.number import number
+from ..options import as_count, as_number
 from ..typing import Array, Cache
 from .init import constant, draw
-from .layer import Layer
-
-ActivationPair: TypeAlias = tuple[Callable[..., tuple[Array, Cache]], Callable[[Array, Cache], Array]]
-
-
-class Activation(Layer):
-    """Base of the layers that are one forward/backward pair; the constructor's arguments are forward's options.
-
-    >>> class Double(Activation):
-    ...     pair = (lambda x: (2 * x, None), lambda dy, cache: 2 * dy)
-    """
-
-    pair: ClassVar[ActivationPair]
-
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        return self.pair[0](x, **self.config())
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return self.pair[1](dy, cache) if input_grad else None, {}
+from .layer import Layer, OpLayer
 
 
 class Identity(Layer):
@@ -44,7 +22,7 @@ class Identity(Layer):
         return dy if input_grad else None, {}
 
 
-class ReLU(Activation):
+class ReLU(OpLayer):
     """y = max(x, 0).
 
     >>> import numpy as np
@@ -55,7 +33,7 @@ class ReLU(Activation):
     pair = (rectifier.relu_forward, rectifier.relu_backward)
 
 
-class LeakyReLU(Activation):
+class LeakyReLU(OpLayer):
     """y = x where x > 0, else negative_slope · x.
 
     Parameters
@@ -68,7 +46,7 @@ class LeakyReLU(Activation):
     config_names = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = number("LeakyReLU", "negative_slope", negative_slope)
+        self.negative_slope = as_number("LeakyReLU", "negative_slope", negative_slope)
 
 
 class PReLU(Layer):
@@ -93,8 +71,8 @@ class PReLU(Layer):
     config_names = ("num_parameters", "init")
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
-        self.num_parameters = positive("PReLU", "num_parameters", num_parameters)
-        self.init = number("PReLU", "init", init)
+        self.num_parameters = num_parameters = as_count("PReLU", "num_parameters", num_parameters)
+        self.init = as_number("PReLU", "init", init)
         self.weight = draw(constant(self.init), (num_parameters,))
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
@@ -105,7 +83,7 @@ class PReLU(Layer):
         return dx, {"weight": dslope}
 
 
-class ELU(Activation):
+class ELU(OpLayer):
     """y = x where x > 0, else α (eˣ − 1).
 
     Parameters
@@ -118,52 +96,52 @@ class ELU(Activation):
     config_names = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = number("ELU", "alpha", alpha, "[0, inf)")
+        self.alpha = as_number("ELU", "alpha", alpha, "[0, inf)")
 
 
-class SELU(Activation):
+class SELU(OpLayer):
     """y = λ · ELU(x) with the α and λ that keep mean 0 and variance 1, where weights start as "lecun_normal"."""
 
     pair = (rectifier.selu_forward, rectifier.selu_backward)
 
 
-class Sigmoid(Activation):
+class Sigmoid(OpLayer):
     """y = 1 / (1 + e⁻ˣ)."""
 
     pair = (activation.sigmoid_forward, activation.sigmoid_backward)
 
 
-class Tanh(Activation):
+class Tanh(OpLayer):
     """y = tanh(x)."""
 
     pair = (activation.tanh_forward, activation.tanh_backward)
 
 
-class GELU(Activation):
+class GELU(OpLayer):
     """y = ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))): PyTorch's `GELU(approximate="tanh")`, not its default."""
 
     pair = (activation.gelu_forward, activation.gelu_backward)
 
 
-class SiLU(Activation):
+class SiLU(OpLayer):
     """y = x / (1 + e⁻ˣ), also called swish."""
 
     pair = (activation.silu_forward, activation.silu_backward)
 
 
-class Softplus(Activation):
+class Softplus(OpLayer):
     """y = log(1 + eˣ)."""
 
     pair = (activation.softplus_forward, activation.softplus_backward)
 
 
-class Softmax(Activation):
+class Softmax(OpLayer):
     """y = eˣ / Σ eˣ along the last axis. Train with a loss that contains it: that is more exact, and faster."""
 
     pair = (softmax.softmax_forward, softmax.softmax_backward)
 
 
-class LogSoftmax(Activation):
+class LogSoftmax(OpLayer):
     """y = x − log Σ eˣ along the last axis."""
 
     pair = (softmax.log_softmax_forward, softmax.log_softmax_backward)

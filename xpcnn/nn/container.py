@@ -39,11 +39,15 @@ class Container(Layer):
     def __call__(self, x: Array) -> Array:
         return self.run_children(x, lambda name, child, x: located(name, child, x))
 
-    def _forward_child(self, name: str, x: Array) -> tuple[Array, Cache]:
-        result: tuple[Array, Cache] = located(name, self._children[name].forward, x)
+    def forward_child(self, name: str, x: Array) -> tuple[Array, Cache]:
+        child = self._children[name]
+        result = located(name, child.forward, x)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            expected = f"{type(child).__name__}.forward to return (y, cache)"
+            raise OptionError(f"layer {name}", expected, type(result).__name__)
         return result
 
-    def _backward_child(
+    def backward_child(
         self, name: str, dy: Array, cache: Cache, grads: dict[str, Array], input_grad: bool
     ) -> Array | None:
         """The child's dx; its parameters' gradients are added to `grads` under this container's names for them."""
@@ -119,7 +123,7 @@ class Sequential(Container):
     def forward(self, x: Array) -> tuple[Array, Cache]:
         caches = []
         for name in self._children:
-            x, cache = self._forward_child(name, x)
+            x, cache = self.forward_child(name, x)
             caches.append(cache)
         return x, caches
 
@@ -131,7 +135,7 @@ class Sequential(Container):
             if not input_grad and i < self._first_trained:
                 return None, grads
             assert dx is not None
-            dx = self._backward_child(names[i], dx, cache[i], grads, input_grad or i > self._first_trained)
+            dx = self.backward_child(names[i], dx, cache[i], grads, input_grad or i > self._first_trained)
         return dx, grads
 
 
@@ -153,17 +157,17 @@ class Residual(Container):
         return self._add(run("body", self._children["body"], x), around)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        y, body_cache = self._forward_child("body", x)
-        around, shortcut_cache = self._forward_child("shortcut", x) if "shortcut" in self._children else (x, None)
+        y, body_cache = self.forward_child("body", x)
+        around, shortcut_cache = self.forward_child("shortcut", x) if "shortcut" in self._children else (x, None)
         return self._add(y, around), (body_cache, shortcut_cache)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         body_cache, shortcut_cache = cache
         grads: dict[str, Array] = {}
-        dx = self._backward_child("body", dy, body_cache, grads, input_grad)
+        dx = self.backward_child("body", dy, body_cache, grads, input_grad)
         around: Array | None = dy
         if "shortcut" in self._children:
-            around = self._backward_child("shortcut", dy, shortcut_cache, grads, input_grad)
+            around = self.backward_child("shortcut", dy, shortcut_cache, grads, input_grad)
         return (dx + around if dx is not None and input_grad else None), grads
 
     @staticmethod
@@ -194,7 +198,7 @@ class Concat(Container):
         return self._join([run(name, child, x) for name, child in self._children.items()])
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        ys, caches = zip(*(self._forward_child(name, x) for name in self._children), strict=True)
+        ys, caches = zip(*(self.forward_child(name, x) for name in self._children), strict=True)
         return self._join(list(ys)), (caches, [y.shape for y in ys])
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
@@ -207,7 +211,7 @@ class Concat(Container):
         for name, branch_cache, shape in zip(self._children, caches, shapes, strict=True):
             part = dy[..., start : start + shape[-1]]
             start += shape[-1]
-            dx = self._backward_child(name, part, branch_cache, grads, input_grad)
+            dx = self.backward_child(name, part, branch_cache, grads, input_grad)
             if dx is not None:
                 total = dx if total is None else total + dx
         return total if input_grad else None, grads

@@ -6,8 +6,8 @@ import math
 
 from ..errors import OptionError
 from ..ops import dispatch
-from ..ops.check import positive
 from ..ops.window import Padding, Window
+from ..options import as_count
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
@@ -63,23 +63,24 @@ class Conv2d(Layer):
         weight_init: str | init.Initializer = "he_normal",
         rng: Seed = None,
     ) -> None:
-        self.in_channels = positive("Conv2d", "in_channels", in_channels)
-        self.out_channels = positive("Conv2d", "out_channels", out_channels)
-        self.groups = positive("Conv2d", "groups", groups)
-        if in_channels % groups or out_channels % groups:
-            raise OptionError("Conv2d", f"groups that divide {in_channels} and {out_channels}", str(groups))
-        self.window = Window.of("Conv2d", kernel_size, stride, padding, dilation)
+        self.in_channels = as_count("Conv2d", "in_channels", in_channels)
+        self.out_channels = as_count("Conv2d", "out_channels", out_channels)
+        self.groups = as_count("Conv2d", "groups", groups)
+        cin, cout, groups = self.in_channels, self.out_channels, self.groups
+        if cin % groups or cout % groups:
+            raise OptionError("Conv2d", f"groups that divide {cin} and {cout}", str(groups))
+        self.window = Window(kernel_size, stride, padding, dilation, who="Conv2d")
         self.kernel_size, self.stride, self.dilation = self.window.kernel, self.window.stride, self.window.dilation
         self.padding = padding
         kh, kw = self.kernel_size
         self.weight = init.draw(
             weight_init,
-            (out_channels, kh, kw, in_channels // groups),
-            fan_in=in_channels // groups * kh * kw,
-            fan_out=out_channels // groups * kh * kw,
+            (cout, kh, kw, cin // groups),
+            fan_in=cin // groups * kh * kw,
+            fan_out=cout // groups * kh * kw,
             rng=rng,
         )
-        self.bias = init.draw("zeros", (out_channels,)) if bias else None
+        self.bias = init.draw("zeros", (cout,)) if bias else None
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         return dispatch.forward("conv2d", x, self.weight, self.bias, window=self.window, groups=self.groups)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from ..errors import OptionError
-from ..ops.check import positive
 from ..ops.conv_transpose import check_output_padding, conv_transpose2d_backward, conv_transpose2d_forward
 from ..ops.window import Padding, Window
+from ..options import as_count
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
@@ -67,12 +67,12 @@ class ConvTranspose2d(Layer):
         rng: Seed = None,
     ) -> None:
         who = "ConvTranspose2d"
-        self.in_channels = positive(who, "in_channels", in_channels)
-        self.out_channels = positive(who, "out_channels", out_channels)
-        self.groups = positive(who, "groups", groups)
+        self.in_channels = in_channels = as_count(who, "in_channels", in_channels)
+        self.out_channels = out_channels = as_count(who, "out_channels", out_channels)
+        self.groups = groups = as_count(who, "groups", groups)
         if in_channels % groups or out_channels % groups:
             raise OptionError(who, f"groups that divide {in_channels} and {out_channels}", str(groups))
-        self.window = Window.of(who, kernel_size, stride, padding, dilation)
+        self.window = Window(kernel_size, stride, padding, dilation, who="ConvTranspose2d")
         self.kernel_size, self.stride, self.dilation = self.window.kernel, self.window.stride, self.window.dilation
         self.padding = padding
         self.output_padding = check_output_padding(who, self.window, output_padding)

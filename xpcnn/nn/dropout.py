@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ..ops.check import check_batch, check_floats
 from ..ops.dropout import dropout_backward, dropout_forward
-from ..ops.number import number
+from ..options import as_number
 from ..random import Seed, generator
 from ..typing import Array, Cache, Shape
-from .layer import Layer
+from .layer import OpLayer
 
 
-class Dropout(Layer):
+class Dropout(OpLayer):
     """Sets each number to 0 with probability p in training; equations in `xpcnn.ops.dropout`.
 
     Parameters
@@ -27,10 +27,11 @@ class Dropout(Layer):
     [0.0, 2.0]
     """
 
+    pair = (dropout_forward, dropout_backward)
     config_names = ("p",)
 
     def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:
-        self.p = number(type(self).__name__, "p", p, "[0, 1)")
+        self.p = as_number(type(self).__name__, "p", p, "[0, 1)")
         self.rng = generator(rng).spawn(1)[0]
 
     def __call__(self, x: Array) -> Array:
@@ -42,9 +43,6 @@ class Dropout(Layer):
         keep = self.rng.random(shape, dtype="float32") >= self.p  # on the host
         return dropout_forward(x, xp.asarray(keep, device=x.device), p=self.p)
 
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return dropout_backward(dy, cache) if input_grad else None, {}
-
     def _drawn(self, x: Array) -> Shape:
         """The mask's shape: one draw for what is dropped together."""
         check_batch("Dropout", x, *x.shape[1:])
@@ -52,7 +50,7 @@ class Dropout(Layer):
 
 
 class Dropout2d(Dropout):
-    """Sets whole channels to 0 with probability p in training: neighbouring pixels tell of each other.
+    """Sets whole channels to 0 with probability p in training: neighbouring pixels are correlated.
 
     Parameters
         p : probability, in [0, 1)

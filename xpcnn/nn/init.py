@@ -1,6 +1,6 @@
 """Initial weights: where training starts.
 
-Every initialiser is a function (shape, fan_in, fan_out, rng) → NumPy array, drawn on the host in float64, so
+Every initialiser is a function (shape, fan_in, fan_out, rng) → a new NumPy array, drawn on the host in float64, so
 that a network starts the same on every backend. fan_in is the number of inputs that one output sums over,
 fan_out the number of outputs that one input reaches.
 
@@ -107,7 +107,10 @@ def draw(initializer: str | Initializer, shape: Shape, *, fan_in: int = 1, fan_o
         if initializer not in _BY_NAME:
             raise OptionError("init", "one of " + ", ".join(_BY_NAME), repr(initializer))
         initializer = _BY_NAME[initializer]
-    return asarray(initializer(shape, fan_in, fan_out, generator(rng)), dtype="float32")
+    drawn = initializer(shape, fan_in, fan_out, generator(rng))
+    if np.shape(drawn) != shape:
+        raise OptionError("init", f"an initialiser that returns shape {shape}", str(np.shape(drawn)))
+    return asarray(drawn, dtype="float32")
 
 
 def _uniform(variance: float, shape: Shape, rng: np.random.Generator) -> Host:

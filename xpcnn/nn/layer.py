@@ -4,32 +4,37 @@
     dx, grads = layer.backward(dy, cache)   ∂L/∂x and {parameter name: ∂L/∂parameter}
     y         = layer(x)                    inference: computes and remembers nothing
 
-A layer of one's own names its parameters and writes the pair; everything else on this page comes with it:
+Your own layer names its parameters and writes the pair; everything else on this page comes with it:
 
-    class Scale(Layer):
-        parameter_names = ("factor",)
+    >>> from xpcnn import asarray, gradcheck
+    >>> class Scale(Layer):
+    ...     parameter_names = ("factor",)
+    ...
+    ...     def __init__(self):
+    ...         self.factor = asarray([1.0])
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.factor, x
+    ...
+    ...     def backward(self, dy, cache, *, input_grad=True):
+    ...         x = cache
+    ...         xp = array_namespace(x)
+    ...         return dy * self.factor, {"factor": xp.reshape(xp.sum(dy * x), (1,))}
+    >>> gradcheck(Scale(), [[1.0, 2.0], [3.0, 4.0]]).passed
+    True
 
-        def __init__(self):
-            self.factor = xpcnn.asarray([1.0])
-
-        def forward(self, x):
-            return x * self.factor, x
-
-        def backward(self, dy, cache, *, input_grad=True):
-            x = cache
-            return dy * self.factor, {"factor": (dy * x).sum(keepdims=True)}
-
-Layers that are attributes, or stand in a list or tuple that is one, are its children.
+Layers that are attributes, or stand in a list or tuple that is one, are its children. A layer made of layers does
+well to derive from `Container`, which names and adds up their gradients.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from ..backend import array_namespace, asarray, astype, to_numpy
-from ..errors import FormatError
+from ..backend import array_namespace, asarray, astype, copy_into
+from ..errors import DTypeError, FormatError
 from ..typing import Array, Cache, Shape
 
 
@@ -78,11 +83,11 @@ class Layer(ABC):
 
     def parameters(self) -> dict[str, Array]:
         """The trained arrays themselves, by dotted name; one that is shared stands here once."""
-        return {name: getattr(layer, key) for name, layer, key in self._arrays(buffers=False)}
+        return {name: getattr(layer, key) for name, layer, key in self.named_arrays(buffers=False)}
 
     def state_dict(self) -> dict[str, Array]:
         """Parameters and buffers (such as batch norm's running statistics), by dotted name; no copies."""
-        return {name: getattr(layer, key) for name, layer, key in self._arrays(buffers=True)}
+        return {name: getattr(layer, key) for name, layer, key in self.named_arrays(buffers=True)}
 
     def load_state_dict(self, state: Mapping[str, Any], *, strict: bool = True) -> Self:
         """Copy arrays of any backend into this layer's own.
@@ -101,29 +106,23 @@ class Layer(ABC):
                 f"missing {missing}, unknown {unknown}",
                 "build the same architecture, or pass strict=False",
             )
-        for name in own.keys() & state.keys():
-            if tuple(state[name].shape) != tuple(own[name].shape):
-                raise FormatError(
-                    "load_state_dict",
-                    f"{name} {tuple(own[name].shape)}",
-                    str(tuple(state[name].shape)),
-                    "build the same architecture",
-                )
-        for name in own.keys() & state.keys():
-            xp = array_namespace(own[name])
-            host = to_numpy(state[name]).copy()
-            own[name][...] = xp.asarray(host, dtype=own[name].dtype, device=own[name].device)
+        copy_into({name: array for name, array in own.items() if name in state}, state, "load_state_dict")
         return self
 
     def astype(self, dtype: str) -> Self:
-        """Convert all parameters and buffers; make the optimizer afterwards, for they are new arrays."""
-        for _, layer, key in list(self._arrays(buffers=True)):
+        """Convert all parameters and buffers to "float32" or "float64"; make the optimizer afterwards.
+
+        Where the dtype changes they are new arrays, which an older optimizer does not know.
+        """
+        if dtype not in ("float32", "float64"):
+            raise DTypeError("Layer.astype", "float32 or float64", repr(dtype))
+        for _, layer, key in list(self.named_arrays(buffers=True)):
             setattr(layer, key, astype(getattr(layer, key), dtype))
         return self
 
     def to_backend(self) -> Self:
         """Move all parameters and buffers to the current backend; make the optimizer afterwards."""
-        for _, layer, key in list(self._arrays(buffers=True)):
+        for _, layer, key in list(self.named_arrays(buffers=True)):
             setattr(layer, key, asarray(getattr(layer, key)))
         return self
 
@@ -136,7 +135,7 @@ class Layer(ABC):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape of one output item for one input item, both without the batch axis; runs on zeros."""
-        return tuple(self(self._zeros(input_shape)).shape[1:])
+        return tuple(self(self.zeros(input_shape)).shape[1:])
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         """Multiplications with an addition that forward makes for one item (0 where they do not count)."""
@@ -152,13 +151,15 @@ class Layer(ABC):
 
         return table(self, input_shape)
 
-    def _arrays(self, *, buffers: bool) -> Iterator[tuple[str, Layer, str]]:
+    def named_arrays(self, *, buffers: bool) -> Iterator[tuple[str, Layer, str]]:
+        """(dotted name, layer, attribute) of every parameter and, with `buffers`, every buffer that is there."""
         for prefix, layer in self.named_layers():
             for key in layer.parameter_names + (layer.buffer_names if buffers else ()):
                 if getattr(layer, key) is not None:
                     yield (f"{prefix}.{key}" if prefix else key), layer, key
 
-    def _zeros(self, input_shape: Shape) -> Array:
+    def zeros(self, input_shape: Shape) -> Array:
+        """A batch of one item of zeros, in the dtype and on the device of this layer's arrays."""
         like = next(iter(self.state_dict().values()), None)
         if like is None:
             like = asarray([0.0])
@@ -169,3 +170,23 @@ class Layer(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+class OpLayer(Layer):
+    """Base of layers without parameters that are one operation: a forward/backward pair of `xpcnn.ops`.
+
+    >>> class Double(OpLayer):
+    ...     pair = (lambda x: (2 * x, None), lambda dy, cache: 2 * dy)
+    """
+
+    pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Array, Cache], Array]]]
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of the operation's forward; the constructor's, if nothing else is said."""
+        return self.config()
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return self.pair[0](x, **self.options())
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return self.pair[1](dy, cache) if input_grad else None, {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..ops.check import positive
-from ..ops.dense import linear_backward, linear_forward
+from ..ops.linear import linear_backward, linear_forward
+from ..options import as_count
 from ..random import Seed
 from ..typing import Array, Cache, Shape
 from . import init
@@ -13,7 +13,7 @@ from .layer import Layer
 
 
 class Linear(Layer):
-    """Fully connected: y = x wᵀ + b; equations in `xpcnn.ops.dense`.
+    """Fully connected: y = x wᵀ + b; equations in `xpcnn.ops.linear`.
 
     Parameters
         in_features, out_features : sizes of one input and one output row
@@ -44,8 +44,8 @@ class Linear(Layer):
         weight_init: str | init.Initializer = "he_normal",
         rng: Seed = None,
     ) -> None:
-        self.in_features = positive("Linear", "in_features", in_features)
-        self.out_features = positive("Linear", "out_features", out_features)
+        self.in_features = in_features = as_count("Linear", "in_features", in_features)
+        self.out_features = out_features = as_count("Linear", "out_features", out_features)
         self.weight = init.draw(
             weight_init, (out_features, in_features), fan_in=in_features, fan_out=out_features, rng=rng
         )

@@ -4,7 +4,7 @@
     dy          = criterion.backward(cache)         ∂loss/∂y, for the network's backward
     loss        = criterion(y, target)              for validation
 
-Equations in `xpcnn.ops.loss_elementwise` and `xpcnn.ops.loss_classes`. All take `reduction="mean"` or "sum".
+Equations in `xpcnn.ops.loss_elementwise` and `xpcnn.ops.loss_classification`. All take `reduction="mean"` or "sum".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..errors import OptionError
-from ..ops.loss_classes import (
+from ..ops.loss_classification import (
     cross_entropy_backward,
     cross_entropy_forward,
     hinge_backward,
@@ -35,14 +35,14 @@ from ..ops.loss_elementwise import (
     mse_backward,
     mse_forward,
 )
-from ..ops.number import number
+from ..options import as_number
 from ..typing import Array, Cache
 
 
 class Loss:
     """Base of the criteria: its attributes are the constructor's arguments, `pair` is the operation.
 
-    One of one's own names another pair, or writes `forward` and `backward` itself.
+    Your own names another pair, or writes `forward` and `backward` itself.
     """
 
     pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Cache], Array]]]
@@ -119,7 +119,7 @@ class HuberLoss(Loss):
     pair = (huber_forward, huber_backward)
 
     def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
-        self.delta = number("HuberLoss", "delta", delta, "(0, inf)")
+        self.delta = as_number("HuberLoss", "delta", delta, "(0, inf)")
         super().__init__(reduction=reduction)
 
 
@@ -143,7 +143,7 @@ class CrossEntropyLoss(Loss):
 
     def __init__(self, *, weight: Any = None, label_smoothing: float = 0.0, reduction: str = "mean") -> None:
         self.weight = _numbers("CrossEntropyLoss", "weight", weight)
-        self.label_smoothing = number("CrossEntropyLoss", "label_smoothing", label_smoothing, "[0, 1)")
+        self.label_smoothing = as_number("CrossEntropyLoss", "label_smoothing", label_smoothing, "[0, 1)")
         super().__init__(reduction=reduction)
 
 

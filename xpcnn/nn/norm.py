@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from ..errors import OptionError
 from ..ops import batch_norm, norm
-from ..ops.check import check_batch, check_floats, positive
-from ..ops.number import number
+from ..ops.check import check_batch, check_floats
+from ..options import as_count, as_number
 from ..typing import Array, Cache, Shape
 from .init import constant, draw
 from .layer import Layer
@@ -38,9 +38,9 @@ class _BatchNorm(Normalization):
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
         who = type(self).__name__
-        self.num_features = positive(who, "num_features", num_features)
-        self.eps = number(who, "eps", eps, "(0, inf)")
-        self.momentum = number(who, "momentum", momentum, "[0, 1]")
+        self.num_features = num_features = as_count(who, "num_features", num_features)
+        self.eps = as_number(who, "eps", eps, "(0, inf)")
+        self.momentum = as_number(who, "momentum", momentum, "[0, 1]")
         self.affine = affine
         self._start((num_features,), affine, affine)
         self.running_mean = draw(constant(0.0), (num_features,))
@@ -105,7 +105,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Normalises each channel over all pixels of the batch; as `BatchNorm1d` else.
+    """Normalises each channel over all pixels of the batch; otherwise like `BatchNorm1d`.
 
     Parameters
         num_features : C
@@ -162,10 +162,10 @@ class LayerNorm(Normalization):
         bias: bool = True,
     ) -> None:
         shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-        self.normalized_shape = tuple(positive("LayerNorm", "normalized_shape", size) for size in shape)
+        self.normalized_shape = tuple(as_count("LayerNorm", "normalized_shape", size) for size in shape)
         if not shape:
             raise OptionError("LayerNorm", "normalized_shape: one axis or more", "()")
-        self.eps = number("LayerNorm", "eps", eps, "(0, inf)")
+        self.eps = as_number("LayerNorm", "eps", eps, "(0, inf)")
         self.elementwise_affine = elementwise_affine
         self._start(self.normalized_shape, elementwise_affine, elementwise_affine and bias)
 
@@ -200,11 +200,11 @@ class GroupNorm(Normalization):
     config_names = ("num_groups", "num_channels", "eps", "affine")
 
     def __init__(self, num_groups: int, num_channels: int, *, eps: float = 1e-5, affine: bool = True) -> None:
-        self.num_groups = positive("GroupNorm", "num_groups", num_groups)
-        self.num_channels = positive("GroupNorm", "num_channels", num_channels)
+        self.num_groups = num_groups = as_count("GroupNorm", "num_groups", num_groups)
+        self.num_channels = num_channels = as_count("GroupNorm", "num_channels", num_channels)
         if num_channels % num_groups:
             raise OptionError("GroupNorm", f"groups that divide the {num_channels} channels", str(num_groups))
-        self.eps = number("GroupNorm", "eps", eps, "(0, inf)")
+        self.eps = as_number("GroupNorm", "eps", eps, "(0, inf)")
         self.affine = affine
         self._start((num_channels,), affine, affine)
 

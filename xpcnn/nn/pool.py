@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..ops.adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward
-from ..ops.check import pair
 from ..ops.global_pool import (
     global_avg_pool2d_backward,
     global_avg_pool2d_forward,
@@ -14,11 +14,12 @@ from ..ops.global_pool import (
 )
 from ..ops.pool import avg_pool2d_backward, avg_pool2d_forward, max_pool2d_backward, max_pool2d_forward
 from ..ops.window import Padding, Window
-from ..typing import Array, Cache, Pair, Shape
-from .layer import Layer
+from ..options import as_pair
+from ..typing import Pair, Shape
+from .layer import OpLayer
 
 
-class MaxPool2d(Layer):
+class MaxPool2d(OpLayer):
     """The largest element under a sliding window; equations in `xpcnn.ops.pool`.
 
     Parameters
@@ -36,6 +37,7 @@ class MaxPool2d(Layer):
     (8, 14, 14, 6)
     """
 
+    pair = (max_pool2d_forward, max_pool2d_backward)
     config_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
@@ -48,19 +50,16 @@ class MaxPool2d(Layer):
         ceil_mode: bool = False,
     ) -> None:
         stride = kernel_size if stride is None else stride
-        self.window = Window.of("MaxPool2d", kernel_size, stride, padding, dilation, ceil_mode)
+        self.window = Window(kernel_size, stride, padding, dilation, ceil_mode, who="MaxPool2d")
         self.kernel_size, self.stride, self.dilation = self.window.kernel, self.window.stride, self.window.dilation
         self.padding = padding
         self.ceil_mode = self.window.ceil
 
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        return max_pool2d_forward(x, window=self.window)
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return max_pool2d_backward(dy, cache) if input_grad else None, {}
+    def options(self) -> dict[str, Any]:
+        return {"window": self.window}
 
 
-class AvgPool2d(Layer):
+class AvgPool2d(OpLayer):
     """The mean of the elements under a sliding window; equations in `xpcnn.ops.pool`.
 
     Parameters
@@ -79,6 +78,7 @@ class AvgPool2d(Layer):
     (8, 14, 14, 6)
     """
 
+    pair = (avg_pool2d_forward, avg_pool2d_backward)
     config_names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
 
     def __init__(
@@ -91,20 +91,17 @@ class AvgPool2d(Layer):
         count_include_pad: bool = True,
     ) -> None:
         stride = kernel_size if stride is None else stride
-        self.window = Window.of("AvgPool2d", kernel_size, stride, padding, ceil=ceil_mode)
+        self.window = Window(kernel_size, stride, padding, ceil=ceil_mode, who="AvgPool2d")
         self.kernel_size, self.stride = self.window.kernel, self.window.stride
         self.padding = padding
         self.ceil_mode = self.window.ceil
         self.count_include_pad = bool(count_include_pad)
 
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        return avg_pool2d_forward(x, window=self.window, count_include_pad=self.count_include_pad)
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return avg_pool2d_backward(dy, cache) if input_grad else None, {}
+    def options(self) -> dict[str, Any]:
+        return {"window": self.window, "count_include_pad": self.count_include_pad}
 
 
-class GlobalMaxPool2d(Layer):
+class GlobalMaxPool2d(OpLayer):
     """The largest element of each channel; equations in `xpcnn.ops.global_pool`.
 
     Shapes
@@ -117,14 +114,10 @@ class GlobalMaxPool2d(Layer):
     (8, 512)
     """
 
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        return global_max_pool2d_forward(x)
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return global_max_pool2d_backward(dy, cache) if input_grad else None, {}
+    pair = (global_max_pool2d_forward, global_max_pool2d_backward)
 
 
-class GlobalAvgPool2d(Layer):
+class GlobalAvgPool2d(OpLayer):
     """The mean of each channel; equations in `xpcnn.ops.global_pool`.
 
     Shapes
@@ -137,14 +130,10 @@ class GlobalAvgPool2d(Layer):
     (8, 512)
     """
 
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        return global_avg_pool2d_forward(x)
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return global_avg_pool2d_backward(dy, cache) if input_grad else None, {}
+    pair = (global_avg_pool2d_forward, global_avg_pool2d_backward)
 
 
-class AdaptiveAvgPool2d(Layer):
+class AdaptiveAvgPool2d(OpLayer):
     """The means of a given number of bins, for images of any size; equations in `xpcnn.ops.adaptive_pool`.
 
     Parameters
@@ -159,16 +148,11 @@ class AdaptiveAvgPool2d(Layer):
     (8, 2, 3, 4)
     """
 
+    pair = (adaptive_avg_pool2d_forward, adaptive_avg_pool2d_backward)
     config_names = ("output_size",)
 
     def __init__(self, output_size: Pair) -> None:
-        self.output_size = pair("AdaptiveAvgPool2d", "output_size", output_size)
-
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        return adaptive_avg_pool2d_forward(x, output_size=self.output_size)
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return adaptive_avg_pool2d_backward(dy, cache) if input_grad else None, {}
+        self.output_size = as_pair("AdaptiveAvgPool2d", "output_size", output_size)
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         width = input_shape[1]

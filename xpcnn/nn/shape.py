@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 from ..errors import OptionError
-from ..ops.check import check_batch, check_floats, check_gradient, pair
+from ..ops.check import check_batch, check_floats, check_gradient
 from ..ops.pad import zero_pad_backward, zero_pad_forward
 from ..ops.upsample import upsample2d_backward, upsample2d_forward
 from ..ops.window import Padding, Window
+from ..options import as_pair
 from ..typing import Array, Cache, Pair
-from .layer import Layer
+from .layer import Layer, OpLayer
 
 
 class Flatten(Layer):
@@ -42,7 +43,15 @@ class Flatten(Layer):
         return xp.reshape(dy, shape) if input_grad else None, {}
 
 
-class ZeroPad2d(Layer):
+class _ZeroPad(OpLayer):
+    pair = (zero_pad_forward, zero_pad_backward)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        check_batch(type(self).__name__, x, "H", "W", "C")
+        return super().forward(x)
+
+
+class ZeroPad2d(_ZeroPad):
     """Zeros around images; equations in `xpcnn.ops.pad`.
 
     Parameters
@@ -62,18 +71,14 @@ class ZeroPad2d(Layer):
     def __init__(self, padding: Padding) -> None:
         if isinstance(padding, str):
             raise OptionError("ZeroPad2d", "padding: a number, a pair or (top, bottom, left, right)", repr(padding))
-        sides: Any = Window.of("ZeroPad2d", 1, padding=padding).padding
+        sides: Any = Window(1, padding=padding, who="ZeroPad2d").padding
         self.padding: tuple[int, int, int, int] = sides
 
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        check_batch("ZeroPad2d", x, "H", "W", "C")
-        return zero_pad_forward(x, [self.padding[:2], self.padding[2:], (0, 0)])
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return zero_pad_backward(dy, cache) if input_grad else None, {}
+    def options(self) -> dict[str, Any]:
+        return {"widths": [self.padding[:2], self.padding[2:], (0, 0)]}
 
 
-class ZeroPadChannels(Layer):
+class ZeroPadChannels(_ZeroPad):
     """Channels of zeros before and after those of the images, such as a residual shortcut without weights.
 
     Parameters
@@ -93,17 +98,13 @@ class ZeroPadChannels(Layer):
     config_names = ("before", "after")
 
     def __init__(self, before: int, after: int) -> None:
-        self.before, self.after = pair("ZeroPadChannels", "before and after", (before, after), least=0)
+        self.before, self.after = as_pair("ZeroPadChannels", "before and after", (before, after), least=0)
 
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        check_batch("ZeroPadChannels", x, "H", "W", "C")
-        return zero_pad_forward(x, [(0, 0), (0, 0), (self.before, self.after)])
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return zero_pad_backward(dy, cache) if input_grad else None, {}
+    def options(self) -> dict[str, Any]:
+        return {"widths": [(0, 0), (0, 0), (self.before, self.after)]}
 
 
-class Upsample(Layer):
+class Upsample(OpLayer):
     """Nearest-neighbour upsampling; equations in `xpcnn.ops.upsample`.
 
     Parameters
@@ -118,13 +119,8 @@ class Upsample(Layer):
     (8, 14, 21, 16)
     """
 
+    pair = (upsample2d_forward, upsample2d_backward)
     config_names = ("scale_factor",)
 
     def __init__(self, scale_factor: Pair) -> None:
-        self.scale_factor = pair("Upsample", "scale_factor", scale_factor)
-
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        return upsample2d_forward(x, factors=self.scale_factor)
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return upsample2d_backward(dy, cache) if input_grad else None, {}
+        self.scale_factor = as_pair("Upsample", "scale_factor", scale_factor)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ..backend import array_namespace
 from ..errors import OptionError
-from ..ops.check import positive
+from ..options import as_count
 from ..typing import Array, Shape
 from .container import Container, located
 from .layer import Layer
@@ -118,14 +118,14 @@ def _rows(root: Layer, input_shape: Shape) -> list[_Row]:
             waiting[id(y)] = y
         return y
 
-    run("", root, root._zeros(input_shape), 0)
+    run("", root, root.zeros(input_shape), 0)
     return rows
 
 
 def _checked(input_shape: Shape) -> Shape:
     if not isinstance(input_shape, (tuple, list)):
         raise OptionError("summary", "input_shape: one item's axes, such as (28, 28, 1)", repr(input_shape))
-    return tuple(positive("summary", "each axis of input_shape", size) for size in input_shape)
+    return tuple(as_count("summary", "each axis of input_shape", size) for size in input_shape)
 
 
 def _bytes(array: Array) -> int:

@@ -1,7 +1,11 @@
 """The mathematics: stateless forward/backward pairs on arrays of any backend.
 
 Every pair is `y, cache = NAME_forward(…)` and `gradients = NAME_backward(dy, cache)`, the gradients in the
-order of forward's array arguments.
+order of forward's array arguments. A loss has no dy (`NAME_backward(cache)`: it is where gradients begin), and
+batch norm's forward returns the batch's statistics as a third value.
+
+These are the reference implementations, always. Layers run them through `xpcnn.ops.dispatch`, which may know a
+faster one of the same contract.
 """
 
 from .activation import (
@@ -20,7 +24,6 @@ from .adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_for
 from .batch_norm import batch_norm_backward, batch_norm_forward, batch_norm_inference
 from .conv import conv2d_backward, conv2d_forward
 from .conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
-from .dense import linear_backward, linear_forward
 from .dropout import dropout_backward, dropout_forward
 from .global_pool import (
     global_avg_pool2d_backward,
@@ -28,7 +31,8 @@ from .global_pool import (
     global_max_pool2d_backward,
     global_max_pool2d_forward,
 )
-from .loss_classes import (
+from .linear import linear_backward, linear_forward
+from .loss_classification import (
     cross_entropy_backward,
     cross_entropy_forward,
     hinge_backward,

@@ -9,7 +9,7 @@
 
 The right-hand forms of (1) and (5) overflow nowhere. (3) is the tanh approximation, `approximate="tanh"` in
 PyTorch, which is off by 5e-4 at most: the exact GELU needs the error function, which the array API standard
-has not.
+lacks.
 
 Sources
     Y. LeCun et al., Efficient backprop, 1998, section 4.4                             → (1), (2)

@@ -10,15 +10,16 @@ sum to 1. With one such matrix for each axis, pooling is linear and separable, a
     y[n,i,j,c]  = Σ_{p,q} A[i,p] · B[j,q] · x[n,p,q,c]           y  = A  (B x)                    (2)
     dx[n,p,q,c] = Σ_{i,j} A[i,p] · B[j,q] · dy[n,i,j,c]          dx = Aᵀ (Bᵀ dy)                  (3)
 
-Source: K. He et al., Spatial pyramid pooling in deep convolutional networks, 2014, section 2.3    → (1)
+Source: K. He et al., Spatial pyramid pooling in deep convolutional networks, 2014, appendix A    → (1)
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..options import as_pair
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient, pair
+from .check import check_batch, check_floats, check_gradient
 
 
 def adaptive_avg_pool2d_forward(x: Array, *, output_size: tuple[int, int]) -> tuple[Array, Cache]:
@@ -39,7 +40,7 @@ def adaptive_avg_pool2d_forward(x: Array, *, output_size: tuple[int, int]) -> tu
     array([1., 3.])
     """
     who = "AdaptiveAvgPool2d"
-    oh, ow = pair(who, "output_size", output_size)
+    oh, ow = as_pair(who, "output_size", output_size)
     check_batch(who, x, "H", "W", "C")
     xp = check_floats(who, x)
     a, b = _bins(oh, x.shape[1], x, xp), _bins(ow, x.shape[2], x, xp)  # (OH, H), (OW, W)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..backend import array_namespace, dtype_name
-from ..errors import DTypeError, OptionError, ShapeError
-from ..typing import Array, Pair
+from ..errors import DTypeError, ShapeError
+from ..typing import Array
+
+_FLOATS = ("float32", "float64", "complex64", "complex128")
 
 
 def check_floats(who: str, *arrays: Array | None) -> Any:
@@ -14,12 +18,13 @@ def check_floats(who: str, *arrays: Array | None) -> Any:
 
     Complex numbers pass: linear and smooth operations work on them, and complex-step derivatives need them.
     """
+    if arrays[0] is None or all(array is None for array in arrays):
+        raise DTypeError(who, "an array", "None", "pass an array, such as xpcnn.asarray(x)")
     xp = array_namespace(*arrays)
     first = next(array for array in arrays if array is not None)
-    if not xp.isdtype(first.dtype, ("real floating", "complex floating")):
-        raise DTypeError(
-            who, "float32 or float64", dtype_name(first), "convert it, e.g. xpcnn.asarray(x, dtype='float32')"
-        )
+    if dtype_name(first) not in _FLOATS:
+        remedy = "xpcnn.asarray(x, dtype='float32'), and for images of 0 … 255 also / 255"
+        raise DTypeError(who, "float32 or float64", dtype_name(first), remedy)
     for array in arrays:
         if array is not None and array.dtype != first.dtype:
             raise DTypeError(
@@ -33,6 +38,7 @@ def check_floats(who: str, *arrays: Array | None) -> Any:
 
 def check_batch(who: str, x: Array, *axes: int | str) -> None:
     """Refuse `x` unless it is a batch (N ≥ 1) with these axes after it; a name stands for any size ≥ 1."""
+    check_array(who, x)
     fits = x.ndim == len(axes) + 1 and all(
         isinstance(axis, str) or axis == size for axis, size in zip(axes, x.shape[1:], strict=True)
     )
@@ -42,6 +48,8 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
             remedy = "images are channels last: move axis 1 to the end"
         elif x.ndim == len(axes):
             remedy = "add the batch axis: x[None, ...]"
+        elif len(axes) == 1 and x.ndim > 2:
+            remedy = "put Flatten() before"
         elif isinstance(axes[-1], int) and x.ndim == len(axes) + 1:
             remedy = f"build the layer for {x.shape[-1]}, or convert the input"
         else:
@@ -53,6 +61,7 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
 
 def check_gradient(who: str, dy: Array, shape: tuple[int, ...]) -> None:
     """Refuse a `dy` whose shape is not that of the forward pass's output."""
+    check_array(f"{who} backward", dy)
     if tuple(dy.shape) != tuple(shape):
         raise ShapeError(
             f"{who} backward",
@@ -62,20 +71,7 @@ def check_gradient(who: str, dy: Array, shape: tuple[int, ...]) -> None:
         )
 
 
-def pair(who: str, name: str, value: Pair, *, least: int = 1) -> tuple[int, int]:
-    """(height, width) from one number for both or from two, each an integer of at least `least`."""
-    both: Any = (value, value) if _is_int(value) else value
-    if not (isinstance(both, (tuple, list)) and len(both) == 2 and all(_is_int(v) and v >= least for v in both)):
-        raise OptionError(who, f"{name}: an integer ≥ {least} or a pair of them", repr(value))
-    return int(both[0]), int(both[1])
-
-
-def positive(who: str, name: str, value: int) -> int:
-    """The value, once it is known to be an integer of at least one."""
-    if not (_is_int(value) and value >= 1):
-        raise OptionError(who, f"{name}: an integer ≥ 1", repr(value))
-    return int(value)
-
-
-def _is_int(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+def check_array(who: str, x: Array) -> None:
+    """Refuse what is no array, and the kinds of NumPy array for which * and @ mean something else."""
+    if not hasattr(x, "ndim") or not hasattr(x, "dtype") or isinstance(x, (np.matrix, np.ma.MaskedArray)):
+        raise DTypeError(who, "an array", type(x).__name__, "convert it: xpcnn.asarray(x)")

@@ -1,6 +1,6 @@
 """Convolution, and its three gradients.
 
-What deep learning calls convolution is a correlation: the kernel is not turned. With x̂ the zero-padded input,
+What deep learning calls convolution is a cross-correlation: the kernel is not flipped. With x̂ the zero-padded input,
 S and D the stride and dilation of each axis, and one group,
 
     y[n,i,j,f] = b[f] + Σ_{u,v,c} x̂[n, i·S + u·D, j·S + v·D, c] · w[f,u,v,c]                     (1)
@@ -14,18 +14,18 @@ stands in:
                                                                           j·S + v·D = q          (4)
 
 and dx is dx̂ without its padding. For S = D = 1 the condition in (4) says i = p − u: dx̂ is dy, padded by
-K − 1 zeros on every side, correlated with the kernel turned by 180°: the "full convolution" of the textbooks.
-A stride only makes dy sparse there. (4) as it stands needs neither padding nor turning, and holds for every
+K − 1 zeros on every side, correlated with the kernel rotated by 180°: the "full convolution" of the textbooks.
+A stride only makes dy sparse there. (4) as it stands needs neither padding nor rotation, and holds for every
 stride: each tap (u, v) adds dy · w[:,u,v,:] into the slice that it read in (1).
 
 So all three are loops over the taps of the kernel, with one matrix product a tap. Groups split the channels
 into G independent convolutions, the leading axis of each product below.
 
 Sources
-    Charlotte77, 卷积神经网络详解(二), 2017: net_o, ∂E/∂i (the turned kernel), ∂E/∂w       → (1), (4), (2)
-    "Convolution without a framework", after A. Ng: dA, dW, db as equations 1, 2, 3        → (4), (2), (3)
-    yizt, numpy_neuron_network 0_2_2: equations 4, 5, 6, 8                                 → (1), (2), (3), (4)
-    M. Nielsen, Neural Networks and Deep Learning, 2015, ch. 6; LeCun et al., Proc. IEEE 86(11), 1998
+    Charlotte77, 卷积神经网络详解(二), 2017: net_o → (1);  ∂E/∂i, the rotated kernel → (4);  ∂E/∂w → (2)
+    "Convolution without a framework", after A. Ng's course: equations 1 (dA) → (4), 2 (dW) → (2), 3 (db) → (3)
+    yizt, numpy_neuron_network (GitHub), note 0_2_2: equations 4 → (1), 5 → (2), 6 → (3), 8 → (4)
+    M. Nielsen, Neural Networks and Deep Learning, 2015, ch. 6; Y. LeCun et al., Proc. IEEE 86(11), 1998
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def conv2d_forward(
         w : Array (Cout, KH, KW, Cin/groups), of x's dtype
         b : Array (Cout,) or None
         window : its kernel is (KH, KW)
-        groups : channels Cin/groups·g … of x meet filters Cout/groups·g … only; Cin for depthwise
+        groups : G: the channels from g·Cin/G on, Cin/G of them, meet the filters from g·Cout/G on, Cout/G of them,
+            and no others; G = Cin is depthwise
     Returns
         y : Array (N, OH, OW, Cout);  OH = ⌊(H + 2P − D(K−1) − 1)/S⌋ + 1
         cache : for `conv2d_backward`; refers to x and w, copies nothing
@@ -97,7 +98,10 @@ def correlate(x: Array, w: Array, place: Placement, groups: int, xp: Any) -> Arr
     y: Array | None = None
     for tap, w_uv in zip(place.taps(x, xp), _kernel_taps(w, groups, xp), strict=True):
         term = _split(tap, groups, xp) @ w_uv  # (G, T, Cin/G) @ (G, Cin/G, Cout/G) → (G, T, Cout/G)        (1)
-        y = term if y is None else y.__iadd__(term)
+        if y is None:
+            y = term
+        else:
+            y += term
     assert y is not None
     return _join(y, (x.shape[0], *place.out, w.shape[0]), xp)
 
@@ -126,7 +130,7 @@ def check_conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: in
     """The namespace of x, w and b, and the window's placement on x, once all are known to fit together."""
     who = "Conv2d"
     if w.ndim != 4 or tuple(w.shape[1:3]) != window.kernel:
-        raise ShapeError(who, f"weight (Cout, {window.kernel[0]}, {window.kernel[1]}, Cin/groups)", str(w.shape))
+        raise ShapeError(who, f"weight (Cout, {window.kernel[0]}, {window.kernel[1]}, Cin/groups)", str(tuple(w.shape)))
     cout, cin = w.shape[0], w.shape[3] * groups
     who = f"Conv2d({cin}→{cout}, {window})"
     if groups < 1 or cout % groups:

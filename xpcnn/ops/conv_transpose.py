@@ -32,8 +32,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import OptionError, ShapeError
+from ..options import as_pair
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient, pair
+from .check import check_batch, check_floats, check_gradient
 from .conv import correlate, correlate_dw, correlate_dx
 from .window import Placement, Window
 
@@ -103,7 +104,7 @@ def check_output_padding(who: str, window: Window, output_padding: Any) -> tuple
     """The output padding as a pair, once it and the window are known to make sense for a transposed convolution."""
     if isinstance(window.padding, str):
         raise OptionError(who, "padding in numbers", repr(window.padding), "which size it would keep is ambiguous")
-    extra = pair(who, "output_padding", output_padding, least=0)
+    extra = as_pair(who, "output_padding", output_padding, least=0)
     least = tuple(max(steps) for steps in zip(window.stride, window.dilation, strict=True))
     if any(more >= limit for more, limit in zip(extra, least, strict=True)):
         raise OptionError(

@@ -10,12 +10,12 @@ force the choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from types import TracebackType
 from typing import Any
 
 from .. import settings
@@ -65,10 +65,13 @@ def names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.name for op in _FASTER for each in implementations(op)))
 
 
-@contextmanager
-def use_implementation(name: str | None) -> Iterator[None]:
-    """Within this block, run the implementation of that name wherever it does not refuse; None lets xpcnn choose.
+class use_implementation:
+    """Run the implementation of that name wherever it does not refuse, from here on or for a `with` block.
 
+    The choice belongs to the calling thread, as that of `use_backend`.
+
+    Parameters
+        name : the implementation's; None lets xpcnn choose
     Raises
         OptionError : no operation has an implementation of that name
 
@@ -76,12 +79,18 @@ def use_implementation(name: str | None) -> Iterator[None]:
     ...     choose("conv2d").name
     'reference'
     """
-    _check_name("use_implementation", name)
-    token = _forced.set(name)
-    try:
-        yield
-    finally:
-        _forced.reset(token)
+
+    def __init__(self, name: str | None) -> None:
+        _check_name("use_implementation", name)
+        self._token = _forced.set(name)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _forced.reset(self._token)
 
 
 def choose(op: str, *args: Any, **options: Any) -> Implementation:

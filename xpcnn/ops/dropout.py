@@ -18,9 +18,9 @@ from typing import Any
 
 from ..backend import array_namespace, dtype_name
 from ..errors import DTypeError, ShapeError
+from ..options import as_number
 from ..typing import Array, Cache
 from .check import check_batch, check_floats, check_gradient
-from .number import number
 
 
 def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
@@ -40,7 +40,7 @@ def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
     >>> dropout_forward(np.array([[1.0, 2.0]]), np.array([[True, False]]), p=0.5)[0]
     array([[2., 0.]])
     """
-    p = number("Dropout", "p", p, "[0, 1)")
+    p = as_number("Dropout", "p", p, "[0, 1)")
     check_batch("Dropout", x, *x.shape[1:])
     xp = check_floats("Dropout", x)
     array_namespace(x, keep)

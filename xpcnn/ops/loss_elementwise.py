@@ -28,9 +28,9 @@ from typing import Any
 
 from ..backend import array_namespace, dtype_name
 from ..errors import DTypeError, OptionError, ShapeError
+from ..options import as_number
 from ..typing import Array, Cache
 from .check import check_floats
-from .number import number
 
 
 def mse_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Cache]:
@@ -95,7 +95,7 @@ def huber_forward(y: Array, target: Array, *, delta: float = 1.0, reduction: str
     >>> float(loss), huber_backward(cache)
     (2.625, array([0.5, 1. ]))
     """
-    delta = number("HuberLoss", "delta", delta, "(0, inf)")
+    delta = as_number("HuberLoss", "delta", delta, "(0, inf)")
     xp, count = _check("HuberLoss", y, target, reduction)
     d = y - target
     c = xp.clip(d, -delta, delta)

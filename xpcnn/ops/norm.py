@@ -35,9 +35,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from ..errors import OptionError, ShapeError
+from ..options import as_number
 from ..typing import Array, Cache, Shape
 from .check import check_batch, check_floats, check_gradient
-from .number import number
 
 Mean: TypeAlias = Callable[[Array], Array]
 
@@ -185,7 +185,7 @@ def affine(x_hat: Array, gamma: Array | None, beta: Array | None) -> Array:
     """(3), in a new array where gamma or beta is there."""
     y = x_hat if gamma is None else x_hat * gamma
     if beta is not None:
-        y = y + beta if gamma is None else y.__iadd__(beta)
+        y = y + beta
     return y
 
 
@@ -202,7 +202,7 @@ def check_norm(who: str, x: Array, gamma: Array | None, beta: Array | None, shap
     for name, parameter in (("weight", gamma), ("bias", beta)):
         if parameter is not None:
             check_shape(who, name, parameter, shape)
-    number(who, "eps", eps, "(0, inf)")
+    as_number(who, "eps", eps, "(0, inf)")
     return check_floats(who, x, gamma, beta)
 
 

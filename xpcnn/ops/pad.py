@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import OptionError, ShapeError
+from ..options import as_pair
 from ..typing import Array, Cache
-from .check import check_floats, check_gradient, pair
+from .check import check_floats, check_gradient
 
 
 def zero_pad_forward(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Array, Cache]:
@@ -36,7 +37,7 @@ def zero_pad_forward(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Array
     >>> y
     array([[0., 0., 1., 2., 0.]])
     """
-    widths = [pair("zero_pad", "widths", width, least=0) for width in _sequence(widths)]
+    widths = [as_pair("zero_pad", "widths", width, least=0) for width in _sequence(widths)]
     if x.ndim != len(widths) + 1 or 0 in x.shape:
         raise ShapeError(
             "zero_pad", f"a batch (N ≥ 1) of items with {len(widths)} axes", str(tuple(x.shape)), "give a pair an axis"

@@ -10,7 +10,7 @@ dilation of each axis, and x̂(u,v) short for x̂[n, i·S + u·D, j·S + v·D, c
 where r[i,j] counts taps: those that stand in the image, or in the image and the padding that was asked for.
 What `ceil` adds beyond that padding is never counted.
 
-Let dy = ∂L/∂y. In (1) y is a copy of one element and hears of no other, so that element gets all of dy; in
+Let dy = ∂L/∂y. In (1) y is a copy of one element and depends on no other, so that element gets all of dy; in
 (3) each tap has a share 1/r in y:
 
     maximum    dx̂[n,p,q,c] = Σ dy[n,i,j,c]           over the i, j whose tap t[n,i,j,c] reads (p, q)            (4)
@@ -159,10 +159,6 @@ def _counts(place: Placement, include_pad: bool, x: Array, xp: Any) -> Any:
     for axis in (0, 1):
         before, after = asked[2 * axis : 2 * axis + 2] if include_pad else (0, 0)
         first, last = -before, place.size[axis] + after
-        reads = (
-            range(start, start + window.kernel[axis] * window.dilation[axis], window.dilation[axis])
-            for start in (i * window.stride[axis] - place.pads[2 * axis] for i in range(place.out[axis]))
-        )
-        counts = [sum(first <= position < last for position in taps) for taps in reads]
+        counts = [sum(first <= at < last for at in place.reads(axis, i)) for i in range(place.out[axis])]
         axes.append(xp.asarray(counts, dtype=x.dtype, device=x.device))
     return axes[0][:, None, None] * axes[1][None, :, None]

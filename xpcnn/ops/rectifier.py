@@ -15,7 +15,7 @@ PyTorch: 0, s, s, α and λα.
 Sources
     V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines, 2010          → (1)
     A. Maas et al., Rectifier nonlinearities improve neural network acoustic models, 2013              → (2)
-    K. He et al., Delving deep into rectifiers, 2015, equations 1, 10                                  → (3)
+    K. He et al., Delving deep into rectifiers, 2015, equations 1 to 3                                 → (3)
     D.-A. Clevert et al., Fast and accurate deep network learning by exponential linear units, 2016    → (4)
     G. Klambauer et al., Self-normalizing neural networks, 2017, equation 2; α and λ in full           → (5)
 """
@@ -25,9 +25,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ShapeError
+from ..options import as_number
 from ..typing import Array, Cache
 from .check import check_batch, check_floats, check_gradient
-from .number import number
 
 SELU_ALPHA = 1.6732632423543772848170429916717  # with λ: the fixed point of mean 0 and variance 1
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -78,7 +78,7 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
     >>> leaky_relu_forward(np.array([-1.0, 0.0, 2.0]), negative_slope=0.1)[0]
     array([-0.1,  0. ,  2. ])
     """
-    slope = number("LeakyReLU", "negative_slope", negative_slope)
+    slope = as_number("LeakyReLU", "negative_slope", negative_slope)
     check_batch("LeakyReLU", x, *x.shape[1:])
     xp = check_floats("LeakyReLU", x)
     positive = x > 0  # (N, …), boolean: an eighth of what x would hold on to in float64
@@ -158,7 +158,7 @@ def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:
     >>> elu_forward(np.array([-100.0, 0.0, 2.0]))[0]
     array([-1.,  0.,  2.])
     """
-    return _exponential_forward("ELU", x, number("ELU", "alpha", alpha, "[0, inf)"), 1.0)
+    return _exponential_forward("ELU", x, as_number("ELU", "alpha", alpha, "[0, inf)"), 1.0)
 
 
 def elu_backward(dy: Array, cache: Cache) -> Array:
@@ -202,7 +202,8 @@ def _exponential_backward(who: str, dy: Array, cache: Cache) -> Array:
     xp = check_floats(f"{who} backward", dy, y)
     check_gradient(who, dy, y.shape)
     positive = _positive(y, dy, xp)  # y > 0 where x > 0
-    dx: Array = dy * (scale * positive + (1 - positive) * (y + scale * alpha))  # (4, 5)
+    negative = xp.minimum(y, _zero(y, xp)) + scale * alpha  # finite where y is infinite
+    dx: Array = dy * (scale * positive + (1 - positive) * negative)  # (4, 5)
     return dx
 
 

@@ -10,29 +10,30 @@ Source: A. Odena, V. Dumoulin and C. Olah, Deconvolution and checkerboard artifa
 
 from __future__ import annotations
 
+from ..options import as_pair
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient, pair
+from .check import check_batch, check_floats, check_gradient
 
 
-def upsample2d_forward(x: Array, *, factors: tuple[int, int]) -> tuple[Array, Cache]:
+def upsample2d_forward(x: Array, *, scale_factor: tuple[int, int]) -> tuple[Array, Cache]:
     """Each element repeated A times down and B times across, (1).
 
     Parameters
         x : Array (N, H, W, C), float
-        factors : (A, B)
+        scale_factor : (A, B)
     Returns
         y : Array (N, H·A, W·B, C)
-        cache : for `upsample2d_backward`; x's shape and the factors
+        cache : for `upsample2d_backward`; x's shape and the scale_factor
     Raises
         OptionError, ShapeError, DTypeError
 
     >>> import numpy as np
-    >>> y, cache = upsample2d_forward(np.array([[[[1.], [2.]]]]), factors=(2, 3))
+    >>> y, cache = upsample2d_forward(np.array([[[[1.], [2.]]]]), scale_factor=(2, 3))
     >>> y[0, :, :, 0]
     array([[1., 1., 1., 2., 2., 2.],
            [1., 1., 1., 2., 2., 2.]])
     """
-    a, b = pair("Upsample", "scale_factor", factors)
+    a, b = as_pair("Upsample", "scale_factor", scale_factor)
     check_batch("Upsample", x, "H", "W", "C")
     xp = check_floats("Upsample", x)
     n, h, w, c = x.shape

@@ -13,63 +13,62 @@ so that the elements which tap u reads at *all* positions are one strided slice.
 are sums over these slices, and their gradients add into the same slices: there is no other indexing in
 this library.
 
-Source: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning, 2016, relations 5, 6.
+Source: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning, 2016, relations 6, 15.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ..errors import OptionError, ShapeError
-from ..typing import Array, Pair
-from .check import pair
+from ..options import as_pair
+from ..typing import Array
 
 Padding: TypeAlias = str | int | tuple[int, int] | tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Window:
-    """Kernel, stride, padding and dilation, each (height, width).
+    """A kernel's geometry; each pair is (height, width), and one number stands for both.
 
-    `padding` is (top, bottom, left, right) or "same", which pads as evenly as it can (the odd one after)
-    until O = ⌈L / S⌉. `ceil` rounds up in (1): a last window may begin in the image and reach past the
-    padding, which is then extended.
+    Parameters
+        kernel : taps along each axis
+        stride : how far the window moves
+        padding : a number; (height, width); (top, bottom, left, right); "valid", which is none; or "same", which
+            pads as evenly as it can (the odd one after) until O = ⌈L / S⌉
+        dilation : how far apart the taps are
+        ceil : whether (1) rounds up: a last window may begin in the image and reach past the padding
+    Raises
+        OptionError : one of them makes no sense
+
+    >>> Window(3, stride=(2, 1), padding=1).place(5, 5).out
+    (3, 5)
     """
 
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] | str = (0, 0, 0, 0)
-    dilation: tuple[int, int] = (1, 1)
+    kernel: Any
+    stride: Any = 1
+    padding: Any = 0
+    dilation: Any = 1
     ceil: bool = False
+    who: InitVar[str] = "Window"  # in errors
 
-    @classmethod
-    def of(
-        cls, who: str, kernel: Pair, stride: Pair = 1, padding: Padding = 0, dilation: Pair = 1, ceil: bool = False
-    ) -> Window:
-        """A window from arguments as users write them.
-
-        Parameters
-            padding : a number; (height, width); (top, bottom, left, right); "valid" (none); "same"
-        Raises
-            OptionError : one of them makes no sense
-
-        >>> Window.of("example", 3, stride=(2, 1), padding=1).place(5, 5).out
-        (3, 5)
-        """
-        return cls(
-            pair(who, "kernel_size", kernel),
-            pair(who, "stride", stride),
-            _padding(who, padding),
-            pair(who, "dilation", dilation),
-            bool(ceil),
-        )
+    def __post_init__(self, who: str) -> None:
+        checked = {
+            "kernel": as_pair(who, "kernel_size", self.kernel),
+            "stride": as_pair(who, "stride", self.stride),
+            "padding": _padding(who, self.padding),
+            "dilation": as_pair(who, "dilation", self.dilation),
+            "ceil": bool(self.ceil),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @property
     def taps(self) -> int:
-        return self.kernel[0] * self.kernel[1]
+        return int(self.kernel[0] * self.kernel[1])
 
     def place(self, height: int, width: int, who: str = "window") -> Placement:
         """This window over images of that height and width.
@@ -97,7 +96,7 @@ class Placement:
         (kh, kw), (sh, sw), (dh, dw) = self.window.kernel, self.window.stride, self.window.dilation
         oh, ow = self.out
         for u in range(kh):
-            rows = slice(u * dh, u * dh + (oh - 1) * sh + 1, sh)
+            rows = slice(u * dh, u * dh + (oh - 1) * sh + 1, sh)  # (2)
             for v in range(kw):
                 yield rows, slice(v * dw, v * dw + (ow - 1) * sw + 1, sw)
 
@@ -134,20 +133,18 @@ class Placement:
     def covered(self) -> bool:
         """Whether every position has at least one tap inside the image, not only padding."""
         return all(
-            all(any(0 <= i * stride + u * dilation - before < size for u in range(kernel)) for i in range(out))
-            for size, out, before, kernel, stride, dilation in zip(
-                self.size,
-                self.out,
-                self.pads[::2],
-                self.window.kernel,
-                self.window.stride,
-                self.window.dilation,
-                strict=True,
-            )
+            all(any(0 <= at < size for at in self.reads(axis, i)) for i in range(self.out[axis]))
+            for axis, size in enumerate(self.size)
         )
 
+    def reads(self, axis: int, i: int) -> range:
+        """By (2), the elements of the image (not of the padded one) that position i reads along an axis."""
+        window = self.window
+        start = i * window.stride[axis] - self.pads[2 * axis]
+        return range(start, start + window.kernel[axis] * window.dilation[axis], window.dilation[axis])
 
-@lru_cache(maxsize=1024)
+
+@lru_cache(maxsize=1024, typed=True)
 def _place(window: Window, height: int, width: int, who: str) -> Placement:
     out, pads = [], []
     for axis, size in enumerate((height, width)):
@@ -159,7 +156,7 @@ def _place(window: Window, height: int, width: int, who: str) -> Placement:
         else:
             before, after = window.padding[2 * axis : 2 * axis + 2]
         room = before + size + after - reach
-        if size < 1 or room < 0:
+        if size < 1 or (room < 0 and not (window.ceil and room > -stride)):
             name = ("height", "width")[axis]
             raise ShapeError(
                 who,
@@ -177,13 +174,14 @@ def _place(window: Window, height: int, width: int, who: str) -> Placement:
 
 
 def _padding(who: str, padding: Padding) -> tuple[int, int, int, int] | str:
+    """(top, bottom, left, right), or "same"."""
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
             raise OptionError(who, 'padding: "same", "valid" or numbers', repr(padding))
         return padding if padding == "same" else (0, 0, 0, 0)
     if isinstance(padding, (tuple, list)) and len(padding) == 4:
-        top, bottom = pair(who, "padding", padding[:2], least=0)
-        left, right = pair(who, "padding", padding[2:], least=0)
+        top, bottom = as_pair(who, "padding", (padding[0], padding[1]), least=0)
+        left, right = as_pair(who, "padding", (padding[2], padding[3]), least=0)
         return top, bottom, left, right
-    h, w = pair(who, "padding", padding, least=0)
+    h, w = as_pair(who, "padding", padding, least=0)
     return h, h, w, w

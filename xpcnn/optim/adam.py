@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ..backend import array_namespace
 from ..errors import OptionError
-from ..ops.number import number
+from ..options import as_number
 from ..typing import Array
 from .optimizer import Optimizer
 
@@ -44,8 +44,8 @@ class Adam(Optimizer):
         who = type(self).__name__
         if not (isinstance(betas, (tuple, list)) and len(betas) == 2):
             raise OptionError(who, "betas: a pair of numbers", repr(betas))
-        self.betas = (number(who, "β₁", betas[0], "[0, 1)"), number(who, "β₂", betas[1], "[0, 1)"))
-        self.eps = number(who, "eps", eps, "[0, inf)")
+        self.betas = (as_number(who, "β₁", betas[0], "[0, 1)"), as_number(who, "β₂", betas[1], "[0, 1)"))
+        self.eps = as_number(who, "eps", eps, "[0, inf)")
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, slots=("mean", "square_mean"))
 
     def update(self, p: Array, g: Array, *slots: Array) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..backend import array_namespace
-from ..ops.number import number
+from ..options import as_number
 from ..typing import Array
 from .optimizer import Optimizer
 
@@ -33,7 +33,7 @@ class AdaGrad(Optimizer):
     def __init__(
         self, parameters: Mapping[str, Array], *, lr: float = 0.01, eps: float = 1e-10, weight_decay: float = 0.0
     ) -> None:
-        self.eps = number("AdaGrad", "eps", eps, "[0, inf)")
+        self.eps = as_number("AdaGrad", "eps", eps, "[0, inf)")
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, slots=("sum",))
 
     def update(self, p: Array, g: Array, *slots: Array) -> None:
@@ -78,9 +78,9 @@ class RMSProp(Optimizer):
         centered: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        self.alpha = number("RMSProp", "alpha", alpha, "[0, 1)")
-        self.eps = number("RMSProp", "eps", eps, "[0, inf)")
-        self.momentum = number("RMSProp", "momentum", momentum, "[0, 1)")
+        self.alpha = as_number("RMSProp", "alpha", alpha, "[0, 1)")
+        self.eps = as_number("RMSProp", "eps", eps, "[0, inf)")
+        self.momentum = as_number("RMSProp", "momentum", momentum, "[0, 1)")
         self.centered = bool(centered)
         slots = ("square_mean", *["mean"] * self.centered, *["velocity"] * bool(momentum))
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, slots=slots)
@@ -132,8 +132,8 @@ class Adadelta(Optimizer):
         eps: float = 1e-6,
         weight_decay: float = 0.0,
     ) -> None:
-        self.rho = number("Adadelta", "rho", rho, "[0, 1)")
-        self.eps = number("Adadelta", "eps", eps, "(0, inf)")
+        self.rho = as_number("Adadelta", "rho", rho, "[0, 1)")
+        self.eps = as_number("Adadelta", "eps", eps, "(0, inf)")
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, slots=("square_mean", "step_square_mean"))
 
     def update(self, p: Array, g: Array, *slots: Array) -> None:

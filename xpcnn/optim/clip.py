@@ -17,7 +17,7 @@ from typing import Any
 from ..backend import array_namespace
 from ..errors import OptionError
 from ..ops.check import check_floats
-from ..ops.number import number
+from ..options import as_number
 from ..typing import Array
 
 
@@ -36,7 +36,7 @@ def clip_by_value(grads: Mapping[str, Array], limit: float) -> dict[str, Array]:
     >>> clip_by_value({"weight": np.array([3.0, -0.5])}, 1.0)
     {'weight': array([ 1. , -0.5])}
     """
-    limit = number("clip_by_value", "limit", limit, "(0, inf)")
+    limit = as_number("clip_by_value", "limit", limit, "(0, inf)")
     return {name: array_namespace(g).clip(g, -limit, limit) for name, g in grads.items()}  # (1)
 
 
@@ -56,7 +56,7 @@ def clip_by_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str,
     >>> clip_by_norm({"weight": np.array([3.0, 0.0]), "bias": np.array([4.0])}, 1.0)
     ({'weight': array([0.6, 0. ]), 'bias': array([0.8])}, np.float64(5.0))
     """
-    max_norm = number("clip_by_norm", "max_norm", max_norm, "(0, inf)")
+    max_norm = as_number("clip_by_norm", "max_norm", max_norm, "(0, inf)")
     if not grads:
         raise OptionError("clip_by_norm", "at least one gradient", "none")
     xp = check_floats("clip_by_norm", *grads.values())

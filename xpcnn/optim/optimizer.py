@@ -3,11 +3,11 @@
     optimizer = SGD(network.parameters(), lr=0.1)
     optimizer.step(grads)                           grads as the network's backward returned them
 
-An optimizer of one's own says which arrays it keeps for each parameter, and how one step is made:
+Your own optimizer says which arrays it keeps for each parameter, and how one step is made:
 
-    class SignSGD(Optimizer):
-        def update(self, p, g):
-            p -= self.lr * array_namespace(p).sign(g)
+    >>> class SignSGD(Optimizer):
+    ...     def update(self, p, g):
+    ...         p -= self.lr * array_namespace(p).sign(g)
 
 Every number that multiplies an array is a Python float, so that all arithmetic is in the parameter's dtype.
 """
@@ -18,9 +18,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from ..backend import array_namespace, dtype_name, to_numpy
+from ..backend import array_namespace, copy_into, dtype_name
 from ..errors import DTypeError, FormatError, OptionError, ShapeError
-from ..ops.number import number
+from ..options import as_count, as_number
 from ..typing import Array
 
 
@@ -40,18 +40,29 @@ class Optimizer(ABC):
         self, parameters: Mapping[str, Array], *, lr: float, weight_decay: float = 0.0, slots: tuple[str, ...] = ()
     ) -> None:
         who = type(self).__name__
+        if not isinstance(parameters, Mapping):
+            raise OptionError(who, "a mapping of parameters", type(parameters).__name__, "pass network.parameters()")
         if not parameters:
             raise OptionError(who, "at least one parameter", "none", "pass network.parameters()")
         for name, p in parameters.items():
             if not array_namespace(p).isdtype(p.dtype, "real floating"):
                 raise DTypeError(who, f"{name} in float32 or float64", dtype_name(p), "network.astype('float32')")
-        self.lr = number(who, "lr", lr, "[0, inf)")
-        self.weight_decay = number(who, "weight_decay", weight_decay, "[0, inf)")
+        self.lr = lr
+        self.weight_decay = as_number(who, "weight_decay", weight_decay, "[0, inf)")
         self.steps = 0  # taken so far
         self.parameters = dict(parameters)
         self._slots = {
             slot: {name: array_namespace(p).zeros_like(p) for name, p in parameters.items()} for slot in slots
         }
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = as_number(type(self).__name__, "lr", value, "[0, inf)")
 
     @abstractmethod
     def update(self, p: Array, g: Array, *slots: Array) -> None:
@@ -99,17 +110,16 @@ class Optimizer(ABC):
         if own.keys() != state.keys():
             remedy = "build the same optimizer for the same network"
             raise FormatError(who, *_names(own.keys(), state.keys()), remedy)
-        for name, array in own.items():
-            if tuple(state[name].shape) != tuple(array.shape):
-                raise FormatError(who, f"{name} {tuple(array.shape)}", str(tuple(state[name].shape)))
-        for name, array in own.items():
-            host = to_numpy(state[name]).copy()
-            array[...] = array_namespace(array).asarray(host, dtype=array.dtype, device=array.device)
-        self.steps = int(steps)
-        self.lr = self.lr if lr is None else float(lr)
+        steps = as_count(who, "steps", steps, least=0)
+        rate = self.lr if lr is None else as_number(who, "lr", lr, "[0, inf)")
+        copy_into(own, state, who)
+        self.steps, self.lr = steps, rate
 
     def _check(self, grads: Mapping[str, Array]) -> None:
         who = f"{type(self).__name__} step"
+        if not isinstance(grads, Mapping):
+            remedy = "dx, grads = network.backward(…): pass grads"
+            raise OptionError(who, "a mapping of gradients", type(grads).__name__, remedy)
         if grads.keys() != self.parameters.keys():
             raise OptionError(
                 who, *_names(self.parameters.keys(), grads.keys()), "pass what the network's backward returned"

@@ -27,12 +27,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import FormatError, OptionError
-from ..ops.check import positive
-from ..ops.number import number
+from ..options import as_count, as_number
 
 
 class Schedule(ABC):
-    """Base of all schedules; one of one's own writes `lr_at`."""
+    """Base of all schedules; your own writes `lr_at`."""
 
     @abstractmethod
     def lr_at(self, step: int) -> float:
@@ -65,7 +64,7 @@ class Constant(Schedule):
     lr: float
 
     def __post_init__(self) -> None:
-        number("Constant", "lr", self.lr, "[0, inf)")
+        _as_numbers(self, lr="[0, inf)")
 
     def lr_at(self, step: int) -> float:
         return self.lr  # (1)
@@ -84,9 +83,8 @@ class StepDecay(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        number("StepDecay", "lr", self.lr, "[0, inf)")
-        positive("StepDecay", "every", self.every)
-        number("StepDecay", "factor", self.factor, "(0, inf)")
+        _as_numbers(self, lr="[0, inf)", factor="(0, inf)")
+        _as_counts(self, "every")
 
     def lr_at(self, step: int) -> float:
         return self.lr * self.factor ** (step // self.every)  # (2)
@@ -105,9 +103,8 @@ class Exponential(Schedule):
     every: int = 1
 
     def __post_init__(self) -> None:
-        number("Exponential", "lr", self.lr, "[0, inf)")
-        number("Exponential", "factor", self.factor, "(0, inf)")
-        positive("Exponential", "every", self.every)
+        _as_numbers(self, lr="[0, inf)", factor="(0, inf)")
+        _as_counts(self, "every")
 
     def lr_at(self, step: int) -> float:
         return float(self.lr * self.factor ** (step / self.every))  # (3)
@@ -126,9 +123,8 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        number("Cosine", "lr", self.lr, "[0, inf)")
-        positive("Cosine", "total", self.total)
-        number("Cosine", "final", self.final, "[0, inf)")
+        _as_numbers(self, lr="[0, inf)", final="[0, inf)")
+        _as_counts(self, "total")
 
     def lr_at(self, step: int) -> float:
         return _cosine(self.lr, self.final, min(step / self.total, 1.0))  # (4)
@@ -148,7 +144,7 @@ class WarmUp(Schedule):
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, Schedule):
             raise OptionError("WarmUp", "a schedule", repr(self.schedule), "for one rate, pass Constant(lr)")
-        positive("WarmUp", "steps", self.steps)
+        _as_counts(self, "steps")
 
     def lr_at(self, step: int) -> float:
         if step < self.steps:
@@ -184,11 +180,11 @@ class OneCycle(Schedule):
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        number("OneCycle", "max_lr", self.max_lr, "[0, inf)")
-        positive("OneCycle", "total", self.total)
-        number("OneCycle", "pct_start", self.pct_start, "[0, 1)")
-        number("OneCycle", "div_factor", self.div_factor, "(0, inf)")
-        number("OneCycle", "final_div_factor", self.final_div_factor, "(0, inf)")
+        _as_numbers(self, max_lr="[0, inf)", pct_start="[0, 1)", div_factor="(0, inf)")
+        _as_counts(self, "total")
+        object.__setattr__(
+            self, "final_div_factor", as_number("OneCycle", "final_div_factor", self.final_div_factor, "(0, inf)")
+        )
 
     def lr_at(self, step: int) -> float:
         peak, last = self.pct_start * self.total - 1, self.total - 1
@@ -205,10 +201,10 @@ class Plateau(Schedule):
     Parameters
         lr : the rate at first
         factor : 0 < factor < 1
-        patience : how many observations without improvement are borne
+        patience : how many observations without improvement are tolerated
         mode : "min" where smaller values are better (a loss), "max" where larger ones are (an accuracy)
         threshold : the relative improvement that counts as one
-        least : the rate does not fall below this
+        min_lr : the rate does not fall below this
     Raises
         OptionError
 
@@ -227,16 +223,16 @@ class Plateau(Schedule):
         patience: int = 10,
         mode: str = "min",
         threshold: float = 1e-4,
-        least: float = 0.0,
+        min_lr: float = 0.0,
     ) -> None:
-        self.lr = number("Plateau", "lr", lr, "[0, inf)")
-        self.factor = number("Plateau", "factor", factor, "(0, 1)")
-        self.patience = number("Plateau", "patience", patience, "[0, inf)")
+        self.lr = as_number("Plateau", "lr", lr, "[0, inf)")
+        self.factor = as_number("Plateau", "factor", factor, "(0, 1)")
+        self.patience = as_number("Plateau", "patience", patience, "[0, inf)")
         if mode not in ("min", "max"):
             raise OptionError("Plateau", 'mode: "min" or "max"', repr(mode))
         self.mode = mode
-        self.threshold = number("Plateau", "threshold", threshold, "[0, inf)")
-        self.least = number("Plateau", "least", least, "[0, inf)")
+        self.threshold = as_number("Plateau", "threshold", threshold, "[0, inf)")
+        self.min_lr = as_number("Plateau", "min_lr", min_lr, "[0, inf)")
         self._state: dict[str, Any] = {"lr": self.lr, "best": None, "waited": 0}
 
     def lr_at(self, step: int) -> float:
@@ -249,7 +245,7 @@ class Plateau(Schedule):
         else:
             state["waited"] += 1
         if state["waited"] > self.patience:
-            state["lr"], state["waited"] = max(state["lr"] * self.factor, self.least), 0  # (7)
+            state["lr"], state["waited"] = max(state["lr"] * self.factor, self.min_lr), 0  # (7)
 
     def state_dict(self) -> dict[str, Any]:
         return dict(self._state)
@@ -262,6 +258,19 @@ class Plateau(Schedule):
         if self.mode == "min":
             return value < best * (1 - self.threshold)
         return value > best * (1 + self.threshold)
+
+
+def _as_numbers(schedule: Schedule, **intervals: str) -> None:
+    """Make plain floats of these fields, once each is known to lie in its interval."""
+    for name, interval in intervals.items():
+        value = as_number(type(schedule).__name__, name, getattr(schedule, name), interval)
+        object.__setattr__(schedule, name, value)
+
+
+def _as_counts(schedule: Schedule, *names: str) -> None:
+    """Make plain integers of these fields, once each is known to be at least 1."""
+    for name in names:
+        object.__setattr__(schedule, name, as_count(type(schedule).__name__, name, getattr(schedule, name)))
 
 
 def _cosine(start: float, end: float, part: float) -> float:

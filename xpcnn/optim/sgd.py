@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import OptionError
-from ..ops.number import number
+from ..options import as_number
 from ..typing import Array
 from .optimizer import Optimizer
 
@@ -45,7 +45,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        self.momentum = number("SGD", "momentum", momentum, "[0, 1)")
+        self.momentum = as_number("SGD", "momentum", momentum, "[0, 1)")
         self.nesterov = bool(nesterov)
         if nesterov and not momentum:
             raise OptionError("SGD", "momentum > 0 for nesterov", str(momentum), "pass momentum=0.9")

@@ -23,10 +23,11 @@ class Epoch:
     seconds: float
 
     def __str__(self) -> str:
-        line = f"epoch {self.epoch:3d}  loss {self.train_loss:.4f}  accuracy {self.train_accuracy:7.2%}"
+        """Loss and accuracy of both, in a line that fits 80 columns."""
+        line = f"epoch {self.epoch:3d}  train {self.train_loss:.4f} {self.train_accuracy:7.2%}"
         if self.validation_loss == self.validation_loss:
-            line += f"  validation loss {self.validation_loss:.4f}  accuracy {self.validation_accuracy:7.2%}"
-        return line + f"  lr {self.lr:.2e}  {self.seconds:.1f} s"
+            line += f"  validation {self.validation_loss:.4f} {self.validation_accuracy:7.2%}"
+        return line + f"  lr {self.lr:.1e}  {self.seconds:.1f} s"
 
 
 def write_csv(path: Path, history: list[Epoch]) -> None:

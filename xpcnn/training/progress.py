@@ -68,7 +68,7 @@ class Bar(Silent):
         self._progress.advance(self._task)
 
     def line(self, text: str) -> None:
-        self._progress.console.print(text, highlight=False, markup=False)
+        self._progress.console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def progress(verbose: bool) -> Progress:

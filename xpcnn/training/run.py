@@ -23,11 +23,12 @@ import numpy as np
 from .. import __version__, data, models
 from ..backend import current_backend
 from ..data.loader import Loader
-from ..errors import DataError, FormatError, OptionError
+from ..errors import DataError, FormatError, OptionError, XpcnnError
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..optim import SGD, Adadelta, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from ..optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
+from ..options import as_count, as_number
 from . import history
 from .trainer import CHECKPOINT, MODEL, Trainer
 
@@ -39,7 +40,16 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adagrad": AdaGrad,
     "adadelta": Adadelta,
 }
-SCHEDULES = ("constant", "step", "exponential", "cosine", "warmup", "onecycle", "plateau")
+# Each from the highest rate and the number of steps of the whole run.
+SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
+    "constant": lambda lr, total: Constant(lr),
+    "step": lambda lr, total: StepDecay(lr, every=max(1, total // 3)),  # two cuts to a tenth
+    "exponential": lambda lr, total: Exponential(lr, 0.01, every=total),  # to a hundredth by the end
+    "cosine": Cosine,
+    "warmup": lambda lr, total: WarmUp(Cosine(lr, total), max(1, total // 20)),
+    "onecycle": OneCycle,
+    "plateau": lambda lr, total: Plateau(lr),
+}
 
 
 @dataclass(frozen=True)
@@ -50,29 +60,26 @@ class RunConfig:
     model: str = "mnist_cnn"
     epochs: int = 15
     batch_size: int = 64
-    lr: float = 0.002
-    optimizer: str = "adam"
+    lr: float = 0.003
+    optimizer: str = "adamw"
     schedule: str = "onecycle"
-    weight_decay: float = 0.0
+    weight_decay: float = 0.3
     validation: float = 0.1  # share of the training images that is held out
     patience: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("optimizer", tuple(OPTIMIZERS)), ("schedule", SCHEDULES), ("model", tuple(models.MODELS))):
-            if getattr(self, name) not in known:
-                raise OptionError(f"--{name}", "one of " + ", ".join(known), repr(getattr(self, name)))
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"--{name.replace('_', '-')}", "an integer ≥ 1", str(getattr(self, name)))
-        if self.seed < 0:
-            raise OptionError("--seed", "an integer ≥ 0", str(self.seed))
-        if self.patience is not None and self.patience < 1:
-            raise OptionError("--patience", "an integer ≥ 1", str(self.patience))
-        if not 0 < self.lr < float("inf"):
-            raise OptionError("--lr", "a positive number", str(self.lr))
-        if not 0 <= self.validation < 1:
-            raise OptionError("--validation", "a share of the training images in [0, 1)", str(self.validation))
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in known:
+                raise OptionError(f"train {name}", "one of " + ", ".join(known), repr(getattr(self, name)))
+        as_count("train", "epochs", self.epochs)
+        as_count("train", "batch_size", self.batch_size)
+        as_count("train", "seed", self.seed, least=0)
+        if self.patience is not None:
+            as_count("train", "patience", self.patience)
+        as_number("train", "lr", self.lr, "(0, inf)")
+        as_number("train", "weight_decay", self.weight_decay, "[0, inf)")
+        as_number("train", "validation", self.validation, "[0, 1)")
 
 
 def start(config: RunConfig, folder: Path, *, verbose: bool = True) -> dict[str, Any]:
@@ -83,7 +90,7 @@ def start(config: RunConfig, folder: Path, *, verbose: bool = True) -> dict[str,
     """
     if (folder / "config.json").exists() or (folder / CHECKPOINT).exists():
         raise OptionError(
-            "--out", "a folder without a run", str(folder), f"xpcnn train --resume {folder}, or name another folder"
+            "train", "a folder without a run", str(folder), f"xpcnn train --resume {folder}, or name another folder"
         )
     run = _Run(config, folder, verbose)
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,8 +110,8 @@ def resume(folder: Path, *, verbose: bool = True) -> dict[str, Any]:
         described = json.loads(path.read_text())
         config = RunConfig(**{field.name: described[field.name] for field in fields(RunConfig)})
     except FileNotFoundError:
-        raise DataError("--resume", f"a run in {folder}", "no config.json", "name a folder that --out made") from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise DataError("resume", f"a run in {folder}", "no config.json", "name a folder that --out made") from None
+    except (XpcnnError, ValueError, KeyError, TypeError, OSError) as error:
         raise FormatError(str(path), "a run's configuration", f"{type(error).__name__}: {error}") from error
     return _Run(config, folder, verbose).finish(resume=(folder / CHECKPOINT).exists())
 
@@ -119,11 +126,12 @@ class _Run:
         self.validation = validation
         self.loader = Loader(train, config.batch_size, shuffle=True, seed=config.seed)
         model = models.build(config.model, train.input_shape, len(self.dataset.classes), rng=config.seed)
+        model.output_shape(train.input_shape)  # what cannot run fails here, before a folder is made
         optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         self.trainer = Trainer(
             model,
             optimizer,
-            schedule=schedule(config.schedule, config.lr, config.epochs, len(self.loader)),
+            schedule=SCHEDULES[config.schedule](config.lr, config.epochs * len(self.loader)),
             patience=config.patience,
             folder=folder,
             classes=self.dataset.classes,
@@ -154,24 +162,6 @@ class _Run:
         _write_json(self.folder / "result.json", result)
         history.plot(self.folder / "curves.png", rows)
         return result
-
-
-def schedule(name: str, lr: float, epochs: int, steps_per_epoch: int) -> Schedule:
-    """The schedule of that name over a whole run; `lr` is its highest rate."""
-    total = epochs * steps_per_epoch
-    if name == "onecycle":
-        return OneCycle(lr, total)
-    if name == "cosine":
-        return Cosine(lr, total)
-    if name == "warmup":
-        return WarmUp(Cosine(lr, total), max(1, total // 20))
-    if name == "step":
-        return StepDecay(lr, every=max(1, total // 3), factor=0.1)
-    if name == "exponential":
-        return Exponential(lr, factor=0.01 ** (1 / total))  # to a hundredth by the end
-    if name == "plateau":
-        return Plateau(lr)
-    return Constant(lr)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

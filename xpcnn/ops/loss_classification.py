@@ -30,12 +30,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import array_namespace, dtype_name, on_host
+from ..backend import array_namespace, dtype_name, is_numpy
 from ..errors import DataError, DTypeError, ShapeError
+from ..options import as_number
 from ..typing import Array, Cache
 from .check import check_batch, check_floats
 from .loss_elementwise import check_target, divisor
-from .number import number
 
 
 def cross_entropy_forward(
@@ -62,7 +62,7 @@ def cross_entropy_forward(
     (0.6931, array([[-0.5,  0.5]]))
     """
     who = "CrossEntropyLoss"
-    smoothing = number(who, "label_smoothing", label_smoothing, "[0, 1)")
+    smoothing = as_number(who, "label_smoothing", label_smoothing, "[0, 1)")
     xp = _check(who, y, weight)
     count: Any = divisor(who, reduction, y.shape[0])
     if target.ndim == 2:
@@ -172,7 +172,7 @@ def one_hot(who: str, labels: Array, y: Array) -> Array:
     labels = xp.astype(labels, xp.int64)[:, None]  # (N, 1)
     classes = xp.arange(k, dtype=xp.int64, device=y.device)[None, :]  # (1, K)
     q: Array = xp.astype(labels == classes, y.dtype)  # (N, K)
-    if not on_host(labels):
+    if not is_numpy(labels):
         no_class = xp.full((1, 1), math.nan, dtype=y.dtype, device=y.device)
         q = xp.where((labels >= 0) & (labels < k), q, no_class)
         return q

@@ -32,16 +32,16 @@ from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from .shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
 
-Example: TypeAlias = Callable[[], tuple[Layer, np.ndarray[Any, np.dtype[np.float64]]]]
+Sample: TypeAlias = Callable[[], tuple[Layer, np.ndarray[Any, np.dtype[np.float64]]]]
 
 _IMAGES, _ROWS = (2, 6, 5, 4), (5, 4)
 
 
-def _on(shape: tuple[int, ...], make: Callable[[], Layer]) -> Example:
+def _on(shape: tuple[int, ...], make: Callable[[], Layer]) -> Sample:
     return lambda: (make(), np.random.default_rng(7).normal(size=shape))
 
 
-EXAMPLES: dict[str, Example] = {
+SAMPLES: dict[str, Sample] = {
     "Conv2d": _on(_IMAGES, lambda: Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0, 2, 1), groups=2, rng=0)),
     "ConvTranspose2d": _on(_IMAGES, lambda: ConvTranspose2d(4, 6, (3, 2), stride=(2, 1), padding=1, groups=2, rng=0)),
     "MaxPool2d": _on(_IMAGES, lambda: MaxPool2d(3, stride=2, padding=1)),

@@ -1,0 +1,333 @@
+"""The named architectures: their published sizes, the same logits on every backend, the structure, and that they learn.
+
+The smaller ones are also compared as a whole, with all gradients, with the same networks from PyTorch's functions.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn import models
+from xpcnn.errors import OptionError, ShapeError
+from xpcnn.models import MODELS
+from xpcnn.nn import Conv2d, CrossEntropyLoss, Dropout, Linear, ReLU, Residual
+from xpcnn.optim import SGD
+
+from ..arrays import assert_close
+
+SMALLEST = {"mlp": 1, "lenet5": 12, "mnist_cnn": 4, "vgg_small": 8, "resnet20": 1} | {
+    f"vgg{depth}": 32 for depth in (11, 13, 16, 19)
+}
+# torchvision's vgg11 … vgg19 and vgg11_bn … vgg19_bn
+IMAGENET = {11: (132_863_336, 132_868_840), 13: (133_047_848, 133_053_736),
+            16: (138_357_544, 138_365_992), 19: (143_667_240, 143_678_248)}  # fmt: skip
+TRAINED = {"mlp": (4, 4, 2), "lenet5": (12, 12, 2)} | dict.fromkeys(("mnist_cnn", "vgg_small", "resnet20"), (8, 8, 2))
+
+
+def count(model):
+    return sum(math.prod(array.shape) for array in model.parameters().values())
+
+
+def layers(model, *kinds):
+    return [layer for _, layer in model.named_layers() if isinstance(layer, kinds)]
+
+
+@pytest.fixture
+def weightless(monkeypatch):
+    """Parameters have their shapes but no memory: VGG-19's would fill half a gigabyte."""
+    monkeypatch.setattr("xpcnn.nn.init.draw", lambda kind, shape, **_: np.broadcast_to(np.float32(0), shape))
+
+
+def test_every_model_is_listed():
+    assert MODELS.keys() == SMALLEST.keys()
+    assert all(models.__dict__[name] is make for name, make in MODELS.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "parameters"),
+    [
+        ("mlp", (28, 28, 1), 101_770),  # 784 → 128 → 10
+        ("lenet5", (28, 28, 1), 61_706),  # LeCun et al., with C3 fully connected
+        ("mnist_cnn", (28, 28, 1), 320 + 18_496 + (7 * 7 * 64 + 1) * 128 + 1_290),
+        ("vgg_small", (32, 32, 3), 9 * (3 * 64 + 64 * 64 + 64 * 128 + 128 * 128 + 128 * 256 + 2 * 256 * 256)
+                                   + 2 * (2 * 64 + 2 * 128 + 3 * 256) + 2_570),
+        ("resnet20", (32, 32, 3), 269_722),  # He et al., table 6: 0.27 million
+    ],
+)  # fmt: skip
+def test_number_of_parameters(weightless, name, shape, parameters):
+    assert count(MODELS[name](shape, 10)) == parameters
+
+
+@pytest.mark.parametrize("depth", IMAGENET)
+def test_vgg_at_the_size_of_imagenet(weightless, depth):
+    plain, normalised = IMAGENET[depth]
+    assert count(MODELS[f"vgg{depth}"]()) == plain
+    biases = sum(conv.out_channels for conv in layers(models.vgg(depth), Conv2d))
+    assert count(MODELS[f"vgg{depth}"](batch_norm=True)) == normalised - biases  # batch norm's β does what they did
+
+
+@pytest.mark.parametrize(("name", "depth"), [(f"vgg{n}", n) for n in IMAGENET] + [("resnet20", 20), ("lenet5", 5)])
+def test_the_number_in_the_name_counts_layers_with_weights(weightless, name, depth):
+    assert len(layers(MODELS[name](), Conv2d, Linear)) == depth
+
+
+def test_widths_of_vgg(weightless):
+    def widths(*shape, **options):
+        return [layer.in_features for layer in layers(models.vgg(11, shape, 7, **options), Linear)]
+
+    assert widths(224, 224, 3) == [512 * 49, 4096, 4096]
+    assert widths(223, 224, 3) == [512 * 42, 512, 512]
+    assert widths(32, 64, 3) == [512 * 2, 512, 512]
+    assert widths(32, 32, 3, hidden=16) == [512, 16, 16]
+    dropouts = [each.p for each in layers(models.vgg(11), Dropout)]
+    assert dropouts == [0.5, 0.5]
+    assert [each.p for each in layers(models.vgg(11, dropout=0.1), Dropout)] == [0.1, 0.1]
+
+
+def test_feature_maps_of_lenet5():
+    """Sizes of figure 2 in LeCun et al.: C1 6@28×28, S2 6@14×14, C3 16@10×10, S4 16@5×5, 120, 84, 10."""
+    x, shapes = xpcnn.asarray(np.zeros((1, 28, 28, 1)), "float32"), []
+    for layer in models.lenet5().children().values():
+        x = layer(x)
+        if not isinstance(layer, ReLU):
+            shapes.append(tuple(x.shape[1:]))
+    assert shapes == [(28, 28, 6), (14, 14, 6), (10, 10, 16), (5, 5, 16), (400,), (120,), (84,), (10,)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_logits_are_the_same_on_every_backend(xp, rng, name):
+    """At a size that is not square, nor a multiple of what the poolings divide it by."""
+    shape = (SMALLEST[name] + 1, SMALLEST[name] * 2 + 3, 3)
+    x, x_ = xp.normal(rng, 2, *shape, dtype="float32")
+    with xpcnn.use_backend("numpy"):
+        expected = models.build(name, shape, 5, rng=3)(x)
+    model = models.build(name, shape, 5, rng=3)
+    assert_close(model(x_), expected, factor=10)
+    assert model.output_shape(shape) == (5,) == expected.shape[1:]
+    last = list(model.children().values())[-1]
+    assert isinstance(last, Linear)  # logits: no softmax after it
+    assert last.out_features == 5
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_smallest_image_and_a_smaller_one(name):
+    least = SMALLEST[name]
+    assert models.build(name, (least, least, 3), 2, rng=0).output_shape((least, least, 3)) == (2,)
+    if least == 1:
+        return
+    for shape in ((least - 1, least, 3), (least, least - 1, 3)):
+        with pytest.raises(ShapeError, match=rf"^{name}: expected .*images?") as caught:
+            models.build(name, shape, 2)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: models.build("alexnet", (28, 28, 1), 10), "mlp, lenet5, mnist_cnn, .*got 'alexnet'"),
+        (lambda: models.build("lenet5", (28, 28, 0), 10), "each axis of input_shape: .*got 0"),
+        (lambda: models.build("mlp", (28, 0, 1), 10), "each axis of input_shape: .*got 0"),
+        (lambda: models.build("mlp", (4,), 0), "out_features: .*got 0"),
+        (lambda: models.build("mlp", (4,), 2, rng=-1), "seed"),
+        (lambda: models.vgg(11, (32, 32, 1), 2, hidden=0, rng=0), "out_features: .*got 0"),
+        (lambda: models.vgg(11, (32, 32, 1), 2, hidden=1, dropout=1.5, rng=0), "p: .*got 1.5"),
+    ],
+)
+def test_what_makes_no_sense(make, text):
+    with pytest.raises(OptionError, match=text) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_same_seed_gives_the_same_weights(xp, name):
+    def weights(**options):
+        return models.build(name, TRAINED[name], 3, **options).parameters()
+
+    with xpcnn.use_backend("numpy"):
+        expected = weights(rng=5)
+    same, other = weights(rng=5), weights(rng=6)
+    xpcnn.seed(5)
+    default = weights()
+    assert same.keys() == expected.keys() == default.keys()
+    for key, array in expected.items():
+        assert_close(same[key], array)
+        assert_close(default[key], array)
+        if array.ndim > 1:
+            assert np.all(xpcnn.to_numpy(other[key]) != array)
+    drawn = [array.ravel()[:3].tolist() for array in expected.values() if array.ndim > 1]
+    assert len({tuple(values) for values in drawn}) == len(drawn)  # no two layers start the same
+
+
+def test_the_two_dropouts_of_vgg_differ_and_are_seeded(weightless):
+    """`rng` also seeds the masks, and drawing more weights in between does not change them."""
+
+    def masks(seed):
+        dropouts = layers(models.vgg(11, (32, 32, 3), 10, rng=seed), Dropout)
+        return [each.forward(np.ones((1, 64), "float32"))[0] for each in dropouts]
+
+    first, second = masks(5)
+    assert np.any(first != second)
+    np.testing.assert_array_equal(masks(5), [first, second])
+    assert np.any(masks(6)[0] != first)
+
+
+def test_the_structure_of_resnet20():
+    """Three stages of three blocks; the last two begin with a stride and a shortcut; relu follows each sum."""
+    net = models.resnet20((16, 12, 3), 4, rng=0)
+    top = list(net.children().values())
+    at = [i for i, layer in enumerate(top) if isinstance(layer, Residual)]
+    assert len(at) == 9
+    assert all(isinstance(top[i + 1], ReLU) for i in at)
+    assert ["shortcut" in top[i].children() for i in at] == [i in (3, 6) for i in range(9)]
+    x, sizes = xpcnn.asarray(np.zeros((1, 16, 12, 3)), "float32"), []
+    for i, layer in enumerate(top):
+        x = layer(x)
+        if i in at:
+            sizes.append(tuple(x.shape[1:]))
+    assert sizes == [(16, 12, 16)] * 3 + [(8, 6, 32)] * 3 + [(4, 3, 64)] * 3
+    assert all(conv.bias is None for conv in layers(net, Conv2d))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 6)])
+@pytest.mark.parametrize(("index", "channels"), [(3, 16), (6, 32)])
+def test_the_shortcut_takes_every_second_pixel_and_appends_zeros(xp, rng, size, index, channels):
+    """With the body switched off by a last γ of zero, a block is its shortcut."""
+    block = layers(models.resnet20((16, 16, 3), rng=0), Residual)[index].astype("float64")
+    block.load_state_dict({"body.4.weight": np.zeros(2 * channels)}, strict=False)
+    x, x_ = xp.normal(rng, 2, *size, channels)
+    y, cache = block.forward(x_)
+    expected = np.zeros((2, -(-size[0] // 2), -(-size[1] // 2), 2 * channels))
+    expected[..., channels // 2 : channels + channels // 2] = x[:, ::2, ::2, :]
+    assert_close(y, expected)
+    assert_close(block(x_), expected)
+    dy, dy_ = xp.normal(rng, *y.shape)
+    dx = np.zeros(x.shape)
+    dx[:, ::2, ::2, :] = dy[..., channels // 2 : channels + channels // 2]
+    assert_close(block.backward(dy_, cache)[0], dx)
+
+
+def torch_small(torch, p, x, *, paddings):
+    """Convolutions with pooling, then dense layers: mlp, lenet5 and mnist_cnn from PyTorch's functions."""
+    f, weights = torch.nn.functional, iter(p.values())
+    for padding in paddings:
+        w, b = next(weights), next(weights)
+        x = f.max_pool2d(torch.relu(f.conv2d(x, w.permute(0, 3, 1, 2), b, padding=padding)), 2)
+    x = x.permute(0, 2, 3, 1).flatten(1)  # channels last
+    *hidden, last = zip(weights, weights, strict=True)
+    for w, b in hidden:
+        x = torch.relu(f.linear(x, w, b))
+    return f.linear(x, *last)
+
+
+def torch_vgg_small(torch, p, x):
+    f, weights = torch.nn.functional, iter(p.values())
+    for step in (64, 64, "M", 128, 128, "M", 256, 256, 256, "M"):
+        if step == "M":
+            x = f.max_pool2d(x, 2)
+            continue
+        x = f.conv2d(x, next(weights).permute(0, 3, 1, 2), padding=1)
+        x = torch.relu(f.batch_norm(x, None, None, next(weights), next(weights), training=True))
+    return f.linear(x.mean(dim=(2, 3)), next(weights), next(weights))
+
+
+def torch_resnet20(torch, p, x):
+    f = torch.nn.functional
+
+    def conv(x, name, stride=1):
+        return f.conv2d(x, p[f"{name}.weight"].permute(0, 3, 1, 2), stride=stride, padding=1)
+
+    def norm(x, name):
+        return f.batch_norm(x, None, None, p[f"{name}.weight"], p[f"{name}.bias"], training=True)
+
+    x = torch.relu(norm(conv(x, "0"), "1"))
+    for block in range(9):
+        body, stride = f"{3 + 2 * block}.body", 2 if block in (3, 6) else 1
+        y = torch.relu(norm(conv(x, f"{body}.0", stride), f"{body}.1"))
+        y = norm(conv(y, f"{body}.3"), f"{body}.4")
+        if stride == 2:
+            zeros = torch.zeros_like(y[:, : x.shape[1] // 2])
+            x = torch.cat([zeros, x[:, :, ::2, ::2], zeros], dim=1)
+        x = torch.relu(x + y)
+    return f.linear(x.mean(dim=(2, 3)), p["22.weight"], p["22.bias"])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "theirs"),
+    [
+        ("mlp", (2, 3, 2), partial(torch_small, paddings=())),
+        ("lenet5", (15, 12, 3), partial(torch_small, paddings=(2, 0))),
+        ("mnist_cnn", (7, 5, 3), partial(torch_small, paddings=(1, 1))),
+        ("vgg_small", (9, 8, 3), torch_vgg_small),
+        ("resnet20", (9, 8, 3), torch_resnet20),
+    ],
+)
+def test_whole_networks_agree_with_pytorch(rng, name, shape, theirs):
+    """Logits and every gradient of the same network from PyTorch's functions, in float64 and in training."""
+    torch = pytest.importorskip("torch")
+    with xpcnn.use_backend("numpy"):
+        net = models.build(name, shape, 4, rng=0).astype("float64")
+    state = {key: array + 0.1 * rng.normal(size=array.shape) for key, array in net.parameters().items()}
+    net.load_state_dict(state, strict=False)  # biases, γ and β that are not all 0 and 1
+    x, dy = rng.normal(size=(3, *shape)), rng.normal(size=(3, 4))
+    y, cache = net.forward(x)
+    dx, grads = net.backward(dy, cache)
+    tensors = {key: torch.tensor(array, requires_grad=True) for key, array in state.items()}
+    x_t = torch.tensor(x, requires_grad=True)
+    y_t = theirs(torch, tensors, x_t.permute(0, 3, 1, 2))
+    y_t.backward(torch.tensor(dy))
+    np.testing.assert_allclose(y, y_t.detach().numpy(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(dx, x_t.grad.numpy(), rtol=1e-8, atol=1e-8)
+    assert grads.keys() == tensors.keys()
+    for key, gradient in grads.items():
+        np.testing.assert_allclose(gradient, tensors[key].grad.numpy(), rtol=1e-8, atol=1e-8, err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet5", "mnist_cnn"])
+def test_gradients_of_the_smallest(xp, rng, name):
+    shape = (SMALLEST[name],) * 2 + (1,)
+    model = models.build(name, shape, 3, rng=0)
+    report = xpcnn.gradcheck(model, xp.array(rng.normal(size=(2, *shape))), directions=2)
+    assert report.passed, report
+    assert {row.argument for row in report.rows} == {"x", *model.parameters()}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_step_lowers_the_loss_by_what_the_gradient_promises(xp, rng, name):
+    """L(θ − ηg) = L(θ) − η|g|² + O(η²): a step of the promise 1e-4 keeps it to a hundredth."""
+    model, criterion = models.build(name, TRAINED[name], 3, rng=0).astype("float64"), CrossEntropyLoss()
+    _, x = xp.normal(rng, 6, *TRAINED[name])
+    target = xp.array([0, 1, 2, 0, 1, 2])
+
+    def loss():
+        y, cache = model.forward(x)
+        value, loss_cache = criterion.forward(y, target)
+        return float(value), cache, loss_cache
+
+    before, cache, loss_cache = loss()
+    dx, grads = model.backward(criterion.backward(loss_cache), cache, input_grad=False)
+    assert dx is None
+    assert grads.keys() == model.parameters().keys()
+    promise = sum(float(np.sum(xpcnn.to_numpy(gradient) ** 2)) for gradient in grads.values())
+    SGD(model.parameters(), lr=1e-4 / promise).step(grads)
+    assert before - loss()[0] == pytest.approx(1e-4, rel=0.01)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_steps_in_float32_learn_a_batch_by_heart(xp, rng, name):
+    model, criterion = models.build(name, TRAINED[name], 3, rng=0), CrossEntropyLoss()
+    optimizer = SGD(model.parameters(), lr=0.003, momentum=0.9)
+    _, x = xp.normal(rng, 6, *TRAINED[name], dtype="float32")
+    target = xp.array([0, 1, 2, 0, 1, 2])
+    losses = []
+    for _ in range(10):
+        y, cache = model.forward(x)
+        value, loss_cache = criterion.forward(y, target)
+        losses.append(float(value))
+        optimizer.step(model.backward(criterion.backward(loss_cache), cache, input_grad=False)[1])
+    assert losses[-1] < 0.7 * losses[0], losses

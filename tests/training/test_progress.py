@@ -1,0 +1,186 @@
+"""What a run shows: nothing, plain lines, or a bar on a terminal that keeps the lines and leaves nothing else.
+
+The terminal is a few lines of code that obey what is written to them and know what stands on the screen in the end.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from contextlib import redirect_stdout
+
+import pytest
+
+from xpcnn.training.progress import Bar, Lines, Silent, progress
+
+WIDTH = 80
+TERMINAL = {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "LINES": "24"}
+OVERRIDES = ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "JUPYTER_COLUMNS", "JUPYTER_LINES")
+SEQUENCE = re.compile(r"\x1b\[(\??)(\d*)(?:;\d+)*([A-Za-z])|(.)", re.DOTALL)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Screen:
+    """Obeys line feeds, carriage returns and the control sequences that move, erase, and hide the cursor."""
+
+    def __init__(self, stream):
+        self.rows, self.row, self.column, self.cursor_shown = [""], 0, 0, True
+        for private, number, command, character in SEQUENCE.findall(stream):
+            if character:
+                self.write(character)
+            elif command == "A":
+                self.row -= int(number or 1)
+                assert self.row >= 0, "above the first row"
+            elif (command, number) == ("K", "2"):
+                self.rows[self.row] = ""
+            elif private and number == "25" and command in "hl":
+                self.cursor_shown = command == "h"
+            else:
+                assert command == "m", f"an unknown control sequence: {private}{number}{command}"  # m: colours
+
+    def write(self, character):
+        if character == "\n":
+            self.row, self.column = self.row + 1, 0
+            self.rows += [""] * (self.row == len(self.rows))
+        elif character == "\r":
+            self.column = 0
+        else:
+            assert self.column < WIDTH, "the terminal would break this line"
+            row = self.rows[self.row].ljust(self.column)
+            self.rows[self.row] = row[: self.column] + character + row[self.column + 1 :]
+            self.column += 1
+
+    def lines(self):
+        return "\n".join(self.rows).rstrip("\n").split("\n")
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    for name in OVERRIDES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in TERMINAL.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("rich._console", None)  # the console of the whole process knows the terminal it began on
+    return Terminal()
+
+
+def last_frame(stream):
+    """What stood on the bar's row when it was last drawn."""
+    drawn = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", stream.getvalue())
+    return [part for part in re.split(r"[\r\n]", drawn) if "/" in part][-1]
+
+
+def test_the_one_that_fits_where_output_goes(terminal):
+    for stream, expected in ((terminal, Bar), (io.StringIO(), Lines)):
+        with redirect_stdout(stream):
+            assert type(progress(True)) is expected
+            assert type(progress(False)) is Silent
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(Silent, ""), (Lines, "first\nsecond\n")])
+def test_silent_and_lines(kind, expected, capsys):
+    with kind() as shown:
+        assert isinstance(shown, kind)
+        shown.start(1, 2, 10, 0)
+        shown.advance()
+        shown.line("first")
+        shown.start(2, 2, 10, 3)
+        shown.line("second")
+    assert capsys.readouterr() == (expected, "")
+
+
+def test_a_line_is_there_at_once():
+    """Who follows a log file sees each epoch when it ends, not when the buffer is full."""
+    file = io.BytesIO()
+    with redirect_stdout(io.TextIOWrapper(file)):
+        Lines().line("epoch 1")
+        assert file.getvalue().splitlines() == [b"epoch 1"]
+
+
+def test_the_bar_keeps_lines_and_leaves_nothing_else(terminal):
+    texts = [f"epoch {epoch:>3}  loss {1 / epoch:.4f} [accuracy] {epoch}/3" for epoch in (1, 2, 3)]
+    with redirect_stdout(terminal):
+        with progress(True) as shown:
+            for epoch, text in enumerate(texts, start=1):
+                shown.start(epoch, 3, 40, 0)
+                for _ in range(40):
+                    shown.advance()
+                shown.line(text)
+            assert not Screen(terminal.getvalue()).cursor_shown
+        screen = Screen(terminal.getvalue())
+        assert screen.lines() == texts
+        assert screen.cursor_shown
+        assert sys.stdout is terminal  # no redirection is left
+        print("after")
+    assert Screen(terminal.getvalue()).lines() == [*texts, "after"]
+
+
+def test_the_bar_says_where_the_run_is(terminal):
+    with redirect_stdout(terminal), progress(True) as shown:
+        shown.start(2, 5, 10, 0)
+        for _ in range(7):
+            shown.advance()
+    assert re.match(r"epoch 2/5 .* 7/10 ", last_frame(terminal))
+    assert Screen(terminal.getvalue()).lines() == [""]
+
+
+@pytest.mark.parametrize("done", [0, 4])
+def test_the_bar_starts_each_epoch_anew_and_a_resumed_one_where_it_stopped(terminal, done):
+    with redirect_stdout(terminal), progress(True) as shown:
+        shown.start(1, 5, 10, 0)
+        for _ in range(10):
+            shown.advance()
+        shown.start(2, 5, 10, done)
+        shown.advance()
+    assert re.match(rf"epoch 2/5 .* {done + 1}/10 ", last_frame(terminal))
+    assert "0:00:00" not in last_frame(terminal)  # it does not call itself finished, as the first was
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_the_bar_is_cleared_away_when_a_run_breaks_off(terminal, error):
+    def run():
+        with redirect_stdout(terminal), progress(True) as shown:
+            shown.start(1, 2, 10, 0)
+            shown.line("kept")
+            shown.advance()
+            raise error
+
+    with pytest.raises(error):
+        run()
+    screen = Screen(terminal.getvalue())
+    assert screen.lines() == ["kept"]
+    assert screen.cursor_shown
+
+
+def test_a_real_terminal():
+    """A whole run in a pseudo-terminal shows a bar while it lasts, and one line an epoch afterwards."""
+    pytest.importorskip("termios")
+    script = (
+        "import numpy as np; from xpcnn import data, models, optim, training\n"
+        "split = data.Split(np.zeros((30, 2, 2, 1), 'uint8'), np.arange(30) % 3)\n"
+        "net = models.mlp((2, 2, 1), 3, rng=0)\n"
+        "training.Trainer(net, optim.SGD(net.parameters(), lr=0.1)).fit(data.Loader(split, 10), epochs=3)\n"
+    )
+    outer, inner = os.openpty()
+    environment = {name: value for name, value in os.environ.items() if name not in OVERRIDES} | TERMINAL
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=inner, stdin=inner, env=environment)
+    os.close(inner)
+    shown = b""
+    try:
+        while part := os.read(outer, 65536):
+            shown += part
+    except OSError:  # EIO: nobody holds the other end any more
+        pass
+    os.close(outer)
+    assert process.wait() == 0
+    assert "━" in shown.decode()
+    screen = Screen(shown.decode())
+    assert [line.split()[:2] for line in screen.lines()] == [["epoch", str(epoch)] for epoch in (1, 2, 3)]
+    assert screen.cursor_shown

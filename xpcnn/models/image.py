@@ -1,0 +1,17 @@
+"""The check that all architectures make on the images that they are built for."""
+
+from __future__ import annotations
+
+from ..errors import ShapeError
+from ..options import as_count
+from ..typing import Shape
+
+
+def as_image_shape(who: str, input_shape: Shape, least: int = 1) -> tuple[int, int, int]:
+    """(H, W, C), once it is known to be that, with H and W of at least `least`."""
+    if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 3:
+        raise ShapeError(who, "input_shape (H, W, C)", repr(input_shape), "such as (28, 28, 1)")
+    height, width, channels = (as_count(who, "each axis of input_shape", size) for size in input_shape)
+    if min(height, width) < least:
+        raise ShapeError(who, f"images of at least {least}×{least}", f"{height}×{width}", "resize the images")
+    return height, width, channels

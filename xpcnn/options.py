@@ -1,0 +1,46 @@
+"""Options as users write them, checked: numbers in an interval, counts, pairs for (height, width)."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+from .errors import OptionError
+from .typing import Pair
+
+
+def as_number(who: str, name: str, value: Any, interval: str = "(-inf, inf)") -> float:
+    """The value as a float, once it is known to be a number in the interval; NaN is in none.
+
+    Parameters
+        interval : two numbers in round brackets, which leave the end out, or square ones, which let it in
+    Raises
+        OptionError
+
+    >>> as_number("Dropout", "p", 0.5, "[0, 1)")
+    0.5
+    """
+    low, high = map(float, interval[1:-1].split(","))
+    fits = isinstance(value, Real) and not isinstance(value, bool) and low <= float(value) <= high
+    if not fits or (value == low and interval[0] == "(") or (value == high and interval[-1] == ")"):
+        raise OptionError(who, f"{name}: a number in {interval}", repr(value))
+    return float(value)
+
+
+def as_pair(who: str, name: str, value: Pair, *, least: int = 1) -> tuple[int, int]:
+    """(height, width) from one number for both or from two, each an integer of at least `least`."""
+    both: Any = (value, value) if _is_int(value) else value
+    if not (isinstance(both, (tuple, list)) and len(both) == 2 and all(_is_int(v) and v >= least for v in both)):
+        raise OptionError(who, f"{name}: an integer ≥ {least} or a pair of them", repr(value))
+    return int(both[0]), int(both[1])
+
+
+def as_count(who: str, name: str, value: int, *, least: int = 1) -> int:
+    """The value, once it is known to be an integer of at least `least`."""
+    if not (_is_int(value) and value >= least):
+        raise OptionError(who, f"{name}: an integer ≥ {least}", repr(value))
+    return int(value)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
