@@ -188,3 +188,15 @@ def test_small_errors_are_seen(rng, witness, error):
     rows = {row.witness: row for row in report.rows if row.argument == "w"}
     assert not rows[witness].passed
     assert rows[witness].error == pytest.approx(error, rel=0.1)
+
+
+def test_the_step_is_chosen_without_a_look_at_the_claim():
+    """b·|b| is neither analytic nor linear: central differences alone see that its gradient is missing. Smaller
+    steps, taken because they disagree with the claim, would drown it in the rounding of the large loss beside it."""
+    report = check_pair(
+        lambda x, b: (1e4 * np.tanh(x) + 2.5e-4 * b * np.abs(b), x),
+        lambda dy, x: [dy * 1e4 * (1 - np.tanh(x) ** 2), np.zeros(1)],
+        {"x": np.array([0.7]), "b": np.array([1.0])},
+    )
+    assert [row.witness for row in report.rows if row.argument == "b"] == ["central difference"]
+    assert {row.argument for row in report.rows if not row.passed} == {"b"}

@@ -106,7 +106,7 @@ def _load_cupy() -> Backend:
             "backend cupy",
             "CuPy",
             "no module cupy",
-            "pip install 'xpcnn[cuda12]' or 'xpcnn[cuda13]', to match the driver that nvidia-smi prints",
+            "pip install cupy-cuda12x or cupy-cuda13x, to match the driver that nvidia-smi prints",
         ) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()

@@ -37,7 +37,7 @@ PAST_THE_PADDING = Geometry(2, (6, 5), 3, (3, 2), (2, 2), (0, 0, 0, 0), (1, 1)) 
 
 def window_of(g: Geometry, ceil: bool) -> Window:
     window = Window(g.kernel, g.stride, g.pads, g.dilation, ceil)
-    assume(window.place(*g.size).covered())
+    assume(window.place(*g.size).covered)
     return window
 
 

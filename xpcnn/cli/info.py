@@ -95,6 +95,6 @@ def _implementations() -> list[tuple[str, str]]:
         told = [f"{runs.name} runs"]
         for each in dispatch.implementations(op):
             if each is not runs:
-                told.append(f"{each.name} {each.refuses(*arrays, **options) or 'could'}")
+                told.append(f"{each.name} {each.refuses(*arrays, **options) or 'could run'}")
         rows.append((op, ", ".join(told)))
     return [*rows, ("other operations", "reference")]

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float, help=f"highest learning rate (default {default.lr})")
     parser.add_argument("--optimizer", help=f"one of {', '.join(OPTIMIZERS)} (default {default.optimizer})")
     parser.add_argument("--schedule", help=f"one of {', '.join(SCHEDULES)} (default {default.schedule})")
-    parser.add_argument("--weight-decay", type=float, help=f"L2 penalty (default {default.weight_decay})")
+    parser.add_argument("--weight-decay", type=float, help=f"shrinks the weights (default {default.weight_decay})")
     parser.add_argument(
         "--validation", type=float, help=f"share of the training images held out (default {default.validation})"
     )

@@ -33,6 +33,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from ..backend import array_namespace, asarray, astype, copy_into
 from ..errors import DTypeError, FormatError
 from ..typing import Array, Cache, Shape
@@ -88,6 +90,11 @@ class Layer(ABC):
     def state_dict(self) -> dict[str, Array]:
         """Parameters and buffers (such as batch norm's running statistics), by dotted name; no copies."""
         return {name: getattr(layer, key) for name, layer, key in self.named_arrays(buffers=True)}
+
+    def generators(self) -> dict[str, np.random.Generator]:
+        """The generators that layers draw from in training, by the layers' dotted names."""
+        found = ((name, getattr(layer, "rng", None)) for name, layer in self.named_layers())
+        return {name: rng for name, rng in found if isinstance(rng, np.random.Generator)}
 
     def load_state_dict(self, state: Mapping[str, Any], *, strict: bool = True) -> Self:
         """Copy arrays of any backend into this layer's own.

@@ -14,14 +14,14 @@ _FLOATS = ("float32", "float64", "complex64", "complex128")
 
 
 def check_floats(who: str, *arrays: Array | None) -> Any:
-    """The arrays' namespace, once they are known to share one floating dtype (None is passed over).
+    """The arrays' namespace, once they are known to share one floating dtype (None is passed over, but for the first).
 
     Complex numbers pass: linear and smooth operations work on them, and complex-step derivatives need them.
     """
-    if arrays[0] is None or all(array is None for array in arrays):
+    first = arrays[0]
+    if first is None:
         raise DTypeError(who, "an array", "None", "pass an array, such as xpcnn.asarray(x)")
     xp = array_namespace(*arrays)
-    first = next(array for array in arrays if array is not None)
     if dtype_name(first) not in _FLOATS:
         remedy = "xpcnn.asarray(x, dtype='float32'), and for images of 0 … 255 also / 255"
         raise DTypeError(who, "float32 or float64", dtype_name(first), remedy)

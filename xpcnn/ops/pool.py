@@ -139,7 +139,7 @@ def _check(who: str, x: Array, window: Window) -> tuple[Any, Placement]:
     check_batch(who, x, "H", "W", "C")
     xp = check_floats(who, x)
     place = window.place(x.shape[1], x.shape[2], who)
-    if any(place.pads) and not place.covered():
+    if any(place.pads) and not place.covered:
         raise ShapeError(
             who,
             "an element of the image under every position of the window",

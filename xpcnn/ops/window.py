@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import InitVar, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 from ..errors import OptionError, ShapeError
@@ -130,6 +130,7 @@ class Placement:
         assert padded is not None
         return padded[:, top : top + h, left : left + w, :]  # (N, H, W, C)
 
+    @cached_property
     def covered(self) -> bool:
         """Whether every position has at least one tap inside the image, not only padding."""
         return all(

@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..backend import copy_into
 from ..data.loader import Loader
 from ..errors import FormatError
@@ -54,7 +52,7 @@ def save(
         "history": [{key: _jsonable(value) for key, value in asdict(row).items()} for row in history],
         "optimizer": optimizer.scalars(),
         "schedule": schedule.state_dict(),
-        "generators": {name: rng.bit_generator.state for name, rng in _generators(model).items()},
+        "generators": {name: rng.bit_generator.state for name, rng in model.generators().items()},
     }
     write_tensors(path, _tensors(model, optimizer), metadata)
 
@@ -68,7 +66,7 @@ def load(
         FormatError : the file is broken, or belongs to another run; nothing has been changed then
     """
     tensors, metadata = read_tensors(path)
-    generators, own = _generators(model), _tensors(model, optimizer)
+    generators, own = model.generators(), _tensors(model, optimizer)
     remedy = "build model, optimizer, schedule and loader as they were"
     try:
         if metadata["kind"] != "checkpoint":
@@ -109,11 +107,6 @@ def _description(optimizer: Optimizer, schedule: Schedule, loader: Loader) -> di
 def _tensors(model: Layer, optimizer: Optimizer) -> dict[str, Array]:
     tensors = {f"model.{name}": array for name, array in model.state_dict().items()}
     return tensors | {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
-
-
-def _generators(model: Layer) -> dict[str, np.random.Generator]:
-    found = ((name, getattr(layer, "rng", None)) for name, layer in model.named_layers())
-    return {name: rng for name, rng in found if isinstance(rng, np.random.Generator)}
 
 
 def _jsonable(value: float) -> float | None:
