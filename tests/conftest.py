@@ -66,6 +66,20 @@ def _numpy_where_no_library_is_asked_for(request: pytest.FixtureRequest) -> Iter
             yield
 
 
+@pytest.fixture
+def any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fast implementations take what they usually leave to others because it does not pay."""
+    monkeypatch.setattr("xpcnn.kernels.batch_last.FEWEST", 1)
+    monkeypatch.setattr("xpcnn.kernels.elementwise.FEWEST", 1)
+    monkeypatch.setattr("xpcnn.kernels.winograd.FEWEST_CHANNELS", 1)
+    monkeypatch.setattr("xpcnn.kernels.winograd.LEAST_SAVING", -9.0)
+
+
+@pytest.fixture(autouse=bool(os.environ.get("XPCNN_IMPLEMENTATION")))
+def _any_batch_where_an_implementation_is_forced(any_batch: None) -> None:
+    pass
+
+
 @pytest.fixture(autouse=True)
 def _same_random_numbers() -> None:
     xpcnn.seed(1)

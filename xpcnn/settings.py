@@ -2,6 +2,7 @@
 
 XPCNN_BACKEND         numpy (default), cupy; torch and array_api_strict for tests
 XPCNN_IMPLEMENTATION  forces one implementation of every operation, such as `reference`
+XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; as many as NumPy's BLAS would, if unset
 XPCNN_DATA            the folder where data sets are looked for first
 """
 
@@ -10,6 +11,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .errors import OptionError
+
 
 def backend_name() -> str:
     return os.environ.get("XPCNN_BACKEND") or "numpy"
@@ -17,6 +20,15 @@ def backend_name() -> str:
 
 def implementation_name() -> str | None:
     return os.environ.get("XPCNN_IMPLEMENTATION") or None
+
+
+def num_threads() -> int | None:
+    text = os.environ.get("XPCNN_NUM_THREADS")
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise OptionError("XPCNN_NUM_THREADS", "a number of threads ≥ 1", repr(text))
+    return int(text)
 
 
 def data_folder() -> Path | None:

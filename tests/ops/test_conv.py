@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import xpcnn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradcheck import check_pair
+from xpcnn.kernels import im2col, rows, winograd
 from xpcnn.ops import Window, conv2d_backward, conv2d_forward, dispatch
 
 from .. import reference
@@ -17,6 +18,7 @@ from ..arrays import Library, assert_close, needs_torch
 from ..geometry import Geometry, geometries
 
 IMPLEMENTATIONS = [each.name for each in dispatch.implementations("conv2d")]
+pytestmark = pytest.mark.usefixtures("any_batch")
 
 
 def draw_case(g: Geometry, groups: int, rng: np.random.Generator, xp: Library, dtype: str = "float64"):
@@ -29,9 +31,15 @@ def draw_case(g: Geometry, groups: int, rng: np.random.Generator, xp: Library, d
 
 @pytest.fixture(params=["one block", "many blocks"])
 def blocks(request, monkeypatch):
-    """Both with a workspace for the whole batch, and with one that holds an image at most."""
+    """Both with a workspace for the whole batch, and with one that holds a row or a position at most."""
     if request.param == "many blocks":
-        monkeypatch.setattr("xpcnn.kernels.im2col.WORKSPACE", 1)
+        for module in (im2col, rows, winograd):
+            monkeypatch.setattr(module, "WORKSPACE", 1)
+        monkeypatch.setattr(im2col, "POSITIONS", 1)
+        monkeypatch.setattr(im2col, "FILTERS", 1)
+        monkeypatch.setattr(im2col, "SHARE", 1.0)
+        monkeypatch.setattr(rows, "IMAGES", 2)
+        monkeypatch.setattr(winograd, "FEWEST_COLUMNS", 1)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)

@@ -6,14 +6,15 @@ import argparse
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import numpy as np
 
-from .. import __version__
-from ..backend import current_backend
+from .. import __version__, settings
+from ..backend import asarray, current_backend
 from ..errors import BackendError
-from ..nn import Conv2d
-from ..ops import dispatch
+from ..nn import BatchNorm2d, Conv2d, Linear
+from ..ops import Window, dispatch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     for name, value in _rows():
-        print(f"{name:<16} {value}")
+        print(f"{name:<20} {value}")
 
 
 def _rows() -> list[tuple[str, str]]:
@@ -33,6 +34,7 @@ def _rows() -> list[tuple[str, str]]:
         ("backend", _backend()),
         ("cpu", f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"),
         *_blas(),
+        ("threads", str(settings.num_threads() or "as many as BLAS")),
         *_cupy(),
     ]
     for package in ("array-api-compat", "safetensors", "torch", "matplotlib", "pillow"):
@@ -83,18 +85,34 @@ def _cupy() -> list[tuple[str, str]]:
 
 
 def _implementations() -> list[tuple[str, str]]:
-    """For each operation that has a choice: what would run on the current backend, and why not the others."""
+    """For each operation that has a choice: what runs for a batch of 64 on the current backend, and why not others."""
     try:
-        layer = Conv2d(32, 64, 3, padding=1, rng=0)
+        layer, dense = Conv2d(32, 64, 3, padding=1, rng=0), Linear(32, 10, rng=0)
+        x, rows = asarray(np.zeros((64, 28, 28, 32), np.float32)), asarray(np.zeros((64, 32), np.float32))
     except BackendError:
         return []
-    calls = {"conv2d": ((layer.zeros((28, 28, 32)), layer.weight, layer.bias), {"window": layer.window})}
-    rows = []
-    for op, (arrays, options) in calls.items():
+    norm = BatchNorm2d(32)
+    affine = (norm.weight, norm.bias)
+    calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+        "conv2d": ((x, layer.weight, layer.bias), {"window": layer.window}),
+        "linear": ((rows, dense.weight, dense.bias), {}),
+        "relu": ((x,), {}),
+        "max_pool2d": ((x,), {"window": Window(2, 2)}),
+        "avg_pool2d": ((x,), {"window": Window(2, 2)}),
+        "global_avg_pool2d": ((x,), {}),
+        "batch_norm": ((x, *affine), {}),
+        "batch_norm_inference": ((x, *affine, norm.running_mean, norm.running_var), {}),
+        "zero_pad": ((x, [(1, 1), (1, 1), (0, 0)]), {}),
+        "add": ((x, x), {}),
+    }
+    told_rows = []
+    for op in dispatch.operations():
+        arrays, options = calls[op]
         runs = dispatch.choose(op, *arrays, **options)
-        told = [f"{runs.name} runs"]
+        others = []
         for each in dispatch.implementations(op):
+            reason = each.refuses(*arrays, **options)
             if each is not runs:
-                told.append(f"{each.name} {each.refuses(*arrays, **options) or 'could run'}")
-        rows.append((op, ", ".join(told)))
-    return [*rows, ("other operations", "reference")]
+                others.append(each.name if reason is None else f"{each.name}, which refuses: {reason}")
+        told_rows.append((op, f"{runs.name} (others: {'; '.join(others)})"))
+    return [*told_rows, ("other operations", "reference")]

@@ -5,7 +5,7 @@ All take (N, …) to (N, …), element by element (Softmax and LogSoftmax: along
 
 from __future__ import annotations
 
-from ..ops import activation, rectifier, softmax
+from ..ops import activation, dispatch, rectifier, softmax
 from ..options import as_count, as_number
 from ..typing import Array, Cache
 from .init import constant, draw
@@ -30,7 +30,7 @@ class ReLU(OpLayer):
     array([0., 2.])
     """
 
-    pair = (rectifier.relu_forward, rectifier.relu_backward)
+    pair = dispatch.pair("relu")
 
 
 class LeakyReLU(OpLayer):

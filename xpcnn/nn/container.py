@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from ..backend import array_namespace
 from ..errors import OptionError, ShapeError, XpcnnError
+from ..ops import dispatch
 from ..ops.check import check_floats, check_gradient
 from ..typing import Array, Cache
 from .layer import Layer
@@ -168,7 +169,9 @@ class Residual(Container):
         around: Array | None = dy
         if "shortcut" in self._children:
             around = self.backward_child("shortcut", dy, shortcut_cache, grads, input_grad)
-        return (dx + around if dx is not None and input_grad else None), grads
+        if dx is None or around is None or not input_grad:
+            return None, grads
+        return dispatch.output("add", dx, around), grads
 
     @staticmethod
     def _add(y: Array, around: Array) -> Array:
@@ -179,7 +182,7 @@ class Residual(Container):
                 str(tuple(around.shape)),
                 "pass a shortcut such as Conv2d(cin, cout, 1, stride=s)",
             )
-        return y + around
+        return dispatch.output("add", y, around)
 
 
 class Concat(Container):
@@ -213,7 +216,7 @@ class Concat(Container):
             start += shape[-1]
             dx = self.backward_child(name, part, branch_cache, grads, input_grad)
             if dx is not None:
-                total = dx if total is None else total + dx
+                total = dx if total is None else dispatch.output("add", total, dx)
         return total if input_grad else None, grads
 
     @staticmethod

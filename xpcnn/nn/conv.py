@@ -83,7 +83,8 @@ class Conv2d(Layer):
         self.bias = init.draw("zeros", (cout,)) if bias else None
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        return dispatch.forward("conv2d", x, self.weight, self.bias, window=self.window, groups=self.groups)
+        y, cache = dispatch.forward("conv2d", x, self.weight, self.bias, window=self.window, groups=self.groups)
+        return y, cache
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         dx, dw, db = dispatch.backward(dy, cache, input_grad=input_grad)

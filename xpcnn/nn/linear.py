@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..ops.linear import linear_backward, linear_forward
+from ..ops import dispatch
 from ..options import as_count
 from ..random import Seed
 from ..typing import Array, Cache, Shape
@@ -52,10 +52,11 @@ class Linear(Layer):
         self.bias = init.draw("zeros", (out_features,)) if bias else None
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        return linear_forward(x, self.weight, self.bias)
+        y, cache = dispatch.forward("linear", x, self.weight, self.bias)
+        return y, cache
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dw, db = linear_backward(dy, cache, input_grad=input_grad)
+        dx, dw, db = dispatch.backward(dy, cache, input_grad=input_grad)
         return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from ..errors import OptionError
-from ..ops import batch_norm, norm
+from ..ops import dispatch, norm
 from ..ops.check import check_batch, check_floats
 from ..options import as_count, as_number
 from ..typing import Array, Cache, Shape
@@ -32,7 +32,7 @@ class Normalization(Layer):
 
 
 class _BatchNorm(Normalization):
-    pair_backward = staticmethod(batch_norm.batch_norm_backward)
+    pair_backward = staticmethod(dispatch.backward)
     buffer_names = ("running_mean", "running_var")
     config_names = ("num_features", "eps", "momentum", "affine")
 
@@ -48,13 +48,13 @@ class _BatchNorm(Normalization):
 
     def __call__(self, x: Array) -> Array:
         self._check(x)
-        return batch_norm.batch_norm_inference(
-            x, self.weight, self.bias, self.running_mean, self.running_var, eps=self.eps
+        return dispatch.output(
+            "batch_norm_inference", x, self.weight, self.bias, self.running_mean, self.running_var, eps=self.eps
         )
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         self._check(x)
-        y, cache, (mean, var) = batch_norm.batch_norm_forward(x, self.weight, self.bias, eps=self.eps)
+        y, cache, (mean, var) = dispatch.forward("batch_norm", x, self.weight, self.bias, eps=self.eps)
         count = math.prod(x.shape[:-1])
         # New arrays, never written in place: whoever holds the old ones keeps them as they were.
         self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean

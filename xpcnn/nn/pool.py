@@ -5,14 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..ops import dispatch
 from ..ops.adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward
-from ..ops.global_pool import (
-    global_avg_pool2d_backward,
-    global_avg_pool2d_forward,
-    global_max_pool2d_backward,
-    global_max_pool2d_forward,
-)
-from ..ops.pool import avg_pool2d_backward, avg_pool2d_forward, max_pool2d_backward, max_pool2d_forward
+from ..ops.global_pool import global_max_pool2d_backward, global_max_pool2d_forward
 from ..ops.window import Padding, Window
 from ..options import as_pair
 from ..typing import Pair, Shape
@@ -37,7 +32,7 @@ class MaxPool2d(OpLayer):
     (8, 14, 14, 6)
     """
 
-    pair = (max_pool2d_forward, max_pool2d_backward)
+    pair = dispatch.pair("max_pool2d")
     config_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
@@ -78,7 +73,7 @@ class AvgPool2d(OpLayer):
     (8, 14, 14, 6)
     """
 
-    pair = (avg_pool2d_forward, avg_pool2d_backward)
+    pair = dispatch.pair("avg_pool2d")
     config_names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
 
     def __init__(
@@ -130,7 +125,7 @@ class GlobalAvgPool2d(OpLayer):
     (8, 512)
     """
 
-    pair = (global_avg_pool2d_forward, global_avg_pool2d_backward)
+    pair = dispatch.pair("global_avg_pool2d")
 
 
 class AdaptiveAvgPool2d(OpLayer):

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ..errors import OptionError
+from ..ops import dispatch
 from ..ops.check import check_batch, check_floats, check_gradient
-from ..ops.pad import zero_pad_backward, zero_pad_forward
 from ..ops.upsample import upsample2d_backward, upsample2d_forward
 from ..ops.window import Padding, Window
 from ..options import as_pair
@@ -44,7 +44,7 @@ class Flatten(Layer):
 
 
 class _ZeroPad(OpLayer):
-    pair = (zero_pad_forward, zero_pad_backward)
+    pair = dispatch.pair("zero_pad")
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         check_batch(type(self).__name__, x, "H", "W", "C")

@@ -21,6 +21,7 @@ from .activation import (
     tanh_forward,
 )
 from .adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward
+from .add import add
 from .batch_norm import batch_norm_backward, batch_norm_forward, batch_norm_inference
 from .conv import conv2d_backward, conv2d_forward
 from .conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
@@ -73,6 +74,7 @@ __all__ = [
     "Window",
     "adaptive_avg_pool2d_backward",
     "adaptive_avg_pool2d_forward",
+    "add",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
     "batch_norm_backward",

@@ -22,6 +22,7 @@ Source: S. Ioffe and C. Szegedy, Batch normalization, 2015, algorithm 1 and sect
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..errors import ShapeError
 from ..typing import Array, Cache
@@ -52,15 +53,7 @@ def batch_norm_forward(
     (array([[-1., -1.],
            [ 1.,  1.]]), array([2., 7.]), array([1., 4.]))
     """
-    xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
-    count = math.prod(x.shape[:-1])  # M
-    if count < 2:
-        raise ShapeError(
-            "BatchNorm",
-            "more than one value a channel to train on",
-            str(tuple(x.shape)),
-            "use larger batches, or layer(x) for inference",
-        )
+    xp, count = check_training(x, gamma, beta, eps)
     mean = sum_rows(x, xp) / count  # (C,)                                 (1)
     x_hat = x - mean  # (N, …, C)
     var = sum_rows(x_hat * x_hat, xp) / count  # (C,)                      (1)
@@ -114,13 +107,33 @@ def batch_norm_inference(
     >>> batch_norm_inference(np.array([[3.0]]), None, None, np.array([1.0]), np.array([4.0])).round(3)
     array([[1.]])
     """
-    xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
-    check_floats("BatchNorm", x, mean, var)
-    for name, statistic in (("mean", mean), ("var", var)):
-        check_shape("BatchNorm", name, statistic, x.shape[-1:])
+    xp = check_inference(x, gamma, beta, mean, var, eps)
     y = x - mean  # (N, …, C)
     r = 1 / xp.sqrt(var + eps)  # (C,)                                     (2)
     y *= r if gamma is None else gamma * r  # (2), (3)
     if beta is not None:
         y += beta  # (3)
     return y
+
+
+def check_training(x: Array, gamma: Array | None, beta: Array | None, eps: float) -> tuple[Any, int]:
+    """The arrays' namespace and M, once they are known to fit together and M to be enough for a variance."""
+    xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
+    count = math.prod(x.shape[:-1])  # M
+    if count < 2:
+        raise ShapeError(
+            "BatchNorm",
+            "more than one value a channel to train on",
+            str(tuple(x.shape)),
+            "use larger batches, or layer(x) for inference",
+        )
+    return xp, count
+
+
+def check_inference(x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float) -> Any:
+    """The arrays' namespace, once they are known to fit together."""
+    xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
+    check_floats("BatchNorm", x, mean, var)
+    for name, statistic in (("mean", mean), ("var", var)):
+        check_shape("BatchNorm", name, statistic, x.shape[-1:])
+    return xp

@@ -1,7 +1,7 @@
 """Which implementation of an operation runs, and why.
 
-An operation has a reference implementation, in plain array-API code in this folder, and may have faster ones
-in `xpcnn.kernels`. Each of those may refuse a call, with a reason; the first that does not refuse runs. The
+An operation has a reference implementation, in plain array-API code in this folder. Those listed here have faster
+ones in `xpcnn.kernels`, too. Each of those may refuse a call, with a reason; the first that does not refuse runs. The
 choice is made here, once, when forward runs; backward follows from the cache.
 
 `XPCNN_IMPLEMENTATION=reference` (or the name of a faster one, which may still refuse) and `use_implementation`
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,8 @@ from typing import Any
 from .. import settings
 from ..errors import OptionError
 from ..typing import Array, Cache
-from .conv import conv2d_backward, conv2d_forward
+from . import batch_norm, conv, global_pool, linear, pad, pool, rectifier
+from .add import add
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Implementation:
 
     name: str
     refuses: Callable[..., str | None]  # called with forward's arguments; a reason, or None to accept
-    forward: Callable[..., tuple[Array, Cache]]
-    backward: Callable[..., Any]
+    forward: Callable[..., Any]  # (y, cache), and what else the reference returns
+    backward: Callable[..., Any] | None  # None where there is nothing to remember
 
 
 def _never(*args: Any, **options: Any) -> None:
@@ -39,10 +40,31 @@ def _never(*args: Any, **options: Any) -> None:
 
 
 _REFERENCE = {
-    "conv2d": Implementation("reference", _never, conv2d_forward, conv2d_backward),
+    op: Implementation("reference", _never, forward, backward)
+    for op, forward, backward in (
+        ("conv2d", conv.conv2d_forward, conv.conv2d_backward),
+        ("linear", linear.linear_forward, linear.linear_backward),
+        ("relu", rectifier.relu_forward, rectifier.relu_backward),
+        ("max_pool2d", pool.max_pool2d_forward, pool.max_pool2d_backward),
+        ("avg_pool2d", pool.avg_pool2d_forward, pool.avg_pool2d_backward),
+        ("global_avg_pool2d", global_pool.global_avg_pool2d_forward, global_pool.global_avg_pool2d_backward),
+        ("batch_norm", batch_norm.batch_norm_forward, batch_norm.batch_norm_backward),
+        ("batch_norm_inference", batch_norm.batch_norm_inference, None),
+        ("zero_pad", pad.zero_pad_forward, pad.zero_pad_backward),
+        ("add", add, None),
+    )
 }
-_FASTER = {  # modules that hold an IMPLEMENTATION, the preferred one first
-    "conv2d": ("xpcnn.kernels.im2col",),
+_FASTER = {  # module and name in xpcnn.kernels, the preferred one first
+    "conv2d": ("winograd.IMPLEMENTATION", "rows.IMPLEMENTATION", "im2col.IMPLEMENTATION"),
+    "linear": ("linear.IMPLEMENTATION",),
+    "relu": ("relu.IMPLEMENTATION",),
+    "max_pool2d": ("max_pool.IMPLEMENTATION",),
+    "avg_pool2d": ("avg_pool.IMPLEMENTATION",),
+    "global_avg_pool2d": ("global_pool.IMPLEMENTATION",),
+    "batch_norm": ("batch_norm.IMPLEMENTATION",),
+    "batch_norm_inference": ("batch_norm.INFERENCE",),
+    "zero_pad": ("zero_pad.IMPLEMENTATION",),
+    "add": ("add.IMPLEMENTATION",),
 }
 
 _forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=None)
@@ -51,7 +73,10 @@ _forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=Non
 @cache
 def implementations(op: str) -> tuple[Implementation, ...]:
     """All implementations of the operation, in the order in which they are asked; the reference is last."""
-    faster = (import_module(module).IMPLEMENTATION for module in _FASTER.get(op, ()))
+    faster = []
+    for entry in _FASTER[op]:
+        module, _, name = entry.partition(".")
+        faster.append(getattr(import_module(f"xpcnn.kernels.{module}"), name))
     return (*faster, _REFERENCE[op])
 
 
@@ -104,17 +129,28 @@ def choose(op: str, *args: Any, **options: Any) -> Implementation:
     return next(each for each in candidates if each.refuses(*args, **options) is None)
 
 
-def forward(op: str, *args: Any, **options: Any) -> tuple[Array, Cache]:
+def forward(op: str, *args: Any, **options: Any) -> Any:
     """Run the operation's forward; the cache remembers which implementation ran."""
     chosen = choose(op, *args, **options)
-    y, cache = chosen.forward(*args, **options)
-    return y, (chosen, cache)
+    y, cache, *more = chosen.forward(*args, **options)
+    return y, (chosen, cache), *more
 
 
 def backward(dy: Array, cache: Cache, **options: Any) -> Any:
     """Run the backward that belongs to the forward which made the cache."""
     chosen, cache = cache
     return chosen.backward(dy, cache, **options)
+
+
+def output(op: str, *args: Any, **options: Any) -> Array:
+    """Run an operation that has no backward of its own."""
+    y: Array = choose(op, *args, **options).forward(*args, **options)
+    return y
+
+
+def pair(op: str) -> tuple[Callable[..., tuple[Array, Cache]], Callable[[Array, Cache], Array]]:
+    """The operation's (forward, backward), for a layer that is just that."""
+    return partial(forward, op), backward
 
 
 def _from_settings() -> str | None:

@@ -33,13 +33,7 @@ def linear_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, C
     >>> y
     array([[11., 18.]])
     """
-    if w.ndim != 2:
-        raise ShapeError("Linear", "weight (out, in)", str(tuple(w.shape)))
-    who = f"Linear({w.shape[1]}→{w.shape[0]})"
-    check_batch(who, x, w.shape[1])
-    if b is not None and tuple(b.shape) != (w.shape[0],):
-        raise ShapeError(who, f"bias ({w.shape[0]},)", str(tuple(b.shape)))
-    check_floats(who, x, w, b)
+    check_linear(x, w, b)
     y = x @ w.T  # (N, in) @ (in, out)                                     (1)
     if b is not None:
         y += b
@@ -61,3 +55,14 @@ def linear_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tupl
     db = xp.sum(dy, axis=0) if has_bias else None  # (out,)                (3)
     dx = dy @ w if input_grad else None  # (N, out) @ (out, in)            (4)
     return dx, dw, db
+
+
+def check_linear(x: Array, w: Array, b: Array | None) -> None:
+    """Refuse what does not fit together."""
+    if w.ndim != 2:
+        raise ShapeError("Linear", "weight (out, in)", str(tuple(w.shape)))
+    who = f"Linear({w.shape[1]}→{w.shape[0]})"
+    check_batch(who, x, w.shape[1])
+    if b is not None and tuple(b.shape) != (w.shape[0],):
+        raise ShapeError(who, f"bias ({w.shape[0]},)", str(tuple(b.shape)))
+    check_floats(who, x, w, b)

@@ -11,6 +11,7 @@ Each x stands in one term of (1), and the zeros depend on nothing: the gradient 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..errors import OptionError, ShapeError
 from ..options import as_pair
@@ -37,20 +38,10 @@ def zero_pad_forward(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Array
     >>> y
     array([[0., 0., 1., 2., 0.]])
     """
-    widths = [as_pair("zero_pad", "widths", width, least=0) for width in _sequence(widths)]
-    if x.ndim != len(widths) + 1 or 0 in x.shape:
-        raise ShapeError(
-            "zero_pad", f"a batch (N ≥ 1) of items with {len(widths)} axes", str(tuple(x.shape)), "give a pair an axis"
-        )
-    xp = check_floats("zero_pad", x)
-    sizes = [before + size + after for (before, after), size in zip(widths, x.shape[1:], strict=True)]
-    inner = (
-        slice(None),
-        *(slice(before, before + size) for (before, _), size in zip(widths, x.shape[1:], strict=True)),
-    )
-    y: Array = xp.zeros((x.shape[0], *sizes), dtype=x.dtype, device=x.device)
+    xp, inner, shape = check_zero_pad(x, widths)
+    y: Array = xp.zeros(shape, dtype=x.dtype, device=x.device)
     y[inner] = x  # (1)
-    return y, (inner, tuple(y.shape))
+    return y, (inner, shape)
 
 
 def zero_pad_backward(dy: Array, cache: Cache) -> Array:
@@ -65,6 +56,19 @@ def zero_pad_backward(dy: Array, cache: Cache) -> Array:
     check_floats("zero_pad backward", dy)
     check_gradient("zero_pad", dy, shape)
     return dy[inner]  # (2)
+
+
+def check_zero_pad(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Any, tuple[slice, ...], tuple[int, ...]]:
+    """The array's namespace, where x stands in y, and y's shape, once x and the widths are known to fit together."""
+    widths = [as_pair("zero_pad", "widths", width, least=0) for width in _sequence(widths)]
+    if x.ndim != len(widths) + 1 or 0 in x.shape:
+        raise ShapeError(
+            "zero_pad", f"a batch (N ≥ 1) of items with {len(widths)} axes", str(tuple(x.shape)), "give a pair an axis"
+        )
+    xp = check_floats("zero_pad", x)
+    pairs = list(zip(widths, x.shape[1:], strict=True))
+    inner = (slice(None), *(slice(before, before + size) for (before, _), size in pairs))
+    return xp, inner, (x.shape[0], *(before + size + after for (before, after), size in pairs))
 
 
 def _sequence(widths: object) -> Sequence[tuple[int, int]]:

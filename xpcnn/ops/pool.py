@@ -64,7 +64,7 @@ def max_pool2d_forward(x: Array, *, window: Window) -> tuple[Array, Cache]:
            [2., 0., 0., 0.],
            [0., 0., 0., 4.]])
     """
-    xp, place = _check(f"MaxPool2d({window})", x, window)
+    xp, place = check_pool(f"MaxPool2d({window})", x, window)
     taps = enumerate(place.taps(x, xp, -math.inf))
     _, y = next(taps)  # (N, OH, OW, C)
     winner = xp.zeros(y.shape, dtype=xp.uint8 if window.taps <= 256 else xp.int32, device=x.device)  # (N, OH, OW, C)
@@ -111,8 +111,8 @@ def avg_pool2d_forward(x: Array, *, window: Window, count_include_pad: bool = Tr
     >>> y
     array([[[[4.]]]])
     """
-    xp, place = _check(f"AvgPool2d({window})", x, window)
-    r = _counts(place, count_include_pad, x, xp)
+    xp, place = check_pool(f"AvgPool2d({window})", x, window)
+    r = tap_counts(place, count_include_pad, x, xp)
     y = xp.zeros((x.shape[0], *place.out, x.shape[3]), dtype=x.dtype, device=x.device)  # (N, OH, OW, C)
     for tap in place.taps(x, xp):
         y += tap
@@ -135,7 +135,8 @@ def avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
     return dx
 
 
-def _check(who: str, x: Array, window: Window) -> tuple[Any, Placement]:
+def check_pool(who: str, x: Array, window: Window) -> tuple[Any, Placement]:
+    """The arrays' namespace and the window's placement, once each of its positions is known to see the image."""
     check_batch(who, x, "H", "W", "C")
     xp = check_floats(who, x)
     place = window.place(x.shape[1], x.shape[2], who)
@@ -149,7 +150,7 @@ def _check(who: str, x: Array, window: Window) -> tuple[Any, Placement]:
     return xp, place
 
 
-def _counts(place: Placement, include_pad: bool, x: Array, xp: Any) -> Any:
+def tap_counts(place: Placement, include_pad: bool, x: Array, xp: Any) -> Any:
     """r of (3): the number of taps where it is the same for all positions, else an array (OH, OW, 1) of x's dtype."""
     window = place.window
     asked = place.pads if isinstance(window.padding, str) else window.padding  # without what `ceil` has added

@@ -130,6 +130,17 @@ class Placement:
         assert padded is not None
         return padded[:, top : top + h, left : left + w, :]  # (N, H, W, C)
 
+    def flipped(self) -> Placement | None:
+        """For stride 1: the window whose taps, turned by 180°, read at y what `fold` adds to x; None if there is none.
+
+        Each output that tap u reads at element p stands at position p − u·D + P₀: of y, padded by D·(K − 1) − P₀.
+        """
+        reach = [d * (k - 1) for k, d in zip(self.window.kernel, self.window.dilation, strict=True)]
+        pads = (reach[0] - self.pads[0], reach[0] - self.pads[1], reach[1] - self.pads[2], reach[1] - self.pads[3])
+        if self.window.stride != (1, 1) or min(pads) < 0:
+            return None
+        return Window(self.window.kernel, padding=pads, dilation=self.window.dilation).place(*self.out)
+
     @cached_property
     def covered(self) -> bool:
         """Whether every position has at least one tap inside the image, not only padding."""

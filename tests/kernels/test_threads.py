@@ -1,0 +1,203 @@
+"""`parallel` does every unit once, leaves BLAS as it found it, and survives errors, forks and the program's end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from xpcnn.errors import OptionError
+from xpcnn.kernels import threads
+from xpcnn.kernels.threads import one_blas_thread, parallel
+
+MUCH = 1e9  # a cost that is worth several threads
+
+
+@pytest.fixture(autouse=True)
+def four_threads(monkeypatch):
+    monkeypatch.setenv("XPCNN_NUM_THREADS", "4")
+
+
+def blas_threads() -> int:
+    return threads._openblas()[0]()
+
+
+def test_every_unit_is_done_once_and_several_threads_take_part():
+    done, who = [], set()
+
+    def work(unit):
+        who.add(threading.current_thread().name)
+        time.sleep(0.01)
+        done.append(unit)
+
+    parallel(work, range(20), MUCH)
+    assert sorted(done) == list(range(20))
+    assert len(who) == 4
+    assert threading.current_thread().name in who
+
+
+@pytest.mark.parametrize(("number", "cost"), [("4", 1.0), ("1", MUCH)])
+def test_little_work_or_one_thread_stays_on_the_calling_thread(monkeypatch, number, cost):
+    monkeypatch.setenv("XPCNN_NUM_THREADS", number)
+    who = set()
+    parallel(lambda unit: who.add(threading.current_thread()), range(20), cost)
+    assert who == {threading.current_thread()}
+
+
+@pytest.mark.parametrize("bad", [0, 13])
+def test_an_error_in_a_unit_is_raised_and_ends_the_rest(bad):
+    begun = []
+
+    def work(unit):
+        begun.append(unit)
+        if unit == bad:
+            raise RuntimeError(f"unit {unit}")
+        time.sleep(0.002)
+
+    before = blas_threads()
+    with pytest.raises(RuntimeError, match=f"unit {bad}"):
+        parallel(work, range(1000), MUCH)
+    assert len(begun) < 100
+    assert blas_threads() == before
+    parallel(begun.append, range(3), MUCH)  # the pool still works
+
+
+def test_the_calling_thread_s_errstate_holds_on_all_threads():
+    def work(unit):
+        time.sleep(0.005)
+        np.float32(1) / np.zeros(1, np.float32)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with np.errstate(divide="ignore"):
+            parallel(work, range(16), MUCH)
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        parallel(work, range(16), MUCH)
+
+
+def test_blas_has_one_thread_meanwhile_and_its_own_number_afterwards():
+    set_ = threads._openblas()[1]
+    before = blas_threads()
+    try:
+        for number in (1, 2):
+            set_(number)
+            inside = []
+            parallel(lambda unit: inside.append(blas_threads()), range(4), MUCH)  # noqa: B023
+            assert inside == [1, 1, 1, 1]
+            assert blas_threads() == number
+            with one_blas_thread:
+                parallel(lambda unit: None, range(4), MUCH)
+                assert blas_threads() == 1
+            assert blas_threads() == number
+    finally:
+        set_(before)
+
+
+def test_without_the_variable_there_are_as_many_threads_as_blas_would_use(monkeypatch):
+    monkeypatch.delenv("XPCNN_NUM_THREADS")
+    set_ = threads._openblas()[1]
+    before = blas_threads()
+    try:
+        for number in (1, 2):
+            set_(number)
+            with one_blas_thread as available:
+                assert available == number
+                with one_blas_thread as nested:
+                    assert nested == number
+    finally:
+        set_(before)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
+def test_a_number_of_threads_that_is_none(monkeypatch, text):
+    monkeypatch.setenv("XPCNN_NUM_THREADS", text)
+    with pytest.raises(OptionError, match="XPCNN_NUM_THREADS: expected a number of threads ≥ 1"):
+        parallel(lambda unit: None, range(4), MUCH)
+    assert threads.one_blas_thread.users == 0
+
+
+def test_several_threads_of_the_program_at_once():
+    before = blas_threads()
+
+    def caller(k):
+        result = np.zeros(50)
+
+        def work(unit):
+            result[unit] = unit * k
+            time.sleep(0.0005)
+
+        parallel(work, range(50), MUCH)
+        return result
+
+    with ThreadPoolExecutor(8) as pool:
+        for k, result in enumerate(pool.map(caller, range(8))):
+            np.testing.assert_array_equal(result, np.arange(50) * k)
+    assert blas_threads() == before
+
+
+SCRIPT = """
+import os, sys, time
+import numpy as np
+import xpcnn
+from xpcnn.kernels import threads
+from xpcnn.kernels.threads import one_blas_thread, parallel
+
+before = threads._openblas()[0]()
+def total():
+    sums = np.zeros(16)
+    def work(unit):
+        a = np.full((64, 64), unit, np.float32)
+        sums[unit] = (a @ a).sum()
+    parallel(work, range(16), 1e9)
+    return sums.sum()
+"""
+
+
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT + script], capture_output=True, text=True, timeout=60, env=dict(os.environ)
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("held", [False, True])
+def test_a_forked_child_works_and_has_blas_s_own_number_of_threads(held):
+    done = run(f"""
+expected = total()
+if {held}:
+    one_blas_thread.__enter__()
+child = os.fork()
+if child == 0:
+    same = total() == expected and threads._openblas()[0]() == before
+    os._exit(0 if same else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert total() == expected
+""")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_program_ends_at_once_and_quietly():
+    begun = time.perf_counter()
+    done = run("total()\nprint('end', flush=True)\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+    assert time.perf_counter() - begun < 30
+
+
+def test_importing_and_training_leave_blas_as_it_was():
+    done = run("""
+import threadpoolctl
+numbers = lambda: [each["num_threads"] for each in threadpoolctl.threadpool_info()]
+first = numbers()
+model = xpcnn.models.lenet5(rng=0)
+y, cache = model.forward(np.zeros((32, 28, 28, 1), np.float32))
+model.backward(y, cache)
+assert numbers() == first, (numbers(), first)
+""")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,40 @@
+"""The sum of two arrays on NumPy, in blocks that the threads share.
+
+Both are taken as runs in the memory order of the first (see `elementwise`):
+
+    y = a + b                                   (1)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..ops.add import check_add
+from ..ops.dispatch import Implementation
+from .batch_last import Host, spans
+from .elementwise import BLOCK, as_run, refuses_run
+from .memory import empty_like
+from .threads import PASS, parallel
+
+
+def refuses(a: Any, b: Any) -> str | None:
+    """Why this implementation does not take the call, or None."""
+    return refuses_run(a) or refuses_run(b)
+
+
+def forward(a: Host, b: Host) -> Host:
+    """`add`, block by block."""
+    check_add(a, b)
+    y = empty_like(a)  # in a's order
+    a_run, b_run, y_run = as_run(a, y), as_run(b, y), as_run(y, y)  # (size,) each
+
+    def work(block: slice) -> None:
+        np.add(a_run[block], b_run[block], out=y_run[block])  # (1)
+
+    parallel(work, spans(y.size, BLOCK), 2 * PASS * y.size)
+    return y
+
+
+IMPLEMENTATION = Implementation("blocks", refuses, forward, None)

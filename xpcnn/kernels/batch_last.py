@@ -1,0 +1,57 @@
+"""Arrays whose batch runs fastest in memory: the order in which the fast implementations for NumPy keep a batch.
+
+An array (N, …, C) looks the same in any memory order, to every operation. If its memory is that of a C-contiguous
+(…, C, N), then
+    - what a kernel reads at one position of all images, KW·C·N numbers, is one run, and a matrix (KW·C, N) as it
+      stands: a product needs no rows copied together, and no copy at all along the width;
+    - elementwise work, pooling and padding run over W·C·N or C·N numbers at a stretch, as vector units want it;
+    - flattening images to rows of a matrix changes nothing in memory.
+(N, H, W, C) as it is usually stored has runs of C numbers, which may be 1 or 3.
+
+An operation that is given an array in another order copies it; one that is given this order returns this order. So
+a network copies its input once. NumPy's own functions keep the order of what they are given.
+
+Source: A. Krizhevsky's cuda-convnet (2011) kept the batch last for the same reason on the GPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Host: TypeAlias = np.ndarray[Any, Any]
+
+FEWEST = 8  # images: with fewer, runs of N numbers are too short
+
+
+def refuses_batch(x: Any, *, one: bool = True) -> str | None:
+    """Why an implementation that keeps the batch last does not take this batch, or None.
+
+    Parameters
+        one : whether it takes one image, which has the same memory order, batch first or last
+    """
+    if not isinstance(x, np.ndarray):
+        return "the arrays are not NumPy's"
+    if x.ndim < 2 or x.dtype.kind != "f":
+        return "it is no batch of real numbers"
+    if x.shape[0] < FEWEST and not (one and x.shape[0] == 1):
+        return f"there are fewer than {FEWEST} images"
+    return None
+
+
+def batch_last(x: Host) -> Host:
+    """(N, …, C) → (…, C, N), C-contiguous; a view, if it is that already."""
+    return np.ascontiguousarray(x.transpose(*range(1, x.ndim), 0))
+
+
+def batch_first(x: Host) -> Host:
+    """(…, C, N) → (N, …, C): a view."""
+    return x.transpose(x.ndim - 1, *range(x.ndim - 1))
+
+
+def spans(total: int, most: int) -> list[slice]:
+    """0 … total in nearly equal slices of at most that many."""
+    count = -(-total // most)
+    size = -(-total // count)
+    return [slice(start, min(start + size, total)) for start in range(0, total, size)]

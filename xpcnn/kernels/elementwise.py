@@ -1,0 +1,37 @@
+"""Arrays as runs of numbers: for work in which it does not matter where an element stands.
+
+An array without gaps is one run in memory, whatever the order of its axes, and any block of the run is a unit of work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .batch_last import Host
+from .memory import empty_like
+
+BLOCK = 1 << 17  # elements
+FEWEST = 1 << 13  # elements: with fewer, the operation's reference is as fast
+
+
+def refuses_run(x: Any) -> str | None:
+    """Why an implementation that works on runs does not take this array, or None."""
+    if not isinstance(x, np.ndarray):
+        return "the arrays are not NumPy's"
+    if x.dtype.kind != "f":
+        return "the numbers are not real"
+    if x.size < FEWEST:
+        return f"there are fewer than {FEWEST} numbers"
+    return None
+
+
+def as_run(x: Host, like: Host) -> Host:
+    """x as one run in the memory order of `like`, which has no gaps; a view, if x lies in that order already."""
+    if any(x.strides[axis] != like.strides[axis] for axis in range(x.ndim) if x.shape[axis] > 1):
+        ordered = empty_like(like)
+        ordered[...] = x
+        x = ordered
+    run: Host = x.ravel(order="K")
+    return run

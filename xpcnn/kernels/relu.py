@@ -1,0 +1,67 @@
+"""ReLU on NumPy, in blocks that the threads share.
+
+Idea. What happens to an element does not depend on where it stands. So the array is taken as it lies in memory,
+whatever the order of its axes, as one run, and the run is cut into blocks:
+
+    y  = max(x, 0)                              (1)
+    dx = dy · [y > 0]                           (2)
+
+as in `xpcnn.ops.rectifier`, whose one line (1) they are. y and dx have x's memory order. The maximum is with an array
+of zeros: with the number 0, NumPy takes five times as long.
+Measured: 1.5 times as fast as the reference on (128, 28, 28, 32), float32, 2 threads.
+
+Source: V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..ops.check import check_batch, check_floats, check_gradient
+from ..ops.dispatch import Implementation
+from ..typing import Cache
+from .batch_last import Host, spans
+from .elementwise import BLOCK, as_run, refuses_run
+from .memory import empty_like
+from .threads import PASS, parallel
+
+
+def refuses(x: Any) -> str | None:
+    """Why this implementation does not take the call, or None."""
+    return refuses_run(x)
+
+
+def forward(x: Host) -> tuple[Host, Cache]:
+    """`relu_forward`, block by block."""
+    check_batch("ReLU", x, *x.shape[1:])
+    check_floats("ReLU", x)
+    y = empty_like(x)  # (N, …), in x's order
+    x_run, y_run = as_run(x, y), as_run(y, y)  # (size,) each
+    zeros = np.zeros(min(BLOCK, x.size), x.dtype)
+
+    def work(block: slice) -> None:
+        out = y_run[block]
+        np.maximum(x_run[block], zeros[: out.size], out=out)  # (1)
+
+    parallel(work, spans(x.size, BLOCK), PASS * x.size)
+    return y, y
+
+
+def backward(dy: Host, cache: Cache) -> Host:
+    """`relu_backward`, block by block."""
+    y: Host = cache
+    check_floats("ReLU backward", dy, y)
+    check_gradient("ReLU", dy, y.shape)
+    dx = empty_like(y)  # (N, …), in y's order
+    dy_run, y_run, dx_run = as_run(dy, y), as_run(y, y), as_run(dx, y)  # (size,) each
+
+    def work(block: slice) -> None:
+        np.multiply(dy_run[block], y_run[block] > 0, out=dx_run[block])  # (2)
+
+    parallel(work, spans(y.size, BLOCK), 3 * PASS * y.size)
+    return dx
+
+
+IMPLEMENTATION = Implementation("blocks", refuses, forward, backward)

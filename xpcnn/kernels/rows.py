@@ -1,0 +1,243 @@
+"""Convolution on NumPy with the batch last in memory, some rows of output at a time.
+
+Idea. With x stored as (H, W, C, N) (see `batch_last`), the KW columns that the kernel reads in one image row are one
+run of memory. Only its KH rows are not; so they are copied together, once for a whole row of output ("lowered"):
+
+    L[q,(u,c),n]    = x̂[n, i·S + u·D, q, c],           q a padded column
+    P[j,(v,u,c),n]  = L[j·S + v,(u,c),n]                a view of L: each position's rows follow those of the one before
+    y[i,j]          = W P[j] + b                        (1)
+    dw              = Σ_{i,j} dy[i,j] P[j]ᵀ             (2)
+    db              = Σ_{i,j,n} dy[i,j,n]               (3)
+    dx̂[i·S + u·D]   = Σ_v (W_uᵀ dy[i])[v], shifted by v (4)
+
+with W the kernel as a matrix (F, (v,u,c)). The numbers are those of `xpcnn.ops.conv`. All products of a block of rows
+are one call. Lowering multiplies rows by KH, not by KH·KW, and `WORKSPACE` bytes at a time: wide rows are cut into
+columns, large batches into images. A dilated kernel's columns are no run, nor are those of a kernel that the stride
+jumps over; they are copied together as well. For stride 1, dx is (1) of dy with the kernel turned by 180°; else, as
+(4) says, each row of dx collects what belongs to it, so that rows can be made in parallel.
+
+Source: M. Cho and D. Brand, MEC: memory-efficient convolution for deep neural network, 2017, which lowers images
+one by one; here the batch takes the place of the width.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..ops.check import check_floats, check_gradient
+from ..ops.conv import check_conv2d
+from ..ops.dispatch import Implementation
+from ..ops.window import Placement, Window
+from ..typing import Cache
+from .batch_last import Host, batch_first, batch_last, refuses_batch, spans
+from .memory import empty
+from .threads import PASS, parallel, reduce_units
+
+WORKSPACE = 1 << 20  # bytes of L for each thread, or one position's: a core's second-level cache
+IMAGES = 128  # at most so many in one product
+BLOCKS = 8  # at least so many, where there are as many rows
+
+
+class Block(NamedTuple):
+    """Part of the output: positions of some images."""
+
+    rows: slice
+    columns: slice
+    images: slice
+
+
+def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1) -> str | None:
+    """Why this implementation does not take the call, or None."""
+    return refuses_batch(x, one=False)
+
+
+def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1) -> tuple[Host, Cache]:
+    """`conv2d_forward`, row by row."""
+    _, place = check_conv2d(x, w, b, window, groups)
+    x = batch_last(x)  # (H, W, C, N)
+    return batch_first(_correlate(x, w, b, place, groups)), (x, w, b is not None, place, groups)
+
+
+def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
+    """`conv2d_backward`, row by row."""
+    x, w, has_bias, place, groups = cache
+    check_floats("Conv2d backward", dy, w)
+    check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]))
+    dy = batch_last(dy)  # (OH, OW, F, N)
+
+    def add(total: Host, block: Block) -> None:
+        patches = lowered(x, place, block, groups)  # (G, i, j, K, n)
+        dy_block = grouped(dy[block.rows, block.columns, :, block.images], groups)  # (G, i, j, F/G, n)
+        total += products(patches, dy_block)  # (G, K, F/G)                                       (2)
+
+    shape = (groups, w[0].size, w.shape[0] // groups)
+    total = reduce_units(add, shape, x.dtype, blocks(x, place), 2.0 * dy.size * w[0].size)
+    db = bias_gradient(dy) if has_bias else None
+    dx = None
+    if input_grad:
+        dx = batch_first(input_gradient(dy, w, x.shape, place, groups))
+    return dx, _from_matrix(total, w.shape), db
+
+
+def input_gradient(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, groups: int = 1) -> Host:
+    """(4): dy (OH, OW, F, N) → dx of that shape, (H, W, C, N)."""
+    flipped = place.flipped()
+    if flipped is None:
+        return _collect(dy, w, shape, place, groups)
+    f, kh, kw, c = w.shape
+    turned = w[:, ::-1, ::-1, :].reshape(groups, f // groups, kh, kw, c).transpose(0, 4, 2, 3, 1)
+    return _correlate(dy, turned.reshape(groups * c, kh, kw, f // groups), None, flipped, groups)  # (4)
+
+
+def _correlate(x: Host, w: Host, b: Host | None, place: Placement, groups: int) -> Host:
+    """(1): (H, W, C, N) → (OH, OW, F, N)."""
+    f, n = w.shape[0], x.shape[-1]
+    y = empty((*place.out, f, n), x.dtype)
+    matrix = _matrix(w, groups)[:, None, None]  # (G, 1, 1, F/G, K)
+    bias = None if b is None else np.repeat(b[:, None], min(n, IMAGES), axis=1)  # (F, n)
+
+    def work(block: Block) -> None:
+        out = y[block.rows, block.columns, :, block.images]  # (i, j, F, n)
+        np.matmul(matrix, lowered(x, place, block, groups), out=grouped(out, groups))  # (F/G, K) @ (K, n)  (1)
+        if bias is not None:
+            out += bias[:, : out.shape[-1]]  # (1)
+
+    parallel(work, blocks(x, place), 2.0 * y.size * w[0].size)
+    return y
+
+
+def _collect(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, groups: int) -> Host:
+    """(4), for each row of dx from the rows of dy that read it."""
+    height, width, c, n = shape
+    (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
+    top, _, left, _ = place.pads
+    oh, ow = place.out
+    dx = empty(shape, dy.dtype)
+    by_row = w.reshape(groups, -1, kh, kw * (c // groups)).transpose(2, 0, 3, 1)  # (KH, G, (v,c), F/G)
+    by_row = np.ascontiguousarray(by_row)[:, :, None]
+    cut = max(1, WORKSPACE // (kw * c * min(n, IMAGES) * dy.itemsize))
+
+    def work(unit: tuple[int, slice]) -> None:
+        h, images = unit
+        row = dx[h, :, :, images]  # (W, C, n)
+        row[...] = 0
+        for u in range(kh):
+            i, off = divmod(h + top - u * dh, sh)
+            if off or not 0 <= i < oh:
+                continue
+            for j0 in range(0, ow, cut):
+                part = grouped(dy[i, j0 : j0 + cut, :, images], groups)  # (G, j, F/G, n)
+                taps = np.matmul(by_row[u], part)  # (G, j, (v,c), n)                             (4)
+                taps = taps.reshape(*part.shape[:2], kw, c // groups, -1)
+                for v in range(kw):
+                    inside, columns = _inside(j0 * sw + v * dw - left, sw, part.shape[1], width)
+                    target = grouped(row[columns], groups)
+                    target += taps[:, inside, v]  # (4)
+
+    parallel(work, [(h, images) for images in spans(n, IMAGES) for h in range(height)], 2.0 * dy.size * w[0].size)
+    return dx
+
+
+def lowered(x: Host, place: Placement, block: Block, groups: int) -> Host:
+    """P of the block, (G, i, j, K, n): a view of L."""
+    (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
+    top, _, left, _ = place.pads
+    count_i, count_j, n = (part.stop - part.start for part in block)
+    c = x.shape[2] // groups
+    row, column = block.rows.start * sh - top, block.columns.start * sw - left
+    if dw == 1 and sw < kw:  # neighbouring positions share columns
+        shared = empty((groups, count_i, (count_j - 1) * sw + kw, kh, c, n), x.dtype)  # L
+        for u in range(kh):
+            _copy(shared[:, :, :, u], x, row + u * dh, sh, column, 1, block.images)
+        s_g, s_i, s_q, _, s_c, s_n = shared.strides
+        shape = (groups, count_i, count_j, kw * kh * c, n)
+        return as_strided(shared, shape, (s_g, s_i, s_q * sw, s_c, s_n), writeable=False)
+    each = empty((groups, count_i, count_j, kw, kh, c, n), x.dtype)
+    for v in range(kw):
+        for u in range(kh):
+            _copy(each[:, :, :, v, u], x, row + u * dh, sh, column + v * dw, sw, block.images)
+    return each.reshape(groups, count_i, count_j, -1, n)
+
+
+def _copy(target: Host, x: Host, row: int, row_step: int, column: int, column_step: int, images: slice) -> None:
+    """Every so many rows and columns of x into target (G, i, j, C/G, n); zeros for those outside the image."""
+    groups, count_i, count_j = target.shape[:3]
+    i, rows = _inside(row, row_step, count_i, x.shape[0])
+    j, columns = _inside(column, column_step, count_j, x.shape[1])
+    target[:, : i.start] = 0
+    target[:, i.stop :] = 0
+    target[:, i, : j.start] = 0
+    target[:, i, j.stop :] = 0
+    target[:, i, j] = grouped(x[rows, columns, :, images], groups)
+
+
+def _inside(start: int, step: int, count: int, size: int) -> tuple[slice, slice]:
+    """Of `count` places, `step` apart from `start` on: which of them are in 0 … size, and where those are."""
+    first = min(count, max(0, -(start // step)))
+    stop = max(first, min(count, -(-(size - start) // step)))
+    if first == stop:
+        return slice(first, first), slice(0, 0)
+    return slice(first, stop), slice(start + first * step, start + (stop - 1) * step + 1, step)
+
+
+def grouped(x: Host, groups: int) -> Host:
+    """(…, G·C, n) → (G, …, C, n): a view."""
+    *places, c, n = x.shape
+    split = x.reshape(*places, groups, c // groups, n)
+    return split.transpose(split.ndim - 3, *range(split.ndim - 3), split.ndim - 2, split.ndim - 1)
+
+
+def products(patches: Host, dy: Host) -> Host:
+    """Σ_ij patches[…,i,j] dy[…,i,j]ᵀ for patches (…, i, j, K, n) and dy (…, i, j, F, n): (…, K, F)."""
+    k, n = patches.shape[-2:]
+    f = dy.shape[-2]
+    if f * k <= (f + k) * n:  # small products: many, then added
+        total: Host = np.matmul(patches, dy.swapaxes(-1, -2)).sum(axis=(-4, -3))
+        return total
+    long_patches, long_dy = (np.moveaxis(a, -2, -4).reshape(*a.shape[:-4], a.shape[-2], -1) for a in (patches, dy))
+    return long_patches @ long_dy.swapaxes(-1, -2)  # large: one, of copies
+
+
+def bias_gradient(dy: Host) -> Host:
+    """(3): dy (OH, OW, F, N) → (F,)."""
+    oh, _, f, n = dy.shape
+    sums = empty((oh, f, n), dy.dtype)
+    parallel(lambda i: np.sum(dy[i], axis=0, out=sums[i]), range(oh), PASS * dy.size)
+    db: Host = sums.sum(axis=0).sum(axis=1)  # (3)
+    return db
+
+
+def blocks(x: Host, place: Placement) -> list[Block]:
+    """The output in blocks whose L is at most `WORKSPACE` bytes, or of one position."""
+    _, _, c, n = x.shape
+    (kh, kw), (_, sw) = place.window.kernel, place.window.stride
+    oh, ow = place.out
+    column = kh * c * min(n, IMAGES) * x.itemsize
+    halo, step = (kw - sw, sw) if sw < kw and place.window.dilation[1] == 1 else (0, kw)  # columns of L
+    cut = max(1, (WORKSPACE // column - halo) // step)
+    rows = min(-(-oh // BLOCKS), WORKSPACE // (column * (halo + ow * step))) if cut >= ow else 1
+    return [
+        Block(rows_, columns, images)
+        for images in spans(n, IMAGES)
+        for rows_ in spans(oh, max(1, rows))
+        for columns in spans(ow, cut)
+    ]
+
+
+def _matrix(w: Host, groups: int) -> Host:
+    """The kernel as W (G, F/G, K), K = (v,u,c)."""
+    f = w.shape[0]
+    return np.ascontiguousarray(w.transpose(0, 2, 1, 3)).reshape(groups, f // groups, -1)
+
+
+def _from_matrix(matrix: Host, shape: tuple[int, ...]) -> Host:
+    """dw (F, KH, KW, C/G) from Wᵀ's gradient (G, K, F/G)."""
+    f, kh, kw, c = shape
+    by_filter = matrix.transpose(0, 2, 1).reshape(f, kw, kh, c)
+    return np.ascontiguousarray(by_filter.transpose(0, 2, 1, 3))
+
+
+IMPLEMENTATION = Implementation("rows", refuses, forward, backward)

@@ -1,0 +1,159 @@
+"""The threads that share the work of one operation.
+
+`parallel(work, units, cost)` calls work(unit) for every unit, from the calling thread and from a pool of others, and
+returns when all are done. NumPy's products, ufuncs and copies release the interpreter's lock, so that all of an
+operation runs in parallel, not only its products. Meanwhile NumPy's BLAS is held to one thread: two Python threads
+with a BLAS thread each beat one Python thread with two BLAS threads in every case measured, and one thread's
+products are the same bit for bit whatever else goes on. When the last of the calls at hand is done, BLAS has the
+number of threads back that the program gave it.
+
+Results do not depend on the number of threads: what the units are does not, and each writes what no other writes.
+
+There are `XPCNN_NUM_THREADS` threads; unset, as many as BLAS would use, so that OMP_NUM_THREADS, threadpoolctl and
+joblib's limits hold here as well.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from .. import settings
+
+Unit = TypeVar("Unit")
+Sums: TypeAlias = np.ndarray[Any, Any]
+
+PASS = 15  # what one pass of a ufunc over one element costs, in multiplications or additions of a matrix product
+PARTS = 4  # of a sum over units
+_ALONE = 2e7  # below this cost (0.1 ms of products) waking a thread takes longer than the work
+
+
+def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float) -> None:
+    """work(unit) for each unit, in any order, on any thread; an error in one of them is raised.
+
+    Parameters
+        cost : of all units together, in multiplications and additions of products; see `PASS`
+    """
+    with one_blas_thread as threads:
+        claims = itertools.count()  # next() is atomic
+        failed = threading.Event()
+
+        def drain() -> None:
+            try:
+                while (claim := next(claims)) < len(units) and not failed.is_set():
+                    work(units[claim])
+            except BaseException:
+                failed.set()  # nobody begins another unit
+                raise
+
+        helpers = 0 if cost < _ALONE else min(threads, len(units)) - 1
+        if helpers <= 0:
+            drain()
+            return
+        pool = _pool(threads - 1)
+        # each in a context of its own: numpy.errstate and the like of the calling thread hold
+        futures: list[Future[None]] = [pool.submit(copy_context().run, drain) for _ in range(helpers)]
+        try:
+            drain()
+        finally:
+            begun = [future for future in futures if not future.cancel()]  # the others are not waited for
+            wait(begun)
+        for future in begun:
+            future.result()
+
+
+def reduce_units(
+    add: Callable[[Sums, Unit], None], shape: tuple[int, ...], dtype: Any, units: Sequence[Unit], cost: float
+) -> Sums:
+    """The sum over all units of what add(total, unit) adds to the total it is given.
+
+    There are `PARTS` totals, whatever the number of threads, which are added up in their order.
+    """
+    totals = np.zeros((min(PARTS, len(units)), *shape), dtype)
+
+    def work(part: int) -> None:
+        for unit in units[part::PARTS]:
+            add(totals[part], unit)
+
+    parallel(work, range(len(totals)), cost)
+    total: Sums = totals.sum(axis=0) if len(totals) > 1 else totals[0]
+    return total
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="xpcnn")
+
+
+class _OneBlasThread:
+    """Holds NumPy's OpenBLAS to one thread, and gives the number of threads that there are to use.
+
+    Other BLAS libraries (Accelerate, MKL) are left alone. threadpoolctl finds the library; it is not asked to set
+    the number, because it lets only one thread of a program do so.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0  # calls of `parallel` that are at work
+        self.before = 1
+
+    def __enter__(self) -> int:
+        get, set_ = _openblas()
+        asked = settings.num_threads()
+        with self.lock:
+            if not self.users:
+                self.before = get()
+                set_(1)
+            self.users += 1
+            return asked or self.before
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.users -= 1
+            if not self.users:
+                self.restore()
+
+    def restore(self) -> None:
+        _openblas()[1](self.before)
+
+
+@cache
+def _openblas() -> tuple[Callable[[], int], Callable[[int], None]]:
+    """The functions that get and set the number of threads of the OpenBLAS that NumPy uses."""
+    from threadpoolctl import threadpool_info
+
+    found = [each["filepath"] for each in threadpool_info() if each["internal_api"] == "openblas"]
+    found.sort(key=lambda path: "numpy" not in path)  # a program may have loaded others, SciPy's say
+    for path in found:
+        library = ctypes.CDLL(path)
+        for prefix, suffix in itertools.product(("scipy_", ""), ("64_", "_64", "")):
+            names = [f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")]
+            if all(hasattr(library, name) for name in names):
+                get, set_ = (getattr(library, name) for name in names)
+                return get, set_
+    return (lambda: os.cpu_count() or 1), (lambda number: None)
+
+
+one_blas_thread = _OneBlasThread()
+
+
+def _after_fork_in_child() -> None:
+    """A forked child has neither the parent's threads nor, perhaps, its lock's holder."""
+    _pool.cache_clear()
+    busy = one_blas_thread.users
+    one_blas_thread.users, one_blas_thread.lock = 0, threading.Lock()
+    if busy:
+        one_blas_thread.restore()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

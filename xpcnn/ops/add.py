@@ -1,0 +1,40 @@
+"""The sum of two arrays: where branches of a network meet, and where the gradients of two uses of a value do.
+
+    y = a + b                                   (1)
+
+y's gradient is that of a, and that of b.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ShapeError
+from ..typing import Array
+from .check import check_floats
+
+
+def add(a: Array, b: Array) -> Array:
+    """a + b, (1).
+
+    Parameters
+        a, b : Array of one shape and dtype, float
+    Returns
+        y : Array of that shape
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> add(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    array([4., 6.])
+    """
+    check_add(a, b)
+    y: Array = a + b  # (1)
+    return y
+
+
+def check_add(a: Array, b: Array) -> Any:
+    """The namespace of both, once they are known to fit together."""
+    if tuple(a.shape) != tuple(b.shape):
+        raise ShapeError("add", f"two arrays of one shape {tuple(a.shape)}", str(tuple(b.shape)))
+    return check_floats("add", a, b)
