@@ -22,13 +22,14 @@ def kernel(request):
     return KERNELS[request.param]
 
 
-@pytest.fixture(params=["one block", "many blocks"])
+@pytest.fixture(params=["one block", "many blocks", "tiled along the width"])
 def blocks(request, monkeypatch):
-    if request.param == "many blocks":
+    if request.param == "tiled along the width":
+        monkeypatch.setattr(winograd, "WIDE", 1)
+    if request.param != "one block":
         monkeypatch.setattr(rows, "WORKSPACE", 1)
         monkeypatch.setattr(rows, "IMAGES", 7)
         monkeypatch.setattr(winograd, "WORKSPACE", 1)
-        monkeypatch.setattr(winograd, "FEWEST_COLUMNS", 2)
 
 
 def both(kernel, x, w, b, window, dy_order="C", groups=1, input_grad=True):

@@ -39,7 +39,7 @@ def blocks(request, monkeypatch):
         monkeypatch.setattr(im2col, "FILTERS", 1)
         monkeypatch.setattr(im2col, "SHARE", 1.0)
         monkeypatch.setattr(rows, "IMAGES", 2)
-        monkeypatch.setattr(winograd, "FEWEST_COLUMNS", 1)
+        monkeypatch.setattr(winograd, "WIDE", 1)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)

@@ -133,9 +133,9 @@ def _collect(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, groups
                 taps = np.matmul(by_row[u], part)  # (G, j, (v,c), n)                             (4)
                 taps = taps.reshape(*part.shape[:2], kw, c // groups, -1)
                 for v in range(kw):
-                    inside, columns = _inside(j0 * sw + v * dw - left, sw, part.shape[1], width)
+                    within, columns = inside(j0 * sw + v * dw - left, sw, part.shape[1], width)
                     target = grouped(row[columns], groups)
-                    target += taps[:, inside, v]  # (4)
+                    target += taps[:, within, v]  # (4)
 
     parallel(work, [(h, images) for images in spans(n, IMAGES) for h in range(height)], 2.0 * dy.size * w[0].size)
     return dx
@@ -165,8 +165,8 @@ def lowered(x: Host, place: Placement, block: Block, groups: int) -> Host:
 def _copy(target: Host, x: Host, row: int, row_step: int, column: int, column_step: int, images: slice) -> None:
     """Every so many rows and columns of x into target (G, i, j, C/G, n); zeros for those outside the image."""
     groups, count_i, count_j = target.shape[:3]
-    i, rows = _inside(row, row_step, count_i, x.shape[0])
-    j, columns = _inside(column, column_step, count_j, x.shape[1])
+    i, rows = inside(row, row_step, count_i, x.shape[0])
+    j, columns = inside(column, column_step, count_j, x.shape[1])
     target[:, : i.start] = 0
     target[:, i.stop :] = 0
     target[:, i, : j.start] = 0
@@ -174,7 +174,7 @@ def _copy(target: Host, x: Host, row: int, row_step: int, column: int, column_st
     target[:, i, j] = grouped(x[rows, columns, :, images], groups)
 
 
-def _inside(start: int, step: int, count: int, size: int) -> tuple[slice, slice]:
+def inside(start: int, step: int, count: int, size: int) -> tuple[slice, slice]:
     """Of `count` places, `step` apart from `start` on: which of them are in 0 … size, and where those are."""
     first = min(count, max(0, -(start // step)))
     stop = max(first, min(count, -(-(size - start) // step)))

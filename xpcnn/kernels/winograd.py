@@ -1,27 +1,28 @@
-"""Convolution on NumPy with three rows of taps and stride 1, in half the multiplications (Winograd's algorithm).
+"""Convolution on NumPy with three rows of taps and stride 1, in half the multiplications or fewer (Winograd's algorithm).
 
-Idea. Along the height, four outputs y₀…y₃ of three taps g₀ g₁ g₂ over six inputs d₀…d₅ take twelve multiplications.
-As polynomials in a few points they take six:
+Idea. Four outputs y₀…y₃ of three taps g₀ g₁ g₂ over six inputs d₀…d₅ take twelve multiplications. As polynomials,
+multiplied in five points and at infinity, they take six:
 
     y = Aᵀ [(G g) ⊙ (Bᵀ d)]                             (1)
 
-Bᵀ, G and Aᵀ hold small numbers. With the batch last in memory (see `batch_last`), d₀…d₅ are whole rows of images, so
-that Bᵀ d is a few sums of long runs; ⊙ multiplies and adds over channels, and over the KW columns that the kernel
-reads, which are one run: six products (F, KW·C) @ (KW·C, N) at each position of four rows. Nothing is lowered.
+with small numbers in Bᵀ, G and Aᵀ. With the batch last in memory (see `batch_last`), d₀…d₅ are whole rows of images,
+and Bᵀ d is one product of a 6×6 matrix. So along the height (1) is always used; ⊙ multiplies and adds over channels,
+and over the KW columns that the kernel reads, which are one run: six products (F, KW·C) @ (KW·C, N) at each position
+of four rows. With `WIDE` channels or more, y and dx use it along the width, too: 36 products (F, C) @ (C, N) for each
+4×4 positions. With fewer, or for dw, the second pair of transforms costs more than it saves.
 
-The gradients are (1) read as a linear map of d or of g, with the number that `xpcnn.ops.conv` gives them:
+The gradients are (1) read as a linear map of d or of g, with the numbers that `xpcnn.ops.conv` gives them:
 
     dg = Gᵀ [(A dy) ⊙ (Bᵀ d)]                           (2)
     db = Σ dy                                           (3)
     dd = (1) of dy and the kernel turned by 180°        (4)
 
-Rounding errors are about three times those of a plain sum, in float32 about 3·10⁻⁶ of the largest output. An infinity
-or NaN spreads to the other rows of its tile.
+Rounding errors grow: in float32 to about 3·10⁻⁶ of the largest output, 10⁻⁵ with both axes. An infinity or NaN
+spreads over the rows or positions of its tile.
 
 Sources
-    S. Winograd, Arithmetic complexity of computations, 1980: F(4, 3)                                → (1)
-    A. Lavin and S. Gray, Fast algorithms for convolutional neural networks, 2015: Bᵀ, G, Aᵀ; in two dimensions, where
-    the sums of the transforms outweigh on a CPU what they save
+    S. Winograd, Arithmetic complexity of computations, 1980                                         → (1)
+    A. Lavin and S. Gray, Fast algorithms for convolutional neural networks, 2015: Bᵀ, G, Aᵀ of F(4×4, 3×3)
 """
 
 from __future__ import annotations
@@ -39,14 +40,25 @@ from ..typing import Cache
 from . import rows
 from .batch_last import Host, batch_first, batch_last, refuses_batch, spans
 from .memory import empty
+from .rows import Block
 from .threads import one_blas_thread, parallel, reduce_units
 
 TILE, POINTS = 4, 6
-WORKSPACE = 2 << 20  # bytes of Bᵀd for each thread, or four columns: wider blocks repeat less at their edges
-FEWEST_COLUMNS = 4
+WORKSPACE = 2 << 20  # bytes of Bᵀd for each thread, or one tile's
+WIDE = 48  # channels
 FEWEST_CHANNELS = 8
-LEAST_SAVING = 0.25  # of the multiplications, which the sums of the transforms have to be paid with
+LEAST_SAVING = 0.25  # of the multiplications along the height, which the transforms have to be paid with
 
+B_T = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ]
+)
 G = np.array(
     [
         [1 / 4, 0, 0],
@@ -57,6 +69,7 @@ G = np.array(
         [0, 0, 1],
     ]
 )
+A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1) -> str | None:
@@ -92,135 +105,113 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]))
     dy = batch_last(dy)  # (OH, OW, F, N)
     f, _, kw, c = w.shape
+    a = np.ascontiguousarray(A_T.T.astype(dy.dtype))
 
-    def add(total: Host, block: rows.Block) -> None:
-        tile = [dy[i, block.columns, :, block.images] for i in range(block.rows.start, block.rows.stop)]
-        total += rows.products(_patches(x, place, block), _spread(tile))  # (6, (v,c), F)           (2)
+    def add(total: Host, block: Block) -> None:
+        given = dy[block.rows, block.columns, :, block.images]  # (i, j, F, n)
+        m = _along(a[:, : len(given)], given, empty((POINTS, *given.shape[1:]), dy.dtype), 0)  # (6, j, F, n)  (2)
+        total += rows.products(_transformed_input(x, place, block, False), m[:, None])  # (6, (v,c), F)  (2)
 
-    total = reduce_units(add, (POINTS, kw * c, f), x.dtype, _blocks(x, place), _cost(dy, w))
+    total = reduce_units(add, (POINTS, kw * c, f), x.dtype, _blocks(x, place, False), _cost(dy, w))
     with one_blas_thread:
-        dw = np.tensordot(G.astype(w.dtype), total.reshape(POINTS, kw, c, f), (0, 0))  # (KH, KW, C, F)  (2)
+        dw = np.tensordot(G.astype(w.dtype), total, (0, 0))  # (KH, (v,c), F)                     (2)
+    dw = np.ascontiguousarray(dw.reshape(3, kw, c, f).transpose(3, 0, 1, 2))
     db = rows.bias_gradient(dy) if has_bias else None  # (3)
     dx = None
     if input_grad:
         turned = w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0)  # (C, KH, KW, F)
         flipped = place.flipped()
         dx = rows.input_gradient(dy, w, x.shape, place) if flipped is None else _correlate(dy, turned, None, flipped)
-    return None if dx is None else batch_first(dx), np.ascontiguousarray(dw.transpose(3, 0, 1, 2)), db  # (4)
+    return None if dx is None else batch_first(dx), dw, db  # (4)
 
 
 def _correlate(x: Host, w: Host, b: Host | None, place: Placement) -> Host:
     """(1): (H, W, C, N) → (OH, OW, F, N)."""
-    f, _, kw, c = w.shape
-    n = x.shape[-1]
+    n, f = x.shape[-1], w.shape[0]
     y = empty((*place.out, f, n), x.dtype)
-    with one_blas_thread:
-        points = np.tensordot(G.astype(w.dtype), w, (1, 1)).reshape(POINTS, 1, 1, f, kw * c)  # (1)
+    wide = _wide(w)
+    u = _transformed_kernel(w, wide)  # (6, 1, [6,] F, (v,c))
+    a_t = A_T.astype(x.dtype)
     bias = None if b is None else np.repeat(b[:, None], min(n, rows.IMAGES), axis=1)  # (F, n)
 
-    def work(block: rows.Block) -> None:
-        patches = _patches(x, place, block)  # (6, 1, j, (v,c), n)
-        products = empty((*patches.shape[:3], f, patches.shape[-1]), x.dtype)  # (6, 1, j, F, n)
-        np.matmul(points, patches, out=products)  # (F, (v,c)) @ ((v,c), n)                         (1)
-        out = [y[i, block.columns, :, block.images] for i in range(block.rows.start, block.rows.stop)]
-        _gather(products[:, 0], out)
+    def work(block: Block) -> None:
+        v = _transformed_input(x, place, block, wide)
+        if wide:
+            v = v[:, :, 0].swapaxes(1, 2)  # (6, t, 6, C, n)
+        m = empty((*v.shape[:-2], f, v.shape[-1]), x.dtype)
+        np.matmul(u, v, out=m)  # (F, (v,c)) @ ((v,c), n)                                         (1)
+        out = y[block.rows, block.columns, :, block.images]  # (i, j, F, n)
+        if wide:
+            m = _along(a_t, m, empty((POINTS, m.shape[1], TILE, *m.shape[3:]), x.dtype), 2)  # (1)
+        m = m.reshape(POINTS, -1, *m.shape[-2:])[:, : out.shape[1]]  # (6, j, F, n)
+        _along(a_t[: len(out)], m, out, 0)  # (1)
         if bias is not None:
-            for row in out:
-                row += bias[:, : row.shape[-1]]
+            out += bias[:, : out.shape[-1]]
 
-    parallel(work, _blocks(x, place), _cost(y, w))
+    parallel(work, _blocks(x, place, wide), _cost(y, w))
     return y
 
 
-def _patches(x: Host, place: Placement, block: rows.Block) -> Host:
-    """Bᵀd of (1) for a tile of rows, seen position by position: (6, 1, j, (v,c), n)."""
+def _transformed_kernel(w: Host, wide: bool) -> Host:
+    """G g of (1): (6, 1, 1, F, (v,c)), or (6, 1, 6, F, C)."""
+    f, _, kw, c = w.shape
+    g = G.astype(w.dtype)
+    with one_blas_thread:
+        u = np.tensordot(g, w, (1, 1))  # (6, F, KW, C)
+        if wide:
+            u = np.tensordot(g, u, (1, 2)).swapaxes(0, 1)  # (6, 6, F, C)
+    return np.ascontiguousarray(u).reshape((POINTS, 1, POINTS, f, c) if wide else (POINTS, 1, 1, f, kw * c))
+
+
+def _transformed_input(x: Host, place: Placement, block: Block, wide: bool) -> Host:
+    """Bᵀd of (1), position by position: (6, 1, j, (v,c), n), or tile by tile: (6, 6, 1, t, C, n)."""
     height, width, c, _ = x.shape
     kw = place.window.kernel[1]
     top, _, left, _ = place.pads
     count, n = block.columns.stop - block.columns.start, block.images.stop - block.images.start
-    first = block.columns.start - left
-    before, after = max(0, -first), max(0, first + count + kw - 1 - width)  # columns of padding
-    transformed = empty((POINTS, count + kw - 1, c, n), x.dtype)
-    transformed[:, :before] = 0
-    transformed[:, len(transformed[0]) - after :] = 0
-    inner = transformed[:, before : len(transformed[0]) - after]
-    if inner.size:
-        columns = slice(first + before, first + before + inner.shape[1])
-        zero = np.zeros(inner.shape[1:], x.dtype)
-        start = block.rows.start - top
-        d = [x[h, columns, :, block.images] if 0 <= h < height else zero for h in range(start, start + POINTS)]
-        _scatter(d, inner)
-    s_p, s_q, s_c, s_n = transformed.strides
-    return as_strided(transformed, (POINTS, 1, count, kw * c, n), (s_p, 0, s_q, s_c, s_n), writeable=False)
+    tiles = -(-count // TILE)
+    v = empty((POINTS, (tiles * TILE if wide else count) + kw - 1, c, n), x.dtype)  # (6, q, C, n)
+    start, first = block.rows.start - top, block.columns.start - left
+    inside_h, h = rows.inside(start, 1, POINTS, height)
+    inside_w, q = rows.inside(first, 1, v.shape[1], width)
+    v[:, : inside_w.start] = 0
+    v[:, inside_w.stop :] = 0
+    b_t = B_T.astype(x.dtype)
+    _along(b_t[:, inside_h], x[h, q, :, block.images], v[:, inside_w], 0)  # (1)
+    s_p, s_q, s_c, s_n = v.strides
+    if not wide:
+        return as_strided(v, (POINTS, 1, count, kw * c, n), (s_p, 0, s_q, s_c, s_n), writeable=False)
+    overlapping = as_strided(v, (POINTS, tiles, POINTS, c, n), (s_p, TILE * s_q, s_q, s_c, s_n), writeable=False)
+    v = _along(b_t, overlapping, empty(overlapping.shape, x.dtype), 2)  # (6, t, 6, C, n)           (1)
+    return v.transpose(0, 2, 1, 3, 4)[:, :, None]
 
 
-def _scatter(d: list[Host], v: Host) -> None:
-    """v = Bᵀd: six rows → six points, (1)."""
-    even, odd = np.multiply(d[2], -4), np.multiply(d[1], -4)
-    even += d[4]
-    odd += d[3]
-    np.add(even, odd, out=v[1])  # −4d₁ − 4d₂ + d₃ + d₄
-    np.subtract(even, odd, out=v[2])  # 4d₁ − 4d₂ − d₃ + d₄
-    np.subtract(d[4], d[2], out=even)
-    np.subtract(d[3], d[1], out=odd)
-    odd *= 2
-    np.add(even, odd, out=v[3])  # −2d₁ − d₂ + 2d₃ + d₄
-    np.subtract(even, odd, out=v[4])  # 2d₁ − d₂ − 2d₃ + d₄
-    np.subtract(d[0], d[2], out=v[0])
-    v[0] *= 4
-    v[0] += even  # 4d₀ − 5d₂ + d₄
-    np.subtract(d[5], d[3], out=v[5])
-    odd *= 2
-    v[5] -= odd  # 4d₁ − 5d₃ + d₅
+def _along(matrix: Host, x: Host, out: Host, axis: int) -> Host:
+    """out = matrix @ x along an axis of x (…, q, c, n), whose last axis is a run, or last two."""
+    if x.strides[-2] == x.shape[-1] * x.itemsize and out.strides[-2] == out.shape[-1] * out.itemsize:
+        x, target = (a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]) for a in (x, out))  # products of longer runs
+    else:
+        target = out
+    np.matmul(matrix, np.moveaxis(x, axis, -2), out=np.moveaxis(target, axis, -2))
+    return out
 
 
-def _gather(m: Host, y: list[Host]) -> None:
-    """y = Aᵀm: six points → four rows, or as many as there are, (1). Overwrites m."""
-    even, odd = m[1] + m[2], np.subtract(m[1], m[2], out=m[1])
-    even2, odd2 = m[3] + m[4], np.subtract(m[3], m[4], out=m[3])
-    np.add(m[0], even, out=y[0])
-    y[0] += even2  # m₀ + m₁ + m₂ + m₃ + m₄
-    if len(y) > 1:
-        odd2 *= 2
-        np.add(odd, odd2, out=y[1])  # m₁ − m₂ + 2m₃ − 2m₄
-    if len(y) > 2:
-        even2 *= 4
-        np.add(even, even2, out=y[2])  # m₁ + m₂ + 4m₃ + 4m₄
-    if len(y) > 3:
-        odd2 *= 4
-        np.add(odd, odd2, out=y[3])
-        y[3] += m[5]  # m₁ − m₂ + 8m₃ − 8m₄ + m₅
+def _wide(w: Host) -> bool:
+    """Whether (1) pays along the width."""
+    f, _, kw, c = w.shape
+    return bool(kw == 3 and min(f, c) >= WIDE)
 
 
-def _spread(dy: list[Host]) -> Host:
-    """A dy of (2): four rows (j, F, n), missing ones zero, → six points (6, 1, j, F, n)."""
-    m = empty((POINTS, *dy[0].shape), dy[0].dtype)
-    d = dy + [np.zeros_like(dy[0])] * (TILE - len(dy))
-    m[0] = d[0]
-    even, odd = d[0] + d[2], d[1] + d[3]
-    np.add(even, odd, out=m[1])
-    np.subtract(even, odd, out=m[2])
-    np.multiply(d[2], 4, out=even)
-    even += d[0]
-    np.multiply(d[3], 4, out=odd)
-    odd += d[1]
-    odd *= 2
-    np.add(even, odd, out=m[3])  # dy₀ + 2dy₁ + 4dy₂ + 8dy₃
-    np.subtract(even, odd, out=m[4])
-    m[5] = d[3]
-    return m[:, None]
-
-
-def _blocks(x: Host, place: Placement) -> list[rows.Block]:
+def _blocks(x: Host, place: Placement, wide: bool) -> list[Block]:
     _, _, c, n = x.shape
     oh, ow = place.out
-    columns = WORKSPACE // (POINTS * c * min(n, rows.IMAGES) * x.itemsize) - place.window.kernel[1] + 1
-    cut = min(ow, max(columns, FEWEST_COLUMNS))
+    column = POINTS * c * min(n, rows.IMAGES) * x.itemsize * (POINTS / TILE if wide else 1)
+    tiles = max(1, int(WORKSPACE / (TILE * column)))
     return [
-        rows.Block(slice(i, min(i + TILE, oh)), columns, images)
+        Block(slice(i, min(i + TILE, oh)), slice(j, min(j + tiles * TILE, ow)), images)
         for images in spans(n, rows.IMAGES)
         for i in range(0, oh, TILE)
-        for columns in spans(ow, cut)
+        for j in range(0, ow, tiles * TILE)
     ]
 
 

@@ -1,0 +1,155 @@
+"""The benchmark: xpcnn against PyTorch (eager) and others, on this machine.
+
+    python -m ci.bench                             training, inference and memory of all nets
+    python -m ci.bench --nets lenet5 --rounds 30   fewer nets, more rounds
+    python -m ci.bench --layers resnet20           where xpcnn's step goes, and what the machine could do
+    python -m ci.bench --sweep                     one convolution along every axis of its geometry
+    python -m ci.bench --parts training sweep      any parts together
+    python -m ci.bench --quick                     every code path in seconds; the figures mean little
+    python -m ci.bench --from build/bench.json --markdown --picture docs/benchmark.png
+
+Run it from the repository's root, with the peers to compare installed beside xpcnn (such as torch); one that is not
+installed is listed so. All use the same number of threads, batches, float32, and initial weights; before anything is
+timed, parameter counts, first losses (or logits, or sums of gradients) are compared, and the loss must fall.
+
+How it measures. Each peer lives in a process of its own, all at once, blocked while another runs. Round after round
+each makes a small burst of steps in turn; a burst's figure is its median step, and a round's ratio is peer / xpcnn.
+Tables give the median over the rounds, the quartiles, and the least and most. Above 1, xpcnn is faster.
+
+A step is forward, cross-entropy, backward and SGD with momentum 0.9, on one batch that is in memory. The bar is
+PyTorch in the faster of its two memory formats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from . import machine, report
+from .errors import BenchError
+from .nets import CASES
+from .peers import PEERS
+from .processes import ROOT
+from .rounds import Effort
+from .run import EFFORT, PARTS, SWEEP_EFFORT, Plan, run
+
+DEFAULT_PARTS = ("training", "inference", "memory")
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ci.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--parts", nargs="+", choices=PARTS, help="what to measure (" + ", ".join(DEFAULT_PARTS) + ")")
+    add("--layers", nargs="+", choices=CASES, metavar="NET", help="the part layers, of these nets")
+    add("--sweep", action="store_true", help="the part sweep")
+    add("--nets", nargs="+", choices=CASES, default=tuple(CASES), metavar="NET", help=", ".join(CASES))
+    add("--peers", nargs="+", choices=PEERS, default=tuple(PEERS), metavar="PEER", help=", ".join(PEERS))
+    add("--threads", type=_count, default=machine.cores(), help="of each peer (all cores: %(default)s)")
+    add("--rounds", type=_count, help=f"bursts of each peer ({EFFORT.rounds}; in the sweep {SWEEP_EFFORT.rounds})")
+    add("--quick", action="store_true", help="tiny settings, all parts")
+    add("--out", type=Path, help="where the figures go as JSON (build/bench.json)")
+    add("--from", dest="source", type=Path, help="measure nothing, read figures from this JSON")
+    add("--markdown", action="store_true", help="print the README's table too")
+    add("--picture", type=Path, help="draw the ratios into this file")
+    return parser
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """What the arguments ask for."""
+    asked = tuple(options.parts or ()) + ("layers",) * bool(options.layers) + ("sweep",) * options.sweep
+    parts = asked or (PARTS if options.quick else DEFAULT_PARTS)
+    chosen = tuple(options.nets)
+    if options.quick and chosen == tuple(CASES):
+        chosen = ("lenet5", "resnet20")  # all kinds of layers
+    plan = Plan(
+        parts=tuple(part for part in PARTS if part in parts),
+        net_names=chosen,
+        layer_nets=tuple(options.layers or chosen),
+        peers=tuple(dict.fromkeys(("xpcnn", *options.peers))),
+        threads=options.threads,
+    )
+    if options.quick:
+        plan = replace(
+            plan,
+            most_images=8,
+            effort=Effort(rounds=2, burst=0.02, warm_up=3, most_steps=20),
+            layer_seconds=0.1,
+            ceiling_seconds=0.1,
+            memory_steps=2,
+            sweep_effort=Effort(rounds=1, burst=0.01, warm_up=1, most_steps=3),
+            sweep_points=1,
+        )
+    if options.rounds:
+        plan = replace(
+            plan,
+            effort=replace(plan.effort, rounds=options.rounds),
+            sweep_effort=replace(plan.sweep_effort, rounds=options.rounds),
+        )
+    return plan
+
+
+def main() -> int:
+    options = arguments().parse_args()
+    signal.signal(signal.SIGTERM, _stop)
+    result: dict[str, Any] = {"complete": False}
+    status = 0
+    if options.source:
+        try:
+            result = json.loads(options.source.read_text())
+        except (OSError, ValueError) as error:
+            return _fail(f"no figures in {options.source}: {error}")
+    else:
+        plan = plan_of(options)
+        out = options.out or ROOT / "build" / "bench.json"
+        try:
+            run(plan, result)
+        except BenchError as error:
+            status = _fail(str(error))
+        except KeyboardInterrupt as error:
+            status = _fail(f"interrupted: {error}" if str(error) else "interrupted", 130)
+        if "machine" not in result:
+            return status
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=1) + "\n")
+        print(f"figures in {out}", file=sys.stderr)
+    print(report.text(result))
+    if options.markdown:
+        from .markdown import markdown
+
+        print("\n" + markdown(result))
+    if options.picture:
+        from .picture import draw
+
+        try:
+            draw(result, options.picture)
+        except BenchError as error:
+            return _fail(str(error))
+    return status
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _fail(message: str, status: int = 1) -> int:
+    print(f"ci.bench: {message}", file=sys.stderr)
+    return status
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

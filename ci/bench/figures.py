@@ -1,0 +1,65 @@
+"""From rounds to figures: medians, ratios within a round, and how they spread."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from .peers import BAR
+
+Measured = dict[str, dict[str, Any]]  # peer → what rounds.measure gives
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of a figure over the rounds."""
+
+    median: float
+    low: float  # quartiles
+    high: float
+    least: float
+    most: float
+    rounds: int
+
+
+def spread(values: list[float]) -> Spread:
+    if len(values) == 1:
+        low = high = values[0]
+    else:
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(statistics.median(values), low, high, min(values), max(values), len(values))
+
+
+def disturbed(result: dict[str, Any]) -> float | None:
+    """The share of xpcnn's rounds in which other programs used the machine, or None where there are no rounds."""
+    measured = [case["peers"]["xpcnn"] for what in ("training", "inference") for case in result.get(what, [])]
+    measured += [point["peers"]["xpcnn"] for axis in result.get("sweep", []) for point in axis["points"]]
+    rounds = sum(len(each["rounds"]) for each in measured)
+    return sum(each.get("disturbed", 0) for each in measured) / rounds if rounds else None
+
+
+def seconds(measured: Measured, peer: str) -> float | None:
+    """The median over the rounds, or None where the peer was not measured."""
+    rounds = measured.get(peer, {}).get("rounds")
+    return statistics.median(rounds) if rounds else None
+
+
+def ratio(measured: Measured, peer: str, to: str = "xpcnn") -> Spread | None:
+    """How many times as long the peer takes, round by round."""
+    theirs, ours = (measured.get(each, {}).get("rounds") for each in (peer, to))
+    if not theirs or not ours:
+        return None
+    return spread([a / b for a, b in zip(theirs, ours, strict=False)])
+
+
+def bar(measured: Measured) -> str | None:
+    """PyTorch in the memory format in which it is faster here."""
+    timed = [(time, peer) for peer in BAR if (time := seconds(measured, peer)) is not None]
+    return min(timed)[1] if timed else None
+
+
+def bar_memory(measured: Measured) -> str | None:
+    """PyTorch in the memory format in which it takes less here."""
+    taken = [(measured[peer]["growth"], peer) for peer in BAR if "growth" in measured.get(peer, {})]
+    return min(taken)[1] if taken else None

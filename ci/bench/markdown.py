@@ -1,0 +1,65 @@
+"""The README's table of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import figures
+from .figures import Measured
+from .peers import BAR
+from .report import between, number
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Milliseconds of xpcnn, PyTorch and the others that were measured; below it the memory, then the machine."""
+    others = [peer for peer, each in result["peers"].items() if "version" in each and peer not in ("xpcnn", *BAR)]
+    lines = _speed(result, others) + _memory(result, others)
+    about = result["machine"]
+    versions = ", ".join(
+        f"{peer} {each['version']}" for peer, each in result["peers"].items() if "version" in each and peer != BAR[1]
+    )
+    lines += [
+        "",
+        f"{about['cpu']}, {about['threads']} threads, {about['blas']}, Python {about['python']}, NumPy "
+        f"{about['numpy']}; {versions}; {about['date'][:10]}. Medians over rounds of small bursts in turn, in brackets "
+        "the quartiles of the ratio within a round; PyTorch eager in the faster of its two memory formats. Above 1, "
+        "xpcnn is better.",
+    ]
+    return "\n".join(lines)
+
+
+def _speed(result: dict[str, Any], others: list[str]) -> list[str]:
+    rows = []
+    for what, name in (("training", "training step"), ("inference", "inference")):
+        for case in result.get(what, []):
+            measured: Measured = case["peers"]
+            best = figures.bar(measured)
+            ratio = figures.ratio(measured, best) if best else None
+            shown = f"**{ratio.median:.2f}** ({between(ratio.low, ratio.high)})" if ratio else "—"
+            cells = [_ms(measured, peer) for peer in ("xpcnn", best, *others)]
+            rows.append([f"{case['net']}, {name}, batch {case['batch']}", *cells[:2], shown, *cells[2:]])
+    return _table(["ms", "xpcnn", "PyTorch", "PyTorch / xpcnn", *others], rows)
+
+
+def _memory(result: dict[str, Any], others: list[str]) -> list[str]:
+    rows = []
+    for case in result.get("memory", []):
+        measured: Measured = case["peers"]
+        best = figures.bar_memory(measured)
+        growth = {peer: measured[peer]["growth"] for peer in measured if "growth" in measured[peer]}
+        shown = f"**{growth[best] / growth['xpcnn']:.2f}**" if best and growth.get("xpcnn") else "—"
+        cells = [number(growth[peer]) if peer in growth else "—" for peer in ("xpcnn", best or "", *others)]
+        rows.append([f"{case['net']}, training step, batch {case['batch']}", *cells[:2], shown, *cells[2:]])
+    return _table(["MiB that a step adds", "xpcnn", "PyTorch", "PyTorch / xpcnn", *others], rows)
+
+
+def _ms(measured: Measured, peer: str | None) -> str:
+    seconds = figures.seconds(measured, peer) if peer else None
+    return number(1000 * seconds) if seconds is not None else "—"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return ["", *("| " + " | ".join(line) + " |" for line in lines)]

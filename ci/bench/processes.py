@@ -1,0 +1,169 @@
+"""Worker processes, as the parent sees them: asked one at a time, never waited for without end, gone at exit."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .errors import BenchError, NotPossible
+
+ROOT = Path(__file__).parents[2]
+REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "XPCNN_BACKEND")  # a user's machine does not set these
+TIME_LIMIT = 900.0  # seconds for one answer
+
+
+def environment(threads: int) -> dict[str, str]:
+    """A worker's environment: as many threads for every library, and OpenBLAS's own choice of a core."""
+    number = str(threads)
+    settings = {
+        "XPCNN_NUM_THREADS": number,
+        "OMP_NUM_THREADS": number,
+        "OPENBLAS_NUM_THREADS": number,
+        "MKL_NUM_THREADS": number,
+        "NPROC": number,  # XLA's thread pool
+        "NUM_CPU_THREADS": number,  # tinygrad's
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONWARNINGS": "ignore",
+    }
+    kept = {name: value for name, value in os.environ.items() if name not in REMOVED}
+    return kept | settings
+
+
+class Process:
+    """One worker; a context manager that ends it.
+
+    Raises
+        NotPossible : the peer cannot do what it was asked
+        BenchError : it failed, died, or did not answer in time
+    """
+
+    def __init__(self, peer: str, threads: int) -> None:
+        self.peer, self.threads = peer, threads
+        self.doing = "starting"
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ci.bench.worker", peer],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            cwd=ROOT,
+            env=environment(threads),
+            start_new_session=True,  # Ctrl-C reaches the parent, which ends the workers
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+        self._limit_cores()
+        self._unread = b""
+
+    def ask(self, do: str, **request: Any) -> dict[str, Any]:
+        try:
+            self._in.write(json.dumps({"do": do, **request}).encode() + b"\n")
+            self._in.flush()
+        except BrokenPipeError:
+            self._died()
+        try:
+            answer: dict[str, Any] = json.loads(self._line())
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{self.peer}, {self.doing}") from None
+        if "impossible" in answer:
+            raise NotPossible(answer["impossible"])
+        if "error" in answer:
+            raise WorkerFailed(f"{self.peer}, {self.doing}: {answer['error']}")
+        return answer
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def hello(self) -> dict[str, Any]:
+        self.doing = "starting"
+        return self.ask("hello", threads=self.threads)
+
+    def _line(self) -> bytes:
+        end = time.monotonic() + TIME_LIMIT
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._out, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                if not selector.select(max(0.0, end - time.monotonic())):
+                    raise BenchError(f"{self.peer}, {self.doing}: no answer for {TIME_LIMIT:.0f} s")
+                chunk = os.read(self._out.fileno(), 1 << 16)
+                if not chunk:
+                    self._died()
+                self._unread += chunk
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _died(self) -> None:
+        code = self._process.wait()
+        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        self._errors.seek(0)
+        last = self._errors.read().decode(errors="replace").strip().splitlines()[-3:]
+        said = " | ".join(line.strip() for line in last) or "nothing on its standard error"
+        raise BenchError(f"{self.peer}, {self.doing}: the worker died ({how}): {said}")
+
+    def _limit_cores(self) -> None:
+        """Libraries that cannot be told a number of threads are held to it by the cores they may use."""
+        if hasattr(os, "sched_setaffinity"):
+            cores = sorted(os.sched_getaffinity(0))[: self.threads]
+            os.sched_setaffinity(self._process.pid, cores)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        for stream in (self._in, self._out, self._errors):
+            with suppress(BrokenPipeError):
+                stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class WorkerFailed(BenchError):
+    """An exception inside a worker, which lives on."""
+
+
+class Workers:
+    """All peers at once, each in its process; those that cannot start are in `missing`, with the reason."""
+
+    def __init__(self, peers: list[str], threads: int) -> None:
+        self.alive: dict[str, Process] = {}
+        self.hello: dict[str, dict[str, Any]] = {}
+        self.missing: dict[str, str] = {}
+        self.threads = threads
+        self._stack = ExitStack()
+        try:
+            for peer in peers:
+                process = self._stack.enter_context(Process(peer, threads))
+                hello = process.hello()
+                if "missing" in hello:
+                    self.missing[peer] = hello["missing"]
+                    process.close()
+                else:
+                    self.alive[peer], self.hello[peer] = process, hello
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
