@@ -8,6 +8,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t 
 cd "$copy"
 # as on a user's machine: OpenBLAS chooses its kernels by the processor
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XPCNN_BACKEND XPCNN_IMPLEMENTATION XPCNN_DATA
+unset XPCNN_NUM_THREADS OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 export PYTHONDONTWRITEBYTECODE=1
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
@@ -31,8 +32,16 @@ pip install -q torch==2.13.0
 XPCNN_BACKEND=torch pytest -q
 step "the suite on array-api-strict alone"
 XPCNN_BACKEND=array_api_strict pytest -q
-step "the suite with every operation's reference implementation"
-XPCNN_IMPLEMENTATION=reference XPCNN_BACKEND=numpy pytest -q
+names=$(python -c 'from xpcnn.ops import dispatch; print(*dispatch.names())')
+for name in $names; do
+    step "the suite with the implementation $name forced"
+    # tests/kernels calls the kernels itself, and checks the thresholds that are lifted where one is forced
+    XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 --ignore=tests/kernels
+done
+for threads in 1 8; do
+    step "the fast implementations with $threads threads"
+    XPCNN_NUM_THREADS=$threads pytest -q tests/kernels
+done
 step "longer runs"
 pytest -q -m slow
 pytest -q --hypothesis-profile=thorough tests/ops
@@ -46,6 +55,9 @@ for example in examples/*.py; do
 done
 step "the README's picture"
 python docs/digits.py runs/digits-mnist_cnn picture.png
+step "the benchmark: every part, too short to mean anything, and its table and picture from the file"
+python -m ci.bench --quick --out figures.json
+python -m ci.bench --from figures.json --markdown --picture benchmark.png
 step "every gradient, as a user checks it"
 xpcnn gradcheck
 xpcnn info

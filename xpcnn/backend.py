@@ -197,7 +197,12 @@ def _checked(dtype: str) -> str:
 
 def dtype_name(array: Array) -> str:
     """The element type's name, the same on every backend: "float32", "uint8" …"""
-    return str(array.dtype).rpartition(".")[2]
+    return _numpy_dtype_name(array.dtype) if is_numpy(array) else str(array.dtype).rpartition(".")[2]
+
+
+@cache  # NumPy takes microseconds to spell it
+def _numpy_dtype_name(dtype: np.dtype[Any]) -> str:
+    return str(dtype)
 
 
 def to_numpy(array: Any) -> np.ndarray[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 
 import numpy as np
@@ -143,6 +144,7 @@ def test_the_workspace_does_not_grow_with_the_batch(kernel, n, monkeypatch):
     own = {rows: 2 * rows.WORKSPACE, winograd: 4 * winograd.WORKSPACE}[kernel] + 8 * w.nbytes
 
     def peak(run, result):
+        gc.collect()
         tracemalloc.start()
         try:
             kept = run()

@@ -33,14 +33,14 @@ def test_every_unit_is_done_once_and_several_threads_take_part():
     done, who = [], set()
 
     def work(unit):
-        who.add(threading.current_thread().name)
+        who.add(threading.current_thread())
         time.sleep(0.01)
         done.append(unit)
 
     parallel(work, range(20), MUCH)
     assert sorted(done) == list(range(20))
     assert len(who) == 4
-    assert threading.current_thread().name in who
+    assert threading.current_thread() in who
 
 
 @pytest.mark.parametrize(("number", "cost"), [("4", 1.0), ("1", MUCH)])

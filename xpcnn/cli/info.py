@@ -95,12 +95,15 @@ def _implementations() -> list[tuple[str, str]]:
     affine = (norm.weight, norm.bias)
     calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
         "conv2d": ((x, layer.weight, layer.bias), {"window": layer.window}),
+        "conv2d_inference": ((x, layer.weight, layer.bias), {"window": layer.window, "relu": True}),
         "linear": ((rows, dense.weight, dense.bias), {}),
         "relu": ((x,), {}),
         "max_pool2d": ((x,), {"window": Window(2, 2)}),
+        "max_pool2d_inference": ((x,), {"window": Window(2, 2)}),
         "avg_pool2d": ((x,), {"window": Window(2, 2)}),
         "global_avg_pool2d": ((x,), {}),
         "batch_norm": ((x, *affine), {}),
+        "batch_norm_relu": ((x, *affine), {}),
         "batch_norm_inference": ((x, *affine, norm.running_mean, norm.running_var), {}),
         "zero_pad": ((x, [(1, 1), (1, 1), (0, 0)]), {}),
         "add": ((x, x), {}),

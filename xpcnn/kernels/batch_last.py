@@ -25,19 +25,25 @@ Host: TypeAlias = np.ndarray[Any, Any]
 FEWEST = 8  # images: with fewer, runs of N numbers are too short
 
 
+def refuses_array(x: Any) -> str | None:
+    """Why an implementation for NumPy does not take this array, or None."""
+    if not isinstance(x, np.ndarray):
+        return "the arrays are not NumPy's"
+    if x.ndim < 2 or x.dtype.kind != "f":
+        return "it is no batch of real numbers"
+    return None
+
+
 def refuses_batch(x: Any, *, one: bool = True) -> str | None:
     """Why an implementation that keeps the batch last does not take this batch, or None.
 
     Parameters
         one : whether it takes one image, which has the same memory order, batch first or last
     """
-    if not isinstance(x, np.ndarray):
-        return "the arrays are not NumPy's"
-    if x.ndim < 2 or x.dtype.kind != "f":
-        return "it is no batch of real numbers"
-    if x.shape[0] < FEWEST and not (one and x.shape[0] == 1):
-        return f"there are fewer than {FEWEST} images"
-    return None
+    reason = refuses_array(x)
+    if reason is None and x.shape[0] < FEWEST and not (one and x.shape[0] == 1):
+        reason = f"there are fewer than {FEWEST} images"
+    return reason
 
 
 def batch_last(x: Host) -> Host:

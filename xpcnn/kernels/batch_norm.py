@@ -2,7 +2,7 @@
 
 Idea. The images are (P, C, N): P places of C runs of N numbers. A piece k is some places, or some channels of one.
 While a piece of n_k numbers a channel is at hand, its own mean μ_k and its squares about it, s_k = Σ (x − μ_k)², are
-taken, so that x is read once; together they give, without the cancellation of Σ x² − M μ²,
+taken, so that x is read once: s_k = Σ x² − n_k μ_k² where that cancels little. Together they give
 
     μ  = Σ_k n_k μ_k / M,   σ² = Σ_k (s_k + n_k (μ_k − μ)²) / M                 (1)
     r  = 1 / √(σ² + ε)                                                          (2)
@@ -20,6 +20,7 @@ Source: T. Chan, G. Golub and R. LeVeque, Algorithms for computing the sample va
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from .batch_last import Host, batch_first, batch_last, refuses_batch, spans
 from .memory import empty
 from .threads import PASS, parallel
 
+CANCELLED = 64  # Σ x² may be so many times the squares about the mean before they are summed by themselves
 PIECE = 1 << 18  # elements
 
 
@@ -41,9 +43,9 @@ def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5) -
 
 
 def forward(
-    x: Host, gamma: Host | None = None, beta: Host | None = None, *, eps: float = 1e-5
+    x: Host, gamma: Host | None = None, beta: Host | None = None, *, eps: float = 1e-5, relu: bool = False
 ) -> tuple[Host, Cache, tuple[Host, Host]]:
-    """`batch_norm_forward`, piece by piece."""
+    """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`, piece by piece."""
     _, count = check_training(x, gamma, beta, eps)
     rows = _rows(x)  # (P, C, N)
     _, c, n = rows.shape
@@ -55,31 +57,40 @@ def forward(
         k, some = piece
         part = rows[places[k], some]  # (p, c, N)
         mean = _sum(part) / sizes[k]  # (c,)
-        centred = part - _spread(mean, part)
-        means[k, some], squares[k, some] = mean, _dot(centred, centred)
+        total = _dot(part, part)
+        means[k, some], squares[k, some] = mean, total - sizes[k] * mean**2
+        if (total > CANCELLED * squares[k, some]).any():
+            centred = part - _spread(mean, part)
+            squares[k, some] = _dot(centred, centred)
 
-    parallel(gather, [(k, some) for k in range(len(places)) for some in channels], 4 * PASS * x.size)
+    parallel(gather, [(k, some) for k in range(len(places)) for some in channels], 2 * PASS * x.size)
     mean = np.sum(means * (sizes / count), axis=0)  # (C,)                                        (1)
     var = np.sum(squares + sizes * (means - mean) ** 2, axis=0) / count  # (C,)                   (1)
     r = 1 / np.sqrt(var + eps)  # (C,)                                                            (2)
-    y = _apply(rows, *_affine(gamma, beta, mean, r))
-    return _images(y, x.shape), (rows, mean, r, gamma, beta is not None, x.shape), (mean, var)
+    y = _apply(rows, *_affine(gamma, beta, mean, r), relu)
+    cache = (rows, mean, r, gamma, beta is not None, x.shape, y if relu else None)
+    return _images(y, x.shape), cache, (mean, var)
 
 
 def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host | None, Host | None]:
-    """`batch_norm_backward`, piece by piece."""
-    x, mean, r, gamma, has_beta, shape = cache
+    """`batch_norm_backward` or `batch_norm_relu_backward`, piece by piece."""
+    x, mean, r, gamma, has_beta, shape, y = cache
     check_floats("BatchNorm backward", dy, x)
     check_gradient("BatchNorm", dy, shape)
     rows = _rows(dy)  # (P, C, N)
     places, channels = _cut(rows)
     products, sums = np.empty((len(places), len(r)), dy.dtype), np.empty((len(places), len(r)), dy.dtype)  # (k, C)
 
+    far = bool((mean**2 * r**2 > CANCELLED).any())  # (x − μ) dy has to be summed as it stands
+
     def gather(piece: tuple[int, slice]) -> None:
         k, some = piece
-        part, dy_part = x[places[k], some], rows[places[k], some]  # (p, c, N) each
-        centred = part - _spread(mean[some], part)
-        products[k, some], sums[k, some] = _dot(centred, dy_part), _sum(dy_part)
+        part, dy_part = x[places[k], some], _passed(rows, y, (places[k], some))  # (p, c, N) each
+        sums[k, some] = _sum(dy_part)
+        if far:
+            products[k, some] = _dot(part - _spread(mean[some], part), dy_part)
+        else:
+            products[k, some] = _dot(part, dy_part) - mean[some] * sums[k, some]
 
     parallel(gather, [(k, some) for k in range(len(places)) for some in channels], 4 * PASS * x.size)
     dgamma = r * products.sum(axis=0)  # (C,)                                                     (4)
@@ -90,7 +101,7 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
         a = r if gamma is None else gamma * r  # (C,)                                             (5)
         f = -a * r * (dgamma / count)  # (C,)                                                     (5)
         g = -a * (dbeta / count) - f * mean  # (C,)                                               (5)
-        dx = _images(_combine(rows, x, a, f, g), shape)
+        dx = _images(_combine(rows, y, x, a, f, g), shape)
     return dx, None if gamma is None else dgamma, dbeta if has_beta else None
 
 
@@ -112,22 +123,30 @@ def _affine(gamma: Host | None, beta: Host | None, mean: Host, r: Host) -> tuple
     return a, (-a * mean if beta is None else beta - a * mean)
 
 
-def _apply(x: Host, a: Host, b: Host) -> Host:
-    """(3): (P, C, N)."""
+def _passed(dy: Host, y: Host | None, piece: tuple[slice, slice]) -> Host:
+    """A piece of dy; where there was a ReLU, 0 where its y is."""
+    return dy[piece] if y is None else dy[piece] * (y[piece] > 0)
+
+
+def _apply(x: Host, a: Host, b: Host, relu: bool = False) -> Host:
+    """(3), and with `relu` 0 for negative numbers: (P, C, N)."""
     y = empty(x.shape, x.dtype)
     places, channels = _cut(x)
     spread_a, spread_b = _spread(a, x), _spread(b, x)
+    zeros = np.zeros_like(spread_b)
 
     def work(piece: tuple[slice, slice]) -> None:
         out, some = y[piece], piece[1]
         np.multiply(x[piece], spread_a[some], out=out)
         out += spread_b[some]  # (3)
+        if relu:
+            np.maximum(out, zeros[some], out=out)
 
     parallel(work, [(at, some) for at in places for some in channels], 2 * PASS * x.size)
     return y
 
 
-def _combine(dy: Host, x: Host, a: Host, f: Host, g: Host) -> Host:
+def _combine(dy: Host, y: Host | None, x: Host, a: Host, f: Host, g: Host) -> Host:
     """(5): (P, C, N)."""
     dx = empty(x.shape, x.dtype)
     places, channels = _cut(x)
@@ -135,7 +154,7 @@ def _combine(dy: Host, x: Host, a: Host, f: Host, g: Host) -> Host:
 
     def work(piece: tuple[slice, slice]) -> None:
         out, some = dx[piece], piece[1]
-        np.multiply(dy[piece], spread_a[some], out=out)
+        np.multiply(_passed(dy, y, piece), spread_a[some], out=out)
         rest = x[piece] * spread_f[some]
         rest += spread_g[some]
         out += rest  # (5)
@@ -185,3 +204,4 @@ def _images(rows: Host, shape: tuple[int, ...]) -> Host:
 
 IMPLEMENTATION = Implementation("batch_last", refuses, forward, backward)
 INFERENCE = Implementation("batch_last", refuses_inference, inference, None)
+WITH_RELU = Implementation("batch_last", refuses, partial(forward, relu=True), backward)

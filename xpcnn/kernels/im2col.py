@@ -9,12 +9,12 @@ Idea. All that the kernel reads at one output position is copied into one row, s
     db    = Σ_t dy[t]                                                      (3)
     dcols = dy w,  each added into dx̂ where it was read                    (4)
 
-The rows are KH·KW times the input. They are therefore made for a block of it, of at most `WORKSPACE` bytes (one row of
-output, if that is more), and made again in backward: for a few whole images, or for some rows of output of one.
-Threads share blocks, or filters where there are few blocks.
-With one channel the runs that can be copied at once would be KW numbers; then cols is stored transposed, with
-the taps outermost, and the runs are image rows. For stride 1, dx is made in the same way from dy and the kernel
-rotated by 180°: copying rows out is faster than adding them in.
+The rows are KH·KW times the input. They are therefore made for a block of it, of at most `WORKSPACE` bytes (one row
+of output or `POSITIONS` positions, if that is more), and made again in backward: for a few whole images, or for some
+rows of output of one. Threads share blocks, or filters where there are few blocks. With one channel the runs that can
+be copied at once would be KW numbers; then cols is stored transposed, with the taps outermost, and the runs are image
+rows. For stride 1, dx is made in the same way from dy and the kernel rotated by 180°: copying rows out is faster than
+adding them in.
 
 This is for few images. With more, `rows` and `winograd` copy less.
 
@@ -51,7 +51,7 @@ class Block(NamedTuple):
     rows: slice
 
 
-def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1) -> str | None:
+def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, relu: bool = False) -> str | None:
     """Why this implementation does not take the call, or None."""
     if not isinstance(x, np.ndarray):
         return "the arrays are not NumPy's"
@@ -64,6 +64,12 @@ def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: 
     """`conv2d_forward`, in blocks."""
     _, place = check_conv2d(x, w, b, window, groups)
     return _correlate(x, w, b, place), (x, w, b is not None, place)
+
+
+def inference(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1, relu: bool = False) -> Host:
+    """`conv2d_inference`, in blocks."""
+    _, place = check_conv2d(x, w, b, window, groups)
+    return _correlate(x, w, b, place, relu)
 
 
 def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
@@ -87,12 +93,13 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     return _correlate_dx(dy, w, x.shape, place) if input_grad else None, dw.reshape(w.shape), db
 
 
-def _correlate(x: Host, w: Host, b: Host | None, place: Placement) -> Host:
+def _correlate(x: Host, w: Host, b: Host | None, place: Placement, relu: bool = False) -> Host:
     """(1): (N, H, W, C) → (N, OH, OW, F)."""
     cout = w.shape[0]
     matrix = w.reshape(cout, -1).T  # (K, F)
     padded: Any = place.pad(x, np)  # (N, PH, PW, C)
     y = np.empty((x.shape[0], *place.out, cout), x.dtype)
+    zeros = np.zeros(cout, x.dtype)
 
     def work(unit: tuple[Block, slice]) -> None:
         block, filters = unit
@@ -100,6 +107,8 @@ def _correlate(x: Host, w: Host, b: Host | None, place: Placement) -> Host:
         np.matmul(_cols(padded, place, block), matrix[:, filters], out=out)  # (T, K) @ (K, f)      (1)
         if b is not None:
             out += b[filters]  # (1)
+        if relu:
+            np.maximum(out, zeros[filters], out=out)
 
     blocks, cost = _blocks(x.shape, w, place), 2.0 * y.size * w[0].size
     shares = _shares(cout, min(BLOCKS, int(cost / SHARE)) // len(blocks))
@@ -160,3 +169,4 @@ def _cols(padded: Host, place: Placement, block: Block) -> Host:
 
 
 IMPLEMENTATION = Implementation("im2col", refuses, forward, backward)
+INFERENCE = Implementation("im2col", refuses, inference, None)

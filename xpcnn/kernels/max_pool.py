@@ -83,6 +83,28 @@ def forward(x: Host, *, window: Window) -> tuple[Host, Cache]:
     return batch_first(y.reshape(*place.out, c, n)), (winner.reshape(*place.out, c, n), place)
 
 
+def inference(x: Host, *, window: Window) -> Host:
+    """`max_pool2d_inference`, piece by piece."""
+    _, place = check_pool(f"MaxPool2d({window})", x, window)
+    n, h, w, c = x.shape
+    images = batch_last(x).reshape(h, w, c * n)  # (H, W, CN)
+    y = empty((*place.out, c * n), x.dtype)
+
+    def work(piece: Piece) -> None:
+        out = y[piece]  # (i, j, r)
+        taps = [(images[*part, piece.run], at) for _, part, at in read_by(place, piece)]
+        if len(taps) > 1 and all(tap.shape == out.shape for tap, _ in taps[:2]):
+            (first, _), (second, _), *taps = taps
+            np.maximum(first, second, out=out)  # (1)
+        else:
+            out[...] = -math.inf
+        for tap, at in taps:
+            np.maximum(out[at], tap, out=out[at])  # (1)
+
+    parallel(work, pieces(*y.shape), PASS * y.size * window.taps)
+    return batch_first(y.reshape(*place.out, c, n))
+
+
 def backward(dy: Host, cache: Cache) -> Host:
     """`max_pool2d_backward`, piece by piece."""
     winner, place = cache
@@ -126,3 +148,4 @@ def _mask(winner: Host, number: Any) -> Host:
 
 
 IMPLEMENTATION = Implementation("batch_last", refuses, forward, backward)
+INFERENCE = Implementation("batch_last", refuses, inference, None)

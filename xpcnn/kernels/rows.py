@@ -22,6 +22,7 @@ one by one; here the batch takes the place of the width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,13 +33,14 @@ from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
 from ..typing import Cache
-from .batch_last import Host, batch_first, batch_last, refuses_batch, spans
+from .batch_last import Host, batch_first, batch_last, refuses_array, refuses_batch, spans
 from .memory import empty
 from .threads import PASS, parallel, reduce_units
 
-WORKSPACE = 1 << 20  # bytes of L for each thread, or one position's: a core's second-level cache
+WORKSPACE = 1 << 20  # bytes of L for each thread, or KW positions': a core's second-level cache
 IMAGES = 128  # at most so many in one product
-BLOCKS = 8  # at least so many, where there are as many rows
+BLOCKS = 8  # at least so many,
+SHARE = 1e7  # of at least so many multiplications and additions, where there are as many rows
 
 
 class Block(NamedTuple):
@@ -49,9 +51,10 @@ class Block(NamedTuple):
     images: slice
 
 
-def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1) -> str | None:
+def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, relu: bool = False) -> str | None:
     """Why this implementation does not take the call, or None."""
-    return refuses_batch(x, one=False)
+    few = groups == 1  # few images are better left to `im2col`, which takes no groups
+    return refuses_batch(x, one=False) if few else refuses_array(x)
 
 
 def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1) -> tuple[Host, Cache]:
@@ -59,6 +62,12 @@ def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: 
     _, place = check_conv2d(x, w, b, window, groups)
     x = batch_last(x)  # (H, W, C, N)
     return batch_first(_correlate(x, w, b, place, groups)), (x, w, b is not None, place, groups)
+
+
+def inference(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1, relu: bool = False) -> Host:
+    """`conv2d_inference`, row by row."""
+    _, place = check_conv2d(x, w, b, window, groups)
+    return batch_first(_correlate(batch_last(x), w, b, place, groups, relu))
 
 
 def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
@@ -74,7 +83,8 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
         total += products(patches, dy_block)  # (G, K, F/G)                                       (2)
 
     shape = (groups, w[0].size, w.shape[0] // groups)
-    total = reduce_units(add, shape, x.dtype, blocks(x, place), 2.0 * dy.size * w[0].size)
+    cost = 2.0 * dy.size * w[0].size
+    total = reduce_units(add, shape, x.dtype, blocks(x, place, cost), cost)
     db = bias_gradient(dy) if has_bias else None
     dx = None
     if input_grad:
@@ -92,21 +102,36 @@ def input_gradient(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, 
     return _correlate(dy, turned.reshape(groups * c, kh, kw, f // groups), None, flipped, groups)  # (4)
 
 
-def _correlate(x: Host, w: Host, b: Host | None, place: Placement, groups: int) -> Host:
+def _correlate(x: Host, w: Host, b: Host | None, place: Placement, groups: int, relu: bool = False) -> Host:
     """(1): (H, W, C, N) → (OH, OW, F, N)."""
     f, n = w.shape[0], x.shape[-1]
     y = empty((*place.out, f, n), x.dtype)
     matrix = _matrix(w, groups)[:, None, None]  # (G, 1, 1, F/G, K)
-    bias = None if b is None else np.repeat(b[:, None], min(n, IMAGES), axis=1)  # (F, n)
+    finish = finisher(b, f, n, x.dtype, relu)
 
     def work(block: Block) -> None:
         out = y[block.rows, block.columns, :, block.images]  # (i, j, F, n)
         np.matmul(matrix, lowered(x, place, block, groups), out=grouped(out, groups))  # (F/G, K) @ (K, n)  (1)
+        finish(out)
+
+    cost = 2.0 * y.size * w[0].size
+    parallel(work, blocks(x, place, cost), cost)
+    return y
+
+
+def finisher(b: Host | None, f: int, n: int, dtype: Any, relu: bool) -> Callable[[Host], None]:
+    """What is left to do to a block (…, F, n) of W P: add the bias of (1), cut off negative numbers."""
+    n = min(n, IMAGES)  # factors as large as a block's last axes: the inner loops are longer
+    bias = None if b is None else np.repeat(b[:, None], n, axis=1)  # (F, n)
+    zeros = np.zeros((f, n), dtype) if relu else None
+
+    def finish(out: Host) -> None:
         if bias is not None:
             out += bias[:, : out.shape[-1]]  # (1)
+        if zeros is not None:
+            np.maximum(out, zeros[:, : out.shape[-1]], out=out)
 
-    parallel(work, blocks(x, place), 2.0 * y.size * w[0].size)
-    return y
+    return finish
 
 
 def _collect(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, groups: int) -> Host:
@@ -145,33 +170,50 @@ def lowered(x: Host, place: Placement, block: Block, groups: int) -> Host:
     """P of the block, (G, i, j, K, n): a view of L."""
     (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
     top, _, left, _ = place.pads
-    count_i, count_j, n = (part.stop - part.start for part in block)
-    c = x.shape[2] // groups
+    i, j, n = (part.stop - part.start for part in block)
     row, column = block.rows.start * sh - top, block.columns.start * sw - left
+    if kh == kw == 1 and not any(place.pads):  # each position is its own row of L
+        return grouped(
+            x[row : row + (i - 1) * sh + 1 : sh, column : column + (j - 1) * sw + 1 : sw, :, block.images], groups
+        )
+    c = x.shape[2] // groups
     if dw == 1 and sw < kw:  # neighbouring positions share columns
-        shared = empty((groups, count_i, (count_j - 1) * sw + kw, kh, c, n), x.dtype)  # L
-        for u in range(kh):
-            _copy(shared[:, :, :, u], x, row + u * dh, sh, column, 1, block.images)
+        shared = empty((groups, i, (j - 1) * sw + kw, kh, c, n), x.dtype)  # L
+        _copy(shared, x, (row, sh, dh), (column, 1), block.images)
         s_g, s_i, s_q, _, s_c, s_n = shared.strides
-        shape = (groups, count_i, count_j, kw * kh * c, n)
-        return as_strided(shared, shape, (s_g, s_i, s_q * sw, s_c, s_n), writeable=False)
-    each = empty((groups, count_i, count_j, kw, kh, c, n), x.dtype)
+        return as_strided(shared, (groups, i, j, kw * kh * c, n), (s_g, s_i, s_q * sw, s_c, s_n), writeable=False)
+    each = empty((groups, i, j, kw, kh, c, n), x.dtype)
     for v in range(kw):
-        for u in range(kh):
-            _copy(each[:, :, :, v, u], x, row + u * dh, sh, column + v * dw, sw, block.images)
-    return each.reshape(groups, count_i, count_j, -1, n)
+        _copy(each[:, :, :, v], x, (row, sh, dh), (column + v * dw, sw), block.images)
+    return each.reshape(groups, i, j, -1, n)
 
 
-def _copy(target: Host, x: Host, row: int, row_step: int, column: int, column_step: int, images: slice) -> None:
-    """Every so many rows and columns of x into target (G, i, j, C/G, n); zeros for those outside the image."""
-    groups, count_i, count_j = target.shape[:3]
-    i, rows = inside(row, row_step, count_i, x.shape[0])
-    j, columns = inside(column, column_step, count_j, x.shape[1])
-    target[:, : i.start] = 0
-    target[:, i.stop :] = 0
-    target[:, i, : j.start] = 0
-    target[:, i, j.stop :] = 0
-    target[:, i, j] = grouped(x[rows, columns, :, images], groups)
+def _copy(target: Host, x: Host, row: tuple[int, int, int], column: tuple[int, int], images: slice) -> None:
+    """Rows of taps into target (G, i, j, KH, C/G, n), with zeros for what is outside the image.
+
+    Parameters
+        row : where i = 0, u = 0 reads; what one i, and what one u, adds to it
+        column : where j = 0 reads; what one j adds to it
+    """
+    groups, count_i, count_j, kh = target.shape[:4]
+    first, step, dilation = row
+    j, columns = inside(*column, count_j, x.shape[1])
+    if j.start > 0:
+        target[:, :, : j.start] = 0
+    if j.stop < count_j:
+        target[:, :, j.stop :] = 0
+    if first >= 0 and first + (count_i - 1) * step + (kh - 1) * dilation < x.shape[0]:  # one copy for all u
+        source = x[first:, columns, :, images]
+        s_h, s_w, s_c, s_n = source.strides
+        shape, strides = (count_i, source.shape[1], kh), (s_h * step, s_w, s_h * dilation)
+        view = as_strided(source, (*shape, *source.shape[2:]), (*strides, s_c, s_n), writeable=False)
+        target[:, :, j] = grouped(view, groups)
+        return
+    for u in range(kh):
+        i, rows = inside(first + u * dilation, step, count_i, x.shape[0])
+        target[:, : i.start, j, u] = 0
+        target[:, i.stop :, j, u] = 0
+        target[:, i, j, u] = grouped(x[rows, columns, :, images], groups)
 
 
 def inside(start: int, step: int, count: int, size: int) -> tuple[slice, slice]:
@@ -203,22 +245,26 @@ def products(patches: Host, dy: Host) -> Host:
 
 def bias_gradient(dy: Host) -> Host:
     """(3): dy (OH, OW, F, N) → (F,)."""
-    oh, _, f, n = dy.shape
-    sums = empty((oh, f, n), dy.dtype)
-    parallel(lambda i: np.sum(dy[i], axis=0, out=sums[i]), range(oh), PASS * dy.size)
-    db: Host = sums.sum(axis=0).sum(axis=1)  # (3)
+    sums = np.empty((len(dy), dy.shape[2]), dy.dtype)  # (OH, F)
+
+    def work(i: int) -> None:
+        sums[i] = dy[i].sum(axis=0).sum(axis=1)
+
+    parallel(work, range(len(dy)), PASS * dy.size)
+    db: Host = sums.sum(axis=0)  # (3)
     return db
 
 
-def blocks(x: Host, place: Placement) -> list[Block]:
-    """The output in blocks whose L is at most `WORKSPACE` bytes, or of one position."""
+def blocks(x: Host, place: Placement, cost: float) -> list[Block]:
+    """The output in blocks whose L is at most `WORKSPACE` bytes, or KW positions'; several, if they are worth it."""
     _, _, c, n = x.shape
     (kh, kw), (_, sw) = place.window.kernel, place.window.stride
     oh, ow = place.out
     column = kh * c * min(n, IMAGES) * x.itemsize
     halo, step = (kw - sw, sw) if sw < kw and place.window.dilation[1] == 1 else (0, kw)  # columns of L
-    cut = max(1, (WORKSPACE // column - halo) // step)
-    rows = min(-(-oh // BLOCKS), WORKSPACE // (column * (halo + ow * step))) if cut >= ow else 1
+    cut = max(-(-halo // step), 1, (WORKSPACE // column - halo) // step)  # not more edge than inside
+    pieces = max(1, min(BLOCKS, int(cost / SHARE)))
+    rows = min(-(-oh // pieces), WORKSPACE // (column * (halo + ow * step))) if cut >= ow else 1
     return [
         Block(rows_, columns, images)
         for images in spans(n, IMAGES)
@@ -241,3 +287,4 @@ def _from_matrix(matrix: Host, shape: tuple[int, ...]) -> Host:
 
 
 IMPLEMENTATION = Implementation("rows", refuses, forward, backward)
+INFERENCE = Implementation("rows", refuses, inference, None)

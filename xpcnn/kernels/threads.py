@@ -9,20 +9,25 @@ number of threads back that the program gave it.
 
 Results do not depend on the number of threads: what the units are does not, and each writes what no other writes.
 
+The pool's threads, and a caller that waits for them, stay awake for `AWAKE` seconds, as those of OpenMP and OpenBLAS
+do: a sleeping processor may need longer to wake up, in a virtual machine milliseconds, than the work takes.
+
 There are `XPCNN_NUM_THREADS` threads; unset, as many as BLAS would use, so that OMP_NUM_THREADS, threadpoolctl and
 joblib's limits hold here as well.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import cache
+from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -34,7 +39,8 @@ Sums: TypeAlias = np.ndarray[Any, Any]
 
 PASS = 15  # what one pass of a ufunc over one element costs, in multiplications or additions of a matrix product
 PARTS = 4  # of a sum over units
-_ALONE = 2e7  # below this cost (0.1 ms of products) waking a thread takes longer than the work
+AWAKE = 5e-4
+_ALONE = 7e7  # below this cost (0.3 ms of products) waking a thread takes longer than it saves
 
 
 def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float) -> None:
@@ -44,31 +50,32 @@ def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float)
         cost : of all units together, in multiplications and additions of products; see `PASS`
     """
     with one_blas_thread as threads:
+        helpers = 0 if cost < _ALONE else min(threads, len(units)) - 1
+        if helpers <= 0:
+            for unit in units:
+                work(unit)
+            return
         claims = itertools.count()  # next() is atomic
-        failed = threading.Event()
+        errors: list[BaseException] = []
 
         def drain() -> None:
             try:
-                while (claim := next(claims)) < len(units) and not failed.is_set():
+                while (claim := next(claims)) < len(units) and not errors:
                     work(units[claim])
-            except BaseException:
-                failed.set()  # nobody begins another unit
-                raise
+            except BaseException as error:
+                errors.append(error)  # nobody begins another unit
 
-        helpers = 0 if cost < _ALONE else min(threads, len(units)) - 1
-        if helpers <= 0:
-            drain()
-            return
-        pool = _pool(threads - 1)
         # each in a context of its own: numpy.errstate and the like of the calling thread hold
-        futures: list[Future[None]] = [pool.submit(copy_context().run, drain) for _ in range(helpers)]
+        tasks = [_Task(copy_context(), drain) for _ in range(helpers)]
+        for helper, task in zip(_helpers(helpers), tasks, strict=True):
+            helper.tasks.put(task)
         try:
             drain()
         finally:
-            begun = [future for future in futures if not future.cancel()]  # the others are not waited for
-            wait(begun)
-        for future in begun:
-            future.result()
+            for task in tasks:
+                task.withdraw_or_wait()
+        if errors:
+            raise errors[0]
 
 
 def reduce_units(
@@ -89,9 +96,75 @@ def reduce_units(
     return total
 
 
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="xpcnn")
+class _Task:
+    """A call for a helper to make, unless it is withdrawn before."""
+
+    def __init__(self, context: Context, call: Callable[[], None]) -> None:
+        self.open: list[Callable[[], None]] = [lambda: context.run(call)]  # whoever takes it out has it
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        try:
+            call = self.open.pop()
+        except IndexError:
+            return
+        call()
+        self.done.set()
+
+    def withdraw_or_wait(self) -> None:
+        try:
+            self.open.pop()
+        except IndexError:
+            until = time.monotonic() + AWAKE
+            while not self.done.is_set() and time.monotonic() < until:
+                _stay_awake()
+            self.done.wait()
+
+
+class _Helper(threading.Thread):
+    """A thread of the pool."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"xpcnn-{len(_pool) + 1}", daemon=True)
+        self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        while (task := self._next()) is not None:
+            task.run()
+            del task  # and what it refers to
+
+    def _next(self) -> _Task | None:
+        until = time.monotonic() + AWAKE
+        while time.monotonic() < until:
+            try:
+                return self.tasks.get_nowait()
+            except Empty:
+                _stay_awake()
+        return self.tasks.get()
+
+
+def _stay_awake() -> None:
+    """Twenty microseconds of work outside of the interpreter's lock, which touches no memory."""
+    _ONES.sum()
+
+
+_ONES = np.broadcast_to(np.ones(1), (1 << 18,))
+_pool: list[_Helper] = []
+
+
+def _helpers(count: int) -> list[_Helper]:
+    while len(_pool) < count:
+        _pool.append(_Helper())
+    return _pool[:count]
+
+
+@atexit.register
+def _end() -> None:
+    while _pool:
+        helper = _pool.pop()
+        helper.tasks.put(None)
+        helper.join()
 
 
 class _OneBlasThread:
@@ -148,7 +221,7 @@ one_blas_thread = _OneBlasThread()
 
 def _after_fork_in_child() -> None:
     """A forked child has neither the parent's threads nor, perhaps, its lock's holder."""
-    _pool.cache_clear()
+    _pool.clear()
     busy = one_blas_thread.users
     one_blas_thread.users, one_blas_thread.lock = 0, threading.Lock()
     if busy:

@@ -1,4 +1,4 @@
-"""Convolution on NumPy with three rows of taps and stride 1, in half the multiplications or fewer (Winograd's algorithm).
+"""Convolution on NumPy with three rows of taps, stride 1, in half the multiplications or fewer (Winograd's algorithm).
 
 Idea. Four outputs y₀…y₃ of three taps g₀ g₁ g₂ over six inputs d₀…d₅ take twelve multiplications. As polynomials,
 multiplied in five points and at infinity, they take six:
@@ -72,7 +72,7 @@ G = np.array(
 A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
-def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1) -> str | None:
+def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, relu: bool = False) -> str | None:
     """Why this implementation does not take the call, or None."""
     reason = refuses_batch(x, one=False)
     if reason is not None:
@@ -96,6 +96,12 @@ def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: 
     _, place = check_conv2d(x, w, b, window, groups)
     x = batch_last(x)  # (H, W, C, N)
     return batch_first(_correlate(x, w, b, place)), (x, w, b is not None, place)
+
+
+def inference(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1, relu: bool = False) -> Host:
+    """`conv2d_inference`, four rows at a time."""
+    _, place = check_conv2d(x, w, b, window, groups)
+    return batch_first(_correlate(batch_last(x), w, b, place, relu))
 
 
 def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
@@ -125,14 +131,14 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     return None if dx is None else batch_first(dx), dw, db  # (4)
 
 
-def _correlate(x: Host, w: Host, b: Host | None, place: Placement) -> Host:
+def _correlate(x: Host, w: Host, b: Host | None, place: Placement, relu: bool = False) -> Host:
     """(1): (H, W, C, N) → (OH, OW, F, N)."""
     n, f = x.shape[-1], w.shape[0]
     y = empty((*place.out, f, n), x.dtype)
     wide = _wide(w)
     u = _transformed_kernel(w, wide)  # (6, 1, [6,] F, (v,c))
     a_t = A_T.astype(x.dtype)
-    bias = None if b is None else np.repeat(b[:, None], min(n, rows.IMAGES), axis=1)  # (F, n)
+    finish = rows.finisher(b, f, n, x.dtype, relu)
 
     def work(block: Block) -> None:
         v = _transformed_input(x, place, block, wide)
@@ -145,8 +151,7 @@ def _correlate(x: Host, w: Host, b: Host | None, place: Placement) -> Host:
             m = _along(a_t, m, empty((POINTS, m.shape[1], TILE, *m.shape[3:]), x.dtype), 2)  # (1)
         m = m.reshape(POINTS, -1, *m.shape[-2:])[:, : out.shape[1]]  # (6, j, F, n)
         _along(a_t[: len(out)], m, out, 0)  # (1)
-        if bias is not None:
-            out += bias[:, : out.shape[-1]]
+        finish(out)
 
     parallel(work, _blocks(x, place, wide), _cost(y, w))
     return y
@@ -220,3 +225,4 @@ def _cost(y: Host, w: Host) -> float:
 
 
 IMPLEMENTATION = Implementation("winograd", refuses, forward, backward)
+INFERENCE = Implementation("winograd", refuses, inference, None)

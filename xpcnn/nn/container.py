@@ -15,6 +15,7 @@ from ..errors import OptionError, ShapeError, XpcnnError
 from ..ops import dispatch
 from ..ops.check import check_floats, check_gradient
 from ..typing import Array, Cache
+from .fusion import inference_steps, training_steps
 from .layer import Layer
 
 Run: TypeAlias = Callable[[str, Layer, Array], Array]
@@ -40,9 +41,9 @@ class Container(Layer):
     def __call__(self, x: Array) -> Array:
         return self.run_children(x, lambda name, child, x: located(name, child, x))
 
-    def forward_child(self, name: str, x: Array) -> tuple[Array, Cache]:
+    def forward_child(self, name: str, x: Array, **options: Any) -> tuple[Array, Cache]:
         child = self._children[name]
-        result = located(name, child.forward, x)
+        result = located(name, child.forward, x, **options)
         if not (isinstance(result, tuple) and len(result) == 2):
             expected = f"{type(child).__name__}.forward to return (y, cache)"
             raise OptionError(f"layer {name}", expected, type(result).__name__)
@@ -107,8 +108,10 @@ class Sequential(Container):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__({str(i): layer for i, layer in enumerate(layers)})
-        trained = (i for i, layer in enumerate(layers) if layer.parameters())
-        self._first_trained = next(trained, len(layers))
+        self._training = training_steps(self._children)
+        trained = (i for i, (name, _) in enumerate(self._training) if self._children[name].parameters())
+        self._first_trained = next(trained, len(self._training))
+        self._inference = inference_steps(self._children)
 
     def __len__(self) -> int:
         return len(self._children)
@@ -121,22 +124,26 @@ class Sequential(Container):
             x = run(name, child, x)
         return x
 
+    def __call__(self, x: Array) -> Array:
+        for name, step in self._inference:
+            x = located(name, step, x)
+        return x
+
     def forward(self, x: Array) -> tuple[Array, Cache]:
         caches = []
-        for name in self._children:
-            x, cache = self.forward_child(name, x)
+        for name, options in self._training:
+            x, cache = self.forward_child(name, x, **options)
             caches.append(cache)
         return x, caches
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         grads: dict[str, Array] = {}
-        names = list(self._children)
         dx: Array | None = dy
-        for i in reversed(range(len(names))):
+        for i, (name, _) in reversed(list(enumerate(self._training))):
             if not input_grad and i < self._first_trained:
                 return None, grads
             assert dx is not None
-            dx = self.backward_child(names[i], dx, cache[i], grads, input_grad or i > self._first_trained)
+            dx = self.backward_child(name, dx, cache[i], grads, input_grad or i > self._first_trained)
         return dx, grads
 
 

@@ -82,6 +82,9 @@ class Conv2d(Layer):
         )
         self.bias = init.draw("zeros", (cout,)) if bias else None
 
+    def __call__(self, x: Array) -> Array:
+        return dispatch.output("conv2d_inference", x, self.weight, self.bias, window=self.window, groups=self.groups)
+
     def forward(self, x: Array) -> tuple[Array, Cache]:
         y, cache = dispatch.forward("conv2d", x, self.weight, self.bias, window=self.window, groups=self.groups)
         return y, cache

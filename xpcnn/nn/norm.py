@@ -52,9 +52,11 @@ class _BatchNorm(Normalization):
             "batch_norm_inference", x, self.weight, self.bias, self.running_mean, self.running_var, eps=self.eps
         )
 
-    def forward(self, x: Array) -> tuple[Array, Cache]:
+    def forward(self, x: Array, *, relu: bool = False) -> tuple[Array, Cache]:
+        """As every layer's; with `relu`, the ReLU after this layer is done, too."""
         self._check(x)
-        y, cache, (mean, var) = dispatch.forward("batch_norm", x, self.weight, self.bias, eps=self.eps)
+        op = "batch_norm_relu" if relu else "batch_norm"
+        y, cache, (mean, var) = dispatch.forward(op, x, self.weight, self.bias, eps=self.eps)
         count = math.prod(x.shape[:-1])
         # New arrays, never written in place: whoever holds the old ones keeps them as they were.
         self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean

@@ -10,7 +10,7 @@ from ..ops.adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2
 from ..ops.global_pool import global_max_pool2d_backward, global_max_pool2d_forward
 from ..ops.window import Padding, Window
 from ..options import as_pair
-from ..typing import Pair, Shape
+from ..typing import Array, Pair, Shape
 from .layer import OpLayer
 
 
@@ -49,6 +49,9 @@ class MaxPool2d(OpLayer):
         self.kernel_size, self.stride, self.dilation = self.window.kernel, self.window.stride, self.window.dilation
         self.padding = padding
         self.ceil_mode = self.window.ceil
+
+    def __call__(self, x: Array) -> Array:
+        return dispatch.output("max_pool2d_inference", x, **self.options())
 
     def options(self) -> dict[str, Any]:
         return {"window": self.window}

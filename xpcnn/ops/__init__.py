@@ -22,8 +22,14 @@ from .activation import (
 )
 from .adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward
 from .add import add
-from .batch_norm import batch_norm_backward, batch_norm_forward, batch_norm_inference
-from .conv import conv2d_backward, conv2d_forward
+from .batch_norm import (
+    batch_norm_backward,
+    batch_norm_forward,
+    batch_norm_inference,
+    batch_norm_relu_backward,
+    batch_norm_relu_forward,
+)
+from .conv import conv2d_backward, conv2d_forward, conv2d_inference
 from .conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
 from .dropout import dropout_backward, dropout_forward
 from .global_pool import (
@@ -53,7 +59,7 @@ from .loss_elementwise import (
 )
 from .norm import group_norm_backward, group_norm_forward, layer_norm_backward, layer_norm_forward
 from .pad import zero_pad_backward, zero_pad_forward
-from .pool import avg_pool2d_backward, avg_pool2d_forward, max_pool2d_backward, max_pool2d_forward
+from .pool import avg_pool2d_backward, avg_pool2d_forward, max_pool2d_backward, max_pool2d_forward, max_pool2d_inference
 from .rectifier import (
     elu_backward,
     elu_forward,
@@ -80,10 +86,13 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_forward",
     "batch_norm_inference",
+    "batch_norm_relu_backward",
+    "batch_norm_relu_forward",
     "bce_with_logits_backward",
     "bce_with_logits_forward",
     "conv2d_backward",
     "conv2d_forward",
+    "conv2d_inference",
     "conv_transpose2d_backward",
     "conv_transpose2d_forward",
     "cross_entropy_backward",
@@ -116,6 +125,7 @@ __all__ = [
     "mae_forward",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "max_pool2d_inference",
     "mse_backward",
     "mse_forward",
     "nll_backward",

@@ -28,6 +28,7 @@ from ..errors import ShapeError
 from ..typing import Array, Cache
 from .check import check_floats, check_gradient
 from .norm import affine, check_norm, check_shape, sum_rows
+from .rectifier import relu_backward, relu_forward
 
 
 def batch_norm_forward(
@@ -86,6 +87,23 @@ def batch_norm_backward(
         dx -= x_hat * (dgamma / count)
         dx *= r if gamma is None else gamma * r  # (5)
     return dx, None if gamma is None else dgamma, dbeta if has_beta else None
+
+
+def batch_norm_relu_forward(
+    x: Array, gamma: Array | None = None, beta: Array | None = None, *, eps: float = 1e-5
+) -> tuple[Array, Cache, tuple[Array, Array]]:
+    """`batch_norm_forward`, with negative numbers cut off; the same arguments and results."""
+    y, cache, statistics = batch_norm_forward(x, gamma, beta, eps=eps)
+    y, relu_cache = relu_forward(y)
+    return y, (cache, relu_cache), statistics
+
+
+def batch_norm_relu_backward(
+    dy: Array, cache: Cache, *, input_grad: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
+    """The gradients of `batch_norm_relu_forward`; the same arguments and results as `batch_norm_backward`."""
+    cache, relu_cache = cache
+    return batch_norm_backward(relu_backward(dy, relu_cache), cache, input_grad=input_grad)
 
 
 def batch_norm_inference(

@@ -35,6 +35,7 @@ from typing import Any
 from ..errors import OptionError, ShapeError
 from ..typing import Array, Cache
 from .check import check_batch, check_floats, check_gradient
+from .rectifier import relu_forward
 from .window import Placement, Window
 
 
@@ -71,6 +72,28 @@ def conv2d_forward(
     if b is not None:
         y += b  # (1)
     return y, (x, w, b is not None, place, groups)
+
+
+def conv2d_inference(
+    x: Array, w: Array, b: Array | None = None, *, window: Window, groups: int = 1, relu: bool = False
+) -> Array:
+    """y of `conv2d_forward` alone, (1).
+
+    Parameters
+        x, w, b, window, groups : as those of `conv2d_forward`
+        relu : whether negative numbers become 0
+    Returns
+        y : Array (N, OH, OW, Cout)
+    Raises
+        ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> x, w = np.ones((1, 1, 2, 1)), np.array([2.0, -2.0]).reshape(2, 1, 1, 1)
+    >>> conv2d_inference(x, w, window=Window(1), relu=True).tolist()
+    [[[[2.0, 0.0], [2.0, 0.0]]]]
+    """
+    y, _ = conv2d_forward(x, w, b, window=window, groups=groups)
+    return relu_forward(y)[0] if relu else y
 
 
 def conv2d_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:

@@ -43,12 +43,15 @@ _REFERENCE = {
     op: Implementation("reference", _never, forward, backward)
     for op, forward, backward in (
         ("conv2d", conv.conv2d_forward, conv.conv2d_backward),
+        ("conv2d_inference", conv.conv2d_inference, None),
         ("linear", linear.linear_forward, linear.linear_backward),
         ("relu", rectifier.relu_forward, rectifier.relu_backward),
         ("max_pool2d", pool.max_pool2d_forward, pool.max_pool2d_backward),
+        ("max_pool2d_inference", pool.max_pool2d_inference, None),
         ("avg_pool2d", pool.avg_pool2d_forward, pool.avg_pool2d_backward),
         ("global_avg_pool2d", global_pool.global_avg_pool2d_forward, global_pool.global_avg_pool2d_backward),
         ("batch_norm", batch_norm.batch_norm_forward, batch_norm.batch_norm_backward),
+        ("batch_norm_relu", batch_norm.batch_norm_relu_forward, batch_norm.batch_norm_relu_backward),
         ("batch_norm_inference", batch_norm.batch_norm_inference, None),
         ("zero_pad", pad.zero_pad_forward, pad.zero_pad_backward),
         ("add", add, None),
@@ -56,12 +59,15 @@ _REFERENCE = {
 }
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d": ("winograd.IMPLEMENTATION", "rows.IMPLEMENTATION", "im2col.IMPLEMENTATION"),
+    "conv2d_inference": ("winograd.INFERENCE", "rows.INFERENCE", "im2col.INFERENCE"),
     "linear": ("linear.IMPLEMENTATION",),
     "relu": ("relu.IMPLEMENTATION",),
     "max_pool2d": ("max_pool.IMPLEMENTATION",),
+    "max_pool2d_inference": ("max_pool.INFERENCE",),
     "avg_pool2d": ("avg_pool.IMPLEMENTATION",),
     "global_avg_pool2d": ("global_pool.IMPLEMENTATION",),
     "batch_norm": ("batch_norm.IMPLEMENTATION",),
+    "batch_norm_relu": ("batch_norm.WITH_RELU",),
     "batch_norm_inference": ("batch_norm.INFERENCE",),
     "zero_pad": ("zero_pad.IMPLEMENTATION",),
     "add": ("add.IMPLEMENTATION",),

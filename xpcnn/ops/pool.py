@@ -70,9 +70,32 @@ def max_pool2d_forward(x: Array, *, window: Window) -> tuple[Array, Cache]:
     winner = xp.zeros(y.shape, dtype=xp.uint8 if window.taps <= 256 else xp.int32, device=x.device)  # (N, OH, OW, C)
     for number, tap in taps:
         wins = (tap > y) | (tap != tap)  # strictly greater, or NaN
-        y = xp.where(wins, tap, y)  # (1)
+        y = xp.maximum(y, tap)  # (1)
         winner = xp.where(wins, xp.full((), number, dtype=winner.dtype, device=x.device), winner)  # (2)
     return y, (winner, tuple(x.shape), place)
+
+
+def max_pool2d_inference(x: Array, *, window: Window) -> Array:
+    """y of `max_pool2d_forward` alone, (1).
+
+    Parameters
+        x : Array (N, H, W, C), float
+        window : of any geometry that leaves each position at least one element of the image
+    Returns
+        y : Array (N, OH, OW, C)
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> max_pool2d_inference(np.array([[1.0, 3], [5, 7]])[None, :, :, None], window=Window(2)).tolist()
+    [[[[7.0]]]]
+    """
+    xp, place = check_pool(f"MaxPool2d({window})", x, window)
+    taps = place.taps(x, xp, -math.inf)
+    y = next(taps)  # (N, OH, OW, C)
+    for tap in taps:
+        y = xp.maximum(y, tap)  # (1)
+    return xp.asarray(y, copy=True) if window.taps == 1 else y  # a view of x otherwise
 
 
 def max_pool2d_backward(dy: Array, cache: Cache) -> Array:

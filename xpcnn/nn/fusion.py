@@ -1,0 +1,89 @@
+"""Neighbouring layers of a `Sequential` that run as one, or change places, because that saves passes over memory.
+
+Training: ReLU and max pooling commute, max(0, max x) = max max(0, x), bit for bit, and so do their gradients; pooling
+first leaves ReLU less to do. Batch norm and the ReLU after it are one operation.
+
+Inference: batch norm with running statistics is an affine map of each channel, y = s (x − μ) + β with s = γ/√(σ² + ε).
+After a convolution it is the same convolution with other numbers, w′ = s w and b′ = s (b − μ) + β. The ReLU after it
+is done while its numbers are in a core's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from ..backend import array_namespace
+from ..ops import dispatch
+from ..ops.norm import check_shape
+from ..typing import Array
+from .activation import ReLU
+from .conv import Conv2d
+from .layer import Layer
+from .norm import BatchNorm1d, BatchNorm2d
+from .pool import MaxPool2d
+
+Kind = TypeVar("Kind", bound=Layer)
+Step: TypeAlias = tuple[str, Callable[[Array], Array]]  # the name of the layer that it begins with
+
+
+def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, Any]]]:
+    """The children's names in the order in which they run, and the options of their forward."""
+    names = list(children)
+    for i in range(len(names) - 1):
+        if type(children[names[i]]) is ReLU and type(children[names[i + 1]]) is MaxPool2d:
+            names[i], names[i + 1] = names[i + 1], names[i]
+    steps: list[tuple[str, dict[str, Any]]] = []
+    for name in names:
+        if type(children[name]) is ReLU and steps and type(children[steps[-1][0]]) in (BatchNorm1d, BatchNorm2d):
+            steps[-1] = (steps[-1][0], {"relu": True})
+        else:
+            steps.append((name, {}))
+    return steps
+
+
+def inference_steps(children: Mapping[str, Layer]) -> list[Step]:
+    """The children in their order, but for a convolution and the batch norm and ReLU after it, which are one step."""
+    steps: list[Step] = []
+    rest = list(children.items())
+    while rest:
+        name, layer = rest.pop(0)
+        step: Callable[[Array], Array] = layer
+        if type(layer) is Conv2d:
+            norm, relu = _take(rest, BatchNorm2d), _take(rest, ReLU)
+            if norm is not None or relu is not None:
+                step = FusedConvolution(layer, norm, relu is not None)
+        steps.append((name, step))
+    return steps
+
+
+class FusedConvolution:
+    """A convolution, with or without the batch norm and the ReLU after it, in inference."""
+
+    def __init__(self, conv: Conv2d, norm: BatchNorm2d | None, relu: bool) -> None:
+        self.conv, self.norm, self.relu = conv, norm, relu
+
+    def __call__(self, x: Array) -> Array:
+        conv = self.conv
+        w, b = conv.weight, conv.bias  # (F, KH, KW, C/G), (F,)
+        if self.norm is not None:
+            check_shape("BatchNorm2d after Conv2d", "running_mean", self.norm.running_mean, (conv.out_channels,))
+            w, b = self._folded(w, b, self.norm)
+        return dispatch.output("conv2d_inference", x, w, b, window=conv.window, groups=conv.groups, relu=self.relu)
+
+    @staticmethod
+    def _folded(w: Array, b: Array | None, norm: BatchNorm2d) -> tuple[Array, Array]:
+        """w′ and b′ of the module's docstring."""
+        scale = 1 / array_namespace(w).sqrt(norm.running_var + norm.eps)  # (F,)
+        if norm.weight is not None:
+            scale = scale * norm.weight
+        shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)  # (F,)
+        return w * scale[:, None, None, None], shift if norm.bias is None else shift + norm.bias
+
+
+def _take(rest: list[tuple[str, Layer]], kind: type[Kind]) -> Kind | None:
+    """The next layer, taken away, if it is exactly of that kind."""
+    if not rest or not isinstance(layer := rest[0][1], kind) or type(layer) is not kind:
+        return None
+    rest.pop(0)
+    return layer
