@@ -13,7 +13,7 @@ installed is listed so. All use the same number of threads, batches, float32, an
 timed, parameter counts, first losses (or logits, or sums of gradients) are compared, and the loss must fall.
 
 How it measures. Each peer lives in a process of its own, all at once, blocked while another runs. Round after round
-each makes a small burst of steps in turn; a burst's figure is its median step, and a round's ratio is peer / xpcnn.
+each makes steps for about a second in turn; the figure is the median step, and a round's ratio is peer / xpcnn.
 Tables give the median over the rounds, the quartiles, and the least and most. Above 1, xpcnn is faster.
 
 A step is forward, cross-entropy, backward and SGD with momentum 0.9, on one batch that is in memory. The bar is

@@ -26,7 +26,7 @@ class Effort:
     """How much is measured."""
 
     rounds: int = 15
-    burst: float = 0.2  # seconds
+    burst: float = 1.0  # seconds: the first tenth after a pause, before threads have a core each, is not to count
     warm_up: int = 5  # steps
     most_steps: int = 2000
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from .batch_last import Host
 
-LARGE = 1 << 20  # bytes; smaller arrays are the C library's
+LARGE = 1 << 18  # bytes; smaller arrays are the C library's
 KEPT = 512 << 20
 SPARE = 1.25  # memory of up to so many times the size will do
 

@@ -35,10 +35,10 @@ from ..ops.window import Placement, Window
 from ..typing import Cache
 from .batch_last import Host, batch_first, batch_last, refuses_array, refuses_batch, spans
 from .memory import empty
-from .threads import PASS, parallel, reduce_units
+from .threads import parallel, reduce_units
 
 WORKSPACE = 1 << 20  # bytes of L for each thread, or KW positions': a core's second-level cache
-IMAGES = 128  # at most so many in one product
+IMAGES = 256  # at most so many in one product
 BLOCKS = 8  # at least so many,
 SHARE = 1e7  # of at least so many multiplications and additions, where there are as many rows
 
@@ -77,19 +77,22 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]))
     dy = batch_last(dy)  # (OH, OW, F, N)
 
+    k = w[0].size
+
     def add(total: Host, block: Block) -> None:
         patches = lowered(x, place, block, groups)  # (G, i, j, K, n)
         dy_block = grouped(dy[block.rows, block.columns, :, block.images], groups)  # (G, i, j, F/G, n)
-        total += products(patches, dy_block)  # (G, K, F/G)                                       (2)
+        total[:, :k] += products(patches, dy_block)  # (G, K, F/G)                                (2)
+        if has_bias:
+            total[:, k] += bias_gradient(dy_block)  # (G, F/G)                                    (3)
 
-    shape = (groups, w[0].size, w.shape[0] // groups)
-    cost = 2.0 * dy.size * w[0].size
-    total = reduce_units(add, shape, x.dtype, blocks(x, place, cost), cost)
-    db = bias_gradient(dy) if has_bias else None
+    cost = 2.0 * dy.size * k
+    total = reduce_units(add, (groups, k + 1, w.shape[0] // groups), x.dtype, blocks(x, place, cost), cost)
+    dw, db = _from_matrix(total[:, :k], w.shape), total[:, k].reshape(-1) if has_bias else None
     dx = None
     if input_grad:
         dx = batch_first(input_gradient(dy, w, x.shape, place, groups))
-    return dx, _from_matrix(total, w.shape), db
+    return dx, dw, db
 
 
 def input_gradient(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, groups: int = 1) -> Host:
@@ -244,14 +247,8 @@ def products(patches: Host, dy: Host) -> Host:
 
 
 def bias_gradient(dy: Host) -> Host:
-    """(3): dy (OH, OW, F, N) → (F,)."""
-    sums = np.empty((len(dy), dy.shape[2]), dy.dtype)  # (OH, F)
-
-    def work(i: int) -> None:
-        sums[i] = dy[i].sum(axis=0).sum(axis=1)
-
-    parallel(work, range(len(dy)), PASS * dy.size)
-    db: Host = sums.sum(axis=0)  # (3)
+    """(3): dy (…, i, j, F, n) → (…, F), while a block of it is in the cache."""
+    db: Host = dy.sum(axis=(-4, -3)).sum(axis=-1)  # (3)
     return db
 
 

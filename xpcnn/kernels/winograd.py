@@ -116,13 +116,16 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     def add(total: Host, block: Block) -> None:
         given = dy[block.rows, block.columns, :, block.images]  # (i, j, F, n)
         m = _along(a[:, : len(given)], given, empty((POINTS, *given.shape[1:]), dy.dtype), 0)  # (6, j, F, n)  (2)
-        total += rows.products(_transformed_input(x, place, block, False), m[:, None])  # (6, (v,c), F)  (2)
+        v = _transformed_input(x, place, block, False)  # (6, 1, j, (v,c), n)
+        total[:, :-1] += rows.products(v, m[:, None])  # (6, (v,c), F)                            (2)
+        if has_bias:
+            total[0, -1] += rows.bias_gradient(given)  # (F,)                                     (3)
 
-    total = reduce_units(add, (POINTS, kw * c, f), x.dtype, _blocks(x, place, False), _cost(dy, w))
+    total = reduce_units(add, (POINTS, kw * c + 1, f), x.dtype, _blocks(x, place, False), _cost(dy, w))
     with one_blas_thread:
-        dw = np.tensordot(G.astype(w.dtype), total, (0, 0))  # (KH, (v,c), F)                     (2)
+        dw = np.tensordot(G.astype(w.dtype), total[:, :-1], (0, 0))  # (KH, (v,c), F)             (2)
     dw = np.ascontiguousarray(dw.reshape(3, kw, c, f).transpose(3, 0, 1, 2))
-    db = rows.bias_gradient(dy) if has_bias else None  # (3)
+    db = total[0, -1].copy() if has_bias else None
     dx = None
     if input_grad:
         turned = w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0)  # (C, KH, KW, F)
