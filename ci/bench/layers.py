@@ -3,7 +3,8 @@
     GFLOP/s   2 · multiply-adds forward, and as much again for each of dw and dx that backward computes
     GB/s      bytes of x and y forward; of dy, dx and (where there are weights) x backward
 
-The rest of a step is the loss, the optimizer, and what containers do themselves, such as adding a shortcut.
+A layer that runs as part of the one before it (a ReLU after batch norm) has no time of its own. The rest of a step is
+the loss, the optimizer, and what containers do themselves, such as adding a shortcut.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class _Row:
         layer.backward = self._timed_backward(layer.backward)
 
     def _timed_forward(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def run(x: Any) -> Any:
+        def run(x: Any, **options: Any) -> Any:
             begun = time.perf_counter()
-            y, cache = forward(x)
+            y, cache = forward(x, **options)
             self.forward.append(time.perf_counter() - begun)
             self.input_bytes = x.nbytes
             self.bytes_forward = x.nbytes + y.nbytes

@@ -21,7 +21,7 @@ def markdown(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"{about['cpu']}, {about['threads']} threads, {about['blas']}, Python {about['python']}, NumPy "
-        f"{about['numpy']}; {versions}; {about['date'][:10]}. Medians over rounds of small bursts in turn, in brackets "
+        f"{about['numpy']}; {versions}; {about['date'][:10]}. Medians over rounds in turn, in brackets "
         "the quartiles of the ratio within a round; PyTorch eager in the faster of its two memory formats. Above 1, "
         "xpcnn is better.",
     ]

@@ -54,6 +54,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axes.set_xticks(range(len(cases)), [_name(case, title) for case in cases], fontsize=8)
         axes.set_title(title, fontsize=10)
         axes.grid(axis="y", alpha=0.3)
+    least, most = all_axes[0][0].get_ylim()
+    all_axes[0][0].set_ylim(least / 1.15, most * 1.15)  # room for the figures at the ends; the panels share the axis
     all_axes[0][0].set_ylabel("speed, PyTorch = 1")
     marks = [plt.Line2D([], [], color="C0", linewidth=7, alpha=0.7, label="xpcnn")]
     marks += [

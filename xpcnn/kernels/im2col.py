@@ -17,6 +17,8 @@ rows. For stride 1, dx is made in the same way from dy and the kernel rotated by
 adding them in.
 
 This is for few images. With more, `rows` and `winograd` copy less.
+Measured, forward and backward, 2 threads, float32: 16 → 32 channels on (4, 28, 28), 0.81 ms (reference 1.30, `rows`
+1.54).
 
 Source: K. Chellapilla, S. Puri and P. Simard, High performance convolutional neural networks for document
 processing, 2006.

