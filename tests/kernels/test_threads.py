@@ -161,9 +161,9 @@ def total():
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT + script], capture_output=True, text=True, timeout=60, env=dict(os.environ)
-    )
+    command = [sys.executable, "-c", SCRIPT + script]
+    env = {**os.environ, "XPCNN_BACKEND": "numpy"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -10,9 +10,10 @@ taken, so that x is read once: s_k = Σ x² − n_k μ_k² where that cancels li
     dγ = r Σ dy · (x − μ),   dβ = Σ dy                                          (4)
     dx = a dy + f x + g,   f = −a r dγ/M,   g = −a dβ/M − f μ                   (5)
 
-with the numbers of `xpcnn.ops.batch_norm`. x̂ is neither made nor kept: the cache refers to x. Sums over N are
-products with ones, which BLAS does fastest; the factors of a channel are spread over its N numbers, so that one
-inner loop runs over C·N.
+with the numbers of `xpcnn.ops.batch_norm`. Likewise Σ dy · (x − μ) is Σ dy · x − μ Σ dy where that cancels little.
+With a ReLU, negative y are 0, dy counts where y > 0, and the cache holds y, too. x̂ is neither made nor kept: the
+cache refers to x. Sums over N are products with ones, which BLAS does fastest; the factors of a channel are spread
+over its N numbers, so that one inner loop runs over C·N.
 Measured: twice as fast as the reference on (128, 28, 28, 32), float32, 2 threads.
 
 Source: T. Chan, G. Golub and R. LeVeque, Algorithms for computing the sample variance, 1983, equation 2.1 → (1)
@@ -33,7 +34,7 @@ from .batch_last import Host, batch_first, batch_last, refuses_batch, spans
 from .memory import empty
 from .threads import PASS, parallel
 
-CANCELLED = 64  # Σ x² may be so many times the squares about the mean before they are summed by themselves
+CANCELLED = 64  # so many times the squares about the mean may the others be; beyond, sums are taken about the mean
 PIECE = 1 << 18  # elements
 
 

@@ -11,7 +11,8 @@ Idea. All that the kernel reads at one output position is copied into one row, s
 
 The rows are KH·KW times the input. They are therefore made for a block of it, of at most `WORKSPACE` bytes (one row
 of output or `POSITIONS` positions, if that is more), and made again in backward: for a few whole images, or for some
-rows of output of one. Threads share blocks, or filters where there are few blocks. With one channel the runs that can
+rows of output of one. Threads share blocks, or filters where there are few blocks (in (2),
+always filters: the order of the sum is then fixed). With one channel the runs that can
 be copied at once would be KW numbers; then cols is stored transposed, with the taps outermost, and the runs are image
 rows. For stride 1, dx is made in the same way from dy and the kernel rotated by 180°: copying rows out is faster than
 adding them in.

@@ -24,6 +24,8 @@ LARGE = 1 << 18  # bytes; smaller arrays are the C library's
 KEPT = 512 << 20
 SPARE = 1.25  # memory of up to so many times the size will do
 
+# a forked child's writes are its own; elsewhere than on Unix there are none
+_PRIVATE: Any = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 _free: dict[mmap.mmap, None] = {}  # the one that came back last is last
 _lock = threading.RLock()  # a thread that holds it may collect garbage, and so keep memory
 
@@ -37,7 +39,8 @@ def empty(shape: Sequence[int], dtype: Any) -> Host:
     try:
         memory = _take(size)
     except OSError:  # there is no more: what is kept may be enough, else NumPy raises MemoryError
-        _free.clear()
+        with _lock:
+            _free.clear()
         return np.empty(shape, dtype)
     whole: Host = np.frombuffer(memory, np.uint8)  # what every array on the memory refers to
     weakref.finalize(whole, _keep, memory).atexit = False
@@ -55,9 +58,9 @@ def empty_like(x: Host) -> Host:
 def _take(size: int) -> mmap.mmap:
     with _lock:
         for memory in reversed(list(_free)):
-            if size <= len(memory) <= size * SPARE and _free.pop(memory, memory) is None:
+            if size <= len(memory) <= size * SPARE and _withdraw(memory):
                 return memory
-    memory = mmap.mmap(-1, size)
+    memory = mmap.mmap(-1, size, **_PRIVATE)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
     return memory
@@ -70,8 +73,13 @@ def _keep(memory: mmap.mmap) -> None:
         for oldest in list(_free):
             if kept <= KEPT:
                 break
-            if _free.pop(oldest, oldest) is None:
+            if _withdraw(oldest):
                 kept -= len(oldest)
+
+
+def _withdraw(memory: mmap.mmap) -> bool:
+    """Take it out; False if it is gone, because a garbage collection meanwhile has kept others and let it go."""
+    return _free.pop(memory, memory) is None
 
 
 def _after_fork_in_child() -> None:

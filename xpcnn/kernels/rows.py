@@ -56,8 +56,8 @@ class Block(NamedTuple):
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, relu: bool = False) -> str | None:
     """Why this implementation does not take the call, or None."""
-    few = groups == 1  # few images are better left to `im2col`, which takes no groups
-    return refuses_batch(x, one=False) if few else refuses_array(x)
+    # few images are better left to `im2col`, which takes no groups
+    return refuses_batch(x, one=False) if groups == 1 else refuses_array(x)
 
 
 def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1) -> tuple[Host, Cache]:

@@ -39,7 +39,7 @@ Sums: TypeAlias = np.ndarray[Any, Any]
 
 PASS = 15  # what one pass of a ufunc over one element costs, in multiplications or additions of a matrix product
 PARTS = 4  # of a sum over units
-AWAKE = 5e-4
+AWAKE = 5e-4  # seconds
 _ALONE = 7e7  # below this cost (0.3 ms of products) waking a thread takes longer than it saves
 
 
@@ -145,7 +145,7 @@ class _Helper(threading.Thread):
 
 
 def _stay_awake() -> None:
-    """Twenty microseconds of work outside of the interpreter's lock, which touches no memory."""
+    """Some tens of microseconds of work outside of the interpreter's lock, which touches no memory."""
     _ONES.sum()
 
 
@@ -205,7 +205,9 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]]:
     from threadpoolctl import threadpool_info
 
     found = [each["filepath"] for each in threadpool_info() if each["internal_api"] == "openblas"]
-    found.sort(key=lambda path: "numpy" not in path)  # a program may have loaded others, SciPy's say
+    found.sort(
+        key=lambda path: "numpy" not in os.path.basename(os.path.dirname(path))
+    )  # a program may have loaded others, SciPy's say
     for path in found:
         library = ctypes.CDLL(path)
         for prefix, suffix in itertools.product(("scipy_", ""), ("64_", "_64", "")):

@@ -46,7 +46,7 @@ from .memory import empty
 from .rows import Block
 from .threads import one_blas_thread, parallel, reduce_units
 
-TILE, POINTS = 4, 6
+TILE, POINTS = 4, 6  # rows of output; points, and rows of input
 WORKSPACE = 2 << 20  # bytes of Bᵀd for each thread, or one tile's
 WIDE = 48  # channels
 FEWEST_CHANNELS = 8

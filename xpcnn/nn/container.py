@@ -36,10 +36,13 @@ class Container(Layer):
 
     @abstractmethod
     def run_children(self, x: Array, run: Run) -> Array:
-        """The output, where `run(name, child, x)` computes each child's; inference, timing and tables use it."""
+        """The output, where `run(name, child, x)` computes each child's; tables and plain inference use it.
+
+        `Sequential` has its own inference, in which some children run as one.
+        """
 
     def __call__(self, x: Array) -> Array:
-        return self.run_children(x, lambda name, child, x: located(name, child, x))
+        return self.run_children(x, located)
 
     def forward_child(self, name: str, x: Array, **options: Any) -> tuple[Array, Cache]:
         child = self._children[name]

@@ -1,11 +1,16 @@
 """Neighbouring layers of a `Sequential` that run as one, or change places, because that saves passes over memory.
 
-Training: ReLU and max pooling commute, max(0, max x) = max max(0, x), bit for bit, and so do their gradients; pooling
-first leaves ReLU less to do. Batch norm and the ReLU after it are one operation.
+Training: ReLU and max pooling commute, bit for bit, and so do their gradients; pooling first leaves ReLU less to do.
 
-Inference: batch norm with running statistics is an affine map of each channel, y = s (x − μ) + β with s = γ/√(σ² + ε).
-After a convolution it is the same convolution with other numbers, w′ = s w and b′ = s (b − μ) + β. The ReLU after it
-is done while its numbers are in a core's cache.
+    max(0, max x) = max max(0, x)               (1)
+
+Batch norm and a ReLU that still stands after it are then one operation.
+
+Inference: batch norm with running statistics is an affine map of each channel. After a convolution it is the same
+convolution with other numbers, and the ReLU after it is done while its numbers are in a core's cache:
+
+    s = γ / √(σ² + ε)                           (2)
+    w′ = s w,   b′ = s (b − μ) + β              (3)
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, A
     names = list(children)
     for i in range(len(names) - 1):
         if type(children[names[i]]) is ReLU and type(children[names[i + 1]]) is MaxPool2d:
-            names[i], names[i + 1] = names[i + 1], names[i]
+            names[i], names[i + 1] = names[i + 1], names[i]  # (1)
     steps: list[tuple[str, dict[str, Any]]] = []
     for name in names:
         if type(children[name]) is ReLU and steps and type(children[steps[-1][0]]) in (BatchNorm1d, BatchNorm2d):
@@ -73,12 +78,12 @@ class FusedConvolution:
 
     @staticmethod
     def _folded(w: Array, b: Array | None, norm: BatchNorm2d) -> tuple[Array, Array]:
-        """w′ and b′ of the module's docstring."""
-        scale = 1 / array_namespace(w).sqrt(norm.running_var + norm.eps)  # (F,)
+        """w′ and b′."""
+        scale = 1 / array_namespace(w).sqrt(norm.running_var + norm.eps)  # (F,)  (2)
         if norm.weight is not None:
             scale = scale * norm.weight
         shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)  # (F,)
-        return w * scale[:, None, None, None], shift if norm.bias is None else shift + norm.bias
+        return w * scale[:, None, None, None], shift if norm.bias is None else shift + norm.bias  # (3)
 
 
 def _take(rest: list[tuple[str, Layer]], kind: type[Kind]) -> Kind | None:

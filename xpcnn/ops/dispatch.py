@@ -130,8 +130,6 @@ def choose(op: str, *args: Any, **options: Any) -> Implementation:
     candidates = implementations(op)
     if forced is not None:
         candidates = (*(each for each in candidates if each.name == forced), _REFERENCE[op])
-    if len(candidates) == 1:
-        return candidates[0]
     return next(each for each in candidates if each.refuses(*args, **options) is None)
 
 
