@@ -155,3 +155,15 @@ def test_refuses():
         backward(x[:4], cache)
     with pytest.raises(DTypeError, match=r"BatchNorm backward: expected arrays of one dtype"):
         backward(x.astype("f4"), cache)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_gradients_of_numbers_far_from_zero(rng, relu):
+    """Σ dy · x − μ Σ dy would cancel to nothing in float32."""
+    x = (3000 + rng.normal(size=(64, 6, 5, 3))).astype("float32")
+    dy, one = rng.normal(size=x.shape), np.ones(3)
+    results = {}
+    for dtype in ("float32", "float64"):
+        _, cache, _ = forward(x.astype(dtype), one.astype(dtype), one.astype(dtype), relu=relu)
+        results[dtype] = backward(dy.astype(dtype), cache)
+    np.testing.assert_allclose(results["float32"][1], results["float64"][1], atol=0.02)

@@ -115,6 +115,26 @@ def test_without_the_variable_there_are_as_many_threads_as_blas_would_use(monkey
         set_(before)
 
 
+def test_blas_has_its_own_number_again_after_an_interrupt_at_the_worst_moment(monkeypatch):
+    get, set_ = threads._openblas()
+    before = get()
+
+    def interrupted(number):
+        set_(number)
+        raise KeyboardInterrupt
+
+    try:
+        set_(2)
+        with monkeypatch.context() as patch:
+            patch.setattr(threads, "_openblas", lambda: (get, interrupted))
+            with pytest.raises(KeyboardInterrupt):
+                parallel(lambda unit: None, range(4), MUCH)
+        parallel(lambda unit: None, range(4), MUCH)
+        assert get() == 2
+    finally:
+        set_(before)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
 def test_a_number_of_threads_that_is_none(monkeypatch, text):
     monkeypatch.setenv("XPCNN_NUM_THREADS", text)

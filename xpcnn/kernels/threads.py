@@ -178,13 +178,16 @@ class _OneBlasThread:
         self.lock = threading.Lock()
         self.users = 0  # calls of `parallel` that are at work
         self.before = 1
+        self.held = False  # BLAS has `before` still to be given back: an interrupt may keep `__exit__` from it
 
     def __enter__(self) -> int:
         get, set_ = _openblas()
         asked = settings.num_threads()
         with self.lock:
             if not self.users:
-                self.before = get()
+                if not self.held:
+                    self.before = get()
+                self.held = True
                 set_(1)
             self.users += 1
             return asked or self.before
@@ -197,6 +200,7 @@ class _OneBlasThread:
 
     def restore(self) -> None:
         _openblas()[1](self.before)
+        self.held = False
 
 
 @cache
