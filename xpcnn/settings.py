@@ -1,7 +1,8 @@
 """The environment variables that xpcnn reads. Nothing else in the package looks at the environment.
 
 XPCNN_BACKEND         numpy (default), cupy; torch and array_api_strict for tests
-XPCNN_IMPLEMENTATION  forces one implementation of every operation, such as `reference`
+XPCNN_IMPLEMENTATION  the implementation that runs, such as `reference`, which also runs where there is none of that
+                      name or it refuses
 XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; as many as NumPy's BLAS would, if unset
 XPCNN_DATA            the folder where data sets are looked for first
 """

@@ -79,7 +79,6 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     check_floats("Conv2d backward", dy, w)
     check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]))
     dy = batch_last(dy)  # (OH, OW, F, N)
-
     k = w[0].size
 
     def add(total: Host, block: Block) -> None:

@@ -209,9 +209,8 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]]:
     from threadpoolctl import threadpool_info
 
     found = [each["filepath"] for each in threadpool_info() if each["internal_api"] == "openblas"]
-    found.sort(
-        key=lambda path: "numpy" not in os.path.basename(os.path.dirname(path))
-    )  # a program may have loaded others, SciPy's say
+    # a program may have loaded others, SciPy's say
+    found.sort(key=lambda path: "numpy" not in os.path.basename(os.path.dirname(path)))
     for path in found:
         library = ctypes.CDLL(path)
         for prefix, suffix in itertools.product(("scipy_", ""), ("64_", "_64", "")):

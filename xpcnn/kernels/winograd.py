@@ -131,10 +131,13 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     db = total[0, -1].copy() if has_bias else None
     dx = None
     if input_grad:
-        turned = w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0)  # (C, KH, KW, F)
         flipped = place.flipped()
-        dx = rows.input_gradient(dy, w, x.shape, place) if flipped is None else _correlate(dy, turned, None, flipped)
-    return None if dx is None else batch_first(dx), dw, db  # (4)
+        if flipped is None:
+            dx = batch_first(rows.input_gradient(dy, w, x.shape, place))  # (4)
+        else:
+            turned = w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0)  # (C, KH, KW, F)
+            dx = batch_first(_correlate(dy, turned, None, flipped))  # (4)
+    return dx, dw, db
 
 
 def _correlate(x: Host, w: Host, b: Host | None, place: Placement, relu: bool = False) -> Host:

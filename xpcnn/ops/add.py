@@ -7,8 +7,6 @@ y's gradient is that of a, and that of b.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..errors import ShapeError
 from ..typing import Array
 from .check import check_floats
@@ -33,8 +31,8 @@ def add(a: Array, b: Array) -> Array:
     return y
 
 
-def check_add(a: Array, b: Array) -> Any:
-    """The namespace of both, once they are known to fit together."""
+def check_add(a: Array, b: Array) -> None:
+    """Refuse what does not fit together."""
     if tuple(a.shape) != tuple(b.shape):
         raise ShapeError("add", f"two arrays of one shape {tuple(a.shape)}", str(tuple(b.shape)))
-    return check_floats("add", a, b)
+    check_floats("add", a, b)
