@@ -203,6 +203,24 @@ assert total() == expected
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_forked_in_the_middle_of_a_unit_leaves_and_enters_again():
+    done = run("""
+children = []
+def work(unit):
+    if unit == 0:
+        children.append(os.fork())
+parallel(work, range(2), 0.0)
+with one_blas_thread:
+    pass
+same = one_blas_thread.users == 0 and threads._openblas()[0]() == before
+if children[0] == 0:
+    os._exit(0 if same else 1)
+assert same and os.waitpid(children[0], 0)[1] == 0
+""")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_program_ends_at_once_and_quietly():
     begun = time.perf_counter()
     done = run("total()\nprint('end', flush=True)\n")

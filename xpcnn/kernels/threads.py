@@ -194,7 +194,7 @@ class _OneBlasThread:
 
     def __exit__(self, *error: object) -> None:
         with self.lock:
-            self.users -= 1
+            self.users = max(0, self.users - 1)  # it is 0 in a child that was forked inside
             if not self.users:
                 self.restore()
 
