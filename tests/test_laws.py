@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import xpcnn
+from xpcnn.extras import EXTRAS
 from xpcnn.nn.samples import SAMPLES
 
 PACKAGE = Path(xpcnn.__file__).parent
@@ -23,19 +24,19 @@ PACKAGE = Path(xpcnn.__file__).parent
 # Each part may import itself and what stands before it.
 ORDER = [
     {"errors", "typing", "settings"},
-    {"options"},
+    {"options", "extras"},
     {"backend", "random"},
     {"ops"},
     {"nn"},
-    {"gradcheck", "optim", "data", "models", "io"},
-    {"training"},
+    {"gradcheck", "optim", "data", "models", "io", "exchange", "plot"},
+    {"training", "explain"},
+    {"sklearn"},
     {"cli", "__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
 HEAVY = {
+    *EXTRAS,
     "cupy",
-    "matplotlib",
-    "PIL",
     "torch",
     "rich",
     "safetensors",

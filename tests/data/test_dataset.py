@@ -33,6 +33,12 @@ def test_size_and_shape():
         (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 1), np.int64), r"got \(2, 1\)"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.uint8), "labels of int64, got uint8"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, -1]), "labels from 0 on, got -1"),
+        (
+            np.zeros((2, 4, 4, 1), np.uint8),
+            np.zeros((3, 2), np.float32),
+            r"targets \(2,\) or \(2, D\), .* got \(3, 2\)",
+        ),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, np.nan], np.float32), "finite targets, got NaN"),
         (np.full((2, 4, 4, 1), np.nan, np.float32), np.zeros(2, np.int64), "finite images in"),
         (np.full((2, 4, 4, 1), np.inf, np.float32), np.zeros(2, np.int64), "finite images in"),
         (np.full((2, 4, 4, 1), 1.5, np.float32), np.zeros(2, np.int64), "got values from 1.5 to 1.5"),
@@ -114,3 +120,12 @@ def test_select_keeps_images_with_their_labels_in_any_order():
     part = split.select(index)
     np.testing.assert_array_equal(part.labels, index)
     np.testing.assert_array_equal(part.images[:, 0, 0, 0], index)
+
+
+def test_targets_of_a_regression_have_no_classes():
+    split = Split(np.zeros((4, 2, 2, 1), np.uint8), np.arange(8, dtype=np.float32).reshape(4, 2))
+    np.testing.assert_array_equal(split.take(2).labels, [[0, 1], [2, 3]])
+    assert repr(split) == "Split(4 images (2, 2, 1), targets (2,))"
+    assert Dataset("ages", split, split, ()).input_shape == (2, 2, 1)
+    with pytest.raises(DataError, match="for a regression none, got 2 and train labels of float32"):
+        Dataset("ages", split, split, ("a", "b"))

@@ -14,7 +14,18 @@ from xpcnn.data.dataset import Split
 from xpcnn.data.loader import Loader
 from xpcnn.errors import DataError, FormatError, NonFiniteError, OptionError
 from xpcnn.io import load_model, read_tensors
-from xpcnn.nn import BatchNorm2d, Conv2d, CrossEntropyLoss, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from xpcnn.nn import (
+    BatchNorm2d,
+    Conv2d,
+    CrossEntropyLoss,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    MSELoss,
+    ReLU,
+    Sequential,
+)
 from xpcnn.optim import SGD, Adam, Cosine, Plateau
 from xpcnn.training import Trainer, evaluate
 from xpcnn.training.trainer import CHECKPOINT, MODEL
@@ -250,3 +261,40 @@ def test_in_another_thread_signals_are_left_alone():
     thread.join()
     assert [len(history) for history in histories] == [1]
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_regression_is_trained_validated_and_resumed(xp, tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.random((60, 4, 4, 1)).astype("float32")
+    targets = images.mean(axis=(1, 2))  # (60, 1): how bright the image is
+    train, held = Split(images[:50], targets[:50]), Split(images[50:], targets[50:])
+
+    def run():
+        model = Sequential(Flatten(), Linear(16, 1, rng=0))
+        adam = Adam(model.parameters(), lr=0.02)
+        return Trainer(model, adam, MSELoss(), folder=tmp_path, verbose=False)
+
+    first = run()
+    first.fit(Loader(train, 10, shuffle=True), held, epochs=20)
+    again = run()
+    rows = again.fit(Loader(train, 10, shuffle=True), held, epochs=40, resume=True)
+    assert len(rows) == 40
+    assert rows[-1].validation_loss < 0.1 * rows[0].validation_loss
+    assert np.isnan(rows[-1].train_accuracy)
+    assert np.isnan(rows[-1].validation_accuracy)
+    assert again.position.best_epoch == 1 + min(range(40), key=lambda i: rows[i].validation_loss)
+    tested = again.evaluate(held)
+    np.testing.assert_allclose(tested.loss, rows[-1].validation_loss, rtol=1e-6)
+    assert np.isnan(tested.accuracy)
+
+
+def test_accuracy_of_targets_that_are_probabilities_is_by_the_likeliest(xp):
+    run = trainer(schedule=None)
+    x, y = next(iter(Loader(split(), 64).epoch(0)))
+    soft = xp.array(0.8 * np.eye(3)[xpcnn.to_numpy(y)] + 0.1, "float32")
+    before = {name: array.copy() for name, array in states(run).items()}
+    _, hard_correct = run.train_step(x, y)
+    run = trainer(schedule=None)
+    assert_same(states(run), before)
+    _, soft_correct = run.train_step(x, soft)
+    assert 0 < int(soft_correct) == int(hard_correct)

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..errors import DataError, FormatError, MissingExtraError
+from ..errors import DataError, FormatError
+from ..extras import need
 from ..training.trainer import MODEL
 from ..typing import Shape
 
@@ -59,15 +60,7 @@ def _array(path: Path, input_shape: Shape) -> Image:
 
 
 def _picture(path: Path, input_shape: Shape) -> Image:
-    try:
-        import PIL.Image as pillow
-    except ImportError:
-        raise MissingExtraError(
-            "predict",
-            "Pillow to read pictures",
-            "no module PIL",
-            "pip install pillow, which is the extra xpcnn[images]",
-        ) from None
+    pillow = need("PIL.Image", "predict", "to read pictures")
     height, width, channels = input_shape
     if channels not in (1, 3):
         raise DataError(str(path), f"an array of {channels} channels (.npy)", "a picture")

@@ -19,11 +19,11 @@ Host: TypeAlias = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images, each with its label.
+    """Images, each with its label: a class, or for regression what is to be predicted.
 
     Parameters
         images : NumPy array (N, H, W, C), uint8, or float32 in [0, 1]
-        labels : NumPy array (N,), int64, from 0 on
+        labels : NumPy array (N,), int64, from 0 on; for regression the targets, finite float32 (N,) or (N, D)
     Raises
         DataError : they are not that, differ in length, or are empty
 
@@ -44,12 +44,20 @@ class Split:
             raise DataError("Split", "images (N, H, W, C), at least one", str(images.shape), "add missing axes")
         if images.dtype not in (np.uint8, np.float32):
             raise DataError("Split", "images of uint8, or float32 in [0, 1]", str(images.dtype), "convert them")
-        if labels.shape != images.shape[:1]:
-            raise DataError("Split", f"labels ({len(images)},), one an image", str(labels.shape))
-        if labels.dtype != np.int64:
-            raise DataError("Split", "labels of int64", str(labels.dtype), "labels.astype('int64')")
-        if labels.min() < 0:
-            raise DataError("Split", "labels from 0 on", str(labels.min()), "number the classes 0, 1, 2 …")
+        if labels.dtype == np.float32:
+            if labels.shape[:1] != images.shape[:1] or labels.ndim not in (1, 2) or 0 in labels.shape:
+                expected = f"targets ({len(images)},) or ({len(images)}, D), one row an image"
+                raise DataError("Split", expected, str(labels.shape))
+            if not np.isfinite(labels).all():
+                raise DataError("Split", "finite targets", "NaN or infinity", "leave such images out")
+        else:
+            if labels.shape != images.shape[:1]:
+                raise DataError("Split", f"labels ({len(images)},), one an image", str(labels.shape))
+            if labels.dtype != np.int64:
+                remedy = "labels.astype('int64'), or 'float32' for the targets of a regression"
+                raise DataError("Split", "labels of int64", str(labels.dtype), remedy)
+            if labels.min() < 0:
+                raise DataError("Split", "labels from 0 on", str(labels.min()), "number the classes 0, 1, 2 …")
         low, high = images.min(), images.max()
         if images.dtype == np.float32 and not (low >= 0 and high <= 1):  # NaN is neither
             raise DataError("Split", "finite images in [0, 1]", f"values from {low} to {high}", "scale them")
@@ -58,7 +66,13 @@ class Split:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"Split({len(self)} images {self.input_shape}, labels 0 … {self.labels.max()})"
+        labels = f"labels 0 … {self.labels.max()}" if self.has_classes else f"targets {self.labels.shape[1:]}"
+        return f"Split({len(self)} images {self.input_shape}, {labels})"
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the labels are classes, and not the targets of a regression."""
+        return bool(self.labels.dtype == np.int64)
 
     @property
     def input_shape(self) -> Shape:
@@ -104,7 +118,7 @@ class Dataset:
 
     Parameters
         train, test : to learn from, and to judge by
-        classes : each label's name; label i is classes[i]
+        classes : each label's name; label i is classes[i]; () where the labels are the targets of a regression
     Raises
         DataError : labels without a class, or images of two sizes
     """
@@ -116,7 +130,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for part, split in (("train", self.train), ("test", self.test)):
-            if split.labels.max() >= len(self.classes):
+            if split.has_classes != bool(self.classes):
+                expected = "names of the classes, or for a regression none"
+                raise DataError(self.name, expected, f"{len(self.classes)} and {part} labels of {split.labels.dtype}")
+            if split.has_classes and split.labels.max() >= len(self.classes):
                 expected = f"{part} labels below {len(self.classes)}, the number of classes"
                 raise DataError(self.name, expected, str(split.labels.max()))
         if self.train.input_shape != self.test.input_shape:

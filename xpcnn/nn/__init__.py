@@ -26,6 +26,7 @@ from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1L
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from .shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
+from .watch import Watch, watched
 
 __all__ = [
     "ELU",
@@ -71,7 +72,9 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Upsample",
+    "Watch",
     "ZeroPad2d",
     "ZeroPadChannels",
     "init",
+    "watched",
 ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from copy import copy
+from typing import Any, Self, TypeAlias
 
 from ..backend import array_namespace
 from ..errors import OptionError, ShapeError, XpcnnError
@@ -33,6 +34,12 @@ class Container(Layer):
 
     def children(self) -> dict[str, Layer]:
         return dict(self._children)
+
+    def with_children(self, children: Mapping[str, Layer]) -> Self:
+        """The same container around other children, of the same names."""
+        other = copy(self)
+        Container.__init__(other, children)
+        return other
 
     @abstractmethod
     def run_children(self, x: Array, run: Run) -> Array:
@@ -111,6 +118,14 @@ class Sequential(Container):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__({str(i): layer for i, layer in enumerate(layers)})
+        self._find_steps()
+
+    def with_children(self, children: Mapping[str, Layer]) -> Self:
+        other = super().with_children(children)
+        other._find_steps()
+        return other
+
+    def _find_steps(self) -> None:
         self._training = training_steps(self._children)
         trained = (i for i, (name, _) in enumerate(self._training) if self._children[name].parameters())
         self._first_trained = next(trained, len(self._training))

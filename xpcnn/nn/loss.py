@@ -46,6 +46,7 @@ class Loss:
     """
 
     pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Cache], Array]]]
+    classifies: ClassVar[bool] = False  # whether y is a score for each class, so that there is an accuracy
 
     def __init__(self, *, reduction: str = "mean") -> None:
         divisor(type(self).__name__, reduction, 1)
@@ -140,6 +141,7 @@ class CrossEntropyLoss(Loss):
     """
 
     pair = (cross_entropy_forward, cross_entropy_backward)
+    classifies = True
 
     def __init__(self, *, weight: Any = None, label_smoothing: float = 0.0, reduction: str = "mean") -> None:
         self.weight = _numbers("CrossEntropyLoss", "weight", weight)
@@ -185,6 +187,7 @@ class NLLLoss(Loss):
     """
 
     pair = (nll_forward, nll_backward)
+    classifies = True
 
     def __init__(self, *, weight: Any = None, reduction: str = "mean") -> None:
         self.weight = _numbers("NLLLoss", "weight", weight)
@@ -203,6 +206,7 @@ class HingeLoss(Loss):
     """
 
     pair = (hinge_forward, hinge_backward)
+    classifies = True
 
 
 def _numbers(who: str, name: str, value: Any) -> Any:

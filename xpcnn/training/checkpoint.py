@@ -31,7 +31,7 @@ class Position:
     correct: int = 0
     images: int = 0
     seconds: float = 0.0  # spent on this epoch before
-    best_score: list[float] | None = None  # validation accuracy, then −loss
+    best_score: list[float] | None = None  # validation accuracy (not in a regression), then −loss
     best_epoch: int = 0  # from 1; 0 is none
 
 

@@ -50,7 +50,7 @@ UNREAD_STEPS = 50  # steps of a device whose losses wait to be read: reading one
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model does on labelled images."""
+    """How a model does on labelled images; in a regression, by the loss alone: the rest is NaN and empty."""
 
     loss: float
     accuracy: float
@@ -59,10 +59,10 @@ class Evaluation:
 
 
 class Trainer:
-    """Trains a classifier: epochs, validation, schedule, checkpoints, early stopping.
+    """Trains a network: epochs, validation, schedule, checkpoints, early stopping.
 
     Parameters
-        model : gives logits (N, K)
+        model : gives logits (N, K); for a regression (with a criterion such as MSELoss) what the targets are
         optimizer : made from model.parameters()
         criterion : the loss; cross-entropy by default
         schedule : learning rate at each step (batch), the optimizer's own by default; it observes the validation
@@ -148,7 +148,10 @@ class Trainer:
         return evaluate(self.model, split, self.criterion, batch_size=batch_size)
 
     def train_step(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """One step of the optimizer on one batch; the loss, and how many items were classified rightly."""
+        """One step of the optimizer on one batch; the loss, and how many items were classified rightly.
+
+        The second is 0 where the criterion does not classify, such as MSELoss.
+        """
         logits, cache = self.model.forward(x)
         loss, loss_cache = self.criterion.forward(logits, y)
         _, grads = self.model.backward(self.criterion.backward(loss_cache), cache, input_grad=False)
@@ -157,7 +160,10 @@ class Trainer:
         self.optimizer.lr = self.schedule.lr_at(self.optimizer.steps)
         self.optimizer.step(grads)
         xp = array_namespace(logits)
-        return loss, xp.sum(xp.astype(xp.argmax(logits, axis=1) == y, xp.int64))
+        if not self.criterion.classifies:
+            return loss, xp.asarray(0, device=logits.device)
+        true = y if y.ndim == 1 else xp.argmax(y, axis=1)  # (N,), also of probabilities (N, K)
+        return loss, xp.sum(xp.astype(xp.argmax(logits, axis=1) == true, xp.int64))
 
     def _run_epoch(
         self, loader: Loader, validation: Split | None, epochs: int, interrupt: Interrupt, shown: Progress
@@ -187,7 +193,7 @@ class Trainer:
             epoch=at.epoch + 1,
             lr=self.optimizer.lr,
             train_loss=at.loss_sum / at.images,
-            train_accuracy=at.correct / at.images,
+            train_accuracy=at.correct / at.images if self.criterion.classifies else math.nan,
             validation_loss=checked.loss if checked else math.nan,
             validation_accuracy=checked.accuracy if checked else math.nan,
             seconds=time.perf_counter() - begun,
@@ -195,7 +201,7 @@ class Trainer:
         self.history.append(row)
         self.schedule.observe(checked.loss if checked else row.train_loss)
         shown.line(str(row))
-        score = [checked.accuracy, -checked.loss] if checked else None
+        score = [*([checked.accuracy] if self.criterion.classifies else []), -checked.loss] if checked else None
         better = score is None or at.best_score is None or score > at.best_score
         best_epoch = row.epoch if better else at.best_epoch
         self.position = Position(row.epoch, best_score=score if better else at.best_score, best_epoch=best_epoch)
@@ -264,7 +270,7 @@ def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch
     for x, y in Loader(split, batch_size).epoch(0):
         logits = model(x)
         scores.append(to_numpy(logits))
-        if int(split.labels.max()) >= logits.shape[-1]:
+        if criterion.classifies and int(split.labels.max()) >= logits.shape[-1]:
             raise DataError(
                 "evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(int(split.labels.max()))
             )
@@ -274,6 +280,8 @@ def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch
         raise NonFiniteError(
             "evaluate", "finite logits and loss", "NaN or infinity", "train again with a lower learning rate"
         )
+    if not criterion.classifies:
+        return Evaluation(loss / len(split), math.nan, math.nan, np.zeros((0, 0), np.int64))
     return Evaluation(
         loss=loss / len(split),
         accuracy=top_k_accuracy(all_scores, split.labels, k=1),

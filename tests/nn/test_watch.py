@@ -1,0 +1,94 @@
+"""A watched network is the network: same layers, names, results and gradients; and each layer passes the watch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn.nn import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Residual, Sequential, Watch, watched
+from xpcnn.nn.samples import SAMPLES
+
+
+class Names(Watch):
+    def __init__(self):
+        self.seen = []
+
+    def forward(self, name, layer, x):
+        self.seen.append(("forward", name, type(layer).__name__))
+        return super().forward(name, layer, x)
+
+    def backward(self, name, layer, dy, cache, *, input_grad):
+        self.seen.append(("backward", name, type(layer).__name__))
+        return super().backward(name, layer, dy, cache, input_grad=input_grad)
+
+    def infer(self, name, layer, x):
+        self.seen.append(("infer", name, type(layer).__name__))
+        return super().infer(name, layer, x)
+
+
+def network():
+    return Sequential(
+        Conv2d(1, 2, 3, padding=1, rng=0), BatchNorm2d(2), ReLU(), MaxPool2d(2),
+        Residual(Sequential(Conv2d(2, 2, 3, padding=1, rng=1), ReLU())), Flatten(), Linear(8, 3, rng=2),
+    )  # fmt: skip
+
+
+def test_every_layer_is_run_by_itself_and_in_its_place(xp):
+    names = Names()
+    model = watched(network(), names)
+    x = xp.array(np.random.default_rng(0).normal(size=(2, 4, 4, 1)), "float32")
+    y, cache = model.forward(x)
+    order = [
+        ("0", "Conv2d"), ("1", "BatchNorm2d"), ("2", "ReLU"), ("3", "MaxPool2d"), ("4.body.0", "Conv2d"),
+        ("4.body.1", "ReLU"), ("5", "Flatten"), ("6", "Linear"),
+    ]  # fmt: skip
+    assert names.seen == [("forward", *each) for each in order]
+    names.seen.clear()
+    model.backward(y, cache)
+    assert names.seen == [("backward", *each) for each in reversed(order)]
+    names.seen.clear()
+    model(x)
+    assert names.seen == [("infer", *each) for each in order]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_results_gradients_and_names_are_the_network_s(xp, name):
+    layer, x = SAMPLES[name]()
+    layer.astype("float64")
+    other = watched(layer, Watch())
+    assert [*other.state_dict()] == [*layer.state_dict()]
+    assert all(array is layer.state_dict()[key] for key, array in other.state_dict().items())
+    x = xp.array(x, "float64")
+    np.testing.assert_allclose(xpcnn.to_numpy(layer(x)), xpcnn.to_numpy(other(x)), rtol=1e-12, atol=1e-12)
+    results = []
+    for each in (layer, other):
+        for rng in layer.generators().values():
+            rng.bit_generator.state = np.random.default_rng(3).bit_generator.state
+        y, cache = each.forward(x)
+        dx, grads = each.backward(y, cache)
+        results.append([y, dx, *(grads[key] for key in layer.parameters())])
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_allclose(xpcnn.to_numpy(one), xpcnn.to_numpy(two), rtol=1e-12, atol=1e-12)
+
+
+def test_running_statistics_are_the_network_s_own():
+    model = network()
+    before = model.state_dict()["1.running_mean"]
+    watched(model, Watch()).forward(xpcnn.asarray(np.ones((2, 4, 4, 1), np.float32)))
+    assert not np.array_equal(xpcnn.to_numpy(model.state_dict()["1.running_mean"]), xpcnn.to_numpy(before))
+
+
+def test_gradients_of_the_input_that_nobody_needs_are_not_made():
+    class Asked(Watch):
+        def backward(self, name, layer, dy, cache, *, input_grad):
+            asked[name] = input_grad
+            return super().backward(name, layer, dy, cache, input_grad=input_grad)
+
+    asked = {}
+    model = watched(network(), Asked())
+    y, cache = model.forward(xpcnn.asarray(np.ones((2, 4, 4, 1), np.float32)))
+    dx, _ = model.backward(y, cache, input_grad=False)
+    assert dx is None
+    assert asked["0"] is False
+    assert asked["1"] is True

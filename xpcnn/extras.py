@@ -1,0 +1,44 @@
+"""Optional packages: each belongs to an extra, and is imported where it is needed.
+
+pip install 'xpcnn[plot]'       what one needs
+pip install 'xpcnn[all]'        all of them, but for CuPy
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .errors import MissingExtraError
+
+# the package as pip knows it, and the extra that it belongs to, by the name that is imported
+EXTRAS = {
+    "PIL": ("pillow", "images"),
+    "h5py": ("h5py", "hdf5"),
+    "matplotlib": ("matplotlib", "plot"),
+    "onnx": ("onnx", "onnx"),
+    "pooch": ("pooch", "download"),
+    "sklearn": ("scikit-learn", "sklearn"),
+    "tensorboardX": ("tensorboardX", "tensorboard"),
+}
+
+
+def need(module: str, who: str, purpose: str) -> Any:
+    """The module of an optional package.
+
+    Parameters
+        module : such as "PIL.Image"
+        who, purpose : for the error: what needs it, and what for
+    Raises
+        MissingExtraError : the package is not installed; the error names the extra
+    """
+    package, extra = EXTRAS[module.partition(".")[0]]
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            who,
+            f"{package} {purpose}",
+            str(error) or f"no module {module}",
+            f"pip install {package}, which is the extra xpcnn[{extra}]",
+        ) from None

@@ -1,0 +1,91 @@
+"""A network whose layers can be watched at work, for timing, statistics, pictures, and the search for a NaN.
+
+    class Times(Watch):
+        def forward(self, name, layer, x):
+            begun = time.perf_counter()
+            result = layer.forward(x)
+            print(name, time.perf_counter() - begun)
+            return result
+
+    model = watched(network, Times())
+
+`watched` gives a network of the same layers (not copies: parameters and running statistics are shared) that runs each
+of them through the watch, by itself: in it, no neighbours run as one, as they else may in a `Sequential`. Names of
+parameters and gradients are those of the network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..typing import Array, Cache, Shape
+from .container import Container
+from .layer import Layer
+
+
+class Watch:
+    """What happens at each layer that is not a container: by default, what always does. Override what you watch.
+
+    `name` is the layer's dotted name; of a layer that stands in several places, the first.
+    """
+
+    def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
+        """The layer's forward in training."""
+        return layer.forward(x)
+
+    def backward(
+        self, name: str, layer: Layer, dy: Array, cache: Cache, *, input_grad: bool
+    ) -> tuple[Array | None, dict[str, Array]]:
+        """The layer's backward: `cache` is what this watch's own `forward` returned."""
+        return layer.backward(dy, cache, input_grad=input_grad)
+
+    def infer(self, name: str, layer: Layer, x: Array) -> Array:
+        """The layer in inference."""
+        return layer(x)
+
+
+def watched(model: Layer, watch: Watch) -> Layer:
+    """The network, with each layer that is not a container run through `watch`."""
+    names = {id(layer): name for name, layer in model.named_layers()}
+    made: dict[int, Layer] = {}
+
+    def wrap(layer: Layer) -> Layer:
+        if id(layer) not in made:
+            made[id(layer)] = (
+                layer.with_children({name: wrap(child) for name, child in layer.children().items()})
+                if isinstance(layer, Container)
+                else _Watched(names[id(layer)], layer, watch)
+            )
+        return made[id(layer)]
+
+    return wrap(model)
+
+
+class _Watched(Layer):
+    """A layer that is run through a watch; everything else about it is the layer's own."""
+
+    def __init__(self, name: str, layer: Layer, watch: Watch) -> None:
+        self._name, self._layer, self._watch = name, layer, watch
+        for names in ("parameter_names", "buffer_names"):  # the layer's arrays have the names that they had
+            setattr(self, names, getattr(layer, names))
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return self._watch.forward(self._name, self._layer, x)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return self._watch.backward(self._name, self._layer, dy, cache, input_grad=input_grad)
+
+    def __call__(self, x: Array) -> Array:
+        return self._watch.infer(self._name, self._layer, x)
+
+    def children(self) -> dict[str, Layer]:
+        return self._layer.children()
+
+    def __getattr__(self, key: str) -> Any:
+        return getattr(self.__dict__["_layer"], key)
+
+    def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
+        return self._layer.multiply_adds(input_shape, output_shape)
+
+    def __repr__(self) -> str:
+        return repr(self._layer)
