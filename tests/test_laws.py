@@ -28,7 +28,7 @@ ORDER = [
     {"backend", "random"},
     {"ops"},
     {"nn"},
-    {"gradcheck", "optim", "data", "models", "io", "exchange", "plot"},
+    {"gradient_check", "optim", "data", "models", "io", "exchange", "plot"},
     {"training", "explain"},
     {"sklearn"},
     {"cli", "__main__"},
@@ -111,9 +111,27 @@ def test_only_settings_reads_the_environment(path):
 
 
 def test_import_brings_in_numpy_and_little_else():
-    code = "import sys, xpcnn; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    code = "import sys; from xpcnn import *; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert HEAVY.isdisjoint(loaded.stdout.split())
+    assert "numpy" in loaded.stdout.split()
+
+
+def test_the_command_s_help_waits_for_nothing():
+    code = (
+        "import sys, atexit; atexit.register(lambda: print(*sys.modules)); from xpcnn.cli import main; main(['--help'])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    loaded = {name.split(".")[0] for name in told.stdout.splitlines()[-1].split()}
+    assert loaded.isdisjoint({*HEAVY, "numpy"})
+
+
+def test_every_public_name_is_there():
+    for name in xpcnn.__all__:
+        assert name in dir(xpcnn)
+        getattr(xpcnn, name)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = xpcnn.nonsense
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -1,10 +1,16 @@
 """Convolutional networks with every gradient written by hand, once, for NumPy and CuPy."""
 
-from . import backend, data, io, models, nn, ops, optim, training
-from .backend import asarray, synchronize, to_numpy, use_backend
-from .gradcheck import gradcheck
-from .ops.dispatch import use_implementation
-from .random import seed
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import backend, data, io, models, nn, ops, optim, training
+    from .backend import asarray, synchronize, to_numpy, use_backend
+    from .gradient_check import gradcheck
+    from .ops.dispatch import use_implementation
+    from .random import seed
 
 __version__ = "0.1.0"
 
@@ -25,3 +31,29 @@ __all__ = [
     "use_backend",
     "use_implementation",
 ]
+
+# What is imported when it is first asked for, so that `xpcnn --help` need not wait for NumPy.
+_FUNCTIONS = {
+    "asarray": "backend",
+    "gradcheck": "gradient_check",
+    "seed": "random",
+    "synchronize": "backend",
+    "to_numpy": "backend",
+    "use_backend": "backend",
+    "use_implementation": "ops.dispatch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FUNCTIONS:
+        value = getattr(import_module(f"{__name__}.{_FUNCTIONS[name]}"), name)
+    elif name in __all__:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

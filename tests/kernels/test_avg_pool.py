@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, ShapeError
-from xpcnn.gradcheck import check_pair
+from xpcnn.gradient_check import check_pair
 from xpcnn.kernels import taps
 from xpcnn.kernels.avg_pool import IMPLEMENTATION, backward, forward, refuses
 from xpcnn.kernels.batch_last import FEWEST

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, OptionError, ShapeError
-from xpcnn.gradcheck import check_pair
+from xpcnn.gradient_check import check_pair
 from xpcnn.kernels import batch_norm
 from xpcnn.kernels.batch_last import FEWEST
 from xpcnn.kernels.batch_norm import IMPLEMENTATION, INFERENCE, backward, forward, inference, refuses

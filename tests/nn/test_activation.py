@@ -7,7 +7,7 @@ import pytest
 
 import xpcnn
 from xpcnn.errors import OptionError, ShapeError
-from xpcnn.gradcheck import gradcheck
+from xpcnn.gradient_check import gradcheck
 from xpcnn.nn import OpLayer
 from xpcnn.nn import activation as layers
 

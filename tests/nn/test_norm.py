@@ -7,7 +7,7 @@ import pytest
 
 import xpcnn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
-from xpcnn.gradcheck import gradcheck
+from xpcnn.gradient_check import gradcheck
 from xpcnn.nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 
 from ..arrays import assert_close, needs_torch

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import xpcnn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
-from xpcnn.gradcheck import check_pair, gradcheck
+from xpcnn.gradient_check import check_pair, gradcheck
 from xpcnn.nn.conv_transpose import ConvTranspose2d
 from xpcnn.ops.conv import conv2d_backward, conv2d_forward
 from xpcnn.ops.conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward

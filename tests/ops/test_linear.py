@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, ShapeError
-from xpcnn.gradcheck import check_pair
+from xpcnn.gradient_check import check_pair
 from xpcnn.ops import linear_backward, linear_forward
 
 from ..arrays import assert_close

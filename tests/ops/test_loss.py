@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from xpcnn.backend import is_numpy, to_numpy
 from xpcnn.errors import BackendError, DataError, DTypeError, OptionError, ShapeError
-from xpcnn.gradcheck import check_pair
+from xpcnn.gradient_check import check_pair
 from xpcnn.nn import Linear
 from xpcnn.ops import loss_classification, loss_elementwise
 

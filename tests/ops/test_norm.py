@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, OptionError, ShapeError
-from xpcnn.gradcheck import check_pair
+from xpcnn.gradient_check import check_pair
 from xpcnn.ops.batch_norm import batch_norm_backward, batch_norm_forward, batch_norm_inference
 from xpcnn.ops.norm import group_norm_backward, group_norm_forward, layer_norm_backward, layer_norm_forward
 

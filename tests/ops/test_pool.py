@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import xpcnn
 from xpcnn.backend import dtype_name
 from xpcnn.errors import DTypeError, OptionError, ShapeError
-from xpcnn.gradcheck import check_pair, gradcheck
+from xpcnn.gradient_check import check_pair, gradcheck
 from xpcnn.nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from xpcnn.ops.adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward
 from xpcnn.ops.global_pool import (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import xpcnn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
-from xpcnn.gradcheck import check_pair
+from xpcnn.gradient_check import check_pair
 from xpcnn.ops.rectifier import (
     elu_backward,
     elu_forward,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, ShapeError
-from xpcnn.gradcheck import check_pair
+from xpcnn.gradient_check import check_pair
 from xpcnn.ops.softmax import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
 
 from .. import reference_activation as reference

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, OptionError, ShapeError
-from xpcnn.gradcheck import gradcheck
+from xpcnn.gradient_check import gradcheck
 from xpcnn.nn.shape import Upsample
 from xpcnn.ops.upsample import upsample2d_backward, upsample2d_forward
 

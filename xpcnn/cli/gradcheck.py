@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import GradientError, OptionError
-from ..gradcheck import TOLERANCE, gradcheck
+from ..gradient_check import TOLERANCE, gradcheck
 from ..nn.samples import SAMPLES
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import xpcnn
 from xpcnn.errors import DTypeError, GradientError, OptionError
-from xpcnn.gradcheck import check_pair, gradcheck
+from xpcnn.gradient_check import check_pair, gradcheck
 from xpcnn.nn import BatchNorm1d, Conv2d, Dropout, Linear, ReLU, Sequential, Sigmoid
 from xpcnn.nn.samples import SAMPLES
 
