@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import pytest
 
 import xpcnn
 from xpcnn import data
-from xpcnn.io.model_file import save_model
+from xpcnn.io.model_file import load_model, save_model
 from xpcnn.nn import Flatten, Linear, Sequential
 
 
@@ -81,6 +83,46 @@ def test_predict_reads_pictures_and_arrays_alike(trained, tmp_path):
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     assert [line[0] for line in lines] == [str(path) for path in files]
     assert len({tuple(line[1:]) for line in lines}) == 1
+
+
+def test_predict_in_csv_and_json_with_the_likeliest_classes(trained, tmp_path):
+    folder, _ = trained
+    np.save(tmp_path / "images.npy", data.load("digits").test.images[:3])
+    words = ("predict", "run", tmp_path / "images.npy", "--top-k", 3)
+    text = [line.split("\t") for line in xpcnn_command(*words, cwd=folder).stdout.splitlines()]
+    rows = list(csv.DictReader(xpcnn_command(*words, "--format", "csv", cwd=folder).stdout.splitlines()))
+    done = xpcnn_command(*words, "--format", "json", "--out", tmp_path / "answers.json", cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    saved = load_model(folder / "run" / "model.safetensors")
+    x = data.load("digits").test.images[:3].astype("float32") / 255
+    scores = xpcnn.to_numpy(saved.model(xpcnn.asarray(x)))
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    assert len(text) == len(answers) == 3
+    assert len(rows) == 9
+    for i, answer in enumerate(answers):
+        best = np.argsort(-probabilities[i])[:3]
+        assert answer["file"] == text[i][0] == rows[3 * i]["file"] == f"{tmp_path / 'images.npy'}[{i}]"
+        assert [each["class"] for each in answer["predictions"]] == [str(k) for k in best] == text[i][1::2]
+        for rank, (k, each) in enumerate(zip(best, answer["predictions"], strict=True)):
+            row = rows[3 * i + rank]
+            assert (row["rank"], row["class"]) == (str(rank + 1), str(k))
+            for found in (each["probability"], float(row["probability"])):
+                np.testing.assert_allclose(found, probabilities[i, k], rtol=1e-4)
+            assert text[i][2 + 2 * rank] == f"{each['probability']:.4f}"
+
+
+def test_predict_answers_for_the_images_that_it_can_read(trained, tmp_path):
+    folder, _ = trained
+    np.save(tmp_path / "good.npy", data.load("digits").test.images[0])
+    (tmp_path / "broken.png").write_bytes(b"no picture at all")
+    files = [tmp_path / "broken.png", tmp_path / "good.npy", tmp_path / "nowhere.png"]
+    done = xpcnn_command("predict", "run", *files, "--format", "json", cwd=folder)
+    assert [each["file"] for each in json.loads(done.stdout)] == [str(files[1])]
+    assert done.returncode == 2
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [str(files[0]), "predict"]
+    assert "nowhere.png" in done.stderr
+    assert json.loads(xpcnn_command("predict", "run", files[0], "--format", "json", cwd=folder).stdout) == []
 
 
 def test_predict_of_dark_ink_transparency_and_sixteen_bits(trained, tmp_path):
@@ -193,6 +235,10 @@ def test_resuming_a_finished_run_only_repeats_its_result(trained):
         (["predict", "run", "shape.npy"], r"shape.npy: expected images (8, 8, 1), or a batch of them, got (3, 7, 7)"),
         (["predict", "run", "range.npy"], "uint8, or floats in [0, 1]"),
         (["predict", "run", "object.npy"], "object.npy"),
+        (["predict", "run", "shape.npy", "--top-k", "0"], "--top-k: expected a number of classes ≥ 1, got 0"),
+        (["predict", "run", "one.npy", "--out", "/proc/nowhere/answers"], "/proc/nowhere/answers: expected to write"),
+        (["predict", "run", "one.npy", "--format", "xml"], "invalid choice: 'xml'"),
+        (["completion", "sh"], "invalid choice: 'sh'"),
         (["summary", "alexnet"], "got 'alexnet'"),
         (["summary", "lenet5", "--input-shape", "28,28"], "three positive integers"),
         (["gradcheck", "Conv3d"], "got Conv3d"),
@@ -204,6 +250,7 @@ def test_every_wrong_turn_is_one_line_and_status_2(trained, words, text):
     (folder / "broken.safetensors").write_bytes(b"no model at all")
     (folder / "broken.png").write_bytes(b"no picture at all")
     (folder / "broken.npy").write_bytes(b"no array at all")
+    np.save(folder / "one.npy", np.zeros((8, 8), "uint8"))
     np.save(folder / "shape.npy", np.zeros((3, 7, 7), "uint8"))
     np.save(folder / "range.npy", np.full((8, 8), 200.0))
     np.save(folder / "object.npy", np.array([{}], dtype=object), allow_pickle=True)
@@ -267,6 +314,34 @@ def test_info_summary_version_help(trained):
     assert helped.returncode == 0
     assert all(command in helped.stdout for command in ("train", "eval", "predict", "summary", "info", "gradcheck"))
     assert "--batch-size" in xpcnn_command("train", "--help", cwd=folder).stdout
+
+
+def test_doctor_finds_nothing_wrong_or_says_what(tmp_path):
+    done = xpcnn_command("doctor", cwd=tmp_path, XPCNN_BACKEND="numpy")
+    verdicts = {line[9:29].strip(): line[:8].strip() for line in done.stdout.split("\n\n")[1].splitlines()}
+    assert {name for name, verdict in verdicts.items() if verdict == "ok"} >= {"gradients", "implementations", "files"}
+    assert done.returncode == ("PROBLEM" in verdicts.values())
+    ill = xpcnn_command(
+        "doctor", cwd=tmp_path, XPCNN_BACKEND="numpy", XPCNN_DATA=str(tmp_path / "nowhere"), XPCNN_NUM_THREADS="1000"
+    )
+    assert ill.returncode == 1
+    assert re.search(r"PROBLEM  data +XPCNN_DATA is .*nowhere, which is no folder; make it", ill.stdout)
+    assert re.search(r"PROBLEM  threads +1000 for \d+ cores; set XPCNN_NUM_THREADS", ill.stdout)
+    ill = xpcnn_command("doctor", cwd=tmp_path, XPCNN_BACKEND="jax")
+    assert (ill.returncode, ill.stderr) == (1, "")
+    assert "PROBLEM  gradients            XPCNN_BACKEND: expected one of" in ill.stdout
+
+
+def test_completion_knows_commands_options_and_choices(tmp_path):
+    (tmp_path / "script").write_text(xpcnn_command("completion", "bash", cwd=tmp_path).stdout)
+    asked = """source ./script
+    for words in "tr" "train --bat" "predict --format js"; do
+        COMP_WORDS=(xpcnn $words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()
+        _shtab_xpcnn xpcnn "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"; echo "${COMPREPLY[@]}"
+    done"""
+    bash = shutil.which("bash") or pytest.skip("no bash")
+    done = subprocess.run([bash, "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["train", "--batch-size", "json"]
 
 
 def test_gradcheck_prints_a_row_for_every_gradient(tmp_path):

@@ -18,6 +18,7 @@ EXTRAS = {
     "matplotlib": ("matplotlib", "plot"),
     "onnx": ("onnx", "onnx"),
     "pooch": ("pooch", "download"),
+    "shtab": ("shtab", "completion"),
     "sklearn": ("scikit-learn", "sklearn"),
     "tensorboardX": ("tensorboardX", "tensorboard"),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
@@ -20,6 +20,8 @@ COMMANDS = {
     "summary": "a table of a model's layers",
     "info": "versions, backend, BLAS, threads and implementations on this machine",
     "gradcheck": "check every layer's hand-written gradients on this machine",
+    "doctor": "info, and whether all is well on this machine: a block to paste into a bug report",
+    "completion": "a script that completes this command's words in a shell, such as bash",
 }
 
 
@@ -33,35 +35,41 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; always ends in SystemExit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _Parser(
-        prog="xpcnn", description="Convolutional networks with every gradient written by hand.", allow_abbrev=False
-    )
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     chosen = next((word for word in words if not word.startswith("-")), None)
-    for name, purpose in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=purpose, allow_abbrev=False, description=purpose[0].upper() + purpose[1:] + "."
-        )
-        if name == chosen:
-            import_module(f"{__name__}.{name}").add_arguments(command)
-    options = parser.parse_args(words)
+    spoken = parser([chosen] if chosen in COMMANDS else [])
+    options = spoken.parse_args(words)
     if options.version:
         from .. import __version__
 
         print(f"xpcnn {__version__}")
         sys.exit(0)
     if options.command is None:
-        parser.print_help()
+        spoken.print_help()
         sys.exit(2)
     sys.exit(_run(options))
+
+
+def parser(complete: Iterable[str]) -> argparse.ArgumentParser:
+    """The command line's parser; only the commands in `complete`, which are imported, know their own options."""
+    whole = _Parser(
+        prog="xpcnn", description="Convolutional networks with every gradient written by hand.", allow_abbrev=False
+    )
+    whole.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=purpose, allow_abbrev=False, description=purpose[0].upper() + purpose[1:] + "."
+        )
+        if name in complete:
+            import_module(f"{__name__}.{name}").add_arguments(command)
+    return whole
 
 
 def _run(options: argparse.Namespace) -> int:
     from ..errors import GradientError, XpcnnError
 
     try:
-        import_module(f"{__name__}.{options.command}").run(options)
+        status = import_module(f"{__name__}.{options.command}").run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as error:
         print(f"xpcnn: {str(error) or 'interrupted'}", file=sys.stderr)
@@ -74,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
         line = " ".join(line.split()) or type(error).__name__
         print(f"xpcnn: {line}", file=sys.stderr)
         return 1 if isinstance(error, GradientError) else 2
-    return 0
+    return status or 0
 
 
 def _system_error(error: OSError) -> str:

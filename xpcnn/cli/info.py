@@ -13,6 +13,7 @@ import numpy as np
 from .. import __version__, settings
 from ..backend import asarray, current_backend
 from ..errors import BackendError
+from ..extras import EXTRAS
 from ..nn import BatchNorm2d, Conv2d, Linear
 from ..ops import Window, dispatch
 
@@ -22,27 +23,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    for name, value in _rows():
+    for name, value in machine() + _implementations():
         print(f"{name:<20} {value}")
 
 
-def _rows() -> list[tuple[str, str]]:
+def machine() -> list[tuple[str, str]]:
+    """Versions, backend, BLAS, threads and optional packages."""
     rows = [
         ("xpcnn", __version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("numpy", np.__version__),
         ("backend", _backend()),
-        ("cpu", f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"),
+        ("cpu", f"{cores()} cores"),
         *_blas(),
         ("threads", str(settings.num_threads() or "as many as BLAS")),
         *_cupy(),
     ]
-    for package in ("array-api-compat", "safetensors", "torch", "matplotlib", "pillow"):
+    for package, extra in (
+        ("array-api-compat", ""),
+        ("safetensors", ""),
+        *((name, f", the extra xpcnn[{extra}]") for name, extra in EXTRAS.values()),
+        ("torch", ""),
+    ):
         try:
             rows.append((package, version(package)))
         except PackageNotFoundError:
-            rows.append((package, "not installed"))
-    return rows + _implementations()
+            rows.append((package, f"not installed{extra}"))
+    return rows
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _backend() -> str:

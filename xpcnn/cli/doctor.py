@@ -1,0 +1,128 @@
+"""`xpcnn doctor`: what this machine has, and whether xpcnn works on it as it should."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from .. import io, models, settings
+from ..backend import asarray, current_backend, is_numpy, to_numpy
+from ..errors import XpcnnError
+from ..gradient_check import gradcheck
+from ..nn import Conv2d
+from ..nn.samples import SAMPLES
+from ..ops.dispatch import use_implementation
+from .info import cores, machine
+
+LEAST_FREE = 2**30  # bytes on the disk that runs and data sets go to
+LEAST_RATE = 8.0  # GFLOP/s a core in a product of matrices: any BLAS with vector instructions reaches it
+AGREEMENT = 1e-4  # of the largest output, between implementations in float32
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def run(options: argparse.Namespace) -> int:
+    for name, value in machine():
+        print(f"{name:<20} {value}")
+    print()
+    problems = 0
+    for name, check in _CHECKS.items():
+        try:
+            verdict, well = check()
+        except (XpcnnError, OSError) as error:
+            verdict, well = " ".join(str(error).split()), False
+        problems += not well
+        print(f"{'ok' if well else 'PROBLEM':<8} {name:<20} {verdict}", flush=True)
+    print(f"\n{problems or 'no'} problem{'s' * (problems != 1)}")
+    return 1 if problems else 0
+
+
+def _gradients() -> tuple[str, bool]:
+    names = ("Conv2d", "MaxPool2d", "BatchNorm2d", "Linear")
+    wrong = [name for name in names if not gradcheck(*SAMPLES[name]()).passed]
+    return (f"wrong: {', '.join(wrong)}; see xpcnn gradcheck", False) if wrong else (", ".join(names), True)
+
+
+def _implementations() -> tuple[str, bool]:
+    """Whatever this machine's processor and BLAS make of them, the fast ones must agree with the reference."""
+    conv = Conv2d(16, 16, 3, padding=1, rng=0)
+    x = asarray(np.random.default_rng(0).normal(size=(16, 12, 12, 16)).astype(np.float32))
+    with use_implementation("reference"):
+        expected = to_numpy(conv.forward(x)[0])
+    difference = float(np.abs(to_numpy(conv.forward(x)[0]) - expected).max() / np.abs(expected).max())
+    well = difference <= AGREEMENT
+    return f"differ from the reference by {difference:.1e}" + (
+        "" if well else "; set XPCNN_IMPLEMENTATION=reference"
+    ), well
+
+
+def _blas_rate() -> tuple[str, bool]:
+    if not is_numpy(asarray([0.0])):
+        return f"not measured: the backend is {current_backend().name}", True
+    a = np.ones((1024, 1024), np.float32)
+    times = []
+    for _ in range(6):
+        begun = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - begun)
+    rate = 2 * 1024**3 / min(times) / 1e9
+    told = f"{rate:.0f} GFLOP/s in float32"
+    if rate < LEAST_RATE * cores():
+        return f"{told}, slow for {cores()} cores; see the BLAS above, and whether other programs are running", False
+    return told, True
+
+
+def _threads() -> tuple[str, bool]:
+    from threadpoolctl import threadpool_info
+
+    blas = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+    most = max(blas, settings.num_threads() or 1)
+    if most > cores():
+        return f"{most} for {cores()} cores; set XPCNN_NUM_THREADS and OMP_NUM_THREADS={cores()}", False
+    return f"{most} for {cores()} cores", True
+
+
+def _files() -> tuple[str, bool]:
+    model = models.build("lenet5", (28, 28, 1), 10, rng=0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        io.save_model(path, model, input_shape=(28, 28, 1))
+        again = io.load_model(path).model.state_dict()
+    same = all((to_numpy(array) == to_numpy(again[name])).all() for name, array in model.state_dict().items())
+    return ("a model is read as it was written", True) if same else ("a model changed when it was saved", False)
+
+
+def _disk() -> tuple[str, bool]:
+    free = shutil.disk_usage(Path.cwd()).free
+    told = f"{free / 2**30:.1f} GiB free in {Path.cwd()}"
+    return (told, True) if free >= LEAST_FREE else (f"{told}; runs and downloads need some", False)
+
+
+def _data_folder() -> tuple[str, bool]:
+    from platformdirs import user_cache_path
+
+    folder = settings.data_folder()
+    if folder is None:
+        return f"in the user's cache, {user_cache_path('xpcnn')}", True
+    if not folder.is_dir():
+        return f"XPCNN_DATA is {folder}, which is no folder; make it, or correct the name", False
+    return f"in XPCNN_DATA, {folder}", True
+
+
+_CHECKS: dict[str, Callable[[], tuple[str, bool]]] = {
+    "gradients": _gradients,
+    "implementations": _implementations,
+    "product of matrices": _blas_rate,
+    "threads": _threads,
+    "files": _files,
+    "data": _data_folder,
+    "disk": _disk,
+}
