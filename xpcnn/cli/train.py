@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import tomllib
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import data, models
-from ..errors import OptionError
+from ..errors import FileError, FormatError, OptionError
 from ..training.run import OPTIMIZERS, SCHEDULES, RunConfig, resume, start
 
+_NAMES = tuple(field.name for field in fields(RunConfig))
 # Each data set's own defaults, before those of `RunConfig`.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"model": "mnist_cnn", "epochs": 30, "batch_size": 32},
@@ -36,16 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--patience", type=int, help="stop after so many epochs without improvement (default: never)")
     parser.add_argument("--seed", type=int, help=f"of weights, shuffling and dropout (default {default.seed})")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a .toml file of these options; those given here win")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default runs/DATASET-MODEL)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR; takes no other option")
     parser.add_argument("--quiet", action="store_true", help="print the result only")
 
 
 def run(options: argparse.Namespace) -> None:
-    given = {field.name: value for field in fields(RunConfig) if (value := getattr(options, field.name)) is not None}
+    given = {name: value for name in _NAMES if (value := getattr(options, name)) is not None}
+    if options.config is not None:
+        given = _read(options.config) | given
     if options.resume is not None:
-        if given or options.out:
-            also = ", ".join([*given, *(["out"] if options.out else [])])
+        if given or options.out or options.config:
+            also = ", ".join([*given, *(name for name in ("out", "config") if getattr(options, name))])
             raise OptionError("--resume", "no other option", also, "the run's config.json holds them")
         folder, work = options.resume, partial(resume, options.resume)
     else:
@@ -63,6 +69,22 @@ def run(options: argparse.Namespace) -> None:
         f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; kept in {folder}"
     )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The options in a TOML file; `RunConfig` looks at their values."""
+    try:
+        given = tomllib.loads(path.read_text())
+    except (ValueError, UnicodeDecodeError) as error:
+        raise FormatError(str(path), "a TOML file", str(error)) from error
+    except OSError as error:
+        raise FileError(str(path), "a readable file", error.strerror or str(error), "check the name") from error
+    for name in given:
+        if name not in _NAMES:
+            near = difflib.get_close_matches(name, _NAMES, 1)
+            remedy = f"did you mean {near[0]}?" if near else ""
+            raise OptionError(str(path), "keys among " + ", ".join(_NAMES), name, remedy)
+    return given
 
 
 def _unused(folder: Path) -> Path:

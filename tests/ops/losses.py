@@ -1,0 +1,30 @@
+"""What the tests of the losses share: each loss by its name, its value and gradient at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xpcnn.ops import loss_classification, loss_elementwise
+
+from ..arrays import assert_close
+
+ELEMENTWISE = ("mse", "mae", "huber", "bce_with_logits")
+LABELLED = ("cross_entropy", "nll", "hinge")
+
+
+def pair(name):
+    module = loss_elementwise if name in ELEMENTWISE else loss_classification
+    return getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
+
+
+def run(name, y, target, **options):
+    """loss and dy."""
+    forward, backward = pair(name)
+    loss, cache = forward(y, target, **options)
+    return loss, backward(cache)
+
+
+def check(name, y, target, expected, dtype, **options):
+    loss, dy = run(name, y, target, **options)
+    assert_close(loss, np.asarray(expected[0], dtype), factor=4)
+    assert_close(dy, expected[1].astype(dtype), factor=4)
