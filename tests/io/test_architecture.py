@@ -36,6 +36,7 @@ SAMPLES = {
     "LeakyReLU": lambda: nn.LeakyReLU(0.3),
     "Linear": lambda: nn.Linear(3, 2, bias=False),
     "MaxPool2d": lambda: nn.MaxPool2d(3, stride=2, padding=1, dilation=2, ceil_mode=True),
+    "Normalize": lambda: nn.Normalize((0.5, 0.1), (0.25, 1 / 3)),
     "PReLU": lambda: nn.PReLU(5, 0.5),
     "Residual": lambda: nn.Residual(nn.Linear(3, 2), nn.Linear(3, 2, bias=False)),
     "Sequential": lambda: nn.Sequential(nn.Linear(3, 2), nn.Sequential(), nn.Residual(nn.Linear(2, 2))),

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import DataError, OptionError
 from ..random import generator
 from ..typing import Shape
+from .statistics import channel_statistics
 
 Host: TypeAlias = np.ndarray[Any, Any]
 
@@ -82,6 +83,20 @@ class Split:
     def select(self, index: Host | slice) -> Self:
         """The images at these positions, with their labels."""
         return type(self)(self.images[index], self.labels[index])
+
+    def statistics(self) -> tuple[Host, Host]:
+        """Each channel's mean and standard deviation over all images, as numbers in [0, 1] have them.
+
+        Returns
+            mean, std : float64 (C,); std is 1 for a channel that is the same everywhere
+
+        >>> images = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1)
+        >>> [numbers.tolist() for numbers in Split(images, np.array([0])).statistics()]
+        [[0.5], [0.5]]
+        """
+        mean, std = channel_statistics(self.images)
+        unit = 255 if self.images.dtype == np.uint8 else 1
+        return mean / unit, np.where(std > 0, std / unit, 1.0)
 
     def take(self, n: int) -> Self:
         """The first n images.

@@ -1,12 +1,14 @@
 """Batches of a split, in an order that depends on the seed and the epoch alone.
 
 So a run that is stopped in the middle of an epoch goes on with the very batch that it would have had next, on
-every backend.
+every backend. Batches are made and augmented on the host, and then moved; augmentation draws from a generator that
+depends on seed, epoch and batch alone, so that it does not matter what is made ahead, and where.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +16,9 @@ from ..backend import asarray
 from ..errors import OptionError
 from ..options import as_count
 from ..typing import Array
+from .augment import Augment
 from .dataset import Host, Split
+from .prefetch import prefetched
 
 
 class Loader:
@@ -24,8 +28,12 @@ class Loader:
         split : images and labels
         batch_size : images in a batch; the last batch of an epoch is shorter where they do not come out even
         shuffle : a new random order each epoch, instead of the split's own
-        seed : of the shuffling, from 0 on
+        seed : of the shuffling and the augmentation, from 0 on
         drop_last : leave a short last batch out
+        augment : changes each batch of NumPy arrays, (x, y, rng) → (x, y), such as `augment.parse("flip,crop:4")`;
+            see `xpcnn.data.augment`
+        prefetch : so many batches are made ahead, in a thread, while the loop works; the batches are the same.
+            It pays where the loop leaves a processor idle: on a GPU, or with a large augmentation
     Raises
         OptionError : an argument makes no sense, or no batch would be left
 
@@ -37,7 +45,15 @@ class Loader:
     """
 
     def __init__(
-        self, split: Split, batch_size: int, *, shuffle: bool = False, seed: int = 0, drop_last: bool = False
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+        augment: Augment | None = None,
+        prefetch: int = 0,
     ) -> None:
         if not isinstance(split, Split):
             raise OptionError("Loader", "a Split, such as digits().train", type(split).__name__)
@@ -45,6 +61,10 @@ class Loader:
         self.batch_size = as_count("Loader", "batch_size", batch_size)
         self.shuffle, self.drop_last = shuffle, drop_last
         self.seed = as_count("Loader", "seed", seed, least=0)
+        if augment is not None and (isinstance(augment, type) or not callable(augment)):
+            raise OptionError("Loader", "augment: a callable (x, y, rng) → (x, y)", repr(augment), "see data.augment")
+        self.augment = augment
+        self.prefetch = as_count("Loader", "prefetch", prefetch, least=0)
         self._passes = 0
         if not len(self):
             raise OptionError("Loader", f"batches of at most the {len(split)} images", str(batch_size), "keep the last")
@@ -61,15 +81,16 @@ class Loader:
             epoch : its number, from 0 on
             start : the batch to begin with, from 0 on; `len(loader)` leaves none
         Returns
-            pairs of x : Array (N, H, W, C), float32 in [0, 1], and y : Array (N,), int64
+            pairs of x : Array (N, H, W, C), float32 in [0, 1], and y : Array (N,), int64; of a regression, the
+                targets; or whatever `augment` makes of them
         Raises
             OptionError : there is no such epoch or batch
         """
         if epoch < 0 or not 0 <= start <= len(self):
             raise OptionError("Loader", f"epoch ≥ 0, start from 0 to {len(self)}", f"epoch {epoch}, start {start}")
-        order = self._order(epoch)
-        size = self.batch_size
-        return (self._batch(order[i * size : (i + 1) * size]) for i in range(start, len(self)))
+        make, numbers = partial(self._make, self._order(epoch), epoch), range(start, len(self))
+        batches = prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
+        return ((asarray(x), asarray(y)) for x, y in batches)
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         epoch = self._passes
@@ -81,9 +102,17 @@ class Loader:
             return np.arange(len(self.split))
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.split))
 
-    def _batch(self, index: Host) -> tuple[Array, Array]:
+    def _make(self, order: Host, epoch: int, number: int) -> tuple[Host, Host]:
+        """Batch `number` of the epoch, on the host."""
+        index = order[number * self.batch_size : (number + 1) * self.batch_size]
         images, labels = self.split.images[index], self.split.labels[index]  # one index for both
         if images.dtype == np.uint8:
             images = images.astype(np.float32)
             images /= np.float32(255)  # on the host, so that every backend has the same bits
-        return asarray(images), asarray(labels)
+        if self.augment is None:
+            return images, labels
+        rng = np.random.default_rng([self.seed, epoch, number + 1])  # with 0 for 1 it would be the shuffling's
+        changed = self.augment(images, labels, rng)
+        if not (isinstance(changed, tuple) and len(changed) == 2 and len(changed[0]) == len(changed[1])):
+            raise OptionError("Loader", "augment to return (x, y), as many labels as images", repr(changed)[:80])
+        return changed

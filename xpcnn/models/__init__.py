@@ -10,6 +10,7 @@ from ..random import Seed
 from ..typing import Shape
 from .lenet import lenet5, mnist_cnn
 from .mlp import mlp
+from .normalized import normalized
 from .resnet import resnet20
 from .vgg import vgg, vgg11, vgg13, vgg16, vgg19, vgg_small
 
@@ -23,6 +24,7 @@ __all__ = [
     "lenet5",
     "mlp",
     "mnist_cnn",
+    "normalized",
     "resnet20",
     "vgg",
     "vgg11",

@@ -24,6 +24,7 @@ from .layer import Layer, OpLayer
 from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from .normalize import Normalize
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from .shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
 from .watch import Watch, watched
@@ -61,6 +62,7 @@ __all__ = [
     "MSELoss",
     "MaxPool2d",
     "NLLLoss",
+    "Normalize",
     "OpLayer",
     "PReLU",
     "ReLU",

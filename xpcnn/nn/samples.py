@@ -50,6 +50,7 @@ SAMPLES: dict[str, Sample] = {
     "BatchNorm2d": _on(_IMAGES, lambda: nn.BatchNorm2d(4)),
     "LayerNorm": _on(_IMAGES, lambda: nn.LayerNorm((5, 4))),
     "GroupNorm": _on(_IMAGES, lambda: nn.GroupNorm(2, 4)),
+    "Normalize": _on(_IMAGES, lambda: nn.Normalize((0.5, 0.4, 0.3, 0.1), (0.25, 0.5, 2.0, 0.1))),
     "Dropout": _on(_IMAGES, lambda: nn.Dropout(0.5, rng=0)),
     "Dropout2d": _on(_IMAGES, lambda: nn.Dropout2d(0.5, rng=0)),
     "Sequential": _on(_ROWS, lambda: nn.Sequential(shared := nn.Linear(4, 4, rng=0), nn.Tanh(), shared)),

@@ -58,6 +58,7 @@ from .loss_elementwise import (
     mse_forward,
 )
 from .norm import group_norm_backward, group_norm_forward, layer_norm_backward, layer_norm_forward
+from .normalize import normalize_backward, normalize_forward
 from .pad import zero_pad_backward, zero_pad_forward
 from .pool import avg_pool2d_backward, avg_pool2d_forward, max_pool2d_backward, max_pool2d_forward, max_pool2d_inference
 from .rectifier import (
@@ -130,6 +131,8 @@ __all__ = [
     "mse_forward",
     "nll_backward",
     "nll_forward",
+    "normalize_backward",
+    "normalize_forward",
     "prelu_backward",
     "prelu_forward",
     "relu_backward",

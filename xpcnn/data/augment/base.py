@@ -1,0 +1,61 @@
+"""What the augmentations have in common: the checks of a batch, draws on its device, and pixels by their places."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...errors import OptionError
+from ...ops.check import check_batch, check_floats
+from ...typing import Array
+
+Augment: TypeAlias = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
+
+
+class Augmentation(ABC):
+    """Base of the augmentations that change images and leave their labels as they are."""
+
+    def __call__(self, x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        check_images(type(self).__name__, x, rng)
+        return self.images(x, rng), y
+
+    @abstractmethod
+    def images(self, x: Array, rng: np.random.Generator) -> Array:
+        """The changed images, (N, H, W, C), in new memory or x itself."""
+
+
+def check_images(who: str, x: Array, rng: np.random.Generator) -> Any:
+    """The images' namespace, once they are known to be a batch of floats, and rng to be a generator.
+
+    Raises
+        ShapeError, DTypeError, OptionError
+    """
+    check_batch(who, x, "H", "W", "C")
+    if not isinstance(rng, np.random.Generator):
+        raise OptionError(who, "rng: a NumPy Generator", repr(rng), "pass numpy.random.default_rng(seed)")
+    return check_floats(who, x)
+
+
+def per_image(xp: Any, draws: np.ndarray[Any, Any], x: Array, dtype: Any = None) -> Any:
+    """One draw an image, (N,) on the host, as an array (N, 1, 1, 1) where x is, in x's dtype or in another."""
+    return xp.asarray(draws, dtype=dtype or x.dtype, device=x.device)[:, None, None, None]
+
+
+def pixels(xp: Any, x: Array, rows: Any, columns: Any) -> tuple[Any, Any]:
+    """The pixels at these places, y[n,i,j] = x[n, rows[n,i,j], columns[n,i,j]], and which places are in the image.
+
+    Parameters
+        rows, columns : arrays of int64 that broadcast to (N, H, W); beyond the border, the nearest pixel is taken
+    Returns
+        y : Array (N, H, W, C)
+        inside : boolean Array (N, H, W, 1)
+    """
+    n, h, w, c = x.shape
+    inside = (rows >= 0) & (rows < h) & (columns >= 0) & (columns < w)  # (N, H, W)
+    image = xp.arange(n, dtype=xp.int64, device=x.device)[:, None, None]  # (N, 1, 1)
+    index = (image * h + xp.clip(rows, 0, h - 1)) * w + xp.clip(columns, 0, w - 1)  # (N, H, W)
+    taken = xp.take(xp.reshape(x, (n * h * w, c)), xp.reshape(index, (n * h * w,)), axis=0)  # (N·H·W, C)
+    return xp.reshape(taken, (n, h, w, c)), inside[..., None]

@@ -1,0 +1,104 @@
+"""Several augmentations one after the other, also written as a line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...errors import OptionError
+from ...typing import Array
+from .base import Augment
+from .cutout import Cutout
+from .flip import Flip
+from .light import Brightness, Contrast
+from .mixup import Mixup
+from .rotate import Rotate
+from .shift import Crop, Shift
+
+# each word, and what its number is; None takes none
+_WORDS: dict[str, tuple[Callable[..., Augment], str | None]] = {
+    "flip": (Flip, None),
+    "vflip": (lambda: Flip(horizontal=False, vertical=True), None),
+    "shift": (Shift, "PIXELS"),
+    "crop": (Crop, "PADDING"),
+    "rotate": (Rotate, "DEGREES"),
+    "brightness": (Brightness, "AMOUNT"),
+    "contrast": (Contrast, "AMOUNT"),
+    "cutout": (Cutout, "SIZE"),
+    "mixup": (Mixup, "ALPHA"),
+}
+
+
+class Compose:
+    """One augmentation after the other, with one generator for all.
+
+    Parameters
+        steps : callables (x, y, rng) → (x, y)
+    Raises
+        OptionError
+
+    >>> Compose(Flip(), Crop(4))
+    Compose(Flip(horizontal=True, vertical=False, p=0.5), Crop(padding=4))
+    """
+
+    def __init__(self, *steps: Augment) -> None:
+        for step in steps:
+            if isinstance(step, type) or not callable(step):
+                raise OptionError("Compose", "augmentations, such as Flip()", repr(step))
+        self.steps = steps
+
+    def __call__(self, x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        for step in self.steps:
+            x, y = step(x, y, rng)
+        return x, y
+
+    def __repr__(self) -> str:
+        return f"Compose({', '.join(map(repr, self.steps))})"
+
+
+def forms() -> tuple[str, ...]:
+    """What `parse` knows: flip, vflip, shift:PIXELS …"""
+    return tuple(word if number is None else f"{word}:{number}" for word, (_, number) in _WORDS.items())
+
+
+def parse(text: str, num_classes: int | None = None) -> Compose:
+    """The augmentations that a line of text names, in its order.
+
+    Parameters
+        text : words with commas between them, such as "flip,crop:4,rotate:15,mixup:0.2"; see `forms`
+        num_classes : for mixup, unless the labels are the targets of a regression
+    Raises
+        OptionError : names the word that is wrong
+
+    >>> parse("flip,crop:4")
+    Compose(Flip(horizontal=True, vertical=False, p=0.5), Crop(padding=4))
+    """
+    return Compose(*(_step(word.strip(), num_classes) for word in text.split(",")))
+
+
+def _step(word: str, num_classes: int | None) -> Augment:
+    name, colon, number = word.partition(":")
+    if name not in _WORDS:
+        raise OptionError("augment", "words among " + ", ".join(forms()), repr(word))
+    make, wanted = _WORDS[name]
+    if bool(colon) != bool(wanted):
+        raise OptionError("augment", name + (f":{wanted}" if wanted else " without a number"), repr(word))
+    arguments: list[Any] = [_number(number)] if wanted else []
+    if make is Mixup:
+        arguments.append(num_classes)
+    try:
+        return make(*arguments)
+    except OptionError as error:
+        raise OptionError("augment", error.expected, repr(word)) from None
+
+
+def _number(text: str) -> int | float | str:
+    """The number; what is none stays text, which no augmentation takes."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text

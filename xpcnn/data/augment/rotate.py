@@ -1,0 +1,80 @@
+"""Images turned about their centre."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...backend import array_namespace
+from ...options import as_number
+from ...typing import Array
+from .base import Augmentation, pixels
+
+
+@dataclass(frozen=True)
+class Rotate(Augmentation):
+    """Turns an image about its centre by a random angle θ, anticlockwise where θ > 0.
+
+    Each pixel (i, j) comes from the place (r, s), with (i, j) and (r, s) measured from the centre
+
+        r = i cos θ + j sin θ,   s = j cos θ − i sin θ          θ uniform in [−degrees, degrees]
+
+    by bilinear interpolation between the four pixels around that place; those outside the image have the value `fill`.
+
+    Parameters
+        degrees : the most, in [0, 180]
+        fill : what comes in from outside, in [0, 1]
+    Raises
+        OptionError
+
+    >>> x, _ = Rotate(0)(np.eye(3)[None, :, :, None], None, np.random.default_rng(0))
+    >>> x[0, :, :, 0].tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+
+    degrees: float
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        as_number("Rotate", "degrees", self.degrees, "[0, 180]")
+        as_number("Rotate", "fill", self.fill, "[0, 1]")
+
+    def images(self, x: Array, rng: np.random.Generator) -> Array:
+        return rotated(x, rng.uniform(-self.degrees, self.degrees, x.shape[0]), self.fill)
+
+
+def rotated(x: Array, degrees: np.ndarray[Any, Any], fill: float) -> Array:
+    """Each image turned by its own angle; see `Rotate`.
+
+    Parameters
+        x : Array (N, H, W, C), float
+        degrees : NumPy array (N,)
+        fill : the value outside
+    """
+    xp = array_namespace(x)
+    h, w = x.shape[1:3]
+
+    def here(numbers: np.ndarray[Any, Any], axis: int) -> Array:
+        """Numbers along one of the axes (N, H, W), where x is."""
+        shape = tuple(-1 if each == axis else 1 for each in range(3))
+        array: Array = xp.reshape(xp.asarray(numbers, dtype=x.dtype, device=x.device), shape)
+        return array
+
+    angle = np.deg2rad(degrees)
+    cos, sin = here(np.cos(angle), 0), here(np.sin(angle), 0)  # (N, 1, 1)
+    i, j = here(np.arange(h) - (h - 1) / 2, 1), here(np.arange(w) - (w - 1) / 2, 2)  # (1, H, 1), (1, 1, W)
+    r, s = i * cos + j * sin + (h - 1) / 2, j * cos - i * sin + (w - 1) / 2  # (N, H, W), from the corner
+    top, left = xp.floor(r), xp.floor(s)
+    row, column = xp.astype(top, xp.int64), xp.astype(left, xp.int64)
+    below, right = r - top, s - left  # how far the place is from there, in [0, 1)
+    y: Array = xp.zeros_like(x)
+    covered = xp.zeros_like(r)[..., None]
+    for down, row_weight in ((0, 1 - below), (1, below)):
+        for across, column_weight in ((0, 1 - right), (1, right)):
+            values, inside = pixels(xp, x, row + down, column + across)
+            weight = (row_weight * column_weight)[..., None] * xp.astype(inside, x.dtype)  # (N, H, W, 1)
+            y += weight * values
+            covered += weight
+    return y if not fill else y + fill * (1 - covered)

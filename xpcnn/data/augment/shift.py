@@ -1,0 +1,77 @@
+"""Images moved by whole pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...backend import array_namespace
+from ...errors import OptionError
+from ...options import as_number, as_pair
+from ...typing import Array, Pair
+from .base import Augmentation, pixels
+
+
+@dataclass(frozen=True)
+class Shift(Augmentation):
+    """Moves an image by up to so many pixels, up or down and to the left or right.
+
+        y[i,j] = x[i + a, j + b]        a, b uniform in −pixels … pixels
+
+    Parameters
+        pixels : the most, or (height, width)
+        fill : what comes in from outside, in [0, 1]
+    Raises
+        OptionError : also when called on images that are not larger
+
+    >>> x, _ = Shift(2)(np.ones((1, 4, 4, 1)), None, np.random.default_rng(3))
+    >>> x[0, :, :, 0].tolist()
+    [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
+    """
+
+    pixels: Pair
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        as_pair("Shift", "pixels", self.pixels, least=0)
+        as_number("Shift", "fill", self.fill, "[0, 1]")
+
+    def images(self, x: Array, rng: np.random.Generator) -> Array:
+        return _moved("Shift", x, self.pixels, self.fill, rng)
+
+
+@dataclass(frozen=True)
+class Crop(Augmentation):
+    """Pads an image with zeros and cuts its own size out of the result, anywhere: `Shift` as it is known for CIFAR.
+
+    Parameters
+        padding : rows and columns on each side, or (height, width)
+    Raises
+        OptionError : also when called on images that are not larger
+    Source
+        K. He et al., Deep residual learning for image recognition, 2015, section 4.2
+    """
+
+    padding: Pair
+
+    def __post_init__(self) -> None:
+        as_pair("Crop", "padding", self.padding, least=0)
+
+    def images(self, x: Array, rng: np.random.Generator) -> Array:
+        return _moved("Crop", x, self.padding, 0.0, rng)
+
+
+def _moved(who: str, x: Array, most: Pair, fill: float, rng: np.random.Generator) -> Array:
+    xp = array_namespace(x)
+    n, h, w, _ = x.shape
+    limits = as_pair(who, "pixels", most, least=0)
+    if limits[0] >= h or limits[1] >= w:
+        raise OptionError(who, f"less than the images' {h}×{w} pixels", repr(most))
+    places = []
+    for length, limit in zip((h, w), limits, strict=True):
+        start = rng.integers(-limit, limit + 1, n)[:, None]  # (N, 1)
+        places.append(xp.asarray(start + np.arange(length), device=x.device))  # (N, H), (N, W)
+    y, inside = pixels(xp, x, places[0][:, :, None], places[1][:, None, :])
+    moved: Array = xp.where(inside, y, xp.asarray(fill, dtype=x.dtype, device=x.device))
+    return moved

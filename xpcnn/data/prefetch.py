@@ -1,0 +1,51 @@
+"""What a loop needs next, made ahead in a thread while the loop works.
+
+Nothing here can hang, because nothing waits for room: the loop itself hands out each piece of work, and the thread
+does what it was handed. A loop that is left early, by `break`, an error, Ctrl-C or the end of the program, takes back
+what the thread has not begun and waits for nothing; the thread ends after the piece at hand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def prefetched(make: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """make(item) for each item, in their order; up to `ahead` of them are made before they are asked for.
+
+    An error of `make` is raised where its result would have come, with its traceback, and ends the loop.
+
+    Parameters
+        make : called in one other thread, in a copy of the context in which the loop begins
+        ahead : ≥ 1
+
+    >>> list(prefetched(abs, [-1, 2, -3], ahead=2))
+    [1, 2, 3]
+    """
+    process, context = os.getpid(), copy_context()
+    items = iter(items)
+    worker = ThreadPoolExecutor(1, thread_name_prefix="xpcnn-prefetch")
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+
+    def result(item: Item, future: Future[Result]) -> Result:
+        return future.result() if os.getpid() == process else make(item)  # a forked child has no such thread
+
+    try:
+        while True:
+            for item in islice(items, ahead + 1 - len(waiting)):
+                waiting.append((item, worker.submit(context.run, make, item)))
+            if not waiting:
+                return
+            yield result(*waiting.popleft())
+    finally:
+        # not wait=True: garbage collection may end the loop in any thread, the worker's own too
+        worker.shutdown(wait=False, cancel_futures=True)
