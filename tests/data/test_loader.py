@@ -1,15 +1,27 @@
-"""Batches: every image once an epoch, with its own label, in an order that seed and epoch alone decide."""
+"""Batches: every image once an epoch, with its own label, in an order that seed and epoch alone decide.
+
+Augmentation draws by seed, epoch and batch, so that neither prefetching nor a start in the middle changes a bit.
+"""
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 import xpcnn
 from xpcnn.backend import current_backend, dtype_name
+from xpcnn.data.augment import Flip, parse
 from xpcnn.data.dataset import Split
+from xpcnn.data.digits import digits
 from xpcnn.data.loader import Loader
 from xpcnn.errors import OptionError
+from xpcnn.models import mnist_cnn
+from xpcnn.nn import CrossEntropyLoss
+from xpcnn.optim import SGD
 
 from ..arrays import assert_close
 from .test_dataset import marked
@@ -121,3 +133,131 @@ def test_refuses_epochs_and_seeds_that_are_not():
             loader.epoch(epoch, start)
     with pytest.raises(OptionError, match="seed: an integer ≥ 0, got -1"):
         Loader(marked(10), 4, seed=-1)
+
+
+def noise(x, y, rng):
+    """An augmentation that shows all of its draws."""
+    return np.clip(x + rng.normal(0, 0.1, x.shape).astype(x.dtype), 0, 1), y
+
+
+def host(batches) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(xpcnn.to_numpy(x).copy(), xpcnn.to_numpy(y).copy()) for x, y in batches]
+
+
+def assert_same(actual, expected) -> None:
+    assert len(actual) == len(expected)
+    for (x, y), (x_, y_) in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(x, x_)
+        np.testing.assert_array_equal(y, y_)
+
+
+@pytest.mark.parametrize("prefetch", [1, 2, 9])
+@pytest.mark.parametrize("augment", [None, noise, parse("flip,vflip,shift:1,rotate:40,mixup:0.4", 10)], ids=str)
+def test_prefetching_changes_no_bit(xp, prefetch, augment):
+    plain = Loader(marked(30), 8, shuffle=True, seed=3, augment=augment)
+    ahead = Loader(marked(30), 8, shuffle=True, seed=3, augment=augment, prefetch=prefetch)
+    for epoch in (0, 2):
+        expected = host(plain.epoch(epoch))
+        for start in (0, 1, 3, 4):
+            assert_same(host(ahead.epoch(epoch, start)), expected[start:])
+            assert_same(host(plain.epoch(epoch, start)), expected[start:])
+    assert_same(host(ahead), host(plain.epoch(0)))
+
+
+def test_batches_are_augmented_on_the_host_and_then_moved(xp):
+    kinds = []
+
+    def look(x, y, rng):
+        kinds.append((type(x), x.dtype, type(y), y.dtype))
+        return noise(x, y, rng)
+
+    batches = list(Loader(marked(10), 4, shuffle=True, augment=look, prefetch=1).epoch(0))
+    assert set(kinds) == {(np.ndarray, np.dtype("float32"), np.ndarray, np.dtype("int64"))}
+    with xpcnn.use_backend("numpy"):
+        expected = list(Loader(marked(10), 4, shuffle=True, augment=noise).epoch(0))
+    for (x, y), (x_, y_) in zip(batches, expected, strict=True):
+        assert type(x).__module__.split(".")[0] == current_backend().name
+        np.testing.assert_array_equal(xpcnn.to_numpy(x), x_)
+        assert_labels(y, y_)
+
+
+def test_each_batch_draws_by_seed_epoch_and_number():
+    def first_draw(x, y, rng):
+        drawn.append(rng.random())
+        return x, y
+
+    drawn: list[float] = []
+    for seed in (0, 1):
+        loader = Loader(marked(30), 8, shuffle=True, seed=seed, augment=first_draw)
+        for epoch in (0, 1):
+            list(loader.epoch(epoch))
+            drawn.append(np.random.default_rng([seed, epoch]).random())  # the shuffling's: another
+    assert len(drawn) == len(set(drawn)) == 2 * 2 * 5
+
+
+def test_augmentation_leaves_the_order_as_it_was():
+    plain = Loader(marked(30), 8, shuffle=True, seed=5)
+    augmented = Loader(marked(30), 8, shuffle=True, seed=5, augment=lambda x, y, rng: (x, y + 0 * rng.integers(9)))
+    assert shown(augmented.epoch(2)) == shown(plain.epoch(2))
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_an_augmentation_that_fails_is_heard_in_its_turn(prefetch):
+    def fails(x, y, rng):
+        if y[0] == 8:
+            raise ZeroDivisionError("in the augmentation")
+        return x, y
+
+    batches = Loader(marked(30), 4, augment=fails, prefetch=prefetch).epoch(0)
+    assert shown([next(batches), next(batches)]) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    with pytest.raises(ZeroDivisionError, match="in the augmentation"):
+        next(batches)
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+@pytest.mark.parametrize("wrong", [lambda x, y, rng: x, lambda x, y, rng: None, lambda x, y, rng: (x, y[1:])])
+def test_refuses_what_an_augmentation_must_not_return(prefetch, wrong):
+    with pytest.raises(OptionError, match=r"Loader: expected augment to return \(x, y\), as many labels as images"):
+        next(Loader(marked(10), 4, augment=wrong, prefetch=prefetch).epoch(0))
+
+
+def test_refuses_what_is_no_augmentation_or_count():
+    for wrong in ("flip", 4, Flip):
+        with pytest.raises(OptionError, match="Loader: expected augment: a callable"):
+            Loader(marked(10), 4, augment=wrong)
+    for wrong in (-1, 1.5, True, None):
+        with pytest.raises(OptionError, match="Loader: expected prefetch: an integer ≥ 0"):
+            Loader(marked(10), 4, prefetch=wrong)
+
+
+def test_an_epoch_that_is_left_early_leaves_no_thread():
+    for _ in Loader(marked(30), 2, augment=noise, prefetch=4):
+        break
+    until = time.monotonic() + 10
+    while any(each.name.startswith("xpcnn-prefetch") for each in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("prefetch", [1, 3])
+def test_training_beside_prefetching_changes_no_bit(prefetch, monkeypatch):
+    """The operations' own threads, which hold BLAS to one, run at the same time."""
+    monkeypatch.setattr("xpcnn.kernels.threads._ALONE", 0.0)
+    monkeypatch.setenv("XPCNN_NUM_THREADS", "3")
+    split = digits().train.take(300)
+    before = threadpool_info()
+
+    def trained(prefetch):
+        model = mnist_cnn((8, 8, 1), rng=0)
+        optimizer = SGD(model.parameters(), lr=0.05)
+        augment = parse("shift:1,rotate:20,mixup:0.2", 10)
+        for x, y in Loader(split, 32, shuffle=True, augment=augment, prefetch=prefetch):
+            logits, cache = model.forward(x)
+            _, loss_cache = CrossEntropyLoss().forward(logits, y)
+            optimizer.step(model.backward(CrossEntropyLoss().backward(loss_cache), cache, input_grad=False)[1])
+        return model.parameters()
+
+    expected = trained(0)
+    for name, array in trained(prefetch).items():
+        np.testing.assert_array_equal(array, expected[name])
+    assert threadpool_info() == before

@@ -8,7 +8,7 @@ into none of them, and for one state of rng gives the same images on every backe
 """
 
 from .base import Augment, Augmentation
-from .compose import Compose, parse
+from .compose import Compose, forms, parse
 from .cutout import Cutout
 from .flip import Flip
 from .light import Brightness, Contrast
@@ -28,5 +28,6 @@ __all__ = [
     "Mixup",
     "Rotate",
     "Shift",
+    "forms",
     "parse",
 ]
