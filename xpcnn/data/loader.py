@@ -33,7 +33,7 @@ class Loader:
         augment : changes each batch of NumPy arrays, (x, y, rng) → (x, y), such as `augment.parse("flip,crop:4")`;
             see `xpcnn.data.augment`
         prefetch : so many batches are made ahead, in a thread, while the loop works; the batches are the same.
-            It pays where the loop leaves a processor idle: on a GPU, or with a large augmentation
+            It pays where the loop waits for a GPU; training on a CPU keeps all its cores busy as it is
     Raises
         OptionError : an argument makes no sense, or no batch would be left
 

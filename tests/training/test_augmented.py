@@ -1,0 +1,75 @@
+"""The trainer on augmented batches: what is made ahead, and a stop in the middle, change no bit of the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn.data import Loader, augment, digits
+from xpcnn.models import mlp, normalized
+from xpcnn.nn import MSELoss
+from xpcnn.optim import Adam
+from xpcnn.training import Trainer
+
+from .test_trainer import assert_same, rows, split, states
+
+TEXT = "flip,shift:1,rotate:20,brightness:0.2,cutout:2,mixup:0.4"
+
+
+def loader(prefetch=0):
+    return Loader(split(), 10, shuffle=True, seed=4, augment=augment.parse(TEXT, 3), prefetch=prefetch)
+
+
+def trainer(folder=None):
+    model = normalized(mlp((6, 6, 1), 3, hidden=(8,), rng=0), *split().statistics())
+    return Trainer(model, Adam(model.parameters(), lr=0.01), folder=folder, verbose=False)
+
+
+@pytest.mark.parametrize("stop_after", [1, 7, 9])
+def test_resume_continues_bit_for_bit(xp, tmp_path, stop_after):
+    whole = trainer(tmp_path / "whole")
+    whole.fit(loader(), split(30, seed=1), epochs=3)
+    stopped = trainer(tmp_path / "stopped")
+    step, calls = stopped.train_step, []
+
+    def interrupted(x, y):
+        calls.append(1)
+        if len(calls) == stop_after:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(x, y)
+
+    stopped.train_step = interrupted
+    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+        stopped.fit(loader(prefetch=3), split(30, seed=1), epochs=3)
+    again = trainer(tmp_path / "stopped")
+    again.fit(loader(prefetch=1), split(30, seed=1), epochs=3, resume=True)
+    assert_same(states(again), states(whole))
+    assert rows(again) == rows(whole)
+    for each in threading.enumerate():
+        if each.name.startswith("xpcnn-prefetch"):
+            each.join(10)
+            assert not each.is_alive()
+
+
+def test_digits_are_learnt_from_augmented_images():
+    train, held = digits().train.split(0.2)
+    model = normalized(mlp(train.input_shape, 10, hidden=(64,), rng=0), *train.statistics())
+    run = Trainer(model, Adam(model.parameters(), lr=0.01), verbose=False)
+    changes = augment.parse("rotate:10,contrast:0.2,mixup:0.2", 10)
+    run.fit(Loader(train, 32, shuffle=True, augment=changes, prefetch=2), epochs=8)
+    assert run.evaluate(held).accuracy > 0.9
+
+
+def test_mixed_targets_of_a_regression():
+    images = split(60)
+    brightness = images.images.mean(axis=(1, 2, 3)).astype(np.float32)[:, None] / 255
+    train = xpcnn.data.Split(images.images, brightness)
+    model = mlp(train.input_shape, 1, hidden=(), rng=0)
+    run = Trainer(model, Adam(model.parameters(), lr=0.01), MSELoss(), verbose=False)
+    history = run.fit(Loader(train, 10, shuffle=True, augment=augment.Mixup(0.5)), epochs=150)
+    assert history[-1].train_loss < 0.01 * history[0].train_loss
