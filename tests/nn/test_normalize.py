@@ -10,7 +10,7 @@ import pytest
 import xpcnn
 from xpcnn.data import Split
 from xpcnn.errors import DTypeError, OptionError, ShapeError
-from xpcnn.gradcheck import gradcheck
+from xpcnn.gradient_check import gradcheck
 from xpcnn.io import load_model, save_model
 from xpcnn.models import mnist_cnn, normalized
 from xpcnn.nn import BatchNorm2d, Conv2d, Flatten, Linear, Normalize, ReLU, Residual, Sequential

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpcnn.errors import BackendError, DTypeError, ShapeError
-from xpcnn.gradcheck import check_pair
+from xpcnn.gradient_check import check_pair
 from xpcnn.ops.normalize import normalize_backward, normalize_forward
 
 from ..arrays import assert_close
