@@ -391,3 +391,9 @@ def test_parse_names_the_word_that_is_wrong(text, message):
     with pytest.raises(OptionError, match=message) as caught:
         augment.parse(text, 10)
     assert "\n" not in str(caught.value)
+
+
+def test_parse_takes_text_only():
+    for wrong in (None, ["flip"], 3):
+        with pytest.raises(OptionError, match="augment: expected text, such as 'flip,crop:4', got"):
+            augment.parse(wrong)

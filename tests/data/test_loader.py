@@ -215,7 +215,17 @@ def test_an_augmentation_that_fails_is_heard_in_its_turn(prefetch):
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])
-@pytest.mark.parametrize("wrong", [lambda x, y, rng: x, lambda x, y, rng: None, lambda x, y, rng: (x, y[1:])])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x, y, rng: x,
+        lambda x, y, rng: None,
+        lambda x, y, rng: (x, y[1:]),
+        lambda x, y, rng: (x, y, y),
+        lambda x, y, rng: (None, None),
+        lambda x, y, rng: [*x],
+    ],
+)
 def test_refuses_what_an_augmentation_must_not_return(prefetch, wrong):
     with pytest.raises(OptionError, match=r"Loader: expected augment to return \(x, y\), as many labels as images"):
         next(Loader(marked(10), 4, augment=wrong, prefetch=prefetch).epoch(0))

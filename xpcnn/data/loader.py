@@ -113,6 +113,7 @@ class Loader:
             return images, labels
         rng = np.random.default_rng([self.seed, epoch, number + 1])  # with 0 for 1 it would be the shuffling's
         changed = self.augment(images, labels, rng)
-        if not (isinstance(changed, tuple) and len(changed) == 2 and len(changed[0]) == len(changed[1])):
+        counts = [getattr(each, "shape", ())[:1] for each in changed] if isinstance(changed, tuple) else []
+        if len(counts) != 2 or counts[0] != counts[1] or not counts[0]:
             raise OptionError("Loader", "augment to return (x, y), as many labels as images", repr(changed)[:80])
-        return changed
+        return changed[0], changed[1]

@@ -75,6 +75,8 @@ def parse(text: str, num_classes: int | None = None) -> Compose:
     >>> parse("flip,crop:4")
     Compose(Flip(horizontal=True, vertical=False, p=0.5), Crop(padding=4))
     """
+    if not isinstance(text, str):
+        raise OptionError("augment", "text, such as 'flip,crop:4'", repr(text))
     return Compose(*(_step(word.strip(), num_classes) for word in text.split(",")))
 
 
