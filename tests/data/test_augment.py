@@ -268,13 +268,13 @@ def test_mixup_s_shares_are_of_a_beta_distribution(alpha):
 
 def test_mixup_of_targets_and_of_probabilities(xp):
     x = xp.array(images(n=6), "float32")
-    for shape in ((6,), (6, 3)):
-        targets = np.random.default_rng(2).normal(size=shape).astype("float32")
-        _, mixed = Mixup(1.0, num_classes=10)(x, xp.array(targets, "float32"), np.random.default_rng(0))
+    for shape, dtype in (((6,), "float32"), ((6, 3), "float32"), ((6, 3), "float64")):
+        targets = np.random.default_rng(2).normal(size=shape).astype(dtype)
+        _, mixed = Mixup(1.0, num_classes=10)(x, xp.array(targets, dtype), np.random.default_rng(0))
         drawn = np.random.default_rng(0)
         shares = drawn.beta(1, 1, 6).reshape(6, *(1,) * (len(shape) - 1))
         expected = shares * targets + (1 - shares) * targets[drawn.permutation(6)]
-        assert_close(mixed, expected.astype("float32"))
+        assert_close(mixed, expected.astype(dtype))
 
 
 def test_mixup_refuses_labels_that_it_cannot_mix(xp):
@@ -337,7 +337,7 @@ def test_bad_options_are_refused(make, text):
 
 
 def test_images_must_be_larger_than_what_happens_to_them():
-    for augmentation in (Shift((1, 4)), Crop(5), Shift(10**30)):
+    for augmentation in (Shift((1, 4)), Shift((5, 1)), Crop(5), Shift(10**30)):
         with pytest.raises(OptionError, match=f"{type(augmentation).__name__}: expected less than the images' 5×4 pix"):
             changed(augmentation, images())
     for size in (6, 10**30):
