@@ -152,7 +152,9 @@ def assert_same(actual, expected) -> None:
 
 
 @pytest.mark.parametrize("prefetch", [1, 2, 9])
-@pytest.mark.parametrize("augment", [None, noise, parse("flip,vflip,shift:1,rotate:40,mixup:0.4", 10)], ids=str)
+@pytest.mark.parametrize(
+    "augment", [None, noise, parse("flip,vflip,shift:1,rotate:40,mixup:0.4", 10)], ids=["none", "noise", "parsed"]
+)
 def test_prefetching_changes_no_bit(xp, prefetch, augment):
     plain = Loader(marked(30), 8, shuffle=True, seed=3, augment=augment)
     ahead = Loader(marked(30), 8, shuffle=True, seed=3, augment=augment, prefetch=prefetch)
