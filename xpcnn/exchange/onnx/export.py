@@ -1,0 +1,178 @@
+"""Networks to ONNX files."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from ... import __version__, nn
+from ...errors import FormatError, OptionError
+from ...extras import need
+from ...io.atomic import write_atomically
+from ...nn.container import located
+from ...options import as_count
+from ...typing import Shape
+from . import pooling  # noqa: F401  registers its translators
+from .graph import Graph, Value
+from .layers import TRANSLATORS, Place, to_channels_first, to_channels_last
+
+OLDEST_OPSET = 17  # the first with LayerNormalization
+MOST_BYTES = 2**31 - 2**20  # a protocol buffer ends at 2 GiB
+# These compute number by number, so that a row may keep the order that it has in the graph. Linear takes any.
+_ANY_ORDER = (
+    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.SiLU, nn.Softplus),
+    *(nn.Identity, nn.Dropout, nn.Dropout2d),
+)
+
+
+def export_onnx(
+    path: str | os.PathLike[str],
+    model: nn.Layer,
+    *,
+    input_shape: Iterable[int],
+    classes: Iterable[str] = (),
+    opset: int = OLDEST_OPSET,
+    layout: Literal["NCHW", "NHWC"] = "NCHW",
+    batch: int | None = None,
+) -> None:
+    """Write a network, as it is in inference, to an ONNX file; the file is there whole and checked, or not at all.
+
+    The graph has one input, "input", and one output, "output"; both are float32, whatever dtype the parameters have.
+    Its nodes and weights have the names of the network's layers and parameters. The file's properties hold the
+    classes (as JSON) and the numbers that the input is expected to have.
+
+    Parameters
+        model : layers of `xpcnn.nn` only; `xpcnn.exchange.onnx.layers` lists what becomes of each
+        input_shape : one input's shape as the network has it, without the batch axis, such as (28, 28, 1)
+        classes : the outputs' names
+        opset : the version of ONNX's operators; more programs read the older ones
+        layout : of images that go in and come out: "NCHW" is (N, C, H, W), which is usual in ONNX files, and "NHWC"
+            is (N, H, W, C), as in xpcnn
+        batch : N, where it is to be fixed; None for any
+    Raises
+        OptionError : a layer is not of `xpcnn.nn`, an argument makes no sense, or the weights exceed 2 GiB
+        ShapeError : the network does not take inputs of that shape
+        FileError : the file cannot be written; an older one is untouched
+        MissingExtraError : onnx is not installed
+
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> export_onnx(folder.name + "/model.onnx", nn.Sequential(nn.Linear(4, 3), nn.ReLU()), input_shape=(4,))
+    >>> import onnx
+    >>> [node.op_type for node in onnx.load(folder.name + "/model.onnx").graph.node]
+    ['Gemm', 'Relu']
+    """
+    who = "export_onnx"
+    onnx = need("onnx", who, "for files in its format")
+    shape = tuple(as_count(who, "each axis of input_shape", size) for size in input_shape)
+    if not shape:
+        raise OptionError(who, "input_shape: one axis or more, without the batch's", "()")
+    newest = onnx.defs.onnx_opset_version()
+    if as_count(who, "opset", opset) < OLDEST_OPSET or opset > newest:
+        raise OptionError(who, f"opset: {OLDEST_OPSET} to {newest}", str(opset))
+    if layout not in ("NCHW", "NHWC"):
+        raise OptionError(who, 'layout: "NCHW" or "NHWC"', repr(layout))
+    size = "N" if batch is None else as_count(who, "batch", batch)
+    graph = Graph(opset)
+    x = Value("input", shape)
+    if layout == "NHWC" and len(shape) > 1:
+        perm = to_channels_first(len(shape))
+        x = Value(graph.node("Transpose", ["input"], "input/Transpose", perm=perm), shape)
+    y = graph.in_own_order(_Translation(graph, model).network("", model, x))
+    names = tuple(classes)
+    if not all(isinstance(name, str) for name in names) or len(names) not in (0, y.shape[-1]):
+        raise OptionError(who, f"classes: a name for each of the {y.shape[-1]} outputs, or none", repr(names)[:80])
+    _end(graph, y, layout)
+    sizes = {"input": [size, *_outside(shape, layout)], "output": [size, *_outside(y.shape, layout)]}
+    write_atomically(path, _document(onnx, graph, sizes, names, str(path)))
+
+
+class _Translation:
+    """Layers to nodes, one after the other, in the order in which they run."""
+
+    def __init__(self, graph: Graph, model: nn.Layer) -> None:
+        self.graph = graph
+        self.names = {id(layer): name for name, layer in model.named_layers()}
+
+    def network(self, name: str, layer: nn.Layer, x: Value) -> Value:
+        """What the layer makes of x, under that dotted name."""
+        if type(layer) not in (nn.Sequential, nn.Residual, nn.Concat):
+            return self.layer(name, layer, x)
+        children = layer.children()
+        if type(layer) is nn.Sequential:
+            for key, child in children.items():
+                x = self.child(name, key, child, x)
+            return x
+        branches = [self.child(name, key, child, x) for key, child in children.items()]
+        if type(layer) is nn.Residual and len(branches) == 1:
+            branches.append(x)
+        branches = [self.graph.in_own_order(branch) for branch in branches]
+        shape = layer.output_shape(x.shape)
+        inputs = [branch.tensor for branch in branches]
+        operator, axis = ("Add", {}) if type(layer) is nn.Residual else ("Concat", {"axis": 1})
+        return Value(self.graph.node(operator, inputs, name or operator, **axis), shape)
+
+    def child(self, name: str, key: str, child: nn.Layer, x: Value) -> Value:
+        y: Value = located(key, self.network, f"{name}.{key}" if name else key, child, x)
+        return y
+
+    def layer(self, name: str, layer: nn.Layer, x: Value) -> Value:
+        kind = type(layer)
+        if kind not in TRANSLATORS:
+            remedy = "build it of layers of xpcnn.nn"
+            got = f"{kind.__module__}.{kind.__qualname__}"
+            raise OptionError("export_onnx", "a layer of xpcnn.nn, which ONNX has operators for", got, remedy)
+        order = x.order if kind in _ANY_ORDER else None
+        if kind is nn.Flatten and len(x.shape) > 1 and math.prod(x.shape) not in (x.shape[-1], math.prod(x.shape[:-1])):
+            order = x.shape
+        elif order is None and kind is not nn.Linear:
+            x = self.graph.in_own_order(x)
+        shape = layer.output_shape(x.shape)
+        weights = self.names[id(layer)]
+        place = Place(self.graph, name or kind.__name__, f"{weights}." if weights else "", x, shape)
+        return Value(TRANSLATORS[kind](place, layer), shape, order)
+
+
+def _end(graph: Graph, y: Value, layout: str) -> None:
+    """The last value gets the name "output"."""
+    if layout == "NHWC" and len(y.shape) > 1:
+        graph.node("Transpose", [y.tensor], "output", perm=to_channels_last(len(y.shape)))
+    elif y.tensor == "input":
+        graph.node("Identity", ["input"], "output")
+    else:
+        for node in graph.nodes:
+            for names in (node.input, node.output):
+                names[:] = ["output" if name == y.tensor else name for name in names]
+
+
+def _outside(shape: Shape, layout: str) -> Shape:
+    """One item's shape, as the graph takes or gives it."""
+    return shape if layout == "NHWC" else (shape[-1], *shape[:-1])
+
+
+def _document(onnx: Any, graph: Graph, sizes: dict[str, list[Any]], classes: tuple[str, ...], who: str) -> bytes:
+    """The file's contents, once ONNX's own checker has found no fault in them."""
+    total = sum(array.nbytes for array in graph.constants.values())
+    if total > MOST_BYTES:
+        raise OptionError(who, f"weights of at most {MOST_BYTES} bytes in an ONNX file", str(total))
+    kind = onnx.TensorProto.FLOAT
+    ends = {name: onnx.helper.make_tensor_value_info(name, kind, sizes[name]) for name in ("input", "output")}
+    weights = [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
+    operators = [onnx.helper.make_opsetid("", graph.opset)]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(graph.nodes, "network", [ends["input"]], [ends["output"]], weights),
+        producer_name="xpcnn",
+        producer_version=__version__,
+        opset_imports=operators,
+        ir_version=onnx.helper.find_min_ir_version_for(operators),
+    )
+    onnx.helper.set_model_props(model, {"classes": json.dumps(classes, ensure_ascii=False), "input_range": "[0, 1]"})
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # of its own kinds, several
+        raise FormatError(who, "a graph that ONNX's checker passes", " ".join(str(error).split())[:300]) from error
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data

@@ -1,0 +1,75 @@
+"""An ONNX graph while it is written: nodes, constants, and what is known of the values between them.
+
+Layers are channels last, and ONNX's operators channels first: one item (…, C) of a batch is (C, …) in the graph.
+So a row that was an image (H, W, C) has its numbers in the order (C, H, W) there, until a layer needs them in its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...typing import Shape
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value in the graph.
+
+    Parameters
+        tensor : its name
+        shape : one item's, without the batch axis and channels last, as the layers have it
+        order : of a row, the shape of the image whose numbers it holds channel after channel; None if it holds
+            them as the layers do
+    """
+
+    tensor: str
+    shape: Shape
+    order: Shape | None = None
+
+
+class Graph:
+    """Nodes and constants, each under a name that no other has.
+
+    Parameters
+        opset : the version of ONNX's operators that is written
+    """
+
+    def __init__(self, opset: int) -> None:
+        self.opset = opset
+        self.nodes: list[Any] = []
+        self.constants: dict[str, np.ndarray[Any, Any]] = {}
+
+    def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        """A node with one output, which has the node's name."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def constant(self, name: str, array: np.ndarray[Any, Any]) -> str:
+        """The constant's name: the given one, or one with a number where another array has that."""
+        unique, number = name, 1
+        while unique in self.constants and not np.array_equal(self.constants[unique], array):
+            unique, number = f"{name}.{number}", number + 1
+        self.constants[unique] = array
+        return unique
+
+    def in_own_order(self, x: Value) -> Value:
+        """The value as the layers have it: a row's numbers are put into their order."""
+        if x.order is None:
+            return x
+        indices = self.constant(f"{x.tensor}/order", np.argsort(channels_first(x.order)))
+        return Value(self.node("Gather", [x.tensor, indices], f"{x.tensor}/Gather", axis=1), x.shape)
+
+
+def channels_first(order: Shape) -> np.ndarray[Any, Any]:
+    """For each place in a row whose numbers stand channel after channel: the place where the layers have it.
+
+    >>> channels_first((2, 1, 3))  # rows a0 a1 a2 b0 b1 b2 become a0 b0 a1 b1 a2 b2
+    array([0, 3, 1, 4, 2, 5])
+    """
+    return np.moveaxis(np.arange(math.prod(order)).reshape(order), -1, 0).ravel()

@@ -1,0 +1,292 @@
+"""Layers to operators: what each layer of `xpcnn.nn` becomes in an ONNX graph, in inference.
+
+    Conv2d              Conv
+    ConvTranspose2d     ConvTranspose
+    MaxPool2d           MaxPool, after Pad where dilation lets the padding be wider than the kernel
+    AvgPool2d           AveragePool, after Pad where padding counts and what ceil_mode adds does not
+    AdaptiveAvgPool2d   AveragePool where the bins are all alike, GlobalAveragePool for one, else two MatMul
+    GlobalAvgPool2d     GlobalAveragePool, Flatten
+    GlobalMaxPool2d     GlobalMaxPool, Flatten
+    Linear              Gemm
+    Flatten             Flatten; the columns of the Linear that follows change places
+    ZeroPad2d           Pad
+    ZeroPadChannels     Pad
+    Upsample            Resize
+    BatchNorm1d         BatchNormalization
+    BatchNorm2d         BatchNormalization
+    LayerNorm           LayerNormalization, between two Transpose where it is not over whole items
+    GroupNorm           Reshape, InstanceNormalization, Reshape, Mul, Add
+    ReLU                Relu
+    LeakyReLU           LeakyRelu
+    PReLU               PRelu
+    ELU                 Elu
+    SELU                Selu
+    Sigmoid             Sigmoid
+    Tanh                Tanh
+    GELU                Gelu from opset 20 on, else Mul, Add, Tanh
+    SiLU                Sigmoid, Mul
+    Softplus            Softplus
+    Softmax             Softmax
+    LogSoftmax          LogSoftmax
+    Identity            nothing
+    Dropout             nothing
+    Dropout2d           nothing
+    Sequential          its layers
+    Residual            its layers, Add
+    Concat              its layers, Concat
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ... import nn
+from ...backend import to_numpy
+from ...ops.activation import GELU_A, GELU_B
+from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
+from ...typing import Shape
+from .graph import Graph, Value, channels_first
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a network whose layer becomes nodes.
+
+    Parameters
+        graph : takes the nodes
+        name : the layer's dotted name at this place, which its nodes bear
+        weights : the first dotted name that it has in the network, with a dot, which its constants bear
+        x : what goes in
+        shape : of what comes out, one item's, channels last
+    """
+
+    graph: Graph
+    name: str
+    weights: str
+    x: Value
+    shape: Shape
+
+    def node(self, operator: str, *inputs: str, part: str = "", **attributes: Any) -> str:
+        """A node, on x if no inputs are given; where a layer becomes several, all but the last name their part."""
+        name = f"{self.name}/{part}" if part else self.name
+        return self.graph.node(operator, list(inputs) or [self.x.tensor], name, **attributes)
+
+    def constant(self, name: str, array: Any, dtype: str = "float32") -> str:
+        host = np.asarray(array) if isinstance(array, (list, tuple, float)) else to_numpy(array)
+        return self.graph.constant(self.weights + name, np.ascontiguousarray(host.astype(dtype)))
+
+
+Translator: TypeAlias = Callable[[Place, Any], str]  # adds the layer's nodes, and returns its output's name
+TRANSLATORS: dict[type[nn.Layer], Translator] = {}
+
+
+def translates(*kinds: type[nn.Layer]) -> Callable[[Translator], Translator]:
+    def register(translator: Translator) -> Translator:
+        TRANSLATORS.update(dict.fromkeys(kinds, translator))
+        return translator
+
+    return register
+
+
+@translates(nn.Identity, nn.Dropout, nn.Dropout2d)
+def _nothing(at: Place, layer: nn.Layer) -> str:
+    return at.x.tensor
+
+
+@translates(nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
+def _same_name(at: Place, layer: nn.Layer) -> str:
+    return at.node(type(layer).__name__.replace("ReLU", "Relu"))
+
+
+@translates(nn.LeakyReLU)
+def _leaky_relu(at: Place, layer: nn.LeakyReLU) -> str:
+    return at.node("LeakyRelu", alpha=layer.negative_slope)
+
+
+@translates(nn.PReLU)
+def _prelu(at: Place, layer: nn.PReLU) -> str:
+    shape = (-1, *(1,) * (len(at.x.shape) - 1))  # (C, 1, 1)
+    return at.node("PRelu", at.x.tensor, at.constant("weight", to_numpy(layer.weight).reshape(shape)))
+
+
+@translates(nn.ELU)
+def _elu(at: Place, layer: nn.ELU) -> str:
+    return at.node("Elu", alpha=layer.alpha)
+
+
+@translates(nn.SELU)
+def _selu(at: Place, layer: nn.SELU) -> str:
+    return at.node("Selu", alpha=SELU_ALPHA, gamma=SELU_SCALE)
+
+
+@translates(nn.SiLU)
+def _silu(at: Place, layer: nn.SiLU) -> str:
+    return at.node("Mul", at.x.tensor, at.node("Sigmoid", part="Sigmoid"))
+
+
+@translates(nn.GELU)
+def _gelu(at: Place, layer: nn.GELU) -> str:
+    """½ x (1 + tanh(a (x + b x³)))."""
+    if at.graph.opset >= 20:
+        return at.node("Gelu", approximate="tanh")
+    x = at.x.tensor
+    cube = at.node("Mul", x, at.node("Mul", x, x, part="square"), part="cube")
+    scaled = at.node("Mul", at.constant("b", GELU_B), cube, part="scaled_cube")
+    inner = at.node("Mul", at.constant("a", GELU_A), at.node("Add", x, scaled, part="inner"), part="scaled")
+    gate = at.node("Add", at.constant("one", 1.0), at.node("Tanh", inner, part="Tanh"), part="gate")
+    return at.node("Mul", at.constant("half", 0.5), at.node("Mul", x, gate, part="gated"))
+
+
+@translates(nn.Softmax, nn.LogSoftmax)
+def _softmax(at: Place, layer: nn.Layer) -> str:
+    return at.node(type(layer).__name__, axis=1)  # the channels
+
+
+@translates(nn.Conv2d)
+def _conv(at: Place, layer: nn.Conv2d) -> str:
+    return at.node(
+        "Conv",
+        *_weight_and_bias(at, layer, (0, 3, 1, 2)),  # (Cout, KH, KW, Cin/groups) → (Cout, Cin/groups, KH, KW)
+        kernel_shape=layer.kernel_size,
+        strides=layer.stride,
+        pads=onnx_pads(layer.window.place(*at.x.shape[:2]).pads),
+        dilations=layer.dilation,
+        group=layer.groups,
+    )
+
+
+@translates(nn.ConvTranspose2d)
+def _conv_transpose(at: Place, layer: nn.ConvTranspose2d) -> str:
+    return at.node(
+        "ConvTranspose",
+        *_weight_and_bias(at, layer, (0, 3, 1, 2)),  # (Cin, KH, KW, Cout/groups) → (Cin, Cout/groups, KH, KW)
+        kernel_shape=layer.kernel_size,
+        strides=layer.stride,
+        pads=onnx_pads(layer.window.padding),
+        output_padding=layer.output_padding,
+        dilations=layer.dilation,
+        group=layer.groups,
+    )
+
+
+@translates(nn.Linear)
+def _linear(at: Place, layer: nn.Linear) -> str:
+    weight = to_numpy(layer.weight)
+    if at.x.order is not None:
+        weight = weight[:, channels_first(at.x.order)]
+    bias = [] if layer.bias is None else [at.constant("bias", layer.bias)]
+    return at.node("Gemm", at.x.tensor, at.constant("weight", weight), *bias, transB=1)
+
+
+@translates(nn.Flatten)
+def _flatten(at: Place, layer: nn.Flatten) -> str:
+    return at.node("Flatten", axis=1)
+
+
+@translates(nn.ZeroPad2d)
+def _zero_pad(at: Place, layer: nn.ZeroPad2d) -> str:
+    return pad_images(at, layer.padding, 0.0)
+
+
+@translates(nn.ZeroPadChannels)
+def _zero_pad_channels(at: Place, layer: nn.ZeroPadChannels) -> str:
+    pads = [0, layer.before, 0, 0, 0, layer.after, 0, 0]
+    return at.node("Pad", at.x.tensor, at.constant("pads", pads, "int64"))
+
+
+@translates(nn.Upsample)
+def _upsample(at: Place, layer: nn.Upsample) -> str:
+    return at.node(
+        "Resize",
+        at.x.tensor,
+        "",
+        at.constant("scales", [1.0, 1.0, *layer.scale_factor]),
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+
+
+@translates(nn.BatchNorm1d, nn.BatchNorm2d)
+def _batch_norm(at: Place, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> str:
+    weight, bias = _affine(layer, (layer.num_features,))
+    return at.node(
+        "BatchNormalization",
+        at.x.tensor,
+        at.constant("weight", weight),
+        at.constant("bias", bias),
+        at.constant("running_mean", layer.running_mean),
+        at.constant("running_var", layer.running_var),
+        epsilon=layer.eps,
+        momentum=1 - layer.momentum,
+    )
+
+
+@translates(nn.LayerNorm)
+def _layer_norm(at: Place, layer: nn.LayerNorm) -> str:
+    axes, rank = len(layer.normalized_shape), len(at.x.shape)
+    weight, bias = _affine(layer, layer.normalized_shape)
+    if axes == rank:  # over whole items: only the weights change their order
+        affine = at.constant("weight", np.moveaxis(weight, -1, 0)), at.constant("bias", np.moveaxis(bias, -1, 0))
+        return at.node("LayerNormalization", at.x.tensor, *affine, axis=1, epsilon=layer.eps)
+    affine = at.constant("weight", weight), at.constant("bias", bias)
+    x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank))
+    y = at.node("LayerNormalization", x, *affine, part="normalized", axis=-axes, epsilon=layer.eps)
+    return at.node("Transpose", y, perm=to_channels_first(rank))
+
+
+@translates(nn.GroupNorm)
+def _group_norm(at: Place, layer: nn.GroupNorm) -> str:
+    """A group's numbers are one channel of `InstanceNormalization`."""
+    groups, (*places, channels) = layer.num_groups, at.x.shape
+    ones, zeros = at.constant("ones", np.ones(groups)), at.constant("zeros", np.zeros(groups))
+    x = at.node("Reshape", at.x.tensor, at.constant("groups", [0, groups, -1], "int64"), part="groups")
+    y = at.node("InstanceNormalization", x, ones, zeros, part="normalized", epsilon=layer.eps)
+    shape = at.constant("shape", [0, channels, *places], "int64")
+    if layer.weight is None or layer.bias is None:
+        return at.node("Reshape", y, shape)
+    broadcast = (-1, *(1,) * len(places))  # (C, 1, 1)
+    weight, bias = (to_numpy(array).reshape(broadcast) for array in (layer.weight, layer.bias))
+    y = at.node("Mul", at.node("Reshape", y, shape, part="shape"), at.constant("weight", weight), part="scaled")
+    return at.node("Add", y, at.constant("bias", bias))
+
+
+def onnx_pads(pads: tuple[int, int, int, int]) -> list[int]:
+    """(top, bottom, left, right) as ONNX has it: all beginnings, then all ends.
+
+    >>> onnx_pads((1, 2, 3, 4))
+    [1, 3, 2, 4]
+    """
+    top, bottom, left, right = pads
+    return [top, left, bottom, right]
+
+
+def to_channels_first(rank: int) -> tuple[int, ...]:
+    """The axes of a batch of items with `rank` axes, (N, …, C) → (N, C, …)."""
+    return (0, rank, *range(1, rank))
+
+
+def to_channels_last(rank: int) -> tuple[int, ...]:
+    """The axes of a batch of items with `rank` axes, (N, C, …) → (N, …, C)."""
+    return (0, *range(2, rank + 1), 1)
+
+
+def pad_images(at: Place, sides: tuple[int, int, int, int], value: float, part: str = "") -> str:
+    top, left, bottom, right = onnx_pads(sides)
+    pads = at.constant("pads", [0, 0, top, left, 0, 0, bottom, right], "int64")
+    return at.node("Pad", at.x.tensor, pads, at.constant("padding", value), part=part)
+
+
+def _weight_and_bias(at: Place, layer: nn.Conv2d | nn.ConvTranspose2d, axes: tuple[int, ...]) -> list[str]:
+    weight = at.constant("weight", np.transpose(to_numpy(layer.weight), axes))
+    return [at.x.tensor, weight, *([] if layer.bias is None else [at.constant("bias", layer.bias)])]
+
+
+def _affine(layer: Any, shape: Shape) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """γ and β, or the 1 and 0 that they are where there are none."""
+    weight = np.ones(shape) if layer.weight is None else to_numpy(layer.weight)
+    return weight, np.zeros(shape) if layer.bias is None else to_numpy(layer.bias)
