@@ -1,0 +1,139 @@
+"""Arithmetic with shapes: what exporters write as nodes although it is known.
+
+A shape is an integer array whose first number, the batch's, is −1, which `Reshape` takes for any. Weights may change
+their axes here, too, but no array of them is made larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .file import Node
+from .scope import Scope
+
+Host: TypeAlias = np.ndarray[Any, Any]
+MOST_NUMBERS = 4096  # of an integer array that is computed
+_CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
+
+
+def fold(node: Node, scope: Scope) -> Host | None:
+    """The node's result, if it depends on constants alone, or is a shape; else None.
+
+    Raises
+        FormatError : it cannot be computed
+    """
+    if node.operator == "Constant":
+        return _constant(node)
+    if node.operator == "Shape":
+        return _shape(node, scope)
+    given = [name for name in node.inputs if name]
+    if node.operator not in _FOLDERS or not given or not all(scope.is_constant(name) for name in given):
+        return None
+    result = _FOLDERS[node.operator](node, scope, scope.required(node, 0))
+    if result.dtype.kind == "f":
+        scope.charge(node, result.nbytes if result.base is None else 0)
+    elif result.size > MOST_NUMBERS:
+        raise node.refuse(f"at most {MOST_NUMBERS} integers", str(result.size))
+    return result
+
+
+def axes_of(node: Node, scope: Scope, number: int = 1) -> tuple[int, ...] | None:
+    """The attribute axes, which is an input in newer opsets; None where there is neither."""
+    given = scope.optional(node, number)
+    if given is not None:
+        return tuple(int(axis) for axis in given.ravel())
+    return node.integers("axes", ()) if node.has("axes") else None
+
+
+def _constant(node: Node) -> Host:
+    array = node.tensor("value")
+    if array is not None:
+        return array
+    if node.has("value_int"):
+        return np.asarray(node.integer("value_int", 0))
+    if node.has("value_ints"):
+        return np.asarray(node.integers("value_ints", ()), np.int64)
+    return np.asarray(node.number("value_float", 0.0), np.float32)
+
+
+def _shape(node: Node, scope: Scope) -> Host:
+    known = scope.constant(node.inputs[0], node.where) if node.inputs else None
+    shape = known.shape if known is not None else (-1, *scope.value(node).sizes)
+    end = node.integer("end", len(shape))
+    return np.asarray(shape[node.integer("start", 0) : end], np.int64)
+
+
+def _gather(node: Node, scope: Scope, array: Host) -> Host:
+    indices = scope.required(node, 1)
+    if array.dtype.kind == "f" or indices.size * array.size > MOST_NUMBERS:
+        raise node.refuse("a few integers", f"{array.dtype} {array.shape}")
+    return np.asarray(np.take(array, indices, axis=node.integer("axis", 0)))
+
+
+def _slice(node: Node, scope: Scope, array: Host) -> Host:
+    starts, ends = (scope.required(node, number).tolist() for number in (1, 2))
+    axes, steps = (scope.optional(node, number) for number in (3, 4))
+    at = [slice(None)] * array.ndim
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        step = 1 if steps is None else int(steps[i])
+        at[i if axes is None else int(axes[i])] = slice(start, None if end < -(2**31) else end, step)
+    return array[tuple(at)]
+
+
+def _concat(node: Node, scope: Scope, first: Host) -> Host:
+    arrays = [scope.required(node, number) for number in range(len(node.inputs))]
+    if first.dtype.kind == "f" or sum(array.size for array in arrays) > MOST_NUMBERS:
+        raise node.refuse("a few integers", f"{len(arrays)} arrays of {first.dtype}")
+    return np.concatenate(arrays, axis=node.integer("axis", 0))
+
+
+def _constant_of_shape(node: Node, scope: Scope, shape: Host) -> Host:
+    value = node.tensor("value")
+    sizes = [int(size) for size in shape]
+    if len(sizes) > 1 or max(sizes, default=0) > MOST_NUMBERS:
+        raise node.refuse("a few numbers", f"sizes {sizes[:4]}")
+    return np.full(sizes, 0.0 if value is None else value.ravel()[0])
+
+
+def _reshape(node: Node, scope: Scope, array: Host) -> Host:
+    sizes = [int(size) for size in scope.required(node, 1)]
+    if node.integer("allowzero", 0) == 0:
+        sizes = [array.shape[i] if size == 0 else size for i, size in enumerate(sizes)]
+    return array.reshape(sizes)
+
+
+def _squeeze(node: Node, scope: Scope, array: Host) -> Host:
+    return np.squeeze(array, axes_of(node, scope))
+
+
+def _unsqueeze(node: Node, scope: Scope, array: Host) -> Host:
+    return np.expand_dims(array, axes_of(node, scope) or ())
+
+
+def _transpose(node: Node, scope: Scope, array: Host) -> Host:
+    return np.transpose(array, node.integers("perm", tuple(reversed(range(array.ndim)))))
+
+
+def _cast(node: Node, scope: Scope, array: Host) -> Host:
+    node.ignore("saturate", "round_mode")
+    to = node.integer("to", 1)
+    if to not in _CAST or (array.dtype.kind == "f" and not np.all(np.isfinite(array))):
+        raise node.refuse("finite numbers, to an integer or floating type", f"type {to}")
+    return array.astype(_CAST[to])
+
+
+_FOLDERS: dict[str, Callable[[Node, Scope, Host], Host]] = {
+    "Cast": _cast,
+    "Concat": _concat,
+    "ConstantOfShape": _constant_of_shape,
+    "Gather": _gather,
+    "Identity": lambda node, scope, array: array,
+    "Reshape": _reshape,
+    "Slice": _slice,
+    "Squeeze": _squeeze,
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+}

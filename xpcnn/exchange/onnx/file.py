@@ -1,0 +1,216 @@
+"""An ONNX file from anybody, read into plain objects: nodes, weights, the input and the output.
+
+Nothing in the file is run or looked up, no other file is opened, and nothing is allocated of a size that the file
+only claims.
+
+Source: the ONNX specification, https://github.com/onnx/onnx/blob/main/docs/IR.md
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import FileError, FormatError
+from ...extras import need
+from ...typing import Shape
+
+MOST_BYTES = 2**30  # of a file, and of the weights of all its nodes together
+MOST_NODES = 10_000
+OLDEST_OPSET = 7
+
+# The numbers of element types and of attributes' types in ONNX's protocol buffers
+_DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
+_FIELDS = {"f": 1, "i": 2, "s": 3, "t": 4, "ints": 7}
+
+
+class Node:
+    """An operator with its inputs, outputs and attributes.
+
+    Parameters
+        proto : the node in the file
+        file : the file's name, for errors
+        number : its place among the nodes
+    """
+
+    def __init__(self, proto: Any, file: str, number: int) -> None:
+        domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}::"
+        self.operator = f"{domain}{proto.op_type}"
+        self.inputs: tuple[str, ...] = tuple(proto.input)
+        self.outputs: tuple[str, ...] = tuple(proto.output)
+        self.where = f"{file}: node {_short(proto.name or number)} ({_short(self.operator)})"
+        self._attributes = {attribute.name: attribute for attribute in proto.attribute}
+        self._read: set[str] = set()
+
+    def integer(self, name: str, default: int) -> int:
+        value = self._value(name, "i")
+        return default if value is None else int(value)
+
+    def integers(self, name: str, default: Shape) -> Shape:
+        value = self._value(name, "ints")
+        return default if value is None else tuple(value)
+
+    def number(self, name: str, default: float) -> float:
+        value = self._value(name, "f")
+        return default if value is None else float(value)
+
+    def text(self, name: str, default: str) -> str:
+        value = self._value(name, "s")
+        return default if value is None else str(value, "ascii", "replace")
+
+    def tensor(self, name: str) -> np.ndarray[Any, Any] | None:
+        value = self._value(name, "t")
+        return None if value is None else read_tensor(value, self.where)
+
+    def has(self, name: str) -> bool:
+        return name in self._attributes
+
+    def ignore(self, *names: str) -> None:
+        """Attributes that change nothing here."""
+        self._read.update(names)
+
+    def unread(self) -> list[str]:
+        """Attributes that nobody has asked for."""
+        return sorted(self._attributes.keys() - self._read)
+
+    def refuse(self, expected: str, got: str, remedy: str = "") -> FormatError:
+        return FormatError(self.where, expected, _short(got), remedy)
+
+    def _value(self, name: str, field: str) -> Any:
+        self._read.add(name)
+        attribute = self._attributes.get(name)
+        if attribute is None:
+            return None
+        if attribute.type != _FIELDS[field]:
+            raise self.refuse(f"attribute {name} of type {_FIELDS[field]}", f"type {attribute.type}")
+        return getattr(attribute, field)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds.
+
+    Parameters
+        nodes : in the order of the file
+        tensors : the constants, by name, as they are in the file
+        input, output : their names
+        sizes : the input's, the batch's first; None where the file leaves one open
+        dtype : the input's
+        opset : the version of the operators
+        classes, producer : as the file's properties have them, or empty
+    """
+
+    nodes: list[Node]
+    tensors: dict[str, Any]
+    input: str
+    output: str
+    sizes: tuple[int | None, ...]
+    dtype: str
+    opset: int
+    classes: tuple[str, ...]
+    producer: str
+
+
+def read_file(path: str | os.PathLike[str]) -> Contents:
+    """The contents of an ONNX file.
+
+    Raises
+        FormatError : it is none, or one that no network can be read from
+        FileError : it is missing or cannot be read
+        MissingExtraError : onnx is not installed
+    """
+    who = str(path)
+    onnx = need("onnx", "import_onnx", "for files in its format")
+    try:
+        size = Path(path).stat().st_size
+        data = Path(path).read_bytes() if size <= MOST_BYTES else b""
+    except OSError as error:
+        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
+    if not 0 < size <= MOST_BYTES:
+        raise FormatError(who, f"an ONNX file of at most {MOST_BYTES} bytes", f"one of {size}")
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except Exception as error:  # whatever the parser stumbles over, the file is at fault
+        raise FormatError(who, "a whole ONNX file", _short(error), "get the file again") from error
+    graph = model.graph
+    if not 0 < len(graph.node) <= MOST_NODES:
+        raise FormatError(who, f"an ONNX graph of 1 to {MOST_NODES} nodes", str(len(graph.node)))
+    opsets = [each.version for each in model.opset_import if each.domain in ("", "ai.onnx")]
+    newest = onnx.defs.onnx_opset_version()
+    if len(opsets) != 1 or not OLDEST_OPSET <= opsets[0] <= newest:
+        got = ", ".join(map(str, opsets[:5])) or "none"
+        raise FormatError(who, f"one opset, {OLDEST_OPSET} to {newest}", got, "upgrade onnx, or export it again")
+    if graph.sparse_initializer:
+        raise FormatError(who, "dense weights", "sparse ones")
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    inputs = [each for each in graph.input if each.name not in tensors]
+    if len(inputs) != 1 or len(graph.output) != 1:
+        raise FormatError(who, "one input and one output", f"{len(inputs)} and {len(graph.output)}")
+    sizes, dtype = _input_type(who, inputs[0])
+    return Contents(
+        [Node(node, who, number) for number, node in enumerate(graph.node)],
+        tensors,
+        inputs[0].name,
+        graph.output[0].name,
+        sizes,
+        dtype,
+        opsets[0],
+        _classes({each.key: each.value for each in model.metadata_props}.get("classes", "")),
+        _short(f"{model.producer_name} {model.producer_version}".strip()),
+    )
+
+
+def read_tensor(proto: Any, who: str) -> np.ndarray[Any, Any]:
+    """A constant's numbers, a view of the file's where there is one.
+
+    Raises
+        FormatError : its numbers are in another file, of another type, or not as many as its shape says
+    """
+    from onnx import numpy_helper
+
+    name, dims = _short(proto.name), tuple(proto.dims)
+    if proto.data_location or proto.external_data:
+        raise FormatError(who, f"{name}: weights in the file itself", "a reference to another file", "save it as one")
+    if proto.data_type not in _DTYPES:
+        raise FormatError(who, f"{name}: " + ", ".join(_DTYPES.values()), f"element type {proto.data_type}")
+    stored = max(len(getattr(proto, field)) for field in ("float_data", "int32_data", "int64_data", "double_data"))
+    held = len(proto.raw_data) // np.dtype(_DTYPES[proto.data_type]).itemsize if proto.raw_data else stored
+    if min(dims, default=1) < 0 or len(dims) > 8 or math.prod(dims) != held:
+        raise FormatError(who, f"{name}: as many numbers as its shape says", f"{held} for {_short(dims)}")
+    try:
+        array: np.ndarray[Any, Any] = numpy_helper.to_array(proto)
+    except Exception as error:  # whatever it stumbles over, the file is at fault
+        raise FormatError(who, f"{name}: a whole tensor", _short(error)) from error
+    return array
+
+
+def _input_type(who: str, value: Any) -> tuple[tuple[int | None, ...], str]:
+    kind = value.type.tensor_type
+    dtype = _DTYPES.get(kind.elem_type, "")
+    if dtype not in ("float32", "float64"):
+        raise FormatError(who, "an input of float32 or float64", dtype or f"element type {kind.elem_type}")
+    sizes = tuple(each.dim_value if each.HasField("dim_value") else None for each in kind.shape.dim)
+    if not 2 <= len(sizes) <= 8 or any(size is not None and size < 1 for size in sizes):
+        raise FormatError(who, "an input (N, …) of sizes ≥ 1", _short(sizes))
+    return sizes, dtype
+
+
+def _classes(text: str) -> tuple[str, ...]:
+    """The names that `export_onnx` wrote; none where the property is something else."""
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
+
+
+def _short(value: object) -> str:
+    """Text from a file, on one line and not too long."""
+    return " ".join(str(value).split())[:120]

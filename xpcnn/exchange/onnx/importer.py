@@ -1,0 +1,126 @@
+"""ONNX files to networks."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from typing import Literal
+
+from ...errors import FormatError, OptionError, XpcnnError
+from ...io.model_file import SavedModel
+from ...options import as_count
+from ...typing import Shape
+from . import moves, patterns, windows  # noqa: F401  register their readers
+from .constants import fold
+from .file import Contents, Node, read_file
+from .operators import READERS
+from .scope import MOST_NUMBERS, Host, Known, Scope, Step, Value
+from .structure import assemble
+
+
+def import_onnx(
+    path: str | os.PathLike[str],
+    *,
+    input_shape: Iterable[int] | None = None,
+    layout: Literal["NCHW", "NHWC"] | None = None,
+) -> SavedModel:
+    """Read a network from an ONNX file; it runs and trains like any other. Files from strangers are safe to open.
+
+    The network is channels last, whatever the file is: it takes images (N, H, W, C), and its weights have their axes
+    and columns reordered, so that it gives what the graph gives. Layers that share weights in the file get their own.
+    A file in which dropout and batch norm have been left out or merged with convolutions, as most exporters do, gives
+    a network without them.
+
+    Parameters
+        input_shape : one input's shape (H, W, C), where the file leaves it open
+        layout : which axis of the graph's input has the channels; None for the last if the graph begins by
+            transposing it to the front, else for the first
+    Returns
+        the network, its input's shape, and the classes if `export_onnx` has written any; `extra` names the program
+        that made the file
+    Raises
+        FormatError : the file is damaged, or holds an operator or structure that no layers of `xpcnn.nn` stand for
+        FileError : it is missing or cannot be read
+        OptionError : input_shape is missing, or is not the file's
+        MissingExtraError : onnx is not installed
+
+    >>> import tempfile
+    >>> from xpcnn import models
+    >>> from xpcnn.exchange import export_onnx
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> export_onnx(folder.name + "/model.onnx", models.mlp((8, 8, 1), 3), input_shape=(8, 8, 1), classes="abc")
+    >>> saved = import_onnx(folder.name + "/model.onnx")
+    >>> saved.input_shape, saved.classes
+    ((8, 8, 1), ('a', 'b', 'c'))
+    >>> saved.model
+    Sequential(
+      (0) Flatten()
+      (1) Linear(in_features=64, out_features=128, bias=True)
+      (2) ReLU()
+      (3) Linear(in_features=128, out_features=3, bias=True)
+    )
+    """
+    contents = read_file(path)
+    who = str(path)
+    scope = Scope(contents)
+    begin = _input(who, contents, input_shape, layout)
+    scope.known[contents.input] = Step(begin, ())
+    for node in contents.nodes:
+        scope.announce(node)
+        scope.define(node, _understand(node, scope))
+    end = scope.known.get(contents.output)
+    if isinstance(end, FormatError):
+        raise end
+    if not isinstance(end, Step) or end.value.image is not None:
+        got = "an image's numbers in the graph's order" if isinstance(end, Step) else "another"
+        raise FormatError(who, "an output in rows or images", got)
+    steps = {name: step for name, step in scope.known.items() if isinstance(step, Step)}
+    model = assemble(steps, contents.input, contents.output, who)
+    classes = contents.classes if len(contents.classes) == end.value.shape[-1] else ()
+    return SavedModel(model, begin.shape, classes, {"producer": contents.producer})
+
+
+def _understand(node: Node, scope: Scope) -> Known | Host:
+    """What the node makes; an error, if it is no layer by itself."""
+    try:
+        constant = fold(node, scope)
+        if constant is not None:
+            return constant
+        if node.operator not in READERS:
+            raise node.refuse("an operator that layers of xpcnn.nn stand for", node.operator)
+        result = READERS[node.operator](node, scope)
+        if node.unread():
+            raise node.refuse("known attributes", ", ".join(node.unread()))
+        return result
+    except FormatError as error:
+        return error
+    except (XpcnnError, ValueError, TypeError, ArithmeticError, LookupError) as error:
+        return node.refuse("inputs and attributes that fit together", str(error))
+
+
+def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layout: str | None) -> Value:
+    """The input as the network will have it."""
+    sizes = contents.sizes[1:]
+    rank = len(sizes)
+    if layout not in (None, "NCHW", "NHWC"):
+        raise OptionError("import_onnx", 'layout: "NCHW", "NHWC" or None', repr(layout))
+    if layout is None:
+        turned = next((node for node in contents.nodes if contents.input in node.inputs), None)
+        to_front = (0, rank, *range(1, rank))
+        found = turned is not None and turned.operator == "Transpose" and turned.integers("perm", ()) == to_front
+        layout = "NHWC" if found and rank > 1 else "NCHW"
+    axes = tuple(range(rank)) if layout == "NHWC" else (rank - 1, *range(rank - 1))
+    stated: dict[int, int | None] = dict(zip(axes, sizes, strict=True))
+    if input_shape is not None:
+        given = tuple(as_count("import_onnx", "each axis of input_shape", size) for size in input_shape)
+        if len(given) != rank or any(stated[axis] not in (None, size) for axis, size in enumerate(given)):
+            expected = tuple(stated[axis] or "any" for axis in range(rank))
+            raise OptionError(who, f"input_shape {expected}".replace("'", ""), str(given))
+        stated = dict(enumerate(given))
+    shape: Shape = tuple(stated[axis] or 0 for axis in range(rank))
+    if not all(shape):
+        raise OptionError(who, "input_shape, which the file leaves open", "none", "pass it, such as (32, 32, 3)")
+    if math.prod(shape) > MOST_NUMBERS:
+        raise FormatError(who, f"an input of at most {MOST_NUMBERS} numbers", str(shape))
+    return Value(shape, axes)

@@ -1,0 +1,195 @@
+"""Operators that move numbers: flattening and reshaping, axes, padding, upsampling.
+
+What changes only the graph's axes needs no layer. Between rows and images there is `Flatten` alone: other shapes may
+stand on the way to it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ... import nn
+from .constants import axes_of
+from .file import Node
+from .operators import reads
+from .scope import Reshaped, Scope, Step, Value
+from .windows import images, plainest
+
+
+@reads("Identity")
+def _identity(node: Node, scope: Scope) -> Step:
+    return Step(scope.value(node), node.inputs[:1])
+
+
+@reads("Cast")
+def _cast(node: Node, scope: Scope) -> Step:
+    node.ignore("saturate", "round_mode")
+    if (to := node.integer("to", 1)) not in (1, 11):
+        raise node.refuse("a floating type", f"type {to}")
+    return Step(scope.value(node), node.inputs[:1])
+
+
+@reads("Transpose")
+def _transpose(node: Node, scope: Scope) -> Step:
+    value = scope.value(node)
+    rank = len(value.shape) + 1
+    perm = node.integers("perm", tuple(reversed(range(rank))))
+    if sorted(perm) != list(range(rank)) or perm[0] != 0:
+        raise node.refuse("a permutation that leaves the batch axis", str(perm))
+    axes = tuple(value.axes[axis - 1] for axis in perm[1:])
+    return Step(Value(value.shape, axes, value.image), node.inputs[:1])
+
+
+@reads("Flatten")
+def _flatten(node: Node, scope: Scope) -> Step | Reshaped:
+    sizes = _sizes(node, scope)
+    if node.integer("axis", 1) not in (1, -len(sizes)):
+        raise node.refuse("axis 1", "another")
+    return _reshaped(node, scope, (math.prod(sizes),))
+
+
+@reads("Squeeze")
+def _squeeze(node: Node, scope: Scope) -> Step | Reshaped:
+    sizes, axes = _sizes(node, scope), axes_of(node, scope)
+    rank = len(sizes) + 1
+    dropped = {axis % rank for axis in axes} if axes is not None else {i + 1 for i, n in enumerate(sizes) if n == 1}
+    if any(axis == 0 or sizes[axis - 1] != 1 for axis in dropped):
+        raise node.refuse("axes of length 1, and not the batch's", str(axes))
+    return _reshaped(node, scope, tuple(size for i, size in enumerate(sizes) if i + 1 not in dropped))
+
+
+@reads("Unsqueeze")
+def _unsqueeze(node: Node, scope: Scope) -> Step | Reshaped:
+    sizes, axes = _sizes(node, scope), axes_of(node, scope) or ()
+    rank = len(sizes) + 1 + len(axes)
+    if rank > 8:
+        raise node.refuse("at most 8 axes", str(rank))
+    added = {axis % rank for axis in axes}
+    if len(added) != len(axes) or 0 in added:
+        raise node.refuse("new axes after the batch's", str(axes))
+    rest = iter(sizes)
+    return _reshaped(node, scope, tuple(1 if axis in added else next(rest) for axis in range(1, rank)))
+
+
+@reads("Reshape")
+def _reshape(node: Node, scope: Scope) -> Step | Reshaped:
+    sizes, wanted = _sizes(node, scope), [int(size) for size in scope.required(node, 1).ravel()]
+    copies = node.integer("allowzero", 0) == 0
+    batch, rest = (wanted or [1])[0], wanted[1:]
+    if not rest or not (batch == -1 or (copies and batch == 0) or batch == scope.batch):
+        raise node.refuse("a shape whose first axis is the batch", str(wanted))
+    if copies:
+        rest = [sizes[i] if size == 0 and i < len(sizes) else size for i, size in enumerate(rest)]
+    known = math.prod(size for size in rest if size != -1)
+    if rest.count(-1) == 1 and known > 0:
+        rest = [math.prod(sizes) // known if size == -1 else size for size in rest]
+    if min(rest) < 1 or math.prod(rest) != math.prod(sizes):
+        raise node.refuse(f"a shape for {math.prod(sizes)} numbers an item", str(wanted))
+    return _reshaped(node, scope, tuple(rest))
+
+
+@reads("Gather")
+def _gather(node: Node, scope: Scope) -> Step:
+    """A row's numbers put into the layers' order, as `export_onnx` writes it."""
+    value, indices = scope.rows(node), scope.required(node, 1)
+    own = indices.shape == value.shape and value.image is not None
+    if node.integer("axis", 0) not in (1, -1) or not own or not np.array_equal(indices, value.columns()):
+        raise node.refuse("the order of flattened images, along axis 1", f"indices {indices.shape}")
+    return Step(Value(value.shape, (0,)), node.inputs[:1])
+
+
+@reads("Pad")
+def _pad(node: Node, scope: Scope) -> Step:
+    """Zeros around images, or channels of zeros."""
+    given = scope.optional(node, 1)
+    pads = node.integers("pads", ()) if given is None else tuple(int(pad) for pad in given.ravel())
+    fill, axes, mode = scope.optional(node, 2), scope.optional(node, 3), node.text("mode", "constant")
+    number = node.number("value", 0.0) if fill is None else float(fill.reshape(()))
+    if mode != "constant" or number != 0:
+        raise node.refuse("zeros", f"mode {mode}, {number:g}")
+    value = scope.value(node)
+    rank = len(value.shape) + 1
+    padded = range(rank) if axes is None else [int(axis) % rank for axis in axes.ravel()]
+    if len(pads) != 2 * len(padded) or len(set(padded)) != len(padded):
+        raise node.refuse("two pads for each axis", f"{len(pads)} for {len(padded)}")
+    sides = {axis: (pads[i], pads[i + len(padded)]) for i, axis in enumerate(padded) if any(pads[i :: len(padded)])}
+    if not sides:
+        return Step(value, node.inputs[:1])
+    own = {value.axes[axis - 1]: widths for axis, widths in sides.items() if axis}
+    if rank != 4 or 0 in sides or (2 in own and len(own) > 1):
+        raise node.refuse("height and width, or channels", f"axes {sorted(sides)}")
+    layer: nn.Layer
+    if 2 in own:
+        layer = nn.ZeroPadChannels(*own[2])
+    else:
+        layer = nn.ZeroPad2d(plainest((*own.get(0, (0, 0)), *own.get(1, (0, 0)))))
+    height, width, channels = (size + sum(own.get(axis, ())) for axis, size in enumerate(value.shape))
+    out = images((height, width, channels), node)
+    return Step(Value(out.shape, value.axes), node.inputs[:1], layer)
+
+
+@reads("Resize", "Upsample")
+def _resize(node: Node, scope: Scope) -> Step:
+    """Each pixel as a block of equal ones, in any of the ways that ONNX has to say it."""
+    node.ignore("cubic_coeff_a", "exclude_outside", "extrapolation_value")
+    value = scope.images(node)
+    newer = node.operator == "Resize" and scope.opset >= 11
+    mode, where, rounding = node.text("mode", "nearest"), "asymmetric", "floor"
+    if newer:
+        where = node.text("coordinate_transformation_mode", "half_pixel")
+        rounding = node.text("nearest_mode", "round_prefer_floor")
+    blocks = {"asymmetric": ("floor",), "half_pixel": ("round_prefer_floor", "round_prefer_ceil")}
+    if mode != "nearest" or rounding not in blocks.get(where, ()) or node.integer("antialias", 0):
+        raise node.refuse("nearest neighbours, as blocks of equal pixels", f"{mode}, {where}, {rounding}")
+    if node.has("axes") or node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise node.refuse("scales for all axes", "another policy")
+    scales, sizes = scope.optional(node, 2 if newer else 1), scope.optional(node, 3)
+    if scales is not None and scales.size == 4:
+        factors = [float(scale) for scale in scales.ravel()]
+    elif sizes is not None and sizes.size == 4:
+        factors = [1.0, *(int(size) / own for size, own in zip(sizes.ravel()[1:], value.sizes, strict=True))]
+    else:
+        raise node.refuse("a scale for each of four axes", "others")
+    if factors[:2] != [1, 1] or not all(1 <= factor <= 2**14 and factor == int(factor) for factor in factors):
+        raise node.refuse("whole numbers as scales of height and width", str(factors))
+    a, b = int(factors[2]), int(factors[3])
+    height, width, channels = value.shape
+    return Step(images((height * a, width * b, channels), node), node.inputs[:1], nn.Upsample(a if a == b else (a, b)))
+
+
+def _sizes(node: Node, scope: Scope) -> tuple[int, ...]:
+    """The item's shape in the graph, also on the way from one shape to another."""
+    known = scope.known.get(node.inputs[0]) if node.inputs else None
+    return known.sizes if isinstance(known, Reshaped) else scope.value(node).sizes
+
+
+def _reshaped(node: Node, scope: Scope, sizes: tuple[int, ...]) -> Step | Reshaped:
+    known = scope.known.get(node.inputs[0])
+    root = known.root if isinstance(known, Reshaped) else node.inputs[0]
+    value = scope.value_of(root, node)
+    if isinstance(known, Reshaped) and known.normalized is not None:
+        groups = known.sizes[0]
+        if sizes != value.sizes or value.channel_axis != 1 or value.image is not None or value.shape[-1] % groups:
+            raise node.refuse(f"the shape {value.sizes} from before the normalisation", str(sizes))
+        layer = nn.GroupNorm(groups, value.shape[-1], eps=known.normalized, affine=False)
+        return Step(value, (root,), layer)
+    if sizes == value.sizes:
+        return Step(value, (root,))
+    if len(sizes) > 1:
+        return Reshaped(root, sizes)
+    return _flattened(scope, root, value)
+
+
+def _flattened(scope: Scope, root: str, value: Value) -> Step:
+    made = scope.known[root]
+    assert isinstance(made, Step)
+    row = Value((math.prod(value.shape),), (0,))
+    if isinstance(made.layer, nn.AdaptiveAvgPool2d) and row.shape == value.shape[-1:]:
+        return Step(row, made.inputs, nn.GlobalAvgPool2d())
+    producer = scope.producer(root)
+    if producer is not None and producer.operator in ("GlobalMaxPool", "ReduceMax"):
+        return Step(row, made.inputs, nn.GlobalMaxPool2d())
+    long = [axis for axis in value.axes if value.shape[axis] > 1]
+    return Step(row if long == sorted(long) else Value(row.shape, (0,), value), (root,), nn.Flatten())

@@ -1,0 +1,160 @@
+"""Layers that are several operators in a graph, and the operators that end branches.
+
+A template is an operator with templates for its inputs; "x" stands for the layer's input, a number for a constant of
+that value. Sums and products match in either order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ... import nn
+from ...ops.activation import GELU_A, GELU_B
+from .file import Node
+from .operators import gemm, give, matmul, per_channel, reads
+from .pooling import bins
+from .scope import Host, Scope, Step, Value
+from .windows import conv, conv_transpose, images
+
+Template: TypeAlias = Any  # "x", a number, or (operator, template, …)
+
+_TANH: list[Template] = [
+    ("Add", 1.0, ("Tanh", ("Mul", GELU_A, ("Add", "x", ("Mul", GELU_B, cube)))))
+    for cube in (("Mul", "x", ("Mul", "x", "x")), ("Pow", "x", 3.0))
+]
+_LAYERS: list[tuple[Template, type[nn.Layer]]] = [
+    (("Mul", "x", ("Sigmoid", "x")), nn.SiLU),
+    (("Where", ("Greater", "x", 20.0), "x", ("Softplus", "x")), nn.Softplus),  # PyTorch's: above 20 it is x
+    *((("Mul", 0.5, ("Mul", "x", gate)), nn.GELU) for gate in _TANH),
+    *((("Mul", ("Mul", 0.5, "x"), gate), nn.GELU) for gate in _TANH),
+]
+
+
+def match(template: Template, name: str, scope: Scope, x: str = "") -> str | None:
+    """The name that stands for "x" where the value of that name is computed as the template says; else None.
+
+    Parameters
+        x : what "x" stands for already; "" for nothing yet
+    """
+    if template == "x":
+        return name if x in ("", name) and not scope.is_constant(name) else None
+    if isinstance(template, float):
+        array = scope.constant(name, "a pattern")
+        return x if array is not None and array.size == 1 and np.allclose(array, template, rtol=1e-5) else None
+    operator, *parts = template
+    node = scope.producer(name)
+    if node is None or node.operator != operator or len(node.inputs) != len(parts):
+        return None
+    orders = [node.inputs, node.inputs[::-1]] if operator in ("Add", "Mul") else [node.inputs]
+    for order in orders:
+        found: str | None = x
+        for part, each in zip(parts, order, strict=True):
+            found = match(part, each, scope, found or "") if found is not None else None
+        if found is not None:
+            return found
+    return None
+
+
+@reads("Mul", "Where")
+def _pattern(node: Node, scope: Scope) -> Step:
+    for template, layer in _LAYERS:
+        if template[0] == node.operator:
+            x = match(template, node.outputs[0], scope)
+            if x:
+                return Step(scope.value_of(x, node), (x,), layer())
+    raise node.refuse("a layer", "a product by itself" if node.operator == "Mul" else "a choice by itself")
+
+
+@reads("Div")
+def _normalize(node: Node, scope: Scope) -> Step:
+    """(x − mean) / std, with a number for each channel."""
+    producer = scope.producer(node.inputs[0])
+    if producer is None or producer.operator != "Sub":
+        raise node.refuse("(x − mean) / std", "a quotient by itself")
+    value = scope.value(producer)
+    mean, std = (per_channel(scope.weights(each, 1), value, each) for each in (producer, node))
+    return Step(value, producer.inputs[:1], nn.Normalize(mean.tolist(), std.tolist()))
+
+
+@reads("Add", "Sum")
+def _add(node: Node, scope: Scope) -> Step:
+    """Two branches that end here; or a bias after a product."""
+    if len(node.inputs) != 2:
+        raise node.refuse("two inputs", str(len(node.inputs)))
+    constants = [number for number in (0, 1) if scope.is_constant(node.inputs[number])]
+    if constants:
+        return _biased(node, scope, constants[0])
+    first, second = scope.value(node, 0), scope.value(node, 1)
+    if first != second:
+        raise node.refuse("branches of one shape", f"{first.sizes} and {second.sizes}")
+    return Step(first, node.inputs, join=residual)
+
+
+def _biased(node: Node, scope: Scope, constant: int) -> Step:
+    bias = scope.weights(node, constant)
+    producer = scope.producer(node.inputs[1 - constant])
+    makers = {"Gemm": gemm, "MatMul": matmul, "Conv": conv, "ConvTranspose": conv_transpose}
+    if producer is not None and producer.operator in makers:
+        return makers[producer.operator](producer, scope, bias)
+    if producer is not None and producer.operator == "Mul":
+        return _affine(node, producer, scope, bias)
+    raise node.refuse("a bias after a product, or branches that end", "a sum with a constant")
+
+
+def _affine(node: Node, product: Node, scope: Scope, bias: Host) -> Step:
+    """γ and β of a GroupNorm that was left without them so far."""
+    for number in (0, 1):
+        made = scope.known.get(product.inputs[number])
+        if isinstance(made, Step) and isinstance(made.layer, nn.GroupNorm) and not made.layer.affine:
+            weight = per_channel(scope.weights(product, 1 - number), made.value, product)
+            layer = nn.GroupNorm(made.layer.num_groups, made.layer.num_channels, eps=made.layer.eps)
+            arrays = {"weight": weight, "bias": per_channel(bias, made.value, node)}
+            return Step(made.value, made.inputs, give(layer, node, scope, **arrays))
+    raise node.refuse("γ and β of a GroupNorm", "a product and a sum with constants")
+
+
+@reads("Concat")
+def _concat(node: Node, scope: Scope) -> Step:
+    values = [scope.value(node, number) for number in range(len(node.inputs))]
+    first, axis = values[0], node.integer("axis", 1) % (len(values[0].shape) + 1)
+    same = all((v.shape[:-1], v.axes, v.image) == (first.shape[:-1], first.axes, None) for v in values)
+    if axis != first.channel_axis or not same:
+        raise node.refuse("values that differ in their channels, along these", f"axis {axis}")
+    shape = (*first.shape[:-1], sum(value.shape[-1] for value in values))
+    return Step(Value(shape, first.axes), node.inputs, join=concat)
+
+
+@reads("MatMul")
+def _matmul(node: Node, scope: Scope) -> Step:
+    """A product with weights; or the second of two with the bins of adaptive pooling, A (x Bᵀ)."""
+    if not scope.is_constant(node.inputs[0]):
+        return matmul(node, scope)
+    producer = scope.producer(node.inputs[1])
+    if producer is None or producer.operator != "MatMul" or scope.is_constant(producer.inputs[0]):
+        raise node.refuse("weights as the second factor", "as the first")
+    value, rows, columns = scope.images(producer), scope.required(node, 0), scope.required(producer, 1)
+    height, width, channels = value.shape
+    if rows.shape[1:] != (height,) or columns.shape[:1] != (width,) or columns.ndim != 2:
+        raise node.refuse("weights as the second factor", "as the first")
+    oh, ow = len(rows), columns.shape[1]
+    if not (np.allclose(rows, bins(oh, height), atol=1e-6) and np.allclose(columns.T, bins(ow, width), atol=1e-6)):
+        raise node.refuse("the bins of adaptive average pooling", "other factors")
+    return Step(images((oh, ow, channels), node), producer.inputs[:1], nn.AdaptiveAvgPool2d((oh, ow)))
+
+
+def residual(body: nn.Layer | None, shortcut: nn.Layer | None) -> nn.Layer:
+    """A sum of two branches, None for one without layers; the longer one is the body."""
+    if shortcut is not None and (body is None or _length(shortcut) > _length(body)):
+        body, shortcut = shortcut, body
+    return nn.Residual(nn.Identity() if body is None else body, shortcut)
+
+
+def concat(*branches: nn.Layer | None) -> nn.Layer:
+    """Branches side by side."""
+    return nn.Concat(*(nn.Identity() if branch is None else branch for branch in branches))
+
+
+def _length(layer: nn.Layer) -> int:
+    return sum(1 for _ in layer.named_layers())

@@ -1,0 +1,203 @@
+"""What is known of the values of an ONNX graph while it is read, node after node.
+
+The graph's axes may stand in any order; the layers' are channels last. A value knows which is which, so that
+`Transpose` moves nothing and a channels-first network becomes a channels-last one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...errors import FormatError
+from ...nn.layer import Layer
+from ...typing import Shape
+from .file import MOST_BYTES, Contents, Node, read_tensor
+
+MOST_NUMBERS = 2**26  # of one item, anywhere in the network
+Host: TypeAlias = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One item of a batch.
+
+    Parameters
+        shape : as the layers have it, without the batch axis and channels last
+        axes : for each axis of the item in the graph, which axis of `shape` that is
+        image : of a row whose numbers stand in another order than the layers', the image that it was
+    """
+
+    shape: Shape
+    axes: tuple[int, ...]
+    image: Value | None = None
+
+    @property
+    def sizes(self) -> Shape:
+        """The item's shape in the graph."""
+        return tuple(self.shape[axis] for axis in self.axes)
+
+    @property
+    def channel_axis(self) -> int:
+        """Where the layers' last axis stands in the graph, the batch axis counted."""
+        return self.axes.index(len(self.shape) - 1) + 1
+
+    def columns(self) -> Any:
+        """For each place in the layers' row, its place in the graph's: an index for weights."""
+        if self.image is None:
+            return slice(None)
+        places = np.arange(math.prod(self.shape)).reshape(self.image.sizes)
+        return places.transpose(np.argsort(self.image.axes)).ravel()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A value that a layer makes.
+
+    Parameters
+        value : what is made
+        inputs : names of the values that it is made of: one, or the branches that end here
+        layer : makes it; None where nothing is computed
+        join : where branches end, makes the layer of those that they are
+    """
+
+    value: Value
+    inputs: tuple[str, ...]
+    layer: Layer | None = None
+    join: Callable[..., Layer] | None = None
+
+
+@dataclass(frozen=True)
+class Reshaped:
+    """A value on the way from one shape to another, of which no layer but another reshaping can make anything.
+
+    Parameters
+        root : the name of the value that it was
+        sizes : the item's shape in the graph
+        normalized : the ε of the normalisation along the last axis that it has been through
+    """
+
+    root: str
+    sizes: Shape
+    normalized: float | None = None
+
+
+Known: TypeAlias = Step | Reshaped | FormatError  # an error: why it is no layer by itself; it may be part of one
+
+
+class Scope:
+    """The names that nodes may use.
+
+    Parameters
+        contents : of the file
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+        self.opset, self.dtype, self.batch = contents.opset, contents.dtype, contents.sizes[0]
+        self.known: dict[str, Known] = {}
+        self._constants: dict[str, Host] = {}
+        self._producers: dict[str, Node] = {}
+        self._charged = 0
+
+    def announce(self, node: Node) -> None:
+        """The node makes its outputs: they have not been there before, and what it is made of has.
+
+        Raises
+            FormatError : that is not so, as where nodes go round in a circle
+        """
+        undefined = [name for name in node.inputs if name and not self.is_defined(name)]
+        again = [name for name in node.outputs if name and self.is_defined(name)]
+        if undefined or again or not node.outputs:
+            raise node.refuse("nodes in the order in which they run", f"{(undefined + again)[:3]} here")
+        self._producers.update({name: node for name in node.outputs})
+
+    def define(self, node: Node, result: Known | Host) -> None:
+        """What the node's first output is; its others are nothing that a layer gives."""
+        for number, name in enumerate(node.outputs):
+            if name:
+                if number:
+                    self.known[name] = node.refuse("one output", f"a use of its output {number + 1}")
+                elif isinstance(result, np.ndarray):
+                    self._constants[name] = result
+                else:
+                    self.known[name] = result
+
+    def is_defined(self, name: str) -> bool:
+        return name in self.known or name in self._constants or name in self.contents.tensors
+
+    def is_constant(self, name: str) -> bool:
+        return name in self._constants or name in self.contents.tensors
+
+    def producer(self, name: str) -> Node | None:
+        """The node that makes it; None for the input and the file's tensors."""
+        return self._producers.get(name)
+
+    def constant(self, name: str, who: str) -> Host | None:
+        """A constant's numbers; None where it is none."""
+        if name not in self._constants and name in self.contents.tensors:
+            self._constants[name] = read_tensor(self.contents.tensors[name], who)
+        return self._constants.get(name)
+
+    def required(self, node: Node, number: int) -> Host:
+        """The node's input of that number, a constant."""
+        array = self.optional(node, number)
+        if array is None:
+            raise node.refuse(f"a constant as input {number + 1}", "none")
+        return array
+
+    def optional(self, node: Node, number: int) -> Host | None:
+        """The same, or None where the node has no such input."""
+        name = node.inputs[number] if number < len(node.inputs) else ""
+        array = self.constant(name, node.where) if name else None
+        if name and array is None:
+            raise node.refuse(f"a constant as input {number + 1}", "a value that is computed")
+        return array
+
+    def weights(self, node: Node, number: int) -> Host:
+        """The node's input of that number, weights of a layer: finite, in the network's dtype, and a copy."""
+        array = self.required(node, number)
+        self.charge(node, array.nbytes)
+        if array.dtype.kind != "f" or not np.all(np.isfinite(array)):
+            raise node.refuse(f"finite numbers as input {number + 1}", str(array.dtype))
+        return np.array(array, self.dtype)
+
+    def charge(self, node: Node, size: int) -> None:
+        """Count bytes that are copied: a file may name the same weights in ten thousand nodes."""
+        self._charged += size
+        if self._charged > MOST_BYTES:
+            raise node.refuse(f"weights of at most {MOST_BYTES} bytes in all", "more")
+
+    def value(self, node: Node, number: int = 0) -> Value:
+        """What is known of the node's input of that number."""
+        if number >= len(node.inputs) or not node.inputs[number]:
+            raise node.refuse(f"{number + 1} inputs", str(len(node.inputs)))
+        return self.value_of(node.inputs[number], node)
+
+    def value_of(self, name: str, node: Node) -> Value:
+        known = self.known.get(name)
+        if isinstance(known, FormatError):
+            raise known
+        if known is None:
+            raise node.refuse("a value that is computed from the network's input", "a constant")
+        if isinstance(known, Reshaped):
+            raise node.refuse("images, or rows with one axis", f"an item of sizes {known.sizes}")
+        return known.value
+
+    def images(self, node: Node) -> Value:
+        """The node's first input, which must be images (N, C, H, W)."""
+        value = self.value(node)
+        if value.axes != (2, 0, 1):
+            raise node.refuse("images (N, C, H, W)", f"an item of sizes {value.sizes}, channels at {value.axes}")
+        return value
+
+    def rows(self, node: Node) -> Value:
+        """The node's first input, which must be rows (N, features)."""
+        value = self.value(node)
+        if len(value.shape) != 1:
+            raise node.refuse("rows (N, features)", f"an item of sizes {value.sizes}")
+        return value

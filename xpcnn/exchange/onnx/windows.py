@@ -1,0 +1,171 @@
+"""Operators to layers: convolution and pooling."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ... import nn
+from ...ops.window import Window
+from .constants import axes_of
+from .file import Node
+from .operators import give, per_channel, reads
+from .scope import MOST_NUMBERS, Host, Scope, Step, Value
+
+MOST_SIDE = 2**14  # of an image, and of a window
+
+
+@reads("Conv")
+def conv(node: Node, scope: Scope, bias: Host | None = None) -> Step:
+    value, weight = scope.images(node), _kernel(node, scope)  # (Cout, Cin/groups, KH, KW)
+    options = window_options(node, value, weight.shape[2:])
+    groups = node.integer("group", 1)
+    out, cin = weight.shape[0], weight.shape[1] * groups
+    if cin != value.shape[-1]:
+        raise node.refuse(f"weights for {value.shape[-1]} channels", f"for {cin}")
+    bias = _bias(node, scope, bias)
+    layer = nn.Conv2d(cin, out, **options, groups=groups, bias=bias is not None, weight_init="zeros")
+    y = images((*layer.window.place(*value.shape[:2]).out, out), node)
+    return Step(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
+
+
+@reads("ConvTranspose")
+def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Step:
+    value, weight = scope.images(node), _kernel(node, scope)  # (Cin, Cout/groups, KH, KW)
+    options = window_options(node, value, weight.shape[2:])
+    groups = node.integer("group", 1)
+    cin, out = weight.shape[0], weight.shape[1] * groups
+    if cin != value.shape[-1] or isinstance(options["padding"], str) or node.has("output_shape"):
+        raise node.refuse(f"weights for {value.shape[-1]} channels, and pads as numbers", f"weights for {cin}")
+    extra = node.integers("output_padding", (0, 0))
+    bias = _bias(node, scope, bias)
+    layer = nn.ConvTranspose2d(
+        cin, out, **options, output_padding=extra, groups=groups, bias=bias is not None, weight_init="zeros"
+    )
+    pads = layer.window.padding
+    sizes = [
+        (value.shape[axis] - 1) * layer.stride[axis]
+        - sum(pads[2 * axis : 2 * axis + 2])
+        + layer.dilation[axis] * (layer.kernel_size[axis] - 1)
+        + 1
+        + layer.output_padding[axis]
+        for axis in (0, 1)
+    ]
+    y = images((sizes[0], sizes[1], out), node)
+    return Step(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
+
+
+@reads("MaxPool")
+def _max_pool(node: Node, scope: Scope) -> Step:
+    node.ignore("storage_order")  # of the indices, which are another output
+    value = scope.images(node)
+    options = window_options(node, value, node.integers("kernel_shape", ()))
+    layer = nn.MaxPool2d(**options, ceil_mode=bool(node.integer("ceil_mode", 0)))
+    return _pooled(node, value, layer, layer.window)
+
+
+@reads("AveragePool")
+def _average_pool(node: Node, scope: Scope) -> Step:
+    value = scope.images(node)
+    options = window_options(node, value, node.integers("kernel_shape", ()))
+    if options.pop("dilation") not in (1, (1, 1)):
+        raise node.refuse("dilations 1", "others")
+    counted = bool(node.integer("count_include_pad", 0))
+    ceil = bool(node.integer("ceil_mode", 0))
+    layer = nn.AvgPool2d(**options, ceil_mode=ceil, count_include_pad=counted)
+    return _pooled(node, value, layer, layer.window)
+
+
+@reads("GlobalAveragePool")
+def _global_average_pool(node: Node, scope: Scope) -> Step:
+    value = scope.images(node)
+    return Step(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.AdaptiveAvgPool2d(1))
+
+
+@reads("GlobalMaxPool")
+def _global_max_pool(node: Node, scope: Scope) -> Step:
+    value = scope.images(node)
+    return Step(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.MaxPool2d(value.shape[:2]))
+
+
+@reads("ReduceMean", "ReduceMax")
+def _reduce(node: Node, scope: Scope) -> Step:
+    """Global pooling, where it is over height and width."""
+    node.ignore("noop_with_empty_axes")
+    value, axes = scope.value(node), axes_of(node, scope)
+    rank = len(value.shape) + 1
+    reduced = {value.axes[axis % rank - 1] for axis in axes or () if axis % rank}
+    if rank != 4 or reduced != {0, 1} or len(axes or ()) != 2:
+        raise node.refuse("axes of height and width", str(axes))
+    mean, channels = node.operator == "ReduceMean", value.shape[-1]
+    if node.integer("keepdims", 1) == 0:
+        return Step(Value((channels,), (0,)), node.inputs[:1], nn.GlobalAvgPool2d() if mean else nn.GlobalMaxPool2d())
+    pool: nn.Layer = nn.AdaptiveAvgPool2d(1) if mean else nn.MaxPool2d(value.shape[:2])
+    return Step(Value((1, 1, channels), value.axes), node.inputs[:1], pool)
+
+
+def images(shape: tuple[int, int, int], node: Node) -> Value:
+    """Images (H, W, C) that an operator gives as (C, H, W)."""
+    if min(shape) < 1 or max(shape[:2]) > MOST_SIDE or math.prod(shape) > MOST_NUMBERS:
+        raise node.refuse(f"images of 1 to {MOST_SIDE} a side and {MOST_NUMBERS} numbers", str(shape))
+    return Value(shape, (2, 0, 1))
+
+
+def window_options(node: Node, value: Value, kernel: tuple[int, ...]) -> dict[str, Any]:
+    """The arguments of a layer with a window."""
+    if len(kernel) != 2:
+        raise node.refuse("a kernel of two axes", str(kernel))
+    stride, dilation = node.integers("strides", (1, 1)), node.integers("dilations", (1, 1))
+    pads, auto = node.integers("pads", (0, 0, 0, 0)), node.text("auto_pad", "NOTSET")
+    if max(*kernel, *stride, *dilation, *pads) > MOST_SIDE:
+        raise node.refuse(f"sizes of at most {MOST_SIDE}", "larger ones")
+    if len(pads) != 4 or auto not in ("NOTSET", "", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise node.refuse("four pads and a known auto_pad", f"{pads}, {auto}")
+    top, left, bottom, right = pads if auto in ("NOTSET", "") else (0, 0, 0, 0)
+    padding: Any = (top, bottom, left, right)
+    if auto.startswith("SAME"):
+        padding = "same"  # the odd one after, as in SAME_UPPER
+        if auto == "SAME_LOWER":
+            even = Window(kernel, stride, "same", dilation).place(*value.shape[:2]).pads
+            padding = (even[1], even[0], even[3], even[2])
+    return {"kernel_size": kernel, "stride": stride, "padding": plainest(padding), "dilation": dilation}
+
+
+def plainest(padding: Any) -> Any:
+    """The padding in as few numbers as say it."""
+    if isinstance(padding, str) or padding[0] != padding[1] or padding[2] != padding[3]:
+        return padding
+    return padding[0] if padding[0] == padding[2] else (padding[0], padding[2])
+
+
+def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window) -> Step:
+    place = window.place(*value.shape[:2], node.operator)
+    for axis, size in enumerate(place.size):
+        start = np.arange(place.out[axis]) * window.stride[axis] - place.pads[2 * axis]
+        inside = start + np.maximum(-(start // window.dilation[axis]), 0) * window.dilation[axis]  # the first tap ≥ 0
+        last = start + (window.kernel[axis] - 1) * window.dilation[axis]
+        if np.any(inside > np.minimum(last, size - 1)):
+            raise node.refuse("an element of the image under every window", f"padding {place.pads} alone under some")
+    return Step(images((*place.out, value.shape[-1]), node), node.inputs[:1], layer)
+
+
+def _kernel(node: Node, scope: Scope) -> Host:
+    weight = scope.weights(node, 1)
+    if weight.ndim != 4 or node.integers("kernel_shape", weight.shape[2:]) != weight.shape[2:]:
+        raise node.refuse("weights of four axes, as kernel_shape says", str(weight.shape))
+    return weight
+
+
+def _bias(node: Node, scope: Scope, bias: Host | None) -> Host | None:
+    if scope.optional(node, 2) is None:
+        return bias
+    if bias is not None:
+        raise node.refuse("one bias", "two")
+    return np.reshape(scope.weights(node, 2), (-1, 1, 1))
+
+
+def _filled(layer: nn.Layer, node: Node, scope: Scope, weight: Host, bias: Host | None, y: Value) -> nn.Layer:
+    arrays = {} if bias is None else {"bias": per_channel(bias, y, node)}
+    return give(layer, node, scope, weight=weight, **arrays)
