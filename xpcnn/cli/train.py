@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--patience", type=int, help="stop after so many epochs without improvement (default: never)")
     parser.add_argument("--seed", type=int, help=f"of weights, shuffling and dropout (default {default.seed})")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a .toml file of these options; those given here win")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a .toml file of these options; those given here win"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default runs/DATASET-MODEL)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR; takes no other option")
     parser.add_argument("--quiet", action="store_true", help="print the result only")

@@ -58,11 +58,10 @@ def export_onnx(
         FileError : the file cannot be written; an older one is untouched
         MissingExtraError : onnx is not installed
 
-    >>> import tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> export_onnx(folder.name + "/model.onnx", nn.Sequential(nn.Linear(4, 3), nn.ReLU()), input_shape=(4,))
-    >>> import onnx
-    >>> [node.op_type for node in onnx.load(folder.name + "/model.onnx").graph.node]
+    >>> import tempfile, onnx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export_onnx(folder + "/model.onnx", nn.Sequential(nn.Linear(4, 3), nn.ReLU()), input_shape=(4,))
+    ...     [node.op_type for node in onnx.load(folder + "/model.onnx").graph.node]
     ['Gemm', 'Relu']
     """
     who = "export_onnx"

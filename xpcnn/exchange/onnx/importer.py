@@ -48,9 +48,9 @@ def import_onnx(
     >>> import tempfile
     >>> from xpcnn import models
     >>> from xpcnn.exchange import export_onnx
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> export_onnx(folder.name + "/model.onnx", models.mlp((8, 8, 1), 3), input_shape=(8, 8, 1), classes="abc")
-    >>> saved = import_onnx(folder.name + "/model.onnx")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export_onnx(folder + "/model.onnx", models.mlp((8, 8, 1), 3), input_shape=(8, 8, 1), classes="abc")
+    ...     saved = import_onnx(folder + "/model.onnx")
     >>> saved.input_shape, saved.classes
     ((8, 8, 1), ('a', 'b', 'c'))
     >>> saved.model

@@ -1,39 +1,39 @@
 """Layers to operators: what each layer of `xpcnn.nn` becomes in an ONNX graph, in inference.
 
-    Conv2d              Conv
-    ConvTranspose2d     ConvTranspose
-    MaxPool2d           MaxPool, after Pad where dilation lets the padding be wider than the kernel
-    AvgPool2d           AveragePool, after Pad where padding counts and what ceil_mode adds does not
-    AdaptiveAvgPool2d   AveragePool where the bins are all alike, GlobalAveragePool for one, else two MatMul
-    GlobalAvgPool2d     GlobalAveragePool, Flatten
-    GlobalMaxPool2d     GlobalMaxPool, Flatten
-    Linear              Gemm
-    Flatten             Flatten; the columns of the Linear that follows change places
-    ZeroPad2d           Pad
-    ZeroPadChannels     Pad
-    Upsample            Resize
-    BatchNorm1d         BatchNormalization
-    BatchNorm2d         BatchNormalization
-    LayerNorm           LayerNormalization, between two Transpose where it is not over whole items
-    GroupNorm           Reshape, InstanceNormalization, Reshape, Mul, Add
-    ReLU                Relu
-    LeakyReLU           LeakyRelu
-    PReLU               PRelu
-    ELU                 Elu
-    SELU                Selu
-    Sigmoid             Sigmoid
-    Tanh                Tanh
-    GELU                Gelu from opset 20 on, else Mul, Add, Tanh
-    SiLU                Sigmoid, Mul
-    Softplus            Softplus
-    Softmax             Softmax
-    LogSoftmax          LogSoftmax
-    Identity            nothing
-    Dropout             nothing
-    Dropout2d           nothing
-    Sequential          its layers
-    Residual            its layers, Add
-    Concat              its layers, Concat
+Conv2d              Conv
+ConvTranspose2d     ConvTranspose
+MaxPool2d           MaxPool, after Pad where dilation lets the padding be wider than the kernel
+AvgPool2d           AveragePool, after Pad where padding counts and what ceil_mode adds does not
+AdaptiveAvgPool2d   AveragePool where the bins are all alike, GlobalAveragePool for one, else two MatMul
+GlobalAvgPool2d     GlobalAveragePool, Flatten
+GlobalMaxPool2d     GlobalMaxPool, Flatten
+Linear              Gemm
+Flatten             Flatten; the columns of the Linear that follows change places
+ZeroPad2d           Pad
+ZeroPadChannels     Pad
+Upsample            Resize
+BatchNorm1d         BatchNormalization
+BatchNorm2d         BatchNormalization
+LayerNorm           LayerNormalization, between two Transpose where it is not over whole items
+GroupNorm           Reshape, InstanceNormalization, Reshape, Mul, Add
+ReLU                Relu
+LeakyReLU           LeakyRelu
+PReLU               PRelu
+ELU                 Elu
+SELU                Selu
+Sigmoid             Sigmoid
+Tanh                Tanh
+GELU                Gelu from opset 20 on, else Mul, Add, Tanh
+SiLU                Sigmoid, Mul
+Softplus            Softplus
+Softmax             Softmax
+LogSoftmax          LogSoftmax
+Identity            nothing
+Dropout             nothing
+Dropout2d           nothing
+Sequential          its layers
+Residual            its layers, Add
+Concat              its layers, Concat
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from ... import nn
 from ...backend import to_numpy
 from ...ops.activation import GELU_A, GELU_B
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
+from ...ops.window import Placement, Window
 from ...typing import Shape
 from .graph import Graph, Value, channels_first
 
@@ -153,7 +154,7 @@ def _conv(at: Place, layer: nn.Conv2d) -> str:
         *_weight_and_bias(at, layer, (0, 3, 1, 2)),  # (Cout, KH, KW, Cin/groups) → (Cout, Cin/groups, KH, KW)
         kernel_shape=layer.kernel_size,
         strides=layer.stride,
-        pads=onnx_pads(layer.window.place(*at.x.shape[:2]).pads),
+        pads=onnx_pads(placed(at, layer.window).pads),
         dilations=layer.dilation,
         group=layer.groups,
     )
@@ -253,6 +254,12 @@ def _group_norm(at: Place, layer: nn.GroupNorm) -> str:
     weight, bias = (to_numpy(array).reshape(broadcast) for array in (layer.weight, layer.bias))
     y = at.node("Mul", at.node("Reshape", y, shape, part="shape"), at.constant("weight", weight), part="scaled")
     return at.node("Add", y, at.constant("bias", bias))
+
+
+def placed(at: Place, window: Window) -> Placement:
+    """The window over the images at that place."""
+    height, width, _ = at.x.shape
+    return window.place(height, width)
 
 
 def onnx_pads(pads: tuple[int, int, int, int]) -> list[int]:

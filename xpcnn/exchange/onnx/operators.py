@@ -7,7 +7,7 @@ layer of several operators is in `patterns`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -18,11 +18,12 @@ from .file import Node
 from .scope import Host, Reshaped, Scope, Step, Value
 
 Reader: TypeAlias = Callable[[Node, Scope], Step | Reshaped]
+Kind = TypeVar("Kind", bound=Callable[..., Any])  # a reader, or one that takes more
 READERS: dict[str, Reader] = {}
 
 
-def reads(*operators: str) -> Callable[[Reader], Reader]:
-    def register(reader: Reader) -> Reader:
+def reads(*operators: str) -> Callable[[Kind], Kind]:
+    def register(reader: Kind) -> Kind:
         READERS.update(dict.fromkeys(operators, reader))
         return reader
 
@@ -48,7 +49,8 @@ def per_channel(array: Host, value: Value, node: Node) -> Host:
     wanted = tuple(channels if axis == value.channel_axis else 1 for axis in range(rank))
     if (shape != wanted and array.size != 1) or array.ndim > rank:
         raise node.refuse(f"a number for each of {channels} channels, as {wanted}", f"a constant {array.shape}")
-    return np.broadcast_to(array.reshape(-1), (channels,))[value.columns()]
+    spread: Host = np.broadcast_to(array.reshape(-1), (channels,))[value.columns()]
+    return spread
 
 
 _PLAIN: dict[str, Callable[[], nn.Layer]] = {

@@ -6,6 +6,7 @@ that value. Sums and products match in either order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,11 +25,18 @@ _TANH: list[Template] = [
     ("Add", 1.0, ("Tanh", ("Mul", GELU_A, ("Add", "x", ("Mul", GELU_B, cube)))))
     for cube in (("Mul", "x", ("Mul", "x", "x")), ("Pow", "x", 3.0))
 ]
+_PRODUCTS: dict[str, Callable[[Node, Scope, Host | None], Step]] = {
+    "Gemm": gemm,
+    "MatMul": matmul,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+}
 _LAYERS: list[tuple[Template, type[nn.Layer]]] = [
     (("Mul", "x", ("Sigmoid", "x")), nn.SiLU),
     (("Where", ("Greater", "x", 20.0), "x", ("Softplus", "x")), nn.Softplus),  # PyTorch's: above 20 it is x
     *((("Mul", 0.5, ("Mul", "x", gate)), nn.GELU) for gate in _TANH),
     *((("Mul", ("Mul", 0.5, "x"), gate), nn.GELU) for gate in _TANH),
+    *((("Mul", "x", ("Mul", 0.5, gate)), nn.GELU) for gate in _TANH),
 ]
 
 
@@ -64,7 +72,8 @@ def _pattern(node: Node, scope: Scope) -> Step:
             x = match(template, node.outputs[0], scope)
             if x:
                 return Step(scope.value_of(x, node), (x,), layer())
-    raise node.refuse("a layer", "a product by itself" if node.operator == "Mul" else "a choice by itself")
+    scope.blame(node)
+    raise node.refuse("an operator of SiLU, GELU, Softplus or GroupNorm", f"another {node.operator}")
 
 
 @reads("Div")
@@ -95,11 +104,11 @@ def _add(node: Node, scope: Scope) -> Step:
 def _biased(node: Node, scope: Scope, constant: int) -> Step:
     bias = scope.weights(node, constant)
     producer = scope.producer(node.inputs[1 - constant])
-    makers = {"Gemm": gemm, "MatMul": matmul, "Conv": conv, "ConvTranspose": conv_transpose}
-    if producer is not None and producer.operator in makers:
-        return makers[producer.operator](producer, scope, bias)
+    if producer is not None and producer.operator in _PRODUCTS:
+        return _PRODUCTS[producer.operator](producer, scope, bias)
     if producer is not None and producer.operator == "Mul":
         return _affine(node, producer, scope, bias)
+    scope.blame(node)
     raise node.refuse("a bias after a product, or branches that end", "a sum with a constant")
 
 
@@ -112,6 +121,7 @@ def _affine(node: Node, product: Node, scope: Scope, bias: Host) -> Step:
             layer = nn.GroupNorm(made.layer.num_groups, made.layer.num_channels, eps=made.layer.eps)
             arrays = {"weight": weight, "bias": per_channel(bias, made.value, node)}
             return Step(made.value, made.inputs, give(layer, node, scope, **arrays))
+    scope.blame(node)
     raise node.refuse("γ and β of a GroupNorm", "a product and a sum with constants")
 
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from ... import nn
 from ...ops.window import Placement
-from .layers import Place, onnx_pads, pad_images, translates
+from .layers import Place, onnx_pads, pad_images, placed, translates
 
 
 @translates(nn.MaxPool2d)
 def _max_pool(at: Place, layer: nn.MaxPool2d) -> str:
-    place = layer.window.place(*at.x.shape[:2])
+    place = placed(at, layer.window)
     pads, x = _used(place), at.x.tensor
     if any(pad >= layer.kernel_size[side // 2] for side, pad in enumerate(pads)):  # ONNX has no such MaxPool
         pads, x = (0, 0, 0, 0), pad_images(at, pads, -math.inf, part="Pad")
@@ -35,7 +35,7 @@ def _max_pool(at: Place, layer: nn.MaxPool2d) -> str:
 @translates(nn.AvgPool2d)
 def _avg_pool(at: Place, layer: nn.AvgPool2d) -> str:
     window = layer.window
-    place = window.place(*at.x.shape[:2])
+    place = placed(at, window)
     asked = place.pads if isinstance(window.padding, str) else window.padding
     pads, x, counted = _used(place), at.x.tensor, layer.count_include_pad
     if counted and asked != place.pads:  # zeros that count, then what ceil_mode adds, which does not

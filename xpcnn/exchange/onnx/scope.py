@@ -42,6 +42,12 @@ class Value:
         return tuple(self.shape[axis] for axis in self.axes)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Of images, (H, W)."""
+        height, width, _ = self.shape
+        return height, width
+
+    @property
     def channel_axis(self) -> int:
         """Where the layers' last axis stands in the graph, the batch axis counted."""
         return self.axes.index(len(self.shape) - 1) + 1
@@ -187,6 +193,13 @@ class Scope:
         if isinstance(known, Reshaped):
             raise node.refuse("images, or rows with one axis", f"an item of sizes {known.sizes}")
         return known.value
+
+    def blame(self, node: Node) -> None:
+        """Raise the error of an input that is no layer, if there is one: it is the earlier reason."""
+        for name in node.inputs:
+            known = self.known.get(name)
+            if isinstance(known, FormatError):
+                raise known
 
     def images(self, node: Node) -> Value:
         """The node's first input, which must be images (N, C, H, W)."""

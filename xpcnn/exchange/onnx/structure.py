@@ -1,4 +1,4 @@
-"""A graph of layers to layers within layers: chains to `Sequential`, branches that meet again to `Residual` and `Concat`.
+"""A graph of layers to layers within layers: chains become `Sequential`, branches `Residual` and `Concat`.
 
 Where branches end, they have begun at the last value that all of them come from: the one that every path from the
 input goes through (the immediate dominator).

@@ -27,7 +27,7 @@ def conv(node: Node, scope: Scope, bias: Host | None = None) -> Step:
         raise node.refuse(f"weights for {value.shape[-1]} channels", f"for {cin}")
     bias = _bias(node, scope, bias)
     layer = nn.Conv2d(cin, out, **options, groups=groups, bias=bias is not None, weight_init="zeros")
-    y = images((*layer.window.place(*value.shape[:2]).out, out), node)
+    y = images((*layer.window.place(*value.size).out, out), node)
     return Step(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
 
 
@@ -39,7 +39,7 @@ def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Step:
     cin, out = weight.shape[0], weight.shape[1] * groups
     if cin != value.shape[-1] or isinstance(options["padding"], str) or node.has("output_shape"):
         raise node.refuse(f"weights for {value.shape[-1]} channels, and pads as numbers", f"weights for {cin}")
-    extra = node.integers("output_padding", (0, 0))
+    extra: Any = node.integers("output_padding", (0, 0))
     bias = _bias(node, scope, bias)
     layer = nn.ConvTranspose2d(
         cin, out, **options, output_padding=extra, groups=groups, bias=bias is not None, weight_init="zeros"
@@ -87,7 +87,7 @@ def _global_average_pool(node: Node, scope: Scope) -> Step:
 @reads("GlobalMaxPool")
 def _global_max_pool(node: Node, scope: Scope) -> Step:
     value = scope.images(node)
-    return Step(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.MaxPool2d(value.shape[:2]))
+    return Step(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.MaxPool2d(value.size))
 
 
 @reads("ReduceMean", "ReduceMax")
@@ -102,7 +102,7 @@ def _reduce(node: Node, scope: Scope) -> Step:
     mean, channels = node.operator == "ReduceMean", value.shape[-1]
     if node.integer("keepdims", 1) == 0:
         return Step(Value((channels,), (0,)), node.inputs[:1], nn.GlobalAvgPool2d() if mean else nn.GlobalMaxPool2d())
-    pool: nn.Layer = nn.AdaptiveAvgPool2d(1) if mean else nn.MaxPool2d(value.shape[:2])
+    pool: nn.Layer = nn.AdaptiveAvgPool2d(1) if mean else nn.MaxPool2d(value.size)
     return Step(Value((1, 1, channels), value.axes), node.inputs[:1], pool)
 
 
@@ -128,7 +128,7 @@ def window_options(node: Node, value: Value, kernel: tuple[int, ...]) -> dict[st
     if auto.startswith("SAME"):
         padding = "same"  # the odd one after, as in SAME_UPPER
         if auto == "SAME_LOWER":
-            even = Window(kernel, stride, "same", dilation).place(*value.shape[:2]).pads
+            even = Window(kernel, stride, "same", dilation).place(*value.size).pads
             padding = (even[1], even[0], even[3], even[2])
     return {"kernel_size": kernel, "stride": stride, "padding": plainest(padding), "dilation": dilation}
 
@@ -141,7 +141,7 @@ def plainest(padding: Any) -> Any:
 
 
 def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window) -> Step:
-    place = window.place(*value.shape[:2], node.operator)
+    place = window.place(*value.size, node.operator)
     for axis, size in enumerate(place.size):
         start = np.arange(place.out[axis]) * window.stride[axis] - place.pads[2 * axis]
         inside = start + np.maximum(-(start // window.dilation[axis]), 0) * window.dilation[axis]  # the first tap ≥ 0
