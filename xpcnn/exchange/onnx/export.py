@@ -15,7 +15,7 @@ from ...io.atomic import write_atomically
 from ...nn.container import located
 from ...options import as_count
 from ...typing import Shape
-from . import pooling  # noqa: F401  registers its translators
+from . import normalization, pooling  # noqa: F401  register their translators
 from .graph import Graph, Value
 from .layers import TRANSLATORS, Place, to_channels_first, to_channels_last
 
@@ -42,7 +42,7 @@ def export_onnx(
 
     The graph has one input, "input", and one output, "output"; both are float32, whatever dtype the parameters have.
     Its nodes and weights have the names of the network's layers and parameters. The file's properties hold the
-    classes (as JSON) and the numbers that the input is expected to have.
+    classes (as JSON), the layout, and the range of numbers that the input is expected to have.
 
     Parameters
         model : layers of `xpcnn.nn` only; `xpcnn.exchange.onnx.layers` lists what becomes of each
@@ -85,8 +85,9 @@ def export_onnx(
     if not all(isinstance(name, str) for name in names) or len(names) not in (0, y.shape[-1]):
         raise OptionError(who, f"classes: a name for each of the {y.shape[-1]} outputs, or none", repr(names)[:80])
     _end(graph, y, layout)
+    properties = {"classes": json.dumps(names, ensure_ascii=False), "layout": layout, "input_range": "[0, 1]"}
     sizes = {"input": [size, *_outside(shape, layout)], "output": [size, *_outside(y.shape, layout)]}
-    write_atomically(path, _document(onnx, graph, sizes, names, str(path)))
+    write_atomically(path, _document(onnx, graph, sizes, properties, str(path)))
 
 
 class _Translation:
@@ -152,7 +153,7 @@ def _outside(shape: Shape, layout: str) -> Shape:
     return shape if layout == "NHWC" else (shape[-1], *shape[:-1])
 
 
-def _document(onnx: Any, graph: Graph, sizes: dict[str, list[Any]], classes: tuple[str, ...], who: str) -> bytes:
+def _document(onnx: Any, graph: Graph, sizes: dict[str, list[Any]], properties: dict[str, str], who: str) -> bytes:
     """The file's contents, once ONNX's own checker has found no fault in them."""
     total = sum(array.nbytes for array in graph.constants.values())
     if total > MOST_BYTES:
@@ -168,7 +169,7 @@ def _document(onnx: Any, graph: Graph, sizes: dict[str, list[Any]], classes: tup
         opset_imports=operators,
         ir_version=onnx.helper.find_min_ir_version_for(operators),
     )
-    onnx.helper.set_model_props(model, {"classes": json.dumps(classes, ensure_ascii=False), "input_range": "[0, 1]"})
+    onnx.helper.set_model_props(model, properties)
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # of its own kinds, several

@@ -20,8 +20,10 @@ import numpy as np
 from ...errors import FileError, FormatError
 from ...extras import need
 from ...typing import Shape
+from .wire import other_than_weights
 
 MOST_BYTES = 2**30  # of a file, and of the weights of all its nodes together
+MOST_OTHER = 2**24  # bytes of a file that are not weights
 MOST_NODES = 10_000
 OLDEST_OPSET = 7
 
@@ -103,7 +105,8 @@ class Contents:
         sizes : the input's, the batch's first; None where the file leaves one open
         dtype : the input's
         opset : the version of the operators
-        classes, producer : as the file's properties have them, or empty
+        classes, layout : as the file's properties have them, if `export_onnx` wrote them; or empty
+        producer : the program that wrote the file
     """
 
     nodes: list[Node]
@@ -114,6 +117,7 @@ class Contents:
     dtype: str
     opset: int
     classes: tuple[str, ...]
+    layout: str
     producer: str
 
 
@@ -136,7 +140,11 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
         raise FormatError(who, f"an ONNX file of at most {MOST_BYTES} bytes", f"one of {size}")
     model = onnx.ModelProto()
     try:
+        if size > MOST_OTHER and (other := other_than_weights(data)) > MOST_OTHER:
+            raise FormatError(who, f"at most {MOST_OTHER} bytes that are not weights", str(other))
         model.ParseFromString(data)
+    except FormatError:
+        raise
     except Exception as error:  # whatever the parser stumbles over, the file is at fault
         raise FormatError(who, "a whole ONNX file", _short(error), "get the file again") from error
     graph = model.graph
@@ -153,6 +161,7 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
     inputs = [each for each in graph.input if each.name not in tensors]
     if len(inputs) != 1 or len(graph.output) != 1:
         raise FormatError(who, "one input and one output", f"{len(inputs)} and {len(graph.output)}")
+    properties = {each.key: each.value for each in model.metadata_props}
     sizes, dtype = _input_type(who, inputs[0])
     return Contents(
         [Node(node, who, number) for number, node in enumerate(graph.node)],
@@ -162,7 +171,8 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
         sizes,
         dtype,
         opsets[0],
-        _classes({each.key: each.value for each in model.metadata_props}.get("classes", "")),
+        _classes(properties.get("classes", "")),
+        properties.get("layout", ""),
         _short(f"{model.producer_name} {model.producer_version}".strip()),
     )
 

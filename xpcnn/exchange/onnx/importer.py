@@ -34,8 +34,8 @@ def import_onnx(
 
     Parameters
         input_shape : one input's shape (H, W, C), where the file leaves it open
-        layout : which axis of the graph's input has the channels; None for the last if the graph begins by
-            transposing it to the front, else for the first
+        layout : which axis of the graph's input has the channels; None for what `export_onnx` has noted, else for
+            the last if the graph begins by bringing it to the front, else for the first
     Returns
         the network, its input's shape, and the classes if `export_onnx` has written any; `extra` names the program
         that made the file
@@ -105,6 +105,8 @@ def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layo
     rank = len(sizes)
     if layout not in (None, "NCHW", "NHWC"):
         raise OptionError("import_onnx", 'layout: "NCHW", "NHWC" or None', repr(layout))
+    if layout is None and contents.layout in ("NCHW", "NHWC"):
+        layout = contents.layout
     if layout is None:
         turned = next((node for node in contents.nodes if contents.input in node.inputs), None)
         to_front = (0, rank, *range(1, rank))

@@ -1,39 +1,41 @@
 """Layers to operators: what each layer of `xpcnn.nn` becomes in an ONNX graph, in inference.
 
-Conv2d              Conv
-ConvTranspose2d     ConvTranspose
-MaxPool2d           MaxPool, after Pad where dilation lets the padding be wider than the kernel
-AvgPool2d           AveragePool, after Pad where padding counts and what ceil_mode adds does not
-AdaptiveAvgPool2d   AveragePool where the bins are all alike, GlobalAveragePool for one, else two MatMul
-GlobalAvgPool2d     GlobalAveragePool, Flatten
-GlobalMaxPool2d     GlobalMaxPool, Flatten
-Linear              Gemm
-Flatten             Flatten; the columns of the Linear that follows change places
-ZeroPad2d           Pad
-ZeroPadChannels     Pad
-Upsample            Resize
-BatchNorm1d         BatchNormalization
-BatchNorm2d         BatchNormalization
-LayerNorm           LayerNormalization, between two Transpose where it is not over whole items
-GroupNorm           Reshape, InstanceNormalization, Reshape, Mul, Add
-ReLU                Relu
-LeakyReLU           LeakyRelu
-PReLU               PRelu
-ELU                 Elu
-SELU                Selu
-Sigmoid             Sigmoid
-Tanh                Tanh
-GELU                Gelu from opset 20 on, else Mul, Add, Tanh
-SiLU                Sigmoid, Mul
-Softplus            Softplus
-Softmax             Softmax
-LogSoftmax          LogSoftmax
-Identity            nothing
-Dropout             nothing
-Dropout2d           nothing
-Sequential          its layers
-Residual            its layers, Add
-Concat              its layers, Concat
+    Conv2d              Conv
+    ConvTranspose2d     ConvTranspose
+    MaxPool2d           MaxPool, after Pad where dilation lets the padding be wider than the kernel
+    AvgPool2d           AveragePool, after Pad where padding counts and what ceil_mode adds does not
+    AdaptiveAvgPool2d   AveragePool where the bins are all alike, GlobalAveragePool for one, else two MatMul
+    GlobalAvgPool2d     GlobalAveragePool, Flatten
+    GlobalMaxPool2d     GlobalMaxPool, Flatten
+    Linear              Gemm
+    Flatten             Flatten; the columns of the Linear that follows change places
+    ZeroPad2d           Pad
+    ZeroPadChannels     Pad
+    Upsample            Resize
+    BatchNorm1d         BatchNormalization
+    BatchNorm2d         BatchNormalization
+    LayerNorm           LayerNormalization, between two Transpose where it is not over whole items
+    GroupNorm           Reshape, InstanceNormalization, Reshape, Mul, Add
+    ReLU                Relu
+    LeakyReLU           LeakyRelu
+    PReLU               PRelu
+    ELU                 Elu
+    SELU                Selu
+    Sigmoid             Sigmoid
+    Tanh                Tanh
+    GELU                Gelu from opset 20 on, else Mul, Add, Tanh
+    SiLU                Sigmoid, Mul
+    Softplus            Softplus
+    Softmax             Softmax
+    LogSoftmax          LogSoftmax
+    Identity            nothing
+    Dropout             nothing
+    Dropout2d           nothing
+    Sequential          its layers
+    Residual            its layers, Add
+    Concat              its layers, Concat
+
+Images are (N, C, H, W) between the nodes, other items (N, C, …).
 """
 
 from __future__ import annotations
@@ -179,8 +181,8 @@ def _linear(at: Place, layer: nn.Linear) -> str:
     weight = to_numpy(layer.weight)
     if at.x.order is not None:
         weight = weight[:, channels_first(at.x.order)]
-    bias = [] if layer.bias is None else [at.constant("bias", layer.bias)]
-    return at.node("Gemm", at.x.tensor, at.constant("weight", weight), *bias, transB=1)
+    weights = [at.constant("weight", weight), *([] if layer.bias is None else [at.constant("bias", layer.bias)])]
+    return at.node("Gemm", at.x.tensor, *weights, transB=1)
 
 
 @translates(nn.Flatten)
@@ -210,50 +212,6 @@ def _upsample(at: Place, layer: nn.Upsample) -> str:
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
-
-
-@translates(nn.BatchNorm1d, nn.BatchNorm2d)
-def _batch_norm(at: Place, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> str:
-    weight, bias = _affine(layer, (layer.num_features,))
-    return at.node(
-        "BatchNormalization",
-        at.x.tensor,
-        at.constant("weight", weight),
-        at.constant("bias", bias),
-        at.constant("running_mean", layer.running_mean),
-        at.constant("running_var", layer.running_var),
-        epsilon=layer.eps,
-        momentum=1 - layer.momentum,
-    )
-
-
-@translates(nn.LayerNorm)
-def _layer_norm(at: Place, layer: nn.LayerNorm) -> str:
-    axes, rank = len(layer.normalized_shape), len(at.x.shape)
-    weight, bias = _affine(layer, layer.normalized_shape)
-    if axes == rank:  # over whole items: only the weights change their order
-        affine = at.constant("weight", np.moveaxis(weight, -1, 0)), at.constant("bias", np.moveaxis(bias, -1, 0))
-        return at.node("LayerNormalization", at.x.tensor, *affine, axis=1, epsilon=layer.eps)
-    affine = at.constant("weight", weight), at.constant("bias", bias)
-    x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank))
-    y = at.node("LayerNormalization", x, *affine, part="normalized", axis=-axes, epsilon=layer.eps)
-    return at.node("Transpose", y, perm=to_channels_first(rank))
-
-
-@translates(nn.GroupNorm)
-def _group_norm(at: Place, layer: nn.GroupNorm) -> str:
-    """A group's numbers are one channel of `InstanceNormalization`."""
-    groups, (*places, channels) = layer.num_groups, at.x.shape
-    ones, zeros = at.constant("ones", np.ones(groups)), at.constant("zeros", np.zeros(groups))
-    x = at.node("Reshape", at.x.tensor, at.constant("groups", [0, groups, -1], "int64"), part="groups")
-    y = at.node("InstanceNormalization", x, ones, zeros, part="normalized", epsilon=layer.eps)
-    shape = at.constant("shape", [0, channels, *places], "int64")
-    if layer.weight is None or layer.bias is None:
-        return at.node("Reshape", y, shape)
-    broadcast = (-1, *(1,) * len(places))  # (C, 1, 1)
-    weight, bias = (to_numpy(array).reshape(broadcast) for array in (layer.weight, layer.bias))
-    y = at.node("Mul", at.node("Reshape", y, shape, part="shape"), at.constant("weight", weight), part="scaled")
-    return at.node("Add", y, at.constant("bias", bias))
 
 
 def placed(at: Place, window: Window) -> Placement:
@@ -291,9 +249,3 @@ def pad_images(at: Place, sides: tuple[int, int, int, int], value: float, part: 
 def _weight_and_bias(at: Place, layer: nn.Conv2d | nn.ConvTranspose2d, axes: tuple[int, ...]) -> list[str]:
     weight = at.constant("weight", np.transpose(to_numpy(layer.weight), axes))
     return [at.x.tensor, weight, *([] if layer.bias is None else [at.constant("bias", layer.bias)])]
-
-
-def _affine(layer: Any, shape: Shape) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """γ and β, or the 1 and 0 that they are where there are none."""
-    weight = np.ones(shape) if layer.weight is None else to_numpy(layer.weight)
-    return weight, np.zeros(shape) if layer.bias is None else to_numpy(layer.bias)

@@ -1,0 +1,360 @@
+"""What `export_onnx` writes computes, in onnxruntime, what the network computes: every layer, option and model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from itertools import product
+
+import numpy as np
+import onnx
+import pytest
+
+import xpcnn
+from xpcnn import models, nn
+from xpcnn.errors import FileError, MissingExtraError, OptionError, ShapeError
+from xpcnn.exchange import export_onnx, import_onnx
+from xpcnn.exchange.onnx import layers
+from xpcnn.io.architecture import registry
+from xpcnn.nn.samples import SAMPLES
+
+from .graphs import assert_near, first, host, last, randomize, run
+
+CONTAINERS = {"Sequential", "Residual", "Concat"}
+
+
+def exported(path, model, shape, **options):
+    export_onnx(path, model, input_shape=shape, **options)
+    return onnx.load(path)
+
+
+def compare(path, model, x, *, back=True, **options):
+    """The file in onnxruntime, and read back, against the network."""
+    export_onnx(path, model, input_shape=x.shape[1:], **options)
+    expected = host(model, x)
+    assert_near(last(run(path, first(x))), expected)
+    if back:
+        saved = import_onnx(path)
+        assert saved.input_shape == x.shape[1:]
+        assert_near(host(saved.model, x), expected)
+        return saved.model
+    return None
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_layer(tmp_path, rng, name):
+    layer, x = SAMPLES[name]()
+    randomize(layer, rng)
+    for opset, size in product((17, 20, 22), (1, 3)):
+        compare(
+            tmp_path / "model.onnx", layer, np.tile(x, (2,) + (1,) * (x.ndim - 1))[:size].astype("float32"), opset=opset
+        )
+
+
+def test_the_table_lists_every_layer_and_what_it_becomes(tmp_path):
+    rows = re.findall(r"^    (\w+) {2,}(.+)$", layers.__doc__, re.MULTILINE)
+    known = set(registry()) - {"OpLayer"}  # which is a base
+    assert sorted(name for name, _ in rows) == sorted(known)
+    assert {kind.__name__ for kind in layers.TRANSLATORS} == known - CONTAINERS
+    for name, text in rows:
+        for opset in (17, 20):
+            graph = exported(tmp_path / "model.onnx", *sample(name), opset=opset).graph
+            for node in graph.node:
+                listed = name in CONTAINERS or node.op_type in ("Identity", "Gather") or node.op_type in text
+                assert listed, f"{name} becomes {node.op_type}"
+
+
+def sample(name):
+    layer, x = SAMPLES[name]()
+    return layer, x.shape[1:]
+
+
+GEOMETRY = [
+    {},
+    {"stride": 2},
+    {"stride": (2, 1), "padding": (1, 0)},
+    {"padding": (0, 1, 1, 0)},
+    {"padding": "same"},
+    {"padding": "same", "stride": 2},
+    {"padding": 1, "dilation": (1, 2)},
+]
+
+
+@pytest.mark.parametrize("kernel", [1, 3, (2, 3)])
+@pytest.mark.parametrize("options", GEOMETRY)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_convolutions(tmp_path, rng, kernel, options, groups):
+    layer = nn.Conv2d(4, 8, kernel, **options, groups=groups, bias=groups < 4, rng=0)
+    compare(tmp_path / "m.onnx", randomize(layer, rng), rng.normal(size=(2, 7, 6, 4)).astype("float32"))
+
+
+@pytest.mark.parametrize("options", [each for each in GEOMETRY if each.get("padding") != "same"])
+@pytest.mark.parametrize(("groups", "more"), [(1, 0), (2, (1, 0))])
+def test_transposed_convolutions(tmp_path, rng, options, groups, more):
+    if more and options.get("stride", 1) == 1 and options.get("dilation", 1) == 1:
+        options = options | {"stride": (2, 1)}
+    more = more if options.get("dilation", 1) == 1 else 0
+    layer = nn.ConvTranspose2d(4, 6, (3, 2), **options, groups=groups, output_padding=more, bias=groups == 1, rng=0)
+    compare(tmp_path / "m.onnx", randomize(layer, rng), rng.normal(size=(2, 5, 4, 4)).astype("float32"))
+
+
+POOLING = [
+    each | {"ceil_mode": ceil}
+    for each in (
+        {"kernel_size": 2},
+        {"kernel_size": 3, "stride": 2},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": (2, 3), "stride": (3, 2), "padding": (0, 1, 1, 0)},
+        {"kernel_size": 3, "stride": 2, "padding": "same"},
+        {"kernel_size": 1, "stride": 2},
+    )
+    for ceil in (False, True)
+]
+
+
+@pytest.mark.parametrize("size", [(6, 7), (8, 5)])
+@pytest.mark.parametrize("options", POOLING)
+def test_pooling(tmp_path, rng, options, size):
+    x = rng.normal(size=(2, *size, 3)).astype("float32") - 2  # where padding won, a maximum would be 0
+    compare(tmp_path / "max.onnx", nn.MaxPool2d(**options), x)
+    for counted in (False, True):
+        compare(tmp_path / "mean.onnx", nn.AvgPool2d(**options, count_include_pad=counted), x)
+
+
+@pytest.mark.parametrize("options", [{"dilation": 2}, {"dilation": (1, 3), "stride": 1, "padding": (1, 3)}])
+def test_dilated_max_pooling(tmp_path, rng, options):
+    """With a padding that is as wide as the kernel, which ONNX's MaxPool does not have."""
+    x = rng.normal(size=(2, 7, 8, 3)).astype("float32") - 2
+    compare(tmp_path / "m.onnx", nn.MaxPool2d((2, 3), **options), x, back="padding" not in options)
+
+
+@pytest.mark.parametrize("out", [1, (1, 2), (3, 4), (2, 3), (6, 8), (9, 5)])
+def test_adaptive_pooling(tmp_path, rng, out):
+    compare(tmp_path / "m.onnx", nn.AdaptiveAvgPool2d(out), rng.normal(size=(2, 6, 8, 3)).astype("float32"))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.LeakyReLU(0.3),
+        nn.ELU(0.5),
+        nn.PReLU(),
+        nn.PReLU(4),
+        nn.Softmax(),
+        nn.LogSoftmax(),
+        nn.LayerNorm(4),
+        nn.LayerNorm((5, 4), bias=False),
+        nn.LayerNorm((6, 5, 4)),
+        nn.LayerNorm((6, 5, 4), elementwise_affine=False),
+        nn.GroupNorm(1, 4),
+        nn.GroupNorm(4, 4, eps=0.01),
+        nn.GroupNorm(2, 4, affine=False),
+        nn.BatchNorm2d(4, affine=False, eps=0.1, momentum=0.3),
+        nn.ZeroPad2d(1),
+        nn.ZeroPadChannels(0, 3),
+        nn.Upsample(3),
+        nn.Upsample((1, 2)),
+    ],
+    ids=repr,
+)
+def test_options_of_other_layers_on_images(tmp_path, rng, layer):
+    model = compare(tmp_path / "m.onnx", randomize(layer, rng), rng.normal(size=(3, 6, 5, 4)).astype("float32"))
+    if isinstance(layer, nn.BatchNorm2d):
+        assert model[0].momentum == 0.3
+        assert model[0].eps == 0.1
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.PReLU(4), nn.BatchNorm1d(4), nn.LayerNorm(4), nn.Softmax(), nn.GroupNorm(2, 4), nn.ReLU()],
+    ids=lambda layer: type(layer).__name__,
+)
+@pytest.mark.parametrize("shape", [(4,), (3, 4)])
+def test_rows_and_sequences(tmp_path, rng, layer, shape):
+    compare(tmp_path / "m.onnx", randomize(layer, rng), rng.normal(size=(3, *shape)).astype("float32"))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        (),
+        (nn.ReLU(), nn.Dropout(), nn.Tanh()),
+        (nn.BatchNorm1d(24),),
+        (nn.ReLU(), nn.PReLU(24), nn.GELU()),
+        (nn.LayerNorm(24),),
+        (nn.Residual(nn.Linear(24, 24, rng=0)),),
+        (nn.Residual(nn.SiLU()),),
+        (nn.Concat(nn.Tanh(), nn.Linear(24, 0 + 24, rng=0)), nn.Linear(48, 24, rng=1)),
+        (nn.Softmax(),),
+        (nn.GroupNorm(4, 24),),
+    ],
+    ids=repr,
+)
+def test_what_stands_between_flattening_and_a_linear_layer(tmp_path, rng, between):
+    """In the graph the row is ordered (C, H, W): weights follow, or the row is brought into the layers' order."""
+    model = nn.Sequential(nn.Flatten(), *between, nn.Linear(24, 5, rng=2))
+    compare(tmp_path / "m.onnx", randomize(model, rng), rng.normal(size=(3, 2, 4, 3)).astype("float32"))
+
+
+def test_a_row_that_comes_out_is_in_the_network_s_order(tmp_path, rng):
+    compare(
+        tmp_path / "m.onnx", nn.Sequential(nn.ReLU(), nn.Flatten()), rng.normal(size=(2, 3, 4, 5)).astype("float32")
+    )
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """VGG with a sixteenth of its channels, which is as deep and 256 times as small."""
+
+    def narrowed(kind):
+        return lambda *sizes, **options: kind(*(n // 16 if n % 16 == 0 else n for n in sizes), **options)
+
+    for kind in (nn.Conv2d, nn.BatchNorm2d, nn.Linear):
+        monkeypatch.setattr(sys.modules["xpcnn.models.vgg"], kind.__name__, narrowed(kind))
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_every_model(tmp_path, rng, narrow, name):
+    shape = (33, 65, 3) if name in ("vgg11", "vgg13", "vgg16", "vgg19") else (20, 17, 3)
+    model = models.build(name, shape, 5, rng=0)
+    x = rng.random((2, *shape), dtype="float32")
+    compare(tmp_path / "m.onnx", randomize(model, rng), x)
+
+
+def test_a_layer_in_two_places_has_its_weights_once(tmp_path, rng):
+    shared = nn.Linear(4, 4, rng=0)
+    model = nn.Sequential(shared, nn.Tanh(), nn.Sequential(shared))
+    compare(tmp_path / "m.onnx", model, rng.normal(size=(3, 4)).astype("float32"))
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    assert [tensor.name for tensor in graph.initializer] == ["0.weight", "0.bias"]
+    assert [node.name for node in graph.node] == ["0", "1", "2.0"]
+
+
+def test_a_layer_that_needs_two_orders_has_both(tmp_path, rng):
+    """The same Linear after a flattened image and after a row of its own."""
+    shared = nn.Linear(12, 12, rng=0)
+    model = nn.Sequential(nn.Flatten(), shared, nn.ReLU(), shared)
+    compare(tmp_path / "m.onnx", model, rng.normal(size=(3, 2, 2, 3)).astype("float32"))
+
+
+@pytest.mark.parametrize(("layout", "batch"), [("NCHW", None), ("NHWC", None), ("NCHW", 2), ("NHWC", 2)])
+def test_layouts_and_batches(tmp_path, rng, layout, batch):
+    model, path = nn.Conv2d(3, 2, 3, rng=0), tmp_path / "m.onnx"
+    graph = exported(path, model, (5, 4, 3), layout=layout, batch=batch).graph
+    sizes = {
+        each.name: [dim.dim_param or dim.dim_value for dim in each.type.tensor_type.shape.dim]
+        for each in (graph.input[0], graph.output[0])
+    }
+    n = batch or "N"
+    assert sizes == (
+        {"input": [n, 3, 5, 4], "output": [n, 2, 3, 2]}
+        if layout == "NCHW"
+        else {"input": [n, 5, 4, 3], "output": [n, 3, 2, 2]}
+    )
+    x = rng.normal(size=(2, 5, 4, 3)).astype("float32")
+    y = run(path, first(x) if layout == "NCHW" else x)
+    assert_near(last(y) if layout == "NCHW" else y, host(model, x))
+    assert_near(host(import_onnx(path).model, x), host(model, x))
+
+
+def test_networks_of_one_layer_or_none(tmp_path, rng):
+    x = rng.normal(size=(2, 3, 4, 2)).astype("float32")
+    for layout in ("NCHW", "NHWC"):
+        for model in (nn.Sequential(), nn.Identity(), nn.Dropout(), nn.ReLU()):
+            export_onnx(tmp_path / "m.onnx", model, input_shape=x.shape[1:], layout=layout)
+            y = run(tmp_path / "m.onnx", first(x) if layout == "NCHW" else x)
+            assert_near(last(y) if layout == "NCHW" else y, host(model, x))
+
+
+def test_names_and_properties(tmp_path):
+    model = nn.Sequential(nn.Residual(nn.Sequential(nn.Conv2d(2, 2, 1), nn.SiLU())), nn.GlobalAvgPool2d(), nn.Dropout())
+    file = exported(tmp_path / "m.onnx", model, (3, 3, 2), classes=["één", "zwei"])
+    names = ["0.body.0", "0.body.1/Sigmoid", "0.body.1", "0", "1/pooled", "1"]
+    assert [node.name for node in file.graph.node] == names
+    assert [tensor.name for tensor in file.graph.initializer] == ["0.body.0.weight", "0.body.0.bias"]
+    properties = {each.key: each.value for each in file.metadata_props}
+    assert json.loads(properties["classes"]) == ["één", "zwei"]
+    assert (properties["layout"], properties["input_range"]) == ("NCHW", "[0, 1]")
+    assert (file.producer_name, file.producer_version) == ("xpcnn", xpcnn.__version__)
+    assert import_onnx(tmp_path / "m.onnx").classes == ("één", "zwei")
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path):
+    model = models.build("resnet20", (8, 8, 1), 3, rng=0)
+    for name in "ab":
+        export_onnx(tmp_path / name, model, input_shape=(8, 8, 1))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_parameters_of_any_backend_and_dtype(tmp_path, xp, rng):
+    """The graph is float32; the network stays as it was."""
+    model = nn.Sequential(
+        nn.Conv2d(2, 3, 2, rng=0), nn.BatchNorm2d(3), nn.PReLU(3), nn.Flatten(), nn.Linear(12, 2, rng=0)
+    )
+    model.astype("float64")
+    x, x_ = xp.normal(rng, 2, 3, 3, 2)
+    export_onnx(tmp_path / "m.onnx", model, input_shape=(3, 3, 2))
+    assert model.parameters()["0.weight"].dtype == xp.array([0.0], "float64").dtype
+    expected = xpcnn.to_numpy(model(x_)).astype("float32")
+    assert_near(run(tmp_path / "m.onnx", first(x.astype("float32"))), expected)
+    assert_near(host(import_onnx(tmp_path / "m.onnx").model, x.astype("float32")), expected)
+
+
+class Own(nn.Linear):
+    """A layer that this file has made."""
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "error", "text"),
+    [
+        (nn.Sequential(nn.ReLU(), Own(4, 2)), {}, OptionError, r"layer 1: export_onnx: .*got .*Own; build it of"),
+        (nn.Linear(3, 2), {}, ShapeError, r"Linear.*\(1, 4\)"),
+        (nn.Sequential(nn.ReLU(), nn.Sequential(nn.Conv2d(1, 1, 1))), {}, ShapeError, "layer 1.0: Conv2d"),
+        (nn.ReLU(), {"input_shape": ()}, OptionError, "input_shape: one axis or more"),
+        (nn.ReLU(), {"input_shape": (4, 0)}, OptionError, "each axis of input_shape"),
+        (nn.ReLU(), {"opset": 16}, OptionError, "opset: 17 to .*got 16"),
+        (nn.ReLU(), {"opset": 999}, OptionError, "opset: 17 to .*got 999"),
+        (nn.ReLU(), {"layout": "CHWN"}, OptionError, "layout: .*got 'CHWN'"),
+        (nn.ReLU(), {"batch": 0}, OptionError, "batch: an integer ≥ 1, got 0"),
+        (nn.ReLU(), {"classes": ["a"]}, OptionError, "a name for each of the 4 outputs"),
+        (nn.ReLU(), {"classes": [1, 2, 3, 4]}, OptionError, "a name for each of the 4 outputs"),
+    ],
+)
+def test_what_makes_no_sense(tmp_path, model, options, error, text):
+    (tmp_path / "m.onnx").write_text("old")
+    with pytest.raises(error, match=text) as caught:
+        export_onnx(tmp_path / "m.onnx", model, **({"input_shape": (4,)} | options))
+    assert "\n" not in str(caught.value)
+    assert os.listdir(tmp_path) == ["m.onnx"]
+    assert (tmp_path / "m.onnx").read_text() == "old"
+
+
+def test_a_file_that_the_checker_refuses_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(layers.TRANSLATORS, nn.ReLU, lambda at, layer: at.node("Relu", at.x.tensor, at.x.tensor))
+    with pytest.raises(xpcnn.errors.FormatError, match="a graph that ONNX's checker passes"):
+        export_onnx(tmp_path / "m.onnx", nn.ReLU(), input_shape=(4,))
+    assert not os.listdir(tmp_path)
+
+
+def test_weights_that_no_file_can_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr("xpcnn.exchange.onnx.export.MOST_BYTES", 39)
+    with pytest.raises(OptionError, match="weights of at most 39 bytes in an ONNX file, got 40"):
+        export_onnx(tmp_path / "m.onnx", nn.Linear(4, 2), input_shape=(4,))
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    with pytest.raises(FileError, match="to write the file"):
+        export_onnx(tmp_path / "none" / "m.onnx", nn.ReLU(), input_shape=(4,))
+
+
+def test_without_onnx(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for call in (
+        lambda: export_onnx(tmp_path / "m.onnx", nn.ReLU(), input_shape=(4,)),
+        lambda: import_onnx(tmp_path / "m.onnx"),
+    ):
+        (tmp_path / "m.onnx").write_bytes(b"1")
+        with pytest.raises(MissingExtraError, match=r"pip install onnx, which is the extra xpcnn\[onnx\]"):
+            call()

@@ -1,0 +1,62 @@
+"""Normalisation layers to operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import nn
+from ...backend import to_numpy
+from ...typing import Shape
+from .layers import Place, to_channels_first, to_channels_last, translates
+
+
+@translates(nn.BatchNorm1d, nn.BatchNorm2d)
+def _batch_norm(at: Place, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> str:
+    weight, bias = _affine(layer, (layer.num_features,))
+    return at.node(
+        "BatchNormalization",
+        at.x.tensor,
+        at.constant("weight", weight),
+        at.constant("bias", bias),
+        at.constant("running_mean", layer.running_mean),
+        at.constant("running_var", layer.running_var),
+        epsilon=layer.eps,
+        momentum=1 - layer.momentum,
+    )
+
+
+@translates(nn.LayerNorm)
+def _layer_norm(at: Place, layer: nn.LayerNorm) -> str:
+    axes, rank = len(layer.normalized_shape), len(at.x.shape)
+    weight, bias = _affine(layer, layer.normalized_shape)
+    if axes == rank:  # over whole items: only the weights change their order
+        affine = at.constant("weight", np.moveaxis(weight, -1, 0)), at.constant("bias", np.moveaxis(bias, -1, 0))
+        return at.node("LayerNormalization", at.x.tensor, *affine, axis=1, epsilon=layer.eps)
+    affine = at.constant("weight", weight), at.constant("bias", bias)
+    x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank))
+    y = at.node("LayerNormalization", x, *affine, part="normalized", axis=-axes, epsilon=layer.eps)
+    return at.node("Transpose", y, perm=to_channels_first(rank))
+
+
+@translates(nn.GroupNorm)
+def _group_norm(at: Place, layer: nn.GroupNorm) -> str:
+    """A group's numbers are one channel of `InstanceNormalization`."""
+    groups, (*places, channels) = layer.num_groups, at.x.shape
+    ones, zeros = at.constant("ones", np.ones(groups)), at.constant("zeros", np.zeros(groups))
+    x = at.node("Reshape", at.x.tensor, at.constant("groups", [0, groups, -1], "int64"), part="groups")
+    y = at.node("InstanceNormalization", x, ones, zeros, part="normalized", epsilon=layer.eps)
+    shape = at.constant("shape", [0, channels, *places], "int64")
+    if layer.weight is None or layer.bias is None:
+        return at.node("Reshape", y, shape)
+    broadcast = (-1, *(1,) * len(places))  # (C, 1, 1)
+    weight, bias = (to_numpy(array).reshape(broadcast) for array in (layer.weight, layer.bias))
+    y = at.node("Mul", at.node("Reshape", y, shape, part="shape"), at.constant("weight", weight), part="scaled")
+    return at.node("Add", y, at.constant("bias", bias))
+
+
+def _affine(layer: Any, shape: Shape) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """γ and β, or the 1 and 0 that they are where there are none."""
+    weight = np.ones(shape) if layer.weight is None else to_numpy(layer.weight)
+    return weight, np.zeros(shape) if layer.bias is None else to_numpy(layer.bias)
