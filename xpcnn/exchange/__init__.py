@@ -1,5 +1,8 @@
-"""Networks from and for other programs. Each part imports its optional package where it is used."""
+"""Networks and weights from and for other programs. Each part imports its optional package where it is used."""
 
+from .keras import load_keras
+from .mlx import load_mlx, save_mlx
 from .onnx import export_onnx, import_onnx
+from .pytorch import load_pytorch, save_pytorch
 
-__all__ = ["export_onnx", "import_onnx"]
+__all__ = ["export_onnx", "import_onnx", "load_keras", "load_mlx", "load_pytorch", "save_mlx", "save_pytorch"]

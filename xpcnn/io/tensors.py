@@ -23,6 +23,18 @@ from .atomic import write_atomically
 FORMAT = 1
 _KEY = "xpcnn"
 _MOST_HEADER = 16 * 2**20  # bytes: names, shapes and the document
+_DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
@@ -58,13 +70,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray[Any
     from safetensors.numpy import load
 
     who = str(path)
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
-    header_size = int.from_bytes(data[:8], "little")
-    if header_size > _MOST_HEADER:
-        raise FormatError(who, f"a header of at most {_MOST_HEADER} bytes", f"one of {header_size}")
+    data, header_size = _read(path)
     try:
         views = load(data)
         text = json.loads(data[8 : 8 + header_size]).get("__metadata__", {}).get(_KEY)
@@ -75,6 +81,48 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray[Any
         if not _is_plain(array):
             raise FormatError(who, f"{name}: numbers", str(array.dtype))
     return {name: np.require(array, requirements="W") for name, array in views.items()}, metadata
+
+
+def read_foreign_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of a safetensors file by any program, on the host.
+
+    float16 and bfloat16, which is the upper half of a float32, become float32; others stay what they are.
+
+    Raises
+        FormatError : the file is none, is damaged, or holds element types that are none of NumPy's
+        FileError : it is missing or cannot be read
+    """
+    from safetensors import deserialize
+
+    data, _ = _read(path)
+    try:
+        entries = deserialize(data)  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever the parser stumbles over, the file is at fault
+        raise FormatError(str(path), "a whole safetensors file", f"{error}", "get the file again") from error
+    return {name: _decode(f"{path}: {name}", **entry) for name, entry in entries}
+
+
+def _decode(who: str, dtype: str, shape: list[int], data: Any) -> np.ndarray[Any, Any]:
+    if dtype not in _DTYPES:
+        raise FormatError(who, "element types " + ", ".join(_DTYPES), dtype, "convert it to F32")
+    array = np.frombuffer(data, _DTYPES[dtype])
+    if dtype == "BF16":
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    elif dtype == "F16":
+        array = array.astype(np.float32)
+    return array.reshape(shape)
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[bytes, int]:
+    """The file's bytes, and how many of them its header claims to have."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(str(path), "a readable file", error.strerror or str(error), "check the name") from error
+    header_size = int.from_bytes(data[:8], "little")
+    if header_size > _MOST_HEADER:
+        raise FormatError(str(path), f"a header of at most {_MOST_HEADER} bytes", f"one of {header_size}")
+    return data, header_size
 
 
 def _plain(name: str, array: Any) -> np.ndarray[Any, Any]:

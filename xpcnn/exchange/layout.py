@@ -1,0 +1,94 @@
+"""How the arrays of a layer lie in another program's file.
+
+Ours are `Conv2d` (Cout, KH, KW, Cin/groups), `ConvTranspose2d` (Cin, KH, KW, Cout/groups), `Linear` (out, in), and
+vectors. Another program's array is ours with its axes in another order, and at times its last axis as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+
+from ..nn import Layer
+from ..typing import Shape
+
+Host: TypeAlias = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What is done to an array of ours to have theirs: it is split, its axes are moved, its columns are moved.
+
+    Parameters
+        own : our shape
+        split : the shape that ours is given first; of the same size
+        axes : for each axis of theirs, which it is of the split array
+        columns : for each index of our last axis, which it is of theirs; None leaves them as they are
+
+    >>> Layout.moved((8, 3, 3, 4), (0, 3, 1, 2)).shape
+    (8, 4, 3, 3)
+    """
+
+    own: Shape
+    split: Shape
+    axes: tuple[int, ...]
+    columns: Host | None = None
+
+    @classmethod
+    def same(cls, shape: Shape, columns: Host | None = None) -> Self:
+        """Theirs is ours, but for the order of the columns."""
+        return cls(shape, shape, tuple(range(len(shape))), columns)
+
+    @classmethod
+    def moved(cls, shape: Shape, axes: tuple[int, ...]) -> Self:
+        """Theirs has our axes in another order."""
+        return cls(shape, shape, axes)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of theirs."""
+        return tuple(self.split[axis] for axis in self.axes)
+
+    def theirs(self, array: Host) -> Host:
+        """Their array, from ours."""
+        moved = array.reshape(self.split).transpose(self.axes)
+        return moved if self.columns is None else moved[..., np.argsort(self.columns)]
+
+    def ours(self, array: Host) -> Host:
+        """Our array, from theirs."""
+        moved = array if self.columns is None else array[..., self.columns]
+        return moved.transpose(np.argsort(self.axes)).reshape(self.own)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A layer with arrays of its own, as another program's file has it.
+
+    Parameters
+        name : the layer's dotted name in the network
+        file_name : the name that it has in a file where nothing else is said
+        arrays : our dotted name of each array, by the array's name in the file's layer
+        layouts : how they lie there; several possibilities for a layer that the program has several kinds of
+    """
+
+    name: str
+    file_name: str
+    arrays: Mapping[str, str]
+    layouts: tuple[Mapping[str, Layout], ...]
+
+
+def own_arrays(model: Layer) -> list[tuple[str, Layer, dict[str, Shape]]]:
+    """Each layer that has arrays of its own: dotted name, layer, and the shape of each of them."""
+    found: dict[str, tuple[str, Layer, dict[str, Shape]]] = {}
+    for full, layer, key in model.named_arrays(buffers=True):
+        name = full.removesuffix(key).removesuffix(".")
+        found.setdefault(name, (name, layer, {}))[2][key] = tuple(getattr(layer, key).shape)
+    return list(found.values())
+
+
+def join(name: str, key: str) -> str:
+    """The dotted name of an array of the layer of that name."""
+    return f"{name}.{key}" if name else key

@@ -1,0 +1,157 @@
+"""Weights from and for MLX: the .safetensors or .npz file of `mlx.nn.Module.save_weights`.
+
+    mlx:   module.save_weights("weights.safetensors")
+    here:  load_mlx(model, "weights.safetensors")
+
+    here:  save_mlx("weights.safetensors", model)
+    mlx:   module.load_weights("weights.safetensors")
+
+MLX is channels last, too, and its arrays lie as ours do, but for ConvTranspose2d, (O, KH, KW, I) there and
+(I, KH, KW, O) here. Layers within an mlx.nn.Sequential are named layers.0, layers.1 …
+
+Set the options of the layers alike; MLX's GroupNorm makes its groups as ours with pytorch_compatible=True.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from .. import nn
+from ..backend import to_numpy
+from ..errors import FileError, FormatError, OptionError
+from ..io.atomic import write_atomically
+from ..io.tensors import read_foreign_tensors
+from ..nn.layer import Layer
+from .layout import Host, Layout, Part, join, own_arrays
+from .matching import FileLayers, Names, copy_weights
+
+_BFLOAT16 = np.dtype("V2")  # what MLX writes, and NumPy reads, for numbers that NumPy has not
+
+
+def load_mlx(model: Layer, path: str | os.PathLike[str], *, names: Names = None, strict: bool = True) -> Layer:
+    """Copy the weights of an MLX module into a network of the same layers.
+
+    Parameters
+        model : the network that is written into
+        path : a file of `save_weights`, .safetensors or .npz
+        names, strict : as in `load_pytorch`
+    Returns
+        the model
+    Raises
+        FormatError : the file is none, or its arrays are not those of the network; nothing has been changed then
+        FileError : it cannot be read
+        OptionError : an argument makes no sense
+
+    >>> import tempfile
+    >>> model, other = (nn.Sequential(nn.Linear(3, 2, rng=seed)) for seed in (0, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_mlx(f"{folder}/weights.npz", model)
+    ...     _ = load_mlx(other, f"{folder}/weights.npz")
+    >>> bool((other[0].weight == model[0].weight).all())
+    True
+    """
+    layers: FileLayers = {}
+    arrays = _read_npz(path) if Path(path).suffix == ".npz" else read_foreign_tensors(path)
+    for full, array in arrays.items():
+        name, _, key = full.rpartition(".")
+        layers.setdefault(name, {})[key] = array
+    copy_weights(str(path), model, _parts(str(path), model), layers, names=names, strict=strict)
+    return model
+
+
+def save_mlx(path: str | os.PathLike[str], model: Layer) -> None:
+    """Write a network's weights for MLX; the file is there whole or not at all.
+
+    Parameters
+        path : where to; its name ends in .safetensors or .npz
+        model : the network
+    Raises
+        OptionError : the name ends otherwise, or MLX has no such layer
+        FileError : the file cannot be written; an older one is untouched
+    """
+    from safetensors.numpy import save
+
+    state = {name: to_numpy(array) for name, array in model.state_dict().items()}
+    tensors = {
+        join(part.file_name, key): np.ascontiguousarray(part.layouts[0][key].theirs(state[own]))
+        for part in _parts(str(path), model)
+        for key, own in part.arrays.items()
+    }
+    suffix = Path(path).suffix
+    if suffix == ".safetensors":
+        data = save(tensors, {"format": "mlx"})
+    elif suffix == ".npz":
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, array in tensors.items():
+                member = io.BytesIO()
+                np.lib.format.write_array(member, array, allow_pickle=False)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
+        data = file.getvalue()
+    else:
+        raise OptionError("save_mlx", "a name that ends in .safetensors or .npz", str(path)[-80:])
+    write_atomically(path, data)
+
+
+def _parts(who: str, model: Layer) -> list[Part]:
+    theirs = _names(model)
+    parts = []
+    for name, layer, shapes in own_arrays(model):
+        layouts = {key: Layout.same(shape) for key, shape in shapes.items()}
+        if isinstance(layer, nn.ConvTranspose2d):
+            if layer.groups > 1:
+                raise OptionError(who, f"layers that MLX has, at {name}", "ConvTranspose2d with groups")
+            layouts["weight"] = Layout.moved(shapes["weight"], (3, 1, 2, 0))
+        parts.append(Part(name, theirs[name], {key: join(name, key) for key in shapes}, (layouts,)))
+    return parts
+
+
+def _names(model: Layer) -> dict[str, str]:
+    """Each layer's name as MLX has it: what stands in a Sequential stands there in the list `layers`."""
+    theirs = {"": ""}
+    for name, layer in model.named_layers():
+        prefix = join(theirs[name], "layers") if isinstance(layer, nn.Sequential) else theirs[name]
+        for key in layer.children():
+            theirs.setdefault(join(name, key), join(prefix, key))
+    return theirs
+
+
+def _read_npz(path: str | os.PathLike[str]) -> dict[str, Host]:
+    """The arrays of an .npz file; what a member claims to be is compared with its size before it is made."""
+    who = str(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = Path(path).stat().st_size
+            members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
+            if any(each.compress_type != zipfile.ZIP_STORED for each in members):
+                raise FormatError(who, "arrays that are not compressed, as MLX saves them", "compressed ones")
+            if sum(each.file_size for each in members) > size:
+                raise FormatError(who, f"at most the file's {size} bytes", "more")
+            return {each.filename.removesuffix(".npy"): _member(who, archive, each) for each in members}
+    except FormatError:
+        raise
+    except OSError as error:
+        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
+    except Exception as error:  # whatever the parsers stumble over, the file is at fault
+        raise FormatError(who, "a whole .npz file", str(error)[:200], "get the file again") from error
+
+
+def _member(who: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Host:
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+        if dtype.kind not in "biuf" and dtype != _BFLOAT16:
+            raise FormatError(who, f"numbers in {member.filename}", str(dtype))
+        array = np.frombuffer(file.read(), dtype)
+    if math.prod(shape) != array.size or min(shape, default=0) < 0:
+        raise FormatError(who, f"{member.filename} {shape}", f"{array.size} numbers", "get the file again")
+    if dtype == _BFLOAT16:
+        array = (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)

@@ -1,0 +1,174 @@
+"""Weights from and for PyTorch: a `state_dict` in the safetensors format.
+
+    torch:  safetensors.torch.save_file(module.state_dict(), "weights.safetensors")
+    here:   load_pytorch(model, "weights.safetensors", input_shape=(28, 28, 1))
+
+    here:   save_pytorch("weights.safetensors", model, input_shape=(28, 28, 1))
+    torch:  module.load_state_dict(safetensors.torch.load_file("weights.safetensors"))
+
+    PyTorch                            xpcnn
+    Conv2d (O, I/g, KH, KW)            (O, KH, KW, I/g)
+    ConvTranspose2d (I, O/g, KH, KW)   (I, KH, KW, O/g)
+    Linear (O, I)                      the same; after a Flatten, columns (C, H, W) become (H, W, C)
+    LayerNorm (C, H, W)                (H, W, C)
+    num_batches_tracked                not needed; written as 0
+    all others                         the same
+
+Weights alone do not make two networks the same: set the options of the layers alike, such as padding, eps and
+GELU's `approximate="tanh"`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from .. import nn
+from ..backend import to_numpy
+from ..errors import FormatError, OptionError
+from ..io.atomic import write_atomically
+from ..io.tensors import read_foreign_tensors
+from ..nn.layer import Layer
+from ..typing import Shape
+from .columns import flattened_columns
+from .layout import Host, Layout, Part, join, own_arrays
+from .matching import FileLayers, Names, copy_weights
+
+_COUNTER = "num_batches_tracked"
+_PICKLE_OR_ZIP = (b"PK\x03\x04", b"\x80")
+
+
+def load_pytorch(
+    model: Layer,
+    path: str | os.PathLike[str],
+    *,
+    input_shape: Shape | None = None,
+    names: Names = None,
+    strict: bool = True,
+) -> Layer:
+    """Copy a PyTorch `state_dict` into a network of the same layers.
+
+    Layers are matched by equal names; or, where the names differ, in the order of the layers, if the file's names
+    have numbers that tell it. float16 and bfloat16 become the network's own type.
+
+    Parameters
+        model : the network that is written into
+        path : a safetensors file
+        input_shape : one image's shape (H, W, C), needed where the network flattens images
+        names : for each of the network's layers ("3.body.0") the name of the file's ("layer1.0.conv1"), as a mapping
+            or a function, which leave out or give None for the rest; or the names in the order of the layers, as
+            `list(module.state_dict())` gives them
+        strict : refuse arrays that the file lacks or has beyond the network's; False passes over them
+    Returns
+        the model
+    Raises
+        FormatError : the file is none, or its arrays are not those of the network; nothing has been changed then
+        FileError : it cannot be read
+        OptionError : an argument makes no sense, or the network flattens in a way that PyTorch has no order for
+
+    >>> import tempfile
+    >>> model, other = nn.Conv2d(1, 4, 3, rng=0), nn.Conv2d(1, 4, 3, rng=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_pytorch(f"{folder}/weights.safetensors", model)
+    ...     load_pytorch(other, f"{folder}/weights.safetensors")
+    Conv2d(in_channels=1, out_channels=4, kernel_size=(3, 3), stride=(1, 1), padding=0, dilation=(1, 1), groups=1, \
+bias=True)
+    >>> bool((other.weight == model.weight).all())
+    True
+    """
+    who = str(path)
+    parts = _parts(who, model, input_shape)
+    copy_weights(who, model, parts, _read(path), names=names, strict=strict)
+    return model
+
+
+def save_pytorch(
+    path: str | os.PathLike[str],
+    model: Layer,
+    *,
+    input_shape: Shape | None = None,
+    names: Mapping[str, str] | Callable[[str], str | None] | None = None,
+) -> None:
+    """Write a network's weights as a PyTorch `state_dict`; the file is there whole or not at all.
+
+    Parameters
+        path : the safetensors file
+        model : the network
+        input_shape : one image's shape (H, W, C), needed where the network flattens images
+        names : for each of the network's layers the name that it has in PyTorch; the rest keep theirs
+    Raises
+        OptionError : an argument makes no sense, or two layers have one name
+        FileError : the file cannot be written; an older one is untouched
+    """
+    from safetensors.numpy import save
+
+    who = str(path)
+    if not (names is None or isinstance(names, Mapping) or callable(names)):
+        raise OptionError(who, "names: a mapping or a function", repr(names)[:80])
+    name_of: Callable[[str], str | None] = names.get if isinstance(names, Mapping) else names or (lambda name: None)
+    state = {name: to_numpy(array) for name, array in model.state_dict().items()}
+    tensors: dict[str, Host] = {}
+    for part in _parts(who, model, input_shape):
+        renamed = name_of(part.name)
+        given = {key: part.layouts[0][key].theirs(state[own]) for key, own in part.arrays.items()}
+        if "running_mean" in given:
+            given[_COUNTER] = np.array(0, np.int64)
+        for key, array in given.items():
+            name = join(part.name if renamed is None else renamed, key)
+            if name in tensors:
+                raise OptionError(who, "another name for each layer", f"{name} twice")
+            tensors[name] = np.ascontiguousarray(array) if array.ndim else array
+    write_atomically(path, save(tensors, {"format": "pt"}))
+
+
+def _parts(who: str, model: Layer, input_shape: Shape | None) -> list[Part]:
+    columns = flattened_columns(who, model, input_shape)
+    return [
+        Part(
+            name,
+            name,
+            {key: join(name, key) for key in shapes},
+            ({key: _layout(layer, shape, columns.get(name)) for key, shape in shapes.items()},),
+        )
+        for name, layer, shapes in own_arrays(model)
+    ]
+
+
+def _layout(layer: Layer, shape: Shape, columns: Host | None) -> Layout:
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and len(shape) == 4:
+        return Layout.moved(shape, (0, 3, 1, 2))
+    if isinstance(layer, nn.LayerNorm) and len(shape) > 1:
+        return Layout.moved(shape, (len(shape) - 1, *range(len(shape) - 1)))
+    if columns is not None and shape[-1] == len(columns) and (not isinstance(layer, nn.Linear) or len(shape) == 2):
+        return Layout.same(shape, columns)
+    return Layout.same(shape)
+
+
+def _read(path: str | os.PathLike[str]) -> FileLayers:
+    """The file's arrays by layer; without what PyTorch counts and nobody uses."""
+    _refuse_pickle(path)
+    layers: FileLayers = {}
+    for full, array in read_foreign_tensors(path).items():
+        name, _, key = full.rpartition(".")
+        if key != _COUNTER:
+            layers.setdefault(name, {})[key] = array
+    return layers
+
+
+def _refuse_pickle(path: str | os.PathLike[str]) -> None:
+    try:
+        with Path(path).open("rb") as file:
+            begins = file.read(4)
+    except OSError:
+        return  # what is the matter with it is said where it is read
+    if begins.startswith(_PICKLE_OR_ZIP):
+        raise FormatError(
+            str(path),
+            "a safetensors file",
+            "a pickle, or another archive, as torch.save writes it",
+            "convert it where PyTorch is: "
+            'safetensors.torch.save_file(torch.load("weights.pt", weights_only=True), "weights.safetensors")',
+        )

@@ -1,0 +1,121 @@
+"""The arrays of an HDF5 file, read so that a file from a stranger cannot reach beyond itself.
+
+HDF5 can do more than hold numbers: a data set may lie in another file (external storage, virtual data sets), a name
+may lead to another place or file (soft and external links), groups may contain themselves, a filter may be a
+plug-in, and a few bytes may claim to be terabytes of fill values. All of that is refused here, before anything of the
+claimed size is made: each number must stand in the file, plainly or compressed by deflate, which makes 1 byte of at
+most 1032.
+
+Sources
+    The HDF Group, HDF5 user's guide, chapters 4 (groups and links) and 5 (data sets)
+    CVE-2026-1669 (files read through external storage), CVE-2026-12480, CVE-2026-0897 (sizes claimed, not stored)
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FileError, FormatError
+from ..extras import need
+
+MOST_OBJECTS = 100_000
+MOST_DEPTH = 32
+_DEFLATE_LIMIT = 1032
+_FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
+
+
+def read_hdf5(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> dict[str, np.ndarray[Any, Any]]:
+    """All arrays of a file, by their names from the root, such as "layers/conv2d/vars/0".
+
+    Parameters
+        most_bytes : refuse files whose arrays are larger than that together
+    Raises
+        FormatError : the file is no whole HDF5 file, or does what is refused here
+        FileError : it is missing or cannot be read
+        MissingExtraError : h5py is not installed
+
+    >>> import h5py, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with h5py.File(f"{folder}/file.h5", "w") as file:
+    ...         file["a/b"] = [1.0, 2.0]
+    ...     read_hdf5(f"{folder}/file.h5")
+    {'a/b': array([1., 2.])}
+    """
+    h5py = need("h5py", "read_hdf5", "to read HDF5 files")
+    who = str(path)
+    try:
+        with Path(path).open("rb"):
+            pass
+    except OSError as error:
+        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
+    try:
+        with h5py.File(path, "r") as file:
+            return _Reader(h5py, who, most_bytes).read(file)
+    except FormatError:
+        raise
+    except Exception as error:  # whatever the library stumbles over, the file is at fault
+        text = " ".join(str(error).split())[:200]
+        raise FormatError(who, "a whole HDF5 file", text or type(error).__name__, "get the file again") from error
+
+
+class _Reader:
+    def __init__(self, h5py: Any, who: str, most_bytes: int) -> None:
+        self.h5py, self.who, self.most_bytes = h5py, who, most_bytes
+        self.seen: set[int] = set()  # addresses of groups and data sets in the file
+        self.bytes = 0
+        self.arrays: dict[str, np.ndarray[Any, Any]] = {}
+
+    def read(self, file: Any) -> dict[str, np.ndarray[Any, Any]]:
+        self._once("/", file)
+        self._group("", file, 1)
+        return self.arrays
+
+    def _group(self, path: str, group: Any, depth: int) -> None:
+        for key in group:
+            name = f"{path}/{key}" if path else key
+            if depth > MOST_DEPTH:
+                raise self._refusal(f"at most {MOST_DEPTH} levels of groups", name)
+            link = group.get(key, getlink=True)
+            if type(link) is not self.h5py.HardLink:
+                raise self._refusal("what it holds itself", f"a {type(link).__name__} at {name}")
+            child = group[key]
+            self._once(name, child)
+            if isinstance(child, self.h5py.Group):
+                self._group(name, child, depth + 1)
+            elif isinstance(child, self.h5py.Dataset):
+                self.arrays[name] = self._array(name, child)
+            else:
+                raise self._refusal("groups and arrays", f"a {type(child).__name__} at {name}")
+
+    def _once(self, name: str, child: Any) -> None:
+        address = self.h5py.h5o.get_info(child.id).addr
+        if address in self.seen:
+            raise self._refusal("each group and array in one place", f"one again at {name}")
+        self.seen.add(address)
+        if len(self.seen) > MOST_OBJECTS:
+            raise self._refusal(f"at most {MOST_OBJECTS} groups and arrays", "more")
+
+    def _array(self, name: str, dataset: Any) -> np.ndarray[Any, Any]:
+        created = dataset.id.get_create_plist()
+        if created.get_layout() == self.h5py.h5d.VIRTUAL or created.get_external_count():
+            raise self._refusal("numbers that stand in it", f"{name}, which lies in another file")
+        if dataset.dtype.kind not in "biuf" or dataset.dtype.itemsize > 8 or dataset.shape is None:
+            raise self._refusal("numbers", f"{name} of {dataset.dtype}")
+        filters = [created.get_filter(i)[0] for i in range(created.get_nfilters())]
+        if unknown := [each for each in filters if each not in _FILTERS]:
+            raise self._refusal("filters " + ", ".join(_FILTERS.values()), f"number {unknown[0]} at {name}")
+        size = int(dataset.size) * dataset.dtype.itemsize
+        if size > dataset.id.get_storage_size() * (_DEFLATE_LIMIT if filters else 1):
+            raise self._refusal(f"{size} bytes for {name} {dataset.shape}", f"{dataset.id.get_storage_size()}")
+        self.bytes += size
+        if self.bytes > self.most_bytes:
+            raise self._refusal(f"at most {self.most_bytes} bytes of arrays", f"more, up to {name}")
+        array: np.ndarray[Any, Any] = dataset[()]
+        return np.asarray(array)
+
+    def _refusal(self, expected: str, got: str) -> FormatError:
+        return FormatError(self.who, expected, got[:200])
