@@ -1,0 +1,215 @@
+"""A network that classifies, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from ..nn import CrossEntropyLoss
+from .network import Host, ModelFunction, Network
+
+
+class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
+    """A neural network that classifies images or rows of numbers.
+
+    Inputs are standardised with the training data's mean and deviation: each feature of rows, each channel of images.
+    The network computes in float64 for inputs of float64, and in float32 for all others, which is faster.
+
+    Parameters
+    ----------
+    model : str or callable, default="auto"
+        The network: a name in `xpcnn.models.MODELS`, or a function `(input_shape, outputs, rng)` that returns a
+        `xpcnn.nn.Layer` which gives logits. "auto" is "mnist_cnn", two convolutions and two dense layers, for images of
+        at least 4×4 pixels, and "mlp", one hidden layer of 128, for everything else.
+
+    image_shape : tuple of int, default=None
+        (H, W) or (H, W, C), where images come as flat rows. Arrays (N, H, W) and (N, H, W, C) are images anyway.
+
+    epochs : int, default=100
+        Passes over the training data.
+
+    batch_size : int, default=32
+        Items in a batch.
+
+    lr : float, default=0.003
+        The highest learning rate.
+
+    optimizer : {"sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta"}, default="adamw"
+        The optimizer; "sgd" has Nesterov momentum 0.9.
+
+    schedule : {"constant", "step", "exponential", "cosine", "warmup", "onecycle", "plateau"}, default="onecycle"
+        How the learning rate changes over the epochs.
+
+    weight_decay : float, default=0.1
+        The optimizer's weight decay.
+
+    early_stopping : bool, default=False
+        Hold out a part of the training data, stop when the score on it stops rising, and keep the best epoch's weights.
+
+    validation_fraction : float, default=0.1
+        The part that is held out.
+
+    n_iter_no_change : int, default=10
+        Epochs without a better score after which training stops.
+
+    class_weight : dict or "balanced", default=None
+        What each class counts for in the loss, as scikit-learn's classifiers take it.
+
+    random_state : int, RandomState instance or None, default=None
+        Of initial weights, dropout, batches, and what is held out. An integer gives the same network each time.
+
+    verbose : bool, default=False
+        Print a line for each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes' labels.
+
+    n_features_in_ : int
+        Numbers in one item.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+
+    input_shape_ : tuple of int
+        One item's shape: (H, W, C) of images, (D,) of rows.
+
+    model_ : xpcnn.nn.Layer
+        The trained network, from standardised inputs to logits.
+
+    scaler_ : sklearn.preprocessing.StandardScaler
+        What standardises the inputs.
+
+    dtype_ : str
+        What the network computes in.
+
+    history_ : list of dict
+        "epoch", "loss" and, with early stopping, "validation_score" (accuracy) of each epoch.
+
+    n_iter_ : int
+        Epochs that were trained.
+
+    See Also
+    --------
+    CNNRegressor : The same for numbers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from xpcnn.sklearn import CNNClassifier
+    >>> digits = load_digits()
+    >>> X_train, X_test, y_train, y_test = train_test_split(
+    ...     digits.images.astype("float32"), digits.target, random_state=0
+    ... )
+    >>> classifier = CNNClassifier(epochs=5, random_state=0).fit(X_train, y_train)
+    >>> classifier.score(X_test, y_test) > 0.97
+    True
+    """
+
+    def __init__(
+        self,
+        model: str | ModelFunction = "auto",
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        epochs: int = 100,
+        batch_size: int = 32,
+        lr: float = 0.003,
+        optimizer: str = "adamw",
+        schedule: str = "onecycle",
+        weight_decay: float = 0.1,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            model,
+            image_shape=image_shape,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            optimizer=optimizer,
+            schedule=schedule,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train a new network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or array of shape (n_samples, H, W) or (n_samples, H, W, C)
+            Rows of numbers, or images.
+        y : array-like of shape (n_samples,)
+            The classes.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+        """
+        X, y = self._rows(X, fit=True, y=y)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        encoder = LabelEncoder().fit(y)
+        self.classes_ = encoder.classes_
+        weight = None
+        if self.class_weight is not None:
+            weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        return self._fit(X, encoder.transform(y), len(self.classes_), CrossEntropyLoss(weight=weight))
+
+    def predict_proba(self, X: Any) -> Host:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array of the form that `fit` was given
+            Rows of numbers, or images.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        check_is_fitted(self)
+        logits = self._outputs(self._rows(X, fit=False)).astype(np.float64)
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities: Host = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def predict(self, X: Any) -> Host:
+        """The most probable classes.
+
+        Parameters
+        ----------
+        X : array of the form that `fit` was given
+            Rows of numbers, or images.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels out of `classes_`.
+        """
+        check_is_fitted(self)
+        labels: Host = self.classes_[self._outputs(self._rows(X, fit=False)).argmax(axis=1)]
+        return labels
+
+    def _score(self, y: Host, outputs: Host) -> float:
+        return float(accuracy_score(y, outputs.argmax(axis=1)))

@@ -1,0 +1,210 @@
+"""What both estimators share: checked input, standardisation, training and prediction.
+
+The training loop is written out here: `Trainer` takes `Split`s of images in [0, 1], and here are rows of any numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import validate_data
+
+from .. import models
+from ..backend import asarray, to_numpy
+from ..errors import NonFiniteError, OptionError, ShapeError
+from ..nn import Layer
+from ..nn.loss import Loss
+from ..options import as_count, as_number
+from ..random import Seed
+from ..training.run import OPTIMIZERS, SCHEDULES
+from ..typing import Shape
+
+Host: TypeAlias = np.ndarray[Any, Any]
+ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
+
+_ROWS = 1024  # that are converted, or predicted, at a time
+
+
+class Network(BaseEstimator):  # type: ignore[misc]
+    """What both estimators share: input, training and prediction."""
+
+    def __init__(
+        self,
+        model: str | ModelFunction = "auto",
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        epochs: int = 100,
+        batch_size: int = 32,
+        lr: float = 0.003,
+        optimizer: str = "adamw",
+        schedule: str = "onecycle",
+        weight_decay: float = 0.1,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.model = model
+        self.image_shape = image_shape
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    @abstractmethod
+    def _score(self, y: Host, outputs: Host) -> float:
+        """How good the network's outputs are for validation targets; more is better."""
+
+    def _fit(self, X: Host, y: Host, outputs: int, criterion: Loss) -> Self:
+        """Train a new network on rows (N, D) and the targets that the criterion takes."""
+        who = type(self).__name__
+        random = check_random_state(self.random_state)
+        rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
+        held_X, held_y = None, None
+        if self.early_stopping:
+            X, held_X, y, held_y = train_test_split(
+                X,
+                y,
+                test_size=self.validation_fraction,
+                random_state=random,
+                stratify=y if criterion.classifies else None,
+            )
+        self.scaler_ = StandardScaler()
+        for begin in range(0, len(X), _ROWS):
+            self.scaler_.partial_fit(self._by_channel(X[begin : begin + _ROWS]))
+        self.dtype_ = "float64" if X.dtype == np.float64 else "float32"
+        self.model_ = self._make_model(who, outputs, rng)
+        self._train(who, self._prepare(X), y, held_X, held_y, criterion, rng)
+        return self
+
+    def _train(
+        self, who: str, x: Host, y: Host, held_X: Host | None, held_y: Host | None, criterion: Loss, rng: Any
+    ) -> None:
+        model, batches = self.model_, math.ceil(len(x) / self.batch_size)
+        optimizer = OPTIMIZERS[self.optimizer](model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        schedule = SCHEDULES[self.schedule](self.lr, self.epochs * batches)
+        self.history_: list[dict[str, float]] = []
+        best_score, best_epoch, best_state = -math.inf, 0, {}
+        for epoch in range(1, self.epochs + 1):
+            total = 0.0
+            for batch in np.array_split(rng.permutation(len(x)), batches):  # none of them is much shorter
+                with np.errstate(over="ignore", invalid="ignore"):  # what becomes of it is looked at
+                    logits, cache = model.forward(asarray(x[batch]))
+                    loss, loss_cache = criterion.forward(logits, asarray(y[batch]))
+                    _, grads = model.backward(criterion.backward(loss_cache), cache, input_grad=False)
+                    optimizer.lr = schedule.lr_at(optimizer.steps)
+                    optimizer.step(grads)
+                total += float(loss) * len(batch)
+            if not math.isfinite(total):
+                raise NonFiniteError(who, "a finite loss", f"{total} in epoch {epoch}", "lower lr")
+            row = {"epoch": epoch, "loss": total / len(x)}
+            schedule.observe(row["loss"])
+            if held_X is not None and held_y is not None:
+                row["validation_score"] = score = self._score(held_y, self._outputs(held_X))
+                if score > best_score:
+                    best_score, best_epoch = score, epoch
+                    best_state = {name: to_numpy(array).copy() for name, array in model.state_dict().items()}
+            self.history_.append(row)
+            if self.verbose:
+                print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
+            if self.early_stopping and epoch - best_epoch >= self.n_iter_no_change:
+                break
+        if best_state:
+            model.load_state_dict(best_state)
+        self.n_iter_ = len(self.history_)
+
+    def _check_options(self, who: str) -> None:
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in known:
+                raise OptionError(who, f"{name}: one of " + ", ".join(known), repr(getattr(self, name)))
+        for name in ("epochs", "batch_size", "n_iter_no_change"):
+            as_count(who, name, getattr(self, name))
+        as_number(who, "lr", self.lr, "(0, inf)")
+        as_number(who, "weight_decay", self.weight_decay, "[0, inf)")
+        as_number(who, "validation_fraction", self.validation_fraction, "(0, 1)")
+        if not (callable(self.model) or (isinstance(self.model, str) and self.model in ("auto", *models.MODELS))):
+            expected = 'model: "auto", a function (input_shape, outputs, rng), or one of ' + ", ".join(models.MODELS)
+            raise OptionError(who, expected, repr(self.model))
+
+    def _make_model(self, who: str, outputs: int, rng: np.random.Generator) -> Layer:
+        if callable(self.model):
+            model = self.model(self.input_shape_, outputs, rng)
+            if not isinstance(model, Layer):
+                raise OptionError(who, "model: a function that returns a Layer", type(model).__name__)
+        else:
+            images = len(self.input_shape_) == 3 and min(self.input_shape_[:2]) >= 4
+            name = self.model if self.model != "auto" else "mnist_cnn" if images else "mlp"
+            model = models.build(name, self.input_shape_, outputs, rng=rng)
+        model.astype(self.dtype_)
+        if model.output_shape(self.input_shape_) != (outputs,):
+            raise ShapeError(who, f"a model with {outputs} outputs", str(model.output_shape(self.input_shape_)))
+        return model
+
+    def _rows(self, X: Any, *, fit: bool, y: Any = "no_validation", **options: Any) -> Any:
+        """X as checked rows (N, D), of images too; with y where it is given."""
+        if fit:
+            self._check_options(type(self).__name__)
+        shape = None
+        if getattr(X, "ndim", 2) > 2:
+            X = check_array(X, allow_nd=True, dtype="numeric", estimator=self)
+            shape = X.shape[1:] if X.ndim > 3 else (*X.shape[1:], 1)
+            X = X.reshape(len(X), -1)
+        checked = validate_data(self, X, y, reset=fit, dtype="numeric", **options)
+        if fit:
+            self.input_shape_ = self._input_shape(shape)
+        elif shape is not None and shape != self.input_shape_:
+            raise ShapeError(type(self).__name__, f"images {self.input_shape_}, as in fit", str(shape))
+        return checked
+
+    def _input_shape(self, shape: Shape | None) -> Shape:
+        """(H, W, C) of images, (D,) of rows."""
+        given = self.image_shape
+        if given is None:
+            return (self.n_features_in_,) if shape is None else shape
+        who = type(self).__name__
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            raise OptionError(who, "image_shape (H, W) or (H, W, C)", repr(given))
+        given = tuple(as_count(who, "each axis of image_shape", size) for size in given)
+        given = given if len(given) == 3 else (*given, 1)
+        if shape not in (None, given) or math.prod(given) != self.n_features_in_:
+            got = f"{self.n_features_in_} features" if shape is None else f"images {shape}"
+            raise ShapeError(who, f"images of image_shape {given}", got)
+        return given
+
+    def _by_channel(self, X: Host) -> Host:
+        """What is standardised together in a column: a feature of rows, a channel of images."""
+        return X.reshape(-1, self.input_shape_[-1])
+
+    def _prepare(self, X: Host) -> Host:
+        """Standardised inputs of the network."""
+        x = np.empty((len(X), *self.input_shape_), self.dtype_)
+        for begin in range(0, len(X), _ROWS):
+            rows = X[begin : begin + _ROWS]
+            x[begin : begin + _ROWS] = self.scaler_.transform(self._by_channel(rows)).reshape(-1, *self.input_shape_)
+        return x
+
+    def _outputs(self, X: Host) -> Host:
+        """The network's outputs (N, K)."""
+        parts = [self.model_(asarray(self._prepare(X[i : i + _ROWS]))) for i in range(0, len(X), _ROWS)]
+        return np.concatenate([to_numpy(part) for part in parts])

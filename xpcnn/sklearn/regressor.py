@@ -1,0 +1,153 @@
+"""A network that predicts numbers, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from ..nn import MSELoss
+from .network import Host, Network
+
+
+class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
+    """A neural network that predicts numbers from images or rows of numbers.
+
+    Inputs and targets are standardised with the training data's mean and deviation: each feature of rows, each channel
+    of images, each target. The loss is the mean squared error of the standardised targets. The network computes in
+    float64 for inputs of float64, and in float32 for all others, which is faster.
+
+    Parameters
+    ----------
+    model : str or callable, default="auto"
+        The network: a name in `xpcnn.models.MODELS`, or a function `(input_shape, outputs, rng)` that returns a
+        `xpcnn.nn.Layer`. "auto" is "mnist_cnn", two convolutions and two dense layers, for images of at least 4×4
+        pixels, and "mlp", one hidden layer of 128, for everything else.
+
+    image_shape : tuple of int, default=None
+        (H, W) or (H, W, C), where images come as flat rows. Arrays (N, H, W) and (N, H, W, C) are images anyway.
+
+    epochs : int, default=100
+        Passes over the training data.
+
+    batch_size : int, default=32
+        Items in a batch.
+
+    lr : float, default=0.003
+        The highest learning rate.
+
+    optimizer : {"sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta"}, default="adamw"
+        The optimizer; "sgd" has Nesterov momentum 0.9.
+
+    schedule : {"constant", "step", "exponential", "cosine", "warmup", "onecycle", "plateau"}, default="onecycle"
+        How the learning rate changes over the epochs.
+
+    weight_decay : float, default=0.1
+        The optimizer's weight decay.
+
+    early_stopping : bool, default=False
+        Hold out a part of the training data, stop when the score on it stops rising, and keep the best epoch's weights.
+
+    validation_fraction : float, default=0.1
+        The part that is held out.
+
+    n_iter_no_change : int, default=10
+        Epochs without a better score after which training stops.
+
+    random_state : int, RandomState instance or None, default=None
+        Of initial weights, dropout, batches, and what is held out. An integer gives the same network each time.
+
+    verbose : bool, default=False
+        Print a line for each epoch.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Numbers in one item.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+
+    input_shape_ : tuple of int
+        One item's shape: (H, W, C) of images, (D,) of rows.
+
+    model_ : xpcnn.nn.Layer
+        The trained network, from standardised inputs to standardised targets.
+
+    scaler_, target_scaler_ : sklearn.preprocessing.StandardScaler
+        What standardises the inputs and the targets.
+
+    dtype_ : str
+        What the network computes in.
+
+    history_ : list of dict
+        "epoch", "loss" and, with early stopping, "validation_score" (R²) of each epoch.
+
+    n_iter_ : int
+        Epochs that were trained.
+
+    See Also
+    --------
+    CNNClassifier : The same for classes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from xpcnn.sklearn import CNNRegressor
+    >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
+    >>> CNNRegressor(random_state=0).fit(X[:150], y[:150]).score(X[150:], y[150:]) > 0.95
+    True
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train a new network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or array of shape (n_samples, H, W) or (n_samples, H, W, C)
+            Rows of numbers, or images.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+        """
+        X, y = self._rows(X, fit=True, y=y, y_numeric=True, multi_output=True)
+        self._one_target = y.ndim == 1
+        targets = y.reshape(len(y), -1).astype(np.float64)  # (N, D)
+        self.target_scaler_ = StandardScaler().fit(targets)
+        targets = self.target_scaler_.transform(targets)
+        dtype = "float64" if X.dtype == np.float64 else "float32"
+        return self._fit(X, targets.astype(dtype), targets.shape[1], MSELoss())
+
+    def predict(self, X: Any) -> Host:
+        """The predicted numbers.
+
+        Parameters
+        ----------
+        X : array of the form that `fit` was given
+            Rows of numbers, or images.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            As the targets of `fit`.
+        """
+        check_is_fitted(self)
+        outputs = self._outputs(self._rows(X, fit=False)).astype(np.float64)
+        predicted: Host = self.target_scaler_.inverse_transform(outputs)
+        return predicted[:, 0] if self._one_target else predicted
+
+    def _score(self, y: Host, outputs: Host) -> float:
+        return float(r2_score(y, outputs))
