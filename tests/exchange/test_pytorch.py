@@ -300,6 +300,14 @@ def test_names_whose_order_only_words_could_tell(tmp_path):
         assert order(load_pytorch(chain(3), tmp_path / "w", names=names)) == [2, 1, 0]
 
 
+def test_an_order_of_words_does_not_matter_where_nothing_depends_on_it(tmp_path):
+    extra = {f"{name}.weight": np.zeros((3, 3), "f4") for name in ("stem", "head")}
+    save_file(numbered("conv1", "conv2") | extra, tmp_path / "w")
+    assert order(load_pytorch(chain(2), tmp_path / "w", strict=False)) == [0, 1]
+    save_file(numbered("body") | extra, tmp_path / "w")
+    assert order(load_pytorch(chain(1), tmp_path / "w", strict=False)) == [0]
+
+
 def test_names_for_saving(tmp_path):
     for names in ({"0": "conv", "1": "bn"}, {"0": "conv", "1": "bn"}.get):
         save_pytorch(tmp_path / "w", nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.PReLU()), names=names)

@@ -119,19 +119,20 @@ def _in_order(who: str, parts: Sequence[Part], layers: FileLayers, order: Sequen
     kinds: dict[_Shapes, list[str]] = {}
     for name, arrays in layers.items():
         kinds.setdefault(_found(arrays), []).append(name)
-    for alike in kinds.values():
+    wanted: dict[_Shapes, list[str]] = {}  # the network's layers
+    for part in parts:
+        kind = next((shapes for each in part.layouts if (shapes := _shapes(each)) in kinds), None)
+        if kind is not None:
+            wanted.setdefault(kind, []).append(part.name)
+    pairs: dict[str, str] = {}
+    for kind, own in wanted.items():
+        alike = kinds[kind]
         if order is None:
             alike.sort(key=_tokens)
             _check_order(who, alike)
         else:
             alike.sort(key=_positions(who, order, alike).__getitem__)
-    taken = {kind: iter(alike) for kind, alike in kinds.items()}
-    pairs = {}
-    for part in parts:
-        kind = next((shapes for each in part.layouts if (shapes := _shapes(each)) in taken), None)
-        found = None if kind is None else next(taken[kind], None)
-        if found is not None:
-            pairs[part.name] = found
+        pairs |= zip(own, alike, strict=False)
     return pairs
 
 
