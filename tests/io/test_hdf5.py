@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -136,6 +137,24 @@ def test_refusals(tmp_path, make, text):
     with pytest.raises(FormatError, match=text) as caught:
         read_hdf5(path)
     assert "\n" not in str(caught.value)
+
+
+def test_sizes_that_a_header_claims_in_two_places(tmp_path, rng):
+    """Of the array, and of what is stored of it: the file's own size tells."""
+
+    def make(file):
+        dataset = file.create_dataset("a", (2**30,), "f8", chunks=(1000,), compression="gzip")
+        dataset[:1000] = rng.normal(size=1000)
+        sizes.append(dataset.id.get_chunk_info(0).size)
+
+    sizes = []
+    path = write(tmp_path / "f", make)
+    data = path.read_bytes()
+    stored = struct.pack("<II", sizes[0], 0)  # and no filter left out
+    assert data.count(stored) == 1
+    path.write_bytes(data.replace(stored, struct.pack("<II", 2**31, 0)))
+    with pytest.raises(FormatError, match=rf"8589934592 bytes for a \(1073741824,\), got {len(data)}"):
+        read_hdf5(path, most_bytes=2**50)
 
 
 def test_limits(tmp_path, monkeypatch):

@@ -48,13 +48,13 @@ def read_hdf5(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> dict[
     h5py = need("h5py", "read_hdf5", "to read HDF5 files")
     who = str(path)
     try:
-        with Path(path).open("rb"):
-            pass
+        with Path(path).open("rb") as opened:
+            file_size = os.fstat(opened.fileno()).st_size
     except OSError as error:
         raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
     try:
         with h5py.File(path, "r") as file:
-            return _Reader(h5py, who, most_bytes).read(file)
+            return _Reader(h5py, who, file_size, most_bytes).read(file)
     except FormatError:
         raise
     except Exception as error:  # whatever the library stumbles over, the file is at fault
@@ -63,8 +63,8 @@ def read_hdf5(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> dict[
 
 
 class _Reader:
-    def __init__(self, h5py: Any, who: str, most_bytes: int) -> None:
-        self.h5py, self.who, self.most_bytes = h5py, who, most_bytes
+    def __init__(self, h5py: Any, who: str, file_size: int, most_bytes: int) -> None:
+        self.h5py, self.who, self.file_size, self.most_bytes = h5py, who, file_size, most_bytes
         self.seen: set[int] = set()  # addresses of groups and data sets in the file
         self.bytes = 0
         self.arrays: dict[str, np.ndarray[Any, Any]] = {}
@@ -109,8 +109,9 @@ class _Reader:
         if unknown := [each for each in filters if each not in _FILTERS]:
             raise self._refusal("filters " + ", ".join(_FILTERS.values()), f"number {unknown[0]} at {name}")
         size = int(dataset.size) * dataset.dtype.itemsize
-        if size > dataset.id.get_storage_size() * (_DEFLATE_LIMIT if filters else 1):
-            raise self._refusal(f"{size} bytes for {name} {dataset.shape}", f"{dataset.id.get_storage_size()}")
+        stored = min(dataset.id.get_storage_size(), self.file_size)  # the first is a claim of the file's, too
+        if size > stored * (_DEFLATE_LIMIT if filters else 1):
+            raise self._refusal(f"{size} bytes for {name} {dataset.shape}", f"{stored}")
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise self._refusal(f"at most {self.most_bytes} bytes of arrays", f"more, up to {name}")
