@@ -151,6 +151,13 @@ def archive_of(content):
     return file.getvalue()
 
 
+def claimed(content, size):
+    """The archive, whose directory says that its one member has so many bytes."""
+    at = content.index(b"PK\1\2")
+    sizes = struct.pack("<II", size, size)
+    return content[: at + 20] + sizes + content[at + 28 :]
+
+
 HEADER = "{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}"
 WHOLE = npz({"weight": np.zeros((2, 3), "f4")})
 
@@ -161,6 +168,8 @@ WHOLE = npz({"weight": np.zeros((2, 3), "f4")})
         (b"", "a whole .npz file"),
         (b"PK\3\4", "a whole .npz file"),
         (WHOLE[:-5], "a whole .npz file"),
+        (WHOLE.replace(WHOLE[-6:-2], b"\xff\xff\xff\x7f"), "a whole .npz file"),
+        (claimed(WHOLE, 2**31), "at most the file's [0-9]+ bytes, got more"),
         (WHOLE.replace(b"NUMPY", b"NUMPX"), "a whole .npz file"),
         (npz({"weight": np.zeros((2, 3))}, zipfile.ZIP_DEFLATED), "arrays that are not compressed"),
         (archive_of(member(HEADER.format(descr="|O", shape=(2, 3)), bytes(48))), "numbers in weight.npy, got object"),

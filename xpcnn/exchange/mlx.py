@@ -126,18 +126,19 @@ def _read_npz(path: str | os.PathLike[str]) -> dict[str, Host]:
     """The arrays of an .npz file; what a member claims to be is compared with its size before it is made."""
     who = str(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = Path(path).stat().st_size
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
             if any(each.compress_type != zipfile.ZIP_STORED for each in members):
                 raise FormatError(who, "arrays that are not compressed, as MLX saves them", "compressed ones")
-            if sum(each.file_size for each in members) > size:
-                raise FormatError(who, f"at most the file's {size} bytes", "more")
+            if sum(each.file_size for each in members) > len(data):
+                raise FormatError(who, f"at most the file's {len(data)} bytes", "more")
             return {each.filename.removesuffix(".npy"): _member(who, archive, each) for each in members}
     except FormatError:
         raise
-    except OSError as error:
-        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
     except Exception as error:  # whatever the parsers stumble over, the file is at fault
         raise FormatError(who, "a whole .npz file", str(error)[:200], "get the file again") from error
 

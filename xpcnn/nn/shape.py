@@ -18,7 +18,7 @@ from .layer import Layer, OpLayer
 class Flatten(Layer):
     """Each item as one row: y[n, (i·W + j)·C + c] = x[n,i,j,c], and the gradient in x's shape again.
 
-    PyTorch's rows are ordered (C, H, W); weights from there need their columns reordered.
+    PyTorch's rows are ordered (C, H, W); `xpcnn.exchange.load_pytorch` reorders the columns of weights from there.
 
     Shapes
         (N, …) → (N, product of the other axes)
