@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--patience", type=int, help="stop after so many epochs without improvement (default: never)")
     parser.add_argument("--seed", type=int, help=f"of weights, shuffling and dropout (default {default.seed})")
+    parser.add_argument("--accumulate", type=int, help="batches that make one step together (default 1)")
+    parser.add_argument("--ema", type=float, help="keep a moving average of the weights, such as 0.999 (default: none)")
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a .toml file of these options; those given here win"
     )

@@ -92,6 +92,21 @@ class Loader:
         batches = prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
         return ((asarray(x), asarray(y)) for x, y in batches)
 
+    def indices(self, epoch: int, batch: int) -> Host:
+        """Where in the split the items of a batch stand, in their order: (N,), int64.
+
+        >>> split = Split(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10))
+        >>> Loader(split, 4).indices(0, 2).tolist()
+        [8, 9]
+        """
+        if epoch < 0 or not 0 <= batch < len(self):
+            got = f"epoch {epoch}, batch {batch}"
+            raise OptionError("Loader", f"epoch ≥ 0, batch from 0 to {len(self) - 1}", got)
+        return self._part(self._order(epoch), batch)
+
+    def _part(self, order: Host, batch: int) -> Host:
+        return order[batch * self.batch_size : (batch + 1) * self.batch_size]
+
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         epoch = self._passes
         self._passes += 1
@@ -104,7 +119,7 @@ class Loader:
 
     def _make(self, order: Host, epoch: int, number: int) -> tuple[Host, Host]:
         """Batch `number` of the epoch, on the host."""
-        index = order[number * self.batch_size : (number + 1) * self.batch_size]
+        index = self._part(order, number)
         images, labels = self.split.images[index], self.split.labels[index]  # one index for both
         if images.dtype == np.uint8:
             images = images.astype(np.float32)

@@ -68,6 +68,15 @@ class Loss:
         """The loss alone."""
         return self.forward(y, target)[0]
 
+    def items(self, y: Array, target: Array) -> Any:
+        """What a batch's mean is taken over, so that means of several batches can be joined to that of all.
+
+            mean of all = Σ items · mean / Σ items          over the batches
+
+        Its rows; with class weights and labels the weights' sum, an Array ().
+        """
+        return y.shape[0]
+
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, in values that JSON has."""
         return dict(vars(self))
@@ -148,6 +157,9 @@ class CrossEntropyLoss(Loss):
         self.label_smoothing = as_number("CrossEntropyLoss", "label_smoothing", label_smoothing, "[0, 1)")
         super().__init__(reduction=reduction)
 
+    def items(self, y: Array, target: Array) -> Any:
+        return super().items(y, target) if target.ndim == 2 else _weighted_items(y, target, self.weight)
+
 
 class BCEWithLogitsLoss(Loss):
     """Binary cross-entropy of σ(y): independent yes-or-no questions; mean over all elements.
@@ -193,6 +205,9 @@ class NLLLoss(Loss):
         self.weight = _numbers("NLLLoss", "weight", weight)
         super().__init__(reduction=reduction)
 
+    def items(self, y: Array, target: Array) -> Any:
+        return _weighted_items(y, target, self.weight)
+
 
 class HingeLoss(Loss):
     """Multi-class hinge loss (Weston and Watkins), PyTorch's MultiMarginLoss with p = 1 and margin 1.
@@ -207,6 +222,13 @@ class HingeLoss(Loss):
 
     pair = (hinge_forward, hinge_backward)
     classifies = True
+
+
+def _weighted_items(y: Array, target: Array, weight: Any) -> Any:
+    if weight is None:
+        return y.shape[0]
+    xp = array_namespace(y, target)
+    return xp.sum(xp.take(xp.asarray(weight, dtype=y.dtype, device=y.device), target, axis=0))  # ()
 
 
 def _numbers(who: str, name: str, value: Any) -> Any:

@@ -18,6 +18,7 @@ from ..backend import array_namespace
 from ..errors import OptionError
 from ..options import as_count
 from ..typing import Array, Shape
+from .columns import columns
 from .container import Container, located
 from .layer import Layer
 
@@ -76,21 +77,12 @@ def table(layer: Layer, input_shape: Shape) -> str:
         f"{backward:,}",
         outputs,
     )
-    body = [row.cells() for row in rows]
-    widths = [max(map(len, column)) for column in zip(_HEADER, *body, total, strict=True)]
-
-    def line(cells: tuple[str, ...]) -> str:
-        left = [cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True)]
-        right = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True)]
-        return "  ".join(left + right).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     memory = _kib(sum(_bytes(each) for each in parameters))
     closing = (
         f"multiply-adds forward + backward: {forward + backward:,}; "
         f"memory of parameters: {memory} KiB, of outputs: {outputs} KiB an item"
     )
-    return "\n".join([line(_HEADER), rule, *map(line, body), rule, line(total), closing])
+    return columns(_HEADER, [row.cells() for row in rows], total, to_the_left=2) + "\n" + closing
 
 
 def _rows(root: Layer, input_shape: Shape) -> list[_Row]:

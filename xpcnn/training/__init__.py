@@ -1,7 +1,39 @@
-"""Training: the loop, metrics, checkpoints, and whole runs by name."""
+"""Training: the loop, metrics, checkpoints, logs, ways to look into it, and whole runs by name."""
 
+from .callback import STOP, Step
+from .csv_log import CSVLog
+from .gradient_statistics import GradientStatistics, ParameterStatistics, gradient_statistics
 from .history import Epoch
+from .layer_times import LayerTime, Profile, profile
 from .metrics import accuracy, confusion_matrix, top_k_accuracy
+from .moving_average import MovingAverage
+from .nonfinite import Finding
+from .rate_finder import RateSweep, lr_find
+from .replay import replay
+from .tensorboard_log import TensorBoardLog
 from .trainer import Evaluation, Trainer, evaluate
 
-__all__ = ["Epoch", "Evaluation", "Trainer", "accuracy", "confusion_matrix", "evaluate", "top_k_accuracy"]
+__all__ = [
+    "STOP",
+    "CSVLog",
+    "Epoch",
+    "Evaluation",
+    "Finding",
+    "GradientStatistics",
+    "LayerTime",
+    "MovingAverage",
+    "ParameterStatistics",
+    "Profile",
+    "RateSweep",
+    "Step",
+    "TensorBoardLog",
+    "Trainer",
+    "accuracy",
+    "confusion_matrix",
+    "evaluate",
+    "gradient_statistics",
+    "lr_find",
+    "profile",
+    "replay",
+    "top_k_accuracy",
+]

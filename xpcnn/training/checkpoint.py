@@ -1,24 +1,30 @@
 """Everything that a run needs to go on as if it had not stopped, in one safetensors file.
 
-Tensors: `model.*` and `optimizer.*`. The rest (epoch, batch, schedule, generators, sums, history) is JSON in
-the metadata; Python floats and the generators' integers survive JSON exactly, so the run continues bit for bit.
+Tensors: `model.*`, `optimizer.*` and, with a moving average, `average.*`. The rest (epoch, batch, schedule,
+generators, sums, history) is JSON in the metadata; Python floats and the generators' integers survive JSON exactly,
+so the run continues bit for bit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..backend import copy_into
 from ..data.loader import Loader
-from ..errors import FormatError
+from ..errors import DataError, FormatError, OptionError
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
 from ..typing import Array
 from .history import Epoch
+from .moving_average import MovingAverage
+
+CHECKPOINT = "checkpoint.safetensors"
+_OLDER = {"accumulate": 1, "ema": None}  # of checkpoints by xpcnn 0.1, which do not say
 
 
 @dataclass
@@ -35,53 +41,76 @@ class Position:
     best_epoch: int = 0  # from 1; 0 is none
 
 
-def save(
-    path: Path,
-    model: Layer,
-    optimizer: Optimizer,
-    schedule: Schedule,
-    loader: Loader,
-    position: Position,
-    history: list[Epoch],
-) -> None:
+@dataclass(frozen=True)
+class Run:
+    """What a run is made of: what a checkpoint holds the state of."""
+
+    model: Layer
+    optimizer: Optimizer
+    schedule: Schedule
+    loader: Loader
+    average: MovingAverage | None = None
+    accumulate: int = 1  # batches a step
+
+    def description(self) -> dict[str, Any]:
+        """What must be the same for a run to go on as it would have."""
+        return {
+            "optimizer": type(self.optimizer).__name__,
+            "schedule": type(self.schedule).__name__,
+            "images": len(self.loader.split),
+            "batch size": self.loader.batch_size,
+            "shuffling": [self.loader.shuffle, self.loader.seed, self.loader.drop_last],
+            "accumulate": self.accumulate,
+            "ema": None if self.average is None else self.average.decay,
+        }
+
+    def tensors(self) -> dict[str, Array]:
+        """All arrays, by the names that they have in a checkpoint; no copies."""
+        parts: dict[str, Mapping[str, Array]] = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": {} if self.average is None else self.average.state_dict(),
+        }
+        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+
+def save(path: Path, run: Run, position: Position, history: list[Epoch]) -> None:
     """Write the run's state, atomically."""
     metadata = {
         "kind": "checkpoint",
-        "run": _description(optimizer, schedule, loader),
+        "run": run.description(),
         "position": asdict(position),
         "history": [{key: _jsonable(value) for key, value in asdict(row).items()} for row in history],
-        "optimizer": optimizer.scalars(),
-        "schedule": schedule.state_dict(),
-        "generators": {name: rng.bit_generator.state for name, rng in model.generators().items()},
+        "optimizer": run.optimizer.scalars(),
+        "schedule": run.schedule.state_dict(),
+        "generators": {name: rng.bit_generator.state for name, rng in run.model.generators().items()},
     }
-    write_tensors(path, _tensors(model, optimizer), metadata)
+    write_tensors(path, run.tensors(), metadata)
 
 
-def load(
-    path: Path, model: Layer, optimizer: Optimizer, schedule: Schedule, loader: Loader
-) -> tuple[Position, list[Epoch]]:
-    """Put a saved run's state into a model, optimizer and schedule that were built as they were.
+def load(path: Path, run: Run) -> tuple[Position, list[Epoch]]:
+    """Put a saved run's state into one that was built as it was.
 
     Raises
         FormatError : the file is broken, or belongs to another run; nothing has been changed then
     """
     tensors, metadata = read_tensors(path)
-    generators, own = model.generators(), _tensors(model, optimizer)
+    generators, own = run.model.generators(), run.tensors()
     remedy = "build model, optimizer, schedule and loader as they were"
     try:
         if metadata["kind"] != "checkpoint":
             raise FormatError(str(path), "a checkpoint", f"a file of kind {metadata['kind']!r}")
-        run = _description(optimizer, schedule, loader)
-        for name, value in run.items():
-            if metadata["run"][name] != value:
-                raise FormatError(str(path), f"a run with {name} {value}", str(metadata["run"][name]), remedy)
+        saved = _OLDER | metadata["run"]
+        for name, value in run.description().items():
+            if saved[name] != value:
+                raise FormatError(str(path), f"a run with {name} {value}", str(saved[name]), remedy)
         position = Position(**metadata["position"])
         history = [Epoch(**{key: _number(value) for key, value in row.items()}) for row in metadata["history"]]
         steps, lr = int(metadata["optimizer"]["steps"]), float(metadata["optimizer"]["lr"])
         states = metadata["generators"]
         if states.keys() != generators.keys() or tensors.keys() != own.keys():
             raise FormatError(str(path), "this model's and optimizer's arrays", "others", remedy)
-        schedule.load_state_dict(metadata["schedule"])
+        run.schedule.load_state_dict(metadata["schedule"])
         copy_into(own, tensors, str(path))
         for name, rng in generators.items():
             rng.bit_generator.state = states[name]
@@ -89,24 +118,22 @@ def load(
         if isinstance(error, FormatError):
             raise
         raise FormatError(str(path), "a checkpoint of this run", f"{type(error).__name__}: {error}", remedy) from error
-    optimizer.steps, optimizer.lr = steps, lr
+    run.optimizer.steps, run.optimizer.lr = steps, lr
     return position, history
 
 
-def _description(optimizer: Optimizer, schedule: Schedule, loader: Loader) -> dict[str, Any]:
-    """What must be the same for a run to go on as it would have."""
-    return {
-        "optimizer": type(optimizer).__name__,
-        "schedule": type(schedule).__name__,
-        "images": len(loader.split),
-        "batch size": loader.batch_size,
-        "shuffling": [loader.shuffle, loader.seed, loader.drop_last],
-    }
+def resume(folder: Path | None, run: Run) -> tuple[Position, list[Epoch]]:
+    """`load` what the run's folder holds.
 
-
-def _tensors(model: Layer, optimizer: Optimizer) -> dict[str, Array]:
-    tensors = {f"model.{name}": array for name, array in model.state_dict().items()}
-    return tensors | {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
+    Raises
+        OptionError : None for a folder;  DataError : there is no checkpoint;  FormatError : as `load`
+    """
+    if folder is None:
+        raise OptionError("Trainer.fit", "a folder to resume from", "folder=None", "pass folder= to Trainer")
+    path = folder / CHECKPOINT
+    if not path.exists():
+        raise DataError("resume", f"a checkpoint at {path}", "no such file", "name the folder of a run")
+    return load(path, run)
 
 
 def _jsonable(value: float) -> float | None:

@@ -30,7 +30,7 @@ from ..optim import SGD, Adadelta, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from ..optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
 from ..options import as_count, as_number
 from . import history
-from .trainer import CHECKPOINT, MODEL, Trainer
+from .trainer import CHECKPOINT, MODEL, Trainer, evaluate
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": lambda parameters, **options: SGD(parameters, momentum=0.9, nesterov=True, **options),
@@ -52,6 +52,10 @@ SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
 }
 
 
+# Settings that config.json of xpcnn 0.1 does not hold; their defaults are what it did.
+LATER = ("accumulate", "ema")
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """What `xpcnn train` is asked for; the defaults are its defaults."""
@@ -67,6 +71,8 @@ class RunConfig:
     validation: float = 0.1  # share of the training images that is held out
     patience: int | None = None
     seed: int = 0
+    accumulate: int = 1  # batches a step
+    ema: float | None = None  # decay of the weights' moving average
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
@@ -77,6 +83,9 @@ class RunConfig:
         as_count("train", "seed", self.seed, least=0)
         if self.patience is not None:
             as_count("train", "patience", self.patience)
+        as_count("train", "accumulate", self.accumulate)
+        if self.ema is not None:
+            as_number("train", "ema", self.ema, "(0, 1)")
         as_number("train", "lr", self.lr, "(0, inf)")
         as_number("train", "weight_decay", self.weight_decay, "[0, inf)")
         as_number("train", "validation", self.validation, "[0, 1)")
@@ -108,7 +117,8 @@ def resume(folder: Path, *, verbose: bool = True) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         described = json.loads(path.read_text())
-        config = RunConfig(**{field.name: described[field.name] for field in fields(RunConfig)})
+        names = [field.name for field in fields(RunConfig)]
+        config = RunConfig(**{name: described[name] for name in names if name in described or name not in LATER})
     except FileNotFoundError:
         raise DataError("resume", f"a run in {folder}", "no config.json", "name a folder that --out made") from None
     except (XpcnnError, ValueError, KeyError, TypeError, OSError) as error:
@@ -128,10 +138,13 @@ class _Run:
         model = models.build(config.model, train.input_shape, len(self.dataset.classes), rng=config.seed)
         model.output_shape(train.input_shape)  # what cannot run fails here, before a folder is made
         optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        steps = math.ceil(len(self.loader) / config.accumulate)  # of an epoch
         self.trainer = Trainer(
             model,
             optimizer,
-            schedule=SCHEDULES[config.schedule](config.lr, config.epochs * len(self.loader)),
+            schedule=SCHEDULES[config.schedule](config.lr, config.epochs * steps),
+            accumulate=config.accumulate,
+            ema=config.ema,
             patience=config.patience,
             folder=folder,
             classes=self.dataset.classes,
@@ -142,8 +155,7 @@ class _Run:
         begun = time.perf_counter()
         rows = self.trainer.fit(self.loader, self.validation, epochs=self.config.epochs, resume=resume)
         best = load_model(self.folder / MODEL)
-        self.trainer.model.load_state_dict(best.model.state_dict())
-        tested = self.trainer.evaluate(self.dataset.test)
+        tested = evaluate(best.model, self.dataset.test, self.trainer.criterion)
         result = {
             "test_accuracy": tested.accuracy,
             "test_loss": tested.loss,

@@ -13,49 +13,43 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..backend import array_namespace, is_numpy, to_numpy
+from ..backend import is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader
-from ..errors import DataError, NonFiniteError, OptionError
-from ..io.architecture import registry
+from ..errors import OptionError
 from ..io.atomic import sweep
-from ..io.model_file import save_model
-from ..io.tensors import write_tensors
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.loss import Loss
 from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Constant, Schedule
 from ..options import as_count, as_number
-from ..typing import Array, Shape
+from ..typing import Array
 from . import checkpoint, history
-from .checkpoint import Position
+from .best import MODEL, save_best
+from .callback import STOP, OnEpoch, OnStep, Step, as_callbacks
+from .checkpoint import CHECKPOINT, Position
+from .evaluation import Evaluation, evaluate
+from .gradients import batch_gradients, joined
 from .history import Epoch
 from .interrupt import Interrupt
-from .metrics import confusion_matrix, top_k_accuracy
+from .losses import Losses
+from .moving_average import MovingAverage
 from .progress import Progress, progress
+from .rehearsal import first_batches, rehearse
+from .replay import report
+from .traces import Traces
 
-CHECKPOINT = "checkpoint.safetensors"
-MODEL = "model.safetensors"
-WEIGHTS = "weights.safetensors"
+__all__ = ["CHECKPOINT", "MODEL", "Evaluation", "Trainer", "evaluate"]
+
 UNREAD_STEPS = 50  # steps of a device whose losses wait to be read: reading one waits for the device
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How a model does on labelled images; in a regression, by the loss alone: the rest is NaN and empty."""
-
-    loss: float
-    accuracy: float
-    top5_accuracy: float  # of 5 or, with fewer, all classes
-    confusion: np.ndarray[Any, np.dtype[np.int64]]  # (K, K): row = true class, column = predicted
 
 
 class Trainer:
@@ -65,16 +59,28 @@ class Trainer:
         model : gives logits (N, K); for a regression (with a criterion such as MSELoss) what the targets are
         optimizer : made from model.parameters()
         criterion : the loss; cross-entropy by default
-        schedule : learning rate at each step (batch), the optimizer's own by default; it observes the validation
-            loss, or without validation the training loss
+        schedule : learning rate at each step of the optimizer, the optimizer's own by default; it observes the
+            validation loss, or without validation the training loss
         clip_norm : gradients are scaled down to this global L2 norm
+        accumulate : batches that make one step together, as one batch of all their images would; at the end of an
+            epoch those that are left make one
+        ema : decay of an exponential moving average of the weights (see `MovingAverage`), such as 0.999; the average
+            is what is validated, evaluated and kept as the best model; None makes none
         patience : stop after so many epochs in which validation has not improved
+        on_step, on_epoch : functions f(trainer, step: Step) and g(trainer, row: Epoch), called after each step and
+            epoch; one that returns `STOP` ends the training there. With on_step each loss is read, for which a
+            device is waited for
         folder : where the run is kept: `history.csv`, `checkpoint.safetensors` (the last state),
             `model.safetensors` (the best epoch by validation accuracy, then loss; without validation the
             last; or, where the model has layers that are not xpcnn's, `weights.safetensors`, for
             `read_tensors` and `load_state_dict`). None keeps nothing
         classes : names of the classes, kept with the model
         checkpoint_seconds : a checkpoint is written after each epoch, on Ctrl-C, and at least this often
+        fast_dev_run : try everything out with one step, one batch of validation and a checkpoint, and keep nothing:
+            model, optimizer and folder are then as they were
+        overfit_batches : train on the first so many batches of the split alone, without shuffling; 0 for all
+        read_every : steps of a device between two readings of the losses. With 1, NaN is found before the optimizer
+            writes it into the parameters, as it always is on NumPy
         verbose : show progress
     """
 
@@ -86,10 +92,17 @@ class Trainer:
         *,
         schedule: Schedule | None = None,
         clip_norm: float | None = None,
+        accumulate: int = 1,
+        ema: float | None = None,
         patience: int | None = None,
+        on_step: Iterable[OnStep] = (),
+        on_epoch: Iterable[OnEpoch] = (),
         folder: str | Path | None = None,
         classes: Sequence[str] = (),
         checkpoint_seconds: float = 60.0,
+        fast_dev_run: bool = False,
+        overfit_batches: int = 0,
+        read_every: int = UNREAD_STEPS,
         verbose: bool = True,
     ) -> None:
         if patience is not None:
@@ -105,11 +118,18 @@ class Trainer:
         self.criterion = criterion or CrossEntropyLoss()
         self.schedule = schedule or Constant(optimizer.lr)
         self.clip_norm, self.patience = clip_norm, patience
+        self.accumulate = as_count("Trainer", "accumulate", accumulate)
+        self.average = None if ema is None else MovingAverage(model, ema)
+        self.on_step, self.on_epoch = as_callbacks("on_step", on_step), as_callbacks("on_epoch", on_epoch)
         self.folder = None if folder is None else Path(folder)
         self.classes, self.verbose = tuple(classes), verbose
-        self.checkpoint_seconds = checkpoint_seconds
+        self.checkpoint_seconds, self.fast_dev_run = checkpoint_seconds, fast_dev_run
+        self.overfit_batches = as_count("Trainer", "overfit_batches", overfit_batches, least=0)
+        self.read_every = as_count("Trainer", "read_every", read_every)
         self.history: list[Epoch] = []
         self.position = Position()
+        self.loader: Loader | None = None  # that `fit` was given last
+        self._traces = Traces(model)
 
     def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> list[Epoch]:
         """Train until `epochs` epochs are done in all.
@@ -121,74 +141,127 @@ class Trainer:
         Returns
             history : one row an epoch
         Raises
-            NonFiniteError : the loss is NaN or infinite; the last checkpoint stays as it is
+            NonFiniteError : the loss or a gradient is NaN or infinite. On NumPy, parameters and optimizer are then as
+                they were before that step, the error names the layer, and the folder holds what `replay` takes to
+                show it again. On a device, parameters may have been overwritten. The last checkpoint stays as it is
             KeyboardInterrupt : Ctrl-C or SIGTERM; the step at hand was finished and a checkpoint written
+            what a callback raises : after a checkpoint was written
         """
         as_count("Trainer.fit", "epochs", epochs)
         for given, kind in ((loader, Loader), (validation, Split)):
             if given is not None and not isinstance(given, kind):
                 raise OptionError("Trainer.fit", f"a {kind.__name__}", type(given).__name__, "see xpcnn.data")
+        if self.overfit_batches:
+            loader = first_batches(loader, self.overfit_batches)
         if resume:
-            self._resume(loader)
+            self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
         elif self.folder is not None and not self.history and (self.folder / CHECKPOINT).exists():
             raise OptionError(
                 "Trainer.fit", "a folder without a run", str(self.folder), "pass resume=True, or name another folder"
             )
+        if self.fast_dev_run:
+            return rehearse(self, first_batches(loader, self.accumulate), validation)
+        return self.run_epochs(loader, validation, epochs)
+
+    def run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
+        """`fit`, once all is known to be in order."""
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
+        self.loader, self._traces, going = loader, Traces(self.model), True
         # Overflow on the way to NaN needs no warning: the loss is looked at
         with Interrupt() as interrupt, progress(self.verbose) as shown, np.errstate(over="ignore", invalid="ignore"):
-            while self.position.epoch < epochs and not self._stale():
-                self._run_epoch(loader, validation, epochs, interrupt, shown)
+            while going and self.position.epoch < epochs and not self._stale():
+                going = self._run_epoch(loader, validation, epochs, interrupt, shown)
         return self.history
 
     def evaluate(self, split: Split, *, batch_size: int = 256) -> Evaluation:
-        """Loss and metrics on labelled images."""
-        return evaluate(self.model, split, self.criterion, batch_size=batch_size)
+        """Loss and metrics on labelled images: those of the moving average, where there is one."""
+        return evaluate(self.kept_model, split, self.criterion, batch_size=batch_size)
 
-    def train_step(self, x: Array, y: Array) -> tuple[Array, Array]:
+    @property
+    def kept_model(self) -> Layer:
+        """The network that is validated and kept: the moving average, where there is one."""
+        return self.model if self.average is None else self.average.model
+
+    def train_step(self, x: Array, y: Array, *more: tuple[Array, Array]) -> tuple[Array, Array]:
         """One step of the optimizer on one batch; the loss, and how many items were classified rightly.
 
         The second is 0 where the criterion does not classify, such as MSELoss.
+
+        Parameters
+            more : further batches (x, y), for one step on the images of all
+        Raises
+            NonFiniteError : as `fit`
         """
-        logits, cache = self.model.forward(x)
-        loss, loss_cache = self.criterion.forward(logits, y)
-        _, grads = self.model.backward(self.criterion.backward(loss_cache), cache, input_grad=False)
-        if self.clip_norm is not None:
-            grads, _ = clip_by_norm(grads, self.clip_norm)
+        begun, total = self._traces.take(), None
+        for number, (images, targets) in enumerate([(x, y), *more]):
+            before = self._traces.take()
+            part = batch_gradients(self.model, self.criterion, images, targets)
+            if (is_numpy(part.loss) or self.on_step or self.read_every == 1) and not part.finite():
+                self._traces.put_back(before)
+                error = report(self, number, images, targets, part)
+                self._traces.put_back(begun)
+                raise error
+            total = part if total is None else joined(total, part, self.criterion.reduction)
+        assert total is not None
+        grads = total.grads if self.clip_norm is None else clip_by_norm(total.grads, self.clip_norm)[0]
         self.optimizer.lr = self.schedule.lr_at(self.optimizer.steps)
         self.optimizer.step(grads)
-        xp = array_namespace(logits)
-        if not self.criterion.classifies:
-            return loss, xp.asarray(0, device=logits.device)
-        true = y if y.ndim == 1 else xp.argmax(y, axis=1)  # (N,), also of probabilities (N, K)
-        return loss, xp.sum(xp.astype(xp.argmax(logits, axis=1) == true, xp.int64))
+        if self.average is not None:
+            self.average.update(self.model, self.optimizer.steps)
+        return total.loss, total.correct
+
+    def checkpointed(self, loader: Loader) -> checkpoint.Run:
+        """What a checkpoint holds the state of."""
+        return checkpoint.Run(self.model, self.optimizer, self.schedule, loader, self.average, self.accumulate)
 
     def _run_epoch(
         self, loader: Loader, validation: Split | None, epochs: int, interrupt: Interrupt, shown: Progress
-    ) -> None:
+    ) -> bool:
+        """One epoch, or the rest of one; whether to go on after it."""
         at = self.position
         begun = time.perf_counter() - at.seconds
         saved = time.perf_counter()
-        unread: list[tuple[Array, Array, int]] = []
+        losses = Losses(at, self.criterion)
+        going = True
         shown.start(at.epoch + 1, epochs, len(loader), at.batch)
-        for x, y in loader.epoch(at.epoch, start=at.batch):
-            loss, correct = self.train_step(x, y)
-            unread.append((loss * _items(self.criterion, x), correct, x.shape[0]))
-            at.batch += 1
-            shown.advance()
-            due = interrupt.requested or time.perf_counter() - saved > self.checkpoint_seconds
-            if is_numpy(loss) or due or len(unread) == UNREAD_STEPS:
-                self._read(unread)
-            if due:
-                at.seconds = time.perf_counter() - begun
+        batches = loader.epoch(at.epoch, start=at.batch)
+        while going and (group := list(islice(batches, self.accumulate))):
+            loss, correct = self.train_step(*group[0], *group[1:])
+            at.batch += len(group)
+            images = sum(x.shape[0] for x, _ in group)
+            losses.add(loss, correct, images)
+            for _ in group:
+                shown.advance()
+            if is_numpy(loss) or self.on_step or len(losses.unread) >= self.read_every:
+                losses.read()
+            at.seconds = time.perf_counter() - begun
+            if self.on_step:
+                step = losses.step(loss, correct, images, self.optimizer.steps, self.optimizer.lr)
+                going = self._call(self.on_step, step, loader)
+            interrupted = interrupt.requested
+            if interrupted or not going or time.perf_counter() - saved > self.checkpoint_seconds:
+                losses.read()
                 self._save(loader)
                 saved = time.perf_counter()
-            if interrupt.requested:
+            if interrupted:
                 raise KeyboardInterrupt(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
-        self._read(unread)
-        checked = evaluate(self.model, validation, self.criterion) if validation is not None else None
+        if not going:
+            return False
+        losses.read()
+        row = self._finish_epoch(loader, validation, begun)
+        shown.line(str(row))
+        going = self._call(self.on_epoch, row, loader)
+        self._save(loader)
+        if interrupt.requested:
+            raise KeyboardInterrupt(f"interrupted after epoch {row.epoch}")
+        return going
+
+    def _finish_epoch(self, loader: Loader, validation: Split | None, begun: float) -> Epoch:
+        """Validate, and write down what the epoch came to."""
+        at = self.position
+        checked = evaluate(self.kept_model, validation, self.criterion) if validation is not None else None
         row = Epoch(
             epoch=at.epoch + 1,
             lr=self.optimizer.lr,
@@ -200,96 +273,28 @@ class Trainer:
         )
         self.history.append(row)
         self.schedule.observe(checked.loss if checked else row.train_loss)
-        shown.line(str(row))
         score = [*([checked.accuracy] if self.criterion.classifies else []), -checked.loss] if checked else None
         better = score is None or at.best_score is None or score > at.best_score
         best_epoch = row.epoch if better else at.best_epoch
         self.position = Position(row.epoch, best_score=score if better else at.best_score, best_epoch=best_epoch)
         if self.folder is not None:
             if better:
-                self._save_best(loader.split.input_shape)
+                save_best(self.folder, self.kept_model, loader.split.input_shape, self.classes)
             history.write_csv(self.folder / "history.csv", self.history)
-            self._save(loader)
-        if interrupt.requested:
-            raise KeyboardInterrupt(f"interrupted after epoch {row.epoch}")
+        return row
 
-    def _read(self, unread: list[tuple[Array, Array, int]]) -> None:
-        at = self.position
-        for back, (loss, correct, images) in enumerate(unread):
-            value = float(loss)
-            if not math.isfinite(value):
-                raise NonFiniteError(
-                    "Trainer",
-                    "a finite loss",
-                    f"{value} in epoch {at.epoch + 1}, batch {at.batch - len(unread) + back + 1}",
-                    "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images",
-                )
-            at.loss_sum += value
-            at.correct += int(correct)
-            at.images += images
-        unread.clear()
+    def _call(self, callbacks: Iterable[Callable[..., Any]], happened: Step | Epoch, loader: Loader) -> bool:
+        """Call them all; whether to go on."""
+        try:
+            said = [callback(self, happened) for callback in callbacks]
+        except BaseException:
+            self._save(loader)
+            raise
+        return not any(each is STOP for each in said)
 
     def _stale(self) -> bool:
-        since = self.position.epoch - self.position.best_epoch
-        return self.patience is not None and since >= self.patience
+        return self.patience is not None and self.position.epoch - self.position.best_epoch >= self.patience
 
     def _save(self, loader: Loader) -> None:
         if self.folder is not None:
-            path = self.folder / CHECKPOINT
-            checkpoint.save(path, self.model, self.optimizer, self.schedule, loader, self.position, self.history)
-
-    def _save_best(self, input_shape: Shape) -> None:
-        assert self.folder is not None
-        if all(type(layer) in registry().values() for _, layer in self.model.named_layers()):
-            save_model(self.folder / MODEL, self.model, input_shape=input_shape, classes=self.classes)
-        else:  # a layer of the user's own, which no file can name
-            write_tensors(self.folder / WEIGHTS, self.model.state_dict(), {"kind": "weights"})
-
-    def _resume(self, loader: Loader) -> None:
-        if self.folder is None:
-            raise OptionError("Trainer.fit", "a folder to resume from", "folder=None", "pass folder= to Trainer")
-        path = self.folder / CHECKPOINT
-        if not path.exists():
-            raise DataError("resume", f"a checkpoint at {path}", "no such file", "name the folder of a run")
-        self.position, self.history = checkpoint.load(path, self.model, self.optimizer, self.schedule, loader)
-
-
-@np.errstate(over="ignore", invalid="ignore")  # what becomes of them is looked at
-def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch_size: int = 256) -> Evaluation:
-    """Loss and metrics of a model on labelled images, in inference.
-
-    Raises
-        NonFiniteError : the model gives NaN or infinity
-        DataError : labels that the model has no output for
-    """
-    if not isinstance(split, Split):
-        raise OptionError("evaluate", "a Split, such as digits().test", type(split).__name__)
-    criterion = criterion or CrossEntropyLoss()
-    scores: list[np.ndarray[Any, Any]] = []
-    loss = 0.0
-    for x, y in Loader(split, batch_size).epoch(0):
-        logits = model(x)
-        scores.append(to_numpy(logits))
-        if criterion.classifies and int(split.labels.max()) >= logits.shape[-1]:
-            raise DataError(
-                "evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(int(split.labels.max()))
-            )
-        loss += float(criterion(logits, y) * _items(criterion, x))
-    all_scores = np.concatenate(scores)  # (N, K)
-    if not (np.isfinite(all_scores).all() and math.isfinite(loss)):
-        raise NonFiniteError(
-            "evaluate", "finite logits and loss", "NaN or infinity", "train again with a lower learning rate"
-        )
-    if not criterion.classifies:
-        return Evaluation(loss / len(split), math.nan, math.nan, np.zeros((0, 0), np.int64))
-    return Evaluation(
-        loss=loss / len(split),
-        accuracy=top_k_accuracy(all_scores, split.labels, k=1),
-        top5_accuracy=top_k_accuracy(all_scores, split.labels, k=min(5, all_scores.shape[1])),
-        confusion=confusion_matrix(all_scores, split.labels),
-    )
-
-
-def _items(criterion: Loss, x: Array) -> int:
-    """What a batch's loss counts for in a sum over items: as many as it is the mean of."""
-    return x.shape[0] if criterion.reduction == "mean" else 1
+            checkpoint.save(self.folder / CHECKPOINT, self.checkpointed(loader), self.position, self.history)

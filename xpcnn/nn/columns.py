@@ -1,0 +1,36 @@
+"""Rows of cells as text: columns side by side, under a header, with a rule and a last row where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def columns(
+    header: Sequence[str], body: Sequence[Sequence[str]], total: Sequence[str] = (), *, to_the_left: int = 1
+) -> str:
+    """The table as lines of text, without a line's end at its own.
+
+    Parameters
+        header, total : a cell for each column; an empty total leaves the last row out
+        body : rows of as many cells
+        to_the_left : so many columns, the first ones, begin at their left; the others, numbers, end at their right
+
+    >>> print(columns(("Layer", "ms"), [("0", "1.25"), ("12", "0.5")]))
+    Layer    ms
+    -----------
+    0      1.25
+    12      0.5
+    """
+    rows = [header, *body, *([total] if total else [])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if i < to_the_left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "  ".join(padded).rstrip()
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    closing = [rule, line(total)] if total else []
+    return "\n".join([line(header), rule, *map(line, body), *closing])

@@ -1,0 +1,57 @@
+"""Functions that the trainer calls after each step or epoch, and how they end a training.
+
+def show(trainer, step):                    on_step=(show,)
+    print(step.step, step.loss)
+
+def enough(trainer, row):                   on_epoch=(enough,)
+    if row.validation_accuracy > 0.99:
+        return STOP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ..errors import OptionError
+from .history import Epoch
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+
+class _Signal(Enum):
+    STOP = "stop"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+STOP: Final = _Signal.STOP  # returned by a callback: train no further
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the optimizer."""
+
+    step: int  # of the whole run, from 1
+    epoch: int  # from 1
+    batch: int  # batches of this epoch that are done
+    images: int  # in the step's batches
+    loss: float  # over these images
+    accuracy: float  # share of them; NaN in a regression
+    lr: float
+
+
+OnStep: TypeAlias = "Callable[[Trainer, Step], Any]"
+OnEpoch: TypeAlias = "Callable[[Trainer, Epoch], Any]"
+
+
+def as_callbacks(name: str, given: Iterable[Any]) -> tuple[Any, ...]:
+    """The functions, once they are known to be some."""
+    callbacks = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not (isinstance(given, Iterable) and all(callable(each) for each in callbacks)):
+        raise OptionError("Trainer", f"{name}: functions", repr(given), f"{name}=(function,)")
+    return callbacks

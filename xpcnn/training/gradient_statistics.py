@@ -1,0 +1,118 @@
+"""What the weights and their gradients look like: sizes, zeros, and how far a step moves each parameter.
+
+    rms(a) = √(Σ a² / size)                                                             (1)
+    update = rms(p after the step − p before it) / rms(p before it)                     (2)
+
+An update of about a thousandth is usual; far below, a parameter hardly learns, far above, it jumps.
+
+Source: A. Karpathy, Neural networks: zero to hero, 2022, lecture 4                     → (2)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..nn import CrossEntropyLoss, Layer
+from ..nn.columns import columns
+from ..nn.loss import Loss
+from ..optim.optimizer import Optimizer
+from ..typing import Array, Shape
+from .gradients import batch_gradients
+from .traces import unchanged
+
+
+@dataclass(frozen=True)
+class ParameterStatistics:
+    """A parameter p and its gradient g on one batch."""
+
+    name: str
+    shape: Shape
+    weight_mean: float  # of |p|
+    weight_rms: float
+    gradient_mean: float  # of |g|
+    gradient_rms: float
+    gradient_max: float  # of |g|
+    gradient_zeros: float  # share of g that is exactly 0
+    update: float  # (2); NaN without an optimizer
+
+
+@dataclass(frozen=True)
+class GradientStatistics:
+    """A row a parameter; printed, it is a table."""
+
+    parameters: tuple[ParameterStatistics, ...]
+
+    def __str__(self) -> str:
+        header = ("Parameter", "Shape", "mean |w|", "rms w", "mean |g|", "rms g", "max |g|", "zero g", "update")
+        body = [
+            (
+                row.name,
+                str(row.shape),
+                *(f"{number:.2e}" for number in (row.weight_mean, row.weight_rms, row.gradient_mean)),
+                *(f"{number:.2e}" for number in (row.gradient_rms, row.gradient_max)),
+                f"{row.gradient_zeros:.1%}",
+                "—" if math.isnan(row.update) else f"{row.update:.1e}",
+            )
+            for row in self.parameters
+        ]
+        return columns(header, body, to_the_left=2)
+
+
+def gradient_statistics(
+    model: Layer, x: Array, y: Array, criterion: Loss | None = None, *, optimizer: Optimizer | None = None
+) -> GradientStatistics:
+    """Look at the gradients of a batch, and with an optimizer at its next step; all is as before afterwards.
+
+    Parameters
+        x, y : a batch, as a loader gives it
+        criterion : None for cross-entropy
+        optimizer : of the model's parameters, at the learning rate that it has
+
+    >>> from xpcnn import data, nn
+    >>> (x, y), *_ = data.Loader(data.digits().train, 64)
+    >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10, rng=0))
+    >>> weight, bias = gradient_statistics(model, x, y).parameters
+    >>> weight.gradient_zeros > 0.1     # corners of the images that are always black
+    True
+    """
+    criterion = criterion or CrossEntropyLoss()
+    with unchanged(model, optimizer), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        grads = batch_gradients(model, criterion, x, y).grads
+        before = {name: _host(array).copy() for name, array in model.parameters().items()}
+        if optimizer is not None:
+            optimizer.step(grads)
+        after = {name: _host(array) for name, array in model.parameters().items()}
+        rows = [_statistics(name, p, _host(grads[name]), after[name], optimizer) for name, p in before.items()]
+    return GradientStatistics(tuple(rows))
+
+
+def _statistics(name: str, p: Any, g: Any, after: Any, optimizer: Optimizer | None) -> ParameterStatistics:
+    return ParameterStatistics(
+        name=name,
+        shape=tuple(p.shape),
+        weight_mean=float(np.abs(p).mean()),
+        weight_rms=_rms(p),
+        gradient_mean=float(np.abs(g).mean()),
+        gradient_rms=_rms(g),
+        gradient_max=float(np.abs(g).max()),
+        gradient_zeros=float((g == 0).mean()),
+        update=math.nan if optimizer is None else _ratio(_rms(after - p), _rms(p)),  # (2)
+    )
+
+
+def _rms(array: Any) -> float:
+    return float(np.sqrt(np.mean(array * array)))  # (1)
+
+
+def _ratio(moved: float, size: float) -> float:
+    """Infinite for what was 0 and moves, as biases do in their first step."""
+    return moved / size if size else math.inf if moved else 0.0
+
+
+def _host(array: Array) -> np.ndarray[Any, Any]:
+    return np.asarray(to_numpy(array), np.float64)

@@ -1,0 +1,148 @@
+"""Where a training step's time goes: each layer's forward and backward, measured."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from ..backend import synchronize
+from ..nn import CrossEntropyLoss, Layer, Watch, watched
+from ..nn.columns import columns
+from ..nn.loss import Loss
+from ..options import as_count
+from ..typing import Array, Cache, Shape
+from .gradients import batch_gradients
+from .traces import unchanged
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """A layer's part in a training step, in milliseconds."""
+
+    name: str  # dotted; "" for what is no layer
+    kind: str
+    output_shape: Shape  # one item's
+    forward: float
+    backward: float
+    share: float  # of the whole step, layer by layer
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A training step's time, layer by layer; printed, it is a table."""
+
+    layers: tuple[LayerTime, ...]
+    step: float  # milliseconds of the network as it trains, in which neighbours may run as one
+
+    def __str__(self) -> str:
+        header = ("Layer", "Output", "Forward ms", "Backward ms", "Share")
+        body = [
+            (
+                f"{row.name} {row.kind}".strip(),
+                str(row.output_shape) if row.output_shape else "",
+                f"{row.forward:.3f}",
+                f"{row.backward:.3f}",
+                f"{row.share:.1%}",
+            )
+            for row in self.layers
+        ]
+        forward, backward = sum(row.forward for row in self.layers), sum(row.backward for row in self.layers)
+        total = ("Total", "", f"{forward:.3f}", f"{backward:.3f}", "100.0%")
+        table = columns(header, body, total, to_the_left=2)
+        return f"{table}\nforward and backward of the network as it trains: {self.step:.3f} ms"
+
+
+def profile(model: Layer, x: Array, y: Array, criterion: Loss | None = None, repeats: int = 10) -> Profile:
+    """Time each layer's forward and backward on a batch; the model is as before afterwards.
+
+    The layers are run one by one, each waited for on a device, where in training neighbours may run as one
+    (`xpcnn.nn.fusion`); so their sum differs from the step's time, which stands below the table. A layer that stands
+    in several places has one row, and its times are added.
+
+    Parameters
+        x, y : a batch, as a loader gives it
+        criterion : None for cross-entropy
+        repeats : medians of so many runs; another one comes before them
+    Returns
+        a row a layer, and two more: the criterion, and what the containers do between the layers
+
+    >>> from xpcnn import data, models
+    >>> (x, y), *_ = data.Loader(data.digits().train, 64)
+    >>> times = profile(models.build("mlp", (8, 8, 1), 10, rng=0), x, y, repeats=2)
+    >>> [row.kind for row in times.layers]
+    ['Flatten', 'Linear', 'ReLU', 'Linear', 'CrossEntropyLoss', 'between the layers']
+    """
+    as_count("profile", "repeats", repeats)
+    criterion = criterion or CrossEntropyLoss()
+    watch = _Times()
+    layers = watched(model, watch)
+    runs: list[dict[tuple[str, str], float]] = []
+    whole: list[float] = []
+    with unchanged(model), np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(repeats + 1):
+            whole.append(_timed(lambda: batch_gradients(model, criterion, x, y))[1])
+            runs.append(_layer_by_layer(layers, criterion, x, y, watch))
+    times = {key: 1000 * median(run[key] for run in runs[1:]) for key in runs[0]}
+    total = sum(times.values())
+    rows = []
+    for key, (name, kind, shape) in (watch.layers | _others(criterion)).items():
+        forward, backward = times[key, "forward"], times.get((key, "backward"), 0.0)
+        rows.append(LayerTime(name, kind, shape, forward, backward, (forward + backward) / total))
+    return Profile(tuple(rows), 1000 * median(whole[1:]))
+
+
+class _Times(Watch):
+    def __init__(self) -> None:
+        self.layers: dict[str, tuple[str, str, Shape]] = {}  # name, kind, output
+        self.seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+
+    def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
+        (y, cache), seconds = _timed(lambda: layer.forward(x))
+        self.layers[name] = (name, type(layer).__name__, tuple(y.shape[1:]))
+        self.seconds[name, "forward"] += seconds
+        return y, cache
+
+    def backward(
+        self, name: str, layer: Layer, dy: Array, cache: Cache, *, input_grad: bool
+    ) -> tuple[Array | None, dict[str, Array]]:
+        result: tuple[Array | None, dict[str, Array]]
+        result, seconds = _timed(lambda: layer.backward(dy, cache, input_grad=input_grad))
+        self.seconds[name, "backward"] += seconds
+        return result
+
+
+# Keys of what is no layer: no layer's dotted name has a space.
+CRITERION, BETWEEN = "the criterion", "between the layers"
+
+
+def _others(criterion: Loss) -> dict[str, tuple[str, str, Shape]]:
+    return {CRITERION: ("", type(criterion).__name__, ()), BETWEEN: ("", BETWEEN, ())}
+
+
+def _layer_by_layer(layers: Layer, criterion: Loss, x: Array, y: Array, watch: _Times) -> dict[tuple[str, str], float]:
+    """Seconds of each layer, forward and backward, in one step."""
+    watch.seconds.clear()
+    (logits, cache), forward = _timed(lambda: layers.forward(x))
+    (_, loss_cache), loss_forward = _timed(lambda: criterion.forward(logits, y))
+    dy, loss_backward = _timed(lambda: criterion.backward(loss_cache))
+    _, backward = _timed(lambda: layers.backward(dy, cache, input_grad=False))
+    seconds = dict(watch.seconds)
+    for direction, all_of_it in (("forward", forward), ("backward", backward)):
+        inside = sum(each for (_, own), each in seconds.items() if own == direction)
+        seconds[BETWEEN, direction] = max(all_of_it - inside, 0.0)
+    return seconds | {(CRITERION, "forward"): loss_forward, (CRITERION, "backward"): loss_backward}
+
+
+def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
+    """The call's result, and its seconds, a device's work included."""
+    synchronize()
+    begun = time.perf_counter()
+    result = call()
+    synchronize()
+    return result, time.perf_counter() - begun

@@ -1,0 +1,131 @@
+"""The search for the layer in which numbers stop being finite: where NaN or infinity comes out, and none went in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..nn import Layer, Watch, watched
+from ..nn.columns import columns
+from ..nn.loss import Loss
+from ..typing import Array, Cache
+from .gradients import is_finite
+from .traces import unchanged
+
+
+@dataclass(frozen=True)
+class Row:
+    """The numbers that a layer gave, forward its output, backward its input's gradient and its parameters'."""
+
+    direction: str  # forward or backward
+    layer: str  # dotted name and kind
+    largest: float  # |number| of those that are finite
+    not_finite: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where numbers stop being finite; printed, it is a table of the layers until there."""
+
+    layer: str  # dotted name, "" where it is none
+    direction: str  # "forward", "backward", or "" where it is neither
+    text: str  # one line
+    rows: tuple[Row, ...]
+
+    def __str__(self) -> str:
+        body = [
+            (row.direction, row.layer, f"{row.largest:.3g}", f"{row.not_finite:,} of {row.size:,}") for row in self.rows
+        ]
+        table = columns(("Pass", "Layer", "Largest", "Not finite"), body, to_the_left=2)
+        return f"{table}\n{self.text}" if body else self.text
+
+
+def search(model: Layer, criterion: Loss, x: Array, y: Array) -> Finding | None:
+    """Run a step's forward and backward layer by layer, until one gives what is not finite; None where none does.
+
+    Model and generators are as before afterwards. Layers run by themselves, where in training neighbours may run as
+    one; that may round otherwise.
+    """
+    watch = _Search(model)
+    with np.errstate(all="ignore"), unchanged(model):
+        try:
+            _run(watched(model, watch), criterion, x, y, watch)
+        except _Found as found:
+            return Finding(found.layer, found.direction, found.text, tuple(watch.rows))
+    return None
+
+
+def _run(model: Layer, criterion: Loss, x: Array, y: Array, watch: _Search) -> None:
+    kind = type(criterion).__name__
+    for name, array in (("input", x), ("targets", y)):
+        if not is_finite(array):
+            raise _Found("", "", f"{_amount(array)} in the {name}")
+    logits, cache = model.forward(x)
+    watch.compare("the network's output, where branches meet", "forward", logits)
+    loss, loss_cache = criterion.forward(logits, y)
+    watch.compare(f"the loss, {kind}", "forward", loss)
+    dy = criterion.backward(loss_cache)
+    watch.compare(f"the gradient of the loss, {kind}", "backward", dy)
+    model.backward(dy, cache, input_grad=False)
+
+
+class _Found(Exception):
+    """What ends the search."""
+
+    def __init__(self, layer: str, direction: str, text: str) -> None:
+        super().__init__(text)
+        self.layer, self.direction, self.text = layer, direction, text
+
+
+class _Search(Watch):
+    def __init__(self, model: Layer) -> None:
+        self.rows: list[Row] = []
+        self.spoilt = [name for name, array in model.parameters().items() if not is_finite(array)]
+
+    def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
+        place = f"{name or 'the layer'} ({type(layer).__name__})"
+        self.compare(f"the input of layer {place}, where branches meet", "forward", x)
+        y, cache = layer.forward(x)
+        self._record("forward", name, layer, {f"the output of layer {place}": y})
+        return y, cache
+
+    def backward(
+        self, name: str, layer: Layer, dy: Array, cache: Cache, *, input_grad: bool
+    ) -> tuple[Array | None, dict[str, Array]]:
+        place = f"{name or 'the layer'} ({type(layer).__name__})"
+        self.compare(f"the gradient of the output of layer {place}, where branches meet", "backward", dy)
+        dx, grads = layer.backward(dy, cache, input_grad=input_grad)
+        given = {f"the gradient of {key} of layer {place}": g for key, g in grads.items()}
+        if dx is not None:
+            given[f"the gradient of the input of layer {place}"] = dx
+        self._record("backward", name, layer, given)
+        return dx, grads
+
+    def compare(self, what: str, direction: str, array: Array) -> None:
+        """Refuse what is not finite, and came from no layer."""
+        if not is_finite(array):
+            raise _Found("", direction, f"{_amount(array)} in {what}, {direction}")
+
+    def _record(self, direction: str, name: str, layer: Layer, given: Mapping[str, Array]) -> None:
+        hosts = {what: to_numpy(array) for what, array in given.items()}
+        finite = [host[np.isfinite(host)] for host in hosts.values()]
+        size = sum(host.size for host in hosts.values())
+        largest = max((float(np.abs(each).max()) for each in finite if each.size), default=0.0)
+        place = f"{name} {type(layer).__name__}".strip()
+        self.rows.append(Row(direction, place, largest, size - sum(each.size for each in finite), size))
+        for what, array in given.items():
+            if not is_finite(array):
+                own = [key for key in self.spoilt if key.rpartition(".")[0] == name]
+                before = f" (its {', '.join(own)} held some before)" if own else ""
+                raise _Found(name, direction, f"{_amount(array)} in {what}, {direction}{before}")
+
+
+def _amount(array: Array) -> str:
+    host = to_numpy(array)
+    nan, infinite = int(np.isnan(host).sum()), int(np.isinf(host).sum())
+    parts = [f"{count} {word}" for count, word in ((nan, "NaN"), (infinite, "infinite")) if count]
+    return f"{' and '.join(parts)} of {host.size} numbers"

@@ -1,0 +1,116 @@
+"""Which learning rate suits: a short training with a rate that grows from step to step, and what the loss does.
+
+    rate_i = lowest · (highest / lowest)^(i / (steps − 1))              i = 0 … steps − 1              (1)
+    m_i = β·m_{i−1} + (1 − β)·loss_i,   s_i = m_i / (1 − β^{i+1})       smoothed, β = 0.98             (2)
+    steepest = rate_i where (s_{i+1} − s_i) is smallest, as rates are evenly spaced in log             (3)
+    tenth = rate_i / 10 where s_i is smallest                                                          (4)
+
+The sweep ends where s_i is more than four times the smallest so far, or the loss is not finite.
+
+Sources
+    L. Smith, Cyclical learning rates for training neural networks, 2015, section 3.3               → (1)
+    fast.ai's lr_find: smoothing, end, and both suggestions                                         → (2), (3), (4)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import chain, count, islice
+
+import numpy as np
+
+from ..data.loader import Loader
+from ..errors import NonFiniteError, OptionError
+from ..nn import CrossEntropyLoss, Layer
+from ..nn.loss import Loss
+from ..optim.optimizer import Optimizer
+from ..options import as_count, as_number
+from .gradients import batch_gradients
+from .traces import unchanged
+
+SMOOTHING = 0.98  # β
+EXPLODED = 4.0  # times the smallest smoothed loss
+SKIPPED = 0.1  # share of the steps, the first, in which (3) is not looked for: there, noise is not smoothed yet
+
+
+@dataclass(frozen=True)
+class RateSweep:
+    """What a sweep over learning rates came to; one number a step."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]  # of the batch, before its step
+    smoothed: tuple[float, ...]
+    suggestion: float | None  # where the loss falls most steeply; None where it falls nowhere
+    tenth: float  # of the rate with the lowest loss: often a little higher
+
+    def __str__(self) -> str:
+        steepest = "nowhere" if self.suggestion is None else f"{self.suggestion:.2g}"
+        return (
+            f"{len(self.rates)} rates from {self.rates[0]:.1g} to {self.rates[-1]:.1g}: loss falls most steeply at "
+            f"{steepest}; a tenth of the rate with the lowest loss is {self.tenth:.2g}"
+        )
+
+
+def lr_find(
+    model: Layer,
+    optimizer: Optimizer,
+    criterion: Loss | None,
+    loader: Loader,
+    *,
+    lowest: float = 1e-7,
+    highest: float = 10.0,
+    steps: int = 100,
+) -> RateSweep:
+    """Train with rates from `lowest` to `highest`, and put model, optimizer and generators back as they were.
+
+    Parameters
+        criterion : None for cross-entropy
+        loader : its epochs are gone through as often as the steps need
+        lowest, highest : learning rates, 0 < lowest < highest
+        steps : at most so many
+    Raises
+        OptionError
+        NonFiniteError : the loss is NaN or infinite from the first steps on
+
+    >>> from xpcnn import data, models, optim
+    >>> model = models.build("mlp", (8, 8, 1), 10, rng=0)
+    >>> found = lr_find(model, optim.SGD(model.parameters(), lr=1.0), None, data.Loader(data.digits().train, 64))
+    >>> 0.001 < found.suggestion < 1
+    True
+    """
+    if not isinstance(loader, Loader):
+        raise OptionError("lr_find", "a Loader", type(loader).__name__, "see xpcnn.data")
+    lowest, highest = (as_number("lr_find", n, v, "(0, inf)") for n, v in (("lowest", lowest), ("highest", highest)))
+    if not (lowest < highest < math.inf):
+        raise OptionError("lr_find", "rates lowest < highest", f"{lowest} and {highest}")
+    as_count("lr_find", "steps", steps, least=2)
+    criterion = criterion or CrossEntropyLoss()
+    rates: list[float] = []
+    losses: list[float] = []
+    smoothed: list[float] = []
+    mean = 0.0
+    batches = islice(chain.from_iterable(map(loader.epoch, count())), steps)
+    with unchanged(model, optimizer), np.errstate(over="ignore", invalid="ignore"):
+        for i, (x, y) in enumerate(batches):
+            rate = lowest * (highest / lowest) ** (i / (steps - 1))  # (1)
+            part = batch_gradients(model, criterion, x, y)
+            loss = float(part.loss)
+            mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+            smooth = mean / (1 - SMOOTHING ** (i + 1))  # (2)
+            if not math.isfinite(smooth) or smooth > EXPLODED * min(smoothed, default=math.inf):
+                break
+            rates, losses, smoothed = [*rates, rate], [*losses, loss], [*smoothed, smooth]
+            optimizer.lr = rate
+            optimizer.step(part.grads)
+    if len(rates) < 2:
+        raise NonFiniteError("lr_find", "a finite loss in the first steps", f"{loss}", "pass a lower `lowest`")
+    lowest_loss = smoothed.index(min(smoothed))
+    return RateSweep(tuple(rates), tuple(losses), tuple(smoothed), _steepest(rates, smoothed), rates[lowest_loss] / 10)
+
+
+def _steepest(rates: list[float], smoothed: list[float]) -> float | None:
+    first = min(int(SKIPPED * len(rates)), len(rates) - 2)
+    slopes = np.diff(smoothed)[first:]
+    i = int(np.argmin(slopes))  # (3)
+    return rates[first + i] if slopes[i] < 0 else None

@@ -1,0 +1,62 @@
+"""What training leaves on a model, kept so that it can be put back: for trials, and for a step that failed.
+
+`forward` moves generators on (dropout's) and replaces running statistics (batch norm's); an optimizer's step writes
+the parameters and what the optimizer itself keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from ..backend import array_namespace
+from ..nn import Layer
+from ..optim.optimizer import Optimizer
+from ..typing import Array
+
+Taken: TypeAlias = tuple[list[Array], list[Any]]
+
+
+class Traces:
+    """What `forward` in training changes of a model."""
+
+    def __init__(self, model: Layer) -> None:
+        arrays = model.named_arrays(buffers=True)
+        self.buffers = [(layer, key) for _, layer, key in arrays if key in layer.buffer_names]
+        self.generators = model.generators()
+
+    def take(self) -> Taken:
+        """As it is now; buffers are not copied, as nobody writes into them."""
+        buffers = [getattr(layer, key) for layer, key in self.buffers]
+        return buffers, [rng.bit_generator.state for rng in self.generators.values()]
+
+    def put_back(self, taken: Taken) -> None:
+        """As it was when that was taken."""
+        buffers, states = taken
+        for (layer, key), array in zip(self.buffers, buffers, strict=True):
+            setattr(layer, key, array)
+        for rng, state in zip(self.generators.values(), states, strict=True):
+            rng.bit_generator.state = state
+
+
+@contextmanager
+def unchanged(model: Layer, optimizer: Optimizer | None = None) -> Iterator[None]:
+    """A block that leaves no trace, however it ends: what it changed of the model and the optimizer is put back.
+
+    Parameters
+        optimizer : of the model, where the block makes steps; its arrays and the parameters are copied, and copied back
+    """
+    traces = Traces(model)
+    taken = traces.take()
+    arrays = [] if optimizer is None else [*optimizer.parameters.values(), *optimizer.state_dict().values()]
+    copies = [array_namespace(array).asarray(array, copy=True) for array in arrays]
+    numbers = None if optimizer is None else (optimizer.steps, optimizer.lr)
+    try:
+        yield
+    finally:
+        traces.put_back(taken)
+        for array, copy in zip(arrays, copies, strict=True):
+            array[...] = copy
+        if optimizer is not None and numbers is not None:
+            optimizer.steps, optimizer.lr = numbers
