@@ -273,3 +273,14 @@ def test_training_beside_prefetching_changes_no_bit(prefetch, monkeypatch):
     for name, array in trained(prefetch).items():
         np.testing.assert_array_equal(array, expected[name])
     assert threadpool_info() == before
+
+
+@pytest.mark.parametrize("options", [{}, {"shuffle": True, "seed": 3}, {"shuffle": True, "drop_last": True}])
+def test_where_a_batch_s_images_stand(options):
+    loader = Loader(marked(23), 5, **options)
+    for epoch in (0, 2):
+        places = [loader.indices(epoch, batch).tolist() for batch in range(len(loader))]
+        assert places == shown(loader.epoch(epoch))  # the images are numbered as they stand
+    for epoch, batch in ((-1, 0), (0, -1), (0, len(loader))):
+        with pytest.raises(OptionError, match="Loader: expected epoch ≥ 0, batch from 0 to"):
+            loader.indices(epoch, batch)

@@ -114,3 +114,23 @@ def test_bad_options_are_refused_when_made(xp, rng):
         CrossEntropyLoss(weight=[1, 2])(y, xp.array(LABELS))
     with pytest.raises(ShapeError, match=r"weight \(3,\), one for each class, got \(\)"):
         CrossEntropyLoss(weight=2)(y, xp.array(LABELS))
+
+
+@pytest.mark.parametrize(
+    "criterion", [CrossEntropyLoss(weight=W), NLLLoss(weight=W), NLLLoss(), HingeLoss(), MSELoss()]
+)
+def test_means_of_batches_are_joined_by_their_items(xp, rng, criterion):
+    y, labels = -rng.random((11, 3)), rng.integers(0, 3, 11)
+    labels = labels if criterion.classifies else rng.random((11, 3))
+    y, labels = xp.array(y), xp.array(labels)
+    parts = [slice(0, 4), slice(4, 5), slice(5, 11)]
+    items = [float(criterion.items(y[part, :], labels[part, ...])) for part in parts]
+    losses = [float(criterion(y[part, :], labels[part, ...])) for part in parts]
+    joined = sum(n * loss for n, loss in zip(items, losses, strict=True)) / sum(items)
+    assert joined == pytest.approx(float(criterion(y, labels)), rel=1e-12)
+    assert float(criterion.items(y, labels)) == pytest.approx(sum(items))
+
+
+def test_soft_targets_count_as_rows(xp):
+    y = xp.array(np.zeros((4, 3)))
+    assert CrossEntropyLoss(weight=W).items(y, y) == 4

@@ -60,6 +60,15 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch, results, best):
     np.testing.assert_array_equal(kept[1].bias, np.full(3, best, "float32"))
 
 
+def test_the_batches_size_makes_no_difference_to_a_weighted_loss():
+    criterion = CrossEntropyLoss(weight=[0.1, 5.0, 1.0])
+    images, model = split(), linear().model
+    (x, y), *_ = Loader(images, 10).epoch(0)
+    for batch_size in (1, 3, 10):
+        tested = evaluate(model, images, criterion, batch_size=batch_size)
+        assert tested.loss == pytest.approx(float(criterion(model(x), y)), rel=1e-6)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_losses_are_means_over_images_whatever_the_batches(reduction):
     """10 images in batches of 4, 4 and 2: the last batch counts for its two images only."""

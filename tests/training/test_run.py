@@ -11,6 +11,7 @@ import xpcnn
 from xpcnn import data
 from xpcnn.errors import DataError, FormatError, OptionError
 from xpcnn.io.model_file import load_model
+from xpcnn.io.tensors import read_tensors, write_tensors
 from xpcnn.nn import Linear
 from xpcnn.optim import SGD, Adadelta, AdaGrad, Adam, AdamW, RMSProp
 from xpcnn.optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, StepDecay, WarmUp
@@ -126,7 +127,7 @@ def test_every_setting_reaches_the_run(tmp_path):
     changes = {
         "base": {}, "epochs": {"epochs": 2}, "batch_size": {"batch_size": 128}, "lr": {"lr": 0.02},
         "weight_decay": {"weight_decay": 0.1}, "optimizer": {"optimizer": "adam"}, "schedule": {"schedule": "constant"},
-        "validation": {"validation": 0.3}, "seed": {"seed": 1},
+        "validation": {"validation": 0.3}, "seed": {"seed": 1}, "accumulate": {"accumulate": 2}, "ema": {"ema": 0.5},
     }  # fmt: skip
     saved = {}
     for name, change in changes.items():
@@ -177,6 +178,8 @@ def test_resuming_what_is_no_run(tmp_path):
         ("validation", [-0.1, 1, 1.5, float("nan")]),
         ("patience", [0, -1, 2.5]),
         ("seed", [-1, 0.5, None]),
+        ("accumulate", [0, -1, 1.5, True, None]),
+        ("ema", [0, 1, -0.5, float("nan"), "0.9"]),
         ("optimizer", ["lion", "", "SGD", None]),
         ("schedule", ["linear", None]),
         ("model", ["alexnet", None]),
@@ -194,3 +197,54 @@ def test_settings_on_the_edge_are_fine():
     config = RunConfig(epochs=1, batch_size=1, validation=0.0, patience=1, seed=0, lr=1e-9)
     assert config.patience == 1
     assert RunConfig(patience=None, validation=0.999).patience is None
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path):
+    """config.json and checkpoint as xpcnn 0.1 wrote them, which knew neither accumulation nor averages."""
+    base = {"model": "mlp", "batch_size": 256, "lr": 0.01, "schedule": "constant"}
+    expected = start(RunConfig(**base, epochs=2), tmp_path / "whole", verbose=False)
+    folder = tmp_path / "run"
+    start(RunConfig(**base, epochs=1), folder, verbose=False)
+    described = json.loads((folder / "config.json").read_text())
+    for name in ("accumulate", "ema"):
+        del described[name]
+    (folder / "config.json").write_text(json.dumps(described | {"epochs": 2}))
+    tensors, metadata = read_tensors(folder / CHECKPOINT)
+    for name in ("accumulate", "ema"):
+        del metadata["run"][name]
+    metadata.pop("format", None)
+    write_tensors(folder / CHECKPOINT, tensors, metadata)
+    result = resume(folder, verbose=False)
+    timeless = result.keys() - {"seconds", "seconds_since_start"}
+    assert {name: result[name] for name in timeless} == {name: expected[name] for name in timeless}
+    assert (folder / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["epochs", "lr", "seed", "dataset"])
+def test_a_configuration_that_lacks_what_every_version_wrote(tmp_path, name):
+    start(RunConfig(model="mlp", epochs=1, batch_size=256), tmp_path / "run", verbose=False)
+    described = json.loads((tmp_path / "run" / "config.json").read_text())
+    del described[name]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(described))
+    with pytest.raises(FormatError, match=f"KeyError: '{name}'"):
+        resume(tmp_path / "run", verbose=False)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+def test_the_schedule_spans_the_steps_that_are_made(tmp_path, accumulate):
+    """1293 images in batches of 256 are 6: with accumulation 3 or 2 steps an epoch."""
+    config = RunConfig(model="mlp", epochs=2, batch_size=256, lr=0.01, schedule="cosine", accumulate=accumulate)
+    total = 2 * {1: 6, 2: 3, 4: 2}[accumulate]
+    start(config, tmp_path / "run", verbose=False)
+    lines = (tmp_path / "run" / "history.csv").read_text().splitlines()[1:]
+    rates = [float(line.split(",")[1]) for line in lines]
+    assert rates == pytest.approx([Cosine(0.01, total).lr_at(total // 2 - 1), Cosine(0.01, total).lr_at(total - 1)])
+
+
+def test_the_model_that_is_tested_is_the_average(tmp_path):
+    config = RunConfig(model="mlp", epochs=2, batch_size=256, lr=0.01, schedule="constant", ema=0.9)
+    result = start(config, tmp_path / "run", verbose=False)
+    saved = load_model(tmp_path / "run" / MODEL).model
+    assert result["test_loss"] == evaluate(saved, data.load("digits").test).loss
+    plain = start(RunConfig(**{**vars(config), "ema": None}), tmp_path / "plain", verbose=False)
+    assert plain["test_loss"] != result["test_loss"]

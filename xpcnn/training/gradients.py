@@ -39,12 +39,13 @@ class Gradients:
 
     def finite(self) -> bool:
         """Whether loss and gradients hold neither NaN nor infinity; on a device, this waits for it."""
+        grads: Any = self.grads.values()
         with np.errstate(over="ignore", invalid="ignore"):
             if is_numpy(self.loss):  # a third of the time that sums take
-                total = float(self.loss) + sum(float(np.vdot(g, g)) for g in self.grads.values())
+                total = float(self.loss) + sum(float(np.vdot(g, g)) for g in grads)
             else:
                 xp = array_namespace(self.loss)
-                total = float(sum((xp.sum(g) for g in self.grads.values()), self.loss))
+                total = float(sum((xp.sum(g) for g in grads), self.loss))
         if math.isfinite(total):  # one number that is not would have made the sum so
             return True
         return not self.not_finite() and math.isfinite(float(self.loss))  # the sum itself may have overflowed

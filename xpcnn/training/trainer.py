@@ -40,11 +40,11 @@ from .evaluation import Evaluation, evaluate
 from .gradients import batch_gradients, joined
 from .history import Epoch
 from .interrupt import Interrupt
+from .kept_step import report
 from .losses import Losses
 from .moving_average import MovingAverage
 from .progress import Progress, progress
 from .rehearsal import first_batches, rehearse
-from .replay import report
 from .traces import Traces
 
 __all__ = ["CHECKPOINT", "MODEL", "Evaluation", "Trainer", "evaluate"]
@@ -169,8 +169,7 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
         self.loader, self._traces, going = loader, Traces(self.model), True
-        # Overflow on the way to NaN needs no warning: the loss is looked at
-        with Interrupt() as interrupt, progress(self.verbose) as shown, np.errstate(over="ignore", invalid="ignore"):
+        with Interrupt() as interrupt, progress(self.verbose) as shown:
             while going and self.position.epoch < epochs and not self._stale():
                 going = self._run_epoch(loader, validation, epochs, interrupt, shown)
         return self.history
@@ -184,6 +183,7 @@ class Trainer:
         """The network that is validated and kept: the moving average, where there is one."""
         return self.model if self.average is None else self.average.model
 
+    @np.errstate(over="ignore", invalid="ignore")  # what becomes of them is looked at
     def train_step(self, x: Array, y: Array, *more: tuple[Array, Array]) -> tuple[Array, Array]:
         """One step of the optimizer on one batch; the loss, and how many items were classified rightly.
 
@@ -221,10 +221,9 @@ class Trainer:
     ) -> bool:
         """One epoch, or the rest of one; whether to go on after it."""
         at = self.position
-        begun = time.perf_counter() - at.seconds
         saved = time.perf_counter()
-        losses = Losses(at, self.criterion)
-        going = True
+        begun = saved - at.seconds
+        losses, going = Losses(at, self.criterion), True
         shown.start(at.epoch + 1, epochs, len(loader), at.batch)
         batches = loader.epoch(at.epoch, start=at.batch)
         while going and (group := list(islice(batches, self.accumulate))):

@@ -1,0 +1,367 @@
+"""NaN ends a training before it is written, and is traced to its layer; the file that is kept shows it again."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn.data import Loader, Split
+from xpcnn.errors import FileError, FormatError, NonFiniteError, XpcnnError
+from xpcnn.io.tensors import read_tensors, write_tensors
+from xpcnn.nn import (
+    BatchNorm2d,
+    Concat,
+    Conv2d,
+    CrossEntropyLoss,
+    Dropout,
+    Flatten,
+    Linear,
+    MSELoss,
+    OpLayer,
+    ReLU,
+    Residual,
+    Sequential,
+)
+from xpcnn.optim import SGD
+from xpcnn.training import Trainer, replay
+from xpcnn.training.nonfinite import search
+
+from .small import assert_same, everything, generators, host, loader, network, split, trainer
+
+
+class Spoil(OpLayer):
+    """The identity, which gives NaN in forward or backward where it is told to."""
+
+    pair = (None, None)
+    config_names = ()
+
+    def __init__(self, direction, when=lambda: True, bad=np.nan):
+        self.direction, self.when, self.bad = direction, when, bad
+
+    def spoil(self, array, direction):
+        if direction == self.direction and self.when():
+            array = array + 0
+            array[(0,) * array.ndim] = self.bad
+        return array
+
+    def forward(self, x):
+        return self.spoil(x, "forward"), None
+
+    def backward(self, dy, cache, *, input_grad=True):
+        return self.spoil(dy, "backward"), {}
+
+
+def batch(xp, n=10):
+    x, y = next(iter(Loader(split(), n).epoch(0)))
+    return x, y
+
+
+def nets(spoil):
+    """Where the layer that spoils stands, under its name, in networks of all kinds."""
+    conv = Conv2d(1, 2, 3, padding=1, rng=0)
+    same = Conv2d(2, 2, 3, padding=1, rng=1)
+    yield "1", Sequential(conv, spoil, ReLU(), Flatten(), Linear(72, 3, rng=2))
+    yield (
+        "2.body.1",
+        Sequential(conv, BatchNorm2d(2), Residual(Sequential(same, spoil)), Flatten(), Linear(72, 3, rng=2)),
+    )
+    yield "1.1.0", Sequential(conv, Concat(same, Sequential(spoil)), Flatten(), Linear(144, 3, rng=2))
+    yield "3", Sequential(conv, Flatten(), Linear(72, 3, rng=2), spoil)
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", range(4))
+def test_the_layer_is_found(xp, direction, bad, kind):
+    name, model = list(nets(Spoil(direction, bad=bad)))[kind]
+    x, y = batch(xp)
+    finding = search(model, CrossEntropyLoss(), x, y)
+    assert (finding.layer, finding.direction) == (name, direction)
+    what = "1 NaN" if np.isnan(bad) else "1 infinite"
+    given = "the output" if direction == "forward" else "the gradient of the input"
+    assert re.fullmatch(
+        rf"{what} of \d+ numbers in {given} of layer {re.escape(name)} \(Spoil\), {direction}", finding.text
+    )
+    assert [row.not_finite for row in finding.rows[:-1]] == [0] * (len(finding.rows) - 1)
+    assert finding.rows[-1].not_finite == 1
+    assert str(finding).splitlines()[-1] == finding.text
+
+
+def test_gradients_of_parameters_are_looked_at(xp):
+    class Bad(Linear):
+        def backward(self, dy, cache, *, input_grad=True):
+            dx, grads = super().backward(dy, cache, input_grad=input_grad)
+            return dx, grads | {"bias": grads["bias"] * np.nan}
+
+    x, y = batch(xp)
+    finding = search(Sequential(Flatten(), Bad(36, 3, rng=0)), CrossEntropyLoss(), x, y)
+    assert finding.text == "3 NaN of 3 numbers in the gradient of bias of layer 1 (Bad), backward"
+
+
+def test_what_is_no_layer_s_doing(xp):
+    model, (x, y) = Sequential(Flatten(), Linear(36, 3, rng=0)), batch(xp)
+    spoilt = xpcnn.to_numpy(x).copy()
+    spoilt[3, 2, 1, 0] = np.nan
+    finding = search(model, CrossEntropyLoss(), xp.array(spoilt, "float32"), y)
+    assert finding.text == "1 NaN of 360 numbers in the input"
+    target = xp.array(np.full((10, 3), np.inf), "float32")
+    assert search(model, MSELoss(), x, target).text == "30 infinite of 30 numbers in the targets"
+    target = xp.array(np.full((10, 3), 1e30), "float32")
+    assert search(model, MSELoss(), x, target).text == "1 infinite of 1 numbers in the loss, MSELoss, forward"
+    assert search(model, CrossEntropyLoss(), x, y) is None
+
+
+def test_where_branches_meet(xp):
+    """Each branch is finite, their sum is not: forward, and backward."""
+
+    class Times(OpLayer):
+        pair = (lambda x, **_: (0 * x + 3e38, None), lambda dy, cache: dy)
+
+    x = xp.array(np.ones((2, 3)), "float32")
+    y = xp.array(np.zeros((2, 3)), "float32")
+    model = Sequential(Times(), Residual(Times()), Linear(3, 3, rng=0))
+    assert search(model, MSELoss(), x, y).text == (
+        "6 infinite of 6 numbers in the input of layer 2 (Linear), where branches meet, forward"
+    )
+    model = Sequential(Times(), Residual(Times()))
+    assert "the network's output, where branches meet" in search(model, MSELoss(), x, y).text
+
+
+def test_a_search_leaves_no_trace(xp):
+    model, (x, y) = network(), batch(xp)
+    before = host(model.state_dict()), generators(model)
+    search(model, CrossEntropyLoss(), x, y)
+    assert_same(host(model.state_dict()), before[0])
+    assert generators(model) == before[1]
+
+
+def failing(folder, at=9, direction="forward", accumulate=1, **options):
+    """A run whose batch of that number (from 1) gives NaN in a layer of its own."""
+    count = [0]
+
+    def when():
+        count[0] += 1
+        return count[0] >= at
+
+    model = network()
+    model = Sequential(*[model[i] for i in range(6)], Spoil(direction, when), model[6])
+    return trainer(folder, model, accumulate=accumulate, **options)
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_nothing_is_written_and_the_error_says_where(xp, tmp_path, direction, accumulate):
+    run = failing(tmp_path, direction=direction, accumulate=accumulate, read_every=1, ema=0.9)
+    kept = []
+    step = run.train_step
+
+    def keeps(*arguments):
+        kept.append((everything(run), generators(run.model), run.optimizer.scalars()))
+        return step(*arguments)
+
+    run.train_step = keeps
+    with pytest.raises(NonFiniteError) as caught:
+        run.fit(loader(), epochs=2)
+    steps = len(kept)
+    assert steps == (9 if accumulate == 1 else 5)
+    arrays, states, scalars = kept[-1]
+    assert_same(everything(run), arrays)
+    assert (generators(run.model), run.optimizer.scalars()) == (states, scalars)
+    text = str(caught.value)
+    given = "the output" if direction == "forward" else "the gradient of the input"
+    indices = ", ".join(map(str, loader().indices(1, 1)[:8]))
+    assert (
+        f"got 1 NaN of 360 numbers in {given} of layer 6 (Spoil), {direction}, in step {steps}, epoch 2, batch 2, "
+        in text
+    )
+    assert f"images {indices} … (10) of the split; lower the learning rate" in text
+    assert f"training.replay({str(tmp_path / f'nonfinite-{steps}.safetensors')!r})" in text
+    assert "\n" not in text
+
+
+def test_the_file_holds_what_was_trained_on(tmp_path):
+    run = failing(tmp_path)
+    with pytest.raises(NonFiniteError):
+        run.fit(loader(), epochs=2)
+    tensors, metadata = read_tensors(tmp_path / "nonfinite-9.safetensors")
+    np.testing.assert_array_equal(tensors["batch.indices"], loader().indices(1, 1))
+    expected = list(loader().epoch(1))[1]
+    np.testing.assert_array_equal(tensors["batch.x"], expected[0])
+    np.testing.assert_array_equal(tensors["batch.y"], expected[1])
+    assert metadata["run"] == {"step": 9, "epoch": 2, "batch": 2}
+    assert metadata["generators"] == {"5": run.model[5].rng.bit_generator.state}
+    for name, array in run.model.state_dict().items():
+        np.testing.assert_array_equal(tensors[f"model.{name}"], array)
+
+
+def exploding(folder, **options):
+    """A run of xpcnn's own layers that overflows in its second step, whatever dropout does."""
+    model = Sequential(Flatten(), Linear(36, 36, rng=0), ReLU(), Dropout(0.4, rng=3), Linear(36, 3, rng=1))
+    return Trainer(model, SGD(model.parameters(), lr=1e25), folder=folder, verbose=False, **options)
+
+
+def broken(folder, **options):
+    with pytest.raises(NonFiniteError) as caught:
+        exploding(folder, **options).fit(loader(), epochs=1)
+    return folder / "nonfinite-2.safetensors", str(caught.value)
+
+
+def test_a_replay_finds_the_same(xp, tmp_path, capsys):
+    path, text = broken(tmp_path, read_every=1)
+    finding = replay(path)
+    assert finding.layer == "4"
+    assert finding.text in text
+    printed = capsys.readouterr().out
+    assert printed == f"{finding}\n(step 2, epoch 1, batch 2 of the run)\n"
+    assert [line.split()[:3] for line in printed.splitlines()[2:7]] == [
+        ["forward", str(i), kind] for i, kind in enumerate(("Flatten", "Linear", "ReLU", "Dropout", "Linear"))
+    ]
+    assert replay(str(path)) == finding  # dropout draws what it drew, each time
+
+
+def test_a_replay_draws_the_masks_of_the_step(tmp_path):
+    """NaN comes only where dropout keeps one certain number: the rest of the file alone would not show it."""
+    model = Sequential(Flatten(), Dropout(0.5, rng=3), Linear(36, 3, rng=1))
+    keeps = [Dropout(0.5, rng=3).rng.random((64, 36), dtype="float32")[0, 0] >= 0.5]
+    assert keeps  # of the first step
+    run = Trainer(model, SGD(model.parameters(), lr=0.0), folder=tmp_path, verbose=False)
+    model[2].weight[0, 0] = np.inf
+    with pytest.raises(NonFiniteError, match=r"its 2\.weight held some before"):
+        run.fit(Loader(split(), 64), epochs=1)
+    assert "(its 2.weight held some before)" in replay(tmp_path / "nonfinite-1.safetensors").text
+    first = read_tensors(tmp_path / "nonfinite-1.safetensors")[1]["generators"]
+    assert first == {"1": Dropout(0.5, rng=3).rng.bit_generator.state}
+
+
+def test_layers_and_criteria_of_one_s_own_are_passed(tmp_path):
+    class Mine(CrossEntropyLoss):
+        pass
+
+    run = failing(tmp_path, at=1, criterion=Mine())
+    with pytest.raises(NonFiniteError):
+        run.fit(loader(), epochs=1)
+    path = tmp_path / "nonfinite-1.safetensors"
+    with pytest.raises(FormatError, match=r"layers of xpcnn alone, got others; pass model="):
+        replay(path)
+    again = failing(None, at=1)
+    with pytest.raises(FormatError, match=r"a criterion of xpcnn, got another; pass criterion="):
+        replay(path, model=again.model)
+    assert replay(path, model=again.model, criterion=Mine()).layer == "6"
+
+
+def test_a_replay_that_stays_finite_says_so(tmp_path, capsys):
+    path, _ = broken(tmp_path)
+    tensors, metadata = read_tensors(path)
+    write_tensors(path, {name: array * 0 for name, array in tensors.items()}, metadata)
+    assert "all is finite" in replay(path).text
+
+
+def test_a_full_disk_does_not_hide_what_happened(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise FileError("nonfinite", "to write the file", "No space left on device")
+
+    monkeypatch.setattr("xpcnn.training.kept_step.write_tensors", full)
+    path, text = broken(tmp_path)
+    assert "of layer 4 (Linear)" in text
+    assert "not kept for replay: nonfinite: expected to write the file, got No space left" in text
+    assert not path.exists()
+
+
+def test_without_a_folder_there_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NonFiniteError, match=r"layer 4 \(Linear\).*look for NaN in the images$"):
+        exploding(None).fit(loader(), epochs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_outside_a_run(tmp_path):
+    run = exploding(None)
+    x, y = next(iter(loader().epoch(0)))
+    run.train_step(x, y)
+    with pytest.raises(NonFiniteError, match=r"in step 2, epoch 1, batch 1; lower"):
+        run.train_step(x, y)
+
+
+def test_devices_read_late_and_say_how_to_find_it(xp):
+    if xp.backend == "numpy":
+        pytest.skip("NumPy reads each loss")
+    with pytest.raises(NonFiniteError, match=r"finite loss, got (nan|inf) in epoch 1, batch \d; .*read_every=1"):
+        exploding(None).fit(loader(), epochs=1)
+
+
+def test_the_run_that_is_resumed_finds_it(xp, tmp_path):
+    """The recipe for a device: from the checkpoint before, with read_every=1, the same steps end in the layer."""
+    run = failing(tmp_path, at=9)
+    run.fit(loader(), epochs=1)
+    with pytest.raises(NonFiniteError):
+        run.fit(loader(), epochs=2)
+    again = failing(tmp_path, at=2, read_every=1)
+    with pytest.raises(NonFiniteError, match=r"layer 6 \(Spoil\), forward, in step 9, epoch 2, batch 2"):
+        again.fit(loader(), epochs=2, resume=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t, m: m.update(kind="checkpoint"),
+        lambda t, m: m.update(architecture={"type": "os.system"}),
+        lambda t, m: m.update(architecture={"type": "Linear", "in_features": 10**9, "out_features": 10**9}),
+        lambda t, m: m.update(architecture=[]),
+        lambda t, m: m.update(criterion={"type": "Sequential"}),
+        lambda t, m: m.update(criterion={"type": "Loss"}),
+        lambda t, m: m.update(criterion={"type": "CrossEntropyLoss", "nonsense": 1}),
+        lambda t, m: m.update(criterion={}),
+        lambda t, m: m.update(criterion="CrossEntropyLoss"),
+        lambda t, m: m.update(criterion={"type": "CrossEntropyLoss", "reduction": "none"}),
+        lambda t, m: m.update(generators={}),
+        lambda t, m: m.update(generators={"3": {"bit_generator": "MT19937"}}),
+        lambda t, m: m.update(generators={"3": 7}),
+        lambda t, m: m.update(generators=None),
+        lambda t, m: m.update(run={}),
+        lambda t, m: m.update(run=None),
+        lambda t, m: m.pop("architecture"),
+        lambda t, m: m.pop("criterion"),
+        lambda t, m: t.pop("batch.x"),
+        lambda t, m: t.pop("batch.y"),
+        lambda t, m: t.pop("model.4.bias"),
+        lambda t, m: t.update({"model.extra": np.zeros(3)}),
+        lambda t, m: t.update({"batch.x": np.zeros((2, 5, 5, 1), "float32")}),
+        lambda t, m: t.update({name: array * 0 + 7 for name, array in t.items()}),
+    ],
+)
+def test_broken_files_end_in_one_line(tmp_path, change):
+    path, _ = broken(tmp_path)
+    tensors, metadata = read_tensors(path)
+    change(tensors, metadata)
+    metadata.pop("format", None)
+    write_tensors(path, tensors, metadata)
+    with pytest.raises(XpcnnError) as caught:
+        replay(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_what_is_no_such_file(tmp_path):
+    with pytest.raises(FileError):
+        replay(tmp_path / "missing.safetensors")
+    (tmp_path / "x").write_bytes(json.dumps({}).encode())
+    with pytest.raises(FormatError):
+        replay(tmp_path / "x")
+    shutil.rmtree(tmp_path)
+
+
+def test_images_out_of_a_regression_split_are_named(tmp_path):
+    images = split(20)
+    targets = Split(images.images, np.full((20, 1), 3e38, "float32"))
+    model = Sequential(Flatten(), Linear(36, 1, rng=0))
+    run = Trainer(model, SGD(model.parameters(), lr=0.1), MSELoss(), folder=tmp_path, verbose=False)
+    with pytest.raises(
+        NonFiniteError, match=r"the loss, MSELoss, forward, in step 1, epoch 1, batch 1, images 0, 1, 2, 3, 4 of"
+    ):
+        run.fit(Loader(targets, 5), epochs=1)
+    assert replay(tmp_path / "nonfinite-1.safetensors").direction == "forward"

@@ -1,0 +1,140 @@
+"""What TensorBoard is told, read back from its event files: every number, over the steps, and none twice for long."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from xpcnn.errors import FileError, MissingExtraError
+from xpcnn.nn import MSELoss
+from xpcnn.training import STOP, TensorBoardLog
+
+from .small import loader, split, trainer
+
+pytest.importorskip("tensorboardX")
+
+
+def events(folder):
+    """All events of the folder, file by file in the order of writing."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack("<Q", data[:8])  # length, its checksum, the event, its checksum
+            yield Event.FromString(data[12 : 12 + length])
+            data = data[16 + length :]
+
+
+def shown(folder):
+    """{tag: {step: value}} as TensorBoard shows it: a file that starts at a step forgets it and later ones."""
+    curves = {}
+    for event in events(folder):
+        if event.HasField("session_log") and event.session_log.status == 1:  # START
+            for curve in curves.values():
+                for step in [step for step in curve if step >= event.step]:
+                    del curve[step]
+        for value in event.summary.value:
+            curve = curves.setdefault(value.tag, {})
+            assert event.step not in curve
+            curve[event.step] = value.simple_value
+    return curves
+
+
+def fit(folder, epochs=2, resume=False, more=(), **options):
+    log = TensorBoardLog(folder / "events")
+    run = trainer(folder / "run", on_step=[log, *more], on_epoch=[log], **options)
+    run.fit(loader(), split(30, seed=1), epochs=epochs, resume=resume)
+    log.close()
+    return run
+
+
+def test_steps_and_epochs_are_curves_over_the_steps(tmp_path):
+    seen = []
+    run = fit(tmp_path, more=[lambda trainer, step: seen.append(step)])
+    curves = shown(tmp_path / "events")
+    assert curves.keys() == {
+        *(f"step/{name}" for name in ("images", "loss", "accuracy", "lr")),
+        *(f"epoch/{part}_{name}" for part in ("train", "validation") for name in ("loss", "accuracy")),
+        "epoch/lr",
+        "epoch/seconds",
+    }
+    for name in ("loss", "accuracy", "lr"):
+        assert curves[f"step/{name}"] == pytest.approx({step.step: getattr(step, name) for step in seen}, rel=1e-6)
+    assert curves["epoch/validation_loss"] == pytest.approx(
+        {7 * row.epoch: row.validation_loss for row in run.history}, rel=1e-6
+    )
+
+
+def test_a_resumed_run_shows_what_one_does_that_never_stopped(tmp_path):
+    fit(tmp_path / "whole")
+    fit(tmp_path, more=[lambda trainer, step: STOP if step.step == 9 else None])
+    late = TensorBoardLog(tmp_path / "events")  # what a run that was then killed wrote after its checkpoint
+    run = trainer()
+    run.optimizer.steps = 12
+    late(run, trainer().fit(loader(), epochs=1)[0])
+    late.close()
+    fit(tmp_path, resume=True)
+    curves, whole = shown(tmp_path / "events"), shown(tmp_path / "whole" / "events")
+    for each in (curves, whole):
+        del each["epoch/seconds"]
+    assert curves == whole
+    assert len(list((tmp_path / "events").iterdir())) == 3
+
+
+def test_numbers_that_are_nan_are_left_out(tmp_path):
+    from xpcnn.data import Loader, Split
+
+    images = split()
+    targets = Split(images.images, images.labels.astype("float32")[:, None].repeat(3, axis=1))
+    log = TensorBoardLog(tmp_path)
+    trainer(criterion=MSELoss(), on_step=[log], on_epoch=[log]).fit(Loader(targets, 64), epochs=1)
+    log.close()
+    assert shown(tmp_path).keys() == {
+        "step/images",
+        "step/loss",
+        "step/lr",
+        "epoch/lr",
+        "epoch/train_loss",
+        "epoch/seconds",
+    }
+
+
+def test_a_program_that_does_not_close_it_loses_nothing(tmp_path):
+    code = (
+        "from tests.training.small import *; from xpcnn.training import TensorBoardLog; import sys\n"
+        "log = TensorBoardLog(sys.argv[1])\n"
+        "trainer(on_step=[log], on_epoch=[log]).fit(loader(), epochs=1)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "events")],
+        capture_output=True,
+        text=True,
+        env=os.environ,
+        timeout=60,
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+    assert len(shown(tmp_path / "events")["step/loss"]) == 7
+
+
+def test_a_rehearsal_writes_nothing(tmp_path):
+    fit(tmp_path, fast_dev_run=True)
+    assert not (tmp_path / "events").exists()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    log = TensorBoardLog(tmp_path / "file" / "events")
+    with pytest.raises(FileError, match="a folder to write to"):
+        trainer(on_step=[log]).fit(loader(), epochs=1)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(MissingExtraError, match=r"tensorboardX to write its files.*xpcnn\[tensorboard\]"):
+        TensorBoardLog("runs")
