@@ -20,6 +20,7 @@ from .container import Concat, Container, Residual, Sequential
 from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
+from .inference import Inference, inferring
 from .layer import Layer, OpLayer
 from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
@@ -52,6 +53,7 @@ __all__ = [
     "HingeLoss",
     "HuberLoss",
     "Identity",
+    "Inference",
     "L1Loss",
     "Layer",
     "LayerNorm",
@@ -77,6 +79,7 @@ __all__ = [
     "Watch",
     "ZeroPad2d",
     "ZeroPadChannels",
+    "inferring",
     "init",
     "watched",
 ]

@@ -1,4 +1,4 @@
-"""What each epoch came to: a row of numbers, a CSV file, and a picture of the curves."""
+"""What each epoch came to: a row of numbers, and a CSV file of them. `xpcnn.plot.curves` draws it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from ..errors import FileError, FormatError
 from ..io.atomic import write_atomically
 
 
@@ -39,28 +40,27 @@ def write_csv(path: Path, history: list[Epoch]) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
-def plot(path: Path, history: list[Epoch]) -> bool:
-    """Loss and accuracy over the epochs as a PNG; False where matplotlib is not installed."""
+def read_csv(path: Path) -> list[Epoch]:
+    """What `write_csv` wrote.
+
+    Raises
+        FileError : it cannot be read;  FormatError : it is no such file
+    """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        return False
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    epochs = [row.epoch for row in history]
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part, style in (("train", "-"), ("validation", "--")):
-            values = [getattr(row, f"{part}_{name}") for row in history]
-            if any(value == value for value in values):  # not all NaN
-                axes.plot(epochs, values, style, marker="o", markersize=3, label=part)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend()
-    picture = io.BytesIO()
-    canvas.print_png(picture)
-    write_atomically(path, picture.getvalue())
-    return True
+        text = path.read_text()
+    except UnicodeDecodeError as error:
+        raise FormatError(str(path), "a run's history", str(error)) from None
+    except OSError as error:
+        raise FileError(
+            str(path), "a run's history", error.strerror or str(error), "name the folder of a run"
+        ) from None
+    rows = []
+    try:
+        for line in csv.DictReader(io.StringIO(text), strict=True):
+            numbers = {field.name: float(line[field.name]) for field in fields(Epoch)}
+            rows.append(Epoch(**{**numbers, "epoch": int(line["epoch"])}))  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise FormatError(
+            f"{path}, row {len(rows) + 1}", "a row of numbers", f"{type(error).__name__}: {error}"
+        ) from None
+    return rows

@@ -14,22 +14,22 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import __version__, data, models
+from .. import __version__, data, models, plot
 from ..backend import current_backend
 from ..data.loader import Loader
-from ..errors import DataError, FormatError, OptionError, XpcnnError
+from ..errors import DataError, FormatError, MissingExtraError, OptionError, XpcnnError
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..optim import SGD, Adadelta, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from ..optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
 from ..options import as_count, as_number
-from . import history
 from .trainer import CHECKPOINT, MODEL, Trainer, evaluate
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -172,7 +172,8 @@ class _Run:
             "seconds_since_start": time.perf_counter() - begun,
         }
         _write_json(self.folder / "result.json", result)
-        history.plot(self.folder / "curves.png", rows)
+        with suppress(MissingExtraError):
+            plot.save(plot.curves(rows), self.folder / "curves.png")
         return result
 
 

@@ -1,0 +1,151 @@
+"""`xpcnn plot`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+from .. import data, plot
+from ..backend import asarray
+from ..data.dataset import Dataset
+from ..data.loader import Loader
+from ..errors import DataError, OptionError
+from ..io.model_file import SavedModel, load_model
+from ..plot.figure import check_format, matplotlib
+from ..training.history import read_csv
+from ..training.trainer import evaluate
+from ..typing import Array
+from .files import images, model_path
+
+KINDS = {
+    "curves": "loss and accuracy of a run's epochs",
+    "filters": "the kernels of a convolution",
+    "features": "what a layer gives for an image",
+    "saliency": "which pixels a class's score depends on most",
+    "gradcam": "where a convolution finds what speaks for a class",
+    "confusion": "which classes are taken for which, on a data set's test images",
+    "wrong": "the test images of the highest loss",
+    "batch": "the first training images, as the network sees them",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    for name, purpose in KINDS.items():
+        kind = kinds.add_parser(
+            name, help=purpose, allow_abbrev=False, description=purpose[0].upper() + purpose[1:] + "."
+        )
+        if name == "curves":
+            kind.add_argument("run", type=Path, help="the folder of a run")
+        elif name != "batch":
+            kind.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+        if name in ("features", "saliency", "gradcam"):
+            kind.add_argument("image", type=Path, help="a picture, or a .npy array of images")
+            kind.add_argument("--index", type=int, default=0, help="which image of an array of several (default 0)")
+            kind.add_argument("--invert", action="store_true", help="swap dark and light: for dark ink on light paper")
+        if name in ("confusion", "wrong", "batch"):
+            kind.add_argument("dataset", help="one of " + ", ".join(data.names()))
+        if name in ("filters", "features", "gradcam"):
+            default = "the last convolution's activations" if name == "gradcam" else "the first convolution"
+            kind.add_argument("--layer", help=f"the layer's name, such as 3 or 4.body.0 (default {default})")
+        if name in ("saliency", "gradcam"):
+            kind.add_argument(
+                "--target", metavar="CLASS", help="a class, by name or number (default the one predicted)"
+            )
+        if name in ("wrong", "batch"):
+            kind.add_argument("-n", type=int, default=25, help="how many images (default 25)")
+        if name == "batch":
+            kind.add_argument("--seed", type=int, default=0, help="of what is chosen at random (default 0)")
+        kind.add_argument("--out", type=Path, metavar="FILE", help=f"a .png, .svg or .pdf (default {name}.png)")
+
+
+def run(options: argparse.Namespace) -> None:
+    matplotlib("figure")  # before the work
+    if options.out is not None:
+        check_format(options.out)
+    draw: Callable[[argparse.Namespace], Any] = globals()[f"_{options.kind}"]
+    figure = draw(options)
+    path = options.out or _free(options.kind)
+    plot.save(figure, path)
+    print(path)
+
+
+def _free(kind: str) -> Path:
+    """A name here that no file has yet."""
+    names = (Path(f"{kind}.png" if i == 1 else f"{kind}-{i}.png") for i in count(1))
+    return next(path for path in names if not path.exists())
+
+
+def _curves(options: argparse.Namespace) -> Any:
+    return plot.curves(read_csv(options.run / "history.csv"))
+
+
+def _filters(options: argparse.Namespace) -> Any:
+    return plot.filters(load_model(model_path(options.model)).model, options.layer)
+
+
+def _features(options: argparse.Namespace) -> Any:
+    saved, image = _model_and_image(options)
+    return plot.feature_maps(saved.model, image, options.layer)
+
+
+def _saliency(options: argparse.Namespace) -> Any:
+    saved, image = _model_and_image(options)
+    return plot.saliency(saved.model, image, _target(options, saved), classes=saved.classes)
+
+
+def _gradcam(options: argparse.Namespace) -> Any:
+    saved, image = _model_and_image(options)
+    return plot.grad_cam(saved.model, image, _target(options, saved), options.layer, classes=saved.classes)
+
+
+def _confusion(options: argparse.Namespace) -> Any:
+    saved, dataset = _model_and_dataset(options)
+    result = evaluate(saved.model, dataset.test)
+    classes = dataset.classes if len(dataset.classes) == len(result.confusion) else saved.classes
+    return plot.confusion(result.confusion, classes)
+
+
+def _wrong(options: argparse.Namespace) -> Any:
+    saved, dataset = _model_and_dataset(options)
+    return plot.most_wrong(saved.model, dataset.test, dataset.classes, options.n)
+
+
+def _batch(options: argparse.Namespace) -> Any:
+    dataset = data.load(options.dataset)
+    x, y = next(Loader(dataset.train, options.n, shuffle=True, seed=options.seed).epoch(0))
+    return plot.batch(x, y, dataset.classes)
+
+
+def _model_and_image(options: argparse.Namespace) -> tuple[SavedModel, Array]:
+    saved = load_model(model_path(options.model))
+    if options.index < 0:
+        raise OptionError("plot", "--index ≥ 0", str(options.index))
+    found = next(islice(images(options.image, saved.input_shape), options.index, None), None)
+    if found is None:
+        raise DataError(str(options.image), f"an image number {options.index}", "fewer images")
+    pixels = found[1]
+    return saved, asarray(1 - pixels if options.invert else pixels)
+
+
+def _model_and_dataset(options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
+    path = model_path(options.model)
+    saved = load_model(path)
+    dataset = data.load(options.dataset)
+    if dataset.test.input_shape != saved.input_shape:
+        raise DataError(str(path), f"images {saved.input_shape}", f"{options.dataset}'s {dataset.test.input_shape}")
+    return saved, dataset
+
+
+def _target(options: argparse.Namespace, saved: SavedModel) -> int | None:
+    if options.target is None:
+        return None
+    if options.target in saved.classes:
+        return saved.classes.index(options.target)
+    if options.target.isdecimal():
+        return int(options.target)
+    known = ", ".join(saved.classes) or "a number"
+    raise OptionError("plot", f"--target: one of {known}"[:200], repr(options.target))

@@ -1,0 +1,92 @@
+"""A batch as the network sees it, with its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..backend import to_numpy
+from ..errors import ShapeError
+from ..typing import Array
+from .figure import Host, as_images, class_name, empty, show
+from .mosaic import square
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_IMAGES = 64
+
+
+def batch(x: Array, y: Array | None = None, classes: Sequence[str] = ()) -> Figure:
+    """The first 64 images of a batch, each with its label.
+
+    Parameters
+        x : Array (N, H, W, C), float; one or three channels as they are, of other numbers the mean
+        y : labels (N,), probabilities of the classes (N, K), targets of a regression (N,) or (N, D) (floats), or None
+        classes : the classes' names
+    Raises
+        ShapeError, DTypeError;  NonFiniteError : NaN in the images;  MissingExtraError
+
+    >>> import numpy as np
+    >>> figure = batch(np.zeros((2, 8, 8, 1), np.float32), np.array([1, 0]), ("cat", "dog"))
+    >>> [axes.get_title() for axes in figure.axes]
+    ['dog', 'cat']
+    """
+    pixels, note = as_images("batch", x)
+    n = len(pixels)
+    labels = None if y is None else to_numpy(y)
+    if labels is not None and (labels.shape[:1] != (n,) or labels.ndim not in (1, 2)):
+        raise ShapeError("batch", f"one label for each of {n} images", str(labels.shape))
+    captions = [
+        "" if labels is None else _caption(label, classes) for label in (labels if labels is not None else pixels)
+    ]
+    title = f"Batch of {n} images {x.shape[1]}×{x.shape[2]}×{x.shape[3]}"
+    title += f", the first {MOST_IMAGES}" if n > MOST_IMAGES else ""
+    return pictures(pixels[:MOST_IMAGES], captions[:MOST_IMAGES], title, "", note)
+
+
+def pictures(pixels: Host, captions: Sequence[str], title: str, key: str = "", note: str = "") -> Figure:
+    """Images in a grid, each under its caption.
+
+    Parameters
+        pixels : (N, H, W, 3) or (N, H, W), in [0, 1]
+        captions : of as many lines each
+        key, note : a line below the title, and one below the images
+    """
+    n, height, width = pixels.shape[:3]
+    columns = n if n < 6 else square(n)
+    rows = -(-n // columns)
+    lines = max(caption.count("\n") + 1 for caption in captions)
+    wide = 1.5
+    high = min(max(1.3 * height / width, 0.4), 3.0) + 0.18 * lines  # inches
+    top, bottom, side = 0.4 + 0.2 * bool(key), 0.1 + 0.2 * bool(note), 0.1
+    total_width, total_height = max(columns * wide + 2 * side, 4.4), rows * high + top + bottom
+    figure = empty(total_width, total_height, arranged=False)
+    figure.text(0.5, 1 - 0.1 / total_height, title, ha="center", va="top", fontsize=11)
+    if key:
+        figure.text(0.5, 1 - 0.33 / total_height, key, ha="center", va="top", fontsize=8)
+    if note:
+        figure.text(0.5, 0.08 / total_height, note, ha="center", va="bottom", fontsize=8)
+    left = (total_width - columns * wide) / 2
+    for i, (image, caption) in enumerate(zip(pixels, captions, strict=True)):
+        x = left + i % columns * wide + 0.1
+        y = total_height - top - (i // columns + 1) * high + 0.05
+        place = (
+            x / total_width,
+            y / total_height,
+            (wide - 0.2) / total_width,
+            (high - 0.18 * lines - 0.1) / total_height,
+        )
+        axes = figure.add_axes(place)
+        show(axes, image)
+        axes.set_title(caption, fontsize=8, pad=3, parse_math=False)
+    return figure
+
+
+def _caption(label: Any, classes: Sequence[str]) -> str:
+    if label.ndim == 0:
+        return class_name(int(label), classes) if label.dtype.kind in "iu" else f"{float(label):.4g}"
+    if label.dtype.kind == "f" and classes and len(classes) == len(label):
+        best = (-label).argsort(kind="stable")[:2]
+        return "\n".join(f"{class_name(int(i), classes, 13)} {label[i]:.0%}" for i in best if label[i] > 0)
+    return ", ".join(f"{value:.3g}" for value in label[:3]) + (", …" if len(label) > 3 else "")

@@ -1,0 +1,179 @@
+"""What all pictures have in common: a figure that is drawn in memory, and its file.
+
+Figures are Matplotlib's own objects, made without pyplot: no window, no display, nothing that is kept for later. What
+comes back can be changed by hand (`figure.axes[0].set_title(…)`) before `save`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError
+from ..extras import need
+from ..io.atomic import write_atomically
+from ..typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg", ".pdf")
+SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"  # both can be told apart by the colour-blind
+FIRST, SECOND = "#0072b2", "#d55e00"  # blue and vermilion of M. Okabe and K. Ito, Color universal design, 2008
+DOTS = 150  # to the inch
+
+Host = np.ndarray[Any, Any]
+
+
+def empty(width: float, height: float, title: str = "", *, arranged: bool = True) -> Figure:
+    """A figure with nothing on it but a title.
+
+    Parameters
+        width, height : inches
+        title : plain text
+        arranged : Matplotlib finds a place for everything
+    Raises
+        MissingExtraError : Matplotlib is not installed
+    """
+    figure: Figure = matplotlib("figure").Figure((width, height), dpi=DOTS)
+    if arranged:
+        figure.set_layout_engine(matplotlib("layout_engine").ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    if title:
+        figure.suptitle(title, fontsize=11, parse_math=False)
+    return figure
+
+
+def matplotlib(module: str) -> Any:
+    """That module of Matplotlib's, such as "colors"."""
+    return need(f"matplotlib.{module}", "plot", "to draw pictures")
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a picture to a file that is there whole or not at all.
+
+    Parameters
+        path : ends in .png, .svg or .pdf
+    Raises
+        OptionError : it ends in something else
+        FileError : it cannot be written; an older file is untouched
+    """
+    format = check_format(path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=format)
+    write_atomically(path, picture.getvalue())
+
+
+def check_format(path: str | os.PathLike[str]) -> str:
+    """The kind of file that the path's end stands for: "png", "svg" or "pdf"."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise OptionError("plot", "a file that ends in " + ", ".join(FORMATS), str(path))
+    return suffix[1:]
+
+
+def as_images(who: str, x: Array) -> tuple[Host, str]:
+    """Images as they can be drawn, on the host, and a note where that is not what they are.
+
+    Parameters
+        x : Array (N, H, W, C), float
+    Returns
+        pixels : (N, H, W, 3), or (N, H, W) of grey, in [0, 1]
+        note : "" or how the colours came about
+    Raises
+        ShapeError, DTypeError;  NonFiniteError : NaN or infinity among the pixels
+    """
+    pixels = to_numpy(x)
+    if pixels.ndim != 4 or 0 in pixels.shape:
+        remedy = "add the batch axis: x[None, ...]" if pixels.ndim == 3 else ""
+        raise ShapeError(who, "images (N, H, W, C), at least one", str(pixels.shape), remedy)
+    if pixels.dtype.kind != "f":
+        remedy = "xpcnn.asarray(x, dtype='float32'), and for images of 0 … 255 also / 255"
+        raise DTypeError(who, "images of float32 or float64", str(pixels.dtype), remedy)
+    low, high = check_finite(who, "pixels", pixels)
+    notes = []
+    if pixels.shape[3] == 1:
+        pixels = pixels[..., 0]
+    elif pixels.shape[3] != 3:
+        notes.append(f"grey: the mean of {pixels.shape[3]} channels")
+        pixels = pixels.mean(axis=3)
+    if low < 0 or high > 1:
+        notes.append(f"black is {low:.3g}, white {high:.3g}")
+        pixels = (pixels - low) / (high - low)
+    return np.clip(pixels, 0, 1), "; ".join(notes)
+
+
+def one_image(who: str, image: Array) -> Array:
+    """The image as a batch of one, (1, H, W, C), from (H, W, C)."""
+    if getattr(image, "ndim", None) != 3:
+        got = str(tuple(image.shape)) if hasattr(image, "shape") else type(image).__name__
+        raise ShapeError(who, "one image (H, W, C)", got, "of a batch, pass x[0]; of grey images, add the channel axis")
+    return image[None, ...]
+
+
+def check_finite(who: str, what: str, values: Host) -> tuple[float, float]:
+    """The least and the greatest of the values, which are known to be finite then."""
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise NonFiniteError(
+            who, f"finite {what}", "NaN or infinity", "look at the image, and at how the model trained"
+        )
+    return low, high
+
+
+def show(axes: Any, pixels: Host, title: str = "") -> None:
+    """One image, (H, W, 3) or grey (H, W), in [0, 1]."""
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    bare(axes, title)
+
+
+def bare(axes: Any, title: str = "") -> None:
+    """Without ticks and frame."""
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=9, parse_math=False)
+
+
+def whole_numbers(axis: Any) -> None:
+    """Ticks of the axis at whole numbers only."""
+    axis.set_major_locator(matplotlib("ticker").MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def short(name: str, most: int = 18) -> str:
+    """The name in one line of at most so many characters."""
+    name = " ".join(str(name).split())
+    return name if len(name) <= most else name[: most - 1].rstrip() + "…"
+
+
+def class_name(index: int, classes: Sequence[str], most: int = 18) -> str:
+    """The class's name, or its number where it has none."""
+    return short(classes[index], most) if index < len(classes) else str(index)
+
+
+def overlay(pixels: Host, heat: Host, title: str, values: str, note: str = "") -> Figure:
+    """An image, the map that belongs to it, and the image lit by the map.
+
+    Parameters
+        pixels : (H, W, 3) or (H, W), in [0, 1]
+        heat : (H, W), ≥ 0
+        values : what the map's colour bar says
+    """
+    height, width = pixels.shape[:2]
+    side = min(max(2.6 * height / width, 1.2), 6.0)
+    figure = empty(9.4, side + 0.9, title)
+    plain, lit, alone = figure.subplots(1, 3)
+    most = float(heat.max()) or 1.0
+    show(plain, pixels, "image")
+    strength = (heat / most)[..., None]  # (H, W, 1)
+    colours = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    show(lit, colours * (0.15 + 0.85 * strength), "lit by the map")
+    drawn = alone.imshow(heat, cmap=SEQUENTIAL, vmin=0, vmax=most, interpolation="nearest")
+    bare(alone, "map")
+    figure.colorbar(drawn, ax=alone, label=values, shrink=0.9)
+    if note:
+        figure.supxlabel(note, fontsize=8)
+    return figure

@@ -1,0 +1,149 @@
+"""The layers of a network by name: their outputs, and the pictures of those and of the filters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..errors import OptionError, ShapeError
+from ..nn import Container, Conv2d, Watch, watched
+from ..nn.layer import Layer
+from ..typing import Array
+from .figure import FIRST, Host, as_images, check_finite, empty, one_image, whole_numbers
+from .mosaic import first, mosaic, square
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_MAPS = 64
+MOST_FILTERS = 64
+MOST_ROWS, MOST_INPUTS = 16, 16  # filters and their channels, where each channel is a map of its own
+
+
+def layer_name(who: str, model: Layer, layer: str | int, kind: type[Layer] = Layer) -> str:
+    """The layer's dotted name, once the network is known to have a layer of that kind there, not a container.
+
+    Raises
+        OptionError : it has none; the error names those that there are
+    """
+    if not isinstance(model, Layer):
+        raise OptionError(who, "a network", type(model).__name__, "of a file, pass load_model(path).model")
+    names = [name for name, each in model.named_layers() if isinstance(each, kind) and not isinstance(each, Container)]
+    if str(layer) not in names:
+        what = "layer" if kind is Layer else kind.__name__
+        raise OptionError(who, f"a {what}: one of {', '.join(names) or 'none, there is none'}", repr(str(layer)))
+    return str(layer)
+
+
+def first_of(who: str, model: Layer, kind: type[Layer]) -> str:
+    """The name of the first layer of that kind."""
+    names = [name for name, each in model.named_layers() if isinstance(each, kind)]
+    if not names:
+        raise OptionError(who, f"a network with a {kind.__name__}", "none")
+    return names[0]
+
+
+class _Output(Watch):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.y: Array | None = None
+
+    def infer(self, name: str, layer: Layer, x: Array) -> Array:
+        y = super().infer(name, layer, x)
+        if name == self.name:
+            self.y = y
+        return y
+
+
+def activations(model: Layer, x: Array, layer: str | int) -> Array:
+    """A layer's output in inference.
+
+    Parameters
+        model : any network
+        x : Array (N, …), float: the network's input
+        layer : dotted name, such as "3" or "4.body.0"; of one that runs several times, the last output
+    Returns
+        Array (N, …): what that layer gives
+    Raises
+        OptionError : no such layer;  ShapeError, DTypeError
+
+    >>> from xpcnn.nn import Flatten, ReLU, Sequential
+    >>> activations(Sequential(ReLU(), Flatten()), np.array([[[-1.0], [2.0]]]), "0").tolist()
+    [[[0.0], [2.0]]]
+    """
+    output = _Output(layer_name("activations", model, layer))
+    watched(model, output)(x)
+    if output.y is None:
+        raise OptionError("activations", "a layer that the network runs", f"{layer}, which it does not")
+    return output.y
+
+
+def feature_maps(model: Layer, image: Array, layer: str | int | None = None) -> Figure:
+    """A layer's output for one image: each channel as a map, or, where it has no height and width, as a bar each.
+
+    Parameters
+        model : any network
+        image : Array (H, W, C), float in [0, 1]
+        layer : dotted name; None for the first convolution
+    Raises
+        OptionError : no such layer;  NonFiniteError : NaN in the image or the output
+        ShapeError, DTypeError, MissingExtraError
+    """
+    who = "feature_maps"
+    name = first_of(who, model, Conv2d) if layer is None else layer_name(who, model, layer)
+    x = one_image(who, image)
+    as_images(who, x)
+    maps = to_numpy(activations(model, x, name))[0]  # (h, w, K) or (K,)
+    check_finite(who, f"outputs of layer {name}", maps)
+    title = f"Layer {name}, {type(dict(model.named_layers())[name]).__name__}: "
+    if maps.ndim == 1:
+        return _bars(maps, f"{title}{len(maps)} outputs")
+    if maps.ndim != 3:
+        raise ShapeError(f"{who}: layer {name}", "an output (N, h, w, channels) or (N, outputs)", f"(N, {maps.shape})")
+    shown, of = first(np.moveaxis(maps, 2, 0), MOST_MAPS)
+    return mosaic(shown, square(len(shown)), f"{title}{of} feature maps of {maps.shape[0]}×{maps.shape[1]}", "output")
+
+
+def _bars(values: Host, title: str) -> Figure:
+    figure = empty(7, 3.2, title)
+    axes = figure.subplots()
+    axes.bar(np.arange(len(values)), values, width=0.8 if len(values) <= 128 else 1.0, color=FIRST)
+    axes.axhline(0, color="black", linewidth=0.8)
+    whole_numbers(axes.xaxis)
+    axes.set_xlabel("output")
+    axes.set_ylabel("value")
+    return figure
+
+
+def filters(model: Layer, layer: str | int | None = None) -> Figure:
+    """The kernels of a convolution.
+
+    Those over three channels are shown as colours, grey being 0; others as a grid, a row for each filter, a column for
+    each channel that it reads. Of filters over one channel the grid is about square.
+
+    Parameters
+        model : any network
+        layer : dotted name of a Conv2d; None for the first
+    Raises
+        OptionError : no such layer;  NonFiniteError : NaN in the weights;  MissingExtraError
+    """
+    who = "filters"
+    name = first_of(who, model, Conv2d) if layer is None else layer_name(who, model, layer, Conv2d)
+    weight: Array = dict(model.named_layers())[name].weight  # type: ignore[attr-defined]
+    w = to_numpy(weight)  # (F, KH, KW, C)
+    check_finite(who, f"weights of layer {name}", w)
+    kernels, of = first(w, MOST_FILTERS)
+    title = f"Layer {name}: {of} filters {w.shape[1]}×{w.shape[2]}"
+    if w.shape[3] == 3:
+        most = float(np.abs(kernels).max()) or 1.0
+        title += f"\ncolours from −{most:.2g} (dark) to {most:.2g} (bright)"
+        return mosaic(0.5 + 0.5 * kernels / most, square(len(kernels)), title, "")
+    if w.shape[3] == 1:
+        return mosaic(kernels[..., 0], square(len(kernels)), title, "weight")
+    kernels = kernels[:MOST_ROWS, :, :, :MOST_INPUTS]  # (f, KH, KW, c)
+    title = f"Layer {name}: filters {w.shape[1]}×{w.shape[2]}\n"
+    title += f"rows: {first(w, MOST_ROWS)[1]} filters; columns: {first(w[0, 0, 0], MOST_INPUTS)[1]} channels"
+    maps = np.moveaxis(kernels, 3, 1).reshape(-1, *w.shape[1:3])  # (f·c, KH, KW)
+    return mosaic(maps, kernels.shape[3], title, "weight")

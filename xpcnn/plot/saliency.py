@@ -1,0 +1,77 @@
+"""Saliency: which pixels a class's score depends on most.
+
+With S_c(x) the score of class c (the network's c-th output for the image x, before softmax), the map is
+
+    M[n,i,j] = max_k |∂S_c/∂x[n,i,j,k]|                        (1)
+
+the largest among the channels k of how much the score changes when the pixel does.
+
+Source: K. Simonyan, A. Vedaldi and A. Zisserman, Deep inside convolutional networks, 2013, section 3.1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..backend import array_namespace, to_numpy
+from ..errors import ShapeError
+from ..nn.layer import Layer
+from ..typing import Array
+from .figure import as_images, check_finite, class_name, one_image, overlay
+from .scores import score_gradients
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def saliency_map(model: Layer, x: Array, target: int | Array | None = None) -> Array:
+    """How much the score of a class changes with each pixel, (1).
+
+    The gradients are those of inference, model(x): batch norm has its running statistics, and nothing is dropped.
+
+    Parameters
+        model : a classifier, (N, H, W, C) → (N, K); without softmax at its end, which would mix the classes
+        x : Array (N, H, W, C), float
+        target : one class for all, labels (N,), or None for the class that the model gives each image
+    Returns
+        Array (N, H, W), ≥ 0
+    Raises
+        ShapeError, DTypeError, OptionError;  DataError : no such class
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import Flatten, Linear, Sequential
+    >>> model = Sequential(Flatten(), Linear(4, 1, rng=0))
+    >>> saliency = saliency_map(model, np.zeros((1, 2, 2, 1), np.float32))
+    >>> bool((saliency.ravel() == abs(model[1].weight[0])).all())
+    True
+    """
+    return _map(model, x, target)[0]
+
+
+def saliency(model: Layer, image: Array, target: int | None = None, *, classes: Sequence[str] = ()) -> Figure:
+    """An image beside its saliency map.
+
+    Parameters
+        model : a classifier
+        image : Array (H, W, C), float in [0, 1]
+        target : a class, or None for the one that the model gives the image
+        classes : the classes' names
+    Raises
+        as `saliency_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
+    """
+    x = one_image("saliency", image)
+    pixels, note = as_images("saliency", x)
+    heat, chosen = _map(model, x, target)
+    values = to_numpy(heat)[0]  # (H, W)
+    check_finite("saliency", "gradients", values)
+    name = class_name(int(chosen[0]), classes, 40)
+    return overlay(pixels[0], values, f"Saliency for class {name}", "|∂ score / ∂ pixel|", note)
+
+
+def _map(model: Layer, x: Array, target: int | Array | None) -> tuple[Array, Array]:
+    if getattr(x, "ndim", 4) != 4:
+        raise ShapeError("saliency_map", "images (N, H, W, C)", str(tuple(x.shape)), "of one image, pass x[None, ...]")
+    dx, classes = score_gradients("saliency_map", model, x, target)
+    xp = array_namespace(dx)
+    return xp.max(xp.abs(dx), axis=-1), classes  # (N, H, W)  (1)

@@ -1,0 +1,52 @@
+"""How a class's score depends on the image: what `saliency_map` and `grad_cam_map` begin with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backend import array_namespace
+from ..errors import DataError, OptionError, ShapeError
+from ..nn.inference import Inference, inferring
+from ..nn.layer import Layer
+from ..ops.loss_classification import one_hot
+from ..options import as_count
+from ..typing import Array
+
+
+def score_gradients(
+    who: str, model: Layer, x: Array, target: int | Array | None, watch: Inference | None = None
+) -> tuple[Array, Array]:
+    """∂S_c/∂x for each image, where S = model(x) are scores (N, K) and c is a class of its own for each image.
+
+    In inference no image's scores depend on another image, so that one backward gives the gradients of all.
+
+    Parameters
+        model : a classifier, (N, H, W, C) → (N, K)
+        target : c: one class for all, labels (N,), or None for each image's highest score
+        watch : sees the layers at work
+    Returns
+        dx : Array, of x's shape
+        classes : c, Array (N,) of integers
+    Raises
+        OptionError : no network, or one whose inference has no known gradients
+        ShapeError : no classifier;  DataError : no such class
+    """
+    if not isinstance(model, Layer):
+        raise OptionError(who, "a network", type(model).__name__, "of a file, pass load_model(path).model")
+    network = inferring(model, watch)
+    scores, cache = network.forward(x)
+    if scores.ndim != 2:
+        raise ShapeError(who, "a classifier, whose output is (N, K)", str(tuple(scores.shape)))
+    xp = array_namespace(scores)
+    classes: Any = target
+    if target is None:
+        classes = xp.argmax(scores, axis=1)
+    elif isinstance(target, int):
+        if as_count(who, "target", target, least=0) >= scores.shape[1]:
+            raise DataError(who, f"a class 0 … {scores.shape[1] - 1}", str(target))
+        classes = xp.full((scores.shape[0],), target, dtype=xp.int64, device=scores.device)
+    elif not hasattr(target, "shape"):
+        raise OptionError(who, "target: a class, an array (N,) of classes, or None", repr(target))
+    dx, _ = network.backward(one_hot(who, classes, scores), cache)
+    assert dx is not None
+    return dx, classes

@@ -1,0 +1,109 @@
+"""The images that a classifier gets most wrong.
+
+Judged by the loss of each image: with p the probabilities of the classes and c the label,
+
+    L[n] = −log p[n, c_n]                      (1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backend import array_namespace, to_numpy
+from ..data.dataset import Split
+from ..data.loader import Loader
+from ..errors import DataError, NonFiniteError, OptionError, ShapeError
+from ..nn.layer import Layer
+from ..ops.loss_classification import one_hot
+from ..ops.softmax import log_softmax_forward
+from ..options import as_count
+from .batch import pictures
+from .figure import Host, as_images, class_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Hardest:
+    """Images in the order of falling loss, as NumPy arrays of one length."""
+
+    index: Host  # where in the split
+    loss: Host
+    true: Host  # the label
+    predicted: Host  # the class of the highest score
+    probability: Host  # that the model gives the predicted class
+
+
+def hardest(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> Hardest:
+    """The n images of the highest loss, (1), in inference; all, where there are fewer.
+
+    Parameters
+        model : gives logits (N, K)
+        split : images with classes as labels
+    Raises
+        DataError : labels that are no classes, or that the model has no output for
+        NonFiniteError : the model gives NaN or infinity
+        OptionError, ShapeError
+    """
+    who = "hardest"
+    as_count(who, "n", n)
+    if not isinstance(split, Split):
+        raise OptionError(who, "a Split, such as digits().test", type(split).__name__)
+    if not split.has_classes:
+        raise DataError(who, "labels that are classes", "the targets of a regression")
+    rows = []
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes of them is looked at
+        for x, y in Loader(split, batch_size).epoch(0):
+            logits = model(x)
+            if logits.ndim != 2:
+                raise ShapeError(who, "a classifier, whose output is (N, K)", str(tuple(logits.shape)))
+            if int(split.labels.max()) >= logits.shape[1]:
+                expected = f"labels below {logits.shape[1]}, as the model has outputs"
+                raise DataError(who, expected, str(int(split.labels.max())))
+            xp = array_namespace(logits)
+            log_p, _ = log_softmax_forward(logits)  # (N, K)
+            chosen = xp.astype(one_hot(who, y, logits), xp.bool)  # (N, K)
+            loss = -xp.sum(xp.where(chosen, log_p, xp.zeros_like(log_p)), axis=1)  # (N,)  (1)
+            predicted = xp.argmax(logits, axis=1)  # (N,)
+            rows.append([to_numpy(each) for each in (loss, predicted, xp.exp(xp.max(log_p, axis=1)))])
+    loss, predicted, probability = (np.concatenate(column) for column in zip(*rows, strict=True))
+    if not (np.isfinite(loss).all() and np.isfinite(probability).all()):
+        raise NonFiniteError(who, "finite scores", "NaN or infinity", "train again with a lower learning rate")
+    index = np.argsort(-loss, kind="stable")[:n]
+    return Hardest(index, loss[index], split.labels[index], predicted[index], probability[index])
+
+
+def most_wrong(model: Layer, split: Split, classes: Sequence[str] = (), n: int = 25) -> Figure:
+    """The images of the highest loss, each with its true class, the one predicted, and that one's probability.
+
+    Parameters
+        model : gives logits (N, K)
+        split : images with classes as labels
+        classes : the classes' names
+        n : how many, at most
+    Raises
+        as `hardest`;  MissingExtraError
+    """
+    found = hardest(model, split, n)
+    images = split.images[found.index]
+    if images.dtype == np.uint8:
+        images = images.astype(np.float32) / np.float32(255)
+    pixels, note = as_images("most_wrong", images)
+    captions = [
+        f"{class_name(true, classes)}\n→ {class_name(predicted, classes, 12)}, {_percent(probability)}"
+        for true, predicted, probability in zip(
+            found.true.tolist(), found.predicted.tolist(), found.probability.tolist(), strict=True
+        )
+    ]
+    wrong = int((found.true != found.predicted).sum())
+    title = f"Highest loss: {len(captions)} of {len(split)} images, {wrong} of them wrong"
+    return pictures(pixels, captions, title, "true class → predicted, and how sure the model is", note)
+
+
+def _percent(probability: float) -> str:
+    return f"{probability:.0%}" if probability < 0.995 else "> 99%"
