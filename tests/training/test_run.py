@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -248,3 +249,10 @@ def test_the_model_that_is_tested_is_the_average(tmp_path):
     assert result["test_loss"] == evaluate(saved, data.load("digits").test).loss
     plain = start(RunConfig(**{**vars(config), "ema": None}), tmp_path / "plain", verbose=False)
     assert plain["test_loss"] != result["test_loss"]
+
+
+def test_without_matplotlib_a_run_has_no_picture_and_is_whole_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    start(RunConfig(model="mlp", epochs=1), tmp_path / "run", verbose=False)
+    assert (tmp_path / "run" / "result.json").exists()
+    assert not (tmp_path / "run" / "curves.png").exists()

@@ -33,8 +33,9 @@ def shares(matrix: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     counts = to_numpy(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
         raise ShapeError("confusion", "a matrix (K, K) of counts", str(counts.shape))
-    if counts.dtype.kind not in "iuf" or not (counts >= 0).all() or not 0 < counts.sum() < np.inf:
-        raise DataError("confusion", "counts ≥ 0, not all of them 0", f"{counts.dtype} from {counts.min()}")
+    if counts.dtype.kind not in "iuf" or not ((counts >= 0).all() and 0 < counts.sum() < np.inf):
+        got = f"{counts.min()} … {counts.max()}" if counts.dtype.kind in "iuf" else str(counts.dtype)
+        raise DataError("confusion", "counts ≥ 0, not all of them 0", got)
     totals = counts.sum(axis=1, keepdims=True).astype(np.float64)  # (K, 1)
     totals[totals == 0] = np.nan
     result: np.ndarray[Any, np.dtype[np.float64]] = counts / totals

@@ -42,6 +42,7 @@ def empty(width: float, height: float, title: str = "", *, arranged: bool = True
         MissingExtraError : Matplotlib is not installed
     """
     figure: Figure = matplotlib("figure").Figure((width, height), dpi=DOTS)
+    matplotlib("backends.backend_agg").FigureCanvasAgg(figure)
     if arranged:
         figure.set_layout_engine(matplotlib("layout_engine").ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     if title:

@@ -25,7 +25,7 @@ from ..nn.layer import Layer
 from ..typing import Array, Cache
 from .bilinear import bilinear
 from .figure import as_images, check_finite, class_name, one_image, overlay
-from .layers import layer_name
+from .layers import find_layer
 from .scores import score_gradients
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _map(model: Layer, x: Array, target: int | Array | None, layer: str | int | 
     who = "grad_cam_map"
     if getattr(x, "ndim", 4) != 4:
         raise ShapeError(who, "images (N, H, W, C)", str(tuple(x.shape)), "of one image, pass x[None, ...]")
-    name = None if layer is None else layer_name(who, model, layer)
+    name = None if layer is None else find_layer(who, model, layer)[0]
     recorder = _Recorder()
     _, classes = score_gradients(who, model, x, target, recorder)
     call = _last_features(recorder.calls) if name is None else _last_of_that_name(recorder.calls, name)

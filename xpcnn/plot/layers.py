@@ -22,27 +22,28 @@ MOST_FILTERS = 64
 MOST_ROWS, MOST_INPUTS = 16, 16  # filters and their channels, where each channel is a map of its own
 
 
-def layer_name(who: str, model: Layer, layer: str | int, kind: type[Layer] = Layer) -> str:
-    """The layer's dotted name, once the network is known to have a layer of that kind there, not a container.
+def find_layer(who: str, model: Layer, layer: str | int | None, kind: type[Layer] = Layer) -> tuple[str, Layer]:
+    """The layer of that dotted name, which is no container; for None, the first convolution.
 
+    Parameters
+        kind : what it must be
     Raises
-        OptionError : it has none; the error names those that there are
+        OptionError : there is none; the error names those that there are
     """
     if not isinstance(model, Layer):
         raise OptionError(who, "a network", type(model).__name__, "of a file, pass load_model(path).model")
-    names = [name for name, each in model.named_layers() if isinstance(each, kind) and not isinstance(each, Container)]
-    if str(layer) not in names:
-        what = "layer" if kind is Layer else kind.__name__
-        raise OptionError(who, f"a {what}: one of {', '.join(names) or 'none, there is none'}", repr(str(layer)))
-    return str(layer)
-
-
-def first_of(who: str, model: Layer, kind: type[Layer]) -> str:
-    """The name of the first layer of that kind."""
-    names = [name for name, each in model.named_layers() if isinstance(each, kind)]
-    if not names:
-        raise OptionError(who, f"a network with a {kind.__name__}", "none")
-    return names[0]
+    wanted = Conv2d if layer is None else kind
+    found = {
+        name: each
+        for name, each in model.named_layers()
+        if isinstance(each, wanted) and not isinstance(each, Container)
+    }
+    if not found:
+        raise OptionError(who, f"a network with a {wanted.__name__}", "none")
+    name = next(iter(found)) if layer is None else str(layer)
+    if name not in found:
+        raise OptionError(who, f"a {wanted.__name__}: one of {', '.join(found)}", repr(name))
+    return name, found[name]
 
 
 class _Output(Watch):
@@ -73,7 +74,7 @@ def activations(model: Layer, x: Array, layer: str | int) -> Array:
     >>> activations(Sequential(ReLU(), Flatten()), np.array([[[-1.0], [2.0]]]), "0").tolist()
     [[[0.0], [2.0]]]
     """
-    output = _Output(layer_name("activations", model, layer))
+    output = _Output(find_layer("activations", model, layer)[0])
     watched(model, output)(x)
     if output.y is None:
         raise OptionError("activations", "a layer that the network runs", f"{layer}, which it does not")
@@ -92,16 +93,16 @@ def feature_maps(model: Layer, image: Array, layer: str | int | None = None) -> 
         ShapeError, DTypeError, MissingExtraError
     """
     who = "feature_maps"
-    name = first_of(who, model, Conv2d) if layer is None else layer_name(who, model, layer)
+    name, found = find_layer(who, model, layer)
     x = one_image(who, image)
     as_images(who, x)
     maps = to_numpy(activations(model, x, name))[0]  # (h, w, K) or (K,)
     check_finite(who, f"outputs of layer {name}", maps)
-    title = f"Layer {name}, {type(dict(model.named_layers())[name]).__name__}: "
+    title = f"Layer {name}, {type(found).__name__}: "
     if maps.ndim == 1:
         return _bars(maps, f"{title}{len(maps)} outputs")
     if maps.ndim != 3:
-        raise ShapeError(f"{who}: layer {name}", "an output (N, h, w, channels) or (N, outputs)", f"(N, {maps.shape})")
+        raise ShapeError(f"{who}: layer {name}", "an output (N, h, w, channels) or (N, outputs)", str((1, *maps.shape)))
     shown, of = first(np.moveaxis(maps, 2, 0), MOST_MAPS)
     return mosaic(shown, square(len(shown)), f"{title}{of} feature maps of {maps.shape[0]}×{maps.shape[1]}", "output")
 
@@ -130,9 +131,8 @@ def filters(model: Layer, layer: str | int | None = None) -> Figure:
         OptionError : no such layer;  NonFiniteError : NaN in the weights;  MissingExtraError
     """
     who = "filters"
-    name = first_of(who, model, Conv2d) if layer is None else layer_name(who, model, layer, Conv2d)
-    weight: Array = dict(model.named_layers())[name].weight  # type: ignore[attr-defined]
-    w = to_numpy(weight)  # (F, KH, KW, C)
+    name, found = find_layer(who, model, layer, Conv2d)
+    w = to_numpy(found.parameters()["weight"])  # (F, KH, KW, C)
     check_finite(who, f"weights of layer {name}", w)
     kernels, of = first(w, MOST_FILTERS)
     title = f"Layer {name}: {of} filters {w.shape[1]}×{w.shape[2]}"
