@@ -9,7 +9,7 @@ import pytest
 
 import xpcnn
 from xpcnn.cli import main
-from xpcnn.data import digits
+from xpcnn.data import Dataset, Split, digits
 from xpcnn.io import save_model
 from xpcnn.models import build
 from xpcnn.nn import Flatten, Linear, Sequential
@@ -152,6 +152,16 @@ def test_every_wrong_turn_is_one_line_and_status_2(here, capsys, words, text):
     assert text in errors
     assert errors.count("\n") == 1
     assert sorted(path.name for path in here.iterdir()) == before
+
+
+def test_a_regression_has_no_classes_to_confuse(here, capsys, monkeypatch):
+    split = Split(digits().test.images, np.zeros(360, np.float32))
+    monkeypatch.setattr("xpcnn.data.load", lambda name: Dataset(name, split, split, ()))
+    for kind in ("confusion", "wrong"):
+        status, _, errors = xpcnn_command(capsys, "plot", kind, "run", "heights")
+        assert (status, errors.count("\n")) == (2, 1)
+        assert "heights: expected labels that are classes, got the targets of a regression" in errors
+    assert xpcnn_command(capsys, "plot", "batch", "heights") == (0, "batch.png\n", "")
 
 
 def test_without_matplotlib_nothing_is_worked_out_first(here, capsys, monkeypatch):

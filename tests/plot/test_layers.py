@@ -71,7 +71,7 @@ def test_feature_maps_show_each_channel():
 def test_feature_maps_beyond_64_are_left_out_and_named_so():
     figure = plot.feature_maps(Conv2d(1, 70, 1, rng=0), np.ones((2, 2, 1), np.float32))
     assert picture_of(figure.axes[0]).shape == (23, 23)
-    assert figure.get_suptitle() == "Layer , Conv2d: the first 64 of 70 feature maps of 2×2"
+    assert figure.get_suptitle() == "Conv2d: the first 64 of 70 feature maps of 2×2"
 
 
 def test_filters_of_grey_colour_and_many_channels():

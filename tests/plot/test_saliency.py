@@ -38,6 +38,7 @@ def test_the_class_is_given_for_all_for_each_or_found(xp):
     model = reads_pixels(xp, [[[[1.0]]], [[[-2.0]]]])
     x = xp.array(np.array([[[[1.0]]], [[[-1.0]]], [[[5.0]]]]))  # classes 0, 1, 0
     assert_close(plot.saliency_map(model, x), np.array([[[1.0]], [[2.0]], [[1.0]]]))
+    assert_close(plot.saliency_map(model, x, np.int64(1)), np.full((3, 1, 1), 2.0))
     labels = xp.array(np.array([1, 1, 0]))
     assert_close(plot.saliency_map(model, x, labels), np.array([[[2.0]], [[2.0]], [[1.0]]]))
 

@@ -137,6 +137,8 @@ def _model_and_dataset(options: argparse.Namespace) -> tuple[SavedModel, Dataset
     dataset = data.load(options.dataset)
     if dataset.test.input_shape != saved.input_shape:
         raise DataError(str(path), f"images {saved.input_shape}", f"{options.dataset}'s {dataset.test.input_shape}")
+    if not dataset.test.has_classes:
+        raise DataError(options.dataset, "labels that are classes", "the targets of a regression")
     return saved, dataset
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..backend import to_numpy
 from ..errors import ShapeError
 from ..typing import Array
-from .figure import Host, as_images, class_name, empty, show
+from .figure import Host, as_images, class_name, new_figure, show
 from .mosaic import square
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def pictures(pixels: Host, captions: Sequence[str], title: str, key: str = "", n
     high = min(max(1.3 * height / width, 0.4), 3.0) + 0.18 * lines  # inches
     top, bottom, side = 0.4 + 0.2 * bool(key), 0.1 + 0.2 * bool(note), 0.1
     total_width, total_height = max(columns * wide + 2 * side, 4.4), rows * high + top + bottom
-    figure = empty(total_width, total_height, arranged=False)
+    figure = new_figure(total_width, total_height, arranged=False)
     figure.text(0.5, 1 - 0.1 / total_height, title, ha="center", va="top", fontsize=11)
     if key:
         figure.text(0.5, 1 - 0.33 / total_height, key, ha="center", va="top", fontsize=8)

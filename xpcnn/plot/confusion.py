@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError
-from .figure import class_name, empty, matplotlib
+from .figure import class_name, matplotlib, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ def confusion(matrix: Any, classes: Sequence[str] = ()) -> Figure:
     side = min(max(3.0, 0.45 * k), 14.0)  # inches
     cell = 72 * side / k  # points, as the sizes of letters
     title = f"Confusion matrix: {np.trace(counts) / counts.sum():.2%} of {counts.sum():.0f} right"
-    figure = empty(side + 1.9, side + 1.0, title)
+    figure = new_figure(side + 1.9, side + 1.0, title)
     axes = figure.subplots()
     axes.set_facecolor("0.85")  # rows without images
     root = matplotlib("colors").PowerNorm(0.5, vmin=0, vmax=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import DataError
-from .figure import FIRST, SECOND, empty, whole_numbers
+from .figure import FIRST, SECOND, new_figure, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ def curves(history: Sequence[Any]) -> Figure:
     }
     shown = [name for name in values if any(value == value for part in values[name].values() for value in part)]
     shown = shown or ["loss"]
-    figure = empty(4.5 * len(shown), 3.6)
+    figure = new_figure(4.5 * len(shown), 3.6)
     for axes, name in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         for part, style, colour in (("train", "-", FIRST), ("validation", "--", SECOND)):
             if any(value == value for value in values[name][part]):
@@ -82,7 +82,7 @@ def learning_rates(result: Rates) -> Figure:
     if rates.shape != losses.shape or rates.ndim != 1 or not finite.any() or not (rates > 0).all():
         expected = "rates > 0 and as many losses, some of them finite"
         raise DataError("learning_rates", expected, f"{rates.shape} and {losses.shape}, {finite.sum()} finite")
-    figure = empty(6, 3.8)
+    figure = new_figure(6, 3.8)
     axes = figure.subplots()
     axes.semilogx(rates, losses, color=FIRST, marker="o", markersize=2.5, linewidth=1.2)
     # where the loss explodes, it would press the rest of the curve flat

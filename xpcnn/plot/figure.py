@@ -31,7 +31,7 @@ DOTS = 150  # to the inch
 Host = np.ndarray[Any, Any]
 
 
-def empty(width: float, height: float, title: str = "", *, arranged: bool = True) -> Figure:
+def new_figure(width: float, height: float, title: str = "", *, arranged: bool = True) -> Figure:
     """A figure with nothing on it but a title.
 
     Parameters
@@ -165,7 +165,7 @@ def overlay(pixels: Host, heat: Host, title: str, values: str, note: str = "") -
     """
     height, width = pixels.shape[:2]
     side = min(max(2.6 * height / width, 1.2), 6.0)
-    figure = empty(9.4, side + 0.9, title)
+    figure = new_figure(9.4, side + 0.9, title)
     plain, lit, alone = figure.subplots(1, 3)
     most = float(heat.max()) or 1.0
     show(plain, pixels, "image")

@@ -11,7 +11,7 @@ from ..errors import OptionError, ShapeError
 from ..nn import Container, Conv2d, Watch, watched
 from ..nn.layer import Layer
 from ..typing import Array
-from .figure import FIRST, Host, as_images, check_finite, empty, one_image, whole_numbers
+from .figure import FIRST, Host, as_images, check_finite, new_figure, one_image, whole_numbers
 from .mosaic import first, mosaic, square
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def feature_maps(model: Layer, image: Array, layer: str | int | None = None) -> 
     as_images(who, x)
     maps = to_numpy(activations(model, x, name))[0]  # (h, w, K) or (K,)
     check_finite(who, f"outputs of layer {name}", maps)
-    title = f"Layer {name}, {type(found).__name__}: "
+    title = f"Layer {name}, {type(found).__name__}: " if name else f"{type(found).__name__}: "
     if maps.ndim == 1:
         return _bars(maps, f"{title}{len(maps)} outputs")
     if maps.ndim != 3:
@@ -108,7 +108,7 @@ def feature_maps(model: Layer, image: Array, layer: str | int | None = None) -> 
 
 
 def _bars(values: Host, title: str) -> Figure:
-    figure = empty(7, 3.2, title)
+    figure = new_figure(7, 3.2, title)
     axes = figure.subplots()
     axes.bar(np.arange(len(values)), values, width=0.8 if len(values) <= 128 else 1.0, color=FIRST)
     axes.axhline(0, color="black", linewidth=0.8)
@@ -134,16 +134,15 @@ def filters(model: Layer, layer: str | int | None = None) -> Figure:
     name, found = find_layer(who, model, layer, Conv2d)
     w = to_numpy(found.parameters()["weight"])  # (F, KH, KW, C)
     check_finite(who, f"weights of layer {name}", w)
-    kernels, of = first(w, MOST_FILTERS)
-    title = f"Layer {name}: {of} filters {w.shape[1]}×{w.shape[2]}"
-    if w.shape[3] == 3:
-        most = float(np.abs(kernels).max()) or 1.0
-        title += f"\ncolours from −{most:.2g} (dark) to {most:.2g} (bright)"
-        return mosaic(0.5 + 0.5 * kernels / most, square(len(kernels)), title, "")
-    if w.shape[3] == 1:
+    channels = w.shape[3]
+    kernels, of = first(w, MOST_FILTERS if channels in (1, 3) else MOST_ROWS)
+    title = f"{f'Layer {name}' if name else 'Conv2d'}: {of} filters {w.shape[1]}×{w.shape[2]}"
+    if channels == 1:
         return mosaic(kernels[..., 0], square(len(kernels)), title, "weight")
-    kernels = kernels[:MOST_ROWS, :, :, :MOST_INPUTS]  # (f, KH, KW, c)
-    title = f"Layer {name}: filters {w.shape[1]}×{w.shape[2]}\n"
-    title += f"rows: {first(w, MOST_ROWS)[1]} filters; columns: {first(w[0, 0, 0], MOST_INPUTS)[1]} channels"
-    maps = np.moveaxis(kernels, 3, 1).reshape(-1, *w.shape[1:3])  # (f·c, KH, KW)
-    return mosaic(maps, kernels.shape[3], title, "weight")
+    if channels == 3:
+        most = float(np.abs(kernels).max()) or 1.0
+        title += f"\nfrom −{most:.2g} (dark) to {most:.2g} (bright)"
+        return mosaic(0.5 + 0.5 * kernels / most, square(len(kernels)), title, "")
+    maps, of = first(np.moveaxis(kernels, 3, 0), MOST_INPUTS)  # (c, f, KH, KW)
+    title += f", a row each\ncolumns: {of} channels"
+    return mosaic(np.moveaxis(maps, 0, 1).reshape(-1, *w.shape[1:3]), len(maps), title, "weight")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .figure import DIVERGING, SEQUENTIAL, Host, bare, empty
+from .figure import DIVERGING, SEQUENTIAL, Host, bare, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def mosaic(maps: Host, columns: int, title: str, values: str) -> Figure:
     height, width = grid.shape[:2]
     scale = min(7.5 / width, 7.5 / height)  # inches a pixel
     has_bar = maps.ndim == 3
-    figure = empty(max(width * scale + 1.3, 4.4), max(height * scale, 1.2) + 0.8, title)
+    figure = new_figure(max(width * scale + 1.3, 4.4), max(height * scale, 1.2) + 0.8, title)
     axes = figure.subplots()
     if has_bar:
         most = float(np.abs(maps).max()) or 1.0

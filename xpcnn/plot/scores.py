@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from ..backend import array_namespace
@@ -41,10 +42,11 @@ def score_gradients(
     classes: Any = target
     if target is None:
         classes = xp.argmax(scores, axis=1)
-    elif isinstance(target, int):
-        if as_count(who, "target", target, least=0) >= scores.shape[1]:
-            raise DataError(who, f"a class 0 … {scores.shape[1] - 1}", str(target))
-        classes = xp.full((scores.shape[0],), target, dtype=xp.int64, device=scores.device)
+    elif isinstance(target, Integral):
+        one = as_count(who, "target", target, least=0)
+        if one >= scores.shape[1]:
+            raise DataError(who, f"a class 0 … {scores.shape[1] - 1}", str(one))
+        classes = xp.full((scores.shape[0],), one, dtype=xp.int64, device=scores.device)
     elif not hasattr(target, "shape"):
         raise OptionError(who, "target: a class, an array (N,) of classes, or None", repr(target))
     dx, _ = network.backward(one_hot(who, classes, scores), cache)
