@@ -40,6 +40,7 @@ def test_grey_and_other_channels():
 
 def test_normalised_images_are_scaled_together_and_it_says_so():
     x = np.array([-2.0, 0.0, 1.0, 2.0]).reshape(2, 1, 2, 1)
+    assert notes(plot.batch(-x[1:])) == ["black is -2, white -1"]
     figure = plot.batch(x)
     np.testing.assert_array_equal(picture_of(figure.axes[1]), [[0.75, 1.0]])
     assert notes(figure) == ["black is -2, white 2"]
@@ -57,11 +58,13 @@ def test_labels_of_every_kind():
 
 @pytest.mark.parametrize("n", [1, 5, 6, 9, 70])
 def test_any_number_of_images_without_overlap(n):
-    figure = plot.batch(np.zeros((n, 3, 4, 1)), np.zeros(n, int), ["a name of twenty two"])
-    assert len(figure.axes) == min(n, 64)
+    names = [f"a name of 18 ({i:03})" for i in range(n)]
+    figure = plot.batch(np.zeros((n, 3, 4, 1)), np.arange(n), names)
+    assert captions(figure) == names[:64]
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
-    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes] + [figure.texts[0].get_window_extent(renderer)]
+    texts = [axes.title for axes in figure.axes] + figure.texts
+    boxes = [text.get_window_extent(renderer) for text in texts] + [axes.bbox for axes in figure.axes]
     for i, one in enumerate(boxes):
         assert figure.bbox.x0 <= one.x0
         assert one.x1 <= figure.bbox.x1

@@ -49,29 +49,32 @@ def test_an_empty_history_is_refused():
 
 
 def sweep(losses, suggestion=1e-3):
-    return SimpleNamespace(rates=np.geomspace(1e-5, 1, len(losses)), losses=losses, suggestion=suggestion)
+    rates, smoothed = np.geomspace(1e-5, 1, len(losses)), [2 * loss for loss in losses]
+    return SimpleNamespace(rates=rates, losses=losses, smoothed=smoothed, suggestion=suggestion)
 
 
 def test_a_sweep_shows_losses_and_the_suggestion(tmp_path):
     losses = [2.3, 2.2, 1.5, 0.9, 1.0, 500.0, NAN]
     figure = plot.learning_rates(sweep(losses))
     (axes,) = figure.axes
-    curve, line = axes.lines
-    np.testing.assert_array_equal(curve.get_ydata(), losses)
-    np.testing.assert_allclose(curve.get_xdata(), np.geomspace(1e-5, 1, 7))
+    dots, curve, line = axes.lines
+    np.testing.assert_array_equal(dots.get_ydata(), losses)
+    np.testing.assert_array_equal(curve.get_ydata(), 2 * np.array(losses))
+    for each in (dots, curve):
+        np.testing.assert_allclose(each.get_xdata(), np.geomspace(1e-5, 1, 7))
     assert axes.get_xscale() == "log"
     assert set(line.get_xdata()) == {1e-3}
     assert line.get_label() == "suggested: 0.001"
     low, high = axes.get_ylim()
-    assert low < 0.9
-    assert 2.3 < high < 5  # the explosion does not press the rest flat
+    assert low < 1.8
+    assert 4.6 < high < 10  # the explosion does not press the rest flat
     plot.save(figure, tmp_path / "sweep.png")
 
 
 @pytest.mark.parametrize("suggestion", [None, NAN])
 def test_a_sweep_without_suggestion_and_one_that_is_flat(suggestion, tmp_path):
     figure = plot.learning_rates(sweep([1.0, 1.0, 1.0], suggestion))
-    assert len(figure.axes[0].lines) == 1
+    assert len(figure.axes[0].lines) == 2
     plot.save(figure, tmp_path / "sweep.png")
 
 
@@ -82,7 +85,7 @@ def test_a_sweep_with_nothing_to_draw_is_refused(losses):
 
 
 def test_a_sweep_of_lists_that_do_not_fit_is_refused():
-    with pytest.raises(DataError, match=r"\(1,\) and \(2,\)"):
-        plot.learning_rates(SimpleNamespace(rates=[0.1], losses=[1.0, 2.0], suggestion=None))
-    with pytest.raises(DataError, match="rates > 0"):
-        plot.learning_rates(SimpleNamespace(rates=[0.0, 0.1], losses=[1.0, 2.0], suggestion=None))
+    good = {"rates": [0.1, 0.2], "losses": [1.0, 2.0], "smoothed": [1.0, 2.0], "suggestion": None}
+    for name, value in (("rates", [0.1]), ("losses", [1.0]), ("smoothed", []), ("rates", [0.0, 0.1])):
+        with pytest.raises(DataError, match="rates > 0, and as many"):
+            plot.learning_rates(SimpleNamespace(**good | {name: value}))

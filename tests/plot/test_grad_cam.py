@@ -71,17 +71,25 @@ def test_pytorch_s_hooks_say_the_same(xp, rng, layer, module):
 
 
 @pytest.mark.parametrize(
-    ("model", "shape", "name"),
+    ("make", "shape", "name"),
     [
-        (models.build("lenet5", (28, 28, 1), 3, rng=0), (28, 28, 1), "4"),  # the ReLU after the second convolution
-        (models.build("resnet20", (16, 16, 3), 3, rng=0), (16, 16, 3), "20"),  # the ReLU after the last sum
-        (Sequential(Conv2d(1, 2, 3, rng=0), Flatten(), Linear(8, 3, rng=0)), (4, 4, 1), "0"),
-        (Sequential(Concat(Conv2d(1, 2, 1, rng=0), Conv2d(1, 2, 1, rng=0)), GlobalAvgPool2d()), (4, 4, 1), "0.1"),
-        (Sequential(Conv2d(1, 2, 1, rng=0), MaxPool2d(2), ReLU(), GlobalAvgPool2d()), (4, 4, 1), "0"),
+        (
+            lambda: models.build("lenet5", (28, 28, 1), 3, rng=0),
+            (28, 28, 1),
+            "4",
+        ),  # the ReLU after the second convolution
+        (lambda: models.build("resnet20", (16, 16, 3), 3, rng=0), (16, 16, 3), "20"),  # the ReLU after the last sum
+        (lambda: Sequential(Conv2d(1, 2, 3, rng=0), Flatten(), Linear(8, 3, rng=0)), (4, 4, 1), "0"),
+        (
+            lambda: Sequential(Concat(Conv2d(1, 2, 1, rng=0), Conv2d(1, 2, 1, rng=0)), GlobalAvgPool2d()),
+            (4, 4, 1),
+            "0.1",
+        ),
+        (lambda: Sequential(Conv2d(1, 2, 1, rng=0), MaxPool2d(2), ReLU(), GlobalAvgPool2d()), (4, 4, 1), "0"),
     ],
 )
-def test_without_a_name_it_is_the_last_convolution_s_activations(model, shape, name):
-    figure = plot.grad_cam(model, np.random.default_rng(0).uniform(size=shape).astype("float32"), 0)
+def test_without_a_name_it_is_the_last_convolution_s_activations(make, shape, name):
+    figure = plot.grad_cam(make(), np.random.default_rng(0).uniform(size=shape).astype("float32"), 0)
     assert figure.get_suptitle() == f"Grad-CAM for class 0, layer {name}"
 
 

@@ -61,14 +61,15 @@ def test_a_picture_shows_the_image_and_the_map(xp):
     weights = np.zeros((1, 4, 5, 1))
     weights[0, 1, 2] = -2.0
     image = xp.array(np.full((4, 5, 1), 0.25))
-    figure = plot.saliency(reads_pixels(xp, weights), image, classes=["cat"])
+    figure = plot.saliency(reads_pixels(xp, weights), image, classes=["$\\cat{$"])
     shown, lit, heat = (picture_of(axes) for axes in figure.axes[:3])
     assert (shown == 0.25).all()
     assert heat.max() == heat[1, 2] == 2.0
     assert heat.sum() == 2.0
     assert lit[1, 2].tolist() == [0.25] * 3
     assert (lit[0, 0] < 0.05).all()
-    assert figure.get_suptitle() == "Saliency for class cat"
+    assert figure.get_suptitle() == "Saliency for class $\\cat{$"
+    figure.draw_without_rendering()  # no formula in it
 
 
 @pytest.mark.parametrize(

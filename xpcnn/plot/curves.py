@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 
 class Rates(Protocol):
-    """What `learning_rates` draws: a sweep's learning rates, the loss at each, and the rate that it suggests."""
+    """What `learning_rates` draws, such as the result of `xpcnn.training.lr_find`."""
 
     @property
     def rates(self) -> Sequence[float]: ...
     @property
     def losses(self) -> Sequence[float]: ...
     @property
-    def suggestion(self) -> float: ...
+    def smoothed(self) -> Sequence[float]: ...
+    @property
+    def suggestion(self) -> float | None: ...
 
 
 def curves(history: Sequence[Any]) -> Figure:
@@ -68,30 +70,31 @@ def curves(history: Sequence[Any]) -> Figure:
 
 
 def learning_rates(result: Rates) -> Figure:
-    """The loss at each learning rate of a sweep, and the rate suggested.
+    """The loss at each learning rate of a sweep, plain and smoothed, and the rate suggested.
 
     Parameters
-        result : of `xpcnn.training.lr_find`: rates and losses of one length, and a suggestion, which may be None
+        result : rates, the losses there and the smoothed ones, all of one length; and a suggestion, which may be None
     Raises
         DataError : nothing to draw;  MissingExtraError
     Source
         L. Smith, Cyclical learning rates for training neural networks, 2015, section 3.3
     """
-    rates, losses = np.asarray(result.rates, float), np.asarray(result.losses, float)
-    finite = np.isfinite(losses)
-    if rates.shape != losses.shape or rates.ndim != 1 or not finite.any() or not (rates > 0).all():
-        expected = "rates > 0 and as many losses, some of them finite"
-        raise DataError("learning_rates", expected, f"{rates.shape} and {losses.shape}, {finite.sum()} finite")
+    rates, losses, smoothed = (np.asarray(each, float) for each in (result.rates, result.losses, result.smoothed))
+    known = smoothed[np.isfinite(smoothed)]
+    if not (rates.ndim == 1 and rates.shape == losses.shape == smoothed.shape and known.size and (rates > 0).all()):
+        expected = "rates > 0, and as many losses and smoothed losses, some of them finite"
+        raise DataError("learning_rates", expected, f"{rates.shape}, {losses.shape} and {smoothed.shape}")
     figure = new_figure(6, 3.8)
     axes = figure.subplots()
-    axes.semilogx(rates, losses, color=FIRST, marker="o", markersize=2.5, linewidth=1.2)
+    axes.semilogx(rates, losses, "o", color=FIRST, markersize=2.5, alpha=0.5, label="each batch")
+    axes.semilogx(rates, smoothed, color=FIRST, linewidth=1.5, label="smoothed")
     # where the loss explodes, it would press the rest of the curve flat
-    low, start = losses[finite].min(), losses[finite][: max(1, finite.sum() // 4)].max()
+    low, start = known.min(), known[: -(-known.size // 4)].max()
     span = max(start - low, 1e-3 * abs(low), 1e-12)
-    axes.set_ylim(low - 0.1 * span, min(losses[finite].max(), start + 0.6 * span) + 0.05 * span)
+    axes.set_ylim(low - 0.5 * span, start + 0.5 * span)
     if result.suggestion is not None and np.isfinite(result.suggestion):
         axes.axvline(result.suggestion, color=SECOND, linestyle="--", label=f"suggested: {result.suggestion:.2g}")
-        axes.legend()
+    axes.legend(loc="lower left")
     axes.set_title("Learning rate sweep", fontsize=11)
     axes.set_xlabel("learning rate")
     axes.set_ylabel("loss")

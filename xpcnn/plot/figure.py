@@ -136,7 +136,7 @@ def show(axes: Any, pixels: Host, title: str = "") -> None:
 def bare(axes: Any, title: str = "") -> None:
     """Without ticks and frame."""
     axes.set_axis_off()
-    axes.set_title(title, fontsize=9, parse_math=False)
+    axes.set_title(title, fontsize=9)
 
 
 def whole_numbers(axis: Any) -> None:
