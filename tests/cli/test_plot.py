@@ -57,6 +57,7 @@ KINDS = [
     ("confusion", "run", "digits"),
     ("wrong", "run", "digits", "-n", "3"),
     ("batch", "digits", "-n", "4"),
+    ("batch", "digits", "-n", "4", "--augment", "shift:1,mixup:0.5"),
 ]
 
 
@@ -118,6 +119,10 @@ def test_options_reach_the_picture(here, capsys, drawn):
     assert batches[0].shape == (4, 8, 8, 1)
     assert (batches[0] == batches[1]).all()
     assert (batches[0] != batches[2]).any()
+    xpcnn_command(capsys, "plot", "batch", "digits", "-n", "4", "--augment", "flip,mixup:0.5")
+    (x, y, _), _ = drawn["batch"]
+    assert (xpcnn.to_numpy(x) != batches[0]).any()
+    assert y.shape == (4, 10)  # probabilities of the classes
 
 
 @pytest.mark.parametrize(
@@ -141,6 +146,7 @@ def test_options_reach_the_picture(here, capsys, drawn):
         (("confusion", "other.safetensors", "digits"), "expected images (2, 2, 1), got digits's (8, 8, 1)"),
         (("wrong", "run", "digits", "-n", "0"), "n: an integer ≥ 1, got 0"),
         (("batch", "digits", "-n", "0"), "batch_size: an integer ≥ 1, got 0"),
+        (("batch", "digits", "--augment", "flip,spin"), "augment: expected words among flip"),
         (("batch", "digits", "--seed", "-1"), "seed: an integer ≥ 0, got -1"),
     ],
 )

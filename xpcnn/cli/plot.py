@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name in ("wrong", "batch"):
             kind.add_argument("-n", type=int, default=25, help="how many images (default 25)")
         if name == "batch":
+            kind.add_argument("--augment", metavar="TEXT", help="how images are changed at random, such as flip,crop:4")
             kind.add_argument("--seed", type=int, default=0, help="of what is chosen at random (default 0)")
         kind.add_argument("--out", type=Path, metavar="FILE", help=f"a .png, .svg or .pdf (default {name}.png)")
 
@@ -116,7 +117,10 @@ def _wrong(options: argparse.Namespace) -> Any:
 
 def _batch(options: argparse.Namespace) -> Any:
     dataset = data.load(options.dataset)
-    x, y = next(Loader(dataset.train, options.n, shuffle=True, seed=options.seed).epoch(0))
+    augment = None
+    if options.augment is not None:
+        augment = data.augment.parse(options.augment, len(dataset.classes) or None)
+    x, y = next(Loader(dataset.train, options.n, shuffle=True, seed=options.seed, augment=augment).epoch(0))
     return plot.batch(x, y, dataset.classes)
 
 
