@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..errors import DataError, FormatError
-from ..extras import need
+from ..data.npy import read_npy
+from ..data.picture import read_picture
+from ..errors import DataError
 from ..training.trainer import MODEL
 from ..typing import Shape
 
@@ -24,8 +25,8 @@ def model_path(path: Path) -> Path:
 def images(path: Path, input_shape: Shape) -> Iterator[tuple[str, Image]]:
     """Each image in a file as (name, float32 (H, W, C) in [0, 1]), in the model's shape.
 
-    A picture is put on white where it is transparent, converted to grey or RGB, and resized. A `.npy` array must
-    have the shape already, alone or in a batch; uint8 is divided by 255, floats must lie in [0, 1].
+    A picture is brought to the shape (see `read_picture`). A `.npy` array must have it already, alone or in a
+    batch; uint8 is divided by 255, floats must lie in [0, 1].
 
     Raises
         DataError : no such file, or the wrong shape or values;  FormatError : broken
@@ -42,10 +43,7 @@ def images(path: Path, input_shape: Shape) -> Iterator[tuple[str, Image]]:
 
 
 def _array(path: Path, input_shape: Shape) -> Image:
-    try:
-        array: Image = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise FormatError(str(path), "a .npy array of numbers", str(error).partition("\n")[0]) from error
+    array: Image = read_npy(path)
     if array.shape == input_shape or array.shape == input_shape[:-1]:
         array = array[None]
     if array.shape[1:] == input_shape[:-1] and input_shape[-1] == 1:
@@ -60,18 +58,6 @@ def _array(path: Path, input_shape: Shape) -> Image:
 
 
 def _picture(path: Path, input_shape: Shape) -> Image:
-    pillow = need("PIL.Image", "predict", "to read pictures")
     height, width, channels = input_shape
-    if channels not in (1, 3):
-        raise DataError(str(path), f"an array of {channels} channels (.npy)", "a picture")
-    try:
-        with pillow.open(path) as image:
-            if image.mode.startswith("I"):  # 16 bits a pixel
-                image = image.point(lambda value: value / 257).convert("L")
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
-            converted = image.convert("L" if channels == 1 else "RGB").resize((width, height))
-    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
-        raise FormatError(str(path), "a picture", str(error).partition("\n")[0]) from error
-    return np.asarray(converted, np.float32).reshape(input_shape) / np.float32(255)
+    pixels = read_picture(path, size=(height, width), channels=channels, who="predict")
+    return pixels.astype(np.float32) / np.float32(255)

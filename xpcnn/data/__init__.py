@@ -1,10 +1,34 @@
 """Data sets and batches."""
 
 from . import augment
+from .array_file import array_file
+from .cifar import cifar10, cifar100
+from .csv_file import csv_file
 from .dataset import Dataset, Split
 from .digits import digits
+from .hdf5_file import hdf5_file
+from .image_folder import image_folder
 from .loader import Loader
-from .mnist import mnist
+from .mnist import fashion_mnist, kmnist, mnist
 from .registry import load, names
+from .signs import signs
 
-__all__ = ["Dataset", "Loader", "Split", "augment", "digits", "load", "mnist", "names"]
+__all__ = [
+    "Dataset",
+    "Loader",
+    "Split",
+    "array_file",
+    "augment",
+    "cifar10",
+    "cifar100",
+    "csv_file",
+    "digits",
+    "fashion_mnist",
+    "hdf5_file",
+    "image_folder",
+    "kmnist",
+    "load",
+    "mnist",
+    "names",
+    "signs",
+]

@@ -1,109 +1,122 @@
-"""MNIST: 70,000 handwritten digits, 28×28. Found on this machine, or downloaded once.
+"""MNIST and two data sets in its form: 70,000 grey images of 28×28 in ten classes, in four IDX files.
 
-Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits.
+Found on this machine, or downloaded once. Fashion-MNIST and Kuzushiji-MNIST have files of the same names, so these
+are looked for in folders of their own only.
+
+Source
+    mnist: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits
+    fashion_mnist: H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST, 2017, https://arxiv.org/abs/1708.07747; MIT
+    kmnist: T. Clanuwat et al., Deep Learning for Classical Japanese Literature, 2018,
+        https://arxiv.org/abs/1812.01718, https://doi.org/10.20676/00000341; CC BY-SA 4.0
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import http.client
-import io
-import os
-import urllib.error
-import urllib.request
-import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from .. import settings
-from ..errors import DataError, FileError, FormatError
-from ..io.atomic import write_atomically
+from ..errors import FormatError
 from .dataset import Dataset, Split
+from .download import RemoteFile
 from .idx import read_idx
+from .source import Folder, Source
 
-MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-MD5 = {  # of the uncompressed bytes, as published
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
-_TIMEOUT = 20  # seconds
-_MOST_BYTES = 64 * 2**20  # of one file; the largest has 45 MiB
+_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_MOST_BYTES = 64 * 2**20  # of one array; the largest has 45 MiB
 
 
-def mnist(folder: str | os.PathLike[str] | None = None, *, mirror: str = MIRROR) -> Dataset:
-    """MNIST: images (N, 28, 28, 1) of uint8, 60,000 to train and 10,000 to test on.
+def _files(*published: tuple[int, str]) -> tuple[RemoteFile, ...]:
+    """The four files, from each one's size and SHA-256, in the order of `_NAMES`."""
+    return tuple(
+        RemoteFile(
+            f"{name}.gz", size, sha256, (name, name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz")
+        )
+        for name, (size, sha256) in zip(_NAMES, published, strict=True)
+    )
+
+
+MNIST = Source(
+    "mnist",
+    _files(
+        (9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+        (28881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+        (1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+        (4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+    ),
+    ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+    ("", "mnist", "MNIST/raw"),  # the last as torchvision has it
+)
+FASHION_MNIST = Source(
+    "fashion_mnist",
+    _files(
+        (26421880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+        (29515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+        (4422102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+        (5148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+    ),
+    (
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ),
+    ("fashion_mnist", "FashionMNIST/raw"),
+)
+KMNIST = Source(
+    "kmnist",
+    _files(
+        (18165135, "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
+        (29497, "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
+        (3041136, "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
+        (5120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
+    ),
+    ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/", "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"),
+    ("kmnist", "KMNIST/raw"),
+)
+CLOTHES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+
+def mnist(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> Dataset:
+    """MNIST, handwritten digits: images (N, 28, 28, 1) of uint8, 60,000 to train and 10,000 to test on.
 
     Parameters
         folder : where the four IDX files are (gzip-compressed or not), or are to be put; by default they are
             looked for in XPCNN_DATA, in its subfolder mnist, and in the user's cache folder
-        mirror : the address under which files that are nowhere are looked for, and put into `folder` or the cache
+        mirrors : addresses of folders from which files that are nowhere are downloaded, instead of the known ones
     Raises
         DataError : a folder does not exist, or a file is nowhere and cannot be downloaded
         FormatError : a file is not what it should be
+        MissingExtraError : a download would need pooch
     """
-    folders = _folders(folder)
-    images, labels, test_images, test_labels = (_locate(name, folders, mirror) for name in MD5)
-    return Dataset("mnist", _read_split(images, labels), _read_split(test_images, test_labels), tuple("0123456789"))
+    return _load(MNIST, folder, mirrors, tuple("0123456789"))
 
 
-def _folders(folder: str | os.PathLike[str] | None) -> list[Path]:
-    """Where to look, in this order; a download goes to the last one."""
-    if folder is not None:
-        return [_existing("folder", Path(folder).expanduser())]
-    from platformdirs import user_cache_path
+def fashion_mnist(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> Dataset:
+    """Fashion-MNIST, pictures of clothes: images (N, 28, 28, 1) of uint8, 60,000 to train and 10,000 to test on.
 
-    named = settings.data_folder()
-    first = [] if named is None else [_existing("XPCNN_DATA", named), named / "mnist"]
-    return [*first, user_cache_path("xpcnn") / "mnist"]
+    Parameters, Raises
+        as of `mnist`; XPCNN_DATA's subfolder is fashion_mnist
+    """
+    return _load(FASHION_MNIST, folder, mirrors, CLOTHES)
 
 
-def _existing(what: str, folder: Path) -> Path:
-    if not folder.is_dir():
-        raise DataError("mnist", f"{what}: a folder that exists", f"'{folder}'", "make it, or correct the name")
-    return folder
+def kmnist(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> Dataset:
+    """Kuzushiji-MNIST, cursive hiragana: images (N, 28, 28, 1) of uint8, 60,000 to train and 10,000 to test on.
+
+    The classes are named by how they are read: o お, ki き, su す, tsu つ, na な, ha は, ma ま, ya や, re れ, wo を.
+
+    Parameters, Raises
+        as of `mnist`; XPCNN_DATA's subfolder is kmnist
+    """
+    return _load(KMNIST, folder, mirrors, KANA)
 
 
-def _locate(name: str, folders: list[Path], mirror: str) -> Path:
-    for folder in folders:
-        for spelling in (name, name.replace("-idx", ".idx")):
-            for path in (folder / spelling, folder / f"{spelling}.gz"):
-                if path.is_file():
-                    return path
-    target = folders[-1] / f"{name}.gz"
-    try:
-        write_atomically(target, _download(mirror.rstrip("/") + f"/{name}.gz", MD5[name]), make_folder=True)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = error.got if isinstance(error, FormatError | FileError) else str(error) or type(error).__name__
-        raise DataError(
-            "mnist",
-            f"the file {target.name}",
-            f"none in {', '.join(map(str, folders))}, nor from {mirror} ({reason})",
-            f"put it into {target.parent}, or set XPCNN_DATA to the folder that has it",
-        ) from error
-    return target
-
-
-def _download(url: str, md5: str) -> bytes:
-    """A gzip-compressed file whose contents have that sum."""
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
-            data: bytes = response.read(_MOST_BYTES + 1)
-    except urllib.error.HTTPError as error:
-        error.close()  # it holds the connection
-        raise
-    try:
-        contents = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MOST_BYTES + 1)
-    except (EOFError, OSError, zlib.error) as error:
-        raise FormatError(url, "a whole gzip file", f"a broken file: {error}") from None
-    if max(len(data), len(contents)) > _MOST_BYTES:
-        raise FormatError(url, f"at most {_MOST_BYTES} bytes", "a larger file")
-    if (found := hashlib.md5(contents, usedforsecurity=False).hexdigest()) != md5:
-        raise FormatError(url, f"MD5 {md5}", f"another file, MD5 {found}")
-    return data
+def _load(source: Source, folder: Folder, mirrors: Iterable[str] | None, classes: tuple[str, ...]) -> Dataset:
+    images, labels, test_images, test_labels = source.fetch(folder, mirrors)
+    return Dataset(source.name, _read_split(images, labels), _read_split(test_images, test_labels), classes)
 
 
 def _read_split(images_path: Path, labels_path: Path) -> Split:

@@ -1,40 +1,102 @@
-"""Data sets by name, for the command line and for settings in files."""
+"""Data sets by name or by path, for the command line and for settings in files."""
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
+from ..typing import Shape
+from .array_file import array_file
+from .cifar import CIFAR10, CIFAR100, cifar10, cifar100
+from .csv_file import csv_file
 from .dataset import Dataset
 from .digits import digits
-from .mnist import mnist
+from .hdf5_file import hdf5_file
+from .image_folder import image_folder
+from .mnist import FASHION_MNIST, KMNIST, MNIST, fashion_mnist, kmnist, mnist
+from .signs import SIGNS, signs
+from .source import Source
 
-_BY_NAME: dict[str, Callable[..., Dataset]] = {"digits": digits, "mnist": mnist}
+
+@dataclass(frozen=True)
+class Known:
+    """A data set that has a name.
+
+    Parameters
+        make : its function
+        train, test : how many images it has;  input_shape : one image's shape;  classes : how many there are
+        source : its files; None if they come with xpcnn
+    """
+
+    make: Callable[..., Dataset]
+    train: int
+    test: int
+    input_shape: Shape
+    classes: int
+    source: Source | None = None
+
+
+KNOWN = {
+    "digits": Known(digits, 1437, 360, (8, 8, 1), 10),
+    "mnist": Known(mnist, 60000, 10000, (28, 28, 1), 10, MNIST),
+    "fashion_mnist": Known(fashion_mnist, 60000, 10000, (28, 28, 1), 10, FASHION_MNIST),
+    "kmnist": Known(kmnist, 60000, 10000, (28, 28, 1), 10, KMNIST),
+    "cifar10": Known(cifar10, 50000, 10000, (32, 32, 3), 10, CIFAR10),
+    "cifar100": Known(cifar100, 50000, 10000, (32, 32, 3), 100, CIFAR100),
+    "signs": Known(signs, 1080, 120, (64, 64, 3), 6, SIGNS),
+}
+_BY_ENDING: dict[str, Callable[..., Dataset]] = {
+    ".npz": array_file,
+    ".npy": array_file,
+    ".csv": csv_file,
+    ".h5": hdf5_file,
+    ".hdf5": hdf5_file,
+}
 
 
 def names() -> tuple[str, ...]:
-    """What `load` knows."""
-    return tuple(_BY_NAME)
+    """The data sets that `load` knows by name."""
+    return tuple(KNOWN)
 
 
-def load(name: str, **options: Any) -> Dataset:
-    """The data set of that name.
+def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
+    """The data set of that name, or the one in that file or folder.
 
     Parameters
-        options : the arguments of its function, such as `folder` for mnist
+        name_or_path : one of `names()`; or else a folder of pictures (`image_folder`), a .npz or .npy file
+            (`array_file`), a .csv file (`csv_file`) or a .h5 file (`hdf5_file`)
+        options : the arguments of its function, such as `folder` for mnist, or `size` for a folder of pictures
     Raises
-        OptionError : no data set has that name, or its function does not take these arguments
-        DataError : its files are missing
+        OptionError : no data set has that name or path, or its function does not take these arguments
+        DataError : its files are missing, or hold no labelled images
+        FormatError : a file is broken;  FileError : it cannot be read
 
     >>> load("digits").name
     'digits'
     """
-    if name not in _BY_NAME:
-        raise OptionError("load", "one of " + ", ".join(_BY_NAME), repr(name))
-    make = _BY_NAME[name]
-    known = inspect.signature(make).parameters
-    if unknown := sorted(options.keys() - known.keys()):
-        raise OptionError(f"load {name}", "options among " + (", ".join(known) or "none"), ", ".join(unknown))
-    return make(**options)
+    arguments: tuple[Any, ...] = ()
+    if name_or_path in KNOWN:
+        make = KNOWN[str(name_or_path)].make
+    else:
+        if not isinstance(name_or_path, str | os.PathLike):
+            raise OptionError("load", "a name or a path", repr(name_or_path))
+        path = Path(name_or_path).expanduser()
+        make, arguments = _reader(path), (path,)
+    known = list(inspect.signature(make).parameters)[len(arguments) :]
+    if unknown := sorted(options.keys() - set(known)):
+        raise OptionError(f"load {name_or_path}", "options among " + (", ".join(known) or "none"), ", ".join(unknown))
+    return make(*arguments, **options)
+
+
+def _reader(path: Path) -> Callable[..., Dataset]:
+    if path.is_dir():
+        return image_folder
+    if path.suffix.lower() in _BY_ENDING and path.is_file():
+        return _BY_ENDING[path.suffix.lower()]
+    forms = f"an existing folder of pictures or file ({' '.join(_BY_ENDING)})"
+    raise OptionError("load", f"one of {', '.join(KNOWN)}, or {forms}", f"'{path}'", "xpcnn data list shows more")

@@ -1,0 +1,119 @@
+"""Downloads: a file by its hash, from the first mirror that gives it, with pooch.
+
+A file has its name only when it is whole and its hash is right; until then it lies beside under another one, which
+goes when the download fails or is interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, FileError, MissingExtraError
+from ..extras import need
+
+_TIMEOUT = 20  # seconds without an answer
+_CHUNK = 2**16  # bytes
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a data set.
+
+    Parameters
+        name : what it is called on a mirror, and on this machine
+        size, sha256 : bytes, and their hash; 0 and "" where nothing is published, and so nothing can be downloaded
+        also : other names of what holds the same, such as the unpacked file or folder
+    """
+
+    name: str
+    size: int = 0
+    sha256: str = ""
+    also: tuple[str, ...] = ()
+
+
+def download(who: str, file: RemoteFile, mirrors: Sequence[str], folders: Sequence[Path]) -> Path:
+    """The file, downloaded into the last of the folders, after it was in none of them.
+
+    Parameters
+        mirrors : addresses of folders, tried in turn
+    Raises
+        DataError : no mirror has the file, or there is none
+        MissingExtraError : pooch is not installed
+        FileError : it cannot be written, such as on a full disk
+    """
+    looked = "none in " + ", ".join(map(str, folders))
+    known = f" (SHA-256 {file.sha256})" if file.sha256 else ""
+    remedy = f"put that file{known} into {folders[-1]}, or set XPCNN_DATA to the folder that has it"
+    expected = f"the file {file.name}"
+    if not mirrors:
+        raise DataError(who, expected, f"{looked}; there is no download", remedy)
+    try:
+        pooch = need("pooch", who, f"to download {file.name}")
+    except MissingExtraError as error:
+        raise MissingExtraError(who, expected, f"{looked}, and no pooch", f"{error.remedy}; or {remedy}") from None
+    reasons = []
+    is_new = not folders[-1].exists()
+    try:
+        for mirror in mirrors:
+            try:
+                return _retrieve(pooch, mirror.rstrip("/") + f"/{file.name}", file, folders[-1])
+            except (OSError, ValueError) as error:
+                if isinstance(error, OSError) and error.errno is not None:  # the disk's; those of requests have none
+                    raise FileError(str(folders[-1]), f"to write {file.name}", error.strerror or str(error)) from error
+                reasons.append(f"from {mirror} ({_reason(error)})")
+    finally:
+        if is_new:
+            with suppress(OSError):  # which it raises if the file is there
+                folders[-1].rmdir()
+    raise DataError(who, expected, f"{looked}, nor {', nor '.join(reasons)}", remedy)
+
+
+def _retrieve(pooch: Any, url: str, file: RemoteFile, folder: Path) -> Path:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        downloader = pooch.HTTPDownloader(
+            progressbar=_Watch(file, bar),
+            chunk_size=_CHUNK,
+            timeout=_TIMEOUT,
+            headers={"Accept-Encoding": "identity"},  # the file as it is, not unpacked on the way
+        )
+        path = pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=downloader)
+    return Path(path)
+
+
+class _Watch:
+    """What pooch tells how far it is: moves the bar, and ends a download that is larger than its file."""
+
+    def __init__(self, file: RemoteFile, bar: Any) -> None:
+        self.total = 0  # bytes, as the mirror says; pooch sets it
+        self._file, self._bar, self._done = file, bar, 0
+        self._task = bar.add_task(file.name, total=file.size)
+
+    def update(self, size: int) -> None:
+        self._done += size
+        if self._done > self._file.size + _CHUNK:
+            raise ValueError(f"more than the file's {self._file.size} bytes")
+        self._bar.update(self._task, completed=self._done)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        pass
+
+
+def _reason(error: BaseException) -> str:
+    """What was at the bottom of it, in few words."""
+    while error.__context__ is not None:
+        error = error.__context__
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).partition(". ")[0].split())

@@ -1,0 +1,137 @@
+"""Pictures in folders, one a class: folder/cat/1.jpg, folder/dog/2.png, or folder/train/cat/… and folder/test/cat/…"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..options import as_pair
+from ..typing import Pair
+from .dataset import Dataset, Host, Split
+from .parts import MOST_BYTES, TEST_SHARE, hold_out
+from .picture import is_grey, read_picture
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+_TESTS = ("test", "val", "valid", "validation")  # the first that is there
+_THREADS = 4  # that decode; Pillow does it outside the interpreter's lock
+
+
+def image_folder(
+    folder: str | os.PathLike[str],
+    *,
+    size: Pair | None = None,
+    channels: int | None = None,
+    test_share: float = TEST_SHARE,
+    seed: int = 0,
+    most_bytes: int = MOST_BYTES,
+) -> Dataset:
+    """Pictures in folders, one a class: images (N, H, W, C) of uint8, the classes in the order of their names.
+
+    A folder with a subfolder `train` and one of `test`, `val`, `valid` and `validation` has these as its parts (of
+    several, the first is to test on, and the others are left alone); of any other, a share of each class is held
+    out. Pictures are .png, .jpg, .jpeg, .bmp, .gif and .webp, in subfolders of a class's folder as well; hidden
+    files, links to folders, and files of other kinds are passed over.
+
+    Parameters
+        size : pixels to resize to, one number for squares or (height, width); it can be left out where all pictures
+            are of one size
+        channels : 1 for grey, 3 for RGB; by default 1 if all pictures are grey
+        test_share : of each class, to test on
+        seed : of that choice
+        most_bytes : refuse to hold more in memory
+    Raises
+        DataError : no classes, a class without pictures, or pictures of several sizes
+        FormatError : a picture is broken;  OptionError : an option makes no sense
+        MissingExtraError : Pillow is not installed
+    """
+    root = Path(folder).expanduser()
+    shape = None if size is None else as_pair("image_folder", "size", size)
+    if channels not in (None, 1, 3):
+        raise DataError(str(root), "channels: 1 for grey, 3 for RGB", repr(channels))
+    train_root, test_root = _parts(root)
+    train = _classes(train_root)
+    test = {} if test_root is None else _classes(test_root)
+    if unknown := sorted(test.keys() - train.keys()):
+        raise DataError(str(test_root), f"classes that {train_root} has", ", ".join(unknown), "add them there")
+    names = tuple(train)
+    pictures = [(path, names.index(name)) for part in (train, test) for name, paths in part.items() for path in paths]
+    paths = [path for path, _ in pictures]
+    if channels is None:
+        channels = _channels(paths)
+    images = _read(paths, partial(read_picture, size=shape, channels=channels, who="image_folder"), most_bytes)
+    everything = Split(images, np.array([label for _, label in pictures], np.int64))
+    if test:
+        size_of_train = sum(map(len, train.values()))
+        parts = everything.select(slice(size_of_train)), everything.select(slice(size_of_train, None))
+    else:
+        parts = hold_out(everything, test_share, seed)
+    return Dataset(root.resolve().name, *parts, names)
+
+
+def _parts(root: Path) -> tuple[Path, Path | None]:
+    """The folders of classes to train on, and to test on."""
+    if not root.is_dir():
+        raise DataError("image_folder", "a folder that exists", f"'{root}'", "correct the name")
+    inside = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
+    found = [inside[name] for name in _TESTS if name in inside]
+    return (inside["train"], found[0]) if "train" in inside and found else (root, None)
+
+
+def _classes(root: Path) -> dict[str, list[Path]]:
+    """Each class's pictures, both in the order of their names."""
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not folders:
+        raise DataError(str(root), "a folder of pictures for each class", "none", "sort the pictures into such folders")
+    found = {folder.name: sorted(_pictures(folder)) for folder in folders}
+    if empty := [name for name, paths in found.items() if not paths]:
+        raise DataError(
+            str(root), f"pictures ({' '.join(ENDINGS)}) of each class", f"none in {', '.join(empty)}", "take it away"
+        )
+    return found
+
+
+def _pictures(folder: Path) -> list[Path]:
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in files if name.lower().endswith(ENDINGS) and not name.startswith(".")]
+    return found
+
+
+def _channels(paths: list[Path]) -> int:
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return 1 if all(pool.map(partial(is_grey, who="image_folder"), paths)) else 3
+
+
+def _read(paths: list[Path], read: Callable[[Path], Host], most_bytes: int) -> Host:
+    """All pictures, (N, H, W, C), which have the first one's size."""
+    first = read(paths[0])  # (H, W, C)
+    if (needed := len(paths) * first.size) > most_bytes:
+        got = f"{needed} for {len(paths)} pictures of {_size(first)}"
+        raise DataError("image_folder", f"at most {most_bytes} bytes", got, "pass a smaller size, or most_bytes")
+    images = np.empty((len(paths), *first.shape), np.uint8)
+
+    def place(i: int) -> None:
+        image = read(paths[i])
+        if image.shape != first.shape:
+            got = f"{_size(first)} ({paths[0]}) and {_size(image)} ({paths[i]})"
+            raise DataError("image_folder", "pictures of one size", got, "pass size, such as size=64")
+        images[i] = image
+
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        for _ in pool.map(place, range(len(paths))):
+            pass
+    finally:  # after an error, or Ctrl-C, those that have not begun are left
+        pool.shutdown(cancel_futures=True)
+    return images
+
+
+def _size(image: Host) -> str:
+    return f"{image.shape[0]}×{image.shape[1]}"

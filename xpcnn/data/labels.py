@@ -1,0 +1,80 @@
+"""Labels as files have them, whole numbers or names, as classes: the numbers 0, 1, 2 … and a name for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import DataError
+from .dataset import Host
+
+
+def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tuple[list[Host], tuple[str, ...]]:
+    """Each part's labels as numbers of classes, and the classes' names.
+
+    A class is a value that occurs in any part; numbers come in their order, texts in that of the alphabet. So labels
+    that do not begin at 0, or leave numbers out, are numbered anew.
+
+    Parameters
+        parts : the labels of each part, (N,), whole numbers (of any type) or texts
+        names : the classes' names; labels that are numbers below their count are those classes as they stand, and
+            other values are named in their order
+    Returns
+        each part's labels, (N,) int64, and the names
+    Raises
+        DataError : labels that are neither whole numbers nor texts, or not as many names as values
+
+    >>> to_classes("files", [np.array([5, 3, 5]), np.array([3])])
+    ([array([1, 0, 1]), array([0])], ('3', '5'))
+    >>> to_classes("files", [np.array(["dog", "cat"])])
+    ([array([1, 0])], ('cat', 'dog'))
+    """
+    together = np.concatenate([_plain(who, part) for part in parts])
+    is_text = together.dtype.kind == "U"
+    if names and not is_text and together.min() >= 0 and together.max() < len(names):
+        numbers = together.astype(np.int64)
+    else:
+        values, numbers = np.unique(together, return_inverse=True)
+        if names and len(names) != len(values):
+            raise DataError(who, f"{len(values)} names, one a class", str(len(names)), f"the labels are {_few(values)}")
+        names = names or [str(value) for value in values.tolist()]
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    return [part.astype(np.int64) for part in np.split(numbers, ends)], tuple(map(str, names))
+
+
+def to_targets(who: str, labels: Host) -> Host:
+    """The targets of a regression, (N,) or (N, D), as float32.
+
+    Raises
+        DataError : they are no numbers, or not finite
+    """
+    if labels.dtype.kind not in "iuf":
+        raise DataError(who, "numbers as targets of a regression", str(labels.dtype), "leave out regression")
+    if not np.isfinite(labels).all():
+        raise DataError(who, "finite targets", "NaN or infinity", "leave such images out")
+    targets = labels.astype(np.float32)
+    return targets.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else targets
+
+
+def _plain(who: str, labels: Host) -> Host:
+    """Labels (N,) as int64 or text."""
+    flat = labels.reshape(-1) if labels.ndim == 2 and 1 in labels.shape else labels  # (N, 1) as Keras has them, (1, N)
+    if flat.ndim != 1:
+        remedy = "labels.argmax(1) if they are one-hot; regression=True if they are targets"
+        raise DataError(who, "labels (N,)", str(labels.shape), remedy)
+    if flat.dtype.kind == "S":
+        return np.char.decode(flat, "utf-8", "replace")
+    if flat.dtype.kind == "f":
+        whole = np.isfinite(flat) & (flat == np.round(flat)) & (np.abs(flat) < 2**53)
+        if not whole.all():
+            remedy = "regression=True if they are the targets of a regression"
+            raise DataError(who, "labels that are whole numbers or texts", str(flat[~whole][0]), remedy)
+    elif flat.dtype.kind not in "biuU":
+        raise DataError(who, "labels that are whole numbers or texts", str(flat.dtype))
+    return flat if flat.dtype.kind == "U" else flat.astype(np.int64)
+
+
+def _few(values: Host) -> str:
+    told = [str(value) for value in values[:8].tolist()]
+    return ", ".join(told) + (" …" if len(values) > 8 else "")

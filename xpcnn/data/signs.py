@@ -1,0 +1,33 @@
+"""SIGNS: photographs of hands that show the numbers 0 to 5, of 64×64, from the deeplearning.ai courses.
+
+It is handed out with the courses' exercises only, so there is no download.
+
+Source: A. Ng, K. Katanforoosh and Y. Bensouda Mourri, Deep Learning Specialization, SIGNS dataset
+"""
+
+from __future__ import annotations
+
+from ..errors import FormatError
+from .dataset import Dataset
+from .download import RemoteFile
+from .hdf5_file import hdf5_file
+from .source import Folder, Source
+
+SIGNS = Source("signs", (RemoteFile("train_signs.h5"), RemoteFile("test_signs.h5")), (), ("", "signs"))
+
+
+def signs(folder: Folder = None) -> Dataset:
+    """SIGNS, hands that show 0 to 5: images (N, 64, 64, 3) of uint8, 1,080 to train and 120 to test on.
+
+    Parameters
+        folder : where train_signs.h5 and test_signs.h5 are; by default they are looked for in XPCNN_DATA, in its
+            subfolder signs, and in the user's cache folder
+    Raises
+        DataError : a file is nowhere; there is no download
+        FormatError : a file is not what it should be;  MissingExtraError : h5py is not installed
+    """
+    train, test = SIGNS.fetch(folder)
+    data = hdf5_file(train, test=test)
+    if data.input_shape != (64, 64, 3):
+        raise FormatError(str(train), "images (64, 64, 3)", str(data.input_shape), "check which file it is")
+    return Dataset("signs", data.train, data.test, data.classes)

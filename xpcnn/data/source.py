@@ -1,0 +1,77 @@
+"""Where a named data set's files are: looked for on this machine first, and downloaded into the user's cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from .. import settings
+from ..errors import DataError
+from .download import RemoteFile, download
+
+Folder: TypeAlias = str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A named data set's files, and where they may be.
+
+    Parameters
+        mirrors : addresses of folders that have the files; () if there is no download
+        subfolders : of XPCNN_DATA, where they are looked for in this order; "" is that folder itself
+    """
+
+    name: str
+    files: tuple[RemoteFile, ...]
+    mirrors: tuple[str, ...] = ()
+    subfolders: tuple[str, ...] = ("",)
+
+    def find(self, folder: Folder = None) -> list[Path | None]:
+        """Each file where it is on this machine, or None.
+
+        Raises
+            DataError : the folder, or that of XPCNN_DATA, does not exist
+        """
+        folders = self.folders(folder)
+        return [_find(file, folders) for file in self.files]
+
+    def fetch(self, folder: Folder = None, mirrors: Iterable[str] | None = None) -> list[Path]:
+        """Each file where it is, after those that are nowhere have been downloaded.
+
+        Parameters
+            folder : where to look, and to put downloads; by default XPCNN_DATA is looked into first, and then the
+                user's cache, which downloads go to
+            mirrors : other addresses to download from
+        Raises
+            DataError : a folder does not exist, or a file is nowhere and no mirror has it
+            MissingExtraError : pooch would be needed;  FileError : a file cannot be written
+        """
+        folders = self.folders(folder)
+        chosen = self.mirrors if mirrors is None else tuple(mirrors)
+        return [_find(file, folders) or download(self.name, file, chosen, folders) for file in self.files]
+
+    def folders(self, folder: Folder = None) -> list[Path]:
+        """Where to look, in this order; a download goes to the last one."""
+        if folder is not None:
+            return [self._existing("folder", Path(folder).expanduser())]
+        from platformdirs import user_cache_path
+
+        named = settings.data_folder()
+        first = [] if named is None else [self._existing("XPCNN_DATA", named) / name for name in self.subfolders]
+        return [*first, user_cache_path("xpcnn") / self.name]
+
+    def _existing(self, what: str, folder: Path) -> Path:
+        if not folder.is_dir():
+            raise DataError(self.name, f"{what}: a folder that exists", f"'{folder}'", "make it, or correct the name")
+        return folder
+
+
+def _find(file: RemoteFile, folders: list[Path]) -> Path | None:
+    for folder in folders:
+        for name in (file.name, *file.also):
+            if (folder / name).exists():
+                return folder / name
+    return None
