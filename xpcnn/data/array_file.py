@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
-from ..errors import DataError, FileError, FormatError
+from ..errors import DataError, FileError, FormatError, XpcnnError
 from ..typing import Shape
 from .dataset import Dataset, Host
 from .npy import read_array, read_npy
@@ -108,27 +108,33 @@ def _names_of_labels(name: str) -> list[str]:
 
 def _read_npz(path: Path, most_bytes: int) -> dict[str, Host]:
     """The arrays of known names in a .npz file, by name; others are not read."""
-    wanted = {name for pair in (*_TRAIN, *_TEST) for name in pair} | {*_CLASSES}
-    arrays = {}
     try:
-        size = path.stat().st_size
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file:
+            return _members(str(path), file, most_bytes)
+    except OSError as error:
+        raise FileError(str(path), "a readable file", error.strerror or str(error)) from error
+
+
+def _members(who: str, file: IO[bytes], most_bytes: int) -> dict[str, Host]:
+    wanted = {name for pair in (*_TRAIN, *_TEST) for name in pair} | {*_CLASSES}
+    size = os.fstat(file.fileno()).st_size
+    arrays: dict[str, Host] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 if name not in wanted or name in arrays:
                     continue
-                who = f"{path}: {name}"
                 if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
-                    raise FormatError(who, "a member that is stored or deflated", "another kind", "np.savez it again")
+                    remedy = "np.savez it again"
+                    raise FormatError(f"{who}: {name}", "a member that is stored or deflated", "another kind", remedy)
                 if member.file_size > min(size * _DEFLATE_LIMIT, most_bytes + 2**16):
-                    raise FormatError(who, f"at most {most_bytes} bytes", f"{member.file_size}")
-                with archive.open(member) as file:
-                    arrays[name] = read_array(who, file, member.file_size, most_bytes)
+                    raise FormatError(f"{who}: {name}", f"at most {most_bytes} bytes", str(member.file_size))
+                with archive.open(member) as contents:
+                    arrays[name] = read_array(f"{who}: {name}", contents, member.file_size, most_bytes)
                 most_bytes -= arrays[name].nbytes
-    except FormatError:
+    except XpcnnError:
         raise
-    except (zipfile.BadZipFile, EOFError, zlib.error, ValueError, NotImplementedError, RuntimeError) as error:
-        raise FormatError(str(path), "a whole .npz archive", str(error), "get the file again") from None
-    except OSError as error:
-        raise FileError(str(path), "a readable file", error.strerror or str(error)) from error
+    except Exception as error:  # whatever the reader stumbles over, the file is at fault
+        raise FormatError(who, "a whole .npz archive", str(error), "get the file again") from error
     return arrays

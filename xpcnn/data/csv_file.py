@@ -18,7 +18,7 @@ from .dataset import Dataset, Host
 from .parts import MOST_BYTES, TEST_SHARE, assemble, counterpart
 
 _LABELS = ("label", "labels", "class", "target", "y")  # of a column that holds the labels
-_LONGEST_ROW = 2**24  # characters, of the first one
+_LONGEST_ROW = 2**22  # characters, of the first one
 
 
 def csv_file(

@@ -96,7 +96,7 @@ def _read_one(who: str, h5py: Any, file: Any, name: str, most_bytes: int) -> Hos
         raise FormatError(who, "data in this file", "a reference to other files", "copy the data into it")
     if data.id.get_create_plist().get_nfilters():
         raise FormatError(who, "data as they are", "compressed data", "write them without compression")
-    if data.dtype.kind not in "iuS" or data.dtype.metadata:
+    if data.dtype.kind not in "iuS":
         raise FormatError(who, "whole numbers, or texts of a fixed length", str(data.dtype), "convert them")
     stored = data.id.get_storage_size()
     if not data.nbytes <= stored <= most_bytes:

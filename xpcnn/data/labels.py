@@ -30,7 +30,8 @@ def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tu
     >>> to_classes("files", [np.array(["dog", "cat"])])
     ([array([1, 0])], ('cat', 'dog'))
     """
-    together = np.concatenate([_plain(who, part) for part in parts])
+    plain = [_plain(who, part) for part in parts]
+    together = np.concatenate(plain)
     is_text = together.dtype.kind == "U"
     if names and not is_text and together.min() >= 0 and together.max() < len(names):
         numbers = together.astype(np.int64)
@@ -39,7 +40,7 @@ def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tu
         if names and len(names) != len(values):
             raise DataError(who, f"{len(values)} names, one a class", str(len(names)), f"the labels are {_few(values)}")
         names = names or [str(value) for value in values.tolist()]
-    ends = np.cumsum([len(part) for part in parts])[:-1]
+    ends = np.cumsum([len(part) for part in plain])[:-1]
     return [part.astype(np.int64) for part in np.split(numbers, ends)], tuple(map(str, names))
 
 
@@ -51,9 +52,10 @@ def to_targets(who: str, labels: Host) -> Host:
     """
     if labels.dtype.kind not in "iuf":
         raise DataError(who, "numbers as targets of a regression", str(labels.dtype), "leave out regression")
-    if not np.isfinite(labels).all():
-        raise DataError(who, "finite targets", "NaN or infinity", "leave such images out")
-    targets = labels.astype(np.float32)
+    with np.errstate(over="ignore"):
+        targets = labels.astype(np.float32)
+    if not np.isfinite(targets).all():
+        raise DataError(who, "finite targets, of float32", "NaN or infinity", "leave such images out")
     return targets.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else targets
 
 

@@ -48,13 +48,16 @@ def read_array(who: str, file: IO[bytes], size: int, most_bytes: int) -> Host:
         if version != (1, 0):  # the later ones are for headers beyond 64 KiB, which only records of many fields have
             raise ValueError(f"version {version[0]}.{version[1]}")
         shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
-    except (ValueError, EOFError) as error:
-        raise FormatError(who, "a .npy array, version 1.0", str(error).partition("\n")[0], "np.save it again") from None
+        if any(n < 0 for n in shape):
+            raise ValueError(f"shape {shape}")
+    except Exception as error:  # whatever NumPy stumbles over, the header is at fault
+        reason = str(error).partition("\n")[0]
+        raise FormatError(who, "a .npy array, version 1.0", reason, "np.save it again") from None
     if dtype.kind not in _KINDS or dtype.itemsize == 0:
         remedy = "save numbers or texts; Python objects would be a pickle, which can run code"
         raise FormatError(who, "an array of numbers or texts", str(dtype), remedy)
     needed = math.prod(shape) * dtype.itemsize
-    if needed > most_bytes:
+    if math.prod(max(n, 1) for n in shape) * dtype.itemsize > most_bytes:  # of empty arrays, too
         raise FormatError(who, f"at most {most_bytes} bytes", f"an array {shape}, {needed} bytes")
     if needed > size:
         raise FormatError(who, f"{needed} bytes for an array {shape}", f"a file of {size}", "get the file again")
@@ -62,5 +65,5 @@ def read_array(who: str, file: IO[bytes], size: int, most_bytes: int) -> Host:
     if len(body) != needed:
         found = "more" if len(body) > needed else "fewer"
         raise FormatError(who, f"{needed} bytes for an array {shape}", found, "get the file again")
-    array = np.frombuffer(body, dtype, math.prod(shape)).reshape(shape, order="F" if by_columns else "C")
+    array = np.ndarray(shape, dtype, body, order="F" if by_columns else "C")
     return np.array(array, dtype.newbyteorder("="), order="C")

@@ -76,8 +76,9 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
         return split.split(share, seed)
     rng = generator(seed)
     chosen = np.zeros(len(split), bool)
-    for label in np.unique(split.labels):
-        members = rng.permutation(np.flatnonzero(split.labels == label))
+    by_class = np.argsort(split.labels, kind="stable")
+    for positions in np.split(by_class, np.cumsum(np.bincount(split.labels))[:-1]):
+        members = rng.permutation(positions)
         chosen[members[: min(max(round(len(members) * share), 1), len(members) - 1)]] = True
     if not chosen.any():
         raise DataError("data set", "two images of a class at least, one of them to test on", "one of each")

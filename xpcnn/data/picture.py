@@ -12,7 +12,7 @@ from ..extras import need
 from .dataset import Host
 
 # Formats that are pixels and no programs: Pillow would also give PostScript to an interpreter.
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")
 _MOST_PIXELS = 2**26  # 67 million; checked before they are decoded
 
 

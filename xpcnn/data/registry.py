@@ -83,20 +83,20 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
     if name_or_path in KNOWN:
         make = KNOWN[str(name_or_path)].make
     else:
-        if not isinstance(name_or_path, str | os.PathLike):
+        if not isinstance(name_or_path, str | os.PathLike) or not name_or_path:
             raise OptionError("load", "a name or a path", repr(name_or_path))
         path = Path(name_or_path).expanduser()
-        make, arguments = _reader(path), (path,)
+        make, arguments = _reader(str(name_or_path), path), (path,)
     known = list(inspect.signature(make).parameters)[len(arguments) :]
     if unknown := sorted(options.keys() - set(known)):
         raise OptionError(f"load {name_or_path}", "options among " + (", ".join(known) or "none"), ", ".join(unknown))
     return make(*arguments, **options)
 
 
-def _reader(path: Path) -> Callable[..., Dataset]:
+def _reader(name: str, path: Path) -> Callable[..., Dataset]:
     if path.is_dir():
         return image_folder
     if path.suffix.lower() in _BY_ENDING and path.is_file():
         return _BY_ENDING[path.suffix.lower()]
     forms = f"an existing folder of pictures or file ({' '.join(_BY_ENDING)})"
-    raise OptionError("load", f"one of {', '.join(KNOWN)}, or {forms}", f"'{path}'", "xpcnn data list shows more")
+    raise OptionError("load", f"one of {', '.join(KNOWN)}, or {forms}", repr(name), "xpcnn data list shows more")

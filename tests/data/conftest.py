@@ -1,0 +1,75 @@
+"""What tests of data sets share: folders of their own, a mirror on this machine, and a limit on memory."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+NOWHERE = "http://127.0.0.1:9/"  # the discard port: refuses at once
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch):
+    """No test sees this machine's data sets, or leaves any."""
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.delenv("XPCNN_DATA", raising=False)
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@dataclass
+class Mirror:
+    """A server on this machine: its address, what it gives, and what it was asked for."""
+
+    address: str
+    folder: Path
+    asked: list[str] = field(default_factory=list)
+    promised: dict[str, int] = field(default_factory=dict)  # by path: the length that it says, whatever it sends
+
+
+@pytest.fixture
+def mirror(tmp_path) -> Iterator[Mirror]:
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            running.asked.append(self.path)
+            path = folder / self.path.strip("/")
+            if not path.is_file():
+                self.send_error(404)
+                return
+            data = path.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(running.promised.get(self.path, len(data))))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        running = Mirror(f"http://127.0.0.1:{server.server_port}/", folder)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def at_most(most: int) -> Iterator[None]:
+    """Python and NumPy allocate no more bytes than that."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()

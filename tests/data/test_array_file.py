@@ -1,0 +1,213 @@
+"""Arrays from .npz and .npy files under the names that people give them; hostile archives end in FormatError."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xpcnn.data.array_file import array_file
+from xpcnn.data.registry import load
+from xpcnn.errors import DataError, FileError, FormatError
+
+from .conftest import at_most
+from .test_npy import HEADER, Evil, hand_made, npy
+
+
+@pytest.fixture
+def x(rng):
+    return rng.integers(256, size=(12, 4, 4), dtype=np.uint8)
+
+
+@pytest.fixture
+def y():
+    return np.arange(12) % 3
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("names", [("x_train", "y_train", "x_test", "y_test"),
+                                   ("train_images", "train_labels", "test_images", "test_labels")])  # fmt: skip
+def test_an_npz_with_two_parts(tmp_path, x, y, save, names):
+    save(tmp_path / "a.npz", **dict(zip(names, (x[:9], y[:9], x[9:], y[9:]), strict=True)))
+    data = load(tmp_path / "a.npz")
+    assert (data.name, data.classes, data.input_shape) == ("a", ("0", "1", "2"), (4, 4, 1))
+    np.testing.assert_array_equal(data.train.images[..., 0], x[:9])
+    np.testing.assert_array_equal(data.test.images[..., 0], x[9:])
+    np.testing.assert_array_equal(data.train.labels, y[:9])
+    np.testing.assert_array_equal(data.test.labels, y[9:])
+
+
+@pytest.mark.parametrize("names", [("images", "labels"), ("x", "y"), ("X", "y")])
+def test_an_npz_of_which_a_share_is_held_out(tmp_path, x, y, names):
+    np.savez(tmp_path / "a.npz", **dict(zip(names, (x, y), strict=True)))
+    data = load(tmp_path / "a.npz", test_share=0.25, seed=4)
+    assert np.bincount(data.test.labels).tolist() == [1, 1, 1]
+    both = np.concatenate([data.train.images, data.test.images])[..., 0]
+    labels = np.concatenate([data.train.labels, data.test.labels])
+    for image, label in zip(both, labels, strict=True):  # each has its own label still
+        assert label == y[(x == image).all(axis=(1, 2)).argmax()]
+
+
+def test_names_of_classes(tmp_path, x, y):
+    np.savez(tmp_path / "a.npz", x=x, y=y, classes=np.array(["cat", "dog", "cow"]))
+    assert load(tmp_path / "a.npz").classes == ("cat", "dog", "cow")
+    assert load(tmp_path / "a.npz", classes=["a", "b", "c"]).classes == ("a", "b", "c")
+    np.savez(tmp_path / "b.npz", x=x, y=y, class_names=np.array([b"cat", b"dog", b"cow"]))
+    assert load(tmp_path / "b.npz").classes == ("cat", "dog", "cow")
+    np.savez(tmp_path / "c.npz", x=x, y=np.array(["dog", "cat"] * 6))
+    assert load(tmp_path / "c.npz").classes == ("cat", "dog")
+    np.savez(tmp_path / "d.npz", x=x, y=y, classes=np.zeros(3))
+    with pytest.raises(DataError, match="classes: texts, got float64"):
+        load(tmp_path / "d.npz")
+
+
+def test_regression(tmp_path, x):
+    np.savez(tmp_path / "a.npz", x=x, y=np.linspace(0, 1, 12))
+    data = load(tmp_path / "a.npz", regression=True)
+    assert (data.classes, data.train.labels.dtype) == ((), np.float32)
+    with pytest.raises(DataError, match="regression=True"):
+        load(tmp_path / "a.npz")
+
+
+def test_other_members_are_not_read(tmp_path, x, y):
+    np.savez(tmp_path / "a.npz", x=x, y=y, notes=np.array([Evil()], dtype=object))
+    assert load(tmp_path / "a.npz").input_shape == (4, 4, 1)
+
+
+def test_options_reach_the_images(tmp_path, rng, y):
+    np.savez(tmp_path / "a.npz", x=rng.integers(256, size=(12, 3, 8, 6)), y=y)
+    assert load(tmp_path / "a.npz", channels_first=True).input_shape == (8, 6, 3)
+    np.savez(tmp_path / "b.npz", x=rng.integers(256, size=(12, 30)), y=y)
+    assert load(tmp_path / "b.npz", image_shape=(5, 6)).input_shape == (5, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [("images.npy", "labels.npy"), ("faces.npy", "labels.npy"), ("x.npy", "y.npy"), ("X_all.npy", "y_all.npy"),
+     ("my_images.npy", "my_labels.npy"), ("x.npy", "labels.npy")],
+)  # fmt: skip
+def test_a_npy_finds_its_labels(tmp_path, x, y, images, labels):
+    np.save(tmp_path / images, x)
+    np.save(tmp_path / labels, y)
+    data = load(tmp_path / images)
+    assert len(data.train) + len(data.test) == 12
+    assert data.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(("image", "label"), [("x", "y"), ("images", "labels"), ("data_images", "data_labels")])
+def test_a_npy_finds_what_to_test_on(tmp_path, x, y, image, label):
+    for part, where in (("train", slice(9)), ("test", slice(9, None))):
+        np.save(tmp_path / f"{image}_{part}.npy", x[where])
+        np.save(tmp_path / f"{label}_{part}.npy", y[where])
+    data = load(tmp_path / f"{image}_train.npy")
+    np.testing.assert_array_equal(data.train.images[..., 0], x[:9])
+    np.testing.assert_array_equal(data.test.images[..., 0], x[9:])
+    np.testing.assert_array_equal(data.test.labels, y[9:])
+
+
+def test_labels_elsewhere(tmp_path, x, y):
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(
+        DataError, match=r"its labels in y.npy or Y.npy or labels.npy, got no such file beside it; pass"
+    ):
+        load(tmp_path / "x.npy")
+    (tmp_path / "other").mkdir()
+    np.save(tmp_path / "other" / "z.npy", y)
+    assert load(tmp_path / "x.npy", labels=tmp_path / "other" / "z.npy").classes == ("0", "1", "2")
+    with pytest.raises(FileError, match="No such file"):
+        load(tmp_path / "x.npy", labels=tmp_path / "none.npy")
+
+
+def pack(members: dict[str, bytes], compression=zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+GOOD = {"x.npy": npy(np.zeros((4, 3, 3), np.uint8)), "y.npy": npy(np.arange(4) % 2)}
+
+
+def test_the_hand_made_archive_is_one(tmp_path):
+    (tmp_path / "a.npz").write_bytes(pack(GOOD))
+    assert load(tmp_path / "a.npz").input_shape == (3, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "text"),
+    [
+        (b"", FormatError, "a whole .npz archive"),
+        (b"no archive", FormatError, "a whole .npz archive"),
+        (pack(GOOD)[:-30], FormatError, "a whole .npz archive"),
+        (pack({"z.npy": GOOD["x.npy"]}), DataError, "arrays x_train and y_train or .*, got none; save them"),
+        (pack({"x.npy": GOOD["x.npy"]}), DataError, "arrays x_train and y_train or .*, got x;"),
+        (pack(GOOD | {"y.npy": npy(np.array([Evil()] * 4, dtype=object))}), FormatError, "a.npz: y: .*a pickle"),
+        (pack(GOOD | {"y.npy": pickle.dumps(Evil())}), FormatError, "a.npz: y: expected a .npy array"),
+        (pack(GOOD | {"x.npy": GOOD["x.npy"][:-1]}), FormatError, r"a.npz: x: expected 36 bytes .*, got .*"),
+        (pack(GOOD | {"y.npy": npy(np.arange(5))}), DataError, r"4 labels, one an image, got \(5,\)"),
+        (pack(GOOD, zipfile.ZIP_LZMA), FormatError, "stored or deflated"),
+        (pack({f"../../{name}": data for name, data in GOOD.items()}), DataError, "got none"),
+        (pack(GOOD | {"x.npy": npy(np.full((4, 3, 3), np.nan))}), DataError, "finite images, got NaN"),
+    ],
+    ids=range(12),
+)
+def test_refuses_broken_archives(tmp_path, data, error, text):
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(error, match=text):
+        array_file(tmp_path / "a.npz")
+
+
+def test_encrypted_and_damaged_members(tmp_path, rng):
+    data = bytearray(pack(GOOD, zipfile.ZIP_STORED))
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the bit that says encrypted
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(FormatError, match="stored or deflated, got another kind"):
+        array_file(tmp_path / "a.npz")
+    refused = 0
+    for _ in range(200):
+        data = bytearray(pack(GOOD))
+        for position in rng.integers(len(data), size=rng.integers(1, 4)):
+            data[position] = rng.integers(256)
+        (tmp_path / "a.npz").write_bytes(data)
+        try:
+            array_file(tmp_path / "a.npz")
+        except (FormatError, DataError):
+            refused += 1
+    assert refused > 100
+
+
+def test_a_zip_bomb_allocates_nothing(tmp_path):
+    """30 MB of zeros in 30 KB, with a header that claims them, or a little."""
+    for shape in ((30_000_000,), (30,)):
+        member = hand_made(HEADER.format("'|u1'", shape), bytes(30_000_000))
+        (tmp_path / "a.npz").write_bytes(pack(GOOD | {"x.npy": member}))
+        del member
+        with at_most(2**21), pytest.raises(FormatError, match="at most 1000000 bytes, got"):
+            array_file(tmp_path / "a.npz", most_bytes=10**6)
+    claims = hand_made(HEADER.format("'<f8'", (10**12,)), bytes(10))
+    (tmp_path / "a.npz").write_bytes(pack(GOOD | {"x.npy": claims}))
+    with at_most(2**21), pytest.raises(FormatError, match=r"at most .* bytes"):
+        array_file(tmp_path / "a.npz")
+
+
+def test_all_members_together_are_limited(tmp_path):
+    members = {name: npy(np.zeros((50, 100, 100), np.uint8)) for name in ("x_train.npy", "x_test.npy")}
+    labels = {name: npy(np.arange(50) % 2) for name in ("y_train.npy", "y_test.npy")}
+    (tmp_path / "a.npz").write_bytes(pack(members | labels))
+    assert len(array_file(tmp_path / "a.npz", most_bytes=1_100_000).train) == 50
+    with pytest.raises(FormatError, match="at most"):
+        array_file(tmp_path / "a.npz", most_bytes=900_000)
+
+
+def test_a_link_outside_is_not_a_way_out(tmp_path):
+    """Nothing is written, whatever the members are called."""
+    (tmp_path / "a.npz").write_bytes(pack(GOOD | {"../../evil.npy": GOOD["x.npy"], "/abs.npy": GOOD["x.npy"]}))
+    before = sorted(tmp_path.rglob("*"))
+    array_file(tmp_path / "a.npz")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not Path("/abs.npy").exists()

@@ -1,0 +1,208 @@
+"""Tables of text in the forms that people have them; what is wrong with one is said with its row."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from xpcnn.data.csv_file import csv_file
+from xpcnn.data.registry import load
+from xpcnn.errors import DataError, FileError, FormatError, OptionError
+
+from .conftest import at_most
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(text: str, name="a.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return to_file
+
+
+def table(labels, images, *, separator=",", header="", end="\n", last=False, number=str) -> str:
+    rows = [header] if header else []
+    for label, image in zip(labels, images, strict=True):
+        fields = [number(value) for value in image]
+        rows.append(separator.join([*fields, str(label)] if last else [str(label), *fields]))
+    return end.join(rows) + end
+
+
+@pytest.fixture
+def images(rng):
+    return rng.integers(256, size=(20, 9))
+
+
+LABELS = [5, 7] * 10
+PIXELS = ",".join(f"pixel{i}" for i in range(9))
+
+
+def check(data, images, labels=LABELS, classes=("5", "7")):
+    """Every image is there once, with its label, in one part or the other."""
+    assert data.classes == classes
+    assert data.input_shape == (3, 3, 1)
+    both = np.concatenate([data.train.images, data.test.images]).reshape(-1, 9)
+    kept = np.concatenate([data.train.labels, data.test.labels])
+    assert len(both) == len(images)
+    for image, label in zip(both, kept, strict=True):
+        (where,) = np.flatnonzero((images == image).all(1))
+        assert str(labels[where]) == classes[label]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("header", [f"label,{PIXELS}", "", "label," + ",".join(map(str, range(9)))])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_header_separator_and_line_ends(write, images, separator, header, end):
+    text = table(LABELS, images, separator=separator, header=header.replace(",", separator), end=end)
+    data = load(write(text))
+    assert data.train.images.dtype == np.uint8
+    check(data, images)
+
+
+def test_bom_blank_lines_quotes_and_no_last_newline(write, images):
+    text = table(LABELS, images, header=f"label,{PIXELS}", number=lambda value: f'"{value}"')
+    check(load(write("\n\n" + text.replace("\n", "\n\n").strip(), encoding="utf-8-sig")), images)
+
+
+@pytest.mark.parametrize("label", [None, "kind", 0])
+def test_the_first_column_is_the_label_s_unless_another_is_named(write, images, label):
+    check(load(write(table(LABELS, images, header=f"kind,{PIXELS}")), label=label), images)
+
+
+@pytest.mark.parametrize(("label", "name"), [("kind", "kind"), (9, "kind"), (-1, "kind"), (None, "Class"), (None, "y")])
+def test_a_label_in_the_last_column(write, images, label, name):
+    check(load(write(table(LABELS, images, header=f"{PIXELS},{name}", last=True)), label=label), images)
+
+
+def test_the_last_column_without_a_header(write, images):
+    check(load(write(table(LABELS, images, last=True)), label=-1), images)
+
+
+@pytest.mark.parametrize("header", ["", f"label,{PIXELS}"])
+def test_texts_as_labels(write, images, header):
+    labels = ["tabby cat", "dog"] * 10
+    check(load(write(table(labels, images, header=header))), images, labels, ("dog", "tabby cat"))
+    quoted = [f'"{label}"' for label in labels]
+    check(load(write(table(quoted, images, header=header))), images, labels, ("dog", "tabby cat"))
+
+
+def test_numbers_of_classes_are_in_their_order(write, images):
+    labels = [10, 9] * 10
+    check(load(write(table(labels, images))), images, labels, ("9", "10"))
+    floats = [f"{label}.0" for label in labels]
+    check(load(write(table(floats, images))), images, labels, ("9", "10"))
+
+
+def test_many_values_of_labels_are_not_mixed_up(write, rng):
+    """More than an int16 counts to."""
+    n = 33_000
+    images = np.tile(np.arange(4), (n, 1))
+    with pytest.raises(DataError, match="two images of a class"):
+        load(write(table(range(n), images)))
+    data = load(write(table([i % 16_500 for i in range(n)], images)), test_share=0.5)
+    assert len(data.classes) == 16_500
+
+
+def test_fractions_and_floats(write, images):
+    data = load(write(table(LABELS, images / 255)))
+    assert data.train.images.dtype == np.float32
+    assert data.train.images.max() <= 1
+    check(load(write(table(LABELS, images.astype(float)))), images)  # 17.0 is a whole number
+    with pytest.raises(DataError, match=r"images in .*, got numbers from .*; scale them"):
+        load(write(table(LABELS, images + 0.25)))
+
+
+def test_regression(write, images):
+    targets = [i / 4 for i in range(20)]
+    data = load(write(table(targets, images)), regression=True)
+    assert (data.classes, data.train.labels.dtype) == ((), np.float32)
+    assert sorted([*data.train.labels.tolist(), *data.test.labels.tolist()]) == targets
+    whole = load(write(table(range(0, 80_000, 4000), images)), regression=True)
+    assert sorted([*whole.train.labels.tolist(), *whole.test.labels.tolist()]) == list(range(0, 80_000, 4000))
+    with pytest.raises(FormatError, match="could not convert string 'cat'"):
+        load(write(table(["cat"] * 20, images)), regression=True)
+
+
+def test_colours_side_by_side(write, rng):
+    images = rng.integers(256, size=(6, 12))
+    data = load(write(table([0, 1] * 3, images)))
+    assert data.input_shape == (2, 2, 3)
+    both = np.concatenate([data.train.images, data.test.images])
+    assert {image.tobytes() for image in both} == {image.astype(np.uint8).tobytes() for image in images}
+    assert load(write(table([0, 1] * 3, images)), image_shape=(3, 4)).input_shape == (3, 4, 1)
+    assert load(write(table([0, 1] * 3, images)), channels_first=True).input_shape == (2, 2, 3)
+
+
+def test_the_file_to_test_on(write, tmp_path, images):
+    write(table(LABELS, images), "mnist_train.csv")
+    write(table(LABELS[:4], images[:4]), "mnist_test.csv")
+    for data in (
+        load(tmp_path / "mnist_train.csv"),
+        load(tmp_path / "mnist_train.csv", test=tmp_path / "mnist_test.csv"),
+    ):
+        assert (len(data.train), len(data.test)) == (20, 4)
+        np.testing.assert_array_equal(data.test.images.reshape(4, 9), images[:4])
+
+
+GOOD = table([0, 1, 0, 1], np.arange(36).reshape(4, 9))
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("", FormatError, "rows of a label and numbers"),
+        ("\n\n\n", FormatError, "rows of a label and numbers"),
+        ("hello\n", FormatError, "rows of a label and numbers, separated by commas, got 'hello"),
+        (f"label,{PIXELS}\n", FormatError, "rows of 10 fields, got 0 of"),
+        (GOOD + "1,2,3\n", FormatError, r"one length, got .* changed from 10 to 3 at row 5"),
+        (GOOD + "1" + ",2" * 10 + "\n", FormatError, "changed from 10 to 11 at row 5"),
+        (GOOD.replace("20", "x"), FormatError, "could not convert string 'x' to float32 at row 2, column 4"),
+        (GOOD.replace(",20,", ",,"), FormatError, "could not convert string '' to float32 at row 2, column 4"),
+        (GOOD.replace("20", "nan"), DataError, "finite pixels, got NaN or infinity in image 3; leave it out"),
+        (GOOD.replace("20", "1e999"), DataError, "NaN or infinity in image 3"),
+        (GOOD.replace("20", "300"), DataError, "whole numbers 0 … 255, got numbers from|got whole numbers from"),
+        (GOOD.replace("20", "-3"), DataError, "from -3"),
+        (table([0, 1], np.zeros((2, 10), int)), DataError, "10 numbers a row; pass image_shape"),
+        (GOOD.replace("20", '"20'), FormatError, "."),
+    ],
+    ids=range(14),
+)
+def test_refuses_broken_tables(write, text, error, says):
+    with pytest.raises(error, match=says):
+        csv_file(write(text))
+
+
+def test_refuses_columns_that_are_not_there(write, images):
+    path = write(table(LABELS, images, header=f"kind,{PIXELS}"))
+    with pytest.raises(OptionError, match=r"label: a column among kind, pixel0, .* …, got 'sort'"):
+        csv_file(path, label="sort")
+    for label in (10, -11, True, 1.5):
+        with pytest.raises(OptionError, match="label: a column from 0 to 9, or −1"):
+            csv_file(path, label=label)
+
+
+def test_refuses_what_is_no_text_and_what_is_too_much(write, tmp_path, images):
+    (tmp_path / "a.csv").write_bytes(b"0,1\n\xff\xfe,3\n")
+    with pytest.raises(FormatError, match="text in UTF-8, got byte 4"):
+        csv_file(tmp_path / "a.csv")
+    path = write(table(LABELS, images))
+    with pytest.raises(FormatError, match="at most 100 bytes, got a larger file"):
+        csv_file(path, most_bytes=100)
+    with pytest.raises(FileError, match="No such file"):
+        csv_file(tmp_path / "none.csv")
+    with pytest.raises(FileError, match="No such file"):
+        csv_file(path, test=tmp_path / "none.csv")
+
+
+def test_memory_is_in_proportion_to_the_file(write):
+    line = "1" + ",7" * 784 + "\n"
+    path = write(line * 1000)  # 1.6 MB
+    with at_most(2**23):
+        csv_file(path)
+    with at_most(2**25), pytest.raises(FormatError):
+        csv_file(write("1" + "," * 10**6))
+    assert io.StringIO(line).readline() == line

@@ -1,0 +1,193 @@
+"""A folder for each class: every picture with its class, the same parts for everybody, one line for what is amiss."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from xpcnn.data.image_folder import image_folder
+from xpcnn.data.registry import load
+from xpcnn.errors import DataError, FormatError, OptionError
+
+from .conftest import at_most
+
+image = pytest.importorskip("PIL.Image")
+
+
+def put(folder, name: str, level: int, *, shape=(4, 6), mode="L", ending="png") -> None:
+    path = folder / f"{name}.{ending}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.new(mode, (shape[1], shape[0]), level if mode == "L" else (level, 0, 0)).save(path)
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """Ten dogs of levels 100 … 109, five cats of 200 … 204."""
+    for i in range(10):
+        put(tmp_path / "pets", f"dog/{i}", 100 + i)
+    for i in range(5):
+        put(tmp_path / "pets", f"cat/{i}", 200 + i)
+    return tmp_path / "pets"
+
+
+def check(split) -> list[int]:
+    """That each image is uniform, and of its own class; their levels."""
+    levels = split.images[:, 0, 0, 0]
+    assert (split.images == levels[:, None, None, None]).all()
+    assert (split.labels == (levels < 200)).all()
+    return sorted(levels.tolist())
+
+
+def test_classes_and_pictures(pets):
+    data = image_folder(pets)
+    assert (data.name, data.classes, data.input_shape) == ("pets", ("cat", "dog"), (4, 6, 1))
+    assert data.train.images.dtype == np.uint8
+    levels = check(data.train) + check(data.test)
+    assert sorted(levels) == [*range(100, 110), *range(200, 205)]
+    assert np.bincount(data.train.labels).tolist() == [4, 8]  # a fifth of each class is to test on
+    assert np.bincount(data.test.labels).tolist() == [1, 2]
+
+
+def test_the_parts_depend_on_names_and_seed_alone(pets):
+    first, again, other = (image_folder(pets, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.test.images, again.test.images)
+    assert not np.array_equal(first.test.images, other.test.images)
+    assert np.bincount(image_folder(pets, test_share=0.5).test.labels).tolist() == [2, 5]
+
+
+@pytest.mark.parametrize("test", ["test", "val", "valid", "validation", "Test"])
+@pytest.mark.parametrize("train", ["train", "Train"])
+def test_parts_in_folders(tmp_path, train, test):
+    for i in range(3):
+        put(tmp_path / train, f"dog/{i}", 100 + i)
+        put(tmp_path / train, f"cat/{i}", 200 + i)
+    put(tmp_path / test, "dog/9", 109)
+    data = image_folder(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert check(data.train) == [100, 101, 102, 200, 201, 202]
+    assert check(data.test) == [109]
+
+
+def test_of_test_and_val_the_first_is_to_test_on(tmp_path):
+    for part, level in (("train", 100), ("val", 101), ("test", 102)):
+        put(tmp_path / part, "dog/0", level)
+        put(tmp_path / part, "cat/0", level + 100)
+    data = image_folder(tmp_path)
+    assert (check(data.train), check(data.test)) == ([100, 200], [102, 202])
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for name, level in (("train", 100), ("bus", 200)):
+        for i in range(2):
+            put(tmp_path, f"{name}/{i}", level + i)
+    assert image_folder(tmp_path).classes == ("bus", "train")
+
+
+def test_hidden_files_and_other_kinds_are_passed_over(pets):
+    (pets / "cat" / ".DS_Store").write_bytes(b"x")
+    (pets / "cat" / "._0.png").write_bytes(b"x")
+    (pets / "cat" / "notes.txt").write_text("x")
+    (pets / "readme.md").write_text("x")
+    (pets / ".git").mkdir()
+    (pets / "cat" / ".thumbnails").mkdir()
+    (pets / "cat" / ".thumbnails" / "0.png").write_bytes(b"x")
+    data = image_folder(pets)
+    assert len(data.train) + len(data.test) == 15
+
+
+def test_subfolders_and_every_ending(tmp_path):
+    for i, ending in enumerate(("png", "jpg", "jpeg", "bmp", "gif", "webp", "PNG", "JPG")):
+        put(tmp_path, f"dog/{'more/' * (i % 3)}{i}", 100, ending=ending)
+    put(tmp_path, "cat/1", 200)
+    put(tmp_path, "cat/2", 200)
+    data = image_folder(tmp_path)
+    assert len(data.train) + len(data.test) == 10
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_links_to_folders_are_not_followed(pets):
+    (pets / "cat" / "round").symlink_to(pets)
+    assert len(image_folder(pets).train) == 12
+
+
+def test_channels_are_those_of_the_pictures(pets):
+    assert image_folder(pets, channels=3).input_shape == (4, 6, 3)
+    put(pets, "dog/colour", 105, mode="RGB")
+    data = image_folder(pets)
+    assert data.input_shape == (4, 6, 3)
+    grey = data.train.images[(data.train.images != data.train.images[..., :1]).sum(axis=(1, 2, 3)) == 0]
+    assert len(grey) + 1 >= len(data.train)
+    assert image_folder(pets, channels=1).input_shape == (4, 6, 1)
+
+
+def test_size(pets):
+    assert image_folder(pets, size=8).input_shape == (8, 8, 1)
+    assert load(pets, size=(3, 5)).input_shape == (3, 5, 1)
+    put(pets, "dog/large", 105, shape=(40, 60))
+    assert image_folder(pets, size=8).input_shape == (8, 8, 1)
+    with pytest.raises(
+        DataError, match=r"pictures of one size, got 4×6 \(.*cat/0.png\) and 40×60 \(.*large.png\); pass"
+    ):
+        image_folder(pets)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"size": 0}, OptionError, "size: an integer ≥ 1 or a pair"),
+        ({"size": "8"}, OptionError, "size: an integer ≥ 1 or a pair"),
+        ({"channels": 2}, DataError, "1 for grey, 3 for RGB, got 2"),
+        ({"test_share": 0}, OptionError, r"test_share: a number in \(0, 1\), got 0"),
+        ({"test_share": 1.0}, OptionError, r"test_share: a number in \(0, 1\)"),
+        ({"seed": -1}, OptionError, "seed: an integer ≥ 0"),
+        ({"most_bytes": 100}, DataError, "at most 100 bytes, got 360 for 15 pictures of 4×6; pass a smaller size"),
+    ],
+)
+def test_refuses_options(pets, options, error, text):
+    with pytest.raises(error, match=text):
+        image_folder(pets, **options)
+
+
+def test_too_many_pixels_are_refused_before_there_is_memory_for_them(tmp_path):
+    put(tmp_path, "dog/0", 100, shape=(2000, 2000))
+    for i in range(1, 50):
+        os.link(tmp_path / "dog/0.png", tmp_path / "dog" / f"{i}.png")
+    put(tmp_path, "cat/0", 200, shape=(2000, 2000))
+    with at_most(50 * 2**20), pytest.raises(DataError, match="got 204000000 for 51 pictures"):
+        image_folder(tmp_path, most_bytes=10**8)
+
+
+def test_a_broken_picture_is_named(pets):
+    (pets / "dog" / "3.png").write_bytes((pets / "dog" / "3.png").read_bytes()[:50])
+    with pytest.raises(FormatError, match=r"dog/3.png: expected a picture"):
+        image_folder(pets)
+    (pets / "cat" / "2.png").write_bytes(b"")
+    with pytest.raises(FormatError, match=r"cat/2.png: expected a picture"):
+        image_folder(pets)
+
+
+def test_missing_classes_and_folders(tmp_path, pets):
+    with pytest.raises(DataError, match=r"a folder that exists, got '.*none'"):
+        image_folder(tmp_path / "none")
+    (pets / "mouse").mkdir()
+    (pets / "bird").mkdir()
+    with pytest.raises(DataError, match=r"pictures .* of each class, got none in bird, mouse"):
+        image_folder(pets)
+    with pytest.raises(DataError, match="a folder of pictures for each class, got none"):
+        image_folder(pets / "cat")
+
+
+def test_a_class_that_training_has_not(tmp_path):
+    put(tmp_path, "train/cat/0", 200)
+    put(tmp_path, "test/cow/0", 100)
+    with pytest.raises(DataError, match=r"classes that .*train has, got cow"):
+        image_folder(tmp_path)
+
+
+def test_one_picture_of_each_class_cannot_be_parted(tmp_path):
+    put(tmp_path, "cat/0", 200)
+    put(tmp_path, "dog/0", 100)
+    with pytest.raises(DataError, match="two images of a class at least"):
+        image_folder(tmp_path)

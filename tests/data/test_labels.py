@@ -1,0 +1,80 @@
+"""Labels of every kind become classes from 0 on, with their names, and the same number means the same class."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xpcnn.data.labels import to_classes, to_targets
+from xpcnn.errors import DataError
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "uint64", "float32", "float64"])
+def test_whole_numbers_in_their_order(dtype):
+    (train, test), names = to_classes("x", [np.array([10, 2, 2, 30], dtype), np.array([30, 2], dtype)])
+    assert train.dtype == test.dtype == np.int64
+    assert (train.tolist(), test.tolist(), names) == ([1, 0, 0, 2], [2, 0], ("2", "10", "30"))
+
+
+def test_texts_in_the_order_of_the_alphabet():
+    for texts in (np.array(["dog", "cat", "dog"]), np.array([b"dog", b"cat", b"dog"])):
+        (labels,), names = to_classes("x", [texts])
+        assert (labels.tolist(), names) == ([1, 0, 1], ("cat", "dog"))
+
+
+def test_truth_values_and_negative_numbers():
+    assert to_classes("x", [np.array([True, False])])[1] == ("0", "1")
+    (labels,), names = to_classes("x", [np.array([1, -1])])
+    assert (labels.tolist(), names) == ([1, 0], ("-1", "1"))
+
+
+def test_a_value_that_one_part_lacks_keeps_its_class():
+    (train, test), names = to_classes("x", [np.array([7, 9]), np.array([8])])
+    assert (train.tolist(), test.tolist(), names) == ([0, 2], [1], ("7", "8", "9"))
+
+
+def test_given_names():
+    (labels,), names = to_classes("x", [np.array([0, 2])], ["a", "b", "c"])
+    assert (labels.tolist(), names) == ([0, 2], ("a", "b", "c"))  # 1 is a class without images
+    (labels,), names = to_classes("x", [np.array([3, 5])], ["a", "b"])
+    assert (labels.tolist(), names) == ([0, 1], ("a", "b"))
+    with pytest.raises(DataError, match="x: expected 2 names, one a class, got 3; the labels are 3, 5"):
+        to_classes("x", [np.array([3, 5])], ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (1, 4)])
+def test_a_row_or_a_column(shape):
+    (train, test), _ = to_classes("x", [np.array([1, 0, 0, 1]).reshape(shape), np.array([1, 2])])
+    assert (train.tolist(), test.tolist()) == ([1, 0, 0, 1], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        (np.eye(3), r"labels \(N,\), got \(3, 3\); labels.argmax\(1\) if they are one-hot"),
+        (np.array([0.5, 1]), "whole numbers or texts, got 0.5; regression=True"),
+        (np.array([np.nan, 1]), "whole numbers or texts, got nan"),
+        (np.array([np.inf, 1]), "whole numbers or texts, got inf"),
+        (np.array([1j, 1]), "whole numbers or texts, got complex128"),
+        (np.array(["2020-01-01"], "datetime64[D]"), "whole numbers or texts, got datetime64"),
+        (np.array(3), r"labels \(N,\), got \(\)"),
+    ],
+)
+def test_refuses_what_is_no_class(labels, text):
+    with pytest.raises(DataError, match=text):
+        to_classes("x", [labels])
+
+
+def test_targets():
+    for labels in (np.array([1, 2], np.uint8), np.array([1.0, 2.0])):
+        targets = to_targets("x", labels)
+        assert targets.dtype == np.float32
+        assert targets.tolist() == [1, 2]
+    targets = to_targets("x", np.array([[1.5], [2.5]]))
+    assert (targets.dtype, targets.tolist()) == (np.float32, [1.5, 2.5])
+    assert to_targets("x", np.ones((3, 2))).shape == (3, 2)
+    with pytest.raises(DataError, match="numbers as targets of a regression, got <U1"):
+        to_targets("x", np.array(["a"]))
+    for bad in (np.nan, -np.inf, 1e300):
+        with pytest.raises(DataError, match="finite targets"):
+            to_targets("x", np.array([1, bad]))

@@ -1,0 +1,72 @@
+"""A held-out part has the same share of every class, no image of the other part, and is the same for everybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xpcnn.data.dataset import Split
+from xpcnn.data.parts import assemble, counterpart, hold_out
+from xpcnn.errors import DataError
+
+
+def numbered(counts: list[int]) -> Split:
+    """So many images of each class, each of its own level."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.arange(len(labels), dtype=np.float32) / 1000
+    return Split(np.broadcast_to(images[:, None, None, None], (len(labels), 2, 2, 1)).copy(), labels)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.9])
+def test_the_same_share_of_each_class(share):
+    split = numbered([10, 50, 100])
+    train, test = hold_out(split, share, seed=3)
+    assert np.bincount(test.labels).tolist() == [round(n * share) for n in (10, 50, 100)]
+    levels = np.concatenate([train.images, test.images])[:, 0, 0, 0]
+    np.testing.assert_array_equal(np.sort(levels), split.images[:, 0, 0, 0])
+    for part in (train, test):
+        np.testing.assert_array_equal(split.labels[np.round(part.images[:, 0, 0, 0] * 1000).astype(int)], part.labels)
+
+
+def test_of_small_classes_one_at_least_and_not_all():
+    train, test = hold_out(numbered([1, 2, 3]), 0.01, seed=0)
+    assert (np.bincount(train.labels).tolist(), np.bincount(test.labels).tolist()) == ([1, 1, 2], [0, 1, 1])
+    train, test = hold_out(numbered([1, 2, 3]), 0.99, seed=0)
+    assert (np.bincount(train.labels).tolist(), np.bincount(test.labels).tolist()) == ([1, 1, 1], [0, 1, 2])
+    with pytest.raises(DataError, match="two images of a class at least"):
+        hold_out(numbered([1, 1]), 0.5, seed=0)
+
+
+def test_depends_on_the_seed_alone():
+    first, again, other = (hold_out(numbered([40, 40]), 0.2, seed)[1].images for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_of_a_regression_any_share():
+    split = Split(np.zeros((10, 2, 2, 1), np.uint8), np.arange(10, dtype=np.float32))
+    train, test = hold_out(split, 0.3, seed=0)
+    assert sorted([*train.labels, *test.labels]) == list(range(10))
+    assert len(test) == 3
+
+
+def test_counterpart(tmp_path):
+    for name in ("mnist_test.csv", "x_test.npy", "Test.csv", "test.h5"):
+        (tmp_path / name).write_bytes(b"")
+    for name, other in (("mnist_train.csv", "mnist_test.csv"), ("Train.csv", "Test.csv"), ("train.h5", "test.h5")):
+        assert counterpart(tmp_path / name) == tmp_path / other
+    assert counterpart(tmp_path / "train.csv") is None
+    assert counterpart(tmp_path / "data.csv") is None
+
+
+def test_assemble():
+    images, labels = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8), np.array([5, 7, 5])
+    data = assemble(Path("a/pets.npz"), (images, labels), (images[:1], labels[:1]))
+    assert (data.name, data.classes, data.input_shape) == ("pets", ("5", "7"), (4, 4, 1))
+    assert (data.train.labels.tolist(), data.test.labels.tolist()) == ([0, 1, 0], [0])
+    with pytest.raises(DataError, match=r"pets.npz: expected 3 labels, one an image, got \(2,\)"):
+        assemble(Path("pets.npz"), (images, labels[:2]), None)
+    regression = assemble(Path("a.npz"), (images, labels), (images, labels), regression=True)
+    assert (regression.classes, regression.train.labels.dtype) == ((), np.float32)

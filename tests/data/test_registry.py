@@ -1,0 +1,79 @@
+"""One `load` for names and paths; what it does not know, it says together with all that it does."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn.data.registry import KNOWN, load, names
+from xpcnn.errors import OptionError
+
+
+def test_names():
+    assert names() == ("digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "signs")
+    assert load("digits").name == "digits"
+    for name in names():
+        assert getattr(xpcnn.data, name) is KNOWN[name].make
+
+
+def test_what_the_list_says_is_so():
+    data, known = load("digits"), KNOWN["digits"]
+    assert (len(data.train), len(data.test), data.input_shape, len(data.classes)) == (
+        known.train, known.test, known.input_shape, known.classes,
+    )  # fmt: skip
+    assert [name for name, known in KNOWN.items() if known.source is None] == ["digits"]
+    for name, known in KNOWN.items():
+        assert known.source is None or known.source.name == name
+
+
+@pytest.mark.parametrize("name", ["os", "mnist ", "./nothing", "nothing.csv", "", 5, None])
+def test_what_nobody_knows(name):
+    with pytest.raises(OptionError) as caught:
+        load(name)
+    line = str(caught.value)
+    assert "\n" not in line
+    if isinstance(name, str) and name:
+        for part in ("digits, mnist, fashion_mnist", "folder of pictures or file (.npz .npy .csv .h5 .hdf5)", name):
+            assert part in line
+
+
+def test_an_ending_that_nobody_reads(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(OptionError, match=r"file \(.npz .npy .csv .h5 .hdf5\), got '.*a.txt'"):
+        load(tmp_path / "a.txt")
+
+
+def test_a_name_goes_before_a_path(tmp_path, monkeypatch):
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(load("digits").train) == 1437
+    with pytest.raises(xpcnn.data.dataset.DataError, match="a folder of pictures for each class"):
+        load("./digits")
+
+
+def test_endings_in_capitals_and_home(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", x=np.zeros((4, 2, 2), np.uint8), y=[0, 1, 0, 1])
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert load("~/A.NPZ").name == "A"
+    assert load(str(tmp_path / "A.NPZ")).name == "A"
+
+
+def test_options_that_its_function_does_not_take(tmp_path):
+    with pytest.raises(OptionError, match="load digits: expected options among none, got folder"):
+        load("digits", folder="x")
+    with pytest.raises(OptionError, match="load mnist: expected options among folder, mirrors, got coarse, size"):
+        load("mnist", size=3, coarse=True)
+    np.save(tmp_path / "x.npy", np.zeros((2, 2, 2)))
+    with pytest.raises(OptionError, match=r"options among labels, classes, .*, got path"):
+        load(tmp_path / "x.npy", path="y")
+
+
+def test_every_option_of_a_function_has_a_default():
+    """So that a name or a path is enough."""
+    for known in KNOWN.values():
+        assert all(each.default is not each.empty for each in inspect.signature(known.make).parameters.values())
