@@ -265,7 +265,9 @@ def test_every_wrong_turn_is_one_line_and_status_2(trained, words, text):
 
 def test_a_missing_data_set_says_where_to_put_it(tmp_path):
     (tmp_path / "empty").mkdir()
-    done = xpcnn_command("train", "mnist", cwd=tmp_path, XPCNN_DATA=str(tmp_path / "empty"), no_proxy="*")
+    nobody = {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}  # no network: the proxy's port refuses
+    places = {"XPCNN_DATA": str(tmp_path / "empty"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = xpcnn_command("train", "mnist", cwd=tmp_path, **nobody, **places)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "XPCNN_DATA" in done.stderr

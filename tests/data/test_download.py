@@ -42,6 +42,26 @@ def test_a_file_arrives_whole_and_under_its_name(tmp_path, mirror):
     assert not (tmp_path / "first").exists()
 
 
+def test_says_nothing_where_nobody_watches(tmp_path, mirror, capfd):
+    put(mirror)
+    level = pooch.get_logger().level
+    download("data", FILE, [NOWHERE, mirror.address], [tmp_path])
+    assert capfd.readouterr() == ("", "")
+    assert pooch.get_logger().level == level
+
+
+def test_shows_a_bar_on_a_terminal(tmp_path, mirror, monkeypatch, capfd):
+    put(mirror)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which rich takes for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    download("data", FILE, [mirror.address], [tmp_path])
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "good.bin" in shown.err
+    assert "256.0/256.0 kB" in shown.err
+
+
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_the_first_mirror_that_has_it_gives_it(tmp_path, mirror, slash):
     put(mirror, b"another file", "wrong/good.bin")

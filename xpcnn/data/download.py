@@ -86,7 +86,13 @@ def _retrieve(pooch: Any, url: str, file: RemoteFile, folder: Path) -> Path:
             timeout=_TIMEOUT,
             headers={"Accept-Encoding": "identity"},  # the file as it is, not unpacked on the way
         )
-        path = pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=downloader)
+        logger = pooch.get_logger()
+        level = logger.level
+        logger.setLevel("WARNING")  # it would tell what the bar shows, or the error says
+        try:
+            path = pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=downloader)
+        finally:
+            logger.setLevel(level)
     return Path(path)
 
 
