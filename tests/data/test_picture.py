@@ -66,6 +66,21 @@ def test_size_is_height_and_width(tmp_path, pixels):
     assert read_picture(tmp_path / "a.png", size=(3, 9)).shape == (3, 9, 3)
 
 
+def test_a_large_photograph_is_nearly_what_decoding_all_of_it_gives(tmp_path, rng):
+    scene = image.fromarray(rng.integers(256, size=(6, 8, 3), dtype=np.uint8)).resize((1600, 1200))
+    scene.save(tmp_path / "a.jpg", quality=95)
+    expected = np.asarray(scene.resize((20, 30)), int)
+    read = read_picture(tmp_path / "a.jpg", size=(30, 20))
+    assert read.shape == (30, 20, 3)
+    assert np.abs(read - expected).max() < 6
+    with image.open(tmp_path / "a.jpg") as opened:
+        exif = opened.getexif()
+        exif[0x0112] = 6  # to be turned clockwise
+        opened.save(tmp_path / "b.jpg", exif=exif, quality=95)
+    turned = np.asarray(scene.transpose(image.Transpose.ROTATE_270).resize((20, 30)), int)
+    assert np.abs(read_picture(tmp_path / "b.jpg", size=(30, 20)) - turned).max() < 6
+
+
 def test_turned_as_the_camera_was_held(tmp_path):
     upright = np.zeros((8, 16, 3), np.uint8)
     upright[:4, :8] = 255  # light at the top left

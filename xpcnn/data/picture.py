@@ -35,6 +35,8 @@ def read_picture(path: Path, *, size: tuple[int, int] | None = None, channels: i
         raise DataError(str(path), f"an array of {channels} channels (.npy)", "a picture")
     try:
         with _open(pillow, path) as opened:
+            if size is not None:
+                opened.draft(None, (2 * max(size), 2 * max(size)))  # a large JPEG need not be decoded in full
             image = operations.exif_transpose(opened)
             if image.mode.startswith("I"):  # 16 bits a pixel
                 image = image.point(lambda value: value / 257).convert("L")
