@@ -78,6 +78,19 @@ def test_of_test_and_val_the_first_is_to_test_on(tmp_path):
     assert (check(data.train), check(data.test)) == ([100, 200], [102, 202])
 
 
+def test_a_train_folder_alone(pets, tmp_path):
+    (tmp_path / "all").mkdir()
+    pets.rename(tmp_path / "all" / "train")
+    data = image_folder(tmp_path / "all")
+    assert (data.name, data.classes, len(data.train), len(data.test)) == ("all", ("cat", "dog"), 12, 3)
+
+
+def test_one_class_is_none(pets):
+    """Such as a folder that is one too far up."""
+    with pytest.raises(DataError, match="two folders of pictures at least, one a class, got pets alone"):
+        image_folder(pets.parent)
+
+
 def test_a_class_may_be_called_train(tmp_path):
     for name, level in (("train", 100), ("bus", 200)):
         for i in range(2):
@@ -181,6 +194,7 @@ def test_missing_classes_and_folders(tmp_path, pets):
 
 def test_a_class_that_training_has_not(tmp_path):
     put(tmp_path, "train/cat/0", 200)
+    put(tmp_path, "train/dog/0", 200)
     put(tmp_path, "test/cow/0", 100)
     with pytest.raises(DataError, match=r"classes that .*train has, got cow"):
         image_folder(tmp_path)

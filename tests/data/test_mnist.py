@@ -98,7 +98,7 @@ def test_downloads_into_the_folder_that_is_named(tmp_path, contents, mirror):
     pytest.importorskip("pooch")
     put(mirror.folder, contents, ".gz")
     (tmp_path / "mine").mkdir()
-    check(module.mnist(tmp_path / "mine", mirrors=[mirror.address]), "mnist", contents)
+    check(module.mnist(tmp_path / "mine", mirrors=mirror.address), "mnist", contents)
     assert len(list((tmp_path / "mine").iterdir())) == 4
 
 

@@ -17,7 +17,6 @@ import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ import numpy as np
 from ..errors import FileError, FormatError
 from .dataset import Dataset, Split
 from .download import RemoteFile
-from .source import Folder, Source
+from .source import Folder, Mirrors, Source
 
 _MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 CIFAR10 = Source(
@@ -78,7 +77,7 @@ FINE = (
 )  # fmt: skip
 
 
-def cifar10(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> Dataset:
+def cifar10(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
     """CIFAR-10, photographs in ten classes: images (N, 32, 32, 3) of uint8, 50,000 to train and 10,000 to test on.
 
     Parameters
@@ -95,7 +94,7 @@ def cifar10(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> D
     return Dataset("cifar10", _split(path, b"".join(train), 1, 0), _split(path, test, 1, 0), CLASSES10)
 
 
-def cifar100(folder: Folder = None, *, coarse: bool = False, mirrors: Iterable[str] | None = None) -> Dataset:
+def cifar100(folder: Folder = None, *, coarse: bool = False, mirrors: Mirrors = None) -> Dataset:
     """CIFAR-100, photographs in a hundred classes: images (N, 32, 32, 3), 50,000 to train and 10,000 to test on.
 
     Parameters

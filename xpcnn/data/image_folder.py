@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,9 +35,9 @@ def image_folder(
     """Pictures in folders, one a class: images (N, H, W, C) of uint8, the classes in the order of their names.
 
     A folder with a subfolder `train` and one of `test`, `val`, `valid` and `validation` has these as its parts (of
-    several, the first is to test on, and the others are left alone); of any other, a share of each class is held
-    out. Pictures are .png, .jpg, .jpeg, .bmp, .gif and .webp, in subfolders of a class's folder as well; hidden
-    files, links to folders, and files of other kinds are passed over.
+    several, the first is to test on, and the others are left alone); of any other, or of `train` alone, a share of
+    each class is held out. Pictures are .png, .jpg, .jpeg, .bmp, .gif and .webp, in subfolders of a class's folder
+    as well; hidden files, links to such subfolders, and files of other kinds are passed over.
 
     Parameters
         size : pixels to resize to, one number for squares or (height, width); it can be left out where all pictures
@@ -46,7 +47,7 @@ def image_folder(
         seed : of that choice
         most_bytes : refuse to hold more in memory
     Raises
-        DataError : no classes, a class without pictures, or pictures of several sizes
+        DataError : fewer than two classes, a class without pictures, or pictures of several sizes
         FormatError : a picture is broken;  OptionError : an option makes no sense
         MissingExtraError : Pillow is not installed
     """
@@ -59,6 +60,8 @@ def image_folder(
     test = {} if test_root is None else _classes(test_root)
     if unknown := sorted(test.keys() - train.keys()):
         raise DataError(str(test_root), f"classes that {train_root} has", ", ".join(unknown), "add them there")
+    if len(train) < 2:
+        raise DataError(str(train_root), "two folders of pictures at least, one a class", f"{', '.join(train)} alone")
     names = tuple(train)
     pictures = [(path, names.index(name)) for part in (train, test) for name, paths in part.items() for path in paths]
     paths = [path for path, _ in pictures]
@@ -78,14 +81,20 @@ def _parts(root: Path) -> tuple[Path, Path | None]:
     """The folders of classes to train on, and to test on."""
     if not root.is_dir():
         raise DataError("image_folder", "a folder that exists", f"'{root}'", "correct the name")
-    inside = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
-    found = [inside[name] for name in _TESTS if name in inside]
-    return (inside["train"], found[0]) if "train" in inside and found else (root, None)
+    inside = {path.name.lower(): path for path in _folders(root)}
+    tests = [inside[name] for name in _TESTS if name in inside]
+    if "train" in inside and (tests or len(inside) == 1):
+        return inside["train"], tests[0] if tests else None
+    return root, None
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _classes(root: Path) -> dict[str, list[Path]]:
     """Each class's pictures, both in the order of their names."""
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = _folders(root)
     if not folders:
         raise DataError(str(root), "a folder of pictures for each class", "none", "sort the pictures into such folders")
     found = {folder.name: sorted(_pictures(folder)) for folder in folders}
@@ -105,8 +114,7 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _channels(paths: list[Path]) -> int:
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return 1 if all(pool.map(partial(is_grey, who="image_folder"), paths)) else 3
+    return 1 if all(_in_threads(partial(is_grey, who="image_folder"), paths)) else 3
 
 
 def _read(paths: list[Path], read: Callable[[Path], Host], most_bytes: int) -> Host:
@@ -124,13 +132,16 @@ def _read(paths: list[Path], read: Callable[[Path], Host], most_bytes: int) -> H
             raise DataError("image_folder", "pictures of one size", got, "pass size, such as size=64")
         images[i] = image
 
+    _in_threads(place, range(len(paths)))
+    return images
+
+
+def _in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     pool = ThreadPoolExecutor(_THREADS)
     try:
-        for _ in pool.map(place, range(len(paths))):
-            pass
-    finally:  # after an error, or Ctrl-C, those that have not begun are left
+        return list(pool.map(function, items))
+    finally:  # after an error, or Ctrl-C, what has not begun is left
         pool.shutdown(cancel_futures=True)
-    return images
 
 
 def _size(image: Host) -> str:

@@ -12,7 +12,6 @@ Source
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..errors import FormatError
 from .dataset import Dataset, Split
 from .download import RemoteFile
 from .idx import read_idx
-from .source import Folder, Source
+from .source import Folder, Mirrors, Source
 
 _NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _MOST_BYTES = 64 * 2**20  # of one array; the largest has 45 MiB
@@ -79,7 +78,7 @@ CLOTHES = (
 KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
-def mnist(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> Dataset:
+def mnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
     """MNIST, handwritten digits: images (N, 28, 28, 1) of uint8, 60,000 to train and 10,000 to test on.
 
     Parameters
@@ -94,7 +93,7 @@ def mnist(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> Dat
     return _load(MNIST, folder, mirrors, tuple("0123456789"))
 
 
-def fashion_mnist(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> Dataset:
+def fashion_mnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
     """Fashion-MNIST, pictures of clothes: images (N, 28, 28, 1) of uint8, 60,000 to train and 10,000 to test on.
 
     Parameters, Raises
@@ -103,7 +102,7 @@ def fashion_mnist(folder: Folder = None, *, mirrors: Iterable[str] | None = None
     return _load(FASHION_MNIST, folder, mirrors, CLOTHES)
 
 
-def kmnist(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> Dataset:
+def kmnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
     """Kuzushiji-MNIST, cursive hiragana: images (N, 28, 28, 1) of uint8, 60,000 to train and 10,000 to test on.
 
     The classes are named by how they are read: o お, ki き, su す, tsu つ, na な, ha は, ma ま, ya や, re れ, wo を.
@@ -114,7 +113,7 @@ def kmnist(folder: Folder = None, *, mirrors: Iterable[str] | None = None) -> Da
     return _load(KMNIST, folder, mirrors, KANA)
 
 
-def _load(source: Source, folder: Folder, mirrors: Iterable[str] | None, classes: tuple[str, ...]) -> Dataset:
+def _load(source: Source, folder: Folder, mirrors: Mirrors, classes: tuple[str, ...]) -> Dataset:
     images, labels, test_images, test_labels = source.fetch(folder, mirrors)
     return Dataset(source.name, _read_split(images, labels), _read_split(test_images, test_labels), classes)
 

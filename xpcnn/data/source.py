@@ -13,6 +13,7 @@ from ..errors import DataError
 from .download import RemoteFile, download
 
 Folder: TypeAlias = str | os.PathLike[str] | None
+Mirrors: TypeAlias = str | Iterable[str] | None  # one address, or several
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Source:
         folders = self.folders(folder)
         return [_find(file, folders) for file in self.files]
 
-    def fetch(self, folder: Folder = None, mirrors: Iterable[str] | None = None) -> list[Path]:
+    def fetch(self, folder: Folder = None, mirrors: Mirrors = None) -> list[Path]:
         """Each file where it is, after those that are nowhere have been downloaded.
 
         Parameters
@@ -50,7 +51,7 @@ class Source:
             MissingExtraError : pooch would be needed;  FileError : a file cannot be written
         """
         folders = self.folders(folder)
-        chosen = self.mirrors if mirrors is None else tuple(mirrors)
+        chosen = self.mirrors if mirrors is None else (mirrors,) if isinstance(mirrors, str) else tuple(mirrors)
         return [_find(file, folders) or download(self.name, file, chosen, folders) for file in self.files]
 
     def folders(self, folder: Folder = None) -> list[Path]:
