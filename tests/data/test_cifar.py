@@ -202,7 +202,7 @@ def bomb(name: str, size: int, extended: bool = False) -> bytes:
 def test_a_bomb_ends_at_the_limit(write, monkeypatch, data):
     monkeypatch.setattr(module, "_MOST_BYTES", 10**6)
     folder = write(data)
-    with at_most(2**23), pytest.raises(FormatError):
+    with at_most(2**23), pytest.raises(FormatError, match=r"more than 1000000 bytes|of at most 1000000 bytes"):
         module.cifar10(folder)
 
 

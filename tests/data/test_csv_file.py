@@ -37,7 +37,7 @@ def images(rng):
     return rng.integers(256, size=(20, 9))
 
 
-LABELS = [5, 7] * 10
+LABELS = [7, 5] * 10
 PIXELS = ",".join(f"pixel{i}" for i in range(9))
 
 
@@ -80,6 +80,8 @@ def test_a_label_in_the_last_column(write, images, label, name):
 
 def test_the_last_column_without_a_header(write, images):
     check(load(write(table(LABELS, images, last=True)), label=-1), images)
+    texts = ["dog", "cat"] * 10
+    check(load(write(table(texts, images, last=True)), label=-1), images, texts, ("cat", "dog"))
 
 
 @pytest.mark.parametrize("header", ["", f"label,{PIXELS}"])

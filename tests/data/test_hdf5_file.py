@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from pathlib import Path
 
@@ -82,6 +83,29 @@ def test_names_of_classes_and_both_parts_in_one_file(tmp_path, x):
     assert (data.name, data.classes) == ("cats", ("non-cat", "cat"))
     assert (data.train.labels.tolist(), data.test.labels.tolist()) == ([0, 1, 0, 0, 1, 0], [1, 0])
     np.testing.assert_array_equal(data.test.images, x[6:])
+
+
+def test_of_the_file_to_test_on_only_that_part_counts(tmp_path, x):
+    y = np.arange(8) % 2
+    train = write(tmp_path / "a.h5", train_set_x=x[:6], train_set_y=y[:6], list_classes=np.array([b"cat", b"dog"]))
+    test = write(tmp_path / "b.h5", test_set_x=x[6:], test_set_y=y[6:], train_set_x=x[6:], train_set_y=y[6:],
+                 list_classes=np.array([b"no", b"yes"]))  # fmt: skip
+    data = load(train, test=test)
+    assert (len(data.train), len(data.test), data.classes) == (6, 2, ("cat", "dog"))
+
+
+def test_allocates_nothing_that_the_file_is_too_small_for(tmp_path):
+    """Its own bookkeeping says that a hundred million bytes are stored, and that it ends where it does."""
+    path = with_x(
+        tmp_path / "a.h5", lambda file: file.create_dataset("train_set_x", (10**4, 100, 100, 1), "u1")[:1].any()
+    )
+    with h5py.File(path, "r+") as file:
+        file["train_set_x"][0, 0, 0] = 1  # now there is room for all of it
+    data = bytearray(path.read_bytes()[:4096])
+    data[40:48] = struct.pack("<Q", 4096)  # where the superblock, version 0, says that the file ends
+    path.write_bytes(data)
+    with at_most(2**21), pytest.raises(FormatError, match=r"at most 4096 bytes|whole HDF5 file"):
+        hdf5_file(path)
 
 
 SMALL = np.zeros((4, 3, 3, 3), np.uint8)

@@ -38,6 +38,8 @@ def test_given_names():
     assert (labels.tolist(), names) == ([0, 2], ("a", "b", "c"))  # 1 is a class without images
     (labels,), names = to_classes("x", [np.array([3, 5])], ["a", "b"])
     assert (labels.tolist(), names) == ([0, 1], ("a", "b"))
+    for values in ([1, 2], [-1, 0]):
+        assert to_classes("x", [np.array(values)], ["a", "b"])[0][0].tolist() == [0, 1]
     with pytest.raises(DataError, match="x: expected 2 names, one a class, got 3; the labels are 3, 5"):
         to_classes("x", [np.array([3, 5])], ["a", "b", "c"])
 

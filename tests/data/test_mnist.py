@@ -147,6 +147,13 @@ def test_files_in_each_others_place(tmp_path, contents):
         module.mnist(tmp_path / "here", mirrors=[NOWHERE])
 
 
+def test_images_of_another_size(tmp_path, contents):
+    contents["t10k-images-idx3-ubyte"] = idx(np.zeros((3, 28, 27), np.uint8))
+    put(tmp_path / "here", contents)
+    with pytest.raises(FormatError, match=r"t10k.*: expected uint8 \(N, 28, 28\), got uint8 \(3, 28, 27\)"):
+        module.mnist(tmp_path / "here")
+
+
 def test_a_broken_file_is_named(tmp_path, contents):
     put(tmp_path / "here", contents, ".gz")
     path = tmp_path / "here" / "t10k-labels-idx1-ubyte.gz"

@@ -89,7 +89,9 @@ def test_refuses_broken_files(write, data, text):
         read_npy(write(data))
 
 
-@pytest.mark.parametrize("shape", [(3 * 10**9,), (2**62, 2**62), (2**30, 2**30, 0), (2**31, 2**31, 2**31, 0)])
+@pytest.mark.parametrize(
+    "shape", [(3 * 10**8,), (3 * 10**9,), (2**62, 2**62), (2**30, 2**30, 0), (2**31, 2**31, 2**31, 0)]
+)
 def test_allocates_nothing_that_the_file_does_not_hold(write, shape):
     path = write(hand_made(HEADER.format("'<f8'", shape), bytes(50) if all(shape) else b""))
     with at_most(2**20), pytest.raises(FormatError, match="bytes"):

@@ -11,7 +11,9 @@ from xpcnn.errors import DataError
 
 @pytest.fixture
 def images(rng):
-    return rng.integers(256, size=(2, 5, 6, 3), dtype=np.uint8)
+    drawn = rng.integers(256, size=(2, 5, 6, 3), dtype=np.uint8)
+    drawn[0, 0, 0] = 0, 255, 1
+    return drawn
 
 
 def test_bytes_stay_as_they_are(images):
@@ -82,6 +84,7 @@ def test_no_square(numbers):
         (np.full((1, 4, 4, 1), -1), "got whole numbers from -1 to -1"),
         (np.full((1, 4, 4, 1), 127.5), "got numbers from 127.5 to 127.5; scale them to"),
         (np.array([-0.5, 2.5]).reshape(1, 2, 1, 1), "got numbers from -0.5 to 2.5"),
+        (np.array([-0.5, 0.5]).reshape(1, 2, 1, 1), "got numbers from -0.5 to 0.5"),
         (np.full((1, 4, 4, 1), np.nan), "finite images, got NaN or infinity"),
         (np.full((1, 4, 4, 1), np.inf), "finite images, got NaN or infinity"),
         (np.full((1, 4, 4, 1), "a"), "images of numbers, got <U1"),
