@@ -1,7 +1,7 @@
-"""The training loop, written out: what `Trainer` does is these five lines and convenience.
+"""The training loop, written out
+==============================
 
-python examples/explicit_loop.py            about a second
-XPCNN_BACKEND=cupy python examples/explicit_loop.py
+What ``Trainer`` does is these five lines and convenience. It takes about a second.
 """
 
 import sys

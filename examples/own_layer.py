@@ -1,6 +1,8 @@
-"""A layer of one's own, its gradient checked by witnesses that know nothing of it.
+"""A layer of one's own
+====================
 
-Layer scale (Touvron et al., 2021) multiplies each channel by a learned factor:
+Its gradient is checked by witnesses that know nothing of it. Layer scale (Touvron et al., 2021) multiplies each
+channel by a learned factor::
 
     y = x · g            dx = dy · g            dg[c] = Σ dy · x over all but the channels
 """

@@ -1,6 +1,8 @@
-"""A whole run with `Trainer`: validation, schedule, checkpoints, the best model, and a picture of the curves.
+"""A whole run with Trainer
+========================
 
-Kill it at any time and start it again: it goes on where it was, bit for bit.
+Validation, schedule, checkpoints, and the best model kept. Kill it at any time and start it again: it goes on where
+it was, bit for bit.
 """
 
 import sys

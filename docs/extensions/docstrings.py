@@ -1,0 +1,120 @@
+"""xpcnn's docstrings as reStructuredText.
+
+They are plain text: prose, indented formulas, doctests, and sections of indented entries:
+
+    Parameters
+        x : Array (N, H, W, C), float
+        window : what it means,
+            on several lines
+
+Prose keeps its characters, formulas their form, and sections become lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from textwrap import dedent
+from typing import Any
+
+from sphinx.application import Sphinx
+
+_ENTRY = re.compile(r"(?P<term>[\w*.()/ ,₀-ₙα-ωΑ-Ω-]{1,60}?) : (?P<text>.*)", re.DOTALL)
+_SOURCES = ("Source", "Sources")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("autodoc-process-docstring", _process)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    targets: dict[str, str] = getattr(app, "xpcnn_targets", {})
+    lines[:] = to_rst("\n".join(lines), targets.get).splitlines()
+
+
+def to_rst(text: str, target: Callable[[str], str | None] = lambda name: None) -> str:
+    """A docstring, cleaned of its indentation, as reStructuredText.
+
+    Parameters
+        target : the full name of what a name in backticks means, or None
+    """
+    parts = []
+    for block in _blocks(text.expandtabs().splitlines()):
+        first, rest = block[0], block[1:]
+        if first.lstrip().startswith(">>>"):
+            parts.append(dedent("\n".join(block)))
+        elif first.lstrip().startswith("- "):
+            parts.append(_prose(dedent("\n".join(block)), target))
+        elif first.startswith(" ") or any("   " in line.strip() for line in block if not line.startswith(" ")):
+            parts.append(_literal(block))
+        elif rest and rest[0].startswith(" "):
+            parts.append(_section(first, rest, target))
+        else:
+            parts.append(_prose("\n".join(block), target))
+    return "\n\n".join(parts) + "\n"
+
+
+def _blocks(lines: list[str]) -> Iterator[list[str]]:
+    """Paragraphs; a section with its entries, and a formula with empty lines in it, are one."""
+    block: list[str] = []
+    for position, line in enumerate(lines):
+        if line.strip():
+            starts = block and not line.startswith(" ") and any(each.startswith(" ") for each in block)
+            ends = len(block) > 1 and line.startswith(" ") and not any(each.startswith(" ") for each in block)
+            if (starts or ends) and not block[0].startswith(">>>"):  # a section follows another one, or a list prose
+                yield block
+                block = []
+            block.append(line.rstrip())
+            continue
+        following = next((each for each in lines[position:] if each.strip()), "")
+        inside = block and block[-1].startswith(" ") and following.startswith(" ")
+        if inside and ">>>" not in following and ">>>" not in block[0]:
+            block.append("")
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _literal(block: list[str]) -> str:
+    return "::\n\n" + "\n".join(f"    {line}" for line in dedent("\n".join(block)).splitlines())
+
+
+def _section(title: str, body: list[str], target: Callable[[str], str | None]) -> str:
+    """A title and its entries, one at each line that is not indented further."""
+    entries: list[str] = []
+    for line in dedent("\n".join(body)).splitlines():
+        if line.startswith(" ") and entries:
+            entries[-1] += f" {line.strip()}"
+        elif line:
+            entries.append(line)
+    parts = [f".. rubric:: {_prose(title, target)}\n   :class: section"]
+    plain = []
+    for entry in entries:
+        match = None if title in _SOURCES else _ENTRY.fullmatch(entry)
+        if match:
+            parts.append(f"{_prose(match['term'], target)}\n    {_prose(match['text'].strip() or '…', target)}")
+        else:
+            plain.append(" ".join(entry.split()))
+    if plain:
+        bullet = "- " if len(plain) > 1 else ""
+        parts.append("\n".join(bullet + _prose(entry, target) for entry in plain))
+    return "\n\n".join(parts)
+
+
+def _prose(text: str, target: Callable[[str], str | None]) -> str:
+    """Text whose characters mean nothing but themselves, `names` as links or code."""
+    pieces = re.split(r"`([^`\n]+(?:\n[^`\n]+)?)`", text)
+    out = []
+    for position, piece in enumerate(pieces):
+        if position % 2 == 0:
+            out.append(re.sub(r"([\\*|_`])", r"\\\1", piece))
+            continue
+        piece = " ".join(piece.split())
+        full = target(piece)
+        out.append(f":py:obj:`{piece} <{full}>`" if full else f"``{piece}``")
+        if position + 1 < len(pieces) and re.match(r"\w", pieces[position + 1]):
+            out.append("\\ ")
+    return "".join(out)
