@@ -110,7 +110,8 @@ def _prose(text: str, target: Callable[[str], str | None]) -> str:
     out = []
     for position, piece in enumerate(pieces):
         if position % 2 == 0:
-            out.append(re.sub(r"([\\*|_`])", r"\\\1", piece))
+            piece = re.sub(r"([\\*|_`])", r"\\\1", piece)
+            out.append(re.sub(r"^(- |)(\w+)([.)] )", r"\1\2\\\3", piece, flags=re.MULTILINE))  # initials are no list
             continue
         piece = " ".join(piece.split())
         full = target(piece)
