@@ -89,7 +89,7 @@ def _section(title: str, body: list[str], target: Callable[[str], str | None]) -
         if line.startswith(" ") and entries:
             entries[-1] += f" {line.strip()}"
         elif line:
-            entries.append(line)
+            entries += re.split(r";  (?=\w+ : )", line)  # two on a line
     parts = [f".. rubric:: {_prose(title, target)}\n   :class: section"]
     plain = []
     for entry in entries:

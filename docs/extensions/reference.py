@@ -98,8 +98,20 @@ def _index(listed: list[str]) -> str:
     rows = "\n".join(f"    * - :doc:`{part}`\n      - {_summary(import_module(part))}" for part in listed)
     table = f".. list-table::\n    :widths: 25 75\n\n{rows}"
     toc = ".. toctree::\n    :hidden:\n\n" + "\n".join(f"    {part}" for part in listed)
-    text = "Made from the docstrings. The command line is described in :doc:`../command_line`."
+    own = ", ".join(f":py:obj:`{name} <{home}>`" for name, home in _top_level().items())
+    text = "Made from the docstrings. The command line has :doc:`its own page <../command_line>`.\n\n"
+    text += f"Of ``xpcnn`` itself: {own}."
     return f"{_heading('Reference')}\n\n{text}\n\n{table}\n\n{toc}\n"
+
+
+def _top_level() -> dict[str, str]:
+    """What `xpcnn` itself exports, and the names under which it stands in the reference."""
+    values = {name: getattr(xpcnn, name) for name in xpcnn.__all__}
+    return {
+        name: f"{value.__module__}.{value.__qualname__}"
+        for name, value in values.items()
+        if inspect.isclass(value) or inspect.isfunction(value)
+    }
 
 
 def _package(own: Page, others: list[Page]) -> str:
@@ -112,14 +124,18 @@ def _package(own: Page, others: list[Page]) -> str:
             rows.append(f"    * - :doc:`{page.module.__name__}`\n      - {_summary(page.module)}\n      - {links}")
         text += f".. list-table::\n    :header-rows: 1\n    :widths: 25 40 35\n\n    * - {name}\n      - \n      - \n"
         text += "\n".join(rows)
-        text += "\n\n.. toctree::\n    :hidden:\n\n" + "\n".join(f"    {page.module.__name__}" for page in others) + "\n"
+        text += (
+            "\n\n.. toctree::\n    :hidden:\n\n" + "\n".join(f"    {page.module.__name__}" for page in others) + "\n"
+        )
     return text
 
 
 def _module(page: Page) -> str:
     name = page.module.__name__
     package, _, last = name.rpartition(".")
-    hidden = "    :no-index:\n" if last in getattr(import_module(package), "__all__", ()) and page.home == package else ""
+    hidden = (
+        "    :no-index:\n" if last in getattr(import_module(package), "__all__", ()) and page.home == package else ""
+    )
     text = f"{_heading(name)}\n\n.. automodule:: {name}\n{hidden}"
     for name in page.names:
         kind = "class" if inspect.isclass(getattr(import_module(page.home), name)) else "function"
