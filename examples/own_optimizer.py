@@ -1,0 +1,45 @@
+"""An optimizer of one's own
+=========================
+
+Lion (X. Chen et al., Symbolic discovery of optimization algorithms, 2023) moves every weight by the same amount, in the
+direction of the sign of a mean of gradients::
+
+    p ← p − lr · sign(β₁·m + (1 − β₁)·g)
+    m ← β₂·m + (1 − β₂)·g
+
+An optimizer says which arrays it keeps for each parameter (``slots``) and how one parameter is written. Weight decay,
+checks, saving and resuming are inherited.
+"""
+
+import sys
+
+from xpcnn import data, models, optim, training
+from xpcnn.backend import array_namespace
+
+
+class Lion(optim.Optimizer):
+    def __init__(self, parameters, *, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.0):
+        self.betas = betas
+        super().__init__(parameters, lr=lr, weight_decay=weight_decay, slots=("mean",))
+
+    def update(self, p, g, m):  # p and m are written, g belongs to somebody else
+        beta1, beta2 = self.betas
+        p -= self.lr * array_namespace(p).sign(beta1 * m + (1 - beta1) * g)
+        m *= beta2
+        m += (1 - beta2) * g
+
+
+# %%
+# Beside three that come with xpcnn, each with a learning rate that suits it:
+
+epochs = 2 if "--tiny" in sys.argv else 6
+digits = data.digits()
+loader = data.Loader(digits.train, 32, shuffle=True)
+accuracies = {}
+for make, lr in ((optim.SGD, 0.1), (optim.RMSProp, 0.001), (optim.Adam, 0.003), (Lion, 0.0005)):
+    model = models.mnist_cnn(digits.input_shape, 10, rng=0)
+    trainer = training.Trainer(model, make(model.parameters(), lr=lr), verbose=False)
+    last = trainer.fit(loader, epochs=epochs)[-1]
+    accuracies[make.__name__] = trainer.evaluate(digits.test).accuracy
+    print(f"{make.__name__:<8} training loss {last.train_loss:.4f}, test accuracy {accuracies[make.__name__]:.1%}")
+assert accuracies["Lion"] > 0.9
