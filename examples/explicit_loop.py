@@ -34,4 +34,6 @@ for epoch in range(epochs):
     print(f"epoch {epoch + 1:2d}  loss of the last batch {float(loss):.4f}")
 
 (x, y), *_ = Loader(data.test, batch_size=len(data.test)).epoch(0)
-print(f"test accuracy {xpcnn.training.accuracy(model(x), y):.2%}")
+accuracy = xpcnn.training.accuracy(model(x), y)
+print(f"test accuracy {accuracy:.2%}")
+assert accuracy > 0.8

@@ -1,5 +1,5 @@
 """A fully connected network on MNIST
-=================================
+==================================
 
 One hidden layer, as in the first chapter of every textbook: 784 numbers, 128 hidden ones, ten scores. It reaches about
 98 % in a minute. MNIST is looked for on this machine and downloaded if it is not there; without it, and with

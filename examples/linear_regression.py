@@ -14,7 +14,7 @@ import numpy as np
 import xpcnn
 from xpcnn import nn, optim
 
-steps = 50 if "--tiny" in sys.argv else 2000
+steps = 100 if "--tiny" in sys.argv else 2000
 rng = np.random.default_rng(0)
 w, b = np.array([[3.0, 7, 4], [5, 2, 6]]), np.array([2.0, 9, 3])
 x = rng.normal(size=(200, 2))
@@ -31,5 +31,8 @@ for step in range(steps):
     if step % (steps // 5) == 0:
         print(f"step {step:4d}  loss {float(loss):.2e}")
 
-print("W =", np.round(xpcnn.to_numpy(layer.weight).T, 3).tolist())
-print("b =", np.round(xpcnn.to_numpy(layer.bias), 3).tolist())
+found_w, found_b = xpcnn.to_numpy(layer.weight).T, xpcnn.to_numpy(layer.bias)
+print("W =", np.round(found_w, 3).tolist())
+print("b =", np.round(found_b, 3).tolist())
+assert np.allclose(found_w, w, atol=0.05 if steps == 100 else 1e-4)
+assert np.allclose(found_b, b, atol=0.05 if steps == 100 else 1e-4)

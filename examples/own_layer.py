@@ -37,8 +37,13 @@ class Forgetful(LayerScale):
 
 
 x = np.random.default_rng(0).normal(size=(2, 5, 5, 3))
-print(xpcnn.gradcheck(LayerScale(3), x))
-print(xpcnn.gradcheck(Forgetful(3), x))
+right, wrong = xpcnn.gradcheck(LayerScale(3), x), xpcnn.gradcheck(Forgetful(3), x)
+print(right)
+print(wrong)
+assert right.passed
+assert not wrong.passed
 
 block = nn.Residual(nn.Sequential(nn.Conv2d(3, 3, 3, padding="same", rng=0), nn.ReLU(), LayerScale(3)))
-print(xpcnn.gradcheck(block, x))
+report = xpcnn.gradcheck(block, x)
+print(report)
+assert report.passed
