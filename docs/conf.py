@@ -74,4 +74,5 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "min_reported_time": 1e9,
     "copyfile_regex": "",
+    "default_thumb_file": str(Path(__file__).parent / "digits.png"),
 }

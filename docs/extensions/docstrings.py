@@ -79,7 +79,7 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
 
 
 def _literal(block: list[str]) -> str:
-    return "::\n\n" + "\n".join(f"    {line}" for line in dedent("\n".join(block)).splitlines())
+    return "::\n\n" + "\n".join(f"    {line}".rstrip() for line in dedent("\n".join(block)).splitlines())
 
 
 def _section(title: str, body: list[str], target: Callable[[str], str | None]) -> str:

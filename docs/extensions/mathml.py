@@ -6,6 +6,7 @@ Docutils translates them. `\\tag{2}` at the end of a display puts (2) at its rig
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import Any
 
 from docutils import nodes
@@ -41,4 +42,4 @@ def _translated(node: nodes.math | nodes.math_block, *, as_block: bool) -> str:
         return str(tex2mathml(text, as_block=as_block))
     except MathError as error:
         _logger.warning("formula %r: %s", text, error, location=node)
-        return f"<code>{nodes.unescape(text)}</code>"
+        return f"<code>{escape(text)}</code>"

@@ -49,8 +49,8 @@ def pages(part: str) -> list[Page]:
     package = import_module(part)
     modules = [package]
     if hasattr(package, "__path__"):
-        found = (each.name for each in pkgutil.iter_modules(package.__path__) if not each.name.startswith("_"))
-        modules += [import_module(f"{part}.{name}") for name in found]
+        found = (each.name for each in pkgutil.walk_packages(package.__path__, f"{part}."))
+        modules += [import_module(name) for name in found if "._" not in name]
     return [_page(package, module) for module in modules]
 
 
