@@ -92,6 +92,39 @@ def test_sections_become_lists_of_what_is_described():
     """)
 
 
+def test_sections_of_estimators_are_those_of_all_others():
+    assert rst("""
+        Fits.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            The items.
+
+        y : array of shape (n,)
+            The labels.
+
+        Examples
+        --------
+        >>> 1 + 1
+        2
+    """) == dedent("""\
+        Fits.
+
+        .. rubric:: Parameters
+           :class: section
+
+        X
+            array of shape (n, d). The items.
+
+        y
+            array of shape (n,). The labels.
+
+        >>> 1 + 1
+        2
+    """)
+
+
 def test_prose_means_nothing_but_itself_and_names_are_links_or_code():
     assert rst("|x| and *args of `Loader` or `loader.epoch(0)`s") == (
         "\\|x\\| and \\*args of :py:obj:`Loader <xpcnn.data.Loader>` or ``loader.epoch(0)``\\ s\n"

@@ -7,30 +7,39 @@ They are plain text: prose, indented formulas, doctests, and sections of indente
         window : what it means,
             on several lines
 
-Prose keeps its characters, formulas their form, and sections become lists.
+Prose keeps its characters, formulas their form, and sections become lists. Estimators for scikit-learn have their
+sections in its form, underlined; those are brought into this one first.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from textwrap import dedent
 from typing import Any
 
 from sphinx.application import Sphinx
 
 _ENTRY = re.compile(r"(?P<term>[\w*.()/ ,₀-ₙα-ωΑ-Ω-]{1,60}?) : (?P<text>.*)", re.DOTALL)
+_UNDERLINE = re.compile(r"-{3,}")
 _SOURCES = ("Source", "Sources")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", _process)
+    app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     targets: dict[str, str] = getattr(app, "xpcnn_targets", {})
     lines[:] = to_rst("\n".join(lines), targets.get).splitlines()
+
+
+def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out what scikit-learn adds to every estimator."""
+    return True if re.fullmatch("set_.*_request", name) else None
 
 
 def to_rst(text: str, target: Callable[[str], str | None] = lambda name: None) -> str:
@@ -40,7 +49,7 @@ def to_rst(text: str, target: Callable[[str], str | None] = lambda name: None) -
         target : the full name of what a name in backticks means, or None
     """
     parts = []
-    for block in _blocks(text.expandtabs().splitlines()):
+    for block in _blocks(_without_underlines(text.expandtabs().splitlines())):
         first, rest = block[0], block[1:]
         if first.lstrip().startswith(">>>"):
             parts.append(dedent("\n".join(block)))
@@ -53,6 +62,23 @@ def to_rst(text: str, target: Callable[[str], str | None] = lambda name: None) -
         else:
             parts.append(_prose("\n".join(block), target))
     return "\n\n".join(parts) + "\n"
+
+
+def _without_underlines(lines: list[str]) -> list[str]:
+    """Sections of scikit-learn's form, indented below their titles; examples stand by themselves."""
+    titles = [i for i in range(len(lines) - 1) if lines[i] and _UNDERLINE.fullmatch(lines[i + 1])]
+    if not titles:
+        return lines
+    out = lines[: titles[0]]
+    for start, end in zip(titles, [*titles[1:], len(lines)], strict=True):
+        body = [line for line in lines[start + 2 : end] if line.strip()]
+        if body and body[0].startswith(">>>"):
+            out += ["", *body]
+        else:
+            ends = [*(line.startswith(" ") and not each.startswith(" ") for each, line in pairwise(body)), False]
+            body = [f"{line}." if end else line for line, end in zip(body, ends, strict=True)]  # types, then prose
+            out += ["", lines[start], *(f"    {line}" for line in body)]
+    return out
 
 
 def _blocks(lines: list[str]) -> Iterator[list[str]]:
