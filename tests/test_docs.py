@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import os
 import re
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def agrees(said: str, printed: str) -> bool:
     return all(abs(a - b) <= 0.15 + 0.15 * abs(a) for a, b in pairs)
 
 
+@pytest.mark.skipif(bool(os.environ.get("XPCNN_IMPLEMENTATION")), reason="pages say what runs where none is forced")
 @pytest.mark.parametrize("path", [path for path in PAGES if BLOCK.search(path.read_text())], ids=name)
 def test_the_code_of_a_page_prints_what_the_page_says(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
