@@ -35,7 +35,9 @@ def test_every_public_module_has_a_page():
     root = Path(reference.xpcnn.__file__).parent
     for path in root.rglob("*.py"):
         names = path.relative_to(root).with_suffix("").parts
-        if names[0] not in {"__init__", "__main__", "cli", "extras", "options", "typing"} and not any(name.startswith("_") for name in names):
+        if names[0] not in {"__init__", "__main__", "cli", "extras", "options", "typing"} and not any(
+            name.startswith("_") for name in names
+        ):
             assert ".".join(("xpcnn", *names)) in modules
 
 
