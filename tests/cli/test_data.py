@@ -11,7 +11,8 @@ import numpy as np
 import platformdirs
 import pytest
 
-from xpcnn import data
+import xpcnn
+from xpcnn import data, plot
 from xpcnn.cli import main
 from xpcnn.cli.data import dataset_options
 from xpcnn.data.registry import KNOWN
@@ -116,6 +117,26 @@ def test_show_of_colours_and_options(say, tmp_path, rng, scale):
     expected = f"mean {' '.join(f'{m:.4f}' for m in means)}, deviation {' '.join(f'{s:.4f}' for s in deviations)}"
     assert expected in output.splitlines()[3]
     assert output.splitlines()[-1].split() == ["dog", "3", "3"]
+
+
+def test_show_draws_a_sheet(say, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    images = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None], (40, 4, 4))
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=np.arange(40) // 10, x_test=images[:1], y_test=[0])
+    drawn = []
+    real = plot.batch
+    monkeypatch.setattr(plot, "batch", lambda *arguments: drawn.append(arguments) or real(*arguments))
+    code, output, errors = say("data", "show", "a.npz", "--out", "sheet.png", "-n", 8)
+    assert (code, output.splitlines()[-1]) == (0, "sheet.png"), errors
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    x, y, classes = drawn[0]
+    assert xpcnn.to_numpy(y).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]  # of every class, though they are sorted
+    np.testing.assert_allclose(xpcnn.to_numpy(x)[:, 0, 0, 0] * 255, range(0, 40, 5), atol=1e-4)
+    assert classes == ("0", "1", "2", "3")
+    for words, text in ((("-n", 0), "-n: an integer ≥ 1"), (("--out", "sheet.gif"), "sheet.gif")):
+        code, _, errors = say("data", "show", "digits", "--out", "other.png", *words)
+        assert (code, errors.count("\n")) == (2, 1)
+        assert text in errors
 
 
 def test_show_of_a_regression(say, tmp_path):

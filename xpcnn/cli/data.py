@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import data
+from .. import data, plot
 from ..data.dataset import Dataset, Host, Split
 from ..data.registry import KNOWN, Known
 from ..errors import OptionError
+from ..options import as_count
+from ..plot.figure import check_format, matplotlib
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="sizes, classes, and mean and deviation of a data set")
     show.add_argument("dataset", help="a name, a folder of pictures, or a file (.npz .npy .csv .h5)")
     add_option_argument(show)
+    show.add_argument("--out", type=Path, metavar="FILE", help="draw some training images: a .png, .svg or .pdf")
+    show.add_argument("-n", type=int, default=25, help="how many (default 25)")
 
 
 def add_option_argument(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +69,14 @@ def run(options: argparse.Namespace) -> None:
     elif options.action == "get":
         _get(options.name)
     else:
-        _show(data.load(options.dataset, **dataset_options(options.option)))
+        if options.out is not None:  # before the work
+            as_count("data show", "-n", options.n)
+            check_format(options.out)
+            matplotlib("figure")
+        dataset = data.load(options.dataset, **dataset_options(options.option))
+        _show(dataset)
+        if options.out is not None:
+            _draw(dataset, options.n, options.out)
 
 
 def _list() -> None:
@@ -105,7 +117,7 @@ def _show(dataset: Dataset) -> None:
     print(f"{'images':<10} {len(dataset.train)} to train, {len(dataset.test)} to test on")
     print(f"{'size':<10} {_size(dataset.input_shape)}, {dataset.train.images.dtype}")
     for part, split in (("train", dataset.train), ("test", dataset.test)):
-        mean, deviation = _statistics(split.images)
+        mean, deviation = split.statistics()
         print(f"{part:<10} mean {_numbers(mean)}, deviation {_numbers(deviation)}, of pixels in [0, 1]")
     if not dataset.classes:
         for part, split in (("train", dataset.train), ("test", dataset.test)):
@@ -118,18 +130,18 @@ def _show(dataset: Dataset) -> None:
         print(f"{name:<{width}} {train:>7} {test:>7}")
 
 
+def _draw(dataset: Dataset, n: int, path: Path) -> None:
+    """A sheet of the first training images; of data sets that are sorted by class, of every class in turn."""
+    labels = dataset.train.labels
+    step = max(1, len(labels) // n) if dataset.classes and (np.diff(labels) >= 0).all() else 1
+    x, y = next(iter(data.Loader(dataset.train.select(slice(None, None, step)), n)))
+    plot.save(plot.batch(x, y, dataset.classes), path)
+    print(path)
+
+
 def _counts(split: Split, classes: int) -> list[int]:
     counts: list[int] = np.bincount(split.labels, minlength=classes).tolist()
     return counts
-
-
-def _statistics(images: Host) -> tuple[Host, Host]:
-    """Mean and standard deviation of each channel, (C,), of pixels in [0, 1]."""
-    scale = 255 if images.dtype == np.uint8 else 1
-    pixels = images.size / images.shape[-1]
-    mean = images.sum(axis=(0, 1, 2), dtype=np.float64) / pixels  # (C,)
-    squares = sum((image.astype(np.float64) ** 2).sum(axis=(0, 1)) for image in images) / pixels  # one at a time
-    return mean / scale, np.sqrt(np.maximum(squares - mean**2, 0)) / scale
 
 
 def _numbers(values: Host) -> str:
