@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import subprocess
@@ -132,6 +133,34 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(FileError, match="a folder to write to"):
         trainer(on_step=[log]).fit(loader(), epochs=1)
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_disk_that_fills_up_ends_in_one_line_and_the_run_is_kept(tmp_path):
+    """A log that gives its events to a thread, which then ends, would hang here."""
+    log = TensorBoardLog(tmp_path / "events")
+
+    def full(event):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fills(trainer, step):
+        if step.step == 3:
+            log._writer.write_event = full
+
+    run = trainer(tmp_path / "run", on_step=[log, fills])
+    with pytest.raises(FileError, match="a folder to write to, got No space left on device"):
+        run.fit(loader(), epochs=9)
+    log.close()
+    assert run.optimizer.steps == 4
+    assert trainer(tmp_path / "run").fit(loader(), epochs=1, resume=True)
+
+
+def test_what_is_written_reaches_the_disk_after_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr("xpcnn.training.tensorboard_log.WAIT", 0.0)
+    log, counts = TensorBoardLog(tmp_path), []
+    count = [lambda trainer, step: counts.append(len(shown(tmp_path)["step/loss"]))]
+    trainer(on_step=[log, *count]).fit(loader(), epochs=1)
+    assert counts == [1, 2, 3, 4, 5, 6, 7]
+    log.close()
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):

@@ -1,9 +1,14 @@
-"""What TensorBoard shows: the numbers of steps and epochs, as curves over the steps. Needs tensorboardX."""
+"""What TensorBoard shows: the numbers of steps and epochs, as curves over the steps. Needs tensorboardX.
+
+Events are written by tensorboardX's `EventsWriter`, not through its `SummaryWriter`: that one has a thread write them,
+and where the disk is full, the thread ends and whoever logs the tenth number after it waits for ever.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
+import time
 import weakref
 from dataclasses import asdict
 from pathlib import Path
@@ -17,52 +22,72 @@ from .history import Epoch
 if TYPE_CHECKING:
     from .trainer import Trainer
 
+WAIT = 10.0  # seconds between two times that all is brought to the disk
+
 
 class TensorBoardLog:
     """Writes what it is told for TensorBoard: `log = TensorBoardLog("runs/a")`, on_step=[log] and on_epoch=[log].
 
     `tensorboard --logdir runs` then shows `step/loss`, `epoch/validation_accuracy` and so on; numbers that are NaN
     are left out. All stand over the steps of the optimizer. A run that is resumed goes on in a file of its own, in
-    which TensorBoard is told to forget the steps that are made again. A background thread of tensorboardX writes the
-    files; `close`, which else happens at the program's end, waits for it.
+    which TensorBoard is told to forget the steps that are made again. What is written reaches the disk every ten
+    seconds, after each epoch, and at the program's end or `close`.
 
     Parameters
         folder : where the files go; it is made where it is missing
     Raises
         MissingExtraError : tensorboardX is not installed
-        FileError : the folder cannot be written to, when the first number comes
+        FileError : the folder cannot be written to, when a number comes
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        self._library = need("tensorboardX", "TensorBoardLog", "to write its files")
+        need("tensorboardX", "TensorBoardLog", "to write its files")
         self._writer: Any = None
         self._close: weakref.finalize[[], TensorBoardLog] | None = None
+        self._flushed = 0.0
 
     def __call__(self, trainer: Trainer, happened: Step | Epoch) -> None:
         """Write its numbers; in a trainer that only tries things out, do nothing."""
         if trainer.fast_dev_run:
             return
-        step = trainer.optimizer.steps
-        if self._writer is None:
-            self._open(step)
         kind, place = ("step", ("step", "epoch", "batch")) if isinstance(happened, Step) else ("epoch", ("epoch",))
-        for name, value in asdict(happened).items():
-            if name not in place and value == value:
-                self._writer.add_scalar(f"{kind}/{name}", value, step)
+        numbers = {
+            f"{kind}/{name}": value
+            for name, value in asdict(happened).items()
+            if name not in place and value == value  # NaN is not itself
+        }
+        try:
+            self._write(numbers, trainer.optimizer.steps)
+            if kind == "epoch" or time.monotonic() - self._flushed > WAIT:
+                self._writer.flush()
+                self._flushed = time.monotonic()
+        except OSError as error:
+            raise FileError(str(self.folder), "a folder to write to", error.strerror or str(error)) from error
 
     def close(self) -> None:
-        """Wait until all is written, and close the file; the next number begins another."""
+        """Bring all to the disk, and close the file; the next number begins another."""
         if self._close is not None:
             self._close()
         self._writer = self._close = None
 
-    def _open(self, step: int) -> None:
+    def _write(self, numbers: dict[str, float], step: int) -> None:
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        if self._writer is None:
+            self._writer = self._open()
+            if step > 1:  # forget it and what comes after it, of files before this one
+                start = SessionLog(status=SessionLog.START)
+                self._writer.write_event(Event(wall_time=time.time(), step=step, session_log=start))
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()]
+        self._writer.write_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def _open(self) -> Any:
+        from tensorboardX.event_file_writer import EventsWriter
+
+        self.folder.mkdir(parents=True, exist_ok=True)
         suffix = f".{os.getpid()}-{secrets.token_hex(4)}"  # else two in one second would be one file
-        try:
-            self._writer = self._library.SummaryWriter(
-                str(self.folder), purge_step=step if step > 1 else None, filename_suffix=suffix
-            )
-        except OSError as error:
-            raise FileError(str(self.folder), "a folder to write to", error.strerror or str(error)) from error
-        self._close = weakref.finalize(self, self._writer.close)
+        writer = EventsWriter(str(self.folder / "events"), suffix)
+        self._close = weakref.finalize(self, writer.close)
+        return writer
