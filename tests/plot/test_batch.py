@@ -52,7 +52,7 @@ def test_labels_of_every_kind():
     assert captions(plot.batch(x, np.array([0.25, -3.0], np.float32), ())) == ["0.25", "-3"]
     assert captions(plot.batch(x, np.array([[1.5, 2.0], [3.0, 4.0]]))) == ["1.5, 2", "3, 4"]
     mixed = np.array([[0.3, 0.7, 0.0], [0.0, 0.0, 1.0]])
-    assert captions(plot.batch(x, mixed, ("cat", "dog", "$cow$"))) == ["dog 70%\ncat 30%", "$cow$ 100%"]
+    assert captions(plot.batch(x, mixed, ("cat", "dog", "$cow$"))) == ["dog: 70%\ncat: 30%", "$cow$: 100%"]
     assert not any(axes.title.get_parse_math() for axes in plot.batch(x, mixed, ("cat", "dog", "$cow$")).axes)
 
 

@@ -88,5 +88,5 @@ def _caption(label: Any, classes: Sequence[str]) -> str:
         return class_name(int(label), classes) if label.dtype.kind in "iu" else f"{float(label):.4g}"
     if label.dtype.kind == "f" and classes and len(classes) == len(label):
         best = (-label).argsort(kind="stable")[:2]
-        return "\n".join(f"{class_name(int(i), classes, 13)} {label[i]:.0%}" for i in best if label[i] > 0)
+        return "\n".join(f"{class_name(int(i), classes, 13)}: {label[i]:.0%}" for i in best if label[i] > 0)
     return ", ".join(f"{value:.3g}" for value in label[:3]) + (", …" if len(label) > 3 else "")
