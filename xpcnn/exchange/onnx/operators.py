@@ -37,7 +37,7 @@ def give(layer: nn.Layer, node: Node, scope: Scope, **arrays: Host) -> nn.Layer:
         own = getattr(layer, name)
         if own is None or tuple(own.shape) != array.shape:
             raise node.refuse(f"{name} {None if own is None else tuple(own.shape)}", str(array.shape))
-        setattr(layer, name, asarray(np.ascontiguousarray(array), scope.dtype))
+        setattr(layer, name, asarray(np.array(array, scope.dtype, order="C")))  # a copy: optimizers write into it
     return layer
 
 

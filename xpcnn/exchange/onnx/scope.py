@@ -161,16 +161,17 @@ class Scope:
         name = node.inputs[number] if number < len(node.inputs) else ""
         array = self.constant(name, node.where) if name else None
         if name and array is None:
+            self.blame(node)
             raise node.refuse(f"a constant as input {number + 1}", "a value that is computed")
         return array
 
     def weights(self, node: Node, number: int) -> Host:
-        """The node's input of that number, weights of a layer: finite, in the network's dtype, and a copy."""
+        """The node's input of that number, weights of a layer: finite numbers."""
         array = self.required(node, number)
         self.charge(node, array.nbytes)
         if array.dtype.kind != "f" or not np.all(np.isfinite(array)):
             raise node.refuse(f"finite numbers as input {number + 1}", str(array.dtype))
-        return np.array(array, self.dtype)
+        return array
 
     def charge(self, node: Node, size: int) -> None:
         """Count bytes that are copied: a file may name the same weights in ten thousand nodes."""

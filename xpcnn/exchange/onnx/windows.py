@@ -14,7 +14,8 @@ from .file import Node
 from .operators import give, per_channel, reads
 from .scope import MOST_NUMBERS, Host, Scope, Step, Value
 
-MOST_SIDE = 2**14  # of an image, and of a window
+MOST_SIDE = 2**14  # of an image
+MOST_WINDOW = 2**10  # a side, a stride, a padding, a dilation
 
 
 @reads("Conv")
@@ -119,8 +120,8 @@ def window_options(node: Node, value: Value, kernel: tuple[int, ...]) -> dict[st
         raise node.refuse("a kernel of two axes", str(kernel))
     stride, dilation = node.integers("strides", (1, 1)), node.integers("dilations", (1, 1))
     pads, auto = node.integers("pads", (0, 0, 0, 0)), node.text("auto_pad", "NOTSET")
-    if max(*kernel, *stride, *dilation, *pads) > MOST_SIDE:
-        raise node.refuse(f"sizes of at most {MOST_SIDE}", "larger ones")
+    if max(*kernel, *stride, *dilation, *pads) > MOST_WINDOW:
+        raise node.refuse(f"windows of at most {MOST_WINDOW}", "a larger one")
     if len(pads) != 4 or auto not in ("NOTSET", "", "VALID", "SAME_UPPER", "SAME_LOWER"):
         raise node.refuse("four pads and a known auto_pad", f"{pads}, {auto}")
     top, left, bottom, right = pads if auto in ("NOTSET", "") else (0, 0, 0, 0)

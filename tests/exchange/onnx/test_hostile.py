@@ -1,0 +1,334 @@
+"""A file from a stranger gives a network or a FormatError, in little time and memory, whatever is in it."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from xpcnn import nn
+from xpcnn.errors import FormatError
+from xpcnn.exchange import export_onnx, import_onnx
+from xpcnn.exchange.onnx.wire import other_than_weights
+from xpcnn.io import SavedModel
+
+from .graphs import host, node, write
+
+SHAPE = (8, 7, 4)
+RELU = [node("Relu", "x", "y")]
+
+
+def network() -> nn.Sequential:
+    """Most operators that there are, in few numbers."""
+    return nn.Sequential(
+        nn.Conv2d(4, 4, 3, padding="same", groups=2, rng=0),
+        nn.BatchNorm2d(4),
+        nn.PReLU(4),
+        nn.Concat(nn.MaxPool2d(2), nn.Sequential(nn.AvgPool2d(2), nn.GELU()), nn.AdaptiveAvgPool2d((4, 3))),
+        nn.GroupNorm(3, 12),
+        nn.Residual(nn.Sequential(nn.Conv2d(12, 12, 1, rng=0), nn.SiLU()), nn.Softplus()),
+        nn.ConvTranspose2d(12, 4, 2, stride=2, rng=0),
+        nn.ZeroPad2d((1, 0, 0, 1)),
+        nn.Upsample(2),
+        nn.LayerNorm(4),
+        nn.AvgPool2d(2, ceil_mode=True),
+        nn.Concat(
+            nn.GlobalAvgPool2d(), nn.GlobalMaxPool2d(), nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(252, 3))
+        ),
+        nn.Linear(11, 3, rng=0),
+        nn.LogSoftmax(),
+    )
+
+
+def flip(data: bytes, rng: np.random.Generator) -> bytes:
+    """Other bytes, and every fourth file cut off."""
+    mutated = bytearray(data)
+    for _ in range(rng.integers(1, 4)):
+        mutated[rng.integers(len(data))] = rng.integers(256)
+    return bytes(mutated[: rng.integers(len(data))] if rng.random() < 0.25 else mutated)
+
+
+NUMBERS = [0, 1, -1, 2, 3, 7, 64, 2**31 - 1, -(2**31), 2**40, 2**62, -(2**62)]
+OPERATORS = ["Relu", "Conv", "Reshape", "Add", "Concat", "Flatten", "Transpose", "Gather", "Shape", "Squeeze", "Cast"]
+OPERATORS += ["Unsqueeze", "ReduceMean", "Div", "Sub", "Where", "Slice", "ConstantOfShape", "Pad", "Gemm", "Strange"]
+
+
+def edit(data: bytes, rng: np.random.Generator) -> bytes:
+    """A whole protocol buffer with other names, numbers, attributes, sizes and types."""
+    model = onnx.ModelProto.FromString(data)
+    for _ in range(rng.integers(1, 4)):
+        _edit(model.graph, rng)
+    return model.SerializeToString()
+
+
+def _edit(graph: Any, rng: np.random.Generator) -> None:
+    nodes, tensors = graph.node, graph.initializer
+    each, tensor = nodes[rng.integers(len(nodes))], tensors[rng.integers(len(tensors))]
+    names = [name for other in nodes for name in (*other.input, *other.output)] + [t.name for t in tensors] + [""]
+    number = NUMBERS[rng.integers(len(NUMBERS))]
+
+    def choose(values: list[Any]) -> Any:
+        return values[rng.integers(len(values))]
+
+    def attribute() -> None:
+        if each.attribute:
+            found = choose(list(each.attribute))
+            if found.ints and rng.random() < 0.7:
+                found.ints[rng.integers(len(found.ints))] = number
+            elif rng.random() < 0.5:
+                found.i, found.f = number, float(number) if rng.random() < 0.8 else float("nan")
+            else:
+                found.type = int(rng.integers(0, 12))
+
+    def size() -> None:
+        if tensor.dims:
+            tensor.dims[rng.integers(len(tensor.dims))] = number
+
+    def integers() -> None:
+        whole = [t for t in tensors if t.data_type == onnx.TensorProto.INT64]
+        if whole:
+            found = choose(whole)
+            array = np.frombuffer(found.raw_data[: len(found.raw_data) // 8 * 8], "int64").copy()
+            if array.size:
+                array[rng.integers(array.size)] = number
+                found.raw_data = array.tobytes()
+
+    def connect() -> None:
+        if each.input:
+            each.input[rng.integers(len(each.input))] = choose(names)
+
+    def add() -> None:
+        name, value = (
+            choose(["axis", "perm", "axes", "group", "pads", "to", "auto_pad"]),
+            choose([number, [0, 1], "SAME"]),
+        )
+        each.attribute.append(onnx.helper.make_attribute(name, value))
+
+    def own_size() -> None:
+        choose(list(graph.input[0].type.tensor_type.shape.dim)).dim_value = number
+
+    def output() -> None:
+        each.output[0] = choose(names)
+
+    choose([
+        attribute, attribute, size, integers, connect, connect, add, own_size, output,
+        lambda: setattr(each, "op_type", choose(OPERATORS)),
+        lambda: nodes.remove(each) if len(nodes) > 2 else None,
+        lambda: each.input.append(choose(names)),
+        lambda: each.input.pop() if each.input else None,
+        lambda: setattr(tensor, "data_type", int(rng.integers(0, 24))),
+        lambda: setattr(tensor, "raw_data", tensor.raw_data[: rng.integers(9)]),
+        lambda: setattr(graph.output[0], "name", choose(names)),
+        lambda: setattr(tensor, "data_location", 1),
+    ])()  # fmt: skip
+
+
+def read(path: Path) -> tuple[SavedModel | None, str]:
+    """What the file holds, or why it is refused."""
+    try:
+        return import_onnx(path), ""
+    except FormatError as error:
+        return None, str(error)
+
+
+@pytest.mark.parametrize("mutate", [flip, edit])
+@pytest.mark.parametrize("files", [500, pytest.param(50_000, marks=pytest.mark.slow)])
+def test_mutated_files_give_nothing_but_format_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutate: Callable[[bytes, np.random.Generator], bytes], files: int
+):
+    """And what is read although the file was mutated runs, and gives a batch of what the file says."""
+    for module in ("importer", "windows"):
+        monkeypatch.setattr(f"xpcnn.exchange.onnx.{module}.MOST_NUMBERS", 2**14)
+    originals = []
+    for opset, layout in ((17, "NCHW"), (20, "NHWC")):
+        export_onnx(tmp_path / "m.onnx", network(), input_shape=SHAPE, opset=opset, layout=layout)
+        originals.append((tmp_path / "m.onnx").read_bytes())
+    rng = np.random.default_rng(7)
+    refused, path = 0, tmp_path / "mutated.onnx"
+    for i in range(files):
+        path.write_bytes(mutate(originals[i % 2], rng))
+        saved, error = read(path)
+        if saved is None:
+            refused += 1
+            assert "\n" not in error
+            assert len(error) < 1000
+        else:
+            with np.errstate(all="ignore"):  # weights of any size
+                assert len(host(saved.model, np.zeros((2, *saved.input_shape), "float32"))) == 2
+    assert files // 10 < refused < files
+
+
+def test_weights_in_another_file_are_not_looked_for(tmp_path):
+    (tmp_path / "secret").write_bytes(np.ones(4, "float32").tobytes())
+    path = write(tmp_path / "m.onnx", [node("Gemm", "x w", "y")], ["n", 2], w=np.ones((2, 2)))
+    for location in ("secret", "../secret", "/etc/passwd"):
+        model = onnx.load(path)
+        tensor = model.graph.initializer[0]
+        onnx.external_data_helper.set_external_data(tensor, location)
+        tensor.ClearField("raw_data")
+        model_path = tmp_path / "external.onnx"
+        model_path.write_bytes(model.SerializeToString())
+        with pytest.raises(FormatError, match="weights in the file itself, got a reference to another file"):
+            import_onnx(model_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda m: m.graph.node.append(node("Relu", "y", "y")), r"in the order in which they run, got \['y'\]"),
+        (lambda m: m.graph.node.insert(0, node("Add", "x y", "z")), r"in the order in which they run, got \['y'\]"),
+        (lambda m: m.graph.node.append(node("Relu", "z", "z")), "in the order in which they run"),
+        (lambda m: m.graph.node.append(onnx.helper.make_node("Relu", ["x"], [])), "in the order in which they run"),
+        (lambda m: m.graph.ClearField("node"), "1 to 10000 nodes, got 0"),
+        (lambda m: m.graph.node.extend([node("Relu", "x", "z")] * 10_000), "1 to 10000 nodes, got 10001"),
+        (lambda m: m.ClearField("opset_import"), "one opset, 7 to .*got none"),
+        (lambda m: setattr(m.opset_import[0], "version", 6), "one opset, 7 to .*got 6"),
+        (lambda m: setattr(m.opset_import[0], "version", 999), "got 999; upgrade onnx"),
+        (lambda m: m.graph.input.append(m.graph.input[0]), "one input and one output, got 2 and 1"),
+        (lambda m: m.graph.ClearField("output"), "one input and one output, got 1 and 0"),
+        (lambda m: setattr(m.graph.output[0], "name", "none"), "an output in rows or images"),
+        (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 10), "float64, got element type 10"),
+        (lambda m: m.graph.input[0].ClearField("type"), "float32 or float64, got element type 0"),
+        (lambda m: m.graph.input[0].type.tensor_type.ClearField("shape"), r"an input \(N, …\) of sizes ≥ 1"),
+        (lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[1], "dim_value", 0), "of sizes ≥ 1"),
+        (lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[1], "dim_value", 2**60), "an input of at most"),
+        (lambda m: m.graph.sparse_initializer.add(), "dense weights"),
+    ],
+)  # fmt: skip
+def test_graphs_that_are_none(tmp_path, change, text):
+    model = onnx.load(write(tmp_path / "m.onnx", RELU, ["n", 4]))
+    change(model)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(FormatError, match=text) as caught:
+        import_onnx(tmp_path / "m.onnx")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00", b"PK\x03\x04", b"\xff" * 100, b"\x80\x04\x95cposix\nsystem\n", b"\x3a\x7f"]
+)
+def test_files_that_are_no_onnx(tmp_path, data):
+    (tmp_path / "m.onnx").write_bytes(data)
+    with pytest.raises(FormatError) as caught:
+        import_onnx(tmp_path / "m.onnx")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dims", [[2**40, 2**40], [2**31], [-1], [3], [1] * 9, [0]])
+def test_tensors_that_claim_another_size(tmp_path, dims):
+    model = onnx.load(write(tmp_path / "m.onnx", [node("Gemm", "x w", "y")], ["n", 2], w=np.ones((2, 2))))
+    model.graph.initializer[0].dims[:] = dims
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(FormatError, match="as many numbers as its shape says, got 4 for"):
+        import_onnx(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT16, onnx.TensorProto.STRING, onnx.TensorProto.COMPLEX64, 0, 99])
+def test_tensors_of_other_types(tmp_path, kind):
+    model = onnx.load(write(tmp_path / "m.onnx", [node("Gemm", "x w", "y")], ["n", 2], w=np.ones((2, 2))))
+    model.graph.initializer[0].data_type = kind
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(FormatError, match=f"float32, .*got element type {kind}"):
+        import_onnx(tmp_path / "m.onnx")
+
+
+def test_files_that_are_larger_than_they_may_be(tmp_path, monkeypatch):
+    path = write(tmp_path / "m.onnx", RELU, ["n", 4])
+    monkeypatch.setattr("xpcnn.exchange.onnx.file.MOST_BYTES", 50)
+    with pytest.raises(FormatError, match="an ONNX file of at most 50 bytes, got one of"):
+        import_onnx(path)
+
+
+def test_weights_named_by_very_many_nodes(tmp_path, monkeypatch):
+    """Each use gets its own copy: a megabyte named ten thousand times would be ten gigabytes."""
+    monkeypatch.setattr("xpcnn.exchange.onnx.scope.MOST_BYTES", 3 * 16)
+    for count, fits in ((3, True), (4, False)):
+        nodes = [node("MatMul", f"{'x' if i == 0 else i - 1} w", str(i)) for i in range(count)]
+        path = write(tmp_path / "m.onnx", nodes, ["n", 2], str(count - 1), w=np.ones((2, 2)))
+        if fits:
+            assert len(import_onnx(path).model) == 3
+        else:
+            with pytest.raises(FormatError, match="weights of at most 48 bytes in all"):
+                import_onnx(path)
+
+
+def test_very_many_small_fields_are_not_parsed(tmp_path, monkeypatch):
+    """Ten million empty nodes are 20 MB in a file, and a gigabyte once they are objects."""
+    monkeypatch.setattr("xpcnn.exchange.onnx.file.MOST_OTHER", 2**16)
+    monkeypatch.setattr("xpcnn.exchange.onnx.wire.MOST_FIELDS", 2**10)
+    size = 2**17
+    data = b"\x3a" + bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14]) + b"\x0a\x00" * (size // 2)
+    (tmp_path / "m.onnx").write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(FormatError, match=f"at most 65536 bytes that are not weights, got {len(data)}"):
+        import_onnx(tmp_path / "m.onnx")
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_bytes_that_are_weights(tmp_path):
+    """Raw and as numbers, as tensors of the graph and in Constant nodes."""
+    plain = len(write(tmp_path / "m.onnx", RELU, ["n", 4]).read_bytes())
+    path = write(tmp_path / "m.onnx", RELU, ["n", 4], w=np.ones((50, 50)))
+    assert other_than_weights(path.read_bytes()) in range(plain, plain + 40)
+    tensor = onnx.helper.make_tensor("c", onnx.TensorProto.FLOAT, [1000], np.ones(1000))
+    write(path, [node("Constant", "", "c", value=tensor), *RELU], ["n", 4])
+    assert len(tensor.float_data) == 1000
+    assert other_than_weights(path.read_bytes()) in range(plain, plain + 80)
+    for broken in (b"\x3a\x05\x00", b"\x3a" + b"\xff" * 11, b"\x3f", b"\x3a"):
+        with pytest.raises((ValueError, IndexError)):
+            other_than_weights(broken)
+
+
+def nested(depth: int) -> list[Any]:
+    """Sums around sums around sums."""
+    down = [node("Relu", "x" if i == 0 else f"a{i - 1}", f"a{i}") for i in range(depth)]
+    ups = [node("Add", f"a{i} {'b' if i == depth - 1 else f's{i + 1}'}", f"s{i}") for i in reversed(range(depth))]
+    return [*down, node("Relu", f"a{depth - 1}", "b"), *ups]
+
+
+def test_branches_within_branches(tmp_path):
+    model = import_onnx(write(tmp_path / "m.onnx", nested(60), ["n", 4], "s0")).model
+    np.testing.assert_array_equal(model(np.ones((1, 4), "float32")), [[61] * 4])
+    for depth in (66, 3000):
+        with pytest.raises(FormatError, match="at most 64 deep"):
+            import_onnx(write(tmp_path / "m.onnx", nested(depth), ["n", 4], "s0"))
+
+
+def test_the_worst_structure_takes_seconds_at_most(tmp_path):
+    """A long chain, and then sums that each begin at its end and at its beginning."""
+    chain = [node("Relu", "x" if i == 0 else f"c{i - 1}", f"c{i}") for i in range(2000)]
+    sums = [node("Add", f"c{1999 if i == 0 else i - 1} {'x' if i == 0 else f's{i - 1}'}", f"s{i}") for i in range(2000)]
+    path = write(tmp_path / "m.onnx", [*chain, *sums], ["n", 4], "s1999")
+    begun = time.perf_counter()
+    with pytest.raises(FormatError, match="one use of"):
+        import_onnx(path)
+    assert time.perf_counter() - begun < 20
+
+
+def test_constants_that_grow(tmp_path):
+    """Each joins what is there to itself: forty of them would be a terabyte."""
+    nodes = [node("Concat", f"a{i} a{i}", f"a{i + 1}", axis=0) for i in range(40)]
+    path = write(tmp_path / "m.onnx", [*nodes, node("Reshape", "x a40", "y")], ["n", 4], a0=[1, 2, 3])
+    with pytest.raises(FormatError, match="a few integers"):
+        import_onnx(path)
+
+
+def test_windows_of_which_one_would_take_hours(tmp_path):
+    for nodes in (
+        [node("MaxPool", "x", "y", kernel_shape=[2**14, 2**14], pads=[2**13] * 4, strides=[1, 1])],
+        [node("Upsample", "x s", "z"), node("MaxPool", "z", "y", kernel_shape=[1, 1])],
+        [node("Pad", "x p", "z"), node("MaxPool", "z", "y", kernel_shape=[1, 1])],
+        [node("ConvTranspose", "x w", "y", strides=[2**14, 2**14])],
+    ):
+        weights = {"s": [1.0, 1.0, 2.0**40, 1.0], "p": [0, 0, 2**50, 0, 0, 0, 0, 0], "w": np.ones((1, 1, 1, 1))}
+        begun = time.perf_counter()
+        with pytest.raises(FormatError):
+            import_onnx(write(tmp_path / "m.onnx", nodes, ["n", 1, 100, 100], opset=9, **weights))
+        assert time.perf_counter() - begun < 5
