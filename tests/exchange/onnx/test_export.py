@@ -148,6 +148,7 @@ def test_adaptive_pooling(tmp_path, rng, out):
         nn.LayerNorm((5, 4), bias=False),
         nn.LayerNorm((6, 5, 4)),
         nn.LayerNorm((6, 5, 4), elementwise_affine=False),
+        nn.Normalize([0.1, 0.2, -0.3, 0.4], [0.1, 0.5, 2, 3]),
         nn.GroupNorm(1, 4),
         nn.GroupNorm(4, 4, eps=0.01),
         nn.GroupNorm(2, 4, affine=False),
@@ -168,7 +169,15 @@ def test_options_of_other_layers_on_images(tmp_path, rng, layer):
 
 @pytest.mark.parametrize(
     "layer",
-    [nn.PReLU(4), nn.BatchNorm1d(4), nn.LayerNorm(4), nn.Softmax(), nn.GroupNorm(2, 4), nn.ReLU()],
+    [
+        nn.PReLU(4),
+        nn.BatchNorm1d(4),
+        nn.Normalize([0.1, 0, 1, 2], [1, 2, 3, 4]),
+        nn.LayerNorm(4),
+        nn.Softmax(),
+        nn.GroupNorm(2, 4),
+        nn.ReLU(),
+    ],
     ids=lambda layer: type(layer).__name__,
 )
 @pytest.mark.parametrize("shape", [(4,), (3, 4)])

@@ -298,6 +298,14 @@ def test_windows_that_reach_past_the_end(tmp_path, operator, pads):
         check(write(tmp_path / "m.onnx", [node(operator, "x", "y", **options)], ["n", 2, *size]), *size, 2)
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 1, 1), (3, 1, 1), (1,), ()])
+def test_normalisation_as_the_first_layer(tmp_path, shape):
+    nodes = [node("Sub", "x mean", "c"), node("Div", "c std", "y")]
+    mean, std = np.full(shape, 0.45), np.full(shape, 0.225)
+    model = check(write(tmp_path / "m.onnx", nodes, ["n", 3, 4, 5], mean=mean, std=std), 4, 5, 3)
+    assert (model[0].mean, model[0].std) == ((0.45,) * 3, (0.225,) * 3)
+
+
 @pytest.mark.parametrize("rank", [2, 3, 4])
 def test_batch_norm_and_what_it_can_follow(tmp_path, rank):
     sizes = {2: [6], 3: [6, 4], 4: [6, 4, 5]}[rank]
@@ -484,6 +492,9 @@ REFUSED = [
     ([node("Erf", "x", "e"), node("Mul", "x e", "y")], "Erf"),
     ([node("Clip", "x zero six", "y")], "min 0 and no max, which is ReLU, got min 0, max 6"),
     ([node("Mul", "x m", "y")], r"n_y \(Mul\): expected an operator of SiLU, GELU, Softplus or GroupNorm"),
+    ([node("Sub", "x m", "y")], r"n_y \(Sub\): expected an operator that"),
+    ([node("Div", "x m", "y")], r"\(x − mean\) / std, got a quotient by itself"),
+    ([node("Sub", "x m", "c"), node("Div", "c zeros", "y")], r"std: a number in \(0, inf\)"),
     ([node("Add", "x m", "y")], "a bias after a product, or branches that end, got a sum with a constant"),
     ([node("Add", "x x", "a"), node("Sigmoid", "x", "b"), node("Mul", "a b", "y")], "expected an operator of SiLU"),
     ([node("Conv", "x w", "y", group=3)], "weights for 3 channels, got for 9"),
@@ -528,7 +539,7 @@ REFUSED = [
 CONSTANTS = W | {
     "zero": 0.0, "six": 6.0, "nan": np.full((4, 3, 3, 3), np.nan), "row": [-1], "one_row": [1, -1],
     "threes": [-1, 3, 25], "wrong": [-1, 7], "one_axis": [2], "p": [0, 0, 1, 1, 0, 0, 0, 0], "s": [1.0, 1.0, 2.0, 2.0],
-    "half": [1.0, 1.0, 0.5, 0.5], "half0": 0.5, "yes": 1.0,
+    "half": [1.0, 1.0, 0.5, 0.5], "half0": 0.5, "yes": 1.0, "zeros": np.zeros((3, 1, 1)),
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@
     BatchNorm1d         BatchNormalization
     BatchNorm2d         BatchNormalization
     LayerNorm           LayerNormalization, between two Transpose where it is not over whole items
+    Normalize           Sub, Div
     GroupNorm           Reshape, InstanceNormalization, Reshape, Mul, Add
     ReLU                Relu
     LeakyReLU           LeakyRelu

@@ -40,6 +40,13 @@ def _layer_norm(at: Place, layer: nn.LayerNorm) -> str:
     return at.node("Transpose", y, perm=to_channels_first(rank))
 
 
+@translates(nn.Normalize)
+def _normalize(at: Place, layer: nn.Normalize) -> str:
+    broadcast = (-1, *(1,) * (len(at.x.shape) - 1))  # (C, 1, 1)
+    mean, std = (at.constant(name, np.reshape(getattr(layer, name), broadcast)) for name in ("mean", "std"))
+    return at.node("Div", at.node("Sub", at.x.tensor, mean, part="centred"), std)
+
+
 @translates(nn.GroupNorm)
 def _group_norm(at: Place, layer: nn.GroupNorm) -> str:
     """A group's numbers are one channel of `InstanceNormalization`."""

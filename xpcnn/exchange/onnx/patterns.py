@@ -14,7 +14,7 @@ import numpy as np
 from ... import nn
 from ...ops.activation import GELU_A, GELU_B
 from .file import Node
-from .operators import gemm, give, matmul, per_channel, reads
+from .operators import gemm, give, matmul, per_channel, plainly, reads
 from .pooling import bins
 from .scope import Host, Scope, Step, Value
 from .windows import conv, conv_transpose, images
@@ -83,8 +83,9 @@ def _normalize(node: Node, scope: Scope) -> Step:
     if producer is None or producer.operator != "Sub":
         raise node.refuse("(x − mean) / std", "a quotient by itself")
     value = scope.value(producer)
-    mean, std = (per_channel(scope.weights(each, 1), value, each) for each in (producer, node))
-    return Step(value, producer.inputs[:1], nn.Normalize(mean.tolist(), std.tolist()))
+    plain = plainly if scope.dtype == "float32" else float
+    mean, std = (map(plain, per_channel(scope.weights(each, 1), value, each)) for each in (producer, node))
+    return Step(value, producer.inputs[:1], nn.Normalize(list(mean), list(std)))
 
 
 @reads("Add", "Sum")
