@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": "classify image files or .npy arrays with a saved model",
     "plot": "pictures of a run, a model, what it looks at and where it errs, or a data set",
     "data": "list, download and look at data sets",
+    "explain": "real numbers through one layer, forward and backward, beside its formula",
     "summary": "a table of a model's layers",
     "info": "versions, backend, BLAS, threads and implementations on this machine",
     "gradcheck": "check every layer's hand-written gradients on this machine",

@@ -1,0 +1,92 @@
+"""`xpcnn explain`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ..backend import asarray
+from ..errors import DataError, OptionError
+from ..explain import explain
+from ..explain.webpage import html
+from ..explain.terminal import styled
+from ..io.atomic import write_atomically
+from ..io.model_file import SavedModel, load_model
+from ..options import as_count
+from ..random import seed
+from .files import Image, images, model_path
+
+MOST_IMAGES = 1024  # of a batch
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+    parser.add_argument("layer", help="the layer's name, such as 0 or 4.body.0, or loss; an unknown one lists them")
+    parser.add_argument("image", type=Path, help="a picture, or a .npy array of one image")
+    parser.add_argument("--invert", action="store_true", help="swap dark and light: for dark ink on light paper")
+    parser.add_argument("--target", metavar="CLASS", help="name or number (default: the class that the model says)")
+    parser.add_argument("--at", type=_position, metavar="I,J,F", help="which output (default: the largest)")
+    parser.add_argument("--batch", type=Path, metavar="FILE", help="more images (.npy), which go through with it")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page that shows every formula, to FILE")
+    parser.add_argument("--precision", type=int, default=4, metavar="N", help="significant digits (default 4)")
+
+
+def run(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    precision = as_count("--precision", "digits", options.precision)
+    if precision > 15:
+        raise OptionError("--precision", "digits: an integer from 1 to 15", str(precision))
+    seed(0)  # the same masks of dropout each time
+    saved = load_model(model_path(options.model))
+    batch = _one(options.image, saved)[None]
+    if options.batch is not None:
+        more = [image for _, image in images(options.batch, saved.input_shape)]
+        if len(more) > MOST_IMAGES:
+            raise DataError(str(options.batch), f"at most {MOST_IMAGES} images", str(len(more)), "save fewer of them")
+        batch = np.concatenate([batch, np.stack(more)])
+    target = None if options.target is None else _class(options.target, saved)
+    page = explain(
+        saved.model,
+        options.layer,
+        asarray(1 - batch if options.invert else batch),
+        target=target,
+        at=options.at,
+        classes=saved.classes,
+    )
+    if options.html is not None:
+        title = f"{options.model}: {options.image}"
+        write_atomically(options.html, html(page, precision=precision, title=title).encode())
+        print(f"{options.html}: {page.title}, {len(page.steps)} steps")
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # where x̂ cannot be written, a question mark
+    Console(highlight=False, soft_wrap=True).print(styled(page, precision=precision))
+
+
+def _one(path: Path, saved: SavedModel) -> Image:
+    found = [image for _, image in images(path, saved.input_shape)]
+    if len(found) != 1:
+        raise DataError(str(path), "one image", f"{len(found)} of them", "save one: np.save(path, images[0])")
+    return found[0]
+
+
+def _class(text: str, saved: SavedModel) -> int:
+    """The number of the class of that name or number."""
+    if text in saved.classes:
+        return saved.classes.index(text)
+    if not text.isdecimal():
+        known = ", ".join(saved.classes[:20]) or "a number"
+        raise OptionError("--target", f"a class: {known}", repr(text))
+    return int(text)
+
+
+def _position(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError("expected indices from 0, such as 2,3,0")
+    return tuple(map(int, parts))

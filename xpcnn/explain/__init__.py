@@ -1,0 +1,18 @@
+"""See every gradient: real numbers through one layer, forward and backward, beside its formula.
+
+>>> import numpy as np
+>>> from xpcnn import nn
+>>> layer = nn.Linear(2, 1).load_state_dict({"weight": np.array([[3.0, 4.0]]), "bias": np.array([1.0])})
+>>> page = explain(layer, "", np.array([[1.0, 2.0]], "float32"), dy=np.ones((1, 1), "float32"))
+>>> print(text(page).splitlines()[0])
+Linear(in_features=2, out_features=1, bias=True)
+>>> "1 + 1·3 + 2·4" in text(page)
+True
+"""
+
+from .build import explain
+from .explanation import Explanation
+from .webpage import html
+from .terminal import text
+
+__all__ = ["Explanation", "explain", "html", "text"]

@@ -1,0 +1,180 @@
+"""From a network, a layer's name and an input to an `Explanation`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..errors import DataError, OptionError, ShapeError
+from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
+from ..nn.activation import Identity
+from ..nn.norm import BatchNorm1d, BatchNorm2d
+from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
+from ..ops.check import check_floats
+from ..typing import Array
+from .activation import FUNCTIONS, activation, dropout, prelu
+from .convolution import convolution, transposed
+from .explanation import Explanation, Index, Values
+from .generic import other
+from .linear import linear
+from .loss import cross_entropy
+from .norm import batch_norm
+from .pooling import adaptive_average_pooling, average_pooling, global_average_pooling, global_max_pooling, max_pooling
+from .run import Run, layer_names, run
+from .shape import flatten, identity, upsampling, zero_padding
+
+LOSS = "loss"
+
+# What explains a layer of exactly that kind, and the module of `xpcnn.ops` that its equations stand in.
+EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
+    Conv2d: (convolution, "conv"),
+    ConvTranspose2d: (transposed, "conv_transpose"),
+    Linear: (linear, "linear"),
+    MaxPool2d: (max_pooling, "pool"),
+    AvgPool2d: (average_pooling, "pool"),
+    GlobalMaxPool2d: (global_max_pooling, "global_pool"),
+    GlobalAvgPool2d: (global_average_pooling, "global_pool"),
+    AdaptiveAvgPool2d: (adaptive_average_pooling, "adaptive_pool"),
+    BatchNorm1d: (batch_norm, "batch_norm"),
+    BatchNorm2d: (batch_norm, "batch_norm"),
+    Flatten: (flatten, ""),
+    Identity: (identity, ""),
+    ZeroPad2d: (zero_padding, "pad"),
+    ZeroPadChannels: (zero_padding, "pad"),
+    Upsample: (upsampling, "upsample"),
+    Dropout: (dropout, "dropout"),
+    Dropout2d: (dropout, "dropout"),
+    PReLU: (prelu, "rectifier"),
+    **{kind: (activation, function.module) for kind, function in FUNCTIONS.items()},
+}
+
+
+def explain(
+    model: Layer,
+    layer: str | int,
+    x: Array,
+    *,
+    target: Any = None,
+    dy: Array | None = None,
+    at: Iterable[int] | None = None,
+    classes: Iterable[str] = (),
+) -> Explanation:
+    """Real numbers through one layer of a network, forward and backward, beside its formulas.
+
+    They are those of one training step on `x`: forward through the whole network, the cross-entropy with `target`
+    (its mean over the batch), and backward. The network is left as it was.
+
+    Parameters
+        model : a network, or a single layer
+        layer : the dotted name of a layer that is not a container ("" for a model that is a single layer), or "loss"
+        x : Array (N, …), float, of the model's dtype
+        target : class of each row of the output, or one for all; None takes the class with the highest output
+        dy : Array of the output's shape, ∂L/∂output, in the place of a loss
+        at : which element of the layer's output is worked out, with or without the batch index; None takes the
+            largest of the first item
+        classes : names of the network's outputs
+    Returns
+        explanation : for `text` and `html`
+    Raises
+        OptionError : there is no such layer, or element; or target and dy are both given
+        ShapeError, DTypeError, DataError
+
+    >>> from xpcnn import nn
+    >>> layer = nn.Conv2d(1, 1, (1, 2), bias=False)
+    >>> _ = layer.load_state_dict({"weight": np.array([[[[3.0], [-1.0]]]])})
+    >>> x = np.array([[[[1.0], [2.0], [5.0]]]], "float32")
+    >>> page = explain(layer, "", x, dy=np.ones((1, 1, 2, 1), "float32"))
+    >>> [step.makes for step in page.steps], page.arrays["y"].values.ravel().tolist()
+    (['y', 'Y', 'dw', 'dx'], [1.0, 1.0])
+    """
+    name = _checked_name(model, layer)
+    check_floats("explain", x)
+    if x.ndim < 2 or 0 in x.shape:
+        raise ShapeError("explain", "x: a batch (N, …) of one item or more", str(tuple(x.shape)), "x[None, ...]")
+    if not np.isfinite(to_numpy(x)).all():
+        raise DataError("explain", "finite numbers in x", "NaN or infinity")
+    done = run(model, None if name == LOSS else name, x, target=target, dy=dy)
+    page = Explanation("CrossEntropyLoss()", name)
+    page.path = list(layer_names(model).items()) + ([] if done.loss is None else [(LOSS, "CrossEntropyLoss")])
+    if name == LOSS:
+        if done.target is None:
+            raise OptionError("explain", "a target, to explain the loss", "dy", "leave dy out")
+        page.source = "xpcnn.ops.loss_classification"
+        focus = (0, int(done.target[0])) if at is None else _position(at, done.output)
+        _say_what_was_run(page, done, x, list(classes), focus[0])
+        cross_entropy(page, done, focus)
+        return page
+    visit = done.visits[0]
+    focus = _largest(visit.y) if at is None else _position(at, visit.y)
+    explainer, module = EXPLAINERS.get(type(visit.layer), (other, ""))
+    page.title = repr(visit.layer)
+    page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
+    _say_what_was_run(page, done, x, list(classes), focus[0])
+    if len(done.visits) > 1:
+        page.notes.append(f"The layer stands in {len(done.visits)} places of the network; this is the first.")
+    if isinstance(visit.layer, (BatchNorm1d, BatchNorm2d)):
+        items = f"this batch of {x.shape[0]}" if x.shape[0] > 1 else "this one item"
+        page.notes.append(
+            f"Mean and variance are those of {items}, as in training; inference uses the running ones, which stay."
+        )
+    explainer(page, visit, visit.layer, focus)
+    return page
+
+
+def _checked_name(model: Layer, layer: str | int) -> str:
+    name, known = str(layer), layer_names(model)
+    if name in known or name == LOSS:
+        return name
+    inside = [each for each in known if each.startswith(f"{name}.")]
+    listed = ", ".join(f"{each or repr('')} {kind}" for each, kind in known.items() if not inside or each in inside)
+    what = "a layer inside of it" if inside else "one of the network's layers"
+    raise OptionError("explain", f"{what}: {listed}, or {LOSS}", repr(name))
+
+
+def _largest(y: Array) -> Index:
+    """The index of the largest number of the first item."""
+    first = to_numpy(y)[0]
+    place = np.unravel_index(int(np.where(np.isnan(first), -np.inf, first).argmax()), first.shape)
+    return (0, *(int(k) for k in place))
+
+
+def _position(at: Iterable[int], y: Array) -> Index:
+    index, shape = tuple(at), tuple(y.shape)
+    if len(index) == len(shape) - 1:
+        index = (0, *index)
+    fits = len(index) == len(shape) and all(0 <= k < size for k, size in zip(index, shape, strict=True))
+    if not fits:
+        raise OptionError("explain", f"at: an element of the layer's output {shape[1:]}", str(tuple(at)))
+    return index
+
+
+def _say_what_was_run(page: Explanation, done: Run, x: Array, classes: list[str], n: int) -> None:
+    page.image = _image(x, n)
+    items = "one item" if x.shape[0] == 1 else f"a batch of {x.shape[0]} items, of which item {n} is shown"
+    page.notes.append(f"A training pass of {items}, forward and backward; the network is left as it was.")
+    if done.target is None:
+        page.notes.append("Backward begins with the gradient of the output that was given.")
+        return
+
+    def named(k: int) -> str:
+        return f"{k} ({classes[k]})" if k < len(classes) and classes[k] != str(k) else str(k)
+
+    row = to_numpy(done.output)[n].astype(np.float64)
+    p = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
+    true, best = int(done.target[n]), int(row.argmax())
+    mean = ", the mean over the batch" if x.shape[0] > 1 else ""
+    page.notes.append(
+        f"Loss: cross-entropy {done.loss:.4g}{mean}. Probability of the target {named(true)}: {p[true]:.4g}; "
+        f"in this pass, the network says {named(best)} with {p[best]:.4g}."
+    )
+
+
+def _image(x: Array, n: int) -> Values | None:
+    """Item n, if it can be looked at."""
+    host = to_numpy(x)[n]
+    looks = host.ndim == 3 and host.shape[2] in (1, 3) and host.min() >= 0 and host.max() <= 1
+    return host if looks and max(host.shape) > 1 else None

@@ -1,0 +1,157 @@
+"""What an explanation is: arrays with names, and steps that say of each number where it comes from.
+
+A number that has been worked out,
+
+    y[0,1,2,0] = b[0] + x̂[0,2,4,0]·w[0,0,0,0] + …
+
+is a sequence of pieces: words such as " + ", and references to numbers of the arrays. Whoever shows it puts either
+the references' names or their numbers between the words, and knows which cells of which array belong to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..errors import GradientError
+from .equations import Equation
+
+Values: TypeAlias = np.ndarray[Any, Any]
+Index: TypeAlias = tuple[int, ...]
+
+
+class Ref(NamedTuple):
+    """One number of an array.
+
+    >>> str(Ref("dw", (0, 2, 1, 0)))
+    'dw[0,2,1,0]'
+    """
+
+    array: str
+    at: Index
+
+    def __str__(self) -> str:
+        return f"{self.array}[{','.join(map(str, self.at))}]" if self.at else self.array
+
+
+Piece: TypeAlias = str | Ref
+
+
+@dataclass(frozen=True, eq=False)
+class NamedArray:
+    """An array as it is shown.
+
+    Parameters
+        name : as in the equations, such as "dw"
+        meaning : what it is, in words
+        axes : the index letters of the equations, one for each axis
+        values : on the host
+    """
+
+    name: str
+    meaning: str
+    axes: tuple[str, ...]
+    values: Values
+
+
+@dataclass(frozen=True)
+class Worked:
+    """One number, worked out.
+
+    Parameters
+        target : the number
+        pieces : what it is equal to
+        value : what the pieces come to, in float64; with the terms that are too many to be shown
+        remarks : more that can be said of it, each a label, pieces and what they come to
+    """
+
+    target: Ref
+    pieces: tuple[Piece, ...]
+    value: float
+    remarks: tuple[tuple[str, tuple[Piece, ...], float], ...] = ()
+
+    def refs(self) -> list[Ref]:
+        """The number and all that it is made of."""
+        return [self.target, *(piece for piece in self.pieces if isinstance(piece, Ref))]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One array is made of others.
+
+    Parameters
+        title : in words
+        equations : as they stand in the operation's docstring
+        reads, makes : names of arrays
+        focus : the element of `makes` that is worked out where only one can be
+        work : works out any element of `makes`; None where the page only shows the array
+        notes : what else there is to say
+    """
+
+    title: str
+    equations: tuple[Equation, ...]
+    reads: tuple[str, ...]
+    makes: str
+    focus: Index
+    work: Callable[[Index], Worked] | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class Explanation:
+    """Real numbers through one layer; `explain` makes it, `text` and `html` show it.
+
+    Parameters
+        title : the layer, as its constructor would be called
+        name : its dotted name in the network
+        source : the module that the equations stand in
+        notes : what was run: which pass, which loss
+        path : (name, kind) of every layer of the network, in its order
+        arrays : by name
+        steps : in the order in which they run
+        image : the network's input, (H, W, 1 or 3) in [0, 1], where it is one
+    """
+
+    title: str
+    name: str
+    source: str = ""
+    notes: list[str] = field(default_factory=list)
+    path: list[tuple[str, str]] = field(default_factory=list)
+    arrays: dict[str, NamedArray] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    image: Values | None = None
+
+    def add(self, name: str, meaning: str, axes: tuple[str, ...], values: Values) -> None:
+        """One more array."""
+        self.arrays[name] = NamedArray(name, meaning, axes, values)
+
+    def value(self, ref: Ref) -> float:
+        """The number, as the library computed it."""
+        return float(self.arrays[ref.array].values[ref.at])
+
+    def check(self, tolerance: float = 1e-4) -> int:
+        """Work out every number of every step, and compare it with what the library computed.
+
+        Parameters
+            tolerance : relative to the array's largest number (at least 1)
+        Returns
+            how many numbers were compared
+        Raises
+            GradientError : one of them differs
+        """
+        count = 0
+        for step in self.steps:
+            values = self.arrays[step.makes].values
+            if step.work is None:
+                continue
+            finite = np.abs(values[np.isfinite(values)])
+            scale = max(1.0, float(finite.max(initial=0.0)))
+            for index in np.ndindex(values.shape):
+                worked, computed = step.work(index).value, float(values[index])
+                count += 1
+                if not np.isclose(worked, computed, rtol=0, atol=tolerance * scale, equal_nan=True):
+                    raise GradientError(f"explain {self.title}", f"{Ref(step.makes, index)} = {worked}", str(computed))
+        return count

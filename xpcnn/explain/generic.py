@@ -1,0 +1,47 @@
+"""Any other layer: what went in and came out, forward and backward, beside the equations of its operation."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+from ..backend import to_numpy
+from ..nn.layer import Layer, OpLayer
+from .equations import Equation, equations
+from .explanation import Explanation, Index, Step
+from .run import Visit
+from .sums import largest
+
+
+def other(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
+    """Arrays alone."""
+    arrays: list[tuple[str, str, Any]] = [("x", "input", visit.x), ("y", "output", visit.y)]
+    arrays += [("dy", "∂L/∂y, from the layers after this one", visit.dy), ("dx", "∂L/∂x", visit.dx)]
+    for name in layer.parameter_names:
+        if getattr(layer, name) is not None:
+            arrays += [(name, "learned", getattr(layer, name)), (f"d {name}", f"∂L/∂{name}", visit.grads[name])]
+    for name, meaning, array in arrays:
+        host = to_numpy(array)
+        axes = ("n", *(f"a{k}" for k in range(1, host.ndim))) if name in ("x", "y", "dy", "dx") else None
+        page.add(name, meaning, axes or tuple(f"a{k}" for k in range(host.ndim)), host)
+    learned = tuple(name for name, *_ in arrays[4:] if not name.startswith("d "))
+    found = _equations(page, layer)
+    page.steps.append(Step("Forward", found, ("x", *learned), "y", at, None))
+    for name in learned:
+        focus = largest(page.arrays[f"d {name}"].values)
+        page.steps.append(Step(f"Backward: {name}", (), ("dy", "x"), f"d {name}", focus, None))
+    page.steps.append(Step("Backward: the input", (), ("dy",), "dx", largest(page.arrays["dx"].values), None))
+
+
+def _equations(page: Explanation, layer: Layer) -> tuple[Equation, ...]:
+    """Those of the operation's module, else of the layer's; a layer without any has the first line that it says."""
+    pair = getattr(type(layer), "pair", None) if isinstance(layer, OpLayer) else None
+    pair = pair or (getattr(type(layer), "pair_backward", None),)
+    for module in (getattr(pair[0], "__module__", None), type(layer).__module__):
+        found = equations(getattr(sys.modules.get(module or ""), "__doc__", None) or "")
+        if found:
+            page.source = str(module)
+            return tuple(found)
+    said = inspect.getdoc(type(layer))
+    return (Equation((said.splitlines()[0],), ()),) if said else ()

@@ -1,0 +1,90 @@
+"""Softmax and cross-entropy: where the gradient begins."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..backend import array_namespace, to_numpy
+from ..nn.loss import CrossEntropyLoss
+from .equations import quoted
+from .explanation import Explanation, Index, Ref, Step, Worked
+from .run import Run
+from .sums import MOST_TERMS, applied, filled
+
+
+def cross_entropy(page: Explanation, run: Run, at: Index) -> None:
+    """Equations (1), (2) and (4) of `xpcnn.ops.loss_classification`, for the network's outputs and targets."""
+    criterion = CrossEntropyLoss()
+    labels = array_namespace(run.output).asarray(run.target, device=run.output.device)
+    loss, cache = criterion.forward(run.output, labels)
+    y = to_numpy(run.output)
+    rows, classes = y.shape
+    log_p = to_numpy(cache[0])
+    assert run.target is not None
+    page.add("y", "the network's outputs", ("n", "k"), y)
+    page.add("z", "y, less its largest", ("n", "k"), y - y.max(axis=1, keepdims=True))
+    page.add("log p", "logarithms of the probabilities", ("n", "k"), log_p)
+    page.add("p", "probabilities", ("n", "k"), np.exp(log_p))
+    page.add("q", "1 for the target, else 0", ("n", "k"), np.eye(classes)[run.target])
+    page.add("L", "loss", (), to_numpy(loss))
+    page.add("dy", "∂L/∂y: backward begins here", ("n", "k"), to_numpy(criterion.backward(cache)))
+
+    def shifted(index: Index) -> Worked:
+        n, _ = index
+        top = (n, int(y[n].argmax()))
+        value = page.value(Ref("y", index)) - page.value(Ref("y", top))
+        return applied(page, Ref("z", index), "{y} − {top}", value, y=Ref("y", index), top=Ref("y", top))
+
+    def logarithm(index: Index) -> Worked:
+        n, _ = index
+        z = page.arrays["z"].values[n].astype(np.float64)
+        largest = sorted(np.argsort(-z, kind="stable")[:MOST_TERMS].tolist())
+        refs = {f"z{k}": Ref("z", (n, k)) for k in largest} | {"z": Ref("z", index)}
+        sums = " + ".join(f"exp({{z{k}}})" for k in largest)
+        if len(largest) < classes:
+            sums += f" + {classes - len(largest)} smaller terms"
+        value = page.value(refs["z"]) - math.log(float(np.exp(z).sum()))
+        return applied(page, Ref("log p", index), f"{{z}} − log({sums})", value, **refs)
+
+    def probability(index: Index) -> Worked:
+        ref = Ref("log p", index)
+        return applied(page, Ref("p", index), "exp({l})", math.exp(page.value(ref)), l=ref)
+
+    def loss_of(index: Index) -> Worked:
+        refs = [Ref("log p", (n, int(k))) for n, k in enumerate(run.target)]  # type: ignore[arg-type]
+        shown = refs[:MOST_TERMS]
+        names = {f"l{n}": ref for n, ref in enumerate(shown)}
+        terms = " + ".join(f"{{{name}}}" for name in names)
+        if len(shown) < rows:
+            terms += f" + {rows - len(shown)} more"
+        value = -sum(map(page.value, refs)) / rows
+        return Worked(Ref("L", ()), filled(f"−({terms}) / {rows}" if rows > 1 else "−{l0}", **names), value)
+
+    def gradient(index: Index) -> Worked:
+        refs = {"p": Ref("p", index), "q": Ref("q", index)}
+        value = (page.value(refs["p"]) - page.value(refs["q"])) / rows
+        return applied(page, Ref("dy", index), f"({{p}} − {{q}}) / {rows}" if rows > 1 else "{p} − {q}", value, **refs)
+
+    def step(
+        title: str, number: int, reads: tuple[str, ...], makes: str, focus: Index, work: object, *notes: str
+    ) -> None:
+        page.steps.append(
+            Step(title, quoted("loss_classification", number), reads, makes, focus, work, notes)  # type: ignore[arg-type]
+        )
+
+    step("Forward: nothing above 0, so that no exp overflows", 1, ("y",), "z", at, shifted)
+    step("Forward: logarithms of the probabilities", 1, ("z",), "log p", at, logarithm)
+    page.steps.append(Step("Forward: the probabilities", (), ("log p",), "p", at, probability))
+    step("Forward: how unlikely the target is", 2, ("log p",), "L", (), loss_of)
+    whole = f"(p − q)/{rows}" if rows > 1 else "p − q"
+    step(
+        "Backward: probability less target",
+        4,
+        ("p", "q"),
+        "dy",
+        at,
+        gradient,
+        f"With one target a row, (4) is {whole}.",
+    )

@@ -1,0 +1,104 @@
+"""Batch normalisation: mean, variance, x̂, and the three ways in which x moves the output."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..nn.norm import BatchNorm1d, BatchNorm2d
+from ..ops.batch_norm import batch_norm_forward
+from .equations import quoted
+from .explanation import Explanation, Index, Ref, Step, Worked
+from .run import Visit
+from .sums import Factor, applied, filled, largest, total
+
+
+def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d, at: Index) -> None:
+    """Equations (1) to (5) of `xpcnn.ops.batch_norm`."""
+    c = at[-1]
+    shape = tuple(visit.x.shape)
+    count = math.prod(shape[:-1])  # M
+    axes = {2: ("n", "c"), 3: ("n", "l", "c")}.get(len(shape), ("n", "i", "j", "c"))
+    _, (x_hat, r, *_), (mean, var) = batch_norm_forward(visit.x, eps=layer.eps)  # the reference's cache
+    x = to_numpy(visit.x)
+    page.add("x", "input", axes, x)
+    page.add("μ", "mean of each channel", ("c",), to_numpy(mean))
+    page.add("d", "x − μ", axes, x - to_numpy(mean))
+    page.add("σ²", "variance of each channel", ("c",), to_numpy(var))
+    page.add("r", "1 / √(σ² + ε)", ("c",), to_numpy(r))
+    page.add("x̂", "normalised input: mean 0, variance 1", axes, to_numpy(x_hat))
+    page.add("y", "output", axes, to_numpy(visit.y))
+    page.add("dy", "∂L/∂y, from the layers after this one", axes, to_numpy(visit.dy))
+    page.add("dx", "∂L/∂x", axes, to_numpy(visit.dx))
+    ones, zeros = np.ones(shape[-1]), np.zeros(shape[-1])
+    affine = layer.weight is not None
+    page.add("γ", "learned" if affine else "1: nothing is learned", ("c",), to_numpy(layer.weight) if affine else ones)
+    page.add("β", "learned" if affine else "0: nothing is learned", ("c",), to_numpy(layer.bias) if affine else zeros)
+    everywhere = np.indices(shape[:-1]).reshape(len(shape) - 1, count)  # index of each of the M places
+
+    def channel(name: str, c: int) -> Factor:
+        return Factor(name, (*everywhere, c))
+
+    def mean_of(index: Index) -> Worked:
+        return total(page, Ref("μ", index), [channel("x", index[0])], over=str(count))
+
+    def variance(index: Index) -> Worked:
+        return total(page, Ref("σ²", index), [channel("d", index[0])] * 2, over=str(count))
+
+    def inverse(index: Index) -> Worked:
+        value = 1 / math.sqrt(page.value(Ref("σ²", index)) + layer.eps)
+        pattern = f"1 / √({{v}} + {layer.eps:g})".replace("-", "−")
+        return applied(page, Ref("r", index), pattern, value, v=Ref("σ²", index))
+
+    def normalised(index: Index) -> Worked:
+        return total(page, Ref("x̂", index), [Factor("r", index[-1:]), Factor("d", index)])
+
+    def output(index: Index) -> Worked:
+        products = [Factor("γ", index[-1:]), Factor("x̂", index)]
+        return total(page, Ref("y", index), products, [Factor("β", index[-1:])])
+
+    def weight_gradient(index: Index) -> Worked:
+        return total(page, Ref("dγ", index), [channel("dy", index[0]), channel("x̂", index[0])])
+
+    def bias_gradient(index: Index) -> Worked:
+        return total(page, Ref("dβ", index), [channel("dy", index[0])])
+
+    def input_gradient(index: Index) -> Worked:
+        own = index[-1:]
+        refs: dict[str, Any] = {"γ": Ref("γ", own), "r": Ref("r", own), "dy": Ref("dy", index), "x̂": Ref("x̂", index)}
+        refs |= {"dβ": Ref("dβ", own), "dγ": Ref("dγ", own)}
+        of = {name: page.value(ref) for name, ref in refs.items()}
+        scale = of["γ"] * of["r"]
+        ways = (
+            ("directly", "{γ}·{r}·{dy}", scale * of["dy"]),
+            ("through μ", f"−{{γ}}·{{r}}·{{dβ}}/{count}", -scale * of["dβ"] / count),
+            ("through σ²", f"−{{γ}}·{{r}}·{{x̂}}·{{dγ}}/{count}", -scale * of["x̂"] * of["dγ"] / count),
+        )
+        pattern = f"{{γ}}·{{r}}·({{dy}} − {{dβ}}/{count} − {{x̂}}·{{dγ}}/{count})"
+        remarks = tuple((label, filled(text, **refs), value) for label, text, value in ways)
+        return Worked(Ref("dx", index), filled(pattern, **refs), sum(value for *_, value in ways), remarks)
+
+    def step(title: str, number: int, reads: tuple[str, ...], makes: str, focus: Index, work: Any, *notes: str) -> None:
+        page.steps.append(Step(title, quoted("batch_norm", number), reads, makes, focus, work, notes))
+
+    own = (c,)
+    step(f"Forward: the mean over the {count} numbers of a channel", 1, ("x",), "μ", own, mean_of)
+    step("Forward: their variance", 1, ("d",), "σ²", own, variance)
+    step("Forward: its root, inverted", 2, ("σ²",), "r", own, inverse)
+    step("Forward: mean 0 and variance 1", 2, ("r", "d"), "x̂", at, normalised)
+    step("Forward: the learned mean and variance", 3, ("γ", "x̂", "β"), "y", at, output)
+    if affine:
+        page.add("dγ", "∂L/∂γ", ("c",), to_numpy(visit.grads["weight"]))
+        page.add("dβ", "∂L/∂β", ("c",), to_numpy(visit.grads["bias"]))
+        step("Backward: the learned variance", 4, ("dy", "x̂"), "dγ", own, weight_gradient)
+        step("Backward: the learned mean", 4, ("dy",), "dβ", own, bias_gradient)
+    else:
+        host = to_numpy(visit.dy).astype(np.float64)
+        page.add("dγ", "Σ dy · x̂", ("c",), (host * to_numpy(x_hat)).sum(axis=tuple(range(host.ndim - 1))))
+        page.add("dβ", "Σ dy", ("c",), host.sum(axis=tuple(range(host.ndim - 1))))
+    focus = largest(page.arrays["dx"].values, (at[0], ..., c))
+    title = "Backward: the input, which moves y in three ways"
+    step(title, 5, ("dy", "x̂", "γ", "r", "dβ", "dγ"), "dx", focus, input_gradient)

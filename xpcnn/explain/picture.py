@@ -1,0 +1,48 @@
+"""A small picture of a large array, as PNG: orange above 0, blue below, transparent at 0."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+
+import numpy as np
+
+from .explanation import Values
+
+ABOVE, BELOW = (224, 122, 31), (44, 123, 200)
+MOST_PIXELS = 96  # along an axis; larger arrays leave some out
+
+
+def heat(values: Values, size: float) -> str:
+    """A data URL of the picture of a matrix, where `size` is as strong as colours get."""
+    step = [-(-length // MOST_PIXELS) for length in values.shape]
+    values = np.nan_to_num(values[:: step[0], :: step[1]].astype(np.float64), posinf=size, neginf=-size)
+    pixels = np.empty((*values.shape, 4), np.uint8)
+    pixels[..., :3] = np.where(values[..., None] > 0, ABOVE, BELOW)
+    pixels[..., 3] = np.round(np.clip(np.abs(values) / (size or 1), 0, 1) * 15) * 17
+    return data_url(pixels)
+
+
+def photograph(image: Values) -> str:
+    """A data URL of an image (H, W, 1 or 3) in [0, 1]."""
+    step = max(1, -(-max(image.shape[:2]) // 256))
+    pixels = np.round(image[::step, ::step].astype(np.float64) * 255).astype(np.uint8)
+    return data_url(pixels)
+
+
+def data_url(pixels: Values) -> str:
+    """A PNG of bytes (H, W, 1, 3 or 4): grey, RGB or RGBA.
+
+    Source: ISO/IEC 15948, chapters 5, 9 and 11
+    """
+    height, width, channels = pixels.shape
+    kind = {1: 0, 3: 2, 4: 6}[channels]
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)  # each row unfiltered
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
+    return "data:image/png;base64," + base64.b64encode(png).decode()

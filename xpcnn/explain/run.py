@@ -1,0 +1,147 @@
+"""A real run through a network, forward and backward, of which one layer's numbers are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..backend import array_namespace, to_numpy
+from ..errors import DataError, OptionError, ShapeError
+from ..nn.container import Container
+from ..nn.layer import Layer
+from ..nn.loss import CrossEntropyLoss
+from ..nn.watch import Watch, watched
+from ..typing import Array, Cache
+from .explanation import Values
+
+
+@dataclass
+class Visit:
+    """One layer's part in the run: arrays of the library, as forward and backward gave them."""
+
+    layer: Layer
+    x: Array
+    y: Array
+    cache: Cache
+    dy: Array | None = None
+    dx: Array | None = None
+    grads: dict[str, Array] = field(default_factory=dict)
+
+    def slope(self) -> Values:
+        """What backward makes of dy = 1: the derivative, where each output depends on the input at its place alone."""
+        ones = array_namespace(self.y).ones_like(self.y)
+        dx, _ = self.layer.backward(ones, self.cache)
+        return to_numpy(dx)
+
+
+@dataclass
+class Run:
+    """The whole run.
+
+    Parameters
+        visits : the watched layer's calls, in order; more than one, where it stands in several places
+        output : the network's
+        dy : the gradient that backward began with
+        loss, target : where there was a loss
+    """
+
+    visits: list[Visit]
+    output: Array
+    dy: Array
+    loss: float | None = None
+    target: Values | None = None
+
+
+class _Keep(Watch):
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+        self.visits: list[Visit] = []
+
+    def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
+        y, cache = layer.forward(x)
+        if name != self.name:
+            return y, (cache, None)
+        self.visits.append(Visit(layer, x, y, cache))
+        return y, (cache, self.visits[-1])
+
+    def backward(
+        self, name: str, layer: Layer, dy: Array, cache: Cache, *, input_grad: bool
+    ) -> tuple[Array | None, dict[str, Array]]:
+        cache, visit = cache
+        dx, grads = layer.backward(dy, cache, input_grad=True)
+        if visit is not None:
+            visit.dy, visit.dx, visit.grads = dy, dx, grads
+        return dx, grads
+
+
+def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Array | None = None) -> Run:
+    """Forward in training, a loss, and backward, with the calls of the layer of that name kept.
+
+    The network is left as it was: running statistics and generators of random numbers are put back.
+
+    Parameters
+        name : of a layer that is not a container; None watches none
+        x : Array (N, …)
+        target : class of each row of the output, or one for all; None takes the class with the highest output
+        dy : Array, ∂L/∂output; then there is no loss
+    Raises
+        OptionError, ShapeError, DataError, DTypeError
+    """
+    keep = _Keep(name)
+    with unchanged(model):
+        network = watched(model, keep)
+        output, cache = network.forward(x)
+        loss, labels = None, None
+        if dy is None:
+            labels = classes_of(output, target)
+            criterion = CrossEntropyLoss()
+            on_device = array_namespace(output).asarray(labels, device=output.device)
+            value, loss_cache = criterion.forward(output, on_device)
+            loss, dy = float(value), criterion.backward(loss_cache)
+        elif target is not None:
+            raise OptionError("explain", "a target or dy", "both", "leave one of them out")
+        elif tuple(dy.shape) != tuple(output.shape):
+            raise ShapeError("explain", f"dy {tuple(output.shape)}, as the network's output", str(tuple(dy.shape)))
+        network.backward(dy, cache)
+    return Run(keep.visits, output, dy, loss, labels)
+
+
+def classes_of(output: Array, target: Any) -> Values:
+    """(N,) int64: the target of each row, checked; the class with the highest output where there is none."""
+    scores = to_numpy(output)
+    if scores.ndim != 2:
+        raise ShapeError(
+            "explain", "a network whose output is (N, classes)", str(scores.shape), "pass dy, the output's gradient"
+        )
+    if target is None:
+        best: Values = scores.argmax(axis=1).astype(np.int64)
+        return best
+    labels = np.asarray(to_numpy(target))
+    if labels.dtype.kind not in "iu" or labels.shape not in ((), (len(scores),)):
+        raise OptionError("explain", f"target: a class, or one for each of the {len(scores)} rows", repr(target)[:80])
+    if labels.min() < 0 or labels.max() >= scores.shape[1]:
+        raise DataError("explain", f"target 0 … {scores.shape[1] - 1}", str(labels.tolist())[:80])
+    return np.broadcast_to(labels, len(scores)).astype(np.int64)
+
+
+def layer_names(model: Layer) -> dict[str, str]:
+    """(dotted name → kind) of every layer that is not a container, each once."""
+    return {name: type(layer).__name__ for name, layer in model.named_layers() if not isinstance(layer, Container)}
+
+
+@contextmanager
+def unchanged(model: Layer) -> Iterator[None]:
+    """Put back what forward changes: batch norm's running statistics, and generators of random numbers."""
+    buffers = [(layer, key, getattr(layer, key)) for _, layer in model.named_layers() for key in layer.buffer_names]
+    generators = [(rng, rng.bit_generator.state) for rng in model.generators().values()]
+    try:
+        yield
+    finally:
+        for layer, key, array in buffers:
+            setattr(layer, key, array)
+        for rng, state in generators:
+            rng.bit_generator.state = state

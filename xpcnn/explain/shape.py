@@ -1,0 +1,99 @@
+"""Layers that move numbers: each output is an input, a zero, or a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..nn.activation import Identity
+from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
+from .equations import Equation, quoted
+from .explanation import Explanation, Index, Ref, Step, Worked
+from .run import Visit
+from .sums import Factor, largest, total
+
+IMAGE = ("n", "i", "j", "c")
+
+
+def identity(page: Explanation, visit: Visit, layer: Identity, at: Index) -> None:
+    """y = x."""
+    axes = ("n", "i", "j", "c")[: len(at)] if len(at) <= 4 else tuple(f"a{k}" for k in range(len(at)))
+    _moves(page, visit, axes, axes, at, (), (), lambda index: index, lambda index: [index])
+
+
+def flatten(page: Explanation, visit: Visit, layer: Flatten, at: Index) -> None:
+    """An image becomes a row."""
+    shape = visit.x.shape[1:]
+    axes = ("n", "i", "j", "c") if len(shape) == 3 else ("n", *(f"a{k}" for k in range(len(shape))))
+
+    def source(index: Index) -> Index:
+        return (index[0], *(int(k) for k in np.unravel_index(index[1], shape)))
+
+    def users(index: Index) -> list[Index]:
+        return [(index[0], int(np.ravel_multi_index(index[1:], shape)))]
+
+    said = Equation(("y[n, (i·W + j)·C + c] = x[n,i,j,c]", "dx[n,i,j,c] = dy[n, (i·W + j)·C + c]"), ())
+    _moves(page, visit, axes, ("n", "k"), at, (said,), (), source, users)
+
+
+def zero_padding(page: Explanation, visit: Visit, layer: ZeroPad2d | ZeroPadChannels, at: Index) -> None:
+    """Zeros around."""
+    before = np.array([0, *(first for first, _ in layer.options()["widths"])])
+    sizes = tuple(visit.x.shape)
+
+    def source(index: Index) -> Index | None:
+        place = tuple(int(k) for k in np.array(index) - before)
+        return place if all(0 <= k < size for k, size in zip(place, sizes, strict=True)) else None
+
+    def users(index: Index) -> list[Index]:
+        return [tuple(int(k) for k in np.array(index) + before)]
+
+    _moves(page, visit, IMAGE, IMAGE, at, quoted("pad", 1), quoted("pad", 2), source, users)
+
+
+def upsampling(page: Explanation, visit: Visit, layer: Upsample, at: Index) -> None:
+    """Each element becomes a block."""
+    a, b = layer.scale_factor
+
+    def source(index: Index) -> Index:
+        n, i, j, c = index
+        return n, i // a, j // b, c
+
+    def users(index: Index) -> list[Index]:
+        n, p, q, c = index
+        return [(n, p * a + u, q * b + v, c) for u in range(a) for v in range(b)]
+
+    axes = ("n", "p", "q", "c")
+    _moves(page, visit, axes, IMAGE, at, quoted("upsample", 1), quoted("upsample", 2), source, users)
+
+
+def _moves(
+    page: Explanation,
+    visit: Visit,
+    x_axes: tuple[str, ...],
+    y_axes: tuple[str, ...],
+    at: Index,
+    forward: tuple[Equation, ...],
+    backward: tuple[Equation, ...],
+    source: Callable[[Index], Index | None],
+    users: Callable[[Index], list[Index]],
+) -> None:
+    """Steps where y's element is x's at `source` (None: a zero), and x's element stands in those of y at `users`."""
+    page.add("x", "input", x_axes, to_numpy(visit.x))
+    page.add("y", "output", y_axes, to_numpy(visit.y))
+    page.add("dy", "∂L/∂y, from the layers after this one", y_axes, to_numpy(visit.dy))
+    page.add("dx", "∂L/∂x", x_axes, to_numpy(visit.dx))
+
+    def output(index: Index) -> Worked:
+        place = source(index)
+        return total(page, Ref("y", index), *([] if place is None else [[Factor("x", place)]]))
+
+    def input_gradient(index: Index) -> Worked:
+        places = tuple(np.array(users(index)).T)
+        return total(page, Ref("dx", index), [Factor("dy", places)])
+
+    page.steps.append(Step("Forward: where each number comes from", forward, ("x",), "y", at, output))
+    focus = source(at) or largest(page.arrays["dx"].values, (at[0],))
+    page.steps.append(Step("Backward: where each gradient goes", backward, ("dy",), "dx", focus, input_gradient))

@@ -1,0 +1,99 @@
+"""Numbers that are sums of products of other numbers: nearly all that a network computes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .explanation import Explanation, Index, Piece, Ref, Worked
+
+MOST_TERMS = 30  # that are written out: the largest; the others are added up
+
+
+class Factor(NamedTuple):
+    """Elements of an array: integers, and integer arrays that are broadcast together.
+
+    Parameters
+        array : its name
+        at : an index for each axis
+        divides : whether the product is divided by it
+    """
+
+    array: str
+    at: tuple[Any, ...]
+    divides: bool = False
+
+
+def total(page: Explanation, target: Ref, *products: list[Factor], over: Piece | None = None) -> Worked:
+    """The target as a sum over all elements of each product, all of it divided by `over`.
+
+    Parameters
+        products : factors whose indices are broadcast; a product has as many terms as that shape has elements
+        over : a reference, or a number in words
+    """
+    parts: list[Any] = []  # of each product and factor, the indices along each axis, flat
+    values = np.zeros(0)
+    for factors in products:
+        shape = np.broadcast_shapes(*(np.shape(part) for factor in factors for part in factor.at))
+        value = np.ones(shape)
+        for factor in factors:
+            numbers = page.arrays[factor.array].values[factor.at].astype(np.float64)
+            value = value / numbers if factor.divides else value * numbers
+        values = np.concatenate([values, value.ravel()])
+        parts.append([[np.broadcast_to(part, shape).ravel() for part in factor.at] for factor in factors])
+    starts = np.cumsum([0, *(len(each[0][0]) for each in parts)])
+    kept = np.arange(len(values))
+    if len(values) > MOST_TERMS:
+        kept = np.sort(np.argsort(-np.abs(values), kind="stable")[:MOST_TERMS])
+        kept = kept[values[kept] != 0]
+    pieces: list[Piece] = []
+    for i in kept:
+        which = int(np.searchsorted(starts, i, side="right")) - 1
+        pieces += [*([" + "] if pieces else []), *_term(products[which], parts[which], int(i - starts[which]))]
+    if len(kept) < len(values):
+        left, rest = len(values) - len(kept), np.delete(values, kept)
+        said = f"({left} smaller terms: {rest.sum():.3g})" if rest.any() else f"({left} terms that are 0)"
+        pieces.append((" + " if pieces else "") + said.replace("-", "−"))
+    result = float(values.sum())
+    if over is not None:
+        divisor = page.value(over) if isinstance(over, Ref) else float(over)
+        pieces, result = (["(", *pieces, ") / ", over] if len(pieces) > 1 else [*pieces, " / ", over]), result / divisor
+    return Worked(target, tuple(pieces) or ("0",), result)
+
+
+def applied(page: Explanation, target: Ref, pattern: str, value: float, **refs: Ref) -> Worked:
+    """The target as a formula, where each `{name}` of the pattern is a reference."""
+    return Worked(target, filled(pattern, **refs), value)
+
+
+def filled(pattern: str, **refs: Ref) -> tuple[Piece, ...]:
+    """The pattern's words, with a reference in the place of each `{name}`.
+
+    >>> filled("max({x}, 0)", x=Ref("x", (0, 1)))
+    ('max(', Ref(array='x', at=(0, 1)), ', 0)')
+    """
+    pieces: list[Piece] = []
+    for number, part in enumerate(pattern.replace("}", "{").split("{")):
+        if part:
+            pieces.append(refs[part] if number % 2 else part)
+    return tuple(pieces)
+
+
+def largest(values: np.ndarray[Any, Any], within: tuple[Any, ...] = ()) -> Index:
+    """The index of the number that is furthest from 0, where `within` (an index of each axis, or slices) allows it."""
+    allowed = np.zeros(values.shape, bool)
+    allowed[within] = True
+    size = np.where(allowed & np.isfinite(values), np.abs(values), -1.0)
+    if size.max() < 0:
+        size = allowed * 1.0
+    return tuple(int(i) for i in np.unravel_index(int(size.argmax()), values.shape))
+
+
+def _term(factors: list[Factor], parts: list[Any], number: int) -> tuple[Piece, ...]:
+    pieces: list[Piece] = []
+    for factor, index in zip(factors, parts, strict=True):
+        if pieces:
+            pieces.append("/" if factor.divides else "·")
+        pieces.append(Ref(factor.array, tuple(int(part[number]) for part in index)))
+    return tuple(pieces)
