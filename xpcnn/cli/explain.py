@@ -12,8 +12,8 @@ import numpy as np
 from ..backend import asarray
 from ..errors import DataError, OptionError
 from ..explain import explain
-from ..explain.webpage import html
 from ..explain.terminal import styled
+from ..explain.webpage import html
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..options import as_count

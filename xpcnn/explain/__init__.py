@@ -12,7 +12,7 @@ True
 
 from .build import explain
 from .explanation import Explanation
-from .webpage import html
 from .terminal import text
+from .webpage import html
 
 __all__ = ["Explanation", "explain", "html", "text"]

@@ -10,11 +10,11 @@ import numpy as np
 from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError
 from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
-from ..nn.activation import Identity
+from ..nn.activation import Identity, LogSoftmax, Softmax
 from ..nn.norm import BatchNorm1d, BatchNorm2d
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
-from ..ops.check import check_floats
+from ..ops.check import check_array, check_floats
 from ..typing import Array
 from .activation import FUNCTIONS, activation, dropout, prelu
 from .convolution import convolution, transposed
@@ -26,6 +26,7 @@ from .norm import batch_norm
 from .pooling import adaptive_average_pooling, average_pooling, global_average_pooling, global_max_pooling, max_pooling
 from .run import Run, layer_names, run
 from .shape import flatten, identity, upsampling, zero_padding
+from .softmax import softmax
 
 LOSS = "loss"
 
@@ -46,6 +47,8 @@ EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     ZeroPad2d: (zero_padding, "pad"),
     ZeroPadChannels: (zero_padding, "pad"),
     Upsample: (upsampling, "upsample"),
+    Softmax: (softmax, "softmax"),
+    LogSoftmax: (softmax, "softmax"),
     Dropout: (dropout, "dropout"),
     Dropout2d: (dropout, "dropout"),
     PReLU: (prelu, "rectifier"),
@@ -92,6 +95,7 @@ def explain(
     (['y', 'Y', 'dw', 'dx'], [1.0, 1.0])
     """
     name = _checked_name(model, layer)
+    check_array("explain", x)
     check_floats("explain", x)
     if x.ndim < 2 or 0 in x.shape:
         raise ShapeError("explain", "x: a batch (N, …) of one item or more", str(tuple(x.shape)), "x[None, ...]")

@@ -6,7 +6,6 @@ that ends in a number, if it ends in a number itself. All other lines go on with
 
 from __future__ import annotations
 
-import inspect
 import re
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,16 +23,16 @@ class Equation:
 
 
 def equations(docstring: str) -> list[Equation]:
-    r"""All numbered equations of a docstring, in order.
+    r"""All numbered equations of a module's docstring, in order.
 
     >>> text = "A sum.\n\n    y = a + b        (1)\n    z = a\n      + y        (2)\n"
     >>> [(each.lines, each.numbers) for each in equations(text)]
     [(('y = a + b        (1)',), (1,)), (('z = a', '  + y        (2)'), (2,))]
     """
     found: list[Equation] = []
-    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(docstring)):
+    for paragraph in re.split(r"\n\s*\n", docstring):
         lines = paragraph.splitlines()
-        if any(not line.startswith("    ") for line in lines):  # prose, or sources
+        if not lines or any(not line.startswith("    ") for line in lines):  # prose, or sources
             continue
         margin = min(len(line) - len(line.lstrip()) for line in lines)
         groups: list[list[str]] = []

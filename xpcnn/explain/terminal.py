@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDTH = 100
-ROWS, PAGES = 9, 3
+ROWS, PAGES = 8, 3
+LEAST_COLUMNS = 5  # of tables side by side
+GAP, GUTTER = 3, 7  # between tables, and for the names of their rows
 MARGIN = "   "
 TOGETHER = "\u00a0"  # a space at which no line ends
 
@@ -97,13 +99,8 @@ class _Writer:
         return self.numbers[ref.array](self.page.value(ref))
 
     def array(self, array: NamedArray, box: Box, refs: list[Ref]) -> None:
-        write = self.numbers[array.name]
         shape = ", ".join(f"{letter} {size}" for letter, size in zip(array.axes, array.values.shape, strict=True))
-        shown = tables(array, box, rows=ROWS, columns=WIDTH, pages=PAGES)
-        cells = [write(float(array.values[index])) for each in shown for row in each.cells for index in row]
-        width = max(map(len, cells)) + 2  # with room for the marks
-        most = (WIDTH - len(MARGIN) - 8) // width
-        shown = tables(array, box, rows=ROWS, columns=most, pages=PAGES)
+        shown, width = self.fitting(array, box)
         self.out.append("\n")
         self.lines(f"{MARGIN}{array.name}: {array.meaning}" + (f" ({shape})" if shape else ""))
         left_out = cut(array, shown)
@@ -113,15 +110,30 @@ class _Writer:
         while blocks:
             beside: list[list[Text]] = []
             used = len(MARGIN)
-            while blocks and (not beside or used + blocks[0][0].cell_len + 3 <= WIDTH):
-                used += blocks[0][0].cell_len + 3
+            while blocks and (not beside or used + blocks[0][0].cell_len <= WIDTH):
+                used += blocks[0][0].cell_len + GAP
                 beside.append(blocks.pop(0))
             for lines in zip(*beside, strict=True):
                 self.out.append(MARGIN)
                 for k, line in enumerate(lines):
-                    self.out.append("   " if k else "")
+                    self.out.append(" " * GAP if k else "")
                     self.out.append_text(line)
                 self.out.append("\n")
+
+    def fitting(self, array: NamedArray, box: Box) -> tuple[list[Table], int]:
+        """As many tables as fit side by side with all that the formula needs, and how wide a number is in them."""
+        write = self.numbers[array.name]
+        columns = WIDTH
+        for pages in range(PAGES, 0, -1):
+            shown = tables(array, box, rows=ROWS, columns=columns, pages=pages)
+            cells = [write(float(array.values[index])) for each in shown for row in each.cells for index in row]
+            width = max(map(len, cells)) + 2  # with room for the marks
+            count = len(shown)
+            most = ((WIDTH - len(MARGIN) + GAP) // count - GAP - GUTTER) // width
+            needed = min(len(shown[0].columns[1]), max(LEAST_COLUMNS, _extent(shown[0], box)))
+            if count == 1 or most >= needed:
+                break
+        return tables(array, box, rows=ROWS, columns=most, pages=count), width
 
     def table(self, array: NamedArray, table: Table, width: int, refs: list[Ref]) -> list[Text]:
         """Lines of one length; the numbers of the formula stand in brackets."""
@@ -162,6 +174,12 @@ class _Writer:
         margin = said[: len(said) - len(said.lstrip(" "))]
         for line in textwrap.wrap(said, WIDTH, subsequent_indent=hanging or margin, break_on_hyphens=False):
             self.out.append(line.replace(TOGETHER, " ").rstrip() + "\n", style)
+
+
+def _extent(table: Table, box: Box) -> int:
+    """How many columns of the table the box has."""
+    axis = len(box) - 1 if len(box) != 4 else 2
+    return box[axis][1] - box[axis][0] + 1 if table.columns[1] else 1
 
 
 def _width(said: str) -> int:

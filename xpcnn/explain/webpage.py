@@ -191,7 +191,9 @@ class _Writer:
 
     def figure(self, name: str, shown: list[Table], refs: list[Ref], result: bool) -> str:
         array = self.page.arrays[name]
-        shape = " × ".join(f"{letter}&nbsp;{size}" for letter, size in zip(array.axes, array.values.shape, strict=True))
+        shape = " × ".join(
+            f"{escape(letter)}&nbsp;{size}" for letter, size in zip(array.axes, array.values.shape, strict=True)
+        )
         left_out = cut(array, shown)
         rest = f"<br><small>{statistics(array, self.precision)}; {escape(left_out)}</small>" if left_out else ""
         body = "".join(self.table(array, table, refs, bool(left_out)) for table in shown)
