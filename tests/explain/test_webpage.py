@@ -92,7 +92,7 @@ def test_every_layer_s_page_is_well_formed_and_its_cells_are_its_arrays(name, rn
         shown = float(text.replace("−", "-").replace("∞", "inf"))
         assert shown == value or abs(shown - value) <= 0.51e-3 * size
     for step, formulas in zip(page.steps, data_of(source)["formulas"], strict=True):
-        shown = tables(page.arrays[step.makes], boxes(page, step)[step.makes], rows=12, columns=12, pages=3)
+        shown = tables(page.arrays[step.makes], boxes(page, step)[step.makes], rows=9, columns=9, pages=3)
         assert bool(formulas) is (step.work is not None)
         if step.work is not None:
             flat = {np.ravel_multi_index(i, page.arrays[step.makes].values.shape) if i else 0

@@ -20,7 +20,8 @@ from .explanation import Explanation, NamedArray, Piece, Ref, Step, Worked
 from .picture import heat, photograph
 from .view import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
 
-ROWS, COLUMNS, IMAGE_COLUMNS, PAGES = 12, 27, 12, 3
+ROWS, COLUMNS, PAGES = 12, 27, 3
+IMAGE = 9  # rows and columns of an array with pages: two of them fit side by side
 WIDTH = 150  # letters and margins of a wide table
 MOST_FORMULAS = 700_000  # characters of formulas for the script
 LEVELS = 9  # of colour
@@ -115,8 +116,8 @@ class _Writer:
         shown = {}
         for name in (*step.reads, step.makes):
             array = self.page.arrays[name]
-            columns = IMAGE_COLUMNS if array.values.ndim == 4 else self.columns(array, around[name])
-            shown[name] = tables(array, around[name], rows=ROWS, columns=columns, pages=PAGES)
+            rows, columns = (IMAGE, IMAGE) if array.values.ndim == 4 else (ROWS, self.columns(array, around[name]))
+            shown[name] = tables(array, around[name], rows=rows, columns=columns, pages=PAGES)
         self.formulas.append(self.every_formula(step, shown[step.makes]))
         left_out = ""
         if step.work is not None and len(self.formulas[-1]) < sum(
