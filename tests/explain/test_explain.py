@@ -204,6 +204,17 @@ def test_max_pooling_says_how_often_an_element_won():
     assert dx.work((0, 0, 0, 0)).pieces == ("0",)
 
 
+def test_global_max_pooling_says_where_the_first_maximum_stands():
+    x = np.array([[1.0, 5.0, 2.0], [0.0, 5.0, 3.0]])[None, :, :, None]
+    page = explain(nn.GlobalMaxPool2d(), "", x, dy=np.full((1, 1), 7.0))
+    last = page.steps[-1]
+    assert last.focus == (0, 0, 1, 0)
+    for index, pieces in (((0, 0, 1, 0), (Ref("dy", (0, 0)),)), ((0, 1, 1, 0), ("0",))):
+        worked = last.work(index)
+        assert worked.pieces == pieces
+        assert worked.remarks[0][0] == "the first maximum of channel 0 stands at (0, 1)"
+
+
 def test_the_three_ways_through_batch_norm_add_up(rng):
     layer = nn.BatchNorm1d(3).astype("float64")
     layer.weight[...] = [1.0, -2.0, 0.5]

@@ -12,6 +12,7 @@ from ..errors import DataError, OptionError, ShapeError
 from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
 from ..nn.activation import Identity, LogSoftmax, Softmax
 from ..nn.norm import BatchNorm1d, BatchNorm2d
+from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
 from ..ops.check import check_array, check_floats
@@ -22,7 +23,7 @@ from .explanation import Explanation, Index, Values
 from .generic import other
 from .linear import linear
 from .loss import cross_entropy
-from .norm import batch_norm
+from .norm import batch_norm, normalize
 from .pooling import adaptive_average_pooling, average_pooling, global_average_pooling, global_max_pooling, max_pooling
 from .run import Run, layer_names, run
 from .shape import flatten, identity, upsampling, zero_padding
@@ -42,6 +43,7 @@ EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     AdaptiveAvgPool2d: (adaptive_average_pooling, "adaptive_pool"),
     BatchNorm1d: (batch_norm, "batch_norm"),
     BatchNorm2d: (batch_norm, "batch_norm"),
+    Normalize: (normalize, "normalize"),
     Flatten: (flatten, ""),
     Identity: (identity, ""),
     ZeroPad2d: (zero_padding, "pad"),

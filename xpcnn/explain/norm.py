@@ -1,4 +1,4 @@
-"""Batch normalisation: mean, variance, x̂, and the three ways in which x moves the output."""
+"""Normalisation: by given numbers; and by those of the batch, where x moves the output in three ways."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..nn.norm import BatchNorm1d, BatchNorm2d
+from ..nn.normalize import Normalize
 from ..ops.batch_norm import batch_norm_forward
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Step, Worked
@@ -102,3 +103,25 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
     focus = largest(page.arrays["dx"].values, (at[0], ..., c))
     title = "Backward: the input, which moves y in three ways"
     step(title, 5, ("dy", "x̂", "γ", "r", "dβ", "dγ"), "dx", focus, input_gradient)
+
+
+def normalize(page: Explanation, visit: Visit, layer: Normalize, at: Index) -> None:
+    """Each channel less its mean, over its standard deviation, which are given."""
+    axes = {2: ("n", "c"), 3: ("n", "l", "c")}.get(len(at), ("n", "i", "j", "c"))
+    page.add("x", "input", axes, to_numpy(visit.x))
+    page.add("μ", "means, given", ("c",), np.array(layer.mean))
+    page.add("σ", "standard deviations, given", ("c",), np.array(layer.std))
+    page.add("y", "output", axes, to_numpy(visit.y))
+    page.add("dy", "∂L/∂y, from the layers after this one", axes, to_numpy(visit.dy))
+    page.add("dx", "∂L/∂x", axes, to_numpy(visit.dx))
+
+    def output(index: Index) -> Worked:
+        refs = {"x": Ref("x", index), "μ": Ref("μ", index[-1:]), "σ": Ref("σ", index[-1:])}
+        value = (page.value(refs["x"]) - page.value(refs["μ"])) / page.value(refs["σ"])
+        return applied(page, Ref("y", index), "({x} − {μ}) / {σ}", value, **refs)
+
+    def input_gradient(index: Index) -> Worked:
+        return total(page, Ref("dx", index), [Factor("dy", index), Factor("σ", index[-1:], divides=True)])
+
+    page.steps.append(Step("Forward", quoted("normalize", 1), ("x", "μ", "σ"), "y", at, output))
+    page.steps.append(Step("Backward: the input", quoted("normalize", 2), ("dy", "σ"), "dx", at, input_gradient))
