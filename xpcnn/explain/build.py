@@ -11,7 +11,7 @@ from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError
 from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
 from ..nn.activation import Identity, LogSoftmax, Softmax
-from ..nn.norm import BatchNorm1d, BatchNorm2d
+from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
@@ -26,6 +26,7 @@ from .loss import cross_entropy
 from .norm import batch_norm, normalize
 from .pooling import adaptive_average_pooling, average_pooling, global_average_pooling, global_max_pooling, max_pooling
 from .run import Run, layer_names, run
+from .set_norm import set_norm
 from .shape import flatten, identity, upsampling, zero_padding
 from .softmax import softmax
 
@@ -43,6 +44,8 @@ EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     AdaptiveAvgPool2d: (adaptive_average_pooling, "adaptive_pool"),
     BatchNorm1d: (batch_norm, "batch_norm"),
     BatchNorm2d: (batch_norm, "batch_norm"),
+    LayerNorm: (set_norm, "norm"),
+    GroupNorm: (set_norm, "norm"),
     Normalize: (normalize, "normalize"),
     Flatten: (flatten, ""),
     Identity: (identity, ""),

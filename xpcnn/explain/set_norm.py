@@ -1,0 +1,131 @@
+"""Layer and group normalisation: equations (1) to (5) of `xpcnn.ops.norm`, over the sets that numbers belong to."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..nn.norm import GroupNorm, LayerNorm
+from ..ops.norm import group_norm_forward, layer_norm_forward
+from .equations import quoted
+from .explanation import Explanation, Index, Ref, Step, Worked
+from .run import Visit
+from .sums import Factor, applied, filled, largest, total
+
+
+class _Sets:
+    """Which numbers are normalised together, and which learned numbers belong to each of them."""
+
+    def __init__(self, layer: LayerNorm | GroupNorm, shape: Index) -> None:
+        self.shape = shape
+        self.axes = len(layer.normalized_shape) if isinstance(layer, LayerNorm) else 0
+        self.width = shape[-1] // layer.num_groups if isinstance(layer, GroupNorm) else 0
+
+    def of(self, index: Index) -> Index:
+        """The set's index."""
+        return (index[0], index[-1] // self.width) if self.width else index[: len(self.shape) - self.axes]
+
+    def members(self, which: Index) -> tuple[Any, ...]:
+        """The set's numbers: one index for each axis."""
+        if not self.width:
+            return (*which, *np.indices(self.shape[len(which) :]))
+        *places, channel = np.indices((*self.shape[1:-1], self.width))
+        return (which[0], *places, which[1] * self.width + channel)
+
+    def learned(self, index: Index) -> Index:
+        """The index of γ and β for a number."""
+        return index[-1:] if self.width else index[len(self.shape) - self.axes :]
+
+    def sharing(self, own: Index) -> tuple[Any, ...]:
+        """The numbers that one γ multiplies."""
+        return (*np.indices(self.shape[: len(self.shape) - len(own)]), *own)
+
+
+def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: Index) -> None:
+    """Mean 0 and variance 1 in each set, then a learned mean and variance."""
+    shape = tuple(visit.x.shape)
+    sets = _Sets(layer, shape)
+    if isinstance(layer, LayerNorm):
+        _, (x_hat, *_) = layer_norm_forward(visit.x, axes=sets.axes, eps=layer.eps)
+    else:
+        _, (x_hat, *_) = group_norm_forward(visit.x, groups=layer.num_groups, eps=layer.eps)
+    x, dy, normal = to_numpy(visit.x), to_numpy(visit.dy), to_numpy(x_hat).reshape(shape)
+    count = x[sets.members(sets.of(at))].size  # M
+    axes = {2: ("n", "c"), 4: ("n", "i", "j", "c")}.get(len(shape), tuple(f"a{k}" for k in range(len(shape))))
+    of_set = ("n", "g") if sets.width else axes[: len(shape) - sets.axes]
+    own = ("c",) if sets.width else axes[len(shape) - sets.axes :]
+    size = (shape[0], shape[-1] // sets.width) if sets.width else shape[: len(of_set)]
+    learned = (shape[-1],) if sets.width else shape[len(of_set) :]
+    gamma = np.ones(learned) if layer.weight is None else to_numpy(layer.weight)
+    beta = np.zeros(learned) if layer.bias is None else to_numpy(layer.bias)
+
+    def per_set(function: Any, values: Any) -> Any:
+        return np.array([function(values[sets.members(which)]) for which in np.ndindex(size)]).reshape(size)
+
+    gradient = dy * gamma
+    page.add("x", "input", axes, x)
+    page.add("μ", "mean of each set", of_set, per_set(np.mean, x))
+    page.add("σ²", "variance of each set", of_set, per_set(np.var, x))
+    page.add("x̂", "normalised input: mean 0, variance 1", axes, normal)
+    page.add("γ", "1: nothing is learned" if layer.weight is None else "learned", own, gamma)
+    page.add("β", "0: nothing is learned" if layer.bias is None else "learned", own, beta)
+    page.add("y", "output", axes, to_numpy(visit.y))
+    page.add("dy", "∂L/∂y, from the layers after this one", axes, dy)
+    page.add("g", "dy · γ", axes, gradient)
+    page.add("a", "mean(g) of each set", of_set, per_set(np.mean, gradient))
+    page.add("b", "mean(g x̂) of each set", of_set, per_set(np.mean, gradient * normal))
+    page.add("dx", "∂L/∂x", axes, to_numpy(visit.dx))
+
+    def mean_of(index: Index) -> Worked:
+        return total(page, Ref("μ", index), [Factor("x", sets.members(index))], over=str(count))
+
+    def normalised(index: Index) -> Worked:
+        which = sets.of(index)
+        refs = {"x": Ref("x", index), "μ": Ref("μ", which), "v": Ref("σ²", which)}
+        value = (page.value(refs["x"]) - page.value(refs["μ"])) / math.sqrt(page.value(refs["v"]) + layer.eps)
+        pattern = f"({{x}} − {{μ}}) / √({{v}} + {layer.eps:g})".replace("-", "−")
+        return applied(page, Ref("x̂", index), pattern, value, **refs)
+
+    def output(index: Index) -> Worked:
+        place = sets.learned(index)
+        return total(page, Ref("y", index), [Factor("γ", place), Factor("x̂", index)], [Factor("β", place)])
+
+    def weight_gradient(index: Index) -> Worked:
+        shared = sets.sharing(index)
+        return total(page, Ref("dγ", index), [Factor("dy", shared), Factor("x̂", shared)])
+
+    def bias_gradient(index: Index) -> Worked:
+        return total(page, Ref("dβ", index), [Factor("dy", sets.sharing(index))])
+
+    def input_gradient(index: Index) -> Worked:
+        which = sets.of(index)
+        refs = {"g": Ref("g", index), "a": Ref("a", which), "b": Ref("b", which), "x̂": Ref("x̂", index)}
+        refs["v"] = Ref("σ²", which)
+        number = {name: page.value(ref) for name, ref in refs.items()}
+        r = 1 / math.sqrt(number["v"] + layer.eps)
+        pattern = f"({{g}} − {{a}} − {{x̂}}·{{b}}) / √({{v}} + {layer.eps:g})".replace("-", "−")
+        value = (number["g"] - number["a"] - number["x̂"] * number["b"]) * r
+        return Worked(Ref("dx", index), filled(pattern, **refs), value)
+
+    which, place = sets.of(at), sets.learned(at)
+    page.steps += [
+        Step(f"Forward: the mean of the {count} numbers of a set", quoted("norm", 1), ("x",), "μ", which, mean_of),
+        Step("Forward: mean 0 and variance 1", quoted("norm", 2), ("x", "μ", "σ²"), "x̂", at, normalised),
+        Step("Forward: the learned mean and variance", quoted("norm", 3), ("γ", "x̂", "β"), "y", at, output),
+    ]
+    for name, key, reads, work in (
+        ("γ", "weight", ("dy", "x̂"), weight_gradient),
+        ("β", "bias", ("dy",), bias_gradient),
+    ):
+        if key in visit.grads:
+            page.add(f"d{name}", f"∂L/∂{name}", own, to_numpy(visit.grads[key]))
+            title = f"Backward: {name}, which all sets share"
+            page.steps.append(Step(title, quoted("norm", 4), reads, f"d{name}", place, work))
+    focus = largest(page.arrays["dx"].values, (at[0],))
+    notes = ("g = dy · γ;  a = mean(g) and b = mean(g x̂) over the set.",)
+    page.steps.append(
+        Step("Backward: the input", quoted("norm", 5), ("g", "a", "x̂", "b", "σ²"), "dx", focus, input_gradient, notes)
+    )
