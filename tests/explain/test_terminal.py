@@ -36,6 +36,11 @@ def test_document_000_as_it_is_printed(document_000):
     ):
         assert expected.rstrip() in [line.rstrip() for line in lines], expected
     whole = " ".join(" ".join(lines).split())
+    gradient = lines[lines.index("5. Backward: the input. Each element stands in every output whose patch it is in") :]
+    assert "   f = 0, c = 1      f = 1, c = 1" in [line.rstrip() for line in gradient]  # the filters that saw the pixel
+    start = next(line for line in lines if line.startswith("   y[0,0,0,0] = "))
+    following = lines[lines.index(start) + 1]
+    assert following.startswith(" " * (cell_len("   y[0,0,0,0]") + 3) + "x̂[")
     assert "= 1 + 0·(−1) + 0·(−1) + 0·0 + 0·1 + 0·(−1) + 0·0" in whole
     assert "dx[0,1,1,1] = dy[0,1,1,0]·w[0,0,0,1] + dy[0,1,1,1]·w[1,0,0,1]" in whole
 
@@ -72,7 +77,9 @@ def test_the_numbers_in_a_formula_are_marked_and_colours_can_be_left_out(documen
     plain, coloured = text(document_000), styled(document_000)
     assert coloured.plain == plain
     assert "\x1b" not in plain
-    assert any("green" in str(span.style) for span in coloured.spans)
+    colour = {plain[span.start : span.end].strip(): str(span.style) for span in coloured.spans}
+    assert colour["[12]"] == "bold green"
+    assert colour["[−1]"] == "bold yellow"
     assert plain.count("[12]") == 1
 
 

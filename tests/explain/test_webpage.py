@@ -136,7 +136,7 @@ def test_names_that_are_not_to_be_trusted_are_text(rng):
     model.__init__(*model.children().values())
     page = explain(model, "1", x, classes=[EVIL, EVIL])
     page.path.append((EVIL, EVIL))
-    page.add(EVIL, EVIL, ("</td>", "<i>"), np.ones((2, 2)))
+    page.add(EVIL, EVIL, ("<u>", "</td>", "<i>"), np.ones((2, 2, 2)))
     page.steps[0] = type(page.steps[0])(EVIL, (), (EVIL,), "y", page.steps[0].focus, page.steps[0].work, (EVIL,))
     source = html(page, title=EVIL)
     clean = html(explain(model, "1", x))
@@ -144,6 +144,7 @@ def test_names_that_are_not_to_be_trusted_are_text(rng):
     assert source.count("</script") == 2
     assert "<img src=x" not in source
     assert "<i>" not in source
+    assert "<u>" not in source
     reader = Reader(source)
     assert not any(name.startswith("on") for _, name, _ in reader.attributes)
     assert data_of(source)["arrays"][-1][0] == EVIL
