@@ -15,7 +15,7 @@ from xpcnn.models import build
 from xpcnn.nn import Flatten, Linear, Sequential
 from xpcnn.training.history import Epoch, write_csv
 
-NAMES = [*"abcdefghij"]
+NAMES = [*"0123456789"]
 
 
 @pytest.fixture(scope="module")

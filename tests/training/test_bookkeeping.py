@@ -18,7 +18,8 @@ from xpcnn.io import load_model
 from xpcnn.nn import BatchNorm1d, CrossEntropyLoss, Dropout, Flatten, Linear, Sequential
 from xpcnn.optim import SGD, Adam, AdamW, Constant, Cosine, Plateau
 from xpcnn.training import Evaluation, Trainer, evaluate
-from xpcnn.training.run import RunConfig, start
+from xpcnn.training.config import RunConfig
+from xpcnn.training.run import start
 
 
 def split(n=10, seed=0):

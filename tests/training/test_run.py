@@ -17,7 +17,8 @@ from xpcnn.nn import Linear
 from xpcnn.optim import SGD, Adadelta, AdaGrad, Adam, AdamW, RMSProp
 from xpcnn.optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, StepDecay, WarmUp
 from xpcnn.training import evaluate
-from xpcnn.training.run import OPTIMIZERS, SCHEDULES, RunConfig, resume, start
+from xpcnn.training.config import OPTIMIZERS, SCHEDULES, RunConfig
+from xpcnn.training.run import resume, start
 from xpcnn.training.trainer import CHECKPOINT, MODEL
 
 KINDS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "adagrad": AdaGrad, "adadelta": Adadelta}

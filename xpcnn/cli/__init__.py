@@ -16,13 +16,14 @@ from typing import NoReturn
 COMMANDS = {
     "train": "train a model on a data set",
     "eval": "accuracy of a saved model on a data set's test images",
-    "predict": "classify image files or .npy arrays with a saved model",
+    "predict": "what a saved model says of pictures or .npy arrays",
     "plot": "pictures of a run, a model, what it looks at and where it errs, or a data set",
-    "data": "list, download and look at data sets",
     "explain": "real numbers through one layer, forward and backward, beside its formula",
+    "data": "list, download and look at data sets",
+    "export": "write a saved model for ONNX, PyTorch or MLX",
     "summary": "a table of a model's layers",
-    "info": "versions, backend, BLAS, threads and implementations on this machine",
     "gradcheck": "check every layer's hand-written gradients on this machine",
+    "info": "versions, backend, BLAS, threads and implementations on this machine",
     "doctor": "info, and whether all is well on this machine: a block to paste into a bug report",
     "completion": "a script that completes this command's words in a shell, such as bash",
 }

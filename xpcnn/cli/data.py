@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from ..data.registry import KNOWN, Known
 from ..errors import OptionError
 from ..options import as_count
 from ..plot.figure import check_format, matplotlib
+from .datasets import add_dataset_arguments, dataset_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,43 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     get = actions.add_parser("get", help="download a data set, and check it")
     get.add_argument("name", help="one of " + ", ".join(KNOWN))
     show = actions.add_parser("show", help="sizes, classes, and mean and deviation of a data set")
-    show.add_argument("dataset", help="a name, a folder of pictures, or a file (.npz .npy .csv .h5)")
-    add_option_argument(show)
+    add_dataset_arguments(show)
     show.add_argument("--out", type=Path, metavar="FILE", help="draw some training images: a .png, .svg or .pdf")
     show.add_argument("-n", type=int, default=25, help="how many (default 25)")
-
-
-def add_option_argument(parser: argparse.ArgumentParser) -> None:
-    """The argument whose values `dataset_options` reads."""
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="for a data set's function, such as size=64 for a folder of pictures; may be given several times",
-    )
-
-
-def dataset_options(words: Sequence[str]) -> dict[str, Any]:
-    """The options of a data set from words NAME=VALUE; a value is in JSON, or else a text.
-
-    Raises
-        OptionError : a word is not of that form
-
-    >>> dataset_options(["size=[32, 48]", "coarse=true", "label=kind"])
-    {'size': (32, 48), 'coarse': True, 'label': 'kind'}
-    """
-    options = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not (equals and name.isidentifier()):
-            raise OptionError("--option", "NAME=VALUE, such as size=64", repr(word))
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        options[name] = tuple(value) if isinstance(value, list) else value
-    return options
 
 
 def run(options: argparse.Namespace) -> None:

@@ -5,32 +5,36 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .. import data
-from ..errors import DataError
-from ..io.model_file import load_model
-from ..training.trainer import evaluate
-from .files import model_path
+from ..nn import CrossEntropyLoss, MSELoss
+from ..training.best import is_classifier
+from ..training.evaluation import Evaluation, evaluate
+from .datasets import add_dataset_arguments, model_and_dataset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
-    parser.add_argument("dataset", help="one of " + ", ".join(data.names()))
+    add_dataset_arguments(parser)
+    parser.add_argument("--part", choices=("test", "train"), default="test", help="which images (default test)")
     parser.add_argument("--batch-size", type=int, default=256, help="images at a time (default 256)")
 
 
 def run(options: argparse.Namespace) -> None:
-    path = model_path(options.model)
-    saved = load_model(path)
-    dataset = data.load(options.dataset)
-    if dataset.test.input_shape != saved.input_shape:
-        raise DataError(str(path), f"images {saved.input_shape}", f"{options.dataset}'s {dataset.test.input_shape}")
-    result = evaluate(saved.model, dataset.test, batch_size=options.batch_size)
-    correct = round(result.accuracy * len(dataset.test))
-    print(f"test accuracy {result.accuracy:.2%} ({correct} of {len(dataset.test)})  loss {result.loss:.4f}")
-    print(f"top-5 accuracy {result.top5_accuracy:.2%}")
-    names = dataset.classes
-    width = max(5, *(len(name) for name in names))
+    saved, dataset = model_and_dataset(options.model, options.dataset, options.option)
+    split = dataset.test if options.part == "test" else dataset.train
+    criterion = CrossEntropyLoss() if is_classifier(saved) else MSELoss()
+    result = evaluate(saved.model, split, criterion, batch_size=options.batch_size)
+    if not is_classifier(saved):
+        print(f"{options.part} loss {result.loss:.6g} ({criterion!r} of {len(split)} images)")
+        return
+    correct = round(result.accuracy * len(split))
+    print(f"{options.part} accuracy {result.accuracy:.2%} ({correct} of {len(split)})  loss {result.loss:.4f}")
+    print(f"top-{min(5, len(result.confusion))} accuracy {result.top5_accuracy:.2%}")
+    _print_confusion(result, dataset.classes)
+
+
+def _print_confusion(result: Evaluation, classes: tuple[str, ...]) -> None:
+    width = max(5, *(len(name) for name in classes))
     print("rows: true class, columns: predicted")
-    print(" " * width + "".join(f" {name:>{width}}" for name in names))
-    for name, row in zip(names, result.confusion, strict=False):
+    print(" " * width + "".join(f" {name:>{width}}" for name in classes))
+    for name, row in zip(classes, result.confusion, strict=False):
         print(f"{name:>{width}}" + "".join(f" {count:>{width}}" for count in row))

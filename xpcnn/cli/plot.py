@@ -18,6 +18,7 @@ from ..plot.figure import check_format, matplotlib
 from ..training.history import read_csv
 from ..training.trainer import evaluate
 from ..typing import Array
+from .datasets import add_dataset_arguments, dataset_options, model_and_dataset
 from .files import images, model_path
 
 KINDS = {
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             kind.add_argument("--index", type=int, default=0, help="which image of an array of several (default 0)")
             kind.add_argument("--invert", action="store_true", help="swap dark and light: for dark ink on light paper")
         if name in ("confusion", "wrong", "batch"):
-            kind.add_argument("dataset", help="one of " + ", ".join(data.names()))
+            add_dataset_arguments(kind)
         if name in ("filters", "features", "gradcam"):
             default = "the last convolution's activations" if name == "gradcam" else "the first convolution"
             kind.add_argument("--layer", help=f"the layer's name, such as 3 or 4.body.0 (default {default})")
@@ -116,7 +117,7 @@ def _wrong(options: argparse.Namespace) -> Any:
 
 
 def _batch(options: argparse.Namespace) -> Any:
-    dataset = data.load(options.dataset)
+    dataset = data.load(options.dataset, **dataset_options(options.option))
     augment = None
     if options.augment is not None:
         augment = data.augment.parse(options.augment, len(dataset.classes) or None)
@@ -136,12 +137,8 @@ def _model_and_image(options: argparse.Namespace) -> tuple[SavedModel, Array]:
 
 
 def _model_and_dataset(options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
-    path = model_path(options.model)
-    saved = load_model(path)
-    dataset = data.load(options.dataset)
-    if dataset.test.input_shape != saved.input_shape:
-        raise DataError(str(path), f"images {saved.input_shape}", f"{options.dataset}'s {dataset.test.input_shape}")
-    if not dataset.test.has_classes:
+    saved, dataset = model_and_dataset(options.model, options.dataset, options.option)
+    if not dataset.classes:
         raise DataError(options.dataset, "labels that are classes", "the targets of a regression")
     return saved, dataset
 

@@ -15,20 +15,23 @@ from typing import TypeAlias
 import numpy as np
 
 from ..backend import asarray, to_numpy
-from ..errors import NonFiniteError, OptionError, XpcnnError
+from ..data.image_folder import pictures
+from ..errors import DataError, NonFiniteError, OptionError, XpcnnError
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
+from ..training.best import is_classifier
 from .files import Image, images, model_path
 
 BATCH = 256
 
-Row: TypeAlias = tuple[str, list[tuple[str, float]]]  # the image's name; classes and probabilities, the best first
+# The image's name, then classes and probabilities, the best first; of a regression, the outputs' numbers and values.
+Row: TypeAlias = tuple[str, list[tuple[str, float]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="pictures, or .npy arrays of images")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="pictures, folders of them, or .npy arrays")
     parser.add_argument("--top-k", type=int, default=1, metavar="K", help="so many likely classes (default 1)")
     parser.add_argument(
         "--format", choices=_FORMATS, default="text", help="text, with tabs (default), csv with a heading, or json"
@@ -45,14 +48,15 @@ def run(options: argparse.Namespace) -> int:
     refused: list[XpcnnError] = []
 
     def readable() -> Iterator[tuple[str, Image]]:
-        for path in options.files:
+        for path in _files(options.files):
             try:
                 yield from images(path, saved.input_shape)
             except XpcnnError as error:
                 refused.append(error)
                 print(f"xpcnn: {error}", file=sys.stderr)
 
-    parts = _FORMATS[options.format](_rows(saved, readable(), options.top_k, invert=options.invert))
+    rows = _rows(saved, readable(), options.top_k, invert=options.invert)
+    parts = _FORMATS[options.format](rows, is_classifier(saved))
     if options.out is None:
         sys.stdout.writelines(parts)
     else:
@@ -60,24 +64,39 @@ def run(options: argparse.Namespace) -> int:
     return 2 if refused else 0
 
 
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files, and for a folder the pictures in it."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+        elif found := pictures(path):
+            yield from found
+        else:
+            raise DataError("predict", f"pictures in {path}", "none")
+
+
 def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int, *, invert: bool) -> Iterator[Row]:
+    classifies = is_classifier(saved)
     while batch := list(islice(every, BATCH)):
         pixels = np.stack([image for _, image in batch])
-        logits = saved.model(asarray(1 - pixels if invert else pixels))
-        probabilities = to_numpy(softmax_forward(logits)[0])  # (N, K)
-        for (name, _), row in zip(batch, probabilities, strict=True):
+        outputs = saved.model(asarray(1 - pixels if invert else pixels))
+        numbers = to_numpy(softmax_forward(outputs)[0] if classifies else outputs)  # (N, K)
+        for (name, _), row in zip(batch, numbers, strict=True):
             if not np.isfinite(row).all():
-                raise NonFiniteError("predict", f"probabilities for {name}", "NaN", "train again with a lower rate")
-            best = np.argsort(-row, kind="stable")[:k].tolist()
+                raise NonFiniteError("predict", f"finite numbers for {name}", "NaN", "train again with a lower rate")
+            best = np.argsort(-row, kind="stable")[:k].tolist() if classifies else range(len(row))
             yield name, [(saved.classes[i] if saved.classes else str(i), float(row[i])) for i in best]
 
 
-def _text(rows: Iterable[Row]) -> Iterator[str]:
+def _text(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     for name, best in rows:
+        if not classifies:
+            yield "\t".join([name, *(f"{value:.6g}" for _, value in best)]) + "\n"
+            continue
         yield "\t".join([name, *(f"{label}\t{probability:.4f}" for label, probability in best)]) + "\n"
 
 
-def _csv(rows: Iterable[Row]) -> Iterator[str]:
+def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
 
@@ -87,19 +106,20 @@ def _csv(rows: Iterable[Row]) -> Iterator[str]:
         writer.writerow(cells)
         return line.getvalue()
 
-    yield written(["file", "rank", "class", "probability"])
+    yield written(["file", "rank", "class", "probability"] if classifies else ["file", "output", "value"])
     for name, best in rows:
-        for rank, (label, probability) in enumerate(best, 1):
-            yield written([name, rank, label, f"{probability:.6g}"])
+        for rank, (label, number) in enumerate(best, 1):
+            yield written([name, *([rank] if classifies else []), label, f"{number:.6g}"])
 
 
-def _json(rows: Iterable[Row]) -> Iterator[str]:
+def _json(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     before = "[\n"
     for name, best in rows:
         predictions = [{"class": label, "probability": probability} for label, probability in best]
-        yield before + json.dumps({"file": name, "predictions": predictions}, ensure_ascii=False)
+        answer = {"predictions": predictions} if classifies else {"values": [value for _, value in best]}
+        yield before + json.dumps({"file": name, **answer}, ensure_ascii=False)
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-_FORMATS: dict[str, Callable[[Iterable[Row]], Iterator[str]]] = {"text": _text, "csv": _csv, "json": _json}
+_FORMATS: dict[str, Callable[[Iterable[Row], bool], Iterator[str]]] = {"text": _text, "csv": _csv, "json": _json}

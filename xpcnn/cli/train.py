@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import difflib
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import data, models
 from ..errors import FileError, FormatError, OptionError
-from ..training.run import OPTIMIZERS, SCHEDULES, RunConfig, resume, start
+from ..training.config import LOGS, OPTIMIZERS, SCHEDULES, RunConfig
+from ..training.run import rehearse, resume, start
+from .datasets import add_dataset_arguments, dataset_options
 
 _NAMES = tuple(field.name for field in fields(RunConfig))
+_OTHERS = ("out", "config", "fast_dev_run")
 # Each data set's own defaults, before those of `RunConfig`.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"model": "mnist_cnn", "epochs": 30, "batch_size": 32},
@@ -24,7 +27,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = RunConfig()
-    parser.add_argument("dataset", nargs="?", help="one of " + ", ".join(data.names()))
+    add_dataset_arguments(parser, nargs="?")
     parser.add_argument("--model", help=f"one of {', '.join(models.MODELS)} (default mnist_cnn; mnist lenet5)")
     parser.add_argument(
         "--epochs", type=int, help=f"passes over the training images (default {default.epochs}; digits 30)"
@@ -41,6 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help=f"of weights, shuffling and dropout (default {default.seed})")
     parser.add_argument("--accumulate", type=int, help="batches that make one step together (default 1)")
     parser.add_argument("--ema", type=float, help="keep a moving average of the weights, such as 0.999 (default: none)")
+    parser.add_argument("--overfit-batches", type=int, metavar="K", help="train on the first K batches alone")
+    parser.add_argument("--augment", metavar="TEXT", help="changes images at random: " + ",".join(data.augment.forms()))
+    parser.add_argument(
+        "--normalize",
+        action="store_true",
+        default=None,
+        help="by the training images' mean and deviation, in the model",
+    )
+    parser.add_argument("--log", metavar="WORDS", help=f"of every step: {','.join(LOGS)} (default: none)")
+    parser.add_argument("--fast-dev-run", action="store_true", help="try all of it with one batch, and keep nothing")
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a .toml file of these options; those given here win"
     )
@@ -50,27 +63,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    given = {name: value for name in _NAMES if (value := getattr(options, name)) is not None}
+    given = {name: value for name in _NAMES if (value := getattr(options, name, None)) is not None}
+    if options.option:
+        given["options"] = dataset_options(options.option)
     if options.config is not None:
         given = _read(options.config) | given
     if options.resume is not None:
-        if given or options.out or options.config:
-            also = ", ".join([*given, *(name for name in ("out", "config") if getattr(options, name))])
+        if given or any(getattr(options, name) for name in _OTHERS):
+            also = ", ".join([*given, *(name for name in _OTHERS if getattr(options, name))])
             raise OptionError("--resume", "no other option", also, "the run's config.json holds them")
         folder, work = options.resume, partial(resume, options.resume)
     else:
         if "dataset" not in given:
             raise OptionError("train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
         config = RunConfig(**(_DEFAULTS.get(given["dataset"], {}) | given))
-        folder = options.out or _unused(Path("runs") / f"{config.dataset}-{config.model}")
+        name = config.dataset
+        if name not in data.names() and Path(name).exists():  # the same one, wherever the run is gone on with
+            path = Path(name).expanduser().resolve()
+            name, config = path.stem, replace(config, dataset=str(path))
+        folder = options.out or _unused(Path("runs") / f"{name}-{config.model}")
+        if options.fast_dev_run:
+            rehearse(config, folder, verbose=not options.quiet)
+            print("one step, validation and checkpoint went well; nothing was kept")
+            return
         work = partial(start, config, folder)
     try:
         result = work(verbose=not options.quiet)
     except KeyboardInterrupt as error:
         how = f"; go on with: xpcnn train --resume {folder}" if (folder / "config.json").exists() else ""
         raise KeyboardInterrupt(f"{str(error) or 'interrupted'}{how}") from None
+    well = "loss {test_loss:.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
     print(
-        f"test accuracy {result['test_accuracy']:.2%} of {result['test_images']} images, "
+        f"test {well.format(**result)} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; kept in {folder}"
     )
 

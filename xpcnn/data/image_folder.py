@@ -97,7 +97,7 @@ def _classes(root: Path) -> dict[str, list[Path]]:
     folders = _folders(root)
     if not folders:
         raise DataError(str(root), "a folder of pictures for each class", "none", "sort the pictures into such folders")
-    found = {folder.name: sorted(_pictures(folder)) for folder in folders}
+    found = {folder.name: sorted(pictures(folder)) for folder in folders}
     if empty := [name for name, paths in found.items() if not paths]:
         raise DataError(
             str(root), f"pictures ({' '.join(ENDINGS)}) of each class", f"none in {', '.join(empty)}", "take it away"
@@ -105,12 +105,13 @@ def _classes(root: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _pictures(folder: Path) -> list[Path]:
+def pictures(folder: Path) -> list[Path]:
+    """The picture files in a folder and its subfolders, by name; hidden ones are passed over."""
     found = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(place, name) for name in files if name.lower().endswith(ENDINGS) and not name.startswith(".")]
-    return found
+    return sorted(found)
 
 
 def _channels(paths: list[Path]) -> int:

@@ -24,7 +24,7 @@ from ..nn import Layer
 from ..nn.loss import Loss
 from ..options import as_count, as_number
 from ..random import Seed
-from ..training.run import OPTIMIZERS, SCHEDULES
+from ..training.config import OPTIMIZERS, SCHEDULES
 from ..typing import Shape
 
 Host: TypeAlias = np.ndarray[Any, Any]

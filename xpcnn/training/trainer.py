@@ -278,7 +278,8 @@ class Trainer:
         self.position = Position(row.epoch, best_score=score if better else at.best_score, best_epoch=best_epoch)
         if self.folder is not None:
             if better:
-                save_best(self.folder, self.kept_model, loader.split.input_shape, self.classes)
+                shape, classifies = loader.split.input_shape, self.criterion.classifies
+                save_best(self.folder, self.kept_model, shape, self.classes, classifies=classifies)
             history.write_csv(self.folder / "history.csv", self.history)
         return row
 

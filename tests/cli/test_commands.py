@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,13 +19,7 @@ from xpcnn import data
 from xpcnn.io.model_file import load_model, save_model
 from xpcnn.nn import Flatten, Linear, Sequential
 
-
-def xpcnn_command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "xpcnn", *map(str, words)],
-        cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-
+from .command import xpcnn_command
 
 FAST = ("--model", "mlp", "--epochs", 2, "--lr", 0.02)
 

@@ -1,0 +1,170 @@
+"""`xpcnn train` with a file of options, on a folder of pictures, on numbers to be predicted; what is kept, and how
+`eval` and `predict` go on from there."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from xpcnn import data
+from xpcnn.io.model_file import load_model
+from xpcnn.nn import Normalize
+
+from .command import xpcnn_command
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Dark, grey and light pictures of 9×7, in folders of these names; a run that was trained on them."""
+    image = pytest.importorskip("PIL.Image")
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for name, light in (("dark", 40), ("grey", 128), ("light", 215)):
+        (folder / "tones" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = np.clip(rng.normal(light, 12, (9, 7, 3)), 0, 255).astype("uint8")
+            image.fromarray(pixels).save(folder / "tones" / name / f"{i:02}.png")
+    words = ("--model", "mlp", "--epochs", 12, "--batch-size", 8, "--lr", 0.01, "--normalize", "--augment", "flip")
+    done = xpcnn_command("train", "tones", "--option", "size=8", *words, "--log", "csv,tensorboard", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_a_folder_of_pictures_is_learned(pictures):
+    folder, output = pictures
+    run = folder / "runs" / "tones-mlp"
+    assert "of 12 images" in output
+    assert output.endswith("kept in runs/tones-mlp\n")
+    saved = load_model(run / "model.safetensors")
+    assert (saved.input_shape, saved.classes) == ((8, 8, 3), ("dark", "grey", "light"))
+    train = data.load(folder / "tones", size=8).train.split(0.1, seed=0)[0]
+    assert isinstance(saved.model[0], Normalize)
+    np.testing.assert_allclose(saved.model[0].mean, train.statistics()[0])
+    result = json.loads((run / "result.json").read_text())
+    assert result["test_accuracy"] > 0.9
+    rows = list(csv.DictReader((run / "steps.csv").read_text().splitlines()))
+    assert [int(row["step"]) for row in rows] == list(range(1, 12 * 6 + 1))  # 43 of 48 images, 8 at a time
+    assert list((run / "tensorboard").iterdir())
+    config = json.loads((run / "config.json").read_text())
+    assert (config["dataset"], config["options"]) == (str(folder / "tones"), {"size": 8})
+    done = xpcnn_command("train", "--resume", run, cwd="/")  # the data set is found from anywhere
+    assert done.stdout.startswith("test accuracy"), done.stderr
+
+
+def test_eval_takes_the_same_test_images_and_knows_classes_by_name(pictures, tmp_path):
+    folder, _ = pictures
+    run = folder / "runs" / "tones-mlp"
+    result = json.loads((run / "result.json").read_text())
+    correct = round(result["test_accuracy"] * 12)
+    assert f"({correct} of 12)" in xpcnn_command("eval", run, "tones", cwd=folder).stdout
+    (tmp_path / "two").mkdir()
+    for name in ("light", "grey"):
+        (tmp_path / "two" / name).symlink_to(folder / "tones" / name)
+    plain = tmp_path / "copied"
+    for name in ("light", "grey"):
+        (plain / name).mkdir(parents=True)
+        for path in (folder / "tones" / name).iterdir():
+            (plain / name / path.name).write_bytes(path.read_bytes())
+    done = xpcnn_command("eval", run, plain, "--part", "train", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    matrix = [line.split() for line in done.stdout.splitlines()[4:]]
+    assert [row[0] for row in matrix] == ["dark", "grey", "light"]
+    counts = np.array([row[1:] for row in matrix], int)
+    assert counts.sum(axis=1).tolist() == [0, 16, 16]
+    assert np.trace(counts) > 28
+    (plain / "unknown").mkdir()
+    (plain / "unknown" / "a.png").write_bytes((plain / "grey" / "00.png").read_bytes())
+    (plain / "unknown" / "b.png").write_bytes((plain / "grey" / "01.png").read_bytes())
+    done = xpcnn_command("eval", run, plain, cwd=folder)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "expected the model's classes: dark, grey, light, got unknown" in done.stderr
+
+
+def test_predict_takes_folders_of_raw_pictures(pictures):
+    folder, _ = pictures
+    done = xpcnn_command("predict", "runs/tones-mlp", "tones/dark", "tones/light", cwd=folder)
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows[:2]] == ["tones/dark/00.png", "tones/dark/01.png"]
+    assert len(rows) == 40
+    assert sum(row[1] == row[0].split("/")[1] for row in rows) >= 38
+    (folder / "nothing").mkdir(exist_ok=True)
+    done = xpcnn_command("predict", "runs/tones-mlp", "nothing", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr == "xpcnn: predict: expected pictures in nothing, got none\n"
+
+
+def test_numbers_are_learned_and_predicted(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (200, 6, 6, 1)).astype("uint8")
+    targets = np.stack([images[:, :3].mean(axis=(1, 2, 3)), images[:, 3:].mean(axis=(1, 2, 3))], axis=1) / 255
+    np.savez(tmp_path / "halves.npz", images=images, labels=targets.astype("float32"))
+    words = ("--model", "mlp", "--epochs", 30, "--lr", 0.01, "--option", "regression=true", "--out", "run")
+    done = xpcnn_command("train", "halves.npz", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert f"test loss {result['test_loss']:.6g} of 40 images" in done.stdout
+    assert result["test_loss"] < 0.5 * targets.var(axis=0).mean()
+    assert result["test_accuracy"] is None
+    done = xpcnn_command("eval", "run", "halves.npz", cwd=tmp_path)
+    assert done.stdout == f"test loss {result['test_loss']:.6g} (MSELoss(reduction='mean') of 40 images)\n", done.stderr
+    np.save(tmp_path / "some.npy", images[:50])
+    answers = json.loads(xpcnn_command("predict", "run", "some.npy", "--format", "json", cwd=tmp_path).stdout)
+    given = np.array([answer["values"] for answer in answers])
+    assert given.shape == (50, 2)
+    assert ((given - targets[:50]) ** 2).mean() < 0.5 * targets.var(axis=0).mean()
+    lines = xpcnn_command("predict", "run", "some.npy", "--format", "csv", cwd=tmp_path).stdout.splitlines()
+    assert lines[:2] == ["file,output,value", f"some.npy[0],0,{given[0, 0]:.6g}"]
+    text = xpcnn_command("predict", "run", "some.npy", cwd=tmp_path).stdout.splitlines()
+    assert text[0] == f"some.npy[0]\t{given[0, 0]:.6g}\t{given[0, 1]:.6g}"
+    done = xpcnn_command("eval", "run", "digits", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_options_from_a_file_and_words_that_win(tmp_path):
+    (tmp_path / "run.toml").write_text(
+        'dataset = "digits"\nmodel = "mlp"\nepochs = 1\nbatch_size = 100\naugment = "shift:1,mixup:0.2"\n'
+        "accumulate = 2\nema = 0.9\nvalidation = 0.25\nnormalize = true\noverfit_batches = 3\n"
+    )
+    done = xpcnn_command("train", "--config", "run.toml", "--batch-size", 50, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    asked = {"model": "mlp", "epochs": 1, "batch_size": 50, "augment": "shift:1,mixup:0.2", "accumulate": 2}
+    asked |= {"ema": 0.9, "validation": 0.25, "normalize": True, "overfit_batches": 3, "lr": 0.003}
+    assert {name: config[name] for name in asked} == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epoch = 3", "run.toml: expected keys among dataset, options, model, epochs"),
+        ("epoch = 3", "got epoch; did you mean epochs?"),
+        ("[training]\nepochs = 3", "got training"),
+        ("epochs = 'many'", "train: expected epochs: an integer ≥ 1, got 'many'"),
+        ("normalize = 1", "train normalize: expected true or false, got 1"),
+        ("options = 3", "train options: expected a table"),
+        ("augment = 'flop'", "augment: expected words among flip"),
+        ("log = 'xml'", "train log: expected words among csv, tensorboard, got 'xml'"),
+        ("epochs = ", "run.toml: expected a TOML file"),
+        ("epochs = \xff", "run.toml: expected a TOML file"),
+        ("options = {size = 3}", "load digits: expected options among none, got size"),
+    ],
+)
+def test_what_is_wrong_in_a_file_of_options(tmp_path, text, said):
+    (tmp_path / "run.toml").write_bytes(text.encode("latin-1"))
+    done = xpcnn_command("train", "digits", "--config", "run.toml", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
+
+
+def test_a_rehearsal_keeps_nothing_and_notices_what_would_fail(tmp_path):
+    done = xpcnn_command("train", "digits", "--model", "mlp", "--fast-dev-run", "--log", "csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("one step, validation and checkpoint went well; nothing was kept\n")
+    assert list(tmp_path.iterdir()) == []
+    done = xpcnn_command("train", "digits", "--fast-dev-run", "--out", "/proc/nowhere/run", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)

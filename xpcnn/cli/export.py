@@ -1,0 +1,54 @@
+"""`xpcnn export`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import OptionError
+from ..exchange import export_onnx, save_mlx, save_pytorch
+from ..io.model_file import SavedModel, load_model
+from .files import model_path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+    parser.add_argument("file", type=Path, help="where to: .onnx, or .safetensors for PyTorch or MLX")
+    parser.add_argument("--to", choices=_WRITERS, help="default: onnx for .onnx, pytorch for .safetensors")
+    parser.add_argument(
+        "--layout", choices=("NCHW", "NHWC"), default="NCHW", help="axes of the images that an ONNX graph takes"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    to = options.to or {".onnx": "onnx", ".safetensors": "pytorch"}.get(options.file.suffix)
+    if to is None:
+        raise OptionError("export", "a file .onnx or .safetensors, or --to", str(options.file))
+    source = model_path(options.model)
+    if options.file.exists() and options.file.samefile(source):
+        raise OptionError("export", "another file than the model's own", str(options.file))
+    saved = load_model(source)
+    _WRITERS[to](options.file, saved, options.layout)
+    print(f"{options.file}: {_TOLD[to]}")
+
+
+def _onnx(path: Path, saved: SavedModel, layout: str) -> None:
+    shape, classes = saved.input_shape, saved.classes
+    export_onnx(path, saved.model, input_shape=shape, classes=classes, layout="NCHW" if layout == "NCHW" else "NHWC")
+
+
+def _pytorch(path: Path, saved: SavedModel, layout: str) -> None:
+    save_pytorch(path, saved.model, input_shape=saved.input_shape)
+
+
+def _mlx(path: Path, saved: SavedModel, layout: str) -> None:
+    save_mlx(path, saved.model)
+
+
+_WRITERS: dict[str, Callable[[Path, SavedModel, str], None]] = {"onnx": _onnx, "pytorch": _pytorch, "mlx": _mlx}
+_TOLD = {
+    "onnx": "an ONNX graph from float32 images in [0, 1] to the outputs",
+    "pytorch": "a state_dict, for safetensors.torch.load_file",
+    "mlx": "weights, for mlx.nn.Module.load_weights",
+}

@@ -1,0 +1,132 @@
+"""What a run is asked for: names and numbers, as the command line, a TOML file and a run's config.json hold them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .. import data, models
+from ..errors import DataError, FormatError, OptionError, XpcnnError
+from ..optim import SGD, Adadelta, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+from ..optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
+from ..options import as_count, as_number
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": lambda parameters, **options: SGD(parameters, momentum=0.9, nesterov=True, **options),
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSProp,
+    "adagrad": AdaGrad,
+    "adadelta": Adadelta,
+}
+# Each from the highest rate and the number of steps of the whole run.
+SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
+    "constant": lambda lr, total: Constant(lr),
+    "step": lambda lr, total: StepDecay(lr, every=max(1, total // 3)),  # two cuts to a tenth
+    "exponential": lambda lr, total: Exponential(lr, 0.01, every=total),  # to a hundredth by the end
+    "cosine": Cosine,
+    "warmup": lambda lr, total: WarmUp(Cosine(lr, total), max(1, total // 20)),
+    "onecycle": OneCycle,
+    "plateau": lambda lr, total: Plateau(lr),
+}
+
+
+LOGS = ("csv", "tensorboard")
+# Settings that config.json of xpcnn 0.1 does not hold; their defaults are what it did.
+LATER = ("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "log")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What `xpcnn train` is asked for; the defaults are its defaults.
+
+    Raises
+        OptionError : names the setting that makes no sense
+    """
+
+    dataset: str = "digits"  # a name or a path, see `data.load`
+    options: dict[str, Any] = field(default_factory=dict)  # of the data set's function
+    model: str = "mnist_cnn"
+    epochs: int = 15
+    batch_size: int = 64
+    lr: float = 0.003
+    optimizer: str = "adamw"
+    schedule: str = "onecycle"
+    weight_decay: float = 0.3
+    validation: float = 0.1  # share of the training images that is held out
+    patience: int | None = None
+    seed: int = 0
+    augment: str = ""  # see `data.augment.parse`
+    normalize: bool = False  # by the training images' mean and deviation, in the model's first layer
+    accumulate: int = 1  # batches a step
+    ema: float | None = None  # decay of the weights' moving average
+    overfit_batches: int = 0  # train on the first so many batches alone
+    log: str = ""  # words of `LOGS` with commas between them
+
+    def __post_init__(self) -> None:
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in known:
+                raise OptionError(f"train {name}", "one of " + ", ".join(known), repr(getattr(self, name)))
+        for name, kind, what in (
+            ("dataset", str, "a name or a path"),
+            ("options", dict, "a table of the data set's options"),
+            ("augment", str, "text, such as 'flip,crop:4'"),
+            ("normalize", bool, "true or false"),
+            ("log", str, "text, such as 'csv,tensorboard'"),
+        ):
+            if not isinstance(getattr(self, name), kind):
+                raise OptionError(f"train {name}", what, repr(getattr(self, name)))
+        if self.augment:
+            data.augment.parse(self.augment, num_classes=2)  # whether all words are known
+        if unknown := [word for word in self.logs if word not in LOGS]:
+            raise OptionError("train log", "words among " + ", ".join(LOGS), repr(unknown[0]))
+        as_count("train", "epochs", self.epochs)
+        as_count("train", "batch_size", self.batch_size)
+        as_count("train", "seed", self.seed, least=0)
+        if self.patience is not None:
+            as_count("train", "patience", self.patience)
+        as_count("train", "accumulate", self.accumulate)
+        as_count("train", "overfit_batches", self.overfit_batches, least=0)
+        if self.ema is not None:
+            as_number("train", "ema", self.ema, "(0, 1)")
+        as_number("train", "lr", self.lr, "(0, inf)")
+        as_number("train", "weight_decay", self.weight_decay, "[0, inf)")
+        as_number("train", "validation", self.validation, "[0, 1)")
+
+    @property
+    def logs(self) -> list[str]:
+        """The words of `log`."""
+        return [word.strip() for word in self.log.split(",") if word.strip()]
+
+    def load_data(self) -> data.Dataset:
+        """The data set, with the labels of a regression as rows (N, D), as a network gives them."""
+        options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()}
+        dataset = data.load(self.dataset, **options)
+        return dataset if dataset.classes else _with_rows(dataset)
+
+
+def _with_rows(dataset: data.Dataset) -> data.Dataset:
+    train, test = (
+        data.Split(split.images, split.labels.reshape(len(split), -1)) for split in (dataset.train, dataset.test)
+    )
+    return data.Dataset(dataset.name, train, test, ())
+
+
+def read_config(folder: Path) -> RunConfig:
+    """What the run in that folder was asked for.
+
+    Raises
+        DataError : there is no run;  FormatError : its config.json is broken
+    """
+    path = folder / "config.json"
+    try:
+        described = json.loads(path.read_text())
+        names = [field.name for field in fields(RunConfig)]
+        return RunConfig(**{name: described[name] for name in names if name in described or name not in LATER})
+    except FileNotFoundError:
+        raise DataError("resume", f"a run in {folder}", "no config.json", "name a folder that --out made") from None
+    except (XpcnnError, ValueError, KeyError, TypeError, OSError) as error:
+        raise FormatError(str(path), "a run's configuration", f"{type(error).__name__}: {error}") from error
