@@ -42,7 +42,7 @@ class RateSweep:
     losses: tuple[float, ...]  # of the batch, before its step
     smoothed: tuple[float, ...]
     suggestion: float | None  # where the loss falls most steeply; None where it falls nowhere
-    tenth: float  # of the rate with the lowest loss: often a little higher
+    tenth: float  # of the rate with the lowest loss, another common choice
 
     def __str__(self) -> str:
         steepest = "nowhere" if self.suggestion is None else f"{self.suggestion:.2g}"
