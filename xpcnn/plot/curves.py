@@ -89,9 +89,9 @@ def learning_rates(result: Rates) -> Figure:
     axes.semilogx(rates, losses, "o", color=FIRST, markersize=2.5, alpha=0.5, label="each batch")
     axes.semilogx(rates, smoothed, color=FIRST, linewidth=1.5, label="smoothed")
     # where the loss explodes, it would press the rest of the curve flat
-    low, start = known.min(), known[: -(-known.size // 4)].max()
+    low, start = min(known.min(), losses[np.isfinite(losses)].min(initial=np.inf)), known[: -(-known.size // 4)].max()
     span = max(start - low, 1e-3 * abs(low), 1e-12)
-    axes.set_ylim(low - 0.5 * span, start + 0.5 * span)
+    axes.set_ylim(low - 0.1 * span, start + 0.3 * span)
     if result.suggestion is not None and np.isfinite(result.suggestion):
         axes.axvline(result.suggestion, color=SECOND, linestyle="--", label=f"suggested: {result.suggestion:.2g}")
     axes.legend(loc="lower left")
