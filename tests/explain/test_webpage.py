@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import threading
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -214,8 +215,8 @@ def test_every_text_can_be_read_on_every_colour(dark):
         assert contrast(of[ink], of[ground]) >= 4.5, (ink, ground)
 
 
-# What a reader does, and what the page then shows; run in the page, after its own script.
-PROBE = """
+# First: whether what the script writes for the focus of each section is what stood there without it.
+BEGIN = """
 <script>
 const seen = {};
 const over = (cell) => cell.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
@@ -225,6 +226,9 @@ seen.same = [...document.querySelectorAll("section")].map((each) => {
   over(each.querySelector(`.result td[data-r='${each.dataset.focus}']`));
   return before === block.innerText;
 });
+"""
+# Then what a reader does, and what the page shows.
+PROBE = """
 const section = document.querySelectorAll("section")[0];
 const box = section.querySelector(".formula");
 const marks = (kind) => [...section.querySelectorAll(`td.${kind}`)].map((cell) => cell.dataset.r);
@@ -244,9 +248,8 @@ section.querySelector(".result td").focus();
 document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
 document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
 seen.keyboard = [document.activeElement.dataset.r, marks("target")];
-document.body.dataset.seen = JSON.stringify(seen);
-</script>
 """
+END = "document.body.dataset.seen = JSON.stringify(seen);</script>"
 
 
 class Server(http.server.BaseHTTPRequestHandler):
@@ -300,6 +303,28 @@ def test_in_a_browser_a_script_in_a_name_does_not_run(tmp_path):
     assert "<title>taken" not in seen
 
 
+def probed(source, probe, folder):
+    """What a script found that runs in the page after its own."""
+    open_page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", source)  # for the probe alone
+    dom, _ = in_chromium(open_page.replace("</body>", f"{BEGIN}{probe}{END}</body>"), folder)
+    return json.loads(unescape(re.search(r' data-seen="([^"]*)"', dom)[1]))
+
+
+@needs_chromium
+def test_in_a_browser_minus_signs_and_remarks_are_written_as_without_the_script(rng, tmp_path):
+    layer = nn.BatchNorm1d(2).astype("float64")
+    layer.weight[...] = [-1.5, 2.0]
+    page = explain(layer, "", rng.normal(size=(4, 2)), dy=-np.abs(rng.normal(size=(4, 2))), at=(0,))
+    source = html(page)
+    written = " ".join("".join(Reader(source).text).split())
+    assert re.search(r"· ?\(−|·\(−", written)
+    assert "+ (−" in written
+    assert "− (−" in written
+    assert "through σ²: −γ[0]·r[0]·x̂[" in written
+    seen = probed(source, "", tmp_path)
+    assert seen["same"] == [True] * len(page.steps)
+
+
 @needs_chromium
 def test_in_a_browser_a_number_under_the_pointer_shows_its_formula(document_000, tmp_path):
     page, source = document_000
@@ -308,11 +333,7 @@ def test_in_a_browser_a_number_under_the_pointer_shows_its_formula(document_000,
     other = int(np.ravel_multi_index((0, 1, 2, 1), page.arrays["y"].values.shape))
     pixel = int(np.ravel_multi_index((0, 2, 2, 1), page.arrays["x̂"].values.shape))
     probe = PROBE.replace("@CELL@", f"{y}.{other}").replace("@PIXEL@", f"{x}.{pixel}")
-    open_page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", source)  # for the probe alone
-    dom, _ = in_chromium(open_page.replace("</body>", probe + "</body>"), tmp_path)
-    found = re.search(r' data-seen="([^"]*)"', dom)
-    seen = json.loads(found[1].replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
-
+    seen = probed(source, probe, tmp_path)
     worked = page.steps[0].work((0, 1, 2, 1))
     text, target, terms = seen["over"]
     assert target == [f"{y}.{other}"]
