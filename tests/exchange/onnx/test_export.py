@@ -340,10 +340,17 @@ def test_what_makes_no_sense(tmp_path, model, options, error, text):
     assert (tmp_path / "m.onnx").read_text() == "old"
 
 
-def test_a_file_that_the_checker_refuses_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setitem(layers.TRANSLATORS, nn.ReLU, lambda at, layer: at.node("Relu", at.x.tensor, at.x.tensor))
+@pytest.mark.parametrize(
+    "translator",
+    [
+        lambda at, layer: at.node("Relu", at.x.tensor, at.x.tensor),  # two inputs
+        lambda at, layer: at.node("Flatten", axis=0),  # another shape than the layer's
+    ],
+)
+def test_a_file_that_the_checker_refuses_is_not_written(tmp_path, monkeypatch, translator):
+    monkeypatch.setitem(layers.TRANSLATORS, nn.ReLU, translator)
     with pytest.raises(xpcnn.errors.FormatError, match="a graph that ONNX's checker passes"):
-        export_onnx(tmp_path / "m.onnx", nn.ReLU(), input_shape=(4,))
+        export_onnx(tmp_path / "m.onnx", nn.ReLU(), input_shape=(4, 2))
     assert not os.listdir(tmp_path)
 
 

@@ -223,7 +223,7 @@ def test_files_that_are_no_onnx(tmp_path, data):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("dims", [[2**40, 2**40], [2**31], [-1], [3], [1] * 9, [0]])
+@pytest.mark.parametrize("dims", [[2**40, 2**40], [2**31], [-1], [-2, -2], [3], [1] * 9, [0]])
 def test_tensors_that_claim_another_size(tmp_path, dims):
     model = onnx.load(write(tmp_path / "m.onnx", [node("Gemm", "x w", "y")], ["n", 2], w=np.ones((2, 2))))
     model.graph.initializer[0].dims[:] = dims

@@ -501,6 +501,8 @@ REFUSED = [
     ([node("Conv", "x w", "y", strange=1)], "known attributes, got strange"),
     ([node("Conv", "x w", "y", pads=[-1, 0, 0, 0])], "padding"),
     ([node("Conv", "x w", "y", strides=[0, 1])], "stride"),
+    ([node("Conv", "x w", "y", strides=[1.0, 1.0])], "attribute strides of type 7, got type 6"),
+    ([node("Conv", "x w", "y", group="3")], "attribute group of type 2, got type 3"),
     ([node("Conv", "x w", "y", kernel_shape=[1, 1])], "as kernel_shape says"),
     ([node("Conv", "x w v", "y")], "a number for each of 4 channels"),
     ([node("Conv", "x x", "y")], "a constant as input 2, got a value that is computed"),

@@ -79,7 +79,7 @@ def _slice(node: Node, scope: Scope, array: Host) -> Host:
     at = [slice(None)] * array.ndim
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         step = 1 if steps is None else int(steps[i])
-        at[i if axes is None else int(axes[i])] = slice(start, None if end < -(2**31) else end, step)
+        at[i if axes is None else int(axes[i])] = slice(start, end, step)
     return array[tuple(at)]
 
 

@@ -174,5 +174,5 @@ def _document(onnx: Any, graph: Graph, sizes: dict[str, list[Any]], properties: 
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # of its own kinds, several
         raise FormatError(who, "a graph that ONNX's checker passes", " ".join(str(error).split())[:300]) from error
-    data: bytes = model.SerializeToString(deterministic=True)
+    data: bytes = model.SerializeToString()
     return data
