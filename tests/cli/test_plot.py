@@ -51,7 +51,7 @@ KINDS = [
     ("filters", "run"),
     ("filters", "run/model.safetensors", "--layer", "3"),
     ("features", "run", "images.npy", "--layer", "4"),
-    ("saliency", "run", "images.npy", "--index", "2", "--target", "j"),
+    ("saliency", "run", "images.npy", "--index", "2", "--target", "9"),
     ("gradcam", "run", "images.npy", "--target", "3", "--invert"),
     ("gradcam", "run", "images.npy", "--layer", "0"),
     ("confusion", "run", "digits"),
@@ -97,7 +97,7 @@ def drawn(monkeypatch):
 
 def test_options_reach_the_picture(here, capsys, drawn):
     pixels = digits().test.images[:3].astype("float32") / np.float32(255)
-    xpcnn_command(capsys, "plot", "saliency", "run", "images.npy", "--index", "2", "--target", "j")
+    xpcnn_command(capsys, "plot", "saliency", "run", "images.npy", "--index", "2", "--target", "9")
     (_, image, target), options = drawn["saliency"]
     np.testing.assert_array_equal(xpcnn.to_numpy(image), pixels[2])
     assert (target, options["classes"]) == (9, tuple(NAMES))
@@ -139,7 +139,7 @@ def test_options_reach_the_picture(here, capsys, drawn):
         (("gradcam", "run", "nowhere.png"), "expected a file nowhere.png, got no such file"),
         (("gradcam", "run", "images.npy", "--index", "3"), "images.npy: expected an image number 3, got fewer"),
         (("gradcam", "run", "images.npy", "--index", "-1"), "expected --index ≥ 0, got -1"),
-        (("gradcam", "run", "images.npy", "--target", "cat"), "--target: one of a, b, c"),
+        (("gradcam", "run", "images.npy", "--target", "cat"), "--target: one of 0, 1, 2"),
         (("gradcam", "run", "images.npy", "--target", "10"), "expected a class 0 … 9, got 10"),
         (("gradcam", "run", "images.npy", "--layer", "conv"), "one of 0, 1, 2"),
         (("confusion", "run", "imagenet"), "digits"),
@@ -166,7 +166,7 @@ def test_a_regression_has_no_classes_to_confuse(here, capsys, monkeypatch):
     for kind in ("confusion", "wrong"):
         status, _, errors = xpcnn_command(capsys, "plot", kind, "run", "heights")
         assert (status, errors.count("\n")) == (2, 1)
-        assert "heights: expected labels that are classes, got the targets of a regression" in errors
+        assert "heights: expected labels that are classes, as the model gives, got values" in errors
     assert xpcnn_command(capsys, "plot", "batch", "heights") == (0, "batch.png\n", "")
 
 

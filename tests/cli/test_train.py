@@ -98,7 +98,8 @@ def test_predict_takes_folders_of_raw_pictures(pictures):
 
 def test_numbers_are_learned_and_predicted(tmp_path):
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (200, 6, 6, 1)).astype("uint8")
+    light = rng.integers(0, 200, (200, 2, 1, 1, 1))
+    images = (light + rng.integers(0, 56, (200, 2, 3, 6, 1))).astype("uint8").reshape(200, 6, 6, 1)
     targets = np.stack([images[:, :3].mean(axis=(1, 2, 3)), images[:, 3:].mean(axis=(1, 2, 3))], axis=1) / 255
     np.savez(tmp_path / "halves.npz", images=images, labels=targets.astype("float32"))
     words = ("--model", "mlp", "--epochs", 30, "--lr", 0.01, "--option", "regression=true", "--out", "run")
@@ -106,7 +107,7 @@ def test_numbers_are_learned_and_predicted(tmp_path):
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert f"test loss {result['test_loss']:.6g} of 40 images" in done.stdout
-    assert result["test_loss"] < 0.5 * targets.var(axis=0).mean()
+    assert result["test_loss"] < 0.2 * targets.var(axis=0).mean()
     assert result["test_accuracy"] is None
     done = xpcnn_command("eval", "run", "halves.npz", cwd=tmp_path)
     assert done.stdout == f"test loss {result['test_loss']:.6g} (MSELoss(reduction='mean') of 40 images)\n", done.stderr
@@ -114,7 +115,7 @@ def test_numbers_are_learned_and_predicted(tmp_path):
     answers = json.loads(xpcnn_command("predict", "run", "some.npy", "--format", "json", cwd=tmp_path).stdout)
     given = np.array([answer["values"] for answer in answers])
     assert given.shape == (50, 2)
-    assert ((given - targets[:50]) ** 2).mean() < 0.5 * targets.var(axis=0).mean()
+    assert ((given - targets[:50]) ** 2).mean() < 0.2 * targets.var(axis=0).mean()
     lines = xpcnn_command("predict", "run", "some.npy", "--format", "csv", cwd=tmp_path).stdout.splitlines()
     assert lines[:2] == ["file,output,value", f"some.npy[0],0,{given[0, 0]:.6g}"]
     text = xpcnn_command("predict", "run", "some.npy", cwd=tmp_path).stdout.splitlines()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import xpcnn
+from xpcnn.data import augment
 from xpcnn.data.dataset import Split
 from xpcnn.data.loader import Loader
 from xpcnn.errors import DataError, FormatError, NonFiniteError, OptionError
@@ -261,6 +262,20 @@ def test_in_another_thread_signals_are_left_alone():
     thread.join()
     assert [len(history) for history in histories] == [1]
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_run_does_not_go_on_with_another_augmentation(tmp_path):
+    def shifted(by):
+        return Loader(split(), 10, augment=augment.Compose(augment.Shift(by), same))
+
+    def same(x, y, rng):
+        return x, y
+
+    trainer(tmp_path).fit(shifted(1), epochs=1)
+    trainer(tmp_path).fit(shifted(1), epochs=2, resume=True)
+    for other in (shifted(2), Loader(split(), 10)):
+        with pytest.raises(FormatError, match="a run with augmentation"):
+            trainer(tmp_path).fit(other, epochs=3, resume=True)
 
 
 def test_a_regression_is_trained_validated_and_resumed(xp, tmp_path):

@@ -139,7 +139,7 @@ def _model_and_image(options: argparse.Namespace) -> tuple[SavedModel, Array]:
 def _model_and_dataset(options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
     saved, dataset = model_and_dataset(options.model, options.dataset, options.option)
     if not dataset.classes:
-        raise DataError(options.dataset, "labels that are classes", "the targets of a regression")
+        raise DataError("plot", f"a model of classes for {options.kind}", f"{options.model}, which gives values")
     return saved, dataset
 
 

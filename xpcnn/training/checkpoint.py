@@ -7,6 +7,7 @@ so the run continues bit for bit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from .history import Epoch
 from .moving_average import MovingAverage
 
 CHECKPOINT = "checkpoint.safetensors"
-_OLDER = {"accumulate": 1, "ema": None}  # of checkpoints by xpcnn 0.1, which do not say
+_OLDER = {"augmentation": "None", "accumulate": 1, "ema": None}  # of checkpoints by xpcnn 0.1, which do not say
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Run:
             "images": len(self.loader.split),
             "batch size": self.loader.batch_size,
             "shuffling": [self.loader.shuffle, self.loader.seed, self.loader.drop_last],
+            "augmentation": re.sub(" at 0x[0-9a-fA-F]+", "", repr(self.loader.augment)),  # of a function, the address
             "accumulate": self.accumulate,
             "ema": None if self.average is None else self.average.decay,
         }
