@@ -27,24 +27,28 @@ ruff check .
 ruff format --check .
 mypy
 
+if ! command -v chromium > /dev/null; then
+    step "a browser, to open the pages that xpcnn explain makes"
+    apt-get update -qq && apt-get install -y -qq chromium > /dev/null
+fi
 step "the suite on PyTorch tensors, and with PyTorch as a witness"
 pip install -q torch==2.13.0
-XPCNN_BACKEND=torch pytest -q
+XPCNN_BACKEND=torch pytest -q -n 2
 step "the suite on array-api-strict alone"
-XPCNN_BACKEND=array_api_strict pytest -q
+XPCNN_BACKEND=array_api_strict pytest -q -n 2
 names=$(python -c 'from xpcnn.ops import dispatch; print(*dispatch.names())')
 for name in $names; do
     step "the suite with the implementation $name forced"
-    # tests/kernels calls the kernels itself, and checks the thresholds that are lifted where one is forced
-    XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 --ignore=tests/kernels
+    # not tests/kernels, which calls the kernels itself, and checks the thresholds that are lifted where one is forced
+    XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 tests/ops tests/nn tests/models tests/training
 done
 for threads in 1 8; do
     step "the fast implementations with $threads threads"
     XPCNN_NUM_THREADS=$threads pytest -q tests/kernels
 done
 step "longer runs"
-pytest -q -m slow
-pytest -q --hypothesis-profile=thorough tests/ops
+pytest -q -n 2 -m slow
+pytest -q -n 2 --hypothesis-profile=thorough tests/ops
 
 step "doctests"
 pytest -q --doctest-modules xpcnn
@@ -53,6 +57,9 @@ for example in examples/*.py; do
     echo "$example"
     python "$example" --tiny > /dev/null
 done
+step "the documentation, without a warning"
+pip install -q -e '.[docs]'
+sphinx-build -q -W --keep-going -b html docs docs/_build
 step "the README's picture"
 python docs/digits.py runs/digits-mnist_cnn picture.png
 step "the benchmark: every part, too short to mean anything, and its table and picture from the file"
