@@ -104,6 +104,25 @@ def test_predict_in_csv_and_json_with_the_likeliest_classes(trained, tmp_path):
             assert text[i][2 + 2 * rank] == f"{each['probability']:.4f}"
 
 
+def test_names_in_a_file_do_nothing_to_a_terminal(tmp_path):
+    classes = ["a\x1b[31m\nb", "c\td"]
+    save_model(
+        tmp_path / "model.safetensors",
+        Sequential(Flatten(), Linear(4, 2, rng=0)),
+        input_shape=(2, 2, 1),
+        classes=classes,
+    )
+    np.save(tmp_path / "image.npy", np.zeros((2, 2), "uint8"))
+    done = xpcnn_command("predict", "model.safetensors", "image.npy", "--top-k", 2, cwd=tmp_path)
+    name, *cells = done.stdout.removesuffix("\n").split("\t")
+    assert name == "image.npy"
+    assert set(cells[::2]) == {"a\ufffd[31m b", "c d"}
+    done = xpcnn_command("eval", "model.safetensors", "digits", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+
+
 def test_predict_answers_for_the_images_that_it_can_read(trained, tmp_path):
     folder, _ = trained
     np.save(tmp_path / "good.npy", data.load("digits").test.images[0])
@@ -112,7 +131,7 @@ def test_predict_answers_for_the_images_that_it_can_read(trained, tmp_path):
     done = xpcnn_command("predict", "run", *files, "--format", "json", cwd=folder)
     assert [each["file"] for each in json.loads(done.stdout)] == [str(files[1])]
     assert done.returncode == 2
-    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [str(files[0]), "predict"]
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [str(files[0]), str(files[2])]
     assert "nowhere.png" in done.stderr
     assert json.loads(xpcnn_command("predict", "run", files[0], "--format", "json", cwd=folder).stdout) == []
 
@@ -221,7 +240,7 @@ def test_resuming_a_finished_run_only_repeats_its_result(trained):
         (["eval", "run/checkpoint.safetensors", "digits"], "expected a model, got a file of kind 'checkpoint'"),
         (["train", "digits", "--epoch", "1"], "unrecognized arguments: --epoch 1"),
         (["train", "digits", "--out", "broken.npy"], "broken.npy"),
-        (["predict", "run", "nowhere.png"], "expected a file nowhere.png, got no such file"),
+        (["predict", "run", "nowhere.png"], "nowhere.png: expected a picture or a .npy array, got no such file"),
         (["predict", "run", "broken.png"], "broken.png: expected a picture"),
         (["predict", "run", "broken.npy"], "broken.npy: expected a .npy array"),
         (["predict", "run", "shape.npy"], r"shape.npy: expected images (8, 8, 1), or a batch of them, got (3, 7, 7)"),

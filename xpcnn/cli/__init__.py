@@ -83,10 +83,14 @@ def _run(options: argparse.Namespace) -> int:
         return 141
     except (XpcnnError, OSError, MemoryError) as error:
         line = _system_error(error) if isinstance(error, OSError) and not isinstance(error, XpcnnError) else str(error)
-        line = " ".join(line.split()) or type(error).__name__
-        print(f"xpcnn: {line}", file=sys.stderr)
+        print(f"xpcnn: {one_line(line) or type(error).__name__}", file=sys.stderr)
         return 1 if isinstance(error, GradientError) else 2
     return status or 0
+
+
+def one_line(text: str) -> str:
+    """The text in one line that does nothing to a terminal, whatever a file put into it."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
 
 
 def _system_error(error: OSError) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..nn import CrossEntropyLoss, MSELoss
 from ..training.best import is_classifier
 from ..training.evaluation import Evaluation, evaluate
+from . import one_line
 from .datasets import add_dataset_arguments, model_and_dataset
 
 
@@ -33,6 +34,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print_confusion(result: Evaluation, classes: tuple[str, ...]) -> None:
+    classes = tuple(map(one_line, classes))
     width = max(5, *(len(name) for name in classes))
     print("rows: true class, columns: predicted")
     print(" " * width + "".join(f" {name:>{width}}" for name in classes))

@@ -33,7 +33,7 @@ def images(path: Path, input_shape: Shape) -> Iterator[tuple[str, Image]]:
         MissingExtraError : a picture, without Pillow
     """
     if not path.is_file():
-        raise DataError("predict", f"a file {path}", "no such file")
+        raise DataError(str(path), "a picture or a .npy array", "no such file", "check the name")
     if path.suffix == ".npy":
         batch = _array(path, input_shape)
         names = [str(path)] if len(batch) == 1 else [f"{path}[{i}]" for i in range(len(batch))]

@@ -21,6 +21,7 @@ from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
 from ..training.best import is_classifier
+from . import one_line
 from .files import Image, images, model_path
 
 BATCH = 256
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
                 yield from images(path, saved.input_shape)
             except XpcnnError as error:
                 refused.append(error)
-                print(f"xpcnn: {error}", file=sys.stderr)
+                print(f"xpcnn: {one_line(str(error))}", file=sys.stderr)
 
     rows = _rows(saved, readable(), options.top_k, invert=options.invert)
     parts = _FORMATS[options.format](rows, is_classifier(saved))
@@ -91,9 +92,10 @@ def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int, *, inve
 def _text(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     for name, best in rows:
         if not classifies:
-            yield "\t".join([name, *(f"{value:.6g}" for _, value in best)]) + "\n"
+            yield "\t".join([one_line(name), *(f"{value:.6g}" for _, value in best)]) + "\n"
             continue
-        yield "\t".join([name, *(f"{label}\t{probability:.4f}" for label, probability in best)]) + "\n"
+        cells = (f"{one_line(label)}\t{probability:.4f}" for label, probability in best)
+        yield "\t".join([one_line(name), *cells]) + "\n"
 
 
 def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
