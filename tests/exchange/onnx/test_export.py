@@ -100,6 +100,29 @@ def test_transposed_convolutions(tmp_path, rng, options, groups, more):
     compare(tmp_path / "m.onnx", randomize(layer, rng), rng.normal(size=(2, 5, 4, 4)).astype("float32"))
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(3, 2, (2, 3), stride=(1, 2), padding=(0, 1, 2, 0), rng=0),
+        nn.ConvTranspose2d(3, 2, (3, 2), stride=(2, 3), padding=(0, 1, 1, 0), output_padding=(1, 2), rng=0),
+        nn.ConvTranspose2d(3, 2, 3, padding=1, dilation=(2, 1), rng=0),
+        nn.MaxPool2d((2, 3), stride=2, ceil_mode=True),
+        nn.AvgPool2d(2, padding=(1, 0, 0, 1)),
+        nn.ZeroPad2d((1, 2, 3, 4)),
+        nn.ZeroPadChannels(2, 1),
+        nn.Upsample((2, 3)),
+        nn.AdaptiveAvgPool2d((2, 3)),
+    ],
+    ids=repr,
+)
+def test_sizes_that_the_next_layer_depends_on(tmp_path, rng, layer):
+    """Flatten is where a wrong size would be seen."""
+    shape = (6, 7, 3)
+    (features,) = nn.Sequential(layer, nn.Flatten()).output_shape(shape)
+    model = nn.Sequential(layer, nn.Flatten(), nn.Linear(features, 2, rng=0))
+    compare(tmp_path / "m.onnx", model, rng.normal(size=(2, *shape)).astype("float32"))
+
+
 POOLING = [
     each | {"ceil_mode": ceil}
     for each in (

@@ -523,6 +523,8 @@ REFUSED = [
     ([node("Transpose", "x", "y", perm=[1, 0, 2, 3])], "leaves the batch axis"),
     ([node("Transpose", "x", "z", perm=[0, 2, 1, 3]), node("Conv", "z w", "y")], r"images \(N, C, H, W\)"),
     ([node("Softmax", "x", "y", axis=2)], "axis 1, the channels, got axis 2"),
+    ([node("Selu", "x", "y", alpha=2.0)], "the constants of Klambauer et al."),
+    ([node("ReduceMean", "x channel_and_height", "y")], r"axes of height and width, got \(1, 2\)"),
     ([node("ReduceMean", "x one_axis", "y")], "axes of height and width"),
     ([node("Concat", "x x", "y", axis=2)], "values that differ in their channels"),
     ([node("Pad", "x p", "y", mode="reflect")], "zeros, got mode reflect"),
@@ -540,7 +542,7 @@ REFUSED = [
 ]  # fmt: skip
 CONSTANTS = W | {
     "zero": 0.0, "six": 6.0, "nan": np.full((4, 3, 3, 3), np.nan), "row": [-1], "one_row": [1, -1],
-    "threes": [-1, 3, 25], "wrong": [-1, 7], "one_axis": [2], "p": [0, 0, 1, 1, 0, 0, 0, 0], "s": [1.0, 1.0, 2.0, 2.0],
+    "threes": [-1, 3, 25], "wrong": [-1, 7], "one_axis": [2], "channel_and_height": [1, 2], "p": [0, 0, 1, 1, 0, 0, 0, 0], "s": [1.0, 1.0, 2.0, 2.0],
     "half": [1.0, 1.0, 0.5, 0.5], "half0": 0.5, "yes": 1.0, "zeros": np.zeros((3, 1, 1)),
 }  # fmt: skip
 
@@ -552,6 +554,14 @@ def test_what_no_layer_stands_for(tmp_path, nodes, text):
         import_onnx(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_softmax_of_old_is_over_all_axes_from_one_on(tmp_path):
+    path = write(tmp_path / "m.onnx", [node("Softmax", "x", "y", axis=1)], ["n", 3, 5, 5], opset=11)
+    with pytest.raises(FormatError, match="the channels"):
+        import_onnx(path)
+    check(write(path, [node("Softmax", "x", "y", axis=1)], ["n", 3, 5, 5], opset=13), 5, 5, 3)
+    check(write(path, [node("Softmax", "x", "y", axis=1)], ["n", 3], opset=11), 3)
 
 
 def test_what_is_not_used_is_not_read(tmp_path):

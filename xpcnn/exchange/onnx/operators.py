@@ -32,7 +32,6 @@ def reads(*operators: str) -> Callable[[Kind], Kind]:
 
 def give(layer: nn.Layer, node: Node, scope: Scope, **arrays: Host) -> nn.Layer:
     """The layer, with these weights for its own."""
-    layer.astype(scope.dtype)
     for name, array in arrays.items():
         own = getattr(layer, name)
         if own is None or tuple(own.shape) != array.shape:
