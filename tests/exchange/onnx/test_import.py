@@ -520,6 +520,9 @@ REFUSED = [
     ([node("Reshape", "x wrong", "y")], "a shape for 75 numbers an item"),
     ([node("Flatten", "x", "y")], "an image's numbers in the graph's order"),
     ([node("Flatten", "x", "y", axis=2)], "axis 1, got another"),
+    ([node("Squeeze", "x one_axis", "y")], r"axes of length 1, and not the batch's, got \(2,\)"),
+    ([node("Squeeze", "x batch", "y")], "axes of length 1, and not the batch's"),
+    ([node("Flatten", "x", "f"), node("Gather", "f backwards", "y", axis=1)], "the order of flattened images"),
     ([node("Transpose", "x", "y", perm=[1, 0, 2, 3])], "leaves the batch axis"),
     ([node("Transpose", "x", "z", perm=[0, 2, 1, 3]), node("Conv", "z w", "y")], r"images \(N, C, H, W\)"),
     ([node("Softmax", "x", "y", axis=2)], "axis 1, the channels, got axis 2"),
@@ -542,7 +545,8 @@ REFUSED = [
 ]  # fmt: skip
 CONSTANTS = W | {
     "zero": 0.0, "six": 6.0, "nan": np.full((4, 3, 3, 3), np.nan), "row": [-1], "one_row": [1, -1],
-    "threes": [-1, 3, 25], "wrong": [-1, 7], "one_axis": [2], "channel_and_height": [1, 2], "p": [0, 0, 1, 1, 0, 0, 0, 0], "s": [1.0, 1.0, 2.0, 2.0],
+    "threes": [-1, 3, 25], "wrong": [-1, 7], "one_axis": [2], "channel_and_height": [1, 2], "batch": [0],
+    "backwards": np.arange(75)[::-1], "p": [0, 0, 1, 1, 0, 0, 0, 0], "s": [1.0, 1.0, 2.0, 2.0],
     "half": [1.0, 1.0, 0.5, 0.5], "half0": 0.5, "yes": 1.0, "zeros": np.zeros((3, 1, 1)),
 }  # fmt: skip
 
