@@ -11,6 +11,9 @@ from onnx import helper, numpy_helper
 
 import xpcnn
 from xpcnn import nn
+from xpcnn.exchange import export_onnx, import_onnx
+
+INT = onnx.TensorProto.INT64
 
 
 def node(operator: str, inputs: str, output: str, **attributes: Any) -> Any:
@@ -83,3 +86,39 @@ def assert_near(actual: np.ndarray, expected: np.ndarray, factor: float = 1.0) -
     assert np.all(np.isfinite(expected))
     scale = max(1.0, float(np.max(np.abs(expected))))
     assert np.max(np.abs(actual - expected)) <= factor * 1e-5 * scale
+
+
+def constant(output, value, kind=INT):
+    array = np.asarray(value)
+    return node("Constant", "", output, value=onnx.helper.make_tensor(output, kind, array.shape, array.ravel()))
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def check(path, *shape, turned=True, **options):
+    """The network of the file, once it has given what onnxruntime gives for a batch of 2."""
+    saved = import_onnx(path, **options)
+    assert saved.input_shape == shape
+    x = np.random.default_rng(5).normal(size=(2, *shape)).astype("float32")
+    y = run(path, first(x) if turned else x)
+    assert_near(host(saved.model, x), last(y) if turned else y)
+    return saved.model
+
+
+def kinds(model):
+    return [type(layer).__name__ for layer in model.children().values()]
+
+
+def compare(path, model, x, *, back=True, **options):
+    """The file in onnxruntime, and read back, against the network."""
+    export_onnx(path, model, input_shape=x.shape[1:], **options)
+    expected = host(model, x)
+    assert_near(last(run(path, first(x))), expected)
+    if back:
+        saved = import_onnx(path)
+        assert saved.input_shape == x.shape[1:]
+        assert_near(host(saved.model, x), expected)
+        return saved.model
+    return None

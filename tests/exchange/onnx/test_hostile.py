@@ -1,9 +1,7 @@
-"""A file from a stranger gives a network or a FormatError, in little time and memory, whatever is in it."""
+"""A file from a stranger gives a network or a FormatError, whatever is in it."""
 
 from __future__ import annotations
 
-import time
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import pytest
 from xpcnn import nn
 from xpcnn.errors import FormatError, OptionError
 from xpcnn.exchange import export_onnx, import_onnx
-from xpcnn.exchange.onnx.wire import other_than_weights
 from xpcnn.io import SavedModel
 
 from .graphs import host, node, write
@@ -239,99 +236,3 @@ def test_tensors_of_other_types(tmp_path, kind):
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(FormatError, match=f"float32, .*got element type {kind}"):
         import_onnx(tmp_path / "m.onnx")
-
-
-def test_files_that_are_larger_than_they_may_be(tmp_path, monkeypatch):
-    path = write(tmp_path / "m.onnx", RELU, ["n", 4])
-    monkeypatch.setattr("xpcnn.exchange.onnx.file.MOST_BYTES", 50)
-    with pytest.raises(FormatError, match="an ONNX file of at most 50 bytes, got one of"):
-        import_onnx(path)
-
-
-def test_weights_named_by_very_many_nodes(tmp_path, monkeypatch):
-    """Each use gets its own copy: a megabyte named ten thousand times would be ten gigabytes."""
-    monkeypatch.setattr("xpcnn.exchange.onnx.scope.MOST_BYTES", 3 * 16)
-    for count, fits in ((3, True), (4, False)):
-        nodes = [node("MatMul", f"{'x' if i == 0 else i - 1} w", str(i)) for i in range(count)]
-        path = write(tmp_path / "m.onnx", nodes, ["n", 2], str(count - 1), w=np.ones((2, 2)))
-        if fits:
-            assert len(import_onnx(path).model) == 3
-        else:
-            with pytest.raises(FormatError, match="weights of at most 48 bytes in all"):
-                import_onnx(path)
-
-
-def test_very_many_small_fields_are_not_parsed(tmp_path, monkeypatch):
-    """Ten million empty nodes are 20 MB in a file, and a gigabyte once they are objects."""
-    monkeypatch.setattr("xpcnn.exchange.onnx.file.MOST_OTHER", 2**16)
-    monkeypatch.setattr("xpcnn.exchange.onnx.wire.MOST_FIELDS", 2**10)
-    size = 2**17
-    data = b"\x3a" + bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14]) + b"\x0a\x00" * (size // 2)
-    (tmp_path / "m.onnx").write_bytes(data)
-    tracemalloc.start()
-    with pytest.raises(FormatError, match=f"at most 65536 bytes that are not weights, got {len(data)}"):
-        import_onnx(tmp_path / "m.onnx")
-    assert tracemalloc.get_traced_memory()[1] < 2**20
-    tracemalloc.stop()
-
-
-def test_bytes_that_are_weights(tmp_path):
-    """Raw and as numbers, as tensors of the graph and in Constant nodes."""
-    plain = len(write(tmp_path / "m.onnx", RELU, ["n", 4]).read_bytes())
-    path = write(tmp_path / "m.onnx", RELU, ["n", 4], w=np.ones((50, 50)))
-    assert other_than_weights(path.read_bytes()) in range(plain, plain + 40)
-    tensor = onnx.helper.make_tensor("c", onnx.TensorProto.FLOAT, [1000], np.ones(1000))
-    write(path, [node("Constant", "", "c", value=tensor), *RELU], ["n", 4])
-    assert len(tensor.float_data) == 1000
-    assert other_than_weights(path.read_bytes()) in range(plain, plain + 80)
-    for broken in (b"\x3a\x05\x00", b"\x3a" + b"\xff" * 11, b"\x3f", b"\x3a"):
-        with pytest.raises((ValueError, IndexError)):
-            other_than_weights(broken)
-
-
-def nested(depth: int) -> list[Any]:
-    """Sums around sums around sums."""
-    down = [node("Relu", "x" if i == 0 else f"a{i - 1}", f"a{i}") for i in range(depth)]
-    ups = [node("Add", f"a{i} {'b' if i == depth - 1 else f's{i + 1}'}", f"s{i}") for i in reversed(range(depth))]
-    return [*down, node("Relu", f"a{depth - 1}", "b"), *ups]
-
-
-def test_branches_within_branches(tmp_path):
-    model = import_onnx(write(tmp_path / "m.onnx", nested(60), ["n", 4], "s0")).model
-    np.testing.assert_array_equal(model(np.ones((1, 4), "float32")), [[61] * 4])
-    for depth in (66, 3000):
-        with pytest.raises(FormatError, match="at most 64 deep"):
-            import_onnx(write(tmp_path / "m.onnx", nested(depth), ["n", 4], "s0"))
-
-
-def test_the_worst_structure_takes_seconds_at_most(tmp_path):
-    """A long chain, and then sums that each begin at its end and at its beginning."""
-    chain = [node("Relu", "x" if i == 0 else f"c{i - 1}", f"c{i}") for i in range(2000)]
-    sums = [node("Add", f"c{1999 if i == 0 else i - 1} {'x' if i == 0 else f's{i - 1}'}", f"s{i}") for i in range(2000)]
-    path = write(tmp_path / "m.onnx", [*chain, *sums], ["n", 4], "s1999")
-    begun = time.perf_counter()
-    with pytest.raises(FormatError, match="one use of"):
-        import_onnx(path)
-    assert time.perf_counter() - begun < 20
-
-
-def test_constants_that_grow(tmp_path):
-    """Each joins what is there to itself: forty of them would be a terabyte."""
-    nodes = [node("Concat", f"a{i} a{i}", f"a{i + 1}", axis=0) for i in range(40)]
-    path = write(tmp_path / "m.onnx", [*nodes, node("Reshape", "x a40", "y")], ["n", 4], a0=[1, 2, 3])
-    with pytest.raises(FormatError, match="a few integers"):
-        import_onnx(path)
-
-
-def test_windows_of_which_one_would_take_hours(tmp_path):
-    for nodes in (
-        [node("MaxPool", "x", "y", kernel_shape=[2**14, 2**14], pads=[2**13] * 4, strides=[1, 1])],
-        [node("Upsample", "x s", "z"), node("MaxPool", "z", "y", kernel_shape=[1, 1])],
-        [node("Pad", "x p", "z"), node("MaxPool", "z", "y", kernel_shape=[1, 1])],
-        [node("ConvTranspose", "x w", "y", strides=[2**14, 2**14])],
-    ):
-        weights = {"s": [1.0, 1.0, 2.0**40, 1.0], "p": [0, 0, 2**50, 0, 0, 0, 0, 0], "w": np.ones((1, 1, 1, 1))}
-        begun = time.perf_counter()
-        with pytest.raises(FormatError):
-            import_onnx(write(tmp_path / "m.onnx", nodes, ["n", 1, 100, 100], opset=9, **weights))
-        assert time.perf_counter() - begun < 5

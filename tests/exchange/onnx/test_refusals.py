@@ -1,0 +1,112 @@
+"""What no layer stands for is refused, in one line that names the file, the node and the operator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xpcnn.errors import FormatError
+from xpcnn.exchange import import_onnx
+
+from .graphs import (
+    check,
+    kinds,
+    node,
+    numbers,
+    write,
+)
+
+W = {"w": numbers(4, 3, 3, 3), "v": numbers(3), "one": 1.0, "m": np.ones((3, 1, 1))}
+REFUSED = [
+    ([node("HardSwish", "x", "y")], r"n_y \(HardSwish\): expected an operator that layers of xpcnn.nn stand for"),
+    ([node("Gelu", "x", "y")], "expected the tanh form of GELU, got none; export it with approximate='tanh'"),
+    ([node("Erf", "x", "e"), node("Mul", "x e", "y")], "Erf"),
+    ([node("Clip", "x zero six", "y")], "min 0 and no max, which is ReLU, got min 0, max 6"),
+    ([node("Mul", "x m", "y")], r"n_y \(Mul\): expected an operator of SiLU, GELU, Softplus or GroupNorm"),
+    ([node("Sub", "x m", "y")], r"n_y \(Sub\): expected an operator that"),
+    ([node("Div", "x m", "y")], r"\(x − mean\) / std, got a quotient by itself"),
+    ([node("Sub", "x m", "c"), node("Div", "c zeros", "y")], r"std: a number in \(0, inf\)"),
+    ([node("Add", "x m", "y")], "a bias after a product, or branches that end, got a sum with a constant"),
+    ([node("Add", "x x", "a"), node("Sigmoid", "x", "b"), node("Mul", "a b", "y")], "expected an operator of SiLU"),
+    ([node("Conv", "x w", "y", group=3)], "weights for 3 channels, got for 9"),
+    ([node("Conv", "x w", "y", strange=1)], "known attributes, got strange"),
+    ([node("Conv", "x w", "y", pads=[-1, 0, 0, 0])], "padding"),
+    ([node("Conv", "x w", "y", strides=[0, 1])], "stride"),
+    ([node("Conv", "x w", "y", strides=[1.0, 1.0])], "attribute strides of type 7, got type 6"),
+    ([node("Conv", "x w", "y", group="3")], "attribute group of type 2, got type 3"),
+    ([node("Conv", "x w", "y", kernel_shape=[1, 1])], "as kernel_shape says"),
+    ([node("Conv", "x w v", "y")], "a number for each of 4 channels"),
+    ([node("Conv", "x x", "y")], "a constant as input 2, got a value that is computed"),
+    ([node("Conv", "w x", "y")], "computed from the network's input, got a constant"),
+    ([node("Conv", "x nan", "y")], "finite numbers as input 2"),
+    ([node("Conv", "x w", "y", dilations=[9, 9])], "height ≥ 19"),
+    ([node("MaxPool", "x", "y", kernel_shape=[2])], "a kernel of two axes"),
+    ([node("MaxPool", "x", "y", kernel_shape=[2, 2], pads=[0, 0, 2, 2])], "under every window"),
+    ([node("MaxPool", "x", "y i", kernel_shape=[2, 2]), node("Relu", "i", "z")], "got a use of its output 2"),
+    ([node("MaxPool", "x", "y", kernel_shape=[2**40, 1], pads=[2**40] * 4)], "windows of at most 1024"),
+    ([node("Reshape", "x row", "y")], "whose first axis is the batch, got .-1."),
+    ([node("Reshape", "x one_row", "y")], "whose first axis is the batch, got .1, -1."),
+    ([node("Reshape", "x threes", "y")], "an output in rows or images"),
+    ([node("Reshape", "x threes", "z"), node("Relu", "z", "y")], "images, or rows with one axis"),
+    ([node("Reshape", "x wrong", "y")], "a shape for 75 numbers an item"),
+    ([node("Flatten", "x", "y")], "an image's numbers in the graph's order"),
+    ([node("Flatten", "x", "y", axis=2)], "axis 1, got another"),
+    ([node("Squeeze", "x one_axis", "y")], r"axes of length 1, and not the batch's, got \(2,\)"),
+    ([node("Squeeze", "x batch", "y")], "axes of length 1, and not the batch's"),
+    ([node("Flatten", "x", "f"), node("Gather", "f backwards", "y", axis=1)], "the order of flattened images"),
+    ([node("Transpose", "x", "y", perm=[1, 0, 2, 3])], "leaves the batch axis"),
+    ([node("Transpose", "x", "z", perm=[0, 2, 1, 3]), node("Conv", "z w", "y")], r"images \(N, C, H, W\)"),
+    ([node("Softmax", "x", "y", axis=2)], "axis 1, the channels, got axis 2"),
+    ([node("Selu", "x", "y", alpha=2.0)], "the constants of Klambauer et al."),
+    ([node("ReduceMean", "x channel_and_height", "y")], r"axes of height and width, got \(1, 2\)"),
+    ([node("ReduceMean", "x one_axis", "y")], "axes of height and width"),
+    ([node("Concat", "x x", "y", axis=2)], "values that differ in their channels"),
+    ([node("Pad", "x p", "y", mode="reflect")], "zeros, got mode reflect"),
+    ([node("Pad", "x p one", "y")], "zeros, got mode constant, 1"),
+    ([node("Resize", "x - s", "y", mode="linear")], "nearest neighbours"),
+    ([node("Resize", "x - half", "y", nearest_mode="floor", coordinate_transformation_mode="asymmetric")],
+     "whole numbers as scales"),
+    ([node("Resize", "x - s", "y", nearest_mode="floor")], "nearest, half_pixel, floor"),
+    ([node("Resize", "x - s", "y", coordinate_transformation_mode="asymmetric")], "asymmetric, round_prefer_floor"),
+    ([node("Reshape", "x groups", "r"), node("InstanceNormalization", "r m1 m0", "i"), node("Reshape", "i flat", "y")],
+     "from before the normalisation, got"),
+    ([node("Reshape", "x groups", "r"), node("InstanceNormalization", "r v v", "i"), node("Reshape", "i back", "y")],
+     "with scale 1 and B 0"),
+    ([node("Greater", "x six", "a"), node("Softplus", "x", "b"), node("Where", "a x b", "y")], "Greater"),
+    ([node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("Add", "x t", "y")], "branches of one shape"),
+    ([node("Flatten", "x", "f"), node("Concat", "f f", "c"), node("Gemm", "c big", "y")],
+     "that differ in their channels"),
+    ([node("MatMul", "x others", "a"), node("MatMul", "bins a", "y")], "the bins of adaptive average pooling"),
+    ([node("MatMul", "x turned", "a"), node("MatMul", "rows a", "y")], "the bins of adaptive average pooling"),
+    ([node("BatchNormalization", "x v v v v", "y", training_mode=1)], "inference, a mean for each channel"),
+    ([node("Dropout", "x half0 yes", "y")], "inference, got training_mode"),
+    ([node("GatherND", "x row", "y")], "GatherND"),
+    ([node("Relu", "x", "a"), node("Sin", "a", "b"), node("Relu", "b", "y")], r"n_b \(Sin\)"),
+    ([node("Relu", "x", "y", domain="com.own")], r"com.own::Relu"),
+    ([node("Relu", "x", "a"), node("Tanh", "a", "b"), node("Add", "a b", "c"), node("Elu", "b", "d"),
+      node("Add", "c d", "y")], "one use of .b., within its branch, got several"),
+]  # fmt: skip
+CONSTANTS = W | {
+    "zero": 0.0, "six": 6.0, "nan": np.full((4, 3, 3, 3), np.nan), "row": [-1], "one_row": [1, -1],
+    "threes": [-1, 3, 25], "wrong": [-1, 7], "one_axis": [2], "channel_and_height": [1, 2], "batch": [0],
+    "groups": [0, 3, -1],
+    "m1": np.ones(3), "m0": np.zeros(3), "flat": [0, 3, 25], "back": [0, 3, 5, 5], "big": np.ones((150, 2)),
+    "bins": np.full((1, 5), 0.2), "others": np.arange(5).reshape(5, 1), "turned": np.full((5, 1), 0.2),
+    "rows": np.arange(5).reshape(1, 5),
+    "backwards": np.arange(75)[::-1], "p": [0, 0, 1, 1, 0, 0, 0, 0], "s": [1.0, 1.0, 2.0, 2.0],
+    "half": [1.0, 1.0, 0.5, 0.5], "half0": 0.5, "yes": 1.0, "zeros": np.zeros((3, 1, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "text"), REFUSED)
+def test_what_no_layer_stands_for(tmp_path, nodes, text):
+    path = write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], nodes[-1].output[0], **CONSTANTS)
+    with pytest.raises(FormatError, match=text) as caught:
+        import_onnx(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_used_is_not_read(tmp_path):
+    nodes = [node("Relu", "x", "y"), node("Sin", "x", "z"), node("Conv", "z w", "q")]
+    assert kinds(check(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], **CONSTANTS), 5, 5, 3)) == ["ReLU"]
