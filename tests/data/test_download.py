@@ -159,7 +159,8 @@ def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path, mirror):
     put(mirror, CONTENTS[:-1])
     mirror.promised["/good.bin"] = len(CONTENTS) + 1
     code = (
-        "import sys, time; from pathlib import Path; import pooch; from xpcnn.data import download as module\n"
+        "import signal, sys, time; from pathlib import Path; import pooch; from xpcnn.data import download as module\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a program in the background begins without
         "def wait(self, size): print('half', flush=True); time.sleep(60)\n"
         "module._Watch.update = wait\n"
         f"module.download('data', module.RemoteFile('good.bin', {FILE.size}, {FILE.sha256!r}),"

@@ -47,7 +47,7 @@ class Work:
     def __call__(self, item: int) -> int:
         if item >= self.stop:
             self.reached.set()
-            self.go.wait(10)
+            self.go.wait(60)
         self.made.append(item)
         return 10 * item
 
@@ -119,7 +119,7 @@ def test_leaving_waits_for_nothing_and_takes_back_what_has_not_begun(how):
         del box
     del results
     gc.collect()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
     assert threads()  # still at item 2
     work.go.set()
     wait_until(lambda: not threads())
@@ -178,7 +178,8 @@ def test_several_loops_at_once():
 
 
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a program in the background begins without
 from xpcnn.data.prefetch import prefetched
 
 def slow(item):
@@ -219,10 +220,10 @@ def test_the_program_ends(how):
             program.send_signal(signal.SIGINT)
         begun = time.monotonic()
         try:
-            _, errors = program.communicate(timeout=10)
+            _, errors = program.communicate(timeout=60)
         finally:
             program.kill()
     assert program.returncode == code, errors
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     assert text in errors
     assert errors.count("Traceback") == (1 if text else 0)

@@ -48,7 +48,6 @@ class RunConfig:
     """
 
     dataset: str = "digits"  # a name or a path, see `data.load`
-    options: dict[str, Any] = field(default_factory=dict)  # of the data set's function
     model: str = "mnist_cnn"
     epochs: int = 15
     batch_size: int = 64
@@ -59,6 +58,7 @@ class RunConfig:
     validation: float = 0.1  # share of the training images that is held out
     patience: int | None = None
     seed: int = 0
+    options: dict[str, Any] = field(default_factory=dict)  # of the data set's function
     augment: str = ""  # see `data.augment.parse`
     normalize: bool = False  # by the training images' mean and deviation, in the model's first layer
     accumulate: int = 1  # batches a step
