@@ -112,6 +112,19 @@ def test_reading_changes_no_file_and_shares_nothing(tmp_path):
     assert np.any(import_onnx(tmp_path / "m.onnx").model[0].weight)
 
 
+def test_properties_that_are_something_else(tmp_path):
+    """Another program's "classes", or as many as there are no outputs: none, and no error."""
+    path = tmp_path / "m.onnx"
+    export_onnx(path, nn.Linear(3, 2), input_shape=(3,), classes="ab")
+    assert import_onnx(path).classes == ("a", "b")
+    for text in ('["a"]', '["a", 1]', "[1", "{}", "a,b", "[" * 100_000):
+        file = onnx.load(path)
+        for each in file.metadata_props:
+            each.value = text
+        (tmp_path / "other.onnx").write_bytes(file.SerializeToString())
+        assert import_onnx(tmp_path / "other.onnx").classes == ()
+
+
 def test_missing_files(tmp_path):
     with pytest.raises(FileError, match="a readable file, got No such file"):
         import_onnx(tmp_path / "none.onnx")

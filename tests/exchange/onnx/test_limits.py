@@ -62,7 +62,7 @@ def test_bytes_that_are_weights(tmp_path):
     write(path, [node("Constant", "", "c", value=tensor), *RELU], ["n", 4])
     assert len(tensor.float_data) == 1000
     assert other_than_weights(path.read_bytes()) in range(plain, plain + 80)
-    for broken in (b"\x3a\x05\x00", b"\x3a" + b"\xff" * 11, b"\x3f", b"\x3a"):
+    for broken in (b"\x3a\x05\x00", b"\x12\x7f", b"\x3a" + b"\xff" * 11, b"\x3f", b"\x3a"):
         with pytest.raises((ValueError, IndexError)):
             other_than_weights(broken)
 

@@ -27,7 +27,7 @@ def assemble(steps: Mapping[str, Step], source: str, target: str, who: str) -> S
     Raises
         FormatError : branches cross, or are too deep
     """
-    forks = _forks(steps, source, _used(steps, source, target), who)
+    forks = _forks(steps, source)
     made: set[str] = set()
 
     def chain(start: str, end: str, depth: int) -> list[Layer]:
@@ -52,23 +52,12 @@ def assemble(steps: Mapping[str, Step], source: str, target: str, who: str) -> S
     return Sequential(*chain(source, target, 0))
 
 
-def _used(steps: Mapping[str, Step], source: str, target: str) -> set[str]:
-    """The values that the target is made of."""
-    used, rest = {source}, [target]
-    while rest:
-        name = rest.pop()
-        if name not in used:
-            used.add(name)
-            rest += steps[name].inputs
-    return used
-
-
-def _forks(steps: Mapping[str, Step], source: str, used: set[str], who: str) -> dict[str, str]:
+def _forks(steps: Mapping[str, Step], source: str) -> dict[str, str]:
     """For each value, the last one before it that every path from the source to it goes through."""
     forks = {source: source}
     place = {source: 0}
     for name, step in steps.items():
-        if name in used and name != source:
+        if name != source:
             fork = step.inputs[0]
             for other in step.inputs[1:]:
                 while fork != other:  # the later of the two cannot be where the paths have met
