@@ -136,7 +136,7 @@ def test_options_reach_the_picture(here, capsys, drawn):
         (("filters", "run", "--out", "a.gif"), "a file that ends in .png, .svg, .pdf, got a.gif"),
         (("filters", "run", "--out", "nowhere/a.png"), "nowhere/a.png: expected to write the file"),
         (("filters", "other.safetensors"), "filters: expected a network with a Conv2d, got none"),
-        (("gradcam", "run", "nowhere.png"), "expected a file nowhere.png, got no such file"),
+        (("gradcam", "run", "nowhere.png"), "nowhere.png: expected a picture or a .npy array"),
         (("gradcam", "run", "images.npy", "--index", "3"), "images.npy: expected an image number 3, got fewer"),
         (("gradcam", "run", "images.npy", "--index", "-1"), "expected --index ≥ 0, got -1"),
         (("gradcam", "run", "images.npy", "--target", "cat"), "--target: one of 0, 1, 2"),

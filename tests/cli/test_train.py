@@ -141,7 +141,7 @@ def test_options_from_a_file_and_words_that_win(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("epoch = 3", "run.toml: expected keys among dataset, options, model, epochs"),
+        ("epoch = 3", "run.toml: expected keys among dataset, model, epochs"),
         ("epoch = 3", "got epoch; did you mean epochs?"),
         ("[training]\nepochs = 3", "got training"),
         ("epochs = 'many'", "train: expected epochs: an integer ≥ 1, got 'many'"),

@@ -102,7 +102,7 @@ def test_where_symbols_cannot_be_written_the_rest_is(command, monkeypatch):
     ("words", "said"),
     [
         ((".", "9", "image.npy"), "0 Conv2d, 1 BatchNorm2d, 2 Dropout, 3 Flatten, 4 Linear, or loss, got '9'"),
-        ((".", "0", "nowhere.npy"), "expected a file nowhere.npy"),
+        ((".", "0", "nowhere.npy"), "nowhere.npy: expected a picture or a .npy array"),
         ((".", "0", "shape.npy"), "shape.npy: expected images (4, 4, 1)"),
         ((".", "0", "more.npy"), "more.npy: expected one image, got 5 of them; save one"),
         (("nowhere", "0", "image.npy"), "nowhere"),
