@@ -161,10 +161,11 @@ def _read(path: str | os.PathLike[str]) -> FileLayers:
 def _refuse_pickle(path: str | os.PathLike[str]) -> None:
     try:
         with Path(path).open("rb") as file:
-            begins = file.read(4)
+            begins = file.read(9)
     except OSError:
         return  # what is the matter with it is said where it is read
-    if begins.startswith(_PICKLE_OR_ZIP):
+    # 9 bytes, as a safetensors file may begin with 80 too, where its header is that long; then comes the header's {
+    if begins.startswith(_PICKLE_OR_ZIP) and begins[8:] != b"{":
         raise FormatError(
             str(path),
             "a safetensors file",
