@@ -125,6 +125,17 @@ def test_numbers_are_learned_and_predicted(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+def test_one_number_an_image_is_evaluated(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1)).astype("uint8")
+    np.savez(tmp_path / "light.npz", images=images, labels=images.mean(axis=(1, 2, 3)).astype("float32") / 255)
+    words = ("--model", "mlp", "--epochs", 1, "--option", "regression=true", "--out", "run")
+    done = xpcnn_command("train", "light.npz", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    done = xpcnn_command("eval", "run", "light.npz", cwd=tmp_path)
+    assert done.stdout == f"test loss {result['test_loss']:.6g} (MSELoss(reduction='mean') of 8 images)\n", done.stderr
+
+
 def test_options_from_a_file_and_words_that_win(tmp_path):
     (tmp_path / "run.toml").write_text(
         'dataset = "digits"\nmodel = "mlp"\nepochs = 1\nbatch_size = 100\naugment = "shift:1,mixup:0.2"\n'

@@ -105,10 +105,11 @@ class RunConfig:
         """The data set, with the labels of a regression as rows (N, D), as a network gives them."""
         options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()}
         dataset = data.load(self.dataset, **options)
-        return dataset if dataset.classes else _with_rows(dataset)
+        return dataset if dataset.classes else with_rows(dataset)
 
 
-def _with_rows(dataset: data.Dataset) -> data.Dataset:
+def with_rows(dataset: data.Dataset) -> data.Dataset:
+    """The data set of a regression with labels (N, D), as a network gives them."""
     train, test = (
         data.Split(split.images, split.labels.reshape(len(split), -1)) for split in (dataset.train, dataset.test)
     )
