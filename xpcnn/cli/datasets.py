@@ -88,7 +88,8 @@ def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
     """The data set's options, where nothing else is said."""
     if name not in data.names():
         name = str(Path(name).resolve())
-    if (model / "config.json").exists() and (config := read_config(model)).dataset == name:
+    run = model_path(model).parent  # also where the run's model file is named
+    if (run / "config.json").exists() and (config := read_config(run)).dataset == name:
         return config.options
     height, width, channels = saved.input_shape if len(saved.input_shape) == 3 else (1, 1, 1)
     if Path(name).is_dir() and channels in (1, 3):
