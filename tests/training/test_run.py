@@ -195,6 +195,23 @@ def test_settings_that_make_no_sense(name, values):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("cut", [0, 3, 9])
+def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(tmp_path, cut):
+    """As a process leaves it that was killed: settings, the logs of some steps, no checkpoint."""
+    config = RunConfig("digits", model="mlp", epochs=1, batch_size=128, log="csv,tensorboard")
+    start(config, tmp_path / "whole", verbose=False)
+    start(config, tmp_path / "killed", verbose=False)
+    whole = (tmp_path / "whole" / "steps.csv").read_text()
+    for path in (tmp_path / "killed").iterdir():
+        if path.is_file() and path.name not in ("config.json", "steps.csv"):
+            path.unlink()
+    (tmp_path / "killed" / "steps.csv").write_text("".join(whole.splitlines(keepends=True)[: cut + 1]))
+    resume(tmp_path / "killed", verbose=False)
+    assert (tmp_path / "killed" / "steps.csv").read_text() == whole
+    assert len(list((tmp_path / "killed" / "tensorboard").iterdir())) == 1
+    assert (tmp_path / "killed" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
+
+
 def test_settings_on_the_edge_are_fine():
     config = RunConfig(epochs=1, batch_size=1, validation=0.0, patience=1, seed=0, lr=1e-9)
     assert config.patience == 1

@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ from .csv_log import CSVLog
 from .history import Epoch
 from .tensorboard_log import TensorBoardLog
 from .trainer import CHECKPOINT, MODEL, Trainer, evaluate
+
+STEPS, TENSORBOARD = "steps.csv", "tensorboard"
 
 
 def start(config: RunConfig, folder: Path, *, verbose: bool = True) -> dict[str, Any]:
@@ -59,7 +62,11 @@ def resume(folder: Path, *, verbose: bool = True) -> dict[str, Any]:
     Raises
         DataError : there is no run;  FormatError : its files are broken
     """
-    return _Run(read_config(folder), folder, verbose).finish(resume=(folder / CHECKPOINT).exists())
+    run, begun = _Run(read_config(folder), folder, verbose), (folder / CHECKPOINT).exists()
+    if not begun:  # it ended before its first checkpoint, and begins anew: so do its logs
+        (folder / STEPS).unlink(missing_ok=True)
+        rmtree(folder / TENSORBOARD, ignore_errors=True)
+    return run.finish(resume=begun)
 
 
 def rehearse(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Epoch]:
@@ -108,9 +115,9 @@ class _Run:
         steps: list[OnStep] = []
         epochs: list[OnEpoch] = []
         if "csv" in self.config.logs:
-            steps.append(CSVLog(self.folder / "steps.csv"))
+            steps.append(CSVLog(self.folder / STEPS))
         if "tensorboard" in self.config.logs:
-            board = TensorBoardLog(self.folder / "tensorboard")
+            board = TensorBoardLog(self.folder / TENSORBOARD)
             steps.append(board)
             epochs.append(board)
         return steps, epochs
