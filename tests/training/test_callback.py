@@ -168,3 +168,15 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     assert run.fit(loader(), epochs=1) == []
     assert not (tmp_path / CHECKPOINT).exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trainer_that_was_stopped_in_its_first_epoch_goes_on(tmp_path):
+    whole = trainer(tmp_path / "whole")
+    whole.fit(loader(), split(30, seed=1), epochs=2)
+    run = trainer(tmp_path / "cut", on_step=[lambda trainer, step: STOP if step.step == 3 else None])
+    assert run.fit(loader(), split(30, seed=1), epochs=2) == []
+    run.fit(loader(), split(30, seed=1), epochs=2)
+    assert rows(run) == rows(whole)
+    assert_same(everything(run), everything(whole))
+    with pytest.raises(OptionError, match="a folder without a run"):  # another one does not write over it
+        trainer(tmp_path / "cut").fit(loader(), epochs=2)

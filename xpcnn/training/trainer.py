@@ -155,7 +155,7 @@ class Trainer:
             loader = first_batches(loader, self.overfit_batches)
         if resume:
             self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
-        elif self.folder is not None and not self.history and (self.folder / CHECKPOINT).exists():
+        elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
             raise OptionError(
                 "Trainer.fit", "a folder without a run", str(self.folder), "pass resume=True, or name another folder"
             )
