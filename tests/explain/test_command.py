@@ -11,6 +11,7 @@ from xpcnn import nn, seed, use_backend
 from xpcnn.cli import main
 from xpcnn.explain import explain, text
 from xpcnn.io.model_file import load_model, save_model
+from xpcnn.training.best import save_best
 
 NAMES = ["one <b>", "two", "three"]
 
@@ -123,3 +124,12 @@ def test_every_wrong_turn_is_one_line_and_status_2(command, folder, words, said)
     assert said in error
     assert error.count("\n") == 1
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_model_of_values_has_no_cross_entropy(command, folder):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 1, rng=0))
+    (folder / "values").mkdir()
+    save_best(folder / "values", model, (4, 4, 1), (), classifies=False)
+    code, out, said = command("values", "1", "image.npy")
+    assert (code, out, said.count("\n")) == (2, "", 1)
+    assert "expected a model of classes, for the cross-entropy, got values, which gives values" in said

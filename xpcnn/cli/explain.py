@@ -18,6 +18,7 @@ from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..options import as_count
 from ..random import seed
+from ..training.best import is_classifier
 from .files import Image, images, model_path
 
 MOST_IMAGES = 1024  # of a batch
@@ -43,6 +44,8 @@ def run(options: argparse.Namespace) -> None:
         raise OptionError("--precision", "digits: an integer from 1 to 15", str(precision))
     seed(0)  # the same masks of dropout each time
     saved = load_model(model_path(options.model))
+    if not is_classifier(saved):
+        raise DataError("explain", "a model of classes, for the cross-entropy", f"{options.model}, which gives values")
     batch = _one(options.image, saved)[None]
     if options.batch is not None:
         more = [image for _, image in images(options.batch, saved.input_shape)]
