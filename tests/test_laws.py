@@ -136,6 +136,12 @@ def test_every_public_name_is_there():
         _ = xpcnn.nonsense
 
 
+def test_errors_can_be_named_before_anything_else_is_used():
+    code = "import xpcnn; print(issubclass(xpcnn.errors.OptionError, xpcnn.errors.XpcnnError))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert told.stdout == "True\n"
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_function_follows_the_arrays_it_is_given(xp, name):
     """Law 1: with another current backend, a layer and its gradients stay where its arrays are."""
