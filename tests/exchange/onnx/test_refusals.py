@@ -110,3 +110,25 @@ def test_what_no_layer_stands_for(tmp_path, nodes, text):
 def test_what_is_not_used_is_not_read(tmp_path):
     nodes = [node("Relu", "x", "y"), node("Sin", "x", "z"), node("Conv", "z w", "q")]
     assert kinds(check(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], **CONSTANTS), 5, 5, 3)) == ["ReLU"]
+
+
+@pytest.mark.parametrize(
+    ("pad", "pool", "text"),
+    [
+        ([0, 0, 1, 0, 0, 0, 0, 2], {"pads": [0, 1, 0, 0]}, "no padding after a Pad of -inf"),
+        ([0, 1, 1, 0, 0, 0, 0, 2], {}, "zeros, got mode constant, -inf"),
+        ([1, 0, 0, 0, 0, 0, 0, 2], {}, "zeros, got mode constant, -inf"),
+        ([0, 0, -1, 0, 0, 0, 0, 2], {}, "zeros, got mode constant, -inf"),
+        ([0, 0, 0, 0, 0, 0, 2**20, 2], {}, "zeros, got mode constant, -inf"),
+        ([0, 0, 1, 2], {}, "zeros, got mode constant, -inf"),
+        ([0, 0, 0, 0, 0, 0, 3, 0], {}, "under every window"),
+    ],
+)
+def test_lowest_numbers_around_images_are_padding_of_a_maximum_alone(tmp_path, pad, pool, text):
+    nodes = [node("Pad", "x pads lowest", "p"), node("MaxPool", "p", "y", kernel_shape=[2, 2], **pool)]
+    path = write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], pads=pad, lowest=-np.inf)
+    with pytest.raises(FormatError, match=text):
+        import_onnx(path)
+    relu = [nodes[0], node("Relu", "p", "y")]
+    with pytest.raises(FormatError, match="zeros, got mode constant, -inf"):
+        import_onnx(write(tmp_path / "m.onnx", relu, ["n", 3, 5, 5], pads=[0, 0, 1, 0, 0, 0, 0, 2], lowest=-np.inf))

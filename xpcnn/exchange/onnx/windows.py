@@ -61,10 +61,33 @@ def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Step:
 @reads("MaxPool")
 def _max_pool(node: Node, scope: Scope) -> Step:
     node.ignore("storage_order")  # of the indices, which are another output
-    value = scope.images(node)
+    pad = scope.producer(node.inputs[0]) if node.inputs else None
+    widths = None if pad is None else _lowest(pad, scope)
+    first = node if pad is None or widths is None else pad
+    value = scope.images(first)
     options = window_options(node, value, node.integers("kernel_shape", ()))
+    if widths is not None:
+        if options["padding"] != 0:
+            raise node.refuse("no padding after a Pad of -inf", str(options["padding"]))
+        options["padding"] = plainest(widths)
     layer = nn.MaxPool2d(**options, ceil_mode=bool(node.integer("ceil_mode", 0)))
-    return _pooled(node, value, layer, layer.window)
+    return _pooled(node, value, layer, layer.window, first)
+
+
+def _lowest(node: Node, scope: Scope) -> tuple[int, int, int, int] | None:
+    """The rows and columns of −∞ that a Pad puts around images, as `export_onnx` writes it before MaxPool."""
+    if node.operator != "Pad" or len(node.inputs) != 3:
+        return None
+    pads, fill = (scope.constant(name, node.where) for name in node.inputs[1:])
+    if pads is None or fill is None or (pads.size, pads.dtype.kind, fill.size) != (8, "i", 1):
+        return None
+    if node.text("mode", "constant") != "constant" or fill.reshape(()) != -np.inf:
+        return None
+    sides = [int(pad) for pad in pads.ravel()]
+    _, _, top, left, _, _, bottom, right = sides
+    if any((*sides[:2], *sides[4:6])) or not 0 <= min(sides) <= max(sides) <= MOST_WINDOW:
+        return None
+    return top, bottom, left, right
 
 
 @reads("AveragePool")
@@ -141,7 +164,8 @@ def plainest(padding: Any) -> Any:
     return padding[0] if padding[0] == padding[2] else (padding[0], padding[2])
 
 
-def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window) -> Step:
+def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window, first: Node | None = None) -> Step:
+    """The step of a pooling layer, of which `first` is the first node, where it is more than this one."""
     place = window.place(*value.size, node.operator)
     for axis, size in enumerate(place.size):
         start = np.arange(place.out[axis]) * window.stride[axis] - place.pads[2 * axis]
@@ -149,7 +173,7 @@ def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window) -> Step:
         last = start + (window.kernel[axis] - 1) * window.dilation[axis]
         if np.any(inside > np.minimum(last, size - 1)):
             raise node.refuse("an element of the image under every window", f"padding {place.pads} alone under some")
-    return Step(images((*place.out, value.shape[-1]), node), node.inputs[:1], layer)
+    return Step(images((*place.out, value.shape[-1]), node), (first or node).inputs[:1], layer)
 
 
 def _kernel(node: Node, scope: Scope) -> Host:
