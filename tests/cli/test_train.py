@@ -138,12 +138,11 @@ def test_numbers_are_learned_and_predicted(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_one_number_an_image_is_evaluated(tmp_path):
+def test_one_number_an_image_is_learned_and_evaluated(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1)).astype("uint8")
-    np.savez(tmp_path / "light.npz", images=images, labels=images.mean(axis=(1, 2, 3)).astype("float32") / 255)
+    np.savez(tmp_path / "light.npz", images=images, labels=images.mean(axis=(1, 2, 3)) / 255)  # (N,), not (N, 1)
     words = ("--model", "mlp", "--epochs", 1, "--option", "regression=true", "--out", "run")
-    done = xpcnn_command("train", "light.npz", *words, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert xpcnn_command("train", "light.npz", *words, cwd=tmp_path).returncode == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     done = xpcnn_command("eval", "run", "light.npz", cwd=tmp_path)
     assert done.stdout == f"test loss {result['test_loss']:.6g} (MSELoss(reduction='mean') of 8 images)\n", done.stderr

@@ -15,7 +15,7 @@ from ..data.dataset import Dataset, Split
 from ..errors import DataError, OptionError
 from ..io.model_file import SavedModel, load_model
 from ..training.best import is_classifier
-from ..training.config import read_config, with_rows
+from ..training.config import read_config, targets_in_rows
 from .files import model_path
 
 _ENDINGS = ".npz .npy .csv .h5"
@@ -67,15 +67,13 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
         DataError : the images have another size, or a class that the model does not know
     """
     saved = load_model(model_path(model))
-    dataset = data.load(name, **_options(model, saved, name) | dataset_options(words))
+    dataset = targets_in_rows(data.load(name, **_options(model, saved, name) | dataset_options(words)))
     if dataset.input_shape != saved.input_shape:
         raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {dataset.input_shape}")
     if is_classifier(saved) != bool(dataset.classes):
         kinds = ("classes", "values") if is_classifier(saved) else ("values", "classes")
         raise DataError(name, f"labels that are {kinds[0]}, as the model gives", kinds[1])
-    if not dataset.classes:
-        return saved, with_rows(dataset)
-    if not saved.classes or dataset.classes == saved.classes:
+    if not dataset.classes or not saved.classes or dataset.classes == saved.classes:
         return saved, dataset
     if unknown := [each for each in dataset.classes if each not in saved.classes]:
         raise DataError(name, f"the model's classes: {', '.join(saved.classes)}"[:300], ", ".join(unknown)[:100])

@@ -102,14 +102,15 @@ class RunConfig:
         return [word.strip() for word in self.log.split(",") if word.strip()]
 
     def load_data(self) -> data.Dataset:
-        """The data set, with the labels of a regression as rows (N, D), as a network gives them."""
+        """The data set, as `targets_in_rows` gives it."""
         options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()}
-        dataset = data.load(self.dataset, **options)
-        return dataset if dataset.classes else with_rows(dataset)
+        return targets_in_rows(data.load(self.dataset, **options))
 
 
-def with_rows(dataset: data.Dataset) -> data.Dataset:
-    """The data set of a regression with labels (N, D), as a network gives them."""
+def targets_in_rows(dataset: data.Dataset) -> data.Dataset:
+    """The data set, of a regression with targets (N, D) in the place of (N,), as a network gives them."""
+    if dataset.classes:
+        return dataset
     train, test = (
         data.Split(split.images, split.labels.reshape(len(split), -1)) for split in (dataset.train, dataset.test)
     )
