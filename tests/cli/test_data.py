@@ -119,6 +119,15 @@ def test_show_of_colours_and_options(say, tmp_path, rng, scale):
     assert output.splitlines()[-1].split() == ["dog", "3", "3"]
 
 
+def test_show_writes_names_that_do_nothing_to_a_terminal(say, tmp_path):
+    names = np.array(["\x1b[31mcat\x07", "big\ndog"])
+    np.savez(tmp_path / "a\x1b[2J.npz", x=np.zeros((10, 4, 4), np.uint8), y=np.arange(10) % 2, classes=names)
+    code, output, _ = say("data", "show", "a\x1b[2J.npz")
+    assert code == 0
+    assert all(line.isprintable() for line in output.splitlines())
+    assert [line.split() for line in output.splitlines()[-2:]] == [["�[31mcat�", "4", "1"], ["big", "dog", "4", "1"]]
+
+
 def test_show_draws_a_sheet(say, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     images = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None], (40, 4, 4))

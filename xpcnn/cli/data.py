@@ -14,6 +14,7 @@ from ..data.registry import KNOWN, Known
 from ..errors import OptionError
 from ..options import as_count
 from ..plot.figure import check_format, matplotlib
+from . import one_line
 from .datasets import add_dataset_arguments, dataset_options
 
 
@@ -78,7 +79,7 @@ def _get(name: str) -> None:
 
 
 def _show(dataset: Dataset) -> None:
-    print(f"{'name':<10} {dataset.name}")
+    print(f"{'name':<10} {one_line(dataset.name)}")
     print(f"{'images':<10} {len(dataset.train)} to train, {len(dataset.test)} to test on")
     print(f"{'size':<10} {_size(dataset.input_shape)}, {dataset.train.images.dtype}")
     for part, split in (("train", dataset.train), ("test", dataset.test)):
@@ -88,10 +89,11 @@ def _show(dataset: Dataset) -> None:
         for part, split in (("train", dataset.train), ("test", dataset.test)):
             print(f"{part:<10} targets from {split.labels.min():.6g} to {split.labels.max():.6g}")
         return
-    width = max(5, *map(len, dataset.classes))
+    classes = tuple(map(one_line, dataset.classes))
+    width = max(5, *map(len, classes))
     print(f"\n{'class':<{width}} {'train':>7} {'test':>7}")
-    counts = [_counts(split, len(dataset.classes)) for split in (dataset.train, dataset.test)]
-    for name, train, test in zip(dataset.classes, *counts, strict=True):
+    counts = [_counts(split, len(classes)) for split in (dataset.train, dataset.test)]
+    for name, train, test in zip(classes, *counts, strict=True):
         print(f"{name:<{width}} {train:>7} {test:>7}")
 
 
