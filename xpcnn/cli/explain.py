@@ -19,7 +19,7 @@ from ..io.model_file import SavedModel, load_model
 from ..options import as_count
 from ..random import seed
 from ..training.best import is_classifier
-from .files import Image, images, model_path
+from .files import Image, class_number, images, model_path
 
 MOST_IMAGES = 1024  # of a batch
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
         if len(more) > MOST_IMAGES:
             raise DataError(str(options.batch), f"at most {MOST_IMAGES} images", str(len(more)), "save fewer of them")
         batch = np.concatenate([batch, np.stack(more)])
-    target = None if options.target is None else _class(options.target, saved)
+    target = None if options.target is None else class_number(options.target, saved.classes)
     page = explain(
         saved.model,
         options.layer,
@@ -76,16 +76,6 @@ def _one(path: Path, saved: SavedModel) -> Image:
     if len(found) != 1:
         raise DataError(str(path), "one image", f"{len(found)} of them", "save one: np.save(path, images[0])")
     return found[0]
-
-
-def _class(text: str, saved: SavedModel) -> int:
-    """The number of the class of that name or number."""
-    if text in saved.classes:
-        return saved.classes.index(text)
-    if not text.isdecimal():
-        known = ", ".join(saved.classes[:20]) or "a number"
-        raise OptionError("--target", f"a class: {known}", repr(text))
-    return int(text)
 
 
 def _position(text: str) -> tuple[int, ...]:

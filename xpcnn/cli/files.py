@@ -1,8 +1,8 @@
-"""The files that commands are given: models, and images as arrays."""
+"""What commands are given: model files, images as arrays, and classes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.npy import read_npy
 from ..data.picture import read_picture
-from ..errors import DataError
+from ..errors import DataError, OptionError
 from ..training.trainer import MODEL
 from ..typing import Shape
 
@@ -42,6 +42,22 @@ def images(path: Path, input_shape: Shape) -> Iterator[tuple[str, Image]]:
         yield str(path), _picture(path, input_shape)
 
 
+def class_number(text: str, classes: Sequence[str]) -> int:
+    """The number of the class that `--target` names, or gives by its number.
+
+    Raises
+        OptionError : it does neither
+
+    >>> class_number("dog", ("cat", "dog")), class_number("3", ())
+    (1, 3)
+    """
+    if text in classes:
+        return classes.index(text)
+    if not text.isdecimal():
+        raise OptionError("--target", f"a class: {', '.join(classes[:20]) or 'a number'}", repr(text))
+    return int(text)
+
+
 def _array(path: Path, input_shape: Shape) -> Image:
     array: Image = read_npy(path)
     if array.shape == input_shape or array.shape == input_shape[:-1]:
@@ -59,5 +75,5 @@ def _array(path: Path, input_shape: Shape) -> Image:
 
 def _picture(path: Path, input_shape: Shape) -> Image:
     height, width, channels = input_shape
-    pixels = read_picture(path, size=(height, width), channels=channels, who="predict")
+    pixels = read_picture(path, size=(height, width), channels=channels, who=str(path))
     return pixels.astype(np.float32) / np.float32(255)

@@ -19,7 +19,7 @@ from ..training.history import read_csv
 from ..training.trainer import evaluate
 from ..typing import Array
 from .datasets import add_dataset_arguments, dataset_options, model_and_dataset
-from .files import images, model_path
+from .files import class_number, images, model_path
 
 KINDS = {
     "curves": "loss and accuracy of a run's epochs",
@@ -144,11 +144,4 @@ def _model_and_dataset(options: argparse.Namespace) -> tuple[SavedModel, Dataset
 
 
 def _target(options: argparse.Namespace, saved: SavedModel) -> int | None:
-    if options.target is None:
-        return None
-    if options.target in saved.classes:
-        return saved.classes.index(options.target)
-    if options.target.isdecimal():
-        return int(options.target)
-    known = ", ".join(saved.classes) or "a number"
-    raise OptionError("plot", f"--target: one of {known}"[:200], repr(options.target))
+    return None if options.target is None else class_number(options.target, saved.classes)
