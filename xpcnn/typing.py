@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+
 
 class Array(Protocol):
     """An n-dimensional array of any namespace that follows the array API standard (2023.12).
@@ -51,6 +53,7 @@ class Array(Protocol):
     def __bool__(self) -> bool: ...
 
 
+Host: TypeAlias = np.ndarray[Any, Any]  # an array of NumPy's, in the host's memory
 Cache: TypeAlias = Any  # what forward hands to its own backward; nobody else looks inside
 Shape: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = int | tuple[int, int]  # one number for both axes, or (height, width)

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from .. import data, plot
-from ..data.dataset import Dataset, Host, Split
+from ..data.dataset import Dataset, Split
 from ..data.registry import KNOWN, Known
 from ..errors import OptionError
 from ..options import as_count
 from ..plot.figure import check_format, matplotlib
+from ..typing import Host
 from . import one_line
 from .datasets import add_dataset_arguments, dataset_options
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import DataError, FileError, FormatError, XpcnnError
-from ..typing import Shape
-from .dataset import Dataset, Host
+from ..typing import Host, Shape
+from .dataset import Dataset
 from .npy import read_array, read_npy
 from .parts import MOST_BYTES, TEST_SHARE, assemble, counterpart
 

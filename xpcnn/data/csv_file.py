@@ -13,8 +13,8 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import DataError, FileError, FormatError, OptionError
-from ..typing import Shape
-from .dataset import Dataset, Host
+from ..typing import Host, Shape
+from .dataset import Dataset
 from .parts import MOST_BYTES, TEST_SHARE, assemble, counterpart
 
 _LABELS = ("label", "labels", "class", "target", "y")  # of a column that holds the labels

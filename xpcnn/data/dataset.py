@@ -6,16 +6,14 @@ Images and labels stand in one object and are indexed together there, so that no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from typing import Self
 
 import numpy as np
 
 from ..errors import DataError, OptionError
 from ..random import generator
-from ..typing import Shape
+from ..typing import Host, Shape
 from .statistics import channel_statistics
-
-Host: TypeAlias = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,8 @@ from typing import Any
 
 from ..errors import DataError, FileError, FormatError, XpcnnError
 from ..extras import need
-from .dataset import Dataset, Host
+from ..typing import Host
+from .dataset import Dataset
 from .parts import MOST_BYTES, TEST_SHARE, assemble, counterpart
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..options import as_pair
-from ..typing import Pair
-from .dataset import Dataset, Host, Split
+from ..typing import Host, Pair
+from .dataset import Dataset, Split
 from .parts import MOST_BYTES, TEST_SHARE, hold_out
 from .picture import is_grey, read_picture
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import DataError
-from .dataset import Host
+from ..typing import Host
 
 
 def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tuple[list[Host], tuple[str, ...]]:

@@ -15,9 +15,9 @@ import numpy as np
 from ..backend import asarray
 from ..errors import OptionError
 from ..options import as_count
-from ..typing import Array
+from ..typing import Array, Host
 from .augment import Augment
-from .dataset import Host, Split
+from .dataset import Split
 from .prefetch import prefetched
 
 

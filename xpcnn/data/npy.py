@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 
 from ..errors import FileError, FormatError
-from .dataset import Host
+from ..typing import Host
 
 _KINDS = "biufSU"  # truth values, numbers and texts
 

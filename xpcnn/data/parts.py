@@ -10,8 +10,8 @@ import numpy as np
 from ..errors import DataError
 from ..options import as_count, as_number
 from ..random import generator
-from ..typing import Shape
-from .dataset import Dataset, Host, Split
+from ..typing import Host, Shape
+from .dataset import Dataset, Split
 from .labels import to_classes, to_targets
 from .pixels import to_images
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, FormatError, XpcnnError
 from ..extras import need
-from .dataset import Host
+from ..typing import Host
 
 # Formats that are pixels and no programs: Pillow would also give PostScript to an interpreter.
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")

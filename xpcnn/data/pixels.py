@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from ..errors import DataError
-from ..typing import Shape
-from .dataset import Host
+from ..typing import Host, Shape
 
 
 def to_images(who: str, array: Host, *, image_shape: Shape | None = None, channels_first: bool | None = None) -> Host:

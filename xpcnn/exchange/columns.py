@@ -17,8 +17,8 @@ from .. import nn
 from ..errors import OptionError
 from ..nn.container import located
 from ..nn.layer import Layer
-from ..typing import Array, Shape
-from .layout import Host, join
+from ..typing import Array, Host, Shape
+from .layout import join
 
 # layers that leave each column in its place
 _IN_PLACE = (

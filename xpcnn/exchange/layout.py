@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from typing import Self
 
 import numpy as np
 
 from ..nn import Layer
-from ..typing import Shape
-
-Host: TypeAlias = np.ndarray[Any, Any]
+from ..typing import Host, Shape
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,8 +22,8 @@ import numpy as np
 
 from ..errors import FormatError, OptionError
 from ..nn import Layer
-from ..typing import Shape
-from .layout import Host, Layout, Part
+from ..typing import Host, Shape
+from .layout import Layout, Part
 
 Names: TypeAlias = Mapping[str, str] | Callable[[str], str | None] | Sequence[str] | None
 FileLayers: TypeAlias = dict[str, dict[str, Host]]

@@ -28,7 +28,8 @@ from ..errors import FileError, FormatError, OptionError
 from ..io.atomic import write_atomically
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer
-from .layout import Host, Layout, Part, join, own_arrays
+from ..typing import Host
+from .layout import Layout, Part, join, own_arrays
 from .matching import FileLayers, Names, copy_weights
 
 _BFLOAT16 = np.dtype("V2")  # what MLX writes, and NumPy reads, for numbers that NumPy has not

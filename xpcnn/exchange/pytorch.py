@@ -32,9 +32,9 @@ from ..errors import FormatError, OptionError
 from ..io.atomic import write_atomically
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer
-from ..typing import Shape
+from ..typing import Host, Shape
 from .columns import flattened_columns
-from .layout import Host, Layout, Part, join, own_arrays
+from .layout import Layout, Part, join, own_arrays
 from .matching import FileLayers, Names, copy_weights
 
 _COUNTER = "num_batches_tracked"

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..ops.add import check_add
 from ..ops.dispatch import Implementation
-from .batch_last import Host, spans
+from ..typing import Host
+from .batch_last import spans
 from .elementwise import BLOCK, as_run, refuses_run
 from .memory import empty_like
 from .threads import PASS, parallel

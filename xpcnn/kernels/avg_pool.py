@@ -23,8 +23,8 @@ from ..ops.check import check_floats, check_gradient
 from ..ops.dispatch import Implementation
 from ..ops.pool import check_pool, tap_counts
 from ..ops.window import Window
-from ..typing import Cache
-from .batch_last import Host, batch_first, batch_last, refuses_batch
+from ..typing import Cache, Host
+from .batch_last import batch_first, batch_last, refuses_batch
 from .memory import empty
 from .taps import Piece, pieces, read_by, reading, tiled
 from .threads import PASS, parallel

@@ -16,11 +16,11 @@ Source: A. Krizhevsky's cuda-convnet (2011) kept the batch last for the same rea
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-Host: TypeAlias = np.ndarray[Any, Any]
+from ..typing import Host
 
 FEWEST = 8  # images: with fewer, runs of N numbers are too short
 

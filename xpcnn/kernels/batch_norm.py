@@ -29,8 +29,8 @@ import numpy as np
 from ..ops.batch_norm import check_inference, check_training
 from ..ops.check import check_floats, check_gradient
 from ..ops.dispatch import Implementation
-from ..typing import Cache
-from .batch_last import Host, batch_first, batch_last, refuses_batch, spans
+from ..typing import Cache, Host
+from .batch_last import batch_first, batch_last, refuses_batch, spans
 from .memory import empty
 from .threads import PASS, parallel
 

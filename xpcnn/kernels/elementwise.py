@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .batch_last import Host
+from ..typing import Host
 from .memory import empty_like
 
 BLOCK = 1 << 17  # elements

@@ -35,8 +35,8 @@ from ..ops.check import check_floats, check_gradient
 from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
-from ..typing import Cache
-from .batch_last import Host, spans
+from ..typing import Cache, Host
+from .batch_last import spans
 from .threads import one_blas_thread, parallel
 
 WORKSPACE = 1 << 20  # bytes of cols for each thread: a core's second-level cache

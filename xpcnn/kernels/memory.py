@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .batch_last import Host
+from ..typing import Host
 
 LARGE = 1 << 18  # bytes; smaller arrays are the C library's
 KEPT = 512 << 20

@@ -21,8 +21,8 @@ import numpy as np
 
 from ..ops.check import check_batch, check_floats, check_gradient
 from ..ops.dispatch import Implementation
-from ..typing import Cache
-from .batch_last import Host, spans
+from ..typing import Cache, Host
+from .batch_last import spans
 from .elementwise import BLOCK, as_run, refuses_run
 from .memory import empty_like
 from .threads import PASS, parallel

@@ -35,8 +35,8 @@ from ..ops.check import check_floats, check_gradient
 from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
-from ..typing import Cache
-from .batch_last import Host, batch_first, batch_last, refuses_array, refuses_batch, spans
+from ..typing import Cache, Host
+from .batch_last import batch_first, batch_last, refuses_array, refuses_batch, spans
 from .memory import empty
 from .threads import parallel, reduce_units
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from ..ops.window import Placement
-from .batch_last import Host, spans
+from ..typing import Host
+from .batch_last import spans
 
 PIECE = 1 << 18  # elements
 

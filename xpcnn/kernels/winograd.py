@@ -39,9 +39,9 @@ from ..ops.check import check_floats, check_gradient
 from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
-from ..typing import Cache
+from ..typing import Cache, Host
 from . import rows
-from .batch_last import Host, batch_first, batch_last, refuses_batch, spans
+from .batch_last import batch_first, batch_last, refuses_batch, spans
 from .memory import empty
 from .rows import Block
 from .threads import one_blas_thread, parallel, reduce_units

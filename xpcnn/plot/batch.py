@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..backend import to_numpy
 from ..errors import ShapeError
-from ..typing import Array
-from .figure import Host, as_images, class_name, new_figure, show
+from ..typing import Array, Host
+from .figure import as_images, class_name, new_figure, show
 from .mosaic import square
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ..backend import to_numpy
 from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError
 from ..extras import need
 from ..io.atomic import write_atomically
-from ..typing import Array
+from ..typing import Array, Host
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,8 +27,6 @@ FORMATS = (".png", ".svg", ".pdf")
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"  # both can be told apart by the colour-blind
 FIRST, SECOND = "#0072b2", "#d55e00"  # blue and vermilion of M. Okabe and K. Ito, Color universal design, 2008
 DOTS = 150  # to the inch
-
-Host = np.ndarray[Any, Any]
 
 
 def new_figure(width: float, height: float, title: str = "", *, arranged: bool = True) -> Figure:

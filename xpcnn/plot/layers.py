@@ -10,8 +10,8 @@ from ..backend import to_numpy
 from ..errors import OptionError, ShapeError
 from ..nn import Container, Conv2d, Watch, watched
 from ..nn.layer import Layer
-from ..typing import Array
-from .figure import FIRST, Host, as_images, check_finite, new_figure, one_image, whole_numbers
+from ..typing import Array, Host
+from .figure import FIRST, as_images, check_finite, new_figure, one_image, whole_numbers
 from .mosaic import first, mosaic, square
 
 if TYPE_CHECKING:

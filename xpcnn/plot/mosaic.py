@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .figure import DIVERGING, SEQUENTIAL, Host, bare, new_figure
+from ..typing import Host
+from .figure import DIVERGING, SEQUENTIAL, bare, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,8 +21,9 @@ from ..nn.layer import Layer
 from ..ops.loss_classification import one_hot
 from ..ops.softmax import log_softmax_forward
 from ..options import as_count
+from ..typing import Host
 from .batch import pictures
-from .figure import Host, as_images, class_name
+from .figure import as_images, class_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

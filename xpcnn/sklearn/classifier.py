@@ -13,7 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import CrossEntropyLoss
-from .network import Host, ModelFunction, Network
+from ..typing import Host
+from .network import ModelFunction, Network
 
 
 class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]

@@ -25,9 +25,8 @@ from ..nn.loss import Loss
 from ..options import as_count, as_number
 from ..random import Seed
 from ..training.config import OPTIMIZERS, SCHEDULES
-from ..typing import Shape
+from ..typing import Host, Shape
 
-Host: TypeAlias = np.ndarray[Any, Any]
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
 
 _ROWS = 1024  # that are converted, or predicted, at a time

@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import MSELoss
-from .network import Host, Network
+from ..typing import Host
+from .network import Network
 
 
 class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]

@@ -7,14 +7,13 @@ their axes here, too, but no array of them is made larger.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import numpy as np
 
+from ...typing import Host
 from .file import Node
 from .scope import Scope
 
-Host: TypeAlias = np.ndarray[Any, Any]
 MOST_NUMBERS = 4096  # of an integer array that is computed
 _CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 

@@ -10,12 +10,12 @@ from typing import Literal
 from ...errors import FormatError, OptionError, XpcnnError
 from ...io.model_file import SavedModel
 from ...options import as_count
-from ...typing import Shape
+from ...typing import Host, Shape
 from . import moves, patterns, windows  # noqa: F401  register their readers
 from .constants import fold
 from .file import Contents, Node, read_file
 from .operators import READERS
-from .scope import MOST_NUMBERS, Host, Known, Scope, Step, Value
+from .scope import MOST_NUMBERS, Known, Scope, Step, Value
 from .structure import assemble
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from ... import nn
 from ...backend import asarray
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
+from ...typing import Host
 from .file import Node
-from .scope import Host, Reshaped, Scope, Step, Value
+from .scope import Reshaped, Scope, Step, Value
 
 Reader: TypeAlias = Callable[[Node, Scope], Step | Reshaped]
 Kind = TypeVar("Kind", bound=Callable[..., Any])  # a reader, or one that takes more

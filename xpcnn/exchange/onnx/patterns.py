@@ -13,10 +13,11 @@ import numpy as np
 
 from ... import nn
 from ...ops.activation import GELU_A, GELU_B
+from ...typing import Host
 from .file import Node
 from .operators import gemm, give, matmul, per_channel, plainly, reads
 from .pooling import bins
-from .scope import Host, Scope, Step, Value
+from .scope import Scope, Step, Value
 from .windows import conv, conv_transpose, images
 
 Template: TypeAlias = Any  # "x", a number, or (operator, template, …)

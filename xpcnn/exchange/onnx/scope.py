@@ -15,11 +15,10 @@ import numpy as np
 
 from ...errors import FormatError
 from ...nn.layer import Layer
-from ...typing import Shape
+from ...typing import Host, Shape
 from .file import MOST_BYTES, Contents, Node, read_tensor
 
 MOST_NUMBERS = 2**26  # of one item, anywhere in the network
-Host: TypeAlias = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import numpy as np
 
 from ... import nn
 from ...ops.window import Window
+from ...typing import Host
 from .constants import axes_of
 from .file import Node
 from .operators import give, per_channel, reads
-from .scope import MOST_NUMBERS, Host, Scope, Step, Value
+from .scope import MOST_NUMBERS, Scope, Step, Value
 
 MOST_SIDE = 2**14  # of an image
 MOST_WINDOW = 2**10  # a side, a stride, a padding, a dilation
