@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +13,7 @@ from ..nn.container import Container
 from ..nn.layer import Layer
 from ..nn.loss import CrossEntropyLoss
 from ..nn.watch import Watch, watched
+from ..training.traces import unchanged
 from ..typing import Array, Cache
 from .explanation import Values
 
@@ -131,17 +130,3 @@ def classes_of(output: Array, target: Any) -> Values:
 def layer_names(model: Layer) -> dict[str, str]:
     """(dotted name → kind) of every layer that is not a container, each once."""
     return {name: type(layer).__name__ for name, layer in model.named_layers() if not isinstance(layer, Container)}
-
-
-@contextmanager
-def unchanged(model: Layer) -> Iterator[None]:
-    """Put back what forward changes: batch norm's running statistics, and generators of random numbers."""
-    buffers = [(layer, key, getattr(layer, key)) for _, layer in model.named_layers() for key in layer.buffer_names]
-    generators = [(rng, rng.bit_generator.state) for rng in model.generators().values()]
-    try:
-        yield
-    finally:
-        for layer, key, array in buffers:
-            setattr(layer, key, array)
-        for rng, state in generators:
-            rng.bit_generator.state = state
