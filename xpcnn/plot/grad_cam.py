@@ -121,8 +121,6 @@ class _Recorder(Inference):
 def _map(model: Layer, x: Array, target: int | Array | None, layer: str | int | None) -> tuple[Array, Array, str]:
     """The map, the classes, and the layer's name."""
     who = "grad_cam_map"
-    if getattr(x, "ndim", 4) != 4:
-        raise ShapeError(who, "images (N, H, W, C)", str(tuple(x.shape)), "of one image, pass x[None, ...]")
     name = None if layer is None else find_layer(who, model, layer)[0]
     recorder = _Recorder()
     _, classes = score_gradients(who, model, x, target, recorder)

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..backend import array_namespace, to_numpy
-from ..errors import ShapeError
 from ..nn.layer import Layer
 from ..typing import Array
 from .figure import as_images, check_finite, class_name, one_image, overlay
@@ -70,8 +69,6 @@ def saliency(model: Layer, image: Array, target: int | None = None, *, classes: 
 
 
 def _map(model: Layer, x: Array, target: int | Array | None) -> tuple[Array, Array]:
-    if getattr(x, "ndim", 4) != 4:
-        raise ShapeError("saliency_map", "images (N, H, W, C)", str(tuple(x.shape)), "of one image, pass x[None, ...]")
     dx, classes = score_gradients("saliency_map", model, x, target)
     xp = array_namespace(dx)
     return xp.max(xp.abs(dx), axis=-1), classes  # (N, H, W)  (1)

@@ -23,6 +23,7 @@ def score_gradients(
 
     Parameters
         model : a classifier, (N, H, W, C) → (N, K)
+        x : Array (N, H, W, C), float
         target : c: one class for all, labels (N,), or None for each image's highest score
         watch : sees the layers at work
     Returns
@@ -30,10 +31,12 @@ def score_gradients(
         classes : c, Array (N,) of integers
     Raises
         OptionError : no network, or one whose inference has no known gradients
-        ShapeError : no classifier;  DataError : no such class
+        ShapeError : no batch of images, or no classifier;  DataError : no such class
     """
     if not isinstance(model, Layer):
         raise OptionError(who, "a network", type(model).__name__, "of a file, pass load_model(path).model")
+    if getattr(x, "ndim", 4) != 4:
+        raise ShapeError(who, "images (N, H, W, C)", str(tuple(x.shape)), "of one image, pass x[None, ...]")
     network = inferring(model, watch)
     scores, cache = network.forward(x)
     if scores.ndim != 2:
