@@ -23,7 +23,7 @@ import numpy as np
 from ..errors import FormatError, OptionError
 from ..nn import Layer
 from ..typing import Host, Shape
-from .layout import Layout, Part
+from .layout import Layout, Part, join
 
 Names: TypeAlias = Mapping[str, str] | Callable[[str], str | None] | Sequence[str] | None
 FileLayers: TypeAlias = dict[str, dict[str, Host]]
@@ -49,7 +49,7 @@ def copy_weights(
     state: dict[str, Host] = {}
     missing: list[str] = []
     wrong: list[str] = []
-    unknown = {_join(name, key) for name, arrays in layers.items() for key in arrays}
+    unknown = {join(name, key) for name, arrays in layers.items() for key in arrays}
     for part in parts:
         theirs = layers.get(pairs.get(part.name, ""), {}) if part.name in pairs else {}
         layouts = next((each for each in part.layouts if _shapes(each) == _found(theirs)), part.layouts[0])
@@ -57,7 +57,7 @@ def copy_weights(
             if key not in theirs:
                 missing.append(own)
                 continue
-            name, array, layout = _join(pairs[part.name], key), theirs[key], layouts[key]
+            name, array, layout = join(pairs[part.name], key), theirs[key], layouts[key]
             unknown.discard(name)
             if array.shape != layout.shape:
                 wrong.append(f"{name} {array.shape} for {own}, which is {layout.shape} there")
@@ -185,7 +185,3 @@ def _found(arrays: Mapping[str, Host]) -> _Shapes:
 def _few(listed: Sequence[str]) -> str:
     rest = len(listed) - _MOST_NAMED
     return ", ".join(listed[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _join(name: str, key: str) -> str:
-    return f"{name}.{key}" if name else key

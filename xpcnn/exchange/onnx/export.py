@@ -15,6 +15,7 @@ from ...io.atomic import write_atomically
 from ...nn.container import located
 from ...options import as_count
 from ...typing import Shape
+from ..layout import join
 from . import normalization, pooling  # noqa: F401  register their translators
 from .graph import Graph, Value
 from .layers import TRANSLATORS, Place, to_channels_first, to_channels_last
@@ -116,7 +117,7 @@ class _Translation:
         return Value(self.graph.node(operator, inputs, name or operator, **axis), shape)
 
     def child(self, name: str, key: str, child: nn.Layer, x: Value) -> Value:
-        y: Value = located(key, self.network, f"{name}.{key}" if name else key, child, x)
+        y: Value = located(key, self.network, join(name, key), child, x)
         return y
 
     def layer(self, name: str, layer: nn.Layer, x: Value) -> Value:
