@@ -124,10 +124,10 @@ def kind(file):
         (claimed, r"8796093022208 bytes for a \(1099511627776,\), got 0"),
         (claimed_and_late, r"549755813888 bytes for a \(68719476736,\), got 0"),
         (claimed_and_packed, r"8796093022208 bytes for a"),
-        (texts, "numbers, got a of object"),
-        (nothing, "numbers, got a of float64"),
-        (references, "numbers, got a of object"),
-        (complex_numbers, "numbers, got a of complex128"),
+        (texts, "numbers, or texts of a fixed length, got a of object"),
+        (nothing, "numbers, or texts of a fixed length, got a of float64"),
+        (references, "numbers, or texts of a fixed length, got a of object"),
+        (complex_numbers, "numbers, or texts of a fixed length, got a of complex128"),
         (plug_in, "filters deflate, shuffle, fletcher32, got number 32000 at a"),
         (kind, "groups and arrays, got a Datatype at a"),
     ],
@@ -165,6 +165,16 @@ def test_limits(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "MOST_OBJECTS", 3)
     with pytest.raises(FormatError, match="at most 3 groups and arrays"):
         read_hdf5(path)
+
+
+def test_of_some_names_the_rest_is_not_looked_at(tmp_path):
+    def make(file):
+        external_link(file)  # at a, which would be refused
+        file["b"] = np.array([b"cat", b"mouse"])
+        file["c/a"] = np.ones(2)
+
+    arrays = read_hdf5(write(tmp_path / "f", make), names=("b", "c", "none"))
+    assert {name: array.tolist() for name, array in arrays.items()} == {"b": [b"cat", b"mouse"], "c/a": [1.0, 1.0]}
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(300), b"text" * 200])

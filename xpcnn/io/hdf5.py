@@ -1,10 +1,10 @@
 """The arrays of an HDF5 file, read so that a file from a stranger cannot reach beyond itself.
 
-HDF5 can do more than hold numbers: a data set may lie in another file (external storage, virtual data sets), a name
+HDF5 can do more than hold arrays: a data set may lie in another file (external storage, virtual data sets), a name
 may lead to another place or file (soft and external links), groups may contain themselves, a filter may be a
 plug-in, and a few bytes may claim to be terabytes of fill values. All of that is refused here, before anything of the
-claimed size is made: each number must stand in the file, plainly or compressed by deflate, which makes 1 byte of at
-most 1032.
+claimed size is made: each number, or text of a fixed length, must stand in the file, plainly or compressed by deflate,
+which makes 1 byte of at most 1032.
 
 Sources
     The HDF Group, HDF5 user's guide, chapters 4 (groups and links) and 5 (data sets)
@@ -14,6 +14,7 @@ Sources
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ _DEFLATE_LIMIT = 1032
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 
 
-def read_hdf5(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> dict[str, np.ndarray[Any, Any]]:
-    """All arrays of a file, by their names from the root, such as "layers/conv2d/vars/0".
+def read_hdf5(
+    path: str | os.PathLike[str], *, names: Collection[str] | None = None, most_bytes: int = 2**32
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of a file, by their names from the root, such as "layers/conv2d/vars/0".
 
     Parameters
+        names : of the root's arrays and groups that are read, where the file has them; None reads all
         most_bytes : refuse files whose arrays are larger than that together
     Raises
         FormatError : the file is no whole HDF5 file, or does what is refused here
@@ -45,8 +49,8 @@ def read_hdf5(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> dict[
     ...     read_hdf5(f"{folder}/file.h5")
     {'a/b': array([1., 2.])}
     """
-    h5py = need("h5py", "read_hdf5", "to read HDF5 files")
     who = str(path)
+    h5py = need("h5py", who, "to read HDF5 files")
     try:
         with Path(path).open("rb") as opened:
             file_size = os.fstat(opened.fileno()).st_size
@@ -54,7 +58,7 @@ def read_hdf5(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> dict[
         raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
     try:
         with h5py.File(path, "r") as file:
-            return _Reader(h5py, who, file_size, most_bytes).read(file)
+            return _Reader(h5py, who, file_size, most_bytes).read(file, names)
     except FormatError:
         raise
     except Exception as error:  # whatever the library stumbles over, the file is at fault
@@ -69,13 +73,13 @@ class _Reader:
         self.bytes = 0
         self.arrays: dict[str, np.ndarray[Any, Any]] = {}
 
-    def read(self, file: Any) -> dict[str, np.ndarray[Any, Any]]:
+    def read(self, file: Any, names: Collection[str] | None) -> dict[str, np.ndarray[Any, Any]]:
         self._once("/", file)
-        self._group("", file, 1)
+        self._group("", file, 1, [key for key in file if names is None or key in names])
         return self.arrays
 
-    def _group(self, path: str, group: Any, depth: int) -> None:
-        for key in group:
+    def _group(self, path: str, group: Any, depth: int, keys: Iterable[str]) -> None:
+        for key in keys:
             name = f"{path}/{key}" if path else key
             if depth > MOST_DEPTH:
                 raise self._refusal(f"at most {MOST_DEPTH} levels of groups", name)
@@ -85,7 +89,7 @@ class _Reader:
             child = group[key]
             self._once(name, child)
             if isinstance(child, self.h5py.Group):
-                self._group(name, child, depth + 1)
+                self._group(name, child, depth + 1, child)
             elif isinstance(child, self.h5py.Dataset):
                 self.arrays[name] = self._array(name, child)
             else:
@@ -103,8 +107,9 @@ class _Reader:
         created = dataset.id.get_create_plist()
         if created.get_layout() == self.h5py.h5d.VIRTUAL or created.get_external_count():
             raise self._refusal("numbers that stand in it", f"{name}, which lies in another file")
-        if dataset.dtype.kind not in "biuf" or dataset.dtype.itemsize > 8 or dataset.shape is None:
-            raise self._refusal("numbers", f"{name} of {dataset.dtype}")
+        known = dataset.dtype.kind == "S" or (dataset.dtype.kind in "biuf" and dataset.dtype.itemsize <= 8)
+        if not known or dataset.shape is None:
+            raise self._refusal("numbers, or texts of a fixed length", f"{name} of {dataset.dtype}")
         filters = [created.get_filter(i)[0] for i in range(created.get_nfilters())]
         if unknown := [each for each in filters if each not in _FILTERS]:
             raise self._refusal("filters " + ", ".join(_FILTERS.values()), f"number {unknown[0]} at {name}")
