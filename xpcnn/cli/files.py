@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data.npy import read_npy
 from ..data.picture import read_picture
+from ..data.pixels import to_floats
 from ..errors import DataError, OptionError
 from ..training.trainer import MODEL
 from ..typing import Shape
@@ -67,7 +68,7 @@ def _array(path: Path, input_shape: Shape) -> Image:
     if array.shape[1:] != input_shape or not len(array):
         raise DataError(str(path), f"images {input_shape}, or a batch of them", str(array.shape))
     if array.dtype == np.uint8:
-        return array.astype(np.float32) / np.float32(255)
+        return to_floats(array)
     if array.dtype.kind != "f" or not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
         raise DataError(str(path), "uint8, or floats in [0, 1]", f"{array.dtype} in {array.min()} … {array.max()}")
     return array.astype(np.float32)
@@ -75,5 +76,4 @@ def _array(path: Path, input_shape: Shape) -> Image:
 
 def _picture(path: Path, input_shape: Shape) -> Image:
     height, width, channels = input_shape
-    pixels = read_picture(path, size=(height, width), channels=channels, who=str(path))
-    return pixels.astype(np.float32) / np.float32(255)
+    return to_floats(read_picture(path, size=(height, width), channels=channels, who=str(path)))

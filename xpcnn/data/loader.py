@@ -18,6 +18,7 @@ from ..options import as_count
 from ..typing import Array, Host
 from .augment import Augment
 from .dataset import Split
+from .pixels import to_floats
 from .prefetch import prefetched
 
 
@@ -121,9 +122,7 @@ class Loader:
         """Batch `number` of the epoch, on the host."""
         index = self._part(order, number)
         images, labels = self.split.images[index], self.split.labels[index]  # one index for both
-        if images.dtype == np.uint8:
-            images = images.astype(np.float32)
-            images /= np.float32(255)  # on the host, so that every backend has the same bits
+        images = to_floats(images)  # on the host, so that every backend has the same bits
         if self.augment is None:
             return images, labels
         rng = np.random.default_rng([self.seed, epoch, number + 1])  # with 0 for 1 it would be the shuffling's

@@ -42,6 +42,19 @@ def to_images(who: str, array: Host, *, image_shape: Shape | None = None, channe
     return _values(who, array)
 
 
+def to_floats(images: Host) -> Host:
+    """Bytes 0 … 255 as float32 in [0, 1]; floats as they are, not copied.
+
+    >>> to_floats(np.array([0, 255], np.uint8)).tolist()
+    [0.0, 1.0]
+    """
+    if images.dtype != np.uint8:
+        return images
+    floats: Host = images.astype(np.float32)
+    floats /= np.float32(255)
+    return floats
+
+
 def square(who: str, numbers: int) -> Shape:
     """The shape of an image of so many numbers: a grey square, or else an RGB one.
 

@@ -16,6 +16,7 @@ import numpy as np
 from ..backend import array_namespace, to_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader
+from ..data.pixels import to_floats
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..nn.layer import Layer
 from ..ops.loss_classification import one_hot
@@ -91,10 +92,7 @@ def most_wrong(model: Layer, split: Split, classes: Sequence[str] = (), n: int =
         as `hardest`;  MissingExtraError
     """
     found = hardest(model, split, n)
-    images = split.images[found.index]
-    if images.dtype == np.uint8:
-        images = images.astype(np.float32) / np.float32(255)
-    pixels, note = as_images("most_wrong", images)
+    pixels, note = as_images("most_wrong", to_floats(split.images[found.index]))
     captions = [
         f"{class_name(true, classes)}\n→ {class_name(predicted, classes, 12)}, {_percent(probability)}"
         for true, predicted, probability in zip(
