@@ -182,3 +182,11 @@ def test_options_in_words():
     for word in ("size", "=3", "a b=3"):
         with pytest.raises(OptionError, match="NAME=VALUE"):
             dataset_options([word])
+
+
+def test_options_as_the_messages_write_them_in_python():
+    words = ["image_shape=(3, 4, 1)", "size=3,4", "channels_first=False", "regression=True", "labels=None", "test=1-2"]
+    assert dataset_options(words) == {
+        "image_shape": (3, 4, 1), "size": (3, 4), "channels_first": False, "regression": True, "labels": None,
+        "test": "1-2",
+    }  # fmt: skip

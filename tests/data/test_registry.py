@@ -77,3 +77,31 @@ def test_every_option_of_a_function_has_a_default():
     """So that a name or a path is enough."""
     for known in KNOWN.values():
         assert all(each.default is not each.empty for each in inspect.signature(known.make).parameters.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"image_shape": 24}, "image_shape: (H, W) or (H, W, C), such as (28, 28, 1), got 24"),
+        ({"image_shape": "(4,6,1)"}, "image_shape: (H, W) or (H, W, C), such as (28, 28, 1), got '(4,6,1)'"),
+        ({"image_shape": (4, 0)}, "image_shape: (H, W) or (H, W, C), such as (28, 28, 1), got (4, 0)"),
+        ({"channels_first": "False"}, "channels_first: True or False, got 'False'"),
+        ({"regression": "no"}, "regression: True or False, got 'no'"),
+        ({"regression": None}, "regression: True or False, got None"),
+        ({"classes": 5}, "classes: the classes' names, got 5"),
+        ({"classes": [1, 2]}, "classes: the classes' names, got [1, 2]"),
+        ({"most_bytes": "x"}, "most_bytes: an integer ≥ 1, got 'x'"),
+        ({"labels": 5}, "labels: a path, got 5"),
+    ],
+)
+def test_options_of_another_kind_are_refused_by_name_before_the_file_is_read(tmp_path, options, expected):
+    (tmp_path / "pictures.npy").write_bytes(b"never read")
+    with pytest.raises(OptionError) as refused:
+        load(tmp_path / "pictures.npy", **options)
+    assert str(refused.value).endswith(f"pictures.npy: expected {expected}")
+
+
+def test_options_that_may_be_left_open_may_be_none(tmp_path):
+    np.savez(tmp_path / "pictures.npz", images=np.zeros((4, 2, 2), np.uint8), labels=[0, 1, 0, 1])
+    dataset = load(tmp_path / "pictures.npz", image_shape=None, channels_first=None, labels=None)
+    assert dataset.input_shape == (2, 2, 1)

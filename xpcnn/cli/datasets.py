@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,25 +37,33 @@ def add_dataset_arguments(parser: argparse.ArgumentParser, **options: Any) -> No
 
 
 def dataset_options(words: Sequence[str]) -> dict[str, Any]:
-    """The options of a data set from words NAME=VALUE; a value is in JSON, or else a text.
+    """The options of a data set from words NAME=VALUE; a value is in JSON or in Python, or else a text.
 
     Raises
         OptionError : a word is not of that form
 
     >>> dataset_options(["size=[32, 48]", "coarse=true", "label=kind"])
     {'size': (32, 48), 'coarse': True, 'label': 'kind'}
+    >>> dataset_options(["image_shape=(28, 28, 1)", "size=32,48", "channels_first=False"])
+    {'image_shape': (28, 28, 1), 'size': (32, 48), 'channels_first': False}
     """
     options = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not (equals and name.isidentifier()):
             raise OptionError("--option", "NAME=VALUE, such as size=64", repr(word))
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
+        value = _value(text)
         options[name] = tuple(value) if isinstance(value, list) else value
     return options
+
+
+def _value(text: str) -> Any:
+    for read in (json.loads, ast.literal_eval):  # messages say True and (H, W, C), as Python does
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+    return text
 
 
 def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[SavedModel, Dataset]:

@@ -19,6 +19,7 @@ from .digits import digits
 from .hdf5_file import hdf5_file
 from .image_folder import image_folder
 from .mnist import FASHION_MNIST, KMNIST, MNIST, fashion_mnist, kmnist, mnist
+from .option_kinds import check_options
 from .signs import SIGNS, signs
 from .source import Source
 
@@ -87,9 +88,11 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
             raise OptionError("load", "a name or a path", repr(name_or_path))
         path = Path(name_or_path).expanduser()
         make, arguments = _reader(str(name_or_path), path), (path,)
-    known = list(inspect.signature(make).parameters)[len(arguments) :]
+    parameters = inspect.signature(make).parameters
+    known = list(parameters)[len(arguments) :]
     if unknown := sorted(options.keys() - set(known)):
         raise OptionError(f"load {name_or_path}", "options among " + (", ".join(known) or "none"), ", ".join(unknown))
+    check_options(f"load {name_or_path}", options, parameters)
     return make(*arguments, **options)
 
 

@@ -1,0 +1,66 @@
+"""What the options of data sets must be, checked before a file is opened: they come from a command line as well."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from inspect import Parameter
+from numbers import Integral
+from typing import Any
+
+from ..errors import OptionError
+
+
+def check_options(who: str, options: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> None:
+    """Refuse an option of another kind than the data set's function takes.
+
+    Parameters
+        options : by name; each is among the parameters
+        parameters : of the function; None is an answer where it is the default
+    Raises
+        OptionError : what is expected, and what came
+    """
+    for name, value in options.items():
+        kind, fits = _KINDS.get(name, ("anything", _is_anything))
+        if not (fits(value) or (value is None and parameters[name].default is None)):
+            raise OptionError(who, f"{name}: {kind}", repr(value))
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str | os.PathLike)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) in (2, 3) and all(map(_is_count, value))
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, Iterable) and all(isinstance(name, str) for name in value)
+
+
+def _is_anything(value: Any) -> bool:
+    return True
+
+
+# Numbers that have an interval, `size` and `label` are checked by the functions themselves.
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "channels": ("1 for grey, 3 for RGB", _is_count),
+    "channels_first": ("True or False", _is_flag),
+    "classes": ("the classes' names", _is_names),
+    "coarse": ("True or False", _is_flag),
+    "folder": ("a path", _is_path),
+    "image_shape": ("(H, W) or (H, W, C), such as (28, 28, 1)", _is_shape),
+    "labels": ("a path", _is_path),
+    "mirrors": ("addresses", lambda value: _is_names(value) and not isinstance(value, str)),
+    "most_bytes": ("an integer ≥ 1", _is_count),
+    "regression": ("True or False", _is_flag),
+    "test": ("a path", _is_path),
+}
