@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -138,14 +139,17 @@ def test_numbers_are_learned_and_predicted(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_one_number_an_image_is_learned_and_evaluated(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1)).astype("uint8")
-    np.savez(tmp_path / "light.npz", images=images, labels=images.mean(axis=(1, 2, 3)) / 255)  # (N,), not (N, 1)
-    words = ("--model", "mlp", "--epochs", 1, "--option", "regression=true", "--out", "run")
-    assert xpcnn_command("train", "light.npz", *words, cwd=tmp_path).returncode == 0
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
+def test_one_number_an_image_is_learned_and_judged(tmp_path):
+    """Targets (N,), which the network gives as (N, 1); a regression has no accuracies to print."""
+    images = np.random.default_rng(0).integers(0, 256, (100, 6, 6, 1), np.uint8)
+    np.savez(tmp_path / "light.npz", images=images, labels=images.mean((1, 2, 3), dtype="float32") / 255)
+    words = ("--model", "mlp", "--epochs", 1, "--option", "regression=True", "--out", "run")
+    done = xpcnn_command("train", "light.npz", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"epoch   1  train [\d.]+  validation [\d.]+  lr .*", done.stdout.splitlines()[0])
+    loss = json.loads((tmp_path / "run" / "result.json").read_text())["test_loss"]
     done = xpcnn_command("eval", "run", "light.npz", cwd=tmp_path)
-    assert done.stdout == f"test loss {result['test_loss']:.6g} (MSELoss(reduction='mean') of 8 images)\n", done.stderr
+    assert done.stdout == f"test loss {loss:.6g} (MSELoss(reduction='mean') of 20 images)\n", done.stderr
 
 
 def test_options_from_a_file_and_words_that_win(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ..io.atomic import write_atomically
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch; losses are means over the images, accuracies shares, NaN where there is no validation."""
+    """One epoch; losses are means over the images, accuracies shares, NaN in a regression; NaN without validation."""
 
     epoch: int  # from 1
     lr: float  # of the epoch's last step
@@ -24,11 +25,15 @@ class Epoch:
     seconds: float
 
     def __str__(self) -> str:
-        """Loss and accuracy of both, in a line that fits 80 columns."""
-        line = f"epoch {self.epoch:3d}  train {self.train_loss:.4f} {self.train_accuracy:7.2%}"
-        if self.validation_loss == self.validation_loss:
-            line += f"  validation {self.validation_loss:.4f} {self.validation_accuracy:7.2%}"
+        """Loss and accuracy of both, as far as there are any, in a line that fits 80 columns."""
+        line = f"epoch {self.epoch:3d}  train {self.train_loss:.4f}{_share(self.train_accuracy)}"
+        if not math.isnan(self.validation_loss):
+            line += f"  validation {self.validation_loss:.4f}{_share(self.validation_accuracy)}"
         return line + f"  lr {self.lr:.1e}  {self.seconds:.1f} s"
+
+
+def _share(accuracy: float) -> str:
+    return "" if math.isnan(accuracy) else f" {accuracy:7.2%}"
 
 
 def write_csv(path: Path, history: list[Epoch]) -> None:
