@@ -38,6 +38,18 @@ def test_weights_that_come_back(model, tmp_path, words, load):
         np.testing.assert_array_equal(to_numpy(array), to_numpy(other.state_dict()[name]))
 
 
+@pytest.mark.parametrize("words", [(), ("--to", "mlx")])
+def test_weights_alone_lack_the_normalisation_and_it_is_said(tmp_path, words):
+    network = models.normalized(models.mlp((2, 2, 3), 2, rng=0), (0.25, 0.5, 0.125), (0.5, 0.25, 1))
+    save_model(tmp_path / "model.safetensors", network, input_shape=(2, 2, 3), classes="ab")
+    done = xpcnn_command("export", "model.safetensors", "weights.safetensors", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = "layer 0, which is not in it, is (x - mean) / std: mean (0.25, 0.5, 0.125), std (0.5, 0.25, 1.0)"
+    assert done.stdout.splitlines()[1:] == [said]
+    done = xpcnn_command("export", "model.safetensors", "model.onnx", cwd=tmp_path)  # which has all layers
+    assert len(done.stdout.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import OptionError
 from ..exchange import export_onnx, save_mlx, save_pytorch
 from ..io.model_file import SavedModel, load_model
+from ..nn import Normalize
 from .files import model_path
 
 
@@ -31,6 +32,14 @@ def run(options: argparse.Namespace) -> None:
     saved = load_model(source)
     _WRITERS[to](options.file, saved, options.layout)
     print(f"{options.file}: {_TOLD[to]}")
+    if to != "onnx":
+        _tell_what_has_no_weights(saved)
+
+
+def _tell_what_has_no_weights(saved: SavedModel) -> None:
+    for name, layer in saved.model.named_layers():
+        if isinstance(layer, Normalize):
+            print(f"layer {name}, which is not in it, is (x - mean) / std: mean {layer.mean}, std {layer.std}")
 
 
 def _onnx(path: Path, saved: SavedModel, layout: str) -> None:
