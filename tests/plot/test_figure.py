@@ -62,7 +62,9 @@ for figure in (plot.filters(model), plot.feature_maps(model, image), plot.salien
 assert "matplotlib.pyplot" not in sys.modules
 assert [matplotlib.rcParams[name] for name in names] == before
 """
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND", "XPCNN_BACKEND")
+    }
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
 

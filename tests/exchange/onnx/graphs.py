@@ -71,8 +71,11 @@ def host(model: nn.Layer, x: np.ndarray) -> np.ndarray:
 
 
 def randomize(model: nn.Layer, rng: np.random.Generator) -> nn.Layer:
-    """Numbers that are not all 0 and 1 in every vector: biases, γ, β, slopes, means and variances."""
-    for _, layer, key in model.named_arrays(buffers=True):
+    """Numbers that are not all 0 and 1 in every vector: biases, γ, β, slopes, means and variances.
+
+    On the current backend, as tests are that take no `xp`: layers among a test's parameters may be from another.
+    """
+    for _, layer, key in model.to_backend().named_arrays(buffers=True):
         array = getattr(layer, key)
         if array.ndim == 1 or isinstance(layer, nn.LayerNorm):
             setattr(layer, key, xpcnn.asarray(rng.uniform(0.5, 1.5, array.shape), "float32"))

@@ -73,7 +73,7 @@ def test_transposed_convolutions(tmp_path, rng, options, groups, more):
 def test_sizes_that_the_next_layer_depends_on(tmp_path, rng, layer):
     """Flatten is where a wrong size would be seen."""
     shape = (6, 7, 3)
-    (features,) = nn.Sequential(layer, nn.Flatten()).output_shape(shape)
+    (features,) = nn.Sequential(layer.to_backend(), nn.Flatten()).output_shape(shape)
     model = nn.Sequential(layer, nn.Flatten(), nn.Linear(features, 2, rng=0))
     compare(tmp_path / "m.onnx", model, rng.normal(size=(2, *shape)).astype("float32"))
 
