@@ -194,3 +194,13 @@ def test_a_row_that_comes_out_is_in_the_network_s_order(tmp_path, rng):
 def test_ceil_mode_adds_more_than_the_kernel_is_wide(tmp_path, rng):
     x = rng.normal(size=(2, 9, 3, 2)).astype("float32") - 2
     compare(tmp_path / "m.onnx", nn.MaxPool2d(2, stride=3, padding=1, dilation=2, ceil_mode=True), x)
+
+
+@pytest.mark.parametrize("width", [1, 2, (0, 3, 1, 0)])
+@pytest.mark.parametrize(
+    "pool", [nn.MaxPool2d(2), nn.MaxPool2d(2, padding=1), nn.AvgPool2d(2), nn.AvgPool2d(3, padding=1)]
+)
+def test_zeros_before_pooling_stay_zeros(tmp_path, rng, width, pool):
+    """Where all numbers are negative, a zero of the padding is the maximum."""
+    x = rng.normal(size=(2, 6, 5, 3)).astype("float32") - 9
+    compare(tmp_path / "m.onnx", nn.Sequential(nn.ZeroPad2d(width), pool), x)

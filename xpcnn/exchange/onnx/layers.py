@@ -242,6 +242,9 @@ def to_channels_last(rank: int) -> tuple[int, ...]:
 
 
 def pad_images(at: Place, sides: tuple[int, int, int, int], value: float, part: str = "") -> str:
+    """A Pad of height and width. Zeros are written as −0, for onnxruntime makes a Pad of +0 and a pool after it into
+    one pool, in which a padding's 0 is no number of the maximum, or which it refuses as its padding is too wide."""
+    value = value or -0.0
     top, left, bottom, right = onnx_pads(sides)
     pads = at.constant("pads", [0, 0, top, left, 0, 0, bottom, right], "int64")
     return at.node("Pad", at.x.tensor, pads, at.constant("padding", value), part=part)
