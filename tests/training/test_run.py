@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn import data
+from xpcnn import data, models
 from xpcnn.errors import DataError, FormatError, OptionError
 from xpcnn.io.model_file import load_model
 from xpcnn.io.tensors import read_tensors, write_tensors
-from xpcnn.nn import Linear
+from xpcnn.nn import Linear, MSELoss
 from xpcnn.optim import SGD, Adadelta, AdaGrad, Adam, AdamW, RMSProp
 from xpcnn.optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, StepDecay, WarmUp
 from xpcnn.training import evaluate
 from xpcnn.training.config import OPTIMIZERS, SCHEDULES, RunConfig
-from xpcnn.training.run import resume, start
+from xpcnn.training.run import _Run, resume, start
 from xpcnn.training.trainer import CHECKPOINT, MODEL
 
 KINDS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "adagrad": AdaGrad, "adadelta": Adadelta}
@@ -138,6 +138,30 @@ def test_every_setting_reaches_the_run(tmp_path):
     assert len(set(saved.values())) == len(saved)
     patient = RunConfig(**base | {"epochs": 9, "lr": 1e-12, "patience": 2})
     assert start(patient, tmp_path / "patience", verbose=False)["epochs"] < 9
+
+
+def test_each_part_of_a_run_has_its_settings(tmp_path):
+    """Those that a run's model would not show: what is shuffled and held out by the seed, and few batches."""
+    options = {"model": "mlp", "seed": 7, "validation": 0.25, "overfit_batches": 3, "augment": "shift:1,mixup:0.2"}
+    run = _Run(RunConfig(**options, batch_size=20), tmp_path / "run", False)
+    train, validation = data.digits().train.split(0.25, seed=7)
+    np.testing.assert_array_equal(run.loader.split.images, train.images)
+    np.testing.assert_array_equal(run.validation.images, validation.images)
+    assert (run.loader.seed, run.loader.shuffle, run.loader.batch_size) == (7, True, 20)
+    assert repr(run.loader.augment) == repr(data.augment.parse(options["augment"], 10))
+    assert (run.trainer.overfit_batches, run.trainer.classes) == (3, run.dataset.classes)
+    expected = models.build("mlp", (8, 8, 1), 10, rng=7)
+    np.testing.assert_array_equal(run.trainer.model.state_dict()["1.weight"], expected.state_dict()["1.weight"])
+
+
+def test_a_regression_s_run_mixes_targets_and_has_no_classes(tmp_path):
+    digits = data.digits().train.take(40)
+    np.savez(tmp_path / "light.npz", images=digits.images, labels=digits.images.mean(axis=(1, 2, 3)).astype("float32"))
+    options = {"dataset": str(tmp_path / "light.npz"), "options": {"regression": True}, "model": "mlp"}
+    run = _Run(RunConfig(**options, augment="mixup:0.2"), tmp_path / "run", False)
+    assert repr(run.loader.augment) == repr(data.augment.parse("mixup:0.2", None))
+    assert (type(run.trainer.criterion), run.trainer.classes) == (MSELoss, ())
+    assert [part.labels.shape[1:] for part in (run.dataset.train, run.dataset.test, run.validation)] == [(1,)] * 3
 
 
 def test_a_folder_with_a_run_is_left_alone(tmp_path):
