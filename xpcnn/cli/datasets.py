@@ -101,4 +101,9 @@ def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
     height, width, channels = saved.input_shape if len(saved.input_shape) == 3 else (1, 1, 1)
     if Path(name).is_dir() and channels in (1, 3):
         return {"size": (height, width), "channels": channels}
-    return {"image_shape": saved.input_shape} if name.endswith(".csv") else {}
+    options: dict[str, Any] = {}
+    if name.endswith(".csv"):
+        options["image_shape"] = saved.input_shape
+    if name.endswith((".csv", ".npz", ".npy")) and not is_classifier(saved):
+        options["regression"] = True
+    return options
