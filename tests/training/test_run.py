@@ -16,7 +16,7 @@ from xpcnn.io.tensors import read_tensors, write_tensors
 from xpcnn.nn import Linear, MSELoss
 from xpcnn.optim import SGD, Adadelta, AdaGrad, Adam, AdamW, RMSProp
 from xpcnn.optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, StepDecay, WarmUp
-from xpcnn.training import evaluate
+from xpcnn.training import CSVLog, TensorBoardLog, evaluate
 from xpcnn.training.config import OPTIMIZERS, SCHEDULES, RunConfig
 from xpcnn.training.run import _Run, resume, start
 from xpcnn.training.trainer import CHECKPOINT, MODEL
@@ -143,13 +143,15 @@ def test_every_setting_reaches_the_run(tmp_path):
 def test_each_part_of_a_run_has_its_settings(tmp_path):
     """Those that a run's model would not show: what is shuffled and held out by the seed, and few batches."""
     options = {"model": "mlp", "seed": 7, "validation": 0.25, "overfit_batches": 3, "augment": "shift:1,mixup:0.2"}
-    run = _Run(RunConfig(**options, batch_size=20), tmp_path / "run", False)
+    run = _Run(RunConfig(**options, batch_size=20, log="csv,tensorboard"), tmp_path / "run", False)
     train, validation = data.digits().train.split(0.25, seed=7)
     np.testing.assert_array_equal(run.loader.split.images, train.images)
     np.testing.assert_array_equal(run.validation.images, validation.images)
     assert (run.loader.seed, run.loader.shuffle, run.loader.batch_size) == (7, True, 20)
     assert repr(run.loader.augment) == repr(data.augment.parse(options["augment"], 10))
     assert (run.trainer.overfit_batches, run.trainer.classes) == (3, run.dataset.classes)
+    assert [type(each) for each in run.trainer.on_step] == [CSVLog, TensorBoardLog]
+    assert run.trainer.on_epoch == run.trainer.on_step[1:]
     expected = models.build("mlp", (8, 8, 1), 10, rng=7)
     np.testing.assert_array_equal(run.trainer.model.state_dict()["1.weight"], expected.state_dict()["1.weight"])
 
