@@ -15,8 +15,8 @@ from ..data.loader import Loader
 from ..errors import DataError, OptionError
 from ..io.model_file import SavedModel, load_model
 from ..plot.figure import check_format, matplotlib
+from ..training.evaluation import evaluate
 from ..training.history import read_csv
-from ..training.trainer import evaluate
 from ..typing import Array
 from .datasets import add_dataset_arguments, dataset_options, model_and_dataset
 from .files import class_number, images, model_path
@@ -68,8 +68,7 @@ def run(options: argparse.Namespace) -> None:
     matplotlib("figure")  # before the work
     if options.out is not None:
         check_format(options.out)
-    draw: Callable[[argparse.Namespace], Any] = globals()[f"_{options.kind}"]
-    figure = draw(options)
+    figure = _DRAW[options.kind](options)
     path = options.out or _free(options.kind)
     plot.save(figure, path)
     print(path)
@@ -145,3 +144,15 @@ def _model_and_dataset(options: argparse.Namespace) -> tuple[SavedModel, Dataset
 
 def _target(options: argparse.Namespace, saved: SavedModel) -> int | None:
     return None if options.target is None else class_number(options.target, saved.classes)
+
+
+_DRAW: dict[str, Callable[[argparse.Namespace], Any]] = {
+    "curves": _curves,
+    "filters": _filters,
+    "features": _features,
+    "saliency": _saliency,
+    "gradcam": _gradcam,
+    "confusion": _confusion,
+    "wrong": _wrong,
+    "batch": _batch,
+}
