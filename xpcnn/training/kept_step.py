@@ -19,6 +19,7 @@ from ..nn import Layer
 from ..nn.loss import Loss
 from ..typing import Array
 from .gradients import Gradients, batch_gradients
+from .losses import REMEDY
 from .nonfinite import Finding, search
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def report(trainer: Trainer, number: int, x: Array, y: Array, gradients: Gradien
     indices = None if trainer.loader is None else trainer.loader.indices(at.epoch, batch)
     images = "" if indices is None else f", images {_some(indices.tolist())} of the split"
     got = f"{finding.text}, in step {step}, epoch {at.epoch + 1}, batch {batch + 1}{images}"
-    remedy = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"
+    remedy = REMEDY
     if trainer.folder is not None:
         path = trainer.folder / f"nonfinite-{step}.safetensors"
         run = {"step": step, "epoch": at.epoch + 1, "batch": batch + 1}

@@ -11,6 +11,8 @@ from ..typing import Array
 from .callback import Step
 from .checkpoint import Position
 
+REMEDY = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"  # of a loss that is NaN
+
 
 class Losses:
     """What the steps of an epoch came to.
@@ -39,7 +41,7 @@ class Losses:
             value = self._sum(loss, images)
             if not math.isfinite(value):
                 where = f"{value} in epoch {at.epoch + 1}, batch {batch}"
-                remedy = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"
+                remedy = REMEDY
                 if not is_numpy(loss):
                     remedy += "; resumed with read_every=1, the run ends before NaN is written, and names its layer"
                 raise NonFiniteError("Trainer", "a finite loss", where, remedy)
