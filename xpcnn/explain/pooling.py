@@ -47,9 +47,7 @@ def max_pooling(page: Explanation, visit: Visit, layer: MaxPool2d, at: Index) ->
 
     def input_gradient(index: Index) -> Worked:
         n, p, q, c = index
-        i, j, u, v = (np.broadcast_to(part, (len(every[0]), every[1].shape[1])).ravel()
-                      for every in [readers(place, p + top, q + left)[:2]]
-                      for part in readers(place, p + top, q + left))  # fmt: skip
+        i, j, u, v = (part.ravel() for part in np.broadcast_arrays(*readers(place, p + top, q + left)))
         wins = t[n, i, j, c] == u * kw + v
         worked = total(page, Ref("dx", index), [Factor("dy", (n, i[wins], j[wins], c))])
         seen = f"{len(i)} window{'s' * (len(i) != 1)} read it, it won in {int(wins.sum())}"
