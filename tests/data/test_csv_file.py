@@ -122,9 +122,9 @@ def test_regression(write, images):
     targets = [i / 4 for i in range(20)]
     data = load(write(table(targets, images)), regression=True)
     assert (data.classes, data.train.labels.dtype) == ((), np.float32)
-    assert sorted([*data.train.labels.tolist(), *data.test.labels.tolist()]) == targets
+    assert sorted([*data.train.labels[:, 0].tolist(), *data.test.labels[:, 0].tolist()]) == targets
     whole = load(write(table(range(0, 80_000, 4000), images)), regression=True)
-    assert sorted([*whole.train.labels.tolist(), *whole.test.labels.tolist()]) == list(range(0, 80_000, 4000))
+    assert sorted([*whole.train.labels[:, 0].tolist(), *whole.test.labels[:, 0].tolist()]) == [*range(0, 80_000, 4000)]
     with pytest.raises(FormatError, match="could not convert string 'cat'"):
         load(write(table(["cat"] * 20, images)), regression=True)
 

@@ -71,9 +71,9 @@ def test_targets():
     for labels in (np.array([1, 2], np.uint8), np.array([1.0, 2.0])):
         targets = to_targets("x", labels)
         assert targets.dtype == np.float32
-        assert targets.tolist() == [1, 2]
+        assert targets.tolist() == [[1], [2]]  # as a network gives them
     targets = to_targets("x", np.array([[1.5], [2.5]]))
-    assert (targets.dtype, targets.tolist()) == (np.float32, [1.5, 2.5])
+    assert (targets.dtype, targets.tolist()) == (np.float32, [[1.5], [2.5]])
     assert to_targets("x", np.ones((3, 2))).shape == (3, 2)
     with pytest.raises(DataError, match="numbers as targets of a regression, got <U1"):
         to_targets("x", np.array(["a"]))

@@ -16,7 +16,7 @@ from ..data.dataset import Dataset, Split
 from ..errors import DataError, OptionError
 from ..io.model_file import SavedModel, load_model
 from ..training.best import is_classifier
-from ..training.config import read_config, targets_in_rows
+from ..training.config import read_config
 from .files import model_path
 
 _ENDINGS = ".npz .npy .csv .h5"
@@ -76,7 +76,7 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
         DataError : the images have another size, or a class that the model does not know
     """
     saved = load_model(model_path(model))
-    dataset = targets_in_rows(data.load(name, **_options(model, saved, name) | dataset_options(words)))
+    dataset = data.load(name, **_options(model, saved, name) | dataset_options(words))
     if dataset.input_shape != saved.input_shape:
         raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {dataset.input_shape}")
     if is_classifier(saved) != bool(dataset.classes):

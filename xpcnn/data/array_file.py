@@ -45,7 +45,7 @@ def array_file(
     Parameters
         labels : the file of a .npy file's labels
         classes : the classes' names, in the order of the labels
-        regression : the labels are targets, numbers (N,) or (N, D)
+        regression : the labels are targets, numbers (N,) or (N, D); the data set has them as (N, D)
         image_shape, channels_first : see `to_images`;  test_share, seed : see `hold_out`
         most_bytes : refuse arrays that are larger
     Raises

@@ -45,7 +45,7 @@ def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tu
 
 
 def to_targets(who: str, labels: Host) -> Host:
-    """The targets of a regression, (N,) or (N, D), as float32.
+    """The targets of a regression as float32 (N, D), as a network gives them; (N,) becomes (N, 1).
 
     Raises
         DataError : they are no numbers, or not finite
@@ -56,7 +56,7 @@ def to_targets(who: str, labels: Host) -> Host:
         targets = labels.astype(np.float32)
     if not np.isfinite(targets).all():
         raise DataError(who, "finite targets, of float32", "NaN or infinity", "leave such images out")
-    return targets.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else targets
+    return targets[:, None] if targets.ndim == 1 else targets
 
 
 def _plain(who: str, labels: Host) -> Host:

@@ -102,19 +102,9 @@ class RunConfig:
         return [word.strip() for word in self.log.split(",") if word.strip()]
 
     def load_data(self) -> data.Dataset:
-        """The data set, as `targets_in_rows` gives it."""
+        """The data set."""
         options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()}
-        return targets_in_rows(data.load(self.dataset, **options))
-
-
-def targets_in_rows(dataset: data.Dataset) -> data.Dataset:
-    """The data set, of a regression with targets (N, D) in the place of (N,), as a network gives them."""
-    if dataset.classes:
-        return dataset
-    train, test = (
-        data.Split(split.images, split.labels.reshape(len(split), -1)) for split in (dataset.train, dataset.test)
-    )
-    return data.Dataset(dataset.name, train, test, ())
+        return data.load(self.dataset, **options)
 
 
 def read_config(folder: Path) -> RunConfig:
