@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn import data
+from xpcnn import cli, data
 from xpcnn.io.model_file import load_model, save_model
 from xpcnn.nn import Flatten, Linear, Sequential
 
@@ -209,6 +209,17 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(tmp_p
     ).read_bytes()
 
 
+def test_ctrl_c_while_a_command_is_imported_is_one_line(monkeypatch, capsys):
+    def importing(words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "parser", importing)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", "digits"])
+    assert ended.value.code == 130
+    assert capsys.readouterr() == ("", "xpcnn: interrupted\n")
+
+
 def test_resuming_a_finished_run_only_repeats_its_result(trained):
     folder, output = trained
     done = xpcnn_command("train", "--resume", "run", cwd=folder)
@@ -238,7 +249,8 @@ def test_resuming_a_finished_run_only_repeats_its_result(trained):
         (["eval", "broken.safetensors", "digits"], "broken.safetensors"),
         (["eval", "run", "cifar"], "digits"),
         (["eval", "run/checkpoint.safetensors", "digits"], "expected a model, got a file of kind 'checkpoint'"),
-        (["train", "digits", "--epoch", "1"], "unrecognized arguments: --epoch 1"),
+        (["train", "digits", "--epoch", "1"], "xpcnn train: unrecognized arguments: --epoch 1; see xpcnn train --help"),
+        (["--nonsense"], "xpcnn: unrecognized arguments: --nonsense; see xpcnn --help"),
         (["train", "digits", "--out", "broken.npy"], "broken.npy"),
         (["predict", "run", "nowhere.png"], "nowhere.png: expected a picture or a .npy array, got no such file"),
         (["predict", "run", "broken.png"], "broken.png: expected a picture"),

@@ -39,18 +39,30 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; always ends in SystemExit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(_parse(words))
+    except KeyboardInterrupt as error:  # also while modules are imported
+        print(f"xpcnn: {str(error) or 'interrupted'}", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
     chosen = next((word for word in words if not word.startswith("-")), None)
     spoken = parser([chosen] if chosen in COMMANDS else [])
-    options = spoken.parse_args(words)
+    options, unknown = spoken.parse_known_args(words)
     if options.version:
         from .. import __version__
 
         print(f"xpcnn {__version__}")
         sys.exit(0)
+    if unknown:
+        name = f"xpcnn {options.command}" if options.command else "xpcnn"
+        spoken.exit(2, f"{name}: unrecognized arguments: {' '.join(unknown)}; see {name} --help\n")
     if options.command is None:
         spoken.print_help()
         sys.exit(2)
-    sys.exit(_run(options))
+    return options
 
 
 def parser(complete: Iterable[str]) -> argparse.ArgumentParser:
@@ -75,9 +87,6 @@ def _run(options: argparse.Namespace) -> int:
     try:
         status = import_module(f"{__name__}.{options.command}").run(options)
         sys.stdout.flush()
-    except KeyboardInterrupt as error:
-        print(f"xpcnn: {str(error) or 'interrupted'}", file=sys.stderr)
-        return 130
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
