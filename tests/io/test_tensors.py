@@ -83,6 +83,7 @@ def raw(header: str | bytes, body: bytes = b"") -> bytes:
     [
         (b"", "a whole safetensors file"),
         (b"PK\3\4", "a header of at most"),
+        (b"\10\7\22\5xpcnn of ONNX", "perhaps it is a file of another kind"),
         (b"\x80\4\x95" + bytes(50), "a whole safetensors file"),
         (struct.pack("<Q", 2**63) + b"{}", "a header of at most 16777216 bytes, got one of 9223372036854775808"),
         (raw("{}") + b"x", "a whole safetensors file"),
@@ -97,7 +98,7 @@ def raw(header: str | bytes, body: bytes = b"") -> bytes:
         (raw('{"a":{"dtype":"PICKLE","shape":[2],"data_offsets":[0,8]}}', bytes(8)), "a whole safetensors file"),
         (document("{}")[:-1], "a whole safetensors file"),
         (document("{}") + b"x", "a whole safetensors file"),
-        (save({"a": np.zeros(2)}), "a safetensors file of another program"),
+        (save({"a": np.zeros(2)}), "of another program; weights alone are read into a network by xpcnn.exchange"),
         (save({"a": np.zeros(2)}, {"format": "pt"}), "a safetensors file of another program"),
         (document("nonsense"), "metadata in JSON"),
         (document('{"format": 1, "a": NaN}'), "NaN is no JSON number"),

@@ -40,8 +40,8 @@ def image_folder(
     as well; hidden files, links to such subfolders, and files of other kinds are passed over.
 
     Parameters
-        size : pixels to resize to, one number for squares or (height, width); it can be left out where all pictures
-            are of one size
+        size : pixels to resize to, one number for squares or (height, width), bicubically, whatever shape a picture
+            had; it can be left out where all pictures are of one size
         channels : 1 for grey, 3 for RGB; by default 1 if all pictures are grey
         test_share : of each class, to test on
         seed : of that choice
@@ -130,7 +130,9 @@ def _read(paths: list[Path], read: Callable[[Path], Host], most_bytes: int) -> H
         image = read(paths[i])
         if image.shape != first.shape:
             got = f"{_size(first)} ({paths[0]}) and {_size(image)} ({paths[i]})"
-            raise DataError("image_folder", "pictures of one size", got, "pass size, such as size=64")
+            raise DataError(
+                "image_folder", "pictures of one size", got, "pass size=64 or another; to a command, --option size=64"
+            )
         images[i] = image
 
     _in_threads(place, range(len(paths)))

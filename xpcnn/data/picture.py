@@ -20,7 +20,8 @@ def read_picture(path: Path, *, size: tuple[int, int] | None = None, channels: i
     """A picture as pixels: turned as its EXIF data say, on white where it is transparent, grey or RGB, resized.
 
     Parameters
-        size : (height, width) to resize to; None leaves it as large as it is
+        size : (height, width) to resize to, with Pillow's bicubic filter, whatever its shape was; None leaves it as
+            large as it is
         channels : 1 for grey, 3 for RGB
         who : for the error if Pillow is missing: what needs it
     Returns

@@ -121,7 +121,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes, int]:
         raise FileError(str(path), "a readable file", error.strerror or str(error), "check the name") from error
     header_size = int.from_bytes(data[:8], "little")
     if header_size > _MOST_HEADER:
-        raise FormatError(str(path), f"a header of at most {_MOST_HEADER} bytes", f"one of {header_size}")
+        expected = f"a safetensors file, with a header of at most {_MOST_HEADER} bytes"
+        raise FormatError(str(path), expected, f"one of {header_size}", "perhaps it is a file of another kind")
     return data, header_size
 
 
@@ -139,7 +140,8 @@ def _is_plain(array: np.ndarray[Any, Any]) -> bool:
 
 def _parse(who: str, text: Any) -> dict[str, Any]:
     if not isinstance(text, str):
-        raise FormatError(who, "a file written by xpcnn", "a safetensors file of another program")
+        remedy = "weights alone are read into a network by xpcnn.exchange: load_pytorch, load_mlx"
+        raise FormatError(who, "a file written by xpcnn", "a safetensors file of another program", remedy)
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
