@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,14 @@ def test_results_gradients_and_names_are_the_network_s(xp, name):
         results.append([y, dx, *(grads[key] for key in layer.parameters())])
     for one, two in zip(*results, strict=True):
         np.testing.assert_allclose(xpcnn.to_numpy(one), xpcnn.to_numpy(two), rtol=1e-12, atol=1e-12)
+
+
+def test_a_watched_network_can_be_copied():
+    model = network()
+    x = xpcnn.asarray(np.ones((2, 4, 4, 1), np.float32))
+    np.testing.assert_array_equal(
+        xpcnn.to_numpy(deepcopy(watched(model, Watch()))(x)), xpcnn.to_numpy(watched(model, Watch())(x))
+    )
 
 
 def test_running_statistics_are_the_network_s_own():

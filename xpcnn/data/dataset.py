@@ -120,7 +120,10 @@ class Split:
         """
         size = round(len(self) * fraction) if 0 < fraction < 1 else 0
         if not 0 < size < len(self):
-            raise OptionError("split", f"a fraction that leaves both sides some of {len(self)} images", str(fraction))
+            expected = f"a fraction that leaves both sides some of {len(self)} images"
+            raise OptionError(
+                "split", expected, str(fraction), "choose another; for xpcnn train, --validation 0 is none"
+            )
         order = generator(seed).permutation(len(self))
         return self.select(np.sort(order[size:])), self.select(np.sort(order[:size]))
 

@@ -82,7 +82,9 @@ class _Watched(Layer):
         return self._layer.children()
 
     def __getattr__(self, key: str) -> Any:
-        return getattr(self.__dict__["_layer"], key)
+        if key == "_layer":  # while it is copied or unpickled
+            raise AttributeError(key)
+        return getattr(self._layer, key)
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         return self._layer.multiply_adds(input_shape, output_shape)

@@ -68,8 +68,8 @@ class Trainer:
             is what is validated, evaluated and kept as the best model; None makes none
         patience : stop after so many epochs in which validation has not improved
         on_step, on_epoch : functions f(trainer, step: Step) and g(trainer, row: Epoch), called after each step and
-            epoch; one that returns `STOP` ends the training there. With on_step each loss is read, for which a
-            device is waited for
+            epoch; one that returns `STOP` ends the training there, and one that raises keeps those after it from
+            being called. With on_step each loss is read, for which a device is waited for
         folder : where the run is kept: `history.csv`, `checkpoint.safetensors` (the last state),
             `model.safetensors` (the best epoch by validation accuracy, then loss; without validation the
             last; or, where the model has layers that are not xpcnn's, `weights.safetensors`, for
