@@ -13,7 +13,8 @@ from xpcnn.errors import MissingExtraError, OptionError
 def test_a_picture_without_pillow_is_named_and_no_command_that_was_not_given(tmp_path, monkeypatch):
     picture = tmp_path / "cat.png"
     picture.write_bytes(b"")
-    monkeypatch.setitem(sys.modules, "PIL", None)
+    for module in ("PIL", "PIL.Image"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=r"cat\.png: expected pillow to read pictures.*xpcnn\[images\]") as told:
         list(images(picture, (4, 4, 1)))
     assert "predict" not in str(told.value)

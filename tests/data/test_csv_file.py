@@ -202,7 +202,7 @@ def test_refuses_what_is_no_text_and_what_is_too_much(write, tmp_path, images):
 
 def test_memory_is_in_proportion_to_the_file(write):
     line = "1" + ",7" * 784 + "\n"
-    path = write(line * 1000)  # 1.6 MB
+    path = write(line * 1000 + "2" + ",7" * 784 + "\n")  # 1.6 MB
     with at_most(2**23):
         csv_file(path)
     with at_most(2**25), pytest.raises(FormatError):

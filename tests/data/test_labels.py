@@ -67,6 +67,13 @@ def test_refuses_what_is_no_class(labels, text):
         to_classes("x", [labels])
 
 
+def test_one_class_is_nothing_to_tell_apart():
+    for names in ((), ("cat",)):
+        with pytest.raises(DataError, match=r"at least two classes, got (0|cat); name the classes"):
+            to_classes("x", [np.zeros(3, np.int64)], names)
+    assert to_classes("x", [np.zeros(3, np.int64)], ("cat", "dog"))[1] == ("cat", "dog")
+
+
 def test_targets():
     for labels in (np.array([1, 2], np.uint8), np.array([1.0, 2.0])):
         targets = to_targets("x", labels)

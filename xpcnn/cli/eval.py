@@ -29,7 +29,8 @@ def run(options: argparse.Namespace) -> None:
         return
     correct = round(result.accuracy * len(split))
     print(f"{options.part} accuracy {result.accuracy:.2%} ({correct} of {len(split)})  loss {result.loss:.4f}")
-    print(f"top-{min(5, len(result.confusion))} accuracy {result.top5_accuracy:.2%}")
+    if len(result.confusion) > 5:
+        print(f"top-5 accuracy {result.top5_accuracy:.2%}")
     _print_confusion(result, dataset.classes)
 
 

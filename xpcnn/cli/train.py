@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """The options in a TOML file; `RunConfig` looks at their values."""
     try:
-        given = tomllib.loads(path.read_text())
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, UnicodeDecodeError) as error:
         raise FormatError(str(path), "a TOML file", str(error)) from error
     except OSError as error:

@@ -23,7 +23,8 @@ def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tu
     Returns
         each part's labels, (N,) int64, and the names
     Raises
-        DataError : labels that are neither whole numbers nor texts, or not as many names as values
+        DataError : labels that are neither whole numbers nor texts, or not as many names as values;
+            fewer than two classes
 
     >>> to_classes("files", [np.array([5, 3, 5]), np.array([3])])
     ([array([1, 0, 1]), array([0])], ('3', '5'))
@@ -40,6 +41,9 @@ def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tu
         if names and len(names) != len(values):
             raise DataError(who, f"{len(values)} names, one a class", str(len(names)), f"the labels are {_few(values)}")
         names = names or [str(value) for value in values.tolist()]
+    if len(names) < 2:
+        remedy = "name the classes that there are, or take regression=True for targets"
+        raise DataError(who, "at least two classes", ", ".join(map(str, names)) or "none", remedy)
     ends = np.cumsum([len(part) for part in plain])[:-1]
     return [part.astype(np.int64) for part in np.split(numbers, ends)], tuple(map(str, names))
 
