@@ -24,7 +24,7 @@ PACKAGE = Path(xpcnn.__file__).parent
 # Each part may import itself and what stands before it.
 ORDER = [
     {"errors", "typing", "settings"},
-    {"options", "extras"},
+    {"options", "extras", "table"},
     {"backend", "random"},
     {"ops"},
     {"nn"},

@@ -15,7 +15,6 @@ from .. import data
 from ..data.dataset import Dataset, Split
 from ..errors import DataError, OptionError
 from ..io.model_file import SavedModel, load_model
-from ..training.best import is_classifier
 from ..training.config import read_config
 from .files import model_path
 
@@ -79,8 +78,8 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
     dataset = data.load(name, **_options(model, saved, name) | dataset_options(words))
     if dataset.input_shape != saved.input_shape:
         raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {dataset.input_shape}")
-    if is_classifier(saved) != bool(dataset.classes):
-        kinds = ("classes", "values") if is_classifier(saved) else ("values", "classes")
+    if saved.is_classifier != bool(dataset.classes):
+        kinds = ("classes", "values") if saved.is_classifier else ("values", "classes")
         raise DataError(name, f"labels that are {kinds[0]}, as the model gives", kinds[1])
     if not dataset.classes or not saved.classes or dataset.classes == saved.classes:
         return saved, dataset
@@ -104,6 +103,6 @@ def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if name.endswith(".csv"):
         options["image_shape"] = saved.input_shape
-    if name.endswith((".csv", ".npz", ".npy")) and not is_classifier(saved):
+    if name.endswith((".csv", ".npz", ".npy")) and not saved.is_classifier:
         options["regression"] = True
     return options

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from ..nn import CrossEntropyLoss, MSELoss
-from ..training.best import is_classifier
 from ..training.evaluation import Evaluation, evaluate
 from . import one_line
 from .datasets import add_dataset_arguments, model_and_dataset
@@ -22,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     saved, dataset = model_and_dataset(options.model, options.dataset, options.option)
     split = dataset.test if options.part == "test" else dataset.train
-    criterion = CrossEntropyLoss() if is_classifier(saved) else MSELoss()
+    criterion = CrossEntropyLoss() if saved.is_classifier else MSELoss()
     result = evaluate(saved.model, split, criterion, batch_size=options.batch_size)
-    if not is_classifier(saved):
+    if not saved.is_classifier:
         print(f"{options.part} loss {result.loss:.6g} ({criterion!r} of {len(split)} images)")
         return
     correct = round(result.accuracy * len(split))

@@ -18,7 +18,6 @@ from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..options import as_count
 from ..random import seed
-from ..training.best import is_classifier
 from .files import Image, class_number, images, model_path
 
 MOST_IMAGES = 1024  # of a batch
@@ -44,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
         raise OptionError("--precision", "digits: an integer from 1 to 15", str(precision))
     seed(0)  # the same masks of dropout each time
     saved = load_model(model_path(options.model))
-    if not is_classifier(saved):
+    if not saved.is_classifier:
         raise DataError("explain", "a model of classes, for the cross-entropy", f"{options.model}, which gives values")
     batch = _one(options.image, saved)[None]
     if options.batch is not None:

@@ -20,7 +20,6 @@ from ..errors import DataError, NonFiniteError, OptionError, XpcnnError
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
-from ..training.best import is_classifier
 from . import one_line
 from .files import Image, images, model_path
 
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"xpcnn: {one_line(str(error))}", file=sys.stderr)
 
     rows = _rows(saved, readable(), options.top_k, invert=options.invert)
-    parts = _FORMATS[options.format](rows, is_classifier(saved))
+    parts = _FORMATS[options.format](rows, saved.is_classifier)
     if options.out is None:
         sys.stdout.writelines(parts)
     else:
@@ -77,7 +76,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int, *, invert: bool) -> Iterator[Row]:
-    classifies = is_classifier(saved)
+    classifies = saved.is_classifier
     while batch := list(islice(every, BATCH)):
         pixels = np.stack([image for _, image in batch])
         outputs = saved.model(asarray(1 - pixels if invert else pixels))

@@ -19,6 +19,8 @@ from ..typing import Shape
 from .architecture import from_config, to_config
 from .tensors import read_tensors, write_tensors
 
+REGRESSION = "regression"  # true in `extra`, if the outputs are values
+
 
 @dataclass(frozen=True, eq=False)
 class SavedModel:
@@ -35,6 +37,11 @@ class SavedModel:
     input_shape: Shape
     classes: tuple[str, ...]
     extra: dict[str, Any]
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the outputs are scores of classes, and not the values of a regression."""
+        return not self.extra.get(REGRESSION)
 
 
 def save_model(

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from ..backend import array_namespace
 from ..errors import OptionError
 from ..options import as_count
+from ..table import columns
 from ..typing import Array, Shape
-from .columns import columns
 from .container import Container, located
 from .layer import Layer
 

@@ -1,4 +1,4 @@
-"""The file that the best model is kept in, and what kind of model it is."""
+"""The file that the best model is kept in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..io.architecture import registry
-from ..io.model_file import SavedModel, save_model
+from ..io.model_file import REGRESSION, save_model
 from ..io.tensors import write_tensors
 from ..nn import Layer
 from ..typing import Shape
@@ -14,22 +14,15 @@ from ..typing import Shape
 MODEL = "model.safetensors"
 WEIGHTS = "weights.safetensors"  # of a model with a layer of the user's own, which no file can name
 
-_REGRESSION = "regression"  # in a model file's `extra`: its outputs are values, not scores of classes
-
-
-def is_classifier(saved: SavedModel) -> bool:
-    """Whether the model's outputs are scores of classes."""
-    return not saved.extra.get(_REGRESSION)
-
 
 def save_best(folder: Path, model: Layer, input_shape: Shape, classes: Iterable[str], *, classifies: bool) -> None:
     """Write the model to `MODEL`, or its arrays alone to `WEIGHTS`.
 
     Parameters
-        classifies : whether its outputs are scores of classes, which `is_classifier` reads
+        classifies : whether its outputs are scores of classes, see `SavedModel.is_classifier`
     """
     if all(type(layer) in registry().values() for _, layer in model.named_layers()):
-        extra = {} if classifies else {_REGRESSION: True}
+        extra = {} if classifies else {REGRESSION: True}
         save_model(folder / MODEL, model, input_shape=input_shape, classes=classes, extra=extra)
     else:
         write_tensors(folder / WEIGHTS, model.state_dict(), {"kind": "weights"})

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..backend import synchronize
 from ..nn import CrossEntropyLoss, Layer, Watch, watched
-from ..nn.columns import columns
 from ..nn.loss import Loss
 from ..options import as_count
+from ..table import columns
 from ..typing import Array, Cache, Shape
 from .gradients import batch_gradients
 from .traces import unchanged

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..nn import Layer, Watch, watched
-from ..nn.columns import columns
 from ..nn.loss import Loss
+from ..table import columns
 from ..typing import Array, Cache
 from .gradients import is_finite
 from .traces import unchanged

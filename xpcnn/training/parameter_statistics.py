@@ -18,9 +18,9 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..nn import CrossEntropyLoss, Layer
-from ..nn.columns import columns
 from ..nn.loss import Loss
 from ..optim.optimizer import Optimizer
+from ..table import columns
 from ..typing import Array, Shape
 from .gradients import batch_gradients
 from .traces import unchanged
