@@ -118,3 +118,12 @@ def test_commands_on_the_pages_exist():
     for path in PAGES:
         for command in re.findall(r"^(?:\$ )?xpcnn ([a-z]\w*)", path.read_text(), re.MULTILINE):
             assert command in COMMANDS, f"{path}: xpcnn {command}"
+
+
+@pytest.mark.parametrize("path", sorted((DOCS.parent / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_begins_with_a_title(path):
+    """The gallery has no page for one that does not."""
+    title, line, empty, *_ = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()
+    assert line == "=" * len(line)
+    assert len(line) >= len(title)
+    assert empty == ""
