@@ -24,7 +24,7 @@ COMMANDS = {
     "summary": "a table of a model's layers",
     "gradcheck": "check every layer's hand-written gradients on this machine",
     "info": "versions, backend, BLAS, threads and implementations on this machine",
-    "doctor": "info, and whether all is well on this machine: a block to paste into a bug report",
+    "doctor": "versions, backend, BLAS, and whether all is well: a block to paste into a bug report",
     "completion": "a script that completes this command's words in a shell, such as bash",
 }
 

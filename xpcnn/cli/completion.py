@@ -1,8 +1,8 @@
 """`xpcnn completion`.
 
 bash    xpcnn completion bash > ~/.local/share/bash-completion/completions/xpcnn
-zsh     xpcnn completion zsh > a folder of $fpath/_xpcnn
-tcsh    xpcnn completion tcsh > ~/.xpcnn.tcsh, and source it in ~/.tcshrc
+zsh     xpcnn completion zsh > _xpcnn, in a folder that $fpath names
+fish    xpcnn completion fish > ~/.config/fish/completions/xpcnn.fish
 """
 
 from __future__ import annotations
