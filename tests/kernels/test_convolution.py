@@ -143,15 +143,15 @@ def test_the_workspace_does_not_grow_with_the_batch(kernel, n, monkeypatch):
     w = np.zeros((32, 3, 3, 32), np.float32)
     own = {rows: 2 * rows.WORKSPACE, winograd: 4 * winograd.WORKSPACE}[kernel] + 8 * w.nbytes
 
-    def peak(run, result):
+    def peak(run):
         gc.collect()
         tracemalloc.start()
         try:
-            kept = run()
-            return tracemalloc.get_traced_memory()[1] - result(kept)
+            result = run()[0]
+            return tracemalloc.get_traced_memory()[1] - result.nbytes
         finally:
             tracemalloc.stop()
 
     y, cache = kernel.forward(x, w, window=Window(3, padding=1))
-    assert peak(lambda: kernel.forward(x, w, window=Window(3, padding=1)), lambda kept: kept[0].nbytes) < own
-    assert peak(lambda: kernel.backward(y, cache), lambda kept: kept[0].nbytes) < own
+    for run in lambda: kernel.forward(x, w, window=Window(3, padding=1)), lambda: kernel.backward(y, cache):
+        assert min(peak(run), peak(run)) < own  # twice: the interpreter's own tables grow now and then
