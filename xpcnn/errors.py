@@ -1,5 +1,9 @@
 """What xpcnn raises: one line that says who, what was expected, what came, and how to mend it."""
 
+from __future__ import annotations
+
+from typing import Self
+
 
 class XpcnnError(Exception):
     """Base of every error that xpcnn raises on purpose.
@@ -46,6 +50,11 @@ class FormatError(XpcnnError, ValueError):
 
 class FileError(XpcnnError, OSError):
     """A file cannot be read or written: it is missing, the disk is full, nobody may …"""
+
+    @classmethod
+    def unreadable(cls, path: object, error: OSError) -> Self:
+        """That a file could not be opened or read, and why."""
+        return cls(str(path), "a readable file", error.strerror or str(error), "check the name")
 
 
 class NonFiniteError(XpcnnError, ArithmeticError):

@@ -107,8 +107,8 @@ def test_predict_in_csv_and_json_with_the_likeliest_classes(trained, tmp_path):
 def test_names_in_a_file_do_nothing_to_a_terminal(tmp_path):
     classes = ["a\x1b[31m\nb", "c\td"]
     save_model(
-        tmp_path / "model.safetensors",
         Sequential(Flatten(), Linear(4, 2, rng=0)),
+        tmp_path / "model.safetensors",
         input_shape=(2, 2, 1),
         classes=classes,
     )
@@ -321,7 +321,7 @@ def test_info_speaks_where_the_backend_cannot_be_used(tmp_path):
 
 def test_a_model_for_other_images_is_refused(tmp_path):
     model = Sequential(Flatten(), Linear(9, 10, rng=0))
-    save_model(tmp_path / "small.safetensors", model, input_shape=(3, 3, 1))
+    save_model(model, tmp_path / "small.safetensors", input_shape=(3, 3, 1))
     done = xpcnn_command("eval", "small.safetensors", "digits", cwd=tmp_path)
     assert done.returncode == 2
     assert "expected images (3, 3, 1), got digits's (8, 8, 1)" in done.stderr

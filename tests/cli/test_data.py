@@ -109,9 +109,9 @@ def test_show(say):
 def test_show_of_colours_and_options(say, tmp_path, rng, scale):
     images = (rng.random((12, 3, 8, 8)) * 255).astype(np.uint8) / (255 / scale)
     np.savez(tmp_path / "a.npz", x=images, y=["cat", "dog"] * 6)
-    code, output, _ = say("data", "show", "a.npz", "--option", "channels_first=true", "--option", "test_share=0.5")
+    code, output, _ = say("data", "show", "a.npz", "--option", "channels_first=true", "--option", "test_fraction=0.5")
     assert code == 0
-    split = data.load("a.npz", channels_first=True, test_share=0.5).train
+    split = data.load("a.npz", channels_first=True, test_fraction=0.5).train
     pixels = split.images.astype(float) / (255 if split.images.dtype == np.uint8 else 1)
     means, deviations = pixels.mean((0, 1, 2)), pixels.std((0, 1, 2))
     expected = f"mean {' '.join(f'{m:.4f}' for m in means)}, deviation {' '.join(f'{s:.4f}' for s in deviations)}"

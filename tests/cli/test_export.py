@@ -14,7 +14,7 @@ from .command import xpcnn_command
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "model.safetensors"
-    save_model(path, models.lenet5(rng=0), input_shape=(28, 28, 1), classes="0123456789")
+    save_model(models.lenet5(rng=0), path, input_shape=(28, 28, 1), classes="0123456789")
     return path
 
 
@@ -41,7 +41,7 @@ def test_weights_that_come_back(model, tmp_path, words, load):
 @pytest.mark.parametrize("words", [(), ("--to", "mlx")])
 def test_weights_alone_lack_the_normalisation_and_it_is_said(tmp_path, words):
     network = models.normalized(models.mlp((2, 2, 3), 2, rng=0), (0.25, 0.5, 0.125), (0.5, 0.25, 1))
-    save_model(tmp_path / "model.safetensors", network, input_shape=(2, 2, 3), classes="ab")
+    save_model(network, tmp_path / "model.safetensors", input_shape=(2, 2, 3), classes="ab")
     done = xpcnn_command("export", "model.safetensors", "weights.safetensors", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     said = "layer 0, which is not in it, is (x - mean) / std: mean (0.25, 0.5, 0.125), std (0.5, 0.25, 1.0)"

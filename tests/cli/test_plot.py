@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plot")
     (folder / "run").mkdir()
     model = build("mnist_cnn", (8, 8, 1), 10, rng=0)
-    save_model(folder / "run" / "model.safetensors", model, input_shape=(8, 8, 1), classes=NAMES)
+    save_model(model, folder / "run" / "model.safetensors", input_shape=(8, 8, 1), classes=NAMES)
     write_csv(folder / "run" / "history.csv", [Epoch(1, 0.1, 2.0, 0.3, 1.8, 0.4, 5.0)])
     np.save(folder / "images.npy", digits().test.images[:3])
     return folder
@@ -151,7 +151,7 @@ def test_options_reach_the_picture(here, capsys, drawn):
     ],
 )
 def test_every_wrong_turn_is_one_line_and_status_2(here, capsys, words, text):
-    save_model(here / "other.safetensors", Sequential(Flatten(), Linear(4, 2, rng=0)), input_shape=(2, 2, 1))
+    save_model(Sequential(Flatten(), Linear(4, 2, rng=0)), here / "other.safetensors", input_shape=(2, 2, 1))
     before = sorted(path.name for path in here.iterdir())
     status, output, errors = xpcnn_command(capsys, "plot", *words)
     assert (status, output) == (2, "")

@@ -86,14 +86,14 @@ def test_eval_takes_the_same_test_images_and_knows_classes_by_name(pictures, tmp
 
 def test_eval_takes_the_same_test_images_where_the_model_file_is_named(pictures):
     folder, _ = pictures
-    chosen = ("--option", "size=8", "--option", "test_share=0.4", "--option", "seed=3")
+    chosen = ("--option", "size=8", "--option", "test_fraction=0.4", "--option", "seed=3")
     words = ("train", "tones", "--model", "mlp", "--epochs", 1, *chosen, "--out", "chosen")
     assert "of 24 images" in xpcnn_command(*words, cwd=folder).stdout
     by_folder = xpcnn_command("eval", "chosen", "tones", cwd=folder).stdout
     by_file = xpcnn_command("eval", "chosen/model.safetensors", "tones", cwd=folder).stdout
     assert "of 24)" in by_folder
     assert by_file == by_folder
-    other = xpcnn_command("eval", "chosen", "tones", "--option", "test_share=0.2", cwd=folder).stdout
+    other = xpcnn_command("eval", "chosen", "tones", "--option", "test_fraction=0.2", cwd=folder).stdout
     assert "of 12)" in other  # what is said here wins
 
 

@@ -1,12 +1,10 @@
-"""What tests of data sets share: folders of their own, a mirror on this machine, and a limit on memory."""
+"""What tests of data sets share: folders of their own, and a mirror on this machine."""
 
 from __future__ import annotations
 
 import http.server
 import threading
-import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,14 +60,3 @@ def mirror(tmp_path) -> Iterator[Mirror]:
         yield running
         server.shutdown()
         thread.join()
-
-
-@contextmanager
-def at_most(most: int) -> Iterator[None]:
-    """Python and NumPy allocate no more bytes than that."""
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < most
-    finally:
-        tracemalloc.stop()

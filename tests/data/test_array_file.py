@@ -14,8 +14,8 @@ from xpcnn.data.array_file import array_file
 from xpcnn.data.registry import load
 from xpcnn.errors import DataError, FileError, FormatError
 
-from .conftest import at_most
-from .test_npy import HEADER, Evil, hand_made, npy
+from ..io.test_npy import HEADER, Evil, hand_made, npy
+from ..limits import at_most
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_an_npz_with_two_parts(tmp_path, x, y, save, names):
 @pytest.mark.parametrize("names", [("images", "labels"), ("x", "y"), ("X", "y")])
 def test_an_npz_of_which_a_share_is_held_out(tmp_path, x, y, names):
     np.savez(tmp_path / "a.npz", **dict(zip(names, (x, y), strict=True)))
-    data = load(tmp_path / "a.npz", test_share=0.25, seed=4)
+    data = load(tmp_path / "a.npz", test_fraction=0.25, seed=4)
     assert np.bincount(data.test.labels).tolist() == [1, 1, 1]
     both = np.concatenate([data.train.images, data.test.images])[..., 0]
     labels = np.concatenate([data.train.labels, data.test.labels])
@@ -107,6 +107,30 @@ def test_a_npy_finds_what_to_test_on(tmp_path, x, y, image, label):
     np.testing.assert_array_equal(data.train.images[..., 0], x[:9])
     np.testing.assert_array_equal(data.test.images[..., 0], x[9:])
     np.testing.assert_array_equal(data.test.labels, y[9:])
+
+
+@pytest.mark.parametrize("names", [("x", "y"), ("x_test", "y_test")])
+def test_what_to_test_on_by_name_in_an_archive(tmp_path, x, y, names):
+    np.savez(tmp_path / "a.npz", x_train=x[:9], y_train=y[:9], x_test=x[:3], y_test=y[:3])
+    np.savez(tmp_path / "b.npz", **dict(zip(names, (x[9:], y[9:]), strict=True)))
+    data = load(tmp_path / "a.npz", test=tmp_path / "b.npz")
+    np.testing.assert_array_equal(data.train.images[..., 0], x[:9])
+    np.testing.assert_array_equal(data.test.images[..., 0], x[9:])
+    np.savez(tmp_path / "c.npz", z=x)
+    with pytest.raises(DataError, match=r"c\.npz: expected arrays x_test and y_test or .*, got none"):
+        load(tmp_path / "a.npz", test=tmp_path / "c.npz")
+
+
+def test_what_to_test_on_by_name_beside_its_labels(tmp_path, x, y):
+    for folder, where in (("one", slice(9)), ("other", slice(9, None))):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "images.npy", x[where])
+        np.save(tmp_path / folder / "labels.npy", y[where])
+    one, other = tmp_path / "one", tmp_path / "other"
+    for options in ({}, {"labels": one / "labels.npy"}):
+        data = load(one / "images.npy", test=other / "images.npy", **options)
+        np.testing.assert_array_equal(data.train.images[..., 0], x[:9])
+        np.testing.assert_array_equal(data.test.labels, y[9:])
 
 
 def test_labels_elsewhere(tmp_path, x, y):

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import tarfile
-import tracemalloc
 from dataclasses import replace
 from importlib import import_module
 
@@ -16,7 +15,7 @@ import pytest
 from xpcnn.data.registry import load
 from xpcnn.errors import DataError, FormatError
 
-from .conftest import at_most
+from ..limits import at_most
 
 module = import_module("xpcnn.data.cifar")
 MEMBERS10 = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
@@ -210,9 +209,5 @@ def test_what_is_there_is_read_once(write):
     """No more than the archive and the images are in memory."""
     members = {name: bytes(3073 * 200) for name in MEMBERS10}
     folder = write(archive(members))
-    tracemalloc.start()
-    try:
+    with at_most(4 * 3073 * 1200):
         module.cifar10(folder)
-        assert tracemalloc.get_traced_memory()[1] < 4 * 3073 * 1200
-    finally:
-        tracemalloc.stop()

@@ -11,7 +11,7 @@ from xpcnn.data.csv_file import csv_file
 from xpcnn.data.registry import load
 from xpcnn.errors import DataError, FileError, FormatError, OptionError
 
-from .conftest import at_most
+from ..limits import at_most
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_many_values_of_labels_are_not_mixed_up(write, rng):
     images = np.tile(np.arange(4), (n, 1))
     with pytest.raises(DataError, match="two images of a class"):
         load(write(table(range(n), images)))
-    data = load(write(table([i % 16_500 for i in range(n)], images)), test_share=0.5)
+    data = load(write(table([i % 16_500 for i in range(n)], images)), test_fraction=0.5)
     assert len(data.classes) == 16_500
 
 

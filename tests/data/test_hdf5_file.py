@@ -13,7 +13,7 @@ from xpcnn.data.hdf5_file import hdf5_file
 from xpcnn.data.registry import load
 from xpcnn.errors import DataError, FileError, FormatError, MissingExtraError
 
-from .conftest import at_most
+from ..limits import at_most
 
 h5py = pytest.importorskip("h5py")
 

@@ -11,7 +11,7 @@ from xpcnn.data.image_folder import image_folder
 from xpcnn.data.registry import load
 from xpcnn.errors import DataError, FormatError, OptionError
 
-from .conftest import at_most
+from ..limits import at_most
 
 image = pytest.importorskip("PIL.Image")
 
@@ -54,7 +54,7 @@ def test_the_parts_depend_on_names_and_seed_alone(pets):
     first, again, other = (image_folder(pets, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.test.images, again.test.images)
     assert not np.array_equal(first.test.images, other.test.images)
-    assert np.bincount(image_folder(pets, test_share=0.5).test.labels).tolist() == [2, 5]
+    assert np.bincount(image_folder(pets, test_fraction=0.5).test.labels).tolist() == [2, 5]
 
 
 @pytest.mark.parametrize("test", ["test", "val", "valid", "validation", "Test"])
@@ -151,9 +151,9 @@ def test_size(pets):
     [
         ({"size": 0}, OptionError, "size: an integer ≥ 1 or a pair"),
         ({"size": "8"}, OptionError, "size: an integer ≥ 1 or a pair"),
-        ({"channels": 2}, DataError, "1 for grey, 3 for RGB, got 2"),
-        ({"test_share": 0}, OptionError, r"test_share: a number in \(0, 1\), got 0"),
-        ({"test_share": 1.0}, OptionError, r"test_share: a number in \(0, 1\)"),
+        ({"channels": 2}, OptionError, "1 for grey, 3 for RGB, got 2"),
+        ({"test_fraction": 0}, OptionError, r"test_fraction: a number in \(0, 1\), got 0"),
+        ({"test_fraction": 1.0}, OptionError, r"test_fraction: a number in \(0, 1\)"),
         ({"seed": -1}, OptionError, "seed: an integer ≥ 0"),
         ({"most_bytes": 100}, DataError, "at most 100 bytes, got 360 for 15 pictures of 4×6; pass a smaller size"),
     ],

@@ -13,8 +13,8 @@ import pytest
 from xpcnn.data.registry import load
 from xpcnn.errors import DataError, FormatError
 
+from ..io.test_idx import idx
 from .conftest import NOWHERE
-from .test_idx import idx
 
 module = import_module("xpcnn.data.mnist")
 FAMILY = {"mnist": "MNIST", "fashion_mnist": "FASHION_MNIST", "kmnist": "KMNIST"}

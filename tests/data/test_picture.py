@@ -12,7 +12,7 @@ import pytest
 from xpcnn.data.picture import is_grey, read_picture
 from xpcnn.errors import DataError, FormatError, MissingExtraError
 
-from .conftest import at_most
+from ..limits import at_most
 
 image = pytest.importorskip("PIL.Image")
 

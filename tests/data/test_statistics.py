@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
 from xpcnn.data import Split, digits
+
+from ..limits import at_most
 
 
 def split(shape=(40, 5, 4, 3), dtype="uint8", low=0, high=256):
@@ -57,11 +57,8 @@ def test_small_deviations_do_not_cancel():
 def test_needs_little_memory(monkeypatch):
     monkeypatch.setattr("xpcnn.data.statistics.BLOCK", 2**14)
     part = split((3000, 16, 16, 3))  # 2.2 MiB, 17.6 MiB in float64
-    tracemalloc.start()
-    part.statistics()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2**20
+    with at_most(2**20):
+        part.statistics()
 
 
 def test_digits():

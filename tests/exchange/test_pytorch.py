@@ -198,7 +198,7 @@ def test_same_logits_with_weights_for_pytorch(tmp_path, xp, rng, make):
         if array.ndim == 1:
             low, high = (0.5, 2.0) if name.endswith("running_var") else (-0.7, 0.9)
             array[...] = xp.array(rng.uniform(low, high, array.shape), "float32")
-    save_pytorch(tmp_path / "w.safetensors", ours, input_shape=shape)
+    save_pytorch(ours, tmp_path / "w.safetensors", input_shape=shape)
     state = load_torch(tmp_path / "w.safetensors")
     assert state.keys() == theirs.state_dict().keys()
     theirs.load_state_dict(state)
@@ -310,14 +310,14 @@ def test_an_order_of_words_does_not_matter_where_nothing_depends_on_it(tmp_path)
 
 def test_names_for_saving(tmp_path):
     for names in ({"0": "conv", "1": "bn"}, {"0": "conv", "1": "bn"}.get):
-        save_pytorch(tmp_path / "w", nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.PReLU()), names=names)
+        save_pytorch(nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.PReLU()), tmp_path / "w", names=names)
         state = load_file(tmp_path / "w")
         assert {name.rpartition(".")[0] for name in state} == {"conv", "bn", "2"}
         assert state["bn.num_batches_tracked"].shape == ()
     with pytest.raises(OptionError, match=r"another name for each layer, got a\.weight twice"):
-        save_pytorch(tmp_path / "w", chain(2), names=lambda name: "a")
+        save_pytorch(chain(2), tmp_path / "w", names=lambda name: "a")
     with pytest.raises(OptionError, match="names: a mapping or a function"):
-        save_pytorch(tmp_path / "w", chain(2), names=["a"])
+        save_pytorch(chain(2), tmp_path / "w", names=["a"])
 
 
 @pytest.mark.parametrize(
@@ -366,8 +366,8 @@ def test_not_strict_passes_over_what_one_side_lacks(tmp_path):
 
 def test_flattening_needs_the_shape_of_the_images(tmp_path):
     with pytest.raises(OptionError, match="input_shape, because Flatten's order differs"):
-        save_pytorch(tmp_path / "w", models.lenet5())
-    save_pytorch(tmp_path / "w", models.lenet5(), input_shape=(28, 28, 1))
+        save_pytorch(models.lenet5(), tmp_path / "w")
+    save_pytorch(models.lenet5(), tmp_path / "w", input_shape=(28, 28, 1))
     with pytest.raises(OptionError, match="input_shape, because Flatten's order differs"):
         load_pytorch(models.lenet5(), tmp_path / "w")
 
@@ -388,9 +388,9 @@ class Own(nn.Identity):
 def test_flattened_columns_that_pytorch_cannot_have(tmp_path, layers):
     model = nn.Sequential(nn.Flatten(), *layers)
     with pytest.raises(OptionError, match="layers whose columns after Flatten"):
-        save_pytorch(tmp_path / "w", model, input_shape=(2, 3, 2))
+        save_pytorch(model, tmp_path / "w", input_shape=(2, 3, 2))
     assert not os.listdir(tmp_path)
-    save_pytorch(tmp_path / "w", model, input_shape=(1, 1, 12))  # nothing to reorder
+    save_pytorch(model, tmp_path / "w", input_shape=(1, 1, 12))  # nothing to reorder
 
 
 def test_pickles_get_a_line_that_says_how_to_convert(tmp_path):
@@ -438,10 +438,10 @@ def test_missing_files(tmp_path):
 def test_a_layer_alone_and_layers_that_are_shared(tmp_path):
     shared = nn.Conv2d(2, 2, 1)
     model = nn.Sequential(shared, nn.ReLU(), shared)
-    save_pytorch(tmp_path / "w", model)
+    save_pytorch(model, tmp_path / "w")
     assert sorted(load_file(tmp_path / "w")) == ["0.bias", "0.weight"]
     other = nn.Conv2d(2, 2, 1)
     load_pytorch(other, tmp_path / "w", names={"": "0"})
     np.testing.assert_array_equal(other.weight, shared.weight)
-    save_pytorch(tmp_path / "w", other)
+    save_pytorch(other, tmp_path / "w")
     assert sorted(load_file(tmp_path / "w")) == ["bias", "weight"]

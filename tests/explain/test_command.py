@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
         model = nn.Sequential(
             nn.Conv2d(1, 2, 3, rng=0), nn.BatchNorm2d(2), nn.Dropout(0.5), nn.Flatten(), nn.Linear(8, 3, rng=1)
         )
-        save_model(folder / "model.safetensors", model, input_shape=(4, 4, 1), classes=NAMES)
+        save_model(model, folder / "model.safetensors", input_shape=(4, 4, 1), classes=NAMES)
     rng = np.random.default_rng(0)
     np.save(folder / "image.npy", rng.integers(0, 256, (4, 4), dtype="uint8"))
     np.save(folder / "more.npy", rng.integers(0, 256, (5, 4, 4), dtype="uint8"))

@@ -53,7 +53,7 @@ def assert_same(actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]) 
 def test_comes_back(tmp_path, xp, rng, dtype):
     model = network().astype(dtype)
     extra = {"normalisation": [0.5, 0.25], "trained on": "digits"}
-    save_model(tmp_path / "model", model, input_shape=SHAPE, classes=["null", "één"], extra=extra)
+    save_model(model, tmp_path / "model", input_shape=SHAPE, classes=["null", "één"], extra=extra)
     saved = load_model(tmp_path / "model")
     assert (saved.input_shape, saved.classes, saved.extra) == (SHAPE, ("null", "één"), extra)
     assert repr(saved.model) == repr(model)
@@ -65,28 +65,28 @@ def test_comes_back(tmp_path, xp, rng, dtype):
 def test_what_is_loaded_is_what_is_saved_next(tmp_path, xp):
     """The seeds' mistake: weights that were loaded into the layers, but not into what was saved afterwards."""
     model = network()
-    save_model(tmp_path / "1", model, input_shape=SHAPE, classes=["a"], extra={"b": 1})
+    save_model(model, tmp_path / "1", input_shape=SHAPE, classes=["a"], extra={"b": 1})
     saved = load_model(tmp_path / "1")
-    save_model(tmp_path / "2", saved.model, input_shape=saved.input_shape, classes=saved.classes, extra=saved.extra)
+    save_model(saved.model, tmp_path / "2", input_shape=saved.input_shape, classes=saved.classes, extra=saved.extra)
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
 
     other = network()  # other weights, then loaded into from the first
     other.load_state_dict(saved.model.state_dict())
-    save_model(tmp_path / "3", other, input_shape=SHAPE)
+    save_model(other, tmp_path / "3", input_shape=SHAPE)
     assert_same(values(load_model(tmp_path / "3").model), values(model))
 
 
 def test_what_is_trained_after_loading_is_what_is_saved_next(tmp_path):
-    save_model(tmp_path / "model", network(), input_shape=SHAPE)
+    save_model(network(), tmp_path / "model", input_shape=SHAPE)
     model = load_model(tmp_path / "model").model
     for array in model.parameters().values():
         array += 1  # as optimizers do, in place
-    save_model(tmp_path / "model", model, input_shape=SHAPE)
+    save_model(model, tmp_path / "model", input_shape=SHAPE)
     assert_same(values(load_model(tmp_path / "model").model), values(model))
 
 
 def test_two_loaded_networks_share_nothing(tmp_path):
-    save_model(tmp_path / "model", network(), input_shape=SHAPE)
+    save_model(network(), tmp_path / "model", input_shape=SHAPE)
     first, second = (load_model(tmp_path / "model").model for _ in range(2))
     before = values(second)
     for array in first.state_dict().values():
@@ -100,7 +100,7 @@ def test_saving_draws_no_random_numbers_and_changes_nothing(tmp_path):
     generator = xpcnn_random.generator()
     state, spawned = generator.bit_generator.state, generator.bit_generator.seed_seq.n_children_spawned
     own = {name: layer.rng.bit_generator.state for name, layer in model.named_layers() if hasattr(layer, "rng")}
-    save_model(tmp_path / "model", model, input_shape=SHAPE)
+    save_model(model, tmp_path / "model", input_shape=SHAPE)
     assert generator.bit_generator.state == state
     assert generator.bit_generator.seed_seq.n_children_spawned == spawned
     assert own == {name: layer.rng.bit_generator.state for name, layer in model.named_layers() if hasattr(layer, "rng")}
@@ -119,7 +119,7 @@ def test_saving_draws_no_random_numbers_and_changes_nothing(tmp_path):
 )
 def test_refuses_to_write_what_could_not_be_read(tmp_path, options, text):
     with pytest.raises(OptionError, match=text):
-        save_model(tmp_path / "model", nn.Linear(2, 2), **options)
+        save_model(nn.Linear(2, 2), tmp_path / "model", **options)
     assert not os.listdir(tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_refuses_to_write_networks_deeper_than_it_reads(tmp_path):
     for _ in range(70):
         model = nn.Sequential(model)
     with pytest.raises(OptionError, match="in at most 64 levels"):
-        save_model(tmp_path / "model", model, input_shape=(2,))
+        save_model(model, tmp_path / "model", input_shape=(2,))
     assert not os.listdir(tmp_path)
 
 
@@ -138,7 +138,7 @@ class Own(nn.Linear):
 
 def test_layers_of_ones_own_keep_their_weights(tmp_path):
     with pytest.raises(OptionError, match=r"save its weights alone: write_tensors\(path, model.state_dict\(\), {}\)"):
-        save_model(tmp_path / "model", Own(2, 2), input_shape=(2,))
+        save_model(Own(2, 2), tmp_path / "model", input_shape=(2,))
     assert not os.listdir(tmp_path)
     write_tensors(tmp_path / "weights", Own(2, 2).state_dict(), {})
     with pytest.raises(FormatError, match="expected a model, got a file of kind 'another file'"):
@@ -151,7 +151,7 @@ def test_missing_files(tmp_path):
 
 
 def test_the_error_names_the_file_and_the_layer(tmp_path):
-    save_model(tmp_path / "model", nn.Sequential(nn.Linear(2, 3)), input_shape=(2,))
+    save_model(nn.Sequential(nn.Linear(2, 3)), tmp_path / "model", input_shape=(2,))
     data = (tmp_path / "model").read_bytes()
     (tmp_path / "model").write_bytes(data.replace(b'in_features\\": 2', b'in_features\\": 9'))
     with pytest.raises(
@@ -198,7 +198,7 @@ def test_mutated_files_give_nothing_but_format_errors(
     tmp_path: Path, files: int, mutate: Callable[[bytes, int, np.random.Generator], bytes]
 ):
     path = tmp_path / "model"
-    save_model(path, network(), input_shape=SHAPE, classes=["a", "b"], extra={"c": [1]})
+    save_model(network(), path, input_shape=SHAPE, classes=["a", "b"], extra={"c": [1]})
     data = path.read_bytes()
     header = 8 + int.from_bytes(data[:8], "little")
     rng = np.random.default_rng(1)

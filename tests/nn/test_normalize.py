@@ -47,7 +47,7 @@ def test_images_become_mean_0_and_variance_1():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_it_is_saved_with_the_network(xp, tmp_path, rng, dtype):
     model = normalized(mnist_cnn((8, 8, 3), rng=0), MEAN, STD).astype(dtype)
-    save_model(tmp_path / "model", model, input_shape=(8, 8, 3))
+    save_model(model, tmp_path / "model", input_shape=(8, 8, 3))
     again = load_model(tmp_path / "model").model
     assert (again[0].mean, again[0].std) == (MEAN, STD)
     assert repr(again) == repr(model)

@@ -12,7 +12,7 @@ from xpcnn import plot
 from xpcnn.errors import DataError, OptionError, ShapeError
 
 
-def test_shares_are_of_the_true_class(xp):
+def test_fractions_are_of_the_true_class(xp):
     counts = xp.array(np.array([[8, 2, 0], [0, 0, 0], [1, 0, 3]]))
     n = np.nan
     np.testing.assert_array_equal(plot.shares(counts), [[0.8, 0.2, 0], [n, n, n], [0.25, 0, 0.75]])

@@ -94,7 +94,7 @@ def _files() -> tuple[str, bool]:
     model = models.build("lenet5", (28, 28, 1), 10, rng=0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        io.save_model(path, model, input_shape=(28, 28, 1))
+        io.save_model(model, path, input_shape=(28, 28, 1))
         again = io.load_model(path).model.state_dict()
     same = all((to_numpy(array) == to_numpy(again[name])).all() for name, array in model.state_dict().items())
     return ("a model is read as it was written", True) if same else ("a model changed when it was saved", False)

@@ -44,15 +44,15 @@ def _tell_what_has_no_weights(saved: SavedModel) -> None:
 
 def _onnx(path: Path, saved: SavedModel, layout: str) -> None:
     shape, classes = saved.input_shape, saved.classes
-    export_onnx(path, saved.model, input_shape=shape, classes=classes, layout="NCHW" if layout == "NCHW" else "NHWC")
+    export_onnx(saved.model, path, input_shape=shape, classes=classes, layout="NCHW" if layout == "NCHW" else "NHWC")
 
 
 def _pytorch(path: Path, saved: SavedModel, layout: str) -> None:
-    save_pytorch(path, saved.model, input_shape=saved.input_shape)
+    save_pytorch(saved.model, path, input_shape=saved.input_shape)
 
 
 def _mlx(path: Path, saved: SavedModel, layout: str) -> None:
-    save_mlx(path, saved.model)
+    save_mlx(saved.model, path)
 
 
 _WRITERS: dict[str, Callable[[Path, SavedModel, str], None]] = {"onnx": _onnx, "pytorch": _pytorch, "mlx": _mlx}

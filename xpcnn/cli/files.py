@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..data.npy import read_npy
 from ..data.picture import read_picture
 from ..data.pixels import to_floats
 from ..errors import DataError, OptionError
+from ..io.npy import read_npy
 from ..training.trainer import MODEL
 from ..typing import Shape
 

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schedule", help=f"one of {', '.join(SCHEDULES)} (default {default.schedule})")
     parser.add_argument("--weight-decay", type=float, help=f"shrinks the weights (default {default.weight_decay})")
     parser.add_argument(
-        "--validation", type=float, help=f"share of the training images held out (default {default.validation})"
+        "--validation", type=float, help=f"fraction of the training images held out (default {default.validation})"
     )
     parser.add_argument("--patience", type=int, help="stop after so many epochs without improvement (default: never)")
     parser.add_argument("--seed", type=int, help=f"of weights, shuffling and dropout (default {default.seed})")
@@ -106,7 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (ValueError, UnicodeDecodeError) as error:
         raise FormatError(str(path), "a TOML file", str(error)) from error
     except OSError as error:
-        raise FileError(str(path), "a readable file", error.strerror or str(error), "check the name") from error
+        raise FileError.unreadable(path, error) from error
     for name in given:
         if name not in _NAMES:
             near = difflib.get_close_matches(name, _NAMES, 1)

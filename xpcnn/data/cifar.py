@@ -125,7 +125,7 @@ def _read(path: Path, names: tuple[str, ...], labels: int) -> list[bytes]:
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, ValueError, OverflowError) as error:
         raise FormatError(str(path), "a whole .tar.gz archive", str(error), "get the file again") from None
     except OSError as error:
-        raise FileError(str(path), "a readable file", error.strerror or str(error)) from error
+        raise FileError.unreadable(path, error) from error
     for name in names:
         if name not in found:
             raise FormatError(str(path), f"a file {name}", "none", "check which archive it is")

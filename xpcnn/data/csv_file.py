@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import DataError, FileError, FormatError, OptionError
 from ..typing import Host, Shape
 from .dataset import Dataset
-from .parts import MOST_BYTES, TEST_SHARE, assemble, counterpart
+from .parts import MOST_BYTES, TEST_FRACTION, assemble, counterpart
 
 _LABELS = ("label", "labels", "class", "target", "y")  # of a column that holds the labels
 _LONGEST_ROW = 2**22  # characters, of the first one
@@ -30,7 +30,7 @@ def csv_file(
     regression: bool = False,
     image_shape: Shape | None = None,
     channels_first: bool | None = None,
-    test_share: float = TEST_SHARE,
+    test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
 ) -> Dataset:
@@ -44,8 +44,8 @@ def csv_file(
         label : the column of the labels, by its name or its number from 0 on (−1 is the last); by default the one
             called label, labels, class, target or y, else the first
         test : the file to test on, of the same columns; by default the one beside with "test" instead of "train" in
-            its name, where there is one, else a share of the rows
-        classes, regression, image_shape, channels_first, test_share, seed : as of `array_file`
+            its name, where there is one, else a fraction of the rows
+        classes, regression, image_shape, channels_first, test_fraction, seed : as of `array_file`
         most_bytes : refuse larger files
     Raises
         FormatError : rows of several lengths, or what is no number;  FileError : the file cannot be read
@@ -62,7 +62,7 @@ def csv_file(
         regression=regression,
         image_shape=image_shape,
         channels_first=channels_first,
-        test_share=test_share,
+        test_fraction=test_fraction,
         seed=seed,
     )
 
@@ -78,7 +78,7 @@ def _read(path: Path, label: str | int | None, regression: bool, most_bytes: int
     except UnicodeDecodeError as error:
         raise FormatError(who, "text in UTF-8", f"byte {error.start}: {error.reason}") from None
     except OSError as error:
-        raise FileError(who, "a readable file", error.strerror or str(error)) from error
+        raise FileError.unreadable(who, error) from error
 
 
 def _parse(who: str, file: IO[str], label: str | int | None, regression: bool) -> tuple[Host, Host]:

@@ -13,7 +13,7 @@ from ..errors import DataError, FormatError
 from ..io.hdf5 import read_hdf5
 from ..typing import Host
 from .dataset import Dataset
-from .parts import MOST_BYTES, TEST_SHARE, assemble, counterpart
+from .parts import MOST_BYTES, TEST_FRACTION, assemble, counterpart
 
 _NAMES = ("train_set_x", "train_set_y", "test_set_x", "test_set_y", "list_classes")
 
@@ -22,7 +22,7 @@ def hdf5_file(
     path: str | os.PathLike[str],
     *,
     test: str | os.PathLike[str] | None = None,
-    test_share: float = TEST_SHARE,
+    test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
 ) -> Dataset:
@@ -30,8 +30,8 @@ def hdf5_file(
 
     Parameters
         test : the file with test_set_x and test_set_y; by default this file itself if it has them, else the one
-            beside with "test" instead of "train" in its name; where there is none, a share is held out
-        test_share, seed : see `hold_out`
+            beside with "test" instead of "train" in its name; where there is none, a fraction is held out
+        test_fraction, seed : see `hold_out`
         most_bytes : refuse a file whose arrays are larger than that together
     Raises
         FormatError : it is no such file, or holds data in another way than described
@@ -51,7 +51,7 @@ def hdf5_file(
         (arrays["train_set_x"], arrays["train_set_y"]),
         test_part,
         classes=_names(path, arrays.get("list_classes")),
-        test_share=test_share,
+        test_fraction=test_fraction,
         seed=seed,
     )
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, OptionError
 from ..options import as_pair
 from ..typing import Host, Pair
 from .dataset import Dataset, Split
-from .parts import MOST_BYTES, TEST_SHARE, hold_out
+from .parts import MOST_BYTES, TEST_FRACTION, hold_out
 from .picture import is_grey, read_picture
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -28,14 +28,14 @@ def image_folder(
     *,
     size: Pair | None = None,
     channels: int | None = None,
-    test_share: float = TEST_SHARE,
+    test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
 ) -> Dataset:
     """Pictures in folders, one a class: images (N, H, W, C) of uint8, the classes in the order of their names.
 
     A folder with a subfolder `train` and one of `test`, `val`, `valid` and `validation` has these as its parts (of
-    several, the first is to test on, and the others are left alone); of any other, or of `train` alone, a share of
+    several, the first is to test on, and the others are left alone); of any other, or of `train` alone, a fraction of
     each class is held out. Pictures are .png, .jpg, .jpeg, .bmp, .gif and .webp, in subfolders of a class's folder
     as well; hidden files, links to such subfolders, and files of other kinds are passed over.
 
@@ -43,7 +43,7 @@ def image_folder(
         size : pixels to resize to, one number for squares or (height, width), bicubically, whatever shape a picture
             had; it can be left out where all pictures are of one size
         channels : 1 for grey, 3 for RGB; by default 1 if all pictures are grey
-        test_share : of each class, to test on
+        test_fraction : of each class, to test on
         seed : of that choice
         most_bytes : refuse to hold more in memory
     Raises
@@ -54,7 +54,7 @@ def image_folder(
     root = Path(folder).expanduser()
     shape = None if size is None else as_pair("image_folder", "size", size)
     if channels not in (None, 1, 3):
-        raise DataError(str(root), "channels: 1 for grey, 3 for RGB", repr(channels))
+        raise OptionError("image_folder", "channels: 1 for grey, 3 for RGB", repr(channels))
     train_root, test_root = _parts(root)
     train = _classes(train_root)
     test = {} if test_root is None else _classes(test_root)
@@ -73,7 +73,7 @@ def image_folder(
         size_of_train = sum(map(len, train.values()))
         parts = everything.select(slice(size_of_train)), everything.select(slice(size_of_train, None))
     else:
-        parts = hold_out(everything, test_share, seed)
+        parts = hold_out(everything, test_fraction, seed)
     return Dataset(root.resolve().name, *parts, names)
 
 

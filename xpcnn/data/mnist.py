@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FormatError
+from ..io.idx import read_idx
 from .dataset import Dataset, Split
 from .download import RemoteFile
-from .idx import read_idx
 from .source import Folder, Mirrors, Source
 
 _NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

@@ -15,7 +15,7 @@ from .dataset import Dataset, Split
 from .labels import to_classes, to_targets
 from .pixels import to_images
 
-TEST_SHARE = 0.2
+TEST_FRACTION = 0.2
 MOST_BYTES = 2**32  # of one data set in memory
 
 
@@ -28,15 +28,15 @@ def assemble(
     regression: bool = False,
     image_shape: Shape | None = None,
     channels_first: bool | None = None,
-    test_share: float = TEST_SHARE,
+    test_fraction: float = TEST_FRACTION,
     seed: int = 0,
 ) -> Dataset:
     """A data set from arrays as files have them.
 
     Parameters
-        train, test : images and labels; without a test, a share of train is held out
+        train, test : images and labels; without a test, a fraction of train is held out
         classes, regression : see `to_classes` and `to_targets`;  image_shape, channels_first : see `to_images`
-        test_share, seed : see `hold_out`
+        test_fraction, seed : see `hold_out`
     Raises
         DataError : they are no labelled images
     """
@@ -53,33 +53,33 @@ def assemble(
     else:
         targets, names = to_classes(who, targets, classes)
     splits = [Split(x, y) for x, y in zip(pictures, targets, strict=True)]
-    first, second = splits if len(splits) == 2 else hold_out(splits[0], test_share, seed)
+    first, second = splits if len(splits) == 2 else hold_out(splits[0], test_fraction, seed)
     return Dataset(path.stem or who, first, second, names)
 
 
-def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """To train on, and to test on: of each class the same share, chosen at random but always alike.
+def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """To train on, and to test on: of each class the same fraction, chosen at random but always alike.
 
     Parameters
-        share : of the images, for testing; of a class with two images or more at least one, and not all
+        fraction : of the images, for testing; of a class with two images or more at least one, and not all
         seed : of the choice, from 0 on
     Raises
-        OptionError : a share that is not between 0 and 1;  DataError : every class has one image only
+        OptionError : a fraction that is not between 0 and 1;  DataError : every class has one image only
 
     >>> split = Split(np.zeros((10, 4, 4, 1), np.uint8), np.array([0] * 5 + [1] * 5))
     >>> [part.labels.tolist() for part in hold_out(split, 0.2, seed=0)]
     [[0, 0, 0, 0, 1, 1, 1, 1], [0, 1]]
     """
-    as_number("data set", "test_share", share, "(0, 1)")
+    as_number("data set", "test_fraction", fraction, "(0, 1)")
     as_count("data set", "seed", seed, least=0)
     if not split.has_classes:
-        return split.split(share, seed)
+        return split.split(fraction, seed)
     rng = generator(seed)
     chosen = np.zeros(len(split), bool)
     by_class = np.argsort(split.labels, kind="stable")
     for positions in np.split(by_class, np.cumsum(np.bincount(split.labels))[:-1]):
         members = rng.permutation(positions)
-        chosen[members[: min(max(round(len(members) * share), 1), len(members) - 1)]] = True
+        chosen[members[: min(max(round(len(members) * fraction), 1), len(members) - 1)]] = True
     if not chosen.any():
         raise DataError("data set", "two images of a class at least, one of them to test on", "one of each")
     return split.select(np.flatnonzero(~chosen)), split.select(np.flatnonzero(chosen))

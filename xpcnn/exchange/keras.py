@@ -23,7 +23,7 @@ import zipfile
 from .. import nn
 from ..errors import FormatError
 from ..io.hdf5 import read_hdf5
-from ..nn.layer import Layer
+from ..nn.layer import Layer, check_layer
 from ..typing import Shape
 from .layout import Layout, Part, join, own_arrays
 from .matching import FileLayers, Names, copy_weights
@@ -59,6 +59,7 @@ def load_keras(model: Layer, path: str | os.PathLike[str], *, names: Names = Non
     ((2, 3), 6.0)
     """
     who = str(path)
+    check_layer("load_keras", model)
     parts = []
     for name, layer, shapes in own_arrays(model):
         numbers = {str(number): key for number, key in enumerate(shapes)}

@@ -3,7 +3,7 @@
     mlx:   module.save_weights("weights.safetensors")
     here:  load_mlx(model, "weights.safetensors")
 
-    here:  save_mlx("weights.safetensors", model)
+    here:  save_mlx(model, "weights.safetensors")
     mlx:   module.load_weights("weights.safetensors")
 
 MLX is channels last, too, and its arrays lie as ours do, but for ConvTranspose2d, (O, KH, KW, I) there and
@@ -15,7 +15,6 @@ Set the options of the layers alike; MLX's GroupNorm makes its groups as ours wi
 from __future__ import annotations
 
 import io
-import math
 import os
 import zipfile
 from pathlib import Path
@@ -24,15 +23,13 @@ import numpy as np
 
 from .. import nn
 from ..backend import to_numpy
-from ..errors import FileError, FormatError, OptionError
+from ..errors import OptionError
 from ..io.atomic import write_atomically
+from ..io.npy import read_npz
 from ..io.tensors import read_foreign_tensors
-from ..nn.layer import Layer
-from ..typing import Host
+from ..nn.layer import Layer, check_layer
 from .layout import Layout, Part, join, own_arrays
 from .matching import FileLayers, Names, copy_weights
-
-_BFLOAT16 = np.dtype("V2")  # what MLX writes, and NumPy reads, for numbers that NumPy has not
 
 
 def load_mlx(model: Layer, path: str | os.PathLike[str], *, names: Names = None, strict: bool = True) -> Layer:
@@ -52,13 +49,14 @@ def load_mlx(model: Layer, path: str | os.PathLike[str], *, names: Names = None,
     >>> import tempfile
     >>> model, other = (nn.Sequential(nn.Linear(3, 2, rng=seed)) for seed in (0, 1))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_mlx(f"{folder}/weights.npz", model)
+    ...     save_mlx(model, f"{folder}/weights.npz")
     ...     _ = load_mlx(other, f"{folder}/weights.npz")
     >>> bool((other[0].weight == model[0].weight).all())
     True
     """
+    check_layer("load_mlx", model)
     layers: FileLayers = {}
-    arrays = _read_npz(path) if Path(path).suffix == ".npz" else read_foreign_tensors(path)
+    arrays = read_npz(path, compressed=False) if Path(path).suffix == ".npz" else read_foreign_tensors(path)
     for full, array in arrays.items():
         name, _, key = full.rpartition(".")
         layers.setdefault(name, {})[key] = array
@@ -66,18 +64,19 @@ def load_mlx(model: Layer, path: str | os.PathLike[str], *, names: Names = None,
     return model
 
 
-def save_mlx(path: str | os.PathLike[str], model: Layer) -> None:
+def save_mlx(model: Layer, path: str | os.PathLike[str]) -> None:
     """Write a network's weights for MLX; the file is there whole or not at all.
 
     Parameters
-        path : where to; its name ends in .safetensors or .npz
         model : the network
+        path : where to; its name ends in .safetensors or .npz
     Raises
         OptionError : the name ends otherwise, or MLX has no such layer
         FileError : the file cannot be written; an older one is untouched
     """
     from safetensors.numpy import save
 
+    check_layer("save_mlx", model)
     state = {name: to_numpy(array) for name, array in model.state_dict().items()}
     tensors = {
         join(part.file_name, key): np.ascontiguousarray(part.layouts[0][key].theirs(state[own]))
@@ -121,39 +120,3 @@ def _names(model: Layer) -> dict[str, str]:
         for key in layer.children():
             theirs.setdefault(join(name, key), join(prefix, key))
     return theirs
-
-
-def _read_npz(path: str | os.PathLike[str]) -> dict[str, Host]:
-    """The arrays of an .npz file; what a member claims to be is compared with its size before it is made."""
-    who = str(path)
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
-            if any(each.compress_type != zipfile.ZIP_STORED for each in members):
-                raise FormatError(who, "arrays that are not compressed, as MLX saves them", "compressed ones")
-            if sum(each.file_size for each in members) > len(data):
-                raise FormatError(who, f"at most the file's {len(data)} bytes", "more")
-            return {each.filename.removesuffix(".npy"): _member(who, archive, each) for each in members}
-    except FormatError:
-        raise
-    except Exception as error:  # whatever the parsers stumble over, the file is at fault
-        raise FormatError(who, "a whole .npz file", str(error)[:200], "get the file again") from error
-
-
-def _member(who: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Host:
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-        if dtype.kind not in "biuf" and dtype != _BFLOAT16:
-            raise FormatError(who, f"numbers in {member.filename}", str(dtype))
-        array = np.frombuffer(file.read(), dtype)
-    if math.prod(shape) != array.size or min(shape, default=0) < 0:
-        raise FormatError(who, f"{member.filename} {shape}", f"{array.size} numbers", "get the file again")
-    if dtype == _BFLOAT16:
-        array = (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)

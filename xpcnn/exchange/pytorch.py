@@ -3,7 +3,7 @@
     torch:  safetensors.torch.save_file(module.state_dict(), "weights.safetensors")
     here:   load_pytorch(model, "weights.safetensors", input_shape=(28, 28, 1))
 
-    here:   save_pytorch("weights.safetensors", model, input_shape=(28, 28, 1))
+    here:   save_pytorch(model, "weights.safetensors", input_shape=(28, 28, 1))
     torch:  module.load_state_dict(safetensors.torch.load_file("weights.safetensors"))
 
     PyTorch                            xpcnn
@@ -31,7 +31,7 @@ from ..backend import to_numpy
 from ..errors import FormatError, OptionError
 from ..io.atomic import write_atomically
 from ..io.tensors import read_foreign_tensors
-from ..nn.layer import Layer
+from ..nn.layer import Layer, check_layer
 from ..typing import Host, Shape
 from .columns import flattened_columns
 from .layout import Layout, Part, join, own_arrays
@@ -72,7 +72,7 @@ def load_pytorch(
     >>> import tempfile
     >>> model, other = nn.Conv2d(1, 4, 3, rng=0), nn.Conv2d(1, 4, 3, rng=1)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_pytorch(f"{folder}/weights.safetensors", model)
+    ...     save_pytorch(model, f"{folder}/weights.safetensors")
     ...     load_pytorch(other, f"{folder}/weights.safetensors")
     Conv2d(in_channels=1, out_channels=4, kernel_size=(3, 3), stride=(1, 1), padding=0, dilation=(1, 1), groups=1, \
 bias=True)
@@ -80,14 +80,15 @@ bias=True)
     True
     """
     who = str(path)
+    check_layer("load_pytorch", model)
     parts = _parts(who, model, input_shape)
     copy_weights(who, model, parts, _read(path), names=names, strict=strict)
     return model
 
 
 def save_pytorch(
-    path: str | os.PathLike[str],
     model: Layer,
+    path: str | os.PathLike[str],
     *,
     input_shape: Shape | None = None,
     names: Mapping[str, str] | Callable[[str], str | None] | None = None,
@@ -95,8 +96,8 @@ def save_pytorch(
     """Write a network's weights as a PyTorch `state_dict`; the file is there whole or not at all.
 
     Parameters
-        path : the safetensors file
         model : the network
+        path : the safetensors file
         input_shape : one image's shape (H, W, C), needed where the network flattens images
         names : for each of the network's layers the name that it has in PyTorch; the rest keep theirs
     Raises
@@ -106,6 +107,7 @@ def save_pytorch(
     from safetensors.numpy import save
 
     who = str(path)
+    check_layer("save_pytorch", model)
     if not (names is None or isinstance(names, Mapping) or callable(names)):
         raise OptionError(who, "names: a mapping or a function", repr(names)[:80])
     name_of: Callable[[str], str | None] = names.get if isinstance(names, Mapping) else names or (lambda name: None)

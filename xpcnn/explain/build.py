@@ -11,6 +11,7 @@ from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError
 from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
 from ..nn.activation import Identity, LogSoftmax, Softmax
+from ..nn.layer import check_layer
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
@@ -99,6 +100,7 @@ def explain(
     >>> [step.makes for step in page.steps], page.arrays["y"].values.ravel().tolist()
     (['y', 'Y', 'dw', 'dx'], [1.0, 1.0])
     """
+    check_layer("explain", model)
     name = _checked_name(model, layer)
     check_array("explain", x)
     check_floats("explain", x)

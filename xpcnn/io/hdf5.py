@@ -55,7 +55,7 @@ def read_hdf5(
         with Path(path).open("rb") as opened:
             file_size = os.fstat(opened.fileno()).st_size
     except OSError as error:
-        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
+        raise FileError.unreadable(who, error) from error
     try:
         with h5py.File(path, "r") as file:
             return _Reader(h5py, who, file_size, most_bytes).read(file, names)

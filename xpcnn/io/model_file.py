@@ -13,7 +13,7 @@ from typing import Any
 
 from ..backend import to_numpy, use_backend
 from ..errors import FormatError, OptionError, XpcnnError
-from ..nn.layer import Layer
+from ..nn.layer import Layer, check_layer
 from ..random import Seed
 from ..typing import Shape
 from .architecture import from_config, to_config
@@ -45,8 +45,8 @@ class SavedModel:
 
 
 def save_model(
-    path: str | os.PathLike[str],
     model: Layer,
+    path: str | os.PathLike[str],
     *,
     input_shape: Iterable[int],
     classes: Iterable[str] = (),
@@ -56,6 +56,7 @@ def save_model(
 
     Parameters
         model : layers of `xpcnn.nn` only; of others, save the weights with `write_tensors`
+        path : where to
         input_shape : one input's shape, without the batch axis, such as (28, 28, 1)
         classes : the outputs' names
         extra : anything else, in values that JSON has
@@ -63,6 +64,7 @@ def save_model(
         OptionError : the network cannot be described in a file, or an argument makes no sense
         FileError : the file cannot be written; an older one is untouched
     """
+    check_layer("save_model", model)
     metadata = {
         "input_shape": list(input_shape),
         "classes": list(classes),

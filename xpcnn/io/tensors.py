@@ -118,7 +118,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes, int]:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise FileError(str(path), "a readable file", error.strerror or str(error), "check the name") from error
+        raise FileError.unreadable(path, error) from error
     header_size = int.from_bytes(data[:8], "little")
     if header_size > _MOST_HEADER:
         expected = f"a safetensors file, with a header of at most {_MOST_HEADER} bytes"

@@ -36,7 +36,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..backend import array_namespace, asarray, astype, copy_into
-from ..errors import DTypeError, FormatError
+from ..errors import DTypeError, FormatError, OptionError
 from ..typing import Array, Cache, Shape
 
 
@@ -197,3 +197,14 @@ class OpLayer(Layer):
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         return self.pair[1](dy, cache) if input_grad else None, {}
+
+
+def check_layer(who: str, model: Layer) -> None:
+    """Refuse what is no network.
+
+    Raises
+        OptionError : such as for the name of a file
+    """
+    if not isinstance(model, Layer):
+        remedy = "the network comes first; that of a file is load_model(path).model"
+        raise OptionError(who, "a network", type(model).__name__, remedy)

@@ -9,7 +9,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..errors import OptionError, ShapeError
 from ..nn import Container, Conv2d, Watch, watched
-from ..nn.layer import Layer
+from ..nn.layer import Layer, check_layer
 from ..typing import Array, Host
 from .figure import FIRST, as_images, check_finite, new_figure, one_image, whole_numbers
 from .mosaic import first, mosaic, square
@@ -30,8 +30,7 @@ def find_layer(who: str, model: Layer, layer: str | int | None, kind: type[Layer
     Raises
         OptionError : there is none; the error names those that there are
     """
-    if not isinstance(model, Layer):
-        raise OptionError(who, "a network", type(model).__name__, "of a file, pass load_model(path).model")
+    check_layer(who, model)
     wanted = Conv2d if layer is None else kind
     found = {
         name: each

@@ -8,7 +8,7 @@ from typing import Any
 from ..backend import array_namespace
 from ..errors import DataError, OptionError, ShapeError
 from ..nn.inference import Inference, inferring
-from ..nn.layer import Layer
+from ..nn.layer import Layer, check_layer
 from ..ops.loss_classification import one_hot
 from ..options import as_count
 from ..typing import Array
@@ -33,8 +33,7 @@ def score_gradients(
         OptionError : no network, or one whose inference has no known gradients
         ShapeError : no batch of images, or no classifier;  DataError : no such class
     """
-    if not isinstance(model, Layer):
-        raise OptionError(who, "a network", type(model).__name__, "of a file, pass load_model(path).model")
+    check_layer(who, model)
     if getattr(x, "ndim", 4) != 4:
         raise ShapeError(who, "images (N, H, W, C)", str(tuple(x.shape)), "of one image, pass x[None, ...]")
     network = inferring(model, watch)

@@ -23,6 +23,6 @@ def save_best(folder: Path, model: Layer, input_shape: Shape, classes: Iterable[
     """
     if all(type(layer) in registry().values() for _, layer in model.named_layers()):
         extra = {} if classifies else {REGRESSION: True}
-        save_model(folder / MODEL, model, input_shape=input_shape, classes=classes, extra=extra)
+        save_model(model, folder / MODEL, input_shape=input_shape, classes=classes, extra=extra)
     else:
         write_tensors(folder / WEIGHTS, model.state_dict(), {"kind": "weights"})

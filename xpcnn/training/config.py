@@ -55,7 +55,7 @@ class RunConfig:
     optimizer: str = "adamw"
     schedule: str = "onecycle"
     weight_decay: float = 0.3
-    validation: float = 0.1  # share of the training images that is held out
+    validation: float = 0.1  # fraction of the training images that is held out
     patience: int | None = None
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)  # of the data set's function

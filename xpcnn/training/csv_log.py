@@ -70,7 +70,7 @@ class CSVLog:
                 raise FormatError(str(self.path), f"a log of at most {_MOST} bytes", "more", "name another file")
             lines = self.path.read_bytes().splitlines(keepends=True)
         except OSError as error:
-            raise FileError(str(self.path), "a readable file", error.strerror or str(error)) from error
+            raise FileError.unreadable(self.path, error) from error
         if not lines or lines[0] != heading:
             got = lines[0][:60].decode(errors="replace").strip() if lines else "nothing"
             raise FormatError(str(self.path), f"a log that begins {heading.decode().strip()}", got, "name another file")

@@ -116,7 +116,7 @@ def kinds(model):
 
 def compare(path, model, x, *, back=True, **options):
     """The file in onnxruntime, and read back, against the network."""
-    export_onnx(path, model, input_shape=x.shape[1:], **options)
+    export_onnx(model, path, input_shape=x.shape[1:], **options)
     expected = host(model, x)
     assert_near(last(run(path, first(x))), expected)
     if back:

@@ -32,7 +32,7 @@ CONTAINERS = {"Sequential", "Residual", "Concat"}
 
 
 def exported(path, model, shape, **options):
-    export_onnx(path, model, input_shape=shape, **options)
+    export_onnx(model, path, input_shape=shape, **options)
     return onnx.load(path)
 
 
@@ -113,7 +113,7 @@ def test_networks_of_one_layer_or_none(tmp_path, rng):
     x = rng.normal(size=(2, 3, 4, 2)).astype("float32")
     for layout in ("NCHW", "NHWC"):
         for model in (nn.Sequential(), nn.Identity(), nn.Dropout(), nn.ReLU()):
-            export_onnx(tmp_path / "m.onnx", model, input_shape=x.shape[1:], layout=layout)
+            export_onnx(model, tmp_path / "m.onnx", input_shape=x.shape[1:], layout=layout)
             y = run(tmp_path / "m.onnx", first(x) if layout == "NCHW" else x)
             assert_near(last(y) if layout == "NCHW" else y, host(model, x))
 
@@ -134,7 +134,7 @@ def test_names_and_properties(tmp_path):
 def test_the_same_network_gives_the_same_bytes(tmp_path):
     model = models.build("resnet20", (8, 8, 1), 3, rng=0)
     for name in "ab":
-        export_onnx(tmp_path / name, model, input_shape=(8, 8, 1))
+        export_onnx(model, tmp_path / name, input_shape=(8, 8, 1))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -145,7 +145,7 @@ def test_parameters_of_any_backend_and_dtype(tmp_path, xp, rng):
     )
     model.astype("float64")
     x, x_ = xp.normal(rng, 2, 3, 3, 2)
-    export_onnx(tmp_path / "m.onnx", model, input_shape=(3, 3, 2))
+    export_onnx(model, tmp_path / "m.onnx", input_shape=(3, 3, 2))
     assert model.parameters()["0.weight"].dtype == xp.array([0.0], "float64").dtype
     expected = xpcnn.to_numpy(model(x_)).astype("float32")
     assert_near(run(tmp_path / "m.onnx", first(x.astype("float32"))), expected)
@@ -175,7 +175,7 @@ class Own(nn.Linear):
 def test_what_makes_no_sense(tmp_path, model, options, error, text):
     (tmp_path / "m.onnx").write_text("old")
     with pytest.raises(error, match=text) as caught:
-        export_onnx(tmp_path / "m.onnx", model, **({"input_shape": (4,)} | options))
+        export_onnx(model, tmp_path / "m.onnx", **({"input_shape": (4,)} | options))
     assert "\n" not in str(caught.value)
     assert os.listdir(tmp_path) == ["m.onnx"]
     assert (tmp_path / "m.onnx").read_text() == "old"
@@ -191,25 +191,25 @@ def test_what_makes_no_sense(tmp_path, model, options, error, text):
 def test_a_file_that_the_checker_refuses_is_not_written(tmp_path, monkeypatch, translator):
     monkeypatch.setitem(layers.TRANSLATORS, nn.ReLU, translator)
     with pytest.raises(xpcnn.errors.FormatError, match="a graph that ONNX's checker passes"):
-        export_onnx(tmp_path / "m.onnx", nn.ReLU(), input_shape=(4, 2))
+        export_onnx(nn.ReLU(), tmp_path / "m.onnx", input_shape=(4, 2))
     assert not os.listdir(tmp_path)
 
 
 def test_weights_that_no_file_can_hold(tmp_path, monkeypatch):
     monkeypatch.setattr("xpcnn.exchange.onnx.export.MOST_BYTES", 39)
     with pytest.raises(OptionError, match="weights of at most 39 bytes in an ONNX file, got 40"):
-        export_onnx(tmp_path / "m.onnx", nn.Linear(4, 2), input_shape=(4,))
+        export_onnx(nn.Linear(4, 2), tmp_path / "m.onnx", input_shape=(4,))
 
 
 def test_places_that_cannot_be_written(tmp_path):
     with pytest.raises(FileError, match="to write the file"):
-        export_onnx(tmp_path / "none" / "m.onnx", nn.ReLU(), input_shape=(4,))
+        export_onnx(nn.ReLU(), tmp_path / "none" / "m.onnx", input_shape=(4,))
 
 
 def test_without_onnx(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     for call in (
-        lambda: export_onnx(tmp_path / "m.onnx", nn.ReLU(), input_shape=(4,)),
+        lambda: export_onnx(nn.ReLU(), tmp_path / "m.onnx", input_shape=(4,)),
         lambda: import_onnx(tmp_path / "m.onnx"),
     ):
         (tmp_path / "m.onnx").write_bytes(b"1")

@@ -147,7 +147,7 @@ def test_mutated_files_give_nothing_but_format_errors(
         monkeypatch.setattr(f"xpcnn.exchange.onnx.{module}.MOST_NUMBERS", 2**14)
     originals = []
     for opset, layout in ((17, "NCHW"), (20, "NHWC")):
-        export_onnx(tmp_path / "m.onnx", network(), input_shape=SHAPE, opset=opset, layout=layout)
+        export_onnx(network(), tmp_path / "m.onnx", input_shape=SHAPE, opset=opset, layout=layout)
         originals.append((tmp_path / "m.onnx").read_bytes())
     rng = np.random.default_rng(7)
     refused, path = 0, tmp_path / "mutated.onnx"

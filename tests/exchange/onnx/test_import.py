@@ -60,7 +60,7 @@ def test_double_precision(tmp_path):
 
 def test_on_every_backend(tmp_path, xp, rng):
     model = models.build("lenet5", (12, 12, 2), 3, rng=0)
-    export_onnx(tmp_path / "m.onnx", model, input_shape=(12, 12, 2))
+    export_onnx(model, tmp_path / "m.onnx", input_shape=(12, 12, 2))
     x = rng.random((2, 12, 12, 2), dtype="float32")
     read = import_onnx(tmp_path / "m.onnx").model
     kind = type(xp.array([0.0]))
@@ -73,7 +73,7 @@ def test_a_network_trains_on_from_where_it_was(tmp_path, rng, name):
     """Two steps after a round trip give what two steps without one give."""
     shape = (12, 13, 2)
     model = randomize(models.build(name, shape, 3, rng=0), rng)
-    export_onnx(tmp_path / "m.onnx", model, input_shape=shape, classes=["a", "b", "c"])
+    export_onnx(model, tmp_path / "m.onnx", input_shape=shape, classes=["a", "b", "c"])
     saved = import_onnx(tmp_path / "m.onnx")
     assert saved.classes == ("a", "b", "c")
     assert repr(saved.model).count("\n") == repr(model).count("\n")
@@ -92,19 +92,19 @@ def test_a_network_trains_on_from_where_it_was(tmp_path, rng, name):
 
 def test_what_is_read_can_be_saved_and_written_again(tmp_path, rng):
     model = models.build("resnet20", (8, 9, 1), 3, rng=0)
-    export_onnx(tmp_path / "1.onnx", model, input_shape=(8, 9, 1), layout="NHWC")
+    export_onnx(model, tmp_path / "1.onnx", input_shape=(8, 9, 1), layout="NHWC")
     saved = import_onnx(tmp_path / "1.onnx")
-    save_model(tmp_path / "model", saved.model, input_shape=saved.input_shape, extra=saved.extra)
+    save_model(saved.model, tmp_path / "model", input_shape=saved.input_shape, extra=saved.extra)
     again = load_model(tmp_path / "model")
     assert again.extra == {"producer": f"xpcnn {xpcnn.__version__}"}
     x = rng.random((2, 8, 9, 1), dtype="float32")
     assert_near(host(again.model, x), host(model, x))
-    export_onnx(tmp_path / "2.onnx", again.model, input_shape=(8, 9, 1), layout="NHWC")
+    export_onnx(again.model, tmp_path / "2.onnx", input_shape=(8, 9, 1), layout="NHWC")
     assert (tmp_path / "1.onnx").read_bytes() == (tmp_path / "2.onnx").read_bytes()
 
 
 def test_reading_changes_no_file_and_shares_nothing(tmp_path):
-    export_onnx(tmp_path / "m.onnx", nn.Linear(3, 2), input_shape=(3,))
+    export_onnx(nn.Linear(3, 2), tmp_path / "m.onnx", input_shape=(3,))
     one, other = (import_onnx(tmp_path / "m.onnx").model for _ in range(2))
     before = other[0].weight.copy()
     one[0].weight *= 0  # as optimizers do, in place
@@ -115,7 +115,7 @@ def test_reading_changes_no_file_and_shares_nothing(tmp_path):
 def test_properties_that_are_something_else(tmp_path):
     """Another program's "classes", or as many as there are no outputs: none, and no error."""
     path = tmp_path / "m.onnx"
-    export_onnx(path, nn.Linear(3, 2), input_shape=(3,), classes="ab")
+    export_onnx(nn.Linear(3, 2), path, input_shape=(3,), classes="ab")
     assert import_onnx(path).classes == ("a", "b")
     for text in ('["a"]', '["a", 1]', "[1", "{}", "a,b", "[" * 100_000):
         file = onnx.load(path)

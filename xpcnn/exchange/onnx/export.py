@@ -13,6 +13,7 @@ from ...errors import FormatError, OptionError
 from ...extras import need
 from ...io.atomic import write_atomically
 from ...nn.container import located
+from ...nn.layer import check_layer
 from ...options import as_count
 from ...typing import Shape
 from ..layout import join
@@ -30,8 +31,8 @@ _ANY_ORDER = (
 
 
 def export_onnx(
-    path: str | os.PathLike[str],
     model: nn.Layer,
+    path: str | os.PathLike[str],
     *,
     input_shape: Iterable[int],
     classes: Iterable[str] = (),
@@ -47,6 +48,7 @@ def export_onnx(
 
     Parameters
         model : layers of `xpcnn.nn` only; `xpcnn.exchange.onnx.layers` lists what becomes of each
+        path : where to
         input_shape : one input's shape as the network has it, without the batch axis, such as (28, 28, 1)
         classes : the outputs' names
         opset : the version of ONNX's operators; more programs read the older ones
@@ -61,11 +63,12 @@ def export_onnx(
 
     >>> import tempfile, onnx
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     export_onnx(folder + "/model.onnx", nn.Sequential(nn.Linear(4, 3), nn.ReLU()), input_shape=(4,))
+    ...     export_onnx(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), folder + "/model.onnx", input_shape=(4,))
     ...     [node.op_type for node in onnx.load(folder + "/model.onnx").graph.node]
     ['Gemm', 'Relu']
     """
     who = "export_onnx"
+    check_layer(who, model)
     onnx = need("onnx", who, "for files in its format")
     shape = tuple(as_count(who, "each axis of input_shape", size) for size in input_shape)
     if not shape:

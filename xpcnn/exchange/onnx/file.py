@@ -135,7 +135,7 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
         size = Path(path).stat().st_size
         data = Path(path).read_bytes() if size <= MOST_BYTES else b""
     except OSError as error:
-        raise FileError(who, "a readable file", error.strerror or str(error), "check the name") from error
+        raise FileError.unreadable(who, error) from error
     if not 0 < size <= MOST_BYTES:
         raise FormatError(who, f"an ONNX file of at most {MOST_BYTES} bytes", f"one of {size}")
     model = onnx.ModelProto()

@@ -49,7 +49,7 @@ def import_onnx(
     >>> from xpcnn import models
     >>> from xpcnn.exchange import export_onnx
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     export_onnx(folder + "/model.onnx", models.mlp((8, 8, 1), 3), input_shape=(8, 8, 1), classes="abc")
+    ...     export_onnx(models.mlp((8, 8, 1), 3), folder + "/model.onnx", input_shape=(8, 8, 1), classes="abc")
     ...     saved = import_onnx(folder + "/model.onnx")
     >>> saved.input_shape, saved.classes
     ((8, 8, 1), ('a', 'b', 'c'))

@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from xpcnn.data.idx import read_idx
 from xpcnn.errors import FileError, FormatError
+from xpcnn.io.idx import read_idx
 
 CODES = {"uint8": 8, "int8": 9, "int16": 11, "int32": 12, "float32": 13, "float64": 14}
 zipped = partial(gzip.compress, mtime=0)  # the same bytes in every run

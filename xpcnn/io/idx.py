@@ -53,7 +53,7 @@ def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> np.nda
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FormatError(str(path), "a whole gzip file", str(error), "get the file again") from None
     except OSError as error:
-        raise FileError(str(path), "a readable file", error.strerror or str(error)) from error
+        raise FileError.unreadable(path, error) from error
 
 
 def _read(who: str, file: BinaryIO | gzip.GzipFile, most_in_file: int, most_bytes: int) -> np.ndarray[Any, Any]:

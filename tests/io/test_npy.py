@@ -9,10 +9,10 @@ import struct
 import numpy as np
 import pytest
 
-from xpcnn.data.npy import read_npy
 from xpcnn.errors import FileError, FormatError
+from xpcnn.io.npy import read_npy, read_npz
 
-from .conftest import at_most
+from ..limits import at_most
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -120,3 +120,33 @@ def test_random_damage_gives_nothing_but_format_errors(write, rng):
         except FormatError:
             refused += 1
     assert refused > 75
+
+
+def test_bfloat16_comes_as_float32(write):
+    """MLX writes it as pairs of bytes without a name."""
+    upper = (np.array([[1.5, -2.0], [0.0, np.inf]], np.float32).view(np.uint32) >> 16).astype(np.uint16).view("V2")
+    for each in (upper, np.asfortranarray(upper)):
+        read = read_npy(write(npy(each)))
+        assert read.dtype == np.float32
+        np.testing.assert_array_equal(read, [[1.5, -2.0], [0.0, np.inf]])
+
+
+def test_archives_of_named_arrays(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.arange(3), y=np.ones(2), z=np.array("text"))
+    assert {name: each.tolist() for name, each in read_npz(tmp_path / "a.npz").items()} == {
+        "x": [0, 1, 2],
+        "y": [1.0, 1.0],
+        "z": "text",
+    }
+    assert list(read_npz(tmp_path / "a.npz", {"y", "other"})) == ["y"]
+
+
+def test_deflated_archives_if_they_are_wanted(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros(100_000))
+    assert read_npz(tmp_path / "a.npz")["x"].shape == (100_000,)
+    with pytest.raises(FormatError, match=r"a\.npz: x: expected a member that is stored, got another kind"):
+        read_npz(tmp_path / "a.npz", compressed=False)
+    with at_most(2**19), pytest.raises(FormatError, match="at most 500000 bytes"):
+        read_npz(tmp_path / "a.npz", most_bytes=500_000)
+    with pytest.raises(FileError, match="No such file"):
+        read_npz(tmp_path / "none.npz")

@@ -1,0 +1,122 @@
+"""NumPy's .npy and .npz files, read without pickle, and without trust in what they claim.
+
+The shape and type in a header are compared with the bytes that are there before an array of that size is allocated.
+A .npz is a zip archive of .npy files; of a deflated one, 1 byte becomes at most 1032.
+
+Source: NumPy Enhancement Proposal 1, A Simple File Format for NumPy Arrays
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from collections.abc import Container
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from ..errors import FileError, FormatError, XpcnnError
+from ..typing import Host
+
+_KINDS = "biufSU"  # truth values, numbers and texts
+_BFLOAT16 = np.dtype("V2")  # what MLX writes, and NumPy reads, for numbers that NumPy has not
+_DEFLATE_LIMIT = 1032
+
+
+def read_npy(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> Host:
+    """The array in a .npy file, writable and in C order.
+
+    Parameters
+        most_bytes : refuse larger arrays
+    Raises
+        FormatError : the file is no whole .npy file of numbers or texts, or its array is too large
+        FileError : it cannot be read
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return _read(str(path), file, os.fstat(file.fileno()).st_size, most_bytes)
+    except OSError as error:
+        raise FileError.unreadable(path, error) from error
+
+
+def read_npz(
+    path: str | os.PathLike[str],
+    names: Container[str] | None = None,
+    *,
+    compressed: bool = True,
+    most_bytes: int = 2**32,
+) -> dict[str, Host]:
+    """The arrays in a .npz file, by name; of those in `names` alone, where names are given.
+
+    Parameters
+        compressed : take deflated arrays; without them, what is read is never larger than the file
+        most_bytes : refuse more in all
+    Raises
+        FormatError, FileError : as of `read_npy`
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return _members(str(path), file, names, compressed, most_bytes)
+    except OSError as error:
+        raise FileError.unreadable(path, error) from error
+
+
+def _members(
+    who: str, file: IO[bytes], names: Container[str] | None, compressed: bool, most_bytes: int
+) -> dict[str, Host]:
+    kinds = {zipfile.ZIP_STORED: "stored"} | ({zipfile.ZIP_DEFLATED: "deflated"} if compressed else {})
+    size = os.fstat(file.fileno()).st_size * (_DEFLATE_LIMIT if compressed else 1)
+    arrays: dict[str, Host] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                name = member.filename.removesuffix(".npy")
+                if name in arrays or not (names is None or name in names):
+                    continue
+                if member.compress_type not in kinds or member.flag_bits & 1:
+                    expected = f"a member that is {' or '.join(kinds.values())}"
+                    raise FormatError(f"{who}: {name}", expected, "another kind", "np.savez it again")
+                if member.file_size > min(size, most_bytes + 2**16):
+                    raise FormatError(f"{who}: {name}", f"at most {min(size, most_bytes)} bytes", str(member.file_size))
+                with archive.open(member) as contents:
+                    arrays[name] = _read(f"{who}: {name}", contents, member.file_size, most_bytes)
+                most_bytes -= arrays[name].nbytes
+    except XpcnnError:
+        raise
+    except Exception as error:  # whatever the reader stumbles over, the file is at fault
+        raise FormatError(who, "a whole .npz archive", str(error)[:200], "get the file again") from error
+    return arrays
+
+
+def _read(who: str, file: IO[bytes], size: int, most_bytes: int) -> Host:
+    """The array in an open file, or member of an archive, of so many bytes."""
+    try:
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):  # the later ones are for headers beyond 64 KiB, which only records of many fields have
+            raise ValueError(f"version {version[0]}.{version[1]}")
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        if any(n < 0 for n in shape):
+            raise ValueError(f"shape {shape}")
+    except Exception as error:  # whatever NumPy stumbles over, the header is at fault
+        reason = str(error).partition("\n")[0]
+        raise FormatError(who, "a .npy array, version 1.0", reason, "np.save it again") from None
+    if (dtype.kind not in _KINDS and dtype != _BFLOAT16) or dtype.itemsize == 0:
+        remedy = "save numbers or texts; Python objects would be a pickle, which can run code"
+        raise FormatError(who, "an array of numbers or texts", str(dtype), remedy)
+    needed = math.prod(shape) * dtype.itemsize
+    if math.prod(max(n, 1) for n in shape) * dtype.itemsize > most_bytes:  # of empty arrays, too
+        raise FormatError(who, f"at most {most_bytes} bytes", f"an array {shape}, {needed} bytes")
+    if needed > size:
+        raise FormatError(who, f"{needed} bytes for an array {shape}", f"a file of {size}", "get the file again")
+    body = file.read(needed + 1)  # one more, to see that it ends there
+    if len(body) != needed:
+        found = "more" if len(body) > needed else "fewer"
+        raise FormatError(who, f"{needed} bytes for an array {shape}", found, "get the file again")
+    array = np.ndarray(shape, dtype, body, order="F" if by_columns else "C")
+    if dtype == _BFLOAT16:  # the upper half of a float32
+        return (np.ascontiguousarray(array).view("<u2").astype(np.uint32) << 16).view(np.float32)
+    return np.array(array, dtype.newbyteorder("="), order="C")
