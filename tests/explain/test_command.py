@@ -11,7 +11,7 @@ from xpcnn import nn, seed, use_backend
 from xpcnn.cli import main
 from xpcnn.explain import explain, text
 from xpcnn.io.model_file import load_model, save_model
-from xpcnn.training.best import save_best
+from xpcnn.training.best_model import save_best
 
 NAMES = ["one <b>", "two", "three"]
 

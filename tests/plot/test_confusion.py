@@ -10,12 +10,13 @@ import pytest
 from tests.plot.networks import picture_of
 from xpcnn import plot
 from xpcnn.errors import DataError, OptionError, ShapeError
+from xpcnn.plot.confusion import shares
 
 
-def test_fractions_are_of_the_true_class(xp):
+def test_shares_are_of_the_true_class(xp):
     counts = xp.array(np.array([[8, 2, 0], [0, 0, 0], [1, 0, 3]]))
     n = np.nan
-    np.testing.assert_array_equal(plot.shares(counts), [[0.8, 0.2, 0], [n, n, n], [0.25, 0, 0.75]])
+    np.testing.assert_array_equal(shares(counts), [[0.8, 0.2, 0], [n, n, n], [0.25, 0, 0.75]])
 
 
 def test_the_picture_has_counts_names_and_the_share_that_is_right():

@@ -11,6 +11,7 @@ import pytest
 
 from xpcnn import plot
 from xpcnn.errors import FileError, MissingExtraError, OptionError
+from xpcnn.plot.confusion import shares
 from xpcnn.plot.figure import class_name, short
 
 
@@ -79,7 +80,7 @@ def test_the_numbers_behind_pictures_need_no_matplotlib(monkeypatch):
     for name in [*sys.modules]:
         if name.partition(".")[0] == "matplotlib":
             monkeypatch.setitem(sys.modules, name, None)
-    assert plot.shares([[1, 1], [0, 2]]).tolist() == [[0.5, 0.5], [0, 1]]
+    assert shares([[1, 1], [0, 2]]).tolist() == [[0.5, 0.5], [0, 1]]
 
 
 def test_names_are_cut_and_stand_in_one_line():

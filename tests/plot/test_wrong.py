@@ -1,4 +1,4 @@
-"""The hardest images are those of the highest loss, in that order, with what the model made of them."""
+"""The images of the highest losses are found, in that order, with what the model made of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def losses():
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 9])
 def test_by_hand(xp, batch_size):
     model, split = model_and_split(xp)
-    found = plot.hardest(model, split, 4, batch_size=batch_size)
+    found = plot.top_losses(model, split, 4, batch_size=batch_size)
     loss, p = losses()
     assert found.index.tolist() == [1, 3, 4, 2] == np.argsort(-loss)[:4].tolist()
     np.testing.assert_allclose(found.loss, loss[[1, 3, 4, 2]], rtol=1e-5)
@@ -45,17 +45,17 @@ def test_by_hand(xp, batch_size):
 def test_of_equal_losses_the_first_image_is_first(xp):
     model, split = model_and_split(xp)
     same = split.select(np.array([0, 1, 1, 1, 0]))
-    assert plot.hardest(model, same, 9, batch_size=2).index.tolist() == [1, 2, 3, 0, 4]
+    assert plot.top_losses(model, same, 9, batch_size=2).index.tolist() == [1, 2, 3, 0, 4]
 
 
 def test_a_class_that_has_no_chance_is_told_from_nan():
     """A score of −∞ would be a probability of 0; a loss of ∞ is refused, one of 2000 is not."""
     model, split = model_and_split()
     model[1].weight *= 200
-    assert plot.hardest(model, split, 1).loss.tolist() == [2000.0]
+    assert plot.top_losses(model, split, 1).loss.tolist() == [2000.0]
     model[1].weight[0, 0] = np.inf
     with pytest.raises(NonFiniteError, match="finite scores"):
-        plot.hardest(model, split, 1)
+        plot.top_losses(model, split, 1)
 
 
 def test_the_picture_says_true_predicted_and_how_sure():
@@ -78,10 +78,10 @@ def test_bad_input_is_one_clear_line():
     with pytest.raises(OptionError, match="n: an integer ≥ 1, got 0"):
         plot.most_wrong(model, split, n=0)
     with pytest.raises(OptionError, match="a Split"):
-        plot.hardest(model, split.images, 3)
+        plot.top_losses(model, split.images, 3)
     with pytest.raises(DataError, match="labels that are classes"):
-        plot.hardest(model, Split(split.images, np.zeros(5, np.float32)), 3)
+        plot.top_losses(model, Split(split.images, np.zeros(5, np.float32)), 3)
     with pytest.raises(DataError, match="labels below 3, as the model has outputs, got 7"):
-        plot.hardest(model, Split(split.images, np.array([0, 1, 2, 1, 7])), 3)
+        plot.top_losses(model, Split(split.images, np.array([0, 1, 2, 1, 7])), 3)
     with pytest.raises(ShapeError, match="a classifier"):
-        plot.hardest(Conv2d(3, 3, 1), split, 3)
+        plot.top_losses(Conv2d(3, 3, 1), split, 3)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 
 import xpcnn
 from xpcnn.data import Loader, Split
@@ -68,3 +73,20 @@ def rows(run):
     return [
         (r.epoch, r.lr, r.train_loss, r.train_accuracy, r.validation_loss, r.validation_accuracy) for r in run.history
     ]
+
+
+@contextmanager
+def stopped_at(number, run):
+    """The trainer, which Ctrl-C stops in the step of that number: it is finished, no other is begun."""
+    step, calls = run.train_step, []
+
+    def interrupted(*batches):
+        calls.append(1)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(*batches)
+
+    run.train_step = interrupted
+    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+        yield run
+    assert len(calls) == number

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 
 import numpy as np
@@ -16,7 +14,7 @@ from xpcnn.nn import MSELoss
 from xpcnn.optim import Adam
 from xpcnn.training import Trainer
 
-from .test_trainer import assert_same, rows, split, states
+from .small import assert_same, host, rows, split, stopped_at
 
 TEXT = "flip,shift:1,rotate:20,brightness:0.2,cutout:2,mixup:0.4"
 
@@ -34,21 +32,11 @@ def trainer(folder=None):
 def test_resume_continues_bit_for_bit(xp, tmp_path, stop_after):
     whole = trainer(tmp_path / "whole")
     whole.fit(loader(), split(30, seed=1), epochs=3)
-    stopped = trainer(tmp_path / "stopped")
-    step, calls = stopped.train_step, []
-
-    def interrupted(x, y):
-        calls.append(1)
-        if len(calls) == stop_after:
-            os.kill(os.getpid(), signal.SIGINT)
-        return step(x, y)
-
-    stopped.train_step = interrupted
-    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+    with stopped_at(stop_after, trainer(tmp_path / "stopped")) as stopped:
         stopped.fit(loader(prefetch=3), split(30, seed=1), epochs=3)
     again = trainer(tmp_path / "stopped")
     again.fit(loader(prefetch=1), split(30, seed=1), epochs=3, resume=True)
-    assert_same(states(again), states(whole))
+    assert_same(host(again.model.state_dict()), host(whole.model.state_dict()))
     assert rows(again) == rows(whole)
     for each in threading.enumerate():
         if each.name.startswith("xpcnn-prefetch"):

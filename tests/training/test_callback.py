@@ -14,7 +14,7 @@ from xpcnn.errors import OptionError
 from xpcnn.nn import CrossEntropyLoss, Flatten, Linear, MSELoss, Sequential
 from xpcnn.optim import SGD
 from xpcnn.training import STOP, Epoch, Step, Trainer
-from xpcnn.training.trainer import CHECKPOINT
+from xpcnn.training.checkpoint import CHECKPOINT
 
 from .small import assert_same, everything, loader, rows, split, trainer
 

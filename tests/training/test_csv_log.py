@@ -8,7 +8,7 @@ import pytest
 
 from xpcnn.errors import FileError, FormatError, OptionError
 from xpcnn.training import STOP, CSVLog
-from xpcnn.training.trainer import CHECKPOINT
+from xpcnn.training.checkpoint import CHECKPOINT
 
 from .small import loader, split, trainer
 

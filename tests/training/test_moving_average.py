@@ -10,7 +10,7 @@ from xpcnn.errors import FormatError, OptionError
 from xpcnn.io import load_model
 from xpcnn.nn import BatchNorm1d, Dropout, Flatten, Linear, Sequential
 from xpcnn.training import MovingAverage, evaluate
-from xpcnn.training.trainer import MODEL
+from xpcnn.training.best_model import MODEL
 
 from .small import assert_same, everything, host, loader, rows, split, trainer
 

@@ -17,9 +17,10 @@ from xpcnn.nn import Linear, MSELoss
 from xpcnn.optim import SGD, Adadelta, AdaGrad, Adam, AdamW, RMSProp
 from xpcnn.optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, StepDecay, WarmUp
 from xpcnn.training import CSVLog, TensorBoardLog, evaluate
+from xpcnn.training.best_model import MODEL
+from xpcnn.training.checkpoint import CHECKPOINT
 from xpcnn.training.config import OPTIMIZERS, SCHEDULES, RunConfig
 from xpcnn.training.run import _Run, resume, start
-from xpcnn.training.trainer import CHECKPOINT, MODEL
 
 KINDS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "adagrad": AdaGrad, "adadelta": Adadelta}
 LR, TOTAL = 0.3, 60

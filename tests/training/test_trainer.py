@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 
@@ -16,62 +15,19 @@ from xpcnn.data.loader import Loader
 from xpcnn.errors import DataError, FormatError, NonFiniteError, OptionError
 from xpcnn.io import load_model, read_tensors
 from xpcnn.nn import (
-    BatchNorm2d,
-    Conv2d,
     CrossEntropyLoss,
-    Dropout,
     Flatten,
     Linear,
-    MaxPool2d,
     MSELoss,
     ReLU,
     Sequential,
 )
-from xpcnn.optim import SGD, Adam, Cosine, Plateau
+from xpcnn.optim import SGD, Adam, Cosine
 from xpcnn.training import Trainer, evaluate
-from xpcnn.training.trainer import CHECKPOINT, MODEL
+from xpcnn.training.best_model import MODEL
+from xpcnn.training.checkpoint import CHECKPOINT
 
-
-def split(n=64, seed=0):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, n)
-    images = rng.integers(0, 100, (n, 6, 6, 1))
-    images[np.arange(n), labels * 2, :, 0] += 150  # a bright row says the class
-    return Split(images.astype("uint8"), labels)
-
-
-def network():
-    return Sequential(
-        Conv2d(1, 4, 3, padding=1, bias=False, rng=0), BatchNorm2d(4), ReLU(), MaxPool2d(2), Flatten(),
-        Dropout(0.3, rng=1), Linear(36, 3, rng=2),
-    )  # fmt: skip
-
-
-def trainer(folder=None, **options):
-    model = network()
-    optimizer = Adam(model.parameters(), lr=0.01)
-    options = {"schedule": Plateau(0.01, factor=0.5, patience=1), "verbose": False} | options
-    return Trainer(model, optimizer, folder=folder, **options)
-
-
-def loader():
-    return Loader(split(), 10, shuffle=True, seed=4)  # 7 batches, the last of 4
-
-
-def states(run):
-    return {name: xpcnn.to_numpy(array).copy() for name, array in run.model.state_dict().items()}
-
-
-def assert_same(a, b):
-    assert a.keys() == b.keys()
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
-
-
-def rows(run):
-    return [
-        (r.epoch, r.lr, r.train_loss, r.train_accuracy, r.validation_loss, r.validation_accuracy) for r in run.history
-    ]
+from .small import assert_same, host, loader, network, rows, split, stopped_at, trainer
 
 
 def test_it_is_the_explicit_loop(xp):
@@ -87,7 +43,7 @@ def test_it_is_the_explicit_loop(xp):
     run.optimizer = SGD(run.model.parameters(), lr=0.1, momentum=0.9)
     run.schedule = xpcnn.optim.Constant(0.1)
     run.fit(loader(), epochs=2)
-    assert_same(states(run), {name: xpcnn.to_numpy(array) for name, array in model.state_dict().items()})
+    assert_same(host(run.model.state_dict()), host(model.state_dict()))
 
 
 def test_it_learns_and_says_so(xp, tmp_path, capsys):
@@ -112,26 +68,15 @@ def test_resume_continues_bit_for_bit(xp, tmp_path, stop_after):
     whole = trainer(tmp_path / "whole")
     whole.fit(loader(), split(30, seed=1), epochs=3)
 
-    stopped = trainer(tmp_path / "stopped")
-    step, calls = stopped.train_step, []
-
-    def interrupted(x, y):
-        calls.append(1)
-        if len(calls) == stop_after:
-            os.kill(os.getpid(), signal.SIGINT)
-        return step(x, y)
-
-    stopped.train_step = interrupted
-    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+    with stopped_at(stop_after, trainer(tmp_path / "stopped")) as stopped:
         stopped.fit(loader(), split(30, seed=1), epochs=3)
-    assert len(calls) == stop_after  # the step at hand was finished, no other begun
 
     xpcnn.seed(999)  # a new process has another default generator
     again = trainer(tmp_path / "stopped")
     for array in again.model.parameters().values():
         array[...] = array + 1.0  # whatever it was built with is replaced
     again.fit(loader(), split(30, seed=1), epochs=3, resume=True)
-    assert_same(states(again), states(whole))
+    assert_same(host(again.model.state_dict()), host(whole.model.state_dict()))
     assert rows(again) == rows(whole)
     for file in (MODEL,):
         assert (tmp_path / "stopped" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
@@ -180,11 +125,14 @@ def test_early_stopping(tmp_path):
 
 def test_schedule_and_clipping_are_used():
     run = trainer(schedule=Cosine(0.5, total=14), clip_norm=1e-3)
-    before = states(run)
+    before = host(run.model.state_dict())
     run.optimizer = SGD(run.model.parameters(), lr=0.1)
     run.fit(loader(), epochs=1)
     assert run.history[0].lr == Cosine(0.5, total=14).lr_at(6)
-    moved = sum(np.sum((states(run)[name] - before[name]) ** 2.0) for name in run.model.parameters()) ** 0.5
+    moved = (
+        sum(np.sum((host(run.model.state_dict())[name] - before[name]) ** 2.0) for name in run.model.parameters())
+        ** 0.5
+    )
     assert 0 < moved <= 7 * 0.5 * 1e-3
 
 
@@ -229,7 +177,7 @@ def test_a_model_with_layers_of_ones_own_keeps_its_weights_and_resumes(tmp_path)
     weights, _ = read_tensors(tmp_path / "weights.safetensors")
     own_loaded = own()
     own_loaded.model.load_state_dict(weights)
-    assert_same(states(own_loaded), states(again))
+    assert_same(host(own_loaded.model.state_dict()), host(again.model.state_dict()))
     assert not (tmp_path / MODEL).exists()
 
 
@@ -307,9 +255,9 @@ def test_accuracy_of_targets_that_are_probabilities_is_by_the_likeliest(xp):
     run = trainer(schedule=None)
     x, y = next(iter(Loader(split(), 64).epoch(0)))
     soft = xp.array(0.8 * np.eye(3)[xpcnn.to_numpy(y)] + 0.1, "float32")
-    before = {name: array.copy() for name, array in states(run).items()}
+    before = host(run.model.state_dict())
     _, hard_correct = run.train_step(x, y)
     run = trainer(schedule=None)
-    assert_same(states(run), before)
+    assert_same(host(run.model.state_dict()), before)
     _, soft_correct = run.train_step(x, soft)
     assert 0 < int(soft_correct) == int(hard_correct)

@@ -12,7 +12,7 @@ from ..data.picture import read_picture
 from ..data.pixels import to_floats
 from ..errors import DataError, OptionError
 from ..io.npy import read_npy
-from ..training.trainer import MODEL
+from ..training.best_model import MODEL
 from ..typing import Shape
 
 Image: TypeAlias = np.ndarray[Any, Any]  # float32 (H, W, C) in [0, 1]

@@ -17,6 +17,7 @@ from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
 from ..ops.check import check_array, check_floats
+from ..ops.softmax import softmax_forward
 from ..typing import Array
 from .activation import FUNCTIONS, activation, dropout, prelu
 from .convolution import convolution, transposed
@@ -174,9 +175,8 @@ def _say_what_was_run(page: Explanation, done: Run, x: Array, classes: list[str]
     def named(k: int) -> str:
         return f"{k} ({classes[k]})" if k < len(classes) and classes[k] != str(k) else str(k)
 
-    row = to_numpy(done.output)[n].astype(np.float64)
-    p = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
-    true, best = int(done.target[n]), int(row.argmax())
+    p = to_numpy(softmax_forward(to_numpy(done.output).astype(np.float64))[0])[n]
+    true, best = int(done.target[n]), int(p.argmax())
     mean = ", the mean over the batch" if x.shape[0] > 1 else ""
     page.notes.append(
         f"Loss: cross-entropy {done.loss:.4g}{mean}. Probability of the target {named(true)}: {p[true]:.4g}; "

@@ -6,7 +6,7 @@ mean of the score's gradients, and the map keeps what speaks for the class:
     α[n,k] = 1/(h·w) Σ_ij ∂S_c/∂A[n,i,j,k]                     (1)
     L[n,i,j] = max(0, Σ_k α[n,k] A[n,i,j,k])                   (2)
 
-brought to the image's size by bilinear interpolation (`xpcnn.plot.bilinear`).
+brought to the image's size by bilinear interpolation (`plot/bilinear.py`).
 
 Source: R. Selvaraju et al., Grad-CAM: visual explanations from deep networks, 2017, equations 1 and 2
 """

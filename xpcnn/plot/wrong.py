@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Hardest:
+class TopLosses:
     """Images in the order of falling loss, as NumPy arrays of one length."""
 
     index: Host  # where in the split
@@ -41,7 +41,7 @@ class Hardest:
     probability: Host  # that the model gives the predicted class
 
 
-def hardest(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> Hardest:
+def top_losses(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> TopLosses:
     """The n images of the highest loss, (1), in inference; all, where there are fewer.
 
     Parameters
@@ -52,7 +52,7 @@ def hardest(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> Har
         NonFiniteError : the model gives NaN or infinity
         OptionError, ShapeError
     """
-    who = "hardest"
+    who = "top_losses"
     as_count(who, "n", n)
     if not isinstance(split, Split):
         raise OptionError(who, "a Split, such as digits().test", type(split).__name__)
@@ -77,7 +77,7 @@ def hardest(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> Har
     if not (np.isfinite(loss).all() and np.isfinite(probability).all()):
         raise NonFiniteError(who, "finite scores", "NaN or infinity", "train again with a lower learning rate")
     index = np.argsort(-loss, kind="stable")[:n]
-    return Hardest(index, loss[index], split.labels[index], predicted[index], probability[index])
+    return TopLosses(index, loss[index], split.labels[index], predicted[index], probability[index])
 
 
 def most_wrong(model: Layer, split: Split, classes: Sequence[str] = (), n: int = 25) -> Figure:
@@ -89,9 +89,9 @@ def most_wrong(model: Layer, split: Split, classes: Sequence[str] = (), n: int =
         classes : the classes' names
         n : how many, at most
     Raises
-        as `hardest`;  MissingExtraError
+        as `top_losses`;  MissingExtraError
     """
-    found = hardest(model, split, n)
+    found = top_losses(model, split, n)
     pixels, note = as_images("most_wrong", to_floats(split.images[found.index]))
     captions = [
         f"{class_name(true, classes)}\n→ {class_name(predicted, classes, 12)}, {_percent(probability)}"

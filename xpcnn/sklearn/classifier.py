@@ -12,7 +12,9 @@ from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from ..backend import to_numpy
 from ..nn import CrossEntropyLoss
+from ..ops.softmax import softmax_forward
 from ..typing import Host
 from .network import ModelFunction, Network
 
@@ -191,9 +193,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         """
         check_is_fitted(self)
         logits = self._outputs(self._rows(X, fit=False)).astype(np.float64)
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities: Host = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return probabilities
+        return to_numpy(softmax_forward(logits)[0])
 
     def predict(self, X: Any) -> Host:
         """The most probable classes.

@@ -2,6 +2,7 @@
 
 from .callback import STOP, Step
 from .csv_log import CSVLog
+from .evaluation import Evaluation, evaluate
 from .history import Epoch
 from .kept_step import replay
 from .layer_times import LayerTime, Profile, profile
@@ -11,7 +12,7 @@ from .nonfinite import Finding
 from .parameter_statistics import GradientStatistics, ParameterStatistics, gradient_statistics
 from .rate_finder import RateSweep, lr_find
 from .tensorboard_log import TensorBoardLog
-from .trainer import Evaluation, Trainer, evaluate
+from .trainer import Trainer
 
 __all__ = [
     "STOP",

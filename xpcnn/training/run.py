@@ -29,12 +29,15 @@ from ..errors import MissingExtraError, OptionError
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import CrossEntropyLoss, MSELoss
+from .best_model import MODEL
 from .callback import OnEpoch, OnStep
+from .checkpoint import CHECKPOINT
 from .config import OPTIMIZERS, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
+from .evaluation import evaluate
 from .history import Epoch
 from .tensorboard_log import TensorBoardLog
-from .trainer import CHECKPOINT, MODEL, Trainer, evaluate
+from .trainer import Trainer
 
 STEPS, TENSORBOARD = "steps.csv", "tensorboard"
 

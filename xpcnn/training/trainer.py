@@ -33,7 +33,7 @@ from ..optim.schedule import Constant, Schedule
 from ..options import as_count, as_number
 from ..typing import Array
 from . import checkpoint, history
-from .best import MODEL, save_best
+from .best_model import save_best
 from .callback import STOP, OnEpoch, OnStep, Step, as_callbacks
 from .checkpoint import CHECKPOINT, Position
 from .evaluation import Evaluation, evaluate
@@ -46,8 +46,6 @@ from .moving_average import MovingAverage
 from .progress import Progress, progress
 from .rehearsal import first_batches, rehearse
 from .traces import Traces
-
-__all__ = ["CHECKPOINT", "MODEL", "Evaluation", "Trainer", "evaluate"]
 
 UNREAD_STEPS = 50  # steps of a device whose losses wait to be read: reading one waits for the device
 
