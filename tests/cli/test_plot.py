@@ -140,7 +140,7 @@ def test_options_reach_the_picture(here, capsys, drawn):
         (("gradcam", "run", "images.npy", "--index", "3"), "images.npy: expected an image number 3, got fewer"),
         (("gradcam", "run", "images.npy", "--index", "-1"), "expected --index ≥ 0, got -1"),
         (("gradcam", "run", "images.npy", "--target", "cat"), "--target: expected a class: 0, 1, 2"),
-        (("gradcam", "run", "images.npy", "--target", "10"), "expected a class 0 … 9, got 10"),
+        (("gradcam", "run", "images.npy", "--target", "10"), "expected an output 0 … 9, got 10"),
         (("gradcam", "run", "images.npy", "--layer", "conv"), "one of 0, 1, 2"),
         (("confusion", "run", "imagenet"), "digits"),
         (("confusion", "other.safetensors", "digits"), "expected images (2, 2, 1), got digits's (8, 8, 1)"),

@@ -90,7 +90,7 @@ def test_pytorch_s_hooks_say_the_same(xp, rng, layer, module):
 )
 def test_without_a_name_it_is_the_last_convolution_s_activations(make, shape, name):
     figure = plot.grad_cam(make(), np.random.default_rng(0).uniform(size=shape).astype("float32"), 0)
-    assert figure.get_suptitle() == f"Grad-CAM for class 0, layer {name}"
+    assert figure.get_suptitle() == f"Grad-CAM for output 0, layer {name}"
 
 
 def test_of_a_layer_that_runs_twice_the_last_time_counts(xp, rng):
@@ -121,7 +121,7 @@ def test_bad_input_is_one_clear_line():
         plot.grad_cam_map(model, x, layer="8")
     with pytest.raises(OptionError, match="a network with a convolution"):
         plot.grad_cam_map(Sequential(Flatten(), Linear(192, 2)).astype("float64"), x)
-    with pytest.raises(DataError, match="a class 0 … 2, got 3"):
+    with pytest.raises(DataError, match="an output 0 … 2, got 3"):
         plot.grad_cam_map(model, x, 3)
     with pytest.raises(ShapeError, match=r"of one image, pass x\[None"):
         plot.grad_cam_map(model, x[0])

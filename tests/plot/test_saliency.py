@@ -78,7 +78,7 @@ def test_a_picture_shows_the_image_and_the_map(xp):
         (ShapeError, r"images \(N, H, W, C\)", lambda m, x: plot.saliency_map(m, x[0])),
         (ShapeError, r"one image \(H, W, C\), got \(1, 2, 2, 1\)", lambda m, x: plot.saliency(m, x)),
         (ShapeError, "whose output is", lambda m, x: plot.saliency_map(Conv2d(1, 1, 1).astype("float64"), x)),
-        (DataError, "a class 0 … 1, got 2", lambda m, x: plot.saliency_map(m, x, 2)),
+        (DataError, "an output 0 … 1, got 2", lambda m, x: plot.saliency_map(m, x, 2)),
         (OptionError, "target: an integer ≥ 0, got -1", lambda m, x: plot.saliency_map(m, x, -1)),
         (OptionError, "got 'cat'", lambda m, x: plot.saliency_map(m, x, "cat")),
         (DataError, r"labels 0 … 1, got 5", lambda m, x: plot.saliency_map(m, x, np.array([5]))),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ..nn import CrossEntropyLoss, MSELoss
 from ..training.evaluation import Evaluation, evaluate
 from . import one_line
 from .datasets import add_dataset_arguments, model_and_dataset
+from .files import add_model_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+    add_model_argument(parser)
     add_dataset_arguments(parser)
     parser.add_argument("--part", choices=("test", "train"), default="test", help="which images (default test)")
     parser.add_argument("--batch-size", type=int, default=256, help="images at a time (default 256)")

@@ -18,16 +18,16 @@ from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..options import as_count
 from ..random import seed
-from .files import Image, class_number, images, model_path
+from .files import Image, add_invert_argument, add_model_argument, class_number, images, model_path
 
 MOST_IMAGES = 1024  # of a batch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+    add_model_argument(parser)
     parser.add_argument("layer", help="the layer's name, such as 0 or 4.body.0, or loss; an unknown one lists them")
     parser.add_argument("image", type=Path, help="a picture, or a .npy array of one image")
-    parser.add_argument("--invert", action="store_true", help="swap dark and light: for dark ink on light paper")
+    add_invert_argument(parser)
     parser.add_argument("--target", metavar="CLASS", help="name or number (default: the class that the model says)")
     parser.add_argument("--at", type=_position, metavar="I,J,F", help="which output (default: the largest)")
     parser.add_argument("--batch", type=Path, metavar="FILE", help="more images (.npy), which go through with it")

@@ -10,11 +10,11 @@ from ..errors import OptionError
 from ..exchange import export_onnx, save_mlx, save_pytorch
 from ..io.model_file import SavedModel, load_model
 from ..nn import Normalize
-from .files import model_path
+from .files import add_model_argument, model_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+    add_model_argument(parser)
     parser.add_argument("file", type=Path, help="where to: .onnx, or .safetensors for PyTorch or MLX")
     parser.add_argument("--to", choices=_WRITERS, help="default: onnx for .onnx, pytorch for .safetensors")
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,6 +17,16 @@ from ..training.best_model import MODEL
 from ..typing import Shape
 
 Image: TypeAlias = np.ndarray[Any, Any]  # float32 (H, W, C) in [0, 1]
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """The argument `model`, which `model_path` takes."""
+    parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+
+
+def add_invert_argument(parser: argparse.ArgumentParser) -> None:
+    """The option `invert`."""
+    parser.add_argument("--invert", action="store_true", help="swap dark and light: for dark ink on light paper")
 
 
 def model_path(path: Path) -> Path:

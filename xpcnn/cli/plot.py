@@ -19,7 +19,7 @@ from ..training.evaluation import evaluate
 from ..training.history import read_csv
 from ..typing import Array
 from .datasets import add_dataset_arguments, dataset_options, model_and_dataset
-from .files import class_number, images, model_path
+from .files import add_invert_argument, add_model_argument, class_number, images, model_path
 
 KINDS = {
     "curves": "loss and accuracy of a run's epochs",
@@ -42,11 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "curves":
             kind.add_argument("run", type=Path, help="the folder of a run")
         elif name != "batch":
-            kind.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+            add_model_argument(kind)
         if name in ("features", "saliency", "gradcam"):
             kind.add_argument("image", type=Path, help="a picture, or a .npy array of images")
             kind.add_argument("--index", type=int, default=0, help="which image of an array of several (default 0)")
-            kind.add_argument("--invert", action="store_true", help="swap dark and light: for dark ink on light paper")
+            add_invert_argument(kind)
         if name in ("confusion", "wrong", "batch"):
             add_dataset_arguments(kind)
         if name in ("filters", "features", "gradcam"):

@@ -21,7 +21,7 @@ from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
 from . import one_line
-from .files import Image, images, model_path
+from .files import Image, add_invert_argument, add_model_argument, images, model_path
 
 BATCH = 256
 
@@ -30,14 +30,14 @@ Row: TypeAlias = tuple[str, list[tuple[str, float]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+    add_model_argument(parser)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="pictures, folders of them, or .npy arrays")
     parser.add_argument("--top-k", type=int, default=1, metavar="K", help="so many likely classes (default 1)")
     parser.add_argument(
         "--format", choices=_FORMATS, default="text", help="text, with tabs (default), csv with a heading, or json"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="a file for the answers (default: standard output)")
-    parser.add_argument("--invert", action="store_true", help="swap dark and light: for dark ink on light paper")
+    add_invert_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -106,8 +106,9 @@ def _parse(who: str, file: IO[str], label: str | int | None, regression: bool) -
         except ValueError as error:
             if isinstance(error, UnicodeDecodeError):
                 raise
-            remedy = "mend that row, or name the column of labels with label="
-            raise FormatError(who, "rows of a label and numbers, all of one length", _told(error), remedy) from None
+            found = _first_wrong(file, separator, len(first), of_texts, start > 0) or str(error).partition("\n")[0]
+            remedy = "mend it, or name the column of labels with label="
+            raise FormatError(who, "rows of a label and numbers, all of one length", found, remedy) from None
     if not len(table) or table.shape[1] != len(first):
         raise FormatError(who, f"rows of {len(first)} fields", f"{len(table)} of {table.shape[1]}")
     pixels = np.delete(table, column, axis=1)  # (N, D)
@@ -169,5 +170,18 @@ def _as_numbers(texts: list[str]) -> Host:
     return np.array(texts)
 
 
-def _told(error: ValueError) -> str:
-    return str(error).partition("\n")[0].partition("; use `usecols`")[0]
+def _first_wrong(file: IO[str], separator: str, fields: int, texts: int | None, has_header: bool) -> str:
+    """What is wrong in the first line that is no row of so many fields, all but that column's numbers."""
+    file.seek(0)
+    reader = csv.reader(file, delimiter=separator)
+    try:
+        for row in filter(None, reader):
+            if has_header:
+                has_header = False
+            elif len(row) != fields:
+                return f"{len(row)} fields in line {reader.line_num}, not {fields}"
+            elif wrong := [field for i, field in enumerate(row) if i != texts and not _is_number(field)]:
+                return f"{wrong[0][:40]!r} in line {reader.line_num}"
+    except csv.Error as error:
+        return f"line {reader.line_num}: {error}"
+    return ""

@@ -153,6 +153,11 @@ def class_name(index: int, classes: Sequence[str], most: int = 18) -> str:
     return short(classes[index], most) if index < len(classes) else str(index)
 
 
+def output_name(index: int, classes: Sequence[str]) -> str:
+    """What the network's output of that number stands for, in a title: its class, where it has a name."""
+    return f"class {class_name(index, classes, 40)}" if index < len(classes) else f"output {index}"
+
+
 def overlay(pixels: Host, heat: Host, title: str, values: str, note: str = "") -> Figure:
     """An image, the map that belongs to it, and the image lit by the map.
 

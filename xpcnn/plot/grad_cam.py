@@ -24,7 +24,7 @@ from ..nn.inference import Inference
 from ..nn.layer import Layer
 from ..typing import Array, Cache
 from .bilinear import bilinear
-from .figure import as_images, check_finite, class_name, one_image, overlay
+from .figure import as_images, check_finite, one_image, output_name, overlay
 from .layers import find_layer
 from .scores import score_gradients
 
@@ -85,7 +85,7 @@ def grad_cam(
     check_finite("grad_cam", "gradients", values)
     if not values.any():
         note = "; ".join(filter(None, ["nothing speaks for this class here", note]))
-    title = f"Grad-CAM for class {class_name(int(chosen[0]), classes, 40)}, layer {name}"
+    title = f"Grad-CAM for {output_name(int(chosen[0]), classes)}, layer {name}"
     return overlay(pixels[0], values, title, "evidence for the class", note)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..backend import array_namespace, to_numpy
 from ..nn.layer import Layer
 from ..typing import Array
-from .figure import as_images, check_finite, class_name, one_image, overlay
+from .figure import as_images, check_finite, one_image, output_name, overlay
 from .scores import score_gradients
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def saliency(model: Layer, image: Array, target: int | None = None, *, classes: 
     heat, chosen = _map(model, x, target)
     values = to_numpy(heat)[0]  # (H, W)
     check_finite("saliency", "gradients", values)
-    name = class_name(int(chosen[0]), classes, 40)
-    return overlay(pixels[0], values, f"Saliency for class {name}", "|∂ score / ∂ pixel|", note)
+    return overlay(
+        pixels[0], values, f"Saliency for {output_name(int(chosen[0]), classes)}", "|∂ score / ∂ pixel|", note
+    )
 
 
 def _map(model: Layer, x: Array, target: int | Array | None) -> tuple[Array, Array]:

@@ -47,7 +47,7 @@ def score_gradients(
     elif isinstance(target, Integral):
         one = as_count(who, "target", target, least=0)
         if one >= scores.shape[1]:
-            raise DataError(who, f"a class 0 … {scores.shape[1] - 1}", str(one))
+            raise DataError(who, f"an output 0 … {scores.shape[1] - 1}", str(one))
         classes = xp.full((scores.shape[0],), one, dtype=xp.int64, device=scores.device)
     elif not hasattr(target, "shape"):
         raise OptionError(who, "target: a class, an array (N,) of classes, or None", repr(target))
