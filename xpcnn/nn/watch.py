@@ -1,4 +1,6 @@
-"""A network whose layers can be watched at work, for timing, statistics, pictures, and the search for a NaN.
+"""A network whose layers can be watched at work: what other libraries have hooks for.
+
+Times, statistics, pictures and the search for a NaN all go through it.
 
     class Times(Watch):
         def forward(self, name, layer, x):
