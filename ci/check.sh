@@ -62,6 +62,11 @@ pip install -q -e '.[docs]'
 sphinx-build -q -W --keep-going -b html docs docs/_build
 step "the README's picture"
 python docs/digits.py runs/digits-mnist_cnn picture.png
+step "CuPy where there is no GPU says so in a line"
+pip install -q cupy-cuda12x
+CUDA_VISIBLE_DEVICES='' pytest -q tests/test_backend.py
+step "the script for a GPU, tried on PyTorch tensors"
+XPCNN_BACKEND=torch SUITE=tests/nn/test_norm.py PYTHON=python bash ci/gpu.sh report --quick --nets lenet5
 step "the benchmark: every part, too short to mean anything, and its table and picture from the file"
 python -m ci.bench --quick --out figures.json
 python -m ci.bench --from figures.json --markdown --picture benchmark.png

@@ -6,6 +6,7 @@
     python -m ci.bench --sweep                     one convolution along every axis of its geometry
     python -m ci.bench --parts training sweep      any parts together
     python -m ci.bench --quick                     every code path in seconds; the figures mean little
+    python -m ci.bench --backend cupy              on a GPU, PyTorch on the same one; see ci/gpu.sh
     python -m ci.bench --from build/bench.json --markdown --picture docs/benchmark.png
 
 Run it from the repository's root, with the peers to compare installed beside xpcnn (such as torch); one that is not
@@ -17,7 +18,8 @@ each makes steps for about a second in turn; the figure is the median step, and 
 Tables give the median over the rounds, the quartiles, and the least and most. Above 1, xpcnn is faster.
 
 A step is forward, cross-entropy, backward and SGD with momentum 0.9, on one batch that is in memory. The bar is
-PyTorch in the faster of its two memory formats.
+PyTorch in the faster of its two memory formats; on a GPU, where steps are waited for ten at a time and all compute in
+true float32, also PyTorch compiled into CUDA graphs.
 """
 
 from __future__ import annotations
@@ -31,11 +33,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from xpcnn.backend import NAMES
+
 from . import machine, report
 from .errors import BenchError
-from .nets import CASES
-from .peers import PEERS
-from .processes import ROOT
+from .nets import CASES, ON_CPU, ON_DEVICE
+from .peers import CPU_PEERS, GPU_PEERS, PEERS
+from .processes import ROOT, device_of
 from .rounds import Effort
 from .run import EFFORT, PARTS, SWEEP_EFFORT, Plan, run
 
@@ -50,8 +54,9 @@ def arguments() -> argparse.ArgumentParser:
     add("--parts", nargs="+", choices=PARTS, help="what to measure (" + ", ".join(DEFAULT_PARTS) + ")")
     add("--layers", nargs="+", choices=CASES, metavar="NET", help="the part layers, of these nets")
     add("--sweep", action="store_true", help="the part sweep")
-    add("--nets", nargs="+", choices=CASES, default=tuple(CASES), metavar="NET", help=", ".join(CASES))
-    add("--peers", nargs="+", choices=PEERS, default=tuple(PEERS), metavar="PEER", help=", ".join(PEERS))
+    add("--backend", default="numpy", choices=NAMES, help="xpcnn's (%(default)s); with cupy, PyTorch on the GPU too")
+    add("--nets", nargs="+", choices=CASES, metavar="NET", help=", ".join(CASES))
+    add("--peers", nargs="+", choices=PEERS, metavar="PEER", help=", ".join(PEERS))
     add("--threads", type=_count, default=machine.cores(), help="of each peer (all cores: %(default)s)")
     add("--rounds", type=_count, help=f"bursts of each peer ({EFFORT.rounds}; in the sweep {SWEEP_EFFORT.rounds})")
     add("--quick", action="store_true", help="tiny settings, all parts")
@@ -65,16 +70,19 @@ def arguments() -> argparse.ArgumentParser:
 def plan_of(options: argparse.Namespace) -> Plan:
     """What the arguments ask for."""
     asked = tuple(options.parts or ()) + ("layers",) * bool(options.layers) + ("sweep",) * options.sweep
-    parts = asked or (PARTS if options.quick else DEFAULT_PARTS)
-    chosen = tuple(options.nets)
-    if options.quick and chosen == tuple(CASES):
+    on_cpu = options.backend == "numpy"
+    parts = asked or (PARTS if options.quick and on_cpu else DEFAULT_PARTS)
+    chosen = tuple(options.nets or (ON_CPU if on_cpu else ON_DEVICE))
+    if options.quick and not options.nets:
         chosen = ("lenet5", "resnet20")  # all kinds of layers
+    peers = options.peers or (CPU_PEERS if device_of(options.backend) == "cpu" else GPU_PEERS)
     plan = Plan(
         parts=tuple(part for part in PARTS if part in parts),
         net_names=chosen,
         layer_nets=tuple(options.layers or chosen),
-        peers=tuple(dict.fromkeys(("xpcnn", *options.peers))),
+        peers=tuple(dict.fromkeys(("xpcnn", *peers))),
         threads=options.threads,
+        backend=options.backend,
     )
     if options.quick:
         plan = replace(

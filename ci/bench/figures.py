@@ -54,12 +54,12 @@ def ratio(measured: Measured, peer: str, to: str = "xpcnn") -> Spread | None:
 
 
 def bar(measured: Measured) -> str | None:
-    """PyTorch in the memory format in which it is faster here."""
+    """PyTorch as it is fastest here."""
     timed = [(time, peer) for peer in BAR if (time := seconds(measured, peer)) is not None]
     return min(timed)[1] if timed else None
 
 
 def bar_memory(measured: Measured) -> str | None:
-    """PyTorch in the memory format in which it takes less here."""
+    """PyTorch as it takes least here."""
     taken = [(measured[peer]["growth"], peer) for peer in BAR if "growth" in measured.get(peer, {})]
     return min(taken)[1] if taken else None

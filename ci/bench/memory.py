@@ -1,7 +1,8 @@
 """What a training step takes: the peak of resident memory, over several steps in a fresh process.
 
 The growth is the peak over what the process held just before the model was built, with the library imported and the
-batch in memory: model, optimizer, activations and workspace, without the library itself.
+batch in memory: model, optimizer, activations and workspace, without the library itself. On a device it is what the
+process takes of the device's memory, which the libraries keep once they have it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ MIB = 2**20
 def measure(peer: Peer, net: str, document: dict[str, Any], arrays: str, steps: int) -> dict[str, Any]:
     """MiB: "before" the model is built, "peak", and "growth" from one to the other."""
     batch = Net.read(net, document, arrays)
+    if peer.device != "cpu":
+        return _on_device(peer, batch, steps)
     reset = _reset_peak()
     before = _resident() if reset else _peak()
     training = peer.training(batch)
@@ -27,6 +30,16 @@ def measure(peer: Peer, net: str, document: dict[str, Any], arrays: str, steps: 
         training.step()
     peak = _peak()
     return {"before": before / MIB, "peak": peak / MIB, "growth": (peak - before) / MIB, "reset": reset}
+
+
+def _on_device(peer: Peer, batch: Net, steps: int) -> dict[str, Any]:
+    before = peer.device_memory()
+    training = peer.training(batch)
+    for _ in range(steps):
+        training.step()
+    peer.synchronize()
+    peak = peer.device_memory()
+    return {"before": before / MIB, "peak": peak / MIB, "growth": (peak - before) / MIB, "reset": True}
 
 
 def _reset_peak() -> bool:

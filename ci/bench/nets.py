@@ -40,6 +40,15 @@ CASES = {
     "mnist_cnn": Case("mnist_cnn", (28, 28, 1), 128),
     "vgg_small": Case("vgg_small", (32, 32, 3), 64),
     "resnet20": Case("resnet20", (32, 32, 3), 128),
+    "vgg16": Case("vgg16", (224, 224, 3), 64),
+}
+ON_CPU = ("lenet5", "mnist_cnn", "vgg_small", "resnet20")
+ON_DEVICE = {
+    "lenet5": (64, 512),
+    "mnist_cnn": (128, 1024),
+    "vgg_small": (128, 1024),
+    "resnet20": (128, 1024),
+    "vgg16": (64,),
 }
 
 

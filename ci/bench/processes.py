@@ -17,14 +17,15 @@ from typing import Any, Self
 from .errors import BenchError, NotPossible
 
 ROOT = Path(__file__).parents[2]
-REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "XPCNN_BACKEND")  # a user's machine does not set these
+REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # a user's machine does not set these
 TIME_LIMIT = 900.0  # seconds for one answer
 
 
-def environment(threads: int) -> dict[str, str]:
+def environment(threads: int, backend: str) -> dict[str, str]:
     """A worker's environment: as many threads for every library, and OpenBLAS's own choice of a core."""
     number = str(threads)
     settings = {
+        "XPCNN_BACKEND": backend,
         "XPCNN_NUM_THREADS": number,
         "OMP_NUM_THREADS": number,
         "OPENBLAS_NUM_THREADS": number,
@@ -38,6 +39,11 @@ def environment(threads: int) -> dict[str, str]:
     return kept | settings
 
 
+def device_of(backend: str) -> str:
+    """Where the peers compute when xpcnn computes with that backend."""
+    return "cuda" if backend == "cupy" else "cpu"
+
+
 class Process:
     """One worker; a context manager that ends it.
 
@@ -46,8 +52,8 @@ class Process:
         BenchError : it failed, died, or did not answer in time
     """
 
-    def __init__(self, peer: str, threads: int) -> None:
-        self.peer, self.threads = peer, threads
+    def __init__(self, peer: str, threads: int, backend: str) -> None:
+        self.peer, self.threads, self.backend = peer, threads, backend
         self.doing = "starting"
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
@@ -56,7 +62,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             cwd=ROOT,
-            env=environment(threads),
+            env=environment(threads, backend),
             start_new_session=True,  # Ctrl-C reaches the parent, which ends the workers
         )
         assert self._process.stdin is not None
@@ -87,7 +93,7 @@ class Process:
 
     def hello(self) -> dict[str, Any]:
         self.doing = "starting"
-        return self.ask("hello", threads=self.threads)
+        return self.ask("hello", threads=self.threads, device=device_of(self.backend))
 
     def _line(self) -> bytes:
         end = time.monotonic() + TIME_LIMIT
@@ -141,15 +147,14 @@ class WorkerFailed(BenchError):
 class Workers:
     """All peers at once, each in its process; those that cannot start are in `missing`, with the reason."""
 
-    def __init__(self, peers: list[str], threads: int) -> None:
+    def __init__(self, peers: list[str], threads: int, backend: str) -> None:
         self.alive: dict[str, Process] = {}
         self.hello: dict[str, dict[str, Any]] = {}
         self.missing: dict[str, str] = {}
-        self.threads = threads
         self._stack = ExitStack()
         try:
             for peer in peers:
-                process = self._stack.enter_context(Process(peer, threads))
+                process = self._stack.enter_context(Process(peer, threads, backend))
                 hello = process.hello()
                 if "missing" in hello:
                     self.missing[peer] = hello["missing"]

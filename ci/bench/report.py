@@ -35,13 +35,16 @@ def header(result: dict[str, Any]) -> str:
     about = result["machine"]
     there = {peer: each["version"] for peer, each in result["peers"].items() if "version" in each}
     peers = ", ".join(f"{peer} {version}" for peer, version in there.items())
+    devices = [f"{peer}: {each['about']}" for peer, each in result["peers"].items() if each.get("about")]
     missing = [f"{peer}: {each['reason']}" for peer, each in result["peers"].items() if "reason" in each]
     return "\n".join(
         [
             f"{about['cpu']}, {about['cores']} cores, {about['ram_gib']} GiB, {about['system']}",
             f"Python {about['python']}, NumPy {about['numpy']}, {about['blas']}, {about['threads']} threads each",
-            f"xpcnn at {about['commit']}, implementation {about['implementation']}, {about['date']}",
+            f"xpcnn at {about['commit']}, backend {about.get('backend', 'numpy')}, "
+            f"implementation {about['implementation']}, {about['date']}",
             peers,
+            *devices,
             *missing,
         ]
     )
@@ -88,7 +91,7 @@ def _speed(cases: list[dict[str, Any]], missing: set[str]) -> str:
             rows.append((shown, peer + (" *" if peer == best else ""), *_time(figures.seconds(measured, peer), ratio)))
             shown = ""
     head = ("net", "peer", "ms", "ratio", "quartiles", "min–max", "rounds")
-    return "\n".join([table(head, rows), "* the bar: PyTorch in its faster memory format", *_merged(reasons, missing)])
+    return "\n".join([table(head, rows), "* the bar: PyTorch where it is fastest", *_merged(reasons, missing)])
 
 
 def _time(seconds: float | None, ratio: Spread | None) -> tuple[str, ...]:
@@ -124,9 +127,7 @@ def _memory(cases: list[dict[str, Any]], missing: set[str]) -> str:
             rows.append((shown, peer + (" *" if peer == best else ""), *cells))
             shown = ""
     head = ("net", "peer", "before the model", "growth", "ratio", "peak", "ratio")
-    return "\n".join(
-        [table(head, rows), "* the bar: PyTorch in the format that grows less", *_merged(reasons, missing)]
-    )
+    return "\n".join([table(head, rows), "* the bar: PyTorch where it grows less", *_merged(reasons, missing)])
 
 
 def _layers(measured: dict[str, Any], ceilings: dict[str, float]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .disturbance import MOST, Others
 from .errors import BenchError, NotPossible
-from .peers import BAR
+from .peers import EAGER
 from .processes import WorkerFailed, Workers
 
 SETTLE = 0.05  # seconds: OpenBLAS's and OpenMP's threads spin a while after work before they sleep
@@ -99,7 +99,7 @@ def _round(
 
 
 def must_work() -> tuple[str, ...]:
-    return ("xpcnn", *BAR)
+    return ("xpcnn", *EAGER)
 
 
 def _check(doing: str, results: dict[str, dict[str, Any]]) -> None:

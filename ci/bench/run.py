@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from xpcnn import use_backend
+
 from . import machine, nets, sweep
 from .errors import BenchError, NotPossible
 from .processes import Process, WorkerFailed, Workers
@@ -29,6 +31,7 @@ class Plan:
     layer_nets: tuple[str, ...]
     peers: tuple[str, ...]
     threads: int
+    backend: str = "numpy"
     most_images: int | None = None  # in a batch
     effort: Effort = EFFORT
     layer_seconds: float = 5.0
@@ -37,8 +40,13 @@ class Plan:
     sweep_effort: Effort = SWEEP_EFFORT
     sweep_points: int | None = None  # of each axis; None for all
 
+    def cases(self, net: str) -> list[nets.Case]:
+        """The net with the batches that it is trained with."""
+        batches = (None,) if self.backend == "numpy" else nets.ON_DEVICE[net]
+        return list(dict.fromkeys(self.case(net, batch) for batch in batches))
+
     def case(self, net: str, batch: int | None = None) -> nets.Case:
-        """The net with that batch, or the one it is trained with."""
+        """The net with that batch, or the one it is trained with on a CPU."""
         case = nets.CASES[net]
         batch = batch or case.batch
         return replace(case, batch=min(batch, self.most_images or batch))
@@ -46,16 +54,23 @@ class Plan:
 
 def run(plan: Plan, result: dict[str, Any]) -> None:
     """Fill `result`, part by part: what is there when something stops the run has been measured."""
-    with tempfile.TemporaryDirectory() as folder, Workers(list(plan.peers), plan.threads) as workers:
+    if plan.backend != "numpy" and (wrong := {"layers", "sweep"}.intersection(plan.parts)):
+        raise BenchError(f"{' and '.join(sorted(wrong))}: measured on NumPy only")
+    use_backend("numpy")  # here; the workers have the plan's
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Workers(list(plan.peers), plan.threads, plan.backend) as workers,
+    ):
         if "xpcnn" not in workers.alive:
             raise BenchError(f"xpcnn: {workers.missing.get('xpcnn', 'not among the peers')}")
         result["machine"] = machine.describe(plan.threads, workers.hello["xpcnn"]["pools"])
         result["peers"] = {
-            peer: {"version": workers.hello[peer]["version"]}
+            peer: {name: workers.hello[peer][name] for name in ("version", "about")}
             if peer in workers.hello and peer not in workers.missing
             else {"reason": workers.missing[peer]}
             for peer in plan.peers
         }
+        result["machine"]["backend"] = plan.backend
         result["machine"]["numpy"] = workers.hello["xpcnn"]["numpy"]
         parts: dict[str, Callable[[], None]] = {
             "training": lambda: _speed(plan, workers, Path(folder), result, "training"),
@@ -73,8 +88,7 @@ def run(plan: Plan, result: dict[str, Any]) -> None:
 def _speed(plan: Plan, workers: Workers, folder: Path, result: dict[str, Any], what: str) -> None:
     cases = result.setdefault(what, [])
     for name in plan.net_names:
-        for wanted in (None,) if what == "training" else INFERENCE_BATCHES:
-            case = plan.case(name, wanted)
+        for case in plan.cases(name) if what == "training" else [plan.case(name, n) for n in INFERENCE_BATCHES]:
             batch = case.batch
             _say(f"  {name}, batch {batch}")
             request, about = _request(case, folder)
@@ -91,16 +105,16 @@ def _memory(plan: Plan, workers: Workers, folder: Path, result: dict[str, Any]) 
     cases = result.setdefault("memory", [])
     for name in plan.net_names:
         _say(f"  {name}")
-        case = plan.case(name)
-        request, _ = _request(case, folder)
-        measured: dict[str, dict[str, Any]] = {peer: {"reason": why} for peer, why in workers.missing.items()}
-        for peer in workers.alive:
-            measured[peer] = _memory_of(peer, plan, request, name)
-        cases.append({"net": name, "batch": case.batch, "peers": measured})
+        for case in plan.cases(name):
+            request, _ = _request(case, folder)
+            measured: dict[str, dict[str, Any]] = {peer: {"reason": why} for peer, why in workers.missing.items()}
+            for peer in workers.alive:
+                measured[peer] = _memory_of(peer, plan, request, name)
+            cases.append({"net": name, "batch": case.batch, "peers": measured})
 
 
 def _memory_of(peer: str, plan: Plan, request: dict[str, Any], name: str) -> dict[str, Any]:
-    with Process(peer, plan.threads) as process:
+    with Process(peer, plan.threads, plan.backend) as process:
         process.hello()
         process.doing = f"memory of {name}"
         try:

@@ -3,7 +3,7 @@
 Requests and answers are JSON, a line each, on standard input and standard output; the process is blocked on its
 input while another one runs, and ends when its input ends.
 
-    {"do": "hello", "threads": 2}                              → {"version": …} or {"missing": reason}
+    {"do": "hello", "threads": 2, "device": "cpu"}             → {"version": …} or {"missing": reason}
     {"do": "prepare", "what": "training", "net": …, …}         → what is to be checked, and first timings
     {"do": "burst", "steps": 40}                               → {"seconds": [one for each step]}
     {"do": "drop"}                                             → {}
@@ -34,6 +34,7 @@ from .nets import Net
 from .peers import load, requirement
 from .peers.base import Peer, Training
 
+TOGETHER = 10  # steps on a device that are waited for together
 LONG = 10.0  # seconds of warm-up after which three steps are enough: compilers have then done their work
 
 
@@ -51,17 +52,18 @@ class Worker:
         answer: dict[str, Any] = getattr(self, f"do_{verb}")(**request)
         return answer
 
-    def do_hello(self, threads: int) -> dict[str, Any]:
+    def do_hello(self, threads: int, device: str) -> dict[str, Any]:
         if importlib.util.find_spec(requirement(self.name)) is None:
             return {"missing": "not installed"}
         try:
             kind = load(self.name)
-            self.peer = kind(threads)
+            self.peer = kind(threads, device)
         except NotPossible as reason:
             return {"missing": str(reason)}
         except Exception as error:
             return {"missing": f"cannot be imported: {_line(error)}"}
-        return {"version": importlib.metadata.version(kind.package), "numpy": np.__version__, "pools": _pools()}
+        about = {"version": importlib.metadata.version(kind.package), "about": self.peer.about()}
+        return {**about, "numpy": np.__version__, "pools": _pools()}
 
     def do_prepare(self, what: str, **options: Any) -> dict[str, Any]:
         assert self.peer is not None
@@ -102,11 +104,16 @@ class Worker:
         return {"seconds": self._time(steps)}
 
     def _time(self, steps: int) -> list[float]:
+        """The seconds of each step; on a device, where steps are only begun, the mean over `TOGETHER` of them."""
+        assert self.peer is not None
         run, clock, seconds = self.run, time.perf_counter, []
-        for _ in range(steps):
+        together = 1 if self.peer.device == "cpu" else TOGETHER
+        while len(seconds) < steps:
             begun = clock()
-            run()
-            seconds.append(clock() - begun)
+            for _ in range(together):
+                run()
+            self.peer.synchronize()
+            seconds += [(clock() - begun) / together] * together
             if len(seconds) >= 2 and sum(seconds) > LONG:
                 break
         return seconds
@@ -138,7 +145,7 @@ def warm(training: Training, steps: int) -> tuple[list[float], list[float]]:
     losses, seconds = [], []
     for _ in range(steps):
         begun = time.perf_counter()
-        losses.append(training.step())
+        losses.append(float(training.step()))
         seconds.append(time.perf_counter() - begun)
         if len(seconds) >= 3 and sum(seconds) > LONG:
             break

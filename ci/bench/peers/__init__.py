@@ -10,12 +10,16 @@ PEERS = {  # name in tables → (module, class, what must be importable)
     "xpcnn": ("xpcnn", "Xpcnn", "xpcnn"),
     "torch": ("torch", "Torch", "torch"),
     "torch channels_last": ("torch", "TorchChannelsLast", "torch"),
+    "torch compiled": ("torch", "TorchCompiled", "torch"),
     "jax": ("jax", "Jax", "jax"),
     "dezero": ("dezero", "DeZero", "dezero"),
     "numpy-ml": ("numpy_ml", "NumpyMl", "numpy_ml"),
     "tinygrad": ("tinygrad", "Tinygrad", "tinygrad"),
 }
-BAR = ("torch", "torch channels_last")  # the faster of the two is what xpcnn is held against
+EAGER = ("torch", "torch channels_last")
+BAR = (*EAGER, "torch compiled")  # the fastest of them is what xpcnn is held against
+CPU_PEERS = tuple(name for name in PEERS if name != "torch compiled")
+GPU_PEERS = ("xpcnn", *BAR)
 
 
 def load(name: str) -> type[Peer]:

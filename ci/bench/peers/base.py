@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,8 @@ class Training(ABC):
         """Initial weights and zero momentum again: bursts late in a run train as early ones do."""
 
     @abstractmethod
-    def step(self) -> float:
-        """Forward, cross-entropy, backward and update; the loss before the update, when all is done."""
+    def step(self) -> Any:
+        """Forward, cross-entropy, backward and update; the loss before the update, which `float` reads."""
 
     def note(self) -> str | None:
         """What a reader must know about the figures, once steps have run."""
@@ -39,9 +40,23 @@ class Peer(ABC):
     """One library in one process, told by its environment how many threads to use."""
 
     package: str  # whose version is reported
+    devices: tuple[str, ...] = ("cpu",)
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, threads: int, device: str) -> None:
+        self.threads, self.device = threads, device
+        if device not in self.devices:
+            raise NotPossible(f"not measured on {device}")
+
+    def about(self) -> str | None:
+        """The device and how it computes, where that is not the processor."""
+        return None
+
+    def synchronize(self) -> None:  # noqa: B027  most peers compute where they are called
+        """Wait until the device has done what it was given."""
+
+    def device_memory(self) -> int:
+        """Bytes of the device's memory that are taken, by this process and others."""
+        raise NotPossible("no device")
 
     @abstractmethod
     def training(self, net: Net) -> Training: ...

@@ -1,4 +1,4 @@
-"""PyTorch, eager, in both of its memory formats."""
+"""PyTorch: eager, in both of its memory formats; on a GPU also compiled into CUDA graphs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,31 @@ from .base import Peer, Training
 
 class Torch(Peer):
     package = "torch"
+    devices = ("cpu", "cuda")
     memory_format = torch.contiguous_format
 
-    def __init__(self, threads: int) -> None:
-        super().__init__(threads)
+    def __init__(self, threads: int, device: str) -> None:
+        super().__init__(threads, device)
         torch.set_num_threads(threads)
+        if device == "cuda":
+            torch.ones(8, 8, device=device) @ torch.ones(8, 8, device=device)  # loads its libraries
+            # true float32, as xpcnn computes; by default convolutions would round their factors to TF32
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+    def about(self) -> str | None:
+        if self.device == "cpu":
+            return None
+        allowed = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        cudnn = f"cuDNN {torch.backends.cudnn.version()}, benchmark {torch.backends.cudnn.benchmark}"
+        return f"CUDA {torch.version.cuda}, {cudnn}, TF32 in convolutions {allowed[0]}, in products {allowed[1]}"
+
+    def synchronize(self) -> None:
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    def device_memory(self) -> int:
+        free, total = torch.cuda.mem_get_info()
+        return int(total - free)
 
     def model(self, net: Net) -> nn.Module:
         model = _build(net.document)
@@ -30,38 +50,51 @@ class Torch(Peer):
         missing, unknown = model.load_state_dict(weights, strict=False)
         if unknown or not all(name.endswith("num_batches_tracked") for name in missing):
             raise NotPossible(f"other parameters: missing {missing}, unknown {unknown}")
-        return model.to(memory_format=self.memory_format)  # type: ignore[call-overload, no-any-return]
+        return model.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload, no-any-return]
 
     def images(self, x: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=self.memory_format)
+        return torch.from_numpy(x).to(self.device).permute(0, 3, 1, 2).contiguous(memory_format=self.memory_format)
 
     def training(self, net: Net) -> Training:
-        return _Training(self.model(net), self.images(net.x), torch.from_numpy(net.y))
+        return _Training(self.model(net), self.images(net.x), torch.from_numpy(net.y).to(self.device))
 
     def inference(self, net: Net) -> Callable[[], np.ndarray]:
         model, x = self.model(net).eval(), self.images(net.x)
 
         def run() -> np.ndarray:
             with torch.inference_mode():
-                return model(x).numpy()  # type: ignore[no-any-return]
+                return model(x).cpu().numpy()  # type: ignore[no-any-return]
 
         return run
 
     def convolution(self, geometry: Geometry) -> Callable[[], dict[str, np.ndarray]]:
         g, arrays = geometry, geometry.arrays()
         x, dy = self.images(arrays["x"]).requires_grad_(), self.images(arrays["dy"])
-        w, b = self.images(arrays["w"]).requires_grad_(), torch.from_numpy(arrays["b"]).requires_grad_()
+        w, b = self.images(arrays["w"]).requires_grad_(), torch.from_numpy(arrays["b"]).to(self.device).requires_grad_()
 
         def run() -> dict[str, Any]:
             y = F.conv2d(x, w, b, g.stride, g.padding, g.dilation, g.groups)
             dx, dw, db = torch.autograd.grad(y, (x, w, b), dy)
-            return {"y": y.detach(), "dx": dx, "dw": dw, "db": db}
+            return {name: each.detach().cpu() for name, each in (("y", y), ("dx", dx), ("dw", dw), ("db", db))}
 
         return run
 
 
 class TorchChannelsLast(Torch):
+    """On a GPU with cuDNN's search for the fastest algorithm."""
+
     memory_format = torch.channels_last
+
+    def __init__(self, threads: int, device: str) -> None:
+        super().__init__(threads, device)
+        torch.backends.cudnn.benchmark = device == "cuda"
+
+
+class TorchCompiled(TorchChannelsLast):
+    devices = ("cuda",)
+
+    def model(self, net: Net) -> nn.Module:
+        return torch.compile(super().model(net), mode="reduce-overhead")  # type: ignore[return-value]
 
 
 class _Training(Training):
@@ -77,12 +110,12 @@ class _Training(Training):
         self.model.load_state_dict(self.initial)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
 
-    def step(self) -> float:
+    def step(self) -> Any:
         self.optimizer.zero_grad()
         loss = F.cross_entropy(self.model(self.x), self.y)
         loss.backward()
         self.optimizer.step()
-        return loss.item()
+        return loss.detach()
 
 
 class _Residual(nn.Module):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+import xpcnn
 from xpcnn import models, nn, optim
+from xpcnn.backend import synchronize
 
 from ..geometry import Geometry
 from ..nets import CLASSES, LEARNING_RATE, MOMENTUM, Net
@@ -16,26 +19,55 @@ from .base import Peer, Training
 
 
 class Xpcnn(Peer):
+    """On the backend that XPCNN_BACKEND names."""
+
     package = "xpcnn"
+    devices = ("cpu", "cuda")
+
+    def __init__(self, threads: int, device: str) -> None:
+        super().__init__(threads, device)
+        xpcnn.asarray(np.ones((8, 8), np.float32)) @ xpcnn.asarray(np.ones((8, 8), np.float32))  # loads its libraries
+
+    def about(self) -> str | None:
+        if self.device == "cpu":
+            return None
+        import cupy
+
+        runtime = cupy.cuda.runtime
+        properties = runtime.getDeviceProperties(cupy.cuda.Device().id)
+        name, tf32 = properties["name"].decode(), os.environ.get("CUPY_TF32") == "1"
+        return f"{name}, CUDA {runtime.runtimeGetVersion()}, driver {runtime.driverGetVersion()}, CuPy " + (
+            f"{cupy.__version__}, products in {'TF32' if tf32 else 'float32'}"
+        )
+
+    def synchronize(self) -> None:
+        synchronize()
+
+    def device_memory(self) -> int:
+        import cupy
+
+        free, total = cupy.cuda.runtime.memGetInfo()
+        return int(total - free)
 
     def training(self, net: Net) -> Training:
         return XpcnnTraining(net)
 
     def inference(self, net: Net) -> Callable[[], np.ndarray]:
-        model = model_of(net)
-        return lambda: np.asarray(model(net.x))
+        model, x = model_of(net), xpcnn.asarray(net.x)
+        return lambda: xpcnn.to_numpy(model(x))
 
     def convolution(self, geometry: Geometry) -> Callable[[], dict[str, np.ndarray]]:
         g, arrays = geometry, geometry.arrays()
         layer = nn.Conv2d(
             g.cin, g.cout, g.kernel, stride=g.stride, padding=g.padding, dilation=g.dilation, groups=g.groups, rng=0
         ).load_state_dict({"weight": arrays["w"], "bias": arrays["b"]})
-        x, dy = arrays["x"], arrays["dy"]
+        x, dy = xpcnn.asarray(arrays["x"]), xpcnn.asarray(arrays["dy"])
 
         def run() -> dict[str, Any]:
             y, cache = layer.forward(x)
             dx, grads = layer.backward(dy, cache)
-            return {"y": y, "dx": dx, "dw": grads["weight"], "db": grads["bias"]}
+            found = {"y": y, "dx": dx, "dw": grads["weight"], "db": grads["bias"]}
+            return {name: xpcnn.to_numpy(array) for name, array in found.items()}
 
         return run
 
@@ -47,19 +79,19 @@ def model_of(net: Net) -> nn.Sequential:
 class XpcnnTraining(Training):
     def __init__(self, net: Net) -> None:
         self.model, self.criterion = model_of(net), nn.CrossEntropyLoss()
-        self.net = net
+        self.weights, self.x, self.y = net.weights, xpcnn.asarray(net.x), xpcnn.asarray(net.y)
         self.restart()
 
     def parameter_count(self) -> int:
         return sum(math.prod(array.shape) for array in self.model.parameters().values())
 
     def restart(self) -> None:
-        self.model.load_state_dict(self.net.weights)
+        self.model.load_state_dict(self.weights)
         self.optimizer = optim.SGD(self.model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
 
-    def step(self) -> float:
-        logits, cache = self.model.forward(self.net.x)
-        loss, loss_cache = self.criterion.forward(logits, self.net.y)
+    def step(self) -> Any:
+        logits, cache = self.model.forward(self.x)
+        loss, loss_cache = self.criterion.forward(logits, self.y)
         _, grads = self.model.backward(self.criterion.backward(loss_cache), cache, input_grad=False)
         self.optimizer.step(grads)
-        return float(loss)
+        return loss

@@ -1,0 +1,173 @@
+"""Whether another backend computes what NumPy does: every layer, loss and optimizer, and a short training.
+
+    XPCNN_BACKEND=cupy python -m ci.agreement --out agreement.json
+
+Both get the same weights, inputs and gradients, in float32 and in float64. An error is the largest difference over
+the largest number of NumPy's result. Ends with status 1 where one is above its limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import xpcnn
+from xpcnn import data, nn, optim
+from xpcnn.backend import current_backend
+from xpcnn.errors import BackendError
+from xpcnn.nn.samples import SAMPLES
+from xpcnn.table import columns
+
+LIMITS = {"float32": 2e-5, "float64": 1e-11}
+TRAINING_LIMITS = {"float32": 1e-3, "float64": 1e-9}  # rounding errors grow from step to step
+STEPS = 20
+
+Results = dict[str, Any]  # by name: arrays of the current backend
+Rows = list[dict[str, Any]]
+
+
+def layer(name: str, dtype: str) -> Results:
+    """Output in training and inference, and all gradients, of the sample of that layer."""
+    made, host = SAMPLES[name]()
+    made.astype(dtype)
+    x = xpcnn.asarray(host, dtype)
+    y, cache = made.forward(x)
+    dx, grads = made.backward(_normal(y.shape, dtype), cache)
+    return {"y": y, "dx": dx, **{f"d {key}": g for key, g in grads.items()}, "inference": made(x)}
+
+
+def loss(make: Callable[[], Any], classes: bool, dtype: str) -> Results:
+    """The loss and its gradient."""
+    criterion = make()
+    logits = _normal((6, 4), dtype)
+    labels = np.arange(6) % 4
+    targets = xpcnn.asarray(labels) if classes else xpcnn.asarray(np.eye(4)[labels], dtype)
+    value, cache = criterion.forward(logits, targets)
+    return {"loss": value, "gradient": criterion.backward(cache)}
+
+
+def optimizer(kind: type[Any], dtype: str) -> Results:
+    """Parameters after three steps."""
+    p = _normal((5, 4), dtype)
+    p = p + 0  # its own memory: the optimizer writes it
+    made = kind({"p": p}, lr=0.1, weight_decay=0.01)
+    for seed in range(3):
+        made.step({"p": _normal((5, 4), dtype, seed)})
+    return {"parameters": p}
+
+
+def training(dtype: str) -> Results:
+    """The losses of the first steps of a network with all that a usual one has, and its parameters after them."""
+    digits = data.digits()
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1, bias=False, rng=0), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Residual(nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, rng=1), nn.ReLU())),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.2, rng=2), nn.Linear(128, 10, rng=3),
+    ).astype(dtype)  # fmt: skip
+    criterion, adam = nn.CrossEntropyLoss(), optim.Adam(model.parameters(), lr=0.003)
+    losses = []
+    batches = data.Loader(digits.train, 32, shuffle=True, seed=0).epoch(0)
+    for _, (x, y) in zip(range(STEPS), batches, strict=False):
+        logits, cache = model.forward(xpcnn.asarray(x, dtype))
+        value, loss_cache = criterion.forward(logits, y)
+        _, grads = model.backward(criterion.backward(loss_cache), cache, input_grad=False)
+        adam.step(grads)
+        losses.append(float(value))
+    return {f"loss of {STEPS} steps": xpcnn.asarray(np.array(losses)), "weight": model.parameters()["0.weight"]}
+
+
+LOSSES: dict[str, tuple[Callable[[], Any], bool]] = {
+    "CrossEntropyLoss": (lambda: nn.CrossEntropyLoss(weight=[1.0, 2.0, 3.0, 0.5], label_smoothing=0.1), True),
+    "NLLLoss": (nn.NLLLoss, True),
+    "HingeLoss": (nn.HingeLoss, True),
+    "MSELoss": (nn.MSELoss, False),
+    "L1Loss": (nn.L1Loss, False),
+    "HuberLoss": (nn.HuberLoss, False),
+    "BCEWithLogitsLoss": (lambda: nn.BCEWithLogitsLoss(pos_weight=2.0), False),
+}
+OPTIMIZERS = (optim.SGD, optim.AdaGrad, optim.RMSProp, optim.Adadelta, optim.Adam, optim.AdamW)
+
+
+def parts() -> Iterator[tuple[str, Callable[[str], Results], dict[str, float]]]:
+    """What is compared: its name, what computes it from a dtype, and the limits."""
+    for name in SAMPLES:
+        yield name, lambda dtype, name=name: layer(name, dtype), LIMITS  # type: ignore[misc]
+    for name, how in LOSSES.items():
+        yield name, lambda dtype, how=how: loss(*how, dtype), LIMITS  # type: ignore[misc]
+    for kind in OPTIMIZERS:
+        yield kind.__name__, lambda dtype, kind=kind: optimizer(kind, dtype), LIMITS  # type: ignore[misc]
+    yield "training", training, TRAINING_LIMITS
+
+
+def compare(backend: str) -> Rows:
+    """A row for each quantity of each part: the error in each dtype, and whether all are within the limits."""
+    rows: Rows = []
+    for name, compute, limits in parts():
+        errors: dict[str, dict[str, float]] = {}
+        for dtype in limits:
+            with xpcnn.use_backend("numpy"):
+                expected = compute(dtype)
+            with xpcnn.use_backend(backend):
+                found = compute(dtype)
+            for quantity in expected.keys() | found.keys():
+                errors.setdefault(quantity, {})[dtype] = _error(found.get(quantity), expected.get(quantity), backend)
+        for quantity in sorted(errors):
+            agrees = all(errors[quantity][dtype] <= limit for dtype, limit in limits.items())
+            rows.append({"part": name, "quantity": quantity, **errors[quantity], "agrees": agrees})
+    return rows
+
+
+def table(rows: Rows) -> str:
+    """The rows as text, and a line on all of them."""
+    cells = [
+        (row["part"], row["quantity"], *(f"{row[dtype]:.1e}" for dtype in LIMITS), "" if row["agrees"] else "NO")
+        for row in rows
+    ]
+    worst = ", ".join(
+        f"{max(row[dtype] for row in rows if row['part'] != 'training'):.1e} in {dtype}" for dtype in LIMITS
+    )
+    wrong = sum(not row["agrees"] for row in rows)
+    summary = f"{len(rows)} quantities, {wrong} beyond the limits; largest error but for training {worst}"
+    return columns(("part", "quantity", *LIMITS, ""), cells, to_the_left=2) + "\n" + summary
+
+
+def _normal(shape: Any, dtype: str, seed: int = 1) -> Any:
+    return xpcnn.asarray(np.random.default_rng(seed).normal(size=tuple(shape)), dtype)
+
+
+def _error(found: Any, expected: Any, backend: str) -> float:
+    if found is None or expected is None or type(found).__module__.partition(".")[0] != backend:
+        return float("inf")
+    a, b = xpcnn.to_numpy(found), xpcnn.to_numpy(expected)
+    if a.shape != b.shape or a.dtype != b.dtype or not np.isfinite(a).all():
+        return float("inf")
+    return float(np.max(np.abs(a - b), initial=0.0) / (np.max(np.abs(b), initial=0.0) or 1.0))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m ci.agreement", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, help="the rows as JSON")
+    options = parser.parse_args()
+    try:
+        backend = current_backend().name
+    except BackendError as error:
+        print(f"ci.agreement: {error}", file=sys.stderr)
+        return 2
+    if backend == "numpy":
+        print("ci.agreement: expected XPCNN_BACKEND=cupy or another that is not NumPy, got numpy", file=sys.stderr)
+        return 2
+    rows = compare(backend)
+    if options.out:
+        options.out.write_text(json.dumps({"backend": backend, "limits": LIMITS, "rows": rows}, indent=1) + "\n")
+    print(table(rows))
+    return 0 if all(row["agrees"] for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The report of ci/gpu.sh: python -m ci.gpu_report PARTS FOLDER
+
+From the folder of what its parts have left (their output, statuses, seconds and figures) to FOLDER/gpu.json, all of it,
+and FOLDER/gpu.md, for reading. Ends with status 1 where a part failed.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from ci import agreement
+from ci.bench import report
+
+MOST_FAILURES = 100  # that are listed
+SHOWN = 30  # last lines of the output of a part that failed
+
+
+def gather(parts: Path) -> dict[str, Any]:
+    """All that the parts have left; a figure that a part could not write is None."""
+    rows = [line.split() for line in (parts / "parts").read_text().splitlines()]
+    return {
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "parts": [
+            {
+                "name": name,
+                "status": int(status),
+                "seconds": int(seconds),
+                "said": (parts / f"{name}.txt").read_text(errors="replace").splitlines()[-SHOWN:],
+            }
+            for name, status, seconds in rows
+        ],
+        "suite": _suite(parts / "suite.xml"),
+        "agreement": _figures(parts / "agreement.json"),
+        "benchmark": _figures(parts / "benchmark.json"),
+    }
+
+
+def text(found: dict[str, Any]) -> str:
+    """The report in Markdown."""
+    lines = ["# xpcnn on a GPU", "", found["system"], "", "| part | status | seconds |", "|---|---|---:|"]
+    lines += [f"| {part['name']} | {_status(part)} | {part['seconds']} |" for part in found["parts"]]
+    suite, agrees, measured = found["suite"], found["agreement"], found["benchmark"]
+    if suite:
+        lines += ["", "## The suite", "", ", ".join(f"{suite[what]} {what}" for what in _COUNTS), ""]
+        lines += [f"- {name}" for name in suite["not passed"][:MOST_FAILURES]]
+    if agrees:
+        limits = ", ".join(f"{limit:.0e} in {dtype}" for dtype, limit in agrees["limits"].items())
+        lines += ["", "## Agreement with NumPy", "", f"Largest difference over largest number; limits {limits}.", ""]
+        lines += _block(agreement.table(agrees["rows"]))
+    if measured:
+        lines += ["", "## Benchmark", "", *_block(report.text(measured))]
+    for part in found["parts"]:
+        if part["status"]:
+            lines += ["", f"## What {part['name']} said last", "", *_block("\n".join(part["said"]))]
+    return "\n".join(lines) + "\n"
+
+
+_COUNTS = ("passed", "failed", "skipped")
+
+
+def _suite(path: Path) -> dict[str, Any] | None:
+    """Counts, and the names of the tests that did not pass."""
+    if not path.exists():
+        return None
+    cases = list(ElementTree.parse(path).iter("testcase"))
+    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    counts = zip(_COUNTS, (len(cases) - len(failed) - skipped, len(failed), skipped), strict=True)
+    return {**dict(counts), "not passed": [f"{case.get('classname')}: {case.get('name')}" for case in failed]}
+
+
+def _figures(path: Path) -> Any:
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _status(part: dict[str, Any]) -> str:
+    return "**failed**" if part["status"] else "passed"
+
+
+def _block(text: str) -> list[str]:
+    return ["```text", text, "```"]
+
+
+def main() -> int:
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    parts, folder = map(Path, sys.argv[1:])
+    found = gather(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / "gpu.md").write_text(text(found))
+    print(f"\n{folder / 'gpu.md'}: " + ", ".join(f"{part['name']} {_status(part)}" for part in found["parts"]))
+    return int(any(part["status"] for part in found["parts"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
