@@ -19,7 +19,7 @@ from xpcnn.data.registry import KNOWN
 from xpcnn.errors import OptionError
 
 from ..data.conftest import mirror  # noqa: F401  (a fixture)
-from ..data.test_idx import idx
+from ..io.test_idx import idx
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,122 @@
+"""`xpcnn predict`: pictures and arrays alike, as text, CSV and JSON; what it cannot read costs no other answer."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn import data
+from xpcnn.io.model_file import load_model, save_model
+from xpcnn.nn import Flatten, Linear, Sequential
+
+from .command import xpcnn_command
+
+
+def test_predict_reads_pictures_and_arrays_alike(trained, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder, _ = trained
+    pixels = data.load("digits").test.images[3]
+    image.fromarray(pixels[:, :, 0]).save(tmp_path / "digit.png")
+    np.save(tmp_path / "one.npy", pixels[:, :, 0])
+    np.save(tmp_path / "float.npy", (pixels / 255).astype("float32"))
+    files = [tmp_path / name for name in ("digit.png", "one.npy", "float.npy")]
+    done = xpcnn_command("predict", "run", *files, cwd=folder)
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == [str(path) for path in files]
+    assert len({tuple(line[1:]) for line in lines}) == 1
+
+
+def test_predict_in_csv_and_json_with_the_likeliest_classes(trained, tmp_path):
+    folder, _ = trained
+    np.save(tmp_path / "images.npy", data.load("digits").test.images[:3])
+    words = ("predict", "run", tmp_path / "images.npy", "--top-k", 3)
+    text = [line.split("\t") for line in xpcnn_command(*words, cwd=folder).stdout.splitlines()]
+    rows = list(csv.DictReader(xpcnn_command(*words, "--format", "csv", cwd=folder).stdout.splitlines()))
+    done = xpcnn_command(*words, "--format", "json", "--out", tmp_path / "answers.json", cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    saved = load_model(folder / "run" / "model.safetensors")
+    x = data.load("digits").test.images[:3].astype("float32") / 255
+    scores = xpcnn.to_numpy(saved.model(xpcnn.asarray(x)))
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    assert len(text) == len(answers) == 3
+    assert len(rows) == 9
+    for i, answer in enumerate(answers):
+        best = np.argsort(-probabilities[i])[:3]
+        assert answer["file"] == text[i][0] == rows[3 * i]["file"] == f"{tmp_path / 'images.npy'}[{i}]"
+        assert [each["class"] for each in answer["predictions"]] == [str(k) for k in best] == text[i][1::2]
+        for rank, (k, each) in enumerate(zip(best, answer["predictions"], strict=True)):
+            row = rows[3 * i + rank]
+            assert (row["rank"], row["class"]) == (str(rank + 1), str(k))
+            for found in (each["probability"], float(row["probability"])):
+                np.testing.assert_allclose(found, probabilities[i, k], rtol=1e-4)
+            assert text[i][2 + 2 * rank] == f"{each['probability']:.4f}"
+
+
+def test_names_in_a_file_do_nothing_to_a_terminal(tmp_path):
+    classes = ["a\x1b[31m\nb", "c\td"]
+    save_model(
+        Sequential(Flatten(), Linear(4, 2, rng=0)),
+        tmp_path / "model.safetensors",
+        input_shape=(2, 2, 1),
+        classes=classes,
+    )
+    np.save(tmp_path / "image.npy", np.zeros((2, 2), "uint8"))
+    done = xpcnn_command("predict", "model.safetensors", "image.npy", "--top-k", 2, cwd=tmp_path)
+    name, *cells = done.stdout.removesuffix("\n").split("\t")
+    assert name == "image.npy"
+    assert set(cells[::2]) == {"a\ufffd[31m b", "c d"}
+    done = xpcnn_command("eval", "model.safetensors", "digits", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_predict_answers_for_the_images_that_it_can_read(trained, tmp_path):
+    folder, _ = trained
+    np.save(tmp_path / "good.npy", data.load("digits").test.images[0])
+    (tmp_path / "broken.png").write_bytes(b"no picture at all")
+    files = [tmp_path / "broken.png", tmp_path / "good.npy", tmp_path / "nowhere.png"]
+    done = xpcnn_command("predict", "run", *files, "--format", "json", cwd=folder)
+    assert [each["file"] for each in json.loads(done.stdout)] == [str(files[1])]
+    assert done.returncode == 2
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [str(files[0]), str(files[2])]
+    assert "nowhere.png" in done.stderr
+    assert json.loads(xpcnn_command("predict", "run", files[0], "--format", "json", cwd=folder).stdout) == []
+
+
+def test_predict_of_dark_ink_transparency_and_sixteen_bits(trained, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder, _ = trained
+    pixels = data.load("digits").test.images[3][:, :, 0]
+    image.fromarray(255 - pixels).save(tmp_path / "dark_on_light.png")
+    ink = np.zeros((8, 8, 4), "uint8")
+    ink[..., 3] = pixels  # black, as opaque as there is ink
+    image.fromarray(ink).save(tmp_path / "transparent.png")
+    image.fromarray(pixels).save(tmp_path / "plain.png")
+    image.fromarray(pixels.astype("uint16") * 257).save(tmp_path / "sixteen.png")
+
+    def said(*words):
+        done = xpcnn_command("predict", "run", *words, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return [tuple(line.split("\t")[1:]) for line in done.stdout.splitlines()]
+
+    plain = said(tmp_path / "plain.png")
+    assert said(tmp_path / "sixteen.png") == plain
+    assert said("--invert", tmp_path / "dark_on_light.png", tmp_path / "transparent.png") == plain * 2
+    assert said(tmp_path / "dark_on_light.png") != plain
+
+
+def test_output_that_nobody_reads_is_no_error(trained):
+    folder, _ = trained
+    np.save(folder / "many.npy", np.tile(data.load("digits").test.images, (20, 1, 1, 1)))
+    command = f"{sys.executable} -m xpcnn predict run many.npy | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
