@@ -6,20 +6,16 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from xpcnn import nn, use_backend
+from xpcnn import nn
 from xpcnn.explain import explain, text
 from xpcnn.explain.terminal import styled
 from xpcnn.nn.samples import SAMPLES
 
-from ..test_worked_examples import BIAS, FILTERS, IMAGE, SENSITIVITY, batch, last
-
 
 @pytest.fixture(scope="module")
-def document_000():
-    with use_backend("numpy"):
-        layer = nn.Conv2d(3, 2, 3, stride=2, padding=1).astype("float64")
-        layer.load_state_dict({"weight": last(FILTERS), "bias": np.array(BIAS, "f8")})
-        return explain(layer, "", batch(IMAGE), dy=batch(SENSITIVITY), at=(0, 0, 0))
+def document_000(document_000):
+    """The explanation alone, without its page."""
+    return document_000[0]
 
 
 def test_document_000_as_it_is_printed(document_000):
