@@ -30,7 +30,6 @@ from ..arrays import assert_close, needs_torch
 from ..geometry import Geometry, geometries
 
 same = partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-11)  # what is NumPy on every backend
-
 DTYPES = st.sampled_from(["float32", "float64"])
 PAST_THE_PADDING = Geometry(2, (6, 5), 3, (3, 2), (2, 2), (0, 0, 0, 0), (1, 1))  # with `ceil`, in both axes
 
@@ -82,25 +81,6 @@ def test_adaptive_average_agrees_with_plain_loops(xp, size, out, dtype):
     x, x_ = xp.normal(np.random.default_rng(0), 2, *size, 3, dtype=dtype)
     y, _ = adaptive_avg_pool2d_forward(x_, output_size=out)
     assert_close(y, reference.adaptive_avg_pool(x.astype("f8"), out).astype(dtype))
-
-
-def test_global_pools(xp, rng):
-    x, x_ = xp.normal(rng, 3, 4, 5, 2)
-    dy, dy_ = xp.normal(rng, 3, 2)
-    y, cache = global_max_pool2d_forward(x_)
-    assert_close(y, x.max(axis=(1, 2)))
-    assert_close(
-        global_max_pool2d_backward(dy_, cache), np.where(x == x.max((1, 2), keepdims=True), dy[:, None, None], 0)
-    )
-    y, cache = global_avg_pool2d_forward(x_)
-    assert_close(y, x.mean(axis=(1, 2)))
-    assert_close(global_avg_pool2d_backward(dy_, cache), np.ones_like(x) * dy[:, None, None] / 20)
-
-
-def test_the_first_of_tied_global_maxima_has_all_of_the_gradient(xp):
-    _, cache = global_max_pool2d_forward(xp.array(np.array([[[[1.0]], [[7.0]]], [[[7.0]], [[7.0]]]])))
-    dx = global_max_pool2d_backward(xp.array([[3.0], [5.0]], "float64"), cache)
-    assert_close(dx, np.array([[[[0.0]], [[3.0]]], [[[5.0]], [[0.0]]]]))
 
 
 LINEAR = ("adjoint identity", "complex step")  # the witnesses that speak besides central differences
