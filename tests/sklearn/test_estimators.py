@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,36 +10,17 @@ import pytest
 pytest.importorskip("sklearn")
 
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, make_blobs, make_regression
+from sklearn.datasets import load_diabetes, make_regression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import xpcnn
-from xpcnn import data, nn
-from xpcnn.errors import NonFiniteError, OptionError, ShapeError
+from xpcnn import nn
 from xpcnn.sklearn import CNNClassifier, CNNRegressor
 
-
-@pytest.fixture(scope="module")
-def digits():
-    """Some of the digits: images (N, 8, 8), uint8, and labels, to train and to test on."""
-    whole = data.digits()
-    return (
-        *(whole.train.images[:600, :, :, 0], whole.train.labels[:600]),
-        *(whole.test.images[:200, :, :, 0], whole.test.labels[:200]),
-    )
-
-
-@pytest.fixture(scope="module")
-def blobs():
-    x, y = make_blobs(200, centers=[[-4, -4], [-4, 4], [4, -4], [4, 4]], random_state=2)
-    return x * [1.0, 100.0] + [1000.0, 0.0], np.array(["d", "a", "c", "b"])[y]
-
-
-def quick(**options):
-    return CNNClassifier(**{"epochs": 5, "random_state": 0} | options)
+from .small import quick
 
 
 def test_probabilities_are_the_network_s(blobs):
@@ -268,72 +247,3 @@ def test_verbose_prints_a_line_an_epoch(blobs, capsys):
     assert all("validation_score" in line for line in lines)
     quick(epochs=2).fit(*blobs)
     assert not capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"epochs": 0}, "epochs: an integer ≥ 1, got 0"),
-        ({"batch_size": 2.5}, "batch_size: an integer ≥ 1"),
-        ({"n_iter_no_change": -1}, "n_iter_no_change: an integer ≥ 1"),
-        ({"lr": 0}, r"lr: a number in \(0, inf\)"),
-        ({"lr": float("nan")}, "lr: a number in"),
-        ({"weight_decay": -1}, "weight_decay: a number in"),
-        ({"validation_fraction": 1.0}, "validation_fraction: a number in"),
-        ({"optimizer": "adamax"}, "optimizer: one of sgd, adam"),
-        ({"schedule": None}, "schedule: one of constant"),
-        ({"model": "resnet"}, 'model: "auto", a function .* or one of mlp'),
-        ({"model": ["mlp"]}, 'model: "auto", a function'),
-        ({"model": lambda *_: None}, "a function that returns a Layer, got NoneType"),
-        ({"model": lambda shape, outputs, rng: nn.Linear(2, 3)}, r"a model with 4 outputs, got \(3,\)"),
-        ({"model": "lenet5"}, r"input_shape \(H, W, C\)"),
-        ({"image_shape": (3, 1)}, r"images of image_shape \(3, 1, 1\), got 2 features"),
-        ({"image_shape": 2}, r"image_shape \(H, W\) or \(H, W, C\)"),
-        ({"image_shape": (0, 2)}, "each axis of image_shape: an integer ≥ 1"),
-        ({"class_weight": "even"}, "class_weight"),
-        ({"random_state": "x"}, "cannot be used to seed"),
-    ],
-)
-def test_bad_options_get_a_line(blobs, options, text):
-    with pytest.raises(ValueError, match=text) as caught:
-        quick(**options).fit(*blobs)
-    assert "\n" not in str(caught.value)
-
-
-def test_bad_images_get_a_line(digits):
-    x, y, test, _ = digits
-    with pytest.raises(ShapeError, match=r"images of image_shape \(4, 16, 1\), got images \(8, 8, 1\)"):
-        quick(image_shape=(4, 16)).fit(x, y)
-    fitted = quick(epochs=1).fit(x, y)
-    with pytest.raises(ShapeError, match=r"images \(8, 8, 1\), as in fit, got \(4, 16, 1\)"):
-        fitted.predict(test.reshape(-1, 4, 16))
-    with pytest.raises(ValueError, match="63 features, but CNNClassifier is expecting 64"):
-        fitted.predict(test.reshape(-1, 64)[:, 1:])
-    broken = x.astype("float32")
-    broken[3, 2, 1] = np.nan
-    with pytest.raises(ValueError, match="contains NaN"):
-        quick().fit(broken, y)
-    with pytest.raises(ValueError, match="minimum of 1 is required"):
-        fitted.predict(test[:0])
-
-
-def test_what_diverges_says_so(blobs):
-    x, _ = blobs
-    with pytest.raises(NonFiniteError, match=r"a finite loss, got (nan|inf) in epoch \d+; lower lr"):
-        CNNRegressor(lr=1e30, optimizer="sgd", schedule="constant", random_state=0).fit(x, x[:, 0])
-
-
-def test_a_failed_check_of_options_leaves_a_fitted_estimator_as_it_was(blobs):
-    x, y = blobs
-    fitted = quick().fit(x, y)
-    expected = fitted.predict_proba(x)
-    with pytest.raises(OptionError):
-        fitted.set_params(lr=-1).fit(x[:, :1], y)
-    np.testing.assert_array_equal(fitted.predict_proba(x), expected)
-
-
-def test_without_scikit_learn_the_error_names_the_extra():
-    code = "import sys; sys.modules['sklearn'] = None\nimport xpcnn\nimport xpcnn.sklearn"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "MissingExtraError: xpcnn.sklearn: expected scikit-learn for its estimators" in run.stderr
-    assert "pip install scikit-learn, which is the extra xpcnn[sklearn]" in run.stderr
