@@ -1,143 +1,22 @@
-"""NaN ends a training before it is written, and is traced to its layer; the file that is kept shows it again."""
+"""NaN ends a training before it is written, and names its layer; the file that is kept shows it again."""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 
 import numpy as np
 import pytest
 
-import xpcnn
 from xpcnn.data import Loader, Split
 from xpcnn.errors import FileError, FormatError, NonFiniteError, XpcnnError
 from xpcnn.io.tensors import read_tensors, write_tensors
-from xpcnn.nn import (
-    BatchNorm2d,
-    Concat,
-    Conv2d,
-    CrossEntropyLoss,
-    Dropout,
-    Flatten,
-    Linear,
-    MSELoss,
-    OpLayer,
-    ReLU,
-    Residual,
-    Sequential,
-)
+from xpcnn.nn import CrossEntropyLoss, Dropout, Flatten, Linear, MSELoss, ReLU, Sequential
 from xpcnn.optim import SGD
 from xpcnn.training import Trainer, replay
-from xpcnn.training.nonfinite import search
 
-from .small import assert_same, everything, generators, host, loader, network, split, trainer
-
-
-class Spoil(OpLayer):
-    """The identity, which gives NaN in forward or backward where it is told to."""
-
-    pair = (None, None)
-    config_names = ()
-
-    def __init__(self, direction, when=lambda: True, bad=np.nan):
-        self.direction, self.when, self.bad = direction, when, bad
-
-    def spoil(self, array, direction):
-        if direction == self.direction and self.when():
-            array = array + 0
-            array[(0,) * array.ndim] = self.bad
-        return array
-
-    def forward(self, x):
-        return self.spoil(x, "forward"), None
-
-    def backward(self, dy, cache, *, input_grad=True):
-        return self.spoil(dy, "backward"), {}
-
-
-def batch(xp, n=10):
-    x, y = next(iter(Loader(split(), n).epoch(0)))
-    return x, y
-
-
-def nets(spoil):
-    """Where the layer that spoils stands, under its name, in networks of all kinds."""
-    conv = Conv2d(1, 2, 3, padding=1, rng=0)
-    same = Conv2d(2, 2, 3, padding=1, rng=1)
-    yield "1", Sequential(conv, spoil, ReLU(), Flatten(), Linear(72, 3, rng=2))
-    yield (
-        "2.body.1",
-        Sequential(conv, BatchNorm2d(2), Residual(Sequential(same, spoil)), Flatten(), Linear(72, 3, rng=2)),
-    )
-    yield "1.1.0", Sequential(conv, Concat(same, Sequential(spoil)), Flatten(), Linear(144, 3, rng=2))
-    yield "3", Sequential(conv, Flatten(), Linear(72, 3, rng=2), spoil)
-
-
-@pytest.mark.parametrize("direction", ["forward", "backward"])
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("kind", range(4))
-def test_the_layer_is_found(xp, direction, bad, kind):
-    name, model = list(nets(Spoil(direction, bad=bad)))[kind]
-    x, y = batch(xp)
-    finding = search(model, CrossEntropyLoss(), x, y)
-    assert (finding.layer, finding.direction) == (name, direction)
-    what = "1 NaN" if np.isnan(bad) else "1 infinite"
-    given = "the output" if direction == "forward" else "the gradient of the input"
-    assert re.fullmatch(
-        rf"{what} of \d+ numbers in {given} of layer {re.escape(name)} \(Spoil\), {direction}", finding.text
-    )
-    assert [row.not_finite for row in finding.rows[:-1]] == [0] * (len(finding.rows) - 1)
-    assert finding.rows[-1].not_finite == 1
-    assert str(finding).splitlines()[-1] == finding.text
-
-
-def test_gradients_of_parameters_are_looked_at(xp):
-    class Bad(Linear):
-        def backward(self, dy, cache, *, input_grad=True):
-            dx, grads = super().backward(dy, cache, input_grad=input_grad)
-            return dx, grads | {"bias": grads["bias"] * np.nan}
-
-    x, y = batch(xp)
-    finding = search(Sequential(Flatten(), Bad(36, 3, rng=0)), CrossEntropyLoss(), x, y)
-    assert finding.text == "3 NaN of 3 numbers in the gradient of bias of layer 1 (Bad), backward"
-
-
-def test_what_is_no_layer_s_doing(xp):
-    model, (x, y) = Sequential(Flatten(), Linear(36, 3, rng=0)), batch(xp)
-    spoilt = xpcnn.to_numpy(x).copy()
-    spoilt[3, 2, 1, 0] = np.nan
-    finding = search(model, CrossEntropyLoss(), xp.array(spoilt, "float32"), y)
-    assert finding.text == "1 NaN of 360 numbers in the input"
-    target = xp.array(np.full((10, 3), np.inf), "float32")
-    assert search(model, MSELoss(), x, target).text == "30 infinite of 30 numbers in the targets"
-    target = xp.array(np.full((10, 3), 1e30), "float32")
-    assert search(model, MSELoss(), x, target).text == "1 infinite of 1 numbers in the loss, MSELoss, forward"
-    assert search(model, CrossEntropyLoss(), x, y) is None
-
-
-def test_where_branches_meet(xp):
-    """Each branch is finite, their sum is not: forward, and backward."""
-
-    class Times(OpLayer):
-        pair = (lambda x, **_: (0 * x + 3e38, None), lambda dy, cache: dy)
-
-    x = xp.array(np.ones((2, 3)), "float32")
-    y = xp.array(np.zeros((2, 3)), "float32")
-    model = Sequential(Times(), Residual(Times()), Linear(3, 3, rng=0))
-    assert search(model, MSELoss(), x, y).text == (
-        "6 infinite of 6 numbers in the input of layer 2 (Linear), where branches meet, forward"
-    )
-    model = Sequential(Times(), Residual(Times()))
-    assert "the network's output, where branches meet" in search(model, MSELoss(), x, y).text
-
-
-def test_a_search_leaves_no_trace(xp):
-    model, (x, y) = network(), batch(xp)
-    before = host(model.state_dict()), generators(model)
-    search(model, CrossEntropyLoss(), x, y)
-    assert_same(host(model.state_dict()), before[0])
-    assert generators(model) == before[1]
+from .small import assert_same, everything, generators, loader, network, split, trainer
+from .spoil import Spoil
 
 
 def failing(folder, at=9, direction="forward", accumulate=1, **options):
