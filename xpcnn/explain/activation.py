@@ -16,7 +16,7 @@ from ..nn.layer import Layer
 from ..ops.activation import GELU_A, GELU_B
 from ..ops.rectifier import SELU_ALPHA, SELU_SCALE
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Step, Worked
+from .explanation import Explanation, Index, Ref, Worked
 from .run import Visit
 from .sums import Factor, applied, total
 
@@ -135,9 +135,9 @@ def activation(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None
 
         return work
 
-    page.steps.append(Step("Forward", equations, ("x",), "y", at, worked("y", function.forward)))
-    page.steps.append(Step("Backward: the derivative", equations, ("x", "y"), "f′", at, worked("f′", function.slope)))
-    page.steps.append(_chain_rule(page, at))
+    page.add_step("Forward", equations, ("x",), "y", at, worked("y", function.forward))
+    page.add_step("Backward: the derivative", equations, ("x", "y"), "f′", at, worked("f′", function.slope))
+    _chain_rule(page, at)
 
 
 def prelu(page: Explanation, visit: Visit, layer: layers.PReLU, at: Index) -> None:
@@ -171,10 +171,10 @@ def prelu(page: Explanation, visit: Visit, layer: layers.PReLU, at: Index) -> No
         return total(page, Ref("ds", index), [Factor("dy", where), Factor("x", where)])
 
     forward, learned = quoted("rectifier", 2), quoted("rectifier", 3)
-    page.steps.append(Step("Forward", forward, ("x", "s"), "y", at, output))
-    page.steps.append(Step("Backward: the derivative", forward, ("x", "s"), "f′", at, derivative))
-    page.steps.append(Step("Backward: the slope", learned, ("dy", "x"), "ds", slope_of(at).at, slope_gradient))
-    page.steps.append(_chain_rule(page, at))
+    page.add_step("Forward", forward, ("x", "s"), "y", at, output)
+    page.add_step("Backward: the derivative", forward, ("x", "s"), "f′", at, derivative)
+    page.add_step("Backward: the slope", learned, ("dy", "x"), "ds", slope_of(at).at, slope_gradient)
+    _chain_rule(page, at)
 
 
 def dropout(page: Explanation, visit: Visit, layer: Dropout, at: Index) -> None:
@@ -185,25 +185,19 @@ def dropout(page: Explanation, visit: Visit, layer: Dropout, at: Index) -> None:
     def output(index: Index) -> Worked:
         return total(page, Ref("y", index), [Factor("x", index), Factor("m", index)])
 
-    page.steps.append(
-        Step(
-            "Forward: the mask, drawn anew in each forward pass", quoted("dropout", 1), ("x", "m"), "y", at, output,
-            ("In inference nothing is dropped: layer(x) is x.",),
-        )
-    )  # fmt: skip
-    page.steps.append(_chain_rule(page, at, "m", quoted("dropout", 2)))
+    title = "Forward: the mask, drawn anew in each forward pass"
+    note = "In inference nothing is dropped: layer(x) is x."
+    page.add_step(title, quoted("dropout", 1), ("x", "m"), "y", at, output, note)
+    _chain_rule(page, at, "m", quoted("dropout", 2))
 
 
 def _elementwise(page: Explanation, visit: Visit, at: Index) -> None:
     axes = {2: ("n", "i"), 4: ("n", "i", "j", "c")}.get(len(at), tuple(f"a{k}" for k in range(len(at))))
-    page.add("x", "input", axes, to_numpy(visit.x))
-    page.add("y", "output", axes, to_numpy(visit.y))
-    page.add("dy", "∂L/∂y, from the layers after this one", axes, to_numpy(visit.dy))
-    page.add("dx", "∂L/∂x", axes, to_numpy(visit.dx))
+    visit.show(page, axes, axes)
 
 
-def _chain_rule(page: Explanation, at: Index, factor: str = "f′", equations: Any = ()) -> Step:
+def _chain_rule(page: Explanation, at: Index, factor: str = "f′", equations: Any = ()) -> None:
     def input_gradient(index: Index) -> Worked:
         return total(page, Ref("dx", index), [Factor("dy", index), Factor(factor, index)])
 
-    return Step("Backward: the input, by the chain rule", equations, ("dy", factor), "dx", at, input_gradient)
+    page.add_step("Backward: the input, by the chain rule", equations, ("dy", factor), "dx", at, input_gradient)

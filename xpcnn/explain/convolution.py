@@ -11,7 +11,7 @@ from ..nn.conv import Conv2d
 from ..nn.conv_transpose import ConvTranspose2d
 from ..ops.window import Placement
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Step, Worked
+from .explanation import Axes, Explanation, Index, Ref, Worked
 from .run import Visit
 from .sums import Factor, largest, total
 from .windows import readers, reads, taps
@@ -30,9 +30,7 @@ def convolution(page: Explanation, visit: Visit, layer: Conv2d, at: Index) -> No
     meaning = f"input, {padded if any(place.pads) else 'without padding'}"
     page.add("x̂", meaning, ("n", "p", "q", "c"), to_numpy(place.pad(visit.x, xp)))
     _parameters(page, visit, layer, ("f", "u", "v", "c"))
-    page.add("y", "output", ("n", "i", "j", "f"), to_numpy(visit.y))
-    page.add("dy", "∂L/∂y, from the layers after this one", ("n", "i", "j", "f"), to_numpy(visit.dy))
-    page.add("dx", "∂L/∂x", ("n", "p", "q", "c"), to_numpy(visit.dx))
+    visit.show(page, ("n", "p", "q", "c"), ("n", "i", "j", "f"), x=False)
     u, v = (tap[:, :, None] for tap in taps(place))  # (KH, 1, 1), (1, KW, 1)
     c = np.arange(per_group)  # (Cin/G,)
     bias = layer.bias is not None
@@ -58,36 +56,21 @@ def convolution(page: Explanation, visit: Visit, layer: Conv2d, at: Index) -> No
         f = c // per_group * filters + np.arange(filters)
         return total(page, Ref("dx", index), [Factor("dy", (n, i, j, f)), Factor("w", (f, u, v, c % per_group))])
 
-    page.steps.append(
-        Step(
-            "Forward: a patch of the input times a filter",
-            quoted("conv", 1),
-            ("x̂", "w", "b")[: 2 + bias],
-            "y",
-            at,
-            output,
-        )
-    )
+    title, reads_from = "Forward: a patch of the input times a filter", ("x̂", "w", "b")[: 2 + bias]
+    page.add_step(title, quoted("conv", 1), reads_from, "y", at, output)
     _patches(page, visit, layer, place, at)
     tap = largest(page.arrays["dw"].values, (f,))
-    page.steps.append(
-        Step(
-            "Backward: the weights. Each stands in every output of its filter",
-            quoted("conv", 2), ("dy", "x̂"), "dw", tap, weight_gradient,
-        )
-    )  # fmt: skip
+    title = "Backward: the weights. Each stands in every output of its filter"
+    page.add_step(title, quoted("conv", 2), ("dy", "x̂"), "dw", tap, weight_gradient)
     if bias:
-        page.steps.append(bias_gradient(page, quoted("conv", 3), f))
+        bias_gradient(page, quoted("conv", 3), f)
     rows, columns = reads(place, i, j)
     height, width = place.size
     inside = (n, _inside(rows - top, height)[:, None], _inside(columns - left, width)[None, :])
-    page.steps.append(
-        Step(
-            "Backward: the input. Each element stands in every output whose patch it is in",
-            quoted("conv", 4), ("dy", "w"), "dx", largest(page.arrays["dx"].values, inside), input_gradient,
-            (f"dx[n,p,q,c] is dx̂[n,p+{top},q+{left},c]: the padding is cut off",) if top or left else (),
-        )
-    )  # fmt: skip
+    focus = largest(page.arrays["dx"].values, inside)
+    title = "Backward: the input. Each element stands in every output whose patch it is in"
+    notes = [f"dx[n,p,q,c] is dx̂[n,p+{top},q+{left},c]: the padding is cut off"] if top or left else []
+    page.add_step(title, quoted("conv", 4), ("dy", "w"), "dx", focus, input_gradient, *notes)
 
 
 def _patches(page: Explanation, visit: Visit, layer: Conv2d, place: Placement, at: Index) -> None:
@@ -119,11 +102,9 @@ def _patches(page: Explanation, visit: Visit, layer: Conv2d, place: Placement, a
         return total(page, Ref("Y", index), *offset, [Factor("P", (t, k)), Factor("W", (f, k))])
 
     whose = f" of group {group}" if layer.groups > 1 else ""
-    notes = (f"Every patch as a row, every filter{whose} as a row: Y = P Wᵀ + b holds all outputs of image {n}.",)
+    note = f"Every patch as a row, every filter{whose} as a row: Y = P Wᵀ + b holds all outputs of image {n}."
     focus = (i * place.out[1] + j, f % filters)
-    page.steps.append(
-        Step("The same as one product of matrices", (), ("P", "W", "b")[: 2 + bias], "Y", focus, product, notes)
-    )
+    page.add_step("The same as one product of matrices", (), ("P", "W", "b")[: 2 + bias], "Y", focus, product, note)
 
 
 def transposed(page: Explanation, visit: Visit, layer: ConvTranspose2d, at: Index) -> None:
@@ -166,38 +147,30 @@ def transposed(page: Explanation, visit: Visit, layer: ConvTranspose2d, at: Inde
         return total(page, Ref("dw", index), [Factor("x", (n, i, j, c)), painted])
 
     group = f // filters
-    page.steps.append(
-        Step(
-            "Forward: every input element paints a kernel", quoted("conv_transpose", 1),
-            ("x", "w", "b")[: 2 + bias], "y", at, output,
-            (f"y[n,p,q,f] is ŷ[n,p+{top},q+{left},f]: the padding is cut off",) if top or left else (),
-        )
-    )  # fmt: skip
+    title, reads_from = "Forward: every input element paints a kernel", ("x", "w", "b")[: 2 + bias]
+    notes = [f"y[n,p,q,f] is ŷ[n,p+{top},q+{left},f]: the padding is cut off"] if top or left else []
+    page.add_step(title, quoted("conv_transpose", 1), reads_from, "y", at, output, *notes)
     channels = (slice(group * per_group, (group + 1) * per_group), slice(None), slice(None), f % filters)
     tap = largest(page.arrays["dw"].values, channels)
-    page.steps.append(
-        Step("Backward: the weights", quoted("conv_transpose", 3), ("x", "dŷ"), "dw", tap, weight_gradient)
-    )
+    page.add_step("Backward: the weights", quoted("conv_transpose", 3), ("x", "dŷ"), "dw", tap, weight_gradient)
     if bias:
         page.add("dy", "∂L/∂y", ("n", "p", "q", "f"), to_numpy(visit.dy))
-        page.steps.append(bias_gradient(page, quoted("conv_transpose", 4), f))
+        bias_gradient(page, quoted("conv_transpose", 4), f)
     focus = largest(page.arrays["dx"].values, (n,))
-    page.steps.append(
-        Step("Backward: the input", quoted("conv_transpose", 2), ("dŷ", "w"), "dx", focus, input_gradient)
-    )
+    page.add_step("Backward: the input", quoted("conv_transpose", 2), ("dŷ", "w"), "dx", focus, input_gradient)
 
 
-def bias_gradient(page: Explanation, equations: Any, f: int) -> Step:
+def bias_gradient(page: Explanation, equations: Any, f: int) -> None:
     """db, the sum of dy over all axes but the last."""
 
     def gradient(index: Index) -> Worked:
         shape = page.arrays["dy"].values.shape
         return total(page, Ref("db", index), [Factor("dy", (*np.indices(shape[:-1]), index[0]))])
 
-    return Step("Backward: the bias, which is added to every output", equations, ("dy",), "db", (f,), gradient)
+    page.add_step("Backward: the bias, which is added to every output", equations, ("dy",), "db", (f,), gradient)
 
 
-def _parameters(page: Explanation, visit: Visit, layer: Conv2d | ConvTranspose2d, axes: tuple[str, ...]) -> None:
+def _parameters(page: Explanation, visit: Visit, layer: Conv2d | ConvTranspose2d, axes: Axes) -> None:
     page.add("w", "weights", axes, to_numpy(layer.weight))
     page.add("dw", "∂L/∂w", axes, to_numpy(visit.grads["weight"]))
     if layer.bias is not None:

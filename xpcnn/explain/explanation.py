@@ -21,6 +21,7 @@ from .equations import Equation
 
 Values: TypeAlias = np.ndarray[Any, Any]
 Index: TypeAlias = tuple[int, ...]
+Axes: TypeAlias = tuple[str, ...]  # the index letters of the equations, one for each axis
 
 
 class Ref(NamedTuple):
@@ -53,7 +54,7 @@ class NamedArray:
 
     name: str
     meaning: str
-    axes: tuple[str, ...]
+    axes: Axes
     values: Values
 
 
@@ -124,9 +125,22 @@ class Explanation:
     steps: list[Step] = field(default_factory=list)
     image: Values | None = None
 
-    def add(self, name: str, meaning: str, axes: tuple[str, ...], values: Values) -> None:
+    def add(self, name: str, meaning: str, axes: Axes, values: Values) -> None:
         """One more array."""
         self.arrays[name] = NamedArray(name, meaning, axes, values)
+
+    def add_step(
+        self,
+        title: str,
+        equations: tuple[Equation, ...],
+        reads: tuple[str, ...],
+        makes: str,
+        focus: Index,
+        work: Callable[[Index], Worked] | None,
+        *notes: str,
+    ) -> None:
+        """One more step, see `Step`."""
+        self.steps.append(Step(title, equations, reads, makes, focus, work, notes))
 
     def value(self, ref: Ref) -> float:
         """The number, as the library computed it."""

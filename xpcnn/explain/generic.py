@@ -9,7 +9,7 @@ from typing import Any
 from ..backend import to_numpy
 from ..nn.layer import Layer, OpLayer
 from .equations import Equation, equations
-from .explanation import Explanation, Index, Step
+from .explanation import Explanation, Index
 from .run import Visit
 from .sums import largest
 
@@ -27,11 +27,11 @@ def other(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
         page.add(name, meaning, axes or tuple(f"a{k}" for k in range(host.ndim)), host)
     learned = tuple(name for name, *_ in arrays[4:] if not name.startswith("d "))
     found = _equations(page, layer)
-    page.steps.append(Step("Forward", found, ("x", *learned), "y", at, None))
+    page.add_step("Forward", found, ("x", *learned), "y", at, None)
     for name in learned:
         focus = largest(page.arrays[f"d {name}"].values)
-        page.steps.append(Step(f"Backward: {name}", (), ("dy", "x"), f"d {name}", focus, None))
-    page.steps.append(Step("Backward: the input", (), ("dy",), "dx", largest(page.arrays["dx"].values), None))
+        page.add_step(f"Backward: {name}", (), ("dy", "x"), f"d {name}", focus, None)
+    page.add_step("Backward: the input", (), ("dy",), "dx", largest(page.arrays["dx"].values), None)
 
 
 def _equations(page: Explanation, layer: Layer) -> tuple[Equation, ...]:

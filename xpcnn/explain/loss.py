@@ -9,7 +9,7 @@ import numpy as np
 from ..backend import array_namespace, to_numpy
 from ..nn.loss import CrossEntropyLoss
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Step, Worked
+from .explanation import Explanation, Index, Ref, Worked
 from .run import Run
 from .sums import MOST_TERMS, applied, filled
 
@@ -67,24 +67,11 @@ def cross_entropy(page: Explanation, run: Run, at: Index) -> None:
         value = (page.value(refs["p"]) - page.value(refs["q"])) / rows
         return applied(page, Ref("dy", index), f"({{p}} − {{q}}) / {rows}" if rows > 1 else "{p} − {q}", value, **refs)
 
-    def step(
-        title: str, number: int, reads: tuple[str, ...], makes: str, focus: Index, work: object, *notes: str
-    ) -> None:
-        page.steps.append(
-            Step(title, quoted("loss_classification", number), reads, makes, focus, work, notes)  # type: ignore[arg-type]
-        )
-
-    step("Forward: nothing above 0, so that no exp overflows", 1, ("y",), "z", at, shifted)
-    step("Forward: logarithms of the probabilities", 1, ("z",), "log p", at, logarithm)
-    page.steps.append(Step("Forward: the probabilities", (), ("log p",), "p", at, probability))
-    step("Forward: how unlikely the target is", 2, ("log p",), "L", (), loss_of)
-    whole = f"(p − q)/{rows}" if rows > 1 else "p − q"
-    step(
-        "Backward: probability less target",
-        4,
-        ("p", "q"),
-        "dy",
-        at,
-        gradient,
-        f"With one target a row, (4) is {whole}.",
-    )
+    module = "loss_classification"
+    title = "Forward: nothing above 0, so that no exp overflows"
+    page.add_step(title, quoted(module, 1), ("y",), "z", at, shifted)
+    page.add_step("Forward: logarithms of the probabilities", quoted(module, 1), ("z",), "log p", at, logarithm)
+    page.add_step("Forward: the probabilities", (), ("log p",), "p", at, probability)
+    page.add_step("Forward: how unlikely the target is", quoted(module, 2), ("log p",), "L", (), loss_of)
+    note = f"With one target a row, (4) is {f'(p − q)/{rows}' if rows > 1 else 'p − q'}."
+    page.add_step("Backward: probability less target", quoted(module, 4), ("p", "q"), "dy", at, gradient, note)

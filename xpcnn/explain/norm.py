@@ -12,7 +12,7 @@ from ..nn.norm import BatchNorm1d, BatchNorm2d
 from ..nn.normalize import Normalize
 from ..ops.batch_norm import batch_norm_forward
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Step, Worked
+from .explanation import Explanation, Index, Ref, Worked
 from .run import Visit
 from .sums import Factor, applied, filled, largest, total
 
@@ -25,15 +25,12 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
     axes = {2: ("n", "c"), 3: ("n", "l", "c")}.get(len(shape), ("n", "i", "j", "c"))
     _, (x_hat, r, *_), (mean, var) = batch_norm_forward(visit.x, eps=layer.eps)  # the reference's cache
     x = to_numpy(visit.x)
-    page.add("x", "input", axes, x)
+    visit.show(page, axes, axes)
     page.add("μ", "mean of each channel", ("c",), to_numpy(mean))
     page.add("d", "x − μ", axes, x - to_numpy(mean))
     page.add("σ²", "variance of each channel", ("c",), to_numpy(var))
     page.add("r", "1 / √(σ² + ε)", ("c",), to_numpy(r))
     page.add("x̂", "normalised input: mean 0, variance 1", axes, to_numpy(x_hat))
-    page.add("y", "output", axes, to_numpy(visit.y))
-    page.add("dy", "∂L/∂y, from the layers after this one", axes, to_numpy(visit.dy))
-    page.add("dx", "∂L/∂x", axes, to_numpy(visit.dx))
     ones, zeros = np.ones(shape[-1]), np.zeros(shape[-1])
     affine = layer.weight is not None
     page.add("γ", "learned" if affine else "1: nothing is learned", ("c",), to_numpy(layer.weight) if affine else ones)
@@ -82,38 +79,34 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
         remarks = tuple((label, filled(text, **refs), value) for label, text, value in ways)
         return Worked(Ref("dx", index), filled(pattern, **refs), sum(value for *_, value in ways), remarks)
 
-    def step(title: str, number: int, reads: tuple[str, ...], makes: str, focus: Index, work: Any, *notes: str) -> None:
-        page.steps.append(Step(title, quoted("batch_norm", number), reads, makes, focus, work, notes))
-
     own = (c,)
-    step(f"Forward: the mean over the {count} numbers of a channel", 1, ("x",), "μ", own, mean_of)
-    step("Forward: their variance", 1, ("d",), "σ²", own, variance)
-    step("Forward: its root, inverted", 2, ("σ²",), "r", own, inverse)
-    step("Forward: mean 0 and variance 1", 2, ("r", "d"), "x̂", at, normalised)
-    step("Forward: the learned mean and variance", 3, ("γ", "x̂", "β"), "y", at, output)
+    title = f"Forward: the mean over the {count} numbers of a channel"
+    page.add_step(title, quoted("batch_norm", 1), ("x",), "μ", own, mean_of)
+    page.add_step("Forward: their variance", quoted("batch_norm", 1), ("d",), "σ²", own, variance)
+    page.add_step("Forward: its root, inverted", quoted("batch_norm", 2), ("σ²",), "r", own, inverse)
+    page.add_step("Forward: mean 0 and variance 1", quoted("batch_norm", 2), ("r", "d"), "x̂", at, normalised)
+    page.add_step("Forward: the learned mean and variance", quoted("batch_norm", 3), ("γ", "x̂", "β"), "y", at, output)
     if affine:
         page.add("dγ", "∂L/∂γ", ("c",), to_numpy(visit.grads["weight"]))
         page.add("dβ", "∂L/∂β", ("c",), to_numpy(visit.grads["bias"]))
-        step("Backward: the learned variance", 4, ("dy", "x̂"), "dγ", own, weight_gradient)
-        step("Backward: the learned mean", 4, ("dy",), "dβ", own, bias_gradient)
+        equations = quoted("batch_norm", 4)
+        page.add_step("Backward: the learned variance", equations, ("dy", "x̂"), "dγ", own, weight_gradient)
+        page.add_step("Backward: the learned mean", equations, ("dy",), "dβ", own, bias_gradient)
     else:
         host = to_numpy(visit.dy).astype(np.float64)
         page.add("dγ", "Σ dy · x̂", ("c",), (host * to_numpy(x_hat)).sum(axis=tuple(range(host.ndim - 1))))
         page.add("dβ", "Σ dy", ("c",), host.sum(axis=tuple(range(host.ndim - 1))))
     focus = largest(page.arrays["dx"].values, (at[0], ..., c))
     title = "Backward: the input, which moves y in three ways"
-    step(title, 5, ("dy", "x̂", "γ", "r", "dβ", "dγ"), "dx", focus, input_gradient)
+    page.add_step(title, quoted("batch_norm", 5), ("dy", "x̂", "γ", "r", "dβ", "dγ"), "dx", focus, input_gradient)
 
 
 def normalize(page: Explanation, visit: Visit, layer: Normalize, at: Index) -> None:
     """Each channel less its mean, over its standard deviation, which are given."""
     axes = {2: ("n", "c"), 3: ("n", "l", "c")}.get(len(at), ("n", "i", "j", "c"))
-    page.add("x", "input", axes, to_numpy(visit.x))
+    visit.show(page, axes, axes)
     page.add("μ", "means, given", ("c",), np.array(layer.mean))
     page.add("σ", "standard deviations, given", ("c",), np.array(layer.std))
-    page.add("y", "output", axes, to_numpy(visit.y))
-    page.add("dy", "∂L/∂y, from the layers after this one", axes, to_numpy(visit.dy))
-    page.add("dx", "∂L/∂x", axes, to_numpy(visit.dx))
 
     def output(index: Index) -> Worked:
         refs = {"x": Ref("x", index), "μ": Ref("μ", index[-1:]), "σ": Ref("σ", index[-1:])}
@@ -123,5 +116,5 @@ def normalize(page: Explanation, visit: Visit, layer: Normalize, at: Index) -> N
     def input_gradient(index: Index) -> Worked:
         return total(page, Ref("dx", index), [Factor("dy", index), Factor("σ", index[-1:], divides=True)])
 
-    page.steps.append(Step("Forward", quoted("normalize", 1), ("x", "μ", "σ"), "y", at, output))
-    page.steps.append(Step("Backward: the input", quoted("normalize", 2), ("dy", "σ"), "dx", at, input_gradient))
+    page.add_step("Forward", quoted("normalize", 1), ("x", "μ", "σ"), "y", at, output)
+    page.add_step("Backward: the input", quoted("normalize", 2), ("dy", "σ"), "dx", at, input_gradient)

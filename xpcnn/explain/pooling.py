@@ -10,13 +10,12 @@ from ..backend import array_namespace, to_numpy
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from ..ops.pool import max_pool2d_forward, tap_counts
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Step, Worked
+from .explanation import Explanation, Index, Ref, Worked
 from .run import Visit
 from .sums import Factor, largest, total
 from .windows import readers, reads
 
-IMAGE = ("n", "i", "j", "c")
-SMALL = ("n", "c")
+LARGE, SMALL = ("n", "p", "q", "c"), ("n", "i", "j", "c")  # images before and after pooling
 
 
 def max_pooling(page: Explanation, visit: Visit, layer: MaxPool2d, at: Index) -> None:
@@ -26,10 +25,10 @@ def max_pooling(page: Explanation, visit: Visit, layer: MaxPool2d, at: Index) ->
     (_, kw), (top, _, left, _) = layer.window.kernel, place.pads
     xp = array_namespace(visit.x)
     _, (winner, *_) = max_pool2d_forward(visit.x, window=layer.window)  # the reference's cache holds t
-    page.add("x̂", f"input{', padded with −∞' if any(place.pads) else ''}", ("n", "p", "q", "c"),
-             to_numpy(place.pad(visit.x, xp, -math.inf)))  # fmt: skip
-    page.add("t", f"the tap that won: number u·{kw} + v", IMAGE, to_numpy(winner).astype(np.int64))
-    _results(page, visit, IMAGE, ("n", "p", "q", "c"))
+    meaning = f"input{', padded with −∞' if any(place.pads) else ''}"
+    page.add("x̂", meaning, LARGE, to_numpy(place.pad(visit.x, xp, -math.inf)))
+    page.add("t", f"the tap that won: number u·{kw} + v", SMALL, to_numpy(winner).astype(np.int64))
+    visit.show(page, LARGE, SMALL, x=False)
     x_hat, t = page.arrays["x̂"].values, page.arrays["t"].values
 
     def output(index: Index) -> Worked:
@@ -53,16 +52,14 @@ def max_pooling(page: Explanation, visit: Visit, layer: MaxPool2d, at: Index) ->
         seen = f"{len(i)} window{'s' * (len(i) != 1)} read it, it won in {int(wins.sum())}"
         return Worked(worked.target, worked.pieces, worked.value, ((seen, (), worked.value),))
 
-    page.steps.append(Step("Forward: the largest element under the window", quoted("pool", 1), ("x̂",), "y", at, output))
-    page.steps.append(Step("Who won", quoted("pool", 2), ("x̂",), "t", at, winning_tap))
+    page.add_step("Forward: the largest element under the window", quoted("pool", 1), ("x̂",), "y", at, output)
+    page.add_step("Who won", quoted("pool", 2), ("x̂",), "t", at, winning_tap)
     first = int(t[at])
     rows, columns = reads(place, i, j)
     won = (n, int(rows[first // kw, 0]) - top, int(columns[0, first % kw]) - left, c)
     inside = 0 <= won[1] < place.size[0] and 0 <= won[2] < place.size[1]
     focus = won if inside else largest(page.arrays["dx"].values, (n,))
-    page.steps.append(
-        Step("Backward: the winner gets all of dy", quoted("pool", 4), ("dy", "t"), "dx", focus, input_gradient)
-    )
+    page.add_step("Backward: the winner gets all of dy", quoted("pool", 4), ("dy", "t"), "dx", focus, input_gradient)
 
 
 def average_pooling(page: Explanation, visit: Visit, layer: AvgPool2d, at: Index) -> None:
@@ -73,10 +70,10 @@ def average_pooling(page: Explanation, visit: Visit, layer: AvgPool2d, at: Index
     xp = array_namespace(visit.x)
     counts = tap_counts(place, layer.count_include_pad, visit.x, xp)
     r = np.full(place.out, counts) if isinstance(counts, int) else to_numpy(counts)[..., 0]
-    page.add("x̂", f"input{', padded with zeros' if any(place.pads) else ''}", ("n", "p", "q", "c"),
-             to_numpy(place.pad(visit.x, xp)))  # fmt: skip
+    meaning = f"input{', padded with zeros' if any(place.pads) else ''}"
+    page.add("x̂", meaning, LARGE, to_numpy(place.pad(visit.x, xp)))
     page.add("r", "how many taps count", ("i", "j"), r)
-    _results(page, visit, IMAGE, ("n", "p", "q", "c"))
+    visit.show(page, LARGE, SMALL, x=False)
 
     def output(index: Index) -> Worked:
         n, i, j, c = index
@@ -89,20 +86,15 @@ def average_pooling(page: Explanation, visit: Visit, layer: AvgPool2d, at: Index
         i, j, *_ = np.broadcast_arrays(i, j, u, v)
         return total(page, Ref("dx", index), [Factor("dy", (n, i, j, c)), Factor("r", (i, j), divides=True)])
 
-    page.steps.append(
-        Step("Forward: the mean of the elements under the window", quoted("pool", 3), ("x̂", "r"), "y", at, output)
-    )
+    page.add_step("Forward: the mean of the elements under the window", quoted("pool", 3), ("x̂", "r"), "y", at, output)
     focus = largest(page.arrays["dx"].values, (n, slice(None), slice(None), c))
-    page.steps.append(
-        Step("Backward: every tap has its share", quoted("pool", 5), ("dy", "r"), "dx", focus, input_gradient)
-    )
+    page.add_step("Backward: every tap has its share", quoted("pool", 5), ("dy", "r"), "dx", focus, input_gradient)
 
 
 def global_max_pooling(page: Explanation, visit: Visit, layer: GlobalMaxPool2d, at: Index) -> None:
     """The largest element of each channel."""
     n, c = at
-    page.add("x", "input", ("n", "p", "q", "c"), to_numpy(visit.x))
-    _results(page, visit, SMALL, ("n", "p", "q", "c"))
+    visit.show(page, LARGE, ("n", "c"))
     x = page.arrays["x"].values
     height, width = x.shape[1:3]
 
@@ -122,20 +114,15 @@ def global_max_pooling(page: Explanation, visit: Visit, layer: GlobalMaxPool2d, 
         worked = total(page, target, [Factor("dy", (n, c))]) if won else Worked(target, ("0",), 0.0)
         return Worked(target, worked.pieces, worked.value, ((remark, (), worked.value),))
 
-    page.steps.append(
-        Step("Forward: the largest element of the channel", quoted("global_pool", 1), ("x",), "y", at, output)
-    )
+    page.add_step("Forward: the largest element of the channel", quoted("global_pool", 1), ("x",), "y", at, output)
     focus = (n, *winner(n, c), c)
-    page.steps.append(
-        Step("Backward: the winner gets all of dy", quoted("global_pool", 3), ("dy",), "dx", focus, input_gradient)
-    )
+    page.add_step("Backward: the winner gets all of dy", quoted("global_pool", 3), ("dy",), "dx", focus, input_gradient)
 
 
 def global_average_pooling(page: Explanation, visit: Visit, layer: GlobalAvgPool2d, at: Index) -> None:
     """The mean of each channel."""
     n, c = at
-    page.add("x", "input", ("n", "p", "q", "c"), to_numpy(visit.x))
-    _results(page, visit, SMALL, ("n", "p", "q", "c"))
+    visit.show(page, LARGE, ("n", "c"))
     height, width = visit.x.shape[1:3]
     p, q = np.arange(height)[:, None], np.arange(width)[None, :]
 
@@ -146,17 +133,15 @@ def global_average_pooling(page: Explanation, visit: Visit, layer: GlobalAvgPool
     def input_gradient(index: Index) -> Worked:
         return total(page, Ref("dx", index), [Factor("dy", (index[0], index[3]))], over=str(height * width))
 
-    page.steps.append(Step("Forward: the mean of the channel", quoted("global_pool", 2), ("x",), "y", at, output))
+    page.add_step("Forward: the mean of the channel", quoted("global_pool", 2), ("x",), "y", at, output)
     focus = (n, height // 2, width // 2, c)
-    page.steps.append(
-        Step("Backward: an equal share for each", quoted("global_pool", 4), ("dy",), "dx", focus, input_gradient)
-    )
+    page.add_step("Backward: an equal share for each", quoted("global_pool", 4), ("dy",), "dx", focus, input_gradient)
 
 
 def adaptive_average_pooling(page: Explanation, visit: Visit, layer: AdaptiveAvgPool2d, at: Index) -> None:
     """The means of bins."""
     n, _, _, c = at
-    page.add("x", "input", ("n", "p", "q", "c"), to_numpy(visit.x))
+    visit.show(page, LARGE, SMALL)
     for axis, (name, letters) in enumerate((("A", ("i", "p")), ("B", ("j", "q")))):
         size, count = visit.x.shape[1 + axis], layer.output_size[axis]
         matrix = np.zeros((count, size))
@@ -164,7 +149,6 @@ def adaptive_average_pooling(page: Explanation, visit: Visit, layer: AdaptiveAvg
             start, stop = row * size // count, -(-(row + 1) * size // count)
             matrix[row, start:stop] = 1 / (stop - start)
         page.add(name, f"bins of the {('height', 'width')[axis]}", letters, matrix)
-    _results(page, visit, IMAGE, ("n", "p", "q", "c"))
 
     def output(index: Index) -> Worked:
         n, i, j, c = index
@@ -178,19 +162,9 @@ def adaptive_average_pooling(page: Explanation, visit: Visit, layer: AdaptiveAvg
         i, j = i[:, None], j[None, :]
         return total(page, Ref("dx", index), [Factor("A", (i, p)), Factor("B", (j, q)), Factor("dy", (n, i, j, c))])
 
-    page.steps.append(
-        Step("Forward: the mean of a bin", quoted("adaptive_pool", 1, 2), ("A", "B", "x"), "y", at, output)
-    )
+    page.add_step("Forward: the mean of a bin", quoted("adaptive_pool", 1, 2), ("A", "B", "x"), "y", at, output)
     focus = largest(page.arrays["dx"].values, (n, slice(None), slice(None), c))
-    page.steps.append(
-        Step("Backward: the transpose", quoted("adaptive_pool", 3), ("A", "B", "dy"), "dx", focus, input_gradient)
-    )
-
-
-def _results(page: Explanation, visit: Visit, small: tuple[str, ...], large: tuple[str, ...]) -> None:
-    page.add("y", "output", small, to_numpy(visit.y))
-    page.add("dy", "∂L/∂y, from the layers after this one", small, to_numpy(visit.dy))
-    page.add("dx", "∂L/∂x", large, to_numpy(visit.dx))
+    page.add_step("Backward: the transpose", quoted("adaptive_pool", 3), ("A", "B", "dy"), "dx", focus, input_gradient)
 
 
 MOST_CANDIDATES = 30

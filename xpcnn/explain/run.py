@@ -15,7 +15,7 @@ from ..nn.loss import CrossEntropyLoss
 from ..nn.watch import Watch, watched
 from ..training.traces import unchanged
 from ..typing import Array, Cache
-from .explanation import Values
+from .explanation import Axes, Explanation, Values
 
 
 @dataclass
@@ -29,6 +29,14 @@ class Visit:
     dy: Array | None = None
     dx: Array | None = None
     grads: dict[str, Array] = field(default_factory=dict)
+
+    def show(self, page: Explanation, x_axes: Axes, y_axes: Axes, *, x: bool = True) -> None:
+        """Add the input, the output and their gradients to the page; without `x` the gradient alone of the input."""
+        if x:
+            page.add("x", "input", x_axes, to_numpy(self.x))
+        page.add("y", "output", y_axes, to_numpy(self.y))
+        page.add("dy", "∂L/∂y, from the layers after this one", y_axes, to_numpy(self.dy))
+        page.add("dx", "∂L/∂x", x_axes, to_numpy(self.dx))
 
     def slope(self) -> Values:
         """What backward makes of dy = 1: the derivative, where each output depends on the input at its place alone."""

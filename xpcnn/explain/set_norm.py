@@ -11,7 +11,7 @@ from ..backend import to_numpy
 from ..nn.norm import GroupNorm, LayerNorm
 from ..ops.norm import group_norm_forward, layer_norm_forward
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Step, Worked
+from .explanation import Explanation, Index, Ref, Worked
 from .run import Visit
 from .sums import Factor, applied, filled, largest, total
 
@@ -66,18 +66,15 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
         return np.array([function(values[sets.members(which)]) for which in np.ndindex(size)]).reshape(size)
 
     gradient = dy * gamma
-    page.add("x", "input", axes, x)
+    visit.show(page, axes, axes)
     page.add("μ", "mean of each set", of_set, per_set(np.mean, x))
     page.add("σ²", "variance of each set", of_set, per_set(np.var, x))
     page.add("x̂", "normalised input: mean 0, variance 1", axes, normal)
     page.add("γ", "1: nothing is learned" if layer.weight is None else "learned", own, gamma)
     page.add("β", "0: nothing is learned" if layer.bias is None else "learned", own, beta)
-    page.add("y", "output", axes, to_numpy(visit.y))
-    page.add("dy", "∂L/∂y, from the layers after this one", axes, dy)
     page.add("g", "dy · γ", axes, gradient)
     page.add("a", "mean(g) of each set", of_set, per_set(np.mean, gradient))
     page.add("b", "mean(g x̂) of each set", of_set, per_set(np.mean, gradient * normal))
-    page.add("dx", "∂L/∂x", axes, to_numpy(visit.dx))
 
     def mean_of(index: Index) -> Worked:
         return total(page, Ref("μ", index), [Factor("x", sets.members(index))], over=str(count))
@@ -111,11 +108,10 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
         return Worked(Ref("dx", index), filled(pattern, **refs), value)
 
     which, place = sets.of(at), sets.learned(at)
-    page.steps += [
-        Step(f"Forward: the mean of the {count} numbers of a set", quoted("norm", 1), ("x",), "μ", which, mean_of),
-        Step("Forward: mean 0 and variance 1", quoted("norm", 2), ("x", "μ", "σ²"), "x̂", at, normalised),
-        Step("Forward: the learned mean and variance", quoted("norm", 3), ("γ", "x̂", "β"), "y", at, output),
-    ]
+    title = f"Forward: the mean of the {count} numbers of a set"
+    page.add_step(title, quoted("norm", 1), ("x",), "μ", which, mean_of)
+    page.add_step("Forward: mean 0 and variance 1", quoted("norm", 2), ("x", "μ", "σ²"), "x̂", at, normalised)
+    page.add_step("Forward: the learned mean and variance", quoted("norm", 3), ("γ", "x̂", "β"), "y", at, output)
     for name, key, reads, work in (
         ("γ", "weight", ("dy", "x̂"), weight_gradient),
         ("β", "bias", ("dy",), bias_gradient),
@@ -123,9 +119,9 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
         if key in visit.grads:
             page.add(f"d{name}", f"∂L/∂{name}", own, to_numpy(visit.grads[key]))
             title = f"Backward: {name}, which all sets share"
-            page.steps.append(Step(title, quoted("norm", 4), reads, f"d{name}", place, work))
+            page.add_step(title, quoted("norm", 4), reads, f"d{name}", place, work)
     focus = largest(page.arrays["dx"].values, (at[0],))
-    notes = ("g = dy · γ;  a = mean(g) and b = mean(g x̂) over the set.",)
-    page.steps.append(
-        Step("Backward: the input", quoted("norm", 5), ("g", "a", "x̂", "b", "σ²"), "dx", focus, input_gradient, notes)
+    note = "g = dy · γ;  a = mean(g) and b = mean(g x̂) over the set."
+    page.add_step(
+        "Backward: the input", quoted("norm", 5), ("g", "a", "x̂", "b", "σ²"), "dx", focus, input_gradient, note
     )

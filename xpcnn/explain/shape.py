@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..backend import to_numpy
 from ..nn.activation import Identity
 from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
 from .equations import Equation, quoted
-from .explanation import Explanation, Index, Ref, Step, Worked
+from .explanation import Axes, Explanation, Index, Ref, Worked
 from .run import Visit
 from .sums import Factor, largest, total
 
@@ -72,8 +71,8 @@ def upsampling(page: Explanation, visit: Visit, layer: Upsample, at: Index) -> N
 def _moves(
     page: Explanation,
     visit: Visit,
-    x_axes: tuple[str, ...],
-    y_axes: tuple[str, ...],
+    x_axes: Axes,
+    y_axes: Axes,
     at: Index,
     forward: tuple[Equation, ...],
     backward: tuple[Equation, ...],
@@ -81,10 +80,7 @@ def _moves(
     users: Callable[[Index], list[Index]],
 ) -> None:
     """Steps where y's element is x's at `source` (None: a zero), and x's element stands in those of y at `users`."""
-    page.add("x", "input", x_axes, to_numpy(visit.x))
-    page.add("y", "output", y_axes, to_numpy(visit.y))
-    page.add("dy", "∂L/∂y, from the layers after this one", y_axes, to_numpy(visit.dy))
-    page.add("dx", "∂L/∂x", x_axes, to_numpy(visit.dx))
+    visit.show(page, x_axes, y_axes)
 
     def output(index: Index) -> Worked:
         place = source(index)
@@ -94,6 +90,6 @@ def _moves(
         places = tuple(np.array(users(index)).T)
         return total(page, Ref("dx", index), [Factor("dy", places)])
 
-    page.steps.append(Step("Forward: where each number comes from", forward, ("x",), "y", at, output))
+    page.add_step("Forward: where each number comes from", forward, ("x",), "y", at, output)
     focus = source(at) or largest(page.arrays["dx"].values, (at[0],))
-    page.steps.append(Step("Backward: where each gradient goes", backward, ("dy",), "dx", focus, input_gradient))
+    page.add_step("Backward: where each gradient goes", backward, ("dy",), "dx", focus, input_gradient)

@@ -9,7 +9,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..nn.activation import LogSoftmax, Softmax
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Step, Worked
+from .explanation import Explanation, Index, Ref, Worked
 from .run import Visit
 from .sums import Factor, applied, total
 
@@ -21,13 +21,10 @@ def softmax(page: Explanation, visit: Visit, layer: Softmax | LogSoftmax, at: In
     axes = ("n", "k") if len(at) == 2 else (*(f"a{k}" for k in range(len(at) - 1)), "k")
     x, y, dy = (to_numpy(array) for array in (visit.x, visit.y, visit.dy))
     exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
-    page.add("x", "input", axes, x)
+    visit.show(page, axes, axes)
     page.add("e", "exp(x − m), m the largest of the row", axes, exponentials)
     page.add("s", "their sum", axes[:-1], exponentials.sum(axis=-1))
-    page.add("y", "output", axes, y)
-    page.add("dy", "∂L/∂y, from the layers after this one", axes, dy)
     page.add("g", f"Σ dy{'' if logarithm else '·y'}", axes[:-1], (dy if logarithm else dy * y).sum(axis=-1))
-    page.add("dx", "∂L/∂x", axes, to_numpy(visit.dx))
     k = np.arange(x.shape[-1])
 
     def exponential(index: Index) -> Worked:
@@ -59,10 +56,8 @@ def softmax(page: Explanation, visit: Visit, layer: Softmax | LogSoftmax, at: In
         return applied(page, Ref("dx", index), "{y}·({dy} − {g})", of["y"] * (of["dy"] - of["g"]), **refs)
 
     reads = ("x", "s") if logarithm else ("e", "s")
-    page.steps += [
-        Step("Forward: exponentials, none of which overflows", (), ("x",), "e", at, exponential),
-        Step("Forward: their sum", (), ("e",), "s", at[:-1], row),
-        Step("Forward: the output", equations, reads, "y", at, output),
-        Step("Backward: what the row comes to", (), ("dy", "y")[: 1 if logarithm else 2], "g", at[:-1], gathered),
-        Step("Backward: the input", equations, ("dy", "y", "g"), "dx", at, input_gradient),
-    ]
+    page.add_step("Forward: exponentials, none of which overflows", (), ("x",), "e", at, exponential)
+    page.add_step("Forward: their sum", (), ("e",), "s", at[:-1], row)
+    page.add_step("Forward: the output", equations, reads, "y", at, output)
+    page.add_step("Backward: what the row comes to", (), ("dy", "y")[: 1 if logarithm else 2], "g", at[:-1], gathered)
+    page.add_step("Backward: the input", equations, ("dy", "y", "g"), "dx", at, input_gradient)
