@@ -115,7 +115,7 @@ def test_a_picture_shows_the_map_and_says_where_nothing_speaks_for_the_class(xp)
 
 def test_bad_input_is_one_clear_line():
     model, x = ours(), np.zeros((1, 8, 8, 3))
-    with pytest.raises(OptionError, match=r"one of 0, 1, 2, 3, 4, 5\.body\.0, 5\.body\.1, 6, 7, 8, got '5'"):
+    with pytest.raises(OptionError, match=r"a layer inside of it: 5\.body\.0 Conv2d, 5\.body\.1 \w+, got '5'"):
         plot.grad_cam_map(model, x, layer=5)
     with pytest.raises(ShapeError, match=r"layer 8: expected an output \(N, h, w, channels\), got \(1, 3\)"):
         plot.grad_cam_map(model, x, layer="8")

@@ -106,9 +106,9 @@ def test_constant_filters_and_maps_can_be_drawn(value):
 
 def test_bad_input_is_one_clear_line():
     model, image = ours(), np.zeros((8, 8, 3))
-    with pytest.raises(OptionError, match=r"a Layer: one of 0, 1, 2.* got 'conv'"):
+    with pytest.raises(OptionError, match=r"one of the network's layers: 0 Conv2d, 1 .* got 'conv'"):
         plot.feature_maps(model, image, "conv")
-    with pytest.raises(OptionError, match=r"a Conv2d: one of 0, 5\.body\.0, got '1'"):
+    with pytest.raises(OptionError, match=r"network's Conv2d layers: 0 Conv2d, 5\.body\.0 Conv2d, got '1'"):
         plot.filters(model, 1)
     with pytest.raises(OptionError, match="a network with a Conv2d, got none"):
         plot.filters(Linear(2, 2))

@@ -16,6 +16,7 @@ from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
+from ..nn.watch import find_layer, leaves
 from ..ops.check import check_array, check_floats
 from ..ops.softmax import softmax_forward
 from ..typing import Array
@@ -27,7 +28,7 @@ from .linear import linear
 from .loss import cross_entropy
 from .norm import batch_norm, normalize
 from .pooling import adaptive_average_pooling, average_pooling, global_average_pooling, global_max_pooling, max_pooling
-from .run import Run, layer_names, run
+from .run import Run, run
 from .set_norm import set_norm
 from .shape import flatten, identity, upsampling, zero_padding
 from .softmax import softmax
@@ -102,7 +103,7 @@ def explain(
     (['y', 'Y', 'dw', 'dx'], [1.0, 1.0])
     """
     check_layer("explain", model)
-    name = _checked_name(model, layer)
+    name = LOSS if layer == LOSS else find_layer("explain", model, layer, also=f", or {LOSS}")[0]
     check_array("explain", x)
     check_floats("explain", x)
     if x.ndim < 2 or 0 in x.shape:
@@ -111,7 +112,8 @@ def explain(
         raise DataError("explain", "finite numbers in x", "NaN or infinity")
     done = run(model, None if name == LOSS else name, x, target=target, dy=dy)
     page = Explanation("CrossEntropyLoss()", name)
-    page.path = list(layer_names(model).items()) + ([] if done.loss is None else [(LOSS, "CrossEntropyLoss")])
+    page.path = [(each, type(own).__name__) for each, own in leaves(model).items()]
+    page.path += [] if done.loss is None else [(LOSS, "CrossEntropyLoss")]
     if name == LOSS:
         if done.target is None:
             raise OptionError("explain", "a target, to explain the loss", "dy", "leave dy out")
@@ -135,16 +137,6 @@ def explain(
         )
     explainer(page, visit, visit.layer, focus)
     return page
-
-
-def _checked_name(model: Layer, layer: str | int) -> str:
-    name, known = str(layer), layer_names(model)
-    if name in known or name == LOSS:
-        return name
-    inside = [each for each in known if each.startswith(f"{name}.")]
-    listed = ", ".join(f"{each or repr('')} {kind}" for each, kind in known.items() if not inside or each in inside)
-    what = "a layer inside of it" if inside else "one of the network's layers"
-    raise OptionError("explain", f"{what}: {listed}, or {LOSS}", repr(name))
 
 
 def _largest(y: Array) -> Index:

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..errors import DataError, OptionError, ShapeError
-from ..nn.container import Container
 from ..nn.layer import Layer
 from ..nn.loss import CrossEntropyLoss
 from ..nn.watch import Watch, watched
@@ -133,8 +132,3 @@ def classes_of(output: Array, target: Any) -> Values:
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
         raise DataError("explain", f"target 0 … {scores.shape[1] - 1}", str(labels.tolist())[:80])
     return np.broadcast_to(labels, len(scores)).astype(np.int64)
-
-
-def layer_names(model: Layer) -> dict[str, str]:
-    """(dotted name → kind) of every layer that is not a container, each once."""
-    return {name: type(layer).__name__ for name, layer in model.named_layers() if not isinstance(layer, Container)}

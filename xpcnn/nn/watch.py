@@ -20,9 +20,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import OptionError
 from ..typing import Array, Cache, Shape
 from .container import Container
-from .layer import Layer
+from .layer import Layer, check_layer
 
 
 class Watch:
@@ -44,6 +45,36 @@ class Watch:
     def infer(self, name: str, layer: Layer, x: Array) -> Array:
         """The layer in inference."""
         return layer(x)
+
+
+def leaves(model: Layer, kind: type[Layer] = Layer) -> dict[str, Layer]:
+    """The layers that a watch sees, by their dotted names: those of that kind that are no containers, each once."""
+    return {
+        name: layer
+        for name, layer in model.named_layers()
+        if isinstance(layer, kind) and not isinstance(layer, Container)
+    }
+
+
+def find_layer(
+    who: str, model: Layer, layer: str | int, kind: type[Layer] = Layer, *, also: str = ""
+) -> tuple[str, Layer]:
+    """The layer of that dotted name among the `leaves`, and its name.
+
+    Parameters
+        also : what else could have been named, for the error
+    Raises
+        OptionError : there is none; the error names those that there are
+    """
+    check_layer(who, model)
+    found, name = leaves(model, kind), str(layer)
+    if name in found:
+        return name, found[name]
+    inside = [each for each in found if each.startswith(f"{name}.")]
+    kinds = "layers" if kind is Layer else f"{kind.__name__} layers"
+    what = "a layer inside of it" if inside else f"one of the network's {kinds}"
+    listed = ", ".join(f"{each or repr('')} {type(found[each]).__name__}" for each in inside or found) or "none"
+    raise OptionError(who, f"{what}: {listed}{also}", repr(name))
 
 
 def watched(model: Layer, watch: Watch) -> Layer:

@@ -22,10 +22,10 @@ from ..errors import OptionError, ShapeError
 from ..nn import Conv2d, ConvTranspose2d
 from ..nn.inference import Inference
 from ..nn.layer import Layer
+from ..nn.watch import find_layer
 from ..typing import Array, Cache
 from .bilinear import bilinear
 from .figure import as_images, check_finite, one_image, output_name, overlay
-from .layers import find_layer
 from .scores import score_gradients
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The layers of a network by name: their outputs, and the pictures of those and of the filters."""
+"""What a layer gives for an image, and the filters of a convolution."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import OptionError, ShapeError
-from ..nn import Container, Conv2d, Watch, watched
+from ..nn import Conv2d, Watch, watched
 from ..nn.layer import Layer, check_layer
+from ..nn.watch import find_layer, leaves
 from ..typing import Array, Host
 from .figure import FIRST, as_images, check_finite, new_figure, one_image, whole_numbers
 from .mosaic import first, mosaic, square
@@ -20,29 +21,6 @@ if TYPE_CHECKING:
 MOST_MAPS = 64
 MOST_FILTERS = 64
 MOST_ROWS, MOST_INPUTS = 16, 16  # filters and their channels, where each channel is a map of its own
-
-
-def find_layer(who: str, model: Layer, layer: str | int | None, kind: type[Layer] = Layer) -> tuple[str, Layer]:
-    """The layer of that dotted name, which is no container; for None, the first convolution.
-
-    Parameters
-        kind : what it must be
-    Raises
-        OptionError : there is none; the error names those that there are
-    """
-    check_layer(who, model)
-    wanted = Conv2d if layer is None else kind
-    found = {
-        name: each
-        for name, each in model.named_layers()
-        if isinstance(each, wanted) and not isinstance(each, Container)
-    }
-    if not found:
-        raise OptionError(who, f"a network with a {wanted.__name__}", "none")
-    name = next(iter(found)) if layer is None else str(layer)
-    if name not in found:
-        raise OptionError(who, f"a {wanted.__name__}: one of {', '.join(found)}", repr(name))
-    return name, found[name]
 
 
 class _Output(Watch):
@@ -92,7 +70,7 @@ def feature_maps(model: Layer, image: Array, layer: str | int | None = None) -> 
         ShapeError, DTypeError, MissingExtraError
     """
     who = "feature_maps"
-    name, found = find_layer(who, model, layer)
+    name, found = _first_convolution(who, model) if layer is None else find_layer(who, model, layer)
     x = one_image(who, image)
     as_images(who, x)
     maps = to_numpy(activations(model, x, name))[0]  # (h, w, K) or (K,)
@@ -104,6 +82,13 @@ def feature_maps(model: Layer, image: Array, layer: str | int | None = None) -> 
         raise ShapeError(f"{who}: layer {name}", "an output (N, h, w, channels) or (N, outputs)", str((1, *maps.shape)))
     shown, of = first(np.moveaxis(maps, 2, 0), MOST_MAPS)
     return mosaic(shown, square(len(shown)), f"{title}{of} feature maps of {maps.shape[0]}×{maps.shape[1]}", "output")
+
+
+def _first_convolution(who: str, model: Layer) -> tuple[str, Layer]:
+    check_layer(who, model)
+    for found in leaves(model, Conv2d).items():
+        return found
+    raise OptionError(who, "a network with a Conv2d", "none")
 
 
 def _bars(values: Host, title: str) -> Figure:
@@ -130,7 +115,7 @@ def filters(model: Layer, layer: str | int | None = None) -> Figure:
         OptionError : no such layer;  NonFiniteError : NaN in the weights;  MissingExtraError
     """
     who = "filters"
-    name, found = find_layer(who, model, layer, Conv2d)
+    name, found = _first_convolution(who, model) if layer is None else find_layer(who, model, layer, Conv2d)
     w = to_numpy(found.parameters()["weight"])  # (F, KH, KW, C)
     check_finite(who, f"weights of layer {name}", w)
     channels = w.shape[3]
