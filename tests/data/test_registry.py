@@ -69,7 +69,7 @@ def test_options_that_its_function_does_not_take(tmp_path):
     with pytest.raises(OptionError, match="load mnist: expected options among folder, mirrors, got coarse, size"):
         load("mnist", size=3, coarse=True)
     np.save(tmp_path / "x.npy", np.zeros((2, 2, 2)))
-    with pytest.raises(OptionError, match=r"options among labels, classes, .*, got path"):
+    with pytest.raises(OptionError, match=r"options among labels, test, classes, .*, got path"):
         load(tmp_path / "x.npy", path="y")
 
 
