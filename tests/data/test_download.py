@@ -162,7 +162,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path, mirror):
         "import signal, sys, time; from pathlib import Path; import pooch; from xpcnn.data import download as module\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a program in the background begins without
         "def wait(self, size): print('half', flush=True); time.sleep(60)\n"
-        "module._Watch.update = wait\n"
+        "module._ProgressBar.update = wait\n"
         f"module.download('data', module.RemoteFile('good.bin', {FILE.size}, {FILE.sha256!r}),"
         f" [{mirror.address!r}], [Path({str(tmp_path / 'cache')!r})])"
     )

@@ -81,7 +81,7 @@ def _retrieve(pooch: Any, url: str, file: RemoteFile, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         downloader = pooch.HTTPDownloader(
-            progressbar=_Watch(file, bar),
+            progressbar=_ProgressBar(file, bar),
             chunk_size=_CHUNK,
             timeout=_TIMEOUT,
             headers={"Accept-Encoding": "identity"},  # the file as it is, not unpacked on the way
@@ -96,7 +96,7 @@ def _retrieve(pooch: Any, url: str, file: RemoteFile, folder: Path) -> Path:
     return Path(path)
 
 
-class _Watch:
+class _ProgressBar:
     """What pooch tells how far it is: moves the bar, and ends a download that is larger than its file."""
 
     def __init__(self, file: RemoteFile, bar: Any) -> None:

@@ -28,7 +28,7 @@ from .linear import linear
 from .loss import cross_entropy
 from .norm import batch_norm, normalize
 from .pooling import adaptive_average_pooling, average_pooling, global_average_pooling, global_max_pooling, max_pooling
-from .run import Run, run
+from .run import Pass, run
 from .set_norm import set_norm
 from .shape import flatten, identity, upsampling, zero_padding
 from .softmax import softmax
@@ -156,7 +156,7 @@ def _position(at: Iterable[int], y: Array) -> Index:
     return index
 
 
-def _say_what_was_run(page: Explanation, done: Run, x: Array, classes: list[str], n: int) -> None:
+def _say_what_was_run(page: Explanation, done: Pass, x: Array, classes: list[str], n: int) -> None:
     page.image = _image(x, n)
     items = "one item" if x.shape[0] == 1 else f"a batch of {x.shape[0]} items, of which item {n} is shown"
     page.notes.append(f"A training pass of {items}, forward and backward; the network is left as it was.")

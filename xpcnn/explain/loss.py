@@ -10,24 +10,24 @@ from ..backend import array_namespace, to_numpy
 from ..nn.loss import CrossEntropyLoss
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked
-from .run import Run
+from .run import Pass
 from .sums import MOST_TERMS, applied, filled
 
 
-def cross_entropy(page: Explanation, run: Run, at: Index) -> None:
+def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
     """Equations (1), (2) and (4) of `xpcnn.ops.loss_classification`, for the network's outputs and targets."""
     criterion = CrossEntropyLoss()
-    labels = array_namespace(run.output).asarray(run.target, device=run.output.device)
-    loss, cache = criterion.forward(run.output, labels)
-    y = to_numpy(run.output)
+    labels = array_namespace(done.output).asarray(done.target, device=done.output.device)
+    loss, cache = criterion.forward(done.output, labels)
+    y = to_numpy(done.output)
     rows, classes = y.shape
     log_p = to_numpy(cache[0])
-    assert run.target is not None
+    assert done.target is not None
     page.add("y", "the network's outputs", ("n", "k"), y)
     page.add("z", "y, less its largest", ("n", "k"), y - y.max(axis=1, keepdims=True))
     page.add("log p", "logarithms of the probabilities", ("n", "k"), log_p)
     page.add("p", "probabilities", ("n", "k"), np.exp(log_p))
-    page.add("q", "1 for the target, else 0", ("n", "k"), np.eye(classes)[run.target])
+    page.add("q", "1 for the target, else 0", ("n", "k"), np.eye(classes)[done.target])
     page.add("L", "loss", (), to_numpy(loss))
     page.add("dy", "∂L/∂y: backward begins here", ("n", "k"), to_numpy(criterion.backward(cache)))
 
@@ -53,7 +53,7 @@ def cross_entropy(page: Explanation, run: Run, at: Index) -> None:
         return applied(page, Ref("p", index), "exp({l})", math.exp(page.value(ref)), l=ref)
 
     def loss_of(index: Index) -> Worked:
-        refs = [Ref("log p", (n, int(k))) for n, k in enumerate(run.target)]  # type: ignore[arg-type]
+        refs = [Ref("log p", (n, int(k))) for n, k in enumerate(done.target)]  # type: ignore[arg-type]
         shown = refs[:MOST_TERMS]
         names = {f"l{n}": ref for n, ref in enumerate(shown)}
         terms = " + ".join(f"{{{name}}}" for name in names)

@@ -1,4 +1,4 @@
-"""A real run through a network, forward and backward, of which one layer's numbers are kept."""
+"""A real pass through a network, forward and backward, of which one layer's numbers are kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .explanation import Axes, Explanation, Values
 
 @dataclass
 class Visit:
-    """One layer's part in the run: arrays of the library, as forward and backward gave them."""
+    """One layer's part in the pass: arrays of the library, as forward and backward gave them."""
 
     layer: Layer
     x: Array
@@ -45,8 +45,8 @@ class Visit:
 
 
 @dataclass
-class Run:
-    """The whole run.
+class Pass:
+    """One training pass through the network.
 
     Parameters
         visits : the watched layer's calls, in order; more than one, where it stands in several places
@@ -84,7 +84,7 @@ class _Keep(Watch):
         return dx, grads
 
 
-def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Array | None = None) -> Run:
+def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Array | None = None) -> Pass:
     """Forward in training, a loss, and backward, with the calls of the layer of that name kept.
 
     The network is left as it was: running statistics and generators of random numbers are put back.
@@ -113,7 +113,7 @@ def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Arr
         elif tuple(dy.shape) != tuple(output.shape):
             raise ShapeError("explain", f"dy {tuple(output.shape)}, as the network's output", str(tuple(dy.shape)))
         network.backward(dy, cache)
-    return Run(keep.visits, output, dy, loss, labels)
+    return Pass(keep.visits, output, dy, loss, labels)
 
 
 def classes_of(output: Array, target: Any) -> Values:

@@ -19,7 +19,7 @@ from ..typing import Array, Cache
 from .fusion import inference_steps, training_steps
 from .layer import Layer
 
-Run: TypeAlias = Callable[[str, Layer, Array], Array]
+RunChild: TypeAlias = Callable[[str, Layer, Array], Array]
 
 
 class Container(Layer):
@@ -42,7 +42,7 @@ class Container(Layer):
         return other
 
     @abstractmethod
-    def run_children(self, x: Array, run: Run) -> Array:
+    def run_children(self, x: Array, run: RunChild) -> Array:
         """The output, where `run(name, child, x)` computes each child's; tables and plain inference use it.
 
         `Sequential` has its own inference, in which some children run as one.
@@ -137,7 +137,7 @@ class Sequential(Container):
     def __getitem__(self, index: int) -> Layer:
         return list(self._children.values())[index]
 
-    def run_children(self, x: Array, run: Run) -> Array:
+    def run_children(self, x: Array, run: RunChild) -> Array:
         for name, child in self._children.items():
             x = run(name, child, x)
         return x
@@ -178,7 +178,7 @@ class Residual(Container):
     def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
         super().__init__({"body": body} | ({} if shortcut is None else {"shortcut": shortcut}))
 
-    def run_children(self, x: Array, run: Run) -> Array:
+    def run_children(self, x: Array, run: RunChild) -> Array:
         around = run("shortcut", self._children["shortcut"], x) if "shortcut" in self._children else x
         return self._add(run("body", self._children["body"], x), around)
 
@@ -222,7 +222,7 @@ class Concat(Container):
             raise OptionError("Concat", "at least one branch", "none")
         super().__init__({str(i): branch for i, branch in enumerate(branches)})
 
-    def run_children(self, x: Array, run: Run) -> Array:
+    def run_children(self, x: Array, run: RunChild) -> Array:
         return self._join([run(name, child, x) for name, child in self._children.items()])
 
     def forward(self, x: Array) -> tuple[Array, Cache]:

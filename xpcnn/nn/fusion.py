@@ -29,7 +29,7 @@ from .norm import BatchNorm1d, BatchNorm2d
 from .pool import MaxPool2d
 
 Kind = TypeVar("Kind", bound=Layer)
-Step: TypeAlias = tuple[str, Callable[[Array], Array]]  # the name of the layer that it begins with
+InferenceStep: TypeAlias = tuple[str, Callable[[Array], Array]]  # the name of the layer that it begins with
 
 
 def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, Any]]]:
@@ -47,9 +47,9 @@ def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, A
     return steps
 
 
-def inference_steps(children: Mapping[str, Layer]) -> list[Step]:
+def inference_steps(children: Mapping[str, Layer]) -> list[InferenceStep]:
     """The children in their order, but for a convolution and the batch norm and ReLU after it, which are one step."""
-    steps: list[Step] = []
+    steps: list[InferenceStep] = []
     rest = list(children.items())
     while rest:
         name, layer = rest.pop(0)

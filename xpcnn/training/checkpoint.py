@@ -43,7 +43,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Run:
+class Checkpointed:
     """What a run is made of: what a checkpoint holds the state of."""
 
     model: Layer
@@ -76,7 +76,7 @@ class Run:
         return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
 
-def save(path: Path, run: Run, position: Position, history: list[Epoch]) -> None:
+def save(path: Path, run: Checkpointed, position: Position, history: list[Epoch]) -> None:
     """Write the run's state, atomically."""
     metadata = {
         "kind": "checkpoint",
@@ -90,7 +90,7 @@ def save(path: Path, run: Run, position: Position, history: list[Epoch]) -> None
     write_tensors(path, run.tensors(), metadata)
 
 
-def load(path: Path, run: Run) -> tuple[Position, list[Epoch]]:
+def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
     """Put a saved run's state into one that was built as it was.
 
     Raises
@@ -124,7 +124,7 @@ def load(path: Path, run: Run) -> tuple[Position, list[Epoch]]:
     return position, history
 
 
-def resume(folder: Path | None, run: Run) -> tuple[Position, list[Epoch]]:
+def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, list[Epoch]]:
     """`load` what the run's folder holds.
 
     Raises

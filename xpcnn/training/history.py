@@ -11,6 +11,8 @@ from pathlib import Path
 from ..errors import FileError, FormatError
 from ..io.atomic import write_atomically
 
+HISTORY = "history.csv"  # in a run's folder
+
 
 @dataclass(frozen=True)
 class Epoch:

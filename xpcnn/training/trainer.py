@@ -210,9 +210,9 @@ class Trainer:
             self.average.update(self.model, self.optimizer.steps)
         return total.loss, total.correct
 
-    def checkpointed(self, loader: Loader) -> checkpoint.Run:
+    def checkpointed(self, loader: Loader) -> checkpoint.Checkpointed:
         """What a checkpoint holds the state of."""
-        return checkpoint.Run(self.model, self.optimizer, self.schedule, loader, self.average, self.accumulate)
+        return checkpoint.Checkpointed(self.model, self.optimizer, self.schedule, loader, self.average, self.accumulate)
 
     def _run_epoch(
         self, loader: Loader, validation: Split | None, epochs: int, interrupt: Interrupt, shown: Progress
@@ -278,7 +278,7 @@ class Trainer:
             if better:
                 shape, classifies = loader.split.input_shape, self.criterion.classifies
                 save_best(self.folder, self.kept_model, shape, self.classes, classifies=classifies)
-            history.write_csv(self.folder / "history.csv", self.history)
+            history.write_csv(self.folder / history.HISTORY, self.history)
         return row
 
     def _call(self, callbacks: Iterable[Callable[..., Any]], happened: Step | Epoch, loader: Loader) -> bool:
