@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 def columns(
-    header: Sequence[str], body: Sequence[Sequence[str]], total: Sequence[str] = (), *, to_the_left: int = 1
+    header: Sequence[str], body: Sequence[Sequence[str]], total: Sequence[str] = (), *, left: Collection[int] = (0,)
 ) -> str:
     """The table as lines of text, without a line's end at its own.
 
     Parameters
         header, total : a cell for each column; an empty total leaves the last row out
         body : rows of as many cells
-        to_the_left : so many columns, the first ones, begin at their left; the others, numbers, end at their right
+        left : numbers of the columns of text, which begin at their left; the others, numbers, end at their right
 
     >>> print(columns(("Layer", "ms"), [("0", "1.25"), ("12", "0.5")]))
     Layer    ms
@@ -26,7 +26,7 @@ def columns(
 
     def line(cells: Sequence[str]) -> str:
         padded = [
-            cell.ljust(width) if i < to_the_left else cell.rjust(width)
+            cell.ljust(width) if i in left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
         return "  ".join(padded).rstrip()

@@ -48,12 +48,13 @@ def test_list(say, tmp_path):
     (tmp_path / "cache/xpcnn/cifar10/cifar-10-binary.tar.gz").write_bytes(b"")
     code, output, _ = say("data", "list")
     assert code == 0
-    lines = {line.split()[0]: line for line in output.splitlines()}
+    heading, _, *rows = output.splitlines()
+    lines = {line.split()[0]: line for line in (heading, *rows)}
     assert list(lines) == ["name", *data.names()]
-    assert lines["digits"].split()[1:5] == ["1437", "360", "8×8×1", "10"]
+    assert lines["digits"].split()[1:5] == ["8×8×1", "1437", "360", "10"]
     assert lines["digits"].endswith("comes with xpcnn")
     assert lines["cifar10"].endswith(str(tmp_path / "cache/xpcnn/cifar10"))
-    assert lines["cifar100"].split()[1:5] == ["50000", "10000", "32×32×3", "100"]
+    assert lines["cifar100"].split()[1:5] == ["32×32×3", "50000", "10000", "100"]
     assert lines["cifar100"].endswith("no; xpcnn data get cifar100, 169 MB")
     put = f"no; put train_signs.h5 and test_signs.h5 into {tmp_path / 'cache/xpcnn/signs'}"
     assert lines["signs"].endswith(put)
@@ -78,7 +79,7 @@ def test_get(say, tmp_path, monkeypatch, mirror):  # noqa: F811
         code, output, _ = say("data", "get", "mnist")
         assert (code, output) == (0, f"mnist: 3 images to train and 3 to test on; in {where}\n")
     assert len(mirror.asked) == 4
-    assert say("data", "list")[1].splitlines()[2].endswith(str(where))
+    assert say("data", "list")[1].splitlines()[3].endswith(str(where))
 
 
 def test_get_of_what_needs_no_download_or_has_none(say):
@@ -99,7 +100,7 @@ def test_show(say):
     assert lines[:3] == ["name       digits", "images     1437 to train, 360 to test on", "size       8×8×1, uint8"]
     train = data.digits().train.images / 255
     assert lines[3] == f"train      mean {train.mean():.4f}, deviation {train.std():.4f}, of pixels in [0, 1]"
-    counts = [line.split() for line in lines[7:]]
+    counts = [line.split() for line in lines[8:]]
     assert [name for name, _, _ in counts] == list("0123456789")
     for column, split in ((1, data.digits().train), (2, data.digits().test)):
         assert [int(row[column]) for row in counts] == np.bincount(split.labels).tolist()
@@ -177,7 +178,7 @@ def test_one_line_for_what_is_amiss(say, words, text):
 def test_options_in_words():
     words = ["size=64", "image_shape=[3, 4]", "coarse=true", "label=kind", "label=-1", "share=0.5", "path=a=b", "x="]
     assert dataset_options(words) == {
-        "size": 64, "image_shape": (3, 4), "coarse": True, "label": -1, "share": 0.5, "path": "a=b", "x": "",
+        "size": 64, "image_shape": [3, 4], "coarse": True, "label": -1, "share": 0.5, "path": "a=b", "x": "",
     }  # fmt: skip
     for word in ("size", "=3", "a b=3"):
         with pytest.raises(OptionError, match="NAME=VALUE"):

@@ -71,7 +71,7 @@ def test_eval_takes_the_same_test_images_and_knows_classes_by_name(pictures, tmp
             (plain / name / path.name).write_bytes(path.read_bytes())
     done = xpcnn_command("eval", run, plain, "--part", "train", cwd=folder)
     assert done.returncode == 0, done.stderr
-    matrix = [line.split() for line in done.stdout.partition("predicted\n")[2].splitlines()[1:]]
+    matrix = [line.split() for line in done.stdout.partition("predicted\n")[2].splitlines()[2:]]
     assert [row[0] for row in matrix] == ["dark", "grey", "light"]
     counts = np.array([row[1:] for row in matrix], int)
     assert counts.sum(axis=1).tolist() == [0, 16, 16]

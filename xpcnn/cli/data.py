@@ -14,6 +14,7 @@ from ..data.registry import KNOWN, Known
 from ..errors import OptionError
 from ..options import as_count
 from ..plot.figure import check_format, matplotlib
+from ..table import columns
 from ..typing import Host
 from . import one_line
 from .datasets import add_dataset_arguments, dataset_options
@@ -47,12 +48,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _list() -> None:
-    print(f"{'name':<14} {'train':>7} {'test':>7}  {'size':<8} {'classes':>7}  on this machine")
-    for name, known in KNOWN.items():
-        print(
-            f"{name:<14} {known.train:>7} {known.test:>7}  {_size(known.input_shape):<8} {known.classes:>7}  "
-            f"{_where(name, known)}"
-        )
+    rows = [
+        (name, _size(known.input_shape), str(known.train), str(known.test), str(known.classes), _where(name, known))
+        for name, known in KNOWN.items()
+    ]
+    print(columns(("name", "size", "train", "test", "classes", "on this machine"), rows, left=(0, 1, 5)))
 
 
 def _where(name: str, known: Known) -> str:
@@ -90,12 +90,9 @@ def _show(dataset: Dataset) -> None:
         for part, split in (("train", dataset.train), ("test", dataset.test)):
             print(f"{part:<10} targets from {split.labels.min():.6g} to {split.labels.max():.6g}")
         return
-    classes = tuple(map(one_line, dataset.classes))
-    width = max(5, *map(len, classes))
-    print(f"\n{'class':<{width}} {'train':>7} {'test':>7}")
-    counts = [_counts(split, len(classes)) for split in (dataset.train, dataset.test)]
-    for name, train, test in zip(classes, *counts, strict=True):
-        print(f"{name:<{width}} {train:>7} {test:>7}")
+    counts = (_counts(split, len(dataset.classes)) for split in (dataset.train, dataset.test))
+    rows = list(zip(map(one_line, dataset.classes), *counts, strict=True))
+    print("\n" + columns(("class", "train", "test"), rows))
 
 
 def _draw(dataset: Dataset, n: int, path: Path) -> None:
@@ -107,9 +104,8 @@ def _draw(dataset: Dataset, n: int, path: Path) -> None:
     print(path)
 
 
-def _counts(split: Split, classes: int) -> list[int]:
-    counts: list[int] = np.bincount(split.labels, minlength=classes).tolist()
-    return counts
+def _counts(split: Split, classes: int) -> list[str]:
+    return list(map(str, np.bincount(split.labels, minlength=classes)))
 
 
 def _numbers(values: Host) -> str:

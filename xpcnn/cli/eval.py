@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..nn import CrossEntropyLoss, MSELoss
+from ..table import columns
 from ..training.evaluation import Evaluation, evaluate
 from . import one_line
 from .datasets import add_dataset_arguments, model_and_dataset
@@ -34,9 +35,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print_confusion(result: Evaluation, classes: tuple[str, ...]) -> None:
-    classes = tuple(map(one_line, classes))
-    width = max(5, *(len(name) for name in classes))
-    print("rows: true class, columns: predicted")
-    print(" " * width + "".join(f" {name:>{width}}" for name in classes))
-    for name, row in zip(classes, result.confusion, strict=False):
-        print(f"{name:>{width}}" + "".join(f" {count:>{width}}" for count in row))
+    names = [one_line(classes[i]) if i < len(classes) else str(i) for i in range(len(result.confusion))]
+    rows = [(name, *map(str, row)) for name, row in zip(names, result.confusion, strict=True)]
+    print("rows: true class, columns: predicted\n" + columns(("", *names), rows))

@@ -82,7 +82,7 @@ def table(layer: Layer, input_shape: Shape) -> str:
         f"multiply-adds forward + backward: {forward + backward:,}; "
         f"memory of parameters: {memory} KiB, of outputs: {outputs} KiB an item"
     )
-    return columns(_HEADER, [row.cells() for row in rows], total, to_the_left=2) + "\n" + closing
+    return columns(_HEADER, [row.cells() for row in rows], total, left=(0, 1)) + "\n" + closing
 
 
 def _rows(root: Layer, input_shape: Shape) -> list[_Row]:

@@ -54,7 +54,7 @@ class Profile:
         ]
         forward, backward = sum(row.forward for row in self.layers), sum(row.backward for row in self.layers)
         total = ("Total", "", f"{forward:.3f}", f"{backward:.3f}", "100.0%")
-        table = columns(header, body, total, to_the_left=2)
+        table = columns(header, body, total, left=(0, 1))
         return f"{table}\nforward and backward of the network as it trains: {self.step:.3f} ms"
 
 

@@ -40,7 +40,7 @@ class Finding:
         body = [
             (row.direction, row.layer, f"{row.largest:.3g}", f"{row.not_finite:,} of {row.size:,}") for row in self.rows
         ]
-        table = columns(("Pass", "Layer", "Largest", "Not finite"), body, to_the_left=2)
+        table = columns(("Pass", "Layer", "Largest", "Not finite"), body, left=(0, 1))
         return f"{table}\n{self.text}" if body else self.text
 
 

@@ -60,7 +60,7 @@ class GradientStatistics:
             )
             for row in self.parameters
         ]
-        return columns(header, body, to_the_left=2)
+        return columns(header, body, left=(0, 1))
 
 
 def gradient_statistics(
