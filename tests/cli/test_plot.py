@@ -141,7 +141,10 @@ def test_options_reach_the_picture(here, capsys, drawn):
         (("filters", "other.safetensors"), "filters: expected a network with a Conv2d, got none"),
         (("gradcam", "run", "nowhere.png"), "nowhere.png: expected a picture or a .npy array"),
         (("gradcam", "run", "images.npy", "--index", "3"), "images.npy: expected an image number 3, got fewer"),
-        (("gradcam", "run", "images.npy", "--index", "-1"), "expected --index ≥ 0, got -1"),
+        (
+            ("gradcam", "run", "images.npy", "--index", "-1"),
+            "number of an image: an integer ≥ 0, got -1",
+        ),
         (("gradcam", "run", "images.npy", "--target", "cat"), "--target: expected a class: 0, 1, 2"),
         (("gradcam", "run", "images.npy", "--target", "10"), "expected an output 0 … 9, got 10"),
         (("gradcam", "run", "images.npy", "--layer", "conv"), "one of the network's layers: 0 Conv2d, 1 ReLU"),

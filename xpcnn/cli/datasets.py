@@ -13,18 +13,17 @@ import numpy as np
 
 from .. import data
 from ..data.dataset import Dataset, Split
+from ..data.registry import READERS
 from ..errors import DataError, OptionError
 from ..io.model_file import SavedModel, load_model
-from ..training.config import read_config
+from ..training.config import CONFIG, read_config
 from .files import model_path
-
-_ENDINGS = ".npz .npy .csv .h5"
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser, **options: Any) -> None:
     """The arguments `dataset`, and `option`, whose values `dataset_options` reads."""
     parser.add_argument(
-        "dataset", help=f"{', '.join(data.names())}, a folder of pictures, or a file ({_ENDINGS})", **options
+        "dataset", help=f"{', '.join(data.names())}, a folder of pictures, or a file ({' '.join(READERS)})", **options
     )
     parser.add_argument(
         "--option",
@@ -42,7 +41,7 @@ def dataset_options(words: Sequence[str]) -> dict[str, Any]:
         OptionError : a word is not of that form
 
     >>> dataset_options(["size=[32, 48]", "coarse=true", "label=kind"])
-    {'size': (32, 48), 'coarse': True, 'label': 'kind'}
+    {'size': [32, 48], 'coarse': True, 'label': 'kind'}
     >>> dataset_options(["image_shape=(28, 28, 1)", "size=32,48", "channels_first=False"])
     {'image_shape': (28, 28, 1), 'size': (32, 48), 'channels_first': False}
     """
@@ -51,8 +50,7 @@ def dataset_options(words: Sequence[str]) -> dict[str, Any]:
         name, equals, text = word.partition("=")
         if not (equals and name.isidentifier()):
             raise OptionError("--option", "NAME=VALUE, such as size=64", repr(word))
-        value = _value(text)
-        options[name] = tuple(value) if isinstance(value, list) else value
+        options[name] = _value(text)
     return options
 
 
@@ -95,7 +93,7 @@ def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
     if name not in data.names():
         name = str(Path(name).resolve())
     run = model_path(model).parent  # also where the run's model file is named
-    if (run / "config.json").exists() and (config := read_config(run)).dataset == name:
+    if (run / CONFIG).exists() and (config := read_config(run)).dataset == name:
         return config.options
     height, width, channels = saved.input_shape if len(saved.input_shape) == 3 else (1, 1, 1)
     if Path(name).is_dir() and channels in (1, 3):

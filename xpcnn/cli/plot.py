@@ -12,11 +12,12 @@ from .. import data, plot
 from ..backend import asarray
 from ..data.dataset import Dataset
 from ..data.loader import Loader
-from ..errors import DataError, OptionError
+from ..errors import DataError
 from ..io.model_file import SavedModel, load_model
+from ..options import as_count
 from ..plot.figure import check_format, matplotlib
 from ..training.evaluation import evaluate
-from ..training.history import read_csv
+from ..training.history import HISTORY, read_csv
 from ..typing import Array
 from .datasets import add_dataset_arguments, dataset_options, model_and_dataset
 from .files import add_invert_argument, add_model_argument, class_number, images, model_path
@@ -81,7 +82,7 @@ def _free(kind: str) -> Path:
 
 
 def _curves(options: argparse.Namespace) -> Any:
-    return plot.curves(read_csv(options.run / "history.csv"))
+    return plot.curves(read_csv(options.run / HISTORY))
 
 
 def _filters(options: argparse.Namespace) -> Any:
@@ -126,8 +127,7 @@ def _batch(options: argparse.Namespace) -> Any:
 
 def _model_and_image(options: argparse.Namespace) -> tuple[SavedModel, Array]:
     saved = load_model(model_path(options.model))
-    if options.index < 0:
-        raise OptionError("plot", "--index ≥ 0", str(options.index))
+    as_count("--index", "number of an image", options.index, least=0)
     found = next(islice(images(options.image, saved.input_shape), options.index, None), None)
     if found is None:
         raise DataError(str(options.image), f"an image number {options.index}", "fewer images")

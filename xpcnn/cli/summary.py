@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from .. import models
-from ..errors import DataError, OptionError
+from ..errors import DataError
 from ..io.model_file import load_model
+from ..options import as_count
 from ..typing import Shape
 from .files import model_path
 
@@ -20,8 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     if options.model in models.MODELS:
-        if options.classes < 1:
-            raise OptionError("--classes", "an integer ≥ 1", str(options.classes))
+        as_count("--classes", "outputs", options.classes)
         model = models.build(options.model, options.input_shape, options.classes, rng=0)
         print(model.summary(options.input_shape))
         return

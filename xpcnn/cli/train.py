@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import data, models
 from ..errors import FileError, FormatError, OptionError
-from ..training.config import LOGS, OPTIMIZERS, SCHEDULES, RunConfig
+from ..training.config import CONFIG, LOGS, OPTIMIZERS, SCHEDULES, RunConfig
 from ..training.run import rehearse, resume, start
 from .datasets import add_dataset_arguments, dataset_options
 
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         result = work(verbose=not options.quiet)
     except KeyboardInterrupt as error:
-        how = f"; go on with: xpcnn train --resume {folder}" if (folder / "config.json").exists() else ""
+        how = f"; go on with: xpcnn train --resume {folder}" if (folder / CONFIG).exists() else ""
         raise KeyboardInterrupt(f"{str(error) or 'interrupted'}{how}") from None
     well = "loss {test_loss:.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
     print(

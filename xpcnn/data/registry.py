@@ -51,7 +51,8 @@ KNOWN = {
     "cifar100": Known(cifar100, 50000, 10000, (32, 32, 3), 100, CIFAR100),
     "signs": Known(signs, 1080, 120, (64, 64, 3), 6, SIGNS),
 }
-_BY_ENDING: dict[str, Callable[..., Dataset]] = {
+# By the end of a file's name.
+READERS: dict[str, Callable[..., Dataset]] = {
     ".npz": array_file,
     ".npy": array_file,
     ".csv": csv_file,
@@ -99,7 +100,7 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
 def _reader(name: str, path: Path) -> Callable[..., Dataset]:
     if path.is_dir():
         return image_folder
-    if path.suffix.lower() in _BY_ENDING and path.is_file():
-        return _BY_ENDING[path.suffix.lower()]
-    forms = f"an existing folder of pictures or file ({' '.join(_BY_ENDING)})"
+    if path.suffix.lower() in READERS and path.is_file():
+        return READERS[path.suffix.lower()]
+    forms = f"an existing folder of pictures or file ({' '.join(READERS)})"
     raise OptionError("load", f"one of {', '.join(KNOWN)}, or {forms}", repr(name), "xpcnn data list shows more")

@@ -25,6 +25,7 @@ from ..nn.loss import Loss
 from ..options import as_count, as_number
 from ..random import Seed
 from ..training.config import OPTIMIZERS, SCHEDULES
+from ..training.gradients import batch_gradients
 from ..typing import Host, Shape
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
@@ -109,12 +110,10 @@ class Network(BaseEstimator):  # type: ignore[misc]
             total = 0.0
             for batch in np.array_split(rng.permutation(len(x)), batches):  # none of them is much shorter
                 with np.errstate(over="ignore", invalid="ignore"):  # what becomes of it is looked at
-                    logits, cache = model.forward(asarray(x[batch]))
-                    loss, loss_cache = criterion.forward(logits, asarray(y[batch]))
-                    _, grads = model.backward(criterion.backward(loss_cache), cache, input_grad=False)
+                    part = batch_gradients(model, criterion, asarray(x[batch]), asarray(y[batch]))
                     optimizer.lr = schedule.lr_at(optimizer.steps)
-                    optimizer.step(grads)
-                total += float(loss) * len(batch)
+                    optimizer.step(part.grads)
+                total += float(part.loss) * len(batch)
             if not math.isfinite(total):
                 raise NonFiniteError(who, "a finite loss", f"{total} in epoch {epoch}", "lower lr")
             row = {"epoch": epoch, "loss": total / len(x)}

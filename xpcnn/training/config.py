@@ -33,7 +33,7 @@ SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
     "plateau": lambda lr, total: Plateau(lr),
 }
 
-
+CONFIG = "config.json"  # in a run's folder
 LOGS = ("csv", "tensorboard")
 # Settings that config.json of xpcnn 0.1 does not hold; their defaults are what it did.
 LATER = ("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "log")
@@ -101,11 +101,6 @@ class RunConfig:
         """The words of `log`."""
         return [word.strip() for word in self.log.split(",") if word.strip()]
 
-    def load_data(self) -> data.Dataset:
-        """The data set."""
-        options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()}
-        return data.load(self.dataset, **options)
-
 
 def read_config(folder: Path) -> RunConfig:
     """What the run in that folder was asked for.
@@ -113,7 +108,7 @@ def read_config(folder: Path) -> RunConfig:
     Raises
         DataError : there is no run;  FormatError : its config.json is broken
     """
-    path = folder / "config.json"
+    path = folder / CONFIG
     try:
         described = json.loads(path.read_text())
         names = [field.name for field in fields(RunConfig)]

@@ -32,7 +32,7 @@ from ..nn import CrossEntropyLoss, MSELoss
 from .best_model import MODEL
 from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
-from .config import OPTIMIZERS, SCHEDULES, RunConfig, read_config
+from .config import CONFIG, OPTIMIZERS, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
 from .history import Epoch
@@ -48,14 +48,14 @@ def start(config: RunConfig, folder: Path, *, verbose: bool = True) -> dict[str,
     Raises
         OptionError : the folder holds a run already
     """
-    if (folder / "config.json").exists() or (folder / CHECKPOINT).exists():
+    if (folder / CONFIG).exists() or (folder / CHECKPOINT).exists():
         raise OptionError(
             "train", "a folder without a run", str(folder), f"xpcnn train --resume {folder}, or name another folder"
         )
     run = _Run(config, folder, verbose)
     folder.mkdir(parents=True, exist_ok=True)
     described = asdict(config) | {"xpcnn": __version__, "backend": current_backend().name, "numpy": np.__version__}
-    _write_json(folder / "config.json", described)
+    _write_json(folder / CONFIG, described)
     return run.finish(resume=False)
 
 
@@ -82,7 +82,7 @@ def rehearse(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[E
 class _Run:
     def __init__(self, config: RunConfig, folder: Path, verbose: bool) -> None:
         self.config, self.folder = config, folder
-        self.dataset = config.load_data()
+        self.dataset = data.load(config.dataset, **config.options)
         classes, train, validation = self.dataset.classes, self.dataset.train, None
         if config.validation:
             train, validation = train.split(config.validation, seed=config.seed)
