@@ -16,9 +16,8 @@ import numpy as np
 from .. import nn
 from ..errors import OptionError
 from ..nn.container import located
-from ..nn.layer import Layer
+from ..nn.layer import Layer, dotted
 from ..typing import Array, Host, Shape
-from .layout import join
 
 # layers that leave each column in its place
 _IN_PLACE = (
@@ -86,7 +85,7 @@ class _Walk:
         ran: list[Array] = []
 
         def run(child: str, part: Layer, x: Array) -> Array:
-            y: Array = located(child, self.run, join(name, child), part, x)
+            y: Array = located(child, self.run, dotted(name, child), part, x)
             ran.append(y)
             return y
 

@@ -23,9 +23,9 @@ import zipfile
 from .. import nn
 from ..errors import FormatError
 from ..io.hdf5 import read_hdf5
-from ..nn.layer import Layer, check_layer
+from ..nn.layer import Layer, check_layer, dotted
 from ..typing import Shape
-from .layout import Layout, Part, join, own_arrays
+from .layout import Layout, Part, own_arrays
 from .matching import FileLayers, Names, copy_weights
 
 _VARIABLES = "vars"
@@ -64,7 +64,7 @@ def load_keras(model: Layer, path: str | os.PathLike[str], *, names: Names = Non
     for name, layer, shapes in own_arrays(model):
         numbers = {str(number): key for number, key in enumerate(shapes)}
         layouts = tuple({number: kind[key] for number, key in numbers.items()} for kind in _layouts(layer, shapes))
-        parts.append(Part(name, name, {number: join(name, key) for number, key in numbers.items()}, layouts))
+        parts.append(Part(name, name, {number: dotted(name, key) for number, key in numbers.items()}, layouts))
     copy_weights(who, model, parts, _read(path), names=names, strict=strict)
     return model
 

@@ -85,8 +85,3 @@ def own_arrays(model: Layer) -> list[tuple[str, Layer, dict[str, Shape]]]:
         name = full.removesuffix(key).removesuffix(".")
         found.setdefault(name, (name, layer, {}))[2][key] = tuple(getattr(layer, key).shape)
     return list(found.values())
-
-
-def join(name: str, key: str) -> str:
-    """The dotted name of an array of the layer of that name."""
-    return f"{name}.{key}" if name else key

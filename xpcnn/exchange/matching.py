@@ -21,9 +21,9 @@ from typing import TypeAlias
 import numpy as np
 
 from ..errors import FormatError, OptionError
-from ..nn import Layer
+from ..nn.layer import Layer, dotted
 from ..typing import Host, Shape
-from .layout import Layout, Part, join
+from .layout import Layout, Part
 
 Names: TypeAlias = Mapping[str, str] | Callable[[str], str | None] | Sequence[str] | None
 FileLayers: TypeAlias = dict[str, dict[str, Host]]
@@ -49,7 +49,7 @@ def copy_weights(
     state: dict[str, Host] = {}
     missing: list[str] = []
     wrong: list[str] = []
-    unknown = {join(name, key) for name, arrays in layers.items() for key in arrays}
+    unknown = {dotted(name, key) for name, arrays in layers.items() for key in arrays}
     for part in parts:
         theirs = layers.get(pairs.get(part.name, ""), {}) if part.name in pairs else {}
         layouts = next((each for each in part.layouts if _shapes(each) == _found(theirs)), part.layouts[0])
@@ -57,7 +57,7 @@ def copy_weights(
             if key not in theirs:
                 missing.append(own)
                 continue
-            name, array, layout = join(pairs[part.name], key), theirs[key], layouts[key]
+            name, array, layout = dotted(pairs[part.name], key), theirs[key], layouts[key]
             unknown.discard(name)
             if array.shape != layout.shape:
                 wrong.append(f"{name} {array.shape} for {own}, which is {layout.shape} there")

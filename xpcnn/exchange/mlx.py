@@ -27,8 +27,8 @@ from ..errors import OptionError
 from ..io.atomic import write_atomically
 from ..io.npy import read_npz
 from ..io.tensors import read_foreign_tensors
-from ..nn.layer import Layer, check_layer
-from .layout import Layout, Part, join, own_arrays
+from ..nn.layer import Layer, check_layer, dotted
+from .layout import Layout, Part, own_arrays
 from .matching import FileLayers, Names, copy_weights
 
 
@@ -79,7 +79,7 @@ def save_mlx(model: Layer, path: str | os.PathLike[str]) -> None:
     check_layer("save_mlx", model)
     state = {name: to_numpy(array) for name, array in model.state_dict().items()}
     tensors = {
-        join(part.file_name, key): np.ascontiguousarray(part.layouts[0][key].theirs(state[own]))
+        dotted(part.file_name, key): np.ascontiguousarray(part.layouts[0][key].theirs(state[own]))
         for part in _parts(str(path), model)
         for key, own in part.arrays.items()
     }
@@ -108,7 +108,7 @@ def _parts(who: str, model: Layer) -> list[Part]:
             if layer.groups > 1:
                 raise OptionError(who, f"layers that MLX has, at {name}", "ConvTranspose2d with groups")
             layouts["weight"] = Layout.moved(shapes["weight"], (3, 1, 2, 0))
-        parts.append(Part(name, theirs[name], {key: join(name, key) for key in shapes}, (layouts,)))
+        parts.append(Part(name, theirs[name], {key: dotted(name, key) for key in shapes}, (layouts,)))
     return parts
 
 
@@ -116,7 +116,7 @@ def _names(model: Layer) -> dict[str, str]:
     """Each layer's name as MLX has it: what stands in a Sequential stands there in the list `layers`."""
     theirs = {"": ""}
     for name, layer in model.named_layers():
-        prefix = join(theirs[name], "layers") if isinstance(layer, nn.Sequential) else theirs[name]
+        prefix = dotted(theirs[name], "layers") if isinstance(layer, nn.Sequential) else theirs[name]
         for key in layer.children():
-            theirs.setdefault(join(name, key), join(prefix, key))
+            theirs.setdefault(dotted(name, key), dotted(prefix, key))
     return theirs

@@ -31,10 +31,10 @@ from ..backend import to_numpy
 from ..errors import FormatError, OptionError
 from ..io.atomic import write_atomically
 from ..io.tensors import read_foreign_tensors
-from ..nn.layer import Layer, check_layer
+from ..nn.layer import Layer, check_layer, dotted
 from ..typing import Host, Shape
 from .columns import flattened_columns
-from .layout import Layout, Part, join, own_arrays
+from .layout import Layout, Part, own_arrays
 from .matching import FileLayers, Names, copy_weights
 
 _COUNTER = "num_batches_tracked"
@@ -119,7 +119,7 @@ def save_pytorch(
         if "running_mean" in given:
             given[_COUNTER] = np.array(0, np.int64)
         for key, array in given.items():
-            name = join(part.name if renamed is None else renamed, key)
+            name = dotted(part.name if renamed is None else renamed, key)
             if name in tensors:
                 raise OptionError(who, "another name for each layer", f"{name} twice")
             tensors[name] = np.ascontiguousarray(array) if array.ndim else array
@@ -132,7 +132,7 @@ def _parts(who: str, model: Layer, input_shape: Shape | None) -> list[Part]:
         Part(
             name,
             name,
-            {key: join(name, key) for key in shapes},
+            {key: dotted(name, key) for key in shapes},
             ({key: _layout(layer, shape, columns.get(name)) for key, shape in shapes.items()},),
         )
         for name, layer, shapes in own_arrays(model)

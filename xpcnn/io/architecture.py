@@ -22,7 +22,7 @@ import numpy as np
 from .. import nn
 from ..backend import asarray, use_backend
 from ..errors import FormatError, OptionError
-from ..nn.layer import Layer
+from ..nn.layer import Layer, dotted
 from ..random import Seed, generator
 from ..typing import Shape
 
@@ -66,7 +66,7 @@ def to_config(layer: Layer) -> dict[str, Any]:
                 "save its weights alone: write_tensors(path, model.state_dict(), {})",
             )
         places[id(each)] = path
-        children = {name: describe(child, _join(path, name)) for name, child in each.children().items()}
+        children = {name: describe(child, dotted(path, name)) for name, child in each.children().items()}
         arguments = {name: _json_value(value) for name, value in each.config().items()}
         return {"type": kind.__name__, **arguments} | ({"children": children} if children else {})
 
@@ -117,8 +117,8 @@ class _Builder:
         children = config.get("children", {})
         if not isinstance(children, Mapping) or any(len(key) > MOST_NAME for key in children):
             raise FormatError(who, f"children: an object, its names of at most {MOST_NAME} letters", "another")
-        parts = {key: self.build(child, _join(path, key), depth + 1) for key, child in children.items()}
-        self._count(path, who, 1 + sum(self.counts[_join(path, key)] for key in parts))
+        parts = {key: self.build(child, dotted(path, key), depth + 1) for key, child in children.items()}
+        self._count(path, who, 1 + sum(self.counts[dotted(path, key)] for key in parts))
         arguments = {key: _tuple(value) for key, value in config.items() if key not in ("type", "children")}
         if unknown := sorted(arguments.keys() - set(kind.config_names)):
             raise FormatError(who, f"arguments of {name}", ", ".join(unknown)[:80], "a newer xpcnn may know them")
@@ -145,7 +145,7 @@ class _Builder:
     ) -> Layer:
         in_order = list(children) == [str(i) for i in range(len(children))]  # Sequential(*children)
         positional, named = (children.values(), {}) if in_order else ((), children)
-        own = {_join(path, key): key for key in kind.parameter_names + kind.buffer_names}
+        own = {dotted(path, key): key for key in kind.parameter_names + kind.buffer_names}
         options = inspect.signature(kind).parameters
         if "rng" in options:
             arguments["rng"] = self.rng
@@ -212,7 +212,3 @@ def _json_value(value: Any) -> Any:
 def _tuple(value: Any) -> Any:
     """JSON's list as the tuple that it was."""
     return tuple(value) if isinstance(value, list) else value
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name

@@ -79,7 +79,7 @@ class Layer(ABC):
             seen.add(id(layer))
             yield prefix, layer
             for name, child in layer.children().items():
-                yield from walk(f"{prefix}.{name}" if prefix else name, child)
+                yield from walk(dotted(prefix, name), child)
 
         return walk("", self)
 
@@ -163,7 +163,7 @@ class Layer(ABC):
         for prefix, layer in self.named_layers():
             for key in layer.parameter_names + (layer.buffer_names if buffers else ()):
                 if getattr(layer, key) is not None:
-                    yield (f"{prefix}.{key}" if prefix else key), layer, key
+                    yield dotted(prefix, key), layer, key
 
     def zeros(self, input_shape: Shape) -> Array:
         """A batch of one item of zeros, in the dtype and on the device of this layer's arrays."""
@@ -197,6 +197,11 @@ class OpLayer(Layer):
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         return self.pair[1](dy, cache) if input_grad else None, {}
+
+
+def dotted(name: str, key: str) -> str:
+    """The dotted name of a part, or an array, of the layer of that name; "" is the network itself."""
+    return f"{name}.{key}" if name else key
 
 
 def check_layer(who: str, model: Layer) -> None:

@@ -13,10 +13,9 @@ from ...errors import FormatError, OptionError
 from ...extras import need
 from ...io.atomic import write_atomically
 from ...nn.container import located
-from ...nn.layer import check_layer
+from ...nn.layer import check_layer, dotted
 from ...options import as_count
 from ...typing import Shape
-from ..layout import join
 from . import normalization, pooling  # noqa: F401  register their translators
 from .graph import Graph, Value
 from .layers import TRANSLATORS, Place, to_channels_first, to_channels_last
@@ -120,7 +119,7 @@ class _Translation:
         return Value(self.graph.node(operator, inputs, name or operator, **axis), shape)
 
     def child(self, name: str, key: str, child: nn.Layer, x: Value) -> Value:
-        y: Value = located(key, self.network, join(name, key), child, x)
+        y: Value = located(key, self.network, dotted(name, key), child, x)
         return y
 
     def layer(self, name: str, layer: nn.Layer, x: Value) -> Value:

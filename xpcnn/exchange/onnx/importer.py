@@ -14,6 +14,7 @@ from ...typing import Host, Shape
 from . import moves, patterns, windows  # noqa: F401  register their readers
 from .constants import fold
 from .file import Contents, Node, read_file
+from .layers import to_channels_first
 from .operators import READERS
 from .scope import MOST_NUMBERS, Known, Scope, Step, Value
 from .structure import assemble
@@ -109,9 +110,8 @@ def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layo
         layout = contents.layout
     if layout is None:
         turned = next((node for node in contents.nodes if contents.input in node.inputs), None)
-        to_front = (0, rank, *range(1, rank))
-        found = turned is not None and turned.operator == "Transpose" and turned.integers("perm", ()) == to_front
-        layout = "NHWC" if found and rank > 1 else "NCHW"
+        perm = turned.integers("perm", ()) if turned is not None and turned.operator == "Transpose" else ()
+        layout = "NHWC" if rank > 1 and perm == to_channels_first(rank) else "NCHW"
     axes = tuple(range(rank)) if layout == "NHWC" else (rank - 1, *range(rank - 1))
     stated: dict[int, int | None] = dict(zip(axes, sizes, strict=True))
     if input_shape is not None:

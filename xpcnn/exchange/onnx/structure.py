@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import FormatError
+from ...io.architecture import MOST_DEPTH
 from ...nn.container import Sequential
 from ...nn.layer import Layer
 from .scope import Step
-
-MOST_DEPTH = 64  # as deep as a model file
 
 
 def assemble(steps: Mapping[str, Step], source: str, target: str, who: str) -> Sequential:
