@@ -86,6 +86,7 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
         Report : `report.passed`, `report.rows`; `print(report)` shows a table
     Raises
         GradientError : f is not differentiable at x (a kink), or forward and backward disagree in names or shapes
+        OptionError : no layer;  DTypeError : x holds no floating numbers
 
     >>> from xpcnn.nn import Linear
     >>> print(gradcheck(Linear(3, 2, rng=0), [[1.0, -2.0, 0.5]]).passed)
@@ -169,6 +170,10 @@ def check_pair(
         forward : (*arrays) → (y, cache)
         backward : (dy, cache) → the gradients in the order of forward's arrays; None skips one
         arguments : the arrays, float64, by the names that the report shows
+        subject : what is checked, for the report and errors
+        directions, rng : as of `gradcheck`
+    Raises
+        GradientError : as of `gradcheck`;  OptionError : `directions` is no integer ≥ 1
     """
     as_count("gradcheck", "directions", directions)
     rng = generator(rng)

@@ -28,7 +28,7 @@ def as_number(who: str, name: str, value: Any, interval: str = "(-inf, inf)") ->
 
 
 def as_pair(who: str, name: str, value: Pair, *, least: int = 1) -> tuple[int, int]:
-    """(height, width) from one number for both or from two, each an integer of at least `least`."""
+    """(height, width) from one number for both or from two, each an integer of at least `least`, else OptionError."""
     both: Any = (value, value) if _is_int(value) else value
     if not (isinstance(both, (tuple, list)) and len(both) == 2 and all(_is_int(v) and v >= least for v in both)):
         raise OptionError(who, f"{name}: an integer ≥ {least} or a pair of them", repr(value))
@@ -36,7 +36,7 @@ def as_pair(who: str, name: str, value: Pair, *, least: int = 1) -> tuple[int, i
 
 
 def as_count(who: str, name: str, value: int, *, least: int = 1) -> int:
-    """The value, once it is known to be an integer of at least `least`."""
+    """The value, once it is known to be an integer of at least `least`, else OptionError."""
     if not (_is_int(value) and value >= least):
         raise OptionError(who, f"{name}: an integer ≥ {least}", repr(value))
     return int(value)

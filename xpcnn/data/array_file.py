@@ -50,6 +50,7 @@ def array_file(
         most_bytes : refuse arrays that are larger
     Raises
         FormatError : a file is broken, or holds Python objects;  FileError : it cannot be read
+        OptionError : `labels` for a .npz file
         DataError : arrays are missing, or are no labelled images
     """
     path = Path(path).expanduser()

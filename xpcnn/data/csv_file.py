@@ -48,7 +48,8 @@ def csv_file(
         classes, regression, image_shape, channels_first, test_fraction, seed : as of `array_file`
         most_bytes : refuse larger files
     Raises
-        FormatError : rows of several lengths, or what is no number;  FileError : the file cannot be read
+        FormatError : rows of several lengths, what is no number, or a file that is too large
+        OptionError : `label` is no column;  FileError : the file cannot be read
         DataError : there are no labelled images in it
     """
     path = Path(path).expanduser()

@@ -110,7 +110,8 @@ class Split:
         """Two splits without a common image: the rest, and a random part.
 
         Parameters
-            fraction : the part's size, such as 0.1 for validation; either side gets at least one image
+            fraction : the part's size, such as 0.1 for validation
+            seed : of the choice
         Raises
             OptionError : one side would be empty
 

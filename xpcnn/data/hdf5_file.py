@@ -34,7 +34,8 @@ def hdf5_file(
         test_fraction, seed : see `hold_out`
         most_bytes : refuse a file whose arrays are larger than that together
     Raises
-        FormatError : it is no such file, or holds data in another way than described
+        DataError : it has no train_set_x or train_set_y, or they are no labelled images
+        FormatError : it is no HDF5 file, or list_classes are neither texts nor numbers
         FileError : it cannot be read;  MissingExtraError : h5py is not installed
     """
     path = Path(path).expanduser()

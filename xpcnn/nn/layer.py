@@ -120,6 +120,9 @@ class Layer(ABC):
         """Convert all parameters and buffers to "float32" or "float64"; make the optimizer afterwards.
 
         Where the dtype changes they are new arrays, which an older optimizer does not know.
+
+        Raises
+            DTypeError : another dtype
         """
         if dtype not in ("float32", "float64"):
             raise DTypeError("Layer.astype", "float32 or float64", repr(dtype))

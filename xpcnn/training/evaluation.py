@@ -31,9 +31,14 @@ class Evaluation:
 def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch_size: int = 256) -> Evaluation:
     """Loss and metrics of a model on labelled images, in inference; the batches' size makes no difference.
 
+    Parameters
+        model : gives logits (N, K); for a regression what the targets are
+        split : labelled images
+        criterion : None for cross-entropy
     Raises
         NonFiniteError : the model gives NaN or infinity
         DataError : labels that the model has no output for
+        OptionError : no split;  ShapeError, DTypeError : of the model and the criterion
     """
     if not isinstance(split, Split):
         raise OptionError("evaluate", "a Split, such as digits().test", type(split).__name__)

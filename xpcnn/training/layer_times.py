@@ -71,6 +71,8 @@ def profile(model: Layer, x: Array, y: Array, criterion: Loss | None = None, rep
         repeats : medians of so many runs; another one comes before them
     Returns
         a row a layer, and two more: the criterion, and what the containers do between the layers
+    Raises
+        OptionError : `repeats` is no integer ≥ 1
 
     >>> from xpcnn import data, models
     >>> (x, y), *_ = data.Loader(data.digits().train, 64)

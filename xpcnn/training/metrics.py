@@ -16,7 +16,7 @@ def accuracy(scores: Any, labels: Any) -> float:
     Parameters
         scores : Array (N, K);  labels : integers (N,)
     Raises
-        ShapeError : they do not fit together
+        ShapeError : they do not fit together;  OptionError : labels that there is no score for
 
     >>> accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
     0.5

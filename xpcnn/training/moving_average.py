@@ -28,6 +28,8 @@ class MovingAverage:
     Parameters
         model : the network that is trained
         decay : d, 0 < d < 1; about 1 / (1 − d) steps count
+    Raises
+        OptionError
     Attributes
         model : the averaged network
 

@@ -65,12 +65,14 @@ def lr_find(
     """Train with rates from `lowest` to `highest`, and put model, optimizer and generators back as they were.
 
     Parameters
+        model : the network
+        optimizer : of its parameters; its own rate is not looked at
         criterion : None for cross-entropy
         loader : its epochs are gone through as often as the steps need
         lowest, highest : learning rates, 0 < lowest < highest
         steps : at most so many
     Raises
-        OptionError
+        OptionError : no loader, or rates or steps that make no sense
         NonFiniteError : the loss is NaN or infinite from the first steps on
 
     >>> from xpcnn import data, models, optim

@@ -80,6 +80,8 @@ class Trainer:
         read_every : steps of a device between two readings of the losses. With 1, NaN is found before the optimizer
             writes it into the parameters, as it always is on NumPy
         verbose : show progress
+    Raises
+        OptionError : an argument makes no sense, or the optimizer is of other arrays than the model's
     """
 
     def __init__(
@@ -142,6 +144,8 @@ class Trainer:
             NonFiniteError : the loss or a gradient is NaN or infinite. On NumPy, parameters and optimizer are then as
                 they were before that step, the error names the layer, and the folder holds what `replay` takes to
                 show it again. On a device, parameters may have been overwritten. The last checkpoint stays as it is
+            OptionError : an argument makes no sense, the folder holds a run and `resume` is False, or there is no folder
+            DataError : there is no checkpoint to resume from;  FormatError : it is broken, or of another run
             KeyboardInterrupt : Ctrl-C or SIGTERM; the step at hand was finished and a checkpoint written
             what a callback raises : after a checkpoint was written
         """
