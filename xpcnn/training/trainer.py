@@ -144,8 +144,7 @@ class Trainer:
             NonFiniteError : the loss or a gradient is NaN or infinite. On NumPy, parameters and optimizer are then as
                 they were before that step, the error names the layer, and the folder holds what `replay` takes to
                 show it again. On a device, parameters may have been overwritten. The last checkpoint stays as it is
-            OptionError : an argument makes no sense, the folder holds a run and `resume` is False, or there is no folder
-            DataError : there is no checkpoint to resume from;  FormatError : it is broken, or of another run
+            OptionError : also where the folder holds a run already;  DataError, FormatError : as `checkpoint.resume`
             KeyboardInterrupt : Ctrl-C or SIGTERM; the step at hand was finished and a checkpoint written
             what a callback raises : after a checkpoint was written
         """
@@ -158,9 +157,8 @@ class Trainer:
         if resume:
             self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
         elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
-            raise OptionError(
-                "Trainer.fit", "a folder without a run", str(self.folder), "pass resume=True, or name another folder"
-            )
+            remedy = "pass resume=True, or name another folder"
+            raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
         if self.fast_dev_run:
             return rehearse(self, first_batches(loader, self.accumulate), validation)
         return self.run_epochs(loader, validation, epochs)
