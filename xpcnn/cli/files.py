@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from ..data.pixels import to_floats
 from ..errors import DataError, OptionError
 from ..io.npy import read_npy
 from ..training.best_model import MODEL
-from ..typing import Shape
+from ..typing import Host, Shape
 
-Image: TypeAlias = np.ndarray[Any, Any]  # float32 (H, W, C) in [0, 1]
+Image: TypeAlias = Host  # float32 (H, W, C) in [0, 1]
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
+
+from ..typing import Host
 
 BLOCK = 2**20  # numbers that are looked at together, 8 MiB in float64
 
 
-def channel_statistics(images: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def channel_statistics(images: Host) -> tuple[Host, Host]:
     """Mean and standard deviation of each channel, in the images' own unit.
 
         μ = Σ x / M,   σ = √(Σ (x − μ)² / M)        over the M = N·H·W numbers of a channel
@@ -35,7 +36,7 @@ def channel_statistics(images: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, An
     return mean, np.sqrt(squares.reshape(w, c).sum(axis=0) / count)
 
 
-def _rows(images: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+def _rows(images: Host) -> Iterator[Host]:
     """All images' rows in float64, some at a time: (rows, W·C); NumPy adds up long rows faster than short pixels."""
     n, h, w, c = images.shape
     size = max(1, BLOCK // (h * w * c))

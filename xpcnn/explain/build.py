@@ -19,10 +19,10 @@ from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
 from ..nn.watch import find_layer, leaves
 from ..ops.check import check_array, check_floats
 from ..ops.softmax import softmax_forward
-from ..typing import Array
+from ..typing import Array, Host
 from .activation import FUNCTIONS, activation, dropout, prelu
 from .convolution import convolution, transposed
-from .explanation import Explanation, Index, Values
+from .explanation import Explanation, Index
 from .generic import other
 from .linear import linear
 from .loss import cross_entropy
@@ -176,7 +176,7 @@ def _say_what_was_run(page: Explanation, done: Pass, x: Array, classes: list[str
     )
 
 
-def _image(x: Array, n: int) -> Values | None:
+def _image(x: Array, n: int) -> Host | None:
     """Item n, if it can be looked at."""
     host = to_numpy(x)[n]
     looks = host.ndim == 3 and host.shape[2] in (1, 3) and host.min() >= 0 and host.max() <= 1

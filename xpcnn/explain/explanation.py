@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..errors import GradientError
+from ..typing import Host
 from .equations import Equation
 
-Values: TypeAlias = np.ndarray[Any, Any]
 Index: TypeAlias = tuple[int, ...]
 Axes: TypeAlias = tuple[str, ...]  # the index letters of the equations, one for each axis
 
@@ -55,7 +55,7 @@ class NamedArray:
     name: str
     meaning: str
     axes: Axes
-    values: Values
+    values: Host
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,9 @@ class Explanation:
     path: list[tuple[str, str]] = field(default_factory=list)
     arrays: dict[str, NamedArray] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
-    image: Values | None = None
+    image: Host | None = None
 
-    def add(self, name: str, meaning: str, axes: Axes, values: Values) -> None:
+    def add(self, name: str, meaning: str, axes: Axes, values: Host) -> None:
         """One more array."""
         self.arrays[name] = NamedArray(name, meaning, axes, values)
 

@@ -8,13 +8,13 @@ import zlib
 
 import numpy as np
 
-from .explanation import Values
+from ..typing import Host
 
 ABOVE, BELOW = (224, 122, 31), (44, 123, 200)
 MOST_PIXELS = 96  # along an axis; larger arrays leave some out
 
 
-def heat(values: Values, size: float) -> str:
+def heat(values: Host, size: float) -> str:
     """A data URL of the picture of a matrix, where `size` is as strong as colours get."""
     step = [-(-length // MOST_PIXELS) for length in values.shape]
     values = np.nan_to_num(values[:: step[0], :: step[1]].astype(np.float64), posinf=size, neginf=-size)
@@ -24,14 +24,14 @@ def heat(values: Values, size: float) -> str:
     return data_url(pixels)
 
 
-def photograph(image: Values) -> str:
+def photograph(image: Host) -> str:
     """A data URL of an image (H, W, 1 or 3) in [0, 1]."""
     step = max(1, -(-max(image.shape[:2]) // 256))
     pixels = np.round(image[::step, ::step].astype(np.float64) * 255).astype(np.uint8)
     return data_url(pixels)
 
 
-def data_url(pixels: Values) -> str:
+def data_url(pixels: Host) -> str:
     """A PNG of bytes (H, W, 1, 3 or 4): grey, RGB or RGBA.
 
     Source: ISO/IEC 15948, chapters 5, 9 and 11

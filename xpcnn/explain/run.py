@@ -13,8 +13,8 @@ from ..nn.layer import Layer
 from ..nn.loss import CrossEntropyLoss
 from ..nn.watch import Watch, watched
 from ..training.traces import unchanged
-from ..typing import Array, Cache
-from .explanation import Axes, Explanation, Values
+from ..typing import Array, Cache, Host
+from .explanation import Axes, Explanation
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Visit:
         page.add("dy", "∂L/∂y, from the layers after this one", y_axes, to_numpy(self.dy))
         page.add("dx", "∂L/∂x", x_axes, to_numpy(self.dx))
 
-    def slope(self) -> Values:
+    def slope(self) -> Host:
         """What backward makes of dy = 1: the derivative, where each output depends on the input at its place alone."""
         ones = array_namespace(self.y).ones_like(self.y)
         dx, _ = self.layer.backward(ones, self.cache)
@@ -59,7 +59,7 @@ class Pass:
     output: Array
     dy: Array
     loss: float | None = None
-    target: Values | None = None
+    target: Host | None = None
 
 
 class _Keep(Watch):
@@ -116,7 +116,7 @@ def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Arr
     return Pass(keep.visits, output, dy, loss, labels)
 
 
-def classes_of(output: Array, target: Any) -> Values:
+def classes_of(output: Array, target: Any) -> Host:
     """(N,) int64: the target of each row, checked; the class with the highest output where there is none."""
     scores = to_numpy(output)
     if scores.ndim != 2:
@@ -124,7 +124,7 @@ def classes_of(output: Array, target: Any) -> Values:
             "explain", "a network whose output is (N, classes)", str(scores.shape), "pass dy, the output's gradient"
         )
     if target is None:
-        best: Values = scores.argmax(axis=1).astype(np.int64)
+        best: Host = scores.argmax(axis=1).astype(np.int64)
         return best
     labels = np.asarray(to_numpy(target))
     if labels.dtype.kind not in "iu" or labels.shape not in ((), (len(scores),)):

@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .explanation import Explanation, Index, NamedArray, Piece, Ref, Step, Values, Worked
+from ..typing import Host
+from .explanation import Explanation, Index, NamedArray, Piece, Ref, Step, Worked
 
 MOST_DECIMALS = 9
 Box: TypeAlias = list[tuple[int, int]]  # the first and the last index of each axis
@@ -27,7 +28,7 @@ class Numbers:
     ('−12.5', '0.8', '−0.00042', '0', '2')
     """
 
-    def __init__(self, values: Values, precision: int) -> None:
+    def __init__(self, values: Host, precision: int) -> None:
         finite = np.abs(values[np.isfinite(values)]).astype(np.float64)
         size = float(finite.max(initial=0.0))
         self.precision = precision

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..ops.window import Placement
+from ..typing import Host
 
-Integers: TypeAlias = np.ndarray[Any, Any]
+Integers: TypeAlias = Host
 
 
 def reads(place: Placement, i: Any, j: Any) -> tuple[Any, Any]:

@@ -24,7 +24,7 @@ from ..backend import asarray, use_backend
 from ..errors import FormatError, OptionError
 from ..nn.layer import Layer, dotted
 from ..random import Seed, generator
-from ..typing import Shape
+from ..typing import Host, Shape
 
 MOST_LAYERS = 10_000  # counted as often as they are used
 MOST_DEPTH = 64
@@ -73,9 +73,7 @@ def to_config(layer: Layer) -> dict[str, Any]:
     return describe(layer, "")
 
 
-def from_config(
-    config: Mapping[str, Any], tensors: Mapping[str, np.ndarray[Any, Any]] | None = None, *, rng: Seed = None
-) -> Layer:
+def from_config(config: Mapping[str, Any], tensors: Mapping[str, Host] | None = None, *, rng: Seed = None) -> Layer:
     """The network that a document describes.
 
     Parameters
@@ -97,7 +95,7 @@ def from_config(
 
 
 class _Builder:
-    def __init__(self, tensors: Mapping[str, np.ndarray[Any, Any]] | None, rng: np.random.Generator) -> None:
+    def __init__(self, tensors: Mapping[str, Host] | None, rng: np.random.Generator) -> None:
         self.tensors, self.rng = tensors, rng
         self.unused = set(tensors or ())
         self.built: dict[str, Layer] = {}
@@ -194,7 +192,7 @@ class _Builder:
                 raise OptionError(name, f"a size that its arrays back, at most {most}", "a larger one")
 
 
-def _weightless(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+def _weightless(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
     """An initialiser that allocates nothing: one zero, repeated."""
     return np.broadcast_to(np.float32(0), shape)
 

@@ -20,18 +20,19 @@ import math
 import os
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import FileError, FormatError
+from ..typing import Host
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_LIMIT = 1032
 
 
-def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> np.ndarray[Any, Any]:
+def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> Host:
     """The array that an IDX file holds, compressed with gzip or not.
 
     Parameters
@@ -56,7 +57,7 @@ def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> np.nda
         raise FileError.unreadable(path, error) from error
 
 
-def _read(who: str, file: BinaryIO | gzip.GzipFile, most_in_file: int, most_bytes: int) -> np.ndarray[Any, Any]:
+def _read(who: str, file: BinaryIO | gzip.GzipFile, most_in_file: int, most_bytes: int) -> Host:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 8:
         raise FormatError(who, "an IDX file, which begins 00 00 type axes", magic.hex(" ") or "an empty file")

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import DTypeError, FileError, FormatError, OptionError
+from ..typing import Host
 from .atomic import write_atomically
 
 FORMAT = 1
@@ -60,7 +61,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], meta
     write_atomically(path, data)
 
 
-def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Host], dict[str, Any]]:
     """The arrays, on the host and writable, and the document of a file by `write_tensors`.
 
     Raises
@@ -83,7 +84,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray[Any
     return {name: np.require(array, requirements="W") for name, array in views.items()}, metadata
 
 
-def read_foreign_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
+def read_foreign_tensors(path: str | os.PathLike[str]) -> dict[str, Host]:
     """The arrays of a safetensors file by any program, on the host.
 
     float16 and bfloat16, which is the upper half of a float32, become float32; others stay what they are.
@@ -102,7 +103,7 @@ def read_foreign_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray[A
     return {name: _decode(f"{path}: {name}", **entry) for name, entry in entries}
 
 
-def _decode(who: str, dtype: str, shape: list[int], data: Any) -> np.ndarray[Any, Any]:
+def _decode(who: str, dtype: str, shape: list[int], data: Any) -> Host:
     if dtype not in _DTYPES:
         raise FormatError(who, "element types " + ", ".join(_DTYPES), dtype, "convert it to F32")
     array = np.frombuffer(data, _DTYPES[dtype])
@@ -126,7 +127,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes, int]:
     return data, header_size
 
 
-def _plain(name: str, array: Any) -> np.ndarray[Any, Any]:
+def _plain(name: str, array: Any) -> Host:
     """The array on the host, contiguous, as safetensors expects it."""
     host = to_numpy(array)
     if not _is_plain(host):
@@ -134,7 +135,7 @@ def _plain(name: str, array: Any) -> np.ndarray[Any, Any]:
     return np.asarray(host, order="C")
 
 
-def _is_plain(array: np.ndarray[Any, Any]) -> bool:
+def _is_plain(array: Host) -> bool:
     return array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
 
 

@@ -14,6 +14,7 @@ from ..data.loader import Loader
 from ..errors import DataError, NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.loss import Loss
+from ..typing import Host
 from .metrics import confusion_matrix, top_k_accuracy
 
 
@@ -43,7 +44,7 @@ def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch
     if not isinstance(split, Split):
         raise OptionError("evaluate", "a Split, such as digits().test", type(split).__name__)
     criterion = criterion or CrossEntropyLoss()
-    scores: list[np.ndarray[Any, Any]] = []
+    scores: list[Host] = []
     total = counted = 0.0
     for x, y in Loader(split, batch_size).epoch(0):
         logits = model(x)

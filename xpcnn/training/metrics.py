@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import OptionError, ShapeError
+from ..typing import Host
 
 
 def accuracy(scores: Any, labels: Any) -> float:
@@ -49,7 +50,7 @@ def confusion_matrix(scores: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.in
     return np.bincount(labels * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
 
 
-def _checked(scores: Any, labels: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _checked(scores: Any, labels: Any) -> tuple[Host, Host]:
     scores, labels = to_numpy(scores), to_numpy(labels)
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
         raise ShapeError("metrics", "scores (N, K) and labels (N,), N ≥ 1", f"{scores.shape} and {labels.shape}")

@@ -21,7 +21,7 @@ from ..nn import CrossEntropyLoss, Layer
 from ..nn.loss import Loss
 from ..optim.optimizer import Optimizer
 from ..table import columns
-from ..typing import Array, Shape
+from ..typing import Array, Host, Shape
 from .gradients import batch_gradients
 from .traces import unchanged
 
@@ -114,5 +114,5 @@ def _ratio(moved: float, size: float) -> float:
     return moved / size if size else math.inf if moved else 0.0
 
 
-def _host(array: Array) -> np.ndarray[Any, Any]:
+def _host(array: Array) -> Host:
     return np.asarray(to_numpy(array), np.float64)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...errors import FileError, FormatError
 from ...extras import need
-from ...typing import Shape
+from ...typing import Host, Shape
 from .wire import other_than_weights
 
 MOST_BYTES = 2**30  # of a file, and of the weights of all its nodes together
@@ -66,7 +66,7 @@ class Node:
         value = self._value(name, "s")
         return default if value is None else str(value, "ascii", "replace")
 
-    def tensor(self, name: str) -> np.ndarray[Any, Any] | None:
+    def tensor(self, name: str) -> Host | None:
         value = self._value(name, "t")
         return None if value is None else read_tensor(value, self.where)
 
@@ -177,7 +177,7 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
     )
 
 
-def read_tensor(proto: Any, who: str) -> np.ndarray[Any, Any]:
+def read_tensor(proto: Any, who: str) -> Host:
     """A constant's numbers, a view of the file's where there is one.
 
     Raises
@@ -195,7 +195,7 @@ def read_tensor(proto: Any, who: str) -> np.ndarray[Any, Any]:
     if min(dims, default=1) < 0 or len(dims) > 8 or math.prod(dims) != held:
         raise FormatError(who, f"{name}: as many numbers as its shape says", f"{held} for {_short(dims)}")
     try:
-        array: np.ndarray[Any, Any] = numpy_helper.to_array(proto)
+        array: Host = numpy_helper.to_array(proto)
     except Exception as error:  # whatever it stumbles over, the file is at fault
         raise FormatError(who, f"{name}: a whole tensor", _short(error)) from error
     return array

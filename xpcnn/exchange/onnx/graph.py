@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...typing import Shape
+from ...typing import Host, Shape
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Graph:
     def __init__(self, opset: int) -> None:
         self.opset = opset
         self.nodes: list[Any] = []
-        self.constants: dict[str, np.ndarray[Any, Any]] = {}
+        self.constants: dict[str, Host] = {}
 
     def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
         """A node with one output, which has the node's name."""
@@ -50,7 +50,7 @@ class Graph:
         self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 
-    def constant(self, name: str, array: np.ndarray[Any, Any]) -> str:
+    def constant(self, name: str, array: Host) -> str:
         """The constant's name: the given one, or one with a number where another array has that."""
         unique, number = name, 1
         while unique in self.constants and not np.array_equal(self.constants[unique], array):
@@ -66,7 +66,7 @@ class Graph:
         return Value(self.node("Gather", [x.tensor, indices], f"{x.tensor}/Gather", axis=1), x.shape)
 
 
-def channels_first(order: Shape) -> np.ndarray[Any, Any]:
+def channels_first(order: Shape) -> Host:
     """For each place in a row whose numbers stand channel after channel: the place where the layers have it.
 
     >>> channels_first((2, 1, 3))  # rows a0 a1 a2 b0 b1 b2 become a0 b0 a1 b1 a2 b2
