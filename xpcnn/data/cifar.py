@@ -91,7 +91,7 @@ def cifar10(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
     """
     (path,) = CIFAR10.fetch(folder, mirrors)
     *train, test = _read(path, (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"), labels=1)
-    return Dataset("cifar10", _split(path, b"".join(train), 1, 0), _split(path, test, 1, 0), CLASSES10)
+    return Dataset("cifar10", _split(b"".join(train), 1, 0), _split(test, 1, 0), CLASSES10)
 
 
 def cifar100(folder: Folder = None, *, coarse: bool = False, mirrors: Mirrors = None) -> Dataset:
@@ -105,12 +105,12 @@ def cifar100(folder: Folder = None, *, coarse: bool = False, mirrors: Mirrors = 
     """
     (path,) = CIFAR100.fetch(folder, mirrors)
     train, test = (
-        _split(path, records, 2, 0 if coarse else 1) for records in _read(path, ("train.bin", "test.bin"), labels=2)
+        _split(records, 2, 0 if coarse else 1) for records in _read(path, ("train.bin", "test.bin"), labels=2)
     )
     return Dataset("cifar100", train, test, COARSE if coarse else FINE)
 
 
-def _split(path: Path, records: bytes, labels: int, label: int) -> Split:
+def _split(records: bytes, labels: int, label: int) -> Split:
     table = np.frombuffer(records, np.uint8).reshape(-1, labels + _PIXELS)  # (N, 3073 or 3074)
     images = table[:, labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # (N, 32, 32, 3)
     return Split(np.ascontiguousarray(images), table[:, label].astype(np.int64))

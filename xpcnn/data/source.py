@@ -30,13 +30,13 @@ class Source:
     mirrors: tuple[str, ...] = ()
     subfolders: tuple[str, ...] = ("",)
 
-    def find(self, folder: Folder = None) -> list[Path | None]:
+    def find(self) -> list[Path | None]:
         """Each file where it is on this machine, or None.
 
         Raises
-            DataError : the folder, or that of XPCNN_DATA, does not exist
+            DataError : the folder of XPCNN_DATA does not exist
         """
-        folders = self.folders(folder)
+        folders = self.folders()
         return [_find(file, folders) for file in self.files]
 
     def fetch(self, folder: Folder = None, mirrors: Mirrors = None) -> list[Path]:

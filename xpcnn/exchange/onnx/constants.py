@@ -39,9 +39,9 @@ def fold(node: Node, scope: Scope) -> Host | None:
     return result
 
 
-def axes_of(node: Node, scope: Scope, number: int = 1) -> tuple[int, ...] | None:
+def axes_of(node: Node, scope: Scope) -> tuple[int, ...] | None:
     """The attribute axes, which is an input in newer opsets; None where there is neither."""
-    given = scope.optional(node, number)
+    given = scope.optional(node, 1)
     if given is not None:
         return tuple(int(axis) for axis in given.ravel())
     return node.integers("axes", ()) if node.has("axes") else None
