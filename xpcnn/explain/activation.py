@@ -16,7 +16,7 @@ from ..nn.layer import Layer
 from ..ops.activation import GELU_A, GELU_B
 from ..ops.rectifier import SELU_ALPHA, SELU_SCALE
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Worked
+from .explanation import Explanation, Index, Ref, Worked, letters
 from .run import Visit
 from .sums import Factor, applied, total
 
@@ -123,7 +123,7 @@ FUNCTIONS: dict[type[Layer], Function] = {
 def activation(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
     """y = f(x), the derivative f′(x), and dx = dy · f′(x)."""
     function = FUNCTIONS[type(layer)]
-    _elementwise(page, visit, at)
+    visit.show(page, letters(len(at)), letters(len(at)))
     page.add("f′", "the derivative at x: what backward makes of dy = 1", page.arrays["x"].axes, visit.slope())
     equations = quoted(function.module, function.number)
 
@@ -142,7 +142,7 @@ def activation(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None
 
 def prelu(page: Explanation, visit: Visit, layer: layers.PReLU, at: Index) -> None:
     """Leaky ReLU with a learned slope."""
-    _elementwise(page, visit, at)
+    visit.show(page, letters(len(at)), letters(len(at)))
     page.add("s", "slopes, learned", ("c",), to_numpy(layer.weight))
     page.add("ds", "∂L/∂s", ("c",), to_numpy(visit.grads["weight"]))
     page.add("f′", "the derivative at x: what backward makes of dy = 1", page.arrays["x"].axes, visit.slope())
@@ -179,7 +179,7 @@ def prelu(page: Explanation, visit: Visit, layer: layers.PReLU, at: Index) -> No
 
 def dropout(page: Explanation, visit: Visit, layer: Dropout, at: Index) -> None:
     """What is kept is enlarged; the same mask is used forward and backward."""
-    _elementwise(page, visit, at)
+    visit.show(page, letters(len(at)), letters(len(at)))
     page.add("m", f"keep / (1 − p), p = {layer.p:g}", page.arrays["x"].axes, visit.slope())
 
     def output(index: Index) -> Worked:
@@ -189,11 +189,6 @@ def dropout(page: Explanation, visit: Visit, layer: Dropout, at: Index) -> None:
     note = "In inference nothing is dropped: layer(x) is x."
     page.add_step(title, quoted("dropout", 1), ("x", "m"), "y", at, output, note)
     _chain_rule(page, at, "m", quoted("dropout", 2))
-
-
-def _elementwise(page: Explanation, visit: Visit, at: Index) -> None:
-    axes = {2: ("n", "i"), 4: ("n", "i", "j", "c")}.get(len(at), tuple(f"a{k}" for k in range(len(at))))
-    visit.show(page, axes, axes)
 
 
 def _chain_rule(page: Explanation, at: Index, factor: str = "f′", equations: Any = ()) -> None:

@@ -24,6 +24,11 @@ Index: TypeAlias = tuple[int, ...]
 Axes: TypeAlias = tuple[str, ...]  # the index letters of the equations, one for each axis
 
 
+def letters(rank: int) -> Axes:
+    """The axes of a batch with so many, channels last, where an equation has no letters of its own."""
+    return {2: ("n", "c"), 3: ("n", "l", "c"), 4: ("n", "i", "j", "c")}.get(rank, tuple(f"a{k}" for k in range(rank)))
+
+
 class Ref(NamedTuple):
     """One number of an array.
 

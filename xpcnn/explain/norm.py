@@ -12,7 +12,7 @@ from ..nn.norm import BatchNorm1d, BatchNorm2d
 from ..nn.normalize import Normalize
 from ..ops.batch_norm import batch_norm_forward
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Worked
+from .explanation import Explanation, Index, Ref, Worked, letters
 from .run import Visit
 from .sums import Factor, applied, filled, largest, total
 
@@ -22,7 +22,7 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
     c = at[-1]
     shape = tuple(visit.x.shape)
     count = math.prod(shape[:-1])  # M
-    axes = {2: ("n", "c"), 3: ("n", "l", "c")}.get(len(shape), ("n", "i", "j", "c"))
+    axes = letters(len(shape))
     _, (x_hat, r, *_), (mean, var) = batch_norm_forward(visit.x, eps=layer.eps)  # the reference's cache
     x = to_numpy(visit.x)
     visit.show(page, axes, axes)
@@ -103,7 +103,7 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
 
 def normalize(page: Explanation, visit: Visit, layer: Normalize, at: Index) -> None:
     """Each channel less its mean, over its standard deviation, which are given."""
-    axes = {2: ("n", "c"), 3: ("n", "l", "c")}.get(len(at), ("n", "i", "j", "c"))
+    axes = letters(len(at))
     visit.show(page, axes, axes)
     page.add("μ", "means, given", ("c",), np.array(layer.mean))
     page.add("σ", "standard deviations, given", ("c",), np.array(layer.std))

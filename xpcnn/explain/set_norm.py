@@ -11,7 +11,7 @@ from ..backend import to_numpy
 from ..nn.norm import GroupNorm, LayerNorm
 from ..ops.norm import group_norm_forward, layer_norm_forward
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Worked
+from .explanation import Explanation, Index, Ref, Worked, letters
 from .run import Visit
 from .sums import Factor, applied, filled, largest, total
 
@@ -54,7 +54,7 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
         _, (x_hat, *_) = group_norm_forward(visit.x, groups=layer.num_groups, eps=layer.eps)
     x, dy, normal = to_numpy(visit.x), to_numpy(visit.dy), to_numpy(x_hat).reshape(shape)
     count = x[sets.members(sets.of(at))].size  # M
-    axes = {2: ("n", "c"), 4: ("n", "i", "j", "c")}.get(len(shape), tuple(f"a{k}" for k in range(len(shape))))
+    axes = letters(len(shape))
     of_set = ("n", "g") if sets.width else axes[: len(shape) - sets.axes]
     own = ("c",) if sets.width else axes[len(shape) - sets.axes :]
     size = (shape[0], shape[-1] // sets.width) if sets.width else shape[: len(of_set)]

@@ -9,7 +9,7 @@ import numpy as np
 from ..nn.activation import Identity
 from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
 from .equations import Equation, quoted
-from .explanation import Axes, Explanation, Index, Ref, Worked
+from .explanation import Axes, Explanation, Index, Ref, Worked, letters
 from .run import Visit
 from .sums import Factor, largest, total
 
@@ -18,14 +18,13 @@ IMAGE = ("n", "i", "j", "c")
 
 def identity(page: Explanation, visit: Visit, layer: Identity, at: Index) -> None:
     """y = x."""
-    axes = ("n", "i", "j", "c")[: len(at)] if len(at) <= 4 else tuple(f"a{k}" for k in range(len(at)))
+    axes = letters(len(at))
     _moves(page, visit, axes, axes, at, (), (), lambda index: index, lambda index: [index])
 
 
 def flatten(page: Explanation, visit: Visit, layer: Flatten, at: Index) -> None:
     """An image becomes a row."""
     shape = visit.x.shape[1:]
-    axes = ("n", "i", "j", "c") if len(shape) == 3 else ("n", *(f"a{k}" for k in range(len(shape))))
 
     def source(index: Index) -> Index:
         return (index[0], *(int(k) for k in np.unravel_index(index[1], shape)))
@@ -34,7 +33,7 @@ def flatten(page: Explanation, visit: Visit, layer: Flatten, at: Index) -> None:
         return [(index[0], int(np.ravel_multi_index(index[1:], shape)))]
 
     said = Equation(("y[n, (i·W + j)·C + c] = x[n,i,j,c]", "dx[n,i,j,c] = dy[n, (i·W + j)·C + c]"), ())
-    _moves(page, visit, axes, ("n", "k"), at, (said,), (), source, users)
+    _moves(page, visit, letters(visit.x.ndim), ("n", "k"), at, (said,), (), source, users)
 
 
 def zero_padding(page: Explanation, visit: Visit, layer: ZeroPad2d | ZeroPadChannels, at: Index) -> None:
