@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -112,14 +113,18 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
         states = metadata["generators"]
         if states.keys() != generators.keys() or tensors.keys() != own.keys():
             raise FormatError(str(path), "this model's and optimizer's arrays", "others", remedy)
-        run.schedule.load_state_dict(metadata["schedule"])
-        copy_into(own, tensors, str(path))
-        for name, rng in generators.items():
+        schedule, tried = deepcopy((run.schedule, generators))
+        schedule.load_state_dict(metadata["schedule"])  # on copies first: what is refused changes nothing
+        for name, rng in tried.items():
             rng.bit_generator.state = states[name]
+        copy_into(own, tensors, str(path))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, FormatError):
             raise
         raise FormatError(str(path), "a checkpoint of this run", f"{type(error).__name__}: {error}", remedy) from error
+    run.schedule.load_state_dict(metadata["schedule"])
+    for name, rng in generators.items():
+        rng.bit_generator.state = states[name]
     run.optimizer.steps, run.optimizer.lr = steps, lr
     return position, history
 
