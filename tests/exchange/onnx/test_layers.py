@@ -61,6 +61,8 @@ def test_transposed_convolutions(tmp_path, rng, options, groups, more):
         nn.Conv2d(3, 2, (2, 3), stride=(1, 2), padding=(0, 1, 2, 0), rng=0),
         nn.ConvTranspose2d(3, 2, (3, 2), stride=(2, 3), padding=(0, 1, 1, 0), output_padding=(1, 2), rng=0),
         nn.ConvTranspose2d(3, 2, 3, padding=1, dilation=(2, 1), rng=0),
+        nn.ConvTranspose2d(3, 2, 2, stride=(1, 2), dilation=(4, 3), output_padding=(3, 2), rng=0),
+        nn.ConvTranspose2d(3, 2, 2, padding=(0, 2, 1, 1), dilation=3, output_padding=(1, 2), rng=0),
         nn.MaxPool2d((2, 3), stride=2, ceil_mode=True),
         nn.AvgPool2d(2, padding=(1, 0, 0, 1)),
         nn.ZeroPad2d((1, 2, 3, 4)),

@@ -1,7 +1,7 @@
 """Layers to operators: what each layer of `xpcnn.nn` becomes in an ONNX graph, in inference.
 
     Conv2d              Conv
-    ConvTranspose2d     ConvTranspose
+    ConvTranspose2d     ConvTranspose, after Pad where output_padding is wider than the stride and the padding
     MaxPool2d           MaxPool, after Pad where dilation lets the padding be wider than the kernel
     AvgPool2d           AveragePool, after Pad where padding counts and what ceil_mode adds does not
     AdaptiveAvgPool2d   AveragePool where the bins are all alike, GlobalAveragePool for one, else two MatMul
@@ -165,13 +165,25 @@ def _conv(at: Place, layer: nn.Conv2d) -> str:
 
 @translates(nn.ConvTranspose2d)
 def _conv_transpose(at: Place, layer: nn.ConvTranspose2d) -> str:
+    x, *weights = _weight_and_bias(at, layer, (0, 3, 1, 2))  # (Cin, KH, KW, Cout/groups) → (Cin, Cout/groups, KH, KW)
+    pads: Any = layer.window.padding
+    extra = layer.output_padding
+    if any(more >= stride for more, stride in zip(extra, layer.stride, strict=True)):  # which onnxruntime refuses
+        top, bottom, left, right = pads
+        ends = list(zip((bottom, right), extra, layer.stride, strict=True))
+        # zeros after the image make the output a stride larger each; what is too much of it is padding
+        zeros = [max(0, -((end - more) // stride)) for end, more, stride in ends]
+        bottom, right = (end + n * stride - more for n, (end, more, stride) in zip(zeros, ends, strict=True))
+        x = pad_images(at, (0, zeros[0], 0, zeros[1]), 0.0, part="Pad") if any(zeros) else x
+        pads, extra = (top, bottom, left, right), (0, 0)
     return at.node(
         "ConvTranspose",
-        *_weight_and_bias(at, layer, (0, 3, 1, 2)),  # (Cin, KH, KW, Cout/groups) → (Cin, Cout/groups, KH, KW)
+        x,
+        *weights,
         kernel_shape=layer.kernel_size,
         strides=layer.stride,
-        pads=onnx_pads(layer.window.padding),
-        output_padding=layer.output_padding,
+        pads=onnx_pads(pads),
+        output_padding=extra,
         dilations=layer.dilation,
         group=layer.groups,
     )
