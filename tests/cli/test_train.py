@@ -201,3 +201,11 @@ def test_a_rehearsal_keeps_nothing_and_notices_what_would_fail(tmp_path):
     assert list(tmp_path.iterdir()) == []
     done = xpcnn_command("train", "digits", "--fast-dev-run", "--out", "/proc/nowhere/run", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("given", ['["digits"]', "{a = 1}"])
+def test_a_data_set_that_is_no_name_is_one_line(tmp_path, given):
+    (tmp_path / "run.toml").write_text(f"dataset = {given}\n")
+    done = xpcnn_command("train", "--config", "run.toml", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "train dataset: expected a name or a path, got" in done.stderr

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         if "dataset" not in given:
             raise OptionError("train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
-        config = RunConfig(**(_DEFAULTS.get(given["dataset"], {}) | given))
+        config = RunConfig(**(_DEFAULTS.get(str(given["dataset"]), {}) | given))
         name = config.dataset
         if name not in data.names() and Path(name).exists():  # the same one, wherever the run is gone on with
             path = Path(name).expanduser().resolve()
