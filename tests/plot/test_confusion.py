@@ -33,6 +33,18 @@ def test_the_picture_has_counts_names_and_the_share_that_is_right():
     assert figure.get_suptitle() == "Confusion matrix: 78.57% of 14 right"
 
 
+def test_numbers_are_light_on_dark_cells_and_rare_mistakes_have_a_colour():
+    axes = plot.confusion([[9, 1], [1, 9]]).axes[0]
+    assert {text.get_text(): text.get_color() for text in axes.texts} == {"9": "white", "1": "black"}
+    assert axes.images[0].norm(0.25) == 0.5  # colours grow with the square root
+
+
+@pytest.mark.parametrize(("name", "angle"), [("cat", 0), ("a very long name", 90)])
+def test_names_are_turned_where_they_do_not_fit(name, angle):
+    axes = plot.confusion(np.ones((5, 5), int), [name] * 5).axes[0]
+    assert {label.get_rotation() for label in axes.xaxis.get_ticklabels()} == {angle}
+
+
 @pytest.mark.parametrize(
     ("k", "names", "numbers"), [(1, 1, 1), (25, 25, 625), (26, 26, 0), (100, 100, 0), (250, 84, 0)]
 )
@@ -63,6 +75,7 @@ def axis_labels(axes):
         (DataError, "counts ≥ 0, not all of them 0", np.zeros((2, 2))),
         (DataError, "counts ≥ 0", np.array([[1, -1], [0, 1]])),
         (DataError, "counts ≥ 0", np.array([[1, np.nan], [0, 1]])),
+        (DataError, "counts ≥ 0", np.array([[1, np.inf], [0, 1]])),
         (DataError, "counts ≥ 0", np.array([["a"]])),
     ],
 )

@@ -8,8 +8,19 @@ import pytest
 from tests.arrays import assert_close, needs_torch
 from tests.plot.networks import ours, pair, picture_of
 from xpcnn import models, plot
-from xpcnn.errors import DataError, OptionError, ShapeError
-from xpcnn.nn import Concat, Conv2d, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, ReLU, Sequential
+from xpcnn.errors import DataError, NonFiniteError, OptionError, ShapeError
+from xpcnn.nn import (
+    Concat,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    GlobalAvgPool2d,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    ZeroPadChannels,
+)
 from xpcnn.nn.init import constant
 from xpcnn.plot.bilinear import bilinear
 
@@ -86,6 +97,9 @@ def test_pytorch_s_hooks_say_the_same(xp, rng, layer, module):
             "0.1",
         ),
         (lambda: Sequential(Conv2d(1, 2, 1, rng=0), MaxPool2d(2), ReLU(), GlobalAvgPool2d()), (4, 4, 1), "0"),
+        (lambda: Sequential(Conv2d(1, 2, 1, rng=0), MaxPool2d((1, 2)), GlobalAvgPool2d()), (4, 4, 1), "0"),
+        (lambda: Sequential(Conv2d(1, 2, 1, rng=0), ZeroPadChannels(1, 0), GlobalAvgPool2d()), (4, 4, 1), "1"),
+        (lambda: Sequential(ConvTranspose2d(1, 2, 2, stride=2, rng=0), GlobalAvgPool2d()), (4, 4, 1), "0"),
     ],
 )
 def test_without_a_name_it_is_the_last_convolution_s_activations(make, shape, name):
@@ -111,6 +125,20 @@ def test_a_picture_shows_the_map_and_says_where_nothing_speaks_for_the_class(xp)
     assert figure.get_supxlabel() == ""
     none = plot.grad_cam(two_channels(xp, [[1.0, 1.0], [-1.0, 0.0]]), image, 1)
     assert none.get_supxlabel() == "nothing speaks for this class here"
+
+
+def test_a_picture_is_of_the_layer_that_is_named():
+    model = Sequential(Conv2d(1, 1, 1, weight_init=constant(1.0)), ReLU(), GlobalAvgPool2d()).astype("float64")
+    image = np.array([[-1.0, 3.0]])[..., None]
+    figure = plot.grad_cam(model, image, 0, "0")
+    assert figure.get_suptitle() == "Grad-CAM for output 0, layer 0"
+    np.testing.assert_allclose(picture_of(figure.axes[2]), [[0.0, 0.75]])
+
+
+def test_a_map_of_nan_is_not_drawn():
+    model = Sequential(Conv2d(1, 1, 1, weight_init=constant(np.nan)), GlobalAvgPool2d())
+    with pytest.raises(NonFiniteError, match="finite gradients"):
+        plot.grad_cam(model, np.ones((2, 2, 1), np.float32), 0)
 
 
 def test_bad_input_is_one_clear_line():

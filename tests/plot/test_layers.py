@@ -74,6 +74,20 @@ def test_feature_maps_beyond_64_are_left_out_and_named_so():
     assert figure.get_suptitle() == "Conv2d: the first 64 of 70 feature maps of 2×2"
 
 
+def test_without_a_name_it_is_the_first_convolution():
+    model = Sequential(ReLU(), Conv2d(1, 2, 1, rng=0), Conv2d(2, 3, (1, 2), rng=1))
+    figure = plot.feature_maps(model, np.ones((3, 2, 1), np.float32))
+    assert figure.get_suptitle() == "Layer 1, Conv2d: all 2 feature maps of 3×2"
+    assert plot.filters(model).get_suptitle() == "Layer 1: all 2 filters 1×1"
+    assert plot.filters(model, 2).get_suptitle().startswith("Layer 2: all 3 filters 1×2, a row each")
+
+
+def test_a_row_of_filters_has_as_many_columns_as_channels():
+    model = Conv2d(2, 4, 1, rng=0)
+    grid = picture_of(plot.filters(model).axes[0])
+    np.testing.assert_array_equal(grid[::2, ::2], model.weight[:, 0, 0, :])
+
+
 def test_filters_of_grey_colour_and_many_channels():
     grey = Conv2d(1, 3, (2, 3), rng=0)
     grid = picture_of(plot.filters(grey).axes[0])
@@ -110,6 +124,8 @@ def test_bad_input_is_one_clear_line():
         plot.feature_maps(model, image, "conv")
     with pytest.raises(OptionError, match=r"network's Conv2d layers: 0 Conv2d, 5\.body\.0 Conv2d, got '1'"):
         plot.filters(model, 1)
+    with pytest.raises(OptionError, match="a layer that the network runs, got 0, which it does not"):
+        plot.activations(PassesBy(ReLU()), image, "0")
     with pytest.raises(OptionError, match="a network with a Conv2d, got none"):
         plot.filters(Linear(2, 2))
     with pytest.raises(OptionError, match="a network, got str"):
@@ -133,6 +149,11 @@ def test_bad_input_is_one_clear_line():
 class Overflow(Identity):
     def __call__(self, x):
         return x + np.inf
+
+
+class PassesBy(Sequential):
+    def __call__(self, x):
+        return x
 
 
 class Rows(Layer):

@@ -72,6 +72,14 @@ def test_a_picture_shows_the_image_and_the_map(xp):
     figure.draw_without_rendering()  # no formula in it
 
 
+def test_a_picture_is_of_the_class_that_is_asked_for_and_says_how_its_colours_came_about(xp):
+    model = reads_pixels(xp, [[[[1.0, 1.0]]], [[[-2.0, 0.0]]]])
+    figure = plot.saliency(model, xp.array(np.array([[[0.5, 2.0]]])), 1)
+    assert figure.get_suptitle() == "Saliency for output 1"
+    assert picture_of(figure.axes[2]).tolist() == [[2.0]]
+    assert figure.get_supxlabel() == "grey: the mean of 2 channels; black is 0.5, white 2"
+
+
 @pytest.mark.parametrize(
     ("error", "text", "call"),
     [

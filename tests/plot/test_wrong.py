@@ -12,7 +12,7 @@ from tests.plot.networks import picture_of
 from xpcnn import plot
 from xpcnn.data import Split
 from xpcnn.errors import DataError, NonFiniteError, OptionError, ShapeError
-from xpcnn.nn import Conv2d, Flatten, Linear, Sequential
+from xpcnn.nn import Conv2d, Dropout, Flatten, Linear, Sequential
 
 
 def model_and_split(xp=None):
@@ -58,6 +58,29 @@ def test_a_class_that_has_no_chance_is_told_from_nan():
         plot.top_losses(model, split, 1)
 
 
+def test_a_score_of_minus_infinity_counts_where_it_is_the_true_class_s():
+    model, split = model_and_split()
+    model[1].bias[2] = -np.inf
+    others = split.select(np.array([0, 2, 3, 4]))  # whose classes are 0 and 1
+    assert np.isfinite(plot.top_losses(model, others, 4).loss).all()
+    with pytest.raises(NonFiniteError, match="finite scores"):
+        plot.top_losses(model, split, 1)
+
+
+def test_it_is_inference():
+    model, split = model_and_split()
+    dropping = Sequential(Dropout(0.9, rng=0), *model.children().values())
+    assert plot.top_losses(dropping, split, 5).loss.tolist() == plot.top_losses(model, split, 5).loss.tolist()
+
+
+def test_a_probability_is_called_99_percent_before_it_is_more():
+    """The scores (5.51, 0, 0) and (6, 0, 0): probabilities 0.992 and 0.995."""
+    model, _ = model_and_split()
+    images = np.array([[0.551, 0, 0], [0.6, 0, 0]], "float32").reshape(2, 1, 1, 3)
+    figure = plot.most_wrong(model, Split(images, np.array([0, 0])))
+    assert [axes.get_title() for axes in figure.axes][:2] == ["0\n→ 0, 99%", "0\n→ 0, > 99%"]
+
+
 def test_the_picture_says_true_predicted_and_how_sure():
     model, split = model_and_split()
     figure = plot.most_wrong(model, split, ("cat", "dog", "a very long name of an animal"), 3)
@@ -83,5 +106,9 @@ def test_bad_input_is_one_clear_line():
         plot.top_losses(model, Split(split.images, np.zeros(5, np.float32)), 3)
     with pytest.raises(DataError, match="labels below 3, as the model has outputs, got 7"):
         plot.top_losses(model, Split(split.images, np.array([0, 1, 2, 1, 7])), 3)
+    with pytest.raises(DataError, match="labels below 3, as the model has outputs, got 3"):
+        plot.top_losses(model, Split(split.images, np.array([0, 1, 2, 1, 3])), 3)
+    with pytest.raises(OptionError, match="top_losses: expected a network, got NoneType"):
+        plot.top_losses(None, split, 3)
     with pytest.raises(ShapeError, match="a classifier"):
         plot.top_losses(Conv2d(3, 3, 1), split, 3)

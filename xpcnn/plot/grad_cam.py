@@ -132,7 +132,7 @@ def _map(model: Layer, x: Array, target: int | Array | None, layer: str | int | 
     xp = array_namespace(a)
     alpha = xp.mean(da, axis=(1, 2), keepdims=True)  # (N, 1, 1, K)  (1)
     heat = xp.sum(alpha * a, axis=3)  # (N, h, w)
-    heat = xp.where(heat > 0, heat, xp.zeros_like(heat))  # (2)
+    heat = xp.where(heat < 0, xp.zeros_like(heat), heat)  # NaN stays (2)
     return bilinear(heat, x.shape[1], x.shape[2]), classes, call.name
 
 

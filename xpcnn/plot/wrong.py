@@ -18,7 +18,7 @@ from ..data.dataset import Split
 from ..data.loader import Loader
 from ..data.pixels import to_floats
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
-from ..nn.layer import Layer
+from ..nn.layer import Layer, check_layer
 from ..ops.loss_classification import one_hot
 from ..ops.softmax import log_softmax_forward
 from ..options import as_count
@@ -53,6 +53,7 @@ def top_losses(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> 
         OptionError, ShapeError
     """
     who = "top_losses"
+    check_layer(who, model)
     as_count(who, "n", n)
     if not isinstance(split, Split):
         raise OptionError(who, "a Split, such as digits().test", type(split).__name__)
