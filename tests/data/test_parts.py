@@ -68,5 +68,21 @@ def test_assemble():
     assert (data.train.labels.tolist(), data.test.labels.tolist()) == ([0, 1, 0], [0])
     with pytest.raises(DataError, match=r"pets.npz: expected 3 labels, one an image, got \(2,\)"):
         assemble(Path("pets.npz"), (images, labels[:2]), None)
+    in_a_row = assemble(Path("pets.npz"), (images, labels[None]), (images, labels[None]))
+    assert in_a_row.test.labels.tolist() == [0, 1, 0]
+    with pytest.raises(DataError, match=r"pets.npz: expected 3 labels, one an image, got \(1, 2\)"):
+        assemble(Path("pets.npz"), (images, labels[None, :2]), None)
     regression = assemble(Path("a.npz"), (images, labels), (images, labels), regression=True)
     assert (regression.classes, regression.train.labels.dtype) == ((), np.float32)
+
+
+def test_without_a_word_a_fifth_is_for_testing():
+    images = np.zeros((20, 4, 4), np.uint8)
+    data = assemble(Path("a.npz"), (images, np.arange(20) % 2), None)
+    assert (len(data.train), len(data.test)) == (16, 4)
+
+
+def test_a_number_is_no_images():
+    for regression in (False, True):
+        with pytest.raises(DataError, match=r"a\.npz: expected images .*, got \(\)"):
+            assemble(Path("a.npz"), (np.array(5), np.array([0, 1])), None, regression=regression)

@@ -43,8 +43,9 @@ def assemble(
     who = str(path)
     parts = [train] if test is None else [train, test]
     for images, labels in parts:
-        if len(images) not in labels.shape[:1] and labels.shape != (1, len(images)):
-            raise DataError(who, f"{len(images)} labels, one an image", str(labels.shape))
+        n = len(images) if images.ndim else 0  # which `to_images` refuses
+        if n and n not in labels.shape[:1] and labels.shape != (1, n):
+            raise DataError(who, f"{n} labels, one an image", str(labels.shape))
     pictures = [to_images(who, x, image_shape=image_shape, channels_first=channels_first) for x, _ in parts]
     targets = [y for _, y in parts]
     names: tuple[str, ...] = ()
