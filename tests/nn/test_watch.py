@@ -8,7 +8,21 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn.nn import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Residual, Sequential, Watch, watched
+from xpcnn.errors import OptionError
+from xpcnn.nn import (
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    Layer,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+    Watch,
+    inferring,
+    watched,
+)
 from xpcnn.nn.samples import SAMPLES
 
 
@@ -102,3 +116,41 @@ def test_gradients_of_the_input_that_nobody_needs_are_not_made():
     assert dx is None
     assert asked["0"] is False
     assert asked["1"] is True
+
+
+class Pair(Layer):
+    """A layer with another one inside, which is no container."""
+
+    def __init__(self):
+        self.inner = Linear(2, 2, rng=0)
+
+    def children(self):
+        return {"inner": self.inner}
+
+    def forward(self, x):
+        return self.inner.forward(x)
+
+    def backward(self, dy, cache, *, input_grad=True):
+        dx, grads = self.inner.backward(dy, cache, input_grad=input_grad)
+        return dx, {f"inner.{key}": gradient for key, gradient in grads.items()}
+
+
+def test_a_watched_network_is_described_as_the_network_is():
+    model = network()
+    other = watched(model, Watch())
+    assert repr(other) == repr(model)
+    tables = [each.summary((4, 4, 1)).splitlines() for each in (other, model)]
+    sizes = [[line.split()[-4:] for line in table] for table in tables]
+    assert sizes[0] == sizes[1]
+
+
+def test_layers_within_layers_keep_their_names():
+    model = Sequential(Pair(), ReLU())
+    other = watched(model, Watch())
+    assert [*other.parameters()] == [*model.parameters()] == ["0.inner.weight", "0.inner.bias"]
+
+
+@pytest.mark.parametrize("make", [lambda: watched(None, Watch()), lambda: inferring("model.safetensors")])
+def test_what_is_no_network_is_refused(make):
+    with pytest.raises(OptionError, match=r"(watched|inferring): expected a network, got (NoneType|str)"):
+        make()

@@ -8,7 +8,7 @@ import pytest
 import xpcnn
 from xpcnn.errors import FormatError, OptionError
 from xpcnn.io import load_model
-from xpcnn.nn import BatchNorm1d, Dropout, Flatten, Linear, Sequential
+from xpcnn.nn import BatchNorm1d, Dropout, Flatten, Identity, Linear, Sequential
 from xpcnn.training import MovingAverage, evaluate
 from xpcnn.training.best_model import MODEL
 
@@ -123,3 +123,18 @@ def test_layers_that_stand_twice_are_averaged_as_one():
     average = MovingAverage(model, 0.5)
     assert average.model[1] is average.model[2]
     assert average.state_dict().keys() == model.state_dict().keys()
+
+
+class Counts(Identity):
+    buffer_names = ("calls",)
+
+    def __init__(self):
+        self.calls = np.zeros(1, np.int64)
+
+
+def test_whole_numbers_are_taken_over_as_they_are():
+    model = Counts()
+    average = MovingAverage(model, 0.9)
+    model.calls = np.array([7])
+    average.update(model, 1)
+    assert average.model.calls.tolist() == [7]

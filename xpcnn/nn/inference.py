@@ -23,7 +23,7 @@ from ..ops.norm import sum_rows
 from ..typing import Array, Cache
 from .container import Container
 from .dropout import Dropout
-from .layer import Layer
+from .layer import Layer, check_layer
 from .norm import BatchNorm1d, BatchNorm2d, Normalization
 from .watch import Watch, watched
 
@@ -81,6 +81,7 @@ def inferring(model: Layer, watch: Inference | None = None) -> Layer:
     >>> bool((dx == model[1].weight).all())
     True
     """
+    check_layer("inferring", model)
     for name, layer in model.named_layers():
         own = not type(layer).__call__.__module__.startswith(__name__.partition(".")[0] + ".")
         if own or (not isinstance(layer, Container) and _has_others_within(layer)):

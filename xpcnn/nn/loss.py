@@ -86,6 +86,16 @@ class Loss:
         return f"{type(self).__name__}({arguments})"
 
 
+def check_loss(who: str, criterion: Loss) -> None:
+    """Refuse what is no criterion.
+
+    Raises
+        OptionError : such as for a class, where an instance of it was meant
+    """
+    if not isinstance(criterion, Loss):
+        raise OptionError(who, "a criterion, such as CrossEntropyLoss()", repr(criterion)[:80])
+
+
 class MSELoss(Loss):
     """Mean squared error over all elements: Σ (y − t)² / size, without a ½.
 

@@ -79,6 +79,7 @@ def find_layer(
 
 def watched(model: Layer, watch: Watch) -> Layer:
     """The network, with each layer that is not a container run through `watch`."""
+    check_layer("watched", model)
     names = {id(layer): name for name, layer in model.named_layers()}
     made: dict[int, Layer] = {}
 

@@ -13,7 +13,8 @@ from ..data.dataset import Split
 from ..data.loader import Loader
 from ..errors import DataError, NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
-from ..nn.loss import Loss
+from ..nn.layer import check_layer
+from ..nn.loss import Loss, check_loss
 from ..typing import Host
 from .metrics import confusion_matrix, top_k_accuracy
 
@@ -41,9 +42,11 @@ def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch
         DataError : labels that the model has no output for
         OptionError : no split;  ShapeError, DTypeError : of the model and the criterion
     """
+    check_layer("evaluate", model)
     if not isinstance(split, Split):
         raise OptionError("evaluate", "a Split, such as digits().test", type(split).__name__)
     criterion = criterion or CrossEntropyLoss()
+    check_loss("evaluate", criterion)
     scores: list[Host] = []
     total = counted = 0.0
     for x, y in Loader(split, batch_size).epoch(0):
@@ -54,10 +57,11 @@ def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch
                 "evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(int(split.labels.max()))
             )
         items = float(criterion.items(logits, y)) if criterion.reduction == "mean" else x.shape[0]
-        total += float(criterion(logits, y)) * (items if criterion.reduction == "mean" else 1)
+        loss = float(criterion(logits, y)) if items else 0.0  # of classes that weigh nothing there is no mean
+        total += loss * (items if criterion.reduction == "mean" else 1)
         counted += items
     all_scores = np.concatenate(scores)  # (N, K)
-    if not (np.isfinite(all_scores).all() and math.isfinite(total)):
+    if not (np.isfinite(all_scores).all() and math.isfinite(total) and counted):
         raise NonFiniteError(
             "evaluate", "finite logits and loss", "NaN or infinity", "train again with a lower learning rate"
         )

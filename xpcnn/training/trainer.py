@@ -26,7 +26,8 @@ from ..data.loader import Loader
 from ..errors import OptionError
 from ..io.atomic import sweep
 from ..nn import CrossEntropyLoss, Layer
-from ..nn.loss import Loss
+from ..nn.layer import check_layer
+from ..nn.loss import Loss, check_loss
 from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Constant, Schedule
@@ -105,6 +106,10 @@ class Trainer:
         read_every: int = UNREAD_STEPS,
         verbose: bool = True,
     ) -> None:
+        check_layer("Trainer", model)
+        for given, kind in ((optimizer, Optimizer), (schedule or Constant(1.0), Schedule)):
+            if not isinstance(given, kind):
+                raise OptionError("Trainer", f"an instance of {kind.__name__}", repr(given)[:80])
         if patience is not None:
             as_count("Trainer", "patience", patience)
         if clip_norm is not None:
@@ -116,6 +121,7 @@ class Trainer:
             raise OptionError("Trainer", "an optimizer of this model's parameters", "one of other arrays", remedy)
         self.model, self.optimizer = model, optimizer
         self.criterion = criterion or CrossEntropyLoss()
+        check_loss("Trainer", self.criterion)
         self.schedule = schedule or Constant(optimizer.lr)
         self.clip_norm, self.patience = clip_norm, patience
         self.accumulate = as_count("Trainer", "accumulate", accumulate)
@@ -128,7 +134,7 @@ class Trainer:
         self.read_every = as_count("Trainer", "read_every", read_every)
         self.history: list[Epoch] = []
         self.position = Position()
-        self.loader: Loader | None = None  # that `fit` was given last
+        self.loader: Loader | None = None  # that `fit` is going through
         self._traces = Traces(model)
 
     def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> list[Epoch]:
@@ -169,9 +175,12 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
         self.loader, self._traces, going = loader, Traces(self.model), True
-        with Interrupt() as interrupt, progress(self.verbose) as shown:
-            while going and self.position.epoch < epochs and not self._stale():
-                going = self._run_epoch(loader, validation, epochs, interrupt, shown)
+        try:
+            with Interrupt() as interrupt, progress(self.verbose) as shown:
+                while going and self.position.epoch < epochs and not self._stale():
+                    going = self._run_epoch(loader, validation, epochs, interrupt, shown)
+        finally:
+            self.loader = None
         return self.history
 
     def evaluate(self, split: Split, *, batch_size: int = 256) -> Evaluation:
@@ -197,7 +206,11 @@ class Trainer:
         begun, total = self._traces.take(), None
         for number, (images, targets) in enumerate([(x, y), *more]):
             before = self._traces.take()
-            part = batch_gradients(self.model, self.criterion, images, targets)
+            try:
+                part = batch_gradients(self.model, self.criterion, images, targets)
+            except BaseException:  # such as images of another size, which some layers have seen by then
+                self._traces.put_back(begun)
+                raise
             if (is_numpy(part.loss) or self.on_step or self.read_every == 1) and not part.finite():
                 self._traces.put_back(before)
                 error = report(self, number, images, targets, part)
