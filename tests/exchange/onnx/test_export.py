@@ -118,6 +118,21 @@ def test_networks_of_one_layer_or_none(tmp_path, rng):
             assert_near(last(y) if layout == "NCHW" else y, host(model, x))
 
 
+@pytest.mark.parametrize("opset", [17, 20, onnx.defs.onnx_opset_version()])
+def test_the_file_is_of_the_opset_that_is_asked_for(tmp_path, opset):
+    file = exported(tmp_path / "m.onnx", nn.GELU(), (4,), opset=opset)
+    assert [each.version for each in file.opset_import] == [opset]
+    assert ("Gelu" in [node.op_type for node in file.graph.node]) is (opset >= 20)
+
+
+def test_rows_with_channels_in_both_layouts(tmp_path, rng):
+    x, model = rng.normal(size=(2, 5, 3)).astype("float32"), nn.LayerNorm(3)
+    for layout in ("NCHW", "NHWC"):
+        export_onnx(model, tmp_path / "m.onnx", input_shape=(5, 3), layout=layout)
+        y = run(tmp_path / "m.onnx", first(x) if layout == "NCHW" else x)
+        assert_near(last(y) if layout == "NCHW" else y, host(model, x))
+
+
 def test_names_and_properties(tmp_path):
     model = nn.Sequential(nn.Residual(nn.Sequential(nn.Conv2d(2, 2, 1), nn.SiLU())), nn.GlobalAvgPool2d(), nn.Dropout())
     file = exported(tmp_path / "m.onnx", model, (3, 3, 2), classes=["één", "zwei"])
