@@ -12,7 +12,7 @@ import pytest
 
 from xpcnn.data.array_file import array_file
 from xpcnn.data.registry import load
-from xpcnn.errors import DataError, FileError, FormatError
+from xpcnn.errors import DataError, FileError, FormatError, OptionError
 
 from ..io.test_npy import HEADER, Evil, hand_made, npy
 from ..limits import at_most
@@ -63,6 +63,9 @@ def test_names_of_classes(tmp_path, x, y):
     np.savez(tmp_path / "d.npz", x=x, y=y, classes=np.zeros(3))
     with pytest.raises(DataError, match="classes: texts, got float64"):
         load(tmp_path / "d.npz")
+    np.savez(tmp_path / "e.npz", x=x, y=y, classes=np.array([["cat", "dog", "cow"]]))
+    with pytest.raises(DataError, match=r"classes: texts, got <U3 \(1, 3\)"):
+        load(tmp_path / "e.npz")
 
 
 def test_regression(tmp_path, x):
@@ -144,6 +147,43 @@ def test_labels_elsewhere(tmp_path, x, y):
     assert load(tmp_path / "x.npy", labels=tmp_path / "other" / "z.npy").classes == ("0", "1", "2")
     with pytest.raises(FileError, match="No such file"):
         load(tmp_path / "x.npy", labels=tmp_path / "none.npy")
+
+
+def test_labels_that_are_named_are_for_those_images_alone(tmp_path, x, y):
+    """Beside it there is more, but whose labels would be found by their names."""
+    for name, array in (("x_train", x), ("y_train", y), ("x_test", x), ("y_test", y), ("other", y)):
+        np.save(tmp_path / f"{name}.npy", array)
+    assert len(array_file(tmp_path / "x_train.npy").test) == 12
+    assert len(array_file(tmp_path / "x_train.npy", labels=tmp_path / "other.npy").test) == 3
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    with pytest.raises(OptionError, match=r"labels for a \.npy file only"):
+        array_file(tmp_path / "a.npz", labels=tmp_path / "other.npy")
+
+
+def test_the_fraction_and_the_seed_are_those_that_are_asked_for(tmp_path, x, y):
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+
+    def chosen(**options):
+        return array_file(tmp_path / "a.npz", **options).test.images.tolist()
+
+    assert len(chosen(test_fraction=0.5)) == 6
+    assert chosen(seed=5) == chosen(seed=5) != chosen(seed=0) == chosen()
+
+
+def test_endings_in_capitals_and_the_home_folder(tmp_path, x, y, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert len(array_file("~/A.NPZ").train) == 9
+
+
+def test_labels_are_not_read_beyond_the_limit(tmp_path, x):
+    np.save(tmp_path / "images.npy", x)
+    np.save(tmp_path / "labels.npy", np.arange(12) % 3)
+    assert len(array_file(tmp_path / "images.npy", most_bytes=x.nbytes).train) == 9
+    np.save(tmp_path / "labels.npy", np.arange(25))
+    with pytest.raises(FormatError, match=r"labels\.npy: expected at most 192 bytes"):
+        array_file(tmp_path / "images.npy", most_bytes=x.nbytes)
 
 
 def pack(members: dict[str, bytes], compression=zipfile.ZIP_DEFLATED) -> bytes:

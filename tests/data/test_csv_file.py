@@ -109,6 +109,41 @@ def test_many_values_of_labels_are_not_mixed_up(write, rng):
     assert len(data.classes) == 16_500
 
 
+def test_a_header_of_numbers_is_known_by_the_name_of_its_labels(write, images):
+    numbers = ",".join(map(str, range(9)))
+    check(csv_file(write(table(LABELS, images, header=f"Label,{numbers}"))), images)
+    path = write(table(LABELS, images, header=f"kind,{numbers}"))
+    check(csv_file(path, label="kind"), images)
+
+
+def test_of_images_of_one_pixel(write):
+    data = csv_file(write("label,grey\n0,1\n1,2\n0,3\n1,4\n"))
+    assert data.input_shape == (1, 1, 1)
+    assert sorted([*data.train.images.ravel(), *data.test.images.ravel()]) == [1, 2, 3, 4]
+
+
+def test_blanks_around_texts_are_no_part_of_them(write, images):
+    check(csv_file(write(table(["dog ", " cat"] * 10, images))), images, ["dog", "cat"] * 10, ("cat", "dog"))
+
+
+def test_the_fraction_and_the_seed_are_those_that_are_asked_for(write, images):
+    path = write(table(LABELS, images))
+
+    def chosen(**options):
+        return csv_file(path, **options).test.images.tolist()
+
+    assert len(chosen(test_fraction=0.5)) == 10
+    assert chosen(seed=5) == chosen(seed=5) != chosen(seed=0) == chosen()
+
+
+def test_the_labels_to_test_on_are_in_the_column_of_that_name(write, images):
+    train = write(table(LABELS, images, header=f"{PIXELS},kind", last=True), name="train.csv")
+    write(table(LABELS, images, header=f"kind,{PIXELS}"), name="test.csv")
+    data = csv_file(train, label="kind")
+    np.testing.assert_array_equal(data.test.images, data.train.images)
+    assert data.test.labels.tolist() == data.train.labels.tolist() == [1, 0] * 10
+
+
 def test_fractions_and_floats(write, images):
     data = load(write(table(LABELS, images / 255)))
     assert data.train.images.dtype == np.float32

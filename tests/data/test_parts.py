@@ -9,7 +9,7 @@ import pytest
 
 from xpcnn.data.dataset import Split
 from xpcnn.data.parts import assemble, counterpart, hold_out
-from xpcnn.errors import DataError
+from xpcnn.errors import DataError, OptionError
 
 
 def numbered(counts: list[int]) -> Split:
@@ -59,6 +59,8 @@ def test_counterpart(tmp_path):
         assert counterpart(tmp_path / name) == tmp_path / other
     assert counterpart(tmp_path / "train.csv") is None
     assert counterpart(tmp_path / "data.csv") is None
+    (tmp_path / "TEST.CSV").touch()
+    assert counterpart(tmp_path / "TRAIN.CSV") == tmp_path / "TEST.CSV"
 
 
 def test_assemble():
@@ -86,3 +88,21 @@ def test_a_number_is_no_images():
     for regression in (False, True):
         with pytest.raises(DataError, match=r"a\.npz: expected images .*, got \(\)"):
             assemble(Path("a.npz"), (np.array(5), np.array([0, 1])), None, regression=regression)
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_the_seed_and_the_fraction_choose_what_is_for_testing(regression):
+    images, labels = np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8), np.arange(40) % 2
+
+    def chosen(**options):
+        data = assemble(Path("a.npz"), (images, labels), None, regression=regression, **options)
+        return data.test.images[:, 0, 0, 0].tolist()
+
+    assert chosen(seed=3) == chosen(seed=3) != chosen(seed=0) == chosen()
+    assert len(chosen(test_fraction=0.5)) == 20
+
+
+@pytest.mark.parametrize("options", [{"fraction": 0}, {"fraction": 1}, {"seed": -1}, {"seed": 1.5}])
+def test_fractions_and_seeds_that_make_no_sense(options):
+    with pytest.raises(OptionError, match=r"data set: expected (test_fraction: a number|seed: an integer)"):
+        hold_out(numbered([4, 4]), **({"fraction": 0.5, "seed": 0} | options))

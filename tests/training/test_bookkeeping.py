@@ -15,7 +15,7 @@ import xpcnn
 from xpcnn.data import Loader, Split
 from xpcnn.errors import FormatError, OptionError
 from xpcnn.io import load_model
-from xpcnn.nn import BatchNorm1d, CrossEntropyLoss, Dropout, Flatten, Linear, Sequential
+from xpcnn.nn import BatchNorm1d, CrossEntropyLoss, Dropout, Flatten, Linear, MSELoss, Sequential
 from xpcnn.optim import SGD, Adam, AdamW, Constant, Cosine, Plateau
 from xpcnn.training import Evaluation, Trainer, evaluate
 from xpcnn.training.config import RunConfig
@@ -100,6 +100,14 @@ def test_evaluation_is_inference():
     assert tested.loss == pytest.approx(float(CrossEntropyLoss()(expected, y)), rel=1e-6)
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
+
+
+def test_targets_of_a_regression_are_no_numbers_of_outputs():
+    model, images = Sequential(Flatten(), Linear(4, 1, rng=0)), split()
+    targets = Split(images.images, np.arange(10, dtype=np.float32)[:, None] + 5)
+    y = xpcnn.to_numpy(model(images.images.astype("float32") / 255))
+    expected = ((y - targets.labels) ** 2).mean()
+    assert evaluate(model, targets, MSELoss(), batch_size=4).loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_top_five_is_of_five():

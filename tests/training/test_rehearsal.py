@@ -146,3 +146,17 @@ def test_whole_batches_alone_stay_whole():
     run.on_step = (lambda trainer, step: seen.append(step.images),)
     run.fit(Loader(split(), 10, drop_last=True), epochs=1)
     assert seen == [10] * 6
+
+
+def test_its_folder_stands_where_the_run_s_would_and_one_batch_is_validated(tmp_path, monkeypatch):
+    seen = []
+    evaluate = xpcnn.training.trainer.evaluate
+    monkeypatch.setattr(
+        "xpcnn.training.trainer.evaluate",
+        lambda model, split, *rest: seen.append(len(split)) or evaluate(model, split, *rest),
+    )
+    (tmp_path / "runs").mkdir()
+    run = trainer(tmp_path / "runs" / "all" / "new", fast_dev_run=True)
+    run.on_epoch = (lambda trainer, row: seen.append(trainer.folder.parent.parent),)
+    run.fit(loader(), split(300, seed=1), epochs=3)
+    assert seen == [256, tmp_path / "runs"]

@@ -133,6 +133,23 @@ def test_rows_with_channels_in_both_layouts(tmp_path, rng):
         assert_near(last(y) if layout == "NCHW" else y, host(model, x))
 
 
+@pytest.mark.parametrize("layer", [nn.PReLU(12), nn.BatchNorm1d(12), nn.LayerNorm(12), nn.Softmax()], ids=repr)
+def test_layers_that_tell_columns_apart_after_a_flattened_image(tmp_path, rng, layer):
+    model = randomize(nn.Sequential(nn.Flatten(), layer, nn.Linear(12, 3, rng=0)), rng)
+    compare(tmp_path / "m.onnx", model, rng.normal(size=(3, 2, 2, 3)).astype("float32"))
+
+
+def test_a_layer_by_itself_has_the_names_of_its_parameters(tmp_path):
+    file = exported(tmp_path / "m.onnx", nn.Linear(4, 2), (4,))
+    assert [tensor.name for tensor in file.graph.initializer] == ["weight", "bias"]
+
+
+def test_classes_are_those_of_the_channels(tmp_path):
+    export_onnx(nn.Conv2d(3, 2, 1), tmp_path / "m.onnx", input_shape=(5, 4, 3), classes=["a", "b"])
+    with pytest.raises(OptionError, match="a name for each of the 2 outputs"):
+        export_onnx(nn.Conv2d(3, 2, 1), tmp_path / "m.onnx", input_shape=(5, 4, 3), classes="abcde")
+
+
 def test_names_and_properties(tmp_path):
     model = nn.Sequential(nn.Residual(nn.Sequential(nn.Conv2d(2, 2, 1), nn.SiLU())), nn.GlobalAvgPool2d(), nn.Dropout())
     file = exported(tmp_path / "m.onnx", model, (3, 3, 2), classes=["één", "zwei"])
@@ -214,6 +231,8 @@ def test_weights_that_no_file_can_hold(tmp_path, monkeypatch):
     monkeypatch.setattr("xpcnn.exchange.onnx.export.MOST_BYTES", 39)
     with pytest.raises(OptionError, match="weights of at most 39 bytes in an ONNX file, got 40"):
         export_onnx(nn.Linear(4, 2), tmp_path / "m.onnx", input_shape=(4,))
+    monkeypatch.setattr("xpcnn.exchange.onnx.export.MOST_BYTES", 40)
+    export_onnx(nn.Linear(4, 2), tmp_path / "m.onnx", input_shape=(4,))
 
 
 def test_places_that_cannot_be_written(tmp_path):
