@@ -79,9 +79,9 @@ def test_assemble():
 
 
 def test_without_a_word_a_fifth_is_for_testing():
-    images = np.zeros((20, 4, 4), np.uint8)
-    data = assemble(Path("a.npz"), (images, np.arange(20) % 2), None)
-    assert (len(data.train), len(data.test)) == (16, 4)
+    images = np.zeros((40, 4, 4), np.uint8)
+    data = assemble(Path("a.npz"), (images, np.arange(40) % 2), None)
+    assert (len(data.train), len(data.test)) == (32, 8)
 
 
 def test_a_number_is_no_images():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -150,3 +151,23 @@ def test_deflated_archives_if_they_are_wanted(tmp_path):
         read_npz(tmp_path / "a.npz", most_bytes=500_000)
     with pytest.raises(FileError, match="No such file"):
         read_npz(tmp_path / "none.npz")
+
+
+def test_members_are_limited_together_and_of_two_of_one_name_the_first_is_taken(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros(100), y=np.zeros(100))
+    assert len(read_npz(tmp_path / "a.npz", most_bytes=1600)) == 2
+    with pytest.raises(FormatError, match=r"^\S*a\.npz: y: expected at most 799 bytes"):
+        read_npz(tmp_path / "a.npz", most_bytes=1599)
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr("x", npy(np.array([1])))
+        archive.writestr("x.npy", npy(np.array([2])))
+    assert read_npz(tmp_path / "b.npz")["x"].tolist() == [1]
+
+
+def test_a_member_that_is_encrypted_is_named(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros(3))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the bit that says so
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(FormatError, match=r"^\S*a\.npz: x: expected a member that is stored or deflated"):
+        read_npz(tmp_path / "a.npz")

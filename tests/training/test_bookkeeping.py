@@ -13,7 +13,7 @@ import pytest
 
 import xpcnn
 from xpcnn.data import Loader, Split
-from xpcnn.errors import FormatError, OptionError
+from xpcnn.errors import FormatError, NonFiniteError, OptionError
 from xpcnn.io import load_model
 from xpcnn.nn import BatchNorm1d, CrossEntropyLoss, Dropout, Flatten, Linear, MSELoss, Sequential
 from xpcnn.optim import SGD, Adam, AdamW, Constant, Cosine, Plateau
@@ -108,6 +108,26 @@ def test_targets_of_a_regression_are_no_numbers_of_outputs():
     y = xpcnn.to_numpy(model(images.images.astype("float32") / 255))
     expected = ((y - targets.labels) ** 2).mean()
     assert evaluate(model, targets, MSELoss(), batch_size=4).loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_rows_of_the_confusion_are_the_true_classes():
+    model, images = Sequential(Flatten(), Linear(4, 3, rng=0)), split()
+    model[1].weight[...], model[1].bias[...] = 0.0, np.array([0.0, 1.0, 0.0])  # class 1, whatever the image
+    counts = np.bincount(images.labels, minlength=3)
+    np.testing.assert_array_equal(evaluate(model, images).confusion, [[0, n, 0] for n in counts])
+
+
+def test_neither_a_loss_nor_a_score_that_is_infinite_is_given():
+    images = split()
+    model = Sequential(Flatten(), Linear(4, 3, rng=0))
+    model[1].bias[...] = np.array([0.0, 0.0, -np.inf])
+    zeros = Split(images.images, np.zeros(10, np.int64))  # whose loss is finite
+    with pytest.raises(NonFiniteError, match="finite logits and loss"):
+        evaluate(model, zeros)
+    model[1].bias[...] = 1e30  # whose square is too large for float32
+    targets = Split(images.images, np.zeros((10, 3), np.float32))
+    with pytest.raises(NonFiniteError, match="finite logits and loss"):
+        evaluate(model, targets, MSELoss())
 
 
 def test_top_five_is_of_five():
