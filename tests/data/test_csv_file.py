@@ -137,8 +137,8 @@ def test_the_fraction_and_the_seed_are_those_that_are_asked_for(write, images):
 
 
 def test_the_labels_to_test_on_are_in_the_column_of_that_name(write, images):
-    train = write(table(LABELS, images, header=f"{PIXELS},kind", last=True), name="train.csv")
-    write(table(LABELS, images, header=f"kind,{PIXELS}"), name="test.csv")
+    train = write(table(LABELS, images, header=f"kind,{PIXELS}"), name="train.csv")
+    write(table(LABELS, images, header=f"{PIXELS},kind", last=True), name="test.csv")
     data = csv_file(train, label="kind")
     np.testing.assert_array_equal(data.test.images, data.train.images)
     assert data.test.labels.tolist() == data.train.labels.tolist() == [1, 0] * 10

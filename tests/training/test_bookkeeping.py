@@ -117,6 +117,17 @@ def test_rows_of_the_confusion_are_the_true_classes():
     np.testing.assert_array_equal(evaluate(model, images).confusion, [[0, n, 0] for n in counts])
 
 
+def test_an_evaluation_takes_so_many_images_at_once():
+    class Counts(Flatten):
+        def __call__(self, x):
+            seen.append(len(x))
+            return super().__call__(x)
+
+    seen = []
+    evaluate(Sequential(Counts(), Linear(4, 3, rng=0)), split(), batch_size=4)
+    assert seen == [4, 4, 2]
+
+
 def test_neither_a_loss_nor_a_score_that_is_infinite_is_given():
     images = split()
     model = Sequential(Flatten(), Linear(4, 3, rng=0))
