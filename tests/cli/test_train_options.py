@@ -91,3 +91,20 @@ def test_a_run_is_gone_on_with_as_it_was(capsys, words, also):
         main(["train", "--resume", "run", *words])
     assert end.value.code == 2
     assert f"--resume: expected no other option, got {also};" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_run_that_is_interrupted_says_how_to_go_on_where_it_has_begun(tmp_path, monkeypatch, capsys, begun):
+    def start(config, folder, **options):
+        folder.mkdir()
+        if begun:
+            (folder / "config.json").write_text("{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("xpcnn.cli.train.start", start)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["train", "digits", "--out", "run"])
+    assert end.value.code == 130
+    how = "; go on with: xpcnn train --resume run" if begun else ""
+    assert capsys.readouterr().err == f"xpcnn: interrupted{how}\n"

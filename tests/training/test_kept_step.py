@@ -11,9 +11,10 @@ import pytest
 from xpcnn.data import Loader, Split
 from xpcnn.errors import FileError, FormatError, NonFiniteError, XpcnnError
 from xpcnn.io.tensors import read_tensors, write_tensors
-from xpcnn.nn import CrossEntropyLoss, Dropout, Flatten, Linear, MSELoss, ReLU, Sequential
+from xpcnn.nn import CrossEntropyLoss, Dropout, Flatten, HuberLoss, Identity, Linear, MSELoss, ReLU, Sequential
 from xpcnn.optim import SGD
 from xpcnn.training import Trainer, replay
+from xpcnn.training.kept_step import keep
 
 from .small import assert_same, everything, generators, loader, network, split, trainer
 from .spoil import Spoil
@@ -244,3 +245,25 @@ def test_images_out_of_a_regression_split_are_named(tmp_path):
     ):
         run.fit(Loader(targets, 5), epochs=1)
     assert replay(tmp_path / "nonfinite-1.safetensors").direction == "forward"
+
+
+RUN = {"step": 1, "epoch": 1, "batch": 1}
+
+
+def test_a_replay_has_the_criterion_s_options(tmp_path):
+    """Beyond δ the loss grows evenly; it is too large for float32 with this δ alone."""
+    x = np.full((1, 2), 1e25, np.float32)
+    model = Sequential(Identity())
+    keep(tmp_path / "a.safetensors", model, HuberLoss(1e30), x, 0 * x, RUN)
+    assert replay(tmp_path / "a.safetensors").text.endswith("in the loss, HuberLoss, forward")
+    keep(tmp_path / "b.safetensors", model, HuberLoss(), x, 0 * x, RUN)
+    assert replay(tmp_path / "b.safetensors").text.startswith("all is finite")
+
+
+def test_a_replay_puts_the_file_s_numbers_into_the_model_that_is_passed(tmp_path):
+    x = np.ones((1, 2), np.float32)
+    broken, fresh = Sequential(Linear(2, 2, rng=0)), Sequential(Linear(2, 2, rng=1))
+    broken[0].weight[...] = np.nan
+    keep(tmp_path / "a.safetensors", broken, MSELoss(), x, x, RUN)
+    assert replay(tmp_path / "a.safetensors", model=fresh).layer == "0"
+    assert np.isnan(fresh[0].weight).all()

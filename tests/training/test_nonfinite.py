@@ -15,7 +15,9 @@ from xpcnn.nn import (
     Conv2d,
     CrossEntropyLoss,
     Flatten,
+    Identity,
     Linear,
+    Loss,
     MSELoss,
     OpLayer,
     ReLU,
@@ -110,3 +112,53 @@ def test_a_search_leaves_no_trace(xp):
     search(model, CrossEntropyLoss(), x, y)
     assert_same(host(model.state_dict()), before[0])
     assert generators(model) == before[1]
+
+
+class FiniteUntilBackward(Loss):
+    def forward(self, y, target):
+        return np.float32(1.0), y
+
+    def backward(self, cache):
+        return np.full_like(cache, np.nan)
+
+
+class Steep(Identity):
+    """The identity, with a gradient that is finite by itself."""
+
+    def backward(self, dy, cache, *, input_grad=True):
+        return np.full_like(dy, 3e38), {}
+
+
+def test_the_gradient_of_the_loss():
+    x = np.ones((2, 3), np.float32)
+    found = search(Sequential(Linear(3, 2, rng=0)), FiniteUntilBackward(), x, x[:, :2])
+    assert found.text == "4 NaN of 4 numbers in the gradient of the loss, FiniteUntilBackward, backward"
+    assert (found.layer, found.direction) == ("", "backward")
+
+
+def test_gradients_that_are_too_large_together():
+    x = np.ones((2, 3), np.float32)
+    model = Sequential(Linear(3, 2, rng=0), Residual(Steep(), Steep()))
+    found = search(model, MSELoss(), x, x[:, :2])
+    where = "the gradient of the output of layer 0 (Linear), where branches meet, backward"
+    assert found.text == f"4 infinite of 4 numbers in {where}"
+    assert [row.direction for row in found.rows] == ["forward"] * 3 + ["backward"] * 2
+
+
+def test_a_row_has_the_largest_magnitude_and_counts_both_infinities():
+    x = np.ones((2, 1), np.float32)
+    model = Sequential(Linear(1, 2, rng=0), Linear(2, 2, rng=0))
+    model[0].weight[...] = np.array([[-5.0], [2.0]])
+    model[1].weight[...] = np.array([[-np.inf, 0.0], [0.0, 1.0]])
+    found = search(model, MSELoss(), x, np.zeros((2, 2), np.float32))
+    assert found.text.startswith("2 infinite of 4 numbers in the output of layer 1 (Linear), forward")
+    assert [(row.largest, row.not_finite, row.size) for row in found.rows] == [(5.0, 0, 4), (2.0, 2, 4)]
+
+
+def test_what_was_broken_before_has_its_whole_name():
+    model = Sequential(Residual(Sequential(Linear(2, 2, rng=0), Linear(2, 2, rng=1))))
+    model[0].children()["body"][1].weight[...] = np.nan
+    x = np.ones((1, 2), np.float32)
+    found = search(model, MSELoss(), x, x)
+    assert found.layer == "0.body.1"
+    assert found.text.endswith("(its 0.body.1.weight held some before)")
