@@ -14,7 +14,8 @@ from xpcnn.io.tensors import read_tensors, write_tensors
 from xpcnn.nn import CrossEntropyLoss, Dropout, Flatten, HuberLoss, Identity, Linear, MSELoss, ReLU, Sequential
 from xpcnn.optim import SGD
 from xpcnn.training import Trainer, replay
-from xpcnn.training.kept_step import keep
+from xpcnn.training.gradients import Gradients
+from xpcnn.training.kept_step import keep, together
 
 from .small import assert_same, everything, generators, loader, network, split, trainer
 from .spoil import Spoil
@@ -267,3 +268,16 @@ def test_a_replay_puts_the_file_s_numbers_into_the_model_that_is_passed(tmp_path
     keep(tmp_path / "a.safetensors", broken, MSELoss(), x, x, RUN)
     assert replay(tmp_path / "a.safetensors", model=fresh).layer == "0"
     assert np.isnan(fresh[0].weight).all()
+
+
+def test_where_no_layer_by_itself_is_at_fault():
+    """As many names as there is room for, eight; of more it is said how many there are."""
+    bad, good = np.array([np.nan]), np.array([1.0])
+    one = np.float64(1.0)
+    for count, names in ((2, "0, 1"), (8, "0, 1, 2, 3, 4, 5, 6, 7"), (9, "0, 1, 2, 3, 4, 5, 6, 7 … (9)")):
+        found = together(Gradients(one, 0, 1, {str(i): bad for i in range(count)} | {"w": good}))
+        assert found.direction == "backward"
+        assert found.text.startswith(f"NaN or infinity in the gradients of {names}, from layers that run as one")
+    found = together(Gradients(np.float64(np.inf), 0, 1, {"w": good}))
+    assert (found.direction, found.text.partition(",")[0]) == ("forward", "NaN or infinity in the loss")
+    assert together(Gradients(one, 0, 1, {"w": good})).direction == ""

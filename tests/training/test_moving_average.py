@@ -12,7 +12,7 @@ from xpcnn.nn import BatchNorm1d, Dropout, Flatten, Identity, Linear, Sequential
 from xpcnn.training import MovingAverage, evaluate
 from xpcnn.training.best_model import MODEL
 
-from .small import assert_same, everything, host, loader, rows, split, trainer
+from .small import assert_same, batch, everything, host, loader, rows, split, trainer
 
 
 def test_it_is_the_formula(xp):
@@ -138,3 +138,12 @@ def test_whole_numbers_are_taken_over_as_they_are():
     model.calls = np.array([7])
     average.update(model, 1)
     assert average.model.calls.tolist() == [7]
+
+
+def test_the_trainer_counts_from_its_first_step():
+    run = trainer(ema=0.9)
+    expected = MovingAverage(run.model, 0.9)
+    for step in (1, 2, 3):
+        run.train_step(*batch())
+        expected.update(run.model, step)
+    assert_same(host(run.average.state_dict()), host(expected.state_dict()))
