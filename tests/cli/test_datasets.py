@@ -90,11 +90,20 @@ def test_pictures_are_brought_to_the_model_s_size_and_channels(saved, tmp_path, 
     assert model_and_dataset(saved(("cat", "dog"), shape), str(tmp_path / "pets"), ())[1].input_shape == shape
 
 
-def test_options_of_the_run_are_for_its_own_data_set(saved, tmp_path):
+def test_arrays_in_files_of_their_own_are_values_for_a_regression(saved, tmp_path):
+    np.save(tmp_path / "x.npy", IMAGES)
+    np.save(tmp_path / "y.npy", np.array([0.5, 1.5, 2.5, 3.5]))
+    _, dataset = model_and_dataset(saved(), str(tmp_path / "x.npy"), ())
+    assert (dataset.classes, dataset.train.labels.shape) == ((), (3, 1))
+
+
+def test_options_of_the_run_are_for_its_own_data_set(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     np.savez(tmp_path / "own.npz", x=np.repeat(IMAGES, 5, axis=0), y=["dog", "cat"] * 10)
     np.savez(tmp_path / "other.npz", x=np.repeat(IMAGES, 5, axis=0), y=["dog", "cat"] * 10)
     config = RunConfig(str(tmp_path / "own.npz"), options={"test_fraction": 0.5})
     model = saved(("cat", "dog"), config=config)
     for place in (model, model.parent):
         for name, words, tested in (("own", (), 10), ("other", (), 4), ("own", ("test_fraction=0.3",), 6)):
-            assert len(model_and_dataset(place, str(tmp_path / f"{name}.npz"), words)[1].test) == tested
+            for path in (tmp_path / f"{name}.npz", f"{name}.npz"):
+                assert len(model_and_dataset(place, str(path), words)[1].test) == tested
