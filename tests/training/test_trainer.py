@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,6 +93,19 @@ def test_a_checkpoint_is_written_every_so_often(tmp_path, monkeypatch):
     written.clear()
     run.fit(loader(), epochs=2)
     assert len(written) == 2
+
+
+def test_between_two_checkpoints_are_so_many_seconds(tmp_path, monkeypatch):
+    """A step takes a second: with more than 2.5 s between them, there is one after steps 3 and 6, and at the end."""
+    now, written = [0.0], []
+
+    def second(trainer, step):
+        now[0] += 1.0
+
+    monkeypatch.setattr("xpcnn.training.trainer.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("xpcnn.training.checkpoint.save", lambda path, *rest: written.append(now[0]))
+    trainer(tmp_path, checkpoint_seconds=2.5, on_step=[second]).fit(loader(), epochs=1)
+    assert written == [3.0, 6.0, 7.0]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
