@@ -23,7 +23,7 @@ from xpcnn.nn import (
     ReLU,
     Sequential,
 )
-from xpcnn.optim import SGD, Adam, Cosine
+from xpcnn.optim import SGD, Adam, Cosine, Plateau
 from xpcnn.training import Trainer, evaluate
 from xpcnn.training.best_model import MODEL
 from xpcnn.training.checkpoint import CHECKPOINT
@@ -275,3 +275,13 @@ def test_accuracy_of_targets_that_are_probabilities_is_by_the_likeliest(xp):
     assert_same(host(run.model.state_dict()), before)
     _, soft_correct = run.train_step(x, soft)
     assert 0 < int(soft_correct) == int(hard_correct)
+
+
+def test_a_checkpoint_that_is_refused_leaves_the_schedule_as_it_was(tmp_path):
+    trainer(tmp_path, schedule=Plateau(0.1)).fit(loader(), epochs=1)
+    wider = Sequential(Flatten(), Linear(36, 5, rng=0))
+    other = Trainer(wider, Adam(wider.parameters(), lr=0.1), folder=tmp_path, schedule=Plateau(0.1), verbose=False)
+    before = other.schedule.state_dict()
+    with pytest.raises(FormatError, match="model"):
+        other.fit(loader(), epochs=2, resume=True)
+    assert other.schedule.state_dict() == before

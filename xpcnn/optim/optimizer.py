@@ -133,6 +133,20 @@ class Optimizer(ABC):
                 raise DTypeError(who, f"the gradient of {name} in {dtype_name(p)}", dtype_name(g))
 
 
+def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Array]) -> None:
+    """Refuse what is no optimizer of these very arrays.
+
+    Raises
+        OptionError : such as for one that was made before the network was moved
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise OptionError(who, "an optimizer, such as SGD(model.parameters(), lr=0.1)", repr(optimizer)[:80])
+    own = optimizer.parameters
+    if own.keys() != parameters.keys() or any(own[name] is not p for name, p in parameters.items()):
+        remedy = "make it from model.parameters(), after any astype or to_backend"
+        raise OptionError(who, "an optimizer of this model's parameters", "one of other arrays", remedy)
+
+
 def _names(mine: Any, theirs: Any) -> tuple[str, str]:
     """What was expected and what came, for an error."""
     missing, unknown = sorted(mine - theirs), sorted(theirs - mine)

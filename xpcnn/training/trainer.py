@@ -29,7 +29,7 @@ from ..nn import CrossEntropyLoss, Layer
 from ..nn.layer import check_layer
 from ..nn.loss import Loss, check_loss
 from ..optim.clip import clip_by_norm
-from ..optim.optimizer import Optimizer
+from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Constant, Schedule
 from ..options import as_count, as_number
 from ..typing import Array
@@ -38,14 +38,13 @@ from .best_model import save_best
 from .callback import STOP, OnEpoch, OnStep, Step, as_callbacks
 from .checkpoint import CHECKPOINT, Position
 from .evaluation import Evaluation, evaluate
-from .gradients import batch_gradients, joined
 from .history import Epoch
 from .interrupt import Interrupt
-from .kept_step import report
 from .losses import Losses
 from .moving_average import MovingAverage
 from .progress import Progress, progress
 from .rehearsal import first_batches, rehearse
+from .step_gradients import step_gradients
 from .traces import Traces
 
 UNREAD_STEPS = 50  # steps of a device whose losses wait to be read: reading one waits for the device
@@ -107,18 +106,14 @@ class Trainer:
         verbose: bool = True,
     ) -> None:
         check_layer("Trainer", model)
-        for given, kind in ((optimizer, Optimizer), (schedule or Constant(1.0), Schedule)):
-            if not isinstance(given, kind):
-                raise OptionError("Trainer", f"an instance of {kind.__name__}", repr(given)[:80])
+        check_optimizer("Trainer", optimizer, model.parameters())
+        if not isinstance(schedule, Schedule | None):
+            raise OptionError("Trainer", "a schedule, such as Cosine(0.1, 1000)", repr(schedule)[:80])
         if patience is not None:
             as_count("Trainer", "patience", patience)
         if clip_norm is not None:
             as_number("Trainer", "clip_norm", clip_norm, "(0, inf)")
         as_number("Trainer", "checkpoint_seconds", checkpoint_seconds, "[0, inf)")
-        own = model.parameters()
-        if own.keys() != optimizer.parameters.keys() or any(own[k] is not optimizer.parameters[k] for k in own):
-            remedy = "make it from model.parameters(), after any astype or to_backend"
-            raise OptionError("Trainer", "an optimizer of this model's parameters", "one of other arrays", remedy)
         self.model, self.optimizer = model, optimizer
         self.criterion = criterion or CrossEntropyLoss()
         check_loss("Trainer", self.criterion)
@@ -203,21 +198,7 @@ class Trainer:
         Raises
             NonFiniteError : as `fit`
         """
-        begun, total = self._traces.take(), None
-        for number, (images, targets) in enumerate([(x, y), *more]):
-            before = self._traces.take()
-            try:
-                part = batch_gradients(self.model, self.criterion, images, targets)
-            except BaseException:  # such as images of another size, which some layers have seen by then
-                self._traces.put_back(begun)
-                raise
-            if (is_numpy(part.loss) or self.on_step or self.read_every == 1) and not part.finite():
-                self._traces.put_back(before)
-                error = report(self, number, images, targets, part)
-                self._traces.put_back(begun)
-                raise error
-            total = part if total is None else joined(total, part, self.criterion.reduction)
-        assert total is not None
+        total = step_gradients(self, self._traces, [(x, y), *more])
         grads = total.grads if self.clip_norm is None else clip_by_norm(total.grads, self.clip_norm)[0]
         self.optimizer.lr = self.schedule.lr_at(self.optimizer.steps)
         self.optimizer.step(grads)
