@@ -43,7 +43,7 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(monkeypatch, capsys):
         (["train", "digits", "--seed", "-1"], "seed"),
         (["train", "digits", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["train", "--resume", "nowhere"], "resume: expected a run in nowhere"),
-        (["train", "digits", "--resume", "run"], "--resume: expected no other option, got dataset"),
+        (["train", "digits", "--resume", "run", "--lr", "1"], "--resume: expected no other option, got lr"),
         (["train", "digits", "--out", "run"], "xpcnn train --resume run"),
         (["train", "digits", "--out", "/proc/nowhere/run"], "/proc/nowhere"),
         (["eval", "nowhere.safetensors", "digits"], "nowhere.safetensors"),

@@ -55,6 +55,27 @@ def test_a_folder_of_pictures_is_learned(pictures):
     assert done.stdout.startswith("test accuracy"), done.stderr
 
 
+def test_a_run_whose_pictures_have_moved_goes_on(tmp_path):
+    (tmp_path / "tones").mkdir()
+    np.savez(tmp_path / "tones" / "a.npz", x=np.zeros((20, 4, 4), np.uint8), y=np.arange(20) % 2)
+    done = xpcnn_command("train", "tones/a.npz", "--model", "mlp", "--epochs", 1, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "tones").rename(tmp_path / "moved")
+    done = xpcnn_command("train", "--resume", "run", cwd=tmp_path)
+    said = f"run: expected the run's data set {tmp_path / 'tones' / 'a.npz'}, got nothing there; where it is now"
+    assert (done.returncode, f"{said}: xpcnn train PATH --resume run" in done.stderr) == (2, True), done.stderr
+    for words in (("moved/a.npz",), ()):  # it is remembered
+        done = xpcnn_command("train", *words, "--resume", "run", cwd=tmp_path)
+        assert done.stdout.startswith("test accuracy"), done.stderr
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path):
+    done = xpcnn_command("train", "digits", "--augment", "crop:99", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "Crop: expected less than the images' 8×8 pixels" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_eval_takes_the_same_test_images_and_knows_classes_by_name(pictures, tmp_path):
     folder, _ = pictures
     run = folder / "runs" / "tones-mlp"
@@ -175,7 +196,8 @@ def test_options_from_a_file_and_words_that_win(tmp_path):
     [
         ("epoch = 3", "run.toml: expected keys among dataset, model, epochs"),
         ("epoch = 3", "got epoch; did you mean epochs?"),
-        ("[training]\nepochs = 3", "got training"),
+        ("[training]\nepochs = 3", "got training; keys stand by themselves, not under [training]"),
+        ("out = 3", "train out: expected the name of a folder, got 3"),
         ("epochs = 'many'", "train: expected epochs: an integer ≥ 1, got 'many'"),
         ("normalize = 1", "train normalize: expected true or false, got 1"),
         ("options = 3", "train options: expected a table"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xpcnn.cli import main
+from xpcnn.errors import FileError
 from xpcnn.training.config import RunConfig
 
 
@@ -84,7 +85,7 @@ def test_quiet_is_quiet_and_an_accuracy_of_nothing_is_one(asked, capsys):
 
 @pytest.mark.parametrize(
     ("words", "also"),
-    [(["--out", "x"], "out"), (["--fast-dev-run"], "fast_dev_run"), (["--seed", "0"], "seed"), (["digits"], "dataset")],
+    [(["--out", "x"], "out"), (["--fast-dev-run"], "fast_dev_run"), (["--seed", "0"], "seed")],
 )
 def test_a_run_is_gone_on_with_as_it_was(capsys, words, also):
     with pytest.raises(SystemExit) as end:
@@ -93,18 +94,53 @@ def test_a_run_is_gone_on_with_as_it_was(capsys, words, also):
     assert f"--resume: expected no other option, got {also};" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_run_that_is_interrupted_says_how_to_go_on_where_it_has_begun(tmp_path, monkeypatch, capsys, begun):
+@pytest.mark.parametrize(
+    ("begun", "how"),
+    [
+        ([], ""),
+        (["config.json"], "; nothing was kept yet; begin again with: xpcnn train --resume run"),
+        (["config.json", "checkpoint.safetensors"], "; go on with: xpcnn train --resume run"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (FileError("a", "to write", "No space", "free some"), 2, "a: expected to write, got No space; free some"),
+    ],
+    ids=["Ctrl-C", "full disk"],
+)
+def test_a_run_that_ends_early_says_how_to_go_on(tmp_path, monkeypatch, capsys, begun, how, error, status, said):
     def start(config, folder, **options):
         folder.mkdir()
-        if begun:
-            (folder / "config.json").write_text("{}")
-        raise KeyboardInterrupt
+        for name in begun:
+            (folder / name).write_text("{}")
+        raise error
 
     monkeypatch.setattr("xpcnn.cli.train.start", start)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
         main(["train", "digits", "--out", "run"])
-    assert end.value.code == 130
-    how = "; go on with: xpcnn train --resume run" if begun else ""
-    assert capsys.readouterr().err == f"xpcnn: interrupted{how}\n"
+    assert end.value.code == status
+    assert capsys.readouterr().err == f"xpcnn: {said}{how}\n"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "lr", "decay"),
+    [("sgd", 0.03, 0.0), ("adam", 0.003, 0.0), ("adamw", 0.003, 0.3), ("adadelta", 1.0, 0.0)],
+)
+def test_each_optimizer_has_its_own_rate_and_decay(asked, tmp_path, optimizer, lr, decay):
+    config, _ = asked("digits", "--optimizer", optimizer)
+    assert (config.lr, config.weight_decay) == (lr, decay)
+    config, _ = asked("digits", "--optimizer", optimizer, "--lr", 0.5)
+    assert (config.lr, config.weight_decay) == (0.5, decay)
+    (tmp_path / "run.toml").write_text(f"optimizer = '{optimizer}'\nweight_decay = 0.25")
+    config, _ = asked("digits", "--config", "run.toml")
+    assert (config.lr, config.weight_decay) == (lr, 0.25)
+
+
+def test_folder_and_quiet_may_stand_in_a_file(asked, tmp_path):
+    (tmp_path / "run.toml").write_text("out = 'here'\nquiet = true")
+    told = asked("digits", "--config", "run.toml")[1]
+    assert (str(told["folder"]), told["verbose"]) == ("here", False)
+    assert str(asked("digits", "--config", "run.toml", "--out", "there")[1]["folder"]) == "there"

@@ -155,6 +155,39 @@ def test_a_disk_that_fills_up_ends_in_one_line_and_the_run_is_kept(tmp_path):
     assert trainer(tmp_path / "run").fit(loader(), epochs=1, resume=True)
 
 
+def test_a_full_disk_is_told_of_once(tmp_path):
+    """Not once more when the program ends and what is left is to be written."""
+    code = (
+        "import resource, signal, sys; from tests.training.small import *\n"
+        "from xpcnn.errors import FileError; from xpcnn.training import TensorBoardLog\n"
+        "log = TensorBoardLog(sys.argv[1])\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "try:\n    trainer(on_step=[log]).fit(loader(), epochs=200)\n"
+        "except FileError as error:\n    print(error)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "events")], capture_output=True, text=True, timeout=60
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "a folder to write to, got File too large" in told.stdout
+
+
+def test_closing_on_a_full_disk_is_an_error(tmp_path):
+    log = TensorBoardLog(tmp_path / "events")
+    trainer(on_step=[log]).fit(loader(), epochs=1)
+
+    close = log._writer.close
+
+    def full():
+        close()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    log._writer.close = full
+    with pytest.raises(FileError, match="a folder to write to, got No space left on device"):
+        log.close()
+
+
 def test_what_is_written_reaches_the_disk_after_a_while(tmp_path, monkeypatch):
     monkeypatch.setattr("xpcnn.training.tensorboard_log.WAIT", 0.0)
     log, counts = TensorBoardLog(tmp_path), []

@@ -12,16 +12,26 @@ from typing import Any
 
 from .. import data, models
 from ..errors import FileError, FormatError, OptionError
+from ..training.checkpoint import CHECKPOINT
 from ..training.config import CONFIG, LOGS, OPTIMIZERS, SCHEDULES, RunConfig
-from ..training.run import rehearse, resume, start
+from ..training.run import RESULT, rehearse, resume, start
 from .datasets import add_dataset_arguments, dataset_options
 
 _NAMES = tuple(field.name for field in fields(RunConfig))
 _OTHERS = ("out", "config", "fast_dev_run")
+_KEYS = (*_NAMES, "out", "quiet")  # of a TOML file
 # Each data set's own defaults, before those of `RunConfig`.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"model": "mnist_cnn", "epochs": 30, "batch_size": 32},
     "mnist": {"model": "lenet5"},
+}
+# Each optimizer's; those of `RunConfig` are AdamW's, whose decay is apart from the gradient and so may be larger.
+_RATES: dict[str, dict[str, float]] = {
+    "sgd": {"lr": 0.03, "weight_decay": 0.0},
+    "adam": {"lr": 0.003, "weight_decay": 0.0},
+    "rmsprop": {"lr": 0.001, "weight_decay": 0.0},
+    "adagrad": {"lr": 0.03, "weight_decay": 0.0},
+    "adadelta": {"lr": 1.0, "weight_decay": 0.0},
 }
 
 
@@ -33,10 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=int, help=f"passes over the training images (default {default.epochs}; digits 30)"
     )
     parser.add_argument("--batch-size", type=int, help=f"images a step (default {default.batch_size}; digits 32)")
-    parser.add_argument("--lr", type=float, help=f"highest learning rate (default {default.lr})")
+    rates = ", ".join(f"{name} {each['lr']}" for name, each in _RATES.items())
+    parser.add_argument("--lr", type=float, help=f"highest learning rate (default {default.lr}; {rates})")
     parser.add_argument("--optimizer", help=f"one of {', '.join(OPTIMIZERS)} (default {default.optimizer})")
     parser.add_argument("--schedule", help=f"one of {', '.join(SCHEDULES)} (default {default.schedule})")
-    parser.add_argument("--weight-decay", type=float, help=f"shrinks the weights (default {default.weight_decay})")
+    parser.add_argument(
+        "--weight-decay", type=float, help=f"shrinks the weights (default {default.weight_decay}; 0 but for adamw)"
+    )
     parser.add_argument(
         "--validation", type=float, help=f"fraction of the training images held out (default {default.validation})"
     )
@@ -58,7 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, metavar="FILE", help="a .toml file of these options; those given here win"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default runs/DATASET-MODEL)")
-    parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR; takes no other option")
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="DIR",
+        help="go on with the run in DIR; where its data set has moved, name that, too",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
 
 
@@ -66,36 +84,69 @@ def run(options: argparse.Namespace) -> None:
     given = {name: value for name in _NAMES if (value := getattr(options, name, None)) is not None}
     if options.option:
         given["options"] = dataset_options(options.option)
+    out, quiet = options.out, options.quiet
     if options.config is not None:
         given = _read(options.config) | given
+        in_file = given.pop("out", None), given.pop("quiet", False)
+        out, quiet = out or in_file[0], quiet or in_file[1]
+    ended = False
     if options.resume is not None:
+        dataset = given.pop("dataset", None)
         if given or any(getattr(options, name) for name in _OTHERS):
             also = ", ".join([*given, *(name for name in _OTHERS if getattr(options, name))])
             raise OptionError("--resume", "no other option", also, "the run's config.json holds them")
-        folder, work = options.resume, partial(resume, options.resume)
+        folder = options.resume
+        work, ended = partial(resume, folder, dataset and _absolute(dataset)), (folder / RESULT).exists()
     else:
         if "dataset" not in given:
             raise OptionError("train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
-        config = RunConfig(**(_DEFAULTS.get(str(given["dataset"]), {}) | given))
-        name = config.dataset
-        if name not in data.names() and Path(name).exists():  # the same one, wherever the run is gone on with
-            path = Path(name).expanduser().resolve()
-            name, config = path.stem, replace(config, dataset=str(path))
-        folder = options.out or _unused(Path("runs") / f"{name}-{config.model}")
+        config = RunConfig(**(_defaults(given["dataset"], given.get("optimizer")) | given))
+        config = replace(config, dataset=_absolute(config.dataset))
+        name = config.dataset if config.dataset in data.names() else Path(config.dataset).stem
+        folder = _folder(out) or _unused(Path("runs") / f"{name}-{config.model}")
         if options.fast_dev_run:
-            rehearse(config, folder, verbose=not options.quiet)
+            rehearse(config, folder, verbose=not quiet)
             print("one step, validation and checkpoint went well; nothing was kept")
             return
         work = partial(start, config, folder)
     try:
-        result = work(verbose=not options.quiet)
+        result = work(verbose=not quiet)
     except KeyboardInterrupt as error:
-        how = f"; go on with: xpcnn train --resume {folder}" if (folder / CONFIG).exists() else ""
-        raise KeyboardInterrupt(f"{str(error) or 'interrupted'}{how}") from None
+        raise KeyboardInterrupt("; ".join([str(error) or "interrupted", *_how_to_go_on(folder)])) from None
+    except FileError as error:  # such as a full disk
+        remedy = "; ".join([error.remedy, *_how_to_go_on(folder)])
+        raise FileError(error.who, error.expected, error.got, remedy) from error
     well = "loss {test_loss:.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; kept in {folder}"
+        + ("; it had ended already" if ended else "")
+    )
+
+
+def _defaults(*chosen: Any) -> dict[str, Any]:
+    """What else suits the data set and the optimizer of these names."""
+    known: dict[str, Any] = _DEFAULTS | _RATES
+    return {key: value for name in chosen if isinstance(name, str) for key, value in known.get(name, {}).items()}
+
+
+def _absolute(dataset: Any) -> Any:
+    """A data set in a file or folder by a path that leads there from anywhere."""
+    path = Path(dataset).expanduser()
+    return dataset if dataset in data.names() or not path.exists() else str(path.resolve())
+
+
+def _folder(out: Any) -> Path | None:
+    if not isinstance(out, str | Path | None):
+        raise OptionError("train out", "the name of a folder", repr(out))
+    return Path(out).expanduser() if out else None
+
+
+def _how_to_go_on(folder: Path) -> list[str]:
+    if (folder / CHECKPOINT).exists():
+        return [f"go on with: xpcnn train --resume {folder}"]
+    return (
+        [f"nothing was kept yet; begin again with: xpcnn train --resume {folder}"] if (folder / CONFIG).exists() else []
     )
 
 
@@ -107,11 +158,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise FormatError(str(path), "a TOML file", str(error)) from error
     except OSError as error:
         raise FileError.unreadable(path, error) from error
-    for name in given:
-        if name not in _NAMES:
-            near = difflib.get_close_matches(name, _NAMES, 1)
+    for name, value in given.items():
+        if name not in _KEYS:
+            near = difflib.get_close_matches(name, _KEYS, 1)
             remedy = f"did you mean {near[0]}?" if near else ""
-            raise OptionError(str(path), "keys among " + ", ".join(_NAMES), name, remedy)
+            if isinstance(value, dict):
+                remedy = f"keys stand by themselves, not under [{name}]"
+            raise OptionError(str(path), "keys among " + ", ".join(_KEYS), name, remedy)
     return given
 
 

@@ -15,7 +15,7 @@ import json
 import math
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -25,7 +25,7 @@ import numpy as np
 from .. import __version__, data, models, plot
 from ..backend import current_backend
 from ..data.loader import Loader
-from ..errors import MissingExtraError, OptionError
+from ..errors import DataError, MissingExtraError, OptionError
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import CrossEntropyLoss, MSELoss
@@ -39,7 +39,7 @@ from .history import Epoch
 from .tensorboard_log import TensorBoardLog
 from .trainer import Trainer
 
-STEPS, TENSORBOARD = "steps.csv", "tensorboard"
+STEPS, TENSORBOARD, RESULT = "steps.csv", "tensorboard", "result.json"
 
 
 def start(config: RunConfig, folder: Path, *, verbose: bool = True) -> dict[str, Any]:
@@ -54,18 +54,27 @@ def start(config: RunConfig, folder: Path, *, verbose: bool = True) -> dict[str,
         )
     run = _Run(config, folder, verbose)
     folder.mkdir(parents=True, exist_ok=True)
-    described = asdict(config) | {"xpcnn": __version__, "backend": current_backend().name, "numpy": np.__version__}
-    _write_json(folder / CONFIG, described)
+    _write_config(config, folder)
     return run.finish(resume=False)
 
 
-def resume(folder: Path, *, verbose: bool = True) -> dict[str, Any]:
+def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) -> dict[str, Any]:
     """Go on with the run in that folder, bit for bit as if it had not stopped; its result.
 
+    Parameters
+        dataset : where the run's data set is now, if it is no longer where it was
     Raises
-        DataError : there is no run;  FormatError : its files are broken
+        DataError : there is no run, or its data set is not there;  FormatError : its files are broken
     """
-    run, begun = _Run(read_config(folder), folder, verbose), (folder / CHECKPOINT).exists()
+    config = read_config(folder)
+    if dataset is not None:
+        config = replace(config, dataset=dataset)
+    elif config.dataset not in data.names() and not Path(config.dataset).exists():
+        remedy = f"where it is now: xpcnn train PATH --resume {folder}"
+        raise DataError(str(folder), f"the run's data set {config.dataset}", "nothing there", remedy)
+    run, begun = _Run(config, folder, verbose), (folder / CHECKPOINT).exists()
+    if dataset is not None:
+        _write_config(config, folder)
     if not begun:  # it ended before its first checkpoint, and begins anew: so do its logs
         (folder / STEPS).unlink(missing_ok=True)
         rmtree(folder / TENSORBOARD, ignore_errors=True)
@@ -94,6 +103,7 @@ class _Run:
         if config.normalize:
             model = models.normalized(model, *train.statistics())
         model.output_shape(train.input_shape)  # what cannot run fails here, before a folder is made
+        next(self.loader.epoch(0))  # as do images that cannot be augmented so
         optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         batches = min(len(self.loader), config.overfit_batches or len(self.loader))  # of an epoch
         log_steps, log_epochs = self._logs()
@@ -146,10 +156,15 @@ class _Run:
             "seconds": sum(row.seconds for row in rows),
             "seconds_since_start": time.perf_counter() - begun,
         }
-        _write_json(self.folder / "result.json", result)
+        _write_json(self.folder / RESULT, result)
         with suppress(MissingExtraError):
             plot.save(plot.curves(rows), self.folder / "curves.png")
         return result
+
+
+def _write_config(config: RunConfig, folder: Path) -> None:
+    described = asdict(config) | {"xpcnn": __version__, "backend": current_backend().name, "numpy": np.__version__}
+    _write_json(folder / CONFIG, described)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

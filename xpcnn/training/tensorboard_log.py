@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ class TensorBoardLog:
         self.folder = Path(folder)
         need("tensorboardX", "TensorBoardLog", "to write its files")
         self._writer: Any = None
-        self._close: weakref.finalize[[], TensorBoardLog] | None = None
+        self._close: weakref.finalize[[Any], TensorBoardLog] | None = None
         self._flushed = 0.0
 
     def __call__(self, trainer: Trainer, happened: Step | Epoch) -> None:
@@ -66,10 +67,20 @@ class TensorBoardLog:
             raise FileError(str(self.folder), "a folder to write to", error.strerror or str(error)) from error
 
     def close(self) -> None:
-        """Bring all to the disk, and close the file; the next number begins another."""
+        """Bring all to the disk, and close the file; the next number begins another.
+
+        Raises
+            FileError : the folder cannot be written to
+        """
+        writer, self._writer = self._writer, None
         if self._close is not None:
-            self._close()
-        self._writer = self._close = None
+            self._close.detach()
+            self._close = None
+        if writer is not None:
+            try:
+                writer.close()
+            except OSError as error:
+                raise FileError(str(self.folder), "a folder to write to", error.strerror or str(error)) from error
 
     def _write(self, numbers: dict[str, float], step: int) -> None:
         from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -89,5 +100,10 @@ class TensorBoardLog:
         self.folder.mkdir(parents=True, exist_ok=True)
         suffix = f".{os.getpid()}-{secrets.token_hex(4)}"  # else two in one second would be one file
         writer = EventsWriter(str(self.folder / "events"), suffix)
-        self._close = weakref.finalize(self, writer.close)
+        self._close = weakref.finalize(self, _close_at_the_end, writer)
         return writer
+
+
+def _close_at_the_end(writer: Any) -> None:
+    with suppress(OSError):  # a disk that is full has been told of
+        writer.close()
