@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -111,12 +112,12 @@ def test_hidden_files_and_other_kinds_are_passed_over(pets):
 
 
 def test_subfolders_and_every_ending(tmp_path):
-    for i, ending in enumerate(("png", "jpg", "jpeg", "bmp", "gif", "webp", "PNG", "JPG")):
+    for i, ending in enumerate(("png", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff", "PNG", "JPG", "TIF")):
         put(tmp_path, f"dog/{'more/' * (i % 3)}{i}", 100, ending=ending)
     put(tmp_path, "cat/1", 200)
     put(tmp_path, "cat/2", 200)
     data = image_folder(tmp_path)
-    assert len(data.train) + len(data.test) == 10
+    assert len(data.train) + len(data.test) == 13
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links")
@@ -170,6 +171,16 @@ def test_too_many_pixels_are_refused_before_there_is_memory_for_them(tmp_path):
     put(tmp_path, "cat/0", 200, shape=(2000, 2000))
     with at_most(50 * 2**20), pytest.raises(DataError, match="got 204000000 for 51 pictures"):
         image_folder(tmp_path, most_bytes=10**8)
+
+
+def test_too_large_a_size_is_refused_before_a_picture_is_decoded(pets, monkeypatch):
+    def decode(path, **options):
+        raise AssertionError(path)
+
+    monkeypatch.setattr(import_module("xpcnn.data.image_folder"), "read_picture", decode)
+    for channels, needed in ((None, 150000000000), (3, 450000000000)):
+        with pytest.raises(DataError, match=f"got {needed} for 15 pictures of 100000×100000; pass a smaller size"):
+            load(pets, size=100000, channels=channels)
 
 
 def test_a_broken_picture_is_named(pets):

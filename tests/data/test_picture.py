@@ -22,7 +22,7 @@ def pixels(rng):
     return rng.integers(256, size=(5, 7, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("ending", ["png", "bmp", "webp"])
+@pytest.mark.parametrize("ending", ["png", "bmp", "webp", "tif", "tiff"])
 def test_reads_exactly(tmp_path, pixels, ending):
     path = tmp_path / f"a.{ending}"
     image.fromarray(pixels).save(path, lossless=True)
@@ -104,10 +104,21 @@ def test_transparency_is_on_white(tmp_path):
     np.testing.assert_array_equal(read_picture(tmp_path / "a.gif")[0], [[255, 255, 255], [40, 50, 60]])
 
 
-def test_sixteen_bits(tmp_path):
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "motorola.tif"])
+def test_sixteen_bits(tmp_path, name):
     values = np.array([[0, 257, 128 * 257, 65280, 65535]], np.uint16)
-    image.fromarray(values).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", channels=1)[0, :, 0], [0, 1, 128, 254, 255])
+    if name == "motorola.tif":
+        image.frombytes("I;16B", (5, 1), values.astype(">u2").tobytes()).save(tmp_path / name)
+    else:
+        image.fromarray(values).save(tmp_path / name)
+    np.testing.assert_array_equal(read_picture(tmp_path / name, channels=1)[0, :, 0], [0, 1, 128, 254, 255])
+
+
+def test_numbers_that_are_no_brightness_are_refused(tmp_path):
+    image.fromarray(np.ones((2, 2), np.float32)).save(tmp_path / "a.tif")
+    for read in (read_picture, is_grey):
+        with pytest.raises(FormatError, match=r"a.tif: expected whole numbers a pixel, got float32; save"):
+            read(tmp_path / "a.tif")
 
 
 def test_of_an_animation_the_first_picture(tmp_path):
@@ -165,6 +176,16 @@ def test_no_format_is_a_program(tmp_path, monkeypatch):
     with pytest.raises(FormatError):
         read_picture(tmp_path / "a.png")
     assert not {"EPS", "WMF", "PSD", "FPX", "SPIDER", "MIC"} & set(seen[0])
+
+
+@pytest.mark.parametrize("read", [read_picture, is_grey])
+def test_where_memory_is_short_the_file_is_not_at_fault(tmp_path, monkeypatch, read):
+    def short(path, formats=None):
+        raise MemoryError
+
+    monkeypatch.setattr(image, "open", short)
+    with pytest.raises(MemoryError):
+        read(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("side", [8193, 9000, 10_000, 60_000, 2**31 - 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +14,12 @@ import numpy as np
 
 from ..errors import DataError, OptionError
 from ..options import as_pair
-from ..typing import Host, Pair
+from ..typing import Host, Pair, Shape
 from .dataset import Dataset, Split
 from .parts import MOST_BYTES, TEST_FRACTION, hold_out
 from .picture import is_grey, read_picture
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _TESTS = ("test", "val", "valid", "validation")  # the first that is there
 _THREADS = 4  # that decode; Pillow does it outside the interpreter's lock
 
@@ -36,8 +37,8 @@ def image_folder(
 
     A folder with a subfolder `train` and one of `test`, `val`, `valid` and `validation` has these as its parts (of
     several, the first is to test on, and the others are left alone); of any other, or of `train` alone, a fraction of
-    each class is held out. Pictures are .png, .jpg, .jpeg, .bmp, .gif and .webp, in subfolders of a class's folder
-    as well; hidden files, links to such subfolders, and files of other kinds are passed over.
+    each class is held out. Pictures are .png, .jpg, .jpeg, .bmp, .gif, .webp, .tif and .tiff, in subfolders of a
+    class's folder as well; hidden files, links to such subfolders, and files of other kinds are passed over.
 
     Parameters
         size : pixels to resize to, one number for squares or (height, width), bicubically, whatever shape a picture
@@ -67,6 +68,8 @@ def image_folder(
     paths = [path for path, _ in pictures]
     if channels is None:
         channels = _channels(paths)
+    if shape is not None:
+        _check_bytes(len(paths), (*shape, channels), most_bytes)
     images = _read(paths, partial(read_picture, size=shape, channels=channels, who="image_folder"), most_bytes)
     everything = Split(images, np.array([label for _, label in pictures], np.int64))
     if test:
@@ -121,15 +124,13 @@ def _channels(paths: list[Path]) -> int:
 def _read(paths: list[Path], read: Callable[[Path], Host], most_bytes: int) -> Host:
     """All pictures, (N, H, W, C), which have the first one's size."""
     first = read(paths[0])  # (H, W, C)
-    if (needed := len(paths) * first.size) > most_bytes:
-        got = f"{needed} for {len(paths)} pictures of {_size(first)}"
-        raise DataError("image_folder", f"at most {most_bytes} bytes", got, "pass a smaller size, or most_bytes")
+    _check_bytes(len(paths), first.shape, most_bytes)
     images = np.empty((len(paths), *first.shape), np.uint8)
 
     def place(i: int) -> None:
         image = read(paths[i])
         if image.shape != first.shape:
-            got = f"{_size(first)} ({paths[0]}) and {_size(image)} ({paths[i]})"
+            got = f"{_size(first.shape)} ({paths[0]}) and {_size(image.shape)} ({paths[i]})"
             raise DataError(
                 "image_folder", "pictures of one size", got, "pass size=64 or another; to a command, --option size=64"
             )
@@ -137,6 +138,12 @@ def _read(paths: list[Path], read: Callable[[Path], Host], most_bytes: int) -> H
 
     _in_threads(place, range(len(paths)))
     return images
+
+
+def _check_bytes(count: int, shape: Shape, most_bytes: int) -> None:
+    if (needed := count * math.prod(shape)) > most_bytes:
+        got = f"{needed} for {count} pictures of {_size(shape)}"
+        raise DataError("image_folder", f"at most {most_bytes} bytes", got, "pass a smaller size, or most_bytes")
 
 
 def _in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
@@ -147,5 +154,5 @@ def _in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> list[An
         pool.shutdown(cancel_futures=True)
 
 
-def _size(image: Host) -> str:
-    return f"{image.shape[0]}×{image.shape[1]}"
+def _size(shape: Shape) -> str:
+    return f"{shape[0]}×{shape[1]}"

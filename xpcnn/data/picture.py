@@ -27,7 +27,7 @@ def read_picture(path: Path, *, size: tuple[int, int] | None = None, channels: i
     Returns
         NumPy array (H, W, C), uint8; of an animation, the first picture
     Raises
-        FormatError : the file is no picture, is broken, or has more than 67 million pixels
+        FormatError : the file is no picture, is broken, or has more than 67 million pixels, or pixels of floats
         DataError : neither 1 nor 3 channels
         MissingExtraError : Pillow is not installed
     """
@@ -40,7 +40,7 @@ def read_picture(path: Path, *, size: tuple[int, int] | None = None, channels: i
                 opened.draft(None, (2 * max(size), 2 * max(size)))  # a large JPEG need not be decoded in full
             image = operations.exif_transpose(opened)
             if image.mode.startswith("I"):  # 16 bits a pixel
-                image = image.point(lambda value: value / 257).convert("L")
+                image = image.convert("I").point(lambda value: value / 257).convert("L")
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
@@ -48,7 +48,7 @@ def read_picture(path: Path, *, size: tuple[int, int] | None = None, channels: i
             if size is not None:
                 image = image.resize((size[1], size[0]))
             pixels = np.array(image)  # (H, W) or (H, W, 3)
-    except XpcnnError:
+    except (XpcnnError, MemoryError):
         raise
     except Exception as error:  # whatever Pillow stumbles over, the file is at fault
         raise _broken(path, error) from error
@@ -65,7 +65,7 @@ def is_grey(path: Path, *, who: str = "picture") -> bool:
     try:
         with _open(pillow, path) as image:
             return str(image.mode) in ("1", "L", "LA", "La") or str(image.mode).startswith("I")
-    except XpcnnError:
+    except (XpcnnError, MemoryError):
         raise
     except Exception as error:
         raise _broken(path, error) from error
@@ -78,6 +78,9 @@ def _open(pillow: Any, path: Path) -> Any:
         raise FormatError(
             str(path), f"at most {_MOST_PIXELS} pixels", f"{image.width}×{image.height}", "make it smaller"
         )
+    if image.mode == "F":
+        image.close()
+        raise FormatError(str(path), "whole numbers a pixel", "float32", "save it with 8 bits a pixel")
     return image
 
 
