@@ -9,7 +9,7 @@ import pytest
 
 import xpcnn
 from xpcnn.data.registry import KNOWN, load, names
-from xpcnn.errors import OptionError
+from xpcnn.errors import DataError, OptionError
 
 
 def test_names():
@@ -99,6 +99,22 @@ def test_options_of_another_kind_are_refused_by_name_before_the_file_is_read(tmp
     with pytest.raises(OptionError) as refused:
         load(tmp_path / "pictures.npy", **options)
     assert str(refused.value).endswith(f"pictures.npy: expected {expected}")
+
+
+def test_one_mirror_may_be_a_text(tmp_path, monkeypatch):
+    asked = []
+
+    def download(name, file, mirrors, folders):
+        asked.append(mirrors)
+        raise DataError(name, file.name, "none")
+
+    monkeypatch.setattr("xpcnn.data.source.download", download)
+    for mirrors in ("http://one/", ["http://one/"]):
+        with pytest.raises(DataError):
+            load("mnist", folder=tmp_path, mirrors=mirrors)
+    assert asked == [("http://one/",)] * 2
+    with pytest.raises(OptionError, match="mirrors: addresses, got 5"):
+        load("mnist", mirrors=5)
 
 
 def test_options_that_may_be_left_open_may_be_none(tmp_path):

@@ -59,7 +59,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "folder": ("a path", _is_path),
     "image_shape": ("(H, W) or (H, W, C), such as (28, 28, 1)", _is_shape),
     "labels": ("a path", _is_path),
-    "mirrors": ("addresses", lambda value: _is_names(value) and not isinstance(value, str)),
+    "mirrors": ("addresses", _is_names),
     "most_bytes": ("an integer ≥ 1", _is_count),
     "regression": ("True or False", _is_flag),
     "test": ("a path", _is_path),
