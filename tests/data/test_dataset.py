@@ -31,7 +31,9 @@ def test_size_and_shape():
         (np.zeros((2, 4, 4, 1)), np.zeros(2, np.int64), "uint8, or float32.* got float64"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, np.int64), r"labels \(2,\), one an image, got \(3,\)"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 1), np.int64), r"got \(2, 1\)"),
-        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.uint8), "labels of int64, got uint8"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.uint8), r"int64, got uint8; labels.astype\('int64'\)"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.array(["yes", "no"]), r"int64, got <U3; classes, labels = np.unique"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.array([b"yes", b"no"]), r"int64, got \|S3; classes, labels = np.unique"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, -1]), "labels from 0 on, got -1"),
         (
             np.zeros((2, 4, 4, 1), np.uint8),

@@ -53,7 +53,10 @@ class Split:
             if labels.shape != images.shape[:1]:
                 raise DataError("Split", f"labels ({len(images)},), one an image", str(labels.shape))
             if labels.dtype != np.int64:
-                remedy = "labels.astype('int64'), or 'float32' for the targets of a regression"
+                if labels.dtype.kind in "SU":
+                    remedy = "classes, labels = np.unique(labels, return_inverse=True)"
+                else:
+                    remedy = "labels.astype('int64'), or 'float32' for the targets of a regression"
                 raise DataError("Split", "labels of int64", str(labels.dtype), remedy)
             if labels.min() < 0:
                 raise DataError("Split", "labels from 0 on", str(labels.min()), "number the classes 0, 1, 2 …")
