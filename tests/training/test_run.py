@@ -48,6 +48,7 @@ def test_a_run(tmp_path, capsys, config):
     assert (result["test_accuracy"], result["test_loss"]) == (tested.accuracy, tested.loss)
     assert np.sum(result["test_confusion"]) == result["test_images"] == len(digits.test)
     assert np.trace(result["test_confusion"]) == round(tested.accuracy * len(digits.test))
+    assert result["test_top5_accuracy"] == tested.top5_accuracy
     assert saved.classes == tuple(digits.classes)
     assert saved.input_shape == (8, 8, 1)
     assert result["parameters"] == 64 * 128 + 128 + 128 * 10 + 10
@@ -62,6 +63,15 @@ def test_a_run(tmp_path, capsys, config):
     repeated = resume(folder, verbose=False)  # a run that is over only looks at its model again
     timeless = result.keys() - {"seconds", "seconds_since_start"}
     assert {name: repeated[name] for name in timeless} == {name: result[name] for name in timeless}
+
+
+@pytest.mark.parametrize(("classes", "told"), [(5, False), (6, True)])
+def test_of_five_classes_it_is_no_news_that_the_right_one_is_among_five(tmp_path, rng, classes, told):
+    labels = np.arange(40) % classes
+    np.savez(tmp_path / "a.npz", images=rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), labels=labels)
+    config = RunConfig(dataset=str(tmp_path / "a.npz"), model="mlp", epochs=1, validation=0)
+    result = start(config, tmp_path / "run", verbose=False)
+    assert (result["test_top5_accuracy"] is not None) is told
 
 
 def test_every_setting_reaches_the_run(tmp_path):
