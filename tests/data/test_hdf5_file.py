@@ -213,7 +213,7 @@ def test_chunks_and_what_h5py_compresses_by_itself_will_do(tmp_path, options):
         ),
         ({"train_set_x": SMALL[0], "train_set_y": LABELS}, r"labels, one an image"),
         ({"train_set_x": SMALL.astype("i4") - 1, "train_set_y": LABELS}, "whole numbers from -1"),
-        ({"train_set_x": SMALL, "train_set_y": LABELS, "list_classes": np.eye(2, dtype=int)}, "list_classes: texts"),
+        ({"train_set_x": SMALL, "train_set_y": LABELS, "list_classes": np.eye(2, dtype=int)}, "list_classes: exp"),
     ],
     ids=range(7),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpcnn.data.labels import to_classes, to_targets
+from xpcnn.data.labels import class_names, to_classes, to_targets
 from xpcnn.errors import DataError
 
 
@@ -87,3 +87,21 @@ def test_targets():
     for bad in (np.nan, -np.inf, 1e300):
         with pytest.raises(DataError, match="finite targets"):
             to_targets("x", np.array([1, bad]))
+
+
+@pytest.mark.parametrize(
+    ("array", "names"),
+    [
+        (np.array(["cat", "Küche"]), ["cat", "Küche"]),
+        (np.array([b"cat", "Küche".encode(), b"\xff"]), ["cat", "Küche", "\ufffd"]),
+        (np.array([3, 5], np.uint8), ["3", "5"]),
+    ],
+)
+def test_names_of_classes_as_files_have_them(array, names):
+    assert class_names("x", array) == names
+
+
+@pytest.mark.parametrize("array", [np.zeros(2), np.array(["cat"])[None], np.array("cat"), np.array([True, False])])
+def test_refuses_what_are_no_names_of_classes(array):
+    with pytest.raises(DataError, match=r"x: expected texts or whole numbers \(K,\), got "):
+        class_names("x", array)

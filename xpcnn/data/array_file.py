@@ -10,6 +10,7 @@ from ..errors import DataError, OptionError
 from ..io.npy import read_npy, read_npz
 from ..typing import Host, Shape
 from .dataset import Dataset
+from .labels import class_names
 from .parts import MOST_BYTES, TEST_FRACTION, assemble, counterpart
 
 # Names of the images and the labels in an .npz: all of it, or to train on; and to test on.
@@ -35,7 +36,7 @@ def array_file(
     """Images and labels from a .npz or .npy file.
 
     A .npz has x_train, y_train, x_test and y_test, as Keras names them; or train_images, train_labels, test_images
-    and test_labels; or images and labels, or x and y, of which a fraction is held out. It may have `classes`, texts.
+    and test_labels; or images and labels, or x and y, of which a fraction is held out. It may have names, `classes`.
 
     A .npy has the images. Its labels are `labels`, or beside it: x_train.npy has y_train.npy, train_images.npy has
     train_labels.npy, images.npy has labels.npy; any other has labels.npy. Where its name has "train" in it, and
@@ -63,11 +64,9 @@ def array_file(
         if test_path is not None:
             beside = read_npz(test_path, _NAMES, most_bytes=most_bytes)
             test_part = _named(test_path, beside, (*_TEST, *_TRAIN))
-        given = next((arrays[name] for name in _CLASSES if name in arrays), None)
+        given = next((name for name in _CLASSES if name in arrays), None)
         if given is not None and not classes:
-            if given.dtype.kind not in "US" or given.ndim != 1:
-                raise DataError(str(path), "classes: texts", f"{given.dtype} {given.shape}")
-            classes = [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in given.tolist()]
+            classes = class_names(f"{path}: {given}", arrays[given])
     else:
         train_part = _read_pair(path, None if labels is None else Path(labels).expanduser(), most_bytes)
         if test_path is None and labels is None:

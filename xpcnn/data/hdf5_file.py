@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import DataError, FormatError
+from ..errors import DataError
 from ..io.hdf5 import read_hdf5
-from ..typing import Host
 from .dataset import Dataset
+from .labels import class_names
 from .parts import MOST_BYTES, TEST_FRACTION, assemble, counterpart
 
 _NAMES = ("train_set_x", "train_set_y", "test_set_x", "test_set_y", "list_classes")
@@ -34,8 +34,9 @@ def hdf5_file(
         test_fraction, seed : see `hold_out`
         most_bytes : refuse a file whose arrays are larger than that together
     Raises
-        DataError : it has no train_set_x or train_set_y, or they are no labelled images
-        FormatError : it is no HDF5 file, or list_classes are neither texts nor numbers
+        DataError : it has no train_set_x or train_set_y, or they are no labelled images; or list_classes are neither
+            texts nor numbers
+        FormatError : it is no HDF5 file
         FileError : it cannot be read;  MissingExtraError : h5py is not installed
     """
     path = Path(path).expanduser()
@@ -51,15 +52,7 @@ def hdf5_file(
         path,
         (arrays["train_set_x"], arrays["train_set_y"]),
         test_part,
-        classes=_names(path, arrays.get("list_classes")),
+        classes=class_names(f"{path}: list_classes", arrays["list_classes"]) if "list_classes" in arrays else (),
         test_fraction=test_fraction,
         seed=seed,
     )
-
-
-def _names(path: Path, classes: Host | None) -> list[str]:
-    if classes is None:
-        return []
-    if classes.ndim != 1 or classes.dtype.kind not in "Siu":
-        raise FormatError(str(path), "list_classes: texts or numbers", f"{classes.dtype} {classes.shape}")
-    return [each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each) for each in classes.tolist()]

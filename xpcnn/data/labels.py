@@ -10,6 +10,20 @@ from ..errors import DataError
 from ..typing import Host
 
 
+def class_names(who: str, array: Host) -> list[str]:
+    """The names of classes that a file holds, (K,), texts or whole numbers.
+
+    Raises
+        DataError : they are neither, or no row
+
+    >>> class_names("file", np.array([b"cat", b"dog"]))
+    ['cat', 'dog']
+    """
+    if array.ndim != 1 or array.dtype.kind not in "USiu":
+        raise DataError(who, "texts or whole numbers (K,)", f"{array.dtype} {array.shape}")
+    return list(map(str, _texts(array).tolist()))
+
+
 def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tuple[list[Host], tuple[str, ...]]:
     """Each part's labels as numbers of classes, and the classes' names.
 
@@ -69,8 +83,7 @@ def _plain(who: str, labels: Host) -> Host:
     if flat.ndim != 1:
         remedy = "labels.argmax(1) if they are one-hot; regression=True if they are targets"
         raise DataError(who, "labels (N,)", str(labels.shape), remedy)
-    if flat.dtype.kind == "S":
-        return np.char.decode(flat, "utf-8", "replace")
+    flat = _texts(flat)
     if flat.dtype.kind == "f":
         whole = np.isfinite(flat) & (flat == np.round(flat)) & (np.abs(flat) < 2**53)
         if not whole.all():
@@ -79,6 +92,11 @@ def _plain(who: str, labels: Host) -> Host:
     elif flat.dtype.kind not in "biuU":
         raise DataError(who, "labels that are whole numbers or texts", str(flat.dtype))
     return flat if flat.dtype.kind == "U" else flat.astype(np.int64)
+
+
+def _texts(array: Host) -> Host:
+    """The array, its bytes as texts."""
+    return np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
 
 
 def _few(values: Host) -> str:
