@@ -194,7 +194,7 @@ GOOD = table([0, 1, 0, 1], np.arange(36).reshape(4, 9))
         ("", FormatError, "rows of a label and numbers"),
         ("\n\n\n", FormatError, "rows of a label and numbers"),
         ("hello\n", FormatError, "rows of a label and numbers, separated by commas, got 'hello"),
-        (f"label,{PIXELS}\n", FormatError, "rows of 10 fields, got 0 of"),
+        (f"label,{PIXELS}\n", FormatError, "rows of 10 fields, got no rows$"),
         (GOOD + "1,2,3\n", FormatError, "one length, got 3 fields in line 5, not 10; mend"),
         (GOOD + "1" + ",2" * 10 + "\n", FormatError, "got 11 fields in line 5, not 10"),
         (GOOD.replace("20", "x"), FormatError, "got 'x' in line 3"),

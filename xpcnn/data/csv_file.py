@@ -111,7 +111,8 @@ def _parse(who: str, file: IO[str], label: str | int | None, regression: bool) -
             remedy = "mend it, or name the column of labels with label="
             raise FormatError(who, "rows of a label and numbers, all of one length", found, remedy) from None
     if not len(table) or table.shape[1] != len(first):
-        raise FormatError(who, f"rows of {len(first)} fields", f"{len(table)} of {table.shape[1]}")
+        got = f"{len(table)} of {table.shape[1]}" if len(table) else "no rows"
+        raise FormatError(who, f"rows of {len(first)} fields", got)
     pixels = np.delete(table, column, axis=1)  # (N, D)
     if not np.isfinite(pixels).all():
         row = int(np.flatnonzero(~np.isfinite(pixels).all(1))[0])
