@@ -22,13 +22,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from .. import nn
 from ..backend import to_numpy
-from ..errors import FormatError, OptionError
+from ..errors import OptionError
 from ..io.atomic import write_atomically
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer, check_layer, dotted
@@ -38,7 +37,6 @@ from .layout import Layout, Part, own_arrays
 from .matching import FileLayers, Names, copy_weights
 
 _COUNTER = "num_batches_tracked"
-_PICKLE_OR_ZIP = (b"PK\x03\x04", b"\x80")
 
 
 def load_pytorch(
@@ -151,27 +149,9 @@ def _layout(layer: Layer, shape: Shape, columns: Host | None) -> Layout:
 
 def _read(path: str | os.PathLike[str]) -> FileLayers:
     """The file's arrays by layer; without what PyTorch counts and nobody uses."""
-    _refuse_pickle(path)
     layers: FileLayers = {}
     for full, array in read_foreign_tensors(path).items():
         name, _, key = full.rpartition(".")
         if key != _COUNTER:
             layers.setdefault(name, {})[key] = array
     return layers
-
-
-def _refuse_pickle(path: str | os.PathLike[str]) -> None:
-    try:
-        with Path(path).open("rb") as file:
-            begins = file.read(9)
-    except OSError:
-        return  # what is the matter with it is said where it is read
-    # 9 bytes, as a safetensors file may begin with 80 too, where its header is that long; then comes the header's {
-    if begins.startswith(_PICKLE_OR_ZIP) and begins[8:] != b"{":
-        raise FormatError(
-            str(path),
-            "a safetensors file",
-            "a pickle, or another archive, as torch.save writes it",
-            "convert it where PyTorch is: "
-            'safetensors.torch.save_file(torch.load("weights.pt", weights_only=True), "weights.safetensors")',
-        )

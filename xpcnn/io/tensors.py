@@ -24,6 +24,7 @@ from .atomic import write_atomically
 FORMAT = 1
 _KEY = "xpcnn"
 _MOST_HEADER = 16 * 2**20  # bytes: names, shapes and the document
+_PICKLE_OR_ZIP = (b"PK\x03\x04", b"\x80")
 _DTYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -117,14 +118,30 @@ def _decode(who: str, dtype: str, shape: list[int], data: Any) -> Host:
 def _read(path: str | os.PathLike[str]) -> tuple[bytes, int]:
     """The file's bytes, and how many of them its header claims to have."""
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            begins = file.read(9)
+            header_size = int.from_bytes(begins[:8], "little")
+            if begins[8:] != b"{" or header_size > max(os.fstat(file.fileno()).st_size, _MOST_HEADER):
+                raise FormatError(str(path), "a safetensors file", *_other_kind(begins))
+            if header_size > _MOST_HEADER:
+                raise FormatError(str(path), f"a header of at most {_MOST_HEADER} bytes", f"one of {header_size}")
+            file.seek(0)
+            return file.read(), header_size
     except OSError as error:
         raise FileError.unreadable(path, error) from error
-    header_size = int.from_bytes(data[:8], "little")
-    if header_size > _MOST_HEADER:
-        expected = f"a safetensors file, with a header of at most {_MOST_HEADER} bytes"
-        raise FormatError(str(path), expected, f"one of {header_size}", "perhaps it is a file of another kind")
-    return data, header_size
+
+
+def _other_kind(begins: bytes) -> tuple[str, str]:
+    """What a file is that is no safetensors file, and what to do with it."""
+    if begins.startswith(_PICKLE_OR_ZIP):
+        return (
+            "a pickle, or another archive, as torch.save writes it",
+            "convert it where PyTorch is: "
+            'safetensors.torch.save_file(torch.load("weights.pt", weights_only=True), "weights.safetensors")',
+        )
+    if not begins:
+        return "an empty file", "get it again"
+    return "another kind of file", "xpcnn.exchange reads ONNX (import_onnx) and Keras (load_keras)"
 
 
 def _plain(name: str, array: Any) -> Host:
