@@ -24,13 +24,15 @@ def test_predict_reads_pictures_and_arrays_alike(trained, tmp_path):
     image = pytest.importorskip("PIL.Image")
     folder, _ = trained
     pixels = data.load("digits").test.images[3]
-    image.fromarray(pixels[:, :, 0]).save(tmp_path / "digit.png")
+    for name in ("digit.png", "folder/digit.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        image.fromarray(pixels[:, :, 0]).save(tmp_path / name)
     np.save(tmp_path / "one.npy", pixels[:, :, 0])
     np.save(tmp_path / "float.npy", (pixels / 255).astype("float32"))
     files = [tmp_path / name for name in ("digit.png", "one.npy", "float.npy")]
-    done = xpcnn_command("predict", "run", *files, cwd=folder)
+    done = xpcnn_command("predict", "run", *files, tmp_path / "folder", cwd=folder)
     lines = [line.split("\t") for line in done.stdout.splitlines()]
-    assert [line[0] for line in lines] == [str(path) for path in files]
+    assert [line[0] for line in lines] == [str(path) for path in (*files, tmp_path / "folder" / "digit.tif")]
     assert len({tuple(line[1:]) for line in lines}) == 1
 
 
@@ -91,6 +93,19 @@ def test_predict_answers_for_the_images_that_it_can_read(trained, tmp_path):
     assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [str(files[0]), str(files[2])]
     assert "nowhere.png" in done.stderr
     assert json.loads(xpcnn_command("predict", "run", files[0], "--format", "json", cwd=folder).stdout) == []
+
+
+def test_predict_of_a_folder_without_pillow_is_one_line(trained, tmp_path, monkeypatch, capsys):
+    folder, _ = trained
+    for name in "abc":
+        (tmp_path / f"{name}.tif").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(SystemExit) as end:
+        main(["predict", str(folder / "run"), str(tmp_path)])
+    assert end.value.code == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert "a.tif: expected pillow to read pictures" in told.err
 
 
 def test_predict_of_dark_ink_transparency_and_sixteen_bits(trained, tmp_path):

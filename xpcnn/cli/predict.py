@@ -16,7 +16,7 @@ import numpy as np
 
 from ..backend import asarray, to_numpy
 from ..data.image_folder import pictures
-from ..errors import DataError, NonFiniteError, OptionError, XpcnnError
+from ..errors import DataError, MissingExtraError, NonFiniteError, OptionError, XpcnnError
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
         for path in _files(options.files):
             try:
                 yield from images(path, saved.input_shape)
+            except MissingExtraError:  # it would be the same for every picture
+                raise
             except XpcnnError as error:
                 refused.append(error)
                 print(f"xpcnn: {one_line(str(error))}", file=sys.stderr)
