@@ -92,6 +92,15 @@ def test_errors_say_in_which_layer(rng):
             call(x)
 
 
+@pytest.mark.parametrize("name", ["XPCNN_NUM_THREADS", "XPCNN_IMPLEMENTATION"])
+def test_a_wrong_setting_is_no_layer_s(monkeypatch, name):
+    net = Sequential(Conv2d(1, 4, 3, rng=0))
+    monkeypatch.setenv(name, "x")
+    for call in (net, net.forward):
+        with pytest.raises(OptionError, match=f"^{name}: expected"):
+            call(np.zeros((64, 28, 28, 1), np.float32))
+
+
 def test_shapes_that_cannot_be_joined():
     x = np.zeros((2, 8, 8, 1), np.float32)
     with pytest.raises(ShapeError, match=r"Residual.*\(2, 6, 6, 1\).*\(2, 8, 8, 1\).*shortcut"):

@@ -99,7 +99,8 @@ def located(name: str, call: Callable[..., Any], *args: Any, **options: Any) -> 
     try:
         return call(*args, **options)
     except XpcnnError as error:
-        error.where.insert(0, name)
+        if not error.who.startswith("XPCNN_"):  # a wrong setting is no layer's
+            error.where.insert(0, name)
         raise
 
 
