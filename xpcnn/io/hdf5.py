@@ -3,8 +3,7 @@
 HDF5 can do more than hold arrays: a data set may lie in another file (external storage, virtual data sets), a name
 may lead to another place or file (soft and external links), groups may contain themselves, a filter may be a
 plug-in, and a few bytes may claim to be terabytes of fill values. All of that is refused here, before anything of the
-claimed size is made: each number, or text of a fixed length, must stand in the file, plainly or compressed by deflate,
-which makes 1 byte of at most 1032.
+claimed size is made: each number, or text of a fixed length, must stand in the file, plainly or compressed by deflate.
 
 Sources
     The HDF Group, HDF5 user's guide, chapters 4 (groups and links) and 5 (data sets)
@@ -23,10 +22,10 @@ import numpy as np
 from ..errors import FileError, FormatError
 from ..extras import need
 from ..typing import Host
+from .limits import DEFLATE_LIMIT
 
 MOST_OBJECTS = 100_000
 MOST_DEPTH = 32
-_DEFLATE_LIMIT = 1032
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 
 
@@ -116,7 +115,7 @@ class _Reader:
             raise self._refusal("filters " + ", ".join(_FILTERS.values()), f"number {unknown[0]} at {name}")
         size = int(dataset.size) * dataset.dtype.itemsize
         stored = min(dataset.id.get_storage_size(), self.file_size)  # the first is a claim of the file's, too
-        if size > stored * (_DEFLATE_LIMIT if filters else 1):
+        if size > stored * (DEFLATE_LIMIT if filters else 1):
             raise self._refusal(f"{size} bytes for {name} {dataset.shape}", f"{stored}")
         self.bytes += size
         if self.bytes > self.most_bytes:

@@ -8,7 +8,7 @@
     4+4·d   …      the elements, the last axis running fastest
 
 What the header claims is compared with the file's size before anything of the claimed size is allocated.
-gzip-compressed files are recognised by their first bytes; deflate makes 1 byte of at most 1032.
+gzip-compressed files are recognised by their first bytes.
 
 Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits, "File formats".
 """
@@ -26,10 +26,10 @@ import numpy as np
 
 from ..errors import FileError, FormatError
 from ..typing import Host
+from .limits import DEFLATE_LIMIT
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
-_DEFLATE_LIMIT = 1032
 
 
 def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> Host:
@@ -50,7 +50,7 @@ def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> Host:
                 return _read(str(path), file, size, most_bytes)
             file.seek(0)
             with gzip.GzipFile(fileobj=file) as unzipped:
-                return _read(str(path), unzipped, size * _DEFLATE_LIMIT, most_bytes)
+                return _read(str(path), unzipped, size * DEFLATE_LIMIT, most_bytes)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FormatError(str(path), "a whole gzip file", str(error), "get the file again") from None
     except OSError as error:

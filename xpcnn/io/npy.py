@@ -1,7 +1,7 @@
 """NumPy's .npy and .npz files, read without pickle, and without trust in what they claim.
 
 The shape and type in a header are compared with the bytes that are there before an array of that size is allocated.
-A .npz is a zip archive of .npy files; of a deflated one, 1 byte becomes at most 1032.
+A .npz is a zip archive of .npy files, which may be deflated.
 
 Source: NumPy Enhancement Proposal 1, A Simple File Format for NumPy Arrays
 """
@@ -19,10 +19,10 @@ import numpy as np
 
 from ..errors import FileError, FormatError, XpcnnError
 from ..typing import Host
+from .limits import DEFLATE_LIMIT
 
 _KINDS = "biufSU"  # truth values, numbers and texts
 _BFLOAT16 = np.dtype("V2")  # what MLX writes, and NumPy reads, for numbers that NumPy has not
-_DEFLATE_LIMIT = 1032
 
 
 def read_npy(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> Host:
@@ -69,7 +69,7 @@ def _members(
     who: str, file: IO[bytes], names: Container[str] | None, compressed: bool, most_bytes: int
 ) -> dict[str, Host]:
     kinds = {zipfile.ZIP_STORED: "stored"} | ({zipfile.ZIP_DEFLATED: "deflated"} if compressed else {})
-    size = os.fstat(file.fileno()).st_size * (_DEFLATE_LIMIT if compressed else 1)
+    size = os.fstat(file.fileno()).st_size * (DEFLATE_LIMIT if compressed else 1)
     arrays: dict[str, Host] = {}
     try:
         with zipfile.ZipFile(file) as archive:
