@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -26,6 +28,32 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(monkeypatch, capsys):
         cli.main(["train", "digits"])
     assert ended.value.code == 130
     assert capsys.readouterr() == ("", "xpcnn: interrupted\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize(("first", "status", "line"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+def test_signals_after_the_first_one_change_nothing(tmp_path, first, status, line):
+    code = f"""
+import atexit, os, signal
+from xpcnn import cli
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a program in the background begins without
+
+class Late:
+    def __del__(self):
+        send("SIGINT")
+        send("SIGTERM")
+
+def send(name):
+    os.kill(os.getpid(), getattr(signal, name))
+
+late = Late()
+atexit.register(send, "SIGINT")
+cli._run = lambda options: send({first!r})
+cli.main(["info"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", f"xpcnn: {line}\n")
 
 
 @pytest.mark.parametrize(

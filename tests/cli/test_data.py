@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from importlib import import_module
 
@@ -80,6 +84,30 @@ def test_get(say, tmp_path, monkeypatch, mirror):  # noqa: F811
         assert (code, output) == (0, f"mnist: 3 images to train and 3 to test on; in {where}\n")
     assert len(mirror.asked) == 4
     assert say("data", "list")[1].splitlines()[3].endswith(str(where))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGTERM")
+def test_sigterm_in_the_middle_of_a_download_leaves_nothing_and_says_one_line(tmp_path, mirror):  # noqa: F811
+    pytest.importorskip("pooch")
+    (mirror.folder / "train-images-idx3-ubyte.gz").write_bytes(bytes(10**5))
+    (tmp_path / "here").mkdir()
+    code = (
+        "import sys, time; from xpcnn import cli; from xpcnn.data import download as module\n"
+        "def wait(self, size): print('half', flush=True); time.sleep(60)\n"
+        "module._ProgressBar.update = wait\n"
+        "cli.main(sys.argv[1:])"
+    )
+    words = ["data", "show", "mnist", "--option", "folder=here", "--option", f"mirrors={mirror.address}"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "half\n"
+    assert len(list((tmp_path / "here").iterdir())) == 1
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (143, "xpcnn: terminated\n")
+    assert list((tmp_path / "here").iterdir()) == []
 
 
 def test_get_of_what_needs_no_download_or_has_none(say):

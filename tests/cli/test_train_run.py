@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 
 from xpcnn import data
 
@@ -76,7 +77,8 @@ def test_without_out_each_run_has_its_own_folder(tmp_path):
         assert (tmp_path / "runs" / name / "result.json").exists()
 
 
-def test_ctrl_c_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(tmp_path, number):
     options = ["digits", "--model", "mlp", "--epochs", "40"]
     process = subprocess.Popen(
         [sys.executable, "-m", "xpcnn", "train", *options, "--out", "cut"],
@@ -85,7 +87,7 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(tmp_p
     deadline = time.monotonic() + 60
     while not (tmp_path / "cut" / "history.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert re.fullmatch(r"xpcnn: interrupted .*; go on with: xpcnn train --resume cut\n", errors)

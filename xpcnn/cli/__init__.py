@@ -1,16 +1,19 @@
 """The `xpcnn` command. Each subcommand is a file of this folder, imported when it is run.
 
 Exit status: 0 done; 1 a gradient check that failed; 2 wrong options, missing or broken files, each with one line on
-standard error; 130 interrupted; 141 nobody reads the output any more.
+standard error; 130 interrupted, as by Ctrl-C; 141 nobody reads the output any more; 143 terminated, by SIGTERM (but
+130 where training has finished its step first).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from types import FrameType
 from typing import NoReturn
 
 COMMANDS = {
@@ -37,13 +40,23 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; always ends in SystemExit."""
+    """Run the command line; always ends in SystemExit, with SIGINT and SIGTERM handled as a process's end wants it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    terminated = False
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        nonlocal terminated
+        terminated = True
+        raise KeyboardInterrupt("terminated")
+
+    signal.signal(signal.SIGTERM, terminate)
     try:
         status = _run(_parse(words))
     except KeyboardInterrupt as error:  # also while modules are imported
+        for number in (signal.SIGINT, signal.SIGTERM):  # in what Python still does, one more would print a traceback
+            signal.signal(number, signal.SIG_IGN)
         print(f"xpcnn: {str(error) or 'interrupted'}", file=sys.stderr)
-        status = 130
+        status = 143 if terminated else 130
     sys.exit(status)
 
 
