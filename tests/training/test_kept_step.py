@@ -17,7 +17,7 @@ from xpcnn.training import Trainer, replay
 from xpcnn.training.gradients import Gradients
 from xpcnn.training.kept_step import keep, together
 
-from .small import assert_same, everything, generators, loader, network, split, trainer
+from .small import assert_same, everything, generators, host, loader, network, split, trainer
 from .spoil import Spoil
 
 
@@ -225,6 +225,38 @@ def test_broken_files_end_in_one_line(tmp_path, change):
         replay(path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t, m: m.update(criterion={"type": "Sequential"}),
+        lambda t, m: m.update(generators={}),
+        lambda t, m: m.update(generators={"1": {"bit_generator": "MT19937"}}),
+        lambda t, m: m["generators"].pop("3"),
+        lambda t, m: m.update(run={}),
+        lambda t, m: t.pop("batch.y"),
+        lambda t, m: t.pop("model.4.bias"),
+    ],
+)
+def test_a_broken_file_leaves_the_model_that_is_passed_as_it_was(tmp_path, change):
+    def layers():
+        return Sequential(Flatten(), Dropout(0.2, rng=4), Linear(36, 36, rng=0), Dropout(0.4, rng=3), Linear(36, 3))
+
+    training = layers()
+    with pytest.raises(NonFiniteError):
+        Trainer(training, SGD(training.parameters(), lr=1e25), folder=tmp_path, verbose=False).fit(loader(), epochs=1)
+    path = tmp_path / "nonfinite-2.safetensors"
+    tensors, metadata = read_tensors(path)
+    change(tensors, metadata)
+    metadata.pop("format", None)
+    write_tensors(path, tensors, metadata)
+    model = layers()
+    before, states = host(model.state_dict()), generators(model)
+    with pytest.raises(FormatError):
+        replay(path, model=model)
+    assert_same(host(model.state_dict()), before)
+    assert generators(model) == states
 
 
 def test_what_is_no_such_file(tmp_path):

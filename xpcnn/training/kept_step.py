@@ -79,7 +79,7 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
     Parameters
         path : `nonfinite-….safetensors` in the run's folder
         model, criterion : for those with parts that are not xpcnn's, built as they were; the model's arrays and
-            generators take over the file's
+            generators take over the file's, or nothing if the file is broken
     Returns
         what was found
     Raises
@@ -91,16 +91,15 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
     if metadata.get("kind") != "nonfinite":
         raise FormatError(who, "a step that was kept", f"a file of kind {metadata.get('kind')!r}"[:80])
     arrays = {name.removeprefix("model."): array for name, array in tensors.items() if name.startswith("model.")}
-    if model is not None:
-        model.load_state_dict(arrays)
-    elif metadata.get("architecture") is None:
-        raise FormatError(who, "layers of xpcnn alone", "others", "pass model=, built as it was")
-    else:
-        model = from_config(metadata["architecture"], arrays, rng=0)
+    given, architecture = model, metadata.get("architecture")
+    if model is None:
+        if architecture is None:
+            raise FormatError(who, "layers of xpcnn alone", "others", "pass model=, built as it was")
+        model = from_config(architecture, arrays, rng=0)
     try:
-        states, generators = metadata["generators"], model.generators()
+        generators, states = model.generators(), metadata["generators"]
         for name, rng in generators.items():
-            rng.bit_generator.state = states[name]
+            type(rng.bit_generator)().state = states[name]  # whether it is one
         x, y = asarray(tensors["batch.x"]), asarray(tensors["batch.y"])
         criterion = criterion or _criterion(who, metadata["criterion"])
         place = ", ".join(f"{name} {int(metadata['run'][name])}" for name in ("step", "epoch", "batch"))
@@ -108,6 +107,10 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
         if isinstance(error, FormatError):
             raise
         raise FormatError(who, "a step that was kept", f"{type(error).__name__}: {error}"[:200]) from error
+    if given is not None:
+        given.load_state_dict(arrays)
+    for name, rng in generators.items():
+        rng.bit_generator.state = states[name]
     finding = search(model, criterion, x, y) or together(batch_gradients(model, criterion, x, y))
     print(f"{finding}\n({place} of the run)")
     return finding
