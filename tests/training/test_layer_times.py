@@ -108,3 +108,8 @@ def test_one_layer_and_another_criterion():
 def test_repeats_are_a_count(repeats):
     with pytest.raises(OptionError, match="profile: expected repeats"):
         profile(network(), *batch(), repeats=repeats)
+
+
+def test_repeats_are_not_taken_for_another_argument():
+    with pytest.raises(TypeError, match="positional"):
+        profile(network(), *batch(), None, 3)

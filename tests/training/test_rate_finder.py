@@ -19,7 +19,7 @@ from .small import assert_same, generators, host, loader, network, split
 
 def sweep(optimizer=Adam, model=None, criterion=None, given=None, **options):
     model = model or network()
-    return lr_find(model, optimizer(model.parameters(), lr=0.5), criterion, given or loader(), **options)
+    return lr_find(model, optimizer(model.parameters(), lr=0.5), given or loader(), criterion, **options)
 
 
 def test_the_rates_are_evenly_spaced_in_log():
@@ -56,7 +56,7 @@ def test_everything_is_as_before(xp, optimizer):
     before = host(model.state_dict()), host(made.state_dict()), made.scalars(), generators(model)
     arrays = {name: id(array) for name, array in model.parameters().items()}
     given = loader()
-    lr_find(model, made, None, given, steps=30)
+    lr_find(model, made, given, steps=30)
     assert_same(host(model.state_dict()), before[0])
     assert_same(host(made.state_dict()), before[1])
     assert (made.scalars(), generators(model)) == before[2:]
@@ -76,7 +76,7 @@ def test_everything_is_as_before_after_an_error(error):
     made = Fails(model.parameters(), lr=0.5, momentum=0.9)
     before = host(model.state_dict()), generators(model)
     with pytest.raises(error):
-        lr_find(model, made, None, loader())
+        lr_find(model, made, loader())
     assert_same(host(model.state_dict()), before[0])
     assert generators(model) == before[1]
     assert made.scalars() == {"steps": 0, "lr": 0.5}

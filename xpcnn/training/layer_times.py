@@ -58,7 +58,7 @@ class Profile:
         return f"{table}\nforward and backward of the network as it trains: {self.step:.3f} ms"
 
 
-def profile(model: Layer, x: Array, y: Array, criterion: Loss | None = None, repeats: int = 10) -> Profile:
+def profile(model: Layer, x: Array, y: Array, criterion: Loss | None = None, *, repeats: int = 10) -> Profile:
     """Time each layer's forward and backward on a batch; the model is as before afterwards.
 
     The layers are run one by one, each waited for on a device, where in training neighbours may run as one

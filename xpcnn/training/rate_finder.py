@@ -55,8 +55,8 @@ class RateSweep:
 def lr_find(
     model: Layer,
     optimizer: Optimizer,
-    criterion: Loss | None,
     loader: Loader,
+    criterion: Loss | None = None,
     *,
     lowest: float = 1e-7,
     highest: float = 10.0,
@@ -67,8 +67,8 @@ def lr_find(
     Parameters
         model : the network
         optimizer : of its parameters; its own rate is not looked at
-        criterion : None for cross-entropy
         loader : its epochs are gone through as often as the steps need
+        criterion : None for cross-entropy
         lowest, highest : learning rates, 0 < lowest < highest
         steps : at most so many
     Raises
@@ -77,7 +77,7 @@ def lr_find(
 
     >>> from xpcnn import data, models, optim
     >>> model = models.build("mlp", (8, 8, 1), 10, rng=0)
-    >>> found = lr_find(model, optim.SGD(model.parameters(), lr=1.0), None, data.Loader(data.digits().train, 64))
+    >>> found = lr_find(model, optim.SGD(model.parameters(), lr=1.0), data.Loader(data.digits().train, 64))
     >>> 0.001 < found.suggestion < 1
     True
     """
