@@ -153,3 +153,17 @@ def test_bad_input_is_one_clear_line():
         plot.grad_cam_map(model, x, 3)
     with pytest.raises(ShapeError, match=r"of one image, pass x\[None"):
         plot.grad_cam_map(model, x[0])
+
+
+def test_errors_name_the_function_that_was_called():
+    model, x = ours(), np.zeros((1, 8, 8, 3))
+    dense = Sequential(Flatten(), Linear(192, 2)).astype("float64")
+    for who, call, images in (("grad_cam_map", plot.grad_cam_map, x), ("grad_cam", plot.grad_cam, x[0])):
+        with pytest.raises(OptionError, match=f"^{who}: .*a layer inside of it"):
+            call(model, images, layer=5)
+        with pytest.raises(ShapeError, match=f"^{who}: layer 8"):
+            call(model, images, layer="8")
+        with pytest.raises(OptionError, match=f"^{who}: .*a network with a convolution"):
+            call(dense, images)
+        with pytest.raises(DataError, match=f"^{who}: .*an output 0 … 2, got 3"):
+            call(model, images, 3)

@@ -93,7 +93,9 @@ def test_a_picture_is_of_the_class_that_is_asked_for_and_says_how_its_colours_ca
         (ShapeError, r"labels \(1,\)", lambda m, x: plot.saliency_map(m, x, np.array([0, 1]))),
         (DTypeError, "integer labels", lambda m, x: plot.saliency_map(m, x, np.array([0.0]))),
         (DTypeError, "/ 255", lambda m, x: plot.saliency_map(m, x.astype("uint8"))),
-        (OptionError, "a network, got dict", lambda m, x: plot.saliency_map({}, x)),
+        (OptionError, "^saliency: .* a network, got dict", lambda m, x: plot.saliency({}, x[0])),
+        (OptionError, "^saliency_map: .* a network, got dict", lambda m, x: plot.saliency_map({}, x)),
+        (DataError, "^saliency: .* an output 0 … 1, got 2", lambda m, x: plot.saliency(m, x[0], 2)),
         (NonFiniteError, "finite pixels", lambda m, x: plot.saliency(m, x[0] * np.nan)),
     ],
 )

@@ -56,7 +56,7 @@ def grad_cam_map(model: Layer, x: Array, target: int | Array | None = None, laye
     >>> grad_cam_map(model, np.array([[[[3.0], [-1.0]]]], np.float32))
     array([[[1.5, 0. ]]], dtype=float32)
     """
-    return _map(model, x, target, layer)[0]
+    return _map("grad_cam_map", model, x, target, layer)[0]
 
 
 def grad_cam(
@@ -78,11 +78,12 @@ def grad_cam(
     Raises
         as `grad_cam_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
     """
-    x = one_image("grad_cam", image)
-    pixels, note = as_images("grad_cam", x)
-    heat, chosen, name = _map(model, x, target, layer)
+    who = "grad_cam"
+    x = one_image(who, image)
+    pixels, note = as_images(who, x)
+    heat, chosen, name = _map(who, model, x, target, layer)
     values = to_numpy(heat)[0]  # (H, W)
-    check_finite("grad_cam", "gradients", values)
+    check_finite(who, "gradients", values)
     if not values.any():
         note = "; ".join(filter(None, ["nothing speaks for this class here", note]))
     title = f"Grad-CAM for {output_name(int(chosen[0]), classes)}, layer {name}"
@@ -118,13 +119,14 @@ class _Recorder(Inference):
         return super().backward(name, layer, dy, cache, input_grad=input_grad)
 
 
-def _map(model: Layer, x: Array, target: int | Array | None, layer: str | int | None) -> tuple[Array, Array, str]:
+def _map(
+    who: str, model: Layer, x: Array, target: int | Array | None, layer: str | int | None
+) -> tuple[Array, Array, str]:
     """The map, the classes, and the layer's name."""
-    who = "grad_cam_map"
     name = None if layer is None else find_layer(who, model, layer)[0]
     recorder = _Recorder()
     _, classes = score_gradients(who, model, x, target, recorder)
-    call = _last_features(recorder.calls) if name is None else _last_of_that_name(recorder.calls, name)
+    call = _last_features(who, recorder.calls) if name is None else _last_of_that_name(who, recorder.calls, name)
     a, da = call.y, call.dy  # (N, h, w, K)
     if a.ndim != 4:
         raise ShapeError(f"{who}: layer {call.name}", "an output (N, h, w, channels)", str(tuple(a.shape)))
@@ -136,7 +138,7 @@ def _map(model: Layer, x: Array, target: int | Array | None, layer: str | int | 
     return bilinear(heat, x.shape[1], x.shape[2]), classes, call.name
 
 
-def _last_features(calls: list[_Call]) -> _Call:
+def _last_features(who: str, calls: list[_Call]) -> _Call:
     """The last convolution's activations, see `grad_cam_map`."""
     last: _Call | None = None
     for call in calls:
@@ -144,12 +146,12 @@ def _last_features(calls: list[_Call]) -> _Call:
         if isinstance(call.layer, Conv2d | ConvTranspose2d) or (follows and call.y.ndim == 4):
             last = call
     if last is None:
-        raise OptionError("grad_cam_map", "a network with a convolution", "none", "name a layer")
+        raise OptionError(who, "a network with a convolution", "none", "name a layer")
     return last
 
 
-def _last_of_that_name(calls: list[_Call], name: str) -> _Call:
+def _last_of_that_name(who: str, calls: list[_Call], name: str) -> _Call:
     found = [call for call in calls if call.name == name]
     if not found:
-        raise OptionError("grad_cam_map", "a layer that the network runs", f"{name}, which it does not")
+        raise OptionError(who, "a layer that the network runs", f"{name}, which it does not")
     return found[-1]

@@ -45,7 +45,7 @@ def saliency_map(model: Layer, x: Array, target: int | Array | None = None) -> A
     >>> bool((saliency.ravel() == abs(model[1].weight[0])).all())
     True
     """
-    return _map(model, x, target)[0]
+    return _map("saliency_map", model, x, target)[0]
 
 
 def saliency(model: Layer, image: Array, target: int | None = None, *, classes: Sequence[str] = ()) -> Figure:
@@ -59,17 +59,18 @@ def saliency(model: Layer, image: Array, target: int | None = None, *, classes: 
     Raises
         as `saliency_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
     """
-    x = one_image("saliency", image)
-    pixels, note = as_images("saliency", x)
-    heat, chosen = _map(model, x, target)
+    who = "saliency"
+    x = one_image(who, image)
+    pixels, note = as_images(who, x)
+    heat, chosen = _map(who, model, x, target)
     values = to_numpy(heat)[0]  # (H, W)
-    check_finite("saliency", "gradients", values)
+    check_finite(who, "gradients", values)
     return overlay(
         pixels[0], values, f"Saliency for {output_name(int(chosen[0]), classes)}", "|∂ score / ∂ pixel|", note
     )
 
 
-def _map(model: Layer, x: Array, target: int | Array | None) -> tuple[Array, Array]:
-    dx, classes = score_gradients("saliency_map", model, x, target)
+def _map(who: str, model: Layer, x: Array, target: int | Array | None) -> tuple[Array, Array]:
+    dx, classes = score_gradients(who, model, x, target)
     xp = array_namespace(dx)
     return xp.max(xp.abs(dx), axis=-1), classes  # (N, H, W)  (1)
