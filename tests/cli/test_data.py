@@ -163,14 +163,14 @@ def test_show_draws_a_sheet(say, tmp_path, monkeypatch):
     np.savez(tmp_path / "a.npz", x_train=images, y_train=np.arange(40) // 10, x_test=images[:1], y_test=[0])
     drawn = []
     real = plot.batch
-    monkeypatch.setattr(plot, "batch", lambda *arguments: drawn.append(arguments) or real(*arguments))
+    monkeypatch.setattr(plot, "batch", lambda *images, **names: drawn.append((images, names)) or real(*images, **names))
     code, output, errors = say("data", "show", "a.npz", "--out", "sheet.png", "-n", 8)
     assert (code, output.splitlines()[-1]) == (0, "sheet.png"), errors
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
-    x, y, classes = drawn[0]
+    ((x, y), names), *_ = drawn
     assert xpcnn.to_numpy(y).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]  # of every class, though they are sorted
     np.testing.assert_allclose(xpcnn.to_numpy(x)[:, 0, 0, 0] * 255, range(0, 40, 5), atol=1e-4)
-    assert classes == ("0", "1", "2", "3")
+    assert names == {"classes": ("0", "1", "2", "3")}
     for words, text in ((("-n", 0), "-n: an integer ≥ 1"), (("--out", "sheet.gif"), "sheet.gif")):
         code, _, errors = say("data", "show", "digits", "--out", "other.png", *words)
         assert (code, errors.count("\n")) == (2, 1)

@@ -108,8 +108,8 @@ def test_options_reach_the_picture(here, capsys, drawn):
     xpcnn_command(capsys, "plot", "features", "run", "images.npy", "--layer", "4")
     assert drawn["feature_maps"][0][2] == "4"
     xpcnn_command(capsys, "plot", "wrong", "run", "digits", "-n", "3")
-    (_, split, _, n), _ = drawn["most_wrong"]
-    assert (len(split), n) == (360, 3)
+    (_, split), options = drawn["most_wrong"]
+    assert (len(split), options) == (360, {"classes": tuple(NAMES), "n": 3})
     xpcnn_command(capsys, "plot", "confusion", "run", "digits")
     assert drawn["confusion"][0][0].sum() == 360
     batches = []
@@ -120,7 +120,7 @@ def test_options_reach_the_picture(here, capsys, drawn):
     assert (batches[0] == batches[1]).all()
     assert (batches[0] != batches[2]).any()
     xpcnn_command(capsys, "plot", "batch", "digits", "-n", "4", "--augment", "flip,mixup:0.5")
-    (x, y, _), _ = drawn["batch"]
+    (x, y), _ = drawn["batch"]
     assert (xpcnn.to_numpy(x) != batches[0]).any()
     assert y.shape == (4, 10)  # probabilities of the classes
 

@@ -21,7 +21,7 @@ def notes(figure):
 def test_pixels_and_names(xp, rng):
     host, x = xp.normal(rng, 3, 4, 5, 3, dtype="float32")
     host, x = abs(host) % 1, xp.array(abs(host) % 1)
-    figure = plot.batch(x, xp.array(np.array([2, 0, 5])), ("cat", "dog", "cow"))
+    figure = plot.batch(x, xp.array(np.array([2, 0, 5])), classes=("cat", "dog", "cow"))
     assert captions(figure) == ["cow", "cat", "5"]  # class 5 has no name
     for axes, image in zip(figure.axes, host, strict=True):
         np.testing.assert_array_equal(picture_of(axes), image)
@@ -49,17 +49,17 @@ def test_normalised_images_are_scaled_together_and_it_says_so():
 def test_labels_of_every_kind():
     x = np.zeros((2, 2, 2, 1))
     assert captions(plot.batch(x)) == ["", ""]
-    assert captions(plot.batch(x, np.array([0.25, -3.0], np.float32), ())) == ["0.25", "-3"]
+    assert captions(plot.batch(x, np.array([0.25, -3.0], np.float32))) == ["0.25", "-3"]
     assert captions(plot.batch(x, np.array([[1.5, 2.0], [3.0, 4.0]]))) == ["1.5, 2", "3, 4"]
     mixed = np.array([[0.3, 0.7, 0.0], [0.0, 0.0, 1.0]])
-    assert captions(plot.batch(x, mixed, ("cat", "dog", "$cow$"))) == ["dog: 70%\ncat: 30%", "$cow$: 100%"]
-    assert not any(axes.title.get_parse_math() for axes in plot.batch(x, mixed, ("cat", "dog", "$cow$")).axes)
+    assert captions(plot.batch(x, mixed, classes=("cat", "dog", "$cow$"))) == ["dog: 70%\ncat: 30%", "$cow$: 100%"]
+    assert not any(axes.title.get_parse_math() for axes in plot.batch(x, mixed, classes=("cat", "dog", "$cow$")).axes)
 
 
 @pytest.mark.parametrize("n", [1, 5, 6, 9, 70])
 def test_any_number_of_images_without_overlap(n):
     names = [f"a name of 18 ({i:03})" for i in range(n)]
-    figure = plot.batch(np.zeros((n, 3, 4, 1)), np.arange(n), names)
+    figure = plot.batch(np.zeros((n, 3, 4, 1)), np.arange(n), classes=names)
     assert captions(figure) == names[:64]
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()

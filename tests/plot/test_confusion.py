@@ -20,7 +20,7 @@ def test_shares_are_of_the_true_class(xp):
 
 
 def test_the_picture_has_counts_names_and_the_share_that_is_right():
-    figure = plot.confusion([[8, 2, 0], [0, 0, 0], [1, 0, 3]], ["cat", "a dog of $5", "cow"])
+    figure = plot.confusion([[8, 2, 0], [0, 0, 0], [1, 0, 3]], classes=["cat", "a dog of $5", "cow"])
     axes = figure.axes[0]
     np.testing.assert_allclose(picture_of(axes)[0], [0.8, 0.2, 0])
     assert {(text.get_position(), text.get_text()) for text in axes.texts} == {
@@ -41,7 +41,7 @@ def test_numbers_are_light_on_dark_cells_and_rare_mistakes_have_a_colour():
 
 @pytest.mark.parametrize(("name", "angle"), [("cat", 0), ("a very long name", 90)])
 def test_names_are_turned_where_they_do_not_fit(name, angle):
-    axes = plot.confusion(np.ones((5, 5), int), [name] * 5).axes[0]
+    axes = plot.confusion(np.ones((5, 5), int), classes=[name] * 5).axes[0]
     assert {label.get_rotation() for label in axes.xaxis.get_ticklabels()} == {angle}
 
 
@@ -49,7 +49,7 @@ def test_names_are_turned_where_they_do_not_fit(name, angle):
     ("k", "names", "numbers"), [(1, 1, 1), (25, 25, 625), (26, 26, 0), (100, 100, 0), (250, 84, 0)]
 )
 def test_any_number_of_classes(k, names, numbers):
-    figure = plot.confusion(np.ones((k, k), int), [f"class {i} of many with a long name" for i in range(k)])
+    figure = plot.confusion(np.ones((k, k), int), classes=[f"class {i} of many with a long name" for i in range(k)])
     axes = figure.axes[0]
     figure.draw_without_rendering()
     labels = [label.get_text() for label in axis_labels(axes)]
@@ -86,4 +86,4 @@ def test_bad_input_is_one_clear_line(error, text, matrix):
 
 def test_too_few_names_are_refused():
     with pytest.raises(OptionError, match="2 names of classes, got 3"):
-        plot.confusion([[1, 0], [0, 1]], "abc")
+        plot.confusion([[1, 0], [0, 1]], classes="abc")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -16,7 +17,14 @@ from xpcnn.plot.figure import class_name, short
 
 
 def figure():
-    return plot.batch(np.zeros((1, 2, 2, 1)), np.array([0]), ["$\\nonsense{ 100 % & <cat>"])
+    return plot.batch(np.zeros((1, 2, 2, 1)), np.array([0]), classes=["$\\nonsense{ 100 % & <cat>"])
+
+
+@pytest.mark.parametrize("name", ["batch", "confusion", "grad_cam", "most_wrong", "saliency"])
+def test_classes_are_passed_by_name(name):
+    parameters = inspect.signature(getattr(plot, name)).parameters
+    named = {each for each, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY}
+    assert {"classes", "n"} & parameters.keys() <= named
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.PDF", b"%PDF")])

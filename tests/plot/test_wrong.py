@@ -83,11 +83,20 @@ def test_a_probability_is_called_99_percent_before_it_is_more():
 
 def test_the_picture_says_true_predicted_and_how_sure():
     model, split = model_and_split()
-    figure = plot.most_wrong(model, split, ("cat", "dog", "a very long name of an animal"), 3)
+    figure = plot.most_wrong(model, split, classes=("cat", "dog", "a very long name of an animal"), n=3)
     assert [axes.get_title() for axes in figure.axes][:2] == ["a very long name…\n→ cat, > 99%", "cat\n→ dog, 73%"]
     assert math.isclose(losses()[1][3].max(), 0.731, abs_tol=1e-3)
     np.testing.assert_array_equal(picture_of(figure.axes[1])[0, 0], np.array([0.9, 1, 0], np.float32))
     assert figure.texts[0].get_text() == "Highest loss: 3 of 5 images, 2 of them wrong"
+
+
+def test_wrong_ones_are_set_apart():
+    model, split = model_and_split()
+    figure = plot.most_wrong(model, split)
+    captions = [(axes.get_title().split()[0:3:2], axes.title.get_color()) for axes in figure.axes]
+    assert [true != predicted.rstrip(",") for (true, predicted), _ in captions] == [True, True, False, False, False]
+    assert [colour for _, colour in captions] == ["darkred", "darkred", "black", "black", "black"]
+    assert figure.texts[1].get_text() == "true class → predicted, and how sure the model is; dark red: wrong"
 
 
 def test_bytes_are_drawn_as_shares():

@@ -100,7 +100,7 @@ def _draw(dataset: Dataset, n: int, path: Path) -> None:
     labels = dataset.train.labels
     step = max(1, len(labels) // n) if dataset.classes and (np.diff(labels) >= 0).all() else 1
     x, y = next(iter(data.Loader(dataset.train.select(slice(None, None, step)), n)))
-    plot.save(plot.batch(x, y, dataset.classes), path)
+    plot.save(plot.batch(x, y, classes=dataset.classes), path)
     print(path)
 
 

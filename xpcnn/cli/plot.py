@@ -108,12 +108,12 @@ def _confusion(options: argparse.Namespace) -> Any:
     saved, dataset = _model_and_dataset(options)
     result = evaluate(saved.model, dataset.test)
     classes = dataset.classes if len(dataset.classes) == len(result.confusion) else saved.classes
-    return plot.confusion(result.confusion, classes)
+    return plot.confusion(result.confusion, classes=classes)
 
 
 def _wrong(options: argparse.Namespace) -> Any:
     saved, dataset = _model_and_dataset(options)
-    return plot.most_wrong(saved.model, dataset.test, dataset.classes, options.n)
+    return plot.most_wrong(saved.model, dataset.test, classes=dataset.classes, n=options.n)
 
 
 def _batch(options: argparse.Namespace) -> Any:
@@ -122,7 +122,7 @@ def _batch(options: argparse.Namespace) -> Any:
     if options.augment is not None:
         augment = data.augment.parse(options.augment, len(dataset.classes) or None)
     x, y = next(Loader(dataset.train, options.n, shuffle=True, seed=options.seed, augment=augment).epoch(0))
-    return plot.batch(x, y, dataset.classes)
+    return plot.batch(x, y, classes=dataset.classes)
 
 
 def _model_and_image(options: argparse.Namespace) -> tuple[SavedModel, Array]:

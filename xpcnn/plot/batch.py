@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_IMAGES = 64
+WRONG = "darkred"  # whoever does not see it, reads it in the caption
 
 
-def batch(x: Array, y: Array | None = None, classes: Sequence[str] = ()) -> Figure:
+def batch(x: Array, y: Array | None = None, *, classes: Sequence[str] = ()) -> Figure:
     """The first 64 images of a batch, each with its label.
 
     Parameters
@@ -28,7 +29,7 @@ def batch(x: Array, y: Array | None = None, classes: Sequence[str] = ()) -> Figu
         ShapeError, DTypeError;  NonFiniteError : NaN in the images;  MissingExtraError
 
     >>> import numpy as np
-    >>> figure = batch(np.zeros((2, 8, 8, 1), np.float32), np.array([1, 0]), ("cat", "dog"))
+    >>> figure = batch(np.zeros((2, 8, 8, 1), np.float32), np.array([1, 0]), classes=("cat", "dog"))
     >>> [axes.get_title() for axes in figure.axes]
     ['dog', 'cat']
     """
@@ -45,13 +46,16 @@ def batch(x: Array, y: Array | None = None, classes: Sequence[str] = ()) -> Figu
     return pictures(pixels[:MOST_IMAGES], captions[:MOST_IMAGES], title, "", note)
 
 
-def pictures(pixels: Host, captions: Sequence[str], title: str, key: str = "", note: str = "") -> Figure:
+def pictures(
+    pixels: Host, captions: Sequence[str], title: str, key: str = "", note: str = "", wrong: Sequence[bool] = ()
+) -> Figure:
     """Images in a grid, each under its caption.
 
     Parameters
         pixels : (N, H, W, 3) or (N, H, W), in [0, 1]
         captions : of as many lines each
         key, note : a line below the title, and one below the images
+        wrong : whether a caption is set apart from the others, or none for no caption
     """
     n, height, width = pixels.shape[:3]
     columns = n if n < 6 else square(n)
@@ -79,7 +83,8 @@ def pictures(pixels: Host, captions: Sequence[str], title: str, key: str = "", n
         )
         axes = figure.add_axes(place)
         show(axes, image)
-        axes.set_title(caption, fontsize=8, pad=3, parse_math=False)
+        colour = WRONG if wrong and wrong[i] else "black"
+        axes.set_title(caption, fontsize=8, pad=3, parse_math=False, color=colour)
     return figure
 
 

@@ -42,7 +42,7 @@ def shares(matrix: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     return result
 
 
-def confusion(matrix: Any, classes: Sequence[str] = ()) -> Figure:
+def confusion(matrix: Any, *, classes: Sequence[str] = ()) -> Figure:
     """A confusion matrix: the colour of a cell is its share of the row, the number in it the count.
 
     Colours grow with the square root of the share, so that rare mistakes are seen. With more than 25 classes there are

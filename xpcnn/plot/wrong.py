@@ -81,7 +81,7 @@ def top_losses(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> 
     return TopLosses(index, loss[index], split.labels[index], predicted[index], probability[index])
 
 
-def most_wrong(model: Layer, split: Split, classes: Sequence[str] = (), n: int = 25) -> Figure:
+def most_wrong(model: Layer, split: Split, *, classes: Sequence[str] = (), n: int = 25) -> Figure:
     """The images of the highest loss, each with its true class, the one predicted, and that one's probability.
 
     Parameters
@@ -100,9 +100,10 @@ def most_wrong(model: Layer, split: Split, classes: Sequence[str] = (), n: int =
             found.true.tolist(), found.predicted.tolist(), found.probability.tolist(), strict=True
         )
     ]
-    wrong = int((found.true != found.predicted).sum())
-    title = f"Highest loss: {len(captions)} of {len(split)} images, {wrong} of them wrong"
-    return pictures(pixels, captions, title, "true class → predicted, and how sure the model is", note)
+    wrong = (found.true != found.predicted).tolist()
+    title = f"Highest loss: {len(captions)} of {len(split)} images, {sum(wrong)} of them wrong"
+    key = "true class → predicted, and how sure the model is; dark red: wrong"
+    return pictures(pixels, captions, title, key, note, wrong)
 
 
 def _percent(probability: float) -> str:
