@@ -216,7 +216,7 @@ def test_what_makes_no_sense(tmp_path, model, options, error, text):
 @pytest.mark.parametrize(
     "translator",
     [
-        lambda at, layer: at.node("Relu", at.x.tensor, at.x.tensor),  # two inputs
+        lambda at, layer: at.node("Relu", at.x.name, at.x.name),  # two inputs
         lambda at, layer: at.node("Flatten", axis=0),  # another shape than the layer's
     ],
 )

@@ -17,7 +17,7 @@ from ...nn.layer import check_layer, dotted
 from ...options import as_count
 from ...typing import Shape
 from . import normalization, pooling  # noqa: F401  register their translators
-from .graph import Graph, Value
+from .graph import Graph, Tensor
 from .layers import TRANSLATORS, Place, to_channels_first, to_channels_last
 
 OLDEST_OPSET = 17  # the first with LayerNormalization
@@ -79,10 +79,10 @@ def export_onnx(
         raise OptionError(who, 'layout: "NCHW" or "NHWC"', repr(layout))
     size = "N" if batch is None else as_count(who, "batch", batch)
     graph = Graph(opset)
-    x = Value("input", shape)
+    x = Tensor("input", shape)
     if layout == "NHWC" and len(shape) > 1:
         perm = to_channels_first(len(shape))
-        x = Value(graph.node("Transpose", ["input"], "input/Transpose", perm=perm), shape)
+        x = Tensor(graph.node("Transpose", ["input"], "input/Transpose", perm=perm), shape)
     y = graph.in_own_order(_Translation(graph, model).network("", model, x))
     names = tuple(classes)
     if not all(isinstance(name, str) for name in names) or len(names) not in (0, y.shape[-1]):
@@ -100,7 +100,7 @@ class _Translation:
         self.graph = graph
         self.names = {id(layer): name for name, layer in model.named_layers()}
 
-    def network(self, name: str, layer: nn.Layer, x: Value) -> Value:
+    def network(self, name: str, layer: nn.Layer, x: Tensor) -> Tensor:
         """What the layer makes of x, under that dotted name."""
         if type(layer) not in (nn.Sequential, nn.Residual, nn.Concat):
             return self.layer(name, layer, x)
@@ -114,15 +114,15 @@ class _Translation:
             branches.append(x)
         branches = [self.graph.in_own_order(branch) for branch in branches]
         shape = layer.output_shape(x.shape)
-        inputs = [branch.tensor for branch in branches]
+        inputs = [branch.name for branch in branches]
         operator, axis = ("Add", {}) if type(layer) is nn.Residual else ("Concat", {"axis": 1})
-        return Value(self.graph.node(operator, inputs, name or operator, **axis), shape)
+        return Tensor(self.graph.node(operator, inputs, name or operator, **axis), shape)
 
-    def child(self, name: str, key: str, child: nn.Layer, x: Value) -> Value:
-        y: Value = located(key, self.network, dotted(name, key), child, x)
+    def child(self, name: str, key: str, child: nn.Layer, x: Tensor) -> Tensor:
+        y: Tensor = located(key, self.network, dotted(name, key), child, x)
         return y
 
-    def layer(self, name: str, layer: nn.Layer, x: Value) -> Value:
+    def layer(self, name: str, layer: nn.Layer, x: Tensor) -> Tensor:
         kind = type(layer)
         if kind not in TRANSLATORS:
             remedy = "build it of layers of xpcnn.nn"
@@ -136,19 +136,19 @@ class _Translation:
         shape = layer.output_shape(x.shape)
         weights = self.names[id(layer)]
         place = Place(self.graph, name or kind.__name__, f"{weights}." if weights else "", x, shape)
-        return Value(TRANSLATORS[kind](place, layer), shape, order)
+        return Tensor(TRANSLATORS[kind](place, layer), shape, order)
 
 
-def _end(graph: Graph, y: Value, layout: str) -> None:
+def _end(graph: Graph, y: Tensor, layout: str) -> None:
     """The last value gets the name "output"."""
     if layout == "NHWC" and len(y.shape) > 1:
-        graph.node("Transpose", [y.tensor], "output", perm=to_channels_last(len(y.shape)))
-    elif y.tensor == "input":
+        graph.node("Transpose", [y.name], "output", perm=to_channels_last(len(y.shape)))
+    elif y.name == "input":
         graph.node("Identity", ["input"], "output")
     else:
         for node in graph.nodes:
             for names in (node.input, node.output):
-                names[:] = ["output" if name == y.tensor else name for name in names]
+                names[:] = ["output" if name == y.name else name for name in names]
 
 
 def _outside(shape: Shape, layout: str) -> Shape:

@@ -16,17 +16,17 @@ from ...typing import Host, Shape
 
 
 @dataclass(frozen=True)
-class Value:
+class Tensor:
     """A value in the graph.
 
     Parameters
-        tensor : its name
+        name : of the node that makes it, or the network's input
         shape : one item's, without the batch axis and channels last, as the layers have it
         order : of a row, the shape of the image whose numbers it holds channel after channel; None if it holds
             them as the layers do
     """
 
-    tensor: str
+    name: str
     shape: Shape
     order: Shape | None = None
 
@@ -58,12 +58,12 @@ class Graph:
         self.constants[unique] = array
         return unique
 
-    def in_own_order(self, x: Value) -> Value:
+    def in_own_order(self, x: Tensor) -> Tensor:
         """The value as the layers have it: a row's numbers are put into their order."""
         if x.order is None:
             return x
-        indices = self.constant(f"{x.tensor}/order", np.argsort(channels_first(x.order)))
-        return Value(self.node("Gather", [x.tensor, indices], f"{x.tensor}/Gather", axis=1), x.shape)
+        indices = self.constant(f"{x.name}/order", np.argsort(channels_first(x.order)))
+        return Tensor(self.node("Gather", [x.name, indices], f"{x.name}/Gather", axis=1), x.shape)
 
 
 def channels_first(order: Shape) -> Host:

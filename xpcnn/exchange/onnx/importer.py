@@ -16,7 +16,7 @@ from .constants import fold
 from .file import Contents, Node, read_file
 from .layers import to_channels_first
 from .operators import READERS
-from .scope import MOST_NUMBERS, Known, Scope, Step, Value
+from .scope import MOST_NUMBERS, Known, Made, Scope, Value
 from .structure import assemble
 
 
@@ -66,18 +66,18 @@ def import_onnx(
     who = str(path)
     scope = Scope(contents)
     begin = _input(who, contents, input_shape, layout)
-    scope.known[contents.input] = Step(begin, ())
+    scope.known[contents.input] = Made(begin, ())
     for node in contents.nodes:
         scope.announce(node)
         scope.define(node, _understand(node, scope))
     end = scope.known.get(contents.output)
     if isinstance(end, FormatError):
         raise end
-    if not isinstance(end, Step) or end.value.image is not None:
-        got = "an image's numbers in the graph's order" if isinstance(end, Step) else "another"
+    if not isinstance(end, Made) or end.value.image is not None:
+        got = "an image's numbers in the graph's order" if isinstance(end, Made) else "another"
         raise FormatError(who, "an output in rows or images", got)
-    steps = {name: step for name, step in scope.known.items() if isinstance(step, Step)}
-    model = assemble(steps, contents.input, contents.output, who)
+    values = {name: made for name, made in scope.known.items() if isinstance(made, Made)}
+    model = assemble(values, contents.input, contents.output, who)
     classes = contents.classes if len(contents.classes) == end.value.shape[-1] else ()
     return SavedModel(model, begin.shape, classes, {"producer": contents.producer})
 

@@ -53,7 +53,7 @@ from ...ops.activation import GELU_A, GELU_B
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
 from ...ops.window import Placement, Window
 from ...typing import Shape
-from .graph import Graph, Value, channels_first
+from .graph import Graph, Tensor, channels_first
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ class Place:
     graph: Graph
     name: str
     weights: str
-    x: Value
+    x: Tensor
     shape: Shape
 
     def node(self, operator: str, *inputs: str, part: str = "", **attributes: Any) -> str:
         """A node, on x if no inputs are given; where a layer becomes several, all but the last name their part."""
         name = f"{self.name}/{part}" if part else self.name
-        return self.graph.node(operator, list(inputs) or [self.x.tensor], name, **attributes)
+        return self.graph.node(operator, list(inputs) or [self.x.name], name, **attributes)
 
     def constant(self, name: str, array: Any, dtype: str = "float32") -> str:
         host = np.asarray(array) if isinstance(array, (list, tuple, float)) else to_numpy(array)
@@ -98,7 +98,7 @@ def translates(*kinds: type[nn.Layer]) -> Callable[[Translator], Translator]:
 
 @translates(nn.Identity, nn.Dropout, nn.Dropout2d)
 def _nothing(at: Place, layer: nn.Layer) -> str:
-    return at.x.tensor
+    return at.x.name
 
 
 @translates(nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
@@ -114,7 +114,7 @@ def _leaky_relu(at: Place, layer: nn.LeakyReLU) -> str:
 @translates(nn.PReLU)
 def _prelu(at: Place, layer: nn.PReLU) -> str:
     shape = (-1, *(1,) * (len(at.x.shape) - 1))  # (C, 1, 1)
-    return at.node("PRelu", at.x.tensor, at.constant("weight", to_numpy(layer.weight).reshape(shape)))
+    return at.node("PRelu", at.x.name, at.constant("weight", to_numpy(layer.weight).reshape(shape)))
 
 
 @translates(nn.ELU)
@@ -129,7 +129,7 @@ def _selu(at: Place, layer: nn.SELU) -> str:
 
 @translates(nn.SiLU)
 def _silu(at: Place, layer: nn.SiLU) -> str:
-    return at.node("Mul", at.x.tensor, at.node("Sigmoid", part="Sigmoid"))
+    return at.node("Mul", at.x.name, at.node("Sigmoid", part="Sigmoid"))
 
 
 @translates(nn.GELU)
@@ -137,7 +137,7 @@ def _gelu(at: Place, layer: nn.GELU) -> str:
     """½ x (1 + tanh(a (x + b x³)))."""
     if at.graph.opset >= 20:
         return at.node("Gelu", approximate="tanh")
-    x = at.x.tensor
+    x = at.x.name
     cube = at.node("Mul", x, at.node("Mul", x, x, part="square"), part="cube")
     scaled = at.node("Mul", at.constant("b", GELU_B), cube, part="scaled_cube")
     inner = at.node("Mul", at.constant("a", GELU_A), at.node("Add", x, scaled, part="inner"), part="scaled")
@@ -195,7 +195,7 @@ def _linear(at: Place, layer: nn.Linear) -> str:
     if at.x.order is not None:
         weight = weight[:, channels_first(at.x.order)]
     weights = [at.constant("weight", weight), *([] if layer.bias is None else [at.constant("bias", layer.bias)])]
-    return at.node("Gemm", at.x.tensor, *weights, transB=1)
+    return at.node("Gemm", at.x.name, *weights, transB=1)
 
 
 @translates(nn.Flatten)
@@ -211,14 +211,14 @@ def _zero_pad(at: Place, layer: nn.ZeroPad2d) -> str:
 @translates(nn.ZeroPadChannels)
 def _zero_pad_channels(at: Place, layer: nn.ZeroPadChannels) -> str:
     pads = [0, layer.before, 0, 0, 0, layer.after, 0, 0]
-    return at.node("Pad", at.x.tensor, at.constant("pads", pads, "int64"))
+    return at.node("Pad", at.x.name, at.constant("pads", pads, "int64"))
 
 
 @translates(nn.Upsample)
 def _upsample(at: Place, layer: nn.Upsample) -> str:
     return at.node(
         "Resize",
-        at.x.tensor,
+        at.x.name,
         "",
         at.constant("scales", [1.0, 1.0, *layer.scale_factor]),
         mode="nearest",
@@ -259,9 +259,9 @@ def pad_images(at: Place, sides: tuple[int, int, int, int], value: float, part: 
     value = value or -0.0
     top, left, bottom, right = onnx_pads(sides)
     pads = at.constant("pads", [0, 0, top, left, 0, 0, bottom, right], "int64")
-    return at.node("Pad", at.x.tensor, pads, at.constant("padding", value), part=part)
+    return at.node("Pad", at.x.name, pads, at.constant("padding", value), part=part)
 
 
 def _weight_and_bias(at: Place, layer: nn.Conv2d | nn.ConvTranspose2d, axes: tuple[int, ...]) -> list[str]:
     weight = at.constant("weight", np.transpose(to_numpy(layer.weight), axes))
-    return [at.x.tensor, weight, *([] if layer.bias is None else [at.constant("bias", layer.bias)])]
+    return [at.x.name, weight, *([] if layer.bias is None else [at.constant("bias", layer.bias)])]

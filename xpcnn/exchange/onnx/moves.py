@@ -14,36 +14,36 @@ from ... import nn
 from .constants import axes_of
 from .file import Node
 from .operators import reads
-from .scope import Reshaped, Scope, Step, Value
+from .scope import Made, Reshaped, Scope, Value
 from .windows import images, plainest
 
 
 @reads("Identity")
-def _identity(node: Node, scope: Scope) -> Step:
-    return Step(scope.value(node), node.inputs[:1])
+def _identity(node: Node, scope: Scope) -> Made:
+    return Made(scope.value(node), node.inputs[:1])
 
 
 @reads("Cast")
-def _cast(node: Node, scope: Scope) -> Step:
+def _cast(node: Node, scope: Scope) -> Made:
     node.ignore("saturate", "round_mode")
     if (to := node.integer("to", 1)) not in (1, 11):
         raise node.refuse("a floating type", f"type {to}")
-    return Step(scope.value(node), node.inputs[:1])
+    return Made(scope.value(node), node.inputs[:1])
 
 
 @reads("Transpose")
-def _transpose(node: Node, scope: Scope) -> Step:
+def _transpose(node: Node, scope: Scope) -> Made:
     value = scope.value(node)
     rank = len(value.shape) + 1
     perm = node.integers("perm", tuple(reversed(range(rank))))
     if sorted(perm) != list(range(rank)) or perm[0] != 0:
         raise node.refuse("a permutation that leaves the batch axis", str(perm))
     axes = tuple(value.axes[axis - 1] for axis in perm[1:])
-    return Step(Value(value.shape, axes, value.image), node.inputs[:1])
+    return Made(Value(value.shape, axes, value.image), node.inputs[:1])
 
 
 @reads("Flatten")
-def _flatten(node: Node, scope: Scope) -> Step | Reshaped:
+def _flatten(node: Node, scope: Scope) -> Made | Reshaped:
     sizes = _sizes(node, scope)
     if node.integer("axis", 1) not in (1, -len(sizes)):
         raise node.refuse("axis 1", "another")
@@ -51,7 +51,7 @@ def _flatten(node: Node, scope: Scope) -> Step | Reshaped:
 
 
 @reads("Squeeze")
-def _squeeze(node: Node, scope: Scope) -> Step | Reshaped:
+def _squeeze(node: Node, scope: Scope) -> Made | Reshaped:
     sizes, axes = _sizes(node, scope), axes_of(node, scope)
     rank = len(sizes) + 1
     dropped = {axis % rank for axis in axes} if axes is not None else {i + 1 for i, n in enumerate(sizes) if n == 1}
@@ -61,7 +61,7 @@ def _squeeze(node: Node, scope: Scope) -> Step | Reshaped:
 
 
 @reads("Unsqueeze")
-def _unsqueeze(node: Node, scope: Scope) -> Step | Reshaped:
+def _unsqueeze(node: Node, scope: Scope) -> Made | Reshaped:
     sizes, axes = _sizes(node, scope), axes_of(node, scope) or ()
     rank = len(sizes) + 1 + len(axes)
     if rank > 8:
@@ -74,7 +74,7 @@ def _unsqueeze(node: Node, scope: Scope) -> Step | Reshaped:
 
 
 @reads("Reshape")
-def _reshape(node: Node, scope: Scope) -> Step | Reshaped:
+def _reshape(node: Node, scope: Scope) -> Made | Reshaped:
     sizes, wanted = _sizes(node, scope), [int(size) for size in scope.required(node, 1).ravel()]
     copies = node.integer("allowzero", 0) == 0
     batch, rest = (wanted or [1])[0], wanted[1:]
@@ -91,17 +91,17 @@ def _reshape(node: Node, scope: Scope) -> Step | Reshaped:
 
 
 @reads("Gather")
-def _gather(node: Node, scope: Scope) -> Step:
+def _gather(node: Node, scope: Scope) -> Made:
     """A row's numbers put into the layers' order, as `export_onnx` writes it."""
     value, indices = scope.rows(node), scope.required(node, 1)
     own = indices.shape == value.shape and value.image is not None
     if node.integer("axis", 0) not in (1, -1) or not own or not np.array_equal(indices, value.columns()):
         raise node.refuse("the order of flattened images, along axis 1", f"indices {indices.shape}")
-    return Step(Value(value.shape, (0,)), node.inputs[:1])
+    return Made(Value(value.shape, (0,)), node.inputs[:1])
 
 
 @reads("Pad")
-def _pad(node: Node, scope: Scope) -> Step:
+def _pad(node: Node, scope: Scope) -> Made:
     """Zeros around images, or channels of zeros."""
     given = scope.optional(node, 1)
     pads = node.integers("pads", ()) if given is None else tuple(int(pad) for pad in given.ravel())
@@ -116,7 +116,7 @@ def _pad(node: Node, scope: Scope) -> Step:
         raise node.refuse("two pads for each axis", f"{len(pads)} for {len(padded)}")
     sides = {axis: (pads[i], pads[i + len(padded)]) for i, axis in enumerate(padded) if any(pads[i :: len(padded)])}
     if not sides:
-        return Step(value, node.inputs[:1])
+        return Made(value, node.inputs[:1])
     own = {value.axes[axis - 1]: widths for axis, widths in sides.items() if axis}
     if rank != 4 or 0 in sides or (2 in own and len(own) > 1):
         raise node.refuse("height and width, or channels", f"axes {sorted(sides)}")
@@ -127,11 +127,11 @@ def _pad(node: Node, scope: Scope) -> Step:
         layer = nn.ZeroPad2d(plainest((*own.get(0, (0, 0)), *own.get(1, (0, 0)))))
     height, width, channels = (size + sum(own.get(axis, ())) for axis, size in enumerate(value.shape))
     out = images((height, width, channels), node)
-    return Step(Value(out.shape, value.axes), node.inputs[:1], layer)
+    return Made(Value(out.shape, value.axes), node.inputs[:1], layer)
 
 
 @reads("Resize", "Upsample")
-def _resize(node: Node, scope: Scope) -> Step:
+def _resize(node: Node, scope: Scope) -> Made:
     """Each pixel as a block of equal ones, in any of the ways that ONNX has to say it."""
     node.ignore("cubic_coeff_a", "exclude_outside", "extrapolation_value")
     value = scope.images(node)
@@ -156,7 +156,7 @@ def _resize(node: Node, scope: Scope) -> Step:
         raise node.refuse("whole numbers as scales of height and width", str(factors))
     a, b = int(factors[2]), int(factors[3])
     height, width, channels = value.shape
-    return Step(images((height * a, width * b, channels), node), node.inputs[:1], nn.Upsample(a if a == b else (a, b)))
+    return Made(images((height * a, width * b, channels), node), node.inputs[:1], nn.Upsample(a if a == b else (a, b)))
 
 
 def _sizes(node: Node, scope: Scope) -> tuple[int, ...]:
@@ -165,7 +165,7 @@ def _sizes(node: Node, scope: Scope) -> tuple[int, ...]:
     return known.sizes if isinstance(known, Reshaped) else scope.value(node).sizes
 
 
-def _reshaped(node: Node, scope: Scope, sizes: tuple[int, ...]) -> Step | Reshaped:
+def _reshaped(node: Node, scope: Scope, sizes: tuple[int, ...]) -> Made | Reshaped:
     known = scope.known.get(node.inputs[0])
     root = known.root if isinstance(known, Reshaped) else node.inputs[0]
     value = scope.value_of(root, node)
@@ -174,22 +174,22 @@ def _reshaped(node: Node, scope: Scope, sizes: tuple[int, ...]) -> Step | Reshap
         if sizes != value.sizes or value.channel_axis != 1 or value.image is not None or value.shape[-1] % groups:
             raise node.refuse(f"the shape {value.sizes} from before the normalisation", str(sizes))
         layer = nn.GroupNorm(groups, value.shape[-1], eps=known.normalized, affine=False)
-        return Step(value, (root,), layer)
+        return Made(value, (root,), layer)
     if sizes == value.sizes:
-        return Step(value, (root,))
+        return Made(value, (root,))
     if len(sizes) > 1:
         return Reshaped(root, sizes)
     return _flattened(scope, root, value)
 
 
-def _flattened(scope: Scope, root: str, value: Value) -> Step:
+def _flattened(scope: Scope, root: str, value: Value) -> Made:
     made = scope.known[root]
-    assert isinstance(made, Step)
+    assert isinstance(made, Made)
     row = Value((math.prod(value.shape),), (0,))
     if isinstance(made.layer, nn.AdaptiveAvgPool2d) and row.shape == value.shape[-1:]:
-        return Step(row, made.inputs, nn.GlobalAvgPool2d())
+        return Made(row, made.inputs, nn.GlobalAvgPool2d())
     producer = scope.producer(root)
     if producer is not None and producer.operator in ("GlobalMaxPool", "ReduceMax"):
-        return Step(row, made.inputs, nn.GlobalMaxPool2d())
+        return Made(row, made.inputs, nn.GlobalMaxPool2d())
     long = [axis for axis in value.axes if value.shape[axis] > 1]
-    return Step(row if long == sorted(long) else Value(row.shape, (0,), value), (root,), nn.Flatten())
+    return Made(row if long == sorted(long) else Value(row.shape, (0,), value), (root,), nn.Flatten())

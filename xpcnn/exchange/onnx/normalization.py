@@ -17,7 +17,7 @@ def _batch_norm(at: Place, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> str:
     weight, bias = _affine(layer, (layer.num_features,))
     return at.node(
         "BatchNormalization",
-        at.x.tensor,
+        at.x.name,
         at.constant("weight", weight),
         at.constant("bias", bias),
         at.constant("running_mean", layer.running_mean),
@@ -33,7 +33,7 @@ def _layer_norm(at: Place, layer: nn.LayerNorm) -> str:
     weight, bias = _affine(layer, layer.normalized_shape)
     if axes == rank:  # over whole items: only the weights change their order
         affine = at.constant("weight", np.moveaxis(weight, -1, 0)), at.constant("bias", np.moveaxis(bias, -1, 0))
-        return at.node("LayerNormalization", at.x.tensor, *affine, axis=1, epsilon=layer.eps)
+        return at.node("LayerNormalization", at.x.name, *affine, axis=1, epsilon=layer.eps)
     affine = at.constant("weight", weight), at.constant("bias", bias)
     x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank))
     y = at.node("LayerNormalization", x, *affine, part="normalized", axis=-axes, epsilon=layer.eps)
@@ -44,7 +44,7 @@ def _layer_norm(at: Place, layer: nn.LayerNorm) -> str:
 def _normalize(at: Place, layer: nn.Normalize) -> str:
     broadcast = (-1, *(1,) * (len(at.x.shape) - 1))  # (C, 1, 1)
     mean, std = (at.constant(name, np.reshape(getattr(layer, name), broadcast)) for name in ("mean", "std"))
-    return at.node("Div", at.node("Sub", at.x.tensor, mean, part="centred"), std)
+    return at.node("Div", at.node("Sub", at.x.name, mean, part="centred"), std)
 
 
 @translates(nn.GroupNorm)
@@ -52,7 +52,7 @@ def _group_norm(at: Place, layer: nn.GroupNorm) -> str:
     """A group's numbers are one channel of `InstanceNormalization`."""
     groups, (*places, channels) = layer.num_groups, at.x.shape
     ones, zeros = at.constant("ones", np.ones(groups)), at.constant("zeros", np.zeros(groups))
-    x = at.node("Reshape", at.x.tensor, at.constant("groups", [0, groups, -1], "int64"), part="groups")
+    x = at.node("Reshape", at.x.name, at.constant("groups", [0, groups, -1], "int64"), part="groups")
     y = at.node("InstanceNormalization", x, ones, zeros, part="normalized", epsilon=layer.eps)
     shape = at.constant("shape", [0, channels, *places], "int64")
     if layer.weight is None or layer.bias is None:

@@ -16,9 +16,9 @@ from ...backend import asarray
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
 from ...typing import Host
 from .file import Node
-from .scope import Reshaped, Scope, Step, Value
+from .scope import Made, Reshaped, Scope, Value
 
-Reader: TypeAlias = Callable[[Node, Scope], Step | Reshaped]
+Reader: TypeAlias = Callable[[Node, Scope], Made | Reshaped]
 Kind = TypeVar("Kind", bound=Callable[..., Any])  # a reader, or one that takes more
 READERS: dict[str, Reader] = {}
 
@@ -62,45 +62,45 @@ _PLAIN: dict[str, Callable[[], nn.Layer]] = {
 
 
 @reads(*_PLAIN)
-def _plain(node: Node, scope: Scope) -> Step:
-    return Step(scope.value(node), node.inputs[:1], _PLAIN[node.operator]())
+def _plain(node: Node, scope: Scope) -> Made:
+    return Made(scope.value(node), node.inputs[:1], _PLAIN[node.operator]())
 
 
 @reads("LeakyRelu")
-def _leaky_relu(node: Node, scope: Scope) -> Step:
-    return Step(scope.value(node), node.inputs[:1], nn.LeakyReLU(plainly(node.number("alpha", 0.01))))
+def _leaky_relu(node: Node, scope: Scope) -> Made:
+    return Made(scope.value(node), node.inputs[:1], nn.LeakyReLU(plainly(node.number("alpha", 0.01))))
 
 
 @reads("Elu")
-def _elu(node: Node, scope: Scope) -> Step:
-    return Step(scope.value(node), node.inputs[:1], nn.ELU(plainly(node.number("alpha", 1.0))))
+def _elu(node: Node, scope: Scope) -> Made:
+    return Made(scope.value(node), node.inputs[:1], nn.ELU(plainly(node.number("alpha", 1.0))))
 
 
 @reads("Selu")
-def _selu(node: Node, scope: Scope) -> Step:
+def _selu(node: Node, scope: Scope) -> Made:
     given = [node.number("alpha", SELU_ALPHA), node.number("gamma", SELU_SCALE)]
     if not np.allclose(given, [SELU_ALPHA, SELU_SCALE], rtol=1e-6):
         raise node.refuse("the constants of Klambauer et al.", str(given))
-    return Step(scope.value(node), node.inputs[:1], nn.SELU())
+    return Made(scope.value(node), node.inputs[:1], nn.SELU())
 
 
 @reads("Gelu")
-def _gelu(node: Node, scope: Scope) -> Step:
+def _gelu(node: Node, scope: Scope) -> Made:
     if (approximate := node.text("approximate", "none")) != "tanh":
         remedy = "export it with approximate='tanh', which differs by 5e-4 at most"
         raise node.refuse("the tanh form of GELU", approximate, remedy)
-    return Step(scope.value(node), node.inputs[:1], nn.GELU())
+    return Made(scope.value(node), node.inputs[:1], nn.GELU())
 
 
 @reads("PRelu")
-def _prelu(node: Node, scope: Scope) -> Step:
+def _prelu(node: Node, scope: Scope) -> Made:
     value, slope = scope.value(node), scope.weights(node, 1)
     slope = slope.reshape(-1) if slope.size == 1 else per_channel(slope, value, node)
-    return Step(value, node.inputs[:1], give(nn.PReLU(len(slope)), node, scope, weight=slope))
+    return Made(value, node.inputs[:1], give(nn.PReLU(len(slope)), node, scope, weight=slope))
 
 
 @reads("Clip")
-def _clip(node: Node, scope: Scope) -> Step:
+def _clip(node: Node, scope: Scope) -> Made:
     """A ReLU, where that is what it is."""
     ends = []
     for number, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
@@ -108,31 +108,31 @@ def _clip(node: Node, scope: Scope) -> Step:
         ends.append(float(node.number(name, default) if given is None else given.reshape(())))
     if ends[0] != 0 or ends[1] < np.finfo(np.float32).max:
         raise node.refuse("min 0 and no max, which is ReLU", f"min {ends[0]:g}, max {ends[1]:g}", "use ReLU")
-    return Step(scope.value(node), node.inputs[:1], nn.ReLU())
+    return Made(scope.value(node), node.inputs[:1], nn.ReLU())
 
 
 @reads("Softmax", "LogSoftmax")
-def _softmax(node: Node, scope: Scope) -> Step:
+def _softmax(node: Node, scope: Scope) -> Made:
     value = scope.value(node)
     rank = len(value.shape) + 1
     axis = node.integer("axis", -1 if scope.opset >= 13 else 1) % rank
     if axis != value.channel_axis or (scope.opset < 13 and axis != rank - 1):  # older ones: over all axes from it on
         raise node.refuse(f"axis {value.channel_axis}, the channels", f"axis {axis}")
-    return Step(value, node.inputs[:1], nn.Softmax() if node.operator == "Softmax" else nn.LogSoftmax())
+    return Made(value, node.inputs[:1], nn.Softmax() if node.operator == "Softmax" else nn.LogSoftmax())
 
 
 @reads("Dropout")
-def _dropout(node: Node, scope: Scope) -> Step:
+def _dropout(node: Node, scope: Scope) -> Made:
     node.ignore("seed")
     ratio, training = scope.optional(node, 1), scope.optional(node, 2)
     if training is not None and bool(training.reshape(())):
         raise node.refuse("inference", "training_mode", "export the network for inference")
     p = node.number("ratio", 0.5) if ratio is None else float(ratio.reshape(()))
-    return Step(scope.value(node), node.inputs[:1], nn.Dropout(plainly(p)))
+    return Made(scope.value(node), node.inputs[:1], nn.Dropout(plainly(p)))
 
 
 @reads("Gemm")
-def gemm(node: Node, scope: Scope, bias: Host | None = None) -> Step:
+def gemm(node: Node, scope: Scope, bias: Host | None = None) -> Made:
     weight = scope.weights(node, 1) * node.number("alpha", 1.0)
     if node.integer("transA", 0):
         raise node.refuse("transA 0", "1")
@@ -145,22 +145,22 @@ def gemm(node: Node, scope: Scope, bias: Host | None = None) -> Step:
     return _linear(node, scope, weight, bias)
 
 
-def matmul(node: Node, scope: Scope, bias: Host | None = None) -> Step:
+def matmul(node: Node, scope: Scope, bias: Host | None = None) -> Made:
     return _linear(node, scope, scope.weights(node, 1).T, bias)
 
 
-def _linear(node: Node, scope: Scope, weight: Host, bias: Host | None) -> Step:
+def _linear(node: Node, scope: Scope, weight: Host, bias: Host | None) -> Made:
     value = scope.rows(node)
     if weight.ndim != 2 or weight.shape[1] != value.shape[0]:
         raise node.refuse(f"weights for {value.shape[0]} features", f"{weight.shape}")
     out = Value((weight.shape[0],), (0,))
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, weight_init="zeros")
     arrays = {} if bias is None else {"bias": per_channel(bias, out, node)}
-    return Step(out, node.inputs[:1], give(layer, node, scope, weight=weight[:, value.columns()], **arrays))
+    return Made(out, node.inputs[:1], give(layer, node, scope, weight=weight[:, value.columns()], **arrays))
 
 
 @reads("BatchNormalization")
-def _batch_norm(node: Node, scope: Scope) -> Step:
+def _batch_norm(node: Node, scope: Scope) -> Made:
     value = scope.value(node)
     if node.integer("training_mode", 0) or node.integer("spatial", 1) != 1:
         raise node.refuse("inference, a mean for each channel", "another mode", "export the network for inference")
@@ -176,11 +176,11 @@ def _batch_norm(node: Node, scope: Scope) -> Step:
     if len(value.shape) not in (1, 2, 3) or np.any(arrays[3] < 0):
         raise node.refuse("variances ≥ 0, of rows or images", f"an item of sizes {value.sizes}")
     own = {name: array[value.columns()] for name, array in zip(names, arrays, strict=True)}
-    return Step(value, node.inputs[:1], give(layer, node, scope, **own))
+    return Made(value, node.inputs[:1], give(layer, node, scope, **own))
 
 
 @reads("LayerNormalization")
-def _layer_norm(node: Node, scope: Scope) -> Step:
+def _layer_norm(node: Node, scope: Scope) -> Made:
     node.ignore("stash_type")
     value, weight = scope.value(node), scope.weights(node, 1)
     bias = np.zeros_like(weight) if scope.optional(node, 2) is None else scope.weights(node, 2)
@@ -194,11 +194,11 @@ def _layer_norm(node: Node, scope: Scope) -> Step:
     if value.image is not None:
         arrays = {name: array[value.columns()] for name, array in arrays.items()}
     layer = nn.LayerNorm(shape, eps=plainly(node.number("epsilon", 1e-5)))
-    return Step(value, node.inputs[:1], give(layer, node, scope, **arrays))
+    return Made(value, node.inputs[:1], give(layer, node, scope, **arrays))
 
 
 @reads("InstanceNormalization")
-def _instance_norm(node: Node, scope: Scope) -> Step | Reshaped:
+def _instance_norm(node: Node, scope: Scope) -> Made | Reshaped:
     """Of images; or the normalisation within a GroupNorm, of groups that `Reshape` has made channels of."""
     eps = plainly(node.number("epsilon", 1e-5))
     weight, bias = scope.weights(node, 1), scope.weights(node, 2)
@@ -209,18 +209,18 @@ def _instance_norm(node: Node, scope: Scope) -> Step | Reshaped:
         return Reshaped(known.root, known.sizes, eps)
     value = scope.images(node)
     layer = nn.GroupNorm(value.shape[-1], value.shape[-1], eps=eps)
-    return Step(value, node.inputs[:1], give(layer, node, scope, weight=weight, bias=bias))
+    return Made(value, node.inputs[:1], give(layer, node, scope, weight=weight, bias=bias))
 
 
 @reads("GroupNormalization")
-def _group_norm(node: Node, scope: Scope) -> Step:
+def _group_norm(node: Node, scope: Scope) -> Made:
     node.ignore("stash_type")
     value, groups = scope.images(node), node.integer("num_groups", 1)
     layer = nn.GroupNorm(groups, value.shape[-1], eps=plainly(node.number("epsilon", 1e-5)))
     arrays = [scope.weights(node, number) for number in (1, 2)]
     if scope.opset < 21:  # one number a group
         arrays = [np.repeat(array, value.shape[-1] // groups) for array in arrays]
-    return Step(value, node.inputs[:1], give(layer, node, scope, weight=arrays[0], bias=arrays[1]))
+    return Made(value, node.inputs[:1], give(layer, node, scope, weight=arrays[0], bias=arrays[1]))
 
 
 def plainly(number: float) -> float:

@@ -17,7 +17,7 @@ from ...typing import Host
 from .file import Node
 from .operators import gemm, give, matmul, per_channel, plainly, reads
 from .pooling import bins
-from .scope import Scope, Step, Value
+from .scope import Made, Scope, Value
 from .windows import conv, conv_transpose, images
 
 Template: TypeAlias = Any  # "x", a number, or (operator, template, …)
@@ -26,7 +26,7 @@ _TANH: list[Template] = [
     ("Add", 1.0, ("Tanh", ("Mul", GELU_A, ("Add", "x", ("Mul", GELU_B, cube)))))
     for cube in (("Mul", "x", ("Mul", "x", "x")), ("Pow", "x", 3.0))
 ]
-_PRODUCTS: dict[str, Callable[[Node, Scope, Host | None], Step]] = {
+_PRODUCTS: dict[str, Callable[[Node, Scope, Host | None], Made]] = {
     "Gemm": gemm,
     "MatMul": matmul,
     "Conv": conv,
@@ -67,18 +67,18 @@ def match(template: Template, name: str, scope: Scope, x: str = "") -> str | Non
 
 
 @reads("Mul", "Where")
-def _pattern(node: Node, scope: Scope) -> Step:
+def _pattern(node: Node, scope: Scope) -> Made:
     for template, layer in _LAYERS:
         if template[0] == node.operator:
             x = match(template, node.outputs[0], scope)
             if x:
-                return Step(scope.value_of(x, node), (x,), layer())
+                return Made(scope.value_of(x, node), (x,), layer())
     scope.blame(node)
     raise node.refuse("an operator of SiLU, GELU, Softplus or GroupNorm", f"another {node.operator}")
 
 
 @reads("Div")
-def _normalize(node: Node, scope: Scope) -> Step:
+def _normalize(node: Node, scope: Scope) -> Made:
     """(x − mean) / std, with a number for each channel."""
     producer = scope.producer(node.inputs[0])
     if producer is None or producer.operator != "Sub":
@@ -86,11 +86,11 @@ def _normalize(node: Node, scope: Scope) -> Step:
     value = scope.value(producer)
     plain = plainly if scope.dtype == "float32" else float
     mean, std = (map(plain, per_channel(scope.weights(each, 1), value, each)) for each in (producer, node))
-    return Step(value, producer.inputs[:1], nn.Normalize(list(mean), list(std)))
+    return Made(value, producer.inputs[:1], nn.Normalize(list(mean), list(std)))
 
 
 @reads("Add", "Sum")
-def _add(node: Node, scope: Scope) -> Step:
+def _add(node: Node, scope: Scope) -> Made:
     """Two branches that end here; or a bias after a product."""
     if len(node.inputs) != 2:
         raise node.refuse("two inputs", str(len(node.inputs)))
@@ -100,10 +100,10 @@ def _add(node: Node, scope: Scope) -> Step:
     first, second = scope.value(node, 0), scope.value(node, 1)
     if first != second:
         raise node.refuse("branches of one shape", f"{first.sizes} and {second.sizes}")
-    return Step(first, node.inputs, join=residual)
+    return Made(first, node.inputs, join=residual)
 
 
-def _biased(node: Node, scope: Scope, constant: int) -> Step:
+def _biased(node: Node, scope: Scope, constant: int) -> Made:
     bias = scope.weights(node, constant)
     producer = scope.producer(node.inputs[1 - constant])
     if producer is not None and producer.operator in _PRODUCTS:
@@ -114,32 +114,32 @@ def _biased(node: Node, scope: Scope, constant: int) -> Step:
     raise node.refuse("a bias after a product, or branches that end", "a sum with a constant")
 
 
-def _affine(node: Node, product: Node, scope: Scope, bias: Host) -> Step:
+def _affine(node: Node, product: Node, scope: Scope, bias: Host) -> Made:
     """γ and β of a GroupNorm that was left without them so far."""
     for number in (0, 1):
         made = scope.known.get(product.inputs[number])
-        if isinstance(made, Step) and isinstance(made.layer, nn.GroupNorm) and not made.layer.affine:
+        if isinstance(made, Made) and isinstance(made.layer, nn.GroupNorm) and not made.layer.affine:
             weight = per_channel(scope.weights(product, 1 - number), made.value, product)
             layer = nn.GroupNorm(made.layer.num_groups, made.layer.num_channels, eps=made.layer.eps)
             arrays = {"weight": weight, "bias": per_channel(bias, made.value, node)}
-            return Step(made.value, made.inputs, give(layer, node, scope, **arrays))
+            return Made(made.value, made.inputs, give(layer, node, scope, **arrays))
     scope.blame(node)
     raise node.refuse("γ and β of a GroupNorm", "a product and a sum with constants")
 
 
 @reads("Concat")
-def _concat(node: Node, scope: Scope) -> Step:
+def _concat(node: Node, scope: Scope) -> Made:
     values = [scope.value(node, number) for number in range(len(node.inputs))]
     first, axis = values[0], node.integer("axis", 1) % (len(values[0].shape) + 1)
     same = all((v.shape[:-1], v.axes, v.image) == (first.shape[:-1], first.axes, None) for v in values)
     if axis != first.channel_axis or not same:
         raise node.refuse("values that differ in their channels, along these", f"axis {axis}")
     shape = (*first.shape[:-1], sum(value.shape[-1] for value in values))
-    return Step(Value(shape, first.axes), node.inputs, join=concat)
+    return Made(Value(shape, first.axes), node.inputs, join=concat)
 
 
 @reads("MatMul")
-def _matmul(node: Node, scope: Scope) -> Step:
+def _matmul(node: Node, scope: Scope) -> Made:
     """A product with weights; or the second of two with the bins of adaptive pooling, A (x Bᵀ)."""
     if not scope.is_constant(node.inputs[0]):
         return matmul(node, scope)
@@ -153,7 +153,7 @@ def _matmul(node: Node, scope: Scope) -> Step:
     oh, ow = len(rows), columns.shape[1]
     if not (np.allclose(rows, bins(oh, height), atol=1e-6) and np.allclose(columns.T, bins(ow, width), atol=1e-6)):
         raise node.refuse("the bins of adaptive average pooling", "other factors")
-    return Step(images((oh, ow, channels), node), producer.inputs[:1], nn.AdaptiveAvgPool2d((oh, ow)))
+    return Made(images((oh, ow, channels), node), producer.inputs[:1], nn.AdaptiveAvgPool2d((oh, ow)))
 
 
 def residual(body: nn.Layer | None, shortcut: nn.Layer | None) -> nn.Layer:

@@ -19,7 +19,7 @@ from .layers import Place, onnx_pads, pad_images, placed, translates
 @translates(nn.MaxPool2d)
 def _max_pool(at: Place, layer: nn.MaxPool2d) -> str:
     place = placed(at, layer.window)
-    pads, x = _used(place), at.x.tensor
+    pads, x = _used(place), at.x.name
     if any(pad >= layer.kernel_size[side // 2] for side, pad in enumerate(pads)):  # ONNX has no such MaxPool
         pads, x = (0, 0, 0, 0), pad_images(at, pads, -math.inf, part="Pad")
     return at.node(
@@ -37,7 +37,7 @@ def _avg_pool(at: Place, layer: nn.AvgPool2d) -> str:
     window = layer.window
     place = placed(at, window)
     asked = place.pads if isinstance(window.padding, str) else window.padding
-    pads, x, counted = _used(place), at.x.tensor, layer.count_include_pad
+    pads, x, counted = _used(place), at.x.name, layer.count_include_pad
     if counted and asked != place.pads:  # zeros that count, then what ceil_mode adds, which does not
         x = pad_images(at, asked, 0.0, part="Pad") if any(asked) else x
         top, bottom, left, right = (max(used - zeros, 0) for used, zeros in zip(pads, asked, strict=True))
@@ -62,7 +62,7 @@ def _adaptive_avg_pool(at: Place, layer: nn.AdaptiveAvgPool2d) -> str:
         return at.node("AveragePool", kernel_shape=kernel, strides=kernel)
     rows = at.constant("rows", bins(oh, height))  # (OH, H)
     columns = at.constant("columns", bins(ow, width).T)  # (W, OW)
-    x = at.node("MatMul", at.x.tensor, columns, part="columns")  # (N, C, H, W) @ (W, OW)
+    x = at.node("MatMul", at.x.name, columns, part="columns")  # (N, C, H, W) @ (W, OW)
     return at.node("MatMul", rows, x)  # (OH, H) @ (N, C, H, OW)
 
 

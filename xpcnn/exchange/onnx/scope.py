@@ -60,7 +60,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Step:
+class Made:
     """A value that a layer makes.
 
     Parameters
@@ -91,7 +91,7 @@ class Reshaped:
     normalized: float | None = None
 
 
-Known: TypeAlias = Step | Reshaped | FormatError  # an error: why it is no layer by itself; it may be part of one
+Known: TypeAlias = Made | Reshaped | FormatError  # an error: why it is no layer by itself; it may be part of one
 
 
 class Scope:

@@ -14,51 +14,51 @@ from ...errors import FormatError
 from ...io.architecture import MOST_DEPTH
 from ...nn.container import Sequential
 from ...nn.layer import Layer
-from .scope import Step
+from .scope import Made
 
 
-def assemble(steps: Mapping[str, Step], source: str, target: str, who: str) -> Sequential:
+def assemble(values: Mapping[str, Made], source: str, target: str, who: str) -> Sequential:
     """The network that makes the value `target` of the value `source`.
 
     Parameters
-        steps : how each value is made, in the order in which they run
+        values : how each value is made, in the order in which they run
         who : the file's name, for errors
     Raises
         FormatError : branches cross, or are too deep
     """
-    forks = _forks(steps, source)
-    made: set[str] = set()
+    forks = _forks(values, source)
+    used: set[str] = set()
 
     def chain(start: str, end: str, depth: int) -> list[Layer]:
         layers: list[Layer] = []
         if depth > MOST_DEPTH:
             raise FormatError(who, f"branches within branches, at most {MOST_DEPTH} deep", "deeper ones")
         while end != start:
-            if end in made:
+            if end in used:
                 remedy = "only branches that end where one of them began can be read"
                 raise FormatError(who, f"one use of {end[:80]!r}, within its branch", "several", remedy)
-            made.add(end)
-            step = steps[end]
-            if step.join is not None:
+            used.add(end)
+            made = values[end]
+            if made.join is not None:
                 fork = forks[end]
-                layers.append(step.join(*(_one(chain(fork, branch, depth + 1)) for branch in step.inputs)))
+                layers.append(made.join(*(_one(chain(fork, branch, depth + 1)) for branch in made.inputs)))
                 end = fork
             else:
-                layers += [] if step.layer is None else [step.layer]
-                end = step.inputs[0]
+                layers += [] if made.layer is None else [made.layer]
+                end = made.inputs[0]
         return layers[::-1]
 
     return Sequential(*chain(source, target, 0))
 
 
-def _forks(steps: Mapping[str, Step], source: str) -> dict[str, str]:
+def _forks(values: Mapping[str, Made], source: str) -> dict[str, str]:
     """For each value, the last one before it that every path from the source to it goes through."""
     forks = {source: source}
     place = {source: 0}
-    for name, step in steps.items():
+    for name, made in values.items():
         if name != source:
-            fork = step.inputs[0]
-            for other in step.inputs[1:]:
+            fork = made.inputs[0]
+            for other in made.inputs[1:]:
                 while fork != other:  # the later of the two cannot be where the paths have met
                     if place[fork] < place[other]:
                         other = forks[other]

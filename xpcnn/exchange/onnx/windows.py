@@ -13,14 +13,14 @@ from ...typing import Host
 from .constants import axes_of
 from .file import Node
 from .operators import give, per_channel, reads
-from .scope import MOST_NUMBERS, Scope, Step, Value
+from .scope import MOST_NUMBERS, Made, Scope, Value
 
 MOST_SIDE = 2**14  # of an image
 MOST_WINDOW = 2**10  # a side, a stride, a padding, a dilation
 
 
 @reads("Conv")
-def conv(node: Node, scope: Scope, bias: Host | None = None) -> Step:
+def conv(node: Node, scope: Scope, bias: Host | None = None) -> Made:
     value, weight = scope.images(node), _kernel(node, scope)  # (Cout, Cin/groups, KH, KW)
     options = window_options(node, value, weight.shape[2:])
     groups = node.integer("group", 1)
@@ -30,11 +30,11 @@ def conv(node: Node, scope: Scope, bias: Host | None = None) -> Step:
     bias = _bias(node, scope, bias)
     layer = nn.Conv2d(cin, out, **options, groups=groups, bias=bias is not None, weight_init="zeros")
     y = images((*layer.window.place(*value.size).out, out), node)
-    return Step(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
+    return Made(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
 
 
 @reads("ConvTranspose")
-def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Step:
+def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Made:
     value, weight = scope.images(node), _kernel(node, scope)  # (Cin, Cout/groups, KH, KW)
     options = window_options(node, value, weight.shape[2:])
     groups = node.integer("group", 1)
@@ -56,11 +56,11 @@ def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Step:
         for axis in (0, 1)
     ]
     y = images((sizes[0], sizes[1], out), node)
-    return Step(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
+    return Made(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
 
 
 @reads("MaxPool")
-def _max_pool(node: Node, scope: Scope) -> Step:
+def _max_pool(node: Node, scope: Scope) -> Made:
     node.ignore("storage_order")  # of the indices, which are another output
     pad = scope.producer(node.inputs[0]) if node.inputs else None
     widths = None if pad is None else _lowest(pad, scope)
@@ -92,7 +92,7 @@ def _lowest(node: Node, scope: Scope) -> tuple[int, int, int, int] | None:
 
 
 @reads("AveragePool")
-def _average_pool(node: Node, scope: Scope) -> Step:
+def _average_pool(node: Node, scope: Scope) -> Made:
     value = scope.images(node)
     options = window_options(node, value, node.integers("kernel_shape", ()))
     if options.pop("dilation") not in (1, (1, 1)):
@@ -104,19 +104,19 @@ def _average_pool(node: Node, scope: Scope) -> Step:
 
 
 @reads("GlobalAveragePool")
-def _global_average_pool(node: Node, scope: Scope) -> Step:
+def _global_average_pool(node: Node, scope: Scope) -> Made:
     value = scope.images(node)
-    return Step(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.AdaptiveAvgPool2d(1))
+    return Made(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.AdaptiveAvgPool2d(1))
 
 
 @reads("GlobalMaxPool")
-def _global_max_pool(node: Node, scope: Scope) -> Step:
+def _global_max_pool(node: Node, scope: Scope) -> Made:
     value = scope.images(node)
-    return Step(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.MaxPool2d(value.size))
+    return Made(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.MaxPool2d(value.size))
 
 
 @reads("ReduceMean", "ReduceMax")
-def _reduce(node: Node, scope: Scope) -> Step:
+def _reduce(node: Node, scope: Scope) -> Made:
     """Global pooling, where it is over height and width."""
     node.ignore("noop_with_empty_axes")
     value, axes = scope.value(node), axes_of(node, scope)
@@ -126,9 +126,9 @@ def _reduce(node: Node, scope: Scope) -> Step:
         raise node.refuse("axes of height and width", str(axes))
     mean, channels = node.operator == "ReduceMean", value.shape[-1]
     if node.integer("keepdims", 1) == 0:
-        return Step(Value((channels,), (0,)), node.inputs[:1], nn.GlobalAvgPool2d() if mean else nn.GlobalMaxPool2d())
+        return Made(Value((channels,), (0,)), node.inputs[:1], nn.GlobalAvgPool2d() if mean else nn.GlobalMaxPool2d())
     pool: nn.Layer = nn.AdaptiveAvgPool2d(1) if mean else nn.MaxPool2d(value.size)
-    return Step(Value((1, 1, channels), value.axes), node.inputs[:1], pool)
+    return Made(Value((1, 1, channels), value.axes), node.inputs[:1], pool)
 
 
 def images(shape: tuple[int, int, int], node: Node) -> Value:
@@ -165,8 +165,8 @@ def plainest(padding: Any) -> Any:
     return padding[0] if padding[0] == padding[2] else (padding[0], padding[2])
 
 
-def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window, first: Node | None = None) -> Step:
-    """The step of a pooling layer, of which `first` is the first node, where it is more than this one."""
+def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window, first: Node | None = None) -> Made:
+    """What a pooling layer makes, of which `first` is the first node, where it is more than this one."""
     place = window.place(*value.size, node.operator)
     for axis, size in enumerate(place.size):
         start = np.arange(place.out[axis]) * window.stride[axis] - place.pads[2 * axis]
@@ -174,7 +174,7 @@ def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window, first: No
         last = start + (window.kernel[axis] - 1) * window.dilation[axis]
         if np.any(inside > np.minimum(last, size - 1)):
             raise node.refuse("an element of the image under every window", f"padding {place.pads} alone under some")
-    return Step(images((*place.out, value.shape[-1]), node), (first or node).inputs[:1], layer)
+    return Made(images((*place.out, value.shape[-1]), node), (first or node).inputs[:1], layer)
 
 
 def _kernel(node: Node, scope: Scope) -> Host:
