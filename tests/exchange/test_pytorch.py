@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xpcnn import data, models, nn
-from xpcnn.errors import OptionError
+from xpcnn.errors import OptionError, ShapeError
 from xpcnn.exchange import load_pytorch, save_pytorch
 
 from ..arrays import assert_close
@@ -238,6 +238,16 @@ def test_flattening_needs_the_shape_of_the_images(tmp_path):
     save_pytorch(models.lenet5(), tmp_path / "w", input_shape=(28, 28, 1))
     with pytest.raises(OptionError, match="input_shape, because Flatten's order differs"):
         load_pytorch(models.lenet5(), tmp_path / "w")
+
+
+@pytest.mark.parametrize("function", [load_pytorch, save_pytorch])
+@pytest.mark.parametrize("shape", [(32, 32, 1), (28, 28, 3), (4, 4, 1), (28, 28)])
+def test_a_wrong_shape_of_the_images_is_named(tmp_path, function, shape):
+    model = models.lenet5()
+    save_pytorch(model, tmp_path / "w", input_shape=(28, 28, 1))
+    with pytest.raises(ShapeError) as caught:
+        function(model, tmp_path / "w", input_shape=shape)
+    assert str(caught.value).endswith(f"; pass the input_shape that the network is built for, not {shape}")
 
 
 class Own(nn.Identity):

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from .. import nn
-from ..errors import OptionError
+from ..errors import OptionError, ShapeError
 from ..nn.container import located
 from ..nn.layer import Layer, dotted
 from ..typing import Array, Host, Shape
@@ -46,7 +46,11 @@ def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict
     walk = _Walk(who)
     x = model.zeros(input_shape)
     walk.remember(x, None)
-    walk.run("", model, x)
+    try:
+        walk.run("", model, x)
+    except ShapeError as error:
+        error.remedy = f"pass the input_shape that the network is built for, not {tuple(input_shape)}"
+        raise
     return {name: columns for name, columns in walk.found.items() if columns is not None}
 
 

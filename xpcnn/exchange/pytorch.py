@@ -65,6 +65,7 @@ def load_pytorch(
     Raises
         FormatError : the file is none, or its arrays are not those of the network; nothing has been changed then
         FileError : it cannot be read
+        ShapeError : the network takes no images of `input_shape`
         OptionError : an argument makes no sense, or the network flattens in a way that PyTorch has no order for
 
     >>> import tempfile
@@ -101,6 +102,7 @@ def save_pytorch(
     Raises
         OptionError : an argument makes no sense, or two layers have one name
         FileError : the file cannot be written; an older one is untouched
+        ShapeError : the network takes no images of `input_shape`
     """
     from safetensors.numpy import save
 
