@@ -30,7 +30,8 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         pixels, and "mlp", one hidden layer of 128, for everything else.
 
     image_shape : tuple of int, default=None
-        (H, W) or (H, W, C), where images come as flat rows. Arrays (N, H, W) and (N, H, W, C) are images anyway.
+        (H, W) or (H, W, C), where images come as flat rows; without it, rows are rows, and "auto" is a fully connected
+        network for them, not a convolutional one. Arrays (N, H, W) and (N, H, W, C) are images anyway.
 
     epochs : int, default=100
         Passes over the training data.
