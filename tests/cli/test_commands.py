@@ -95,6 +95,11 @@ cli.main(["info"])
         (["summary", "lenet5", "--input-shape", "28,28"], "three positive integers"),
         (["gradcheck", "Conv3d"], "got Conv3d"),
         (["nonsense"], "invalid choice: 'nonsense'"),
+        (
+            ["plot", "batch", "digits", "photos"],
+            "xpcnn plot batch: unrecognized arguments: photos; see xpcnn plot batch",
+        ),
+        (["data", "list", "all"], "xpcnn data list: unrecognized arguments: all; see xpcnn data list --help"),
     ],
 )
 def test_every_wrong_turn_is_one_line_and_status_2(trained, words, text):

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 COMMANDS = {
     "train": "train a model on a data set",
@@ -34,6 +34,10 @@ COMMANDS = {
 
 class _Parser(argparse.ArgumentParser):
     """One line for a wrong option, without the usage."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.set_defaults(prog=self.prog)  # the innermost one's stays: "xpcnn plot batch"
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -70,8 +74,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         print(f"xpcnn {__version__}")
         sys.exit(0)
     if unknown:
-        name = f"xpcnn {options.command}" if options.command else "xpcnn"
-        spoken.exit(2, f"{name}: unrecognized arguments: {' '.join(unknown)}; see {name} --help\n")
+        spoken.exit(2, f"{options.prog}: unrecognized arguments: {' '.join(unknown)}; see {options.prog} --help\n")
     if options.command is None:
         spoken.print_help()
         sys.exit(2)
