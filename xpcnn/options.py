@@ -1,7 +1,9 @@
-"""Options as users write them, checked: numbers in an interval, counts, pairs for (height, width)."""
+"""Options as users write them, checked: numbers in an interval, counts, pairs for (height, width), names."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
@@ -40,6 +42,16 @@ def as_count(who: str, name: str, value: int, *, least: int = 1) -> int:
     if not (_is_int(value) and value >= least):
         raise OptionError(who, f"{name}: an integer ≥ {least}", repr(value))
     return int(value)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A remedy for a name that is not known: the one among those known that is most like it, or nothing.
+
+    >>> did_you_mean("resnet", ["lenet5", "resnet20"]), did_you_mean("bike", ["lenet5", "resnet20"])
+    ('did you mean resnet20?', '')
+    """
+    near = get_close_matches(str(name), list(known), 1)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def _is_int(value: Any) -> bool:

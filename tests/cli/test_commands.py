@@ -95,6 +95,11 @@ cli.main(["info"])
         (["summary", "lenet5", "--input-shape", "28,28"], "three positive integers"),
         (["gradcheck", "Conv3d"], "got Conv3d"),
         (["nonsense"], "invalid choice: 'nonsense'"),
+        (["traine", "digits"], "did you mean train? see xpcnn --help"),
+        (["plot", "sailency", "run", "one.npy"], "did you mean saliency? see xpcnn plot --help"),
+        (["predict", "run", "one.npy", "--format", "jsn"], "did you mean json? see xpcnn predict --help"),
+        (["summary", "resnet"], "got 'resnet'; did you mean resnet20?"),
+        (["data", "get", "mnst"], "got 'mnst'; did you mean mnist?"),
         (
             ["plot", "batch", "digits", "photos"],
             "xpcnn plot batch: unrecognized arguments: photos; see xpcnn plot batch",

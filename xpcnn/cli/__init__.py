@@ -40,7 +40,18 @@ class _Parser(argparse.ArgumentParser):
         self.set_defaults(prog=self.prog)  # the innermost one's stays: "xpcnn plot batch"
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        end = "" if message.endswith("?") else ";"
+        self.exit(2, f"{self.prog}: {message}{end} see {self.prog} --help\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            from ..options import did_you_mean
+
+            remedy = did_you_mean(value, action.choices or ())
+            error.message += f"; {remedy}" if remedy else ""
+            raise
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

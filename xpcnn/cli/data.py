@@ -12,7 +12,7 @@ from .. import data, plot
 from ..data.dataset import Dataset, Split
 from ..data.registry import KNOWN, Known
 from ..errors import OptionError
-from ..options import as_count
+from ..options import as_count, did_you_mean
 from ..plot.figure import check_format, matplotlib
 from ..table import columns
 from ..typing import Host
@@ -73,7 +73,7 @@ def _folders(known: Known) -> list[str]:
 
 def _get(name: str) -> None:
     if name not in KNOWN:
-        raise OptionError("data get", "one of " + ", ".join(KNOWN), repr(name))
+        raise OptionError("data get", "one of " + ", ".join(KNOWN), repr(name), did_you_mean(name, KNOWN))
     dataset = data.load(name)
     where = ", ".join(_folders(KNOWN[name])) or "xpcnn itself"
     print(f"{name}: {len(dataset.train)} images to train and {len(dataset.test)} to test on; in {where}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import models
 from ..errors import DataError
 from ..io.model_file import load_model
-from ..options import as_count
+from ..options import as_count, did_you_mean
 from ..typing import Shape
 from .files import model_path
 
@@ -27,7 +27,11 @@ def run(options: argparse.Namespace) -> None:
         return
     path = model_path(Path(options.model))
     if not path.exists():
-        raise DataError("summary", f"a model file or one of {', '.join(models.MODELS)}", repr(options.model))
+        expected, remedy = (
+            f"a model file or one of {', '.join(models.MODELS)}",
+            did_you_mean(options.model, models.MODELS),
+        )
+        raise DataError("summary", expected, repr(options.model), remedy)
     saved = load_model(path)
     print(saved.model.summary(saved.input_shape))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ..errors import OptionError
 from ..nn import Sequential
+from ..options import did_you_mean
 from ..random import Seed
 from ..typing import Shape
 from .lenet import lenet5, mnist_cnn
@@ -43,5 +44,5 @@ def build(name: str, input_shape: Shape, num_classes: int, *, rng: Seed = None) 
         ShapeError : the images are too small for it
     """
     if not isinstance(name, str) or name not in MODELS:
-        raise OptionError("model", "one of " + ", ".join(MODELS), repr(name))
+        raise OptionError("model", "one of " + ", ".join(MODELS), repr(name), did_you_mean(name, MODELS))
     return MODELS[name](input_shape, num_classes, rng=rng)
