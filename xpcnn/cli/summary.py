@@ -27,11 +27,8 @@ def run(options: argparse.Namespace) -> None:
         return
     path = model_path(Path(options.model))
     if not path.exists():
-        expected, remedy = (
-            f"a model file or one of {', '.join(models.MODELS)}",
-            did_you_mean(options.model, models.MODELS),
-        )
-        raise DataError("summary", expected, repr(options.model), remedy)
+        expected = f"a model file or one of {', '.join(models.MODELS)}"
+        raise DataError("summary", expected, repr(options.model), did_you_mean(options.model, models.MODELS))
     saved = load_model(path)
     print(saved.model.summary(saved.input_shape))
 
