@@ -199,13 +199,18 @@ def test_doctor_finds_nothing_wrong_or_says_what(tmp_path):
 def test_completion_knows_commands_options_and_choices(tmp_path):
     (tmp_path / "script").write_text(xpcnn_command("completion", "bash", cwd=tmp_path).stdout)
     asked = """source ./script
-    for words in "tr" "train --bat" "predict --format js"; do
+    for words in "tr" "train --bat" "predict --format js" "train fa" "train digits --model mnist_" \\
+        "train --optimizer adag" "train digits --schedule on" "plot batch kmn" "data get si" "summary len" "eval len"
+    do
         COMP_WORDS=(xpcnn $words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()
         _shtab_xpcnn xpcnn "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"; echo "${COMPREPLY[@]}"
     done"""
     bash = shutil.which("bash") or pytest.skip("no bash")
     done = subprocess.run([bash, "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines() == ["train", "--batch-size", "json"]
+    assert done.stdout.splitlines() == [
+        *("train", "--batch-size", "json", "fashion_mnist", "mnist_cnn", "adagrad", "onecycle", "kmnist", "signs"),
+        *("lenet5", ""),
+    ]
 
 
 def test_gradcheck_prints_a_row_for_every_gradient(tmp_path):

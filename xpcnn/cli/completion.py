@@ -9,7 +9,17 @@ from __future__ import annotations
 
 import argparse
 
+from .. import data, models
 from ..extras import need
+from ..training.config import OPTIMIZERS, SCHEDULES
+
+_NAMES = {
+    "dataset": data.names(),
+    "name": data.names(),
+    "model": tuple(models.MODELS),
+    "optimizer": tuple(OPTIMIZERS),
+    "schedule": tuple(SCHEDULES),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,4 +33,19 @@ def run(options: argparse.Namespace) -> None:
     from . import COMMANDS, parser
 
     shtab = need("shtab", "completion", "to write the script")
-    print(shtab.complete(parser(COMMANDS), shell=options.shell), end="")
+    whole = parser(COMMANDS)
+    _offer_names(whole)
+    print(shtab.complete(whole, shell=options.shell), end="")
+
+
+def _offer_names(parser: argparse.ArgumentParser) -> None:
+    """Give arguments the names that they know as choices, for the script alone: commands check them themselves.
+
+    A data set may be a path as well, and so may the model of `summary`; an argument that is a path alone has no names.
+    """
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                _offer_names(command)
+        elif action.choices is None and action.type is None:
+            action.choices = _NAMES.get(action.dest)
