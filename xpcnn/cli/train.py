@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import tomllib
 from dataclasses import fields, replace
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 
 from .. import data, models
 from ..errors import FileError, FormatError, OptionError
+from ..options import did_you_mean
 from ..training.checkpoint import CHECKPOINT
 from ..training.config import CONFIG, LOGS, OPTIMIZERS, SCHEDULES, RunConfig
 from ..training.run import RESULT, rehearse, resume, start
@@ -160,10 +160,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise FileError.unreadable(path, error) from error
     for name, value in given.items():
         if name not in _KEYS:
-            near = difflib.get_close_matches(name, _KEYS, 1)
-            remedy = f"did you mean {near[0]}?" if near else ""
-            if isinstance(value, dict):
-                remedy = f"keys stand by themselves, not under [{name}]"
+            under = f"keys stand by themselves, not under [{name}]"
+            remedy = under if isinstance(value, dict) else did_you_mean(name, _KEYS)
             raise OptionError(str(path), "keys among " + ", ".join(_KEYS), name, remedy)
     return given
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
+from ..options import did_you_mean
 from ..typing import Shape
 from .array_file import array_file
 from .cifar import CIFAR10, CIFAR100, cifar10, cifar100
@@ -103,4 +104,5 @@ def _reader(name: str, path: Path) -> Callable[..., Dataset]:
     if path.suffix.lower() in READERS and path.is_file():
         return READERS[path.suffix.lower()]
     forms = f"an existing folder of pictures or file ({' '.join(READERS)})"
-    raise OptionError("load", f"one of {', '.join(KNOWN)}, or {forms}", repr(name), "xpcnn data list shows more")
+    remedy = did_you_mean(name, KNOWN) or "xpcnn data list shows more"
+    raise OptionError("load", f"one of {', '.join(KNOWN)}, or {forms}", repr(name), remedy)

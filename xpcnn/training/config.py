@@ -12,7 +12,7 @@ from .. import data, models
 from ..errors import DataError, FormatError, OptionError, XpcnnError
 from ..optim import SGD, Adadelta, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from ..optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
-from ..options import as_count, as_number
+from ..options import as_count, as_number, did_you_mean
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": lambda parameters, **options: SGD(parameters, momentum=0.9, nesterov=True, **options),
@@ -69,7 +69,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
             if not isinstance(getattr(self, name), str) or getattr(self, name) not in known:
-                raise OptionError(f"train {name}", "one of " + ", ".join(known), repr(getattr(self, name)))
+                given = getattr(self, name)
+                raise OptionError(
+                    f"train {name}", "one of " + ", ".join(known), repr(given), did_you_mean(given, known)
+                )
         for name, kind, what in (
             ("dataset", str, "a name or a path"),
             ("options", dict, "a table of the data set's options"),
