@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tomllib
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,7 @@ from ..training.config import CONFIG, LOGS, OPTIMIZERS, SCHEDULES, RunConfig
 from ..training.run import RESULT, rehearse, resume, start
 from .datasets import add_dataset_arguments, dataset_options
 
-_NAMES = tuple(field.name for field in fields(RunConfig))
-_OTHERS = ("out", "config", "fast_dev_run")
-_KEYS = (*_NAMES, "out", "quiet")  # of a TOML file
+_KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")  # of a TOML file
 # Each data set's own defaults, before those of `RunConfig`.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"model": "mnist_cnn", "epochs": 30, "batch_size": 32},
@@ -77,38 +76,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="go on with the run in DIR; where its data set has moved, name that, too",
     )
-    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    parser.add_argument("--quiet", action="store_true", default=None, help="print the result only")
 
 
 def run(options: argparse.Namespace) -> None:
-    given = {name: value for name in _NAMES if (value := getattr(options, name, None)) is not None}
+    given = {name: value for name in _KEYS if (value := getattr(options, name, None)) is not None}
     if options.option:
         given["options"] = dataset_options(options.option)
-    out, quiet = options.out, options.quiet
     if options.config is not None:
         given = _read(options.config) | given
-        in_file = given.pop("out", None), given.pop("quiet", False)
-        out, quiet = out or in_file[0], quiet or in_file[1]
-    ended = False
+    quiet = given.pop("quiet", False)
     if options.resume is not None:
-        dataset = given.pop("dataset", None)
-        if given or any(getattr(options, name) for name in _OTHERS):
-            also = ", ".join([*given, *(name for name in _OTHERS if getattr(options, name))])
-            raise OptionError("--resume", "no other option", also, "the run's config.json holds them")
-        folder = options.resume
-        work, ended = partial(resume, folder, dataset and _absolute(dataset)), (folder / RESULT).exists()
+        folder, work = options.resume, _resumption(options, given)
     else:
-        if "dataset" not in given:
-            raise OptionError("train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
-        config = RunConfig(**(_defaults(given["dataset"], given.get("optimizer")) | given))
-        config = replace(config, dataset=_absolute(config.dataset))
-        name = config.dataset if config.dataset in data.names() else Path(config.dataset).stem
-        folder = _folder(out) or _unused(Path("runs") / f"{name}-{config.model}")
+        folder, config = _folder(given.pop("out", None)), _config(given)
+        folder = folder or _unused(Path("runs") / f"{_stem(config.dataset)}-{config.model}")
         if options.fast_dev_run:
             rehearse(config, folder, verbose=not quiet)
             print("one step, validation and checkpoint went well; nothing was kept")
             return
         work = partial(start, config, folder)
+    ended = (folder / RESULT).exists()
     try:
         result = work(verbose=not quiet)
     except KeyboardInterrupt as error:
@@ -124,16 +112,32 @@ def run(options: argparse.Namespace) -> None:
     )
 
 
-def _defaults(*chosen: Any) -> dict[str, Any]:
-    """What else suits the data set and the optimizer of these names."""
+def _config(given: dict[str, Any]) -> RunConfig:
+    """What is asked for, with what else suits the data set and the optimizer."""
+    if "dataset" not in given:
+        raise OptionError("train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
     known: dict[str, Any] = _DEFAULTS | _RATES
-    return {key: value for name in chosen if isinstance(name, str) for key, value in known.get(name, {}).items()}
+    chosen = [name for name in (given["dataset"], given.get("optimizer")) if isinstance(name, str)]
+    config = RunConfig(**({key: value for name in chosen for key, value in known.get(name, {}).items()} | given))
+    return replace(config, dataset=_absolute(config.dataset))
 
 
-def _absolute(dataset: Any) -> Any:
+def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    """`resume`, for the run in a folder and perhaps its data set's new place."""
+    dataset = given.pop("dataset", None)
+    if also := [*given, *(name for name in ("config", "fast_dev_run") if getattr(options, name))]:
+        raise OptionError("--resume", "no other option", ", ".join(also), "the run's config.json holds them")
+    return partial(resume, options.resume, dataset and _absolute(dataset))
+
+
+def _absolute(dataset: str) -> str:
     """A data set in a file or folder by a path that leads there from anywhere."""
     path = Path(dataset).expanduser()
     return dataset if dataset in data.names() or not path.exists() else str(path.resolve())
+
+
+def _stem(dataset: str) -> str:
+    return dataset if dataset in data.names() else Path(dataset).stem
 
 
 def _folder(out: Any) -> Path | None:
@@ -145,9 +149,9 @@ def _folder(out: Any) -> Path | None:
 def _how_to_go_on(folder: Path) -> list[str]:
     if (folder / CHECKPOINT).exists():
         return [f"go on with: xpcnn train --resume {folder}"]
-    return (
-        [f"nothing was kept yet; begin again with: xpcnn train --resume {folder}"] if (folder / CONFIG).exists() else []
-    )
+    if (folder / CONFIG).exists():
+        return [f"nothing was kept yet; begin again with: xpcnn train --resume {folder}"]
+    return []
 
 
 def _read(path: Path) -> dict[str, Any]:
