@@ -30,7 +30,7 @@ from .backend import array_namespace, asarray, astype, to_numpy
 from .errors import DTypeError, GradientError, OptionError
 from .nn.layer import Layer
 from .options import as_count
-from .random import Seed, generator
+from .random import Seed, generator, set_states, states
 from .typing import Array, Cache, Host
 
 _STEPS = (1e-5, 1e-6, 1e-7)  # ε of (1)
@@ -101,11 +101,8 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
     places = [(name, each, key) for name, each, key in layer.named_arrays(buffers=True)]
     saved = [getattr(each, key) for _, each, key in places]
     names = list(layer.parameters())
-    states = [(each, each.bit_generator.state) for each in layer.generators().values()]
-
-    def restart() -> None:
-        for each, state in states:
-            each.bit_generator.state = state
+    generators = layer.generators()
+    began = states(generators)
 
     def restore(values: Sequence[Array]) -> None:
         for (_, each, key), value in zip(places, values, strict=True):
@@ -119,7 +116,7 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
     trained = {name: (each, key) for name, each, key in places if name in names}
 
     def forward(x: Array, *parameters: Array) -> tuple[Array, Cache]:
-        restart()
+        set_states(generators, began)
         restore(doubles)  # buffers too: running statistics have moved in the call before
         for (each, key), value in zip(trained.values(), parameters, strict=True):
             setattr(each, key, value)
@@ -151,7 +148,7 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
         subject = repr(layer) if layer.config_names else who
         return check_pair(forward, backward, arguments, subject=subject, directions=directions, rng=rng)
     finally:
-        restart()
+        set_states(generators, began)
         restore(saved)
 
 

@@ -5,7 +5,8 @@ A run therefore starts from the same weights, shuffles and dropout masks on ever
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from .errors import OptionError
 from .options import as_count
 
 Seed: TypeAlias = int | np.random.Generator | None
+Generators: TypeAlias = Mapping[str, np.random.Generator]
 
 _default = np.random.default_rng()
 
@@ -41,3 +43,24 @@ def generator(rng: Seed = None) -> np.random.Generator:
         return np.random.default_rng(rng)
     except (TypeError, ValueError):
         raise OptionError("rng", "a seed ≥ 0 or a NumPy Generator", repr(rng)) from None
+
+
+def states(generators: Generators) -> dict[str, Any]:
+    """Where each generator is, by its name, in numbers that JSON has."""
+    return {name: rng.bit_generator.state for name, rng in generators.items()}
+
+
+def set_states(generators: Generators, states: Mapping[str, Any]) -> None:
+    """Each generator to where it was."""
+    for name, rng in generators.items():
+        rng.bit_generator.state = states[name]
+
+
+def check_states(generators: Generators, states: Mapping[str, Any]) -> None:
+    """Whether `set_states` would take them.
+
+    Raises
+        KeyError, TypeError, ValueError : what NumPy has against them
+    """
+    for name, rng in generators.items():
+        type(rng.bit_generator)().state = states[name]

@@ -21,6 +21,7 @@ from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
+from ..random import check_states, set_states, states
 from ..typing import Array
 from .history import Epoch
 from .moving_average import MovingAverage
@@ -86,7 +87,7 @@ def save(path: Path, run: Checkpointed, position: Position, history: list[Epoch]
         "history": [{key: _jsonable(value) for key, value in asdict(row).items()} for row in history],
         "optimizer": run.optimizer.scalars(),
         "schedule": run.schedule.state_dict(),
-        "generators": {name: rng.bit_generator.state for name, rng in run.model.generators().items()},
+        "generators": states(run.model.generators()),
     }
     write_tensors(path, run.tensors(), metadata)
 
@@ -110,21 +111,17 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
         position = Position(**metadata["position"])
         history = [Epoch(**{key: _number(value) for key, value in row.items()}) for row in metadata["history"]]
         steps, lr = int(metadata["optimizer"]["steps"]), float(metadata["optimizer"]["lr"])
-        states = metadata["generators"]
-        if states.keys() != generators.keys() or tensors.keys() != own.keys():
+        if metadata["generators"].keys() != generators.keys() or tensors.keys() != own.keys():
             raise FormatError(str(path), "this model's and optimizer's arrays", "others", remedy)
-        schedule, tried = deepcopy((run.schedule, generators))
-        schedule.load_state_dict(metadata["schedule"])  # on copies first: what is refused changes nothing
-        for name, rng in tried.items():
-            rng.bit_generator.state = states[name]
+        deepcopy(run.schedule).load_state_dict(metadata["schedule"])  # what is refused changes nothing
+        check_states(generators, metadata["generators"])
         copy_into(own, tensors, str(path))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, FormatError):
             raise
         raise FormatError(str(path), "a checkpoint of this run", f"{type(error).__name__}: {error}", remedy) from error
     run.schedule.load_state_dict(metadata["schedule"])
-    for name, rng in generators.items():
-        rng.bit_generator.state = states[name]
+    set_states(generators, metadata["generators"])
     run.optimizer.steps, run.optimizer.lr = steps, lr
     return position, history
 

@@ -17,6 +17,7 @@ from ..io.architecture import from_config, to_config
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
 from ..nn.loss import Loss
+from ..random import check_states, set_states, states
 from ..typing import Array
 from .gradients import Gradients, batch_gradients
 from .losses import REMEDY
@@ -66,7 +67,7 @@ def keep(
         "run": run,
         "architecture": architecture,
         "criterion": None if own else {"type": type(criterion).__name__, **criterion.config()},
-        "generators": {name: rng.bit_generator.state for name, rng in model.generators().items()},
+        "generators": states(model.generators()),
     }
     tensors = {f"model.{name}": array for name, array in model.state_dict().items()}
     tensors |= {"batch.x": x, "batch.y": y} | ({} if indices is None else {"batch.indices": indices})
@@ -97,9 +98,7 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
             raise FormatError(who, "layers of xpcnn alone", "others", "pass model=, built as it was")
         model = from_config(architecture, arrays, rng=0)
     try:
-        generators, states = model.generators(), metadata["generators"]
-        for name, rng in generators.items():
-            type(rng.bit_generator)().state = states[name]  # whether it is one
+        check_states(model.generators(), metadata["generators"])
         x, y = asarray(tensors["batch.x"]), asarray(tensors["batch.y"])
         criterion = criterion or _criterion(who, metadata["criterion"])
         place = ", ".join(f"{name} {int(metadata['run'][name])}" for name in ("step", "epoch", "batch"))
@@ -109,8 +108,7 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
         raise FormatError(who, "a step that was kept", f"{type(error).__name__}: {error}"[:200]) from error
     if given is not None:
         given.load_state_dict(arrays)
-    for name, rng in generators.items():
-        rng.bit_generator.state = states[name]
+    set_states(model.generators(), metadata["generators"])
     finding = search(model, criterion, x, y) or together(batch_gradients(model, criterion, x, y))
     print(f"{finding}\n({place} of the run)")
     return finding

@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 from ..backend import array_namespace
 from ..nn import Layer
 from ..optim.optimizer import Optimizer
+from ..random import set_states, states
 from ..typing import Array
 
-Taken: TypeAlias = tuple[list[Array], list[Any]]
+Taken: TypeAlias = tuple[list[Array], dict[str, Any]]
 
 
 class Traces:
@@ -29,15 +30,14 @@ class Traces:
     def take(self) -> Taken:
         """As it is now; buffers are not copied, as nobody writes into them."""
         buffers = [getattr(layer, key) for layer, key in self.buffers]
-        return buffers, [rng.bit_generator.state for rng in self.generators.values()]
+        return buffers, states(self.generators)
 
     def put_back(self, taken: Taken) -> None:
         """As it was when that was taken."""
-        buffers, states = taken
+        buffers, places = taken
         for (layer, key), array in zip(self.buffers, buffers, strict=True):
             setattr(layer, key, array)
-        for rng, state in zip(self.generators.values(), states, strict=True):
-            rng.bit_generator.state = state
+        set_states(self.generators, places)
 
 
 @contextmanager
