@@ -95,6 +95,7 @@ def test_errors_say_in_which_layer(rng):
 @pytest.mark.parametrize("name", ["XPCNN_NUM_THREADS", "XPCNN_IMPLEMENTATION"])
 def test_a_wrong_setting_is_no_layer_s(monkeypatch, name):
     net = Sequential(Conv2d(1, 4, 3, rng=0))
+    monkeypatch.delenv("XPCNN_IMPLEMENTATION", raising=False)
     monkeypatch.setenv(name, "x")
     for call in (net, net.forward):
         with pytest.raises(OptionError, match=f"^{name}: expected"):
