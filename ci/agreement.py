@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,11 @@ OPTIMIZERS = (optim.SGD, optim.AdaGrad, optim.RMSProp, optim.Adadelta, optim.Ada
 def parts() -> Iterator[tuple[str, Callable[[str], Results], dict[str, float]]]:
     """What is compared: its name, what computes it from a dtype, and the limits."""
     for name in SAMPLES:
-        yield name, lambda dtype, name=name: layer(name, dtype), LIMITS  # type: ignore[misc]
+        yield name, partial(layer, name), LIMITS
     for name, how in LOSSES.items():
-        yield name, lambda dtype, how=how: loss(*how, dtype), LIMITS  # type: ignore[misc]
+        yield name, partial(loss, *how), LIMITS
     for kind in OPTIMIZERS:
-        yield kind.__name__, lambda dtype, kind=kind: optimizer(kind, dtype), LIMITS  # type: ignore[misc]
+        yield kind.__name__, partial(optimizer, kind), LIMITS
     yield "training", training, TRAINING_LIMITS
 
 
@@ -134,7 +135,7 @@ def table(rows: Rows) -> str:
     )
     wrong = sum(not row["agrees"] for row in rows)
     summary = f"{len(rows)} quantities, {wrong} beyond the limits; largest error but for training {worst}"
-    return columns(("part", "quantity", *LIMITS, ""), cells, to_the_left=2) + "\n" + summary
+    return columns(("part", "quantity", *LIMITS, ""), cells, left=(0, 1)) + "\n" + summary
 
 
 def _normal(shape: Any, dtype: str, seed: int = 1) -> Any:
