@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
@@ -50,6 +49,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("resnet", ["lenet5", "resnet20"]), did_you_mean("bike", ["lenet5", "resnet20"])
     ('did you mean resnet20?', '')
     """
+    from difflib import get_close_matches
+
     near = get_close_matches(str(name), list(known), 1)
     return f"did you mean {near[0]}?" if near else ""
 

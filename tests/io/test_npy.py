@@ -27,16 +27,6 @@ def hand_made(header: str, body: bytes = b"", version: int = 1) -> bytes:
     return b"\x93NUMPY" + bytes([version, 0]) + size + header.encode("latin1") + body
 
 
-@pytest.fixture
-def write(tmp_path):
-    def to_file(data: bytes):
-        path = tmp_path / "a.npy"
-        path.write_bytes(data)
-        return path
-
-    return to_file
-
-
 @pytest.mark.parametrize("dtype", ["?", "u1", "<i2", ">i4", "<u8", "<f4", ">f8", "<U5", "S3"])
 def test_reads_what_numpy_writes(write, rng, dtype):
     array = (rng.random((3, 4, 5)) * 100).astype(dtype)
