@@ -10,7 +10,7 @@ from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.nn import BatchNorm1d, BatchNorm2d, Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential
 from xpcnn.nn.fusion import FusedConvolution, inference_steps, training_steps
 
-from ..arrays import assert_close
+from ..arrays import Library, assert_close
 
 
 def one_by_one(net, x):
@@ -45,8 +45,11 @@ def test_convolution_norm_and_relu_in_inference(xp, rng, images, bias, affine, r
 
 
 @pytest.mark.parametrize("implementation", [None, "reference", "im2col", "rows", "winograd"])
-def test_convolution_and_relu_with_every_implementation(rng, any_batch, implementation):
-    net = Sequential(Conv2d(8, 8, 3, padding=1, rng=0), ReLU(), Conv2d(8, 4, 1, rng=0)).astype("float64")
+def test_convolution_norm_and_relu_with_every_implementation(rng, any_batch, implementation):
+    norm = trained_norm(8, rng, Library("numpy"))
+    net = Sequential(
+        Conv2d(8, 8, 3, padding=1, rng=0), ReLU(), Conv2d(8, 8, 3, padding=1, rng=0), norm, ReLU(), Conv2d(8, 4, 1)
+    ).astype("float64")
     net[0].bias[...] = rng.normal(size=8)
     x = rng.normal(size=(9, 8, 8, 8))
     with xpcnn.use_implementation("reference"):

@@ -11,7 +11,7 @@ import xpcnn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradient_check import check_pair
 from xpcnn.kernels import im2col, rows, winograd
-from xpcnn.ops import Window, conv2d_backward, conv2d_forward, dispatch
+from xpcnn.ops import Window, conv2d_backward, conv2d_forward, conv2d_inference, dispatch
 
 from .. import reference
 from ..arrays import Library, assert_close, needs_torch
@@ -29,9 +29,12 @@ def draw_case(g: Geometry, groups: int, rng: np.random.Generator, xp: Library, d
     return (x, w, b), (x_, w_, b_), Window(g.kernel, g.stride, g.pads, g.dilation)
 
 
-@pytest.fixture(params=["one block", "many blocks"])
+@pytest.fixture(params=["one block", "one block of many filters", "many blocks"])
 def blocks(request, monkeypatch):
     """Both with a workspace for the whole batch, and with one that holds a row or a position at most."""
+    if request.param == "one block of many filters":
+        monkeypatch.setattr(im2col, "FILTERS", 1)
+        monkeypatch.setattr(im2col, "SHARE", 1.0)
     if request.param == "many blocks":
         for module in (im2col, rows, winograd):
             monkeypatch.setattr(module, "WORKSPACE", 1)
@@ -58,6 +61,28 @@ def test_agrees_with_plain_loops(xp, blocks, implementation, g, groups, dtype, s
     no_dx, dw, _ = dispatch.backward(dy_, cache, input_grad=False)
     assert no_dx is None
     assert_close(dw, expected[1].astype(dtype))
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@given(g=geometries(), groups=st.integers(1, 3), bias=st.booleans(), scaled=st.booleans(), relu=st.booleans())
+def test_inference_scales_adds_and_cuts_off(xp, blocks, implementation, g, groups, bias, scaled, relu):
+    rng = np.random.default_rng(0)
+    (x, w, b), (x_, w_, b_), window = draw_case(g, groups, rng, xp)
+    scale, scale_ = xp.normal(rng, len(b))
+    options = {"scale": scale_ if scaled else None, "relu": relu}
+    with xpcnn.use_implementation(implementation):
+        y = dispatch.output("conv2d_inference", x_, w_, b_ if bias else None, window=window, groups=groups, **options)
+    expected = reference.conv2d(x, w, 0 * b, g.stride, g.pads, g.dilation, groups)
+    expected = expected * (scale if scaled else 1) + (b if bias else 0)
+    assert_close(y, np.maximum(expected, 0) if relu else expected)
+
+
+def test_scale_has_a_number_of_their_dtype_for_each_filter(xp):
+    x, w = xp.array(np.zeros((1, 3, 3, 1))), xp.array(np.zeros((2, 3, 3, 1)))
+    with pytest.raises(ShapeError, match=r"scale \(2,\), got \(1,\)"):
+        conv2d_inference(x, w, window=Window(3), scale=xp.array(np.ones(1)))
+    with pytest.raises(DTypeError, match="one dtype"):
+        conv2d_inference(x, w, window=Window(3), scale=xp.array(np.ones(2), "float32"))
 
 
 @given(g=geometries(), groups=st.integers(1, 3))
@@ -204,12 +229,12 @@ def test_dtypes_must_agree(xp, rng):
     w = xp.array(np.zeros((2, 3, 3, 1)), "float32")
     with pytest.raises(DTypeError, match="float32 or float64, got uint8"):
         conv2d_forward(xp.array(np.zeros((1, 5, 5, 1)), "uint8"), w, window=Window((3, 3)))
-    with pytest.raises(DTypeError, match="float64 and float32"):
+    with pytest.raises(DTypeError, match="one dtype"):
         conv2d_forward(xp.array(np.zeros((1, 5, 5, 1)), "float64"), w, window=Window((3, 3)))
     _, cache = conv2d_forward(xp.array(np.zeros((1, 5, 5, 1)), "float32"), w, window=Window((3, 3)))
     with pytest.raises(ShapeError, match=r"dy \(1, 3, 3, 2\)"):
         conv2d_backward(xp.array(np.zeros((1, 3, 3, 3)), "float32"), cache)
-    with pytest.raises(DTypeError, match="float64 and float32"):
+    with pytest.raises(DTypeError, match="one dtype"):
         conv2d_backward(xp.array(np.zeros((1, 3, 3, 2)), "float64"), cache)
 
 

@@ -26,7 +26,7 @@ from ..ops.window import Window
 from ..typing import Cache, Host
 from .batch_last import batch_first, batch_last, refuses_batch
 from .memory import empty
-from .taps import Piece, pieces, read_by, reading, tiled
+from .taps import Meeting, Piece, pieces, read_by, reading, tiled
 from .threads import PASS, parallel
 
 
@@ -44,14 +44,15 @@ def forward(x: Host, *, window: Window, count_include_pad: bool = True) -> tuple
     share = np.broadcast_to(np.asarray(1 / r, x.dtype), (*place.out, 1))  # (OH, OW, 1), 1/r
     y = empty((*place.out, c * n), x.dtype)
 
-    def work(piece: Piece) -> None:
+    def work(unit: tuple[Piece, list[Meeting]]) -> None:
+        piece, meetings = unit
         out = y[piece]  # (i, j, r)
         out[...] = 0
-        for _, part, at in read_by(place, piece):
+        for _, part, at in meetings:
             out[at] += images[*part, piece.run]
         out *= share[piece[:2]]  # (3)
 
-    parallel(work, pieces(*y.shape), PASS * y.size * (2 + window.taps))
+    parallel(work, read_by(place, c * n), PASS * y.size * (2 + window.taps))
     return batch_first(y.reshape(*place.out, c, n)), (share, x.shape, place)
 
 
@@ -68,15 +69,16 @@ def backward(dy: Host, cache: Cache) -> Host:
         out = tiles[piece.rows, :, piece.columns, :, piece.run]  # (i, KH, j, KW, r)
         out[...] = (gradient[piece] * share[piece[:2]])[:, None, :, None]  # (5)
 
-    def add(piece: Piece) -> None:
+    def add(unit: tuple[Piece, list[Meeting]]) -> None:
+        piece, meetings = unit
         out = dx[piece]  # (p, q, r)
         out[...] = 0
-        for _, part, at in reading(place, piece):
+        for _, part, at in meetings:
             out[at] += gradient[*part, piece.run] * share[part]  # (5)
 
     if tiles is None:
         taps = place.window.taps / math.prod(place.window.stride)  # that read an element
-        parallel(add, pieces(*dx.shape), PASS * dx.size * (1 + 2 * taps))
+        parallel(add, reading(place, c * n), PASS * dx.size * (1 + 2 * taps))
     else:
         parallel(tile, pieces(*gradient.shape), PASS * dx.size)
     return batch_first(dx.reshape(h, w, c, n))

@@ -11,7 +11,7 @@ Idea. All that the kernel reads at one output position is copied into one row, s
 
 The rows are KH·KW times the input. They are therefore made for a block of it, of at most `WORKSPACE` bytes (one row
 of output or `POSITIONS` positions, if that is more), and made again in backward: for a few whole images, or for some
-rows of output of one. Threads share blocks, or filters where there are few blocks; in (2) always filters, so that the
+rows of output of one. Threads share blocks, or the filters where there is one block; in (2) always filters, so that the
 order of the sum is fixed. With one channel the runs that can be copied at once would be KW numbers; then cols is stored
 transposed, with the taps outermost, and the runs are image rows. For stride 1, dx is made in the same way from dy and
 the kernel rotated by 180°: copying rows out is faster than adding them in.
@@ -37,6 +37,7 @@ from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
 from ..typing import Cache, Host
 from .batch_last import spans
+from .memory import empty
 from .threads import one_blas_thread, parallel
 
 WORKSPACE = 1 << 20  # bytes of cols for each thread: a core's second-level cache
@@ -53,7 +54,9 @@ class Block(NamedTuple):
     rows: slice
 
 
-def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, relu: bool = False) -> str | None:
+def refuses(
+    x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, scale: Any = None, relu: bool = False
+) -> str | None:
     """Why this implementation does not take the call, or None."""
     if not isinstance(x, np.ndarray):
         return "the arrays are not NumPy's"
@@ -68,10 +71,19 @@ def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: 
     return _correlate(x, w, b, place), (x, w, b is not None, place)
 
 
-def inference(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1, relu: bool = False) -> Host:
+def inference(
+    x: Host,
+    w: Host,
+    b: Host | None = None,
+    *,
+    window: Window,
+    groups: int = 1,
+    scale: Host | None = None,
+    relu: bool = False,
+) -> Host:
     """`conv2d_inference`, in blocks."""
-    _, place = check_conv2d(x, w, b, window, groups)
-    return _correlate(x, w, b, place, relu)
+    _, place = check_conv2d(x, w, b, window, groups, scale)
+    return _correlate(x, w, b, place, scale, relu)
 
 
 def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
@@ -95,26 +107,34 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     return _correlate_dx(dy, w, x.shape, place) if input_grad else None, dw.reshape(w.shape), db
 
 
-def _correlate(x: Host, w: Host, b: Host | None, place: Placement, relu: bool = False) -> Host:
+def _correlate(
+    x: Host, w: Host, b: Host | None, place: Placement, scale: Host | None = None, relu: bool = False
+) -> Host:
     """(1): (N, H, W, C) → (N, OH, OW, F)."""
     cout = w.shape[0]
     matrix = w.reshape(cout, -1).T  # (K, F)
     padded: Any = place.pad(x, np)  # (N, PH, PW, C)
-    y = np.empty((x.shape[0], *place.out, cout), x.dtype)
+    y = empty((x.shape[0], *place.out, cout), x.dtype)
     zeros = np.zeros(cout, x.dtype)
 
-    def work(unit: tuple[Block, slice]) -> None:
-        block, filters = unit
+    def multiply(block: Block, filters: slice, cols: Host) -> None:
         out = y[block].reshape(-1, cout)[:, filters]  # (T, f), a view: the rows of a block are neighbours
-        np.matmul(_cols(padded, place, block), matrix[:, filters], out=out)  # (T, K) @ (K, f)      (1)
+        np.matmul(cols, matrix[:, filters], out=out)  # (T, K) @ (K, f)                            (1)
+        if scale is not None:
+            out *= scale[filters]
         if b is not None:
             out += b[filters]  # (1)
         if relu:
             np.maximum(out, zeros[filters], out=out)
 
     blocks, cost = _blocks(x.shape, w, place), 2.0 * y.size * w[0].size
-    shares = _shares(cout, min(BLOCKS, int(cost / SHARE)) // len(blocks))
-    parallel(work, [(block, filters) for filters in shares for block in blocks], cost)
+    if len(blocks) == 1:
+        cols = _cols(padded, place, blocks[0])
+        parallel(
+            lambda filters: multiply(blocks[0], filters, cols), _shares(cout, min(BLOCKS, int(cost / SHARE))), cost
+        )
+    else:
+        parallel(lambda block: multiply(block, slice(cout), _cols(padded, place, block)), blocks, cost)
     return y
 
 
@@ -165,9 +185,13 @@ def _cols(padded: Host, place: Placement, block: Block) -> Host:
     strides = (s_n, s_h * sh, s_w * sw, s_h * dh, s_w * dw, s_c)
     patches = as_strided(first, shape, strides, writeable=False)  # (n, i, j, KH, KW, C)
     if c == 1:
-        taps = np.ascontiguousarray(patches[..., 0].transpose(3, 4, 0, 1, 2))  # (KH, KW, n, i, j)
-        return taps.reshape(kh * kw, -1).T
-    return np.ascontiguousarray(patches).reshape(-1, kh * kw * c)
+        patches = patches[..., 0].transpose(3, 4, 0, 1, 2)  # (KH, KW, n, i, j)
+    if patches.flags.c_contiguous:  # a 1×1 kernel reads x as it lies
+        cols = patches
+    else:
+        cols = empty(patches.shape, patches.dtype)
+        cols[...] = patches
+    return cols.reshape(kh * kw, -1).T if c == 1 else cols.reshape(-1, kh * kw * c)
 
 
 IMPLEMENTATION = Implementation("im2col", refuses, forward, backward)

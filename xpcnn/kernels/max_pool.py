@@ -30,7 +30,7 @@ from ..ops.window import Window
 from ..typing import Cache, Host
 from .batch_last import batch_first, batch_last, refuses_batch
 from .memory import empty
-from .taps import Piece, pieces, read_by, reading, tiled
+from .taps import Meeting, Piece, pieces, read_by, reading, tiled
 from .threads import PASS, parallel
 
 
@@ -47,10 +47,11 @@ def forward(x: Host, *, window: Window) -> tuple[Host, Cache]:
     y = empty((*place.out, c * n), x.dtype)
     winner = empty(y.shape, np.uint8 if window.taps <= 256 else np.int32)  # (OH, OW, CN)
 
-    def work(piece: Piece) -> None:
+    def work(unit: tuple[Piece, list[Meeting]]) -> None:
+        piece, meetings = unit
         out, t = y[piece], winner[piece]  # (i, j, r) each
         wins, numbered = np.empty(out.shape, bool), np.empty(out.shape, t.dtype)
-        taps = [(number, images[*part, piece.run], at) for number, part, at in read_by(place, piece)]
+        taps = [(number, images[*part, piece.run], at) for number, part, at in meetings]
         whole = [number for number, tap, _ in taps[:2] if tap.shape == out.shape]
         if whole == [0, 1]:  # as almost everywhere: the first two in fewer passes
             (_, first, _), (_, second, _), *taps = taps
@@ -67,19 +68,19 @@ def forward(x: Host, *, window: Window) -> tuple[Host, Cache]:
                 np.maximum(t[at], numbered[at], out=t[at])  # (2)
             np.maximum(out[at], tap, out=out[at])  # (1)
         if math.isnan(out.max()):
-            again(piece)
+            again(piece, meetings)
 
-    def again(piece: Piece) -> None:
+    def again(piece: Piece, meetings: list[Meeting]) -> None:
         out, t = y[piece], winner[piece]  # (i, j, r) each
         out[...] = -math.inf
         t[...] = 0
-        for number, part, at in read_by(place, piece):
+        for number, part, at in meetings:
             tap = images[*part, piece.run]
             wins = (tap > out[at]) | (tap != tap)  # strictly greater, or NaN
             out[at][wins] = tap[wins]  # (1)
             t[at][wins] = number  # (2)
 
-    parallel(work, pieces(*y.shape), 2.5 * PASS * y.size * window.taps)
+    parallel(work, read_by(place, c * n), 2.5 * PASS * y.size * window.taps)
     return batch_first(y.reshape(*place.out, c, n)), (winner.reshape(*place.out, c, n), place)
 
 
@@ -90,9 +91,10 @@ def inference(x: Host, *, window: Window) -> Host:
     images = batch_last(x).reshape(h, w, c * n)  # (H, W, CN)
     y = empty((*place.out, c * n), x.dtype)
 
-    def work(piece: Piece) -> None:
+    def work(unit: tuple[Piece, list[Meeting]]) -> None:
+        piece, meetings = unit
         out = y[piece]  # (i, j, r)
-        taps = [(images[*part, piece.run], at) for _, part, at in read_by(place, piece)]
+        taps = [(images[*part, piece.run], at) for _, part, at in meetings]
         if len(taps) > 1 and all(tap.shape == out.shape for tap, _ in taps[:2]):
             (first, _), (second, _), *taps = taps
             np.maximum(first, second, out=out)  # (1)
@@ -101,7 +103,7 @@ def inference(x: Host, *, window: Window) -> Host:
         for tap, at in taps:
             np.maximum(out[at], tap, out=out[at])  # (1)
 
-    parallel(work, pieces(*y.shape), PASS * y.size * window.taps)
+    parallel(work, read_by(place, c * n), PASS * y.size * window.taps)
     return batch_first(y.reshape(*place.out, c, n))
 
 
@@ -126,16 +128,17 @@ def backward(dy: Host, cache: Cache) -> Host:
         out = tiles[piece.rows, :, piece.columns, :, piece.run]  # (i, KH, j, KW, r)
         np.bitwise_and(gradient[each], ones, out=out.view(bits))  # (4)
 
-    def add(piece: Piece) -> None:
+    def add(unit: tuple[Piece, list[Meeting]]) -> None:
+        piece, meetings = unit
         out = dx[piece]  # (p, q, r)
         out[...] = 0
-        for number, part, at in reading(place, piece):
+        for number, part, at in meetings:
             ones = _mask(winner[*part, piece.run], number)  # (i, j, r)
             out[at] += np.bitwise_and(gradient[*part, piece.run], ones).view(dy.dtype)  # (4)
 
     if tiles is None:
         taps = place.window.taps / math.prod(place.window.stride)  # that read an element
-        parallel(add, pieces(*dx.shape), 5 * PASS * dx.size * taps)
+        parallel(add, reading(place, c * n), 5 * PASS * dx.size * taps)
     else:
         parallel(tile, pieces(*winner.shape), 3 * PASS * dx.size)
     return batch_first(dx.reshape(*place.size, c, n))

@@ -54,7 +54,9 @@ class Block(NamedTuple):
     images: slice
 
 
-def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, relu: bool = False) -> str | None:
+def refuses(
+    x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, scale: Any = None, relu: bool = False
+) -> str | None:
     """Why this implementation does not take the call, or None."""
     # few images are better left to `im2col`, which takes no groups
     return refuses_batch(x, one=False) if groups == 1 else refuses_array(x)
@@ -67,10 +69,20 @@ def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: 
     return batch_first(_correlate(x, w, b, place, groups)), (x, w, b is not None, place, groups)
 
 
-def inference(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1, relu: bool = False) -> Host:
+def inference(
+    x: Host,
+    w: Host,
+    b: Host | None = None,
+    *,
+    window: Window,
+    groups: int = 1,
+    scale: Host | None = None,
+    relu: bool = False,
+) -> Host:
     """`conv2d_inference`, row by row."""
-    _, place = check_conv2d(x, w, b, window, groups)
-    return batch_first(_correlate(batch_last(x), w, b, place, groups, relu))
+    _, place = check_conv2d(x, w, b, window, groups, scale)
+    filters = w if scale is None else w * scale[:, None, None, None]
+    return batch_first(_correlate(batch_last(x), filters, b, place, groups, relu))
 
 
 def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:

@@ -8,7 +8,7 @@ NumPy does at each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from ..ops.window import Placement
@@ -28,11 +28,33 @@ class Piece(NamedTuple):
     run: slice
 
 
+class Meeting(NamedTuple):
+    """What a tap reads."""
+
+    tap: int
+    there: Part  # of the array that the piece is not of
+    here: Part  # of the piece
+
+
 def pieces(rows: int, columns: int, length: int) -> list[Piece]:
     """An array (rows, columns, length) in pieces of at most `PIECE` elements: of whole rows, or of part of one."""
-    run = min(length, PIECE)
-    wide = max(1, min(columns, PIECE // run))
-    high = max(1, PIECE // (run * columns))
+    return _pieces(rows, columns, length, PIECE)
+
+
+def read_by(place: Placement, length: int) -> list[tuple[Piece, list[Meeting]]]:
+    """For each piece of the output (OH, OW, length): the parts of the image (H, W, length) that its taps read."""
+    return _read_by(place, length, PIECE)
+
+
+def reading(place: Placement, length: int) -> list[tuple[Piece, list[Meeting]]]:
+    """For each piece of the image (H, W, length): the parts of the output (OH, OW, length) whose taps read it."""
+    return _reading(place, length, PIECE)
+
+
+def _pieces(rows: int, columns: int, length: int, most: int) -> list[Piece]:
+    run = min(length, most)
+    wide = max(1, min(columns, most // run))
+    high = max(1, most // (run * columns))
     return [
         Piece(some, part, stretch)
         for some in spans(rows, high)
@@ -41,28 +63,40 @@ def pieces(rows: int, columns: int, length: int) -> list[Piece]:
     ]
 
 
-def read_by(place: Placement, piece: Piece) -> Iterator[tuple[int, Part, Part]]:
-    """For a piece of the output: (tap, part of the image, part of the piece) that meet."""
+@lru_cache(maxsize=64)  # the same again in each step; for one image it takes as long as the work itself
+def _read_by(place: Placement, length: int, most: int) -> list[tuple[Piece, list[Meeting]]]:
     (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
     (height, width), (top, _, left, _) = place.size, place.pads
-    for u in range(kh):
-        at_rows, rows = _meet(u * dh - top, sh, piece.rows, slice(0, height))
-        for v in range(kw):
-            at_columns, columns = _meet(v * dw - left, sw, piece.columns, slice(0, width))
-            if at_rows.stop > at_rows.start and at_columns.stop > at_columns.start:
-                yield u * kw + v, (rows, columns), (_within(at_rows, piece.rows), _within(at_columns, piece.columns))
+    found = []
+    for piece in _pieces(*place.out, length, most):
+        meetings = []
+        for u in range(kh):
+            at_rows, rows = _meet(u * dh - top, sh, piece.rows, slice(0, height))
+            for v in range(kw):
+                at_columns, columns = _meet(v * dw - left, sw, piece.columns, slice(0, width))
+                if at_rows.stop > at_rows.start and at_columns.stop > at_columns.start:
+                    at = _within(at_rows, piece.rows), _within(at_columns, piece.columns)
+                    meetings.append(Meeting(u * kw + v, (rows, columns), at))
+        found.append((piece, meetings))
+    return found
 
 
-def reading(place: Placement, piece: Piece) -> Iterator[tuple[int, Part, Part]]:
-    """For a piece of the image: (tap, part of the output, part of the piece) that meet."""
+@lru_cache(maxsize=64)
+def _reading(place: Placement, length: int, most: int) -> list[tuple[Piece, list[Meeting]]]:
     (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
     (oh, ow), (top, _, left, _) = place.out, place.pads
-    for u in range(kh):
-        at_rows, rows = _meet(u * dh - top, sh, slice(0, oh), piece.rows)
-        for v in range(kw):
-            at_columns, columns = _meet(v * dw - left, sw, slice(0, ow), piece.columns)
-            if at_rows.stop > at_rows.start and at_columns.stop > at_columns.start:
-                yield u * kw + v, (at_rows, at_columns), (_within(rows, piece.rows), _within(columns, piece.columns))
+    found = []
+    for piece in _pieces(*place.size, length, most):
+        meetings = []
+        for u in range(kh):
+            at_rows, rows = _meet(u * dh - top, sh, slice(0, oh), piece.rows)
+            for v in range(kw):
+                at_columns, columns = _meet(v * dw - left, sw, slice(0, ow), piece.columns)
+                if at_rows.stop > at_rows.start and at_columns.stop > at_columns.start:
+                    at = _within(rows, piece.rows), _within(columns, piece.columns)
+                    meetings.append(Meeting(u * kw + v, (at_rows, at_columns), at))
+        found.append((piece, meetings))
+    return found
 
 
 def tiled(dx: Host, place: Placement) -> Host | None:

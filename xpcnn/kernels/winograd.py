@@ -75,7 +75,9 @@ G = np.array(
 A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
-def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, relu: bool = False) -> str | None:
+def refuses(
+    x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, scale: Any = None, relu: bool = False
+) -> str | None:
     """Why this implementation does not take the call, or None."""
     reason = refuses_batch(x, one=False)
     if reason is not None:
@@ -101,10 +103,20 @@ def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: 
     return batch_first(_correlate(x, w, b, place)), (x, w, b is not None, place)
 
 
-def inference(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1, relu: bool = False) -> Host:
+def inference(
+    x: Host,
+    w: Host,
+    b: Host | None = None,
+    *,
+    window: Window,
+    groups: int = 1,
+    scale: Host | None = None,
+    relu: bool = False,
+) -> Host:
     """`conv2d_inference`, four rows at a time."""
-    _, place = check_conv2d(x, w, b, window, groups)
-    return batch_first(_correlate(batch_last(x), w, b, place, relu))
+    _, place = check_conv2d(x, w, b, window, groups, scale)
+    filters = w if scale is None else w * scale[:, None, None, None]
+    return batch_first(_correlate(batch_last(x), filters, b, place, relu))
 
 
 def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:

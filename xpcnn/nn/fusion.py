@@ -6,11 +6,13 @@ Training: ReLU and max pooling commute, bit for bit, and so do their gradients; 
 
 Batch norm and a ReLU that still stands after it are then one operation.
 
-Inference: batch norm with running statistics is an affine map of each channel. After a convolution it is the same
-convolution with other numbers, and the ReLU after it is done while its numbers are in a core's cache:
+Inference: batch norm with running statistics is an affine map of each channel. After a convolution x ∗ w + b it is
 
-    s = γ / √(σ² + ε)                           (2)
-    w′ = s w,   b′ = s (b − μ) + β              (3)
+    y = s (x ∗ w) + b′,   b′ = s (b − μ) + β    (2)
+    s = γ / √(σ² + ε)                           (3)
+
+This, or the same convolution with the filters s w, and the ReLU after it are done while its numbers are in a core's
+cache.
 """
 
 from __future__ import annotations
@@ -70,20 +72,22 @@ class FusedConvolution:
 
     def __call__(self, x: Array) -> Array:
         conv = self.conv
-        w, b = conv.weight, conv.bias  # (F, KH, KW, C/G), (F,)
+        scale, b = None, conv.bias  # (F,)
         if self.norm is not None:
             check_shape("BatchNorm2d after Conv2d", "running_mean", self.norm.running_mean, (conv.out_channels,))
-            w, b = self._folded(w, b, self.norm)
-        return dispatch.output("conv2d_inference", x, w, b, window=conv.window, groups=conv.groups, relu=self.relu)
+            scale, b = self._affine(b, self.norm)
+        return dispatch.output(
+            "conv2d_inference", x, conv.weight, b, window=conv.window, groups=conv.groups, scale=scale, relu=self.relu
+        )
 
     @staticmethod
-    def _folded(w: Array, b: Array | None, norm: BatchNorm2d) -> tuple[Array, Array]:
-        """w′ and b′."""
-        scale = 1 / array_namespace(w).sqrt(norm.running_var + norm.eps)  # (F,)  (2)
+    def _affine(b: Array | None, norm: BatchNorm2d) -> tuple[Array, Array]:
+        """s and b′, (F,) each."""
+        scale = 1 / array_namespace(norm.running_var).sqrt(norm.running_var + norm.eps)  # (3)
         if norm.weight is not None:
             scale = scale * norm.weight
-        shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)  # (F,)
-        return w * scale[:, None, None, None], shift if norm.bias is None else shift + norm.bias  # (3)
+        shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)
+        return scale, shift if norm.bias is None else shift + norm.bias  # (2)
 
 
 def _take(rest: list[tuple[str, Layer]], kind: type[Kind]) -> Kind | None:

@@ -75,12 +75,20 @@ def conv2d_forward(
 
 
 def conv2d_inference(
-    x: Array, w: Array, b: Array | None = None, *, window: Window, groups: int = 1, relu: bool = False
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    window: Window,
+    groups: int = 1,
+    scale: Array | None = None,
+    relu: bool = False,
 ) -> Array:
-    """y of `conv2d_forward` alone, (1).
+    """y of `conv2d_forward` alone, (1), or what batch norm and ReLU make of it in inference.
 
     Parameters
         x, w, b, window, groups : as those of `conv2d_forward`
+        scale : Array (Cout,) or None; (1) is multiplied by it before b is added
         relu : whether negative numbers become 0
     Returns
         y : Array (N, OH, OW, Cout)
@@ -89,10 +97,15 @@ def conv2d_inference(
 
     >>> import numpy as np
     >>> x, w = np.ones((1, 1, 2, 1)), np.array([2.0, -2.0]).reshape(2, 1, 1, 1)
-    >>> conv2d_inference(x, w, window=Window(1), relu=True).tolist()
-    [[[[2.0, 0.0], [2.0, 0.0]]]]
+    >>> conv2d_inference(x, w, window=Window(1), scale=np.array([0.5, 1]), relu=True).tolist()
+    [[[[1.0, 0.0], [1.0, 0.0]]]]
     """
-    y, _ = conv2d_forward(x, w, b, window=window, groups=groups)
+    xp, place = check_conv2d(x, w, b, window, groups, scale)
+    y = correlate(x, w, place, groups, xp)  # (N, OH, OW, Cout)
+    if scale is not None:
+        y *= scale
+    if b is not None:
+        y += b  # (1)
     return relu_forward(y)[0] if relu else y
 
 
@@ -149,8 +162,10 @@ def correlate_dx(dy: Array, w: Array, shape: tuple[int, ...], place: Placement, 
     return place.fold(taps, shape, xp)
 
 
-def check_conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> tuple[Any, Placement]:
-    """The namespace of x, w and b, and the window's placement on x, once all are known to fit together."""
+def check_conv2d(
+    x: Array, w: Array, b: Array | None, window: Window, groups: int, scale: Array | None = None
+) -> tuple[Any, Placement]:
+    """The arrays' namespace, and the window's placement on x, once all are known to fit together."""
     who = "Conv2d"
     if w.ndim != 4 or tuple(w.shape[1:3]) != window.kernel:
         raise ShapeError(who, f"weight (Cout, {window.kernel[0]}, {window.kernel[1]}, Cin/groups)", str(tuple(w.shape)))
@@ -159,9 +174,10 @@ def check_conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: in
     if groups < 1 or cout % groups:
         raise OptionError(who, f"groups that divide the {cout} output channels", str(groups))
     check_batch(who, x, "H", "W", cin)
-    if b is not None and tuple(b.shape) != (cout,):
-        raise ShapeError(who, f"bias ({cout},)", str(tuple(b.shape)))
-    xp = check_floats(who, x, w, b)
+    for name, each in (("bias", b), ("scale", scale)):
+        if each is not None and tuple(each.shape) != (cout,):
+            raise ShapeError(who, f"{name} ({cout},)", str(tuple(each.shape)))
+    xp = check_floats(who, x, w, b, scale)
     return xp, window.place(x.shape[1], x.shape[2], who)
 
 
