@@ -112,9 +112,11 @@ def _correlate(
 ) -> Host:
     """(1): (N, H, W, C) → (N, OH, OW, F)."""
     cout = w.shape[0]
+    y = empty((x.shape[0], *place.out, cout), x.dtype)
+    if scale is not None and w.size < y.size:  # fewer numbers to scale
+        w, scale = w * scale[:, None, None, None], None
     matrix = w.reshape(cout, -1).T  # (K, F)
     padded: Any = place.pad(x, np)  # (N, PH, PW, C)
-    y = empty((x.shape[0], *place.out, cout), x.dtype)
     zeros = np.zeros(cout, x.dtype)
 
     def multiply(block: Block, filters: slice, cols: Host) -> None:
