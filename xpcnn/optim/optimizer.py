@@ -28,7 +28,7 @@ class Optimizer(ABC):
     """Base of all optimizers.
 
     Parameters
-        parameters : `network.parameters()`: the arrays themselves, which `step` writes
+        parameters : `network.parameters()`, or some of them: the arrays themselves, which `step` writes
         lr : learning rate; the attribute may be set before any step, which is what schedules do
         weight_decay : λ: λ·p is added to each gradient, as an L2 penalty λ/2·‖p‖² does
         slots : names of the arrays of zeros that the subclass wants for each parameter
@@ -84,6 +84,10 @@ class Optimizer(ABC):
                 g = self.decay(p, g)
             self.update(p, g, *(arrays[name] for arrays in self._slots.values()))
 
+    def own(self, grads: Mapping[str, Array]) -> dict[str, Array]:
+        """Of a network's gradients those of this optimizer's parameters, which may be some of the network's."""
+        return {name: g for name, g in grads.items() if name in self.parameters}
+
     def decay(self, p: Array, g: Array) -> Array:
         """The gradient, with weight decay."""
         return g + self.weight_decay * p
@@ -121,9 +125,9 @@ class Optimizer(ABC):
             remedy = "dx, grads = network.backward(…): pass grads"
             raise OptionError(who, "a mapping of gradients", type(grads).__name__, remedy)
         if grads.keys() != self.parameters.keys():
-            raise OptionError(
-                who, *_names(self.parameters.keys(), grads.keys()), "pass what the network's backward returned"
-            )
+            part = self.parameters.keys() < grads.keys()
+            remedy = "optimizer.own(grads) trains these alone" if part else "pass what the network's backward returned"
+            raise OptionError(who, *_names(self.parameters.keys(), grads.keys()), remedy)
         for name, p in self.parameters.items():
             g = grads[name]
             array_namespace(p, g)
@@ -134,15 +138,14 @@ class Optimizer(ABC):
 
 
 def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Array]) -> None:
-    """Refuse what is no optimizer of these very arrays.
+    """Refuse what is no optimizer of these very arrays, or of some of them.
 
     Raises
         OptionError : such as for one that was made before the network was moved
     """
     if not isinstance(optimizer, Optimizer):
         raise OptionError(who, "an optimizer, such as SGD(model.parameters(), lr=0.1)", repr(optimizer)[:80])
-    own = optimizer.parameters
-    if own.keys() != parameters.keys() or any(own[name] is not p for name, p in parameters.items()):
+    if any(parameters.get(name) is not p for name, p in optimizer.parameters.items()):
         remedy = "make it from model.parameters(), after any astype or to_backend"
         raise OptionError(who, "an optimizer of this model's parameters", "one of other arrays", remedy)
 

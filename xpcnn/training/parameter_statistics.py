@@ -85,7 +85,7 @@ def gradient_statistics(
         grads = batch_gradients(model, criterion, x, y).grads
         before = {name: _host(array).copy() for name, array in model.parameters().items()}
         if optimizer is not None:
-            optimizer.step(grads)
+            optimizer.step(optimizer.own(grads))
         after = {name: _host(array) for name, array in model.parameters().items()}
         rows = [_statistics(name, p, _host(grads[name]), after[name], optimizer) for name, p in before.items()]
     return GradientStatistics(tuple(rows))

@@ -66,7 +66,7 @@ def lr_find(
 
     Parameters
         model : the network
-        optimizer : of its parameters; its own rate is not looked at
+        optimizer : of its parameters, or of some; its own rate is not looked at
         loader : its epochs are gone through as often as the steps need
         criterion : None for cross-entropy
         lowest, highest : learning rates, 0 < lowest < highest
@@ -104,7 +104,7 @@ def lr_find(
                 break
             rates, losses, smoothed = [*rates, rate], [*losses, loss], [*smoothed, smooth]
             optimizer.lr = rate
-            optimizer.step(part.grads)
+            optimizer.step(optimizer.own(part.grads))
     if len(rates) < 2:
         raise NonFiniteError("lr_find", "a finite loss in the first steps", f"{loss}", "pass a lower `lowest`")
     lowest_loss = smoothed.index(min(smoothed))

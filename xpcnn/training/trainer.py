@@ -55,7 +55,7 @@ class Trainer:
 
     Parameters
         model : gives logits (N, K); for a regression (with a criterion such as MSELoss) what the targets are
-        optimizer : made from model.parameters()
+        optimizer : made from model.parameters(), or from some of them: the others stay as they are
         criterion : the loss; cross-entropy by default
         schedule : learning rate at each step of the optimizer, the optimizer's own by default; it observes the
             validation loss, or without validation the training loss
@@ -199,7 +199,9 @@ class Trainer:
             NonFiniteError : as `fit`
         """
         total = step_gradients(self, self._traces, [(x, y), *more])
-        grads = total.grads if self.clip_norm is None else clip_by_norm(total.grads, self.clip_norm)[0]
+        grads = self.optimizer.own(total.grads)
+        if self.clip_norm is not None:
+            grads, _ = clip_by_norm(grads, self.clip_norm)
         self.optimizer.lr = self.schedule.lr_at(self.optimizer.steps)
         self.optimizer.step(grads)
         if self.average is not None:
