@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xpcnn.backend import to_numpy
 from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.gradient_check import check_pair
 from xpcnn.ops import activation, rectifier
@@ -59,6 +60,17 @@ def test_huge_inputs_stay_finite_and_right(xp, name, dtype):
     assert_close(y, reference.each(value, x).astype(dtype))
     dx = backward(xp.array(np.ones(9), dtype), cache)
     assert_close(dx, reference.each(slope, x).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sigmoid_near_0_has_all_its_digits(xp, dtype):
+    x = np.array([-10.0, -17.0, -30.0, -80.0])
+    ones, exact = xp.array(np.ones(4), dtype), np.exp(x) / (1 + np.exp(x))
+    y, cache = activation.sigmoid_forward(xp.array(x, dtype))
+    dx = activation.sigmoid_backward(ones, cache)
+    _, cache = activation.softplus_forward(xp.array(x, dtype))
+    for got, expected in ((y, exact), (dx, exact * (1 - exact)), (activation.softplus_backward(ones, cache), exact)):
+        np.testing.assert_allclose(to_numpy(got), expected, rtol=8 * np.finfo(dtype).eps)
 
 
 @needs_torch

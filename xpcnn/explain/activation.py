@@ -34,7 +34,7 @@ class Function:
 
 
 def _sigmoid(x: float) -> float:
-    return 0.5 * (1 + math.tanh(0.5 * x))
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
 def _gelu(x: float) -> float:

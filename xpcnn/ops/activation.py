@@ -1,15 +1,16 @@
 """Smooth activations, and their gradients. (The ones with a corner at 0 stand in `xpcnn.ops.rectifier`.)
 
-    sigmoid     y = σ(x) = 1 / (1 + e⁻ˣ) = ½ (1 + tanh(x/2))          dx = dy · y (1 − y)                    (1)
+    sigmoid     y = σ(x) = 1 / (1 + e⁻ˣ)                              dx = dy · y (1 − y)                    (1)
     tanh        y = tanh(x)                                           dx = dy · (1 − y²)                     (2)
     GELU        y = ½ x (1 + t),  t = tanh(a (x + b x³)),             dx = dy · ½ (1 + t
                 a = √(2/π),  b = 0.044715                                  + x (1 − t²) · a (1 + 3 b x²))    (3)
     SiLU        y = x σ(x)                                            dx = dy · σ(x) (1 + x (1 − σ(x)))      (4)
     softplus    y = log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|)         dx = dy · σ(x)                         (5)
 
-The right-hand forms of (1) and (5) overflow nowhere. (3) is the tanh approximation, `approximate="tanh"` in
-PyTorch, which is off by 5e-4 at most: the exact GELU needs the error function, which the array API standard
-lacks.
+Where e⁻ˣ of (1) overflows to ∞, y = 0 is right. (½ (1 + tanh(x/2)) does not overflow, but in float32 it has lost all
+its digits at x = −17.) The right-hand form of (5) overflows nowhere. (3) is the tanh approximation,
+`approximate="tanh"` in PyTorch, which is off by 5e-4 at most: the exact GELU needs the error function, which the
+array API standard lacks.
 
 Sources
     Y. LeCun et al., Efficient backprop, 1998, section 4.4                             → (1), (2)
@@ -22,6 +23,8 @@ from __future__ import annotations
 
 import math
 from typing import Any
+
+import numpy as np
 
 from ..typing import Array, Cache
 from .check import check_batch, check_floats, check_gradient
@@ -170,7 +173,8 @@ def softplus_backward(dy: Array, cache: Cache) -> Array:
 
 
 def _sigmoid(x: Array, xp: Any) -> Array:
-    y: Array = 0.5 * (1 + xp.tanh(0.5 * x))  # (1)
+    with np.errstate(over="ignore"):
+        y: Array = 1 / (1 + xp.exp(-x))  # (1)
     return y
 
 
