@@ -255,9 +255,8 @@ class Plateau(Schedule):
         self._state = dict(state)
 
     def _better(self, value: float, best: float) -> bool:
-        if self.mode == "min":
-            return value < best * (1 - self.threshold)
-        return value > best * (1 + self.threshold)
+        least = self.threshold * abs(best)  # also of a negative loss, such as a log-density's
+        return value < best - least if self.mode == "min" else value > best + least
 
 
 def _as_numbers(schedule: Schedule, **intervals: str) -> None:
