@@ -13,7 +13,7 @@ import pytest
 
 import xpcnn
 from xpcnn.backend import array_namespace, current_backend, dtype_name
-from xpcnn.errors import BackendError
+from xpcnn.errors import BackendError, DTypeError
 
 from .arrays import assert_close
 
@@ -32,6 +32,12 @@ def test_arrays_are_born_in_the_current_backend(xp):
     assert_close(xpcnn.asarray(np.arange(3.0)), np.arange(3.0))
     assert_close(xpcnn.asarray(np.arange(3.0), dtype="float32"), np.arange(3, dtype="float32"))
     assert xpcnn.asarray(3.5).shape == ()
+
+
+@pytest.mark.parametrize("data", [[[1.0], [2.0, 3.0]], (np.ones((2, 3)), np.ones((2, 4)))])
+def test_rows_of_several_lengths_are_refused(data):
+    with pytest.raises(DTypeError, match=r"asarray: expected numbers in rows of one length, got a (list|tuple)"):
+        xpcnn.asarray(data)
 
 
 def test_to_numpy_comes_back(xp, rng):

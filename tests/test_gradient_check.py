@@ -8,7 +8,7 @@ import pytest
 import xpcnn
 from xpcnn.errors import DTypeError, GradientError, OptionError
 from xpcnn.gradient_check import check_pair, gradcheck
-from xpcnn.nn import BatchNorm1d, Conv2d, Dropout, Linear, ReLU, Sequential, Sigmoid
+from xpcnn.nn import BatchNorm1d, Conv2d, Dropout, Linear, MSELoss, ReLU, Sequential, Sigmoid
 from xpcnn.nn.samples import SAMPLES
 
 
@@ -165,6 +165,10 @@ def test_what_cannot_be_checked():
         gradcheck(Linear(3, 2), np.ones((2, 3)), directions=0)
     with pytest.raises(OptionError, match="a layer, got function"):
         gradcheck(lambda x: x, np.ones((2, 3)))
+    with pytest.raises(OptionError, match=r"got MSELoss; xpcnn.gradient_check.check_pair takes .* a loss's"):
+        gradcheck(MSELoss(), np.ones((2, 3)))
+    with pytest.raises(DTypeError, match=r"asarray: expected numbers in rows of one length"):
+        gradcheck(Linear(3, 2), (np.ones((2, 3)), np.ones((2, 4))))
 
     class NoInputGradient(Linear):
         def backward(self, dy, cache, *, input_grad=True):

@@ -163,7 +163,10 @@ def asarray(data: Any, dtype: str | None = None) -> Array:
     """
     backend = current_backend()
     if isinstance(data, (list, tuple, int, float)):
-        host = np.asarray(data)
+        try:
+            host = np.asarray(data)
+        except ValueError:  # rows of several lengths, or arrays that are none together
+            raise DTypeError("asarray", "numbers in rows of one length", f"a {type(data).__name__} of others") from None
         if host.dtype == np.float64:
             host = host.astype(np.float32)
     elif type(data).__module__.partition(".")[0] == backend.name != "numpy":

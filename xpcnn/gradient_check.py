@@ -94,7 +94,8 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
     """
     who = type(layer).__name__
     if not isinstance(layer, Layer):
-        raise OptionError("gradcheck", "a layer", type(layer).__name__, "see check_pair for functions")
+        remedy = "xpcnn.gradient_check.check_pair takes a pair of functions, such as a loss's"
+        raise OptionError("gradcheck", "a layer", type(layer).__name__, remedy)
     x = asarray(x)
     if "float" not in str(x.dtype):
         raise DTypeError("gradcheck", "a floating input", str(x.dtype), "asarray(x, dtype='float64')")

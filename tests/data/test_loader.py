@@ -237,6 +237,8 @@ def test_refuses_what_is_no_augmentation_or_count():
     for wrong in ("flip", 4, Flip):
         with pytest.raises(OptionError, match="Loader: expected augment: a callable"):
             Loader(marked(10), 4, augment=wrong)
+    with pytest.raises(OptionError, match=r"got 'flip,crop:4'; pass augment.parse\('flip,crop:4'\)"):
+        Loader(marked(10), 4, augment="flip,crop:4")
     for wrong in (-1, 1.5, True, None):
         with pytest.raises(OptionError, match="Loader: expected prefetch: an integer ≥ 0"):
             Loader(marked(10), 4, prefetch=wrong)

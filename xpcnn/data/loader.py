@@ -63,7 +63,8 @@ class Loader:
         self.shuffle, self.drop_last = shuffle, drop_last
         self.seed = as_count("Loader", "seed", seed, least=0)
         if augment is not None and (isinstance(augment, type) or not callable(augment)):
-            raise OptionError("Loader", "augment: a callable (x, y, rng) → (x, y)", repr(augment), "see data.augment")
+            remedy = f"pass augment.parse({augment!r})" if isinstance(augment, str) else "see data.augment"
+            raise OptionError("Loader", "augment: a callable (x, y, rng) → (x, y)", repr(augment), remedy)
         self.augment = augment
         self.prefetch = as_count("Loader", "prefetch", prefetch, least=0)
         self._passes = 0

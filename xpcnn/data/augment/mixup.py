@@ -50,7 +50,8 @@ class Mixup:
         n = x.shape[0]
         if xp.isdtype(y.dtype, "integral"):
             if self.num_classes is None:
-                raise OptionError("Mixup", "num_classes, as the labels are integers", "None", "Mixup(alpha, classes)")
+                remedy = "Mixup(alpha, classes), or parse(text, classes)"
+                raise OptionError("Mixup", "num_classes, as the labels are integers", "None", remedy)
             y = one_hot("Mixup", y, xp.zeros((n, self.num_classes), dtype=x.dtype, device=x.device))  # (N, K)
         elif y.ndim not in (1, 2) or y.shape[0] != n:
             raise ShapeError("Mixup", f"targets ({n},) or ({n}, D)", str(tuple(y.shape)))
