@@ -30,6 +30,22 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "xpcnn: interrupted\n")
 
 
+@pytest.mark.parametrize("words", [["gradcheck"], ["data", "list"]], ids=" ".join)
+def test_a_log_in_ascii_is_enough(words):
+    command = [sys.executable, "-m", "xpcnn", *words]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2014" in done.stdout or "\\xd7" in done.stdout
+
+
+def test_without_standard_output_a_command_is_silent(tmp_path):
+    code = "import sys; sys.stdout = None; from xpcnn import cli; cli.main(['train', 'digits', '--epochs', '1'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "runs").is_dir()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
 @pytest.mark.parametrize(("first", "status", "line"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
 def test_signals_after_the_first_one_change_nothing(tmp_path, first, status, line):

@@ -27,6 +27,11 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_without_a_console_there_are_lines(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert type(progress(True)) is Lines
+
+
 class Screen:
     """Obeys line feeds, carriage returns and the control sequences that move, erase, and hide the cursor."""
 

@@ -8,6 +8,7 @@ standard error; 130 interrupted, as by Ctrl-C; 141 nobody reads the output any m
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -58,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; always ends in SystemExit, with SIGINT and SIGTERM handled as a process's end wants it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     terminated = False
+    if sys.stdout is None:  # closed: what is printed is for nobody
+        sys.stdout = io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for × in a log in ASCII, as Python does on standard error
 
     def terminate(number: int, frame: FrameType | None) -> None:
         nonlocal terminated

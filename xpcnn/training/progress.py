@@ -75,4 +75,5 @@ def progress(verbose: bool) -> Progress:
     """The one that fits where standard output goes."""
     if not verbose:
         return Silent()
-    return Bar() if sys.stdout.isatty() else Lines()
+    console = sys.stdout is not None and sys.stdout.isatty()  # None in a program that has no console
+    return Bar() if console else Lines()
