@@ -9,7 +9,7 @@ import numpy as np
 from ..typing import Host
 from .explanation import Explanation, Index, Piece, Ref, Worked
 
-MOST_TERMS = 30  # that are written out: the largest; the others are added up
+MOST_TERMS = 30  # that are written out: the largest, and a bias; the others are added up
 
 
 class Factor(NamedTuple):
@@ -46,8 +46,10 @@ def total(page: Explanation, target: Ref, *products: list[Factor], over: Piece |
     starts = np.cumsum([0, *(len(each[0][0]) for each in parts)])
     kept = np.arange(len(values))
     if len(values) > MOST_TERMS:
-        kept = np.sort(np.argsort(-np.abs(values), kind="stable")[:MOST_TERMS])
-        kept = kept[values[kept] != 0]
+        alone = np.isin(kept, starts[:-1][np.diff(starts) == 1])  # such as the bias: the equation names it
+        order = np.argsort(np.where(alone, -np.inf, -np.abs(values)), kind="stable")
+        kept = np.sort(order[:MOST_TERMS])
+        kept = kept[(values[kept] != 0) | alone[kept]]
     pieces: list[Piece] = []
     for i in kept:
         which = int(np.searchsorted(starts, i, side="right")) - 1
