@@ -198,6 +198,12 @@ def test_a_refused_step_changes_nothing(xp, rng):
         np.testing.assert_array_equal(to_numpy(p), hosts[name])
 
 
+def test_it_says_what_it_is(xp, rng):
+    optimizer = SGD(parameters(xp, start(rng)), lr=0.1, momentum=0.9)
+    optimizer.lr = 0.01
+    assert repr(optimizer) == "SGD(3 parameters, lr=0.01, momentum=0.9, nesterov=False, weight_decay=0.0)"
+
+
 def test_a_refused_load_changes_nothing(xp, rng):
     optimizer = Adam(parameters(xp, start(rng)))
     run(optimizer, xp, gradients(rng, 2))

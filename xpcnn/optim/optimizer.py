@@ -119,6 +119,12 @@ class Optimizer(ABC):
         copy_into(own, state, who)
         self.steps, self.lr = steps, rate
 
+    def __repr__(self) -> str:
+        hidden = ("parameters", "steps")
+        options = {name: value for name, value in vars(self).items() if name[0] != "_" and name not in hidden}
+        said = ", ".join(f"{name}={value!r}" for name, value in ({"lr": self.lr} | options).items())
+        return f"{type(self).__name__}({len(self.parameters)} parameters, {said})"
+
     def _check(self, grads: Mapping[str, Array]) -> None:
         who = f"{type(self).__name__} step"
         if not isinstance(grads, Mapping):
