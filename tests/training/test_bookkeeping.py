@@ -15,7 +15,7 @@ import xpcnn
 from xpcnn.data import Loader, Split
 from xpcnn.errors import FormatError, NonFiniteError, OptionError
 from xpcnn.io import load_model
-from xpcnn.nn import BatchNorm1d, CrossEntropyLoss, Dropout, Flatten, Linear, MSELoss, Sequential
+from xpcnn.nn import BatchNorm1d, CrossEntropyLoss, Dropout, Flatten, HingeLoss, Linear, MSELoss, Sequential
 from xpcnn.optim import SGD, Adam, AdamW, Constant, Cosine, Plateau
 from xpcnn.training import Evaluation, Trainer, evaluate
 from xpcnn.training.config import RunConfig
@@ -200,18 +200,19 @@ def test_a_row_s_learning_rate_survives_a_stop_at_the_end_of_its_epoch(tmp_path)
         ({"optimizer": Adam}, "optimizer Adam"),
         ({"optimizer": AdamW}, "optimizer AdamW"),
         ({"schedule": Constant(0.1)}, "schedule Constant"),
+        ({"criterion": HingeLoss()}, r"criterion HingeLoss\(.*, got CrossEntropyLoss"),
+        ({"criterion": CrossEntropyLoss(label_smoothing=0.1)}, r"criterion .*label_smoothing=0.1"),
         ({"batch_size": 5}, "batch size 5"),
         ({"seed": 1}, "shuffling"),
         ({"images": 9}, "images 9"),
     ],
 )
 def test_another_run_s_checkpoint_is_refused_and_changes_nothing(tmp_path, change, text):
-    def build(optimizer=SGD, schedule=None, batch_size=4, seed=0, images=10):
+    def build(optimizer=SGD, schedule=None, criterion=None, batch_size=4, seed=0, images=10):
         model = Sequential(Flatten(), Linear(4, 3, rng=0))
         schedule = schedule or Cosine(0.1, total=9)
-        trainer = Trainer(
-            model, optimizer(model.parameters(), lr=0.1), schedule=schedule, folder=tmp_path, verbose=False
-        )
+        optimizer = optimizer(model.parameters(), lr=0.1)
+        trainer = Trainer(model, optimizer, criterion, schedule=schedule, folder=tmp_path, verbose=False)
         return trainer, Loader(split(images), batch_size, shuffle=True, seed=seed)
 
     trainer, loader = build()

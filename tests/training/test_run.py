@@ -174,7 +174,7 @@ def test_a_run_of_an_older_version_goes_on(tmp_path):
         del described[name]
     (folder / "config.json").write_text(json.dumps(described | {"epochs": 2}))
     tensors, metadata = read_tensors(folder / CHECKPOINT)
-    for name in ("accumulate", "ema"):
+    for name in ("accumulate", "ema", "criterion"):
         del metadata["run"][name]
     metadata.pop("format", None)
     write_tensors(folder / CHECKPOINT, tensors, metadata)

@@ -19,6 +19,7 @@ from ..data.loader import Loader
 from ..errors import DataError, FormatError, OptionError
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
+from ..nn.loss import Loss
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
 from ..random import check_states, set_states, states
@@ -50,6 +51,7 @@ class Checkpointed:
 
     model: Layer
     optimizer: Optimizer
+    criterion: Loss
     schedule: Schedule
     loader: Loader
     average: MovingAverage | None = None
@@ -59,11 +61,12 @@ class Checkpointed:
         """What must be the same for a run to go on as it would have."""
         return {
             "optimizer": type(self.optimizer).__name__,
+            "criterion": _without_addresses(self.criterion),
             "schedule": type(self.schedule).__name__,
             "images": len(self.loader.split),
             "batch size": self.loader.batch_size,
             "shuffling": [self.loader.shuffle, self.loader.seed, self.loader.drop_last],
-            "augmentation": re.sub(" at 0x[0-9a-fA-F]+", "", repr(self.loader.augment)),  # of a function, the address
+            "augmentation": _without_addresses(self.loader.augment),
             "accumulate": self.accumulate,
             "ema": None if self.average is None else self.average.decay,
         }
@@ -104,7 +107,7 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
     try:
         if metadata["kind"] != "checkpoint":
             raise FormatError(str(path), "a checkpoint", f"a file of kind {metadata['kind']!r}")
-        saved = _OLDER | metadata["run"]
+        saved = _OLDER | {"criterion": _without_addresses(run.criterion)} | metadata["run"]  # older ones say none
         for name, value in run.description().items():
             if saved[name] != value:
                 raise FormatError(str(path), f"a run with {name} {value}", str(saved[name]), remedy)
@@ -138,6 +141,11 @@ def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, list[Epoch
     if not path.exists():
         raise DataError("resume", f"a checkpoint at {path}", "no such file", "name the folder of a run")
     return load(path, run)
+
+
+def _without_addresses(value: object) -> str:
+    """Its repr, without the address that a function's has."""
+    return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _jsonable(value: float) -> float | None:

@@ -210,7 +210,9 @@ class Trainer:
 
     def checkpointed(self, loader: Loader) -> checkpoint.Checkpointed:
         """What a checkpoint holds the state of."""
-        return checkpoint.Checkpointed(self.model, self.optimizer, self.schedule, loader, self.average, self.accumulate)
+        return checkpoint.Checkpointed(
+            self.model, self.optimizer, self.criterion, self.schedule, loader, self.average, self.accumulate
+        )
 
     def _run_epoch(
         self, loader: Loader, validation: Split | None, epochs: int, interrupt: Interrupt, shown: Progress
