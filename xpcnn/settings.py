@@ -4,6 +4,7 @@ XPCNN_BACKEND         numpy (default), cupy; torch and array_api_strict for test
 XPCNN_IMPLEMENTATION  the implementation that runs, such as `reference`, which also runs where there is none of that
                       name or it refuses
 XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; as many as NumPy's BLAS would, if unset
+XPCNN_KEPT_MIB        MiB of large arrays' memory that the fast implementations on NumPy keep for the next ones: 512
 XPCNN_DATA            the folder where data sets are looked for first
 """
 
@@ -24,14 +25,23 @@ def implementation_name() -> str | None:
 
 
 def num_threads() -> int | None:
-    text = os.environ.get("XPCNN_NUM_THREADS")
-    if not text:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise OptionError("XPCNN_NUM_THREADS", "a number of threads ≥ 1", repr(text))
-    return int(text)
+    return _count("XPCNN_NUM_THREADS", "a number of threads", 1)
+
+
+def kept_bytes() -> int:
+    number = _count("XPCNN_KEPT_MIB", "a number of MiB", 0)
+    return (512 if number is None else number) << 20
 
 
 def data_folder() -> Path | None:
     folder = os.environ.get("XPCNN_DATA")
     return Path(folder).expanduser() if folder else None
+
+
+def _count(name: str, what: str, least: int) -> int | None:
+    text = os.environ.get(name)
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < least:
+        raise OptionError(name, f"{what} ≥ {least}", repr(text))
+    return int(text)

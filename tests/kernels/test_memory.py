@@ -10,6 +10,8 @@ import warnings
 import numpy as np
 import pytest
 
+from xpcnn import settings
+from xpcnn.errors import OptionError
 from xpcnn.kernels import memory
 from xpcnn.kernels.memory import empty, empty_like
 
@@ -71,13 +73,31 @@ def test_small_arrays_are_not_kept():
 
 
 def test_what_is_kept_is_bounded(monkeypatch):
-    monkeypatch.setattr(memory, "KEPT", 5 << 20)
+    monkeypatch.setenv("XPCNN_KEPT_MIB", "5")
     arrays = [empty(((2 << 20) + i,), np.uint8) for i in range(4)]
     last = [address(each) for each in arrays[2:]]
     while arrays:
         arrays.pop(0)
     assert kept() <= 5 << 20
     assert address(empty(((2 << 20) + 2,), np.uint8)) in last
+
+
+def test_none_is_kept_where_none_is_wanted(monkeypatch):
+    monkeypatch.setenv("XPCNN_KEPT_MIB", "0")
+    empty((1 << 20,), np.uint8)
+    assert kept() == 0
+
+
+def test_half_a_gigabyte_is_kept_unless_said_otherwise(monkeypatch):
+    monkeypatch.delenv("XPCNN_KEPT_MIB", raising=False)
+    assert settings.kept_bytes() == 1 << 29
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "all"])
+def test_what_is_no_number_of_mib_is_one_clear_line(monkeypatch, text):
+    monkeypatch.setenv("XPCNN_KEPT_MIB", text)
+    with pytest.raises(OptionError, match=f"XPCNN_KEPT_MIB: expected a number of MiB ≥ 0, got '{text}'"):
+        empty((1 << 20,), np.uint8)
 
 
 def test_memory_that_a_cycle_held_comes_back_whenever_it_is_collected():

@@ -2,8 +2,8 @@
 
 A training step makes the same large arrays as the one before. The C library returns the memory of large arrays to the
 system when they are freed, and the system clears fresh pages for the next ones; together that takes a quarter of the
-time of a step. So the memory of arrays that are made here is kept when the last array on it is gone, at most `KEPT`
-bytes of it, and lent to the next array of about its size.
+time of a step. So the memory of arrays that are made here is kept when the last array on it is gone, at most
+`XPCNN_KEPT_MIB` of it, and lent to the next array of about its size.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import settings
 from ..typing import Host
 
 LARGE = 1 << 18  # bytes; smaller arrays are the C library's
-KEPT = 512 << 20
 SPARE = 1.25  # memory of up to so many times the size will do
 
 # a forked child's writes are its own; elsewhere than on Unix there are none
@@ -36,6 +36,7 @@ def empty(shape: Sequence[int], dtype: Any) -> Host:
     size = math.prod(shape) * dtype.itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
+    most = settings.kept_bytes()
     try:
         memory = _take(size)
     except OSError:  # there is no more: what is kept may be enough, else NumPy raises MemoryError
@@ -43,7 +44,7 @@ def empty(shape: Sequence[int], dtype: Any) -> Host:
             _free.clear()
         return np.empty(shape, dtype)
     whole: Host = np.frombuffer(memory, np.uint8)  # what every array on the memory refers to
-    weakref.finalize(whole, _keep, memory).atexit = False
+    weakref.finalize(whole, _keep, memory, most).atexit = False
     array: Host = whole[:size].view(dtype).reshape(shape)
     return array
 
@@ -66,12 +67,12 @@ def _take(size: int) -> mmap.mmap:
     return memory
 
 
-def _keep(memory: mmap.mmap) -> None:
+def _keep(memory: mmap.mmap, most: int) -> None:
     with _lock:
         _free[memory] = None
         kept = sum(map(len, _free))
         for oldest in list(_free):
-            if kept <= KEPT:
+            if kept <= most:
                 break
             if _withdraw(oldest):
                 kept -= len(oldest)

@@ -65,7 +65,7 @@ class Optimizer(ABC):
         self._lr = as_number(type(self).__name__, "lr", value, "[0, inf)")
 
     @abstractmethod
-    def update(self, p: Array, g: Array, *slots: Array) -> None:
+    def update(self, p: Array, g: Array, *slots: Any, **unused: Any) -> None:  # any (p, g, v, …) overrides it
         """Write one parameter, given its gradient (which belongs to somebody else), and its slots."""
 
     def step(self, grads: Mapping[str, Array]) -> None:
