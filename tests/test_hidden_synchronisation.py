@@ -1,35 +1,59 @@
 """Nothing reads an array's values back while training: on a GPU each such read waits for the device.
 
-array-api-strict's second device stands for the GPU, and `float(x)`, `bool(x)`, `int(x)` and `x` as an index raise.
+array-api-strict's second device stands for the GPU: `float(x)`, `bool(x)`, `int(x)` and `x` as an index raise, and so
+do `clip` and `sign`, which index with masks in array-api-compat's form for CuPy, and CuPy counts a mask's elements.
+On CuPy itself (XPCNN_BACKEND=cupy), CuPy raises.
 """
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 import pytest
 
 import xpcnn
+from xpcnn.backend import array_namespace
 from xpcnn.nn import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, MSELoss, NLLLoss
 from xpcnn.nn.samples import SAMPLES
 from xpcnn.optim import SGD, Adadelta, AdaGrad, Adam, AdamW, RMSProp, clip_by_norm, clip_by_value
+from xpcnn.training import Trainer
 
-strict = pytest.importorskip("array_api_strict")
+NAME = "cupy" if os.environ.get("XPCNN_BACKEND") == "cupy" else "array_api_strict"
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize")  # it may miss some reads
 
 
 @pytest.fixture(autouse=True)
 def reading_raises(monkeypatch):
-    def read(array, *arguments):
-        raise AssertionError("an array's value was read back")
+    pytest.importorskip(NAME)
+    with xpcnn.use_backend(NAME) as backend:
+        if NAME == "cupy":
+            import cupyx
 
-    with xpcnn.use_backend("array_api_strict"):
+            with cupyx.allow_synchronize(False):
+                yield
+            return
         for name in ("__float__", "__bool__", "__int__", "__index__", "__complex__"):
-            monkeypatch.setattr(type(xpcnn.asarray([1.0])), name, read)
+            monkeypatch.setattr(type(xpcnn.asarray([1.0])), name, _read)
+        for name in ("clip", "sign"):
+            monkeypatch.setattr(backend.xp, name, _read)
         yield
 
 
-def test_the_trap_is_set():
-    with pytest.raises(AssertionError, match="read back"):
-        float(xpcnn.asarray([1.0])[0])
+def _read(*arguments, **options):
+    raise RuntimeError("an array's values were read back")
+
+
+@pytest.mark.parametrize("read", [lambda x: float(x[0]), lambda x: bool(x[0] > 0), lambda x: array_clip(x)])
+def test_the_trap_is_set(read):
+    with pytest.raises(RuntimeError, match=r"read back|synchronization"):
+        read(xpcnn.asarray([1.0]))
+
+
+def array_clip(x):
+    return array_namespace(x).clip(x, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -62,10 +86,28 @@ def test_losses(criterion):
     criterion.backward(cache)
 
 
-@pytest.mark.parametrize("kind", [SGD, AdaGrad, RMSProp, Adadelta, Adam, AdamW])
-def test_optimizers_and_clipping(kind):
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (SGD, {}), (SGD, {"momentum": 0.9, "nesterov": True}), (AdaGrad, {}), (RMSProp, {}),
+        (RMSProp, {"centered": True, "momentum": 0.9}), (Adadelta, {}), (Adam, {}), (AdamW, {}),
+    ],
+)  # fmt: skip
+def test_optimizers(kind, options):
     layer = xpcnn.nn.Linear(3, 2, rng=0)
-    optimizer = kind(layer.parameters(), lr=0.1, weight_decay=0.01)
-    grads, _ = clip_by_norm(clip_by_value(layer.parameters(), 0.5), 1.0)
+    optimizer = kind(layer.parameters(), lr=0.1, weight_decay=0.01, **options)
     for _ in range(2):
-        optimizer.step(grads)
+        optimizer.step(layer.parameters())
+
+
+def test_clipping():
+    grads, _ = clip_by_norm(clip_by_value(xpcnn.nn.Linear(3, 2, rng=0).parameters(), 0.5), 1.0)
+    assert len(grads) == 2
+
+
+def test_a_step_of_the_trainer():
+    layer, x = SAMPLES["BatchNorm2d"]()
+    optimizer = Adam(layer.parameters())
+    trainer = Trainer(layer, optimizer, MSELoss(), clip_norm=1.0, ema=0.9, accumulate=2, read_every=9, verbose=False)
+    batch = xpcnn.asarray(x, "float32"), xpcnn.asarray(np.zeros_like(x), "float32")
+    trainer.train_step(*batch, batch)

@@ -30,6 +30,7 @@ from ..backend import array_namespace, dtype_name
 from ..errors import DTypeError, OptionError, ShapeError
 from ..options import as_number
 from ..typing import Array, Cache
+from .bounds import clip, sign
 from .check import check_floats
 
 
@@ -73,13 +74,13 @@ def mae_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Ar
     """
     xp, count = _check("L1Loss", y, target, reduction)
     d = y - target
-    return xp.sum(xp.abs(d)) / count, (d, count, xp)  # ()                                      (3)
+    return xp.sum(xp.abs(d)) / count, (d, count)  # ()                                      (3)
 
 
 def mae_backward(cache: Cache) -> Array:
     """The gradient of the loss that `mae_forward` returned, (4): dy, of y's shape; 0 where y = target."""
-    d, count, xp = cache
-    dy: Array = xp.sign(d) / count  # (4)
+    d, count = cache
+    dy: Array = sign(d) / count  # (4)
     return dy
 
 
@@ -98,7 +99,7 @@ def huber_forward(y: Array, target: Array, *, delta: float = 1.0, reduction: str
     delta = as_number("HuberLoss", "delta", delta, "(0, inf)")
     xp, count = _check("HuberLoss", y, target, reduction)
     d = y - target
-    c = xp.clip(d, -delta, delta)
+    c = clip(d, -delta, delta)
     return xp.sum(c * (d - c / 2)) / count, (c, count)  # ()                                    (5)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..backend import array_namespace
+from ..ops.bounds import clip
 from ..options import as_number
 from ..typing import Array
 from .optimizer import Optimizer
@@ -91,7 +92,7 @@ class RMSProp(Optimizer):
         if self.centered:
             a = rest.pop(0)
             _average(a, g, self.alpha)
-            d = xp.sqrt(xp.clip(s - a * a, min=0.0))  # rounding may bring s below a²                    (2)
+            d = xp.sqrt(clip(s - a * a, 0))  # rounding may bring s below a²                    (2)
         else:
             d = xp.sqrt(s)  # (3)
         d += self.eps

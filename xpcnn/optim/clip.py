@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..backend import array_namespace
 from ..errors import OptionError
+from ..ops.bounds import clip
 from ..ops.check import check_floats
 from ..options import as_number
 from ..typing import Array
@@ -37,7 +37,7 @@ def clip_by_value(grads: Mapping[str, Array], limit: float) -> dict[str, Array]:
     {'weight': array([ 1. , -0.5])}
     """
     limit = as_number("clip_by_value", "limit", limit, "(0, inf)")
-    return {name: array_namespace(g).clip(g, -limit, limit) for name, g in grads.items()}  # (1)
+    return {name: clip(g, -limit, limit) for name, g in grads.items()}  # (1)
 
 
 def clip_by_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str, Array], Array]:
@@ -62,5 +62,5 @@ def clip_by_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str,
     xp = check_floats("clip_by_norm", *grads.values())
     squares: Any = sum(xp.sum(g * g) for g in grads.values())
     norm = xp.sqrt(squares)  # ()                                                            (2)
-    c = max_norm / xp.clip(norm, min=max_norm)  # ()                                         (3)
+    c = max_norm / clip(norm, max_norm)  # ()                                         (3)
     return {name: g * c for name, g in grads.items()}, norm

@@ -1,0 +1,31 @@
+"""Clipping and signs are those of the array API standard's own functions, NaN and infinities included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xpcnn.ops.bounds import clip, sign
+
+from ..arrays import assert_close
+
+VALUES = np.array([[-np.inf, -2.0, -0.5, -0.0], [0.0, 0.5, 2.0, np.inf]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bounds", [(-1, 1), (0.0,), (0.25, 0.25), (-np.inf, 0.5)])
+def test_clip(xp, dtype, bounds):
+    high = bounds[1] if len(bounds) == 2 else None
+    assert_close(clip(xp.array(VALUES, dtype), *bounds), np.clip(VALUES, bounds[0], high), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sign(xp, dtype):
+    assert_close(sign(xp.array(VALUES, dtype)), np.sign(VALUES), dtype=dtype)
+
+
+def test_nan_stays(xp):
+    nan = xp.array([np.nan, 5.0])
+    assert_close(clip(nan, -1, 1), [np.nan, 1.0])
+    assert_close(sign(nan), [np.nan, 1.0])
+    assert_close(clip(xp.array(np.array(7.0)), 1.0, 3.0), np.array(3.0))

@@ -1,0 +1,39 @@
+"""Clipping, and the sign, without reading values back: array-api-compat's `clip` and `sign` for CuPy index with masks,
+and to index with a mask is to wait for the device, which has to say how many elements that takes.
+
+    clip     y = min(max(x, a), b)                  (1)
+    sign     y = [x > 0] − [x < 0]                  (2)
+
+Both leave NaN as it is.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..backend import array_namespace
+from ..typing import Array
+
+
+def clip(x: Array, low: float, high: float = math.inf) -> Array:
+    """The array with what is below `low` or above `high` replaced by these, (1).
+
+    >>> import numpy as np
+    >>> clip(np.array([-3.0, 0.5, 3.0, np.nan]), -1, 1)
+    array([-1. ,  0.5,  1. ,  nan])
+    """
+    xp = array_namespace(x)
+    y: Array = xp.maximum(x, xp.full((), low, dtype=x.dtype, device=x.device))
+    return y if high == math.inf else xp.minimum(y, xp.full((), high, dtype=x.dtype, device=x.device))  # (1)
+
+
+def sign(x: Array) -> Array:
+    """1 where positive, −1 where negative, 0 at 0, (2); of a floating dtype.
+
+    >>> import numpy as np
+    >>> sign(np.array([-3.0, 0.0, np.inf, np.nan]))
+    array([-1.,  0.,  1., nan])
+    """
+    xp = array_namespace(x)
+    y = xp.astype(x > 0, x.dtype) - xp.astype(x < 0, x.dtype)  # (2)
+    return xp.where(x == x, y, x)  # type: ignore[no-any-return]
