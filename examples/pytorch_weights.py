@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from xpcnn import data, nn, optim, training
+from xpcnn import data, nn, optim, to_numpy, training
 from xpcnn.exchange import load_pytorch
 
 try:
@@ -65,8 +65,8 @@ with TemporaryDirectory() as folder:
 
 x, _ = next(data.Loader(digits.test, 360).epoch(0))
 with torch.no_grad():
-    expected = theirs(torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))).numpy()
-difference = float(abs(ours(x) - expected).max())
+    expected = theirs(torch.from_numpy(np.ascontiguousarray(np.moveaxis(to_numpy(x), -1, 1)))).numpy()
+difference = float(abs(to_numpy(ours(x)) - expected).max())
 print(f"largest difference of the logits: {difference:.1e}")
 assert difference < 1e-4
 

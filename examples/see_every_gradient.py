@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xpcnn import nn
+from xpcnn import asarray, nn
 from xpcnn.explain import explain, html, text
 
 image = [
@@ -35,7 +35,7 @@ dy = [[[0, 1, 1], [2, 2, 2], [1, 0, 0]], [[1, 0, 2], [0, 0, 0], [1, 2, 1]]]
 
 
 def channels_last(channels_first):  # (…, C, H, W), as the tutorial prints them → (…, H, W, C)
-    return np.moveaxis(np.array(channels_first, "float32"), -3, -1)
+    return asarray(np.moveaxis(np.array(channels_first, "float32"), -3, -1))
 
 
 layer = nn.Conv2d(3, 2, 3, stride=2, padding=1)
