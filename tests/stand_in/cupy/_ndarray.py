@@ -1,0 +1,156 @@
+"""CuPy's array, which is none of NumPy's and does not become one unless asked, and its elementwise functions."""
+
+from __future__ import annotations
+
+import cupyx
+import numpy as np
+
+from .cuda import Device
+
+
+def _wrap(host):
+    array = object.__new__(ndarray)
+    array._host = np.asarray(host)
+    return array
+
+
+def _of(array):
+    """What is NumPy's in an array; other arguments are refused (_core/core.pyx: `_ndarray_base a`)."""
+    if not isinstance(array, ndarray):
+        raise TypeError(f"Argument 'a' has incorrect type (expected cupy.ndarray, got {type(array).__name__})")
+    return array._host
+
+
+def _host(value):
+    return value._host if isinstance(value, ndarray) else value
+
+
+class ufunc:
+    """Of arrays of CuPy's and of scalars, never of NumPy's arrays (_core/_kernel.pyx, _core/_scalar.pyx: CScalar)."""
+
+    def __init__(self, function, nin):
+        self.function, self.nin = function, nin
+
+    def __call__(self, *args, out=None, dtype=None, casting="same_kind"):
+        options = {} if self.function is np.where else {"dtype": dtype, "casting": casting}
+        for each in args:
+            if not isinstance(each, (ndarray, bool, int, float, complex, np.generic)):
+                raise TypeError(f"Unsupported type {type(each)}")
+        if out is None:
+            return _wrap(self.function(*map(_host, args), **options))
+        (out,) = out if isinstance(out, tuple) else (out,)
+        self.function(*map(_host, args), out=_of(out), **options)
+        return out
+
+
+class ndarray:
+    __module__ = "cupy"
+    __array_priority__ = 100
+    __hash__ = None
+
+    shape = property(lambda self: self._host.shape)
+    ndim = property(lambda self: self._host.ndim)
+    size = property(lambda self: self._host.size)
+    dtype = property(lambda self: self._host.dtype)
+    nbytes = property(lambda self: self._host.nbytes)
+    device = property(lambda self: Device(0))
+    T = property(lambda self: _wrap(self._host.T))
+
+    # To the host, for which CuPy waits for the device (core.pyx: all of these call get)
+
+    def get(self, stream=None, order="C", out=None, blocking=True):
+        cupyx._synchronize()
+        return self._host.copy(order)
+
+    def item(self):
+        return self.get().item()
+
+    def tolist(self):
+        return self.get().tolist()
+
+    __bool__, __int__, __float__, __complex__, __repr__, __str__ = (
+        lambda self, convert=convert: convert(self.get()) for convert in (bool, int, float, complex, repr, str)
+    )
+
+    def __array__(self, dtype=None):
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. "
+            "Please use `.get()` to construct a NumPy array explicitly."
+        )
+
+    # Copies (core.pyx)
+
+    def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
+        if casting is not None or subok is not None:
+            raise TypeError("casting is not supported yet")
+        return self if not copy and self.dtype == dtype else _wrap(self._host.astype(dtype, order))
+
+    def copy(self, order="C"):
+        return _wrap(self._host.copy(order))
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+    def __reduce__(self):
+        import cupy
+
+        return cupy.array, (self.get(order="A"),)
+
+    # Indexing (_core/_routines_indexing.pyx)
+
+    def __len__(self):
+        return len(self._host)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key):
+        return _wrap(self._host[self._key(key)])
+
+    def __setitem__(self, key, value):
+        if isinstance(value, np.ndarray) and value.shape:  # core.pyx, fill
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+        self._host[self._key(key)] = _host(value)
+
+    def _key(self, key):
+        """To read and to write: a mask's elements are counted, int(mask_scanned[-1]); one array of integers wraps."""
+        keys = [_host(each) for each in (key if isinstance(key, tuple) else (key,))]
+        kinds = [np.asarray(each).dtype.kind for each in keys if isinstance(each, (np.ndarray, list))]
+        if "b" in kinds:
+            cupyx._synchronize()
+        elif kinds and len(keys) == 1:
+            return np.asarray(keys[0]) % self.shape[0]
+        return tuple(keys)
+
+    # Operators (core.pyx: __add__ …): with scalars through NumPy's functions, which come back to __array_ufunc__
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        import cupy
+
+        name = {"absolute": "abs", "divide": "true_divide"}.get(ufunc.__name__, ufunc.__name__)
+        if method != "__call__" or not hasattr(cupy, name):
+            return NotImplemented
+        return getattr(cupy, name)(*inputs, out=out, **options)
+
+
+def _operator(function, turned=False, into=False):
+    def operate(self, other):
+        operands = (other, self) if turned else (self, other)
+        return function(*operands, out=(self,)) if into else function(*operands)
+
+    return operate
+
+
+for _name, _function in {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
+    "mod": np.remainder, "pow": np.power, "matmul": np.matmul, "and": np.bitwise_and, "or": np.bitwise_or,
+}.items():  # fmt: skip
+    setattr(ndarray, f"__{_name}__", _operator(_function))
+    setattr(ndarray, f"__r{_name}__", _operator(_function, turned=True))
+    setattr(ndarray, f"__i{_name}__", _operator(_function, into=True))
+for _name, _function in {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal
+}.items():  # fmt: skip
+    setattr(ndarray, f"__{_name}__", _operator(_function))
+ndarray.__neg__ = lambda self: np.negative(self)
+ndarray.__invert__ = lambda self: np.invert(self)

@@ -1,0 +1,1 @@
+"""cupy.fft: xpcnn uses nothing of it."""
