@@ -37,6 +37,14 @@ pip install -q torch==2.13.0
 XPCNN_BACKEND=torch pytest -q -n 2
 step "the suite on array-api-strict alone"
 XPCNN_BACKEND=array_api_strict pytest -q -n 2
+step "most of the suite, and the examples, on a stand-in for CuPy"
+(
+    export PYTHONPATH=$PWD/tests/stand_in XPCNN_BACKEND=cupy
+    pytest -q -n 2 tests/*.py tests/ops tests/nn tests/optim tests/training tests/data tests/plot tests/sklearn
+    for example in examples/*.py; do
+        python "$example" --tiny > /dev/null
+    done
+)
 names=$(python -c 'from xpcnn.ops import dispatch; print(*dispatch.names())')
 for name in $names; do
     step "the suite with the implementation $name forced"
@@ -63,9 +71,9 @@ pip install -q -e '.[docs]'
 sphinx-build -q -W --keep-going -b html docs docs/_build
 step "the README's picture"
 python docs/digits.py runs/digits-mnist_cnn picture.png
-step "CuPy where there is no GPU says so in a line"
+step "CuPy where there is no GPU says so in a line, and has the signatures of its stand-in"
 pip install -q cupy-cuda12x
-CUDA_VISIBLE_DEVICES='' pytest -q tests/test_backend.py
+CUDA_VISIBLE_DEVICES='' pytest -q tests/test_backend.py tests/test_cupy_stand_in.py
 step "the script for a GPU, tried on PyTorch tensors"
 XPCNN_BACKEND=torch SUITE=tests/nn/test_norm.py PYTHON=python bash ci/gpu.sh report --quick --nets lenet5
 step "the benchmark: every part, too short to mean anything, and its table and picture from the file"
