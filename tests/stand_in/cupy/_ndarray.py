@@ -154,3 +154,4 @@ for _name, _function in {
     setattr(ndarray, f"__{_name}__", _operator(_function))
 ndarray.__neg__ = lambda self: np.negative(self)
 ndarray.__invert__ = lambda self: np.invert(self)
+ndarray.__abs__ = lambda self: np.absolute(self)
