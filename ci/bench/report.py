@@ -18,7 +18,8 @@ def text(result: dict[str, Any]) -> str:
         if result.get(what):
             parts.append(f"{title}: ms, and how many times as long as xpcnn\n" + _speed(result[what], missing))
     if result.get("memory"):
-        parts.append("Memory of a training step, MiB of resident size\n" + _memory(result["memory"], missing))
+        kind = "of the GPU's memory" if result["machine"].get("backend") == "cupy" else "of resident size"
+        parts.append(f"Memory of a training step, MiB {kind}\n" + _memory(result["memory"], missing))
     parts += [_layers(table, result["ceilings"]) for table in result.get("layers", [])]
     if result.get("sweep"):
         parts.append("One convolution, forward and backward\n" + _sweep(result["sweep"]))
