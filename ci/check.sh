@@ -72,7 +72,7 @@ sphinx-build -q -W --keep-going -b html docs docs/_build
 step "the README's picture"
 python docs/digits.py runs/digits-mnist_cnn picture.png
 step "CuPy where there is no GPU says so in a line, and has the signatures of its stand-in"
-pip install -q cupy-cuda12x
+pip install -q 'cupy-cuda12x==14.*'
 CUDA_VISIBLE_DEVICES='' pytest -q tests/test_backend.py tests/test_cupy_stand_in.py
 step "the script for a GPU, tried on PyTorch tensors"
 XPCNN_BACKEND=torch SUITE=tests/nn/test_norm.py PYTHON=python bash ci/gpu.sh report --quick --nets lenet5

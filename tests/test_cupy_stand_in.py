@@ -1,7 +1,7 @@
 """The stand-in for CuPy refuses what CuPy refuses, and has CuPy's signatures.
 
     PYTHONPATH=tests/stand_in XPCNN_BACKEND=cupy pytest tests/test_cupy_stand_in.py     its rules
-    pytest tests/test_cupy_stand_in.py     where CuPy is installed, a GPU or not: its signatures beside CuPy's
+    pytest tests/test_cupy_stand_in.py     where CuPy 14 is installed, a GPU or not: its signatures beside CuPy's
 
 The rules hold of CuPy itself, too: where there is a GPU, they are tried on it.
 """
@@ -24,13 +24,24 @@ STAND_IN = Path(__file__).parent / "stand_in" / "cupy"
 SPEC = find_spec("cupy")
 IS_STAND_IN = SPEC is not None and Path(SPEC.origin).parent == STAND_IN
 on_cupy = pytest.mark.skipif(os.environ.get("XPCNN_BACKEND") != "cupy", reason="needs XPCNN_BACKEND=cupy")
-beside_cupy = pytest.mark.skipif(SPEC is None or IS_STAND_IN, reason="needs CuPy")
 
 
 @pytest.fixture
 def x():
     with xpcnn.use_backend("cupy"):
         yield xpcnn.asarray(np.array([[1.0, -2.0], [3.0, 4.0]], np.float32))
+
+
+@pytest.fixture
+def cupy():
+    """CuPy itself, of the version that the stand-in stands for."""
+    if SPEC is None or IS_STAND_IN:
+        pytest.skip("needs CuPy")
+    import cupy
+
+    if cupy.__version__.partition(".")[0] != "14":
+        pytest.skip("needs CuPy 14")
+    return cupy
 
 
 def assign(x, key, value):
@@ -144,29 +155,20 @@ FUNCTIONS = signatures(MODULE)
 METHODS = signatures(next(node for node in ARRAY.body if isinstance(node, ast.ClassDef) and node.name == "ndarray"))
 
 
-@beside_cupy
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_have_cupys_signatures(name):
-    import cupy
-
+def test_functions_have_cupys_signatures(cupy, name):
     theirs = inspect.signature(getattr(cupy, name)).parameters.values()
     assert parameters(FUNCTIONS[name]) == [(p.name, p.kind.name, p.default is not p.empty) for p in theirs]
 
 
-@beside_cupy
 @pytest.mark.parametrize("name", METHODS)
-def test_methods_have_cupys_signatures(name):
-    import cupy
-
+def test_methods_have_cupys_signatures(cupy, name):
     line = getattr(cupy.ndarray, name).__doc__.splitlines()[0]  # "_ndarray_base.copy(self, order='C') -> …"
     head = line.partition(".")[2].partition(" -> ")[0]
     assert parameters(METHODS[name]) == parameters(ast.parse(f"def {head}: pass").body[0].args)
 
 
-@beside_cupy
-def test_cupy_has_every_name():
-    import cupy
-
+def test_cupy_has_every_name(cupy):
     values = [node.value for node in MODULE.body if isinstance(node, ast.Assign)]
     names = [each.value for value in values if isinstance(value, ast.Tuple) for each in value.elts]
     assert len(names) > 60
