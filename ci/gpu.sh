@@ -7,12 +7,12 @@
 # It takes the Python that PYTHON names (python3), with CuPy, PyTorch, pytest, pytest-xdist, hypothesis and xpcnn's
 # requirements in it. A part that fails is in the report, and the status is 1. To try the script without a GPU:
 #
-#   XPCNN_BACKEND=torch SUITE=tests/nn bash ci/gpu.sh /tmp/report --quick --nets lenet5
+#   PYTHONPATH=$PWD/tests/stand_in SUITE=tests/nn bash ci/gpu.sh /tmp/report --quick --nets lenet5
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-ci/bench/results}
 shift || true
-export PYTHONPATH=$PWD PYTHONDONTWRITEBYTECODE=1 XPCNN_BACKEND=${XPCNN_BACKEND:-cupy}
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1 XPCNN_BACKEND=${XPCNN_BACKEND:-cupy}
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XPCNN_IMPLEMENTATION
 python=${PYTHON:-python3}
 "$python" -m xpcnn doctor  # what is missing is said before anything is run
