@@ -111,3 +111,16 @@ def test_a_step_of_the_trainer():
     trainer = Trainer(layer, optimizer, MSELoss(), clip_norm=1.0, ema=0.9, accumulate=2, read_every=9, verbose=False)
     batch = xpcnn.asarray(x, "float32"), xpcnn.asarray(np.zeros_like(x), "float32")
     trainer.train_step(*batch, batch)
+
+
+def test_an_estimator_reads_its_losses_after_the_epoch(monkeypatch):
+    pytest.importorskip("sklearn")
+    from xpcnn.sklearn import CNNClassifier
+
+    happened = []
+    step = Adam.step
+    monkeypatch.setattr(Adam, "step", lambda *arguments: (happened.append("step"), step(*arguments)))
+    x = np.random.default_rng(0).normal(size=(12, 3))
+    with pytest.raises(RuntimeError, match=r"read back|synchronization"):
+        CNNClassifier(epochs=1, batch_size=4, optimizer="adam").fit(x, np.arange(12) % 3)
+    assert happened == ["step"] * 3

@@ -107,13 +107,14 @@ class Network(BaseEstimator):  # type: ignore[misc]
         self.history_: list[dict[str, float]] = []
         best_score, best_epoch, best_state = -math.inf, 0, {}
         for epoch in range(1, self.epochs + 1):
-            total = 0.0
+            losses = []
             for batch in np.array_split(rng.permutation(len(x)), batches):  # none of them is much shorter
                 with np.errstate(over="ignore", invalid="ignore"):  # what becomes of it is looked at
                     part = batch_gradients(model, criterion, asarray(x[batch]), asarray(y[batch]))
                     optimizer.lr = schedule.lr_at(optimizer.steps)
                     optimizer.step(part.grads)
-                total += float(part.loss) * len(batch)
+                losses.append((part.loss, len(batch)))
+            total = sum(float(loss) * rows for loss, rows in losses)  # read last: on a device, each waits for it
             if not math.isfinite(total):
                 raise NonFiniteError(who, "a finite loss", f"{total} in epoch {epoch}", "lower lr")
             row = {"epoch": epoch, "loss": total / len(x)}
