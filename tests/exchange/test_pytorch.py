@@ -265,7 +265,7 @@ class Own(nn.Identity):
 )
 def test_flattened_columns_that_pytorch_cannot_have(tmp_path, layers):
     model = nn.Sequential(nn.Flatten(), *layers)
-    with pytest.raises(OptionError, match="layers whose columns after Flatten"):
+    with pytest.raises(OptionError, match="layers whose columns PyTorch can have in its order, from a Flatten"):
         save_pytorch(model, tmp_path / "w", input_shape=(2, 3, 2))
     assert not os.listdir(tmp_path)
     save_pytorch(model, tmp_path / "w", input_shape=(1, 1, 12))  # nothing to reorder

@@ -40,6 +40,7 @@ SAMPLES = {
     "PReLU": lambda: nn.PReLU(5, 0.5),
     "Residual": lambda: nn.Residual(nn.Linear(3, 2), nn.Linear(3, 2, bias=False)),
     "Sequential": lambda: nn.Sequential(nn.Linear(3, 2), nn.Sequential(), nn.Residual(nn.Linear(2, 2))),
+    "Unflatten": lambda: nn.Unflatten((2, 3, 4)),
     "Upsample": lambda: nn.Upsample((2, 3)),
     "ZeroPad2d": lambda: nn.ZeroPad2d((1, 2, 3, 4)),
     "ZeroPadChannels": lambda: nn.ZeroPadChannels(1, 2),

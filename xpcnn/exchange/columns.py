@@ -1,15 +1,17 @@
-"""Where the columns of a flattened image lie in PyTorch.
+"""Where the numbers of flattened images lie in PyTorch.
 
-`Flatten` makes rows in the order (H, W, C) here, and in the order (C, H, W) there:
+`Flatten` makes rows in the order (H, W, C) here, and in the order (C, H, W) there; `Unflatten` takes them so:
 
     ours (i·W + j)·C + c,  theirs (c·H + i)·W + j
 
-so that what follows it, up to and with the first `Linear`, has its columns in another order.
+So what follows a `Flatten`, up to and with the first `Linear`, has its columns in another order there; and what stands
+before an `Unflatten`, from the last `Linear` on, whose rows and bias are that, too.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,61 +28,115 @@ _IN_PLACE = (
 )
 
 
-def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict[str, Host]:
-    """For each layer that is given flattened images: which column of PyTorch's each column of ours is.
+class Columns(NamedTuple):
+    """Which column of PyTorch's each column of ours is, of the rows that a layer takes and of those it gives.
+
+    None where they are the same in both.
+    """
+
+    taken: Host | None = None
+    given: Host | None = None
+
+
+def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict[str, Columns]:
+    """The columns of each layer, by its dotted name; a network that neither flattens nor unflattens has none.
 
     Parameters
         who : for the errors
-        input_shape : one input's shape, (H, W, C); it runs through the network, as zeros
-    Returns
-        by the layer's dotted name; a layer whose columns are the same in both is not in it
+        input_shape : one input's shape, such as (H, W, C); it runs through the network, as zeros
     Raises
         OptionError : no input_shape although the network flattens, or PyTorch has no such order of columns
         ShapeError : the network does not take such inputs
     """
-    if not any(isinstance(layer, nn.Flatten) for _, layer in model.named_layers()):
+    reshaping = [layer for _, layer in model.named_layers() if isinstance(layer, nn.Flatten | nn.Unflatten)]
+    if not reshaping:
         return {}
     if input_shape is None:
-        remedy = "pass the shape of one image (H, W, C)"
-        raise OptionError(who, "input_shape, because Flatten's order differs in PyTorch", "none", remedy)
+        remedy = "pass the shape of one input, such as (H, W, C)"
+        kind = type(reshaping[0]).__name__
+        raise OptionError(who, f"input_shape, because {kind}'s order differs in PyTorch", "none", remedy)
     walk = _Walk(who)
     x = model.zeros(input_shape)
-    walk.remember(x, None)
+    walk.remember(x, _Order())
     try:
-        walk.run("", model, x)
+        y = walk.run("", model, x)
     except ShapeError as error:
         error.remedy = f"pass the input_shape that the network is built for, not {tuple(input_shape)}"
         raise
-    return {name: columns for name, columns in walk.found.items() if columns is not None}
+    walk.check_output(y)
+    return {name: Columns(taken.settled(), given.settled()) for name, (_, taken, given) in walk.found.items()}
+
+
+class _Order:
+    """The order of a row's columns; that of what a `Linear` gives is free, until what comes after it fixes it.
+
+    Parameters
+        columns : which column of PyTorch's each of ours is; None where they are the same
+    """
+
+    def __init__(self, columns: Host | None = None, *, free: bool = False) -> None:
+        self.columns, self.free = columns, free
+        self.same: _Order | None = None  # the order that this one has become
+
+    def root(self) -> _Order:
+        return self if self.same is None else self.same.root()
+
+    def settled(self) -> Host | None:
+        """The columns; ours, where nothing has fixed them."""
+        root = self.root()
+        root.free = False
+        return root.columns
+
+    def agrees(self, other: _Order) -> bool:
+        """Whether the two can be one order; they are, from now on."""
+        one, two = self.root(), other.root()
+        if not (one.free or two.free):
+            return _same(one.columns, two.columns)
+        if one is not two:
+            free, kept = (one, two) if one.free else (two, one)
+            free.same = kept
+        return True
 
 
 class _Walk:
     def __init__(self, who: str) -> None:
         self.who = who
-        self.found: dict[str, Host | None] = {}
+        self.found: dict[str, tuple[Layer, _Order, _Order]] = {}  # which layers have run; taken and given
         self.first_name: dict[int, str] = {}
-        self.known: dict[int, tuple[Array, Host | None]] = {}  # by identity; the array is kept, so that it stays one
+        self.known: dict[int, tuple[Array, _Order]] = {}  # by identity; the array is kept, so that it stays one
 
-    def remember(self, x: Array, columns: Host | None) -> None:
-        self.known[id(x)] = (x, columns)
+    def remember(self, x: Array, order: _Order) -> None:
+        self.known[id(x)] = (x, order)
 
     def run(self, name: str, layer: Layer, x: Array) -> Array:
         name = self.first_name.setdefault(id(layer), name)
         return self._container(name, layer, x) if isinstance(layer, nn.Container) else self._layer(name, layer, x)
 
+    def check_output(self, y: Array) -> None:
+        """Refuse a network whose end is what a `Linear` gives, in another order than ours."""
+        end = self.known[id(y)][1].root()
+        for name, (layer, _, given) in self.found.items():
+            if isinstance(layer, nn.Linear) and given.root() is end and end.settled() is not None:
+                raise self._refusal(name, layer)
+
     def _layer(self, name: str, layer: Layer, x: Array) -> Array:
         before = self.known[id(x)][1]
         y = layer(x)
-        if name in self.found and not _same(self.found[name], before):
-            raise self._refusal(name, layer)
-        self.found[name] = before
+        fits = True
         if isinstance(layer, nn.Flatten):
-            after = _flattened(tuple(x.shape[1:])) if before is None else before
-        elif isinstance(layer, nn.Linear) or before is None:
-            after = None
+            after = _Order(_flattened(tuple(x.shape[1:]))) if x.ndim > 2 else before
+        elif isinstance(layer, nn.Unflatten):
+            fits, after = before.agrees(_Order(_flattened(layer.shape))), _Order()
+        elif isinstance(layer, nn.Linear):
+            after = _Order(free=True)
         elif type(layer) in _IN_PLACE:
             after = before
         else:
+            fits, after = before.settled() is None, _Order()
+        _, taken, given = self.found.setdefault(name, (layer, before, after))
+        if layer.state_dict():  # one set of arrays, in one order wherever the layer stands
+            fits = fits and before.agrees(taken) and after.agrees(given)
+        if not fits:
             raise self._refusal(name, layer)
         self.remember(y, after)
         return y
@@ -99,27 +155,26 @@ class _Walk:
             self.remember(y, self._joined(name, layer, branches))
         return y
 
-    def _joined(self, name: str, layer: Layer, branches: list[tuple[Array, Host | None]]) -> Host | None:
-        """The columns of what a container made of the outputs of its branches."""
-        columns = [each for _, each in branches]
+    def _joined(self, name: str, layer: Layer, branches: list[tuple[Array, _Order]]) -> _Order:
+        """The order of what a container made of the outputs of its branches."""
+        orders = [order for _, order in branches]
+        if isinstance(layer, nn.Residual) and orders[0].agrees(orders[1]):
+            return orders[0]
+        columns = [order.settled() for order in orders]
         if all(each is None for each in columns):
-            return None
-        if isinstance(layer, nn.Residual) and _same(*columns):
-            return columns[0]
+            return _Order()
         if isinstance(layer, nn.Concat):
-            starts = np.cumsum([0, *(x.shape[1] for x, _ in branches)])
-            return np.concatenate(
-                [
-                    start + (np.arange(x.shape[1]) if own is None else own)
-                    for start, (x, own) in zip(starts, branches, strict=False)
-                ]
-            )
+            sizes = [x.shape[1] for x, _ in branches]
+            starts = np.cumsum([0, *sizes[:-1]])
+            parts = [np.arange(size) if own is None else own for size, own in zip(sizes, columns, strict=True)]
+            return _Order(np.concatenate([start + part for start, part in zip(starts, parts, strict=True)]))
         raise self._refusal(name, layer)
 
     def _refusal(self, name: str, layer: Layer) -> OptionError:
         return OptionError(
             self.who,
-            f"layers whose columns after Flatten PyTorch can have in its order, up to a Linear at {name or 'the top'}",
+            "layers whose columns PyTorch can have in its order, from a Flatten up to a Linear and from a Linear up to "
+            f"an Unflatten, at {name or 'the top'}",
             type(layer).__name__,
             "put a Linear before it, or flatten after GlobalAvgPool2d",
         )

@@ -1,7 +1,7 @@
 """How the arrays of a layer lie in another program's file.
 
 Ours are `Conv2d` (Cout, KH, KW, Cin/groups), `ConvTranspose2d` (Cin, KH, KW, Cout/groups), `Linear` (out, in), and
-vectors. Another program's array is ours with its axes in another order, and at times its last axis as well.
+vectors. Another program's array is ours with its axes in another order, and at times its first or last axis as well.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ..typing import Host, Shape
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What is done to an array of ours to have theirs: it is split, its axes are moved, its columns are moved.
+    """What is done to an array of ours to have theirs: it is split, its axes are moved, its rows and columns are moved.
 
     Parameters
         own : our shape
         split : the shape that ours is given first; of the same size
         axes : for each axis of theirs, which it is of the split array
-        columns : for each index of our last axis, which it is of theirs; None leaves them as they are
+        columns, rows : for each index of our last and first axis, which it is of theirs; None leaves them as they are
 
     >>> Layout.moved((8, 3, 3, 4), (0, 3, 1, 2)).shape
     (8, 4, 3, 3)
@@ -34,11 +34,12 @@ class Layout:
     split: Shape
     axes: tuple[int, ...]
     columns: Host | None = None
+    rows: Host | None = None
 
     @classmethod
-    def same(cls, shape: Shape, columns: Host | None = None) -> Self:
-        """Theirs is ours, but for the order of the columns."""
-        return cls(shape, shape, tuple(range(len(shape))), columns)
+    def same(cls, shape: Shape, columns: Host | None = None, rows: Host | None = None) -> Self:
+        """Theirs is ours, but for the order of the columns and rows."""
+        return cls(shape, shape, tuple(range(len(shape))), columns, rows)
 
     @classmethod
     def moved(cls, shape: Shape, axes: tuple[int, ...]) -> Self:
@@ -53,11 +54,13 @@ class Layout:
     def theirs(self, array: Host) -> Host:
         """Their array, from ours."""
         moved = array.reshape(self.split).transpose(self.axes)
-        return moved if self.columns is None else moved[..., np.argsort(self.columns)]
+        moved = moved if self.columns is None else moved[..., np.argsort(self.columns)]
+        return moved if self.rows is None else moved[np.argsort(self.rows)]
 
     def ours(self, array: Host) -> Host:
         """Our array, from theirs."""
         moved = array if self.columns is None else array[..., self.columns]
+        moved = moved if self.rows is None else moved[self.rows]
         return moved.transpose(np.argsort(self.axes)).reshape(self.own)
 
 

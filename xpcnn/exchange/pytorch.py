@@ -9,7 +9,8 @@
     PyTorch                            xpcnn
     Conv2d (O, I/g, KH, KW)            (O, KH, KW, I/g)
     ConvTranspose2d (I, O/g, KH, KW)   (I, KH, KW, O/g)
-    Linear (O, I)                      the same; after a Flatten, columns (C, H, W) become (H, W, C)
+    Linear (O, I)                      the same; after a Flatten, columns (C, H, W) become (H, W, C), and so do rows and
+                                       bias before an Unflatten, which is T.Unflatten(1, (C, H, W))
     LayerNorm (C, H, W)                (H, W, C)
     num_batches_tracked                not needed; written as 0
     all others                         the same
@@ -32,7 +33,7 @@ from ..io.atomic import write_atomically
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer, check_layer, dotted
 from ..typing import Host, Shape
-from .columns import flattened_columns
+from .columns import Columns, flattened_columns
 from .layout import Layout, Part, own_arrays
 from .matching import FileLayers, Names, copy_weights
 
@@ -55,7 +56,7 @@ def load_pytorch(
     Parameters
         model : the network that is written into
         path : a safetensors file
-        input_shape : one image's shape (H, W, C), needed where the network flattens images
+        input_shape : one input's shape, such as (H, W, C), needed where the network has a Flatten or an Unflatten
         names : for each of the network's layers ("3.body.0") the name of the file's ("layer1.0.conv1"), as a mapping
             or a function, which leave out or give None for the rest; or the names in the order of the layers, as
             `list(module.state_dict())` gives them
@@ -65,8 +66,8 @@ def load_pytorch(
     Raises
         FormatError : the file is none, or its arrays are not those of the network; nothing has been changed then
         FileError : it cannot be read
-        ShapeError : the network takes no images of `input_shape`
-        OptionError : an argument makes no sense, or the network flattens in a way that PyTorch has no order for
+        ShapeError : the network takes no inputs of `input_shape`
+        OptionError : an argument makes no sense, or PyTorch has no order for what the network (un)flattens
 
     >>> import tempfile
     >>> model, other = nn.Conv2d(1, 4, 3, rng=0), nn.Conv2d(1, 4, 3, rng=1)
@@ -97,12 +98,12 @@ def save_pytorch(
     Parameters
         model : the network
         path : the safetensors file
-        input_shape : one image's shape (H, W, C), needed where the network flattens images
+        input_shape : one input's shape, such as (H, W, C), needed where the network has a Flatten or an Unflatten
         names : for each of the network's layers the name that it has in PyTorch; the rest keep theirs
     Raises
         OptionError : an argument makes no sense, or two layers have one name
         FileError : the file cannot be written; an older one is untouched
-        ShapeError : the network takes no images of `input_shape`
+        ShapeError : the network takes no inputs of `input_shape`
     """
     from safetensors.numpy import save
 
@@ -133,20 +134,22 @@ def _parts(who: str, model: Layer, input_shape: Shape | None) -> list[Part]:
             name,
             name,
             {key: dotted(name, key) for key in shapes},
-            ({key: _layout(layer, shape, columns.get(name)) for key, shape in shapes.items()},),
+            ({key: _layout(layer, shape, columns.get(name, Columns())) for key, shape in shapes.items()},),
         )
         for name, layer, shapes in own_arrays(model)
     ]
 
 
-def _layout(layer: Layer, shape: Shape, columns: Host | None) -> Layout:
+def _layout(layer: Layer, shape: Shape, columns: Columns) -> Layout:
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and len(shape) == 4:
         return Layout.moved(shape, (0, 3, 1, 2))
     if isinstance(layer, nn.LayerNorm) and len(shape) > 1:
         return Layout.moved(shape, (len(shape) - 1, *range(len(shape) - 1)))
-    if columns is not None and shape[-1] == len(columns) and (not isinstance(layer, nn.Linear) or len(shape) == 2):
-        return Layout.same(shape, columns)
-    return Layout.same(shape)
+    if isinstance(layer, nn.Linear):
+        given = columns.given
+        return Layout.same(shape, columns.taken, rows=given) if len(shape) == 2 else Layout.same(shape, given)
+    each_column = columns.taken is not None and shape[-1] == len(columns.taken)
+    return Layout.same(shape, columns.taken if each_column else None)
 
 
 def _read(path: str | os.PathLike[str]) -> FileLayers:

@@ -15,7 +15,7 @@ from ..nn.layer import check_layer
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
-from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
+from ..nn.shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
 from ..nn.watch import find_layer, leaves
 from ..ops.check import check_array, check_floats
 from ..ops.softmax import softmax_forward
@@ -30,7 +30,7 @@ from .norm import batch_norm, normalize
 from .pooling import adaptive_average_pooling, average_pooling, global_average_pooling, global_max_pooling, max_pooling
 from .run import Pass, run
 from .set_norm import set_norm
-from .shape import flatten, identity, upsampling, zero_padding
+from .shape import flatten, identity, unflatten, upsampling, zero_padding
 from .softmax import softmax
 
 LOSS = "loss"
@@ -51,6 +51,7 @@ EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     GroupNorm: (set_norm, "norm"),
     Normalize: (normalize, "normalize"),
     Flatten: (flatten, ""),
+    Unflatten: (unflatten, ""),
     Identity: (identity, ""),
     ZeroPad2d: (zero_padding, "pad"),
     ZeroPadChannels: (zero_padding, "pad"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..nn.activation import Identity
-from ..nn.shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
+from ..nn.shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
 from .equations import Equation, quoted
 from .explanation import Axes, Explanation, Index, Ref, Worked, letters
 from .run import Visit
@@ -34,6 +34,19 @@ def flatten(page: Explanation, visit: Visit, layer: Flatten, at: Index) -> None:
 
     said = Equation(("y[n, (i·W + j)·C + c] = x[n,i,j,c]", "dx[n,i,j,c] = dy[n, (i·W + j)·C + c]"), ())
     _moves(page, visit, letters(visit.x.ndim), ("n", "k"), at, (said,), (), source, users)
+
+
+def unflatten(page: Explanation, visit: Visit, layer: Unflatten, at: Index) -> None:
+    """A row becomes an image."""
+
+    def source(index: Index) -> Index:
+        return (index[0], int(np.ravel_multi_index(index[1:], layer.shape)))
+
+    def users(index: Index) -> list[Index]:
+        return [(index[0], *(int(k) for k in np.unravel_index(index[1], layer.shape)))]
+
+    said = Equation(("y[n,i,j,c] = x[n, (i·W + j)·C + c]", "dx[n, (i·W + j)·C + c] = dy[n,i,j,c]"), ())
+    _moves(page, visit, ("n", "k"), IMAGE, at, (said,), (), source, users)
 
 
 def zero_padding(page: Explanation, visit: Visit, layer: ZeroPad2d | ZeroPadChannels, at: Index) -> None:

@@ -27,7 +27,7 @@ from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1L
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
-from .shape import Flatten, Upsample, ZeroPad2d, ZeroPadChannels
+from .shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
 from .watch import Watch, watched
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "Unflatten",
     "Upsample",
     "Watch",
     "ZeroPad2d",

@@ -30,6 +30,7 @@ SAMPLES: dict[str, Sample] = {
     "GlobalAvgPool2d": _on(_IMAGES, nn.GlobalAvgPool2d),
     "Linear": _on(_ROWS, lambda: nn.Linear(4, 3, rng=0)),
     "Flatten": _on(_IMAGES, nn.Flatten),
+    "Unflatten": _on((5, 12), lambda: nn.Unflatten((3, 2, 2))),
     "ZeroPad2d": _on(_IMAGES, lambda: nn.ZeroPad2d((1, 0, 2, 1))),
     "ZeroPadChannels": _on(_IMAGES, lambda: nn.ZeroPadChannels(1, 2)),
     "Upsample": _on(_IMAGES, lambda: nn.Upsample((2, 3))),

@@ -1,4 +1,4 @@
-"""Layers that move numbers and compute none: flattening, padding, upsampling."""
+"""Layers that move numbers and compute none: flattening and its reverse, padding, upsampling."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..ops import dispatch
 from ..ops.check import check_batch, check_floats, check_gradient
 from ..ops.upsample import upsample2d_backward, upsample2d_forward
 from ..ops.window import Padding, Window
-from ..options import as_pair
-from ..typing import Array, Cache, Pair
+from ..options import as_count, as_pair
+from ..typing import Array, Cache, Pair, Shape
 from .layer import Layer, OpLayer
 
 
@@ -41,6 +41,43 @@ class Flatten(Layer):
         xp = check_floats("Flatten backward", dy)
         check_gradient("Flatten", dy, (shape[0], math.prod(shape[1:])))
         return xp.reshape(dy, shape) if input_grad else None, {}
+
+
+class Unflatten(Layer):
+    """Each row as one image, as `Flatten` took it apart: y[n,i,j,c] = x[n, (i·W + j)·C + c].
+
+    With it, decoders and image generators come from a vector to images: Linear, Unflatten, ConvTranspose2d.
+    PyTorch's rows are ordered (C, H, W); `xpcnn.exchange.load_pytorch` reorders the rows of weights from there.
+
+    Parameters
+        shape : one image's, (H, W, C)
+    Shapes
+        (N, H·W·C) → (N, H, W, C)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Unflatten((7, 7, 64))(np.zeros((8, 3136), np.float32)).shape
+    (8, 7, 7, 64)
+    """
+
+    config_names = ("shape",)
+
+    def __init__(self, shape: Shape) -> None:
+        if not isinstance(shape, (tuple, list)) or len(shape) != 3:
+            raise OptionError("Unflatten", "shape: (H, W, C)", repr(shape))
+        self.shape = tuple(as_count("Unflatten", "each axis of shape", size) for size in shape)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        check_batch(f"Unflatten({self.shape})", x, math.prod(self.shape))
+        xp = check_floats("Unflatten", x)
+        return xp.reshape(x, (x.shape[0], *self.shape)), x.shape[0]
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        n = cache
+        xp = check_floats("Unflatten backward", dy)
+        check_gradient("Unflatten", dy, (n, *self.shape))
+        return xp.reshape(dy, (n, math.prod(self.shape))) if input_grad else None, {}
 
 
 class _ZeroPad(OpLayer):
