@@ -60,7 +60,7 @@ def _constant(node: Node) -> Host:
 
 def _shape(node: Node, scope: Scope) -> Host:
     known = scope.constant(node.inputs[0], node.where) if node.inputs else None
-    shape = known.shape if known is not None else (-1, *scope.value(node).sizes)
+    shape = known.shape if known is not None else (-1, *scope.sizes(node))
     end = node.integer("end", len(shape))
     return np.asarray(shape[node.integer("start", 0) : end], np.int64)
 

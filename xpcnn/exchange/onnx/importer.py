@@ -64,12 +64,10 @@ def import_onnx(
     """
     contents = read_file(path)
     who = str(path)
-    scope = Scope(contents)
     begin = _input(who, contents, input_shape, layout)
-    scope.known[contents.input] = Made(begin, ())
-    for node in contents.nodes:
-        scope.announce(node)
-        scope.define(node, _understand(node, scope))
+    scope = _read(Scope(contents), begin)
+    if scope.wanted:
+        scope = _read(Scope(contents, scope.wanted), begin)
     end = scope.known.get(contents.output)
     if isinstance(end, FormatError):
         raise end
@@ -80,6 +78,16 @@ def import_onnx(
     model = assemble(values, contents.input, contents.output, who)
     classes = contents.classes if len(contents.classes) == end.value.shape[-1] else ()
     return SavedModel(model, begin.shape, classes, {"producer": contents.producer})
+
+
+def _read(scope: Scope, begin: Value) -> Scope:
+    """The scope, once it knows what all nodes make of that input."""
+    scope.known[scope.contents.input] = Made(begin, ())
+    for node in scope.contents.nodes:
+        scope.announce(node)
+        scope.define(node, _understand(node, scope))
+    scope.settled(scope.contents.output)
+    return scope
 
 
 def _understand(node: Node, scope: Scope) -> Known | Host:

@@ -9,6 +9,7 @@
     GlobalMaxPool2d     GlobalMaxPool, Flatten
     Linear              Gemm
     Flatten             Flatten; the columns of the Linear that follows change places
+    Unflatten           Reshape to channels last, Transpose
     ZeroPad2d           Pad
     ZeroPadChannels     Pad
     Upsample            Resize
@@ -201,6 +202,12 @@ def _linear(at: Place, layer: nn.Linear) -> str:
 @translates(nn.Flatten)
 def _flatten(at: Place, layer: nn.Flatten) -> str:
     return at.node("Flatten", axis=1)
+
+
+@translates(nn.Unflatten)
+def _unflatten(at: Place, layer: nn.Unflatten) -> str:
+    images = at.node("Reshape", at.x.name, at.constant("shape", [0, *layer.shape], "int64"), part="channels_last")
+    return at.node("Transpose", images, perm=to_channels_first(3))
 
 
 @translates(nn.ZeroPad2d)

@@ -1,7 +1,8 @@
 """Operators that move numbers: flattening and reshaping, axes, padding, upsampling.
 
-What changes only the graph's axes needs no layer. Between rows and images there is `Flatten` alone: other shapes may
-stand on the way to it.
+What changes only the graph's axes needs no layer. Between images and rows there are `Flatten` and `Unflatten` alone:
+other shapes may stand on the way to them. An item that has been made of a row is (C, H, W), unless its last axis is
+moved to the front at once, as channels-last programs do: then it was (H, W, C).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from ... import nn
 from .constants import axes_of
 from .file import Node
+from .layers import to_channels_first
 from .operators import reads
 from .scope import Made, Reshaped, Scope, Value
 from .windows import images, plainest
@@ -33,6 +35,11 @@ def _cast(node: Node, scope: Scope) -> Made:
 
 @reads("Transpose")
 def _transpose(node: Node, scope: Scope) -> Made:
+    known = scope.known.get(node.inputs[0])
+    if isinstance(known, Reshaped) and node.integers("perm", ()) == to_channels_first(3):
+        images = scope.unflattened(node.inputs[0], known, (0, 1, 2))
+        if isinstance(images, Made):
+            return Made(Value(images.value.shape, (2, 0, 1)), images.inputs, images.layer)
     value = scope.value(node)
     rank = len(value.shape) + 1
     perm = node.integers("perm", tuple(reversed(range(rank))))
@@ -44,7 +51,7 @@ def _transpose(node: Node, scope: Scope) -> Made:
 
 @reads("Flatten")
 def _flatten(node: Node, scope: Scope) -> Made | Reshaped:
-    sizes = _sizes(node, scope)
+    sizes = scope.sizes(node)
     if node.integer("axis", 1) not in (1, -len(sizes)):
         raise node.refuse("axis 1", "another")
     return _reshaped(node, scope, (math.prod(sizes),))
@@ -52,7 +59,7 @@ def _flatten(node: Node, scope: Scope) -> Made | Reshaped:
 
 @reads("Squeeze")
 def _squeeze(node: Node, scope: Scope) -> Made | Reshaped:
-    sizes, axes = _sizes(node, scope), axes_of(node, scope)
+    sizes, axes = scope.sizes(node), axes_of(node, scope)
     rank = len(sizes) + 1
     dropped = {axis % rank for axis in axes} if axes is not None else {i + 1 for i, n in enumerate(sizes) if n == 1}
     if any(axis == 0 or sizes[axis - 1] != 1 for axis in dropped):
@@ -62,7 +69,7 @@ def _squeeze(node: Node, scope: Scope) -> Made | Reshaped:
 
 @reads("Unsqueeze")
 def _unsqueeze(node: Node, scope: Scope) -> Made | Reshaped:
-    sizes, axes = _sizes(node, scope), axes_of(node, scope) or ()
+    sizes, axes = scope.sizes(node), axes_of(node, scope) or ()
     rank = len(sizes) + 1 + len(axes)
     if rank > 8:
         raise node.refuse("at most 8 axes", str(rank))
@@ -75,7 +82,7 @@ def _unsqueeze(node: Node, scope: Scope) -> Made | Reshaped:
 
 @reads("Reshape")
 def _reshape(node: Node, scope: Scope) -> Made | Reshaped:
-    sizes, wanted = _sizes(node, scope), [int(size) for size in scope.required(node, 1).ravel()]
+    sizes, wanted = scope.sizes(node), [int(size) for size in scope.required(node, 1).ravel()]
     copies = node.integer("allowzero", 0) == 0
     batch, rest = (wanted or [1])[0], wanted[1:]
     if not rest or not (batch == -1 or (copies and batch == 0) or batch == scope.batch):
@@ -159,12 +166,6 @@ def _resize(node: Node, scope: Scope) -> Made:
     return Made(images((height * a, width * b, channels), node), node.inputs[:1], nn.Upsample(a if a == b else (a, b)))
 
 
-def _sizes(node: Node, scope: Scope) -> tuple[int, ...]:
-    """The item's shape in the graph, also on the way from one shape to another."""
-    known = scope.known.get(node.inputs[0]) if node.inputs else None
-    return known.sizes if isinstance(known, Reshaped) else scope.value(node).sizes
-
-
 def _reshaped(node: Node, scope: Scope, sizes: tuple[int, ...]) -> Made | Reshaped:
     known = scope.known.get(node.inputs[0])
     root = known.root if isinstance(known, Reshaped) else node.inputs[0]
@@ -185,11 +186,10 @@ def _reshaped(node: Node, scope: Scope, sizes: tuple[int, ...]) -> Made | Reshap
 def _flattened(scope: Scope, root: str, value: Value) -> Made:
     made = scope.known[root]
     assert isinstance(made, Made)
-    row = Value((math.prod(value.shape),), (0,))
+    row = value.as_row()
     if isinstance(made.layer, nn.AdaptiveAvgPool2d) and row.shape == value.shape[-1:]:
         return Made(row, made.inputs, nn.GlobalAvgPool2d())
     producer = scope.producer(root)
     if producer is not None and producer.operator in ("GlobalMaxPool", "ReduceMax"):
         return Made(row, made.inputs, nn.GlobalMaxPool2d())
-    long = [axis for axis in value.axes if value.shape[axis] > 1]
-    return Made(row if long == sorted(long) else Value(row.shape, (0,), value), (root,), nn.Flatten())
+    return Made(row, (root,), nn.Flatten())

@@ -153,10 +153,12 @@ def _linear(node: Node, scope: Scope, weight: Host, bias: Host | None) -> Made:
     value = scope.rows(node)
     if weight.ndim != 2 or weight.shape[1] != value.shape[0]:
         raise node.refuse(f"weights for {value.shape[0]} features", f"{weight.shape}")
-    out = Value((weight.shape[0],), (0,))
+    out = scope.row(node, weight.shape[0])
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, weight_init="zeros")
     arrays = {} if bias is None else {"bias": per_channel(bias, out, node)}
-    return Made(out, node.inputs[:1], give(layer, node, scope, weight=weight[:, value.columns()], **arrays))
+    return Made(
+        out, node.inputs[:1], give(layer, node, scope, weight=weight[out.columns()][:, value.columns()], **arrays)
+    )
 
 
 @reads("BatchNormalization")
@@ -203,8 +205,8 @@ def _instance_norm(node: Node, scope: Scope) -> Made | Reshaped:
     eps = plainly(node.number("epsilon", 1e-5))
     weight, bias = scope.weights(node, 1), scope.weights(node, 2)
     known = scope.known.get(node.inputs[0])
-    if isinstance(known, Reshaped):
-        if len(known.sizes) != 2 or np.any(weight != 1) or np.any(bias != 0) or known.normalized is not None:
+    if isinstance(known, Reshaped) and len(known.sizes) == 2:
+        if np.any(weight != 1) or np.any(bias != 0) or known.normalized is not None:
             raise node.refuse("groups (N, G, …) with scale 1 and B 0", f"an item of sizes {known.sizes}")
         return Reshaped(known.root, known.sizes, eps)
     value = scope.images(node)

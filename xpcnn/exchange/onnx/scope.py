@@ -7,18 +7,19 @@ The graph's axes may stand in any order; the layers' are channels last. A value 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ...errors import FormatError
-from ...nn.layer import Layer
+from ...nn import Layer, Linear, Unflatten
 from ...typing import Host, Shape
 from .file import MOST_BYTES, Contents, Node, read_tensor
 
 MOST_NUMBERS = 2**26  # of one item, anywhere in the network
+PRODUCTS = ("Gemm", "MatMul")  # with rows
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Value:
         """Where the layers' last axis stands in the graph, the batch axis counted."""
         return self.axes.index(len(self.shape) - 1) + 1
 
+    def as_row(self) -> Value:
+        """The row that these numbers are, one after the other."""
+        long = [axis for axis in self.axes if self.shape[axis] > 1]
+        return Value((math.prod(self.shape),), (0,), None if long == sorted(long) else self)
+
     def columns(self) -> Any:
         """For each place in the layers' row, its place in the graph's: an index for weights."""
         if self.image is None:
@@ -80,6 +86,8 @@ class Made:
 class Reshaped:
     """A value on the way from one shape to another, of which no layer but another reshaping can make anything.
 
+    Only a row with three axes is images, for layers that take it as it is; see `Scope.unflattened`.
+
     Parameters
         root : the name of the value that it was
         sizes : the item's shape in the graph
@@ -99,10 +107,19 @@ class Scope:
 
     Parameters
         contents : of the file
+        rows : `wanted`, of an earlier reading of the file; None in the first
+
+    Attributes
+        wanted : the rows that products are to make, by their names: those of which images are made whose numbers
+            stand in another order than the layers'. The file is read again then, for it is the products' weights
+            that are put into that order, and so what comes after them knows of it
     """
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, rows: Mapping[str, Value] | None = None) -> None:
         self.contents = contents
+        self.rows_again = rows
+        self.wanted: dict[str, Value] = {}
+        self._products: dict[str, str] = {}  # of rows: the product that made their numbers, each in its place
         self.opset, self.dtype, self.batch = contents.opset, contents.dtype, contents.sizes[0]
         self.known: dict[str, Known] = {}
         self._constants: dict[str, Host] = {}
@@ -131,6 +148,20 @@ class Scope:
                     self._constants[name] = result
                 else:
                     self.known[name] = result
+                    self._trace(name, node)
+
+    def _trace(self, name: str, node: Node) -> None:
+        """Note the product whose numbers stand in the value."""
+        made = self.known[name]
+        if not isinstance(made, Made) or made.join is not None:
+            return
+        if node.operator in PRODUCTS:
+            self._products[name] = name
+        before = node.inputs if isinstance(made.layer, Linear) else made.inputs  # a sum with a bias, or one value
+        for each in before:
+            known = self.known.get(each)
+            if each in self._products and isinstance(known, Made) and known.value == made.value:
+                self._products.setdefault(name, self._products[each])
 
     def is_defined(self, name: str) -> bool:
         return name in self.known or name in self._constants or name in self.contents.tensors
@@ -184,8 +215,39 @@ class Scope:
             raise node.refuse(f"{number + 1} inputs", str(len(node.inputs)))
         return self.value_of(node.inputs[number], node)
 
-    def value_of(self, name: str, node: Node) -> Value:
+    def sizes(self, node: Node) -> Shape:
+        """The first input's shape in the graph, one item's, also on the way from one shape to another."""
+        known = self.known.get(node.inputs[0]) if node.inputs else None
+        return known.sizes if isinstance(known, Reshaped) else self.value(node).sizes
+
+    def row(self, product: Node, size: int) -> Value:
+        """What a product with rows makes."""
+        return (self.rows_again or {}).get(product.outputs[0], Value((size,), (0,)))
+
+    def settled(self, name: str) -> Known | None:
+        """What is known of the value as it is: a row with three axes is images (N, C, H, W) from now on."""
         known = self.known.get(name)
+        if isinstance(known, Reshaped):
+            known = self.known[name] = self.unflattened(name, known, (2, 0, 1))
+        return known
+
+    def unflattened(self, name: str, known: Reshaped, axes: tuple[int, ...]) -> Known:
+        """Images of which that row is made, whose axes in the graph are these; what is known already, if it is none."""
+        root, node = self.known[known.root], self.producer(name)
+        if not isinstance(root, Made) or len(root.value.shape) != 1 or len(known.sizes) != 3 or node is None:
+            return known
+        shape = tuple(known.sizes[axes.index(axis)] for axis in range(3))
+        images = Value(shape, axes)
+        row, product = images.as_row(), self._products.get(known.root)
+        if root.value != row:
+            settled = self.rows_again is not None or root.value.image is not None
+            if product is None or settled or self.wanted.setdefault(product, row) != row:
+                remedy = "put Gemm right before it"
+                return node.refuse("an image of numbers in an order that one product can give them", "others", remedy)
+        return Made(images, (known.root,), Unflatten(shape))
+
+    def value_of(self, name: str, node: Node) -> Value:
+        known = self.settled(name)
         if isinstance(known, FormatError):
             raise known
         if known is None:
