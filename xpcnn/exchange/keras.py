@@ -11,8 +11,9 @@
     PReLU with shared_axes=[1, 2] (1, 1, C)  PReLU (C,)
     BatchNormalization, LayerNormalization, GroupNormalization: vectors in the order gamma, beta, mean, variance
 
-Both are channels last, so that a Flatten makes the same rows. Set the options of the layers alike: Keras's
-normalisations add eps=0.001, and its "same" padding with a stride pads below and to the right first.
+Both are channels last, so that a Flatten makes the same rows, and a Reshape the images of an Unflatten. Set the options
+of the layers alike: Keras's normalisations add eps=0.001, and its "same" padding with a stride pads below and to the
+right first.
 """
 
 from __future__ import annotations

@@ -101,6 +101,22 @@ def test_constants_that_grow(tmp_path):
         import_onnx(path)
 
 
+@pytest.mark.parametrize("operator", ["Add", "Mod"])
+def test_arithmetic_of_constants(tmp_path, operator):
+    """Which may be as wide as one number after the other for each of many, or of no size, or a division by zero."""
+    path, wide = tmp_path / "m.onnx", np.ones((1, 2**16), int)
+    nodes = [node(operator, "a b", "c"), node("Reshape", "x c", "y")]
+    for a, b, text in (
+        (wide, wide.T, "a few integers"),
+        ([1.5, 2.0], [1, 2], "a few integers"),
+        (*(([-1, 4], [1, 0], "no zero") if operator == "Mod" else ([1], [1.0], "a few integers")),),
+    ):
+        with pytest.raises(FormatError, match=text):
+            import_onnx(write(path, nodes, ["n", 4], a=a, b=b))
+    a, b = ([-2, 1], [1, 3]) if operator == "Add" else ([-1, -1], [-5, 5])
+    assert len(import_onnx(write(path, nodes, ["n", 4], a=a, b=b)).model) == 0
+
+
 def test_windows_of_which_one_would_take_hours(tmp_path):
     for nodes in (
         [node("MaxPool", "x", "y", kernel_shape=[2**14, 2**14], pads=[2**13] * 4, strides=[1, 1])],

@@ -78,6 +78,23 @@ BEFORE = {
 }  # fmt: skip
 AFTER = {
     "one step": [IMAGE, node("Reshape", "r to", "i")],
+    "PyTorch's older exporter": [
+        node("Shape", "r", "shape"),
+        constant("1", 1),
+        constant("2", 2),
+        node("Mod", "1 2", "at"),
+        constant("0", [0]),
+        constant("one", [1]),
+        node("Reshape", "at one", "here"),
+        node("Slice", "shape 0 here", "n"),
+        node("Add", "at 1", "next"),
+        node("Reshape", "next one", "there"),
+        constant("all", [2**63 - 1]),
+        node("Slice", "shape there all", "rest"),
+        constant("a", [4, 3, 2]),
+        node("Concat", "n a rest", "to", axis=0),
+        node("Reshape", "r to", "i", allowzero=0),
+    ],
     "two steps": [constant("a", [0, 4, -1]), node("Reshape", "r a", "j"), IMAGE, node("Reshape", "j to", "i")],
 }
 
