@@ -45,16 +45,18 @@ def generator():
 
 
 def branches():
-    """Two rows whose sum becomes an image, and an image that a row is made of and becomes again."""
+    """Rows that are added to a flattened image, that become an image, and that were one before."""
     return (
         T.Sequential(
-            *(T.Conv2d(2, 2, 1), T.Flatten(), T.Linear(24, 24, bias=False)),
+            *(T.Conv2d(2, 2, 1), T.Flatten(), T.Flatten(), Around(T.Linear(24, 24), T.PReLU(24))),
+            T.Linear(24, 24, bias=False),
             *(Around(T.Sequential(T.PReLU(24), T.Linear(24, 24)), T.Linear(24, 24)), T.LayerNorm(24)),
             *(T.Unflatten(1, (2, 3, 4)), T.Conv2d(2, 3, 2), T.Flatten(), T.ReLU(), T.Unflatten(1, (3, 2, 3))),
             T.Conv2d(3, 1, 1),
         ),
         nn.Sequential(
-            *(nn.Conv2d(2, 2, 1), nn.Flatten(), nn.Linear(24, 24, bias=False)),
+            *(nn.Conv2d(2, 2, 1), nn.Flatten(), nn.Flatten(), nn.Residual(nn.Linear(24, 24), nn.PReLU(24))),
+            nn.Linear(24, 24, bias=False),
             nn.Residual(nn.Sequential(nn.PReLU(24), nn.Linear(24, 24)), nn.Linear(24, 24)),
             *(nn.LayerNorm(24), nn.Unflatten((3, 4, 2)), nn.Conv2d(2, 3, 2), nn.Flatten(), nn.ReLU()),
             *(nn.Unflatten((2, 3, 3)), nn.Conv2d(3, 1, 1)),

@@ -38,7 +38,7 @@ def network() -> nn.Sequential:
         nn.Concat(
             nn.GlobalAvgPool2d(), nn.GlobalMaxPool2d(), nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(252, 3))
         ),
-        nn.Linear(11, 3, rng=0),
+        *(nn.Linear(11, 12, rng=0), nn.Unflatten((2, 2, 3)), nn.GlobalAvgPool2d()),
         nn.LogSoftmax(),
     )
 

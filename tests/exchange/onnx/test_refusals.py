@@ -48,6 +48,7 @@ REFUSED = [
     ([node("Reshape", "x one_row", "y")], "whose first axis is the batch, got .1, -1."),
     ([node("Reshape", "x threes", "y")], "an output in rows or images"),
     ([node("Reshape", "x threes", "z"), node("Relu", "z", "y")], "images, or rows with one axis"),
+    ([node("Reshape", "x turned_image", "z"), node("Relu", "z", "y")], r"rows with one axis, got .* sizes \(5, 3, 5\)"),
     ([node("Reshape", "x wrong", "y")], "a shape for 75 numbers an item"),
     ([node("Flatten", "x", "y")], "an image's numbers in the graph's order"),
     ([node("Flatten", "x", "y", axis=2)], "axis 1, got another"),
@@ -89,7 +90,7 @@ REFUSED = [
 CONSTANTS = W | {
     "zero": 0.0, "six": 6.0, "nan": np.full((4, 3, 3, 3), np.nan), "row": [-1], "one_row": [1, -1],
     "threes": [-1, 3, 25], "wrong": [-1, 7], "one_axis": [2], "channel_and_height": [1, 2], "batch": [0],
-    "groups": [0, 3, -1],
+    "groups": [0, 3, -1], "turned_image": [-1, 5, 3, 5],
     "m1": np.ones(3), "m0": np.zeros(3), "flat": [0, 3, 25], "back": [0, 3, 5, 5], "big": np.ones((150, 2)),
     "bins": np.full((1, 5), 0.2), "others": np.arange(5).reshape(5, 1), "turned": np.full((5, 1), 0.2),
     "rows": np.arange(5).reshape(1, 5),

@@ -151,6 +151,15 @@ def test_pooled_channels_as_an_image_of_one_pixel(tmp_path):
     assert kinds(model) == ["GlobalAvgPool2d", "Unflatten", "Conv2d"]
 
 
+def test_an_image_without_an_order_that_nobody_uses(tmp_path):
+    nodes = [*BEFORE["Gemm"], constant("to", [-1, 3, 2, 4]), node("Reshape", "r to", "j"),
+             node("Transpose", "j", "i", perm=[0, 3, 1, 2]), node("Conv", "i c", "d"), node("GlobalMaxPool", "d", "y"),
+             node("Flatten", "d", "f"), constant("other", [0, 3, 2, 2]), node("Reshape", "f other", "o"),
+             node("Relu", "o", "unused")]  # fmt: skip
+    model = check(write(tmp_path / "m.onnx", nodes, ["n", 5], c=numbers(2, 4, 1, 1), **W), 5)
+    assert kinds(model)[:3] == ["Linear", "Unflatten", "Conv2d"]
+
+
 OTHER = [constant("other", [0, 2, 4, 3]), node("Reshape", "r other", "o"), node("Conv", "o c", "e"),
          node("GlobalAveragePool", "d", "d1"), node("Flatten", "d1", "d2"), node("GlobalAveragePool", "e", "e1"),
          node("Flatten", "e1", "e2"), node("Add", "d2 e2", "y")]  # fmt: skip

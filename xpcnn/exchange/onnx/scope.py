@@ -239,11 +239,11 @@ class Scope:
         shape = tuple(known.sizes[axes.index(axis)] for axis in range(3))
         images = Value(shape, axes)
         row, product = images.as_row(), self._products.get(known.root)
-        if root.value != row:
-            settled = self.rows_again is not None or root.value.image is not None
-            if product is None or settled or self.wanted.setdefault(product, row) != row:
-                remedy = "put Gemm right before it"
-                return node.refuse("an image of numbers in an order that one product can give them", "others", remedy)
+        if root.value != row and (
+            product is None or self.rows_again is not None or self.wanted.setdefault(product, row) != row
+        ):
+            remedy = "put Gemm right before it"
+            return node.refuse("an image of numbers in an order that one product can give them", "others", remedy)
         return Made(images, (known.root,), Unflatten(shape))
 
     def value_of(self, name: str, node: Node) -> Value:
