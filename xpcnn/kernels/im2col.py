@@ -42,8 +42,8 @@ from .threads import one_blas_thread, parallel
 
 WORKSPACE = 1 << 20  # bytes of cols for each thread: a core's second-level cache
 BLOCKS = 4  # at most so many pieces for the sake of threads; each has at least
-SHARE = 1e7  # so many multiplications and additions,
-POSITIONS = 256  # so many output positions,
+SHARE = 3.5e7  # so many multiplications and additions,
+POSITIONS = 128  # so many output positions,
 FILTERS = 32  # and so many filters
 
 
@@ -187,13 +187,9 @@ def _cols(padded: Host, place: Placement, block: Block) -> Host:
     strides = (s_n, s_h * sh, s_w * sw, s_h * dh, s_w * dw, s_c)
     patches = as_strided(first, shape, strides, writeable=False)  # (n, i, j, KH, KW, C)
     if c == 1:
-        patches = patches[..., 0].transpose(3, 4, 0, 1, 2)  # (KH, KW, n, i, j)
-    if patches.flags.c_contiguous:  # a 1×1 kernel reads x as it lies
-        cols = patches
-    else:
-        cols = empty(patches.shape, patches.dtype)
-        cols[...] = patches
-    return cols.reshape(kh * kw, -1).T if c == 1 else cols.reshape(-1, kh * kw * c)
+        taps = np.ascontiguousarray(patches[..., 0].transpose(3, 4, 0, 1, 2))  # (KH, KW, n, i, j)
+        return taps.reshape(kh * kw, -1).T
+    return np.ascontiguousarray(patches).reshape(-1, kh * kw * c)
 
 
 IMPLEMENTATION = Implementation("im2col", refuses, forward, backward)
