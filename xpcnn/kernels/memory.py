@@ -34,9 +34,8 @@ def empty(shape: Sequence[int], dtype: Any) -> Host:
     """An array of unset numbers, as `numpy.empty`."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    if size < LARGE:
+    if size < LARGE or not (most := settings.kept_bytes()):
         return np.empty(shape, dtype)
-    most = settings.kept_bytes()
     try:
         memory = _take(size)
     except OSError:  # there is no more: what is kept may be enough, else NumPy raises MemoryError
