@@ -8,6 +8,7 @@ NumPy does at each.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -29,7 +30,7 @@ class Piece(NamedTuple):
 
 
 class Meeting(NamedTuple):
-    """What a tap reads."""
+    """Where a tap reads: a piece of the output and the image, or a piece of the image and the output."""
 
     tap: int
     there: Part  # of the array that the piece is not of
@@ -65,38 +66,32 @@ def _pieces(rows: int, columns: int, length: int, most: int) -> list[Piece]:
 
 @lru_cache(maxsize=64)  # the same again in each step; for one image it takes as long as the work itself
 def _read_by(place: Placement, length: int, most: int) -> list[tuple[Piece, list[Meeting]]]:
-    (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
-    (height, width), (top, _, left, _) = place.size, place.pads
-    found = []
-    for piece in _pieces(*place.out, length, most):
-        meetings = []
-        for u in range(kh):
-            at_rows, rows = _meet(u * dh - top, sh, piece.rows, slice(0, height))
-            for v in range(kw):
-                at_columns, columns = _meet(v * dw - left, sw, piece.columns, slice(0, width))
-                if at_rows.stop > at_rows.start and at_columns.stop > at_columns.start:
-                    at = _within(at_rows, piece.rows), _within(at_columns, piece.columns)
-                    meetings.append(Meeting(u * kw + v, (rows, columns), at))
-        found.append((piece, meetings))
-    return found
+    image = slice(0, place.size[0]), slice(0, place.size[1])
+    return [
+        (piece, [Meeting(tap, read, _within(at, piece)) for tap, at, read in _taps(place, piece[:2], image)])
+        for piece in _pieces(*place.out, length, most)
+    ]
 
 
 @lru_cache(maxsize=64)
 def _reading(place: Placement, length: int, most: int) -> list[tuple[Piece, list[Meeting]]]:
+    output = slice(0, place.out[0]), slice(0, place.out[1])
+    return [
+        (piece, [Meeting(tap, at, _within(read, piece)) for tap, at, read in _taps(place, output, piece[:2])])
+        for piece in _pieces(*place.size, length, most)
+    ]
+
+
+def _taps(place: Placement, positions: Part, elements: Part) -> Iterator[tuple[int, Part, Part]]:
+    """The taps that read some of the elements at some of the positions: (tap, those positions, those elements)."""
     (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
-    (oh, ow), (top, _, left, _) = place.out, place.pads
-    found = []
-    for piece in _pieces(*place.size, length, most):
-        meetings = []
-        for u in range(kh):
-            at_rows, rows = _meet(u * dh - top, sh, slice(0, oh), piece.rows)
-            for v in range(kw):
-                at_columns, columns = _meet(v * dw - left, sw, slice(0, ow), piece.columns)
-                if at_rows.stop > at_rows.start and at_columns.stop > at_columns.start:
-                    at = _within(rows, piece.rows), _within(columns, piece.columns)
-                    meetings.append(Meeting(u * kw + v, (at_rows, at_columns), at))
-        found.append((piece, meetings))
-    return found
+    top, _, left, _ = place.pads
+    for u in range(kh):
+        at_rows, rows = _meet(u * dh - top, sh, positions[0], elements[0])
+        for v in range(kw):
+            at_columns, columns = _meet(v * dw - left, sw, positions[1], elements[1])
+            if at_rows.stop > at_rows.start and at_columns.stop > at_columns.start:
+                yield u * kw + v, (at_rows, at_columns), (rows, columns)
 
 
 def tiled(dx: Host, place: Placement) -> Host | None:
@@ -117,6 +112,10 @@ def _meet(first: int, step: int, positions: slice, elements: slice) -> tuple[sli
     return slice(start, stop), slice(first + start * step, first + (stop - 1) * step + 1, step)
 
 
-def _within(part: slice, whole: slice) -> slice:
-    """The part, counted from the start of the whole."""
-    return slice(part.start - whole.start, part.stop - whole.start, part.step)
+def _within(part: Part, piece: Piece) -> Part:
+    """The part, counted from the start of the piece."""
+    rows, columns = (
+        slice(each.start - whole.start, each.stop - whole.start, each.step)
+        for each, whole in zip(part, piece[:2], strict=True)
+    )
+    return rows, columns
