@@ -42,7 +42,7 @@ from .threads import one_blas_thread, parallel
 
 WORKSPACE = 1 << 20  # bytes of cols for each thread: a core's second-level cache
 BLOCKS = 4  # at most so many pieces for the sake of threads; each has at least
-SHARE = 3.5e7  # so many multiplications and additions,
+SHARE = 3.5e7  # so many multiplications and additions (half of what a thread is woken for),
 POSITIONS = 128  # so many output positions,
 FILTERS = 32  # and so many filters
 
@@ -131,10 +131,8 @@ def _correlate(
 
     blocks, cost = _blocks(x.shape, w, place), 2.0 * y.size * w[0].size
     if len(blocks) == 1:
-        cols = _cols(padded, place, blocks[0])
-        parallel(
-            lambda filters: multiply(blocks[0], filters, cols), _shares(cout, min(BLOCKS, int(cost / SHARE))), cost
-        )
+        cols, shares = _cols(padded, place, blocks[0]), _shares(cout, min(BLOCKS, int(cost / SHARE)))
+        parallel(lambda filters: multiply(blocks[0], filters, cols), shares, cost)
     else:
         parallel(lambda block: multiply(block, slice(cout), _cols(padded, place, block)), blocks, cost)
     return y
@@ -147,7 +145,7 @@ def _correlate_dx(dy: Host, w: Host, shape: tuple[int, ...], place: Placement) -
         turned = np.ascontiguousarray(w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0))  # (C, KH, KW, F)
         return _correlate(dy, turned, None, flipped)  # (4)
     cout = w.shape[0]
-    dx = np.empty(shape, dy.dtype)
+    dx = empty(shape, dy.dtype)
     n, c = shape[0], shape[3]
     images = max(1, WORKSPACE // (place.out[0] * place.out[1] * place.window.taps * c * dy.itemsize))
 
