@@ -45,7 +45,7 @@ def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict
         who : for the errors
         input_shape : one input's shape, such as (H, W, C); it runs through the network, as zeros
     Raises
-        OptionError : no input_shape although the network flattens, or PyTorch has no such order of columns
+        OptionError : no input_shape although the network (un)flattens, or PyTorch has no such order of columns
         ShapeError : the network does not take such inputs
     """
     reshaping = [layer for _, layer in model.named_layers() if isinstance(layer, nn.Flatten | nn.Unflatten)]
@@ -64,7 +64,7 @@ def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict
         error.remedy = f"pass the input_shape that the network is built for, not {tuple(input_shape)}"
         raise
     walk.check_output(y)
-    return {name: Columns(taken.settled(), given.settled()) for name, (_, taken, given) in walk.found.items()}
+    return {name: Columns(taken.settle(), given.settle()) for name, (_, taken, given) in walk.found.items()}
 
 
 class _Order:
@@ -81,14 +81,14 @@ class _Order:
     def root(self) -> _Order:
         return self if self.same is None else self.same.root()
 
-    def settled(self) -> Host | None:
-        """The columns; ours, where nothing has fixed them."""
+    def settle(self) -> Host | None:
+        """The columns; ours, where nothing has fixed them, and then for good."""
         root = self.root()
         root.free = False
         return root.columns
 
-    def agrees(self, other: _Order) -> bool:
-        """Whether the two can be one order; they are, from now on."""
+    def unify(self, other: _Order) -> bool:
+        """Make the two one order; False where they cannot be."""
         one, two = self.root(), other.root()
         if not (one.free or two.free):
             return _same(one.columns, two.columns)
@@ -114,9 +114,11 @@ class _Walk:
 
     def check_output(self, y: Array) -> None:
         """Refuse a network whose end is what a `Linear` gives, in another order than ours."""
-        end = self.known[id(y)][1].root()
+        _, end = self.known[id(y)]
+        if end.settle() is None:
+            return
         for name, (layer, _, given) in self.found.items():
-            if isinstance(layer, nn.Linear) and given.root() is end and end.settled() is not None:
+            if isinstance(layer, nn.Linear) and given.root() is end.root():
                 raise self._refusal(name, layer)
 
     def _layer(self, name: str, layer: Layer, x: Array) -> Array:
@@ -126,16 +128,16 @@ class _Walk:
         if isinstance(layer, nn.Flatten):
             after = _Order(_flattened(tuple(x.shape[1:]))) if x.ndim > 2 else before
         elif isinstance(layer, nn.Unflatten):
-            fits, after = before.agrees(_Order(_flattened(layer.shape))), _Order()
+            fits, after = before.unify(_Order(_flattened(layer.shape))), _Order()
         elif isinstance(layer, nn.Linear):
             after = _Order(free=True)
         elif type(layer) in _IN_PLACE:
             after = before
         else:
-            fits, after = before.settled() is None, _Order()
+            fits, after = before.settle() is None, _Order()
         _, taken, given = self.found.setdefault(name, (layer, before, after))
         if layer.state_dict():  # one set of arrays, in one order wherever the layer stands
-            fits = fits and before.agrees(taken) and after.agrees(given)
+            fits = fits and before.unify(taken) and after.unify(given)
         if not fits:
             raise self._refusal(name, layer)
         self.remember(y, after)
@@ -158,9 +160,9 @@ class _Walk:
     def _joined(self, name: str, layer: Layer, branches: list[tuple[Array, _Order]]) -> _Order:
         """The order of what a container made of the outputs of its branches."""
         orders = [order for _, order in branches]
-        if isinstance(layer, nn.Residual) and orders[0].agrees(orders[1]):
+        if isinstance(layer, nn.Residual) and orders[0].unify(orders[1]):
             return orders[0]
-        columns = [order.settled() for order in orders]
+        columns = [order.settle() for order in orders]
         if all(each is None for each in columns):
             return _Order()
         if isinstance(layer, nn.Concat):

@@ -146,10 +146,9 @@ def _layout(layer: Layer, shape: Shape, columns: Columns) -> Layout:
     if isinstance(layer, nn.LayerNorm) and len(shape) > 1:
         return Layout.moved(shape, (len(shape) - 1, *range(len(shape) - 1)))
     if isinstance(layer, nn.Linear):
-        given = columns.given
-        return Layout.same(shape, columns.taken, rows=given) if len(shape) == 2 else Layout.same(shape, given)
-    each_column = columns.taken is not None and shape[-1] == len(columns.taken)
-    return Layout.same(shape, columns.taken if each_column else None)
+        return Layout.same(shape, columns.taken if len(shape) == 2 else None, rows=columns.given)
+    a_number_each = columns.taken is not None and shape[-1] == len(columns.taken)
+    return Layout.same(shape, columns.taken if a_number_each else None)
 
 
 def _read(path: str | os.PathLike[str]) -> FileLayers:
