@@ -116,18 +116,18 @@ def _transpose(node: Node, scope: Scope, array: Host) -> Host:
     return np.transpose(array, node.integers("perm", tuple(reversed(range(array.ndim)))))
 
 
-def _sum(node: Node, scope: Scope, first: Host) -> Host:
-    return np.asarray(first + _second_of_integers(node, scope, first))
+def _add(node: Node, scope: Scope, first: Host) -> Host:
+    return np.asarray(first + _other_integers(node, scope, first))
 
 
-def _remainder(node: Node, scope: Scope, first: Host) -> Host:
-    second = _second_of_integers(node, scope, first)
+def _mod(node: Node, scope: Scope, first: Host) -> Host:
+    second = _other_integers(node, scope, first)
     if node.integer("fmod", 0) or not np.all(second):
         raise node.refuse("the remainder of a division by no zero", "another")
     return np.asarray(first % second)
 
 
-def _second_of_integers(node: Node, scope: Scope, first: Host) -> Host:
+def _other_integers(node: Node, scope: Scope, first: Host) -> Host:
     second = scope.required(node, 1)
     if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_NUMBERS:
         raise node.refuse("a few integers", f"{first.dtype} {first.shape} and {second.dtype} {second.shape}")
@@ -143,13 +143,13 @@ def _cast(node: Node, scope: Scope, array: Host) -> Host:
 
 
 _FOLDERS: dict[str, Callable[[Node, Scope, Host], Host]] = {
-    "Add": _sum,
+    "Add": _add,
     "Cast": _cast,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "Gather": _gather,
     "Identity": lambda node, scope, array: array,
-    "Mod": _remainder,
+    "Mod": _mod,
     "Reshape": _reshape,
     "Slice": _slice,
     "Squeeze": _squeeze,

@@ -86,7 +86,7 @@ def _read(scope: Scope, begin: Value) -> Scope:
     for node in scope.contents.nodes:
         scope.announce(node)
         scope.define(node, _understand(node, scope))
-    scope.settled(scope.contents.output)
+    scope.settle(scope.contents.output)
     return scope
 
 

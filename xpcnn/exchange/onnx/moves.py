@@ -35,11 +35,11 @@ def _cast(node: Node, scope: Scope) -> Made:
 
 @reads("Transpose")
 def _transpose(node: Node, scope: Scope) -> Made:
-    known = scope.known.get(node.inputs[0])
-    if isinstance(known, Reshaped) and node.integers("perm", ()) == to_channels_first(3):
-        images = scope.unflattened(node.inputs[0], known, (0, 1, 2))
-        if isinstance(images, Made):
-            return Made(Value(images.value.shape, (2, 0, 1)), images.inputs, images.layer)
+    reshaped = scope.reshaped(node)
+    if reshaped is not None and node.integers("perm", ()) == to_channels_first(3):
+        made = scope.unflattened(node.inputs[0], reshaped, (0, 1, 2))
+        if isinstance(made, Made):
+            return Made(Value(made.value.shape, (2, 0, 1)), made.inputs, made.layer)
     value = scope.value(node)
     rank = len(value.shape) + 1
     perm = node.integers("perm", tuple(reversed(range(rank))))
@@ -167,14 +167,14 @@ def _resize(node: Node, scope: Scope) -> Made:
 
 
 def _reshaped(node: Node, scope: Scope, sizes: tuple[int, ...]) -> Made | Reshaped:
-    known = scope.known.get(node.inputs[0])
-    root = known.root if isinstance(known, Reshaped) else node.inputs[0]
+    before = scope.reshaped(node)
+    root = node.inputs[0] if before is None else before.root
     value = scope.value_of(root, node)
-    if isinstance(known, Reshaped) and known.normalized is not None:
-        groups = known.sizes[0]
+    if before is not None and before.normalized is not None:
+        groups = before.sizes[0]
         if sizes != value.sizes or value.channel_axis != 1 or value.image is not None or value.shape[-1] % groups:
             raise node.refuse(f"the shape {value.sizes} from before the normalisation", str(sizes))
-        layer = nn.GroupNorm(groups, value.shape[-1], eps=known.normalized, affine=False)
+        layer = nn.GroupNorm(groups, value.shape[-1], eps=before.normalized, affine=False)
         return Made(value, (root,), layer)
     if sizes == value.sizes:
         return Made(value, (root,))

@@ -156,9 +156,8 @@ def _linear(node: Node, scope: Scope, weight: Host, bias: Host | None) -> Made:
     out = scope.row(node, weight.shape[0])
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, weight_init="zeros")
     arrays = {} if bias is None else {"bias": per_channel(bias, out, node)}
-    return Made(
-        out, node.inputs[:1], give(layer, node, scope, weight=weight[out.columns()][:, value.columns()], **arrays)
-    )
+    weight = weight[out.columns()][:, value.columns()]
+    return Made(out, node.inputs[:1], give(layer, node, scope, weight=weight, **arrays))
 
 
 @reads("BatchNormalization")
@@ -204,11 +203,11 @@ def _instance_norm(node: Node, scope: Scope) -> Made | Reshaped:
     """Of images; or the normalisation within a GroupNorm, of groups that `Reshape` has made channels of."""
     eps = plainly(node.number("epsilon", 1e-5))
     weight, bias = scope.weights(node, 1), scope.weights(node, 2)
-    known = scope.known.get(node.inputs[0])
-    if isinstance(known, Reshaped) and len(known.sizes) == 2:
-        if np.any(weight != 1) or np.any(bias != 0) or known.normalized is not None:
-            raise node.refuse("groups (N, G, …) with scale 1 and B 0", f"an item of sizes {known.sizes}")
-        return Reshaped(known.root, known.sizes, eps)
+    groups = scope.reshaped(node)
+    if groups is not None and len(groups.sizes) == 2:
+        if np.any(weight != 1) or np.any(bias != 0) or groups.normalized is not None:
+            raise node.refuse("groups (N, G, …) with scale 1 and B 0", f"an item of sizes {groups.sizes}")
+        return Reshaped(groups.root, groups.sizes, eps)
     value = scope.images(node)
     layer = nn.GroupNorm(value.shape[-1], value.shape[-1], eps=eps)
     return Made(value, node.inputs[:1], give(layer, node, scope, weight=weight, bias=bias))

@@ -19,7 +19,6 @@ from ...typing import Host, Shape
 from .file import MOST_BYTES, Contents, Node, read_tensor
 
 MOST_NUMBERS = 2**26  # of one item, anywhere in the network
-PRODUCTS = ("Gemm", "MatMul")  # with rows
 
 
 @dataclass(frozen=True)
@@ -117,9 +116,9 @@ class Scope:
 
     def __init__(self, contents: Contents, rows: Mapping[str, Value] | None = None) -> None:
         self.contents = contents
-        self.rows_again = rows
         self.wanted: dict[str, Value] = {}
-        self._products: dict[str, str] = {}  # of rows: the product that made their numbers, each in its place
+        self._rows = rows or {}
+        self._products: dict[str, str] = {}  # for rows: the product that made their numbers, each in its place
         self.opset, self.dtype, self.batch = contents.opset, contents.dtype, contents.sizes[0]
         self.known: dict[str, Known] = {}
         self._constants: dict[str, Host] = {}
@@ -155,8 +154,6 @@ class Scope:
         made = self.known[name]
         if not isinstance(made, Made) or made.join is not None:
             return
-        if node.operator in PRODUCTS:
-            self._products[name] = name
         before = node.inputs if isinstance(made.layer, Linear) else made.inputs  # a sum with a bias, or one value
         for each in before:
             known = self.known.get(each)
@@ -215,16 +212,23 @@ class Scope:
             raise node.refuse(f"{number + 1} inputs", str(len(node.inputs)))
         return self.value_of(node.inputs[number], node)
 
+    def reshaped(self, node: Node) -> Reshaped | None:
+        """The node's first input, if it is on the way from one shape to another."""
+        known = self.known.get(node.inputs[0]) if node.inputs else None
+        return known if isinstance(known, Reshaped) else None
+
     def sizes(self, node: Node) -> Shape:
         """The first input's shape in the graph, one item's, also on the way from one shape to another."""
-        known = self.known.get(node.inputs[0]) if node.inputs else None
-        return known.sizes if isinstance(known, Reshaped) else self.value(node).sizes
+        reshaped = self.reshaped(node)
+        return self.value(node).sizes if reshaped is None else reshaped.sizes
 
     def row(self, product: Node, size: int) -> Value:
-        """What a product with rows makes."""
-        return (self.rows_again or {}).get(product.outputs[0], Value((size,), (0,)))
+        """What a product of rows makes: in the layers' order, or in the one that an earlier reading wanted."""
+        name = product.outputs[0]
+        self._products[name] = name
+        return self._rows.get(name, Value((size,), (0,)))
 
-    def settled(self, name: str) -> Known | None:
+    def settle(self, name: str) -> Known | None:
         """What is known of the value as it is: a row with three axes is images (N, C, H, W) from now on."""
         known = self.known.get(name)
         if isinstance(known, Reshaped):
@@ -238,16 +242,16 @@ class Scope:
             return known
         shape = tuple(known.sizes[axes.index(axis)] for axis in range(3))
         images = Value(shape, axes)
-        row, product = images.as_row(), self._products.get(known.root)
-        if root.value != row and (
-            product is None or self.rows_again is not None or self.wanted.setdefault(product, row) != row
-        ):
-            remedy = "put Gemm right before it"
-            return node.refuse("an image of numbers in an order that one product can give them", "others", remedy)
+        row = images.as_row()
+        if root.value != row:
+            product = self._products.get(known.root)
+            if product is None or self._rows or self.wanted.setdefault(product, row) != row:
+                remedy = "put Gemm right before it"
+                return node.refuse("an image of numbers in an order that one product can give them", "others", remedy)
         return Made(images, (known.root,), Unflatten(shape))
 
     def value_of(self, name: str, node: Node) -> Value:
-        known = self.settled(name)
+        known = self.settle(name)
         if isinstance(known, FormatError):
             raise known
         if known is None:
