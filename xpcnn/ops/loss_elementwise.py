@@ -74,7 +74,7 @@ def mae_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Ar
     """
     xp, count = _check("L1Loss", y, target, reduction)
     d = y - target
-    return xp.sum(xp.abs(d)) / count, (d, count)  # ()                                      (3)
+    return xp.sum(xp.abs(d)) / count, (d, count)  # ()                                          (3)
 
 
 def mae_backward(cache: Cache) -> Array:

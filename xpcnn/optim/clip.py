@@ -62,5 +62,5 @@ def clip_by_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str,
     xp = check_floats("clip_by_norm", *grads.values())
     squares: Any = sum(xp.sum(g * g) for g in grads.values())
     norm = xp.sqrt(squares)  # ()                                                            (2)
-    c = max_norm / clip(norm, max_norm)  # ()                                         (3)
+    c = max_norm / clip(norm, max_norm)  # ()                                                (3)
     return {name: g * c for name, g in grads.items()}, norm
