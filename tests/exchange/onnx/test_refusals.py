@@ -55,6 +55,7 @@ REFUSED = [
     ([node("Squeeze", "x one_axis", "y")], r"axes of length 1, and not the batch's, got \(2,\)"),
     ([node("Squeeze", "x batch", "y")], "axes of length 1, and not the batch's"),
     ([node("Flatten", "x", "f"), node("Gather", "f backwards", "y", axis=1)], "the order of flattened images"),
+    ([node("Transpose", "", "y")], r"n_y \(Transpose\): expected 1 inputs, got 0"),
     ([node("Transpose", "x", "y", perm=[1, 0, 2, 3])], "leaves the batch axis"),
     ([node("Transpose", "x", "z", perm=[0, 2, 1, 3]), node("Conv", "z w", "y")], r"images \(N, C, H, W\)"),
     ([node("Softmax", "x", "y", axis=2)], "axis 1, the channels, got axis 2"),
