@@ -78,6 +78,13 @@ def test_missing_library_says_what_to_install(name):
     assert "pip install" in done.stderr.splitlines()[-1]
 
 
+def test_a_cupy_that_does_not_load_says_why(tmp_path):
+    (tmp_path / "cupy.py").write_text("raise ImportError('libcublas.so.12: cannot open\\n  shared object file')")
+    done = run_python("import xpcnn; xpcnn.use_backend('cupy')", PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
+    line = done.stderr.splitlines()[-1]
+    assert "backend cupy: expected CuPy, got libcublas.so.12: cannot open shared object file; pip install" in line
+
+
 @pytest.mark.skipif(current_backend().name == "cupy", reason="there is a GPU")
 def test_cupy_without_gpu_is_a_backend_error():
     with pytest.raises(BackendError, match="nvidia-smi" if find_spec("cupy") else "cuda12"):

@@ -101,13 +101,10 @@ def _load(name: str) -> Backend:
 def _load_cupy() -> Backend:
     try:
         import array_api_compat.cupy as cupy
-    except ImportError:
-        raise BackendError(
-            "backend cupy",
-            "CuPy",
-            "no module cupy",
-            "pip install cupy-cuda12x or cupy-cuda13x, to match the driver that nvidia-smi prints",
-        ) from None
+    except ImportError as error:
+        reason = "no module cupy" if error.name == "cupy" else " ".join(str(error).split())[:200]
+        remedy = "pip install cupy-cuda12x or cupy-cuda13x (≥ 14), to match the driver that nvidia-smi prints"
+        raise BackendError("backend cupy", "CuPy", reason, remedy) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CUDARuntimeError, or an ImportError of the driver's own library

@@ -120,9 +120,9 @@ class Optimizer(ABC):
         self.steps, self.lr = steps, rate
 
     def __repr__(self) -> str:
-        hidden = ("parameters", "steps")
-        options = {name: value for name, value in vars(self).items() if name[0] != "_" and name not in hidden}
-        said = ", ".join(f"{name}={value!r}" for name, value in ({"lr": self.lr} | options).items())
+        options = {"lr": self.lr} | {name: value for name, value in vars(self).items() if name[0] != "_"}
+        plain = {name: v for name, v in options.items() if isinstance(v, float | int | str | tuple) and name != "steps"}
+        said = ", ".join(f"{name}={value!r}" for name, value in plain.items())
         return f"{type(self).__name__}({len(self.parameters)} parameters, {said})"
 
     def _check(self, grads: Mapping[str, Array]) -> None:

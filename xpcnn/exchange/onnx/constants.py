@@ -123,7 +123,7 @@ def _add(node: Node, scope: Scope, first: Host) -> Host:
 def _mod(node: Node, scope: Scope, first: Host) -> Host:
     second = _other_integers(node, scope, first)
     if node.integer("fmod", 0) or not np.all(second):
-        raise node.refuse("the remainder of a division by no zero", "another")
+        raise node.refuse("fmod 0, and no division by 0", "another")
     return np.asarray(first % second)
 
 
