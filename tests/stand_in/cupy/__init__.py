@@ -27,7 +27,7 @@ _NUMPYS_OWN = (  # cupy/__init__.py
 _ELEMENTWISE = (
     "abs", "add", "bitwise_and", "bitwise_or", "equal", "exp", "expm1", "floor", "floor_divide", "greater",
     "greater_equal", "invert", "isfinite", "isnan", "less", "less_equal", "log", "log1p", "matmul", "maximum",
-    "minimum", "multiply", "negative", "not_equal", "power", "sqrt", "subtract", "tanh", "true_divide",
+    "minimum", "multiply", "negative", "not_equal", "power", "sign", "sqrt", "subtract", "tanh", "true_divide",
 )  # fmt: skip
 _NAMED = (  # by array_api_compat.cupy when it is imported, and by nobody called
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "left_shift", "right_shift", "round",
