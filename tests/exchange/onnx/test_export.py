@@ -139,6 +139,13 @@ def test_layers_that_tell_columns_apart_after_a_flattened_image(tmp_path, rng, l
     compare(tmp_path / "m.onnx", model, rng.normal(size=(3, 2, 2, 3)).astype("float32"))
 
 
+def test_branches_that_each_want_a_flattened_image_in_the_layers_order(tmp_path, rng):
+    branches = nn.Residual(nn.LayerNorm(12)), nn.Concat(nn.BatchNorm1d(12), nn.Linear(12, 2), nn.Identity())
+    for tail, features in zip(branches, (12, 26), strict=True):
+        model = randomize(nn.Sequential(nn.Flatten(), tail, nn.Linear(features, 3, rng=0)), rng)
+        compare(tmp_path / "m.onnx", model, rng.normal(size=(3, 2, 2, 3)).astype("float32"))
+
+
 def test_a_layer_by_itself_has_the_names_of_its_parameters(tmp_path):
     file = exported(tmp_path / "m.onnx", nn.Linear(4, 2), (4,))
     assert [tensor.name for tensor in file.graph.initializer] == ["weight", "bias"]

@@ -7,6 +7,7 @@ So a row that was an image (H, W, C) has its numbers in the order (C, H, W) ther
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,7 @@ class Graph:
         self.opset = opset
         self.nodes: list[Any] = []
         self.constants: dict[str, Host] = {}
+        self._reordered: Counter[str] = Counter()  # by the row's name: each branch that wants its order has a node
 
     def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
         """A node with one output, which has the node's name."""
@@ -63,7 +65,10 @@ class Graph:
         if x.order is None:
             return x
         indices = self.constant(f"{x.name}/order", np.argsort(channels_first(x.order)))
-        return Tensor(self.node("Gather", [x.name, indices], f"{x.name}/Gather", axis=1), x.shape)
+        number = self._reordered[x.name]
+        self._reordered[x.name] += 1
+        name = f"{x.name}/Gather.{number}" if number else f"{x.name}/Gather"
+        return Tensor(self.node("Gather", [x.name, indices], name, axis=1), x.shape)
 
 
 def channels_first(order: Shape) -> Host:
