@@ -224,6 +224,17 @@ def test_relative_accuracy_far_from_the_boundary(xp):
     np.testing.assert_allclose(to_numpy(dy), [-np.exp(-40.0)], rtol=1e-12)
 
 
+@pytest.mark.parametrize(("dtype", "largest"), [("float32", 3e38), ("float64", 1e308)])
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_right_answers_keep_their_digits_on_both_sides(xp, dtype, largest, weight):
+    for y, target in ((-17.0, 0), (-40.0, 0), (40.0, 1), (-largest, 0), (largest, 1)):
+        loss, _ = run(
+            "bce_with_logits", xp.array([y], dtype), xp.array([target], dtype), pos_weight=xp.array([weight], dtype)
+        )
+        expected = np.log1p(np.exp(-abs(y))) * (weight if target else 1)
+        np.testing.assert_allclose(to_numpy(loss), expected, rtol=1e-5)
+
+
 def test_impossible_classes(xp):
     """−∞ among the logits or log-probabilities counts only where it is the target's."""
     y = xp.array([[0.0, -np.inf, 0.0]])

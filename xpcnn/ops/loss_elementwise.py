@@ -11,7 +11,7 @@ With d = y − t, and D the number of elements for the reduction "mean", 1 for "
 
 (7) is −p·t·log σ(y) − (1 − t)·log σ(−y), in a form that can neither overflow nor lose digits, because
 
-    softplus(−y) = log(1 + exp(−y)) = log1p(exp(−|y|)) + (|y| − y)/2                                  (9)
+    softplus(−y) = log(1 + exp(−y)) = log1p(exp(−|y|)) + |y|/2 − y/2                                  (9)
     σ(−y)        = exp(−y) / (1 + exp(−y)) = [exp(−|y|) where y ≥ 0, else 1] / (1 + exp(−|y|))       (10)
 
 There is no ½ in (1), and so there is a 2 in (2). Where (3) has its kink, sign(0) = 0 is the gradient.
@@ -139,10 +139,9 @@ def bce_with_logits_forward(
                 "BCEWithLogitsLoss", f"pos_weight () or {tuple(y.shape[-1:])}", str(tuple(pos_weight.shape))
             )
     e = xp.exp(-xp.abs(y))
-    softplus = xp.log1p(e) + (xp.abs(y) - y) / 2  # (9)
-    if pos_weight is not None:
-        softplus *= (pos_weight - 1) * target + 1
-    return xp.sum((1 - target) * y + softplus) / count, (y, e, target, pos_weight, count, xp)  # ()    (7)
+    r = 1 if pos_weight is None else (pos_weight - 1) * target + 1
+    linear = (1 - target) * y + r * (xp.abs(y) / 2 - y / 2)  # exactly 0 on the target's side, so that log1p counts
+    return xp.sum(linear + r * xp.log1p(e)) / count, (y, e, target, pos_weight, count, xp)  # ()       (7), (9)
 
 
 def bce_with_logits_backward(cache: Cache) -> Array:
