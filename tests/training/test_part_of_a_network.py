@@ -68,6 +68,16 @@ def test_a_sweep_and_statistics_take_a_part(xp):
     assert_same(host(model.state_dict()), before)
 
 
+def test_a_sweep_and_statistics_refuse_an_optimizer_of_other_arrays():
+    """As after `astype`, where a sweep would show a loss that no rate changes."""
+    model = network()
+    optimizer, (x, y) = SGD(network().parameters(), lr=0.1), next(loader().epoch(0))
+    with pytest.raises(OptionError, match="lr_find: expected an optimizer of this model's parameters"):
+        lr_find(model, optimizer, loader())
+    with pytest.raises(OptionError, match="gradient_statistics: expected an optimizer of this model's parameters"):
+        gradient_statistics(model, x, y, optimizer=optimizer)
+
+
 def test_a_step_with_the_gradients_of_a_whole_network_says_how(xp):
     model = network()
     optimizer, (x, _) = SGD(head(model), lr=0.1), next(loader().epoch(0))

@@ -158,6 +158,12 @@ def test_a_model_that_is_spoilt_from_the_start():
         sweep(model=model)
 
 
+def test_a_loss_that_explodes_at_once(monkeypatch):
+    scripted(monkeypatch, [1, 5])
+    with pytest.raises(NonFiniteError, match=r"a loss of at most 4 times the first in the first steps, got 5\.0; pass"):
+        sweep()
+
+
 def test_labels_that_the_model_has_no_output_for():
     with pytest.raises(DataError):
         sweep(model=Sequential(Flatten(), Linear(36, 2, rng=0)))

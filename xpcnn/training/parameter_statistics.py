@@ -19,7 +19,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.loss import Loss
-from ..optim.optimizer import Optimizer
+from ..optim.optimizer import Optimizer, check_optimizer
 from ..table import columns
 from ..typing import Array, Host, Shape
 from .gradients import batch_gradients
@@ -71,7 +71,9 @@ def gradient_statistics(
     Parameters
         x, y : a batch, as a loader gives it
         criterion : None for cross-entropy
-        optimizer : of the model's parameters, at the learning rate that it has
+        optimizer : of the model's parameters, or of some, at the learning rate that it has
+    Raises
+        OptionError : another model's optimizer
 
     >>> from xpcnn import data, nn
     >>> (x, y), *_ = data.Loader(data.digits().train, 64)
@@ -80,6 +82,8 @@ def gradient_statistics(
     >>> weight.gradient_zeros > 0.1     # corners of the images that are always black
     True
     """
+    if optimizer is not None:
+        check_optimizer("gradient_statistics", optimizer, model.parameters())
     criterion = criterion or CrossEntropyLoss()
     with unchanged(model, optimizer), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         grads = batch_gradients(model, criterion, x, y).grads

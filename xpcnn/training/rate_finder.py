@@ -24,7 +24,7 @@ from ..data.loader import Loader
 from ..errors import NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.loss import Loss
-from ..optim.optimizer import Optimizer
+from ..optim.optimizer import Optimizer, check_optimizer
 from ..options import as_count, as_number
 from .gradients import batch_gradients
 from .traces import unchanged
@@ -72,8 +72,8 @@ def lr_find(
         lowest, highest : learning rates, 0 < lowest < highest
         steps : at most so many
     Raises
-        OptionError : no loader, or rates or steps that make no sense
-        NonFiniteError : the loss is NaN or infinite from the first steps on
+        OptionError : no loader, another model's optimizer, or rates or steps that make no sense
+        NonFiniteError : the loss is NaN or infinite from the first steps on, or explodes there
 
     >>> from xpcnn import data, models, optim
     >>> model = models.build("mlp", (8, 8, 1), 10, rng=0)
@@ -83,6 +83,7 @@ def lr_find(
     """
     if not isinstance(loader, Loader):
         raise OptionError("lr_find", "a Loader", type(loader).__name__, "see xpcnn.data")
+    check_optimizer("lr_find", optimizer, model.parameters())
     lowest, highest = (as_number("lr_find", n, v, "(0, inf)") for n, v in (("lowest", lowest), ("highest", highest)))
     if not (lowest < highest < math.inf):
         raise OptionError("lr_find", "rates lowest < highest", f"{lowest} and {highest}")
@@ -106,7 +107,10 @@ def lr_find(
             optimizer.lr = rate
             optimizer.step(optimizer.own(part.grads))
     if len(rates) < 2:
-        raise NonFiniteError("lr_find", "a finite loss in the first steps", f"{loss}", "pass a lower `lowest`")
+        finite = math.isfinite(loss)
+        expected = f"a loss of at most {EXPLODED:g} times the first" if finite else "a finite loss"
+        remedy = "pass a lower `lowest`, or larger batches" if finite else "pass a lower `lowest`"
+        raise NonFiniteError("lr_find", f"{expected} in the first steps", f"{loss}", remedy)
     lowest_loss = smoothed.index(min(smoothed))
     return RateSweep(tuple(rates), tuple(losses), tuple(smoothed), _steepest(rates, smoothed), rates[lowest_loss] / 10)
 
