@@ -58,6 +58,8 @@ REFUSED = [
     ([node("Transpose", "", "y")], r"n_y \(Transpose\): expected 1 inputs, got 0"),
     ([node("Transpose", "x", "y", perm=[1, 0, 2, 3])], "leaves the batch axis"),
     ([node("Transpose", "x", "z", perm=[0, 2, 1, 3]), node("Conv", "z w", "y")], r"images \(N, C, H, W\)"),
+    ([node("Transpose", "x", "y", perm=[0, 1, 3, 2])], "channels first or last, and height before width"),
+    ([node("Transpose", "x", "z", perm=[0, 3, 2, 1]), node("Relu", "z", "y")], "height before width, got another"),
     ([node("Softmax", "x", "y", axis=2)], "axis 1, the channels, got axis 2"),
     ([node("Selu", "x", "y", alpha=2.0)], "the constants of Klambauer et al."),
     ([node("ReduceMean", "x channel_and_height", "y")], r"axes of height and width, got \(1, 2\)"),

@@ -74,6 +74,9 @@ def import_onnx(
     if not isinstance(end, Made) or end.value.image is not None:
         got = "an image's numbers in the graph's order" if isinstance(end, Made) else "another"
         raise FormatError(who, "an output in rows or images", got)
+    if end.value.axes not in _orders(len(end.value.shape)):
+        expected = "an output with its channels first or last, and height before width"
+        raise FormatError(who, expected, "another order", "leave out the last Transpose")
     values = {name: made for name, made in scope.known.items() if isinstance(made, Made)}
     model = assemble(values, contents.input, contents.output, who)
     classes = contents.classes if len(contents.classes) == end.value.shape[-1] else ()
@@ -108,6 +111,11 @@ def _understand(node: Node, scope: Scope) -> Known | Host:
         return node.refuse("inputs and attributes that fit together", str(error))
 
 
+def _orders(rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes of items in the graph: channels last, and channels first."""
+    return tuple(range(rank)), (rank - 1, *range(rank - 1))
+
+
 def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layout: str | None) -> Value:
     """The input as the network will have it."""
     sizes = contents.sizes[1:]
@@ -120,7 +128,8 @@ def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layo
         turned = next((node for node in contents.nodes if contents.input in node.inputs), None)
         perm = turned.integers("perm", ()) if turned is not None and turned.operator == "Transpose" else ()
         layout = "NHWC" if rank > 1 and perm == to_channels_first(rank) else "NCHW"
-    axes = tuple(range(rank)) if layout == "NHWC" else (rank - 1, *range(rank - 1))
+    last, first = _orders(rank)
+    axes = last if layout == "NHWC" else first
     stated: dict[int, int | None] = dict(zip(axes, sizes, strict=True))
     if input_shape is not None:
         given = tuple(as_count("import_onnx", "each axis of input_shape", size) for size in input_shape)
