@@ -150,3 +150,5 @@ def test_images_of_one_pixel_or_one_channel_have_one_order(tmp_path):
         save_pytorch(model, tmp_path / "w", input_shape=(12,))
         other = load_pytorch(nn.Linear(12, 12), tmp_path / "w", names={"": "0"})
         np.testing.assert_array_equal(xpcnn.to_numpy(other.weight), xpcnn.to_numpy(model[0].weight))
+        model = nn.Sequential(nn.Unflatten(image), nn.Flatten(), nn.GroupNorm(2, 12))  # rows that were fixed before
+        save_pytorch(model, tmp_path / "w", input_shape=(12,))
