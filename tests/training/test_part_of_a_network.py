@@ -87,3 +87,5 @@ def test_a_step_with_the_gradients_of_a_whole_network_says_how(xp):
         optimizer.step(grads)
     optimizer.step(optimizer.own(grads))
     assert optimizer.own(grads).keys() == head(model).keys()
+    with pytest.raises(OptionError, match="SGD own: expected a mapping of gradients, got tuple; dx, grads ="):
+        optimizer.own(model.backward(y, cache))

@@ -86,6 +86,7 @@ class Optimizer(ABC):
 
     def own(self, grads: Mapping[str, Array]) -> dict[str, Array]:
         """Of a network's gradients those of this optimizer's parameters, which may be some of the network's."""
+        self._check_mapping("own", grads)
         return {name: g for name, g in grads.items() if name in self.parameters}
 
     def decay(self, p: Array, g: Array) -> Array:
@@ -125,11 +126,15 @@ class Optimizer(ABC):
         said = ", ".join(f"{name}={value!r}" for name, value in plain.items())
         return f"{type(self).__name__}({len(self.parameters)} parameters, {said})"
 
-    def _check(self, grads: Mapping[str, Array]) -> None:
-        who = f"{type(self).__name__} step"
+    def _check_mapping(self, method: str, grads: Mapping[str, Array]) -> None:
         if not isinstance(grads, Mapping):
             remedy = "dx, grads = network.backward(…): pass grads"
+            who = f"{type(self).__name__} {method}"
             raise OptionError(who, "a mapping of gradients", type(grads).__name__, remedy)
+
+    def _check(self, grads: Mapping[str, Array]) -> None:
+        who = f"{type(self).__name__} step"
+        self._check_mapping("step", grads)
         if grads.keys() != self.parameters.keys():
             part = self.parameters.keys() < grads.keys()
             remedy = "optimizer.own(grads) trains these alone" if part else "pass what the network's backward returned"
