@@ -17,8 +17,8 @@ transposed, with the taps outermost, and the runs are image rows. For stride 1, 
 the kernel rotated by 180°: copying rows out is faster than adding them in.
 
 This is for few images. With more, `rows` and `winograd` copy less.
-Measured, forward and backward, 2 threads, float32: 16 → 32 channels on (4, 28, 28), 0.81 ms (reference 1.30, `rows`
-1.54).
+Measured, inference with ReLU, 2 threads, float32: 64 → 64 channels on one image of 32 × 32, 0.97 ms (reference 1.49,
+`rows` 1.83).
 
 Source: K. Chellapilla, S. Puri and P. Simard, High performance convolutional neural networks for document
 processing, 2006.

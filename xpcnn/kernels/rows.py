@@ -293,8 +293,7 @@ def _matrix(w: Host, groups: int) -> Host:
 def _from_matrix(matrix: Host, shape: tuple[int, ...]) -> Host:
     """dw (F, KH, KW, C/G) from Wᵀ's gradient (G, K, F/G)."""
     f, kh, kw, c = shape
-    by_filter = matrix.transpose(0, 2, 1).reshape(f, kw, kh, c)
-    return np.ascontiguousarray(by_filter.transpose(0, 2, 1, 3))
+    return np.ascontiguousarray(matrix.transpose(0, 2, 1).reshape(f, kw, kh, c).transpose(0, 2, 1, 3))
 
 
 IMPLEMENTATION = Implementation("rows", refuses, forward, backward)
