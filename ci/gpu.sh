@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What there is to know about xpcnn on a CUDA GPU, on a machine that may have no internet: the suite on CuPy, how far
-# GPU and CPU agree, the benchmark beside PyTorch on the same card; and one report of all three.
+# GPU and CPU agree, the benchmark beside PyTorch on the same card; and one report of all three. It has not been run on
+# a GPU yet.
 #
 #   bash ci/gpu.sh [FOLDER [OPTION …]]    the report's folder (ci/bench/results), and options for python -m ci.bench
 #

@@ -1,4 +1,4 @@
-"""PyTorch: eager, in both of its memory formats; on a GPU also compiled into CUDA graphs."""
+"""PyTorch: eager, in both of its memory formats; on a GPU (not tried yet) also compiled into CUDA graphs."""
 
 from __future__ import annotations
 
