@@ -165,6 +165,14 @@ def disturb(module):
     return module.eval()
 
 
+def disturb_ours(network, xp, rng):
+    """The same of a network of ours."""
+    for name, array in network.state_dict().items():
+        if array.ndim == 1:
+            low, high = (0.5, 2.0) if name.endswith("running_var") else (-0.7, 0.9)
+            array[...] = xp.array(rng.uniform(low, high, array.shape), "float32")
+
+
 def same_logits(theirs, ours, shape, xp, rng):
     x = rng.normal(size=(3, *shape)).astype("float32")
     with torch.no_grad():
@@ -192,10 +200,7 @@ def test_same_logits_with_weights_for_pytorch(tmp_path, xp, rng, make):
 
     theirs, ours, shape = make()
     ours.to_backend()
-    for name, array in ours.state_dict().items():
-        if array.ndim == 1:
-            low, high = (0.5, 2.0) if name.endswith("running_var") else (-0.7, 0.9)
-            array[...] = xp.array(rng.uniform(low, high, array.shape), "float32")
+    disturb_ours(ours, xp, rng)
     save_pytorch(ours, tmp_path / "w.safetensors", input_shape=shape)
     state = load_torch(tmp_path / "w.safetensors")
     assert state.keys() == theirs.state_dict().keys()

@@ -18,7 +18,7 @@ from ..arrays import assert_close
 torch = pytest.importorskip("torch")
 T = torch.nn
 
-from .test_pytorch import Around, disturb  # noqa: E402  which is of PyTorch's modules
+from .test_pytorch import Around, disturb, disturb_ours  # noqa: E402  which is of PyTorch's modules
 
 
 def autoencoder():
@@ -104,10 +104,7 @@ def test_same_images_with_weights_for_pytorch(tmp_path, xp, rng, make):
 
     theirs, ours, shape = make()
     ours.to_backend()
-    for name, array in ours.state_dict().items():
-        if array.ndim == 1:
-            low, high = (0.5, 2.0) if name.endswith("running_var") else (-0.7, 0.9)
-            array[...] = xp.array(rng.uniform(low, high, array.shape), "float32")
+    disturb_ours(ours, xp, rng)
     save_pytorch(ours, tmp_path / "w.safetensors", input_shape=shape)
     theirs.load_state_dict(load_torch(tmp_path / "w.safetensors"), strict=make is not shared)
     same_images(theirs.eval(), ours, shape, xp, rng)

@@ -54,9 +54,7 @@ class Block(NamedTuple):
     rows: slice
 
 
-def refuses(
-    x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, scale: Any = None, relu: bool = False
-) -> str | None:
+def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """Why this implementation does not take the call, or None."""
     if not isinstance(x, np.ndarray):
         return "the arrays are not NumPy's"

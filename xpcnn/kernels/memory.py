@@ -1,8 +1,8 @@
 """Large arrays whose memory is used again.
 
 A training step makes the same large arrays as the one before. The C library returns the memory of large arrays to the
-system when they are freed, and the system clears fresh pages for the next ones; together that takes a quarter of the
-time of a step. So the memory of arrays that are made here is kept when the last array on it is gone, at most
+system when they are freed, and the system clears fresh pages for the next ones; together that takes up to a quarter of
+the time of a step. So the memory of arrays that are made here is kept when the last array on it is gone, at most
 `XPCNN_KEPT_MIB` of it, and lent to the next array of about its size.
 """
 

@@ -54,9 +54,7 @@ class Block(NamedTuple):
     images: slice
 
 
-def refuses(
-    x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, scale: Any = None, relu: bool = False
-) -> str | None:
+def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """Why this implementation does not take the call, or None."""
     # few images are better left to `im2col`, which takes no groups
     return refuses_batch(x, one=False) if groups == 1 else refuses_array(x)

@@ -75,9 +75,7 @@ G = np.array(
 A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
-def refuses(
-    x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, scale: Any = None, relu: bool = False
-) -> str | None:
+def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """Why this implementation does not take the call, or None."""
     reason = refuses_batch(x, one=False)
     if reason is not None:
