@@ -1,7 +1,8 @@
-"""What xpcnn raises: one line that says who, what was expected, what came, and how to mend it."""
+"""What xpcnn raises: one line that says who, what was expected, what came, and how to mend it; and how it warns."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Self
 
 
@@ -67,3 +68,24 @@ class GradientError(XpcnnError, ArithmeticError):
 
 class MissingExtraError(XpcnnError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class XpcnnWarning(UserWarning):
+    """Something was done that is probably not what was meant; the line says who, what, and what to do about it."""
+
+
+def warn(who: str, what: str, remedy: str = "") -> None:
+    """Issue an `XpcnnWarning` in one line; the command line prints it on standard error.
+
+    Parameters
+        who : the function, layer or file that it is about
+        what : what was done, or left out
+        remedy : what to do, in words that can be followed
+
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn("data set", "2 files were left out", "see xpcnn data show")
+    >>> print(caught[0].message)
+    data set: 2 files were left out; see xpcnn data show
+    """
+    warnings.warn(f"{who}: {what}" + (f"; {remedy}" if remedy else ""), XpcnnWarning, stacklevel=3)

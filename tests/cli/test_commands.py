@@ -13,6 +13,7 @@ import pytest
 
 import xpcnn
 from xpcnn import cli
+from xpcnn.errors import warn
 from xpcnn.io.model_file import save_model
 from xpcnn.nn import Flatten, Linear, Sequential
 
@@ -28,6 +29,15 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(monkeypatch, capsys):
         cli.main(["train", "digits"])
     assert ended.value.code == 130
     assert capsys.readouterr() == ("", "xpcnn: interrupted\n")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_one_line_on_standard_error(monkeypatch, capsys):
+    monkeypatch.setattr("xpcnn.cli.info.run", lambda options: warn("data set", "2 files\n\x1b[2J left out", "look"))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["info"])
+    assert ended.value.code == 0
+    assert capsys.readouterr() == ("", "xpcnn: warning: data set: 2 files \ufffd[2J left out; look\n")
 
 
 @pytest.mark.parametrize("words", [["gradcheck"], ["data", "list"]], ids=" ".join)
@@ -52,6 +62,7 @@ def test_signals_after_the_first_one_change_nothing(tmp_path, first, status, lin
     code = f"""
 import atexit, os, signal
 from xpcnn import cli
+from xpcnn.errors import warn
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a program in the background begins without
 

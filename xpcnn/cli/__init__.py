@@ -12,6 +12,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from types import FrameType
@@ -117,7 +118,9 @@ def _run(options: argparse.Namespace) -> int:
     from ..errors import GradientError, XpcnnError
 
     try:
-        status = import_module(f"{__name__}.{options.command}").run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            status = import_module(f"{__name__}.{options.command}").run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -127,6 +130,10 @@ def _run(options: argparse.Namespace) -> int:
         print(f"xpcnn: {one_line(line) or type(error).__name__}", file=sys.stderr)
         return 1 if isinstance(error, GradientError) else 2
     return status or 0
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"xpcnn: warning: {one_line(str(message))}", file=sys.stderr)
 
 
 def one_line(text: str) -> str:
