@@ -167,7 +167,7 @@ def test_one_number_an_image_is_learned_and_judged(tmp_path):
     words = ("--model", "mlp", "--epochs", 1, "--option", "regression=True", "--out", "run")
     done = xpcnn_command("train", "light.npz", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"epoch   1  train [\d.]+  validation [\d.]+  lr .*", done.stdout.splitlines()[0])
+    assert re.fullmatch(r"epoch   1  train [\d.]+  validation [\d.]+  lr .*", done.stdout.splitlines()[3])
     loss = json.loads((tmp_path / "run" / "result.json").read_text())["test_loss"]
     done = xpcnn_command("eval", "run", "light.npz", cwd=tmp_path)
     assert done.stdout == f"test loss {loss:.6g} (MSELoss(reduction='mean') of 20 images)\n", done.stderr

@@ -22,6 +22,7 @@ def test_train_keeps_everything(trained):
     run = folder / "run"
     assert {path.name for path in run.iterdir()} == {
         "config.json", "history.csv", "checkpoint.safetensors", "model.safetensors", "result.json", "curves.png",
+        "trained_on.safetensors",
     }  # fmt: skip
     result = json.loads((run / "result.json").read_text())
     assert f"test accuracy {result['test_accuracy']:.2%} of 360 images" in output

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xpcnn.data.array_file import array_file
-from xpcnn.data.registry import load
+from xpcnn.data.registry import load, load_parts
 from xpcnn.errors import DataError, FileError, FormatError, OptionError
 
 from ..io.test_npy import HEADER, Evil, hand_made, npy
@@ -39,6 +39,42 @@ def test_an_npz_with_two_parts(tmp_path, x, y, save, names):
     np.testing.assert_array_equal(data.test.images[..., 0], x[9:])
     np.testing.assert_array_equal(data.train.labels, y[:9])
     np.testing.assert_array_equal(data.test.labels, y[9:])
+
+
+@pytest.mark.parametrize(
+    ("test", "found"),
+    [
+        (("x_val",), "x_train and x_val"),
+        (("x_valid",), "x_train and x_valid"),
+        (("x_dev",), "x_train and x_dev"),
+        (("x_val", "x_test"), "x_train and x_test"),
+    ],
+)
+def test_an_npz_whose_part_to_test_on_has_another_name(tmp_path, x, y, test, found):
+    parts = {name: (x[6 + 3 * i : 9 + 3 * i], y[6:9]) for i, name in enumerate(test)} | {"x_train": (x[:6], y[:6])}
+    arrays = {name: images for name, (images, _) in parts.items()}
+    np.savez(tmp_path / "a.npz", **arrays, **{f"y{name[1:]}": labels for name, (_, labels) in parts.items()})
+    data = load(tmp_path / "a.npz")
+    assert data.parts == found
+    np.testing.assert_array_equal(data.test.images[..., 0], arrays[test[-1]])
+
+
+@pytest.mark.parametrize("names", [("X_train", "y_train", "X_test", "y_test"),
+                                   ("train_images", "train_labels", "val_images", "val_labels")])  # fmt: skip
+def test_an_npz_in_the_names_of_others(tmp_path, x, y, names):
+    np.savez(tmp_path / "a.npz", **dict(zip(names, (x[:9], y[:9], x[9:], y[9:]), strict=True)))
+    data = load(tmp_path / "a.npz")
+    assert (len(data.train), len(data.test)) == (9, 3)
+
+
+@pytest.mark.parametrize("names", [("x_test", "y_test"), ("test_images", "test_labels"), ("x_val", "y_val")])
+def test_an_npz_of_a_part_to_test_on_alone(tmp_path, x, y, names):
+    np.savez(tmp_path / "a.npz", **dict(zip(names, (x, y), strict=True)))
+    parts = load_parts(tmp_path / "a.npz")
+    assert (parts.train, parts.classes) == (None, ("0", "1", "2"))
+    np.testing.assert_array_equal(parts.test.images[..., 0], x)
+    with pytest.raises(DataError, match=rf"images to train on, got {names[0]} to test on alone; .*xpcnn eval"):
+        load(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("names", [("images", "labels"), ("x", "y"), ("X", "y")])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from xpcnn.data.hdf5_file import hdf5_file
-from xpcnn.data.registry import load
+from xpcnn.data.registry import load, load_parts
 from xpcnn.errors import DataError, FileError, FormatError, MissingExtraError
 
 from ..limits import at_most
@@ -53,6 +53,15 @@ def test_signs(pair, x, monkeypatch):
     check(data, x)
     monkeypatch.setenv("XPCNN_DATA", str(pair))
     check(load("signs"), x)
+
+
+def test_a_part_to_test_on_alone(pair, x):
+    parts = load_parts(pair / "test_signs.h5")
+    assert (parts.train, parts.classes) == (None, tuple("012345"))
+    np.testing.assert_array_equal(parts.test.images, x[6:])
+    assert parts.everything.labels.tolist() == [0, 1]
+    with pytest.raises(DataError, match="images to train on, got test_set_x to test on alone"):
+        load(pair / "test_signs.h5")
 
 
 def test_signs_that_are_nowhere_or_something_else(tmp_path, pair):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from importlib import import_module
 
 import numpy as np
@@ -51,11 +52,40 @@ def test_classes_and_pictures(pets):
     assert np.bincount(data.test.labels).tolist() == [1, 2]
 
 
-def test_the_parts_depend_on_names_and_seed_alone(pets):
+def test_the_parts_depend_on_contents_and_seed_alone(pets):
     first, again, other = (image_folder(pets, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.test.images, again.test.images)
     assert not np.array_equal(first.test.images, other.test.images)
     assert np.bincount(image_folder(pets, test_fraction=0.5).test.labels).tolist() == [2, 5]
+
+
+def test_pictures_keep_their_part_when_files_are_renamed_moved_or_added(pets, tmp_path):
+    """What was trained on does not come to be tested on."""
+    before = image_folder(pets)
+    for number, path in enumerate(sorted((pets / "dog").iterdir(), reverse=True)):
+        path.rename(pets / "dog" / f"renamed-{number}.png")
+    (pets / "cat" / "more").mkdir()
+    (pets / "cat" / "0.png").rename(pets / "cat" / "more" / "z.png")
+    pets.rename(tmp_path / "moved")
+    after = image_folder(tmp_path / "moved")
+    assert check(after.train) == check(before.train)
+    assert check(after.test) == check(before.test)
+    put(tmp_path / "moved", "dog/new", 150)  # eleven: as many as before are to test on
+    put(tmp_path / "moved", "ant/0", 90)
+    put(tmp_path / "moved", "ant/1", 91)
+    grown = image_folder(tmp_path / "moved")
+    assert len(set(grown.test.images[:, 0, 0, 0]) & set(before.train.images[:, 0, 0, 0])) <= 1
+
+
+def test_copies_of_a_picture_are_in_one_part(pets):
+    for name in ("dog/3", "dog/4", "dog/5", "cat/1"):
+        for i in range(2):
+            shutil.copy(pets / f"{name}.png", pets / f"{name}-copy{i}.png")
+    for seed in range(20):
+        data = image_folder(pets, seed=seed)
+        train, test = (set(split.images[:, 0, 0, 0].tolist()) for split in (data.train, data.test))
+        assert not train & test
+        assert train | test == {*range(100, 110), *range(200, 205)}
 
 
 @pytest.mark.parametrize("test", ["test", "val", "valid", "validation", "Test"])

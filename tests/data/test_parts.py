@@ -106,3 +106,61 @@ def test_the_seed_and_the_fraction_choose_what_is_for_testing(regression):
 def test_fractions_and_seeds_that_make_no_sense(options):
     with pytest.raises(OptionError, match=r"data set: expected (test_fraction: a number|seed: an integer)"):
         hold_out(numbered([4, 4]), **({"fraction": 0.5, "seed": 0} | options))
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_what_is_held_out_does_not_depend_on_the_order(rng, regression):
+    images, labels, order = rng.integers(0, 256, (60, 4, 4), np.uint8), np.arange(60) % 3, rng.permutation(60)
+    one, other = (
+        assemble(Path("a.npz"), (images[index], labels[index]), None, regression=regression).dataset()
+        for index in (np.arange(60), order)
+    )
+    for part in ("train", "test"):
+        first, again = (getattr(data, part).digests.tolist() for data in (one, other))
+        assert sorted(first) == sorted(again)
+    assert one.parts.startswith("0.2 of all images" if regression else "0.2 of each class")
+
+
+def test_a_table_s_rows_keep_their_part_when_others_come(rng):
+    images, labels = rng.integers(0, 256, (61, 4, 4), np.uint8), np.append(np.arange(60) % 3, 1)
+    before, after = (assemble(Path("a.npz"), (images[:n], labels[:n]), None).dataset() for n in (60, 61))
+    assert np.isin(after.test.digests, before.train.digests).sum() <= 1
+
+
+def test_labels_that_are_numbered_anew_change_no_part(rng):
+    """As all are when a class is added whose name comes first."""
+    images = rng.integers(0, 256, (40, 4, 4), np.uint8)
+    one, other = (
+        assemble(Path("a.npz"), (images, names[np.arange(40) % 2]), None).dataset()
+        for names in (np.array(["cat", "dog"]), np.array(["cat", "ant"]))
+    )
+    np.testing.assert_array_equal(one.test.images, other.test.images)
+
+
+def test_parts_to_judge_on_need_not_be_enough_to_train_on():
+    images = np.arange(4, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
+    alone = assemble(Path("a.npz"), None, (images, np.array([7, 5, 5, 7])))
+    assert (alone.train, alone.classes, len(alone.test), alone.input_shape) == (None, ("5", "7"), 4, (4, 4, 1))
+    with pytest.raises(DataError, match=r"a\.npz: expected images to train on, got images to test on alone"):
+        alone.dataset()
+    one = assemble(Path("a.npz"), (images, np.array([5] * 4)), None)
+    assert (one.classes, len(one.everything)) == (("5",), 4)
+    with pytest.raises(DataError, match=r"a\.npz: expected at least two classes, got 5 alone"):
+        one.dataset()
+    both = assemble(Path("a.npz"), (images, np.arange(4) % 2), (images[:1], np.array([1])))
+    assert both.everything.labels.tolist() == [0, 1, 0, 1, 1]
+
+
+def test_counterparts_of_other_names(tmp_path):
+    names = [
+        ("training.csv", "testing.csv"), ("Training.csv", "Test.csv"), ("a_trn.npy", "a_tst.npy"),
+        ("mnist_train.csv", "mnist_val.csv"), ("x_train.npy", "x_dev.npy"), ("TRAIN_1.h5", "VALIDATION_1.h5"),
+    ]  # fmt: skip
+    for name, other in names:
+        (tmp_path / other).touch()
+        assert counterpart(tmp_path / name) == tmp_path / other
+        (tmp_path / other).unlink()
+    for other in ("test.csv", "val.csv"):
+        (tmp_path / other).touch()
+    assert counterpart(tmp_path / "train.csv") == tmp_path / "test.csv"
+    assert counterpart(tmp_path / "test.csv") is None

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 COMMANDS = {
     "train": "train a model on a data set",
-    "eval": "accuracy of a saved model on a data set's test images",
+    "eval": "accuracy of a saved model on a data set's test images, or on all of them",
     "predict": "what a saved model says of pictures or .npy arrays",
     "plot": "pictures of a run, a model, what it looks at and where it errs, or a data set",
     "explain": "real numbers through one layer, forward and backward, beside its formula",

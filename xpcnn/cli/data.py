@@ -81,7 +81,8 @@ def _get(name: str) -> None:
 
 def _show(dataset: Dataset) -> None:
     print(f"{'name':<10} {one_line(dataset.name)}")
-    print(f"{'images':<10} {len(dataset.train)} to train, {len(dataset.test)} to test on")
+    where = f" ({one_line(dataset.parts)})" if dataset.parts else ""
+    print(f"{'images':<10} {len(dataset.train)} to train, {len(dataset.test)} to test on{where}")
     print(f"{'size':<10} {_size(dataset.input_shape)}, {dataset.train.images.dtype}")
     for part, split in (("train", dataset.train), ("test", dataset.test)):
         mean, deviation = split.statistics()

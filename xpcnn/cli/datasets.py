@@ -6,18 +6,22 @@ import argparse
 import ast
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import data
-from ..data.dataset import Dataset, Split
+from ..data.dataset import Split
+from ..data.parts import Parts
 from ..data.registry import READERS
 from ..errors import DataError, OptionError
 from ..io.model_file import SavedModel, load_model
-from ..training.config import CONFIG, read_config
+from ..training.config import CONFIG, RunConfig, read_config
 from .files import model_path
+
+_PLACES = ("labels", "test", "test_fraction", "seed")  # options that are of one data set alone
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser, **options: Any) -> None:
@@ -63,8 +67,8 @@ def _value(text: str) -> Any:
     return text
 
 
-def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[SavedModel, Dataset]:
-    """A saved model, and a data set in its image size and with its numbers of the classes.
+def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[SavedModel, Parts]:
+    """A saved model, and what there is to judge it on, in its image size and with its numbers of the classes.
 
     Pictures are brought to the model's size. Of the data set that a run was trained on, the options are the run's, so
     that the images held out for testing are the same ones. Classes are known by their names.
@@ -73,34 +77,50 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
         DataError : the images have another size, or a class that the model does not know
     """
     saved = load_model(model_path(model))
-    dataset = data.load(name, **_options(model, saved, name) | dataset_options(words))
-    if dataset.input_shape != saved.input_shape:
-        raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {dataset.input_shape}")
-    if saved.is_classifier != bool(dataset.classes):
+    parts = data.load_parts(name, **_options(model, saved, name) | dataset_options(words))
+    if parts.input_shape != saved.input_shape:
+        raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {parts.input_shape}")
+    if saved.is_classifier != bool(parts.classes):
         kinds = ("classes", "values") if saved.is_classifier else ("values", "classes")
         raise DataError(name, f"labels that are {kinds[0]}, as the model gives", kinds[1])
-    if not dataset.classes or not saved.classes or dataset.classes == saved.classes:
-        return saved, dataset
-    if unknown := [each for each in dataset.classes if each not in saved.classes]:
+    if not parts.classes or not saved.classes or parts.classes == saved.classes:
+        return saved, parts
+    if unknown := [each for each in parts.classes if each not in saved.classes]:
         raise DataError(name, f"the model's classes: {', '.join(saved.classes)}"[:300], ", ".join(unknown)[:100])
-    number = np.array([saved.classes.index(each) for each in dataset.classes])
-    train, test = (Split(split.images, number[split.labels]) for split in (dataset.train, dataset.test))
-    return saved, Dataset(dataset.name, train, test, saved.classes)
+    number = np.array([saved.classes.index(each) for each in parts.classes])
+    given, stated = (
+        None if split is None else Split(split.images, number[split.labels]) for split in (parts.given, parts.stated)
+    )
+    return saved, replace(parts, given=given, stated=stated, classes=saved.classes)
+
+
+def run_of(model: Path, name: str) -> tuple[RunConfig | None, bool]:
+    """What the model's run was asked for, where there is a run; and whether that was to train on this data set."""
+    run = model_path(model).parent  # also where the run's model file is named
+    config = read_config(run) if (run / CONFIG).exists() else None
+    if name not in data.names():
+        name = str(Path(name).expanduser().resolve())
+    return config, config is not None and config.dataset == name
 
 
 def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
-    """The data set's options, where nothing else is said."""
-    if name not in data.names():
-        name = str(Path(name).resolve())
-    run = model_path(model).parent  # also where the run's model file is named
-    if (run / CONFIG).exists() and (config := read_config(run)).dataset == name:
-        return config.options
-    height, width, channels = saved.input_shape if len(saved.input_shape) == 3 else (1, 1, 1)
-    if Path(name).is_dir() and channels in (1, 3):
-        return {"size": (height, width), "channels": channels}
+    """The data set's options, where nothing else is said: those of the run, in the model's size.
+
+    Other data of the same kind are read as the run's were, but for what says where they are and how they are divided.
+    """
+    config, own = run_of(model, name)
     options: dict[str, Any] = {}
-    if name.endswith(".csv"):
-        options["image_shape"] = saved.input_shape
-    if name.endswith((".csv", ".npz", ".npy")) and not saved.is_classifier:
-        options["regression"] = True
-    return options
+    path = Path(name).expanduser()
+    height, width, channels = saved.input_shape if len(saved.input_shape) == 3 else (1, 1, 1)
+    if name in data.names():
+        return config.options if config is not None and own else {}
+    if path.is_dir() and channels in (1, 3):
+        options |= {"size": (height, width), "channels": channels}
+    if name.endswith((".csv", ".npz", ".npy")):
+        options |= {"image_shape": saved.input_shape, "regression": not saved.is_classifier}
+    if config is None or not path.exists():
+        return options
+    if own:
+        return options | config.options
+    alike = config.dataset not in data.names() and Path(config.dataset).suffix == path.suffix
+    return options | ({key: value for key, value in config.options.items() if key not in _PLACES} if alike else {})

@@ -8,30 +8,27 @@ from ..nn import CrossEntropyLoss, MSELoss
 from ..table import columns
 from ..training.evaluation import Evaluation, evaluate
 from . import one_line
-from .datasets import add_dataset_arguments, model_and_dataset
-from .files import add_model_argument
+from .judged import add_judged_arguments, judged
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_argument(parser)
-    add_dataset_arguments(parser)
-    parser.add_argument("--part", choices=("test", "train"), default="test", help="which images (default test)")
+    add_judged_arguments(parser)
     parser.add_argument("--batch-size", type=int, default=256, help="images at a time (default 256)")
 
 
 def run(options: argparse.Namespace) -> None:
-    saved, dataset = model_and_dataset(options.model, options.dataset, options.option)
-    split = dataset.test if options.part == "test" else dataset.train
+    chosen = judged(options)
+    saved, split = chosen.saved, chosen.split
     criterion = CrossEntropyLoss() if saved.is_classifier else MSELoss()
     result = evaluate(saved.model, split, criterion, batch_size=options.batch_size)
     if not saved.is_classifier:
-        print(f"{options.part} loss {result.loss:.6g} ({criterion!r} of {len(split)} images)")
+        print(f"{chosen.label} loss {result.loss:.6g} ({criterion!r} of {len(split)} images)")
         return
     correct = round(result.accuracy * len(split))
-    print(f"{options.part} accuracy {result.accuracy:.2%} ({correct} of {len(split)})  loss {result.loss:.4f}")
+    print(f"{chosen.label} accuracy {result.accuracy:.2%} ({correct} of {len(split)})  loss {result.loss:.4f}")
     if len(result.confusion) > 5:
         print(f"top-5 accuracy {result.top5_accuracy:.2%}")
-    _print_confusion(result, dataset.classes)
+    _print_confusion(result, chosen.classes)
 
 
 def _print_confusion(result: Evaluation, classes: tuple[str, ...]) -> None:

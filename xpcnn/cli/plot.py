@@ -10,7 +10,6 @@ from typing import Any
 
 from .. import data, plot
 from ..backend import asarray
-from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..errors import DataError
 from ..io.model_file import SavedModel, load_model
@@ -19,8 +18,9 @@ from ..plot.figure import check_format, matplotlib
 from ..training.evaluation import evaluate
 from ..training.history import HISTORY, read_csv
 from ..typing import Array
-from .datasets import add_dataset_arguments, dataset_options, model_and_dataset
+from .datasets import add_dataset_arguments, dataset_options
 from .files import add_invert_argument, add_model_argument, class_number, images, model_path
+from .judged import Judged, add_judged_arguments, judged
 
 KINDS = {
     "curves": "loss and accuracy of a run's epochs",
@@ -42,14 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         if name == "curves":
             kind.add_argument("run", type=Path, help="the folder of a run")
-        elif name != "batch":
+        elif name in ("confusion", "wrong"):
+            add_judged_arguments(kind)
+        elif name == "batch":
+            add_dataset_arguments(kind)
+        else:
             add_model_argument(kind)
         if name in ("features", "saliency", "gradcam"):
             kind.add_argument("image", type=Path, help="a picture, or a .npy array of images")
             kind.add_argument("--index", type=int, default=0, help="which image of an array of several (default 0)")
             add_invert_argument(kind)
-        if name in ("confusion", "wrong", "batch"):
-            add_dataset_arguments(kind)
         if name in ("filters", "features", "gradcam"):
             default = "the last convolution's activations" if name == "gradcam" else "the first convolution"
             kind.add_argument("--layer", help=f"the layer's name, such as 3 or 4.body.0 (default {default})")
@@ -105,15 +107,15 @@ def _gradcam(options: argparse.Namespace) -> Any:
 
 
 def _confusion(options: argparse.Namespace) -> Any:
-    saved, dataset = _model_and_dataset(options)
-    result = evaluate(saved.model, dataset.test)
-    classes = dataset.classes if len(dataset.classes) == len(result.confusion) else saved.classes
+    chosen = _judged(options)
+    result = evaluate(chosen.saved.model, chosen.split)
+    classes = chosen.classes if len(chosen.classes) == len(result.confusion) else chosen.saved.classes
     return plot.confusion(result.confusion, classes=classes)
 
 
 def _wrong(options: argparse.Namespace) -> Any:
-    saved, dataset = _model_and_dataset(options)
-    return plot.most_wrong(saved.model, dataset.test, classes=dataset.classes, n=options.n)
+    chosen = _judged(options)
+    return plot.most_wrong(chosen.saved.model, chosen.split, classes=chosen.classes, n=options.n)
 
 
 def _batch(options: argparse.Namespace) -> Any:
@@ -135,11 +137,11 @@ def _model_and_image(options: argparse.Namespace) -> tuple[SavedModel, Array]:
     return saved, asarray(1 - pixels if options.invert else pixels)
 
 
-def _model_and_dataset(options: argparse.Namespace) -> tuple[SavedModel, Dataset]:
-    saved, dataset = model_and_dataset(options.model, options.dataset, options.option)
-    if not dataset.classes:
+def _judged(options: argparse.Namespace) -> Judged:
+    chosen = judged(options)
+    if not chosen.classes:
         raise DataError("plot", f"a model of classes for {options.kind}", f"{options.model}, which gives values")
-    return saved, dataset
+    return chosen
 
 
 def _target(options: argparse.Namespace, saved: SavedModel) -> int | None:

@@ -10,12 +10,14 @@ from .hdf5_file import hdf5_file
 from .image_folder import image_folder
 from .loader import Loader
 from .mnist import fashion_mnist, kmnist, mnist
-from .registry import load, names
+from .parts import Parts
+from .registry import load, load_parts, names
 from .signs import signs
 
 __all__ = [
     "Dataset",
     "Loader",
+    "Parts",
     "Split",
     "array_file",
     "augment",
@@ -28,6 +30,7 @@ __all__ = [
     "image_folder",
     "kmnist",
     "load",
+    "load_parts",
     "mnist",
     "names",
     "signs",

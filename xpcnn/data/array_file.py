@@ -9,17 +9,22 @@ from pathlib import Path
 from ..errors import DataError, OptionError
 from ..io.npy import read_npy, read_npz
 from ..typing import Host, Shape
-from .dataset import Dataset
 from .labels import class_names
-from .parts import MOST_BYTES, TEST_FRACTION, assemble, counterpart
+from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
-# Names of the images and the labels in an .npz: all of it, or to train on; and to test on.
-_TRAIN = (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y"), ("X", "y"))
-_TEST = (("x_test", "y_test"), ("test_images", "test_labels"))
+
+def _pairs(part: str) -> tuple[tuple[str, str], ...]:
+    """The names of a part's images and labels in an .npz."""
+    return (f"x_{part}", f"y_{part}"), (f"{part}_images", f"{part}_labels"), (f"X_{part}", f"y_{part}")
+
+
+_TRAIN = (*_pairs("train"), ("images", "labels"), ("x", "y"), ("X", "y"))
+_TEST = tuple(pair for part in ("test", "val", "valid", "validation", "dev") for pair in _pairs(part))
 _CLASSES = ("classes", "class_names")
 _NAMES = {*_CLASSES, *(name for pair in (*_TRAIN, *_TEST) for name in pair)}
 
 
+@reader
 def array_file(
     path: str | os.PathLike[str],
     *,
@@ -32,15 +37,16 @@ def array_file(
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
-) -> Dataset:
+) -> Parts:
     """Images and labels from a .npz or .npy file.
 
     A .npz has x_train, y_train, x_test and y_test, as Keras names them; or train_images, train_labels, test_images
     and test_labels; or images and labels, or x and y, of which a fraction is held out. It may have names, `classes`.
+    Where there is no test, x_val (valid, validation, dev) is to test on; where there is, that is left alone.
 
     A .npy has the images. Its labels are `labels`, or beside it: x_train.npy has y_train.npy, train_images.npy has
     train_labels.npy, images.npy has labels.npy; any other has labels.npy. Where its name has "train" in it, and
-    the same name with "test" is there too, that is to test on; otherwise a fraction is held out.
+    the same name with "test" (or else "val") is there too, that is to test on; otherwise a fraction is held out.
 
     Parameters
         labels : the file of a .npy file's labels
@@ -60,10 +66,14 @@ def array_file(
         if labels is not None:
             raise OptionError(str(path), "labels for a .npy file only", str(labels), "a .npz holds its own")
         arrays = read_npz(path, _NAMES, most_bytes=most_bytes)
-        train_part, test_part = _named(path, arrays, _TRAIN), _find(arrays, _TEST)
+        test_names = _find(arrays, _TEST)
+        test_part = test_names and (arrays[test_names[0]], arrays[test_names[1]])
         if test_path is not None:
             beside = read_npz(test_path, _NAMES, most_bytes=most_bytes)
-            test_part = _named(test_path, beside, (*_TEST, *_TRAIN))
+            test_part, _ = _named(test_path, beside, (*_TEST, *_TRAIN))
+        alone = test_part is not None and _find(arrays, _TRAIN) is None and test_path is None
+        train_part, train_names = (None, ()) if alone else _named(path, arrays, _TRAIN)
+        found = " and ".join([*train_names[:1], *((test_names or ())[:1] if test_path is None else [test_path.name])])
         given = next((name for name in _CLASSES if name in arrays), None)
         if given is not None and not classes:
             classes = class_names(f"{path}: {given}", arrays[given])
@@ -72,6 +82,7 @@ def array_file(
         if test_path is None and labels is None:
             test_path = counterpart(path)
         test_part = None if test_path is None else _read_pair(test_path, None, most_bytes)
+        found = "" if test_path is None else f"{path.name} and {test_path.name}"
     return assemble(
         path,
         train_part,
@@ -82,20 +93,23 @@ def array_file(
         channels_first=channels_first,
         test_fraction=test_fraction,
         seed=seed,
+        found=found,
     )
 
 
-def _find(arrays: dict[str, Host], names: Sequence[tuple[str, str]]) -> tuple[Host, Host] | None:
-    return next(((arrays[x], arrays[y]) for x, y in names if x in arrays and y in arrays), None)
+def _find(arrays: dict[str, Host], names: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    return next(((x, y) for x, y in names if x in arrays and y in arrays), None)
 
 
-def _named(path: Path, arrays: dict[str, Host], names: Sequence[tuple[str, str]]) -> tuple[Host, Host]:
-    """The images and labels among the arrays of a .npz file."""
+def _named(
+    path: Path, arrays: dict[str, Host], names: Sequence[tuple[str, str]]
+) -> tuple[tuple[Host, Host], tuple[str, str]]:
+    """The images and labels among the arrays of a .npz file, and their names."""
     found = _find(arrays, names)
     if found is None:
-        known = " or ".join(f"{x} and {y}" for x, y in names)
+        known = " or ".join(f"{x} and {y}" for x, y in names[:6])
         raise DataError(str(path), f"arrays {known}", ", ".join(arrays) or "none", "save them under such names")
-    return found
+    return (arrays[found[0]], arrays[found[1]]), found
 
 
 def _read_pair(path: Path, labels: Path | None, most_bytes: int) -> tuple[Host, Host]:

@@ -14,13 +14,13 @@ import numpy as np
 
 from ..errors import DataError, FileError, FormatError, OptionError
 from ..typing import Host, Shape
-from .dataset import Dataset
-from .parts import MOST_BYTES, TEST_FRACTION, assemble, counterpart
+from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
 _LABELS = ("label", "labels", "class", "target", "y")  # of a column that holds the labels
 _LONGEST_ROW = 2**22  # characters, of the first one
 
 
+@reader
 def csv_file(
     path: str | os.PathLike[str],
     *,
@@ -33,7 +33,7 @@ def csv_file(
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
-) -> Dataset:
+) -> Parts:
     """Images and labels from a .csv file, with a header or without.
 
     The first row is a header if it names the column of the labels, or a pixel in it is no number. Columns are
@@ -43,8 +43,8 @@ def csv_file(
     Parameters
         label : the column of the labels, by its name or its number from 0 on (−1 is the last); by default the one
             called label, labels, class, target or y, else the first
-        test : the file to test on, of the same columns; by default the one beside with "test" instead of "train" in
-            its name, where there is one, else a fraction of the rows
+        test : the file to test on, of the same columns; by default the one beside with "test" (or else "val")
+            instead of "train" in its name, where there is one, else a fraction of the rows
         classes, regression, image_shape, channels_first, test_fraction, seed : as of `array_file`
         most_bytes : refuse larger files
     Raises
@@ -65,6 +65,7 @@ def csv_file(
         channels_first=channels_first,
         test_fraction=test_fraction,
         seed=seed,
+        found="" if other is None else f"{path.name} and {other.name}",
     )
 
 

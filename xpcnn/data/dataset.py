@@ -6,13 +6,16 @@ Images and labels stand in one object and are indexed together there, so that no
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from typing import Self
 
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..random import generator
+from ..options import as_count
 from ..typing import Host, Shape
+from .digests import choose, image_digests
 from .statistics import channel_statistics
 
 
@@ -83,7 +86,30 @@ class Split:
 
     def select(self, index: Host | slice) -> Self:
         """The images at these positions, with their labels."""
-        return type(self)(self.images[index], self.labels[index])
+        selected = type(self)(self.images[index], self.labels[index])
+        if "digests" in vars(self):  # which are not computed twice
+            vars(selected)["digests"] = self.digests[index]
+        return selected
+
+    @cached_property
+    def digests(self) -> Host:
+        """A digest of each image, int64 (N,), computed when it is asked for first; see `image_digests`."""
+        return image_digests(self.images)
+
+    @cached_property
+    def digest(self) -> str:
+        """One digest of all images and labels in their order, 32 hexadecimal digits."""
+        kind = (self.images.shape, self.images.dtype.str, self.labels.shape, self.labels.dtype.str)
+        whole = blake2b(repr(kind).encode(), digest_size=16)
+        whole.update(self.digests.tobytes())
+        whole.update(np.ascontiguousarray(self.labels).tobytes())
+        return whole.hexdigest()
+
+    def join(self, other: Self) -> Self:
+        """These images, and then the other's, of the same size and type."""
+        joined = type(self)(*map(np.concatenate, ((self.images, other.images), (self.labels, other.labels))))
+        vars(joined)["digests"] = np.concatenate([self.digests, other.digests])
+        return joined
 
     def statistics(self) -> tuple[Host, Host]:
         """Each channel's mean and standard deviation over all images, as numbers in [0, 1] have them.
@@ -110,11 +136,14 @@ class Split:
         return self.select(slice(n))
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Self, Self]:
-        """Two splits without a common image: the rest, and a random part.
+        """Two splits without a common image: the rest, and a part that is chosen by what its images hold.
+
+        Which images these are depends on the images and the seed, not on names, labels or order (see `choose`). So
+        they stay in their part when others come or go, and equal images are never in both.
 
         Parameters
             fraction : the part's size, such as 0.1 for validation
-            seed : of the choice
+            seed : of the choice, from 0 on
         Raises
             OptionError : one side would be empty
 
@@ -128,8 +157,13 @@ class Split:
             raise OptionError(
                 "split", expected, str(fraction), "choose another; for xpcnn train, --validation 0 is none"
             )
-        order = generator(seed).permutation(len(self))
-        return self.select(np.sort(order[size:])), self.select(np.sort(order[:size]))
+        return self.divide(choose(self.digests, size, as_count("split", "seed", seed, least=0)))
+
+    def divide(self, index: Host) -> tuple[Self, Self]:
+        """Two splits: the rest, and the images at these positions."""
+        chosen = np.zeros(len(self), bool)
+        chosen[index] = True
+        return self.select(~chosen), self.select(chosen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +173,7 @@ class Dataset:
     Parameters
         train, test : to learn from, and to judge by
         classes : each label's name; label i is classes[i]; () where the labels are the targets of a regression
+        parts : where train and test were found, in words; "" where the data set has them as such
     Raises
         DataError : labels without a class, or images of two sizes
     """
@@ -147,6 +182,7 @@ class Dataset:
     train: Split
     test: Split
     classes: tuple[str, ...]
+    parts: str = ""
 
     def __post_init__(self) -> None:
         for part, split in (("train", self.train), ("test", self.test)):

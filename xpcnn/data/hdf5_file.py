@@ -11,13 +11,14 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..io.hdf5 import read_hdf5
-from .dataset import Dataset
+from ..typing import Host
 from .labels import class_names
-from .parts import MOST_BYTES, TEST_FRACTION, assemble, counterpart
+from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
 _NAMES = ("train_set_x", "train_set_y", "test_set_x", "test_set_y", "list_classes")
 
 
+@reader
 def hdf5_file(
     path: str | os.PathLike[str],
     *,
@@ -25,7 +26,7 @@ def hdf5_file(
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
-) -> Dataset:
+) -> Parts:
     """Images and labels from a .h5 file with train_set_x, train_set_y and list_classes.
 
     Parameters
@@ -44,15 +45,22 @@ def hdf5_file(
     other = counterpart(path) if test is None else Path(test).expanduser()
     if other is not None:
         arrays |= read_hdf5(other, names=_NAMES[2:4], most_bytes=most_bytes)
-    for name in ("train_set_x", "train_set_y", *(("test_set_x", "test_set_y") if other else ())):
+    train, test_part = _part(arrays, "train"), _part(arrays, "test")
+    alone = test_part is not None and other is None and not any(name.startswith("train") for name in arrays)
+    for name in (*_NAMES[: 0 if alone else 2], *(_NAMES[2:4] if other else ())):
         if name not in arrays:
             raise DataError(str(path), f"a data set {name}", ", ".join(sorted(arrays)) or "none")
-    test_part = (arrays["test_set_x"], arrays["test_set_y"]) if {"test_set_x", "test_set_y"} <= arrays.keys() else None
     return assemble(
         path,
-        (arrays["train_set_x"], arrays["train_set_y"]),
+        train,
         test_part,
         classes=class_names(f"{path}: list_classes", arrays["list_classes"]) if "list_classes" in arrays else (),
         test_fraction=test_fraction,
         seed=seed,
+        found="test_set_x" if alone else f"{path.name} and {other.name}" if other else "train_set_x and test_set_x",
     )
+
+
+def _part(arrays: dict[str, Host], name: str) -> tuple[Host, Host] | None:
+    x, y = f"{name}_set_x", f"{name}_set_y"
+    return (arrays[x], arrays[y]) if {x, y} <= arrays.keys() else None

@@ -15,40 +15,47 @@ import numpy as np
 from ..errors import DataError, OptionError
 from ..options import as_pair
 from ..typing import Host, Pair, Shape
-from .dataset import Dataset, Split
-from .parts import MOST_BYTES, TEST_FRACTION, hold_out
+from .dataset import Split
+from .folder_parts import FolderParts, folder_parts, subfolders
+from .parts import MOST_BYTES, TEST_FRACTION, Parts, reader
 from .picture import is_grey, read_picture
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-_TESTS = ("test", "val", "valid", "validation")  # the first that is there
 _THREADS = 4  # that decode; Pillow does it outside the interpreter's lock
 
 
+@reader
 def image_folder(
     folder: str | os.PathLike[str],
     *,
     size: Pair | None = None,
     channels: int | None = None,
+    parts: bool | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
-) -> Dataset:
+) -> Parts:
     """Pictures in folders, one a class: images (N, H, W, C) of uint8, the classes in the order of their names.
 
-    A folder with a subfolder `train` and one of `test`, `val`, `valid` and `validation` has these as its parts (of
-    several, the first is to test on, and the others are left alone); of any other, or of `train` alone, a fraction of
-    each class is held out. Pictures are .png, .jpg, .jpeg, .bmp, .gif, .webp, .tif and .tiff, in subfolders of a
-    class's folder as well; hidden files, links to such subfolders, and files of other kinds are passed over.
+    Subfolders that are called train and test, and hold the classes, are the parts, under these names or others of the
+    kind: Training, seg_train, train_set, trn, train2017; testing, tst, eval; val, valid, validation, dev. Where there
+    are both test and val, test is to test on, and val is left alone. Without a part to test on, a fraction of each
+    class is held out, chosen by what the pictures hold: see `hold_out`. What only may be a part is refused.
+
+    Pictures are .png, .jpg, .jpeg, .bmp, .gif, .webp, .tif and .tiff, in subfolders of a class's folder as well; hidden
+    files, links to such subfolders, and files of other kinds are passed over.
 
     Parameters
         size : pixels to resize to, one number for squares or (height, width), bicubically, whatever shape a picture
             had; it can be left out where all pictures are of one size
         channels : 1 for grey, 3 for RGB; by default 1 if all pictures are grey
+        parts : False if each subfolder is a class, even if it is called test
         test_fraction : of each class, to test on
         seed : of that choice
         most_bytes : refuse to hold more in memory
     Raises
-        DataError : fewer than two classes, a class without pictures, or pictures of several sizes
+        DataError : fewer than two classes, a class without pictures, pictures of several sizes, or folders that may
+            be parts or classes
         FormatError : a picture is broken;  OptionError : an option makes no sense
         MissingExtraError : Pillow is not installed
     """
@@ -56,14 +63,13 @@ def image_folder(
     shape = None if size is None else as_pair("image_folder", "size", size)
     if channels not in (None, 1, 3):
         raise OptionError("image_folder", "channels: 1 for grey, 3 for RGB", repr(channels))
-    train_root, test_root = _parts(root)
-    train = _classes(train_root)
-    test = {} if test_root is None else _classes(test_root)
-    if unknown := sorted(test.keys() - train.keys()):
+    if not root.is_dir():
+        raise DataError("image_folder", "a folder that exists", f"'{root}'", "correct the name")
+    train_root, test_root, found = FolderParts(root, None) if parts is False else folder_parts(root, _has_pictures)
+    train, test = ({} if place is None else _classes(place) for place in (train_root, test_root))
+    if train and (unknown := sorted(test.keys() - train.keys())):
         raise DataError(str(test_root), f"classes that {train_root} has", ", ".join(unknown), "add them there")
-    if len(train) < 2:
-        raise DataError(str(train_root), "two folders of pictures at least, one a class", f"{', '.join(train)} alone")
-    names = tuple(train)
+    names = tuple(train or test)
     pictures = [(path, names.index(name)) for part in (train, test) for name, paths in part.items() for path in paths]
     paths = [path for path, _ in pictures]
     if channels is None:
@@ -72,32 +78,22 @@ def image_folder(
         _check_bytes(len(paths), (*shape, channels), most_bytes)
     images = _read(paths, partial(read_picture, size=shape, channels=channels, who="image_folder"), most_bytes)
     everything = Split(images, np.array([label for _, label in pictures], np.int64))
-    if test:
-        size_of_train = sum(map(len, train.values()))
-        parts = everything.select(slice(size_of_train)), everything.select(slice(size_of_train, None))
-    else:
-        parts = hold_out(everything, test_fraction, seed)
-    return Dataset(root.resolve().name, *parts, names)
+    ends = sum(map(len, train.values()))
+    given, stated = (
+        everything.select(slice(*ends)) if part else None for part, ends in ((train, (ends,)), (test, (ends, None)))
+    )
+    needed = "two folders of pictures at least, one a class"
+    return Parts(str(train_root or root), root.resolve().name, given, stated, names, found, test_fraction, seed, needed)
 
 
-def _parts(root: Path) -> tuple[Path, Path | None]:
-    """The folders of classes to train on, and to test on."""
-    if not root.is_dir():
-        raise DataError("image_folder", "a folder that exists", f"'{root}'", "correct the name")
-    inside = {path.name.lower(): path for path in _folders(root)}
-    tests = [inside[name] for name in _TESTS if name in inside]
-    if "train" in inside and (tests or len(inside) == 1):
-        return inside["train"], tests[0] if tests else None
-    return root, None
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _has_pictures(folder: Path) -> bool:
+    """Whether there are pictures in the folder itself."""
+    return any(path.suffix.lower() in ENDINGS and not path.name.startswith(".") for path in folder.iterdir())
 
 
 def _classes(root: Path) -> dict[str, list[Path]]:
     """Each class's pictures, both in the order of their names."""
-    folders = _folders(root)
+    folders = subfolders(root)
     if not folders:
         raise DataError(str(root), "a folder of pictures for each class", "none", "sort the pictures into such folders")
     found = {folder.name: sorted(pictures(folder)) for folder in folders}

@@ -24,7 +24,9 @@ def class_names(who: str, array: Host) -> list[str]:
     return list(map(str, _texts(array).tolist()))
 
 
-def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tuple[list[Host], tuple[str, ...]]:
+def to_classes(
+    who: str, parts: Sequence[Host], names: Sequence[str] = (), *, least: int = 2
+) -> tuple[list[Host], tuple[str, ...]]:
     """Each part's labels as numbers of classes, and the classes' names.
 
     A class is a value that occurs in any part; numbers come in their order, texts in that of the alphabet. So labels
@@ -34,11 +36,12 @@ def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tu
         parts : the labels of each part, (N,), whole numbers (of any type) or texts
         names : the classes' names; labels that are numbers below their count are those classes as they stand, and
             other values are named in their order
+        least : how many classes there must be
     Returns
         each part's labels, (N,) int64, and the names
     Raises
         DataError : labels that are neither whole numbers nor texts, or not as many names as values;
-            fewer than two classes
+            too few classes
 
     >>> to_classes("files", [np.array([5, 3, 5]), np.array([3])])
     ([array([1, 0, 1]), array([0])], ('3', '5'))
@@ -55,7 +58,7 @@ def to_classes(who: str, parts: Sequence[Host], names: Sequence[str] = ()) -> tu
         if names and len(names) != len(values):
             raise DataError(who, f"{len(values)} names, one a class", str(len(names)), f"the labels are {_few(values)}")
         names = names or [str(value) for value in values.tolist()]
-    if len(names) < 2:
+    if len(names) < least:
         remedy = "name the classes that there are, or take regression=True for targets"
         raise DataError(who, "at least two classes", ", ".join(map(str, names)) or "none", remedy)
     ends = np.cumsum([len(part) for part in plain])[:-1]

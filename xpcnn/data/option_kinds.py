@@ -61,6 +61,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "labels": ("a path", _is_path),
     "mirrors": ("addresses", _is_names),
     "most_bytes": ("an integer ≥ 1", _is_count),
+    "parts": ("False, or None to look for parts", _is_flag),
     "regression": ("True or False", _is_flag),
     "test": ("a path", _is_path),
 }

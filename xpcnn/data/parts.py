@@ -1,27 +1,116 @@
-"""What is for training and what for testing, where a file does not say it."""
+"""What is for training and what for testing: as files state it, or held out where they do not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from inspect import signature
 from pathlib import Path
+from typing import ParamSpec
 
 import numpy as np
 
 from ..errors import DataError
 from ..options import as_count, as_number
-from ..random import generator
 from ..typing import Host, Shape
 from .dataset import Dataset, Split
+from .digests import choose
 from .labels import to_classes, to_targets
+from .part_names import TEST, VALIDATION, WORDS
 from .pixels import to_images
 
 TEST_FRACTION = 0.2
 MOST_BYTES = 2**32  # of one data set in memory
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a file or folder holds, which need not be enough to train on: one class, say, or images to test on alone.
+
+    Parameters
+        who : the file or folder, for errors
+        given : all images, or those that are stated to train on; None where all are to test on
+        stated : those that are stated to test on; None where none are
+        classes : as of `Dataset`
+        found : where the stated parts are, in words
+        test_fraction, seed : see `hold_out`
+        needed : what training needs, in words
+    """
+
+    who: str
+    name: str
+    given: Split | None
+    stated: Split | None
+    classes: tuple[str, ...]
+    found: str = ""
+    test_fraction: float = TEST_FRACTION
+    seed: int = 0
+    needed: str = "at least two classes"
+
+    @property
+    def train(self) -> Split | None:
+        """To train on, where there is anything."""
+        return self._held_out[0] if self.stated is None else self.given
+
+    @property
+    def test(self) -> Split | None:
+        """To test on: as stated, or held out.
+
+        Raises
+            as `hold_out`
+        """
+        return self._held_out[1] if self.stated is None else self.stated
+
+    @property
+    def everything(self) -> Split:
+        """All images: those to train on, then those to test on."""
+        parts = [part for part in (self.given, self.stated) if part is not None]
+        return parts[0] if len(parts) == 1 else parts[0].join(parts[1])
+
+    @property
+    def input_shape(self) -> Shape:
+        """One image's shape, (H, W, C)."""
+        return self.everything.input_shape if self.given is None else self.given.input_shape
+
+    @cached_property
+    def _held_out(self) -> tuple[Split | None, Split | None]:
+        return (None, None) if self.given is None else hold_out(self.given, self.test_fraction, self.seed)
+
+    def dataset(self) -> Dataset:
+        """The data set, for training.
+
+        Raises
+            DataError : it is not enough for that
+        """
+        train, test = self.train, self.test
+        if train is None or test is None:
+            remedy = "add images to train on; xpcnn eval, and data.load_parts, take images to test on alone"
+            raise DataError(self.who, "images to train on", f"{self.found or 'images'} to test on alone", remedy)
+        if self.classes and len(self.classes) < 2:
+            raise DataError(self.who, self.needed, f"{self.classes[0]} alone", "xpcnn eval takes it as it is")
+        found = self.found
+        if self.stated is None:
+            whole = " ".join([f"{self.test_fraction:g} of", "each class" if self.classes else "all images"])
+            found = f"{whole}{found and f' in {found}'} held out to test on, by content (seed {self.seed})"
+        return Dataset(self.name, train, test, self.classes, found)
+
+
+def reader(parts: Callable[P, Parts]) -> Callable[P, Dataset]:
+    """A function that gives `Parts`, as one that gives the `Dataset`; `inspect.unwrap` has the first one again."""
+
+    @wraps(parts)
+    def read(*arguments: P.args, **options: P.kwargs) -> Dataset:
+        return parts(*arguments, **options).dataset()
+
+    read.__signature__ = signature(parts).replace(return_annotation="Dataset")  # type: ignore[attr-defined]
+    return read
 
 
 def assemble(
     path: Path,
-    train: tuple[Host, Host],
+    train: tuple[Host, Host] | None,
     test: tuple[Host, Host] | None,
     *,
     classes: Sequence[str] = (),
@@ -30,18 +119,19 @@ def assemble(
     channels_first: bool | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
-) -> Dataset:
-    """A data set from arrays as files have them.
+    found: str = "",
+) -> Parts:
+    """The parts of a data set from arrays as files have them.
 
     Parameters
         train, test : images and labels; without a test, a fraction of train is held out
         classes, regression : see `to_classes` and `to_targets`;  image_shape, channels_first : see `to_images`
-        test_fraction, seed : see `hold_out`
+        test_fraction, seed : see `hold_out`;  found : see `Parts`
     Raises
         DataError : they are no labelled images
     """
     who = str(path)
-    parts = [train] if test is None else [train, test]
+    parts = [part for part in (train, test) if part is not None]
     for images, labels in parts:
         n = len(images) if images.ndim else 0  # which `to_images` refuses
         if n and n not in labels.shape[:1] and labels.shape != (1, n):
@@ -52,14 +142,18 @@ def assemble(
     if regression:
         targets = [to_targets(who, y) for y in targets]
     else:
-        targets, names = to_classes(who, targets, classes)
+        targets, names = to_classes(who, targets, classes, least=1)
     splits = [Split(x, y) for x, y in zip(pictures, targets, strict=True)]
-    first, second = splits if len(splits) == 2 else hold_out(splits[0], test_fraction, seed)
-    return Dataset(path.stem or who, first, second, names)
+    given = None if train is None else splits[0]
+    stated = None if test is None else splits[-1]
+    return Parts(who, path.stem or who, given, stated, names, found, test_fraction, seed)
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """To train on, and to test on: of each class the same fraction, chosen at random but always alike.
+    """To train on, and to test on: of each class the same fraction, chosen by what its images hold (see `choose`).
+
+    So an image stays in its part when it is renamed or when others come or go, but for a few where the count changes;
+    and of equal images of a class none is in the one part and another in the other.
 
     Parameters
         fraction : of the images, for testing; of a class with two images or more at least one, and not all
@@ -75,21 +169,27 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     as_count("data set", "seed", seed, least=0)
     if not split.has_classes:
         return split.split(fraction, seed)
-    rng = generator(seed)
-    chosen = np.zeros(len(split), bool)
+    chosen = []
     by_class = np.argsort(split.labels, kind="stable")
     for positions in np.split(by_class, np.cumsum(np.bincount(split.labels))[:-1]):
-        members = rng.permutation(positions)
-        chosen[members[: min(max(round(len(members) * fraction), 1), len(members) - 1)]] = True
-    if not chosen.any():
+        count = min(max(round(len(positions) * fraction), 1), len(positions) - 1)
+        if count > 0:
+            chosen.append(positions[choose(split.digests[positions], count, seed)])
+    if not chosen:
         raise DataError("data set", "two images of a class at least, one of them to test on", "one of each")
-    return split.select(np.flatnonzero(~chosen)), split.select(np.flatnonzero(chosen))
+    return split.divide(np.concatenate(chosen))
 
 
 def counterpart(path: Path) -> Path | None:
-    """The file to test on that stands beside one to train on: the same name, with test instead of train."""
-    for word, other in (("train", "test"), ("Train", "Test"), ("TRAIN", "TEST")):
-        if word in path.name:
-            candidate = path.with_name(path.name.replace(word, other))
-            return candidate if candidate.is_file() else None
+    """The file to test on that stands beside one to train on: the same name, with test instead of train.
+
+    Training has Testing or Test, and trn has tst; where there is no such file, one with val, valid, validation or dev.
+    """
+    for kind in (TEST, VALIDATION):
+        for word in ("training", "train", "trn"):
+            for other in WORDS[kind]:
+                for case in (str.lower, str.capitalize, str.upper):
+                    candidate = path.with_name(path.name.replace(case(word), case(other)))
+                    if candidate.name != path.name and candidate.is_file():
+                        return candidate
     return None

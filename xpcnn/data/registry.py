@@ -21,6 +21,7 @@ from .hdf5_file import hdf5_file
 from .image_folder import image_folder
 from .mnist import FASHION_MNIST, KMNIST, MNIST, fashion_mnist, kmnist, mnist
 from .option_kinds import check_options
+from .parts import Parts
 from .signs import SIGNS, signs
 from .source import Source
 
@@ -82,6 +83,29 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
     >>> load("digits").name
     'digits'
     """
+    make, arguments = _call(name_or_path, options)
+    return make(*arguments, **options)
+
+
+def load_parts(name_or_path: str | os.PathLike[str], **options: Any) -> Parts:
+    """What a file or folder holds, also where it is not enough to train on: a test set alone, images of one class.
+
+    `parts.test` is the part to test on, `parts.everything` all images, `parts.classes` their classes' names.
+
+    Parameters, Raises
+        as `load`
+    """
+    make, arguments = _call(name_or_path, options)
+    loaded: Dataset | Parts = inspect.unwrap(make)(*arguments, **options)
+    if isinstance(loaded, Parts):
+        return loaded
+    return Parts(loaded.name, loaded.name, loaded.train, loaded.test, loaded.classes)
+
+
+def _call(
+    name_or_path: str | os.PathLike[str], options: dict[str, Any]
+) -> tuple[Callable[..., Dataset], tuple[Any, ...]]:
+    """The data set's function and its positional arguments, once the options are known to be some of its own."""
     arguments: tuple[Any, ...] = ()
     if name_or_path in KNOWN:
         make = KNOWN[str(name_or_path)].make
@@ -89,16 +113,21 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
         if not isinstance(name_or_path, str | os.PathLike) or not name_or_path:
             raise OptionError("load", "a name or a path", repr(name_or_path))
         path = Path(name_or_path).expanduser()
-        make, arguments = _reader(str(name_or_path), path), (path,)
+        make, arguments = reader_of(str(name_or_path), path), (path,)
     parameters = inspect.signature(make).parameters
     known = list(parameters)[len(arguments) :]
     if unknown := sorted(options.keys() - set(known)):
         raise OptionError(f"load {name_or_path}", "options among " + (", ".join(known) or "none"), ", ".join(unknown))
     check_options(f"load {name_or_path}", options, parameters)
-    return make(*arguments, **options)
+    return make, arguments
 
 
-def _reader(name: str, path: Path) -> Callable[..., Dataset]:
+def reader_of(name: str, path: Path) -> Callable[..., Dataset]:
+    """The function that reads what is at the path.
+
+    Raises
+        OptionError : nothing that is known
+    """
     if path.is_dir():
         return image_folder
     if path.suffix.lower() in READERS and path.is_file():

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..backend import copy_into
+from ..data.dataset import Split
 from ..data.loader import Loader
-from ..errors import DataError, FormatError, OptionError
+from ..errors import DataError, FormatError, OptionError, warn
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
 from ..nn.loss import Loss
@@ -29,6 +30,7 @@ from .moving_average import MovingAverage
 
 CHECKPOINT = "checkpoint.safetensors"
 _OLDER = {"augmentation": "None", "accumulate": 1, "ema": None}  # of checkpoints by xpcnn 0.1, which do not say
+_DATA = {"data": "training", "validation data": "validation"}  # compared by digests, which older checkpoints have not
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Checkpointed:
     loader: Loader
     average: MovingAverage | None = None
     accumulate: int = 1  # batches a step
+    validation: Split | None = None
 
     def description(self) -> dict[str, Any]:
         """What must be the same for a run to go on as it would have."""
@@ -69,6 +72,8 @@ class Checkpointed:
             "augmentation": _without_addresses(self.loader.augment),
             "accumulate": self.accumulate,
             "ema": None if self.average is None else self.average.decay,
+            "data": self.loader.split.digest,
+            "validation data": None if self.validation is None else self.validation.digest,
         }
 
     def tensors(self) -> dict[str, Array]:
@@ -109,7 +114,9 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
             raise FormatError(str(path), "a checkpoint", f"a file of kind {metadata['kind']!r}")
         saved = _OLDER | {"criterion": _without_addresses(run.criterion)} | metadata["run"]  # older ones say none
         for name, value in run.description().items():
-            if saved[name] != value:
+            if name in _DATA:
+                _check_data(str(path), _DATA[name], saved.get(name, value), value)
+            elif saved[name] != value:
                 raise FormatError(str(path), f"a run with {name} {value}", str(saved[name]), remedy)
         position = Position(**metadata["position"])
         history = [Epoch(**{key: _number(value) for key, value in row.items()}) for row in metadata["history"]]
@@ -118,6 +125,9 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
             raise FormatError(str(path), "this model's and optimizer's arrays", "others", remedy)
         deepcopy(run.schedule).load_state_dict(metadata["schedule"])  # what is refused changes nothing
         check_states(generators, metadata["generators"])
+        if "data" not in saved:
+            what = "the checkpoint is of an older xpcnn, and does not say which images it was trained on"
+            warn(str(path), what, "be sure that they are the same; what was held out of them is chosen otherwise now")
         copy_into(own, tensors, str(path))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, FormatError):
@@ -141,6 +151,14 @@ def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, list[Epoch
     if not path.exists():
         raise DataError("resume", f"a checkpoint at {path}", "no such file", "name the folder of a run")
     return load(path, run)
+
+
+def _check_data(who: str, part: str, saved: str | None, given: str | None) -> None:
+    """Refuse other images or labels than a run had, however many they are."""
+    if saved != given:
+        expected = f"the {part} images that the run began with" if saved else f"no {part} images, as the run began"
+        got = "other images, labels or another order" if given else "none"
+        raise FormatError(who, expected, got, "give it the same ones, or begin another run in another folder")
 
 
 def _without_addresses(value: object) -> str:

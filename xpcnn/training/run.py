@@ -6,6 +6,7 @@ checkpoint.safetensors  the last state, from which `resume` goes on
 model.safetensors       the best model, for `eval` and `predict`
 result.json             how it ended
 curves.png              where matplotlib is installed
+trained_on.safetensors  digests of the images that it was trained and validated on
 steps.csv, tensorboard  where these logs were asked for
 """
 
@@ -24,8 +25,9 @@ import numpy as np
 
 from .. import __version__, data, models, plot
 from ..backend import current_backend
+from ..data.dataset import Dataset, Split
 from ..data.loader import Loader
-from ..errors import DataError, MissingExtraError, OptionError
+from ..errors import DataError, MissingExtraError, OptionError, one_line
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import CrossEntropyLoss, MSELoss
@@ -53,6 +55,7 @@ def start(config: RunConfig, folder: Path, *, verbose: bool = True) -> dict[str,
             "train", "a folder without a run", str(folder), f"xpcnn train --resume {folder}, or name another folder"
         )
     run = _Run(config, folder, verbose)
+    run.tell()
     folder.mkdir(parents=True, exist_ok=True)
     _write_config(config, folder)
     return run.finish(resume=False)
@@ -84,6 +87,7 @@ def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) ->
 def rehearse(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Epoch]:
     """One step, one validation and one checkpoint of the run that `config` describes; nothing is kept."""
     run = _Run(config, folder, verbose)
+    run.tell()
     run.trainer.fast_dev_run = True
     return run.trainer.fit(run.loader, run.validation, epochs=1)
 
@@ -123,6 +127,11 @@ class _Run:
             verbose=verbose,
         )
 
+    def tell(self) -> None:
+        """Print what was found to train on, so that what was not meant is seen."""
+        if self.trainer.verbose:
+            print(found(self.dataset, self.loader.split, self.validation))
+
     def _logs(self) -> tuple[list[OnStep], list[OnEpoch]]:
         """The logs that were asked for, of steps and of epochs."""
         steps: list[OnStep] = []
@@ -160,6 +169,25 @@ class _Run:
         with suppress(MissingExtraError):
             plot.save(plot.curves(rows), self.folder / "curves.png")
         return result
+
+
+def found(dataset: Dataset, train: Split, validation: Split | None) -> str:
+    """What a run has to learn from: how many images, their size, the classes, and where the parts are from."""
+    counts = [f"{len(train)} images to train on", f"{len(dataset.test)} to test on"]
+    if validation is not None:
+        counts.insert(1, f"{len(validation)} to validate")
+    size = "×".join(map(str, dataset.input_shape))
+    lines = [f"{one_line(dataset.name)}: {', '.join(counts)}; {size}, {train.images.dtype}"]
+    if dataset.classes:
+        names = ", ".join(map(one_line, dataset.classes[:8])) + (" …" if len(dataset.classes) > 8 else "")
+        lines.append(f"{len(dataset.classes)} classes: {names}")
+    else:
+        lines.append(f"targets: {train.labels.shape[1]} an image")
+    if dataset.parts:
+        lines.append(f"parts: {one_line(dataset.parts)}")
+    if repeated := int(np.isin(dataset.test.digests, dataset.train.digests).sum()):
+        lines.append(f"{repeated} of the images to test on are also among those to train on")
+    return "\n".join(lines)
 
 
 def _write_config(config: RunConfig, folder: Path) -> None:

@@ -33,7 +33,7 @@ from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Constant, Schedule
 from ..options import as_count, as_number
 from ..typing import Array
-from . import checkpoint, history
+from . import checkpoint, history, trained_on
 from .best_model import save_best
 from .callback import STOP, OnEpoch, OnStep, Step, as_callbacks
 from .checkpoint import CHECKPOINT, Position
@@ -71,7 +71,7 @@ class Trainer:
         folder : where the run is kept: `history.csv`, `checkpoint.safetensors` (the last state),
             `model.safetensors` (the best epoch by validation accuracy, then loss; without validation the
             last; or, where the model has layers that are not xpcnn's, `weights.safetensors`, for
-            `read_tensors` and `load_state_dict`). None keeps nothing
+            `read_tensors` and `load_state_dict`), `trained_on.safetensors` (digests of its images). None keeps nothing
         classes : names of the classes, kept with the model
         checkpoint_seconds : a checkpoint is written after each epoch, on Ctrl-C, and at least this often
         fast_dev_run : try everything out with one step, one batch of validation and a checkpoint, and keep nothing:
@@ -130,6 +130,7 @@ class Trainer:
         self.history: list[Epoch] = []
         self.position = Position()
         self.loader: Loader | None = None  # that `fit` is going through
+        self._validation: Split | None = None  # of the last `fit`
         self._traces = Traces(model)
 
     def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> list[Epoch]:
@@ -155,6 +156,7 @@ class Trainer:
                 raise OptionError("Trainer.fit", f"a {kind.__name__}", type(given).__name__, "see xpcnn.data")
         if self.overfit_batches:
             loader = first_batches(loader, self.overfit_batches)
+        self._validation = validation
         if resume:
             self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
         elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
@@ -169,6 +171,7 @@ class Trainer:
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
+            trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
         self.loader, self._traces, going = loader, Traces(self.model), True
         try:
             with Interrupt() as interrupt, progress(self.verbose) as shown:
@@ -210,9 +213,8 @@ class Trainer:
 
     def checkpointed(self, loader: Loader) -> checkpoint.Checkpointed:
         """What a checkpoint holds the state of."""
-        return checkpoint.Checkpointed(
-            self.model, self.optimizer, self.criterion, self.schedule, loader, self.average, self.accumulate
-        )
+        parts = (self.model, self.optimizer, self.criterion, self.schedule, loader)
+        return checkpoint.Checkpointed(*parts, self.average, self.accumulate, self._validation)
 
     def _run_epoch(
         self, loader: Loader, validation: Split | None, epochs: int, interrupt: Interrupt, shown: Progress

@@ -1,0 +1,125 @@
+"""Which images a model is judged on: those that it has not learned from."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data.dataset import Split
+from ..data.parts import Parts
+from ..errors import DataError, OptionError, one_line, warn
+from ..io.model_file import SavedModel
+from ..training import trained_on
+from ..training.trained_on import TrainedOn
+from .datasets import add_dataset_arguments, dataset_options, model_and_dataset, run_of
+from .files import add_model_argument, model_path
+
+_LABELS = {"test": "test", "train": "train", "validation": "validation", "all": "overall", "unseen": "unseen"}
+_HELP = (
+    "which images: test, train, validation (the run's), all, or unseen (all but those that the run was trained or "
+    "validated on). Default: of the run's own data the test part, and where they have changed those unseen; of other "
+    "data the part that they state to test on, or else all"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A model, and images to judge it on; `label` says in one word which these are."""
+
+    saved: SavedModel
+    split: Split
+    classes: tuple[str, ...]
+    label: str
+
+
+def add_judged_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments `model`, `dataset`, `option` and `part`, which `judged` takes."""
+    add_model_argument(parser)
+    add_dataset_arguments(parser)
+    parser.add_argument("--part", choices=tuple(_LABELS), help=_HELP)
+
+
+def judged(options: argparse.Namespace) -> Judged:
+    """The model, and the images of the part that is asked for; prints which these are where it is not plain.
+
+    Raises
+        DataError : there are no such images
+    """
+    saved, parts = model_and_dataset(options.model, options.dataset, options.option)
+    seen = trained_on.read(model_path(options.model).parent)
+    return _Choice(options, saved, parts, seen).judged()
+
+
+class _Choice:
+    def __init__(self, options: argparse.Namespace, saved: SavedModel, parts: Parts, seen: TrainedOn | None) -> None:
+        self.name, self.part, self.saved, self.parts, self.seen = options.dataset, options.part, saved, parts, seen
+        self.own = run_of(options.model, options.dataset)[1]
+        self.divided = not {"test_fraction", "seed"}.isdisjoint(dataset_options(options.option))  # by the user
+
+    def judged(self) -> Judged:
+        part = self.part or self._default()
+        split = self._images(part)
+        if part == "unseen" and self._is_test(split):
+            part = "test"
+        self._tell(part, split)
+        return Judged(self.saved, split, self.parts.classes, _LABELS[part])
+
+    def _default(self) -> str:
+        if self.parts.stated is not None or self.divided:
+            return "test"
+        if self.seen is None:
+            return "test" if self.own else "all"
+        everything = self.parts.everything
+        known = self.seen.images(everything)
+        kept = np.concatenate([self.seen.train, self.seen.validation])
+        moved = not known.all() and bool(np.isin(kept, everything.digests).all())  # the run's own, in another place
+        return "unseen" if self.own or moved else "all"
+
+    def _images(self, part: str) -> Split:
+        if part == "all":
+            return self.parts.everything
+        if part in ("train", "test"):
+            split = self.parts.train if part == "train" else self.parts.test
+            if split is None:
+                raise DataError(self.name, f"a part called {part}", "none", "--part all judges what there is")
+            return split
+        if self.seen is None:
+            got = f"no {trained_on.TRAINED_ON} in its folder"
+            raise OptionError("--part", f"for {part}, the folder of a run", got, "choose another part")
+        everything = self.parts.everything
+        known = self.seen.images(everything)
+        chosen = ~known if part == "unseen" else np.isin(everything.digests, self.seen.validation)
+        if not chosen.any():
+            was = "validated on" if part == "validation" else "neither trained nor validated on"
+            got = f"none among {len(everything)}"
+            raise DataError(self.name, f"images that the run was {was}", got, "--part all judges all of them")
+        return everything.select(np.flatnonzero(chosen))
+
+    def _is_test(self, split: Split) -> bool:
+        """Whether these are the images that are to test on, as the data stand."""
+        try:
+            test = self.parts.test
+        except DataError:  # nothing can be held out of so few
+            return False
+        return test is not None and np.array_equal(test.digests, split.digests)
+
+    def _tell(self, part: str, split: Split) -> None:
+        n, total = len(split), len(self.parts.given or ()) + len(self.parts.stated or ())
+        if part == "unseen":
+            print(f"{n} of {total} images; {total - n} are left out, which the run was trained or validated on")
+        elif part == "all":
+            print(f"all {n} images of {one_line(self.parts.name)}")
+        elif part == "test" and not self.own and self.parts.stated is not None and total > n:
+            where = f" ({one_line(self.parts.found)})" if self.parts.found else ""
+            print(f"the {n} images to test on{where}; with --part all, all {total} are judged")
+        if part not in ("test", "all"):
+            return
+        if self.seen is not None:
+            if repeated := int(self.seen.images(split).sum()):
+                what = f"the run was trained or validated on {repeated} of these {n} images"
+                warn(self.name, what, "--part unseen leaves them out")
+        elif part == "test" and self.own and self.parts.stated is None:
+            what = "the run is of an older xpcnn, and does not say which images it was trained on"
+            warn(self.name, what, "what was held out of them is chosen otherwise now: some may be among these")

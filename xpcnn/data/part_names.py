@@ -1,0 +1,39 @@
+"""How parts of data sets are named: train and test, Training and Testing, seg_train, val2017, dev, x_trn …"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+TRAIN, TEST, VALIDATION = "train", "test", "validation"
+WORDS = {
+    TRAIN: ("train", "training", "trn"),
+    TEST: ("test", "testing", "tst", "eval", "evaluation", "holdout"),
+    VALIDATION: ("val", "valid", "validation", "dev", "devel", "development"),
+}
+_KINDS = {word: kind for kind, words in WORDS.items() for word in words}
+_FILLERS = ("set", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos", "split", "part", "folder")
+_GLUED = re.compile(rf"({'|'.join(sorted(_KINDS, key=len, reverse=True))})({'|'.join(_FILLERS)})")
+
+
+class PartName(NamedTuple):
+    """What a name says: which part it is, and its other words, which the parts of one data set share."""
+
+    kind: str
+    rest: tuple[str, ...]
+
+
+def part_name(name: str) -> PartName | None:
+    """What the name of a folder says of the part that it is, if it has one such word.
+
+    >>> part_name("Training"), part_name("seg_test"), part_name("val2017")
+    (PartName(kind='train', rest=()), PartName(kind='test', rest=('seg',)), PartName(kind='validation', rest=()))
+    >>> part_name("trainset"), part_name("TrainImages"), part_name("trainer")
+    (PartName(kind='train', rest=()), PartName(kind='train', rest=()), None)
+    """
+    words = [word.lower() for word in re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))]
+    words = [match[1] if (match := _GLUED.fullmatch(word)) else word for word in words]
+    kinds = [_KINDS[word] for word in words if word in _KINDS]
+    if len(kinds) != 1:
+        return None
+    return PartName(kinds[0], tuple(word for word in words if word not in _KINDS and word not in _FILLERS))

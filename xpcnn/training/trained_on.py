@@ -1,0 +1,69 @@
+"""Which images a run was trained and validated on, kept in its folder as a digest of 8 bytes each.
+
+So it is known of any image, wherever it stands by then, whether a run has learned from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..data.dataset import Split
+from ..errors import FormatError
+from ..io.tensors import read_tensors, write_tensors
+from ..typing import Host
+
+TRAINED_ON = "trained_on.safetensors"
+_KIND = "trained on"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedOn:
+    """The digests of a run's images (see `Split.digests`): int64 (N,) each, without repetitions."""
+
+    train: Host
+    validation: Host
+
+    def images(self, split: Split) -> Host:
+        """Which of the images the run was trained or validated on: bool (N,)."""
+        return np.isin(split.digests, self.train) | np.isin(split.digests, self.validation)
+
+
+def keep(folder: Path, train: Split, validation: Split | None, *, add: bool) -> None:
+    """Write down what a run is trained and validated on: each image, and a digest of either split as a whole.
+
+    Parameters
+        add : to what the folder holds already, for a run that goes on
+    Raises
+        FormatError : what it holds is broken;  FileError : it cannot be written
+    """
+    before = read(folder) if add else None
+    given = (train.digests, train.digests[:0] if validation is None else validation.digests)
+    kept = given if before is None else (before.train, before.validation)
+    tensors = {name: np.union1d(given[i], kept[i]) for i, name in enumerate(("train", "validation"))}
+    if before is not None and all(len(tensors[name]) == len(getattr(before, name)) for name in tensors):
+        return
+    whole = {"train": train.digest, "validation": None if validation is None else validation.digest}
+    write_tensors(folder / TRAINED_ON, tensors, {"kind": _KIND, "whole": whole})
+
+
+def read(folder: Path) -> TrainedOn | None:
+    """What the run in that folder was trained and validated on; None where it does not say, as older ones do not.
+
+    Raises
+        FormatError : the file is broken;  FileError : it cannot be read
+    """
+    path = folder / TRAINED_ON
+    if not path.exists():
+        return None
+    tensors, metadata = read_tensors(path)
+    wrong = [name for name in ("train", "validation") if name not in tensors or not _are_digests(tensors[name])]
+    if metadata.get("kind") != _KIND or wrong:
+        raise FormatError(str(path), "the digests of a run's images", "another file", "remove it")
+    return TrainedOn(tensors["train"], tensors["validation"])
+
+
+def _are_digests(array: Host) -> bool:
+    return array.dtype == np.int64 and array.ndim == 1
