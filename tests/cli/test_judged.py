@@ -68,7 +68,7 @@ def learned_from(path) -> bool:
     """Whether the run in the working folder was trained or validated on this picture."""
     kept = read(Path("run"))
     digest = image_digests(np.array(image.open(path))[None])
-    return bool(np.isin(digest, np.concatenate([kept.train, kept.validation])).any())
+    return bool(np.isin(digest, kept.all()).any())
 
 
 def number(output: str) -> int:
@@ -106,6 +106,14 @@ def test_pictures_that_were_taken_away_change_nothing_for_the_others(place, say)
     assert (code, errors) == (0, "")
     assert number(output) <= before
     assert len(seen.train) + len(seen.validation) == 32
+
+
+def test_data_whose_contents_were_replaced_are_not_taken_for_the_run_s_without_a_word(place, say, rng):
+    for path in (place / "tones").glob("*/*.png"):
+        image.fromarray(rng.integers(0, 256, (4, 4), np.uint8)).save(path)
+    code, output, errors = say("tones")
+    assert (code, number(output)) == (0, 40)
+    assert "of 32 images that the run has learned from only 0 are among these 40" in errors
 
 
 def test_nothing_is_left_where_all_of_it_was_learned_from(place, say):

@@ -90,6 +90,13 @@ def test_a_run_does_not_go_on_with_other_data_of_the_same_number(split, tmp_path
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_a_run_does_not_go_on_with_more_or_fewer_images(split, tmp_path):
+    trainer(tmp_path).fit(Loader(split.take(30), 8), epochs=1)
+    for count in (29, 31):
+        with pytest.raises(FormatError, match=f"the 30 training images that the run began with, got {count}; give it"):
+            trainer(tmp_path).fit(Loader(split.take(count), 8), epochs=2, resume=True)
+
+
 def test_validation_does_not_come_or_go(split, tmp_path):
     train, validation = split.split(0.5)
     for name, first, then, text in (

@@ -73,8 +73,9 @@ class _Choice:
             return "test" if self.own else "all"
         everything = self.parts.everything
         known = self.seen.images(everything)
-        kept = np.concatenate([self.seen.train, self.seen.validation])
-        moved = not known.all() and bool(np.isin(kept, everything.digests).all())  # the run's own, in another place
+        moved = not known.all() and bool(
+            np.isin(self.seen.all(), everything.digests).all()
+        )  # the run's own, in another place
         return "unseen" if self.own or moved else "all"
 
     def _images(self, part: str) -> Split:
@@ -109,6 +110,7 @@ class _Choice:
         n, total = len(split), len(self.parts.given or ()) + len(self.parts.stated or ())
         if part == "unseen":
             print(f"{n} of {total} images; {total - n} are left out, which the run was trained or validated on")
+            self._check_change(total)
         elif part == "all":
             print(f"all {n} images of {one_line(self.parts.name)}")
         elif part == "test" and not self.own and self.parts.stated is not None and total > n:
@@ -123,3 +125,11 @@ class _Choice:
         elif part == "test" and self.own and self.parts.stated is None:
             what = "the run is of an older xpcnn, and does not say which images it was trained on"
             warn(self.name, what, "what was held out of them is chosen otherwise now: some may be among these")
+
+    def _check_change(self, total: int) -> None:
+        """Warn where the run's own data are known no more, so that what it learned from may be among those judged."""
+        assert self.seen is not None  # there are images that were not seen
+        kept = self.seen.all()
+        if self.own and 2 * (found := int(np.isin(kept, self.parts.everything.digests).sum())) < len(kept):
+            what = f"of {len(kept)} images that the run has learned from only {found} are among these {total}"
+            warn(self.name, what, "if they are the same files, they are read otherwise here than where it was trained")

@@ -30,7 +30,8 @@ from .moving_average import MovingAverage
 
 CHECKPOINT = "checkpoint.safetensors"
 _OLDER = {"augmentation": "None", "accumulate": 1, "ema": None}  # of checkpoints by xpcnn 0.1, which do not say
-_DATA = {"data": "training", "validation data": "validation"}  # compared by digests, which older checkpoints have not
+# The data, by their number and by digests, which older checkpoints have not.
+_DATA = {"images": "training", "data": "training", "validation data": "validation"}
 
 
 @dataclass
@@ -153,12 +154,14 @@ def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, list[Epoch
     return load(path, run)
 
 
-def _check_data(who: str, part: str, saved: str | None, given: str | None) -> None:
-    """Refuse other images or labels than a run had, however many they are."""
-    if saved != given:
-        expected = f"the {part} images that the run began with" if saved else f"no {part} images, as the run began"
-        got = "other images, labels or another order" if given else "none"
-        raise FormatError(who, expected, got, "give it the same ones, or begin another run in another folder")
+def _check_data(who: str, part: str, saved: Any, given: Any) -> None:
+    """Refuse other images or labels than a run had; `saved` and `given` are numbers of images or digests."""
+    if saved == given:
+        return
+    number = f"{saved} " if isinstance(saved, int) else ""
+    expected = f"the {number}{part} images that the run began with" if saved else f"no {part} images, as the run began"
+    got = str(given) if number else "other images, labels or another order" if given else "none"
+    raise FormatError(who, expected, got, "give it the same ones, or begin another run in another folder")
 
 
 def _without_addresses(value: object) -> str:

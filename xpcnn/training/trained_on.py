@@ -26,9 +26,13 @@ class TrainedOn:
     train: Host
     validation: Host
 
+    def all(self) -> Host:
+        """Those of both: int64."""
+        return np.union1d(self.train, self.validation)
+
     def images(self, split: Split) -> Host:
         """Which of the images the run was trained or validated on: bool (N,)."""
-        return np.isin(split.digests, self.train) | np.isin(split.digests, self.validation)
+        return np.isin(split.digests, self.all())
 
 
 def keep(folder: Path, train: Split, validation: Split | None, *, add: bool) -> None:
