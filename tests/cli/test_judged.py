@@ -258,6 +258,7 @@ def test_plots_take_the_same_images(place, say, rng, monkeypatch, kind):
     put(place / "tones", 3, rng)
     put(place / "others", 5, rng)
     for words, count in ((("tones",), 14), (("others",), 10), (("tones", "--part", "test"), len(load("tones").test))):
-        code, output, _ = say(*words, command=("plot", kind, "run"))
+        code, output, errors = say(*words, command=("plot", kind, "run"))
         assert (code, drawn[-1]) == (0, count)
-        assert output.splitlines()[-1].endswith(".png")
+        assert re.fullmatch(rf"{kind}(-\d)?\.png\n", output)
+        assert "--part" in words or str(count) in errors

@@ -9,7 +9,7 @@ import pytest
 
 import xpcnn
 from xpcnn.cli import main
-from xpcnn.data import Dataset, Split, digits
+from xpcnn.data import Parts, Split, digits
 from xpcnn.io import save_model
 from xpcnn.models import build
 from xpcnn.nn import Flatten, Linear, Sequential
@@ -168,7 +168,9 @@ def test_every_wrong_turn_is_one_line_and_status_2(here, capsys, words, text):
 
 def test_a_regression_has_no_classes_to_confuse(here, capsys, monkeypatch):
     split = Split(digits().test.images, np.zeros(360, np.float32))
-    monkeypatch.setattr("xpcnn.data.load", lambda name: Dataset(name, split, split, ()))
+    heights = Parts("heights", "heights", split, split, ())
+    monkeypatch.setattr("xpcnn.data.load", lambda name: heights.dataset())
+    monkeypatch.setattr("xpcnn.data.load_parts", lambda name: heights)
     for kind in ("confusion", "wrong"):
         status, _, errors = xpcnn_command(capsys, "plot", kind, "run", "heights")
         assert (status, errors.count("\n")) == (2, 1)

@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     chosen = judged(options)
     saved, split = chosen.saved, chosen.split
+    if chosen.note:
+        print(chosen.note)
     criterion = CrossEntropyLoss() if saved.is_classifier else MSELoss()
     result = evaluate(saved.model, split, criterion, batch_size=options.batch_size)
     if not saved.is_classifier:

@@ -26,12 +26,13 @@ _HELP = (
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A model, and images to judge it on; `label` says in one word which these are."""
+    """A model, and images to judge it on; `label` says in one word which these are, `note` in a line if need be."""
 
     saved: SavedModel
     split: Split
     classes: tuple[str, ...]
     label: str
+    note: str
 
 
 def add_judged_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,7 @@ def add_judged_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def judged(options: argparse.Namespace) -> Judged:
-    """The model, and the images of the part that is asked for; prints which these are where it is not plain.
+    """The model, and the images of the part that is asked for; warns of those that the run has learned from.
 
     Raises
         DataError : there are no such images
@@ -63,8 +64,8 @@ class _Choice:
         split = self._images(part)
         if part == "unseen" and self._is_test(split):
             part = "test"
-        self._tell(part, split)
-        return Judged(self.saved, split, self.parts.classes, _LABELS[part])
+        self._warn(part, split)
+        return Judged(self.saved, split, self.parts.classes, _LABELS[part], self._note(part, len(split)))
 
     def _default(self) -> str:
         if self.parts.stated is not None or self.divided:
@@ -106,30 +107,29 @@ class _Choice:
             return False
         return test is not None and np.array_equal(test.digests, split.digests)
 
-    def _tell(self, part: str, split: Split) -> None:
-        n, total = len(split), len(self.parts.given or ()) + len(self.parts.stated or ())
+    def _note(self, part: str, n: int) -> str:
+        total = len(self.parts.given or ()) + len(self.parts.stated or ())
         if part == "unseen":
-            print(f"{n} of {total} images; {total - n} are left out, which the run was trained or validated on")
-            self._check_change(total)
-        elif part == "all":
-            print(f"all {n} images of {one_line(self.parts.name)}")
-        elif part == "test" and not self.own and self.parts.stated is not None and total > n:
-            where = f" ({one_line(self.parts.found)})" if self.parts.found else ""
-            print(f"the {n} images to test on{where}; with --part all, all {total} are judged")
-        if part not in ("test", "all"):
-            return
-        if self.seen is not None:
-            if repeated := int(self.seen.images(split).sum()):
-                what = f"the run was trained or validated on {repeated} of these {n} images"
-                warn(self.name, what, "--part unseen leaves them out")
-        elif part == "test" and self.own and self.parts.stated is None:
-            what = "the run is of an older xpcnn, and does not say which images it was trained on"
-            warn(self.name, what, "what was held out of them is chosen otherwise now: some may be among these")
+            return f"{n} of {total} images; {total - n} are left out, which the run was trained or validated on"
+        if part == "all":
+            return f"all {n} images of {one_line(self.parts.name)}"
+        if part == "test" and not self.own and self.parts.stated is not None and self.parts.found and total > n:
+            return f"the {n} images to test on ({one_line(self.parts.found)}); with --part all, all {total} are judged"
+        return ""
 
-    def _check_change(self, total: int) -> None:
-        """Warn where the run's own data are known no more, so that what it learned from may be among those judged."""
-        assert self.seen is not None  # there are images that were not seen
-        kept = self.seen.all()
-        if self.own and 2 * (found := int(np.isin(kept, self.parts.everything.digests).sum())) < len(kept):
-            what = f"of {len(kept)} images that the run has learned from only {found} are among these {total}"
-            warn(self.name, what, "if they are the same files, they are read otherwise here than where it was trained")
+    def _warn(self, part: str, split: Split) -> None:
+        if self.seen is None:
+            if part == "test" and self.own and self.parts.stated is None:
+                what = "the run is of an older xpcnn, and does not say which images it was trained on"
+                warn(self.name, what, "what was held out of them is chosen otherwise now: some may be among these")
+        elif part in ("test", "all"):
+            if repeated := int(self.seen.images(split).sum()):
+                what = f"the run was trained or validated on {repeated} of these {len(split)} images"
+                warn(self.name, what, "--part unseen leaves them out")
+        elif part == "unseen" and self.own:
+            kept, everything = self.seen.all(), self.parts.everything
+            found = int(np.isin(kept, everything.digests).sum())
+            if 2 * found < len(kept):
+                what = f"of {len(kept)} images that the run has learned from only {found} are among these"
+                remedy = "if they are the same files, they are read otherwise here than where it was trained"
+                warn(self.name, f"{what} {len(everything)}", remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from itertools import count, islice
 from pathlib import Path
@@ -141,6 +142,8 @@ def _judged(options: argparse.Namespace) -> Judged:
     chosen = judged(options)
     if not chosen.classes:
         raise DataError("plot", f"a model of classes for {options.kind}", f"{options.model}, which gives values")
+    if chosen.note:
+        print(chosen.note, file=sys.stderr)
     return chosen
 
 
