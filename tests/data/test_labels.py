@@ -67,6 +67,11 @@ def test_refuses_what_is_no_class(labels, text):
         to_classes("x", [labels])
 
 
+def test_numbers_beyond_int64_are_refused():
+    with pytest.raises(DataError, match="x: expected labels below 2⁶³, got 9223372036854775808"):
+        to_classes("x", [np.array([0, 2**63], np.uint64)])
+
+
 def test_one_class_is_nothing_to_tell_apart():
     for names in ((), ("cat",)):
         with pytest.raises(DataError, match=r"at least two classes, got (0|cat); name the classes"):

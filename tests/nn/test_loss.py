@@ -134,3 +134,14 @@ def test_means_of_batches_are_joined_by_their_items(xp, rng, criterion):
 def test_soft_targets_count_as_rows(xp):
     y = xp.array(np.zeros((4, 3)))
     assert CrossEntropyLoss(weight=W).items(y, y) == 4
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint64"])
+def test_labels_of_every_integer_dtype(rng, dtype):
+    """Of NumPy's, as its users have them: the loss, its gradient, and what the mean is taken over."""
+    y = rng.normal(size=(4, 3))
+    for criterion in (CrossEntropyLoss(), CrossEntropyLoss(weight=W), NLLLoss(weight=W), HingeLoss()):
+        (loss, cache), (expected, its) = (criterion.forward(y, LABELS.astype(kind)) for kind in (dtype, "int64"))
+        assert loss == expected
+        np.testing.assert_array_equal(criterion.backward(cache), criterion.backward(its))
+        assert criterion.items(y, LABELS.astype(dtype)) == criterion.items(y, LABELS)

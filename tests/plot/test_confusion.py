@@ -87,3 +87,13 @@ def test_bad_input_is_one_clear_line(error, text, matrix):
 def test_too_few_names_are_refused():
     with pytest.raises(OptionError, match="2 names of classes, got 3"):
         plot.confusion([[1, 0], [0, 1]], classes="abc")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "uint64", "float16", "float32"])
+def test_counts_of_every_dtype(dtype):
+    """Also where a row's sum does not fit into it."""
+    high = {"float16": 60_000, "float32": 2**24}.get(dtype) or np.iinfo(dtype).max
+    counts = np.array([[high, high, 1], [0, high, 0], [high, 1, 0]], dtype)
+    rows = np.array([[high, high, 1], [0, high, 0], [high, 1, 0]], np.float64)
+    np.testing.assert_array_equal(shares(counts), rows / rows.sum(axis=1, keepdims=True))
+    assert f"{np.trace(rows) / rows.sum():.2%}" in plot.confusion(counts).get_suptitle()

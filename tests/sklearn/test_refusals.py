@@ -70,6 +70,17 @@ def test_what_diverges_says_so(blobs):
         CNNRegressor(lr=1e30, optimizer="sgd", schedule="constant", random_state=0).fit(x, x[:, 0])
 
 
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score"])
+def test_outputs_that_are_not_finite_are_no_class(blobs, method):
+    """The highest of NaN would be one."""
+    x, y = blobs
+    fitted = quick().fit(x.astype("float32"), y)
+    *_, bias = fitted.model_.parameters().values()
+    bias[1] = np.nan
+    with pytest.raises(NonFiniteError, match="CNNClassifier: expected finite outputs, got NaN or infinity for row 0"):
+        getattr(fitted, method)(x, *[y] * (method == "score"))
+
+
 def test_a_failed_check_of_options_leaves_a_fitted_estimator_as_it_was(blobs):
     x, y = blobs
     fitted = quick().fit(x, y)

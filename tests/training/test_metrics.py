@@ -1,11 +1,11 @@
-"""Metrics against their definitions, written as loops."""
+"""Metrics against their definitions, written as loops, for numbers of every dtype; what they refuse, all alike."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from xpcnn.errors import OptionError, ShapeError
+from xpcnn.errors import DTypeError, NonFiniteError, OptionError, ShapeError
 from xpcnn.training import accuracy, confusion_matrix, top_k_accuracy
 
 
@@ -29,12 +29,78 @@ def test_of_equal_scores_the_lower_class_is_first():
     np.testing.assert_array_equal(confusion_matrix([[1.0, 1.0]], [1]), [[0, 0], [1, 0]])
 
 
-def test_bad_input():
-    with pytest.raises(ShapeError, match="N ≥ 1"):
-        accuracy(np.zeros((0, 3)), np.zeros(0, int))
-    with pytest.raises(ShapeError, match="labels"):
-        accuracy(np.zeros((2, 3)), [0])
-    with pytest.raises(OptionError, match=r"labels 0 … 2, got 1 … 3"):
-        confusion_matrix(np.zeros((2, 3)), [1, 3])
-    with pytest.raises(OptionError, match="k"):
-        top_k_accuracy(np.zeros((2, 3)), [0, 0], k=4)
+WHOLE = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float64"]
+
+
+def assert_by_definition(scores, labels):
+    """`scores` as rows of Python numbers, the labels as Python integers, beside the metrics of the arrays."""
+    rows, classes = scores.tolist(), [int(label) for label in labels.tolist()]
+    ranks = [sorted(range(len(row)), key=lambda c, row=row: -row[c]) for row in rows]
+    counts = np.zeros((len(rows[0]), len(rows[0])), int)
+    for label, rank in zip(classes, ranks, strict=True):
+        counts[label, rank[0]] += 1
+    for k in (1, 2, (len(rows[0]) + 1) // 2, len(rows[0])):
+        share = sum(label in rank[:k] for label, rank in zip(classes, ranks, strict=True)) / len(rows)
+        assert top_k_accuracy(scores, labels, k=k) == share
+    assert accuracy(scores, labels) == np.trace(counts) / len(rows)
+    np.testing.assert_array_equal(confusion_matrix(scores, labels), counts)
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+def test_labels_of_every_dtype(rng, dtype):
+    """Also where label · K does not fit into it: 16 · 17 is 16 in uint8."""
+    k = {"bool": 2, "int8": 128}.get(dtype, 200)
+    labels = rng.integers(0, k, 100).astype(dtype)
+    labels[0] = k - 1
+    assert_by_definition(rng.normal(size=(100, k)), labels)
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+def test_scores_of_every_dtype(rng, dtype):
+    """Also the lowest and the largest number, whose negative does not fit into it, and many equal ones."""
+    ends = np.finfo if dtype.startswith("float") else np.iinfo
+    low, high = (0, 1) if dtype == "bool" else (ends(dtype).min, ends(dtype).max)
+    scores = rng.choice(np.array([low, 0, 1, high], dtype), size=(100, 7))
+    assert_by_definition(scores, rng.integers(0, 7, 100))
+
+
+def test_infinite_scores_are_the_highest_and_the_lowest():
+    """As those of classes that a mask excludes."""
+    scores = [[-np.inf, 0.0, -np.inf], [1.0, np.inf, 0.0]]
+    assert accuracy(scores, [1, 1]) == 1.0
+    assert top_k_accuracy(scores, [0, 0], k=2) == 1.0
+    assert confusion_matrix(scores, [1, 1])[1, 1] == 2
+
+
+METRICS = [accuracy, top_k_accuracy, confusion_matrix]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    ("scores", "labels", "error", "text"),
+    [
+        (np.zeros((0, 5)), np.zeros(0, int), ShapeError, "N and K ≥ 1"),
+        (np.zeros((1, 0)), [0], ShapeError, "N and K ≥ 1"),
+        (np.zeros((2, 5)), [0], ShapeError, "labels"),
+        (np.zeros((2, 5)), [[1, 0], [0, 1]], ShapeError, "labels"),
+        ([[1.0, 2.0], [3.0]], [0, 1], ShapeError, "scores in rows of one length"),
+        (np.zeros((2, 5)), [1, 5], OptionError, r"labels 0 … 4, got 1 … 5"),
+        (np.zeros((2, 5)), np.array([-1, 0], np.int8), OptionError, r"labels 0 … 4, got -1 … 0"),
+        (np.zeros((2, 5)), [0, 2**63], OptionError, r"labels 0 … 4"),
+        (np.zeros((2, 5)), [0.0, np.nan], OptionError, r"labels 0 … 4"),
+        (np.zeros((2, 5)), [0.0, 1.5], OptionError, "whole numbers, got 1.5"),
+        (np.zeros((2, 5)), ["a", "b"], DTypeError, "labels that are real numbers"),
+        (np.zeros((2, 5), complex), [0, 1], DTypeError, "scores that are real numbers"),
+        (np.array([[0.0] * 5, [0, 0, np.nan, 0, 0]]), [0, 2], NonFiniteError, "without NaN, got NaN in row 1"),
+        (np.full((1, 5), np.nan, np.float16), [0], NonFiniteError, "without NaN"),
+    ],
+)
+def test_bad_input(metric, scores, labels, error, text):
+    with pytest.raises(error, match=text):
+        metric(scores, labels)
+
+
+def test_bad_k():
+    for k in (0, 4, 1.5, True):
+        with pytest.raises(OptionError, match="k"):
+            top_k_accuracy(np.zeros((2, 3)), [0, 0], k=k)

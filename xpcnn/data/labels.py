@@ -94,6 +94,8 @@ def _plain(who: str, labels: Host) -> Host:
             raise DataError(who, "labels that are whole numbers or texts", str(flat[~whole][0]), remedy)
     elif flat.dtype.kind not in "biuU":
         raise DataError(who, "labels that are whole numbers or texts", str(flat.dtype))
+    if flat.dtype.kind == "u" and flat.size and flat.max() > np.iinfo(np.int64).max:  # int64 would make it negative
+        raise DataError(who, "labels below 2⁶³", str(flat.max()), "number the classes 0, 1, 2 …")
     return flat if flat.dtype.kind == "U" else flat.astype(np.int64)
 
 

@@ -238,7 +238,8 @@ def _weighted_items(y: Array, target: Array, weight: Any) -> Any:
     if weight is None:
         return y.shape[0]
     xp = array_namespace(y, target)
-    return xp.sum(xp.take(xp.asarray(weight, dtype=y.dtype, device=y.device), target, axis=0))  # ()
+    labels = xp.astype(target, xp.int64, copy=False)
+    return xp.sum(xp.take(xp.asarray(weight, dtype=y.dtype, device=y.device), labels, axis=0))  # ()
 
 
 def _numbers(who: str, name: str, value: Any) -> Any:

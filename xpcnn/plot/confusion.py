@@ -33,10 +33,12 @@ def shares(matrix: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     counts = to_numpy(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
         raise ShapeError("confusion", "a matrix (K, K) of counts", str(counts.shape))
-    if counts.dtype.kind not in "iuf" or not ((counts >= 0).all() and 0 < counts.sum() < np.inf):
-        got = f"{counts.min()} … {counts.max()}" if counts.dtype.kind in "iuf" else str(counts.dtype)
-        raise DataError("confusion", "counts ≥ 0, not all of them 0", got)
-    totals = counts.sum(axis=1, keepdims=True).astype(np.float64)  # (K, 1)
+    if counts.dtype.kind not in "iuf":
+        raise DataError("confusion", "counts ≥ 0, not all of them 0", str(counts.dtype))
+    counts = counts.astype(np.float64)  # sums of narrower numbers overflow, or lose ones
+    if not ((counts >= 0).all() and 0 < counts.sum() < np.inf):
+        raise DataError("confusion", "counts ≥ 0, not all of them 0", f"{counts.min():g} … {counts.max():g}")
+    totals = counts.sum(axis=1, keepdims=True)  # (K, 1)
     totals[totals == 0] = np.nan
     result: np.ndarray[Any, np.dtype[np.float64]] = counts / totals
     return result
@@ -55,7 +57,7 @@ def confusion(matrix: Any, *, classes: Sequence[str] = ()) -> Figure:
         as `shares`;  OptionError : another number of names;  MissingExtraError
     """
     rows = shares(matrix)
-    counts, k = to_numpy(matrix), len(rows)
+    counts, k = to_numpy(matrix).astype(np.float64), len(rows)
     if classes and len(classes) != k:
         raise OptionError("confusion", f"{k} names of classes", str(len(classes)))
     names = [class_name(i, classes, 16) for i in range(k)]

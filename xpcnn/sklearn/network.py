@@ -204,6 +204,12 @@ class Network(BaseEstimator):  # type: ignore[misc]
         return x
 
     def _outputs(self, X: Host) -> Host:
-        """The network's outputs (N, K)."""
-        parts = [self.model_(asarray(self._prepare(X[i : i + _ROWS]))) for i in range(0, len(X), _ROWS)]
-        return np.concatenate([to_numpy(part) for part in parts])
+        """The network's outputs (N, K), which are finite."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what becomes of them is looked at
+            parts = [self.model_(asarray(self._prepare(X[i : i + _ROWS]))) for i in range(0, len(X), _ROWS)]
+        outputs = np.concatenate([to_numpy(part) for part in parts])
+        if not np.isfinite(outputs).all():
+            row = int((~np.isfinite(outputs)).any(axis=1).argmax())
+            remedy = "scale the inputs as those of fit, or fit again with a lower lr"
+            raise NonFiniteError(type(self).__name__, "finite outputs", f"NaN or infinity for row {row}", remedy)
+        return outputs

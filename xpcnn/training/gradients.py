@@ -88,6 +88,6 @@ def _correct(criterion: Loss, logits: Array, y: Array) -> Array:
     if not criterion.classifies:
         none: Array = xp.asarray(0, device=logits.device)
         return none
-    true = y if y.ndim == 1 else xp.argmax(y, axis=1)  # (N,), also of probabilities (N, K)
+    true = xp.astype(y, xp.int64, copy=False) if y.ndim == 1 else xp.argmax(y, axis=1)  # (N,), of probabilities too
     count: Array = xp.sum(xp.astype(xp.argmax(logits, axis=1) == true, xp.int64))
     return count

@@ -1,4 +1,8 @@
-"""How good a classifier is, from its scores (logits or probabilities) and the true labels, on the host."""
+"""How good a classifier is, from its scores (logits or probabilities) and the true labels, on the host.
+
+Scores are real numbers of any dtype, labels whole numbers of any dtype. All metrics agree on which class has the
+highest score: of equal scores the lower class is first. There is no highest score among NaN, so NaN is refused.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..backend import to_numpy
-from ..errors import OptionError, ShapeError
+from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError
+from ..options import as_count
 from ..typing import Host
 
 
@@ -15,9 +20,10 @@ def accuracy(scores: Any, labels: Any) -> float:
     """The share of items whose highest score is their label's.
 
     Parameters
-        scores : Array (N, K);  labels : integers (N,)
+        scores : Array (N, K), real;  labels : whole numbers (N,)
     Raises
-        ShapeError : they do not fit together;  OptionError : labels that there is no score for
+        ShapeError : they do not fit together;  DTypeError : they are no such numbers
+        OptionError : labels that there is no score for;  NonFiniteError : scores with NaN
 
     >>> accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
     0.5
@@ -28,18 +34,26 @@ def accuracy(scores: Any, labels: Any) -> float:
 def top_k_accuracy(scores: Any, labels: Any, *, k: int = 5) -> float:
     """The share of items whose label is among their k highest scores; of equal scores the lower class is first.
 
+    Parameters, errors
+        as those of `accuracy`;  k : 1 … K
+
     >>> top_k_accuracy([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], [1, 2], k=2)
     0.5
     """
     scores, labels = _checked(scores, labels)
-    if not 1 <= k <= scores.shape[1]:
+    if as_count("top_k_accuracy", "k", k) > scores.shape[1]:
         raise OptionError("top_k_accuracy", f"1 ≤ k ≤ {scores.shape[1]}", str(k))
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # (N, k)
-    return float((best == labels[:, None]).any(axis=1).mean())
+    own = np.take_along_axis(scores, labels[:, None], axis=1)  # (N, 1)
+    lower = np.arange(scores.shape[1]) < labels[:, None]  # (N, K)
+    before = np.count_nonzero((scores > own) | ((scores == own) & lower), axis=1)  # (N,), classes before the label
+    return float((before < k).mean())
 
 
 def confusion_matrix(scores: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Counts (K, K): row = true class, column = the class with the highest score.
+
+    Parameters, errors
+        as those of `accuracy`
 
     >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 1, 0])
     array([[0, 1],
@@ -51,9 +65,30 @@ def confusion_matrix(scores: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.in
 
 
 def _checked(scores: Any, labels: Any) -> tuple[Host, Host]:
-    scores, labels = to_numpy(scores), to_numpy(labels)
-    if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
-        raise ShapeError("metrics", "scores (N, K) and labels (N,), N ≥ 1", f"{scores.shape} and {labels.shape}")
-    if labels.min() < 0 or labels.max() >= scores.shape[1]:
-        raise OptionError("metrics", f"labels 0 … {scores.shape[1] - 1}", f"{labels.min()} … {labels.max()}")
-    return scores, labels
+    """Scores (N, K) without NaN, and labels (N,) as int64."""
+    scores, labels = _real("scores", scores), _real("labels", labels)
+    if scores.ndim != 2 or labels.shape != scores.shape[:1] or 0 in scores.shape:
+        got = f"{scores.shape} and {labels.shape}"
+        raise ShapeError("metrics", "scores (N, K) and labels (N,), N and K ≥ 1", got)
+    if np.isnan(scores).any():
+        row = int(np.isnan(scores).any(axis=1).argmax())
+        raise NonFiniteError("metrics", "scores without NaN", f"NaN in row {row}")
+    low, high = labels.min(), labels.max()
+    if not (low >= 0 and high < scores.shape[1]):  # NaN is neither
+        raise OptionError("metrics", f"labels 0 … {scores.shape[1] - 1}", f"{low} … {high}")
+    whole = labels.astype(np.int64)
+    if (whole != labels).any():
+        raise OptionError("metrics", "labels that are whole numbers", str(labels[whole != labels][0]))
+    return scores, whole
+
+
+def _real(name: str, given: Any) -> Host:
+    try:
+        host = to_numpy(given)
+    except ValueError:  # rows of several lengths
+        raise ShapeError("metrics", f"{name} in rows of one length", f"a {type(given).__name__} of others") from None
+    except TypeError:  # such as PyTorch's bfloat16
+        raise DTypeError("metrics", f"{name} of a dtype that NumPy has", str(getattr(given, "dtype", given))) from None
+    if host.dtype.kind not in "biuf":
+        raise DTypeError("metrics", f"{name} that are real numbers", f"{type(given).__name__} of dtype {host.dtype}")
+    return host
