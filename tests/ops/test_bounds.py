@@ -18,6 +18,13 @@ def test_clip(xp, dtype, bounds):
     assert_close(clip(xp.array(VALUES, dtype), *bounds), np.clip(VALUES, *bounds), dtype=dtype)
 
 
+def test_bounds_that_the_dtype_does_not_hold(xp):
+    for bounds in ((-1e39, 1e39), (0.0, 1e300), (-1e300, -1.0)):
+        expected = np.minimum(np.maximum(VALUES, bounds[0]), bounds[1])
+        expected[np.abs(expected) > 1e38] *= np.inf
+        assert_close(clip(xp.array(VALUES, "float32"), *bounds), expected, dtype="float32")
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_sign(xp, dtype):
     assert_close(sign(xp.array(VALUES, dtype)), np.sign(VALUES), dtype=dtype)

@@ -79,6 +79,16 @@ def test_a_gradient_that_is_not_finite_is_shown():
     model = Sequential(Linear(2, 1, rng=0))
     model[0].weight[...] = np.inf
     x, y = np.ones((1, 2), "float32"), np.ones((1, 1), "float32")
-    row = gradient_statistics(model, x, y, MSELoss()).parameters[0]
-    assert math.isinf(row.weight_mean)
-    assert not math.isfinite(row.gradient_max)
+    for optimizer in (None, SGD(model.parameters(), lr=0.1)):  # which refuses the step
+        row = gradient_statistics(model, x, y, MSELoss(), optimizer=optimizer).parameters[0]
+        assert math.isinf(row.weight_mean)
+        assert not math.isfinite(row.gradient_max)
+        assert math.isnan(row.update)
+
+
+def test_squares_that_float64_does_not_hold():
+    model = Sequential(Linear(2, 1, rng=0)).astype("float64")
+    for size in (1e200, 1e-200):
+        model[0].weight[...] = [[3 * size, 4 * size]]
+        row = gradient_statistics(model, np.zeros((1, 2)), np.ones((1, 1)), MSELoss()).parameters[0]
+        assert row.weight_rms == pytest.approx(5 * size / math.sqrt(2))

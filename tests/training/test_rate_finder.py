@@ -151,6 +151,19 @@ def test_arguments_that_make_no_sense(options, text):
         sweep(**options)
 
 
+def test_it_ends_where_a_step_is_refused(monkeypatch):
+    """As SGD's is whose weights would be infinite: the loss after it would be."""
+    from xpcnn.training.gradients import Gradients
+
+    def gradients(model, criterion, x, y):
+        return Gradients(np.float32(1), 0, 1, {k: np.full_like(p, 1e30) for k, p in model.parameters().items()})
+
+    monkeypatch.setattr("xpcnn.training.rate_finder.batch_gradients", gradients)
+    assert len(sweep(SGD, lowest=1.0, highest=1e19, steps=20).rates) == 10
+    with pytest.raises(NonFiniteError, match="lr_find: expected a finite loss in the first steps, got inf"):
+        sweep(SGD, lowest=1e10, highest=1e19, steps=20)
+
+
 def test_a_model_that_is_spoilt_from_the_start():
     model = Sequential(Flatten(), Linear(36, 3, rng=0))
     model[1].bias[...] = np.nan

@@ -16,15 +16,17 @@ from ..typing import Array
 
 
 def clip(x: Array, low: float, high: float = math.inf) -> Array:
-    """The array with what is below `low` or above `high` replaced by these, (1).
+    """The array with what is below `low` or above `high` replaced by these, (1); they may be beyond its dtype's range.
 
     >>> import numpy as np
     >>> clip(np.array([-3.0, 0.5, 3.0, np.nan]), -1, 1)
     array([-1. ,  0.5,  1. ,  nan])
     """
     xp = array_namespace(x)
-    y: Array = xp.maximum(x, xp.full((), low, dtype=x.dtype, device=x.device))
-    return y if high == math.inf else xp.minimum(y, xp.full((), high, dtype=x.dtype, device=x.device))  # (1)
+    largest = float(xp.finfo(x.dtype).max)
+    a, b = (bound if abs(bound) <= largest else math.copysign(math.inf, bound) for bound in (low, high))
+    y: Array = xp.maximum(x, xp.full((), a, dtype=x.dtype, device=x.device))
+    return y if b == math.inf else xp.minimum(y, xp.full((), b, dtype=x.dtype, device=x.device))  # (1)
 
 
 def sign(x: Array) -> Array:

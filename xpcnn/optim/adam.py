@@ -9,7 +9,7 @@ from ..backend import array_namespace
 from ..errors import OptionError
 from ..options import as_number
 from ..typing import Array
-from .optimizer import Optimizer
+from .optimizer import Optimizer, show_overflow
 
 
 class Adam(Optimizer):
@@ -53,11 +53,13 @@ class Adam(Optimizer):
         m *= beta1
         m += (1 - beta1) * g  # (1)
         v *= beta2
-        v += (1 - beta2) * (g * g)  # (2)
+        scaled = math.sqrt(1 - beta2) * g  # g² itself may overflow where v does not
+        v += scaled * scaled  # (2)
         d = xp.sqrt(v)
         d /= math.sqrt(1 - beta2**self.steps)  # √v̂                             (3)
         d += self.eps
         p -= self.lr / (1 - beta1**self.steps) * m / d  # (4)
+        show_overflow(p, v)
 
 
 class AdamW(Adam):

@@ -1,17 +1,18 @@
 """Optimizers that give every weight a step size of its own, by the squares of its gradients.
 
-In all of them λ·p is added to the gradient g where weight_decay = λ, and averages start at 0.
+In all of them λ·p is added to the gradient g where weight_decay = λ, and averages start at 0. (1 − α)·g² is computed
+as (√(1 − α)·g)², which overflows only where the average itself does.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from ..backend import array_namespace
-from ..ops.bounds import clip
 from ..options import as_number
 from ..typing import Array
-from .optimizer import Optimizer
+from .optimizer import Optimizer, show_overflow
 
 
 class AdaGrad(Optimizer):
@@ -43,15 +44,19 @@ class AdaGrad(Optimizer):
         d = xp.sqrt(s)
         d += self.eps
         p -= self.lr * g / d  # (2)
+        show_overflow(p, s)
 
 
 class RMSProp(Optimizer):
     """Steps divided by the root of a running mean of squares.
 
-        s ← α·s + (1 − α)·g²                                                    (1)
-        a ← α·a + (1 − α)·g;  d = √(s − a²) + ε         centered                (2)
-                              d = √s + ε                otherwise               (3)
+        s ← α·s + (1 − α)·g²;               d = √s + ε                          (1)
+        s ← α·(s + (1 − α)·(g − a)²);       d = √s + ε          centered        (2)
+        a ← a + (1 − α)·(g − a)             after that          centered        (3)
         v ← μ·v + g/d;  p ← p − lr·v                                            (4)
+
+    Centered, a is the running mean of g, and the s of (2) is that of g² less a², in a form in which nothing cancels.
+    It goes to 0 where the gradient stays what it is, and the steps then grow up to lr·g/ε: choose ε accordingly.
 
     Parameters
         parameters : `network.parameters()`
@@ -59,13 +64,13 @@ class RMSProp(Optimizer):
         alpha : α, 0 ≤ α < 1
         eps : ε ≥ 0
         momentum : μ, 0 ≤ μ < 1; with 0, v is g/d and is not kept
-        centered : divide by the standard deviation, (2), instead of the root of the mean square, (3)
+        centered : divide by the standard deviation, (2), instead of the root of the mean square, (1)
         weight_decay : λ ≥ 0
     Raises
         OptionError, DTypeError
     Sources
-        T. Tieleman and G. Hinton, Lecture 6.5: RMSProp, 2012                                   → (1), (3)
-        A. Graves, Generating sequences with recurrent neural networks, 2013, equations 38–45   → (2), (4)
+        T. Tieleman and G. Hinton, Lecture 6.5: RMSProp, 2012                                   → (1)
+        A. Graves, Generating sequences with recurrent neural networks, 2013, equations 38–45   → (2) to (4)
     """
 
     def __init__(
@@ -83,18 +88,20 @@ class RMSProp(Optimizer):
         self.eps = as_number("RMSProp", "eps", eps, "[0, inf)")
         self.momentum = as_number("RMSProp", "momentum", momentum, "[0, 1)")
         self.centered = bool(centered)
-        slots = ("square_mean", *["mean"] * self.centered, *["velocity"] * bool(momentum))
+        slots = (*(["variance", "mean"] if centered else ["square_mean"]), *["velocity"] * bool(momentum))
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, slots=slots)
 
     def update(self, p: Array, g: Array, *slots: Array) -> None:
         xp, (s, *rest) = array_namespace(p), slots
-        _average(s, g * g, self.alpha)  # (1)
         if self.centered:
             a = rest.pop(0)
-            _average(a, g, self.alpha)
-            d = xp.sqrt(clip(s - a * a, 0))  # rounding may bring s below a²                    (2)
+            apart = math.sqrt(1 - self.alpha) * (g - a)
+            s += apart * apart
+            s *= self.alpha  # (2)
+            a += (1 - self.alpha) * (g - a)  # (3)
         else:
-            d = xp.sqrt(s)  # (3)
+            _average_square(s, g, self.alpha)  # (1)
+        d = xp.sqrt(s)
         d += self.eps
         g = g / d
         for v in rest:  # one, or none
@@ -102,6 +109,7 @@ class RMSProp(Optimizer):
             v += g
             g = v
         p -= self.lr * g  # (4)
+        show_overflow(p, s)
 
 
 class Adadelta(Optimizer):
@@ -139,14 +147,17 @@ class Adadelta(Optimizer):
 
     def update(self, p: Array, g: Array, *slots: Array) -> None:
         xp, (s, u) = array_namespace(p), slots
-        _average(s, g * g, self.rho)  # (1)
-        d = xp.sqrt((u + self.eps) / (s + self.eps))
+        _average_square(s, g, self.rho)  # (1)
+        d = xp.sqrt(u + self.eps)
+        d /= xp.sqrt(s + self.eps)
         d *= g  # (2)
-        _average(u, d * d, self.rho)  # (3)
+        _average_square(u, d, self.rho)  # (3)
         p -= self.lr * d  # (4)
+        show_overflow(p, s)
 
 
-def _average(mean: Array, new: Array, rho: float) -> None:
-    """mean ← ρ·mean + (1 − ρ)·new, in place."""
+def _average_square(mean: Array, new: Array, rho: float) -> None:
+    """mean ← ρ·mean + (1 − ρ)·new², in place."""
+    scaled = math.sqrt(1 - rho) * new
     mean *= rho
-    mean += (1 - rho) * new
+    mean += scaled * scaled

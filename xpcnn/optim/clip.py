@@ -1,16 +1,20 @@
 """Gradients kept from growing too large.
 
     by value    g ← g, each element clipped to ±limit                                        (1)
-    by norm     ‖g‖ = √(Σ over all parameters and elements g²)                               (2)
-                g ← g · c,   c = max_norm / max(‖g‖, max_norm)                               (3)
+    by norm     ‖g‖ = m · q,   q = √(Σ over all parameters and elements (|g|/m)²)            (2)
+                               m = max |g|
+                g ← g · c · c,   c = √max_norm / max(√m · √q, √max_norm)                     (3)
 
-c is 1 where ‖g‖ ≤ max_norm, also where it is 0. Nothing is read back from a device.
+c is 1 where ‖g‖ ≤ max_norm, also where it is 0. With the largest taken out, no square overflows, and none that counts
+is lost; c, the root of the factor max_norm / ‖g‖, is in range even where ‖g‖ is not. Nothing is read back from a
+device.
 
 Source: R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent networks, 2012, algorithm 1
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,13 +34,15 @@ def clip_by_value(grads: Mapping[str, Array], limit: float) -> dict[str, Array]:
     Returns
         new gradients, by the same names
     Raises
-        OptionError
+        OptionError, DTypeError
 
     >>> import numpy as np
     >>> clip_by_value({"weight": np.array([3.0, -0.5])}, 1.0)
     {'weight': array([ 1. , -0.5])}
     """
     limit = as_number("clip_by_value", "limit", limit, "(0, inf)")
+    for g in grads.values():
+        check_floats("clip_by_value", g)
     return {name: clip(g, -limit, limit) for name, g in grads.items()}  # (1)
 
 
@@ -48,19 +54,23 @@ def clip_by_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str,
         max_norm : > 0
     Returns
         new gradients, by the same names
-        norm : ‖g‖ before, Array ()
+        norm : ‖g‖ before, Array (); infinite where their dtype does not hold it, and only then
     Raises
         OptionError, DTypeError
 
     >>> import numpy as np
-    >>> clip_by_norm({"weight": np.array([3.0, 0.0]), "bias": np.array([4.0])}, 1.0)
-    ({'weight': array([0.6, 0. ]), 'bias': array([0.8])}, np.float64(5.0))
+    >>> clip_by_norm({"weight": np.array([3.0, 0.0]), "bias": np.array([4.0])}, 1.25)
+    ({'weight': array([0.75, 0.  ]), 'bias': array([1.])}, np.float64(5.0))
     """
     max_norm = as_number("clip_by_norm", "max_norm", max_norm, "(0, inf)")
     if not grads:
         raise OptionError("clip_by_norm", "at least one gradient", "none")
     xp = check_floats("clip_by_norm", *grads.values())
-    squares: Any = sum(xp.sum(g * g) for g in grads.values())
-    norm = xp.sqrt(squares)  # ()                                                            (2)
-    c = max_norm / clip(norm, max_norm)  # ()                                                (3)
-    return {name: g * c for name, g in grads.items()}, norm
+    sizes = [xp.abs(g) for g in grads.values()]
+    m: Any = xp.max(xp.stack([xp.max(size) for size in sizes]))  # ()
+    m = xp.where((m > 0) & (m < math.inf), m, xp.ones_like(m))  # of zeros and what is not finite, nothing is taken out
+    squares: Any = sum(xp.sum((size / m) ** 2) for size in sizes)
+    q = xp.sqrt(squares)  # ()                                                               (2)
+    root = min(math.sqrt(max_norm), float(xp.finfo(q.dtype).max))
+    c = root / clip(xp.sqrt(m) * xp.sqrt(q), root)  # ()                                     (3)
+    return {name: g * c * c for name, g in grads.items()}, m * q

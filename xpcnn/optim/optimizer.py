@@ -10,18 +10,28 @@ Your own optimizer says which arrays it keeps for each parameter, and how one st
     ...         p -= self.lr * array_namespace(p).sign(g)
 
 Every number that multiplies an array is a Python float, so that all arithmetic is in the parameter's dtype.
+
+On NumPy, no step writes NaN or infinity without a word. What it would come to is known when it is done; so where
+numbers are large, the arrays are copied before, and put back. On a device, where to look is to wait, infinity becomes
+NaN in the parameters, which the next loss shows.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..backend import array_namespace, copy_into, dtype_name
-from ..errors import DTypeError, FormatError, OptionError, ShapeError
+import numpy as np
+
+from ..backend import array_namespace, copy_into, dtype_name, is_numpy
+from ..errors import DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
 from ..options import as_count, as_number
 from ..typing import Array
+
+CALM = 1e24  # sums of squares below which no step of a rate up to MODEST can overflow in float32
+MODEST = 1e3
+REMEDY = "lower the learning rate, clip the gradients, or raise eps where it is tiny"
 
 
 class Optimizer(ABC):
@@ -54,6 +64,7 @@ class Optimizer(ABC):
         self._slots = {
             slot: {name: array_namespace(p).zeros_like(p) for name, p in parameters.items()} for slot in slots
         }
+        self._calm = False  # whether parameters and slots are known to be so
 
     @property
     def lr(self) -> float:
@@ -75,14 +86,39 @@ class Optimizer(ABC):
             grads : the gradient of every parameter, by its name
         Raises
             OptionError, ShapeError, DTypeError, BackendError : before anything has been changed
+            NonFiniteError : a gradient is NaN or infinite, or what the step would write is; on NumPy only
         """
         self._check(grads)
+        if all(map(is_numpy, grads.values())):
+            self._step_and_look(grads)
+        else:
+            self._step(grads)
+
+    def _step(self, grads: Mapping[str, Array]) -> None:
         self.steps += 1
         for name, p in self.parameters.items():
             g = grads[name]
             if self.weight_decay:
                 g = self.decay(p, g)
             self.update(p, g, *(arrays[name] for arrays in self._slots.values()))
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what becomes of them is looked at
+    def _step_and_look(self, grads: Mapping[str, Array]) -> None:
+        who, kept = f"{type(self).__name__} step", list[Any]()
+        written: list[tuple[str, Any]] = [*self.parameters.items(), *self.state_dict().items()]
+        calm = self._calm and self.lr < MODEST and _squares(grads.items()) < CALM
+        if not calm:
+            if bad := _not_finite(grads.items()):
+                raise NonFiniteError(who, "finite gradients", f"NaN or infinity in that of {bad}", REMEDY)
+            kept = [array.copy() for _, array in written]
+        self._step(grads)
+        if bad := _not_finite(written):
+            for (_, array), copy in zip(written, kept, strict=False):
+                array[...] = copy
+            self.steps -= bool(kept)
+            changed = "nothing has been changed" if kept else "which has been written"
+            raise NonFiniteError(who, "finite numbers to write", f"NaN or infinity in {bad}; {changed}", REMEDY)
+        self._calm = calm or _squares(written) < CALM
 
     def own(self, grads: Mapping[str, Array]) -> dict[str, Array]:
         """Of a network's gradients those of this optimizer's parameters, which may be some of the network's."""
@@ -118,7 +154,7 @@ class Optimizer(ABC):
         steps = as_count(who, "steps", steps, least=0)
         rate = self.lr if lr is None else as_number(who, "lr", lr, "[0, inf)")
         copy_into(own, state, who)
-        self.steps, self.lr = steps, rate
+        self.steps, self.lr, self._calm = steps, rate, False
 
     def __repr__(self) -> str:
         options = {"lr": self.lr} | {name: value for name, value in vars(self).items() if name[0] != "_"}
@@ -165,3 +201,23 @@ def _names(mine: Any, theirs: Any) -> tuple[str, str]:
     """What was expected and what came, for an error."""
     missing, unknown = sorted(mine - theirs), sorted(theirs - mine)
     return f"the {len(mine)} names of this optimizer", f"missing {missing}, unknown {unknown}"
+
+
+def show_overflow(p: Array, squares: Array) -> None:
+    """On a device, NaN in p where the squares by whose root its step is divided have overflowed: 0·∞ is NaN.
+
+    Divided by infinity, p would stay what it is for good, and nobody would see it.
+    """
+    if not is_numpy(p):
+        p += 0 * squares
+
+
+def _squares(arrays: Iterable[tuple[str, Any]]) -> float:
+    """The sum of all squares of NumPy arrays with their names; NaN or infinite where a number is, or is too large."""
+    return sum(float(np.vdot(array, array)) for _, array in arrays)
+
+
+def _not_finite(arrays: Iterable[tuple[str, Any]]) -> str:
+    """The names of the arrays with NaN or infinity, the first few."""
+    names = [name for name, array in arrays if not np.isfinite(array).all()]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

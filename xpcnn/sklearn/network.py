@@ -112,7 +112,11 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 with np.errstate(over="ignore", invalid="ignore"):  # what becomes of it is looked at
                     part = batch_gradients(model, criterion, asarray(x[batch]), asarray(y[batch]))
                     optimizer.lr = schedule.lr_at(optimizer.steps)
-                    optimizer.step(part.grads)
+                    try:
+                        optimizer.step(part.grads)
+                    except NonFiniteError as error:
+                        got = f"{error.got}, in epoch {epoch}"
+                        raise NonFiniteError(who, error.expected, got, "lower lr") from error
                 losses.append((part.loss, len(batch)))
             total = sum(float(loss) * rows for loss, rows in losses)  # read last: on a device, each waits for it
             if not math.isfinite(total):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import to_numpy
+from ..errors import NonFiniteError
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.loss import Loss
 from ..optim.optimizer import Optimizer, check_optimizer
@@ -38,7 +39,7 @@ class ParameterStatistics:
     gradient_rms: float
     gradient_max: float  # of |g|
     gradient_zeros: float  # share of g that is exactly 0
-    update: float  # (2); NaN without an optimizer
+    update: float  # (2); NaN without an optimizer, or where it refuses the step
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def gradient_statistics(
         grads = batch_gradients(model, criterion, x, y).grads
         before = {name: _host(array).copy() for name, array in model.parameters().items()}
         if optimizer is not None:
-            optimizer.step(optimizer.own(grads))
+            try:
+                optimizer.step(optimizer.own(grads))
+            except NonFiniteError:
+                optimizer = None  # which makes no such step, so that there is no update to tell
         after = {name: _host(array) for name, array in model.parameters().items()}
         rows = [_statistics(name, p, _host(grads[name]), after[name], optimizer) for name, p in before.items()]
     return GradientStatistics(tuple(rows))
@@ -110,7 +114,9 @@ def _statistics(name: str, p: Any, g: Any, after: Any, optimizer: Optimizer | No
 
 
 def _rms(array: Any) -> float:
-    return float(np.sqrt(np.mean(array * array)))  # (1)
+    largest = float(np.abs(array).max())
+    scale = largest if 0 < largest < math.inf else 1.0  # so that no square overflows or is lost
+    return scale * float(np.sqrt(np.mean((array / scale) ** 2)))  # (1)
 
 
 def _ratio(moved: float, size: float) -> float:

@@ -105,7 +105,11 @@ def lr_find(
                 break
             rates, losses, smoothed = [*rates, rate], [*losses, loss], [*smoothed, smooth]
             optimizer.lr = rate
-            optimizer.step(optimizer.own(part.grads))
+            try:
+                optimizer.step(optimizer.own(part.grads))
+            except NonFiniteError:
+                loss = math.inf  # as the next would be
+                break
     if len(rates) < 2:
         finite = math.isfinite(loss)
         expected = f"a loss of at most {EXPLODED:g} times the first" if finite else "a finite loss"
