@@ -12,7 +12,13 @@ from xpcnn.gradient_check import check_pair
 from xpcnn.kernels import batch_norm
 from xpcnn.kernels.batch_last import FEWEST
 from xpcnn.kernels.batch_norm import IMPLEMENTATION, INFERENCE, backward, forward, inference, refuses
-from xpcnn.ops.batch_norm import batch_norm_backward, batch_norm_forward, batch_norm_inference
+from xpcnn.ops.batch_norm import (
+    batch_norm_backward,
+    batch_norm_forward,
+    batch_norm_inference,
+    batch_norm_relu_backward,
+    batch_norm_relu_forward,
+)
 
 from .cases import BATCHES, DTYPES, assert_independent_of_threads, assert_same, is_batch_last, orders
 
@@ -167,3 +173,76 @@ def test_gradients_of_numbers_far_from_zero(rng, relu):
         _, cache, _ = forward(x.astype(dtype), one.astype(dtype), one.astype(dtype), relu=relu)
         results[dtype] = backward(dy.astype(dtype), cache)
     np.testing.assert_allclose(results["float32"][1], results["float64"][1], atol=0.02)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("piece", [100, 1 << 18])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_channel_that_is_the_same_everywhere(rng, monkeypatch, relu, piece, dtype):
+    """x̂ is 0, and so is dγ, to the last bit, beside a channel that is not."""
+    monkeypatch.setattr(batch_norm, "PIECE", piece)
+    constants = np.array([0.1, -0.02, 1 / 3, 7.7, -1e4 / 3, 123456.7])
+    x = np.broadcast_to(np.append(constants, 0), (32, 9, 8, 7)).astype(dtype)
+    x[..., 6] = rng.normal(size=x.shape[:3])
+    beta = np.ones(7, dtype)
+    y, cache, (mean, var) = forward(x, beta, beta, relu=relu)
+    np.testing.assert_array_equal(y[..., :6], 1)
+    np.testing.assert_array_equal(mean[:6], constants.astype(dtype))
+    np.testing.assert_array_equal(var[:6], 0)
+    dx, dgamma, _ = backward(rng.uniform(1, 2, x.shape).astype(dtype), cache)
+    np.testing.assert_array_equal(dgamma[:6], 0)
+    assert dgamma[6] != 0
+    assert np.isfinite(dx).all()
+    fixed = inference(x, beta, beta, mean, var)
+    np.testing.assert_array_equal(fixed[..., :6], 1)
+
+
+@pytest.mark.parametrize("first", [0.0, 30.0])
+@pytest.mark.parametrize("piece", [100, 1 << 18])
+@pytest.mark.parametrize("offset", [0.1, 1e4, 1e7])
+def test_numbers_far_from_zero(rng, monkeypatch, offset, piece, first):
+    """Some steps of float32's last digit apart, the first perhaps far from all others: as the reference in float64."""
+    monkeypatch.setattr(batch_norm, "PIECE", piece)
+    steps = rng.integers(-2, 3, (32, 6, 5, 3)).astype(float)
+    steps[0, 0, 0] = first
+    x = (np.float32(offset) + np.spacing(np.float32(offset)) * steps).astype("f4")
+    dy, one = rng.normal(size=x.shape).astype("f4"), np.ones(3)
+    expected, reference_cache, statistics = batch_norm_forward(x.astype("f8"), one, one)
+    gradients = batch_norm_backward(dy.astype("f8"), reference_cache)
+    one = one.astype("f4")
+    y, cache, (mean, var) = forward(x, one, one)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(mean, statistics[0], rtol=1e-7)
+    np.testing.assert_allclose(var, statistics[1], rtol=1e-5)
+    for actual, wanted in zip(backward(dy, cache), gradients, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float32", 1e12), ("float32", 1e20), ("float32", 1e34), ("float64", 1e200)]
+)
+def test_variances_too_large_are_left_to_the_reference(rng, relu, dtype, size):
+    x, gamma, beta = draw(rng, (16, 3, 4, 5), dtype)
+    x[..., :2] *= size
+    dy = rng.normal(size=x.shape).astype(dtype)
+    y, cache, statistics = forward(x, gamma, beta, relu=relu)
+    expected, reference_cache, expected_statistics = (batch_norm_relu_forward if relu else batch_norm_forward)(
+        x, gamma, beta
+    )
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(statistics, expected_statistics)
+    results = (batch_norm_relu_backward if relu else batch_norm_backward)(dy, reference_cache)
+    for actual, wanted in zip(backward(dy, cache), results, strict=True):
+        np.testing.assert_array_equal(actual, wanted)
+    with np.errstate(invalid="ignore"):
+        z = inference(x, gamma, beta, *statistics)
+    assert np.isnan(z[..., np.isinf(statistics[1])]).all()
+    assert np.isfinite(z[..., 2:]).all()
+
+
+def test_inference_far_from_zero(rng):
+    x = rng.normal(1e4, 1, (32, 3, 2)).astype("f4")
+    mean, var = np.full(2, 1e4, "f4"), np.ones(2, "f4")
+    expected = batch_norm_inference(*(each.astype("f8") for each in (x, var, var, mean, var)))
+    np.testing.assert_allclose(inference(x, var, var, mean, var), expected, rtol=1e-6, atol=1e-6)

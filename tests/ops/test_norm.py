@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xpcnn.backend import to_numpy
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradient_check import check_pair
 from xpcnn.ops.batch_norm import batch_norm_backward, batch_norm_forward, batch_norm_inference
@@ -149,6 +150,88 @@ def test_large_and_constant_inputs(xp, kind, dtype):
     y, cache = forward(xp.array(np.full((8, 4), -1e4), dtype), ones, ones)
     assert_close(y, np.ones((8, 4), dtype))
     assert_close(backward(xp.array(np.ones((8, 4)), dtype), cache)[0], np.zeros((8, 4), dtype))
+
+
+CONSTANTS = [0.1, -0.02, 1 / 3, 7.7, -1e4 / 3, 123456.7]
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer", "group"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", CONSTANTS)
+def test_a_set_that_is_the_same_everywhere(xp, rng, kind, dtype, value):
+    """x̂ is 0, and so is dγ, to the last bit: r is 1/√ε, and would multiply what a rounded mean leaves of x."""
+    forward, backward, _, affine_shape = cases(kind, (7, 11, 13, 6), 3)
+    ones = xp.array(np.ones(affine_shape), dtype)
+    y, cache = forward(xp.array(np.full((7, 11, 13, 6), value), dtype), ones, ones)
+    np.testing.assert_array_equal(to_numpy(y), 1)
+    _, dgamma, _ = backward(xp.array(rng.uniform(1, 2, (7, 11, 13, 6)), dtype), cache)
+    np.testing.assert_array_equal(to_numpy(dgamma), 0)
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer", "group"])
+@pytest.mark.parametrize("offset", [0.1, 1e4, 1e7])
+@pytest.mark.parametrize("first", [0.0, 30.0])
+def test_numbers_far_from_zero(xp, rng, kind, offset, first):
+    """float32 as float64 on the same numbers: some steps of the last digit apart, the first perhaps far from others."""
+    shape = (7, 5, 6, 6)
+    forward, backward, sets, affine_shape = cases(kind, shape, 3)
+    steps = rng.integers(-2, 3, shape).astype(float)
+    steps[0, 0, 0] = first
+    x = (np.float32(offset) + np.spacing(np.float32(offset)) * steps).astype("f4")
+    ones = xp.array(np.ones(affine_shape), "float32")
+    dy = rng.normal(size=shape).astype("f4")
+    y, cache = forward(xp.array(x, "float32"), ones, ones)
+    x_hat = reference.normalise(x.astype("f8"), sets, EPS)
+    np.testing.assert_allclose(to_numpy(y), x_hat + 1, rtol=1e-5, atol=2e-6)
+    dx, dgamma, _ = backward(xp.array(dy, "float32"), cache)
+    shared = tuple(range(len(shape) - len(affine_shape)))
+    np.testing.assert_allclose(to_numpy(dgamma), (dy * x_hat).sum(shared), rtol=1e-4, atol=1e-4 * np.abs(x_hat).max())
+    expected = reference.normalise_gradient(x.astype("f8"), dy.astype("f8"), sets, EPS)
+    np.testing.assert_allclose(to_numpy(dx), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_statistics_far_from_zero(xp, rng):
+    x = rng.normal(1e4, 1, (16, 9, 8, 3)).astype("f4")
+    _, _, (mean, var) = batch_norm_forward(xp.array(x, "float32"))
+    np.testing.assert_allclose(to_numpy(mean), x.astype("f8").mean((0, 1, 2)), rtol=1e-7)
+    np.testing.assert_allclose(to_numpy(var), x.astype("f8").var((0, 1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer", "group"])
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e20), ("float32", 1e35), ("float64", 1e200)])
+def test_numbers_whose_squares_overflow(xp, rng, kind, dtype, size):
+    """On NumPy the output and the gradients are right, beside sets of usual size; on a device NaN, where 0 would be."""
+    shape = (6, 2, 2, 6)
+    forward, backward, sets, affine_shape = cases(kind, shape, 3)
+    x = rng.normal(size=shape)
+    x[:2] *= 1 if kind == "batch" else size  # whole items
+    x[2:, :, :, :2] *= size  # a group, channels, a part of each set
+    x, dy = x.astype(dtype), rng.normal(size=shape).astype(dtype)
+    ones = xp.array(np.ones(affine_shape), dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        y, cache = forward(xp.array(x, dtype), ones, None)
+        dx, dgamma, _ = backward(xp.array(dy, dtype), cache)
+    exact = np.longdouble
+    x_hat = reference.normalise(x.astype(exact), sets, EPS)
+    if xp.backend != "numpy":
+        assert np.isnan(to_numpy(y)).any()
+        assert np.all(np.isnan(to_numpy(y)) | (np.abs(to_numpy(y) - x_hat) < 1e-3))
+        return
+    np.testing.assert_allclose(to_numpy(y), x_hat.astype("f8"), rtol=1e-4, atol=1e-6)
+    shared = tuple(range(len(shape) - len(affine_shape)))
+    np.testing.assert_allclose(to_numpy(dgamma), (dy * x_hat).sum(shared).astype("f8"), rtol=1e-3, atol=1e-5)
+    expected = reference.normalise_gradient(x.astype(exact), dy.astype(exact), sets, EPS)
+    scale = np.abs(expected).max(axis=(1, 2), keepdims=True)
+    assert (np.abs(to_numpy(dx) - expected) <= 1e-4 * scale + 1e-300).all()
+
+
+def test_a_variance_that_overflows_is_seen_in_inference(xp):
+    """0 would be β for every image."""
+    one = xp.array([1.0, 1.0], "float32")
+    x, var = xp.array([[2.0, 2.0]], "float32"), xp.array([np.inf, 1.0], "float32")
+    with np.errstate(invalid="ignore"):
+        y = batch_norm_inference(x, one, one, one, var)
+    np.testing.assert_array_equal(np.isnan(to_numpy(y)), [[True, False]])
 
 
 @pytest.mark.parametrize("kind", ["batch", "layer", "group"])

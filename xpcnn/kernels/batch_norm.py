@@ -11,6 +11,9 @@ taken, so that x is read once: s_k = Σ x² − n_k μ_k² where that cancels li
     dx = a dy + f x + g,   f = −a r dγ/M,   g = −a dβ/M − f μ                   (5)
 
 with the numbers of `xpcnn.ops.batch_norm`. Likewise Σ dy · (x − μ) is Σ dy · x − μ Σ dy where that cancels little.
+Where it cancels much, because some channel's numbers are far from 0 for how little they differ, all this is done with
+x − x₁ instead of x, for which a pass more is made: x₁ is the channel's first number, so that a channel that is the same
+everywhere has x̂ = 0, to the last bit. Where σ² is too large for r² or overflows, the reference runs.
 With a ReLU, negative y are 0, dy counts where y > 0, and the cache holds y, too. x̂ is neither made nor kept: the
 cache refers to x. Sums over N are products with ones, which BLAS does fastest; the factors of a channel are spread
 over its N numbers, so that one inner loop runs over C·N.
@@ -26,7 +29,14 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.batch_norm import check_inference, check_training
+from ..ops.batch_norm import (
+    batch_norm_backward,
+    batch_norm_forward,
+    batch_norm_relu_backward,
+    batch_norm_relu_forward,
+    check_inference,
+    check_training,
+)
 from ..ops.check import check_floats, check_gradient
 from ..ops.dispatch import Implementation
 from ..typing import Cache, Host
@@ -49,44 +59,39 @@ def forward(
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`, piece by piece."""
     _, count = check_training(x, gamma, beta, eps)
     rows = _rows(x)  # (P, C, N)
-    _, c, n = rows.shape
-    places, channels = _cut(rows)
-    means, squares = np.empty((len(places), c), x.dtype), np.empty((len(places), c), x.dtype)  # (k, C)
-    sizes = np.array([[(at.stop - at.start) * n] for at in places], x.dtype)  # (k, 1), n_k
-
-    def gather(piece: tuple[int, slice]) -> None:
-        k, some = piece
-        part = rows[places[k], some]  # (p, c, N)
-        mean = _sum(part) / sizes[k]  # (c,)
-        total = _dot(part, part)
-        means[k, some], squares[k, some] = mean, total - sizes[k] * mean**2
-        if (total > CANCELLED * squares[k, some]).any():
-            centred = part - _spread(mean, part)
-            squares[k, some] = _dot(centred, centred)
-
-    parallel(gather, [(k, some) for k in range(len(places)) for some in channels], 2 * PASS * x.size)
-    mean = np.sum(means * (sizes / count), axis=0)  # (C,)                                        (1)
-    var = np.sum(squares + sizes * (means - mean) ** 2, axis=0) / count  # (C,)                   (1)
+    first = None
+    mean, var, far = _statistics(rows, None, count)  # (C,) each                                  (1)
+    if far:
+        first = rows[0, :, 0].copy()  # (C,), x₁
+        mean, var, _ = _statistics(rows, first, count)  # of x − x₁                               (1)
+    if not (var < np.finfo(var.dtype).max ** 0.5).all():
+        reference = batch_norm_relu_forward if relu else batch_norm_forward
+        done: Any = reference(x, gamma, beta, eps=eps)
+        return done[0], (None, batch_norm_relu_backward if relu else batch_norm_backward, done[1]), done[2]
     r = 1 / np.sqrt(var + eps)  # (C,)                                                            (2)
-    y = _apply(rows, *_affine(gamma, beta, mean, r), relu)
-    cache = (rows, mean, r, gamma, beta is not None, x.shape, y if relu else None)
-    return _images(y, x.shape), cache, (mean, var)
+    y = _apply(rows, first, *_affine(gamma, beta, mean, r), relu)
+    cache = (rows, first, mean, r, gamma, beta is not None, x.shape, y if relu else None)
+    return _images(y, x.shape), cache, (mean if first is None else first + mean, var)
 
 
 def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host | None, Host | None]:
     """`batch_norm_backward` or `batch_norm_relu_backward`, piece by piece."""
-    x, mean, r, gamma, has_beta, shape, y = cache
+    if cache[0] is None:
+        _, reference, cache = cache
+        gradients: tuple[Host | None, Host | None, Host | None] = reference(dy, cache, input_grad=input_grad)
+        return gradients
+    x, first, mean, r, gamma, has_beta, shape, y = cache
     check_floats("BatchNorm backward", dy, x)
     check_gradient("BatchNorm", dy, shape)
     rows = _rows(dy)  # (P, C, N)
     places, channels = _cut(rows)
     products, sums = np.empty((len(places), len(r)), dy.dtype), np.empty((len(places), len(r)), dy.dtype)  # (k, C)
 
-    far = bool((mean**2 * r**2 > CANCELLED).any())  # (x − μ) dy has to be summed as it stands
+    far = (abs(mean) * r > CANCELLED**0.5).any()  # (x − μ) dy has to be summed as it stands
 
     def gather(piece: tuple[int, slice]) -> None:
         k, some = piece
-        part, dy_part = x[places[k], some], _passed(rows, y, (places[k], some))  # (p, c, N) each
+        part, dy_part = _part(x, first, places[k], some), _passed(rows, y, (places[k], some))  # (p, c, N) each
         sums[k, some] = _sum(dy_part)
         if far:
             products[k, some] = _dot(part - _spread(mean[some], part), dy_part)
@@ -102,15 +107,44 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
         a = r if gamma is None else gamma * r  # (C,)                                             (5)
         f = -a * r * (dgamma / count)  # (C,)                                                     (5)
         g = -a * (dbeta / count) - f * mean  # (C,)                                               (5)
-        dx = _images(_combine(rows, y, x, a, f, g), shape)
+        dx = _images(_combine(rows, y, x, first, a, f, g), shape)
     return dx, None if gamma is None else dgamma, dbeta if has_beta else None
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is left to the reference
+def _statistics(rows: Host, first: Host | None, count: int) -> tuple[Host, Host, bool]:
+    """μ and σ² of x, or of x − x₁, (C,) each, and whether Σ x² − n_k μ_k² has cancelled in some piece."""
+    _, c, n = rows.shape
+    places, channels = _cut(rows)
+    means, squares = np.empty((len(places), c), rows.dtype), np.empty((len(places), c), rows.dtype)  # (k, C)
+    sizes = np.array([[(at.stop - at.start) * n] for at in places], rows.dtype)  # (k, 1), n_k
+    cancelled = np.zeros((len(places), c), bool)  # (k, C)
+
+    @np.errstate(over="ignore", invalid="ignore")  # in each thread
+    def gather(piece: tuple[int, slice]) -> None:
+        k, some = piece
+        part = _part(rows, first, places[k], some)  # (p, c, N)
+        means[k, some] = mean = _sum(part) / sizes[k]  # (c,)
+        total = _dot(part, part)
+        squares[k, some] = total - sizes[k] * mean**2
+        cancelled[k, some] = total > CANCELLED * squares[k, some]
+        if first is not None and cancelled[k, some].any():
+            centred = part - _spread(mean, part)
+            squares[k, some] = _dot(centred, centred)
+
+    parallel(gather, [(k, some) for k in range(len(places)) for some in channels], 2 * PASS * rows.size)
+    mean = np.sum(means * (sizes / count), axis=0)  # (C,)                                        (1)
+    var = np.sum(squares + sizes * (means - mean) ** 2, axis=0) / count  # (C,)                   (1)
+    return mean, var, bool(cancelled.any())
 
 
 def inference(x: Host, gamma: Host | None, beta: Host | None, mean: Host, var: Host, *, eps: float = 1e-5) -> Host:
     """`batch_norm_inference`, piece by piece."""
     check_inference(x, gamma, beta, mean, var, eps)
-    r = 1 / np.sqrt(var + eps)  # (C,)                                                            (2)
-    return _images(_apply(_rows(x), *_affine(gamma, beta, mean, r)), x.shape)
+    r = 1 / np.sqrt(var + eps) + 0 * var  # (C,); NaN where it overflowed                         (2)
+    far = (abs(mean) * r > CANCELLED**0.5).any()
+    first, mean = (mean, np.zeros_like(mean)) if far else (None, mean)
+    return _images(_apply(_rows(x), first, *_affine(gamma, beta, mean, r)), x.shape)
 
 
 def refuses_inference(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, *, eps: float = 1e-5) -> str | None:
@@ -129,7 +163,13 @@ def _passed(dy: Host, y: Host | None, piece: tuple[slice, slice]) -> Host:
     return dy[piece] if y is None else dy[piece] * (y[piece] > 0)
 
 
-def _apply(x: Host, a: Host, b: Host, relu: bool = False) -> Host:
+def _part(x: Host, first: Host | None, places: slice, some: slice) -> Host:
+    """A piece of x, or of x − x₁: (p, c, N)."""
+    part = x[places, some]
+    return part if first is None else part - _spread(first[some], part)
+
+
+def _apply(x: Host, first: Host | None, a: Host, b: Host, relu: bool = False) -> Host:
     """(3), and with `relu` 0 for negative numbers: (P, C, N)."""
     y = empty(x.shape, x.dtype)
     places, channels = _cut(x)
@@ -138,7 +178,7 @@ def _apply(x: Host, a: Host, b: Host, relu: bool = False) -> Host:
 
     def work(piece: tuple[slice, slice]) -> None:
         out, some = y[piece], piece[1]
-        np.multiply(x[piece], spread_a[some], out=out)
+        np.multiply(_part(x, first, *piece), spread_a[some], out=out)
         out += spread_b[some]  # (3)
         if relu:
             np.maximum(out, zeros[some], out=out)
@@ -147,7 +187,7 @@ def _apply(x: Host, a: Host, b: Host, relu: bool = False) -> Host:
     return y
 
 
-def _combine(dy: Host, y: Host | None, x: Host, a: Host, f: Host, g: Host) -> Host:
+def _combine(dy: Host, y: Host | None, x: Host, first: Host | None, a: Host, f: Host, g: Host) -> Host:
     """(5): (P, C, N)."""
     dx = empty(x.shape, x.dtype)
     places, channels = _cut(x)
@@ -156,7 +196,7 @@ def _combine(dy: Host, y: Host | None, x: Host, a: Host, f: Host, g: Host) -> Ho
     def work(piece: tuple[slice, slice]) -> None:
         out, some = dx[piece], piece[1]
         np.multiply(_passed(dy, y, piece), spread_a[some], out=out)
-        rest = x[piece] * spread_f[some]
+        rest = _part(x, first, *piece) * spread_f[some]
         rest += spread_g[some]
         out += rest  # (5)
 

@@ -83,7 +83,8 @@ class FusedConvolution:
     @staticmethod
     def _affine(b: Array | None, norm: BatchNorm2d) -> tuple[Array, Array]:
         """s and b′, (F,) each."""
-        scale = 1 / array_namespace(norm.running_var).sqrt(norm.running_var + norm.eps)  # (3)
+        var = norm.running_var
+        scale = 1 / array_namespace(var).sqrt(var + norm.eps) + 0 * var  # NaN where it overflowed  (3)
         if norm.weight is not None:
             scale = scale * norm.weight
         shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)

@@ -6,7 +6,8 @@ Over the M numbers x of one channel, in all places of all images of a batch,
     x̂ = r (x − μ),   r = 1 / √(σ² + ε)                                     (2)
     y = γ x̂ + β                                                            (3)
 
-with γ and β learned, one of each a channel. The gradients are
+with γ and β learned, one of each a channel. (μ is taken as x₁ + Σ (x − x₁) / M, and r is right where σ² overflows, as
+`xpcnn.ops.norm` says.) The gradients are
 
     dγ = Σ dy · x̂,   dβ = Σ dy                                             (4)
     dx = γ r (dy − dβ/M − x̂ · dγ/M)                                        (5)
@@ -27,7 +28,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..typing import Array, Cache
 from .check import check_floats, check_gradient
-from .norm import affine, check_norm, check_shape, sum_rows
+from .norm import affine, check_norm, check_shape, deviation, sum_rows
 from .rectifier import relu_backward, relu_forward
 
 
@@ -55,12 +56,13 @@ def batch_norm_forward(
            [ 1.,  1.]]), array([2., 7.]), array([1., 4.]))
     """
     xp, count = check_training(x, gamma, beta, eps)
-    mean = sum_rows(x, xp) / count  # (C,)                                 (1)
-    x_hat = x - mean  # (N, …, C)
-    var = sum_rows(x_hat * x_hat, xp) / count  # (C,)                      (1)
-    r = 1 / xp.sqrt(var + eps)  # (C,)                                     (2)
+    first = x[(*[0] * (x.ndim - 1), ...)]  # (C,), x₁
+    x_hat = x - first  # (N, …, C)
+    offset = sum_rows(x_hat, xp) / count  # (C,)
+    x_hat -= offset  # (N, …, C)
+    var, r = deviation(x_hat, lambda each: sum_rows(each, xp) / count, eps, xp)  # (C,) each               (1), (2)
     x_hat *= r  # (N, …, C)                                                (2)
-    return affine(x_hat, gamma, beta), (x_hat, r, gamma, beta is not None), (mean, var)
+    return affine(x_hat, gamma, beta), (x_hat, r, gamma, beta is not None), (first + offset, var)
 
 
 def batch_norm_backward(
@@ -127,7 +129,7 @@ def batch_norm_inference(
     """
     xp = check_inference(x, gamma, beta, mean, var, eps)
     y = x - mean  # (N, …, C)
-    r = 1 / xp.sqrt(var + eps)  # (C,)                                     (2)
+    r = 1 / xp.sqrt(var + eps) + 0 * var  # (C,); NaN where it overflowed  (2)
     y *= r if gamma is None else gamma * r  # (2), (3)
     if beta is not None:
         y += beta  # (3)

@@ -9,6 +9,10 @@ Each takes the numbers x₁ … x_M of a set to mean 0 and variance 1, and then 
     layer norm    a set is the last k axes of one item          (γ, β): one a place in the set
     group norm    a set is C/G channels of one image            (γ, β): one a channel
 
+μ is taken as x₁ + Σᵢ (xᵢ − x₁) / M: where all are equal, or nearly, xᵢ − μ is then exact, and r, which may be
+1/√ε, has no rounding error to multiply. Where σ² overflows, it is that of smaller numbers, c (xᵢ − μ), and r is c times
+theirs; on a device, where to look would be to wait, r is NaN then, for 0 would hide it.
+
 What γ and β multiply and are added to gives their gradients, sums over everything that shares them:
 
     dγ = Σ dy · x̂,   dβ = Σ dy                                                                       (4)
@@ -34,6 +38,9 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
+
+from ..backend import is_numpy
 from ..errors import OptionError, ShapeError
 from ..options import as_number
 from ..typing import Array, Cache, Shape
@@ -66,7 +73,8 @@ def layer_norm_forward(
     if not 1 <= axes < x.ndim:
         raise ShapeError("LayerNorm", f"a batch axis and {axes} ≥ 1 axes to normalise over", str(tuple(x.shape)))
     xp = check_norm("LayerNorm", x, gamma, beta, x.shape[x.ndim - axes :], eps)
-    x_hat, r = _normalise(x, _mean_of_items(axes, xp), eps, xp)  # x's shape, (N, …, 1, …, 1)
+    first = x[(..., *[slice(1)] * axes)]  # (N, …, 1, …, 1)
+    x_hat, r = _normalise(x, first, _mean_of_items(axes, xp), eps, xp)  # x's shape, (N, …, 1, …, 1)
     return affine(x_hat, gamma, beta), (x_hat, r, gamma, beta is not None, axes)
 
 
@@ -119,7 +127,8 @@ def group_norm_forward(
     if groups < 1 or c % groups:
         raise OptionError("GroupNorm", f"groups that divide the {c} channels", str(groups))
     rows = xp.reshape(x, (n, math.prod(x.shape[1:-1]), c))  # (N, T, C)
-    x_hat, r = _normalise(rows, _mean_of_groups(groups, xp), eps, xp)  # (N, T, C), (N, 1, C)
+    first = _spread_over_groups(xp.reshape(rows[:, :1, :], (n, groups, c // groups))[:, :, :1], c, xp)  # (N, 1, C)
+    x_hat, r = _normalise(rows, first, _mean_of_groups(groups, xp), eps, xp)  # (N, T, C), (N, 1, C)
     return affine(xp.reshape(x_hat, x.shape), gamma, beta), (x_hat, r, gamma, beta is not None, groups, x.shape)
 
 
@@ -147,12 +156,28 @@ def group_norm_backward(
     return dx, dgamma, dbeta
 
 
-def _normalise(x: Array, mean: Mean, eps: float, xp: Any) -> tuple[Array, Array]:
-    """x̂ and r, where `mean` takes the means of the sets in a shape that x broadcasts with."""
-    x_hat = x - mean(x)  # (1)
-    r = 1 / xp.sqrt(mean(x_hat * x_hat) + eps)  # (1), (2)
+def _normalise(x: Array, first: Array, mean: Mean, eps: float, xp: Any) -> tuple[Array, Array]:
+    """x̂ and r, where `first` is x₁ and `mean` takes the means of the sets, in a shape that x broadcasts with."""
+    x_hat = x - first
+    x_hat -= mean(x_hat)  # (1)
+    _, r = deviation(x_hat, mean, eps, xp)
     x_hat *= r  # (2)
     return x_hat, r
+
+
+def deviation(centred: Array, mean: Mean, eps: float, xp: Any) -> tuple[Array, Array]:
+    """σ² and r of sets whose mean is 0, from x − μ; σ² is infinite where it overflows, r is right."""
+    with np.errstate(over="ignore"):
+        var: Any = mean(centred * centred)  # (1)
+    r = 1 / xp.sqrt(var + eps)  # (2)
+    if not is_numpy(var):
+        return var, r + 0 * var  # 0·∞ is NaN
+    fits = np.isfinite(var)
+    if not fits.all():
+        c: Any = np.where(fits, 1, np.finfo(var.dtype).max ** -0.5).astype(var.dtype)
+        smaller = centred * c
+        r = c / np.sqrt(mean(smaller * smaller) + eps * c**2)  # (2)
+    return var, r
 
 
 def _normalise_backward(g: Array, x_hat: Array, r: Array, mean: Mean) -> Array:
@@ -174,11 +199,16 @@ def _mean_of_groups(groups: int, xp: Any) -> Mean:
         n, t, c = x.shape
         sums = xp.ones((1, t), dtype=x.dtype, device=x.device) @ x  # (1, T) @ (N, T, C) → (N, 1, C)
         split = xp.reshape(sums / t, (n, groups, c // groups))
-        means = xp.broadcast_to(xp.mean(split, axis=2, keepdims=True), split.shape)
-        joined: Array = xp.reshape(means, (n, 1, c))
-        return joined
+        return _spread_over_groups(xp.mean(split, axis=2, keepdims=True), c, xp)
 
     return mean
+
+
+def _spread_over_groups(numbers: Array, c: int, xp: Any) -> Array:
+    """One number a group for each of its channels, (N, G, 1) → (N, 1, C)."""
+    n, groups, _ = numbers.shape
+    joined: Array = xp.reshape(xp.broadcast_to(numbers, (n, groups, c // groups)), (n, 1, c))
+    return joined
 
 
 def affine(x_hat: Array, gamma: Array | None, beta: Array | None) -> Array:
