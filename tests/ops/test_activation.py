@@ -62,6 +62,36 @@ def test_huge_inputs_stay_finite_and_right(xp, name, dtype):
     assert_close(dx, reference.each(slope, x).astype(dtype))
 
 
+LIMITS = {  # y at −∞ and at ∞, then the slopes there
+    "relu": (0, np.inf, 0, 1),
+    "leaky_relu": (-np.inf, np.inf, 0.01, 1),
+    "elu": (-1, np.inf, 0, 1),
+    "selu": (-rectifier.SELU_SCALE * rectifier.SELU_ALPHA, np.inf, 0, rectifier.SELU_SCALE),
+    "sigmoid": (0, 1, 0, 0),
+    "tanh": (-1, 1, 0, 0),
+    "gelu": (0, np.inf, 0, 1),
+    "silu": (0, np.inf, 0, 1),
+    "softplus": (0, np.inf, 0, 1),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@np.errstate(over="ignore")  # SELU of the largest number
+def test_limits(xp, name, dtype):
+    """At ±∞, and for finite numbers up to the largest: all activations are straight lines long before."""
+    forward, backward = pair(name)
+    low, high, low_slope, high_slope = LIMITS[name]
+    large = np.array([1e5, 1e10, 1e20, 1e30, np.finfo(dtype).max, np.inf]).astype(dtype)
+    n = len(large)
+    y, cache = forward(xp.array(np.concatenate([-large, large]), dtype))
+    below = np.full(n, low) if np.isfinite(low) else -0.01 * large
+    above = np.full(n, high) if np.isfinite(high) else high_slope * large.astype("f8")
+    np.testing.assert_allclose(to_numpy(y), np.concatenate([below, above]).astype(dtype), rtol=1e-6)
+    slopes = to_numpy(backward(xp.array(np.ones(2 * n), dtype), cache))
+    np.testing.assert_allclose(slopes, np.repeat([low_slope, high_slope], n), rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_sigmoid_near_0_has_all_its_digits(xp, dtype):
     x = np.array([-10.0, -17.0, -30.0, -80.0])

@@ -8,9 +8,10 @@
     softplus    y = log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|)         dx = dy · σ(x)                         (5)
 
 Where e⁻ˣ of (1) overflows to ∞, y = 0 is right. (½ (1 + tanh(x/2)) does not overflow, but in float32 it has lost all
-its digits at x = −17.) The right-hand form of (5) overflows nowhere. (3) is the tanh approximation,
-`approximate="tanh"` in PyTorch, which is off by 5e-4 at most: the exact GELU needs the error function, which the
-array API standard lacks.
+its digits at x = −17.) The right-hand form of (5) overflows nowhere. In (3) and (4), x multiplies what is exactly 0 for
+|x| ≥ 10⁴; it is held within ±10⁴ there, so that x² and x³ do not overflow, and that at ±∞ the limits come out, 0 and x,
+with the slopes 0 and 1, and not 0·∞. (3) is the tanh approximation, `approximate="tanh"` in PyTorch, which is off by
+5e-4 at most: the exact GELU needs the error function, which the array API standard lacks.
 
 Sources
     Y. LeCun et al., Efficient backprop, 1998, section 4.4                             → (1), (2)
@@ -26,11 +27,14 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import dtype_name
 from ..typing import Array, Cache
+from .bounds import clip
 from .check import check_batch, check_floats, check_gradient
 
 GELU_A = math.sqrt(2 / math.pi)
 GELU_B = 0.044715
+FAR = 1e4
 
 
 def sigmoid_forward(x: Array) -> tuple[Array, Cache]:
@@ -96,7 +100,7 @@ def gelu_forward(x: Array) -> tuple[Array, Cache]:
         x : Array (N, …), float
     Returns
         y : Array (N, …)
-        cache : for `gelu_backward`; refers to x, and holds t
+        cache : for `gelu_backward`; holds x within ±10⁴, and t
     Raises
         ShapeError, DTypeError
 
@@ -105,8 +109,9 @@ def gelu_forward(x: Array) -> tuple[Array, Cache]:
     array([-0.1588,  0.    ,  0.8412])
     """
     xp = _check("GELU", x)
-    t = xp.tanh(GELU_A * (x + GELU_B * (x * x * x)))  # (N, …)             (3)
-    return 0.5 * x * (1 + t), (x, t)
+    held = _held(x)
+    t = xp.tanh(GELU_A * (held + GELU_B * (held * held * held)))  # (N, …) (3)
+    return 0.5 * _larger(x, held, xp) * (1 + t), (held, t)
 
 
 def gelu_backward(dy: Array, cache: Cache) -> Array:
@@ -124,7 +129,7 @@ def silu_forward(x: Array) -> tuple[Array, Cache]:
         x : Array (N, …), float
     Returns
         y : Array (N, …)
-        cache : for `silu_backward`; refers to x, and holds σ(x)
+        cache : for `silu_backward`; holds x within ±10⁴, and σ(x)
     Raises
         ShapeError, DTypeError
 
@@ -133,8 +138,8 @@ def silu_forward(x: Array) -> tuple[Array, Cache]:
     array([-0.2689,  0.    ,  0.7311])
     """
     xp = _check("SiLU", x)
-    s = _sigmoid(x, xp)  # (N, …)
-    return x * s, (x, s)  # (4)
+    held, s = _held(x), _sigmoid(x, xp)  # (N, …)
+    return _larger(x, held, xp) * s, (held, s)  # (4)
 
 
 def silu_backward(dy: Array, cache: Cache) -> Array:
@@ -176,6 +181,17 @@ def _sigmoid(x: Array, xp: Any) -> Array:
     with np.errstate(over="ignore"):
         y: Array = 1 / (1 + xp.exp(-x))  # (1)
     return y
+
+
+def _held(x: Array) -> Array:
+    """x within ±10⁴; complex numbers, which have no order, and with which derivatives are checked, as they are."""
+    return x if dtype_name(x).startswith("complex") else clip(x, -FAR, FAR)
+
+
+def _larger(x: Array, held: Array, xp: Any) -> Array:
+    """x where it is not below −10⁴, given what `_held` made of it."""
+    larger: Array = x if held is x else xp.maximum(x, held)
+    return larger
 
 
 def _check(who: str, x: Array) -> Any:

@@ -13,8 +13,8 @@ class weights w (1 unless given), and D = Σ_n w[c_n] for the reduction "mean" (
 
 The shift in (1) changes nothing in exact numbers and keeps every exponent at or below 0, so that no logit is
 too large for exp. Softmax and its loss are one operation because (4) is so simple: for ε = 0 and w = 1 it is
-(p − q)/N; the Jacobian of softmax cancels against the derivative of the logarithm. In (2) and (5), terms with
-a = 0 are 0 even where the log-probability is −∞. The hinge's gradient at its kinks m = 0 is 0.
+(p − q)/N; the Jacobian of softmax cancels against the derivative of the logarithm. In (2), (5) and (7), terms with
+a factor 0 are 0 even where the other one is −∞. The hinge's gradient at its kinks m = 0 is 0.
 
 A label that is no class raises a `DataError` where the labels are NumPy's. On a device, where reading them
 would mean waiting for it, such a row's q is NaN, and so are the loss and that row's gradient.
@@ -149,9 +149,9 @@ def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[
     xp = _check("HingeLoss", y)
     count = divisor("HingeLoss", reduction, y.shape[0]) * y.shape[1]
     q = one_hot("HingeLoss", target, y)  # (N, K)
-    margins = 1 + y - xp.sum(q * y, axis=1, keepdims=True)  # (N, K)
+    margins = 1 + y - xp.sum(_products(q, y, xp), axis=1, keepdims=True)  # (N, K)
     h = xp.astype(margins > 0, y.dtype) * (1 - q)  # (N, K); NaN in rows without a class
-    return xp.sum(h * margins) / count, (h, q, count, xp)  # ()                                   (7)
+    return xp.sum(_products(h, margins, xp)) / count, (h, q, count, xp)  # ()                     (7)
 
 
 def hinge_backward(cache: Cache) -> Array:
@@ -197,5 +197,11 @@ def _weighted(count: Any, q: Array, weight: Array | None, reduction: str, xp: An
 
 def _dot(a: Array, log_p: Array, xp: Any) -> Array:
     """Σ a·log p, where 0·log 0 = 0."""
-    total: Array = xp.sum(a * xp.where(a == 0, xp.zeros_like(log_p), log_p))
+    total: Array = xp.sum(_products(a, log_p, xp))
     return total
+
+
+def _products(a: Array, b: Array, xp: Any) -> Array:
+    """a·b, which is 0 where a is, even if b is infinite."""
+    products: Array = a * xp.where(a == 0, xp.zeros_like(b), b)
+    return products

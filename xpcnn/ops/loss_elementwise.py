@@ -6,13 +6,14 @@ With d = y − t, and D the number of elements for the reduction "mean", 1 for "
     absolute    L = Σ |d| / D                              dL/dy = sign(d) / D                   (3), (4)
     Huber       L = Σ c·(d − c/2) / D                      dL/dy = c / D                         (5), (6)
                 with c = d clipped to ±δ: d²/2 within δ of the target, δ·(|d| − δ/2) beyond
-    logistic    L = Σ [(1 − t)·y + r·softplus(−y)] / D     dL/dy = (1 − t − r·σ(−y)) / D         (7), (8)
-                with r = 1 + (p − 1)·t, where p is the weight of the positive targets
+    logistic    L = Σ [s·|y| + r·log1p(exp(−|y|))] / D     dL/dy = (1 − t − r·σ(−y)) / D         (7), (8)
+                with r = 1 + (p − 1)·t, where p is the weight of the positive targets,
+                and s = 1 − t where y > 0, else p·t                                              (9)
 
-(7) is −p·t·log σ(y) − (1 − t)·log σ(−y), in a form that can neither overflow nor lose digits, because
+(7) is −p·t·log σ(y) − (1 − t)·log σ(−y), since −log σ(±y) is log1p(exp(−|y|)), and |y| more where ±y < 0: a form that
+can neither overflow nor lose digits, as all terms are ≥ 0. A term with s = 0 is 0 even at y = ±∞. And
 
-    softplus(−y) = log(1 + exp(−y)) = log1p(exp(−|y|)) + |y|/2 − y/2                                  (9)
-    σ(−y)        = exp(−y) / (1 + exp(−y)) = [exp(−|y|) where y ≥ 0, else 1] / (1 + exp(−|y|))       (10)
+    σ(−y) = exp(−y) / (1 + exp(−y)) = [exp(−|y|) where y ≥ 0, else 1] / (1 + exp(−|y|))              (10)
 
 There is no ½ in (1), and so there is a 2 in (2). Where (3) has its kink, sign(0) = 0 is the gradient.
 
@@ -138,10 +139,12 @@ def bce_with_logits_forward(
             raise ShapeError(
                 "BCEWithLogitsLoss", f"pos_weight () or {tuple(y.shape[-1:])}", str(tuple(pos_weight.shape))
             )
-    e = xp.exp(-xp.abs(y))
+    size = xp.abs(y)
+    e = xp.exp(-size)
     r = 1 if pos_weight is None else (pos_weight - 1) * target + 1
-    linear = (1 - target) * y + r * (xp.abs(y) / 2 - y / 2)  # exactly 0 on the target's side, so that log1p counts
-    return xp.sum(linear + r * xp.log1p(e)) / count, (y, e, target, pos_weight, count, xp)  # ()       (7), (9)
+    s = xp.where(y > 0, 1 - target, target if pos_weight is None else pos_weight * target)  # (9)
+    linear = s * xp.where(s == 0, xp.zeros_like(y), size)
+    return xp.sum(linear + r * xp.log1p(e)) / count, (y, e, target, pos_weight, count, xp)  # ()            (7)
 
 
 def bce_with_logits_backward(cache: Cache) -> Array:
