@@ -51,6 +51,32 @@ def test_automatic_padding(tmp_path, auto, stride):
         check(write(tmp_path / "m.onnx", nodes, ["n", 2, 5, 6], w=w), 5, 6, 2)
 
 
+@pytest.mark.parametrize("auto", ["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"dilations": [2, 1]}, {"output_padding": [1, 0]}, {"pads": [1, 0, 0, 1]}])
+def test_automatic_padding_of_a_transposed_convolution(tmp_path, auto, stride, options):
+    """The output is `stride` times the input; an odd row goes at the end, or at the beginning."""
+    options = options if stride > 1 else {name: value for name, value in options.items() if name != "output_padding"}
+    if auto != "NOTSET" and "pads" in options:
+        options = {}
+    for kernel in ([3, 4], [4, 5]):
+        nodes = [node("ConvTranspose", "x w b", "y", auto_pad=auto, strides=[stride, stride], **options)]
+        path = write(tmp_path / "m.onnx", nodes, ["n", 2, 5, 6], w=numbers(2, 3, *kernel), b=numbers(3))
+        model = check(path, 5, 6, 2)
+        if auto.startswith("SAME"):
+            assert model.output_shape((5, 6, 2)) == (5 * stride, 6 * stride, 3)
+
+
+@pytest.mark.parametrize("auto", ["SAME_UPPER", "SAME_LOWER", "NOTSET"])
+@pytest.mark.parametrize("size", [[11, 13], [10, 12], [9, 9]])
+def test_a_transposed_convolution_to_a_size(tmp_path, auto, size):
+    """Pads are not looked at then."""
+    options = {"strides": [2, 2], "output_shape": size} | ({"pads": [1, 1, 1, 1]} if auto == "NOTSET" else {})
+    nodes = [node("ConvTranspose", "x w", "y", auto_pad=auto, **options)]
+    path = write(tmp_path / "m.onnx", nodes, ["n", 2, 5, 6], w=numbers(2, 3, 4, 3))
+    assert check(path, 5, 6, 2).output_shape((5, 6, 2)) == (*size, 3)
+
+
 @pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
 @pytest.mark.parametrize("pads", [[0, 0, 0, 0], [1, 0, 1, 2]])
 def test_windows_that_reach_past_the_end(tmp_path, operator, pads):

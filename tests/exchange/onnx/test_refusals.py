@@ -84,6 +84,15 @@ REFUSED = [
     ([node("MatMul", "x turned", "a"), node("MatMul", "rows a", "y")], "the bins of adaptive average pooling"),
     ([node("BatchNormalization", "x v v v v", "y", training_mode=1)], "inference, a mean for each channel"),
     ([node("Dropout", "x half0 yes", "y")], "inference, got training_mode"),
+    ([node("MaxPool", "x", "y", kernel_shape=[2, 2], dilations=[1, 2], auto_pad="SAME_UPPER")],
+     "a window without gaps"),
+    ([node("MaxPool", "x", "y", kernel_shape=[1, 2], strides=[3, 1], auto_pad="SAME_LOWER")],
+     "reaches over the stride"),
+    ([node("AveragePool", "x", "y", kernel_shape=[1, 1], strides=[3, 3], auto_pad="SAME_UPPER")],
+     "for auto_pad, got 1×1; write pads as numbers"),
+    ([node("ConvTranspose", "x tw", "y", strides=[4, 4], auto_pad="SAME_UPPER")], "an output of at most 19, got 20"),
+    ([node("ConvTranspose", "x tw", "y", output_shape=[9, 7])], "an output of at most 7, got 9"),
+    ([node("ConvTranspose", "x tw", "y", output_shape=[1, 3, 7, 7])], "two numbers as output_shape"),
     ([node("GatherND", "x row", "y")], "GatherND"),
     ([node("Relu", "x", "a"), node("Sin", "a", "b"), node("Relu", "b", "y")], r"n_b \(Sin\)"),
     ([node("Relu", "x", "y", domain="com.own")], r"com.own::Relu"),
@@ -94,6 +103,7 @@ CONSTANTS = W | {
     "zero": 0.0, "six": 6.0, "nan": np.full((4, 3, 3, 3), np.nan), "row": [-1], "one_row": [1, -1],
     "threes": [-1, 3, 25], "wrong": [-1, 7], "one_axis": [2], "channel_and_height": [1, 2], "batch": [0],
     "groups": [0, 3, -1], "turned_image": [-1, 5, 3, 5],
+    "tw": np.ones((3, 2, 3, 3)),
     "m1": np.ones(3), "m0": np.zeros(3), "flat": [0, 3, 25], "back": [0, 3, 5, 5], "big": np.ones((150, 2)),
     "bins": np.full((1, 5), 0.2), "others": np.arange(5).reshape(5, 1), "turned": np.full((5, 1), 0.2),
     "rows": np.arange(5).reshape(1, 5),
@@ -109,6 +119,23 @@ def test_what_no_layer_stands_for(tmp_path, nodes, text):
         import_onnx(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_batch_norm_that_was_exported_in_training(tmp_path):
+    """Until opset 14, its five outputs alone say so: the batch's own statistics are subtracted."""
+    for opset in (7, 9, 13):
+        nodes = [node("BatchNormalization", "x v v v v", "y m s sm sv")]
+        path = write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], opset=opset, v=np.ones(3))
+        with pytest.raises(FormatError, match="inference, a mean for each channel, got another mode"):
+            import_onnx(path)
+
+
+def test_constants_that_are_not_read_are_refused(tmp_path):
+    """Not taken for 0."""
+    nodes = [node("Constant", "", "k", value_floats=[1.0, 2.0]), node("Flatten", "x", "f"), node("Gemm", "f w k", "y")]
+    path = write(tmp_path / "m.onnx", nodes, ["n", 3, 1, 1], w=np.ones((3, 2)))
+    with pytest.raises(FormatError, match="known attributes, got value_floats"):
+        import_onnx(path)
 
 
 def test_what_is_not_used_is_not_read(tmp_path):

@@ -96,12 +96,11 @@ def _read(scope: Scope, begin: Value) -> Scope:
 def _understand(node: Node, scope: Scope) -> Known | Host:
     """What the node makes; an error, if it is no layer by itself."""
     try:
-        constant = fold(node, scope)
-        if constant is not None:
-            return constant
-        if node.operator not in READERS:
-            raise node.refuse("an operator that layers of xpcnn.nn stand for", node.operator)
-        result = READERS[node.operator](node, scope)
+        result: Known | Host | None = fold(node, scope)
+        if result is None:
+            if node.operator not in READERS:
+                raise node.refuse("an operator that layers of xpcnn.nn stand for", node.operator)
+            result = READERS[node.operator](node, scope)
         if node.unread():
             raise node.refuse("known attributes", ", ".join(node.unread()))
         return result

@@ -163,7 +163,8 @@ def _linear(node: Node, scope: Scope, weight: Host, bias: Host | None) -> Made:
 @reads("BatchNormalization")
 def _batch_norm(node: Node, scope: Scope) -> Made:
     value = scope.value(node)
-    if node.integer("training_mode", 0) or node.integer("spatial", 1) != 1:
+    trains = node.integer("training_mode", 0) or any(node.outputs[1:])  # which until opset 14 say so alone
+    if trains or node.integer("spatial", 1) != 1:
         raise node.refuse("inference, a mean for each channel", "another mode", "export the network for inference")
     if value.channel_axis != 1:
         raise node.refuse("channels as axis 1", f"axis {value.channel_axis}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import nn
 from ...ops.window import Window
-from ...typing import Host
+from ...typing import Host, Shape
 from .constants import axes_of
 from .file import Node
 from .operators import give, per_channel, reads
@@ -39,9 +39,12 @@ def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Made:
     options = window_options(node, value, weight.shape[2:])
     groups = node.integer("group", 1)
     cin, out = weight.shape[0], weight.shape[1] * groups
-    if cin != value.shape[-1] or isinstance(options["padding"], str) or node.has("output_shape"):
-        raise node.refuse(f"weights for {value.shape[-1]} channels, and pads as numbers", f"weights for {cin}")
+    if cin != value.shape[-1]:
+        raise node.refuse(f"weights for {value.shape[-1]} channels", f"for {cin}")
     extra: Any = node.integers("output_padding", (0, 0))
+    wanted = node.integers("output_shape", ())
+    if wanted or isinstance(options["padding"], str) or node.text("auto_pad", "NOTSET").startswith("SAME"):
+        options["padding"] = _cut_off(node, value, options, extra, wanted)
     bias = _bias(node, scope, bias)
     layer = nn.ConvTranspose2d(
         cin, out, **options, output_padding=extra, groups=groups, bias=bias is not None, weight_init="zeros"
@@ -57,6 +60,25 @@ def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Made:
     ]
     y = images((sizes[0], sizes[1], out), node)
     return Made(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
+
+
+def _cut_off(node: Node, value: Value, options: dict[str, Any], extra: Shape, wanted: Shape) -> Any:
+    """The padding of a transposed convolution whose output's size is given: by output_shape, else in_size · stride.
+
+    Of an odd number, SAME_UPPER cuts more off at the end, everything else at the beginning.
+    """
+    if len(wanted) not in (0, 2) or len(extra) != 2:
+        raise node.refuse("two numbers as output_shape and as output_padding", f"{wanted} and {extra}")
+    sides: list[int] = []
+    for axis, size in enumerate(value.size):
+        stride, reach = options["stride"][axis], options["dilation"][axis] * (options["kernel_size"][axis] - 1) + 1
+        whole = (size - 1) * stride + reach + extra[axis]
+        total = whole - (wanted[axis] if wanted else size * stride)
+        if total < 0:  # programs add rows, on different sides, or none
+            raise node.refuse(f"an output of at most {whole}", str(whole - total))
+        less, more = total // 2, total - total // 2
+        sides += (less, more) if node.text("auto_pad", "NOTSET") == "SAME_UPPER" else (more, less)
+    return plainest(tuple(sides))
 
 
 @reads("MaxPool")
@@ -168,7 +190,12 @@ def plainest(padding: Any) -> Any:
 def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window, first: Node | None = None) -> Made:
     """What a pooling layer makes, of which `first` is the first node, where it is more than this one."""
     place = window.place(*value.size, node.operator)
+    same = node.text("auto_pad", "NOTSET").startswith("SAME")
     for axis, size in enumerate(place.size):
+        reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1
+        if same and (reach != window.kernel[axis] or (place.out[axis] - 1) * window.stride[axis] + reach < size):
+            remedy = "write pads as numbers"  # onnxruntime and onnx.reference disagree
+            raise node.refuse("a window without gaps that reaches over the stride, for auto_pad", str(window), remedy)
         start = np.arange(place.out[axis]) * window.stride[axis] - place.pads[2 * axis]
         inside = start + np.maximum(-(start // window.dilation[axis]), 0) * window.dilation[axis]  # the first tap ≥ 0
         last = start + (window.kernel[axis] - 1) * window.dilation[axis]
