@@ -19,18 +19,21 @@ from sklearn.utils.validation import validate_data
 
 from .. import models
 from ..backend import asarray, to_numpy
-from ..errors import NonFiniteError, OptionError, ShapeError
+from ..errors import NonFiniteError, OptionError, ShapeError, warn
 from ..nn import Layer
 from ..nn.loss import Loss
 from ..options import as_count, as_number
 from ..random import Seed
 from ..training.config import OPTIMIZERS, SCHEDULES
-from ..training.gradients import batch_gradients
+from ..training.finite_weights import FiniteWeights
+from ..training.gradients import addends, batch_gradients
 from ..typing import Host, Shape
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
 
-_ROWS = 1024  # that are converted, or predicted, at a time
+_PATIENCE = 10  # epochs, of early stopping
+_ROWS = 1024  # that are converted, or predicted, at a time, at most
+_CONVERTED, _PREDICTED = 2**20, 2**15  # numbers of them
 
 
 class Network(BaseEstimator):  # type: ignore[misc]
@@ -49,7 +52,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         weight_decay: float = 0.1,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int = _PATIENCE,
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
@@ -91,8 +94,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 stratify=y if criterion.classifies else None,
             )
         self.scaler_ = StandardScaler()
-        for begin in range(0, len(X), _ROWS):
-            self.scaler_.partial_fit(self._by_channel(X[begin : begin + _ROWS]))
+        for part in self._parts(len(X), _CONVERTED):
+            self.scaler_.partial_fit(self._by_channel(X[part]))
         self.dtype_ = "float64" if X.dtype == np.float64 else "float32"
         self.model_ = self._make_model(who, outputs, rng)
         self._train(who, self._prepare(X), y, held_X, held_y, criterion, rng)
@@ -102,6 +105,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         self, who: str, x: Host, y: Host, held_X: Host | None, held_y: Host | None, criterion: Loss, rng: Any
     ) -> None:
         model, batches = self.model_, math.ceil(len(x) / self.batch_size)
+        weights = FiniteWeights(model)
         optimizer = OPTIMIZERS[self.optimizer](model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = SCHEDULES[self.schedule](self.lr, self.epochs * batches)
         self.history_: list[dict[str, float]] = []
@@ -113,11 +117,14 @@ class Network(BaseEstimator):  # type: ignore[misc]
                     part = batch_gradients(model, criterion, asarray(x[batch]), asarray(y[batch]))
                     optimizer.lr = schedule.lr_at(optimizer.steps)
                     optimizer.step(part.grads)
-                losses.append((part.loss, len(batch)))
-            total = sum(float(loss) * rows for loss, rows in losses)  # read last: on a device, each waits for it
-            if not math.isfinite(total):
-                raise NonFiniteError(who, "a finite loss", f"{total} in epoch {epoch}", "lower lr")
-            row = {"epoch": epoch, "loss": total / len(x)}
+                losses.append((part.loss, part.items, len(batch)))
+            sums = [addends(criterion.reduction, *each) for each in losses]  # read last: on a device, each waits for it
+            total, count = (sum(column) for column in zip(*sums, strict=True))
+            loss = total / count if count else math.nan  # of classes that weigh nothing
+            if not math.isfinite(loss):
+                raise NonFiniteError(who, "a finite loss", f"{loss} in epoch {epoch}", "lower lr")
+            weights.check(who, model.state_dict(), f"after epoch {epoch}", "lower lr")
+            row = {"epoch": epoch, "loss": loss}
             schedule.observe(row["loss"])
             if held_X is not None and held_y is not None:
                 row["validation_score"] = score = self._score(held_y, self._outputs(held_X))
@@ -139,6 +146,9 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 raise OptionError(who, f"{name}: one of " + ", ".join(known), repr(getattr(self, name)))
         for name in ("epochs", "batch_size", "n_iter_no_change"):
             as_count(who, name, getattr(self, name))
+        if self.n_iter_no_change != _PATIENCE and not self.early_stopping:
+            given = f"n_iter_no_change={self.n_iter_no_change} without early_stopping does nothing"
+            warn(who, given, "pass early_stopping=True")
         as_number(who, "lr", self.lr, "(0, inf)")
         as_number(who, "weight_decay", self.weight_decay, "[0, inf)")
         as_number(who, "validation_fraction", self.validation_fraction, "(0, 1)")
@@ -198,12 +208,16 @@ class Network(BaseEstimator):  # type: ignore[misc]
     def _prepare(self, X: Host) -> Host:
         """Standardised inputs of the network."""
         x = np.empty((len(X), *self.input_shape_), self.dtype_)
-        for begin in range(0, len(X), _ROWS):
-            rows = X[begin : begin + _ROWS]
-            x[begin : begin + _ROWS] = self.scaler_.transform(self._by_channel(rows)).reshape(-1, *self.input_shape_)
+        for part in self._parts(len(X), _CONVERTED):
+            x[part] = self.scaler_.transform(self._by_channel(X[part])).reshape(-1, *self.input_shape_)
         return x
+
+    def _parts(self, rows: int, numbers: int, least: int = 1) -> list[slice]:
+        """All rows, so many at a time that they are about that many numbers; at least `least`, at most `_ROWS`."""
+        size = min(_ROWS, max(least, numbers // math.prod(self.input_shape_)))
+        return [slice(begin, begin + size) for begin in range(0, rows, size)]
 
     def _outputs(self, X: Host) -> Host:
         """The network's outputs (N, K)."""
-        parts = [self.model_(asarray(self._prepare(X[i : i + _ROWS]))) for i in range(0, len(X), _ROWS)]
-        return np.concatenate([to_numpy(part) for part in parts])
+        parts = self._parts(len(X), _PREDICTED, self.batch_size)
+        return np.concatenate([to_numpy(self.model_(asarray(self._prepare(X[part])))) for part in parts])
