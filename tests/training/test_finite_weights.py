@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn.data import Loader
+from xpcnn.data import Loader, Split
 from xpcnn.errors import NonFiniteError
 from xpcnn.nn import BatchNorm1d, Flatten, Linear, Sequential
 from xpcnn.optim import SGD
@@ -59,20 +59,26 @@ def test_a_loop_of_one_s_own_is_told_at_that_step():
 
 
 def test_an_average_that_overflows_is_not_kept(xp, tmp_path):
-    """The network's own weights are finite: what overflows is their difference."""
+    """The network's own weight is finite, and that of a pixel which is always black: the average's change overflows."""
+    images = Split(split().images.copy(), split().labels)
+    images.images[:, 0, 0, 0] = 0
     run = trainer(tmp_path, ema=0.9)
-    run.model[1].bias[0] = 3e38
-    run.average.model[1].bias[0] = -3e38
-    with pytest.raises(NonFiniteError, match="finite"):
-        run.fit(loader(), epochs=1)
+    run.model[1].weight[0, 0], run.average.model[1].weight[0, 0] = 2e38, -2e38
+    with pytest.raises(NonFiniteError, match=r"infinity in 1\.weight, after step 7"):
+        run.fit(Loader(images, 10), epochs=1)
     assert list(tmp_path.glob("[cm]*.safetensors")) == []
 
 
 def test_running_statistics_that_overflow_are_not_kept(xp, tmp_path):
+    """Training does not use them, so that no loss shows it."""
+
+    def overflow(trainer, step):
+        if step.step == 3:
+            layer = trainer.model[1]
+            layer.running_var = layer.running_var + float("inf")
+
     model = Sequential(Flatten(), BatchNorm1d(36), Linear(36, 3, rng=0))
-    run = Trainer(model, SGD(model.parameters(), lr=0.01), folder=tmp_path, verbose=False)
-    with np.errstate(over="ignore"):
-        model[1].running_var = model[1].running_var * 3e38 * 10.0
+    run = Trainer(model, SGD(model.parameters(), lr=0.01), folder=tmp_path, verbose=False, on_step=[overflow])
     with pytest.raises(NonFiniteError, match=r"infinity in 1\.running_var, after step 7"):
         run.fit(loader(), epochs=1)
     assert list(tmp_path.glob("[cm]*.safetensors")) == []

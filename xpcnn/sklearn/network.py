@@ -106,6 +106,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         model, batches = self.model_, math.ceil(len(x) / self.batch_size)
         weights = FiniteWeights(model)
+        weights.begin(model)
         optimizer = OPTIMIZERS[self.optimizer](model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = SCHEDULES[self.schedule](self.lr, self.epochs * batches)
         self.history_: list[dict[str, float]] = []

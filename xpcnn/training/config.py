@@ -64,8 +64,8 @@ class RunConfig:
     accumulate: int = 1  # batches a step
     ema: float | None = None  # decay of the weights' moving average
     overfit_batches: int = 0  # train on the first so many batches alone
-    drop_last: bool = False  # leave a short last batch out
     log: str = ""  # words of `LOGS` with commas between them
+    drop_last: bool = False  # leave a short last batch out
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):

@@ -171,6 +171,7 @@ class Trainer:
             trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
         self.loader, self._traces, going = loader, Traces(self.model), True
         self._batch_size = loader.batch_size
+        self._weights.begin(self.model)
         try:
             with Interrupt() as interrupt, progress(self.verbose) as shown:
                 while going and self.position.epoch < epochs and not stale(self):
