@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from tests.limits import at_most
-from xpcnn.errors import NonFiniteError, XpcnnWarning
+from xpcnn.errors import NonFiniteError
 from xpcnn.nn import Flatten, Linear, MaxPool2d, Sequential
 from xpcnn.optim import SGD
 from xpcnn.sklearn import CNNClassifier
@@ -87,10 +87,3 @@ def test_the_scaler_converts_few_large_images_at_a_time():
 
 def flat(input_shape, outputs, rng):
     return Sequential(MaxPool2d(32), Flatten(), Linear(48, outputs, rng=rng))
-
-
-def test_patience_without_early_stopping_says_that_it_does_nothing():
-    X, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 2
-    with pytest.warns(XpcnnWarning, match="n_iter_no_change=3 without early_stopping does nothing"):
-        CNNClassifier("mlp", epochs=1, n_iter_no_change=3).fit(X, y)
-    CNNClassifier("mlp", epochs=1, n_iter_no_change=3, early_stopping=True).fit(X, y)

@@ -19,7 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from .. import models
 from ..backend import asarray, to_numpy
-from ..errors import NonFiniteError, OptionError, ShapeError, warn
+from ..errors import NonFiniteError, OptionError, ShapeError
 from ..nn import Layer
 from ..nn.loss import Loss
 from ..options import as_count, as_number
@@ -31,7 +31,6 @@ from ..typing import Host, Shape
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
 
-_PATIENCE = 10  # epochs, of early stopping
 _ROWS = 1024  # that are converted, or predicted, at a time, at most
 _CONVERTED, _PREDICTED = 2**20, 2**15  # numbers of them
 
@@ -52,7 +51,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         weight_decay: float = 0.1,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = _PATIENCE,
+        n_iter_no_change: int = 10,
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
@@ -106,7 +105,6 @@ class Network(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         model, batches = self.model_, math.ceil(len(x) / self.batch_size)
         weights = FiniteWeights(model)
-        weights.begin(model)
         optimizer = OPTIMIZERS[self.optimizer](model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = SCHEDULES[self.schedule](self.lr, self.epochs * batches)
         self.history_: list[dict[str, float]] = []
@@ -147,9 +145,6 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 raise OptionError(who, f"{name}: one of " + ", ".join(known), repr(getattr(self, name)))
         for name in ("epochs", "batch_size", "n_iter_no_change"):
             as_count(who, name, getattr(self, name))
-        if self.n_iter_no_change != _PATIENCE and not self.early_stopping:
-            given = f"n_iter_no_change={self.n_iter_no_change} without early_stopping does nothing"
-            warn(who, given, "pass early_stopping=True")
         as_number(who, "lr", self.lr, "(0, inf)")
         as_number(who, "weight_decay", self.weight_decay, "[0, inf)")
         as_number(who, "validation_fraction", self.validation_fraction, "(0, 1)")
