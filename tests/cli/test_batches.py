@@ -33,7 +33,7 @@ def run(tmp_path, monkeypatch):
     save_best(tmp_path / "run", model, (SIZE, SIZE, 1), ("0", "1", "2"), classifies=True, batch_size=5)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (12, SIZE, SIZE, 1)).astype("uint8"), np.arange(12) % 3
-    np.savez(tmp_path / "data.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    np.savez(tmp_path / "data.npz", x_train=255 - images, y_train=labels, x_test=images, y_test=labels)
     np.save(tmp_path / "images.npy", images)
     return tmp_path
 

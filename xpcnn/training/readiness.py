@@ -102,9 +102,11 @@ def _try_one_image(trainer: Trainer, loader: Loader) -> None:
         raise
 
 
-def warn_of_nothing_left(trainer: Trainer, epochs: int) -> None:
-    """Say that `fit` returns at once."""
+def warn_of_nothing_left(trainer: Trainer, epochs: int, *, resumed: bool) -> None:
+    """Say that `fit` returns at once; who resumes asks for no more than that all epochs are done."""
     done = trainer.position.epoch
+    if resumed:
+        return
     if done >= epochs:
         remedy = f"epochs are counted in all: pass epochs={done + epochs} for {epochs} more"
         warn(WHO, f"{done} epochs are done already, and none is trained", remedy)

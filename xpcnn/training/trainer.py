@@ -72,9 +72,8 @@ class Trainer:
             epoch; one that returns `STOP` ends the training there, and one that raises keeps those after it from
             being called. With on_step each loss is read, for which a device is waited for
         folder : where the run is kept: `history.csv`, `checkpoint.safetensors` (the last state),
-            `model.safetensors` (the best epoch by validation accuracy, then loss; without validation the last; or,
-            of layers that are not xpcnn's, `weights.safetensors`; see `best_model`), `trained_on.safetensors` (digests
-            of its images). None keeps the best in memory
+            `model.safetensors` (the best epoch by validation accuracy, then loss; of layers that are not xpcnn's,
+            `weights.safetensors`), `trained_on.safetensors` (digests of images). None keeps the best in memory
         classes : names of the classes, kept with the model
         checkpoint_seconds : a checkpoint is written after each epoch, on Ctrl-C, and at least this often
         fast_dev_run : try everything out with one step, one batch of validation and a checkpoint, and keep nothing:
@@ -158,8 +157,7 @@ class Trainer:
             raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
         if self.fast_dev_run:
             return rehearse(self, loader, validation)
-        if not resume:
-            warn_of_nothing_left(self, epochs)
+        warn_of_nothing_left(self, epochs, resumed=resume)
         warn_of_schedule(self, loader, epochs)
         return self.run_epochs(loader, validation, epochs)
 
