@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def at_most(most: int) -> Iterator[None]:
+def at_most(most: float) -> Iterator[None]:
     """Python and NumPy allocate no more bytes than that."""
     tracemalloc.start()
     try:

@@ -109,7 +109,7 @@ def test_options_reach_the_picture(here, capsys, drawn):
     assert drawn["feature_maps"][0][2] == "4"
     xpcnn_command(capsys, "plot", "wrong", "run", "digits", "-n", "3")
     (_, split), options = drawn["most_wrong"]
-    assert (len(split), options) == (360, {"classes": tuple(NAMES), "n": 3})
+    assert (len(split), options) == (360, {"classes": tuple(NAMES), "n": 3, "batch_size": 256})
     xpcnn_command(capsys, "plot", "confusion", "run", "digits")
     assert drawn["confusion"][0][0].sum() == 360
     batches = []

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn.data import Loader
+from xpcnn.data import Loader, Split
 from xpcnn.errors import DataError, NonFiniteError, OptionError
-from xpcnn.nn import Flatten, Linear, MSELoss, Sequential
+from xpcnn.nn import CrossEntropyLoss, Flatten, Linear, MSELoss, Sequential
 from xpcnn.optim import SGD, Adam
 from xpcnn.training import lr_find
 
@@ -180,3 +180,19 @@ def test_a_loss_that_explodes_at_once(monkeypatch):
 def test_labels_that_the_model_has_no_output_for():
     with pytest.raises(DataError):
         sweep(model=Sequential(Flatten(), Linear(36, 2, rng=0)))
+
+
+def test_batches_that_weigh_nothing_are_passed_over():
+    """With one image a batch, and a class of weight 0, the losses are those of the other classes' images."""
+    images = split()
+    images = Split(images.images, np.arange(64) % 3)
+    model = Sequential(Flatten(), Linear(36, 3, rng=0))
+    optimizer = SGD(model.parameters(), lr=0.1)
+    found = lr_find(
+        model, optimizer, Loader(images, 1), CrossEntropyLoss(weight=[0.0, 1.0, 1.0]), highest=1e-6, steps=60
+    )
+    assert len(found.losses) == 40
+    assert all(loss > 0 for loss in found.losses)
+    nothing = CrossEntropyLoss(weight=[0.0, 0.0, 0.0])
+    with pytest.raises(NonFiniteError, match="expected a finite loss in the first steps, got nan"):
+        lr_find(model, optimizer, Loader(images, 1), nothing, steps=10)

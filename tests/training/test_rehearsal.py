@@ -130,7 +130,7 @@ def test_a_run_on_a_few_batches_resumes(tmp_path):
     again = trainer(tmp_path, overfit_batches=2)
     again.fit(loader(), epochs=2, resume=True)
     assert_same(everything(again), everything(whole))
-    with pytest.raises(xpcnn.errors.FormatError, match="images 64, got 20"):
+    with pytest.raises(xpcnn.errors.FormatError, match="the 20 training images that the run began with, got 64"):
         trainer(tmp_path).fit(loader(), epochs=3, resume=True)
 
 

@@ -6,6 +6,7 @@ import argparse
 
 from ..nn import CrossEntropyLoss, MSELoss
 from ..table import columns
+from ..training.best_model import run_batch_size
 from ..training.evaluation import Evaluation, evaluate
 from . import one_line
 from .judged import add_judged_arguments, judged
@@ -13,7 +14,7 @@ from .judged import add_judged_arguments, judged
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_judged_arguments(parser)
-    parser.add_argument("--batch-size", type=int, default=256, help="images at a time (default 256)")
+    parser.add_argument("--batch-size", type=int, help="images at a time (default: as in training, up to 256)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -22,7 +23,8 @@ def run(options: argparse.Namespace) -> None:
     if chosen.note:
         print(chosen.note)
     criterion = CrossEntropyLoss() if saved.is_classifier else MSELoss()
-    result = evaluate(saved.model, split, criterion, batch_size=options.batch_size)
+    batch_size = run_batch_size(saved) if options.batch_size is None else options.batch_size
+    result = evaluate(saved.model, split, criterion, batch_size)
     if not saved.is_classifier:
         print(f"{chosen.label} loss {result.loss:.6g} ({criterion!r} of {len(split)} images)")
         return

@@ -16,6 +16,7 @@ from ..errors import DataError
 from ..io.model_file import SavedModel, load_model
 from ..options import as_count
 from ..plot.figure import check_format, matplotlib
+from ..training.best_model import run_batch_size
 from ..training.evaluation import evaluate
 from ..training.history import HISTORY, read_csv
 from ..typing import Array
@@ -109,14 +110,15 @@ def _gradcam(options: argparse.Namespace) -> Any:
 
 def _confusion(options: argparse.Namespace) -> Any:
     chosen = _judged(options)
-    result = evaluate(chosen.saved.model, chosen.split)
+    result = evaluate(chosen.saved.model, chosen.split, batch_size=run_batch_size(chosen.saved))
     classes = chosen.classes if len(chosen.classes) == len(result.confusion) else chosen.saved.classes
     return plot.confusion(result.confusion, classes=classes)
 
 
 def _wrong(options: argparse.Namespace) -> Any:
     chosen = _judged(options)
-    return plot.most_wrong(chosen.saved.model, chosen.split, classes=chosen.classes, n=options.n)
+    size = run_batch_size(chosen.saved)
+    return plot.most_wrong(chosen.saved.model, chosen.split, classes=chosen.classes, n=options.n, batch_size=size)
 
 
 def _batch(options: argparse.Namespace) -> Any:

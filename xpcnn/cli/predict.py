@@ -20,10 +20,9 @@ from ..errors import DataError, MissingExtraError, NonFiniteError, OptionError, 
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
+from ..training.best_model import run_batch_size
 from . import one_line
 from .files import Image, add_invert_argument, add_model_argument, images, model_path
-
-BATCH = 256
 
 # The image's name, then classes and probabilities, the best first; of a regression, the outputs' numbers and values.
 Row: TypeAlias = tuple[str, list[tuple[str, float]]]
@@ -78,8 +77,8 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int, *, invert: bool) -> Iterator[Row]:
-    classifies = saved.is_classifier
-    while batch := list(islice(every, BATCH)):
+    classifies, size = saved.is_classifier, run_batch_size(saved)
+    while batch := list(islice(every, size)):
         pixels = np.stack([image for _, image in batch])
         outputs = saved.model(asarray(1 - pixels if invert else pixels))
         numbers = to_numpy(softmax_forward(outputs)[0] if classifies else outputs)  # (N, K)

@@ -52,11 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--validation", type=float, help=f"fraction of the training images held out (default {default.validation})"
     )
-    parser.add_argument("--patience", type=int, help="stop after so many epochs without improvement (default: never)")
+    parser.add_argument(
+        "--patience", type=int, help="stop after so many epochs in which validation has not improved (default: never)"
+    )
     parser.add_argument("--seed", type=int, help=f"of weights, shuffling and dropout (default {default.seed})")
     parser.add_argument("--accumulate", type=int, help="batches that make one step together (default 1)")
     parser.add_argument("--ema", type=float, help="keep a moving average of the weights, such as 0.999 (default: none)")
     parser.add_argument("--overfit-batches", type=int, metavar="K", help="train on the first K batches alone")
+    parser.add_argument("--drop-last", action="store_true", default=None, help="leave a short last batch out")
     parser.add_argument("--augment", metavar="TEXT", help="changes images at random: " + ",".join(data.augment.forms()))
     parser.add_argument(
         "--normalize",

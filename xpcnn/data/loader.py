@@ -7,6 +7,7 @@ depends on seed, epoch and batch alone, so that it does not matter what is made 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -15,11 +16,31 @@ import numpy as np
 from ..backend import asarray
 from ..errors import OptionError
 from ..options import as_count
-from ..typing import Array, Host
+from ..typing import Array, Host, Shape
 from .augment import Augment
 from .dataset import Split
 from .pixels import to_floats
 from .prefetch import prefetched
+
+MOST_AT_ONCE = 256  # images that a model looks at together
+PIXELS_AT_ONCE = 2**18  # of these images: 64 maps of them in float32 are 64 MiB
+FEWEST_PIXELS = 2**14  # 4 MiB, which is nothing
+
+
+def images_at_once(input_shape: Shape, batch_size: int | None = None) -> int:
+    """How many images a model looks at together in inference: the fewer, the larger they are.
+
+    Parameters
+        batch_size : how many it was trained on together, where that is known: of large images, inference takes no more
+
+    >>> images_at_once((28, 28, 1)), images_at_once((64, 64, 3)), images_at_once((224, 224, 3))
+    (256, 64, 5)
+    >>> images_at_once((8, 8, 1), 4), images_at_once((64, 64, 3), 4), images_at_once((224, 224, 3), 8)
+    (256, 4, 8)
+    """
+    pixels = math.prod(input_shape[:-1])
+    fit = PIXELS_AT_ONCE // pixels if batch_size is None else max(batch_size, FEWEST_PIXELS // pixels)
+    return max(1, min(MOST_AT_ONCE, fit))
 
 
 class Loader:

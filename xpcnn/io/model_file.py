@@ -15,7 +15,7 @@ from ..backend import to_numpy, use_backend
 from ..errors import FormatError, OptionError, XpcnnError
 from ..nn.layer import Layer, check_layer
 from ..random import Seed
-from ..typing import Shape
+from ..typing import Host, Shape
 from .architecture import from_config, to_config
 from .tensors import read_tensors, write_tensors
 
@@ -64,6 +64,22 @@ def save_model(
         OptionError : the network cannot be described in a file, or an argument makes no sense
         FileError : the file cannot be written; an older one is untouched
     """
+    write_tensors(path, *described(model, path, input_shape=input_shape, classes=classes, extra=extra))
+
+
+def described(
+    model: Layer,
+    path: str | os.PathLike[str],
+    *,
+    input_shape: Iterable[int],
+    classes: Iterable[str] = (),
+    extra: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Host], dict[str, Any]]:
+    """What `save_model` writes, arrays and metadata, once it is known that it can be read.
+
+    Raises
+        OptionError : as `save_model`
+    """
     check_layer("save_model", model)
     metadata = {
         "input_shape": list(input_shape),
@@ -77,7 +93,7 @@ def save_model(
             _parse(str(path), json.loads(json.dumps(metadata)), tensors, rng=0)  # what is written can be read
     except (XpcnnError, TypeError, ValueError, RecursionError) as error:
         raise OptionError(str(path), "a network and metadata that a file can hold", str(error)) from error
-    write_tensors(path, tensors, metadata)
+    return tensors, metadata
 
 
 def load_model(path: str | os.PathLike[str]) -> SavedModel:

@@ -145,7 +145,7 @@ def check_training(x: Array, gamma: Array | None, beta: Array | None, eps: float
             "BatchNorm",
             "more than one value a channel to train on",
             str(tuple(x.shape)),
-            "use larger batches, or layer(x) for inference",
+            "use larger batches (Loader's drop_last=True leaves out one image left over), or layer(x) for inference",
         )
     return xp, count
 

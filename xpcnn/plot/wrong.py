@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..data.dataset import Split
-from ..data.loader import Loader
+from ..data.loader import Loader, images_at_once
 from ..data.pixels import to_floats
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..nn.layer import Layer, check_layer
@@ -41,12 +41,13 @@ class TopLosses:
     probability: Host  # that the model gives the predicted class
 
 
-def top_losses(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> TopLosses:
+def top_losses(model: Layer, split: Split, n: int, *, batch_size: int | None = None) -> TopLosses:
     """The n images of the highest loss, (1), in inference; all, where there are fewer.
 
     Parameters
         model : gives logits (N, K)
         split : images with classes as labels
+        batch_size : images at a time; None for fewer the larger they are, 256 at most
     Raises
         DataError : labels that are no classes, or that the model has no output for
         NonFiniteError : the model gives NaN or infinity
@@ -61,7 +62,7 @@ def top_losses(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> 
         raise DataError(who, "labels that are classes", "the targets of a regression")
     rows = []
     with np.errstate(over="ignore", invalid="ignore"):  # what becomes of them is looked at
-        for x, y in Loader(split, batch_size).epoch(0):
+        for x, y in Loader(split, images_at_once(split.input_shape) if batch_size is None else batch_size).epoch(0):
             logits = model(x)
             if logits.ndim != 2:
                 raise ShapeError(who, "a classifier, whose output is (N, K)", str(tuple(logits.shape)))
@@ -81,7 +82,9 @@ def top_losses(model: Layer, split: Split, n: int, *, batch_size: int = 256) -> 
     return TopLosses(index, loss[index], split.labels[index], predicted[index], probability[index])
 
 
-def most_wrong(model: Layer, split: Split, *, classes: Sequence[str] = (), n: int = 25) -> Figure:
+def most_wrong(
+    model: Layer, split: Split, *, classes: Sequence[str] = (), n: int = 25, batch_size: int | None = None
+) -> Figure:
     """The images of the highest loss, each with its true class, the one predicted, and that one's probability.
 
     Parameters
@@ -89,10 +92,11 @@ def most_wrong(model: Layer, split: Split, *, classes: Sequence[str] = (), n: in
         split : images with classes as labels
         classes : the classes' names
         n : how many, at most
+        batch_size : as that of `top_losses`
     Raises
         as `top_losses`;  MissingExtraError
     """
-    found = top_losses(model, split, n)
+    found = top_losses(model, split, n, batch_size=batch_size)
     pixels, note = as_images("most_wrong", to_floats(split.images[found.index]))
     captions = [
         f"{class_name(true, classes)}\n→ {class_name(predicted, classes, 12)}, {_percent(probability)}"

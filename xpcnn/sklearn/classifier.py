@@ -61,7 +61,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         The part that is held out.
 
     n_iter_no_change : int, default=10
-        Epochs without a better score after which training stops.
+        With early stopping: epochs without a better score after which training stops.
 
     class_weight : dict or "balanced", default=None
         What each class counts for in the loss, as scikit-learn's classifiers take it.

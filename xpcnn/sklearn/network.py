@@ -25,12 +25,14 @@ from ..nn.loss import Loss
 from ..options import as_count, as_number
 from ..random import Seed
 from ..training.config import OPTIMIZERS, SCHEDULES
-from ..training.gradients import batch_gradients
+from ..training.finite_weights import FiniteWeights
+from ..training.gradients import addends, batch_gradients
 from ..typing import Host, Shape
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
 
-_ROWS = 1024  # that are converted, or predicted, at a time
+_ROWS = 1024  # that are converted, or predicted, at a time, at most
+_CONVERTED, _PREDICTED = 2**20, 2**15  # numbers of them
 
 
 class Network(BaseEstimator):  # type: ignore[misc]
@@ -91,8 +93,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
                 stratify=y if criterion.classifies else None,
             )
         self.scaler_ = StandardScaler()
-        for begin in range(0, len(X), _ROWS):
-            self.scaler_.partial_fit(self._by_channel(X[begin : begin + _ROWS]))
+        for part in self._parts(len(X), _CONVERTED):
+            self.scaler_.partial_fit(self._by_channel(X[part]))
         self.dtype_ = "float64" if X.dtype == np.float64 else "float32"
         self.model_ = self._make_model(who, outputs, rng)
         self._train(who, self._prepare(X), y, held_X, held_y, criterion, rng)
@@ -102,6 +104,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         self, who: str, x: Host, y: Host, held_X: Host | None, held_y: Host | None, criterion: Loss, rng: Any
     ) -> None:
         model, batches = self.model_, math.ceil(len(x) / self.batch_size)
+        weights = FiniteWeights(model)
         optimizer = OPTIMIZERS[self.optimizer](model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = SCHEDULES[self.schedule](self.lr, self.epochs * batches)
         self.history_: list[dict[str, float]] = []
@@ -117,11 +120,14 @@ class Network(BaseEstimator):  # type: ignore[misc]
                     except NonFiniteError as error:
                         got = f"{error.got}, in epoch {epoch}"
                         raise NonFiniteError(who, error.expected, got, "lower lr") from error
-                losses.append((part.loss, len(batch)))
-            total = sum(float(loss) * rows for loss, rows in losses)  # read last: on a device, each waits for it
-            if not math.isfinite(total):
-                raise NonFiniteError(who, "a finite loss", f"{total} in epoch {epoch}", "lower lr")
-            row = {"epoch": epoch, "loss": total / len(x)}
+                losses.append((part.loss, part.items, len(batch)))
+            sums = [addends(criterion.reduction, *each) for each in losses]  # read last: on a device, each waits for it
+            total, count = (sum(column) for column in zip(*sums, strict=True))
+            loss = total / count if count else math.nan  # of classes that weigh nothing
+            if not math.isfinite(loss):
+                raise NonFiniteError(who, "a finite loss", f"{loss} in epoch {epoch}", "lower lr")
+            weights.check(who, model.state_dict(), f"after epoch {epoch}", "lower lr")
+            row = {"epoch": epoch, "loss": loss}
             schedule.observe(row["loss"])
             if held_X is not None and held_y is not None:
                 row["validation_score"] = score = self._score(held_y, self._outputs(held_X))
@@ -202,16 +208,20 @@ class Network(BaseEstimator):  # type: ignore[misc]
     def _prepare(self, X: Host) -> Host:
         """Standardised inputs of the network."""
         x = np.empty((len(X), *self.input_shape_), self.dtype_)
-        for begin in range(0, len(X), _ROWS):
-            rows = X[begin : begin + _ROWS]
-            x[begin : begin + _ROWS] = self.scaler_.transform(self._by_channel(rows)).reshape(-1, *self.input_shape_)
+        for part in self._parts(len(X), _CONVERTED):
+            x[part] = self.scaler_.transform(self._by_channel(X[part])).reshape(-1, *self.input_shape_)
         return x
+
+    def _parts(self, rows: int, numbers: int, least: int = 1) -> list[slice]:
+        """All rows, so many at a time that they are about that many numbers; at least `least`, at most `_ROWS`."""
+        size = min(_ROWS, max(least, numbers // math.prod(self.input_shape_)))
+        return [slice(begin, begin + size) for begin in range(0, rows, size)]
 
     def _outputs(self, X: Host) -> Host:
         """The network's outputs (N, K), which are finite."""
         with np.errstate(over="ignore", invalid="ignore"):  # what becomes of them is looked at
-            parts = [self.model_(asarray(self._prepare(X[i : i + _ROWS]))) for i in range(0, len(X), _ROWS)]
-        outputs = np.concatenate([to_numpy(part) for part in parts])
+            parts = self._parts(len(X), _PREDICTED, self.batch_size)
+            outputs = np.concatenate([to_numpy(self.model_(asarray(self._prepare(X[part])))) for part in parts])
         if not np.isfinite(outputs).all():
             row = int((~np.isfinite(outputs)).any(axis=1).argmax())
             remedy = "scale the inputs as those of fit, or fit again with a lower lr"

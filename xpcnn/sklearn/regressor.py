@@ -58,7 +58,7 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         The part that is held out.
 
     n_iter_no_change : int, default=10
-        Epochs without a better score after which training stops.
+        With early stopping: epochs without a better score after which training stops.
 
     random_state : int, RandomState instance or None, default=None
         Of initial weights, dropout, batches, and what is held out. An integer gives the same network each time.

@@ -1,28 +1,81 @@
-"""The file that the best model is kept in."""
+"""The best model: the file that it is kept in, or, without a folder, the arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
+from ..backend import array_namespace, asarray
+from ..data.loader import images_at_once
 from ..io.architecture import registry
-from ..io.model_file import REGRESSION, save_model
-from ..io.tensors import write_tensors
+from ..io.model_file import REGRESSION, SavedModel, described
+from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
-from ..typing import Shape
+from ..typing import Array, Shape
 
 MODEL = "model.safetensors"
 WEIGHTS = "weights.safetensors"  # of a model with a layer of the user's own, which no file can name
+BATCH_SIZE = "batch_size"  # in the file's `extra`: images that it was trained on together
 
 
-def save_best(folder: Path, model: Layer, input_shape: Shape, classes: Iterable[str], *, classifies: bool) -> None:
+def save_best(
+    folder: Path,
+    model: Layer,
+    input_shape: Shape,
+    classes: Iterable[str],
+    *,
+    classifies: bool,
+    batch_size: int | None = None,
+) -> None:
     """Write the model to `MODEL`, or its arrays alone to `WEIGHTS`.
 
     Parameters
         classifies : whether its outputs are scores of classes, see `SavedModel.is_classifier`
+        batch_size : images that it was trained on together, for `run_batch_size`
+    Raises
+        OptionError : as `best_file`;  FileError : the file cannot be written
     """
-    if all(type(layer) in registry().values() for _, layer in model.named_layers()):
-        extra = {} if classifies else {REGRESSION: True}
-        save_model(model, folder / MODEL, input_shape=input_shape, classes=classes, extra=extra)
-    else:
-        write_tensors(folder / WEIGHTS, model.state_dict(), {"kind": "weights"})
+    name, tensors, metadata = best_file(model, input_shape, classes, classifies=classifies, batch_size=batch_size)
+    write_tensors(folder / name, tensors, metadata)
+
+
+def best_file(
+    model: Layer, input_shape: Shape, classes: Iterable[str], *, classifies: bool, batch_size: int | None = None
+) -> tuple[str, Mapping[str, Array], dict[str, Any]]:
+    """The file's name, arrays and metadata.
+
+    Raises
+        OptionError : the model or the names cannot be kept in a file
+    """
+    if not all(type(layer) in registry().values() for _, layer in model.named_layers()):
+        return WEIGHTS, model.state_dict(), {"kind": "weights"}
+    extra = {} if batch_size is None else {BATCH_SIZE: batch_size}
+    extra |= {} if classifies else {REGRESSION: True}
+    return MODEL, *described(model, MODEL, input_shape=input_shape, classes=classes, extra=extra)
+
+
+def run_batch_size(saved: SavedModel) -> int:
+    """How many images a saved model should look at together: of large ones as many as in training, if its file says."""
+    said = saved.extra.get(BATCH_SIZE)
+    return images_at_once(saved.input_shape, said if isinstance(said, int) and said >= 1 else None)
+
+
+def copied(model: Layer) -> dict[str, Array]:
+    """Its arrays as they are now."""
+    return {name: array_namespace(a).asarray(a, copy=True) for name, a in model.state_dict().items()}
+
+
+def with_arrays(model: Layer, kept: Path | Mapping[str, Array]) -> Layer:
+    """A copy of the model with the best epoch's arrays, from the run's folder or from memory.
+
+    Raises
+        FormatError, FileError : the folder's file is missing or broken
+    """
+    best = deepcopy(model)
+    if isinstance(kept, Path):
+        path = next((kept / name for name in (MODEL, WEIGHTS) if (kept / name).exists()), kept / MODEL)
+        kept = {name: asarray(array) for name, array in read_tensors(path)[0].items()}
+    best.load_state_dict(kept)
+    return best

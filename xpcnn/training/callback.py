@@ -40,7 +40,7 @@ class Step:
     epoch: int  # from 1
     batch: int  # batches of this epoch that are done
     images: int  # in the step's batches
-    loss: float  # over these images
+    loss: float  # the criterion's, of all of them; NaN where their class weights are all 0
     accuracy: float  # share of them; NaN in a regression
     lr: float
 

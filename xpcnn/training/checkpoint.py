@@ -40,7 +40,8 @@ class Position:
 
     epoch: int = 0
     batch: int = 0
-    loss_sum: float = 0.0  # of loss × images
+    loss_sum: float = 0.0  # of loss × items
+    items: float = 0.0  # what the mean loss is taken over: images, or the sum of their class weights
     correct: int = 0
     images: int = 0
     seconds: float = 0.0  # spent on this epoch before
@@ -120,6 +121,8 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
             elif saved[name] != value:
                 raise FormatError(str(path), f"a run with {name} {value}", str(saved[name]), remedy)
         position = Position(**metadata["position"])
+        if "items" not in metadata["position"]:
+            _of_images(position, run.criterion)
         history = [Epoch(**{key: _number(value) for key, value in row.items()}) for row in metadata["history"]]
         steps, lr = int(metadata["optimizer"]["steps"]), float(metadata["optimizer"]["lr"])
         if metadata["generators"].keys() != generators.keys() or tensors.keys() != own.keys():
@@ -162,6 +165,17 @@ def _check_data(who: str, part: str, saved: Any, given: Any) -> None:
     expected = f"the {number}{part} images that the run began with" if saved else f"no {part} images, as the run began"
     got = str(given) if number else "other images, labels or another order" if given else "none"
     raise FormatError(who, expected, got, "give it the same ones, or begin another run in another folder")
+
+
+def _of_images(position: Position, criterion: Loss) -> None:
+    """Complete the position of a checkpoint by xpcnn 0.1, whose sum of losses is weighted by images."""
+    position.items = float(position.images)
+    if position.batch and criterion.reduction == "mean" and getattr(criterion, "weight", None) is not None:
+        warn(
+            "resume",
+            f"the training loss of epoch {position.epoch + 1}, which xpcnn 0.1 began, is not exact: class weights",
+            "those of later epochs are exact",
+        )
 
 
 def _without_addresses(value: object) -> str:

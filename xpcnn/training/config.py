@@ -36,7 +36,7 @@ SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
 CONFIG = "config.json"  # in a run's folder
 LOGS = ("csv", "tensorboard")
 # Settings that config.json of xpcnn 0.1 does not hold; their defaults are what it did.
-LATER = ("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "log")
+LATER = ("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class RunConfig:
     ema: float | None = None  # decay of the weights' moving average
     overfit_batches: int = 0  # train on the first so many batches alone
     log: str = ""  # words of `LOGS` with commas between them
+    drop_last: bool = False  # leave a short last batch out
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
@@ -78,6 +79,7 @@ class RunConfig:
             ("options", dict, "a table of the data set's options"),
             ("augment", str, "text, such as 'flip,crop:4'"),
             ("normalize", bool, "true or false"),
+            ("drop_last", bool, "true or false"),
             ("log", str, "text, such as 'csv,tensorboard'"),
         ):
             if not isinstance(getattr(self, name), kind):

@@ -1,4 +1,4 @@
-"""How good a model is on labelled images."""
+"""How good a model is on labelled images; what is counted, is counted batch by batch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import asarray, to_numpy
 from ..data.dataset import Split
-from ..data.loader import Loader
+from ..data.loader import Loader, images_at_once
 from ..errors import DataError, NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.layer import check_layer
 from ..nn.loss import Loss, check_loss
-from ..typing import Host
+from ..typing import Array
+from .gradients import addends
 from .metrics import confusion_matrix, top_k_accuracy
 
 
@@ -30,13 +31,14 @@ class Evaluation:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what becomes of them is looked at
-def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch_size: int = 256) -> Evaluation:
+def evaluate(model: Layer, split: Split, criterion: Loss | None = None, batch_size: int | None = None) -> Evaluation:
     """Loss and metrics of a model on labelled images, in inference; the batches' size makes no difference.
 
     Parameters
         model : gives logits (N, K); for a regression what the targets are
-        split : labelled images
+        split : labelled images; where labels are probabilities of the classes (N, K), the likeliest is the true one
         criterion : None for cross-entropy
+        batch_size : images at a time; None for as many as `data.loader.images_at_once` says
     Raises
         NonFiniteError : the model gives NaN or infinity
         DataError : labels that the model has no output for
@@ -47,30 +49,68 @@ def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch
         raise OptionError("evaluate", "a Split, such as digits().test", type(split).__name__)
     criterion = criterion or CrossEntropyLoss()
     check_loss("evaluate", criterion)
-    scores: list[Host] = []
-    total = counted = 0.0
+    if batch_size is None:
+        batch_size = images_at_once(split.input_shape)
+    counts = _Counts(criterion, split)
     for x, y in Loader(split, batch_size).epoch(0):
-        logits = model(x)
-        scores.append(to_numpy(logits))
-        if criterion.classifies and int(split.labels.max()) >= logits.shape[-1]:
-            raise DataError(
-                "evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(int(split.labels.max()))
-            )
-        items = float(criterion.items(logits, y)) if criterion.reduction == "mean" else x.shape[0]
-        loss = float(criterion(logits, y)) if items else 0.0  # of classes that weigh nothing there is no mean
-        total += loss * (items if criterion.reduction == "mean" else 1)
-        counted += items
-    all_scores = np.concatenate(scores)  # (N, K)
-    if not (np.isfinite(all_scores).all() and math.isfinite(total) and counted):
-        raise NonFiniteError(
-            "evaluate", "finite logits and loss", "NaN or infinity", "train again with a lower learning rate"
-        )
-    loss = total / counted
-    if not criterion.classifies:
-        return Evaluation(loss, math.nan, math.nan, np.zeros((0, 0), np.int64))
-    return Evaluation(
-        loss=loss,
-        accuracy=top_k_accuracy(all_scores, split.labels, k=1),
-        top5_accuracy=top_k_accuracy(all_scores, split.labels, k=min(5, all_scores.shape[1])),
-        confusion=confusion_matrix(all_scores, split.labels),
+        counts.add(model(x), y)
+    return counts.result()
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def try_out(model: Layer, split: Split, criterion: Loss) -> int:
+    """Find with one image what `evaluate` would refuse, and say how many outputs the model has.
+
+    Raises
+        DataError, OptionError, ShapeError, DTypeError : as `evaluate`
+    """
+    counts = _Counts(criterion, split)
+    x, y = next(Loader(split, 1).epoch(0))
+    logits = model(x)
+    counts.add(logits, y, look=False)
+    weighs = split.has_classes and getattr(criterion, "weight", None) is not None and criterion.reduction == "mean"
+    if weighs and not float(criterion.items(logits, asarray(split.labels))):
+        raise DataError("evaluate", "classes with a weight", "images of classes that all have the weight 0")
+    return int(logits.shape[-1])
+
+
+class _Counts:
+    """What an evaluation adds up."""
+
+    def __init__(self, criterion: Loss, split: Split) -> None:
+        self.criterion = criterion
+        self.highest = int(split.labels.max()) if criterion.classifies and split.has_classes else -1  # label
+        self.total = self.counted = 0.0
+        self.images = self.in_top5 = 0
+        self.confusion = np.zeros((0, 0), np.int64)
+
+    def add(self, logits: Array, y: Array, *, look: bool = True) -> None:
+        """Take a batch in; with `look`, refuse what is not finite."""
+        criterion, scores = self.criterion, to_numpy(logits)
+        if self.highest >= logits.shape[-1]:
+            raise DataError("evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(self.highest))
+        loss, items = addends(criterion.reduction, criterion(logits, y), criterion.items(logits, y), len(scores))
+        if look and not (np.isfinite(scores).all() and math.isfinite(loss)):
+            raise _not_finite()
+        self.total, self.counted, self.images = self.total + loss, self.counted + items, self.images + len(scores)
+        if criterion.classifies:
+            target = to_numpy(y)
+            labels = target if target.ndim == 1 else target.argmax(axis=1)  # (N,)
+            confusion = confusion_matrix(scores, labels)
+            self.confusion = self.confusion + confusion if self.confusion.size else confusion
+            self.in_top5 += round(top_k_accuracy(scores, labels, k=min(5, scores.shape[1])) * len(scores))
+
+    def result(self) -> Evaluation:
+        if not (self.counted and math.isfinite(self.total)):
+            raise _not_finite()
+        loss = self.total / self.counted
+        if not self.criterion.classifies:
+            return Evaluation(loss, math.nan, math.nan, self.confusion)
+        accuracy = int(np.trace(self.confusion)) / self.images
+        return Evaluation(loss, accuracy, self.in_top5 / self.images, self.confusion)
+
+
+def _not_finite() -> NonFiniteError:
+    return NonFiniteError(
+        "evaluate", "finite logits and loss", "NaN or infinity", "train again with a lower learning rate"
     )

@@ -4,12 +4,17 @@
     L = Σ_b L_b,                 g = Σ_b g_b                        a sum                                   (2)
 
 These are the numbers of one batch of all the images, but for what depends on a batch as a whole: batch norm's mean
-and variance are those of each batch, and dropout draws anew for each.
+and variance are those of each batch, and dropout draws anew for each. A batch whose class weights are all 0 has
+D_b = 0, and no mean: its loss and its gradients are taken as 0 here, and so it changes neither sum.
+
+The mean loss of an epoch, or of a split, is (1), too; of a criterion that sums it is Σ_b L_b / Σ_b N_b, over N_b
+images. `addends` gives what a batch adds to both sums.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +33,7 @@ class Gradients:
     Parameters
         loss : Array ()
         correct : how many items were classified rightly, an Array (); 0 where the criterion does not classify
-        items : D, what the loss is the mean of (see `Loss.items`)
+        items : D, what the loss is the mean of (see `Loss.items`): an int, or an Array ()
         grads : the gradient of every parameter, by its name
     """
 
@@ -39,20 +44,26 @@ class Gradients:
 
     def finite(self) -> bool:
         """Whether loss and gradients hold neither NaN nor infinity; on a device, this waits for it."""
-        grads: Any = self.grads.values()
-        with np.errstate(over="ignore", invalid="ignore"):
-            if is_numpy(self.loss):  # a third of the time that sums take
-                total = float(self.loss) + sum(float(np.vdot(g, g)) for g in grads)
-            else:
-                xp = array_namespace(self.loss)
-                total = float(sum((xp.sum(g) for g in grads), self.loss))
-        if math.isfinite(total):  # one number that is not would have made the sum so
-            return True
-        return not self.not_finite() and math.isfinite(float(self.loss))  # the sum itself may have overflowed
+        return not not_finite({"": self.loss} | self.grads)
 
     def not_finite(self) -> list[str]:
         """The names of the gradients that hold NaN or infinity."""
-        return [name for name, g in self.grads.items() if not is_finite(g)]
+        return not_finite(self.grads)
+
+
+def not_finite(arrays: Mapping[str, Array]) -> list[str]:
+    """The names of the arrays, of floating point, that hold NaN or infinity; on a device, this waits for it."""
+    each: Any = list(arrays.values())
+    if not each:
+        return []
+    with np.errstate(over="ignore", invalid="ignore"):
+        if is_numpy(each[0]):  # a third of the time that sums take
+            total = sum(float(np.vdot(a, a)) for a in each)
+        else:
+            total = float(sum(array_namespace(a).sum(a) for a in each))
+    if math.isfinite(total):  # one number that is not would have made the sum so
+        return []
+    return [name for name, a in arrays.items() if not is_finite(a)]  # the sum itself may have overflowed
 
 
 def is_finite(array: Array) -> bool:
@@ -65,8 +76,13 @@ def batch_gradients(model: Layer, criterion: Loss, x: Array, y: Array) -> Gradie
     """Forward and backward of one batch; nothing is written but what the model's forward itself does."""
     logits, cache = model.forward(x)
     loss, loss_cache = criterion.forward(logits, y)
-    _, grads = model.backward(criterion.backward(loss_cache), cache, input_grad=False)
-    return Gradients(loss, _correct(criterion, logits, y), criterion.items(logits, y), grads)
+    dy, items = criterion.backward(loss_cache), criterion.items(logits, y)
+    if criterion.reduction == "mean" and not isinstance(items, int):  # class weights, which may all be 0
+        xp = array_namespace(loss)
+        none = xp.asarray(items, dtype=loss.dtype, device=loss.device) == 0
+        loss, dy = (xp.where(none, xp.zeros_like(each), each) for each in (loss, dy))
+    _, grads = model.backward(dy, cache, input_grad=False)
+    return Gradients(loss, _correct(criterion, logits, y), items, grads)
 
 
 def joined(one: Gradients, other: Gradients, reduction: str) -> Gradients:
@@ -78,9 +94,28 @@ def joined(one: Gradients, other: Gradients, reduction: str) -> Gradients:
     ({'w': array([2.])}, {'w': array([6.])})
     """
     items = one.items + other.items
-    a, b = (one.items / items, other.items / items) if reduction == "mean" else (1.0, 1.0)  # (1), (2)
+    divisor = items or 1 if isinstance(items, int | float) else _not_zero(items)
+    a, b = (one.items / divisor, other.items / divisor) if reduction == "mean" else (1.0, 1.0)  # (1), (2)
     grads = {name: a * g + b * other.grads[name] for name, g in one.grads.items()}
     return Gradients(a * one.loss + b * other.loss, one.correct + other.correct, items, grads)
+
+
+def addends(reduction: str, loss: Array, items: Any, images: int) -> tuple[float, float]:
+    """What a batch adds to the sum of the losses, and to the number that it is divided by; this waits for a device.
+
+    >>> addends("mean", np.float32(0.5), 4, 4), addends("sum", np.float32(0.5), 4, 4)
+    ((2.0, 4.0), (0.5, 4.0))
+    """
+    if reduction != "mean":
+        return float(loss), float(images)
+    count = float(items)
+    return (float(loss) * count if count else 0.0), count
+
+
+def _not_zero(items: Array) -> Array:
+    xp = array_namespace(items)
+    divisor: Array = xp.where(items == 0, xp.ones_like(items), items)
+    return divisor
 
 
 def _correct(criterion: Loss, logits: Array, y: Array) -> Array:

@@ -16,7 +16,7 @@ HISTORY = "history.csv"  # in a run's folder
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch; losses are means over the images, accuracies shares, NaN in a regression; NaN without validation."""
+    """One epoch; losses are means over the items (see `Loss.items`), accuracies shares, NaN where there are none."""
 
     epoch: int  # from 1
     lr: float  # of the epoch's last step

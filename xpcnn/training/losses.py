@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..backend import is_numpy
 from ..errors import NonFiniteError
@@ -10,6 +11,9 @@ from ..nn.loss import Loss
 from ..typing import Array
 from .callback import Step
 from .checkpoint import Position
+from .evaluation import Evaluation
+from .gradients import addends
+from .history import Epoch
 
 REMEDY = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"  # of a loss that is NaN
 
@@ -24,11 +28,11 @@ class Losses:
 
     def __init__(self, position: Position, criterion: Loss) -> None:
         self.position, self.criterion = position, criterion
-        self.unread: list[tuple[Array, Array, int, int]] = []  # loss, correct, images, batch
+        self.unread: list[tuple[Array, Array, Any, int, int]] = []  # loss, correct, items, images, batch
 
-    def add(self, loss: Array, correct: Array, images: int) -> None:
+    def add(self, loss: Array, correct: Array, items: Any, images: int) -> None:
         """Take in the last step's, without reading it."""
-        self.unread.append((loss, correct, images, self.position.batch))
+        self.unread.append((loss, correct, items, images, self.position.batch))
 
     def read(self) -> None:
         """Add all that wait to the position's sums.
@@ -37,8 +41,8 @@ class Losses:
             NonFiniteError : one of them is NaN or infinite
         """
         at = self.position
-        for loss, correct, images, batch in self.unread:
-            value = self._sum(loss, images)
+        for loss, correct, items, images, batch in self.unread:
+            value, count = addends(self.criterion.reduction, loss, items, images)
             if not math.isfinite(value):
                 where = f"{value} in epoch {at.epoch + 1}, batch {batch}"
                 remedy = REMEDY
@@ -46,15 +50,34 @@ class Losses:
                     remedy += "; resumed with read_every=1, the run ends before NaN is written, and names its layer"
                 raise NonFiniteError("Trainer", "a finite loss", where, remedy)
             at.loss_sum += value
+            at.items += count
             at.correct += int(correct)
             at.images += images
         self.unread.clear()
 
-    def step(self, loss: Array, correct: Array, images: int, steps: int, lr: float) -> Step:
+    def step(self, loss: Array, correct: Array, items: Any, images: int, steps: int, lr: float) -> Step:
         """The last step, for callbacks; this waits for a device."""
         at = self.position
+        value, count = addends(self.criterion.reduction, loss, items, images)
         accuracy = int(correct) / images if self.criterion.classifies else math.nan
-        return Step(steps, at.epoch + 1, at.batch, images, self._sum(loss, images) / images, accuracy, lr)
+        return Step(steps, at.epoch + 1, at.batch, images, value / count if count else math.nan, accuracy, lr)
 
-    def _sum(self, loss: Array, images: int) -> float:
-        return float(loss) * images if self.criterion.reduction == "mean" else float(loss)
+    def row(self, checked: Evaluation | None, lr: float, seconds: float) -> Epoch:
+        """What the epoch came to, once all is read, with its validation.
+
+        Raises
+            NonFiniteError : the class weights of all its images are 0, so that there is no mean loss
+        """
+        at = self.position
+        if not at.items:
+            got = f"class weights of 0 for all images of epoch {at.epoch + 1}"
+            raise NonFiniteError("Trainer", "a mean loss", got, "give weight to a class that is trained on")
+        return Epoch(
+            epoch=at.epoch + 1,
+            lr=lr,
+            train_loss=at.loss_sum / at.items,
+            train_accuracy=at.correct / at.images if self.criterion.classifies else math.nan,
+            validation_loss=checked.loss if checked else math.nan,
+            validation_accuracy=checked.accuracy if checked else math.nan,
+            seconds=seconds,
+        )

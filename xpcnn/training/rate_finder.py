@@ -92,12 +92,15 @@ def lr_find(
     rates: list[float] = []
     losses: list[float] = []
     smoothed: list[float] = []
-    mean = 0.0
+    mean, loss = 0.0, math.nan
     batches = islice(chain.from_iterable(map(loader.epoch, count())), steps)
     with unchanged(model, optimizer), np.errstate(over="ignore", invalid="ignore"):
-        for i, (x, y) in enumerate(batches):
+        for x, y in batches:
+            i = len(rates)
             rate = lowest * (highest / lowest) ** (i / (steps - 1))  # (1)
             part = batch_gradients(model, criterion, x, y)
+            if not float(part.items):  # class weights of 0: there is no loss
+                continue
             loss = float(part.loss)
             mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
             smooth = mean / (1 - SMOOTHING ** (i + 1))  # (2)

@@ -26,11 +26,12 @@ def first_batches(loader: Loader, batches: int) -> Loader:
 
 
 def rehearse(trainer: Trainer, loader: Loader, validation: Split | None) -> list[Epoch]:
-    """Run one epoch in a folder that is then removed, and put everything back as it was.
+    """Run one epoch of one step in a folder that is then removed, and put everything back as it was.
 
     The state goes into a checkpoint and comes back from it. The folder stands where the run's would, so that a place
     that cannot be written to is noticed.
     """
+    loader = first_batches(loader, trainer.accumulate)
     folder, position, history = trainer.folder, trainer.position, trainer.history
     place = None if folder is None else next(each for each in (folder, *folder.parents) if each.is_dir())
     run = trainer.checkpointed(loader)

@@ -31,7 +31,7 @@ from ..errors import DataError, MissingExtraError, OptionError, one_line
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import CrossEntropyLoss, MSELoss
-from .best_model import MODEL
+from .best_model import MODEL, run_batch_size
 from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
 from .config import CONFIG, OPTIMIZERS, SCHEDULES, RunConfig, read_config
@@ -94,6 +94,9 @@ def rehearse(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[E
 
 class _Run:
     def __init__(self, config: RunConfig, folder: Path, verbose: bool) -> None:
+        if config.patience is not None and not config.validation:
+            remedy = "hold images out, such as --validation 0.1, or leave patience out"
+            raise OptionError("train", "validation images, as there is patience", "validation 0", remedy)
         self.config, self.folder = config, folder
         self.dataset = data.load(config.dataset, **config.options)
         classes, train, validation = self.dataset.classes, self.dataset.train, None
@@ -101,7 +104,9 @@ class _Run:
             train, validation = train.split(config.validation, seed=config.seed)
         self.validation = validation
         augment = data.augment.parse(config.augment, len(classes) or None) if config.augment else None
-        self.loader = Loader(train, config.batch_size, shuffle=True, seed=config.seed, augment=augment)
+        self.loader = Loader(
+            train, config.batch_size, shuffle=True, seed=config.seed, augment=augment, drop_last=config.drop_last
+        )
         outputs = len(classes) or train.labels.shape[1]
         model = models.build(config.model, train.input_shape, outputs, rng=config.seed)
         if config.normalize:
@@ -148,7 +153,7 @@ class _Run:
         begun = time.perf_counter()
         rows = self.trainer.fit(self.loader, self.validation, epochs=self.config.epochs, resume=resume)
         best = load_model(self.folder / MODEL)
-        tested = evaluate(best.model, self.dataset.test, self.trainer.criterion)
+        tested = evaluate(best.model, self.dataset.test, self.trainer.criterion, run_batch_size(best))
         classifies = bool(self.dataset.classes)
         result = {
             "test_accuracy": tested.accuracy if classifies else None,

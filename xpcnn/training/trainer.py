@@ -11,9 +11,9 @@ The loop itself is five lines, and anyone may write them out:
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,28 +22,31 @@ import numpy as np
 
 from ..backend import is_numpy
 from ..data.dataset import Split
-from ..data.loader import Loader
-from ..errors import OptionError
+from ..data.loader import Loader, images_at_once
+from ..errors import FileError, NonFiniteError, OptionError
 from ..io.atomic import sweep
 from ..nn import CrossEntropyLoss, Layer
-from ..nn.layer import check_layer
-from ..nn.loss import Loss, check_loss
+from ..nn.loss import Loss
 from ..optim.clip import clip_by_norm
-from ..optim.optimizer import Optimizer, check_optimizer
+from ..optim.optimizer import Optimizer
 from ..optim.schedule import Constant, Schedule
-from ..options import as_count, as_number
+from ..options import as_count
 from ..typing import Array
-from . import checkpoint, history, trained_on
-from .best_model import save_best
+from . import checkpoint, trained_on
+from .best_model import with_arrays
 from .callback import STOP, OnEpoch, OnStep, Step, as_callbacks
 from .checkpoint import CHECKPOINT, Position
+from .epoch_end import finish_epoch, stale
 from .evaluation import Evaluation, evaluate
+from .finite_weights import FiniteWeights
 from .history import Epoch
 from .interrupt import Interrupt
 from .losses import Losses
 from .moving_average import MovingAverage
 from .progress import Progress, progress
-from .rehearsal import first_batches, rehearse
+from .readiness import check_arguments, check_ready, warn_of_nothing_left
+from .rehearsal import rehearse
+from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .step_gradients import step_gradients
 from .traces import Traces
 
@@ -64,14 +67,13 @@ class Trainer:
             epoch those that are left make one
         ema : decay of an exponential moving average of the weights (see `MovingAverage`), such as 0.999; the average
             is what is validated, evaluated and kept as the best model; None makes none
-        patience : stop after so many epochs in which validation has not improved
+        patience : stop after so many epochs in which validation has not improved; it takes validation
         on_step, on_epoch : functions f(trainer, step: Step) and g(trainer, row: Epoch), called after each step and
             epoch; one that returns `STOP` ends the training there, and one that raises keeps those after it from
             being called. With on_step each loss is read, for which a device is waited for
         folder : where the run is kept: `history.csv`, `checkpoint.safetensors` (the last state),
-            `model.safetensors` (the best epoch by validation accuracy, then loss; without validation the
-            last; or, where the model has layers that are not xpcnn's, `weights.safetensors`, for
-            `read_tensors` and `load_state_dict`), `trained_on.safetensors` (digests of its images). None keeps nothing
+            `model.safetensors` (the best epoch by validation accuracy, then loss; of layers that are not xpcnn's,
+            `weights.safetensors`), `trained_on.safetensors` (digests of images). None keeps the best in memory
         classes : names of the classes, kept with the model
         checkpoint_seconds : a checkpoint is written after each epoch, on Ctrl-C, and at least this often
         fast_dev_run : try everything out with one step, one batch of validation and a checkpoint, and keep nothing:
@@ -105,18 +107,9 @@ class Trainer:
         read_every: int = UNREAD_STEPS,
         verbose: bool = True,
     ) -> None:
-        check_layer("Trainer", model)
-        check_optimizer("Trainer", optimizer, model.parameters())
-        if not isinstance(schedule, Schedule | None):
-            raise OptionError("Trainer", "a schedule, such as Cosine(0.1, 1000)", repr(schedule)[:80])
-        if patience is not None:
-            as_count("Trainer", "patience", patience)
-        if clip_norm is not None:
-            as_number("Trainer", "clip_norm", clip_norm, "(0, inf)")
-        as_number("Trainer", "checkpoint_seconds", checkpoint_seconds, "[0, inf)")
-        self.model, self.optimizer = model, optimizer
         self.criterion = criterion or CrossEntropyLoss()
-        check_loss("Trainer", self.criterion)
+        check_arguments(model, optimizer, self.criterion, schedule, patience, clip_norm, checkpoint_seconds)
+        self.model, self.optimizer = model, optimizer
         self.schedule = schedule or Constant(optimizer.lr)
         self.clip_norm, self.patience = clip_norm, patience
         self.accumulate = as_count("Trainer", "accumulate", accumulate)
@@ -131,39 +124,41 @@ class Trainer:
         self.position = Position()
         self.loader: Loader | None = None  # that `fit` is going through
         self._validation: Split | None = None  # of the last `fit`
-        self._traces = Traces(model)
+        self._traces, self._weights = Traces(model), FiniteWeights(model)
+        self.best_arrays: Mapping[str, Array] | None = None  # arrays of the best epoch, where no folder keeps them
+        self._items: Any = 0  # what the last step's loss is the mean of, see `Loss.items`
+        self._batch_size: int | None = None  # that was last trained with
 
     def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> list[Epoch]:
         """Train until `epochs` epochs are done in all.
 
         Parameters
             loader : the training images
-            validation : held-out images, looked at after each epoch
+            validation : held-out images, looked at after each epoch, at most as many at a time as are trained on
             resume : go on from the folder's checkpoint, bit for bit as if the run had not stopped
         Returns
             history : one row an epoch
         Raises
             NonFiniteError : the loss or a gradient is NaN or infinite. On NumPy, parameters and optimizer are then as
                 they were before that step, the error names the layer, and the folder holds what `replay` takes to
-                show it again. On a device, parameters may have been overwritten. The last checkpoint stays as it is
+                show it again. On a device, and where the step itself overflows, parameters have been overwritten. The
+                last checkpoint stays as it is
             OptionError : also where the folder holds a run already;  DataError, FormatError : as `checkpoint.resume`
+            what `check_ready` raises : before the first step;  what callbacks and validation raise : after a checkpoint
             KeyboardInterrupt : Ctrl-C or SIGTERM; the step at hand was finished and a checkpoint written
-            what a callback raises : after a checkpoint was written
+        Warns where nothing is left to train, and where the schedule ends before the training does.
         """
         as_count("Trainer.fit", "epochs", epochs)
-        for given, kind in ((loader, Loader), (validation, Split)):
-            if given is not None and not isinstance(given, kind):
-                raise OptionError("Trainer.fit", f"a {kind.__name__}", type(given).__name__, "see xpcnn.data")
-        if self.overfit_batches:
-            loader = first_batches(loader, self.overfit_batches)
-        self._validation = validation
+        loader, self._validation = check_ready(self, loader, validation), validation
         if resume:
             self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
         elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
             remedy = "pass resume=True, or name another folder"
             raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
         if self.fast_dev_run:
-            return rehearse(self, first_batches(loader, self.accumulate), validation)
+            return rehearse(self, loader, validation)
+        warn_of_nothing_left(self, epochs, resumed=resume)
+        warn_of_schedule(self, loader, epochs)
         return self.run_epochs(loader, validation, epochs)
 
     def run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
@@ -173,40 +168,57 @@ class Trainer:
             sweep(self.folder)
             trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
         self.loader, self._traces, going = loader, Traces(self.model), True
+        self._batch_size = loader.batch_size
+        self._weights.begin(self.model)
         try:
             with Interrupt() as interrupt, progress(self.verbose) as shown:
-                while going and self.position.epoch < epochs and not self._stale():
+                while going and self.position.epoch < epochs and not stale(self):
                     going = self._run_epoch(loader, validation, epochs, interrupt, shown)
         finally:
             self.loader = None
         return self.history
 
-    def evaluate(self, split: Split, *, batch_size: int = 256) -> Evaluation:
-        """Loss and metrics on labelled images: those of the moving average, where there is one."""
-        return evaluate(self.kept_model, split, self.criterion, batch_size=batch_size)
+    def evaluate(self, split: Split, *, batch_size: int | None = None) -> Evaluation:
+        """Loss and metrics of `kept_model` on labelled images; None is as many at a time as `fit` validates."""
+        if batch_size is None and isinstance(split, Split):
+            batch_size = images_at_once(split.input_shape, self._batch_size)
+        return evaluate(self.kept_model, split, self.criterion, batch_size)
 
     @property
     def kept_model(self) -> Layer:
-        """The network that is validated and kept: the moving average, where there is one."""
+        """The network that is validated and kept, as it is now: the moving average, where there is one."""
         return self.model if self.average is None else self.average.model
+
+    @property
+    def best_model(self) -> Layer:
+        """A copy of `kept_model` as it was after the best epoch: by validation, or without it the last one.
+
+        Raises
+            OptionError : no epoch is done;  FormatError, FileError : it cannot be read from the folder
+        """
+        if not self.position.best_epoch:
+            raise OptionError("Trainer.best_model", "an epoch that is done", "none", "call fit before")
+        return with_arrays(self.kept_model, self.folder or self.best_arrays or self.kept_model.state_dict())
 
     @np.errstate(over="ignore", invalid="ignore")  # what becomes of them is looked at
     def train_step(self, x: Array, y: Array, *more: tuple[Array, Array]) -> tuple[Array, Array]:
-        """One step of the optimizer on one batch; the loss, and how many items were classified rightly.
-
-        The second is 0 where the criterion does not classify, such as MSELoss.
+        """One step of the optimizer on one batch; the loss, and how many items were classified rightly (0 of values).
 
         Parameters
             more : further batches (x, y), for one step on the images of all
         Raises
             NonFiniteError : as `fit`
         """
+        warn_of_idle_step(self)
         total = step_gradients(self, self._traces, [(x, y), *more])
+        self._items = total.items
         grads = self.optimizer.own(total.grads)
         if self.clip_norm is not None:
             grads, _ = clip_by_norm(grads, self.clip_norm)
         self.optimizer.lr = self.schedule.lr_at(self.optimizer.steps)
         self.optimizer.step(grads)
+        if is_numpy(total.loss):
+            self._weights.check("Trainer", self.optimizer.parameters, f"after step {self.optimizer.steps}")
         if self.average is not None:
             self.average.update(self.model, self.optimizer.steps)
         return total.loss, total.correct
@@ -227,17 +239,16 @@ class Trainer:
         shown.start(at.epoch + 1, epochs, len(loader), at.batch)
         batches = loader.epoch(at.epoch, start=at.batch)
         while going and (group := list(islice(batches, self.accumulate))):
+            self._items = images = sum(x.shape[0] for x, _ in group)
             loss, correct = self.train_step(*group[0], *group[1:])
             at.batch += len(group)
-            images = sum(x.shape[0] for x, _ in group)
-            losses.add(loss, correct, images)
-            for _ in group:
-                shown.advance()
+            losses.add(loss, correct, self._items, images)
+            shown.advance(len(group))
             if is_numpy(loss) or self.on_step or len(losses.unread) >= self.read_every:
                 losses.read()
             at.seconds = time.perf_counter() - begun
             if self.on_step:
-                step = losses.step(loss, correct, images, self.optimizer.steps, self.optimizer.lr)
+                step = losses.step(loss, correct, self._items, images, self.optimizer.steps, self.optimizer.lr)
                 going = self._call(self.on_step, step, loader)
             interrupted = interrupt.requested
             if interrupted or not going or time.perf_counter() - saved > self.checkpoint_seconds:
@@ -249,7 +260,13 @@ class Trainer:
         if not going:
             return False
         losses.read()
-        row = self._finish_epoch(loader, validation, begun)
+        try:
+            row = self._finish_epoch(loader, validation, losses, begun)
+        except BaseException as error:
+            if not isinstance(error, NonFiniteError):
+                with suppress(FileError):  # such as a full disk, which is what has been raised
+                    self._save(loader)
+            raise
         shown.line(str(row))
         going = self._call(self.on_epoch, row, loader)
         self._save(loader)
@@ -257,31 +274,12 @@ class Trainer:
             raise KeyboardInterrupt(f"interrupted after epoch {row.epoch}")
         return going
 
-    def _finish_epoch(self, loader: Loader, validation: Split | None, begun: float) -> Epoch:
+    def _finish_epoch(self, loader: Loader, validation: Split | None, losses: Losses, begun: float) -> Epoch:
         """Validate, and write down what the epoch came to."""
-        at = self.position
-        checked = evaluate(self.kept_model, validation, self.criterion) if validation is not None else None
-        row = Epoch(
-            epoch=at.epoch + 1,
-            lr=self.optimizer.lr,
-            train_loss=at.loss_sum / at.images,
-            train_accuracy=at.correct / at.images if self.criterion.classifies else math.nan,
-            validation_loss=checked.loss if checked else math.nan,
-            validation_accuracy=checked.accuracy if checked else math.nan,
-            seconds=time.perf_counter() - begun,
-        )
-        self.history.append(row)
-        self.schedule.observe(checked.loss if checked else row.train_loss)
-        score = [*([checked.accuracy] if self.criterion.classifies else []), -checked.loss] if checked else None
-        better = score is None or at.best_score is None or score > at.best_score
-        best_epoch = row.epoch if better else at.best_epoch
-        self.position = Position(row.epoch, best_score=score if better else at.best_score, best_epoch=best_epoch)
-        if self.folder is not None:
-            if better:
-                shape, classifies = loader.split.input_shape, self.criterion.classifies
-                save_best(self.folder, self.kept_model, shape, self.classes, classifies=classifies)
-            history.write_csv(self.folder / history.HISTORY, self.history)
-        return row
+        self._check_weights()
+        checked = self.evaluate(validation) if validation else None
+        row = losses.row(checked, self.optimizer.lr, time.perf_counter() - begun)
+        return finish_epoch(self, loader, checked, row)
 
     def _call(self, callbacks: Iterable[Callable[..., Any]], happened: Step | Epoch, loader: Loader) -> bool:
         """Call them all; whether to go on."""
@@ -292,9 +290,11 @@ class Trainer:
             raise
         return not any(each is STOP for each in said)
 
-    def _stale(self) -> bool:
-        return self.patience is not None and self.position.epoch - self.position.best_epoch >= self.patience
+    def _check_weights(self) -> None:
+        for part in (self.model, self.kept_model):
+            self._weights.check("Trainer", part.state_dict(), f"after step {self.optimizer.steps}")
 
     def _save(self, loader: Loader) -> None:
         if self.folder is not None:
+            self._check_weights()
             checkpoint.save(self.folder / CHECKPOINT, self.checkpointed(loader), self.position, self.history)

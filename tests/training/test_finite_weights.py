@@ -1,0 +1,93 @@
+"""Weights that a step made infinite or NaN are never kept, and the error says after which step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn.data import Loader, Split
+from xpcnn.errors import NonFiniteError
+from xpcnn.nn import BatchNorm1d, Flatten, Linear, Sequential
+from xpcnn.optim import SGD
+from xpcnn.training import Trainer
+from xpcnn.training.checkpoint import CHECKPOINT
+
+from .small import batch, loader, split
+
+
+class Spoils(SGD):
+    """Whose step of that number overflows in one weight."""
+
+    def __init__(self, parameters, at, value=np.inf):
+        super().__init__(parameters, lr=0.01)
+        self.at, self.value = at, value
+
+    def step(self, grads):
+        super().step(grads)
+        if self.steps == self.at:
+            self.parameters["1.weight"][0, 0] = self.value
+
+
+def trainer(folder=None, at=None, value=np.inf, **options):
+    model = Sequential(Flatten(), Linear(36, 3, rng=0))
+    return Trainer(model, Spoils(model.parameters(), at, value), folder=folder, verbose=False, **options)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("at", [7, 14, 10])
+@pytest.mark.parametrize("validated", [False, True])
+def test_the_last_step_s_weights_are_not_kept(xp, tmp_path, value, at, validated):
+    run = trainer(tmp_path, at, value)
+    with pytest.raises(NonFiniteError) as caught:
+        run.fit(loader(), split(9) if validated else None, epochs=2)
+    if at % 7 == 0:
+        said = f"Trainer: expected finite weights, got NaN or infinity in 1.weight, after step {at}"
+        assert said in str(caught.value)
+    kept = sorted(path.name for path in tmp_path.iterdir() if "nonfinite" not in path.name)
+    assert kept == ([] if at == 7 else [CHECKPOINT, "history.csv", "model.safetensors"])
+    for path in tmp_path.glob("[cm]*.safetensors"):
+        arrays, _ = xpcnn.io.read_tensors(path)
+        assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_a_loop_of_one_s_own_is_told_at_that_step():
+    run = trainer(at=2)
+    run.train_step(*batch())
+    with pytest.raises(NonFiniteError, match=r"finite weights, got NaN or infinity in 1\.weight, after step 2"):
+        run.train_step(*batch())
+
+
+def test_an_average_that_overflows_is_not_kept(xp, tmp_path):
+    """The network's own weight is finite, and that of a pixel which is always black: the average's change overflows."""
+    images = Split(split().images.copy(), split().labels)
+    images.images[:, 0, 0, 0] = 0
+    run = trainer(tmp_path, ema=0.9)
+    run.model[1].weight[0, 0], run.average.model[1].weight[0, 0] = 2e38, -2e38
+    with pytest.raises(NonFiniteError, match=r"infinity in 1\.weight, after step 7"):
+        run.fit(Loader(images, 10), epochs=1)
+    assert list(tmp_path.glob("[cm]*.safetensors")) == []
+
+
+def test_running_statistics_that_overflow_are_not_kept(xp, tmp_path):
+    """Training does not use them, so that no loss shows it."""
+
+    def overflow(trainer, step):
+        if step.step == 3:
+            layer = trainer.model[1]
+            layer.running_var = layer.running_var + float("inf")
+
+    model = Sequential(Flatten(), BatchNorm1d(36), Linear(36, 3, rng=0))
+    run = Trainer(model, SGD(model.parameters(), lr=0.01), folder=tmp_path, verbose=False, on_step=[overflow])
+    with pytest.raises(NonFiniteError, match=r"infinity in 1\.running_var, after step 7"):
+        run.fit(loader(), epochs=1)
+    assert list(tmp_path.glob("[cm]*.safetensors")) == []
+
+
+def test_a_weight_that_was_infinite_from_the_start_may_stay_so(tmp_path):
+    """Such as the bias of a class that is never to be chosen."""
+    model = Sequential(Flatten(), Linear(36, 4, rng=0))
+    model[1].bias[3] = -np.inf
+    run = Trainer(model, SGD({"1.weight": model[1].weight}, lr=0.01), folder=tmp_path, verbose=False)
+    run.fit(Loader(split(), 10), epochs=1)
+    assert (tmp_path / CHECKPOINT).exists()

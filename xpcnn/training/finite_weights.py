@@ -1,0 +1,48 @@
+"""Weights that a step made NaN or infinite are not trained on, and not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..backend import array_namespace, is_numpy
+from ..errors import NonFiniteError
+from ..nn import Layer
+from ..typing import Array
+from .gradients import not_finite
+
+REMEDY = "lower the learning rate or clip gradients (clip_norm); an earlier checkpoint is as it was"
+
+
+class FiniteWeights:
+    """Looks at a network's weights; those that are not finite at the start, such as a bias of −∞, may stay so.
+
+    The start is when this is made; on a device, which is waited for, the first `begin`.
+    """
+
+    def __init__(self, model: Layer) -> None:
+        self.known: set[str] | None = None
+        arrays = model.state_dict()
+        if all(is_numpy(array) for array in arrays.values()):
+            self.begin(model)
+
+    def begin(self, model: Layer) -> None:
+        """Look at the network as it is now, if it has not been looked at."""
+        if self.known is None:
+            self.known = set(not_finite(_floats(model.state_dict())))
+
+    def check(self, who: str, arrays: Mapping[str, Array], when: str, remedy: str = REMEDY) -> None:
+        """Refuse NaN and infinity; on a device, this waits for it.
+
+        Parameters
+            arrays : parameters and buffers, by the names that they have in the network
+            when : such as "after step 7"
+        Raises
+            NonFiniteError
+        """
+        if new := [name for name in not_finite(_floats(arrays)) if name not in (self.known or ())]:
+            more = f" and {len(new) - 1} more" if len(new) > 1 else ""
+            raise NonFiniteError(who, "finite weights", f"NaN or infinity in {new[0]}{more}, {when}", remedy)
+
+
+def _floats(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: a for name, a in arrays.items() if array_namespace(a).isdtype(a.dtype, "real floating")}
