@@ -203,7 +203,7 @@ def _read_header(who: str, file: BinaryIO) -> tuple[bytes, int]:
 def _parse(who: str, header: bytes, room: int) -> tuple[list[_Entry], dict[str, str]]:
     """What the header says: arrays that cover so many bytes, each of which lies where no other does."""
     try:
-        described = json.loads(header.decode(), object_pairs_hook=without_duplicates)
+        described = json.loads(header.decode(), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise _broken(who, f"a header that is no JSON: {str(error)[:200]}") from error
     texts = described.pop("__metadata__", None) or {}
@@ -239,7 +239,7 @@ def _are_counts(values: Any) -> TypeGuard[list[int]]:
     return isinstance(values, list) and all(type(n) is int and 0 <= n <= sys.maxsize for n in values)
 
 
-def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, in which no name stands twice.
 
     Raises

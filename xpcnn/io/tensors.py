@@ -8,14 +8,14 @@ tells damage; files of xpcnn 0.1 have none.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import FormatError, OptionError
 from ..typing import Host
 from . import safetensors
+from .document import parse_json
 
 FORMAT = 1
 _KEY = "xpcnn"
@@ -69,13 +69,8 @@ def _parse(who: str, text: Any) -> dict[str, Any]:
         remedy = "weights alone are read into a network by xpcnn.exchange: load_pytorch, load_mlx"
         raise FormatError(who, "a file written by xpcnn", "a safetensors file of another program", remedy)
     try:
-        document = json.loads(
-            text,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            object_pairs_hook=safetensors.without_duplicates,
-        )
-    except (ValueError, RecursionError) as error:
+        document = parse_json(text)
+    except ValueError as error:
         raise FormatError(who, "metadata in JSON", str(error)[:200]) from error
     version = document.pop("format", None) if isinstance(document, dict) else None
     if type(version) is not int or version < 1:
@@ -84,14 +79,3 @@ def _parse(who: str, text: Any) -> dict[str, Any]:
         raise FormatError(who, f"format {FORMAT}", f"format {version}, made by a newer xpcnn"[:80], "upgrade xpcnn")
     metadata: dict[str, Any] = document
     return metadata
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(f"{digits[:40]} is larger than any number")
-    return number
