@@ -42,6 +42,7 @@ from .history import Epoch
 from .interrupt import Interrupt
 from .losses import Losses
 from .moving_average import MovingAverage
+from .out_of_memory import enough_memory
 from .progress import Progress, progress
 from .rehearsal import first_batches, rehearse
 from .step_gradients import step_gradients
@@ -147,6 +148,7 @@ class Trainer:
                 they were before that step, the error names the layer, and the folder holds what `replay` takes to
                 show it again. On a device, parameters may have been overwritten. The last checkpoint stays as it is
             OptionError : also where the folder holds a run already;  DataError, FormatError : as `checkpoint.resume`
+            OutOfMemoryError : the last checkpoint stays as it is
             KeyboardInterrupt : Ctrl-C or SIGTERM; the step at hand was finished and a checkpoint written
             what a callback raises : after a checkpoint was written
         """
@@ -174,7 +176,7 @@ class Trainer:
             trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
         self.loader, self._traces, going = loader, Traces(self.model), True
         try:
-            with Interrupt() as interrupt, progress(self.verbose) as shown:
+            with enough_memory(loader, self.folder), Interrupt() as interrupt, progress(self.verbose) as shown:
                 while going and self.position.epoch < epochs and not self._stale():
                     going = self._run_epoch(loader, validation, epochs, interrupt, shown)
         finally:
