@@ -31,9 +31,9 @@ from ..backend import dtype_name, to_numpy
 from ..errors import DTypeError, FileError, FormatError, OptionError
 from ..typing import Host, Shape
 from .atomic import write_atomically
+from .pieces import PIECE, TooShortError, read_into
 
 MOST_HEADER = 16 * 2**20  # bytes: names, shapes and texts
-PIECE = 2**20  # bytes that are copied, read or written at once
 _MOST_AXES = 32
 _CHECKSUM = "xpcnn_crc32"
 _BEGINNING = f'{{"__metadata__":{{"{_CHECKSUM}":"'.encode()  # of a header with a checksum, which stands next
@@ -253,12 +253,12 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _fill(who: str, array: Host, file: BinaryIO) -> int:
     """Read the array's numbers; their CRC-32."""
-    whole, crc = array.reshape(-1).view(np.uint8).data, 0
-    for at in range(0, len(whole), PIECE):
-        piece = whole[at : at + PIECE]
-        if file.readinto(piece) != len(piece):  # type: ignore[attr-defined]
-            raise _broken(who, "one that ends before its last number")
-        crc = zlib.crc32(piece, crc)
+    crc = 0
+    try:
+        for piece in read_into(array, file):
+            crc = zlib.crc32(piece, crc)
+    except TooShortError:
+        raise _broken(who, "one that ends before its last number") from None
     return crc
 
 
