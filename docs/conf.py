@@ -69,7 +69,7 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
     # an example that ends the program, as this one does where PyTorch is not, would end the build with it
-    "filename_pattern": r"\.py$" if find_spec("torch") else r"(?<!pytorch_weights)\.py$",
+    "filename_pattern": r"\.py$" if find_spec("torch") and find_spec("safetensors") else r"(?<!pytorch_weights)\.py$",
     "reset_argv": _arguments,
     "download_all_examples": False,
     "show_memory": False,

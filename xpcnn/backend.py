@@ -221,15 +221,17 @@ def to_numpy(array: Any) -> Host:
     return np.asarray(host)
 
 
-def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str) -> None:
+def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str, *, apart: bool = False) -> None:
     """Copy arrays of any backend into these, name by name.
 
+    Parameters
+        apart : the given ones share no memory with these, such as those of a file: no copies are made before
     Raises
         FormatError : shapes do not match, or they hold no real numbers; nothing has been changed then
     """
     ready = {}
     for name, array in own.items():
-        host = np.array(to_numpy(given[name]))
+        host = np.array(to_numpy(given[name]), copy=None if apart else True)
         if host.shape != tuple(array.shape):
             raise FormatError(who, f"{name} {tuple(array.shape)}", str(host.shape), "build the same network")
         if host.dtype.kind not in "fiub":

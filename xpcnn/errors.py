@@ -78,6 +78,10 @@ class FileError(XpcnnError, OSError):
         return cls(str(path), "a readable file", error.strerror or str(error), "check the name")
 
 
+class OutOfMemoryError(XpcnnError, MemoryError):
+    """There is not enough memory for what was begun; what was kept before is as it was."""
+
+
 class NonFiniteError(XpcnnError, ArithmeticError):
     """NaN or infinity where training cannot go on."""
 

@@ -10,13 +10,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .errors import OptionError
+from .errors import FormatError, OptionError
 from .options import as_count
 
 Seed: TypeAlias = int | np.random.Generator | None
 Generators: TypeAlias = Mapping[str, np.random.Generator]
 
 _default = np.random.default_rng()
+_ODD = ("PCG64", "PCG64DXSM")  # generators whose increment is odd; NumPy does not look at that
 
 
 def seed(value: int) -> None:
@@ -56,11 +57,31 @@ def set_states(generators: Generators, states: Mapping[str, Any]) -> None:
         rng.bit_generator.state = states[name]
 
 
-def check_states(generators: Generators, states: Mapping[str, Any]) -> None:
-    """Whether `set_states` would take them.
+def check_states(who: str, generators: Generators, states: Any) -> None:
+    """Whether these are states that `states` gave, one for each of the generators.
 
     Raises
-        KeyError, TypeError, ValueError : what NumPy has against them
+        FormatError
     """
+    if not isinstance(states, Mapping) or states.keys() != generators.keys():
+        expected = f"the states of {len(generators)} generators ({', '.join(generators) or 'none'})"
+        raise FormatError(who, expected, ", ".join(map(str, states)) if isinstance(states, Mapping) else repr(states))
     for name, rng in generators.items():
-        type(rng.bit_generator)().state = states[name]
+        if not _is_state(rng.bit_generator, states[name]):
+            kind = type(rng.bit_generator).__name__
+            raise FormatError(who, f"the whole state of the {kind} generator of {name or 'the layer'}", "another value")
+
+
+def _is_state(generator: np.random.BitGenerator, state: Any) -> bool:
+    """Whether NumPy takes it, and takes all of it: it passes over names and types that are wrong."""
+    import json
+
+    trial = type(generator)()
+    try:
+        trial.state = state
+        taken: dict[str, Any] = dict(trial.state)
+        same = json.dumps(taken, sort_keys=True) == json.dumps(state, sort_keys=True)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError):
+        return False
+    possible = taken["bit_generator"] not in _ODD or taken["state"]["inc"] % 2 == 1
+    return same and possible and taken.get("has_uint32", 0) in (0, 1)

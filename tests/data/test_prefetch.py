@@ -227,3 +227,11 @@ def test_the_program_ends(how):
     assert time.monotonic() - begun < 30
     assert text in errors
     assert errors.count("Traceback") == (1 if text else 0)
+
+
+def test_where_no_thread_can_be_started_the_loop_makes_its_own(monkeypatch):
+    def refused(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert list(prefetched(abs, [-1, 2, -3], ahead=2)) == [1, 2, 3]

@@ -16,6 +16,7 @@ from xpcnn.io import architecture
 from xpcnn.io.architecture import from_config, registry, to_config
 
 from ..arrays import assert_close
+from ..limits import at_most
 
 # One layer of each type, with arguments that differ from the defaults wherever there are any.
 SAMPLES = {
@@ -255,15 +256,33 @@ def test_nothing_large_is_allocated_that_the_arrays_do_not_bear_out(name, size):
             except FormatError:
                 pass
             leaf |= original
-        assert tracemalloc.get_traced_memory()[1] < 150 * 2**20
+        assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
 
 
 def test_large_layers_that_are_there_are_read():
-    """The limit of what a file need not bear out does not limit what it bears out."""
-    most = architecture.MOST_LENGTH
-    tensors = {"weight": np.zeros((1, most + 1), "f4"), "bias": np.zeros(1, "f4")}
-    assert from_config(linear(most + 1, 1), tensors).weight is tensors["weight"]
-    with pytest.raises(FormatError, match="a size that its arrays back"):
-        from_config(linear(most + 1, 1), {})
+    """The limits are on what a file does not bear out."""
+    tensors = {"weight": np.zeros((1, 2**22), "f4"), "bias": np.zeros(1, "f4")}
+    assert from_config(linear(2**22, 1), tensors).weight is tensors["weight"]
+    with at_most(2**20), pytest.raises(FormatError, match=r"array weight: float32 \(60000, 60000\), got none"):
+        from_config(linear(60_000, 60_000), {})
+
+
+@pytest.mark.parametrize("same", [{"type": "ReLU"}, {"same_as": "0.0"}, {"same_as": "0"}])
+def test_too_many_layers_are_counted_before_the_first_is_built(monkeypatch, same):
+    """A hundred groups of five thousand: a file of megabytes, and minutes if each were built."""
+    monkeypatch.setattr(architecture._Builder, "build", lambda *_: pytest.fail("a layer was built"))
+    first = {"type": "Sequential", "children": {str(i): {"type": "ReLU"} for i in range(5000)}}
+    groups = {"0": first} | {str(i): {"type": "Sequential", "children": {"0": same}} for i in range(1, 10_000)}
+    with pytest.raises(FormatError, match="at most 10000 layers"):
+        from_config({"type": "Sequential", "children": groups})
+
+
+def test_what_is_true_or_false_is_nothing_else():
+    for value in ("no", 2, [], None, 0.5):
+        with pytest.raises(FormatError, match="bias: a value that Linear takes"):
+            from_config(linear(bias=value))
+    with pytest.raises(FormatError, match="in_features: a value that Linear takes, got True"):
+        from_config(linear(True, 1))
+    assert from_config(linear(bias=0)).bias is None  # as a number, which Python takes for the same

@@ -104,3 +104,14 @@ def test_random_damage_gives_nothing_but_format_errors(write, rng):
         except FormatError:
             refused += 1
     assert refused > 200
+
+
+def test_an_array_is_read_once_and_not_copied(write):
+    array = np.arange(2**23, dtype="u1").reshape(2**13, 2**10)
+    data = bytes([0, 0, 8, 2]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+    for contents in (data, gzip.compress(data)):
+        path = write(contents)
+        with at_most(array.nbytes + 4 * 2**20):
+            read = read_idx(path)
+        np.testing.assert_array_equal(read, array)
+        assert read.flags.writeable

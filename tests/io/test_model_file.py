@@ -18,7 +18,7 @@ from xpcnn import random as xpcnn_random
 from xpcnn.errors import FileError, FormatError, OptionError
 from xpcnn.io.architecture import registry
 from xpcnn.io.model_file import load_model, save_model
-from xpcnn.io.tensors import write_tensors
+from xpcnn.io.tensors import read_tensors, write_tensors
 
 from ..arrays import assert_close
 
@@ -152,8 +152,9 @@ def test_missing_files(tmp_path):
 
 def test_the_error_names_the_file_and_the_layer(tmp_path):
     save_model(nn.Sequential(nn.Linear(2, 3)), tmp_path / "model", input_shape=(2,))
-    data = (tmp_path / "model").read_bytes()
-    (tmp_path / "model").write_bytes(data.replace(b'in_features\\": 2', b'in_features\\": 9'))
+    tensors, metadata = read_tensors(tmp_path / "model")
+    metadata["architecture"]["children"]["0"]["in_features"] = 9
+    write_tensors(tmp_path / "model", tensors, metadata)
     with pytest.raises(
         FormatError, match=r"model: architecture: expected array 0.weight: float32 \(3, 9\), got float32"
     ):

@@ -161,3 +161,18 @@ def test_a_member_that_is_encrypted_is_named(tmp_path):
     (tmp_path / "a.npz").write_bytes(data)
     with pytest.raises(FormatError, match=r"^\S*a\.npz: x: expected a member that is stored or deflated"):
         read_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_array_is_read_once_and_not_copied(tmp_path, order):
+    array = np.asarray(np.arange(2**20, dtype="f8").reshape(2**10, 2**10), order=order)
+    np.save(tmp_path / "a.npy", array)
+    np.savez(tmp_path / "a.npz", a=array)
+    np.savez_compressed(tmp_path / "b.npz", a=array)
+    for name in ("a.npy", "a.npz", "b.npz"):
+        copies = 1 if order == "C" else 2  # columns are turned into rows
+        with at_most(copies * array.nbytes + 5 * 2**20):
+            read = read_npy(tmp_path / name) if name == "a.npy" else read_npz(tmp_path / name)["a"]
+        np.testing.assert_array_equal(read, array)
+        assert read.flags.writeable
+        assert read.flags.c_contiguous

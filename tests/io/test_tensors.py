@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save
 
 from xpcnn.errors import DTypeError, FileError, FormatError, OptionError
-from xpcnn.io import tensors as module
+from xpcnn.io import safetensors as module
 from xpcnn.io.tensors import read_tensors, write_tensors
 
 
@@ -38,14 +38,6 @@ def test_arrays_in_any_layout(tmp_path, rng):
     read, _ = read_tensors(tmp_path / "file")
     for name, expected in given.items():
         np.testing.assert_array_equal(read[name], expected)
-
-
-def test_arrays_are_writable_where_safetensors_gives_views(tmp_path, monkeypatch):
-    write_tensors(tmp_path / "file", {"a": np.arange(3)}, {})
-    view = np.arange(3)
-    view.flags.writeable = False
-    monkeypatch.setattr("safetensors.numpy.load", lambda data: {"a": view})
-    assert read_tensors(tmp_path / "file")[0]["a"].flags.writeable
 
 
 def test_the_same_contents_make_the_same_bytes(tmp_path, rng):
@@ -99,7 +91,10 @@ def raw(header: str | bytes, body: bytes = b"") -> bytes:
             "a whole safetensors file",
         ),
         (raw('{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}', bytes(12)), "a whole safetensors file"),
-        (raw('{"a":{"dtype":"PICKLE","shape":[2],"data_offsets":[0,8]}}', bytes(8)), "a whole safetensors file"),
+        (
+            raw('{"a":{"dtype":"PICKLE","shape":[2],"data_offsets":[0,8]}}', bytes(8)),
+            "a: expected element types F64.*got PICKLE",
+        ),
         (document("{}")[:-1], "a whole safetensors file"),
         (document("{}") + b"x", "a whole safetensors file"),
         (save({"a": np.zeros(2)}), "of another program; weights alone are read into a network by xpcnn.exchange"),
@@ -111,10 +106,14 @@ def raw(header: str | bytes, body: bytes = b"") -> bytes:
         (document('{"a":' * 50_000 + "1" + "}" * 50_000), "metadata in JSON"),
         (document("[]"), "metadata with a format number, got None"),
         (document("{}"), "metadata with a format number, got None"),
+        (document('{"format": 1, "a": 1e999}'), "1e999 is no JSON number"),
         (document('{"format": true}'), "metadata with a format number, got True"),
         (document('{"format": 0}'), "metadata with a format number, got 0"),
         (document('{"format": 2}'), "expected format 1, got format 2, made by a newer xpcnn; upgrade xpcnn"),
-        (document('{"format": 1}', {"a": np.zeros(2, "c8")}), "a: numbers, got complex"),
+        (
+            document('{"format": 1}', {"a": np.zeros(2, "c8")}),
+            "a: expected element types F64.*got C64; convert",
+        ),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
@@ -131,7 +130,7 @@ def test_missing_files_and_folders(tmp_path):
 
 
 def test_never_writes_what_it_would_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_HEADER", 1000)
+    monkeypatch.setattr(module, "MOST_HEADER", 1000)
     write_tensors(tmp_path / "file", {}, {"a": "x" * 800})
     assert read_tensors(tmp_path / "file")[1] == {"a": "x" * 800}
     with pytest.raises(OptionError, match="names and metadata of at most 1000 bytes"):

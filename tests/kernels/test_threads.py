@@ -239,3 +239,42 @@ model.backward(y, cache)
 assert numbers() == first, (numbers(), first)
 """)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_where_no_thread_can_be_started_the_others_do_its_work(monkeypatch):
+    def refused(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "_pool", [])
+    monkeypatch.setattr(threads._Helper, "start", refused)
+    done = []
+    parallel(done.append, range(20), MUCH)
+    assert sorted(done) == list(range(20))
+    assert threads._pool == []
+
+
+def test_where_there_is_no_memory_for_a_thread_s_products_there_is_no_thread(monkeypatch):
+    """OpenBLAS ends the program where it cannot allocate its buffer, so that is tried before."""
+    monkeypatch.setattr(threads, "_pool", [])
+    monkeypatch.setattr(threads, "_BUFFER", 2**60)
+    threads._reserve.cache_clear()
+    monkeypatch.setattr(threads, "_reserve", lambda number, reserve=threads._reserve: number == 1 or reserve(number))
+    done = []
+    parallel(done.append, range(20), MUCH)
+    assert sorted(done) == list(range(20))
+    assert threads._pool == []
+
+
+def test_a_thread_that_fails_before_its_work_is_not_waited_for(monkeypatch):
+    done = []
+    parallel(done.append, range(20), MUCH)
+
+    class Full:
+        def run(self, call):
+            raise MemoryError
+
+    monkeypatch.setattr(threads, "copy_context", Full)
+    for _ in range(20):
+        parallel(lambda unit: done.append(np.ones((300, 300)) @ np.ones((300, 300))), range(20), MUCH)
+    assert len(done) == 20 + 20 * 20
+    assert all(helper.is_alive() for helper in threads._pool)

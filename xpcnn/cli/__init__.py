@@ -126,10 +126,26 @@ def _run(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (XpcnnError, OSError, MemoryError) as error:
-        line = _system_error(error) if isinstance(error, OSError) and not isinstance(error, XpcnnError) else str(error)
-        print(f"xpcnn: {one_line(line) or type(error).__name__}", file=sys.stderr)
-        return 1 if isinstance(error, GradientError) else 2
-    return status or 0
+        line, status = _described(error), 1 if isinstance(error, GradientError) else 2
+    else:
+        return status or 0
+    print(f"xpcnn: {line}", file=sys.stderr)
+    return status
+
+
+def _described(error: Exception) -> str:
+    from ..errors import XpcnnError
+
+    if isinstance(error, MemoryError):  # what the frames hold is needed to say so
+        each: BaseException | None = error
+        while each is not None:
+            each.__traceback__, each = None, each.__cause__ or each.__context__
+    line = str(error)
+    if isinstance(error, OSError) and not isinstance(error, XpcnnError):
+        line = _system_error(error)
+    elif isinstance(error, MemoryError) and not isinstance(error, XpcnnError):
+        line = f"not enough memory: {line or 'no more'}; pass fewer or smaller images at a time"
+    return one_line(line) or type(error).__name__
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

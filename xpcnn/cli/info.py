@@ -41,7 +41,6 @@ def machine() -> list[tuple[str, str]]:
     ]
     for package, extra in (
         ("array-api-compat", ""),
-        ("safetensors", ""),
         *((name, f", the extra xpcnn[{extra}]") for name, extra in EXTRAS.values()),
         ("torch", ""),
     ):

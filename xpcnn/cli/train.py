@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import data, models
-from ..errors import FileError, FormatError, OptionError
+from ..errors import FileError, FormatError, OptionError, OutOfMemoryError
 from ..options import did_you_mean
 from ..training.checkpoint import CHECKPOINT
 from ..training.config import CONFIG, LOGS, OPTIMIZERS, SCHEDULES, RunConfig
@@ -107,6 +107,12 @@ def run(options: argparse.Namespace) -> None:
     except FileError as error:  # such as a full disk
         remedy = "; ".join([error.remedy, *_how_to_go_on(folder)])
         raise FileError(error.who, error.expected, error.got, remedy) from error
+    except (MemoryError, SystemError) as error:  # SystemError: of modules that find too little while they are imported
+        smaller = "a run with a smaller --batch-size needs less, and --accumulate 2 makes the same steps of halves"
+        remedy = "; ".join([*_how_to_go_on(folder), smaller])
+        raise OutOfMemoryError(
+            "train", "more memory", getattr(error, "got", str(error)) or "no more", remedy
+        ) from error
     well = "loss {test_loss:.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "

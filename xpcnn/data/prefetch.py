@@ -7,6 +7,7 @@ what the thread has not begun and waits for nothing; the thread ends after the p
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from itertools import islice
 from typing import TypeVar
+
+_ROOM = 2**25  # bytes for a thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,15 +37,24 @@ def prefetched(make: Callable[[Item], Result], items: Iterable[Item], ahead: int
     process, context = os.getpid(), copy_context()
     items = iter(items)
     worker = ThreadPoolExecutor(1, thread_name_prefix="xpcnn-prefetch")
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    waiting: deque[tuple[Item, Future[Result] | None]] = deque()
 
-    def result(item: Item, future: Future[Result]) -> Result:
-        return future.result() if os.getpid() == process else make(item)  # a forked child has no such thread
+    def begun(item: Item) -> Future[Result] | None:
+        try:
+            mmap.mmap(-1, _ROOM).close()  # Python waits for ever for a thread that has too little to begin
+            return worker.submit(context.run, make, item)
+        except (RuntimeError, OSError):
+            return None
+
+    def result(item: Item, future: Future[Result] | None) -> Result:
+        if future is None or os.getpid() != process:  # a forked child has no such thread
+            return make(item)
+        return future.result()
 
     try:
         while True:
             for item in islice(items, ahead + 1 - len(waiting)):
-                waiting.append((item, worker.submit(context.run, make, item)))
+                waiting.append((item, begun(item)))
             if not waiting:
                 return
             yield result(*waiting.popleft())

@@ -14,20 +14,24 @@ Set the options of the layers alike; MLX's GroupNorm makes its groups as ours wi
 
 from __future__ import annotations
 
-import io
 import os
 import zipfile
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from .. import nn
 from ..backend import to_numpy
 from ..errors import OptionError
+from ..io import safetensors
 from ..io.atomic import write_atomically
 from ..io.npy import read_npz
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer, check_layer, dotted
+from ..typing import Host
 from .layout import Layout, Part, own_arrays
 from .matching import FileLayers, Names, copy_weights
 
@@ -74,8 +78,6 @@ def save_mlx(model: Layer, path: str | os.PathLike[str]) -> None:
         OptionError : the name ends otherwise, or MLX has no such layer
         FileError : the file cannot be written; an older one is untouched
     """
-    from safetensors.numpy import save
-
     check_layer("save_mlx", model)
     state = {name: to_numpy(array) for name, array in model.state_dict().items()}
     tensors = {
@@ -85,18 +87,21 @@ def save_mlx(model: Layer, path: str | os.PathLike[str]) -> None:
     }
     suffix = Path(path).suffix
     if suffix == ".safetensors":
-        data = save(tensors, {"format": "mlx"})
+        safetensors.save(path, tensors, {"format": "mlx"}, checksum=False)
     elif suffix == ".npz":
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, array in tensors.items():
-                member = io.BytesIO()
-                np.lib.format.write_array(member, array, allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
-        data = file.getvalue()
+        write_atomically(path, partial(_write_npz, tensors))
     else:
         raise OptionError("save_mlx", "a name that ends in .safetensors or .npz", str(path)[-80:])
-    write_atomically(path, data)
+
+
+def _write_npz(arrays: Mapping[str, Host], file: BinaryIO) -> None:
+    """The same bytes for the same arrays, which NumPy's `savez` does not promise."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")
+            member.file_size = array.nbytes
+            with archive.open(member, "w") as opened:
+                np.lib.format.write_array(opened, array, allow_pickle=False)
 
 
 def _parts(who: str, model: Layer) -> list[Part]:

@@ -29,7 +29,7 @@ import numpy as np
 from .. import nn
 from ..backend import to_numpy
 from ..errors import OptionError
-from ..io.atomic import write_atomically
+from ..io import safetensors
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer, check_layer, dotted
 from ..typing import Host, Shape
@@ -105,8 +105,6 @@ def save_pytorch(
         FileError : the file cannot be written; an older one is untouched
         ShapeError : the network takes no inputs of `input_shape`
     """
-    from safetensors.numpy import save
-
     who = str(path)
     check_layer("save_pytorch", model)
     if not (names is None or isinstance(names, Mapping) or callable(names)):
@@ -123,8 +121,8 @@ def save_pytorch(
             name = dotted(part.name if renamed is None else renamed, key)
             if name in tensors:
                 raise OptionError(who, "another name for each layer", f"{name} twice")
-            tensors[name] = np.ascontiguousarray(array) if array.ndim else array
-    write_atomically(path, save(tensors, {"format": "pt"}))
+            tensors[name] = array
+    safetensors.save(path, tensors, {"format": "pt"}, checksum=False)
 
 
 def _parts(who: str, model: Layer, input_shape: Shape | None) -> list[Part]:

@@ -4,15 +4,14 @@
     {"type": "Sequential", "children": {"0": {…}, "1": {…}}}                      a layer made of layers
     {"same_as": "0.body"}                                                         the layer that stands there, again
 
-A document from a file is not trusted. Types are looked up among the layers of `xpcnn.nn` and nowhere else;
-depth and number of layers are limited; and no array is made of a size that the document alone claims: weights are
-stood for by a single zero (repeated by strides of 0) until they are known to have the shapes of the file's arrays.
+A document from a file is not trusted. Types are looked up among the layers of `xpcnn.nn` and nowhere else; depth and
+number of layers are looked at before the first one is built; and no array is made of a size that the document alone
+claims: a single zero, repeated by strides of 0, stands for each until it is known that the file has one of that shape.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -22,24 +21,27 @@ import numpy as np
 from .. import nn
 from ..backend import asarray, use_backend
 from ..errors import FormatError, OptionError
+from ..nn.init import stand_ins
 from ..nn.layer import Layer, dotted
 from ..random import Seed, generator
-from ..typing import Host, Shape
+from ..typing import Host
 
 MOST_LAYERS = 10_000  # counted as often as they are used
 MOST_DEPTH = 64
 MOST_NAME = 64
-MOST_LENGTH = 2**22  # elements that a constructor may make beyond what the file's arrays back
 
 
 @cache
 def registry() -> dict[str, type[Layer]]:
     """All layers that a document may name: those of `xpcnn.nn`."""
-    exported = (getattr(nn, name) for name in nn.__all__)
+    exported = (getattr(nn, name) for name in nn.__all__ if name != "OpLayer")  # which is a base
     return {
         each.__name__: each
         for each in exported
-        if isinstance(each, type) and issubclass(each, Layer) and not inspect.isabstract(each)
+        if isinstance(each, type)
+        and issubclass(each, Layer)
+        and not inspect.isabstract(each)
+        and each is not nn.OpLayer
     }
 
 
@@ -87,36 +89,59 @@ def from_config(config: Mapping[str, Any], tensors: Mapping[str, Host] | None = 
     >>> from_config({"type": "Linear", "in_features": 4, "out_features": 2})
     Linear(in_features=4, out_features=2, bias=True)
     """
+    _survey(config, "", 0, {})
     builder = _Builder(tensors, generator(rng))
-    layer = builder.build(config, "", 0)
+    layer = builder.build(config, "")
     if builder.unused:
         raise FormatError("architecture", "arrays of its layers only", f"also {', '.join(sorted(builder.unused)[:5])}")
     return layer
 
 
+def _survey(config: Any, path: str, depth: int, counts: dict[str, int]) -> int:
+    """How many layers the document describes, counted as often as they are used; before any is built.
+
+    Parameters
+        counts : of the layers that stand before this one, by their places
+    """
+    who = f"architecture, layer '{path}'"
+    if not isinstance(config, Mapping) or depth > MOST_DEPTH:
+        got = type(config).__name__ if depth <= MOST_DEPTH else "deeper ones"
+        raise FormatError(who, f"an object, in at most {MOST_DEPTH} levels", got)
+    if "same_as" in config:
+        place = config["same_as"]
+        if len(config) > 1 or not isinstance(place, str) or place not in counts:
+            raise FormatError(who, "same_as: the place of an earlier layer", repr(place)[:80])
+        return counts[place]
+    children = config.get("children", {})
+    if not isinstance(children, Mapping) or any(len(key) > MOST_NAME for key in children):
+        raise FormatError(who, f"children: an object, its names of at most {MOST_NAME} letters", "another")
+    layers = 1
+    for key, child in children.items():
+        layers += _survey(child, dotted(path, key), depth + 1, counts)
+        if layers > MOST_LAYERS:
+            raise FormatError(who, f"at most {MOST_LAYERS} layers", "more")
+    counts[path] = layers
+    return layers
+
+
 class _Builder:
+    """Builds what `_survey` has looked at."""
+
     def __init__(self, tensors: Mapping[str, Host] | None, rng: np.random.Generator) -> None:
         self.tensors, self.rng = tensors, rng
         self.unused = set(tensors or ())
         self.built: dict[str, Layer] = {}
-        self.counts: dict[str, int] = {}  # layers within each, itself included, counted at every use
+        self.floats: np.dtype[Any] | None = None  # the type of all that are no integers
 
-    def build(self, config: Any, path: str, depth: int) -> Layer:
+    def build(self, config: Mapping[str, Any], path: str) -> Layer:
         who = f"architecture, layer '{path}'"
-        if not isinstance(config, Mapping) or depth > MOST_DEPTH:
-            got = type(config).__name__ if depth <= MOST_DEPTH else "deeper ones"
-            raise FormatError(who, f"an object, in at most {MOST_DEPTH} levels", got)
         if "same_as" in config:
-            return self._again(config, path, who)
+            return self.built[config["same_as"]]
         name = config.get("type")
         kind = registry().get(name) if isinstance(name, str) else None
         if kind is None:
             raise FormatError(who, "the type of a layer in xpcnn.nn", repr(name)[:80], "a newer xpcnn may know it")
-        children = config.get("children", {})
-        if not isinstance(children, Mapping) or any(len(key) > MOST_NAME for key in children):
-            raise FormatError(who, f"children: an object, its names of at most {MOST_NAME} letters", "another")
-        parts = {key: self.build(child, dotted(path, key), depth + 1) for key, child in children.items()}
-        self._count(path, who, 1 + sum(self.counts[dotted(path, key)] for key in parts))
+        parts = {key: self.build(child, dotted(path, key)) for key, child in config.get("children", {}).items()}
         arguments = {key: _tuple(value) for key, value in config.items() if key not in ("type", "children")}
         if unknown := sorted(arguments.keys() - set(kind.config_names)):
             raise FormatError(who, f"arguments of {name}", ", ".join(unknown)[:80], "a newer xpcnn may know them")
@@ -126,43 +151,27 @@ class _Builder:
         self.built[path] = layer
         return layer
 
-    def _again(self, config: Mapping[str, Any], path: str, who: str) -> Layer:
-        place = config["same_as"]
-        if len(config) > 1 or not isinstance(place, str) or place not in self.built:
-            raise FormatError(who, "same_as: the place of an earlier layer", repr(place)[:80])
-        self._count(path, who, self.counts[place])
-        return self.built[place]
-
-    def _count(self, path: str, who: str, layers: int) -> None:
-        if layers > MOST_LAYERS:
-            raise FormatError(who, f"at most {MOST_LAYERS} layers", str(layers))
-        self.counts[path] = layers
-
     def _make(
         self, kind: type[Layer], children: dict[str, Layer], arguments: dict[str, Any], path: str, who: str
     ) -> Layer:
         in_order = list(children) == [str(i) for i in range(len(children))]  # Sequential(*children)
         positional, named = (children.values(), {}) if in_order else ((), children)
-        own = {dotted(path, key): key for key in kind.parameter_names + kind.buffer_names}
-        options = inspect.signature(kind).parameters
+        options = _options(kind)
+        if wrong := [key for key, value in arguments.items() if not _fits(options[key], value)]:
+            raise FormatError(who, f"{wrong[0]}: a value that {kind.__name__} takes", repr(arguments[wrong[0]])[:80])
         if "rng" in options:
             arguments["rng"] = self.rng
         try:
             if self.tensors is None:
                 return kind(*positional, **named, **arguments)
-            if own:
-                backed = sum(self.tensors[name].size for name in own if name in self.tensors)
-                self._check_sizes(arguments, backed, products="weight_init" not in options)
-            if "weight_init" in options:
-                arguments["weight_init"] = _weightless
-            with use_backend("numpy"):
+            with use_backend("numpy"), stand_ins():
                 layer = kind(*positional, **named, **arguments)
         except Exception as error:  # whatever a constructor says of these arguments, the file is at fault
             raise FormatError(
                 who, f"arguments that {kind.__name__} takes", " ".join(str(error).split())[:200]
             ) from error
-        for name, key in own.items():
-            self._fill(layer, key, name)
+        for key in kind.parameter_names + kind.buffer_names:
+            self._fill(layer, key, dotted(path, key))
         return layer
 
     def _fill(self, layer: Layer, key: str, name: str) -> None:
@@ -174,27 +183,21 @@ class _Builder:
         if own is None or given is None or own.shape != given.shape or not _same_kind(own.dtype, given.dtype):
             expected, got = ("none" if a is None else f"{a.dtype} {a.shape}" for a in (own, given))
             raise FormatError("architecture", f"array {name}: {expected}", got)
+        self.floats = self.floats or (given.dtype if given.dtype.kind == "f" else None)
+        if given.dtype.kind == "f" and given.dtype != self.floats:
+            raise FormatError("architecture", f"array {name}: {self.floats}, as those before it", str(given.dtype))
         setattr(layer, key, asarray(given))
         self.unused.discard(name)
 
-    @staticmethod
-    def _check_sizes(arguments: Mapping[str, Any], backed: int, *, products: bool) -> None:
-        """Refuse arguments that make arrays much larger than the layer's own ones in the file together.
 
-        A vector is as long as one argument, or (`products`) as the product of one argument's numbers; arrays that
-        are longer than that are weights, which `_weightless` stands for.
-        """
-        most = max(backed, MOST_LENGTH)
-        for name, value in arguments.items():
-            numbers = [abs(n) for n in (value if isinstance(value, tuple) else (value,)) if isinstance(n, int)]
-            size = math.prod(max(n, 1) for n in numbers) if products else max(numbers, default=0)
-            if size > most:
-                raise OptionError(name, f"a size that its arrays back, at most {most}", "a larger one")
+@cache
+def _options(kind: type[Layer]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(kind).parameters
 
 
-def _weightless(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
-    """An initialiser that allocates nothing: one zero, repeated."""
-    return np.broadcast_to(np.float32(0), shape)
+def _fits(option: inspect.Parameter, value: Any) -> bool:
+    """Whether what is true or false is given as such, and nothing else is: constructors would take other values."""
+    return value in (0, 1) if isinstance(option.default, bool) else not isinstance(value, bool)
 
 
 def _same_kind(own: Any, given: Any) -> bool:

@@ -11,7 +11,9 @@ import errno
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import FileError
 
@@ -19,11 +21,14 @@ _TEMPORARY = re.compile(r"\.xpcnn-(\d+)-[0-9a-f]{8}\.tmp")
 _in_progress: set[str] = set()  # the temporary files that this process is writing
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes, *, make_folder: bool = False) -> None:
+def write_atomically(
+    path: str | os.PathLike[str], contents: bytes | Callable[[BinaryIO], object], *, make_folder: bool = False
+) -> None:
     """Give the file these contents, or leave it as it was.
 
     Parameters
         path : a symbolic link is followed
+        contents : the bytes, or a function that writes them to a file, so that they need not be in memory at once
         make_folder : make the folder that the file is in, where it is missing
     Raises
         FileError : the contents cannot be written, such as on a full disk; the old file is untouched
@@ -36,7 +41,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, make_folder: 
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                if callable(contents):
+                    contents(file)
+                else:
+                    file.write(contents)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -27,6 +27,7 @@ import numpy as np
 from ..errors import FileError, FormatError
 from ..typing import Host
 from .limits import DEFLATE_LIMIT
+from .pieces import difference
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -68,8 +69,9 @@ def _read(who: str, file: BinaryIO | gzip.GzipFile, most_in_file: int, most_byte
     size = math.prod(shape) * dtype.itemsize
     if size > most_bytes:
         raise FormatError(who, f"at most {most_bytes} bytes", f"an array {shape}, {size} bytes")
-    body = file.read(size + 1) if size <= most_in_file else b""  # one more, to see that the file ends there
-    if len(body) != size:
-        found = "more" if len(body) > size else "fewer"
+    if size > most_in_file:
+        raise FormatError(who, f"{size} bytes for an array {shape}", "fewer", "get the file again")
+    array = np.empty(shape, dtype)
+    if found := difference(array, file):
         raise FormatError(who, f"{size} bytes for an array {shape}", found, "get the file again")
-    return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="))  # a writable copy
+    return array.astype(dtype.newbyteorder("="), copy=False)

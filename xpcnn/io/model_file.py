@@ -17,8 +17,11 @@ from ..nn.layer import Layer, check_layer
 from ..random import Seed
 from ..typing import Host, Shape
 from .architecture import from_config, to_config
+from .extent import check_extent
 from .tensors import read_tensors, write_tensors
 
+MOST_CLASSES = 2**20
+MOST_NAME = 1000
 REGRESSION = "regression"  # true in `extra`, if the outputs are values
 
 
@@ -114,12 +117,18 @@ def _parse(who: str, metadata: Mapping[str, Any], tensors: Mapping[str, Any], rn
     shape, classes, extra = (metadata.get(name) for name in ("input_shape", "classes", "extra"))
     if not (isinstance(shape, list) and 1 <= len(shape) <= 8 and all(type(n) is int and n >= 1 for n in shape)):
         raise FormatError(who, "input_shape: sizes ≥ 1", repr(shape)[:80])
-    if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
-        raise FormatError(who, "classes: names", repr(classes)[:80])
+    if not (isinstance(classes, list) and len(classes) <= MOST_CLASSES and all(map(_is_name, classes))):
+        expected = f"classes: names, at most {MOST_CLASSES} of at most {MOST_NAME} characters"
+        raise FormatError(who, expected, repr(classes)[:80])
     if not isinstance(extra, dict):
         raise FormatError(who, "extra: an object", repr(extra)[:80])
     try:
         model = from_config(metadata.get("architecture", {}), tensors, rng=rng)
+        check_extent(model, tuple(shape))
     except FormatError as error:
         raise FormatError(f"{who}: {error.who}", error.expected, error.got, error.remedy) from error
     return SavedModel(model, tuple(shape), tuple(classes), extra)
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and len(name) <= MOST_NAME

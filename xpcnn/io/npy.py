@@ -20,6 +20,7 @@ import numpy as np
 from ..errors import FileError, FormatError, XpcnnError
 from ..typing import Host
 from .limits import DEFLATE_LIMIT
+from .pieces import difference
 
 _KINDS = "biufSU"  # truth values, numbers and texts
 _BFLOAT16 = np.dtype("V2")  # what MLX writes, and NumPy reads, for numbers that NumPy has not
@@ -112,11 +113,9 @@ def _read(who: str, file: IO[bytes], size: int, most_bytes: int) -> Host:
         raise FormatError(who, f"at most {most_bytes} bytes", f"an array {shape}, {needed} bytes")
     if needed > size:
         raise FormatError(who, f"{needed} bytes for an array {shape}", f"a file of {size}", "get the file again")
-    body = file.read(needed + 1)  # one more, to see that it ends there
-    if len(body) != needed:
-        found = "more" if len(body) > needed else "fewer"
+    array = np.empty(shape, dtype, order="F" if by_columns else "C")
+    if found := difference(array.T if by_columns else array, file):
         raise FormatError(who, f"{needed} bytes for an array {shape}", found, "get the file again")
-    array = np.ndarray(shape, dtype, body, order="F" if by_columns else "C")
     if dtype == _BFLOAT16:  # the upper half of a float32
         return (np.ascontiguousarray(array).view("<u2").astype(np.uint32) << 16).view(np.float32)
-    return np.array(array, dtype.newbyteorder("="), order="C")
+    return np.asarray(array, dtype.newbyteorder("="), order="C")

@@ -21,10 +21,12 @@ from __future__ import annotations
 import atexit
 import ctypes
 import itertools
+import mmap
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import cache
 from queue import Empty, SimpleQueue
@@ -40,6 +42,7 @@ Sums: TypeAlias = np.ndarray[Any, Any]
 PASS = 15  # what one pass of a ufunc over one element costs, in multiplications or additions of a matrix product
 PARTS = 4  # of a sum over units
 AWAKE = 5e-4  # seconds
+_BUFFER = 2**26  # bytes, at least what OpenBLAS takes for a thread
 _ALONE = 7e7  # below this cost (0.3 ms of products) waking a thread takes longer than it saves
 
 
@@ -67,7 +70,7 @@ def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float)
 
         # each in a context of its own: numpy.errstate and the like of the calling thread hold
         tasks = [_Task(copy_context(), drain) for _ in range(helpers)]
-        for helper, task in zip(_helpers(helpers), tasks, strict=True):
+        for helper, task in zip(_helpers(helpers), tasks, strict=False):  # fewer where no more can be started
             helper.tasks.put(task)
         try:
             drain()
@@ -108,8 +111,10 @@ class _Task:
             call = self.open.pop()
         except IndexError:
             return
-        call()
-        self.done.set()
+        try:
+            call()
+        finally:
+            self.done.set()  # whatever happens: somebody waits for it
 
     def withdraw_or_wait(self) -> None:
         try:
@@ -131,7 +136,8 @@ class _Helper(threading.Thread):
 
     def run(self) -> None:
         while (task := self._next()) is not None:
-            task.run()
+            with suppress(MemoryError):  # before the call began: the others do its share
+                task.run()
             del task  # and what it refers to
 
     def _next(self) -> _Task | None:
@@ -154,8 +160,13 @@ _pool: list[_Helper] = []
 
 
 def _helpers(count: int) -> list[_Helper]:
+    """So many of the pool's threads, or as many as there is memory for."""
     while len(_pool) < count:
-        _pool.append(_Helper())
+        try:
+            _reserve(len(_pool) + 2)  # and the calling thread's
+            _pool.append(_Helper())
+        except (RuntimeError, MemoryError):  # "can't start new thread"
+            break
     return _pool[:count]
 
 
@@ -182,6 +193,7 @@ class _OneBlasThread:
 
     def __enter__(self) -> int:
         get, set_ = _openblas()
+        _reserve(1)
         asked = settings.num_threads()
         with self.lock:
             if not self.users:
@@ -203,9 +215,14 @@ class _OneBlasThread:
         self.held = False
 
 
-@cache
 def _openblas() -> tuple[Callable[[], int], Callable[[int], None]]:
     """The functions that get and set the number of threads of the OpenBLAS that NumPy uses."""
+    _, get, set_ = _library()
+    return get, set_
+
+
+@cache
+def _library() -> tuple[ctypes.CDLL | None, Callable[[], int], Callable[[int], None]]:
     from threadpoolctl import threadpool_info
 
     found = [each["filepath"] for each in threadpool_info() if each["internal_api"] == "openblas"]
@@ -217,8 +234,29 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]]:
             names = [f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")]
             if all(hasattr(library, name) for name in names):
                 get, set_ = (getattr(library, name) for name in names)
-                return get, set_
-    return (lambda: os.cpu_count() or 1), (lambda number: None)
+                return library, get, set_
+    return None, (lambda: os.cpu_count() or 1), (lambda number: None)
+
+
+@cache
+def _reserve(number: int) -> None:
+    """Have OpenBLAS take, and keep, the buffers that so many threads need for their products.
+
+    It takes one when a product first needs it, and ends the program where there is no memory for it.
+
+    Raises
+        MemoryError
+    """
+    library = _library()[0]
+    if library is None or not all(hasattr(library, name) for name in ("blas_memory_alloc", "blas_memory_free")):
+        return
+    library.blas_memory_alloc.restype, library.blas_memory_free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    try:
+        mmap.mmap(-1, number * _BUFFER).close()  # is there room?
+    except OSError:
+        raise MemoryError("Unable to allocate a buffer for products of matrices") from None
+    for buffer in [library.blas_memory_alloc(0) for _ in range(number)]:
+        library.blas_memory_free(buffer)
 
 
 one_blas_thread = _OneBlasThread()

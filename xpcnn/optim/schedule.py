@@ -252,7 +252,15 @@ class Plateau(Schedule):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         _check_state(self, state)
-        self._state = dict(state)
+        who, best = "Plateau load_state_dict", state["best"]
+        try:
+            self._state = {
+                "lr": as_number(who, "lr", state["lr"], f"[0, {max(self.lr, self.min_lr)}]"),
+                "best": None if best is None else as_number(who, "best", best),
+                "waited": as_count(who, "waited", state["waited"], least=0),
+            }
+        except OptionError as error:
+            raise FormatError(error.who, error.expected, error.got) from None
 
     def _better(self, value: float, best: float) -> bool:
         least = self.threshold * abs(best)  # also of a negative loss, such as a log-density's
@@ -278,6 +286,8 @@ def _cosine(start: float, end: float, part: float) -> float:
 
 
 def _check_state(schedule: Schedule, state: Mapping[str, Any]) -> None:
-    own = schedule.state_dict()
+    own, who = schedule.state_dict(), f"{type(schedule).__name__} load_state_dict"
+    if not isinstance(state, Mapping):
+        raise FormatError(who, "what state_dict() was", repr(state)[:80])
     if own.keys() != state.keys():
-        raise FormatError(f"{type(schedule).__name__} load_state_dict", str(sorted(own)), str(sorted(state)))
+        raise FormatError(who, str(sorted(own)), str(sorted(state)))

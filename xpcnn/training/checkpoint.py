@@ -7,14 +7,17 @@ so the run continues bit for bit.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..backend import copy_into
+import numpy as np
+
+from ..backend import copy_into, dtype_name, to_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader
 from ..errors import DataError, FormatError, OptionError, warn
@@ -23,12 +26,15 @@ from ..nn import Layer
 from ..nn.loss import Loss
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
+from ..options import as_count, as_number
 from ..random import check_states, set_states, states
-from ..typing import Array
-from .history import Epoch
+from ..typing import Array, Host
+from .history import Epoch, from_document, to_document
 from .moving_average import MovingAverage
 
 CHECKPOINT = "checkpoint.safetensors"
+_LATER = {"items"}  # what xpcnn 0.1's positions lack
+_REMEDY = "build model, optimizer, schedule and loader as they were"
 _OLDER = {"augmentation": "None", "accumulate": 1, "ema": None}  # of checkpoints by xpcnn 0.1, which do not say
 # The data, by their number and by digests, which older checkpoints have not.
 _DATA = {"images": "training", "data": "training", "validation data": "validation"}
@@ -94,7 +100,7 @@ def save(path: Path, run: Checkpointed, position: Position, history: list[Epoch]
         "kind": "checkpoint",
         "run": run.description(),
         "position": asdict(position),
-        "history": [{key: _jsonable(value) for key, value in asdict(row).items()} for row in history],
+        "history": to_document(history),
         "optimizer": run.optimizer.scalars(),
         "schedule": run.schedule.state_dict(),
         "generators": states(run.model.generators()),
@@ -109,36 +115,29 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
         FormatError : the file is broken, or belongs to another run; nothing has been changed then
     """
     tensors, metadata = read_tensors(path)
-    generators, own = run.model.generators(), run.tensors()
-    remedy = "build model, optimizer, schedule and loader as they were"
+    who, own = str(path), run.tensors()
+    if metadata.get("kind") != "checkpoint":
+        raise FormatError(who, "a checkpoint", f"a file of kind {metadata.get('kind')!r}"[:80])
+    _check_description(who, run, metadata.get("run"))
+    check_arrays(who, own, tensors)
+    _check_finite(who, own, tensors)
+    history = from_document(who, metadata.get("history"))
     try:
-        if metadata["kind"] != "checkpoint":
-            raise FormatError(str(path), "a checkpoint", f"a file of kind {metadata['kind']!r}")
-        saved = _OLDER | {"criterion": _without_addresses(run.criterion)} | metadata["run"]  # older ones say none
-        for name, value in run.description().items():
-            if name in _DATA:
-                _check_data(str(path), _DATA[name], saved.get(name, value), value)
-            elif saved[name] != value:
-                raise FormatError(str(path), f"a run with {name} {value}", str(saved[name]), remedy)
-        position = Position(**metadata["position"])
-        if "items" not in metadata["position"]:
-            _of_images(position, run.criterion)
-        history = [Epoch(**{key: _number(value) for key, value in row.items()}) for row in metadata["history"]]
-        steps, lr = int(metadata["optimizer"]["steps"]), float(metadata["optimizer"]["lr"])
-        if metadata["generators"].keys() != generators.keys() or tensors.keys() != own.keys():
-            raise FormatError(str(path), "this model's and optimizer's arrays", "others", remedy)
-        deepcopy(run.schedule).load_state_dict(metadata["schedule"])  # what is refused changes nothing
-        check_states(generators, metadata["generators"])
-        if "data" not in saved:
-            what = "the checkpoint is of an older xpcnn, and does not say which images it was trained on"
-            warn(str(path), what, "be sure that they are the same; what was held out of them is chosen otherwise now")
-        copy_into(own, tensors, str(path))
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(str(path), "a checkpoint of this run", f"{type(error).__name__}: {error}", remedy) from error
+        position = _position(f"{who}: position", metadata.get("position"))
+        _check_position(f"{who}: position", position, run, history)
+        steps, lr = _scalars(f"{who}: optimizer", metadata.get("optimizer"), run.optimizer)
+    except OptionError as error:
+        raise FormatError(error.who, error.expected, error.got, _REMEDY) from None
+    if "items" not in metadata["position"]:
+        _of_images(position, run.criterion)
+    _try_schedule(f"{who}: schedule", run.schedule, metadata.get("schedule"))
+    check_states(f"{who}: generators", run.model.generators(), metadata.get("generators"))
+    if "data" not in metadata["run"]:
+        what = "the checkpoint is of an older xpcnn, and does not say which images it was trained on"
+        warn(who, what, "be sure that they are the same; what was held out of them is chosen otherwise now")
+    copy_into(own, tensors, who, apart=True)  # from here on, nothing is refused
     run.schedule.load_state_dict(metadata["schedule"])
-    set_states(generators, metadata["generators"])
+    set_states(run.model.generators(), metadata["generators"])
     run.optimizer.steps, run.optimizer.lr = steps, lr
     return position, history
 
@@ -183,9 +182,106 @@ def _without_addresses(value: object) -> str:
     return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
-def _jsonable(value: float) -> float | None:
-    return None if value != value else value  # JSON has no NaN
+def _check_description(who: str, run: Checkpointed, saved: Any) -> None:
+    if not isinstance(saved, dict):
+        raise FormatError(who, "run: what it was made of", repr(saved)[:80], _REMEDY)
+    known = _OLDER | {"criterion": _without_addresses(run.criterion)} | saved  # older ones do not say
+    for name, value in run.description().items():
+        if name in _DATA and (name in saved or name != "images"):
+            _check_data(who, _DATA[name], saved.get(name, value), value)
+        elif name not in known or known[name] != value:
+            got = str(known[name]) if name in known else f"none that says {name}"
+            raise FormatError(who, f"a run with {name} {value}", got, _REMEDY)
 
 
-def _number(value: Any) -> Any:
-    return float("nan") if value is None else value
+def _position(who: str, saved: Any) -> Position:
+    """The position, each number of its type and ≥ 0, where that is what it must be."""
+    named = {field.name: field.type for field in fields(Position)}
+    if not isinstance(saved, dict) or not named.keys() - _LATER <= saved.keys() <= named.keys():
+        got = ", ".join(saved) or "none of them" if isinstance(saved, dict) else type(saved).__name__
+        raise FormatError(who, ", ".join(named), got, _REMEDY)
+    values: dict[str, Any] = {}
+    for name, value in saved.items():
+        if named[name] == "int":
+            values[name] = as_count(who, name, value, least=0)
+        elif named[name] == "float":
+            values[name] = as_number(who, name, value, "(-inf, inf)" if name == "loss_sum" else "[0, inf)")
+        elif isinstance(value, list):
+            values[name] = [as_number(who, name, each) for each in value]
+        elif value is not None:
+            raise FormatError(who, f"{name}: a list of numbers, or none", repr(value)[:80])
+    return Position(**values)
+
+
+def _check_position(who: str, at: Position, run: Checkpointed, history: list[Epoch]) -> None:
+    """Whether a run of this data, with these epochs behind it, can stand there."""
+    epochs, batches = len(history), len(run.loader)
+    images = min(at.batch * run.loader.batch_size, len(run.loader.split))
+    for what, holds in (
+        (f"epoch {epochs}, as in the history", at.epoch == epochs),
+        (f"batch from 0 to {batches}", at.batch <= batches),
+        (f"a multiple of {run.accumulate} as batch", not at.batch % run.accumulate or at.batch == batches),
+        (f"{images} images in {at.batch} batches", at.images == images),
+        ("no more images right than there were", at.correct <= at.images),
+        ("no loss before the first batch", at.images > 0 or at.loss_sum == 0),
+        (f"a best epoch among {epochs}", min(epochs, 1) <= at.best_epoch <= epochs),
+        ("the best epoch's score, as in the history", at.best_score == _score(history, at.best_epoch, run.criterion)),
+    ):
+        if not holds:
+            raise FormatError(who, what, str(at), _REMEDY)
+
+
+def _score(history: list[Epoch], epoch: int, criterion: Loss) -> list[float] | None:
+    """By which epochs are compared; None without validation."""
+    if not 1 <= epoch <= len(history) or math.isnan(history[epoch - 1].validation_loss):
+        return None
+    row = history[epoch - 1]
+    return [*([row.validation_accuracy] if criterion.classifies else []), -row.validation_loss]
+
+
+def _scalars(who: str, saved: Any, optimizer: Optimizer) -> tuple[int, float]:
+    if not isinstance(saved, dict) or saved.keys() != optimizer.scalars().keys():
+        raise FormatError(who, "steps and lr", repr(saved)[:80], _REMEDY)
+    return as_count(who, "steps", saved["steps"], least=0), as_number(who, "lr", saved["lr"], "[0, inf)")
+
+
+def _try_schedule(who: str, schedule: Schedule, saved: Any) -> None:
+    """Refuse what the schedule would not take; it may be a user's own, which raises what it likes."""
+    try:
+        deepcopy(schedule).load_state_dict(saved)
+    except FormatError as error:
+        raise FormatError(f"{who}: {error.who}", error.expected, error.got, _REMEDY) from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise FormatError(who, f"the state of this {type(schedule).__name__}", what, _REMEDY) from error
+
+
+def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, Host], remedy: str = _REMEDY) -> None:
+    """Refuse other names, shapes and types than those of a network's and an optimizer's own arrays.
+
+    Raises
+        FormatError
+    """
+    if own.keys() != saved.keys():
+        missing, unknown = sorted(own.keys() - saved.keys()), sorted(saved.keys() - own.keys())
+        raise FormatError(
+            who, f"the {len(own)} arrays of this model and run", f"missing {missing[:5]}, unknown {unknown[:5]}", remedy
+        )
+    for name, array in own.items():
+        expected, got = f"{dtype_name(array)} {tuple(array.shape)}", f"{saved[name].dtype} {saved[name].shape}"
+        if expected != got:
+            raise FormatError(who, f"{name}: {expected}", got, remedy)
+
+
+def _check_finite(who: str, own: Mapping[str, Array], saved: Mapping[str, Host]) -> None:
+    """Refuse NaN and infinity where there was none when the run was built."""
+    for name, array in saved.items():
+        if not _finite(array) and _finite(to_numpy(own[name])):
+            remedy = "resume from an earlier checkpoint, or begin again with a lower learning rate"
+            raise FormatError(who, f"{name}: finite numbers", "NaN or infinity", remedy)
+
+
+def _finite(array: Host) -> bool:
+    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))  # NaN is both of them

@@ -7,9 +7,11 @@ import io
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from ..errors import FileError, FormatError
+from ..errors import FileError, FormatError, OptionError
 from ..io.atomic import write_atomically
+from ..options import as_count, as_number
 
 HISTORY = "history.csv"  # in a run's folder
 
@@ -34,8 +36,50 @@ class Epoch:
         return line + f"  lr {self.lr:.1e}  {self.seconds:.1f} s"
 
 
+_NAN = {"train_accuracy", "validation_loss", "validation_accuracy"}
+_INTERVALS = {
+    "lr": "[0, inf)",
+    "train_loss": "(-inf, inf)",
+    "train_accuracy": "[0, 1]",
+    "validation_loss": "(-inf, inf)",
+    "validation_accuracy": "[0, 1]",
+    "seconds": "[0, inf)",
+}
+
+
 def _share(accuracy: float) -> str:
     return "" if math.isnan(accuracy) else f" {accuracy:7.2%}"
+
+
+def to_document(history: list[Epoch]) -> list[dict[str, float | None]]:
+    """The rows in values that JSON has, which has no NaN: None stands for it."""
+    return [{key: None if value != value else value for key, value in asdict(row).items()} for row in history]
+
+
+def from_document(who: str, document: Any) -> list[Epoch]:
+    """What `to_document` was given.
+
+    Raises
+        FormatError : it is something else: a value that is missing, of another type, or that no epoch can have
+    """
+    if not isinstance(document, list):
+        raise FormatError(who, "history: a list of epochs", type(document).__name__)
+    return [_row(f"{who}: history, epoch {number}", number, row) for number, row in enumerate(document, 1)]
+
+
+def _row(who: str, number: int, row: Any) -> Epoch:
+    names = [field.name for field in fields(Epoch)]
+    if not isinstance(row, dict) or row.keys() != set(names):
+        raise FormatError(who, ", ".join(names), ", ".join(row) if isinstance(row, dict) else type(row).__name__)
+    try:
+        values = {
+            name: math.nan if row[name] is None and name in _NAN else as_number(who, name, row[name], interval)
+            for name, interval in _INTERVALS.items()
+        }
+        as_count(who, "epoch", row["epoch"], least=number, most=number)
+    except OptionError as error:
+        raise FormatError(error.who, error.expected, error.got) from None
+    return Epoch(number, **values)
 
 
 def write_csv(path: Path, history: list[Epoch]) -> None:

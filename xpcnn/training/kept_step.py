@@ -7,6 +7,8 @@ safe to open.
 
 from __future__ import annotations
 
+import inspect
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,10 @@ from ..io.architecture import from_config, to_config
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
 from ..nn.loss import Loss
+from ..options import as_count
 from ..random import check_states, set_states, states
-from ..typing import Array
+from ..typing import Array, Host
+from .checkpoint import check_arrays
 from .gradients import Gradients, batch_gradients
 from .losses import REMEDY
 from .nonfinite import Finding, search
@@ -92,26 +96,52 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
     if metadata.get("kind") != "nonfinite":
         raise FormatError(who, "a step that was kept", f"a file of kind {metadata.get('kind')!r}"[:80])
     arrays = {name.removeprefix("model."): array for name, array in tensors.items() if name.startswith("model.")}
-    given, architecture = model, metadata.get("architecture")
-    if model is None:
-        if architecture is None:
-            raise FormatError(who, "layers of xpcnn alone", "others", "pass model=, built as it was")
-        model = from_config(architecture, arrays, rng=0)
+    tried, criterion = _model(who, metadata, arrays, model), criterion or _criterion(who, metadata.get("criterion"))
+    place = _place(who, metadata.get("run"))
+    check_states(who, tried.generators(), metadata.get("generators"))
+    set_states(tried.generators(), metadata["generators"])
+    x, y = _batch(who, tensors)
     try:
-        check_states(model.generators(), metadata["generators"])
-        x, y = asarray(tensors["batch.x"]), asarray(tensors["batch.y"])
-        criterion = criterion or _criterion(who, metadata["criterion"])
-        place = ", ".join(f"{name} {int(metadata['run'][name])}" for name in ("step", "epoch", "batch"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(who, "a step that was kept", f"{type(error).__name__}: {error}"[:200]) from error
-    if given is not None:
-        given.load_state_dict(arrays)
-    set_states(model.generators(), metadata["generators"])
-    finding = search(model, criterion, x, y) or together(batch_gradients(model, criterion, x, y))
+        finding = search(tried, criterion, x, y) or together(batch_gradients(tried, criterion, x, y))
+    except XpcnnError as error:
+        raise FormatError(who, "a batch that the network and the criterion take", str(error)) from error
+    if model is not None:
+        model.load_state_dict(arrays)
+        set_states(model.generators(), metadata["generators"])
     print(f"{finding}\n({place} of the run)")
     return finding
+
+
+def _model(who: str, metadata: dict[str, Any], arrays: dict[str, Host], given: Layer | None) -> Layer:
+    """The network, with the file's arrays: built from the file, or a copy of the one that is passed."""
+    if given is not None:
+        check_arrays(who, given.state_dict(), arrays, "pass model=, built as it was")
+        return deepcopy(given).load_state_dict(arrays)
+    if metadata.get("architecture") is None:
+        raise FormatError(who, "layers of xpcnn alone", "others", "pass model=, built as it was")
+    return from_config(metadata["architecture"], arrays, rng=0)
+
+
+def _batch(who: str, tensors: dict[str, Host]) -> tuple[Array, Array]:
+    """The images and labels, on the current backend."""
+    parts = {name: array for name, array in tensors.items() if not name.startswith("model.")}
+    x, y = parts.get("batch.x"), parts.get("batch.y")
+    if x is None or y is None or not parts.keys() <= {"batch.x", "batch.y", "batch.indices"}:
+        raise FormatError(who, "arrays batch.x, batch.y and batch.indices", ", ".join(parts)[:80] or "none")
+    if not (x.ndim and y.ndim and len(x) == len(y) > 0):
+        raise FormatError(who, "a label or a target for each image", f"{x.shape} images and {y.shape}")
+    return asarray(x), asarray(y)
+
+
+def _place(who: str, run: Any) -> str:
+    """Where in the run the step was."""
+    names = ("step", "epoch", "batch")
+    if not isinstance(run, dict) or run.keys() != set(names):
+        raise FormatError(who, "run: " + ", ".join(names), repr(run)[:80])
+    try:
+        return ", ".join(f"{name} {as_count(who, name, run[name])}" for name in names)
+    except OptionError as error:
+        raise FormatError(who, error.expected, error.got) from None
 
 
 def together(gradients: Gradients) -> Finding:
@@ -127,11 +157,14 @@ def together(gradients: Gradients) -> Finding:
 def _criterion(who: str, config: Any) -> Loss:
     if config is None:
         raise FormatError(who, "a criterion of xpcnn", "another", "pass criterion=, built as it was")
-    options = dict(config)
-    kind = getattr(nn, str(options.pop("type")), None)
-    if not (isinstance(kind, type) and issubclass(kind, Loss) and kind is not Loss):
+    options = dict(config) if isinstance(config, dict) else {}
+    kind = getattr(nn, str(options.pop("type", "")), None)
+    if not (isinstance(kind, type) and issubclass(kind, Loss) and not inspect.isabstract(kind)):
         raise FormatError(who, "a criterion of xpcnn", repr(config)[:80])
-    return kind(**options)
+    try:
+        return kind(**options)
+    except (XpcnnError, TypeError, ValueError) as error:
+        raise FormatError(who, f"the options of {kind.__name__}", str(error)) from error
 
 
 def _some(each: list[Any]) -> str:

@@ -43,6 +43,7 @@ from .history import Epoch
 from .interrupt import Interrupt
 from .losses import Losses
 from .moving_average import MovingAverage
+from .out_of_memory import enough_memory
 from .progress import Progress, progress
 from .readiness import check_arguments, check_ready, warn_of_nothing_left
 from .rehearsal import rehearse
@@ -145,6 +146,7 @@ class Trainer:
                 last checkpoint stays as it is
             OptionError : also where the folder holds a run already;  DataError, FormatError : as `checkpoint.resume`
             what `check_ready` raises : before the first step;  what callbacks and validation raise : after a checkpoint
+            OutOfMemoryError : the last checkpoint stays as it is
             KeyboardInterrupt : Ctrl-C or SIGTERM; the step at hand was finished and a checkpoint written
         Warns where nothing is left to train, and where the schedule ends before the training does.
         """
@@ -171,7 +173,7 @@ class Trainer:
         self._batch_size = loader.batch_size
         self._weights.begin(self.model)
         try:
-            with Interrupt() as interrupt, progress(self.verbose) as shown:
+            with enough_memory(loader, self.folder), Interrupt() as interrupt, progress(self.verbose) as shown:
                 while going and self.position.epoch < epochs and not stale(self):
                     going = self._run_epoch(loader, validation, epochs, interrupt, shown)
         finally:

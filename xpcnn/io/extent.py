@@ -1,0 +1,129 @@
+"""How large the values in a network become, worked out from its layers' sizes without running it.
+
+A file of a few hundred bytes can name layers that make gigabytes of one small image: padding, upsampling, strides of a
+transposed convolution. Or pooling over windows that take hours. Such networks are refused when their file is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+from .. import nn
+from ..errors import FormatError, XpcnnError
+from ..nn import Layer
+from ..nn.layer import dotted
+from ..typing import Shape
+
+MOST_NUMBERS = 2**27  # that any layer may make, or pad, of one item: 512 MiB in float32
+MOST_TIMES = 2**8  # or, of larger items, so many times their own numbers
+MOST_INPUT = 2**28  # numbers in one item
+MOST_TAPS = 2**20  # of a pooling window; a convolution's have weights, which stand in the file
+
+_Charge: TypeAlias = Callable[[Shape], None]
+
+
+def check_extent(model: Layer, input_shape: Shape) -> None:
+    """Refuse a network in which one item of that shape becomes larger than the limits above.
+
+    Where an item does not fit the layers, what comes after that is not looked at: it cannot run.
+
+    Raises
+        FormatError : names the layer
+    """
+    size = math.prod(input_shape)
+    if size > MOST_INPUT:
+        raise FormatError("input_shape", f"an item of at most {MOST_INPUT} numbers", str(input_shape)[:80])
+    _follow(model, tuple(input_shape), "", max(MOST_NUMBERS, MOST_TIMES * size))
+
+
+def _follow(layer: Layer, shape: Shape, path: str, most: int) -> Shape | None:
+    """The shape of the layer's output; None where the item does not fit."""
+
+    def charge(made: Shape) -> None:
+        if math.prod(made) > most:
+            got = f"{made} of {shape}"
+            raise FormatError(f"architecture, layer '{path}'", f"at most {most} numbers of one item", got[:120])
+
+    follow: Any = partial(_follow, most=most)
+    if isinstance(layer, nn.Container):
+        within = {name: partial(follow, child, path=dotted(path, name)) for name, child in layer.children().items()}
+        return _through(layer, shape, within, charge)
+    try:
+        if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d) and layer.window.taps > MOST_TAPS:
+            raise FormatError(
+                f"architecture, layer '{path}'", f"windows of at most {MOST_TAPS} taps", str(layer.window)
+            )
+        made = _made(layer, shape, charge)
+    except FormatError:
+        raise
+    except (XpcnnError, ValueError):  # ValueError: an item of more axes, or of fewer
+        return None
+    charge(made)
+    return made
+
+
+def _through(layer: Layer, shape: Shape, within: dict[str, Any], charge: _Charge) -> Shape | None:
+    """What a container makes of the item; `within` says what its children do."""
+    if isinstance(layer, nn.Sequential):
+        passed: Shape | None = shape
+        for follow in within.values():
+            passed = None if passed is None else follow(passed)
+        return passed
+    outputs = [follow(shape) for follow in within.values()]
+    if None in outputs or not outputs:
+        return None
+    if isinstance(layer, nn.Concat):
+        joined = (*outputs[0][:-1], sum(output[-1] for output in outputs))
+        charge(joined)
+        return joined
+    return outputs[0]  # type: ignore[no-any-return]  # Residual: its body's
+
+
+def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
+    """The shape of what a layer without children makes; most keep it."""
+    if isinstance(layer, nn.Linear):
+        return (layer.out_features,)
+    if isinstance(layer, nn.Flatten):
+        return (math.prod(shape),)
+    if isinstance(layer, nn.Unflatten):
+        return tuple(layer.shape)
+    if isinstance(layer, nn.GlobalAvgPool2d | nn.GlobalMaxPool2d):
+        return shape[-1:]
+    if isinstance(layer, nn.ZeroPadChannels):
+        return (*shape[:-1], layer.before + shape[-1] + layer.after)
+    if not isinstance(layer, _OF_IMAGES):
+        return shape
+    h, w, c = shape
+    if isinstance(layer, nn.ZeroPad2d):
+        top, bottom, left, right = layer.padding
+        return (top + h + bottom, left + w + right, c)
+    if isinstance(layer, nn.Upsample):
+        return (h * layer.scale_factor[0], w * layer.scale_factor[1], c)
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        oh, ow = layer.output_size
+        charge((oh, max(h, w * c)))  # the bins, and the rows that are done first
+        charge((ow, w))
+        return (oh, ow, c)
+    if isinstance(layer, nn.ConvTranspose2d):
+        sizes = zip(shape, layer.stride, layer.dilation, layer.kernel_size, layer.output_padding, strict=False)
+        oh, ow = ((n - 1) * stride + dilation * (k - 1) + 1 + more for n, stride, dilation, k, more in sizes)
+        charge((oh, ow, layer.out_channels))  # with the padding, which is cut off
+        at = layer.window.place(oh, ow)
+        return (oh - sum(at.pads[:2]), ow - sum(at.pads[2:]), layer.out_channels)
+    at = layer.window.place(h, w)
+    charge((h + sum(at.pads[:2]), w + sum(at.pads[2:]), c))
+    return (*at.out, layer.out_channels if isinstance(layer, nn.Conv2d) else c)
+
+
+_OF_IMAGES = (
+    nn.ZeroPad2d,
+    nn.Upsample,
+    nn.AdaptiveAvgPool2d,
+    nn.ConvTranspose2d,
+    nn.Conv2d,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+)

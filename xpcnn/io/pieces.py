@@ -1,0 +1,43 @@
+"""Reading a file's bytes into an array, in pieces, so that there is no second copy of them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from ..typing import Host
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
+
+PIECE = 2**20  # bytes
+
+
+class TooShortError(Exception):
+    """The file ends before the array is full."""
+
+
+def read_into(array: Host, file: BinaryIO | GzipFile | IO[bytes]) -> Iterator[memoryview]:
+    """Fill a contiguous array from the file, and give each piece when it is there.
+
+    Raises
+        TooShortError
+    """
+    whole = array.reshape(-1).view(np.uint8).data
+    for at in range(0, len(whole), PIECE):
+        piece = whole[at : at + PIECE]
+        if file.readinto(piece) != len(piece):  # type: ignore[union-attr]
+            raise TooShortError
+        yield piece
+
+
+def difference(array: Host, file: BinaryIO | GzipFile | IO[bytes]) -> str:
+    """Fill it; whether the file has "fewer" bytes, or "more", or (the empty text) ends with the array."""
+    try:
+        for _ in read_into(array, file):
+            pass
+    except TooShortError:
+        return "fewer"
+    return "more" if file.read(1) else ""

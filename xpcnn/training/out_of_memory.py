@@ -1,0 +1,32 @@
+"""A training that runs out of memory says in one line how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..data.loader import Loader
+from ..errors import OutOfMemoryError
+from .checkpoint import CHECKPOINT
+
+
+@contextmanager
+def enough_memory(loader: Loader, folder: Path | None) -> Iterator[None]:
+    """In this block, a `MemoryError` becomes one of xpcnn's.
+
+    Parameters
+        folder : where the run is kept; its last checkpoint is as it was
+    Raises
+        OutOfMemoryError
+    """
+    try:
+        yield
+    except MemoryError as error:
+        if isinstance(error, OutOfMemoryError):
+            raise
+        remedy = "make batches smaller; accumulate=2 makes the same steps of halves"
+        if folder is not None and (folder / CHECKPOINT).exists():
+            remedy += "; or go on from the last checkpoint with resume=True where there is more memory"
+        got = str(error) or "no more"
+        raise OutOfMemoryError("Trainer.fit", f"memory for batches of {loader.batch_size}", got, remedy) from error
