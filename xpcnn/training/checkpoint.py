@@ -124,17 +124,19 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
     history = from_document(who, metadata.get("history"))
     try:
         position = _position(f"{who}: position", metadata.get("position"))
+        if "items" not in metadata["position"]:
+            position.items = float(position.images)
         _check_position(f"{who}: position", position, run, history)
         steps, lr = _scalars(f"{who}: optimizer", metadata.get("optimizer"), run.optimizer)
     except OptionError as error:
         raise FormatError(error.who, error.expected, error.got, _REMEDY) from None
-    if "items" not in metadata["position"]:
-        _of_images(position, run.criterion)
     _try_schedule(f"{who}: schedule", run.schedule, metadata.get("schedule"))
     check_states(f"{who}: generators", run.model.generators(), metadata.get("generators"))
     if "data" not in metadata["run"]:
         what = "the checkpoint is of an older xpcnn, and does not say which images it was trained on"
         warn(who, what, "be sure that they are the same; what was held out of them is chosen otherwise now")
+    if "items" not in metadata["position"]:
+        _warn_of_images(position, run.criterion)
     copy_into(own, tensors, who, apart=True)  # from here on, nothing is refused
     run.schedule.load_state_dict(metadata["schedule"])
     set_states(run.model.generators(), metadata["generators"])
@@ -166,9 +168,8 @@ def _check_data(who: str, part: str, saved: Any, given: Any) -> None:
     raise FormatError(who, expected, got, "give it the same ones, or begin another run in another folder")
 
 
-def _of_images(position: Position, criterion: Loss) -> None:
-    """Complete the position of a checkpoint by xpcnn 0.1, whose sum of losses is weighted by images."""
-    position.items = float(position.images)
+def _warn_of_images(position: Position, criterion: Loss) -> None:
+    """Of a checkpoint by xpcnn 0.1, whose sum of losses is weighted by images."""
     if position.batch and criterion.reduction == "mean" and getattr(criterion, "weight", None) is not None:
         warn(
             "resume",
@@ -222,6 +223,7 @@ def _check_position(who: str, at: Position, run: Checkpointed, history: list[Epo
         (f"batch from 0 to {batches}", at.batch <= batches),
         (f"a multiple of {run.accumulate} as batch", not at.batch % run.accumulate or at.batch == batches),
         (f"{images} images in {at.batch} batches", at.images == images),
+        (f"{images} items, as no class has a weight", at.items == images or not _items_are_images(run.criterion)),
         ("no more images right than there were", at.correct <= at.images),
         ("no loss before the first batch", at.images > 0 or at.loss_sum == 0),
         (f"a best epoch among {epochs}", min(epochs, 1) <= at.best_epoch <= epochs),
@@ -229,6 +231,11 @@ def _check_position(who: str, at: Position, run: Checkpointed, history: list[Epo
     ):
         if not holds:
             raise FormatError(who, what, str(at), _REMEDY)
+
+
+def _items_are_images(criterion: Loss) -> bool:
+    unweighted = type(criterion).items is Loss.items or getattr(criterion, "weight", 1.0) is None
+    return criterion.reduction != "mean" or unweighted
 
 
 def _score(history: list[Epoch], epoch: int, criterion: Loss) -> list[float] | None:
