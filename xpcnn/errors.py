@@ -1,9 +1,48 @@
-"""What xpcnn raises: one line that says who, what was expected, what came, and how to mend it; and how it warns."""
+"""What xpcnn raises: one line that says who, what was expected, what came, and how to mend it; and how it warns.
+
+Such a line may quote a file or a user: `one_line` makes that harmless to a terminal, `shortened` keeps it short.
+"""
 
 from __future__ import annotations
 
+import signal
 import warnings
 from typing import Self
+
+# The most characters of each part of a message. What files and users say stands in `who` and `got`.
+_MOST = {"who": 200, "expected": 400, "got": 200, "remedy": 600}
+
+
+def printable(text: str) -> str:
+    """The text with U+FFFD for each character that a terminal obeys, does not show, or that UTF-8 cannot write.
+
+    >>> printable("red \x1b[31m, new\\nline")
+    'red �[31m, new�line'
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def one_line(text: str) -> str:
+    """The text as one `printable` line: each run of white space, such as a line's end, is one space.
+
+    >>> one_line("two\\n  lines")
+    'two lines'
+    """
+    return printable(" ".join(text.split()))
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """The text, or its beginning and its end, in at most so many characters.
+
+    >>> shortened("abcdefghijklmnopqrstuvwxyz", 12)
+    'abcdef … xyz'
+    """
+    if len(text) <= most:
+        return text
+    end = (most - 3) // 3
+    return f"{text[: most - 3 - end]} … {text[len(text) - end :]}"
 
 
 def printable(text: str) -> str:
@@ -29,6 +68,8 @@ def one_line(text: str) -> str:
 class XpcnnError(Exception):
     """Base of every error that xpcnn raises on purpose.
 
+    Printed, it is one line, in which what is long is shortened; the attributes hold all of it.
+
     >>> raise ShapeError("Linear(4→2)", "input (N, 4)", "(8, 3)", "pass in_features=3")
     Traceback (most recent call last):
     xpcnn.errors.ShapeError: Linear(4→2): expected input (N, 4), got (8, 3); pass in_features=3
@@ -40,9 +81,11 @@ class XpcnnError(Exception):
         self.where: list[str] = []  # where in the network, outermost first; containers fill it in
 
     def __str__(self) -> str:
-        where = f"layer {'.'.join(self.where)}: " if self.where else ""
-        remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{where}{self.who}: expected {self.expected}, got {self.got}{remedy}"
+        who, expected, got, remedy = (
+            shortened(one_line(str(getattr(self, part))), most) for part, most in _MOST.items()
+        )
+        where = f"layer {shortened(one_line('.'.join(self.where)))}: " if self.where else ""
+        return f"{where}{who}: expected {expected}, got {got}" + (f"; {remedy}" if remedy else "")
 
 
 class ShapeError(XpcnnError, ValueError):
@@ -90,6 +133,18 @@ class MissingExtraError(XpcnnError, ImportError):
     """An optional package is needed and not installed."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal that asks the program to end, as Ctrl-C does; what had to be kept is kept.
+
+    Parameters
+        number : the signal's: SIGINT, SIGTERM or SIGHUP
+    """
+
+    def __init__(self, text: str, number: int = signal.SIGINT) -> None:
+        super().__init__(text)
+        self.number = int(number)
+
+
 class XpcnnWarning(UserWarning):
     """Something was done that is probably not what was meant; the line says who, what, and what to do about it."""
 
@@ -108,4 +163,5 @@ def warn(who: str, what: str, remedy: str = "") -> None:
     >>> print(caught[0].message)
     data set: 2 files were left out; see xpcnn data show
     """
-    warnings.warn(f"{who}: {what}" + (f"; {remedy}" if remedy else ""), XpcnnWarning, stacklevel=3)
+    line = f"{shortened(who)}: {shortened(what, 400)}" + (f"; {shortened(remedy, 600)}" if remedy else "")
+    warnings.warn(one_line(line), XpcnnWarning, stacklevel=3)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
 from .errors import OptionError
 from .typing import Pair
+
+MOST = 2**63 - 1  # of what is counted: more than any machine has, and the most that Python's iterators take
+MOST_SEED = 2**128 - 1  # all that NumPy's SeedSequence mixes
 
 
 def as_number(who: str, name: str, value: Any, interval: str = "(-inf, inf)") -> float:
@@ -22,24 +26,27 @@ def as_number(who: str, name: str, value: Any, interval: str = "(-inf, inf)") ->
     0.5
     """
     low, high = map(float, interval[1:-1].split(","))
-    fits = isinstance(value, Real) and not isinstance(value, bool) and low <= float(value) <= high
-    if not fits or (value == low and interval[0] == "(") or (value == high and interval[-1] == ")"):
-        raise OptionError(who, f"{name}: a number in {interval}", repr(value))
-    return float(value)
+    number = _float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    fits = low <= number <= high
+    if not fits or (number == low and interval[0] == "(") or (number == high and interval[-1] == ")"):
+        raise OptionError(who, f"{name}: a number in {interval}", _shown(value))
+    return number
 
 
 def as_pair(who: str, name: str, value: Pair, *, least: int = 1) -> tuple[int, int]:
-    """(height, width) from one number for both or from two, each an integer of at least `least`, else OptionError."""
+    """(height, width) from one number for both or from two, each as `as_count` takes it, else OptionError."""
     both: Any = (value, value) if _is_int(value) else value
     if not (isinstance(both, (tuple, list)) and len(both) == 2 and all(_is_int(v) and v >= least for v in both)):
-        raise OptionError(who, f"{name}: an integer ≥ {least} or a pair of them", repr(value))
-    return int(both[0]), int(both[1])
+        raise OptionError(who, f"{name}: an integer ≥ {least} or a pair of them", _shown(value))
+    return as_count(who, name, both[0], least=least), as_count(who, name, both[1], least=least)
 
 
-def as_count(who: str, name: str, value: int, *, least: int = 1) -> int:
-    """The value, once it is known to be an integer of at least `least`, else OptionError."""
+def as_count(who: str, name: str, value: int, *, least: int = 1, most: int = MOST) -> int:
+    """The value, once it is known to be an integer from `least` to `most`, else OptionError."""
     if not (_is_int(value) and value >= least):
-        raise OptionError(who, f"{name}: an integer ≥ {least}", repr(value))
+        raise OptionError(who, f"{name}: an integer ≥ {least}", _shown(value))
+    if value > most:
+        raise OptionError(who, f"{name}: an integer from {least} to {most}", _shown(value))
     return int(value)
 
 
@@ -53,6 +60,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     near = get_close_matches(str(name), list(known), 1)
     return f"did you mean {near[0]}?" if near else ""
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer above the largest float
+        return math.inf if value > 0 else -math.inf
+
+
+def _shown(value: Any) -> str:
+    """Its repr; Python writes neither integers of thousands of digits nor what is nested very deeply."""
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):
+        return f"one of type {type(value).__name__} that is too long to print"
 
 
 def _is_int(value: Any) -> bool:

@@ -11,12 +11,11 @@ import numpy as np
 from .. import data, plot
 from ..data.dataset import Dataset, Split
 from ..data.registry import KNOWN, Known
-from ..errors import OptionError
+from ..errors import OptionError, one_line
 from ..options import as_count, did_you_mean
 from ..plot.figure import check_format, matplotlib
 from ..table import columns
 from ..typing import Host
-from . import one_line
 from .datasets import add_dataset_arguments, dataset_options
 
 

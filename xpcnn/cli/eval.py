@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from ..errors import one_line
 from ..nn import CrossEntropyLoss, MSELoss
 from ..table import columns
 from ..training.evaluation import Evaluation, evaluate
-from . import one_line
 from .judged import add_judged_arguments, judged
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -74,14 +75,23 @@ def run(options: argparse.Namespace) -> None:
         check_format(options.out)
     figure = _DRAW[options.kind](options)
     path = options.out or _free(options.kind)
-    plot.save(figure, path)
+    try:
+        plot.save(figure, path)
+    except BaseException:
+        if options.out is None:
+            path.unlink(missing_ok=True)
+        raise
     print(path)
 
 
 def _free(kind: str) -> Path:
-    """A name here that no file has yet."""
-    names = (Path(f"{kind}.png" if i == 1 else f"{kind}-{i}.png") for i in count(1))
-    return next(path for path in names if not path.exists())
+    """An empty file here, new, for which others look in vain."""
+    for number in count(1):
+        path = Path(f"{kind}.png" if number == 1 else f"{kind}-{number}.png")
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            break
+    return path
 
 
 def _curves(options: argparse.Namespace) -> Any:

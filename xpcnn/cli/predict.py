@@ -16,11 +16,10 @@ import numpy as np
 
 from ..backend import asarray, to_numpy
 from ..data.image_folder import pictures
-from ..errors import DataError, MissingExtraError, NonFiniteError, OptionError, XpcnnError
+from ..errors import DataError, MissingExtraError, NonFiniteError, OptionError, XpcnnError, one_line
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
-from . import one_line
 from .files import Image, add_invert_argument, add_model_argument, images, model_path
 
 BATCH = 256

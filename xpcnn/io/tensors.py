@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from ..backend import to_numpy
 from ..errors import DTypeError, FileError, FormatError, OptionError
 from ..typing import Host
 from .atomic import write_atomically
+from .document import parse_json
 
 FORMAT = 1
 _KEY = "xpcnn"
@@ -75,7 +76,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Host], dict[st
     data, header_size = _read(path)
     try:
         views = load(data)
-        text = json.loads(data[8 : 8 + header_size]).get("__metadata__", {}).get(_KEY)
+        text = parse_json(data[8 : 8 + header_size]).get("__metadata__", {}).get(_KEY)
     except Exception as error:  # whatever the parsers stumble over, the file is at fault
         raise FormatError(who, "a whole safetensors file", f"{error}", "get the file again") from error
     metadata = _parse(who, text)
@@ -161,8 +162,8 @@ def _parse(who: str, text: Any) -> dict[str, Any]:
         remedy = "weights alone are read into a network by xpcnn.exchange: load_pytorch, load_mlx"
         raise FormatError(who, "a file written by xpcnn", "a safetensors file of another program", remedy)
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(text)
+    except ValueError as error:
         raise FormatError(who, "metadata in JSON", str(error)) from error
     version = document.pop("format", None) if isinstance(document, dict) else None
     if type(version) is not int or version < 1:
@@ -171,7 +172,3 @@ def _parse(who: str, text: Any) -> dict[str, Any]:
         raise FormatError(who, f"format {FORMAT}", f"format {version}, made by a newer xpcnn", "upgrade xpcnn")
     metadata: dict[str, Any] = document
     return metadata
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")

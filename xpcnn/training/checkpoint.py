@@ -25,6 +25,7 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
 from ..random import check_states, set_states, states
 from ..typing import Array
+from .callback import Step
 from .history import Epoch
 from .moving_average import MovingAverage
 
@@ -32,6 +33,29 @@ CHECKPOINT = "checkpoint.safetensors"
 _OLDER = {"augmentation": "None", "accumulate": 1, "ema": None}  # of checkpoints by xpcnn 0.1, which do not say
 # The data, by their number and by digests, which older checkpoints have not.
 _DATA = {"images": "training", "data": "training", "validation data": "validation"}
+
+
+@dataclass(frozen=True)
+class Untold:
+    """What the callbacks, from the one of that number on, have still to be told: a log could not be written."""
+
+    first: int
+    step: Step | None = None  # None: the last epoch
+
+    @classmethod
+    def read(cls, saved: Any) -> Untold | None:
+        """What `written` made of one; TypeError, KeyError or ValueError where it is something else."""
+        if saved is None:
+            return None
+        first, step = saved["first"], saved["step"]
+        if type(first) is not int or first < 0:
+            raise ValueError(f"untold: {first!r} is no number of a callback")
+        return cls(first, None if step is None else Step(**{key: _number(value) for key, value in step.items()}))
+
+    def written(self) -> dict[str, Any]:
+        """It, in values that JSON has."""
+        step = self.step and {key: _jsonable(value) for key, value in asdict(self.step).items()}
+        return {"first": self.first, "step": step}
 
 
 @dataclass
@@ -46,6 +70,7 @@ class Position:
     seconds: float = 0.0  # spent on this epoch before
     best_score: list[float] | None = None  # validation accuracy (not in a regression), then −loss
     best_epoch: int = 0  # from 1; 0 is none
+    untold: Untold | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +117,8 @@ def save(path: Path, run: Checkpointed, position: Position, history: list[Epoch]
     metadata = {
         "kind": "checkpoint",
         "run": run.description(),
-        "position": asdict(position),
+        "position": {key: value for key, value in asdict(position).items() if key != "untold"},
+        "untold": position.untold and position.untold.written(),
         "history": [{key: _jsonable(value) for key, value in asdict(row).items()} for row in history],
         "optimizer": run.optimizer.scalars(),
         "schedule": run.schedule.state_dict(),
@@ -119,7 +145,7 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
                 _check_data(str(path), _DATA[name], saved.get(name, value), value)
             elif saved[name] != value:
                 raise FormatError(str(path), f"a run with {name} {value}", str(saved[name]), remedy)
-        position = Position(**metadata["position"])
+        position = Position(**metadata["position"], untold=Untold.read(metadata.get("untold")))
         history = [Epoch(**{key: _number(value) for key, value in row.items()}) for row in metadata["history"]]
         steps, lr = int(metadata["optimizer"]["steps"]), float(metadata["optimizer"]["lr"])
         if metadata["generators"].keys() != generators.keys() or tensors.keys() != own.keys():

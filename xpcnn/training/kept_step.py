@@ -102,10 +102,10 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
         x, y = asarray(tensors["batch.x"]), asarray(tensors["batch.y"])
         criterion = criterion or _criterion(who, metadata["criterion"])
         place = ", ".join(f"{name} {int(metadata['run'][name])}" for name in ("step", "epoch", "batch"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(who, "a step that was kept", f"{type(error).__name__}: {error}"[:200]) from error
+        raise FormatError(who, "a step that was kept", f"{type(error).__name__}: {error}") from error
     if given is not None:
         given.load_state_dict(arrays)
     set_states(model.generators(), metadata["generators"])

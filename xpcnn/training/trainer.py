@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -35,8 +36,9 @@ from ..options import as_count, as_number
 from ..typing import Array
 from . import checkpoint, history, trained_on
 from .best_model import save_best
-from .callback import STOP, OnEpoch, OnStep, Step, as_callbacks
+from .callback import OnEpoch, OnStep, as_callbacks
 from .checkpoint import CHECKPOINT, Position
+from .claim import Claim
 from .evaluation import Evaluation, evaluate
 from .history import Epoch
 from .interrupt import Interrupt
@@ -45,6 +47,7 @@ from .moving_average import MovingAverage
 from .progress import Progress, progress
 from .rehearsal import first_batches, rehearse
 from .step_gradients import step_gradients
+from .telling import tell, tell_rest
 from .traces import Traces
 
 UNREAD_STEPS = 50  # steps of a device whose losses wait to be read: reading one waits for the device
@@ -67,7 +70,8 @@ class Trainer:
         patience : stop after so many epochs in which validation has not improved
         on_step, on_epoch : functions f(trainer, step: Step) and g(trainer, row: Epoch), called after each step and
             epoch; one that returns `STOP` ends the training there, and one that raises keeps those after it from
-            being called. With on_step each loss is read, for which a device is waited for
+            being called; but where it raises OSError, as a log does on a full disk, it and those after it are called
+            for that step when the training goes on. With on_step each loss is read, for which a device is waited for
         folder : where the run is kept: `history.csv`, `checkpoint.safetensors` (the last state),
             `model.safetensors` (the best epoch by validation accuracy, then loss; without validation the
             last; or, where the model has layers that are not xpcnn's, `weights.safetensors`, for
@@ -131,6 +135,7 @@ class Trainer:
         self.position = Position()
         self.loader: Loader | None = None  # that `fit` is going through
         self._validation: Split | None = None  # of the last `fit`
+        self.claim: Claim | None = None  # of the folder, where somebody else makes it
         self._traces = Traces(model)
 
     def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> list[Epoch]:
@@ -146,8 +151,10 @@ class Trainer:
             NonFiniteError : the loss or a gradient is NaN or infinite. On NumPy, parameters and optimizer are then as
                 they were before that step, the error names the layer, and the folder holds what `replay` takes to
                 show it again. On a device, parameters may have been overwritten. The last checkpoint stays as it is
-            OptionError : also where the folder holds a run already;  DataError, FormatError : as `checkpoint.resume`
-            KeyboardInterrupt : Ctrl-C or SIGTERM; the step at hand was finished and a checkpoint written
+            OptionError : also where the folder holds a run already, or another run is writing to it
+            DataError, FormatError : as `checkpoint.resume`
+            Interrupted : a KeyboardInterrupt, for Ctrl-C, SIGTERM or SIGHUP; the step at hand was finished and a
+                checkpoint written
             what a callback raises : after a checkpoint was written
         """
         as_count("Trainer.fit", "epochs", epochs)
@@ -157,14 +164,15 @@ class Trainer:
         if self.overfit_batches:
             loader = first_batches(loader, self.overfit_batches)
         self._validation = validation
-        if resume:
-            self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
-        elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
-            remedy = "pass resume=True, or name another folder"
-            raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
-        if self.fast_dev_run:
-            return rehearse(self, first_batches(loader, self.accumulate), validation)
-        return self.run_epochs(loader, validation, epochs)
+        with self._claimed():
+            if resume:
+                self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
+            elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
+                remedy = "pass resume=True, or name another folder"
+                raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
+            if self.fast_dev_run:
+                return rehearse(self, first_batches(loader, self.accumulate), validation)
+            return self.run_epochs(loader, validation, epochs)
 
     def run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
         """`fit`, once all is known to be in order."""
@@ -172,9 +180,10 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
             trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
-        self.loader, self._traces, going = loader, Traces(self.model), True
+        self.loader, self._traces = loader, Traces(self.model)
         try:
             with Interrupt() as interrupt, progress(self.verbose) as shown:
+                going = tell_rest(self, partial(self._save, loader))
                 while going and self.position.epoch < epochs and not self._stale():
                     going = self._run_epoch(loader, validation, epochs, interrupt, shown)
         finally:
@@ -216,6 +225,12 @@ class Trainer:
         parts = (self.model, self.optimizer, self.criterion, self.schedule, loader)
         return checkpoint.Checkpointed(*parts, self.average, self.accumulate, self._validation)
 
+    def _claimed(self) -> AbstractContextManager[object]:
+        """The folder, against all other runs."""
+        if self.folder is None or self.fast_dev_run:
+            return nullcontext()
+        return self.claim or Claim(self.folder)
+
     def _run_epoch(
         self, loader: Loader, validation: Split | None, epochs: int, interrupt: Interrupt, shown: Progress
     ) -> bool:
@@ -238,23 +253,23 @@ class Trainer:
             at.seconds = time.perf_counter() - begun
             if self.on_step:
                 step = losses.step(loss, correct, images, self.optimizer.steps, self.optimizer.lr)
-                going = self._call(self.on_step, step, loader)
+                going = tell(self, self.on_step, step, partial(self._save, loader))
             interrupted = interrupt.requested
             if interrupted or not going or time.perf_counter() - saved > self.checkpoint_seconds:
                 losses.read()
                 self._save(loader)
                 saved = time.perf_counter()
             if interrupted:
-                raise KeyboardInterrupt(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
+                raise interrupt.error(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
         if not going:
             return False
         losses.read()
         row = self._finish_epoch(loader, validation, begun)
         shown.line(str(row))
-        going = self._call(self.on_epoch, row, loader)
+        going = tell(self, self.on_epoch, row, partial(self._save, loader))
         self._save(loader)
         if interrupt.requested:
-            raise KeyboardInterrupt(f"interrupted after epoch {row.epoch}")
+            raise interrupt.error(f"interrupted after epoch {row.epoch}")
         return going
 
     def _finish_epoch(self, loader: Loader, validation: Split | None, begun: float) -> Epoch:
@@ -282,15 +297,6 @@ class Trainer:
                 save_best(self.folder, self.kept_model, shape, self.classes, classifies=classifies)
             history.write_csv(self.folder / history.HISTORY, self.history)
         return row
-
-    def _call(self, callbacks: Iterable[Callable[..., Any]], happened: Step | Epoch, loader: Loader) -> bool:
-        """Call them all; whether to go on."""
-        try:
-            said = [callback(self, happened) for callback in callbacks]
-        except BaseException:
-            self._save(loader)
-            raise
-        return not any(each is STOP for each in said)
 
     def _stale(self) -> bool:
         return self.patience is not None and self.position.epoch - self.position.best_epoch >= self.patience

@@ -1,0 +1,62 @@
+"""Documents in JSON and TOML, from files that are not trusted: what cannot be handled safely is a ValueError."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+MOST_DEPTH = 256  # levels of lists and objects; a document that is nested deeper runs out of Python's stack somewhere
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value that the text stands for. Numbers are finite: NaN, Infinity and 1e999 are refused.
+
+    Raises
+        ValueError : it is no such text, or is nested in more than `MOST_DEPTH` levels
+
+    >>> parse_json('{"epochs": [1, 2.5, null]}')
+    {'epochs': [1, 2.5, None]}
+    """
+    return _parse(lambda: json.loads(text, parse_constant=_refuse, parse_float=_finite))
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The table that the text stands for.
+
+    Raises
+        ValueError : it is no such text, or is nested in more than `MOST_DEPTH` levels
+
+    >>> parse_toml("epochs = 3")
+    {'epochs': 3}
+    """
+    table: dict[str, Any] = _parse(lambda: tomllib.loads(text))
+    return table
+
+
+def _parse(parse: Callable[[], Any]) -> Any:
+    try:
+        value = parse()
+    except RecursionError:
+        raise ValueError(f"more than {MOST_DEPTH} levels") from None
+    level = [value]
+    for _ in range(MOST_DEPTH + 1):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return value
+    raise ValueError(f"more than {MOST_DEPTH} levels")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if abs(number) < float("inf") else _refuse(text)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text[:20]} is no JSON number")
