@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import signal
 import warnings
-from typing import Self
-
-# The most characters of each part of a message. What files and users say stands in `who` and `got`.
-_MOST = {"who": 200, "expected": 400, "got": 200, "remedy": 600}
+from typing import ClassVar, Self
 
 
 def printable(text: str) -> str:
@@ -68,12 +65,15 @@ def one_line(text: str) -> str:
 class XpcnnError(Exception):
     """Base of every error that xpcnn raises on purpose.
 
-    Printed, it is one line, in which what is long is shortened; the attributes hold all of it.
+    Printed, it is one line, in which what is long is shortened; the attributes hold all of it. What files and users
+    say stands in `who` and `got`.
 
     >>> raise ShapeError("Linear(4→2)", "input (N, 4)", "(8, 3)", "pass in_features=3")
     Traceback (most recent call last):
     xpcnn.errors.ShapeError: Linear(4→2): expected input (N, 4), got (8, 3); pass in_features=3
     """
+
+    _most: ClassVar = {"who": 200, "expected": 400, "got": 200, "remedy": 600}  # characters of each part, printed
 
     def __init__(self, who: str, expected: str, got: str, remedy: str = "") -> None:
         super().__init__(who, expected, got, remedy)
@@ -81,9 +81,8 @@ class XpcnnError(Exception):
         self.where: list[str] = []  # where in the network, outermost first; containers fill it in
 
     def __str__(self) -> str:
-        who, expected, got, remedy = (
-            shortened(one_line(str(getattr(self, part))), most) for part, most in _MOST.items()
-        )
+        parts = [shortened(one_line(str(getattr(self, part))), most) for part, most in self._most.items()]
+        who, expected, got, remedy = parts
         where = f"layer {shortened(one_line('.'.join(self.where)))}: " if self.where else ""
         return f"{where}{who}: expected {expected}, got {got}" + (f"; {remedy}" if remedy else "")
 
@@ -123,6 +122,8 @@ class FileError(XpcnnError, OSError):
 
 class NonFiniteError(XpcnnError, ArithmeticError):
     """NaN or infinity where training cannot go on."""
+
+    _most: ClassVar = XpcnnError._most | {"got": 500}  # it says in which layer, step and images
 
 
 class GradientError(XpcnnError, ArithmeticError):

@@ -13,7 +13,7 @@ from typing import Any
 from .. import data, plot
 from ..backend import asarray
 from ..data.loader import Loader
-from ..errors import DataError
+from ..errors import DataError, printable
 from ..io.model_file import SavedModel, load_model
 from ..options import as_count
 from ..plot.figure import check_format, matplotlib
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
         if options.out is None:
             path.unlink(missing_ok=True)
         raise
-    print(path)
+    print(printable(str(path)))
 
 
 def _free(kind: str) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import data, models
-from ..errors import FileError, FormatError, Interrupted, OptionError
+from ..errors import FileError, FormatError, Interrupted, OptionError, printable
 from ..io.document import parse_toml
 from ..options import did_you_mean
 from ..training.checkpoint import CHECKPOINT
@@ -113,8 +113,8 @@ def run(options: argparse.Namespace) -> None:
     well = "loss {test_loss:.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "
-        f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; kept in {claim.folder}"
-        + ("; it had ended already" if ended else "")
+        f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; "
+        f"kept in {printable(str(claim.folder))}" + ("; it had ended already" if ended else "")
     )
 
 

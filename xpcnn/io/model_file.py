@@ -17,6 +17,7 @@ from ..nn.layer import Layer, check_layer
 from ..random import Seed
 from ..typing import Shape
 from .architecture import from_config, to_config
+from .document import parse_json
 from .tensors import read_tensors, write_tensors
 
 REGRESSION = "regression"  # true in `extra`, if the outputs are values
@@ -74,7 +75,7 @@ def save_model(
     tensors = {name: to_numpy(array) for name, array in model.state_dict().items()}
     try:
         with use_backend("numpy"):
-            _parse(str(path), json.loads(json.dumps(metadata)), tensors, rng=0)  # what is written can be read
+            _parse(str(path), parse_json(json.dumps(metadata)), tensors, rng=0)  # what is written can be read
     except (XpcnnError, TypeError, ValueError, RecursionError) as error:
         raise OptionError(str(path), "a network and metadata that a file can hold", str(error)) from error
     write_tensors(path, tensors, metadata)

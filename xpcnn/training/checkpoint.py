@@ -48,8 +48,8 @@ class Untold:
         if saved is None:
             return None
         first, step = saved["first"], saved["step"]
-        if type(first) is not int or first < 0:
-            raise ValueError(f"untold: {first!r} is no number of a callback")
+        if type(first) is not int or first < 0 or not isinstance(step, dict | None):
+            raise ValueError(f"untold: {first!r} and {step!r}, for the number of a callback and a step")
         return cls(first, None if step is None else Step(**{key: _number(value) for key, value in step.items()}))
 
     def written(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class CSVLog:
         if trainer.fast_dev_run:
             return
         if self._kind is None:
-            self._begin(happened)
+            self._begin(happened, is_new=trainer.position.untold is None)
             self._kind = type(happened)
         elif self._kind is not type(happened):
             raise OptionError("CSVLog", "steps or epochs", "both", "make a log for each")
@@ -73,14 +73,14 @@ class CSVLog:
                 rest = rest[file.write(rest) :]
         self._size, self._is_torn = size + len(line), False
 
-    def _begin(self, first: Step | Epoch) -> None:
-        """Make the file, or leave in it what stands before that step or epoch."""
+    def _begin(self, first: Step | Epoch, *, is_new: bool) -> None:
+        """Make the file, or leave in it what stands before that step or epoch, of which it may be told again."""
         columns = [field.name for field in fields(first)]
         heading, key = _line(columns), "step" if isinstance(first, Step) else "epoch"
         number = getattr(first, key)
         if self._make(heading):
             return
-        if number == 1:
+        if number == 1 and is_new:
             remedy = "name another file, or remove it"
             raise OptionError("CSVLog", "a new file, as the run begins", f"{self.path}, which is there", remedy)
         try:

@@ -30,8 +30,8 @@ def tell(
         try:
             going = callback(trainer, happened) is not STOP and going
         except BaseException as error:
-            if isinstance(error, OSError):
-                trainer.position.untold = Untold(number, happened if isinstance(happened, Step) else None)
+            step = happened if isinstance(happened, Step) else None
+            trainer.position.untold = Untold(number, step) if isinstance(error, OSError) else None
             save()
             raise
     return going
@@ -39,11 +39,12 @@ def tell(
 
 def tell_rest(trainer: Trainer, save: Callable[[], None]) -> bool:
     """Call those that are to be called again, before the first step; whether to go on."""
-    untold, trainer.position.untold = trainer.position.untold, None
+    untold = trainer.position.untold
     if untold is None or not (untold.step or trainer.history):
         return True
     callbacks: Sequence[Callable[..., Any]] = trainer.on_step if untold.step else trainer.on_epoch
     going = tell(trainer, callbacks, untold.step or trainer.history[-1], save, untold.first)
+    trainer.position.untold = None
     if not going:
         save()
     return going
