@@ -42,26 +42,6 @@ def shortened(text: str, most: int = 200) -> str:
     return f"{text[: most - 3 - end]} … {text[len(text) - end :]}"
 
 
-def printable(text: str) -> str:
-    """The text with U+FFFD for each character that a terminal obeys, does not show, or that UTF-8 cannot write.
-
-    >>> printable("red \x1b[31m, new\\nline")
-    'red �[31m, new�line'
-    """
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-
-
-def one_line(text: str) -> str:
-    """The text as one `printable` line: each run of white space, such as a line's end, is one space.
-
-    >>> one_line("two\\n  lines")
-    'two lines'
-    """
-    return printable(" ".join(text.split()))
-
-
 class XpcnnError(Exception):
     """Base of every error that xpcnn raises on purpose.
 

@@ -11,7 +11,7 @@ import errno
 import os
 import weakref
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -117,6 +117,11 @@ class Claim:
 def as_claim(folder: str | os.PathLike[str] | Claim) -> Claim:
     """The claim of a folder, where it is none already."""
     return folder if isinstance(folder, Claim) else Claim(folder)
+
+
+def claimed(folder: Path | None, claim: Claim | None) -> AbstractContextManager[object]:
+    """The claim, or else one of the folder; of None there is nothing to claim."""
+    return nullcontext() if folder is None else claim or Claim(folder)
 
 
 def names(folder: Path) -> Iterator[Path]:

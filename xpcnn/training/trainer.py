@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -38,7 +37,7 @@ from . import checkpoint, history, trained_on
 from .best_model import save_best
 from .callback import OnEpoch, OnStep, as_callbacks
 from .checkpoint import CHECKPOINT, Position
-from .claim import Claim
+from .claim import Claim, claimed
 from .evaluation import Evaluation, evaluate
 from .history import Epoch
 from .interrupt import Interrupt
@@ -164,7 +163,7 @@ class Trainer:
         if self.overfit_batches:
             loader = first_batches(loader, self.overfit_batches)
         self._validation = validation
-        with self._claimed():
+        with claimed(None if self.fast_dev_run else self.folder, self.claim):
             if resume:
                 self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
             elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
@@ -224,12 +223,6 @@ class Trainer:
         """What a checkpoint holds the state of."""
         parts = (self.model, self.optimizer, self.criterion, self.schedule, loader)
         return checkpoint.Checkpointed(*parts, self.average, self.accumulate, self._validation)
-
-    def _claimed(self) -> AbstractContextManager[object]:
-        """The folder, against all other runs."""
-        if self.folder is None or self.fast_dev_run:
-            return nullcontext()
-        return self.claim or Claim(self.folder)
 
     def _run_epoch(
         self, loader: Loader, validation: Split | None, epochs: int, interrupt: Interrupt, shown: Progress
