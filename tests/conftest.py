@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -49,6 +50,15 @@ def xp(request: pytest.FixtureRequest) -> Iterator[Library]:
                 yield library
         else:
             yield library
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_are_not_ignored() -> None:
+    """As they are in a shell's background; xpcnn leaves ignored what is ignored."""
+    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, signal.SIGINT)  # Windows has no SIGHUP
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture

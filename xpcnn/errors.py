@@ -1,9 +1,13 @@
-"""What xpcnn raises: one line that says who, what was expected, what came, and how to mend it; and how it warns."""
+"""What xpcnn raises: one line that says who, what was expected, what came, and how to mend it; and how it warns.
+
+Such a line may quote a file or a user: `one_line` makes that harmless to a terminal, `shortened` keeps it short.
+"""
 
 from __future__ import annotations
 
+import signal
 import warnings
-from typing import Self
+from typing import ClassVar, Self
 
 
 def printable(text: str) -> str:
@@ -26,13 +30,30 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def shortened(text: str, most: int = 200) -> str:
+    """The text, or its beginning and its end, in at most so many characters.
+
+    >>> shortened("abcdefghijklmnopqrstuvwxyz", 12)
+    'abcdef … xyz'
+    """
+    if len(text) <= most:
+        return text
+    end = (most - 3) // 3
+    return f"{text[: most - 3 - end]} … {text[len(text) - end :]}"
+
+
 class XpcnnError(Exception):
     """Base of every error that xpcnn raises on purpose.
+
+    Printed, it is one line, in which what is long is shortened; the attributes hold all of it. What files and users
+    say stands in `who` and `got`.
 
     >>> raise ShapeError("Linear(4→2)", "input (N, 4)", "(8, 3)", "pass in_features=3")
     Traceback (most recent call last):
     xpcnn.errors.ShapeError: Linear(4→2): expected input (N, 4), got (8, 3); pass in_features=3
     """
+
+    _most: ClassVar = {"who": 200, "expected": 400, "got": 200, "remedy": 600}  # characters of each part, printed
 
     def __init__(self, who: str, expected: str, got: str, remedy: str = "") -> None:
         super().__init__(who, expected, got, remedy)
@@ -40,9 +61,10 @@ class XpcnnError(Exception):
         self.where: list[str] = []  # where in the network, outermost first; containers fill it in
 
     def __str__(self) -> str:
-        where = f"layer {'.'.join(self.where)}: " if self.where else ""
-        remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{where}{self.who}: expected {self.expected}, got {self.got}{remedy}"
+        parts = [shortened(one_line(str(getattr(self, part))), most) for part, most in self._most.items()]
+        who, expected, got, remedy = parts
+        where = f"layer {shortened(one_line('.'.join(self.where)))}: " if self.where else ""
+        return f"{where}{who}: expected {expected}, got {got}" + (f"; {remedy}" if remedy else "")
 
 
 class ShapeError(XpcnnError, ValueError):
@@ -85,6 +107,8 @@ class OutOfMemoryError(XpcnnError, MemoryError):
 class NonFiniteError(XpcnnError, ArithmeticError):
     """NaN or infinity where training cannot go on."""
 
+    _most: ClassVar = XpcnnError._most | {"got": 500}  # it says in which layer, step and images
+
 
 class GradientError(XpcnnError, ArithmeticError):
     """A gradient is wrong, or cannot be checked where it was asked about."""
@@ -92,6 +116,18 @@ class GradientError(XpcnnError, ArithmeticError):
 
 class MissingExtraError(XpcnnError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal that asks the program to end, as Ctrl-C does; what had to be kept is kept.
+
+    Parameters
+        number : the signal's: SIGINT, SIGTERM or SIGHUP
+    """
+
+    def __init__(self, text: str, number: int = signal.SIGINT) -> None:
+        super().__init__(text)
+        self.number = int(number)
 
 
 class XpcnnWarning(UserWarning):
@@ -112,4 +148,5 @@ def warn(who: str, what: str, remedy: str = "") -> None:
     >>> print(caught[0].message)
     data set: 2 files were left out; see xpcnn data show
     """
-    warnings.warn(f"{who}: {what}" + (f"; {remedy}" if remedy else ""), XpcnnWarning, stacklevel=3)
+    line = f"{shortened(who)}: {shortened(what, 400)}" + (f"; {shortened(remedy, 600)}" if remedy else "")
+    warnings.warn(one_line(line), XpcnnWarning, stacklevel=3)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .errors import FormatError, OptionError
-from .options import as_count
+from .options import MOST_SEED, as_count
 
 Seed: TypeAlias = int | np.random.Generator | None
 Generators: TypeAlias = Mapping[str, np.random.Generator]
@@ -27,7 +27,7 @@ def seed(value: int) -> None:
     np.int64(85)
     """
     global _default
-    _default = generator(as_count("seed", "value", value, least=0))
+    _default = generator(as_count("seed", "value", value, least=0, most=MOST_SEED))
 
 
 def generator(rng: Seed = None) -> np.random.Generator:

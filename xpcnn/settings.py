@@ -42,6 +42,6 @@ def _count(name: str, what: str, least: int) -> int | None:
     text = os.environ.get(name)
     if not text:
         return None
-    if not text.isdecimal() or int(text) < least:
+    if not text.isdecimal() or len(text) > 18 or int(text) < least:
         raise OptionError(name, f"{what} ≥ {least}", repr(text))
     return int(text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from .errors import printable
+
 
 def columns(
     header: Sequence[str], body: Sequence[Sequence[str]], total: Sequence[str] = (), *, left: Collection[int] = (0,)
@@ -11,7 +13,8 @@ def columns(
     """The table as lines of text, without a line's end at its own.
 
     Parameters
-        header, total : a cell for each column; an empty total leaves the last row out
+        header, total : a cell for each column, of which a terminal gets what is `printable`; an empty total leaves
+            the last row out
         body : rows of as many cells
         left : numbers of the columns of text, which begin at their left; the others, numbers, end at their right
 
@@ -21,7 +24,7 @@ def columns(
     0      1.25
     12      0.5
     """
-    rows = [header, *body, *([total] if total else [])]
+    rows = [[printable(cell) for cell in row] for row in (header, *body, *([total] if total else []))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
@@ -32,5 +35,6 @@ def columns(
         return "  ".join(padded).rstrip()
 
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    closing = [rule, line(total)] if total else []
-    return "\n".join([line(header), rule, *map(line, body), *closing])
+    lines = [line(row) for row in rows]
+    closing = [rule, lines.pop()] if total else []
+    return "\n".join([lines[0], rule, *lines[1:], *closing])

@@ -6,13 +6,15 @@ import signal
 
 import pytest
 
+from xpcnn import cli
+
 from .command import FAST, xpcnn_command
 
 
 @pytest.fixture(autouse=True)
 def _signals():
     """`main` leaves them as the end of a process wants them."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in cli._ENDS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

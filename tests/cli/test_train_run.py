@@ -78,7 +78,7 @@ def test_without_out_each_run_has_its_own_folder(tmp_path):
         assert (tmp_path / "runs" / name / "result.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(tmp_path, number):
     options = ["digits", "--model", "mlp", "--epochs", "40"]
     process = subprocess.Popen(
@@ -90,7 +90,7 @@ def test_a_signal_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(tmp
         time.sleep(0.01)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    assert process.returncode == 128 + number, errors
     assert re.fullmatch(r"xpcnn: interrupted .*; go on with: xpcnn train --resume cut\n", errors)
     assert not (tmp_path / "cut" / "result.json").exists()
     done = xpcnn_command("train", "--resume", "cut", cwd=tmp_path)

@@ -201,3 +201,42 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(MissingExtraError, match=r"tensorboardX to write its files.*xpcnn\[tensorboard\]"):
         TensorBoardLog("runs")
+
+
+@pytest.mark.parametrize("at", [1, 4])
+@pytest.mark.parametrize("process", ["the same", "a new one"])
+def test_numbers_that_a_full_disk_does_not_take_are_there_when_the_run_goes_on(tmp_path, at, process):
+    log = TensorBoardLog(tmp_path / "events")
+
+    def full(event):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fills(trainer, step):
+        if step.step == at - 1:
+            log._writer.write_event = full
+
+    run = trainer(tmp_path / "run", on_step=[log, fills])
+    if at == 1:
+        log._writer = log._open()
+        log._writer.write_event = full
+    with pytest.raises(FileError, match="a folder to write to, got No space left on device"):
+        run.fit(loader(), epochs=1)
+    if process == "a new one":
+        log = TensorBoardLog(tmp_path / "events")
+        trainer(tmp_path / "run", on_step=[log]).fit(loader(), epochs=1, resume=True)
+    else:
+        run.fit(loader(), epochs=1)
+    log.close()
+    assert list(shown(tmp_path / "events")["step/loss"]) == list(range(1, 8))
+
+
+def test_a_killed_process_has_left_every_step_that_was_told(tmp_path):
+    code = (
+        "from tests.training.small import *; from xpcnn.training import TensorBoardLog; import os, sys\n"
+        "log = TensorBoardLog(sys.argv[1])\n"
+        "trainer(on_step=[log, lambda trainer, step: step.step == 5 and os.kill(os.getpid(), 9)])"
+        ".fit(loader(), epochs=1)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "events")]
+    assert subprocess.run(command, env=os.environ, timeout=60).returncode == -9
+    assert len(shown(tmp_path / "events")["step/loss"]) == 5

@@ -1,8 +1,10 @@
 """The `xpcnn` command. Each subcommand is a file of this folder, imported when it is run.
 
 Exit status: 0 done; 1 a gradient check that failed; 2 wrong options, missing or broken files, each with one line on
-standard error; 130 interrupted, as by Ctrl-C; 141 nobody reads the output any more; 143 terminated, by SIGTERM (but
-130 where training has finished its step first).
+standard error; 129 hung up, by SIGHUP, as when the terminal is closed; 130 interrupted, as by Ctrl-C; 141 nobody reads
+the output any more; 143 terminated, by SIGTERM. Training finishes its step and writes a checkpoint before it ends with
+129, 130 or 143. A signal that is ignored when the program starts stays ignored: SIGHUP under nohup, SIGINT in the
+background of a script.
 """
 
 from __future__ import annotations
@@ -12,11 +14,15 @@ import io
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
+
+from ..errors import GradientError, Interrupted, XpcnnError, one_line, shortened
 
 COMMANDS = {
     "train": "train a model on a data set",
@@ -34,6 +40,13 @@ COMMANDS = {
 }
 
 
+_ENDS = {
+    getattr(signal, name): word
+    for name, word in (("SIGINT", "interrupted"), ("SIGTERM", "terminated"), ("SIGHUP", "hung up"))
+    if hasattr(signal, name)  # Windows has no SIGHUP
+}
+
+
 class _Parser(argparse.ArgumentParser):
     """One line for a wrong option, without the usage."""
 
@@ -43,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         end = "" if message.endswith("?") else ";"
-        self.exit(2, f"{self.prog}: {message}{end} see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {_quoted(message)}{end} see {self.prog} --help\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:
@@ -57,33 +70,71 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; always ends in SystemExit, with SIGINT and SIGTERM handled as a process's end wants it."""
+    """Run the command line; always ends in SystemExit, with the signals of `_ENDS` as a process's end wants them."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    terminated = False
+    starting, received = True, 0
     if sys.stdout is None:  # closed: what is printed is for nobody
         sys.stdout = io.StringIO()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for × in a log in ASCII, as Python does on standard error
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        nonlocal terminated
-        terminated = True
-        raise KeyboardInterrupt("terminated")
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal received
+        received = number
+        if starting:  # modules that are imported make other errors of an exception, or lose it; nothing is open yet
+            _tell(_ENDS[signal.Signals(number)])
+            os._exit(128 + number)
+        raise Interrupted(_ENDS[signal.Signals(number)], number)
 
-    signal.signal(signal.SIGTERM, terminate)
+    def unraisable(lost: Any) -> None:
+        if isinstance(lost.exc_value, Interrupted):  # it came while Python cleared something up: once more, after that
+            threading.Timer(0.01, _send_again, (lost.exc_value.number,)).start()
+        else:
+            sys.__unraisablehook__(lost)
+
+    for number in _ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+    before, sys.unraisablehook = sys.unraisablehook, unraisable
     try:
-        status = _run(_parse(words))
-    except KeyboardInterrupt as error:  # also while modules are imported
-        for number in (signal.SIGINT, signal.SIGTERM):  # in what Python still does, one more would print a traceback
-            signal.signal(number, signal.SIG_IGN)
-        print(f"xpcnn: {str(error) or 'interrupted'}", file=sys.stderr)
-        status = 143 if terminated else 130
+        options = _parse(words)
+        starting = False
+        status = _run(options)
+    except KeyboardInterrupt as error:
+        status = _interrupted(error)
+    except Exception:
+        if not received:
+            raise
+        status = _interrupted(Interrupted(_ENDS[signal.Signals(received)], received))  # a module made another of it
+    finally:
+        starting, sys.unraisablehook = False, before
     sys.exit(status)
+
+
+def _send_again(number: int) -> None:
+    if hasattr(signal, "pthread_kill"):  # which wakes the main thread
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
+
+
+def _interrupted(error: KeyboardInterrupt) -> int:
+    """Say so; the exit status."""
+    for number in _ENDS:  # in what Python still does, one more would print a traceback
+        signal.signal(number, signal.SIG_IGN)
+    _tell(str(error) or _ENDS[signal.SIGINT])
+    try:
+        sys.stdout.flush()
+    except OSError:  # the terminal has gone
+        _drop_output()
+    return 128 + getattr(error, "number", signal.SIGINT)
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
     chosen = next((word for word in words if not word.startswith("-")), None)
     spoken = parser([chosen] if chosen in COMMANDS else [])
+    if any("\0" in word for word in words):
+        spoken.error("a word with a null byte")
     options, unknown = spoken.parse_known_args(words)
     if options.version:
         from .. import __version__
@@ -91,7 +142,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
         print(f"xpcnn {__version__}")
         sys.exit(0)
     if unknown:
-        spoken.exit(2, f"{options.prog}: unrecognized arguments: {' '.join(unknown)}; see {options.prog} --help\n")
+        told = _quoted(f"unrecognized arguments: {' '.join(unknown)}")
+        spoken.exit(2, f"{options.prog}: {told}; see {options.prog} --help\n")
     if options.command is None:
         spoken.print_help()
         sys.exit(2)
@@ -115,48 +167,55 @@ def parser(complete: Iterable[str]) -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..errors import GradientError, XpcnnError
-
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             status = import_module(f"{__name__}.{options.command}").run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
-    except (XpcnnError, OSError, MemoryError) as error:
-        line, status = _described(error), 1 if isinstance(error, GradientError) else 2
-    else:
-        return status or 0
-    print(f"xpcnn: {line}", file=sys.stderr)
-    return status
+    except XpcnnError as error:
+        _forget_frames(error)
+        _tell(str(error))
+        return 1 if isinstance(error, GradientError) else 2
+    except OSError as error:
+        where = f"{shortened(str(error.filename))}: " if error.filename else ""
+        _tell(f"{where}{error.strerror or error}")
+        return 2
+    except MemoryError as error:
+        _forget_frames(error)
+        _tell(f"not enough memory: {str(error) or 'no more'}; pass fewer or smaller images at a time")
+        return 2
+    except (OverflowError, RecursionError) as error:  # more than Python can hold
+        _tell(str(error) or type(error).__name__)
+        return 2
+    return status or 0
 
 
-def _described(error: Exception) -> str:
-    from ..errors import XpcnnError
+def _forget_frames(error: BaseException) -> None:
+    """Let go of what the frames hold: after a MemoryError it is needed to say so."""
+    each: BaseException | None = error if isinstance(error, MemoryError) else None
+    while each is not None:
+        each.__traceback__, each = None, each.__cause__ or each.__context__
 
-    if isinstance(error, MemoryError):  # what the frames hold is needed to say so
-        each: BaseException | None = error
-        while each is not None:
-            each.__traceback__, each = None, each.__cause__ or each.__context__
-    line = str(error)
-    if isinstance(error, OSError) and not isinstance(error, XpcnnError):
-        line = _system_error(error)
-    elif isinstance(error, MemoryError) and not isinstance(error, XpcnnError):
-        line = f"not enough memory: {line or 'no more'}; pass fewer or smaller images at a time"
-    return one_line(line) or type(error).__name__
+
+def _drop_output() -> None:
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"xpcnn: warning: {one_line(str(message))}", file=sys.stderr)
+    _tell(f"warning: {message}")
 
 
-def one_line(text: str) -> str:
-    """The text in one line that does nothing to a terminal, whatever a file put into it."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
+def _tell(text: str) -> None:
+    """One line on standard error, where there still is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"xpcnn: {one_line(text)}", file=sys.stderr)
 
 
-def _system_error(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+def _quoted(message: str) -> str:
+    """What argparse says, with each word that it quotes made harmless, and shortened."""
+    return shortened(one_line(" ".join(map(shortened, message.split()))), 600)

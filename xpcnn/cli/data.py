@@ -11,12 +11,11 @@ import numpy as np
 from .. import data, plot
 from ..data.dataset import Dataset, Split
 from ..data.registry import KNOWN, Known
-from ..errors import OptionError
+from ..errors import OptionError, one_line, printable
 from ..options import as_count, did_you_mean
 from ..plot.figure import check_format, matplotlib
 from ..table import columns
 from ..typing import Host
-from . import one_line
 from .datasets import add_dataset_arguments, dataset_options
 
 
@@ -102,7 +101,7 @@ def _draw(dataset: Dataset, n: int, path: Path) -> None:
     step = max(1, len(labels) // n) if dataset.classes and (np.diff(labels) >= 0).all() else 1
     x, y = next(iter(data.Loader(dataset.train.select(slice(None, None, step)), n)))
     plot.save(plot.batch(x, y, classes=dataset.classes), path)
-    print(path)
+    print(printable(str(path)))
 
 
 def _counts(split: Split, classes: int) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..data.dataset import Split
 from ..data.parts import Parts
 from ..data.registry import READERS
 from ..errors import DataError, OptionError
+from ..io.document import parse_json
 from ..io.model_file import SavedModel, load_model
 from ..training.config import CONFIG, RunConfig, read_config
 from .files import model_path
@@ -59,7 +59,7 @@ def dataset_options(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    for read in (json.loads, ast.literal_eval):  # messages say True and (H, W, C), as Python does
+    for read in (parse_json, ast.literal_eval):  # messages say True and (H, W, C), as Python does
         try:
             return read(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

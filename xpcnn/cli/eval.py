@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from ..errors import one_line
 from ..nn import CrossEntropyLoss, MSELoss
 from ..table import columns
 from ..training.best_model import run_batch_size
 from ..training.evaluation import Evaluation, evaluate
-from . import one_line
 from .judged import add_judged_arguments, judged
 
 

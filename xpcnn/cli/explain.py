@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..backend import asarray
-from ..errors import DataError, OptionError
+from ..errors import DataError, OptionError, printable
 from ..explain import explain
 from ..explain.terminal import styled
 from ..explain.webpage import html
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     if options.html is not None:
         title = f"{options.model}: {options.image}"
         write_atomically(options.html, html(page, precision=precision, title=title).encode())
-        print(f"{options.html}: {page.title}, {len(page.steps)} steps")
+        print(f"{printable(str(options.html))}: {page.title}, {len(page.steps)} steps")
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # where x̂ cannot be written, a question mark

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import OptionError
+from ..errors import OptionError, printable
 from ..exchange import export_onnx, save_mlx, save_pytorch
 from ..io.model_file import SavedModel, load_model
 from ..nn import Normalize
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
         raise OptionError("export", "another file than the model's own", str(options.file))
     saved = load_model(source)
     _WRITERS[to](options.file, saved, options.layout)
-    print(f"{options.file}: {_TOLD[to]}")
+    print(f"{printable(str(options.file))}: {_TOLD[to]}")
     if to != "onnx":
         _tell_what_has_no_weights(saved)
 
@@ -39,7 +39,9 @@ def run(options: argparse.Namespace) -> None:
 def _tell_what_has_no_weights(saved: SavedModel) -> None:
     for name, layer in saved.model.named_layers():
         if isinstance(layer, Normalize):
-            print(f"layer {name}, which is not in it, is (x - mean) / std: mean {layer.mean}, std {layer.std}")
+            print(
+                f"layer {printable(name)}, which is not in it, is (x - mean) / std: mean {layer.mean}, std {layer.std}"
+            )
 
 
 def _onnx(path: Path, saved: SavedModel, layout: str) -> None:

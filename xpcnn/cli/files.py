@@ -65,7 +65,7 @@ def class_number(text: str, classes: Sequence[str]) -> int:
     """
     if text in classes:
         return classes.index(text)
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > 18:  # Python makes no integers of thousands of digits
         raise OptionError("--target", f"a class: {', '.join(classes[:20]) or 'a number'}", repr(text))
     return int(text)
 

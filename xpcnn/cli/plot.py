@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from .. import data, plot
 from ..backend import asarray
 from ..data.loader import Loader
-from ..errors import DataError
+from ..errors import DataError, printable
 from ..io.model_file import SavedModel, load_model
 from ..options import as_count
 from ..plot.figure import check_format, matplotlib
@@ -75,14 +76,23 @@ def run(options: argparse.Namespace) -> None:
         check_format(options.out)
     figure = _DRAW[options.kind](options)
     path = options.out or _free(options.kind)
-    plot.save(figure, path)
-    print(path)
+    try:
+        plot.save(figure, path)
+    except BaseException:
+        if options.out is None:
+            path.unlink(missing_ok=True)
+        raise
+    print(printable(str(path)))
 
 
 def _free(kind: str) -> Path:
-    """A name here that no file has yet."""
-    names = (Path(f"{kind}.png" if i == 1 else f"{kind}-{i}.png") for i in count(1))
-    return next(path for path in names if not path.exists())
+    """An empty file here, new, for which others look in vain."""
+    for number in count(1):
+        path = Path(f"{kind}.png" if number == 1 else f"{kind}-{number}.png")
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            break
+    return path
 
 
 def _curves(options: argparse.Namespace) -> Any:

@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -16,13 +17,14 @@ import numpy as np
 
 from ..backend import asarray, to_numpy
 from ..data.image_folder import pictures
-from ..errors import DataError, MissingExtraError, NonFiniteError, OptionError, XpcnnError
+from ..errors import DataError, MissingExtraError, NonFiniteError, OptionError, XpcnnError, one_line, printable
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
 from ..training.best_model import run_batch_size
-from . import one_line
 from .files import Image, add_invert_argument, add_model_argument, images, model_path
+
+_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")  # or beyond ASCII, where `_escaped` looks
 
 # The image's name, then classes and probabilities, the best first; of a regression, the outputs' numbers and values.
 Row: TypeAlias = tuple[str, list[tuple[str, float]]]
@@ -111,7 +113,7 @@ def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     yield written(["file", "rank", "class", "probability"] if classifies else ["file", "output", "value"])
     for name, best in rows:
         for rank, (label, number) in enumerate(best, 1):
-            yield written([name, *([rank] if classifies else []), label, f"{number:.6g}"])
+            yield written([printable(name), *([rank] if classifies else []), printable(label), f"{number:.6g}"])
 
 
 def _json(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
@@ -119,9 +121,14 @@ def _json(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     for name, best in rows:
         predictions = [{"class": label, "probability": probability} for label, probability in best]
         answer = {"predictions": predictions} if classifies else {"values": [value for _, value in best]}
-        yield before + json.dumps({"file": name, **answer}, ensure_ascii=False)
+        yield before + _NOT_PRINTABLE.sub(_escaped, json.dumps({"file": name, **answer}, ensure_ascii=False))
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _escaped(letters: re.Match[str]) -> str:
+    """As JSON writes them in ASCII: the file holds the names as they are, and a terminal obeys none of them."""
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in letters[0])
 
 
 _FORMATS: dict[str, Callable[[Iterable[Row], bool], Iterator[str]]] = {"text": _text, "csv": _csv, "json": _json}

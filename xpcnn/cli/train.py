@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
+import signal
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import data, models
-from ..errors import FileError, FormatError, OptionError, OutOfMemoryError
+from ..errors import FileError, FormatError, Interrupted, OptionError, OutOfMemoryError, printable
+from ..io.document import parse_toml
 from ..options import did_you_mean
 from ..training.checkpoint import CHECKPOINT
+from ..training.claim import Claim, names
 from ..training.config import CONFIG, LOGS, OPTIMIZERS, SCHEDULES, RunConfig
 from ..training.run import RESULT, rehearse, resume, start
 from .datasets import add_dataset_arguments, dataset_options
@@ -89,35 +91,39 @@ def run(options: argparse.Namespace) -> None:
     if options.config is not None:
         given = _read(options.config) | given
     quiet = given.pop("quiet", False)
+    if not isinstance(quiet, bool):
+        raise OptionError("train quiet", "true or false", repr(quiet))
     if options.resume is not None:
-        folder, work = options.resume, _resumption(options, given)
+        claim, begin = Claim(options.resume), _resumption(options, given)
     else:
-        folder, config = _folder(given.pop("out", None)), _config(given)
-        folder = folder or _unused(Path("runs") / f"{_stem(config.dataset)}-{config.model}")
+        out, config = _folder(given.pop("out", None)), _config(given)
+        folder = out or Path("runs") / f"{_stem(config.dataset)}-{config.model}"
         if options.fast_dev_run:
-            rehearse(config, folder, verbose=not quiet)
+            place = folder if out else next(name for name in names(folder) if not name.exists())
+            rehearse(config, place, verbose=not quiet)
             print("one step, validation and checkpoint went well; nothing was kept")
             return
-        work = partial(start, config, folder)
-    ended = (folder / RESULT).exists()
+        claim, begin = Claim(folder, numbered=out is None), partial(start, config)
+    ended = options.resume is not None and (options.resume / RESULT).exists()
     try:
-        result = work(verbose=not quiet)
+        result = begin(claim, verbose=not quiet)
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("; ".join([str(error) or "interrupted", *_how_to_go_on(folder)])) from None
+        said = "; ".join([str(error) or "interrupted", *_how_to_go_on(claim)])
+        raise Interrupted(said, getattr(error, "number", signal.SIGINT)) from None
     except FileError as error:  # such as a full disk
-        remedy = "; ".join([error.remedy, *_how_to_go_on(folder)])
+        remedy = "; ".join([error.remedy, *_how_to_go_on(claim)])
         raise FileError(error.who, error.expected, error.got, remedy) from error
     except (MemoryError, SystemError) as error:  # SystemError: of modules that find too little while they are imported
         smaller = "a run with a smaller --batch-size needs less, and --accumulate 2 makes the same steps of halves"
-        remedy = "; ".join([*_how_to_go_on(folder), smaller])
+        remedy = "; ".join([*_how_to_go_on(claim), smaller])
         raise OutOfMemoryError(
             "train", "more memory", getattr(error, "got", str(error)) or "no more", remedy
         ) from error
     well = "loss {test_loss:.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "
-        f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; kept in {folder}"
-        + ("; it had ended already" if ended else "")
+        f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; "
+        f"kept in {printable(str(claim.folder))}" + ("; it had ended already" if ended else "")
     )
 
 
@@ -136,7 +142,7 @@ def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[
     dataset = given.pop("dataset", None)
     if also := [*given, *(name for name in ("config", "fast_dev_run") if getattr(options, name))]:
         raise OptionError("--resume", "no other option", ", ".join(also), "the run's config.json holds them")
-    return partial(resume, options.resume, dataset and _absolute(dataset))
+    return partial(resume, dataset=dataset and _absolute(dataset))
 
 
 def _absolute(dataset: str) -> str:
@@ -150,15 +156,16 @@ def _stem(dataset: str) -> str:
 
 
 def _folder(out: Any) -> Path | None:
-    if not isinstance(out, str | Path | None):
+    if not isinstance(out, str | Path | None) or "\0" in str(out):
         raise OptionError("train out", "the name of a folder", repr(out))
     return Path(out).expanduser() if out else None
 
 
-def _how_to_go_on(folder: Path) -> list[str]:
-    if (folder / CHECKPOINT).exists():
+def _how_to_go_on(claim: Claim) -> list[str]:
+    folder = claim.folder
+    if claim.was_taken and (folder / CHECKPOINT).exists():
         return [f"go on with: xpcnn train --resume {folder}"]
-    if (folder / CONFIG).exists():
+    if claim.was_taken and (folder / CONFIG).exists():
         return [f"nothing was kept yet; begin again with: xpcnn train --resume {folder}"]
     return []
 
@@ -166,8 +173,8 @@ def _how_to_go_on(folder: Path) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     """The options in a TOML file; `RunConfig` looks at their values."""
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+        given = parse_toml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise FormatError(str(path), "a TOML file", str(error)) from error
     except OSError as error:
         raise FileError.unreadable(path, error) from error
@@ -177,12 +184,3 @@ def _read(path: Path) -> dict[str, Any]:
             remedy = under if isinstance(value, dict) else did_you_mean(name, _KEYS)
             raise OptionError(str(path), "keys among " + ", ".join(_KEYS), name, remedy)
     return given
-
-
-def _unused(folder: Path) -> Path:
-    """The folder, with a number behind its name if it exists."""
-    candidate, number = folder, 1
-    while candidate.exists():
-        number += 1
-        candidate = folder.with_name(f"{folder.name}-{number}")
-    return candidate

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backend import asarray
 from ..errors import OptionError
-from ..options import as_count
+from ..options import MOST_SEED, as_count
 from ..typing import Array, Host, Shape
 from .augment import Augment
 from .dataset import Split
@@ -82,7 +82,7 @@ class Loader:
         self.split = split
         self.batch_size = as_count("Loader", "batch_size", batch_size)
         self.shuffle, self.drop_last = shuffle, drop_last
-        self.seed = as_count("Loader", "seed", seed, least=0)
+        self.seed = as_count("Loader", "seed", seed, least=0, most=MOST_SEED)
         if augment is not None and (isinstance(augment, type) or not callable(augment)):
             remedy = f"pass augment.parse({augment!r})" if isinstance(augment, str) else "see data.augment"
             raise OptionError("Loader", "augment: a callable (x, y, rng) → (x, y)", repr(augment), remedy)

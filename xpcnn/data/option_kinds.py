@@ -27,7 +27,7 @@ def check_options(who: str, options: Mapping[str, Any], parameters: Mapping[str,
 
 
 def _is_path(value: Any) -> bool:
-    return isinstance(value, str | os.PathLike)
+    return isinstance(value, str | os.PathLike) and "\0" not in os.fspath(value)
 
 
 def _is_flag(value: Any) -> bool:

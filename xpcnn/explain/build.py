@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import to_numpy
-from ..errors import DataError, OptionError, ShapeError
+from ..errors import DataError, OptionError, ShapeError, one_line, printable
 from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
 from ..nn.activation import Identity, LogSoftmax, Softmax
 from ..nn.layer import check_layer
@@ -112,15 +112,15 @@ def explain(
     if not np.isfinite(to_numpy(x)).all():
         raise DataError("explain", "finite numbers in x", "NaN or infinity")
     done = run(model, None if name == LOSS else name, x, target=target, dy=dy)
-    page = Explanation("CrossEntropyLoss()", name)
-    page.path = [(each, type(own).__name__) for each, own in leaves(model).items()]
+    page = Explanation("CrossEntropyLoss()", printable(name))
+    page.path = [(printable(each), type(own).__name__) for each, own in leaves(model).items()]
     page.path += [] if done.loss is None else [(LOSS, "CrossEntropyLoss")]
     if name == LOSS:
         if done.target is None:
             raise OptionError("explain", "a target, to explain the loss", "dy", "leave dy out")
         page.source = "xpcnn.ops.loss_classification"
         focus = (0, int(done.target[0])) if at is None else _position(at, done.output)
-        _say_what_was_run(page, done, x, list(classes), focus[0])
+        _say_what_was_run(page, done, x, list(map(one_line, classes)), focus[0])
         cross_entropy(page, done, focus)
         return page
     visit = done.visits[0]
@@ -128,7 +128,7 @@ def explain(
     explainer, module = EXPLAINERS.get(type(visit.layer), (other, ""))
     page.title = repr(visit.layer)
     page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
-    _say_what_was_run(page, done, x, list(classes), focus[0])
+    _say_what_was_run(page, done, x, list(map(one_line, classes)), focus[0])
     if len(done.visits) > 1:
         page.notes.append(f"The layer stands in {len(done.visits)} places of the network; this is the first.")
     if isinstance(visit.layer, (BatchNorm1d, BatchNorm2d)):

@@ -17,6 +17,7 @@ from ..nn.layer import Layer, check_layer
 from ..random import Seed
 from ..typing import Host, Shape
 from .architecture import from_config, to_config
+from .document import parse_json
 from .extent import check_extent
 from .tensors import read_tensors, write_tensors
 
@@ -93,7 +94,7 @@ def described(
     tensors = {name: to_numpy(array) for name, array in model.state_dict().items()}
     try:
         with use_backend("numpy"):
-            _parse(str(path), json.loads(json.dumps(metadata)), tensors, rng=0)  # what is written can be read
+            _parse(str(path), parse_json(json.dumps(metadata)), tensors, rng=0)  # what is written can be read
     except (XpcnnError, TypeError, ValueError, RecursionError) as error:
         raise OptionError(str(path), "a network and metadata that a file can hold", str(error)) from error
     return tensors, metadata

@@ -36,6 +36,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], meta
     try:
         document = json.dumps({**metadata, "format": FORMAT}, allow_nan=False, ensure_ascii=False)
         document.encode()
+        parse_json(document)  # what is written can be read
     except (TypeError, ValueError, RecursionError) as error:
         raise OptionError(str(path), "metadata in values that JSON has", str(error)) from error
     safetensors.save(path, tensors, {_KEY: document}, checksum=True)

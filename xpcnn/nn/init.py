@@ -33,6 +33,7 @@ from ..random import Seed, generator
 from ..typing import Array, Shape
 
 _standing_in: ContextVar[bool] = ContextVar("xpcnn_standing_in", default=False)
+_MOST_NUMBERS = 2**60 - 1  # float64 in 64 bits of address; NumPy refuses more with errors of several kinds
 
 Host: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Initializer: TypeAlias = Callable[[Shape, int, int, np.random.Generator], Host]
@@ -112,7 +113,7 @@ def draw(initializer: str | Initializer, shape: Shape, *, fan_in: int = 1, fan_o
         initializer : a function of this module, or its name
         rng : a seed or generator; None draws from the default generator (`xpcnn.seed`)
     Raises
-        OptionError : no initialiser has that name
+        OptionError : no initialiser has that name, or no memory could hold the parameter
 
     >>> draw("zeros", (2,))
     array([0., 0.], dtype=float32)
@@ -121,6 +122,8 @@ def draw(initializer: str | Initializer, shape: Shape, *, fan_in: int = 1, fan_o
         if initializer not in _BY_NAME:
             raise OptionError("init", "one of " + ", ".join(_BY_NAME), repr(initializer))
         initializer = _BY_NAME[initializer]
+    if math.prod(shape) > _MOST_NUMBERS:
+        raise OptionError("init", f"a parameter of at most {_MOST_NUMBERS} numbers", f"the shape {shape}")
     if _standing_in.get():
         return asarray(np.broadcast_to(np.float32(0), shape))
     drawn = initializer(shape, fan_in, fan_out, generator(rng))

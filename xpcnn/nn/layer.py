@@ -29,6 +29,7 @@ well to derive from `Container`, which names and adds up their gradients.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -36,8 +37,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..backend import array_namespace, asarray, astype, copy_into
-from ..errors import DTypeError, FormatError, OptionError
+from ..errors import DTypeError, FormatError, OptionError, ShapeError
 from ..typing import Array, Cache, Shape
+
+_MOST_NUMBERS = 2**31 - 1  # of an item of zeros: 8 GiB in float32
 
 
 class Layer(ABC):
@@ -169,7 +172,14 @@ class Layer(ABC):
                     yield dotted(prefix, key), layer, key
 
     def zeros(self, input_shape: Shape) -> Array:
-        """A batch of one item of zeros, in the dtype and on the device of this layer's arrays."""
+        """A batch of one item of zeros, in the dtype and on the device of this layer's arrays.
+
+        Raises
+            ShapeError : of more than 2³¹ − 1 numbers
+        """
+        if math.prod(input_shape) > _MOST_NUMBERS:
+            limit = f"one item of at most {_MOST_NUMBERS} numbers"
+            raise ShapeError(type(self).__name__, limit, str(tuple(input_shape)))
         like = next(iter(self.state_dict().values()), None)
         if like is None:
             like = asarray([0.0])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backend import to_numpy
-from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError
+from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError, one_line
 from ..extras import need
 from ..io.atomic import write_atomically
 from ..typing import Array, Host
@@ -44,7 +44,7 @@ def new_figure(width: float, height: float, title: str = "", *, arranged: bool =
     if arranged:
         figure.set_layout_engine(matplotlib("layout_engine").ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     if title:
-        figure.suptitle(title, fontsize=11, parse_math=False)
+        figure.suptitle(one_line(title), fontsize=11, parse_math=False)
     return figure
 
 
@@ -144,7 +144,7 @@ def whole_numbers(axis: Any) -> None:
 
 def short(name: str, most: int = 18) -> str:
     """The name in one line of at most so many characters."""
-    name = " ".join(str(name).split())
+    name = one_line(str(name))
     return name if len(name) <= most else name[: most - 1].rstrip() + "…"
 
 

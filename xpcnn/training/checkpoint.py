@@ -31,6 +31,7 @@ from ..random import check_states, set_states, states
 from ..typing import Array, Host
 from .history import Epoch, from_document, to_document
 from .moving_average import MovingAverage
+from .untold import Untold
 
 CHECKPOINT = "checkpoint.safetensors"
 _LATER = {"items"}  # what xpcnn 0.1's positions lack
@@ -53,6 +54,7 @@ class Position:
     seconds: float = 0.0  # spent on this epoch before
     best_score: list[float] | None = None  # validation accuracy (not in a regression), then −loss
     best_epoch: int = 0  # from 1; 0 is none
+    untold: Untold | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def save(path: Path, run: Checkpointed, position: Position, history: list[Epoch]
     metadata = {
         "kind": "checkpoint",
         "run": run.description(),
-        "position": asdict(position),
+        "position": {key: value for key, value in asdict(position).items() if key != "untold"},
+        "untold": position.untold and position.untold.written(),
         "history": to_document(history),
         "optimizer": run.optimizer.scalars(),
         "schedule": run.schedule.state_dict(),
@@ -126,6 +129,7 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
         position = _position(f"{who}: position", metadata.get("position"))
         if "items" not in metadata["position"]:
             position.items = float(position.images)
+        position.untold = Untold.read(f"{who}: untold", metadata.get("untold"))
         _check_position(f"{who}: position", position, run, history)
         steps, lr = _scalars(f"{who}: optimizer", metadata.get("optimizer"), run.optimizer)
     except OptionError as error:
@@ -197,7 +201,7 @@ def _check_description(who: str, run: Checkpointed, saved: Any) -> None:
 
 def _position(who: str, saved: Any) -> Position:
     """The position, each number of its type and ≥ 0, where that is what it must be."""
-    named = {field.name: field.type for field in fields(Position)}
+    named = {field.name: field.type for field in fields(Position) if field.name != "untold"}
     if not isinstance(saved, dict) or not named.keys() - _LATER <= saved.keys() <= named.keys():
         got = ", ".join(saved) or "none of them" if isinstance(saved, dict) else type(saved).__name__
         raise FormatError(who, ", ".join(named), got, _REMEDY)

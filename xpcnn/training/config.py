@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any
 
 from .. import data, models
 from ..errors import DataError, FormatError, OptionError, XpcnnError
+from ..io.document import parse_json
 from ..optim import SGD, Adadelta, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from ..optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
-from ..options import as_count, as_number, did_you_mean
+from ..options import MOST_SEED, as_count, as_number, did_you_mean
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": lambda parameters, **options: SGD(parameters, momentum=0.9, nesterov=True, **options),
@@ -90,7 +90,7 @@ class RunConfig:
             raise OptionError("train log", "words among " + ", ".join(LOGS), repr(unknown[0]))
         as_count("train", "epochs", self.epochs)
         as_count("train", "batch_size", self.batch_size)
-        as_count("train", "seed", self.seed, least=0)
+        as_count("train", "seed", self.seed, least=0, most=MOST_SEED)
         if self.patience is not None:
             as_count("train", "patience", self.patience)
         as_count("train", "accumulate", self.accumulate)
@@ -115,7 +115,7 @@ def read_config(folder: Path) -> RunConfig:
     """
     path = folder / CONFIG
     try:
-        described = json.loads(path.read_text())
+        described = parse_json(path.read_bytes())
         names = [field.name for field in fields(RunConfig)]
         return RunConfig(**{name: described[name] for name in names if name in described or name not in LATER})
     except FileNotFoundError:

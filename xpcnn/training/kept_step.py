@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import nn
 from ..backend import asarray
-from ..errors import FormatError, NonFiniteError, OptionError, XpcnnError
+from ..errors import FormatError, NonFiniteError, OptionError, XpcnnError, printable
 from ..io.architecture import from_config, to_config
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
@@ -108,7 +108,7 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
     if model is not None:
         model.load_state_dict(arrays)
         set_states(model.generators(), metadata["generators"])
-    print(f"{finding}\n({place} of the run)")
+    print(*map(printable, f"{finding}\n({place} of the run)".split("\n")), sep="\n")
     return finding
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 
 class Progress(Protocol):
@@ -38,10 +39,30 @@ class Lines(Silent):
         print(text, flush=True)
 
 
+class _Terminal:
+    """A terminal to write to; one that has been closed meanwhile does not end the training."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class Bar(Silent):
     """A bar over the batches of the current epoch, with the lines above it."""
 
     def __init__(self) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
@@ -51,6 +72,7 @@ class Bar(Silent):
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             transient=True,
+            console=Console(file=cast(IO[str], _Terminal(sys.stdout))),
         )
         self._task = self._progress.add_task("", total=None)
 

@@ -34,6 +34,7 @@ from ..nn import CrossEntropyLoss, MSELoss
 from .best_model import MODEL, run_batch_size
 from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
+from .claim import Claim, as_claim
 from .config import CONFIG, OPTIMIZERS, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
@@ -44,44 +45,49 @@ from .trainer import Trainer
 STEPS, TENSORBOARD, RESULT = "steps.csv", "tensorboard", "result.json"
 
 
-def start(config: RunConfig, folder: Path, *, verbose: bool = True) -> dict[str, Any]:
+def start(config: RunConfig, folder: Path | Claim, *, verbose: bool = True) -> dict[str, Any]:
     """Do the run that `config` describes, in a new folder; its result.
 
+    Parameters
+        folder : where; it is this run's before anything else is done, and is removed again if nothing comes of it
     Raises
-        OptionError : the folder holds a run already
+        OptionError : the folder holds a run already, or another one is writing to it
     """
-    if (folder / CONFIG).exists() or (folder / CHECKPOINT).exists():
-        raise OptionError(
-            "train", "a folder without a run", str(folder), f"xpcnn train --resume {folder}, or name another folder"
-        )
-    run = _Run(config, folder, verbose)
-    run.tell()
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_config(config, folder)
-    return run.finish(resume=False)
+    with as_claim(folder) as claim:
+        folder = claim.folder
+        if (folder / CONFIG).exists() or (folder / CHECKPOINT).exists():
+            remedy = f"xpcnn train --resume {folder}, or name another folder"
+            raise OptionError("train", "a folder without a run", str(folder), remedy)
+        run = _Run(config, folder, verbose, claim)
+        run.tell()
+        _write_config(config, folder)
+        return run.finish(resume=False)
 
 
-def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) -> dict[str, Any]:
+def resume(folder: Path | Claim, dataset: str | None = None, *, verbose: bool = True) -> dict[str, Any]:
     """Go on with the run in that folder, bit for bit as if it had not stopped; its result.
 
     Parameters
         dataset : where the run's data set is now, if it is no longer where it was
     Raises
         DataError : there is no run, or its data set is not there;  FormatError : its files are broken
+        OptionError : the run is still going
     """
-    config = read_config(folder)
-    if dataset is not None:
-        config = replace(config, dataset=dataset)
-    elif config.dataset not in data.names() and not Path(config.dataset).exists():
-        remedy = f"where it is now: xpcnn train PATH --resume {folder}"
-        raise DataError(str(folder), f"the run's data set {config.dataset}", "nothing there", remedy)
-    run, begun = _Run(config, folder, verbose), (folder / CHECKPOINT).exists()
-    if dataset is not None:
-        _write_config(config, folder)
-    if not begun:  # it ended before its first checkpoint, and begins anew: so do its logs
-        (folder / STEPS).unlink(missing_ok=True)
-        rmtree(folder / TENSORBOARD, ignore_errors=True)
-    return run.finish(resume=begun)
+    claim = as_claim(folder)
+    folder, config = claim.folder, read_config(claim.folder)
+    with claim:
+        if dataset is not None:
+            config = replace(config, dataset=dataset)
+        elif config.dataset not in data.names() and not Path(config.dataset).exists():
+            remedy = f"where it is now: xpcnn train PATH --resume {folder}"
+            raise DataError(str(folder), f"the run's data set {config.dataset}", "nothing there", remedy)
+        run, begun = _Run(config, folder, verbose, claim), (folder / CHECKPOINT).exists()
+        if dataset is not None:
+            _write_config(config, folder)
+        if not begun:  # it ended before its first checkpoint, and begins anew: so do its logs
+            (folder / STEPS).unlink(missing_ok=True)
+            rmtree(folder / TENSORBOARD, ignore_errors=True)
+        return run.finish(resume=begun)
 
 
 def rehearse(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Epoch]:
@@ -93,7 +99,7 @@ def rehearse(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[E
 
 
 class _Run:
-    def __init__(self, config: RunConfig, folder: Path, verbose: bool) -> None:
+    def __init__(self, config: RunConfig, folder: Path, verbose: bool, claim: Claim | None = None) -> None:
         if config.patience is not None and not config.validation:
             remedy = "hold images out, such as --validation 0.1, or leave patience out"
             raise OptionError("train", "validation images, as there is patience", "validation 0", remedy)
@@ -131,6 +137,7 @@ class _Run:
             classes=classes,
             verbose=verbose,
         )
+        self.trainer.claim = claim
 
     def tell(self) -> None:
         """Print what was found to train on, so that what was not meant is seen."""

@@ -31,8 +31,9 @@ class TensorBoardLog:
 
     `tensorboard --logdir runs` then shows `step/loss`, `epoch/validation_accuracy` and so on; numbers that are NaN
     are left out. All stand over the steps of the optimizer. A run that is resumed goes on in a file of its own, in
-    which TensorBoard is told to forget the steps that are made again. What is written reaches the disk every ten
-    seconds, after each epoch, and at the program's end or `close`.
+    which TensorBoard is told to forget the steps that are made again. What is written reaches the system at once, and
+    the disk every ten seconds, after each epoch, and at the program's end or `close`. Numbers that cannot be written,
+    as on a full disk, end the training; when it goes on, the trainer tells of that step again.
 
     Parameters
         folder : where the files go; it is made where it is missing
@@ -60,10 +61,13 @@ class TensorBoardLog:
         }
         try:
             self._write(numbers, trainer.optimizer.steps)
+            self._writer._py_recordio_writer._writer.flush()  # its own flush is fsync as well, which takes too long
             if kind == "epoch" or time.monotonic() - self._flushed > WAIT:
                 self._writer.flush()
                 self._flushed = time.monotonic()
         except OSError as error:
+            with suppress(FileError):  # what follows half an event in a file cannot be read
+                self.close()
             raise FileError(str(self.folder), "a folder to write to", error.strerror or str(error)) from error
 
     def close(self) -> None:

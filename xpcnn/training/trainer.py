@@ -12,8 +12,9 @@ The loop itself is five lines, and anyone may write them out:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,9 @@ from ..options import as_count
 from ..typing import Array
 from . import checkpoint, trained_on
 from .best_model import with_arrays
-from .callback import STOP, OnEpoch, OnStep, Step, as_callbacks
+from .callback import OnEpoch, OnStep, as_callbacks
 from .checkpoint import CHECKPOINT, Position
+from .claim import Claim, claimed
 from .epoch_end import finish_epoch, stale
 from .evaluation import Evaluation, evaluate
 from .finite_weights import FiniteWeights
@@ -49,6 +51,7 @@ from .readiness import check_arguments, check_ready, warn_of_nothing_left
 from .rehearsal import rehearse
 from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .step_gradients import step_gradients
+from .telling import tell, tell_rest
 from .traces import Traces
 
 UNREAD_STEPS = 50  # steps of a device whose losses wait to be read: reading one waits for the device
@@ -71,7 +74,8 @@ class Trainer:
         patience : stop after so many epochs in which validation has not improved; it takes validation
         on_step, on_epoch : functions f(trainer, step: Step) and g(trainer, row: Epoch), called after each step and
             epoch; one that returns `STOP` ends the training there, and one that raises keeps those after it from
-            being called. With on_step each loss is read, for which a device is waited for
+            being called; but where it raises OSError, as a log does on a full disk, it and those after it are called
+            for that step when the training goes on. With on_step each loss is read, for which a device is waited for
         folder : where the run is kept: `history.csv`, `checkpoint.safetensors` (the last state),
             `model.safetensors` (the best epoch by validation accuracy, then loss; of layers that are not xpcnn's,
             `weights.safetensors`), `trained_on.safetensors` (digests of images). None keeps the best in memory
@@ -125,6 +129,7 @@ class Trainer:
         self.position = Position()
         self.loader: Loader | None = None  # that `fit` is going through
         self._validation: Split | None = None  # of the last `fit`
+        self.claim: Claim | None = None  # of the folder, where somebody else makes it
         self._traces, self._weights = Traces(model), FiniteWeights(model)
         self.best_arrays: Mapping[str, Array] | None = None  # arrays of the best epoch, where no folder keeps them
         self._items: Any = 0  # what the last step's loss is the mean of, see `Loss.items`
@@ -144,24 +149,27 @@ class Trainer:
                 they were before that step, the error names the layer, and the folder holds what `replay` takes to
                 show it again. On a device, and where the step itself overflows, parameters have been overwritten. The
                 last checkpoint stays as it is
-            OptionError : also where the folder holds a run already;  DataError, FormatError : as `checkpoint.resume`
+            OptionError : also where the folder holds a run already, or another run is writing to it
+            DataError, FormatError : as `checkpoint.resume`
             what `check_ready` raises : before the first step;  what callbacks and validation raise : after a checkpoint
             OutOfMemoryError : the last checkpoint stays as it is
-            KeyboardInterrupt : Ctrl-C or SIGTERM; the step at hand was finished and a checkpoint written
+            Interrupted : a KeyboardInterrupt, for Ctrl-C, SIGTERM or SIGHUP; the step at hand was finished and a
+                checkpoint written
         Warns where nothing is left to train, and where the schedule ends before the training does.
         """
         as_count("Trainer.fit", "epochs", epochs)
         loader, self._validation = check_ready(self, loader, validation), validation
-        if resume:
-            self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
-        elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
-            remedy = "pass resume=True, or name another folder"
-            raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
-        if self.fast_dev_run:
-            return rehearse(self, loader, validation)
-        warn_of_nothing_left(self, epochs, resumed=resume)
-        warn_of_schedule(self, loader, epochs)
-        return self.run_epochs(loader, validation, epochs)
+        with claimed(None if self.fast_dev_run else self.folder, self.claim):
+            if resume:
+                self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
+            elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
+                remedy = "pass resume=True, or name another folder"
+                raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
+            if self.fast_dev_run:
+                return rehearse(self, loader, validation)
+            warn_of_nothing_left(self, epochs, resumed=resume)
+            warn_of_schedule(self, loader, epochs)
+            return self.run_epochs(loader, validation, epochs)
 
     def run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
         """`fit`, once all is known to be in order."""
@@ -169,11 +177,12 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
             trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
-        self.loader, self._traces, going = loader, Traces(self.model), True
+        self.loader, self._traces = loader, Traces(self.model)
         self._batch_size = loader.batch_size
         self._weights.begin(self.model)
         try:
             with enough_memory(loader, self.folder), Interrupt() as interrupt, progress(self.verbose) as shown:
+                going = tell_rest(self, partial(self._save, loader))
                 while going and self.position.epoch < epochs and not stale(self):
                     going = self._run_epoch(loader, validation, epochs, interrupt, shown)
         finally:
@@ -251,14 +260,14 @@ class Trainer:
             at.seconds = time.perf_counter() - begun
             if self.on_step:
                 step = losses.step(loss, correct, self._items, images, self.optimizer.steps, self.optimizer.lr)
-                going = self._call(self.on_step, step, loader)
+                going = tell(self, self.on_step, step, partial(self._save, loader))
             interrupted = interrupt.requested
             if interrupted or not going or time.perf_counter() - saved > self.checkpoint_seconds:
                 losses.read()
                 self._save(loader)
                 saved = time.perf_counter()
             if interrupted:
-                raise KeyboardInterrupt(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
+                raise interrupt.error(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
         if not going:
             return False
         losses.read()
@@ -270,10 +279,10 @@ class Trainer:
                     self._save(loader)
             raise
         shown.line(str(row))
-        going = self._call(self.on_epoch, row, loader)
+        going = tell(self, self.on_epoch, row, partial(self._save, loader))
         self._save(loader)
         if interrupt.requested:
-            raise KeyboardInterrupt(f"interrupted after epoch {row.epoch}")
+            raise interrupt.error(f"interrupted after epoch {row.epoch}")
         return going
 
     def _finish_epoch(self, loader: Loader, validation: Split | None, losses: Losses, begun: float) -> Epoch:
@@ -282,15 +291,6 @@ class Trainer:
         checked = self.evaluate(validation) if validation else None
         row = losses.row(checked, self.optimizer.lr, time.perf_counter() - begun)
         return finish_epoch(self, loader, checked, row)
-
-    def _call(self, callbacks: Iterable[Callable[..., Any]], happened: Step | Epoch, loader: Loader) -> bool:
-        """Call them all; whether to go on."""
-        try:
-            said = [callback(self, happened) for callback in callbacks]
-        except BaseException:
-            self._save(loader)
-            raise
-        return not any(each is STOP for each in said)
 
     def _check_weights(self) -> None:
         for part in (self.model, self.kept_model):

@@ -8,7 +8,6 @@ Source: the ONNX specification, https://github.com/onnx/onnx/blob/main/docs/IR.m
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 
 from ...errors import FileError, FormatError
 from ...extras import need
+from ...io.document import parse_json
 from ...typing import Host, Shape
 from .wire import other_than_weights
 
@@ -215,8 +215,8 @@ def _input_type(who: str, value: Any) -> tuple[tuple[int | None, ...], str]:
 def _classes(text: str) -> tuple[str, ...]:
     """The names that `export_onnx` wrote; none where the property is something else."""
     try:
-        names = json.loads(text)
-    except (ValueError, RecursionError):
+        names = parse_json(text)
+    except ValueError:
         return ()
     return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
 

@@ -1,0 +1,185 @@
+"""A run's folder is written by one run at a time.
+
+Who writes holds a lock of the operating system's on the file `LOCK` in the folder. Such a lock goes with the process,
+however that ends: after kill -9 the file is still there, but nobody holds it. It is no child's: not of a program that
+is started (the file is closed there), nor of a forked process.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+
+from ..errors import FileError, OptionError, warn
+
+LOCK = ".xpcnn-lock"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP}  # what file systems lack
+
+
+class Claim:
+    """Within the block, the folder is this run's: `with Claim("runs/a") as claim:`.
+
+    The folder is made where it is missing, and removed if it is empty at the end. The block may be entered again within
+    itself, by whom the claim is handed to.
+
+    Parameters
+        folder : the run's
+        numbered : take a folder that nobody has: that one, or the first of folder-2, folder-3 …; `claim.folder` then
+            is the one that was taken
+    Raises
+        OptionError : another run writes to the folder, in this process or another one
+        FileError : the folder cannot be written to
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, numbered: bool = False) -> None:
+        self.folder = self._asked = Path(folder)
+        self.was_taken = False  # whether the folder is, or was, this run's
+        self._numbered, self._depth = numbered, 0
+        self._made: list[Path] = []  # folders that were missing, the innermost first
+        self._lock: int | None = None  # descriptor
+
+    def __enter__(self) -> Claim:
+        if not self._depth:
+            try:
+                taken = self._take()
+            except OSError as error:
+                self._remove_empty()
+                got = error.strerror or str(error)
+                raise FileError(str(self.folder), "a folder to write to", got, "choose another place") from error
+            if not taken:
+                raise OptionError(
+                    str(self.folder),
+                    "a folder that no run is writing to",
+                    "one that is in use",
+                    "wait until that run has ended, or stop it; a new run takes another folder",
+                )
+            self.was_taken = True
+            _claims.add(self)
+        self._depth += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._depth -= 1
+        if not self._depth:
+            _claims.discard(self)
+            if self._lock is not None:
+                _release(self.folder / LOCK, self._lock)
+                self._lock = None
+            self._remove_empty()
+
+    def forget(self) -> None:
+        """Leave all to the process that this one was forked from."""
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock, self._made = None, []
+
+    def _take(self) -> bool:
+        for _ in range(9):
+            with suppress(FileNotFoundError):  # another start failed, and removed what it had made
+                return self._take_free() if self._numbered else self._take_this()
+        return self._take_free() if self._numbered else self._take_this()
+
+    def _take_this(self) -> bool:
+        self._made = [each for each in (self.folder, *self.folder.parents) if not each.exists()]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self._take_lock()
+
+    def _take_free(self) -> bool:
+        for folder in names(self._asked):
+            self._made = [each for each in folder.parents if not each.exists()]
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                folder.mkdir()  # of several who try, one succeeds
+                self.folder, self._made = folder, [folder, *self._made]
+                if self._take_lock():
+                    break
+        return True
+
+    def _take_lock(self) -> bool:
+        self._lock = _locked(self.folder / LOCK)
+        return self._lock is not None
+
+    def _remove_empty(self) -> None:
+        with suppress(OSError):  # the first that is not empty ends it
+            for each in self._made:
+                each.rmdir()
+        self._made = []
+
+
+def as_claim(folder: str | os.PathLike[str] | Claim) -> Claim:
+    """The claim of a folder, where it is none already."""
+    return folder if isinstance(folder, Claim) else Claim(folder)
+
+
+def claimed(folder: Path | None, claim: Claim | None) -> AbstractContextManager[object]:
+    """The claim, or else one of the folder; of None there is nothing to claim."""
+    return nullcontext() if folder is None else claim or Claim(folder)
+
+
+def names(folder: Path) -> Iterator[Path]:
+    """The folder, folder-2, folder-3 and so on."""
+    yield folder
+    for number in count(2):
+        yield folder.with_name(f"{folder.name}-{number}")
+
+
+_claims: weakref.WeakSet[Claim] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for claim in list(_claims):
+        claim.forget()
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _locked(path: Path) -> int | None:
+    """The file, open and locked; None if another one has locked it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(descriptor)
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                warn(str(path.parent), "this file system has no locks", "start no second run in that folder")
+                return descriptor
+            os.close(descriptor)
+            if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+                return None
+            raise
+        os.close(descriptor)  # its holder has removed it meanwhile
+
+
+def _release(path: Path, descriptor: int) -> None:
+    if os.name != "posix":  # there, a file that is open cannot be removed
+        os.close(descriptor)
+    with suppress(OSError):
+        path.unlink()  # while it is locked: what others lock after this is another file
+    if os.name == "posix":
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock the file, or raise OSError at once."""
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
