@@ -279,7 +279,7 @@ class Trainer:
         if self.folder is not None:
             if better:
                 shape, classifies = loader.split.input_shape, self.criterion.classifies
-                save_best(self.folder, self.kept_model, shape, self.classes, classifies=classifies)
+                save_best(self.folder, self.kept_model, shape, self.classes, classifies=classifies, split=loader.split)
             history.write_csv(self.folder / history.HISTORY, self.history)
         return row
 
