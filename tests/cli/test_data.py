@@ -127,7 +127,7 @@ def test_show(say):
     lines = output.splitlines()
     assert lines[:3] == ["name       digits", "images     1437 to train, 360 to test on", "size       8×8×1, uint8"]
     train = data.digits().train.images / 255
-    assert lines[3] == f"train      mean {train.mean():.4f}, deviation {train.std():.4f}, of pixels in [0, 1]"
+    assert lines[3] == f"train      mean {train.mean():.4f}, deviation {train.std():.4f}, of 0 … 255, divided by 255"
     counts = [line.split() for line in lines[8:]]
     assert [name for name, _, _ in counts] == list("0123456789")
     for column, split in ((1, data.digits().train), (2, data.digits().test)):
@@ -141,7 +141,7 @@ def test_show_of_colours_and_options(say, tmp_path, rng, scale):
     code, output, _ = say("data", "show", "a.npz", "--option", "channels_first=true", "--option", "test_fraction=0.5")
     assert code == 0
     split = data.load("a.npz", channels_first=True, test_fraction=0.5).train
-    pixels = split.images.astype(float) / (255 if split.images.dtype == np.uint8 else 1)
+    pixels = split.images.astype(float) / split.scale
     means, deviations = pixels.mean((0, 1, 2)), pixels.std((0, 1, 2))
     expected = f"mean {' '.join(f'{m:.4f}' for m in means)}, deviation {' '.join(f'{s:.4f}' for s in deviations)}"
     assert expected in output.splitlines()[3]
@@ -159,7 +159,7 @@ def test_show_writes_names_that_do_nothing_to_a_terminal(say, tmp_path):
 
 def test_show_draws_a_sheet(say, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
-    images = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None], (40, 4, 4))
+    images = np.broadcast_to(np.arange(0, 240, 6, dtype=np.uint8)[:, None, None], (40, 4, 4))
     np.savez(tmp_path / "a.npz", x_train=images, y_train=np.arange(40) // 10, x_test=images[:1], y_test=[0])
     drawn = []
     real = plot.batch
@@ -169,7 +169,7 @@ def test_show_draws_a_sheet(say, tmp_path, monkeypatch):
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
     ((x, y), names), *_ = drawn
     assert xpcnn.to_numpy(y).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]  # of every class, though they are sorted
-    np.testing.assert_allclose(xpcnn.to_numpy(x)[:, 0, 0, 0] * 255, range(0, 40, 5), atol=1e-4)
+    np.testing.assert_allclose(xpcnn.to_numpy(x)[:, 0, 0, 0] * 255, range(0, 240, 30), atol=1e-4)
     assert names == {"classes": ("0", "1", "2", "3")}
     for words, text in ((("-n", 0), "-n: an integer ≥ 1"), (("--out", "sheet.gif"), "sheet.gif")):
         code, _, errors = say("data", "show", "digits", "--out", "other.png", *words)

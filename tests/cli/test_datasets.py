@@ -15,7 +15,7 @@ from xpcnn.training.best_model import save_best
 from xpcnn.training.config import RunConfig
 
 SHAPE = (2, 3, 1)
-IMAGES = np.arange(24, dtype=np.uint8).reshape(4, *SHAPE)
+IMAGES = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, *SHAPE)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -147,3 +148,34 @@ def test_names_of_files_do_nothing_to_a_terminal(tmp_path, monkeypatch, capsys):
         main(["predict", "model.safetensors", "a\x1b[31m\n.npy"])
     assert end.value.code == 0
     assert capsys.readouterr().out == "a\ufffd[31m .npy\t0\t0\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs, and names of bytes")
+def test_predict_of_a_folder_loses_nothing_to_what_is_no_picture(trained, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder, _ = trained
+    inside = tmp_path / "pictures"
+    inside.mkdir()
+    (tmp_path / "nothing").mkdir()
+    for name in (b"caf\xe9.png", b"good.jfif", b"good.tif"):
+        picture = image.fromarray(data.load("digits").test.images[0][:, :, 0])
+        picture.save(inside / os.fsdecode(name), format="JPEG" if name.endswith(b"jfif") else None)
+    (inside / "broken.png").write_bytes(b"no picture")
+    (inside / "empty.png").write_bytes(b"")
+    (inside / "notes.txt").write_text("x")
+    (inside / "gone.png").symlink_to(inside / "nowhere")
+    os.mkfifo(inside / "waits.png")
+    for form in ("csv", "json", "text"):
+        words = ("predict", "run", tmp_path / "nothing", inside, "--format", form, "--out", tmp_path / "answers")
+        done = xpcnn_command(*words, cwd=folder)
+        assert done.returncode == 2
+        answers = (tmp_path / "answers").read_text(encoding="utf-8")
+        assert all(
+            name in answers for name in (r"caf\\xe9.png" if form == "json" else r"caf\xe9.png", "good.jfif", "good.tif")
+        )
+        assert "broken" not in answers
+        told = done.stderr.splitlines()
+        assert len(told) == 5
+        assert "2 files are no picture and passed over (1 of .txt, 1 of .png)" in done.stderr
+        for name in ("nothing", "broken.png", "empty.png", "gone.png"):
+            assert sum(name in line for line in told) == 1

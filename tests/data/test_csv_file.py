@@ -9,7 +9,7 @@ import pytest
 
 from xpcnn.data.csv_file import csv_file
 from xpcnn.data.registry import load
-from xpcnn.errors import DataError, FileError, FormatError, OptionError
+from xpcnn.errors import DataError, FileError, FormatError, OptionError, XpcnnWarning
 
 from ..limits import at_most
 
@@ -102,7 +102,7 @@ def test_numbers_of_classes_are_in_their_order(write, images):
 def test_many_values_of_labels_are_not_mixed_up(write, rng):
     """More than an int16 counts to."""
     n = 33_000
-    images = np.tile(np.arange(4), (n, 1))
+    images = np.tile(np.arange(0, 240, 60), (n, 1))
     with pytest.raises(DataError, match="two images of a class"):
         load(write(table(range(n), images)))
     data = load(write(table([i % 16_500 for i in range(n)], images)), test_fraction=0.5)
@@ -117,7 +117,7 @@ def test_a_header_of_numbers_is_known_by_the_name_of_its_labels(write, images):
 
 
 def test_of_images_of_one_pixel(write):
-    data = csv_file(write("label,grey\n0,1\n1,2\n0,3\n1,4\n"))
+    data = csv_file(write("label,grey\n0,1\n1,2\n0,3\n1,4\n"), scale=255)
     assert data.input_shape == (1, 1, 1)
     assert sorted([*data.train.images.ravel(), *data.test.images.ravel()]) == [1, 2, 3, 4]
 
@@ -149,7 +149,7 @@ def test_fractions_and_floats(write, images):
     assert data.train.images.dtype == np.float32
     assert data.train.images.max() <= 1
     check(load(write(table(LABELS, images.astype(float)))), images)  # 17.0 is a whole number
-    with pytest.raises(DataError, match=r"images in .*, got numbers from .*; scale them"):
+    with pytest.raises(DataError, match=r"images in .*, got numbers from .*; pass scale=255"):
         load(write(table(LABELS, images + 0.25)))
 
 
@@ -241,7 +241,101 @@ def test_memory_is_in_proportion_to_the_file(write):
     line = "1" + ",7" * 784 + "\n"
     path = write(line * 1000 + "2" + ",7" * 784 + "\n")  # 1.6 MB
     with at_most(2**23):
-        csv_file(path)
+        csv_file(path, scale=255)
     with at_most(2**25), pytest.raises(FormatError):
         csv_file(write("1" + "," * 10**6))
     assert io.StringIO(line).readline() == line
+
+
+@pytest.mark.parametrize("missing", ["", " ", "NA", "n/a", "nan", "NaN", "null", "None", "?", '""'])
+@pytest.mark.parametrize("header", [f"label,{PIXELS}", ""])
+def test_a_label_that_is_missing_is_named_with_its_row(write, images, missing, header):
+    """It would be a class, and put 10 before 9."""
+    labels = [10, 9, missing, *[9, 10] * 8, 9]
+    row = 4 if header else 3
+    with pytest.raises(DataError, match=rf"a label in each row, got '.*' of image 3, row {row}; leave such rows out"):
+        csv_file(write(table(labels, images, header=header)))
+
+
+def test_a_class_that_is_called_none_is_named(write, images):
+    check(csv_file(write(table(["cat", "none"] * 10, images)), classes=["cat", "none"]), images, ["cat", "none"] * 10,
+          ("cat", "none"))  # fmt: skip
+
+
+def test_numbers_and_texts_together_are_said(write, images):
+    labels = ["10", "9", "x", *["9", "10"] * 8, "x"]
+    with pytest.warns(XpcnnWarning, match="are numbers and texts, such as '10' and 'x', and are ordered as texts"):
+        data = csv_file(write(table(labels, images)))
+    assert data.classes == ("10", "9", "x")
+    assert csv_file(write(table(labels, images)), classes=["10", "9", "x"]).classes == ("10", "9", "x")
+
+
+def test_numbers_that_are_not_whole_are_no_classes(write, images):
+    with pytest.raises(DataError, match=r"whole numbers or texts, got 0.5 of image 1; regression=True"):
+        csv_file(write(table([0.5, 1.5] * 10, images)))
+
+
+@pytest.mark.parametrize("name", ["pixel{}", "0x{}", "px {}", "p_{}", "x{}"])
+@pytest.mark.parametrize("last", [False, True])
+def test_the_one_column_that_is_not_called_as_pixels_are(write, images, name, last):
+    names = ",".join(name.format(i) for i in range(9))
+    header = f"{names},digit" if last else f"digit,{names}"
+    check(csv_file(write(table(LABELS, images, header=header, last=last))), images)
+
+
+def test_a_column_of_labels_that_cannot_be_seen_is_asked_for(write, images):
+    for header in (",".join("abcdefghij"), ",".join(f"pixel{i}" for i in range(10))):
+        path = write(table(LABELS, images, header=header, last=True))
+        with pytest.raises(OptionError, match=r"a column called label, .* …; pass label=, its name or its number"):
+            csv_file(path)
+        check(csv_file(path, label=-1), images)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_header_of_numbers_is_no_image(write, images, first):
+    header = "kind," + ",".join(str(i + first) for i in range(9))
+    check(csv_file(write(table(LABELS, images, header=header))), images)
+
+
+def test_a_first_row_that_is_broken_is_no_header(write, images):
+    rows = table(LABELS, images).splitlines()
+    fields = rows[0].split(",")
+    rows[0] = ",".join([*fields[:4], "x", *fields[5:]])
+    with pytest.raises(FormatError, match="got 'x' in line 1"):
+        csv_file(write("\n".join(rows)))
+
+
+def test_a_column_that_is_neither_is_named(write, images):
+    header = f"id,label,{PIXELS}"
+    rows = table(LABELS, images, header="").splitlines()
+    text = "\n".join([header, *(f"{i},{row}" for i, row in enumerate(rows))])
+    with pytest.raises(FormatError, match=r"columns of pixels beside 'label', got also 'id'; take such columns out"):
+        csv_file(write(text))
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_file_without_labels_is_not_to_test_on(write, images, header):
+    """As in a competition: train.csv has labels, test.csv is what is to be predicted."""
+    train = write(table(LABELS, images, header=f"label,{PIXELS}" if header else ""), name="train.csv")
+    rows = [",".join(map(str, image)) for image in images]
+    test = write("\n".join([PIXELS, *rows] if header else rows), name="test.csv")
+    with pytest.warns(XpcnnWarning, match=r"test.csv: it has no labels .* a part of train.csv is held out"):
+        check(csv_file(train), images)
+    with pytest.raises(DataError, match=r"test.csv: expected a column of labels, .*; without test="):
+        csv_file(train, test=test)
+
+
+def test_what_is_wrong_with_the_file_to_test_on_names_it(write, images):
+    train = write(table(LABELS, images), name="train.csv")
+    write(table(LABELS, images[:, :4]), name="test.csv")
+    with pytest.raises(DataError, match="images of one size"):
+        csv_file(train)
+    write(table(LABELS, images[:, :7]), name="test.csv")
+    with pytest.raises(DataError, match=r"test.csv: expected grey or RGB squares"):
+        csv_file(train)
+
+
+def test_a_comma_within_numbers_is_not_taken_for_the_separator(write, images):
+    rows = [";".join([str(y), *(f"{v},5" for v in image)]) for y, image in zip(LABELS, images, strict=True)]
+    with pytest.raises(FormatError, match=r"a decimal point, got '\d+,5'; write 0.5"):
+        csv_file(write("\n".join(rows)))

@@ -13,7 +13,7 @@ from xpcnn.errors import DataError, OptionError
 def marked(n: int, classes: int = 10) -> Split:
     """Image i is full of i, and its label is i mod classes: who meets an image knows its label."""
     images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 4, 3, 2)).copy()
-    return Split(images, np.arange(n) % classes)
+    return Split(images, np.arange(n) % classes, scale=255)
 
 
 def test_size_and_shape():
@@ -28,7 +28,9 @@ def test_size_and_shape():
         ([[1]], np.zeros(1, np.int64), "images as a NumPy array, got list"),
         (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64), r"images \(N, H, W, C\), at least one, got \(2, 4, 4\)"),
         (np.zeros((0, 4, 4, 1), np.uint8), np.zeros(0, np.int64), "at least one, got"),
-        (np.zeros((2, 4, 4, 1)), np.zeros(2, np.int64), "uint8, or float32.* got float64"),
+        (np.full((2, 4, 4, 1), "a"), np.zeros(2, np.int64), "images of numbers, got <U1"),
+        (np.zeros((2, 4, 4, 1), complex), np.zeros(2, np.int64), "images of numbers, got complex128"),
+        (np.zeros((2, 1, 28, 28), np.uint8), np.zeros(2, np.int64), r"got \(2, 1, 28, 28\); pass channels_first=True"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, np.int64), r"labels \(2,\), one an image, got \(3,\)"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 1), np.int64), r"got \(2, 1\)"),
         (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.uint8), r"int64, got uint8; labels.astype\('int64'\)"),
@@ -41,10 +43,14 @@ def test_size_and_shape():
             r"targets \(2,\) or \(2, D\), .* got \(3, 2\)",
         ),
         (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, np.nan], np.float32), "finite targets, got NaN"),
-        (np.full((2, 4, 4, 1), np.nan, np.float32), np.zeros(2, np.int64), "finite images in"),
-        (np.full((2, 4, 4, 1), np.inf, np.float32), np.zeros(2, np.int64), "finite images in"),
-        (np.full((2, 4, 4, 1), 1.5, np.float32), np.zeros(2, np.int64), "got values from 1.5 to 1.5"),
-        (np.full((2, 4, 4, 1), -0.5, np.float32), np.zeros(2, np.int64), "got values from -0.5"),
+        (np.full((2, 4, 4, 1), np.nan, np.float32), np.zeros(2, np.int64), "finite images, got NaN"),
+        (np.full((2, 4, 4, 1), np.inf, np.float32), np.zeros(2, np.int64), "finite images, got NaN"),
+        (np.full((2, 4, 4, 1), 1.5, np.float32), np.zeros(2, np.int64), "got numbers from 1.5 to 1.5; pass scale=255"),
+        (
+            np.full((2, 4, 4, 1), -0.5, np.float32),
+            np.zeros(2, np.int64),
+            "from -0.5 to -0.5; .* scale=1 takes",
+        ),
     ],
 )
 def test_refuses_what_is_no_labelled_images(images, labels, text):
@@ -84,7 +90,7 @@ def test_takes_no_more_than_there_are(n):
 def test_every_label_has_its_class_and_all_images_one_size():
     with pytest.raises(DataError, match=r"three: expected test labels below 3, the number of classes, got 3"):
         Dataset("three", marked(9, 3), marked(9, 4), ("a", "b", "c"))
-    turned = Split(marked(3).images.transpose(0, 2, 1, 3), np.arange(3))
+    turned = Split(marked(3).images.transpose(0, 2, 1, 3), np.arange(3), scale=255)
     with pytest.raises(DataError, match=r"images of one size.*\(4, 3, 2\) and \(3, 4, 2\)"):
         Dataset("sizes", marked(9, 3), turned, ("a", "b", "c"))
     assert Dataset("ok", marked(9, 3), marked(4, 3), ("a", "b", "c")).input_shape == (4, 3, 2)
@@ -117,7 +123,7 @@ def test_repr_is_short():
 
 def test_select_keeps_images_with_their_labels_in_any_order():
     labels = np.arange(10)
-    split = Split(np.broadcast_to(labels[:, None, None, None], (10, 2, 2, 1)).astype("uint8"), labels)
+    split = Split(np.broadcast_to(labels[:, None, None, None], (10, 2, 2, 1)).astype("uint8"), labels, scale=255)
     index = np.array([7, 2, 9, 2])
     part = split.select(index)
     np.testing.assert_array_equal(part.labels, index)

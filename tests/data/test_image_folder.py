@@ -11,7 +11,7 @@ import pytest
 
 from xpcnn.data.image_folder import image_folder
 from xpcnn.data.registry import load
-from xpcnn.errors import DataError, FormatError, OptionError
+from xpcnn.errors import DataError, FormatError, OptionError, XpcnnWarning
 
 from ..limits import at_most
 
@@ -137,7 +137,9 @@ def test_hidden_files_and_other_kinds_are_passed_over(pets):
     (pets / ".git").mkdir()
     (pets / "cat" / ".thumbnails").mkdir()
     (pets / "cat" / ".thumbnails" / "0.png").write_bytes(b"x")
-    data = image_folder(pets)
+    (pets / "cat" / "Thumbs.db").write_bytes(b"x")
+    with pytest.warns(XpcnnWarning, match=r"pets: 1 file is no picture and passed over \(1 of .txt\): notes.txt; turn"):
+        data = image_folder(pets)
     assert len(data.train) + len(data.test) == 15
 
 
@@ -153,7 +155,8 @@ def test_subfolders_and_every_ending(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="links")
 def test_links_to_folders_are_not_followed(pets):
     (pets / "cat" / "round").symlink_to(pets)
-    assert len(image_folder(pets).train) == 12
+    with pytest.warns(XpcnnWarning, match=r"1 file is no picture .*: round;"):
+        assert len(image_folder(pets).train) == 12
 
 
 def test_channels_are_those_of_the_pictures(pets):
@@ -207,7 +210,7 @@ def test_too_large_a_size_is_refused_before_a_picture_is_decoded(pets, monkeypat
     def decode(path, **options):
         raise AssertionError(path)
 
-    monkeypatch.setattr(import_module("xpcnn.data.image_folder"), "read_picture", decode)
+    monkeypatch.setattr(import_module("xpcnn.data.decode"), "read_picture", decode)
     for channels, needed in ((None, 150000000000), (3, 450000000000)):
         with pytest.raises(DataError, match=f"got {needed} for 15 pictures of 100000×100000; pass a smaller size"):
             load(pets, size=100000, channels=channels)
@@ -217,9 +220,109 @@ def test_a_broken_picture_is_named(pets):
     (pets / "dog" / "3.png").write_bytes((pets / "dog" / "3.png").read_bytes()[:50])
     with pytest.raises(FormatError, match=r"dog/3.png: expected a picture"):
         image_folder(pets)
-    (pets / "cat" / "2.png").write_bytes(b"")
-    with pytest.raises(FormatError, match=r"cat/2.png: expected a picture"):
+
+
+def test_all_broken_pictures_are_named_at_once(pets):
+    for name in ("dog/3", "dog/7", "cat/2"):
+        (pets / f"{name}.png").write_bytes(b"" if name == "dog/7" else b"no picture")
+    with pytest.raises(FormatError, match=r"got 3 of 15 that cannot: .*cat/2.png .*, .*3.png .*7.png .*broken=skip"):
         image_folder(pets)
+    with pytest.warns(XpcnnWarning, match=r"3 of 15 pictures cannot be read and are left out: .*2.png.*3.png.*7.png$"):
+        data = load(pets, broken="skip")
+    assert sorted(check(data.train) + check(data.test)) == [100, 101, 102, 104, 105, 106, 108, 109, 200, 201, 203, 204]
+    for i in range(5):
+        (pets / f"cat/{i}.png").write_bytes(b"")
+    with pytest.warns(XpcnnWarning), pytest.raises(DataError, match="can be read of each class, got none in cat"):
+        image_folder(pets, broken="skip")
+    for i in range(10):
+        (pets / f"dog/{i}.png").write_bytes(b"")
+    with pytest.raises(FormatError, match="15 of 15 that cannot"):
+        image_folder(pets, broken="skip")
+    with pytest.raises(OptionError, match="broken"):
+        image_folder(pets, broken="ignore")
+
+
+def test_broken_pictures_are_left_out_of_the_part_that_they_were_in(tmp_path):
+    for part in ("train", "test"):
+        for i in range(3):
+            put(tmp_path, f"{part}/dog/{i}", 100 + i)
+            put(tmp_path, f"{part}/cat/{i}", 200 + i)
+    (tmp_path / "train/dog/1.png").write_bytes(b"")
+    (tmp_path / "test/cat/2.png").write_bytes((tmp_path / "test/cat/2.png").read_bytes()[:50])
+    with pytest.warns(XpcnnWarning, match="2 of 12 pictures"):
+        data = image_folder(tmp_path, broken="skip")
+    assert (check(data.train), check(data.test)) == ([100, 102, 200, 201, 202], [100, 101, 102, 200, 201])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and links")
+def test_what_is_passed_over_is_counted(pets):
+    os.mkfifo(pets / "dog" / "a.png")
+    (pets / "dog" / "b.heic").write_bytes(b"x")
+    (pets / "cat" / "c.heic").write_bytes(b"x")
+    put(pets, "loose", 100)
+    with pytest.warns(XpcnnWarning, match=r"4 files are no picture and passed over \(2 of .heic, 2 of .png\): c.heic"):
+        data = image_folder(pets)
+    assert len(data.train) + len(data.test) == 15
+    (pets / "dog" / "a.png").unlink()
+    (pets / "dog" / "b.heic").unlink()
+    (pets / "cat" / "c.heic").unlink()
+    (pets / "loose.png").unlink()
+    (pets / "dog" / "gone.png").symlink_to(pets / "nowhere.png")
+    with pytest.raises(FormatError, match=r"gone.png: expected a picture, got No such file"):
+        image_folder(pets)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names of bytes")
+def test_names_in_another_encoding(tmp_path):
+    for name, level in ((b"caf\xe9", 100), (b"caf\xe8", 200)):
+        for i in range(4):
+            put(tmp_path, f"all/{os.fsdecode(name)}/{os.fsdecode(name)}{i}", level + i)
+    data = image_folder(tmp_path / "all")
+    assert data.classes == (r"caf\xe8", r"caf\xe9")
+    assert sorted(check(data.train) + check(data.test)) == [100, 101, 102, 103, 200, 201, 202, 203]
+    "".join(data.classes).encode()
+
+
+def test_darkness_is_said(tmp_path):
+    """A camera's 12 bits, a mask of 0 and 1, a scanner's 32 bits."""
+    rng = np.random.default_rng(0)
+    for kind, most, text in (
+        ("uint16", 4095, "65535, .* pass scale=4095"),
+        ("uint8", 1, "255, .* is 1; pass scale=1,"),
+    ):
+        numbers = rng.integers(most + 1, size=(8, 4, 4)).astype(kind)
+        numbers[:, 0, 0] = most
+        for i, each in enumerate(numbers):
+            path = tmp_path / kind / "ab"[i % 2] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image.fromarray(each).save(path)
+        with pytest.warns(XpcnnWarning, match=f"pictures are divided by {text}"):
+            image_folder(tmp_path / kind)
+        data = image_folder(tmp_path / kind, scale=most)
+        assert data.train.scale == data.test.scale == most
+        both = np.concatenate([data.train.images, data.test.images])[..., 0]
+        np.testing.assert_array_equal(np.sort(both, axis=None), np.sort(numbers, axis=None))
+
+
+def test_pictures_of_32_bits_need_a_scale(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(6):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        image.fromarray(rng.integers(256, size=(4, 4)).astype("int32")).save(tmp_path / "ab"[i % 2] / f"{i}.tif")
+    with pytest.raises(FormatError, match=r"6 of 6 that cannot: .*0.tif \(32 bits, .*; pass scale="):
+        image_folder(tmp_path)
+    data = image_folder(tmp_path, scale=255)
+    assert data.train.images.max() > 128
+    assert data.train.scale == 255
+
+
+def test_what_is_decoded_at_once_counts(tmp_path):
+    """A few kilobytes of file are 256 MiB of pixels, four times in four threads."""
+    for i, name in enumerate(("a", "a", "b", "b")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        image.new("1", (8000, 8000), 1).save(tmp_path / name / f"{i}.png")
+    with pytest.raises(DataError, match="for 4 pictures of 8×8 and what is decoded at once"):
+        image_folder(tmp_path, size=8, most_bytes=2**28)
 
 
 def test_missing_classes_and_folders(tmp_path, pets):

@@ -54,7 +54,7 @@ def test_a_row_or_a_column(shape):
     ("labels", "text"),
     [
         (np.eye(3), r"labels \(N,\), got \(3, 3\); labels.argmax\(1\) if they are one-hot"),
-        (np.array([0.5, 1]), "whole numbers or texts, got 0.5; regression=True"),
+        (np.array([0.5, 1]), "whole numbers or texts, got 0.5 of image 1; regression=True"),
         (np.array([np.nan, 1]), "whole numbers or texts, got nan"),
         (np.array([np.inf, 1]), "whole numbers or texts, got inf"),
         (np.array([1j, 1]), "whole numbers or texts, got complex128"),
@@ -110,3 +110,28 @@ def test_names_of_classes_as_files_have_them(array, names):
 def test_refuses_what_are_no_names_of_classes(array):
     with pytest.raises(DataError, match=r"x: expected texts or whole numbers \(K,\), got "):
         class_names("x", array)
+
+
+@pytest.mark.parametrize("missing", ["", " ", "NA", "n/a", "N/A", "nan", "NaN", "null", "NULL", "None", "?", "<NA>"])
+def test_what_is_missing_is_no_class(missing):
+    with pytest.raises(DataError, match=r"a label of each image, got '.*' of image 3; leave such rows out, or name"):
+        to_classes("x", [np.array(["cat", "dog", missing])])
+    (labels,), names = to_classes("x", [np.array(["cat", "none"])], ["cat", "none"])
+    assert (labels.tolist(), names) == ([0, 1], ("cat", "none"))
+
+
+def test_a_number_that_is_missing_is_named():
+    with pytest.raises(DataError, match="got nan of image 2; leave out the images that have no label"):
+        to_classes("x", [np.array([1, np.nan, 0])])
+
+
+def test_blanks_around_texts_make_no_class_of_their_own():
+    (labels,), names = to_classes("x", [np.array([" cat", "cat ", "dog"])])
+    assert (labels.tolist(), names) == ([0, 0, 1], ("cat", "dog"))
+
+
+def test_parts_of_two_kinds():
+    with pytest.raises(DataError, match="labels that are numbers, as in training, got texts to test on"):
+        to_classes("x", [np.array([1, 2]), np.array(["1", "x"])])
+    (_, test), names = to_classes("x", [np.array(["1", "x"]), np.array([1, 1])])
+    assert (test.tolist(), names) == ([0, 0], ("1", "x"))

@@ -64,7 +64,8 @@ def test_counterpart(tmp_path):
 
 
 def test_assemble():
-    images, labels = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8), np.array([5, 7, 5])
+    images = np.arange(0, 201, 100, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
+    labels = np.array([5, 7, 5])
     data = assemble(Path("a/pets.npz"), (images, labels), (images[:1], labels[:1]))
     assert (data.name, data.classes, data.input_shape) == ("pets", ("5", "7"), (4, 4, 1))
     assert (data.train.labels.tolist(), data.test.labels.tolist()) == ([0, 1, 0], [0])
@@ -92,7 +93,10 @@ def test_a_number_is_no_images():
 
 @pytest.mark.parametrize("regression", [False, True])
 def test_the_seed_and_the_fraction_choose_what_is_for_testing(regression):
-    images, labels = np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8), np.arange(40) % 2
+    images, labels = (
+        np.arange(0, 200, 5, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8),
+        np.arange(40) % 2,
+    )
 
     def chosen(**options):
         data = assemble(Path("a.npz"), (images, labels), None, regression=regression, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 import sys
 import zlib
@@ -9,7 +11,7 @@ import zlib
 import numpy as np
 import pytest
 
-from xpcnn.data.picture import is_grey, read_picture
+from xpcnn.data.picture import FORMATS, depth, is_grey, read_picture
 from xpcnn.errors import DataError, FormatError, MissingExtraError
 
 from ..limits import at_most
@@ -22,7 +24,9 @@ def pixels(rng):
     return rng.integers(256, size=(5, 7, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("ending", ["png", "bmp", "webp", "tif", "tiff"])
+@pytest.mark.parametrize(
+    "ending", ["png", "bmp", "dib", "webp", "tif", "tiff", "ppm", "pnm", "tga", "pcx", "sgi", "qoi", "ico"]
+)
 def test_reads_exactly(tmp_path, pixels, ending):
     path = tmp_path / f"a.{ending}"
     image.fromarray(pixels).save(path, lossless=True)
@@ -115,10 +119,20 @@ def test_sixteen_bits(tmp_path, name):
 
 
 def test_numbers_that_are_no_brightness_are_refused(tmp_path):
-    image.fromarray(np.ones((2, 2), np.float32)).save(tmp_path / "a.tif")
-    for read in (read_picture, is_grey):
-        with pytest.raises(FormatError, match=r"a.tif: expected whole numbers a pixel, got float32; save"):
-            read(tmp_path / "a.tif")
+    for numbers, found in (
+        (np.ones((2, 2), np.float32), "floats, 1"),
+        (np.full((2, 2), 255, np.int32), "32 bits, 255"),
+    ):
+        image.fromarray(numbers).save(tmp_path / "a.tif")
+        assert is_grey(tmp_path / "a.tif")
+        assert depth(tmp_path / "a.tif") == 32
+        with pytest.raises(
+            FormatError, match=rf"a.tif: expected 8 or 16 bits a pixel, or a scale, got {found} … .*; pass scale="
+        ):
+            read_picture(tmp_path / "a.tif")
+        read = read_picture(tmp_path / "a.tif", scale=255)
+        assert read.dtype == np.float32
+        np.testing.assert_array_equal(read, np.repeat(numbers[..., None], 3, 2))
 
 
 def test_of_an_animation_the_first_picture(tmp_path):
@@ -206,3 +220,69 @@ def test_missing_files_channels_and_pillow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(MissingExtraError, match=r"train: expected pillow to read pictures.*xpcnn\[images\]"):
         read_picture(tmp_path / "none.png", who="train")
+
+
+def test_what_pillow_reads_is_read_whatever_its_ending(tmp_path, pixels):
+    """Camera files, Windows' and the portable anymap's, lossless where the format is."""
+    lossy = {"JPEG", "JPEG2000", "AVIF", "GIF", "WEBP"}
+    image.init()
+    for name, endings in FORMATS.items():
+        if name not in image.SAVE or (name == "AVIF" and "AVIF" not in image.MIME):
+            continue
+        picture = image.fromarray(pixels)
+        for ending in set(endings) - {".pbm", ".pgm", ".pfm", ".bw", ".avifs", ".apng"}:
+            path = tmp_path / f"a{ending}"
+            picture.save(path, format=name)
+            read = read_picture(path)
+            assert read.shape == (5, 7, 3), ending
+            if name not in lossy:
+                np.testing.assert_array_equal(read, pixels, err_msg=ending)
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("pgm", "L"), ("pbm", "1"), ("jfif", "L"), ("jpe", "L"), ("bw", "L")])
+def test_grey_forms(tmp_path, ending, mode):
+    kind = {"pgm": "PPM", "pbm": "PPM", "bw": "SGI"}.get(ending, "JPEG")
+    image.new(mode, (8, 8), 255).save(tmp_path / f"a.{ending}", format=kind)
+    assert is_grey(tmp_path / f"a.{ending}")
+    assert (read_picture(tmp_path / f"a.{ending}", channels=1) == 255).all()
+
+
+def test_every_ending_that_pillow_knows_of_these_formats_is_known():
+    image.init()
+    for ending, name in image.registered_extensions().items():
+        assert name not in FORMATS or ending in FORMATS[name], ending
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "socket"])
+def test_what_is_no_plain_file_is_no_picture_and_not_waited_for(tmp_path, kind):
+    path = tmp_path / "a.png"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(path))
+    for read in (read_picture, is_grey, depth):
+        with pytest.raises(FormatError, match="a picture, got no plain file"):
+            read(path)
+    if kind == "socket":
+        listening.close()
+
+
+def test_own_numbers_of_every_depth(tmp_path, rng):
+    """With a scale, numbers stay what they are: of a camera's 12 bits, of 32, of floats, of 0 and 1."""
+    for numbers in (
+        rng.integers(4096, size=(6, 8)).astype(np.uint16),
+        rng.integers(2**20, size=(6, 8)).astype(np.int32),
+        rng.normal(size=(6, 8)).astype(np.float32),
+        rng.integers(2, size=(6, 8)).astype(np.uint8),
+    ):
+        image.fromarray(numbers).save(tmp_path / "a.tif")
+        for channels in (1, 3):
+            read = read_picture(tmp_path / "a.tif", scale=4095, channels=channels)
+            assert read.dtype == np.float32
+            np.testing.assert_array_equal(read, np.repeat(numbers[..., None], channels, 2))
+        half = read_picture(tmp_path / "a.tif", scale=4095, channels=1, size=(3, 4))
+        assert half.shape == (3, 4, 1)
+        np.testing.assert_allclose(half.mean(), numbers.mean(), atol=float(numbers.std()))

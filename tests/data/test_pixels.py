@@ -1,4 +1,4 @@
-"""Arrays of images in every usual form become (N, H, W, C), and values are scaled only where there is no doubt."""
+"""Arrays of images in every usual form become (N, H, W, C); what looks like (N, C, H, W) is not guessed at."""
 
 from __future__ import annotations
 
@@ -21,31 +21,11 @@ def test_bytes_stay_as_they_are(images):
     np.testing.assert_array_equal(to_images("x", images[..., 0]), images[..., :1])
 
 
-@pytest.mark.parametrize("dtype", ["int16", "int32", "int64", "uint16", "uint64", "float32", "float64"])
-def test_whole_numbers_are_bytes(images, dtype):
-    read = to_images("x", images.astype(dtype))
-    assert read.dtype == np.uint8
-    np.testing.assert_array_equal(read, images)
-
-
-def test_fractions_stay_fractions(images):
-    for dtype in ("float16", "float32", "float64"):
-        read = to_images("x", (images / 255).astype(dtype))
-        assert read.dtype == np.float32
-        np.testing.assert_allclose(read, images / 255, atol=1e-3)
-
-
-def test_black_and_white():
-    read = to_images("x", np.array([[[True, False]]]))
-    assert (read.dtype, read.ravel().tolist()) == (np.uint8, [255, 0])
-
-
 def test_channels_first(images):
     first = images.transpose(0, 3, 1, 2)
     with pytest.raises(DataError, match=r"got \(2, 3, 5, 6\); pass channels_first=True if they are \(N, C, H, W\)"):
         to_images("x", first)
     read = to_images("x", first, channels_first=True)
-    assert read.flags.c_contiguous
     np.testing.assert_array_equal(read, images)
     np.testing.assert_array_equal(to_images("x", first, channels_first=False), first)
 
@@ -80,15 +60,6 @@ def test_no_square(numbers):
 @pytest.mark.parametrize(
     ("array", "text"),
     [
-        (np.full((1, 4, 4, 1), 300), "whole numbers 0 … 255, got whole numbers from 300 to 300; scale them"),
-        (np.full((1, 4, 4, 1), -1), "got whole numbers from -1 to -1"),
-        (np.full((1, 4, 4, 1), 127.5), "got numbers from 127.5 to 127.5; scale them to"),
-        (np.array([-0.5, 2.5]).reshape(1, 2, 1, 1), "got numbers from -0.5 to 2.5"),
-        (np.array([-0.5, 0.5]).reshape(1, 2, 1, 1), "got numbers from -0.5 to 0.5"),
-        (np.full((1, 4, 4, 1), np.nan), "finite images, got NaN or infinity"),
-        (np.full((1, 4, 4, 1), np.inf), "finite images, got NaN or infinity"),
-        (np.full((1, 4, 4, 1), "a"), "images of numbers, got <U1"),
-        (np.zeros((1, 4, 4, 1), complex), "images of numbers, got complex128"),
         (np.zeros((0, 4, 4, 1)), r"at least one, got \(0, 4, 4, 1\)"),
         (np.zeros(4), r"images \(N, H, W, C\), .*, got \(4,\)"),
         (np.zeros((1, 1, 4, 4, 1)), r"got \(1, 1, 4, 4, 1\)"),

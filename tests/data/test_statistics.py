@@ -42,7 +42,7 @@ def test_channels_are_kept_apart():
 def test_a_constant_channel_has_std_1(value, dtype):
     images = np.full((1000, 7, 9, 1), value, "uint8")
     images = images if dtype == "uint8" else (images / 255).astype("float32")
-    mean, std = Split(images, np.zeros(1000, np.int64)).statistics()
+    mean, std = Split(images, np.zeros(1000, np.int64), 255 if dtype == "uint8" else 1).statistics()
     assert std.tolist() == [1.0]
     assert mean[0] == pytest.approx(value / 255, rel=1e-6)
 

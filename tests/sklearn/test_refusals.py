@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("sklearn")
 
 from xpcnn import nn
-from xpcnn.errors import NonFiniteError, OptionError, ShapeError
-from xpcnn.sklearn import CNNRegressor
+from xpcnn.errors import DataError, NonFiniteError, OptionError, ShapeError
+from xpcnn.sklearn import CNNClassifier, CNNRegressor
 
 from .small import quick
 
@@ -45,6 +45,21 @@ def test_bad_options_get_a_line(blobs, options, text):
     with pytest.raises(ValueError, match=text) as caught:
         quick(**options).fit(*blobs)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
+def test_channels_first_are_not_taken_for_rows(estimator, channels):
+    x = np.random.default_rng(0).random((8, channels, 8, 8))
+    y = np.arange(8) % 2
+    text = rf"images \(N, H, W, C\), got \(8, {channels}, 8, 8\); np.moveaxis\(X, 1, -1\) if they are \(N, C"
+    with pytest.raises(DataError, match=text):
+        estimator(epochs=1).fit(x, y)
+    fitted = estimator(epochs=1).fit(np.moveaxis(x, 1, -1), y)
+    with pytest.raises(ShapeError, match="as in fit"):
+        fitted.predict(x)
+    stated = estimator(model="mlp", epochs=1, image_shape=(channels, 8, 8)).fit(x, y)  # images of eight channels
+    assert stated.predict(x).shape == (8,)
 
 
 def test_bad_images_get_a_line(digits):

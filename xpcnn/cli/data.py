@@ -85,7 +85,7 @@ def _show(dataset: Dataset) -> None:
     print(f"{'size':<10} {_size(dataset.input_shape)}, {dataset.train.images.dtype}")
     for part, split in (("train", dataset.train), ("test", dataset.test)):
         mean, deviation = split.statistics()
-        print(f"{part:<10} mean {_numbers(mean)}, deviation {_numbers(deviation)}, of pixels in [0, 1]")
+        print(f"{part:<10} mean {_numbers(mean)}, deviation {_numbers(deviation)}, of {split.scale_in_words}")
     if not dataset.classes:
         for part, split in (("train", dataset.train), ("test", dataset.test)):
             print(f"{part:<10} targets from {split.labels.min():.6g} to {split.labels.max():.6g}")

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import data
-from ..data.dataset import Split
 from ..data.parts import Parts
 from ..data.registry import READERS
+from ..data.scale import BYTE
 from ..errors import DataError, OptionError
 from ..io.document import parse_json
 from ..io.model_file import SavedModel, load_model
@@ -89,7 +89,8 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
         raise DataError(name, f"the model's classes: {', '.join(saved.classes)}"[:300], ", ".join(unknown)[:100])
     number = np.array([saved.classes.index(each) for each in parts.classes])
     given, stated = (
-        None if split is None else Split(split.images, number[split.labels]) for split in (parts.given, parts.stated)
+        None if split is None else replace(split, labels=number[split.labels], channels_first=False)
+        for split in (parts.given, parts.stated)
     )
     return saved, replace(parts, given=given, stated=stated, classes=saved.classes)
 
@@ -109,7 +110,7 @@ def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
     Other data of the same kind are read as the run's were, but for what says where they are and how they are divided.
     """
     config, own = run_of(model, name)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {} if saved.is_unit and saved.scale in (1, BYTE) else {"scale": saved.scale}
     path = Path(name).expanduser()
     height, width, channels = saved.input_shape if len(saved.input_shape) == 3 else (1, 1, 1)
     if name in data.names():

@@ -6,6 +6,7 @@ import argparse
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..options import as_count
 from ..random import seed
-from .files import Image, add_invert_argument, add_model_argument, class_number, images, model_path
+from .files import Image, add_model_argument, add_pixel_arguments, class_number, images, model_path
 
 MOST_IMAGES = 1024  # of a batch
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("layer", help="the layer's name, such as 0 or 4.body.0, or loss; an unknown one lists them")
     parser.add_argument("image", type=Path, help="a picture, or a .npy array of one image")
-    add_invert_argument(parser)
+    add_pixel_arguments(parser)
     parser.add_argument("--target", metavar="CLASS", help="name or number (default: the class that the model says)")
     parser.add_argument("--at", type=_position, metavar="I,J,F", help="which output (default: the largest)")
     parser.add_argument("--batch", type=Path, metavar="FILE", help="more images (.npy), which go through with it")
@@ -45,9 +46,10 @@ def run(options: argparse.Namespace) -> None:
     saved = load_model(model_path(options.model))
     if not saved.is_classifier:
         raise DataError("explain", "a model of classes, for the cross-entropy", f"{options.model}, which gives values")
-    batch = _one(options.image, saved)[None]
+    pixels = {"invert": options.invert, "scale": options.scale}
+    batch = _one(options.image, saved, **pixels)[None]
     if options.batch is not None:
-        more = [image for _, image in images(options.batch, saved.input_shape)]
+        more = [image for _, image in images(options.batch, saved, **pixels)]
         if len(more) > MOST_IMAGES:
             raise DataError(str(options.batch), f"at most {MOST_IMAGES} images", str(len(more)), "save fewer of them")
         batch = np.concatenate([batch, np.stack(more)])
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     page = explain(
         saved.model,
         options.layer,
-        asarray(1 - batch if options.invert else batch),
+        asarray(batch),
         target=target,
         at=options.at,
         classes=saved.classes,
@@ -70,8 +72,8 @@ def run(options: argparse.Namespace) -> None:
     Console(highlight=False, soft_wrap=True).print(styled(page, precision=precision))
 
 
-def _one(path: Path, saved: SavedModel) -> Image:
-    found = [image for _, image in images(path, saved.input_shape)]
+def _one(path: Path, saved: SavedModel, **pixels: Any) -> Image:
+    found = [image for _, image in images(path, saved, **pixels)]
     if len(found) != 1:
         raise DataError(str(path), "one image", f"{len(found)} of them", "save one: np.save(path, images[0])")
     return found[0]

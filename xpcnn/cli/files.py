@@ -9,14 +9,17 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..data.picture import read_picture
+from ..data.picture import depth, read_picture
 from ..data.pixels import to_floats
-from ..errors import DataError, OptionError
+from ..data.scale import BYTE, scale_of, stored
+from ..errors import DataError, OptionError, warn
+from ..io.model_file import SavedModel
 from ..io.npy import read_npy
+from ..options import as_number
 from ..training.best_model import MODEL
 from ..typing import Host, Shape
 
-Image: TypeAlias = Host  # float32 (H, W, C) in [0, 1]
+Image: TypeAlias = Host  # float32 (H, W, C)
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +27,10 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
 
 
-def add_invert_argument(parser: argparse.ArgumentParser) -> None:
-    """The option `invert`."""
+def add_pixel_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options `invert` and `scale`, which `images` takes."""
     parser.add_argument("--invert", action="store_true", help="swap dark and light: for dark ink on light paper")
+    parser.add_argument("--scale", type=float, metavar="S", help="the number that is white (default: as in training)")
 
 
 def model_path(path: Path) -> Path:
@@ -34,24 +38,33 @@ def model_path(path: Path) -> Path:
     return path / MODEL if path.is_dir() else path
 
 
-def images(path: Path, input_shape: Shape) -> Iterator[tuple[str, Image]]:
-    """Each image in a file as (name, float32 (H, W, C) in [0, 1]), in the model's shape.
+def images(
+    path: Path, saved: SavedModel, *, invert: bool = False, scale: float | None = None
+) -> Iterator[tuple[str, Image]]:
+    """Each image in a file as (name, float32 (H, W, C)), in the model's shape, as its training images were.
 
-    A picture is brought to the shape (see `read_picture`). A `.npy` array must have it already, alone or in a
-    batch; uint8 is divided by 255, floats must lie in [0, 1].
+    A picture is brought to the shape (see `read_picture`). A `.npy` array must have it already, alone or in a batch.
 
+    Parameters
+        invert : swap dark and light, 1 − x
+        scale : what the numbers are divided by, instead of what `model_scale` finds
     Raises
         DataError : no such file, or the wrong shape or values;  FormatError : broken
         MissingExtraError : a picture, without Pillow
     """
     if not path.is_file():
-        raise DataError(str(path), "a picture or a .npy array", "no such file", "check the name")
-    if path.suffix == ".npy":
-        batch = _array(path, input_shape)
-        names = [str(path)] if len(batch) == 1 else [f"{path}[{i}]" for i in range(len(batch))]
-        yield from zip(names, batch, strict=True)
-    else:
-        yield str(path), _picture(path, input_shape)
+        kind = "no such file" if not path.exists() else "a folder" if path.is_dir() else "no plain file"
+        raise DataError(str(path), "a picture or a .npy array", kind, "check the name")
+    if scale is not None:
+        as_number("--scale", "scale", scale, "(0, inf)")
+    if invert and not saved.is_unit:
+        raise OptionError("--invert", "a model of images in [0, 1]", "one of other numbers", "leave it out")
+    is_array = path.suffix.lower() == ".npy"
+    numbers = _array(path, saved.input_shape) if is_array else _picture(path, saved, scale)
+    divisor = scale or _scale(str(path), numbers, saved, is_array=is_array)
+    batch = to_floats(stored(str(path), numbers, divisor), divisor)
+    names = [str(path)] if len(batch) == 1 else [f"{path}[{i}]" for i in range(len(batch))]
+    yield from zip(names, 1 - batch if invert else batch, strict=True)
 
 
 def class_number(text: str, classes: Sequence[str]) -> int:
@@ -78,13 +91,35 @@ def _array(path: Path, input_shape: Shape) -> Image:
         array = array[..., None]
     if array.shape[1:] != input_shape or not len(array):
         raise DataError(str(path), f"images {input_shape}, or a batch of them", str(array.shape))
-    if array.dtype == np.uint8:
-        return to_floats(array)
-    if array.dtype.kind != "f" or not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-        raise DataError(str(path), "uint8, or floats in [0, 1]", f"{array.dtype} in {array.min()} … {array.max()}")
-    return array.astype(np.float32)
+    return array
 
 
-def _picture(path: Path, input_shape: Shape) -> Image:
-    height, width, channels = input_shape
-    return to_floats(read_picture(path, size=(height, width), channels=channels, who=str(path)))
+def _picture(path: Path, saved: SavedModel, scale: float | None) -> Host:
+    """The picture in the model's shape, (1, H, W, C): uint8 of 255, or its own numbers where white is another one."""
+    height, width, channels = saved.input_shape
+    own = scale
+    if own is None and not (saved.is_unit and saved.scale in (1, BYTE)):
+        bytes_of_more = saved.is_unit and saved.scale > BYTE and depth(path, who=str(path)) == 8
+        own = None if bytes_of_more else saved.scale
+    return read_picture(path, size=(height, width), channels=channels, scale=own, who=str(path))[None]
+
+
+def _scale(who: str, numbers: Host, saved: SavedModel, *, is_array: bool) -> float:
+    """What the numbers are divided by, so that they are what the model's training images were."""
+    scale = saved.scale
+    low, high = float(numbers.min()), float(numbers.max())
+    if not saved.is_unit:
+        return scale
+    if numbers.dtype == np.bool_ or (numbers.dtype.kind == "f" and low >= 0 and high <= 1):
+        return 1.0
+    if scale == 1 or (numbers.dtype == np.uint8 and scale > BYTE):
+        return scale_of(who, [numbers])
+    if low >= 0 and high <= scale:
+        if is_array and scale == BYTE and 0 < high < BYTE / 2:
+            what = f"images are divided by {BYTE:g}, as in training, but the largest number is {high:g}"
+            warn(who, what, "pass --scale, the number that stands for white")
+        return scale
+    if scale == BYTE:
+        return scale_of(who, [numbers])
+    expected = f"numbers from 0 to {scale:g}, as in training"
+    raise DataError(who, expected, f"{low:g} to {high:g}", "pass --scale, the number that stands for white")

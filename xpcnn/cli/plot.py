@@ -22,7 +22,7 @@ from ..training.evaluation import evaluate
 from ..training.history import HISTORY, read_csv
 from ..typing import Array
 from .datasets import add_dataset_arguments, dataset_options
-from .files import add_invert_argument, add_model_argument, class_number, images, model_path
+from .files import add_model_argument, add_pixel_arguments, class_number, images, model_path
 from .judged import Judged, add_judged_arguments, judged
 
 KINDS = {
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name in ("features", "saliency", "gradcam"):
             kind.add_argument("image", type=Path, help="a picture, or a .npy array of images")
             kind.add_argument("--index", type=int, default=0, help="which image of an array of several (default 0)")
-            add_invert_argument(kind)
+            add_pixel_arguments(kind)
         if name in ("filters", "features", "gradcam"):
             default = "the last convolution's activations" if name == "gradcam" else "the first convolution"
             kind.add_argument("--layer", help=f"the layer's name, such as 3 or 4.body.0 (default {default})")
@@ -143,11 +143,11 @@ def _batch(options: argparse.Namespace) -> Any:
 def _model_and_image(options: argparse.Namespace) -> tuple[SavedModel, Array]:
     saved = load_model(model_path(options.model))
     as_count("--index", "number of an image", options.index, least=0)
-    found = next(islice(images(options.image, saved.input_shape), options.index, None), None)
+    every = images(options.image, saved, invert=options.invert, scale=options.scale)
+    found = next(islice(every, options.index, None), None)
     if found is None:
         raise DataError(str(options.image), f"an image number {options.index}", "fewer images")
-    pixels = found[1]
-    return saved, asarray(1 - pixels if options.invert else pixels)
+    return saved, asarray(found[1])
 
 
 def _judged(options: argparse.Namespace) -> Judged:

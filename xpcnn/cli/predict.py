@@ -16,13 +16,23 @@ from typing import TypeAlias
 import numpy as np
 
 from ..backend import asarray, to_numpy
-from ..data.image_folder import pictures
-from ..errors import DataError, MissingExtraError, NonFiniteError, OptionError, XpcnnError, one_line, printable
+from ..data.picture_files import find_pictures, say_passed_over
+from ..errors import (
+    DataError,
+    FileError,
+    MissingExtraError,
+    NonFiniteError,
+    OptionError,
+    XpcnnError,
+    one_line,
+    printable,
+)
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
+from ..table import readable
 from ..training.best_model import run_batch_size
-from .files import Image, add_invert_argument, add_model_argument, images, model_path
+from .files import Image, add_model_argument, add_pixel_arguments, images, model_path
 
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")  # or beyond ASCII, where `_escaped` looks
 
@@ -38,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=_FORMATS, default="text", help="text, with tabs (default), csv with a heading, or json"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="a file for the answers (default: standard output)")
-    add_invert_argument(parser)
+    add_pixel_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,17 +58,20 @@ def run(options: argparse.Namespace) -> int:
         raise OptionError("--top-k", "a number of classes ≥ 1", str(options.top_k))
     refused: list[XpcnnError] = []
 
-    def readable() -> Iterator[tuple[str, Image]]:
-        for path in _files(options.files):
+    def refuse(error: XpcnnError) -> None:
+        refused.append(error)
+        print(f"xpcnn: {one_line(str(error))}", file=sys.stderr)
+
+    def every() -> Iterator[tuple[str, Image]]:
+        for path in _files(options.files, refuse):
             try:
-                yield from images(path, saved.input_shape)
+                yield from images(path, saved, invert=options.invert, scale=options.scale)
             except MissingExtraError:  # it would be the same for every picture
                 raise
             except XpcnnError as error:
-                refused.append(error)
-                print(f"xpcnn: {one_line(str(error))}", file=sys.stderr)
+                refuse(error)
 
-    rows = _rows(saved, readable(), options.top_k, invert=options.invert)
+    rows = _rows(saved, every(), options.top_k)
     parts = _FORMATS[options.format](rows, saved.is_classifier)
     if options.out is None:
         sys.stdout.writelines(parts)
@@ -67,28 +80,33 @@ def run(options: argparse.Namespace) -> int:
     return 2 if refused else 0
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def _files(paths: Iterable[Path], refuse: Callable[[XpcnnError], None]) -> Iterator[Path]:
     """The files, and for a folder the pictures in it."""
     for path in paths:
         if not path.is_dir():
             yield path
-        elif found := pictures(path):
-            yield from found
-        else:
-            raise DataError("predict", f"pictures in {path}", "none")
+            continue
+        try:
+            found, others = find_pictures(path)
+        except FileError as error:
+            refuse(error)
+            continue
+        say_passed_over(str(path), others)
+        if not found:
+            refuse(DataError("predict", f"pictures in {path}", "none"))
+        yield from found
 
 
-def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int, *, invert: bool) -> Iterator[Row]:
+def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int) -> Iterator[Row]:
     classifies, size = saved.is_classifier, run_batch_size(saved)
     while batch := list(islice(every, size)):
-        pixels = np.stack([image for _, image in batch])
-        outputs = saved.model(asarray(1 - pixels if invert else pixels))
+        outputs = saved.model(asarray(np.stack([image for _, image in batch])))
         numbers = to_numpy(softmax_forward(outputs)[0] if classifies else outputs)  # (N, K)
         for (name, _), row in zip(batch, numbers, strict=True):
             if not np.isfinite(row).all():
                 raise NonFiniteError("predict", f"finite numbers for {name}", "NaN", "train again with a lower rate")
             best = np.argsort(-row, kind="stable")[:k].tolist() if classifies else range(len(row))
-            yield name, [(saved.classes[i] if saved.classes else str(i), float(row[i])) for i in best]
+            yield readable(name), [(saved.classes[i] if saved.classes else str(i), float(row[i])) for i in best]
 
 
 def _text(rows: Iterable[Row], classifies: bool) -> Iterator[str]:

@@ -34,6 +34,7 @@ def array_file(
     regression: bool = False,
     image_shape: Shape | None = None,
     channels_first: bool | None = None,
+    scale: float | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
@@ -54,6 +55,7 @@ def array_file(
         classes : the classes' names, in the order of the labels
         regression : the labels are targets, numbers (N,) or (N, D); the data set has them as (N, D)
         image_shape, channels_first : see `to_images`;  test_fraction, seed : see `hold_out`
+        scale : the number that stands for white, such as 16 where images are 0 … 16; see `Split`
         most_bytes : refuse arrays that are larger
     Raises
         FormatError : a file is broken, or holds Python objects;  FileError : it cannot be read
@@ -87,10 +89,12 @@ def array_file(
         path,
         train_part,
         test_part,
+        test_path=test_path,
         classes=() if regression else classes,
         regression=regression,
         image_shape=image_shape,
         channels_first=channels_first,
+        scale=scale,
         test_fraction=test_fraction,
         seed=seed,
         found=found,

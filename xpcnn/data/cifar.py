@@ -24,6 +24,7 @@ import numpy as np
 from ..errors import FileError, FormatError
 from .dataset import Dataset, Split
 from .download import RemoteFile
+from .scale import BYTE
 from .source import Folder, Mirrors, Source
 
 _MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
@@ -113,7 +114,7 @@ def cifar100(folder: Folder = None, *, coarse: bool = False, mirrors: Mirrors = 
 def _split(records: bytes, labels: int, label: int) -> Split:
     table = np.frombuffer(records, np.uint8).reshape(-1, labels + _PIXELS)  # (N, 3073 or 3074)
     images = table[:, labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # (N, 32, 32, 3)
-    return Split(np.ascontiguousarray(images), table[:, label].astype(np.int64))
+    return Split(np.ascontiguousarray(images), table[:, label].astype(np.int64), BYTE)
 
 
 def _read(path: Path, names: tuple[str, ...], labels: int) -> list[bytes]:

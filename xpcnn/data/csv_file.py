@@ -6,17 +6,22 @@ import csv
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from ..errors import DataError, FileError, FormatError, OptionError
+from ..errors import DataError, FileError, FormatError, OptionError, warn
 from ..typing import Host, Shape
+from .labels import MISSING_REMEDY, is_missing
 from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
-_LABELS = ("label", "labels", "class", "target", "y")  # of a column that holds the labels
+_LABELS = ("label", "labels", "class", "target", "y", "classes", "targets", "category")  # of the column of labels
+_PIXEL = re.compile(r"\D{0,8}[\s_-]*\d+([\sx_,-]+\d+)*", re.IGNORECASE)  # as a pixel's column is called: pixel0, 1x1
 _LONGEST_ROW = 2**22  # characters, of the first one
 
 
@@ -30,6 +35,7 @@ def csv_file(
     regression: bool = False,
     image_shape: Shape | None = None,
     channels_first: bool | None = None,
+    scale: float | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
@@ -42,62 +48,96 @@ def csv_file(
 
     Parameters
         label : the column of the labels, by its name or its number from 0 on (−1 is the last); by default the one
-            called label, labels, class, target or y, else the first
+            called label, labels, class, target, y or category, else the only one that is not called as pixels are
+            (pixel0, 1x1); without a header, the first
         test : the file to test on, of the same columns; by default the one beside with "test" (or else "val")
-            instead of "train" in its name, where there is one, else a fraction of the rows
-        classes, regression, image_shape, channels_first, test_fraction, seed : as of `array_file`
+            instead of "train" in its name, where there is one that has labels, else a fraction of the rows
+        classes, regression, image_shape, channels_first, scale, test_fraction, seed : as of `array_file`
         most_bytes : refuse larger files
     Raises
         FormatError : rows of several lengths, what is no number, or a file that is too large
-        OptionError : `label` is no column;  FileError : the file cannot be read
-        DataError : there are no labelled images in it
+        OptionError : `label` is no column, or which one is the labels' cannot be seen
+        FileError : the file cannot be read;  DataError : there are no labelled images in it, or rows without a label
     """
     path = Path(path).expanduser()
     other = counterpart(path) if test is None else Path(test).expanduser()
-    train = _read(path, label, regression, most_bytes)
+    read = partial(_read, label=label, regression=regression, classes=classes, most_bytes=most_bytes)
+    train = read(path)
+    if other is not None and _fields(other) == train[0].shape[1]:
+        if test is not None:
+            got = f"rows of {train[0].shape[1]} fields, as {path.name} has pixels"
+            raise DataError(str(other), "a column of labels", got, "without test=, a part of the rows is held out")
+        warn(str(other), f"it has no labels and is not read; a part of {path.name} is held out to test on")
+        other = None
     return assemble(
         path,
         train,
-        None if other is None else _read(other, label, regression, most_bytes),
+        None if other is None else read(other),
+        test_path=other,
         classes=classes,
         regression=regression,
         image_shape=image_shape,
         channels_first=channels_first,
+        scale=scale,
         test_fraction=test_fraction,
         seed=seed,
         found="" if other is None else f"{path.name} and {other.name}",
     )
 
 
-def _read(path: Path, label: str | int | None, regression: bool, most_bytes: int) -> tuple[Host, Host]:
+def _read(
+    path: Path, *, label: str | int | None, regression: bool, classes: Sequence[str], most_bytes: int
+) -> tuple[Host, Host]:
     """The pixels (N, D), and the labels (N,): numbers, or texts."""
-    who = str(path)
+    with _opened(path) as file:
+        if os.fstat(file.fileno()).st_size > most_bytes:
+            raise FormatError(str(path), f"at most {most_bytes} bytes", "a larger file", "pass most_bytes")
+        return _parse(str(path), file, label, regression, classes)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            if os.fstat(file.fileno()).st_size > most_bytes:
-                raise FormatError(who, f"at most {most_bytes} bytes", "a larger file", "pass most_bytes")
-            return _parse(who, file, label, regression)
+            yield file
     except UnicodeDecodeError as error:
-        raise FormatError(who, "text in UTF-8", f"byte {error.start}: {error.reason}") from None
+        raise FormatError(str(path), "text in UTF-8", f"byte {error.start}: {error.reason}") from None
     except OSError as error:
-        raise FileError.unreadable(who, error) from error
+        raise FileError.unreadable(path, error) from error
 
 
-def _parse(who: str, file: IO[str], label: str | int | None, regression: bool) -> tuple[Host, Host]:
+def _fields(path: Path) -> int:
+    """How many fields the first row has."""
+    with _opened(path) as file:
+        return len(_first_row(str(path), file)[0])
+
+
+def _first_row(who: str, file: IO[str]) -> tuple[list[str], str]:
+    """The fields of the first row that is not empty, and what separates them."""
     line = file.readline(_LONGEST_ROW)
     while line and not line.strip():
         line = file.readline(_LONGEST_ROW)
-    separator = max(",;\t", key=line.count)
+    separator = max(";\t,", key=line.count)  # of equally many, not the comma: it may be in numbers
     try:
         first = [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
     except csv.Error as error:
         raise FormatError(who, "rows of a label and numbers", str(error)) from None
     if len(first) < 2:
         raise FormatError(who, "rows of a label and numbers, separated by commas", repr(line[:40]))
+    if separator != "," and (wrong := [field for field in first if re.fullmatch(r"[+-]?\d+,\d+", field)]):
+        raise FormatError(who, "numbers with a decimal point", repr(wrong[0]), "write 0.5 for 0,5")
+    return first, separator
+
+
+def _parse(
+    who: str, file: IO[str], label: str | int | None, regression: bool, classes: Sequence[str]
+) -> tuple[Host, Host]:
+    first, separator = _first_row(who, file)
     column = _column(who, first, label)
-    is_named = isinstance(label, str) or first[column].lower() in _LABELS
-    if not is_named and all(_is_number(field) for i, field in enumerate(first) if i != column):
-        file.seek(0)  # no header, but the first image
+    if _is_header(first, column, label):
+        _check_names(who, first, column)
+    else:
+        file.seek(0)  # it is the first image
     start, of_texts = file.tell(), None if regression else column
     try:
         table, texts = _table(file, np.uint8, separator, of_texts)  # five times as fast as float32, if it fits
@@ -118,8 +158,16 @@ def _parse(who: str, file: IO[str], label: str | int | None, regression: bool) -
     if not np.isfinite(pixels).all():
         row = int(np.flatnonzero(~np.isfinite(pixels).all(1))[0])
         raise DataError(who, "finite pixels", f"NaN or infinity in image {row + 1}", "leave it out")
-    labels = table[:, column]
-    return pixels, _as_numbers(texts)[labels.astype(np.int64)] if texts else labels
+    places = table[:, column]
+    if regression:
+        return pixels, places
+    places = places.astype(np.int64)
+    for i, text in enumerate(texts):
+        if is_missing(text) and text not in classes:
+            row = int(np.flatnonzero(places == i)[0]) + 1
+            at = f"image {row}, row {row + (start > 0)}"
+            raise DataError(who, "a label in each row", f"{text!r} of {at}", MISSING_REMEDY)
+    return pixels, _as_numbers(who, texts, classes)[places]
 
 
 def _table(file: IO[str], dtype: Any, separator: str, column: int | None) -> tuple[Host, list[str]]:
@@ -150,12 +198,38 @@ def _column(who: str, first: list[str], label: str | int | None) -> int:
         if label not in first:
             raise OptionError(who, f"label: a column among {', '.join(first[:8])} …", repr(label))
         return first.index(label)
-    if label is None:
-        lower = [name.lower() for name in first]
-        return next((lower.index(name) for name in _LABELS if name in lower), 0)
-    if isinstance(label, bool) or not isinstance(label, int) or not -len(first) <= label < len(first):
-        raise OptionError(who, f"label: a column from 0 to {len(first) - 1}, or −1", repr(label))
-    return label % len(first)
+    if label is not None:
+        if isinstance(label, bool) or not isinstance(label, int) or not -len(first) <= label < len(first):
+            raise OptionError(who, f"label: a column from 0 to {len(first) - 1}, or −1", repr(label))
+        return label % len(first)
+    lower = [name.lower() for name in first]
+    named = next((lower.index(name) for name in _LABELS if name in lower), None)
+    if named is not None or any(map(_is_number, islice(first, 1, None))) or not any(islice(first, 1, None)):
+        return named or 0  # without it, those are no names
+    others = [i for i, name in enumerate(first) if not _PIXEL.fullmatch(name)]
+    if len(others) == 1:
+        return others[0]
+    expected = f"a column called {', '.join(_LABELS[:5])}, or one alone that is not called as pixels are"
+    raise OptionError(who, expected, ", ".join(first[:4])[:60] + " …", "pass label=, its name or its number")
+
+
+def _check_names(who: str, first: list[str], column: int) -> None:
+    """Refuse a column that is neither the labels' nor a pixel's, such as an id."""
+    others = [name for i, name in enumerate(first) if i != column and not _PIXEL.fullmatch(name)]
+    if others and len(others) < len(first) / 2:
+        what = f"also {', '.join(map(repr, others[:4]))[:80]}"
+        raise FormatError(who, f"columns of pixels beside {first[column]!r}", what, "take such columns out")
+
+
+def _is_header(first: list[str], column: int, label: str | int | None) -> bool:
+    """Whether the first row has the columns' names, and not an image."""
+    if isinstance(label, str) or first[column].lower() in _LABELS:
+        return True
+    fields = first[:column] + first[column + 1 :]
+    if not any(map(_is_number, fields)):
+        return True
+    is_counted = any(all(field == str(i) for i, field in enumerate(fields, start)) for start in (0, 1))
+    return is_counted and len(fields) > 2 and not _is_number(first[column])
 
 
 def _is_number(text: str) -> bool:
@@ -166,10 +240,17 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _as_numbers(texts: list[str]) -> Host:
-    """The texts, as whole numbers if all of them are."""
-    if all(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", text) for text in texts):
+def _as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> Host:
+    """The texts, as numbers if all of them are."""
+    numbers = [bool(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", text)) for text in texts]
+    if all(numbers):
         return np.array([int(float(text)) for text in texts], np.int64)
+    if all(map(_is_number, texts)):
+        return np.array(texts, np.float64)  # which are no classes, as the caller says
+    if any(numbers) and not classes:
+        number, text = texts[numbers.index(True)], texts[numbers.index(False)][:40]
+        remedy = "mend them, or name all classes with classes="
+        warn(who, f"labels are numbers and texts, such as {number!r} and {text!r}, and are ordered as texts", remedy)
     return np.array(texts)
 
 

@@ -5,7 +5,7 @@ Images and labels stand in one object and are indexed together there, so that no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Self
@@ -13,9 +13,12 @@ from typing import Self
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..options import as_count
+from ..options import as_count, as_number
+from ..table import readable
 from ..typing import Host, Shape
 from .digests import choose, image_digests
+from .pixels import channels_last, to_floats
+from .scale import BYTE, scale_of, stored
 from .statistics import channel_statistics
 
 
@@ -24,10 +27,14 @@ class Split:
     """Images, each with its label: a class, or for regression what is to be predicted.
 
     Parameters
-        images : NumPy array (N, H, W, C), uint8, or float32 in [0, 1]
+        images : NumPy array (N, H, W, C) of finite numbers; kept as uint8, uint16 or float32
         labels : NumPy array (N,), int64, from 0 on; for regression the targets, finite float32 (N,) or (N, D)
+        scale : the number that stands for white, which images are divided by before a network has them. By default
+            255 of bytes, 65535 of uint16, and 1 of floats in [0, 1] and of images of 0 and 1 (see `scale_of`); others
+            need it. 1 takes numbers as they are, such as standardised ones
+        channels_first : images are (N, C, H, W); None refuses what looks so
     Raises
-        DataError : they are not that, differ in length, or are empty
+        DataError : they are not that, differ in length, or are empty;  OptionError : no scale
 
     >>> split = Split(np.zeros((3, 8, 8, 1), np.uint8), np.array([0, 1, 0]))
     >>> len(split), split.input_shape
@@ -36,16 +43,17 @@ class Split:
 
     images: Host
     labels: Host
+    scale: float = None  # type: ignore[assignment]  # a number from __post_init__ on
+    channels_first: InitVar[bool | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, channels_first: bool | None) -> None:
         images, labels = self.images, self.labels
         for name, array in (("images", images), ("labels", labels)):
             if not isinstance(array, np.ndarray):
                 raise DataError("Split", f"{name} as a NumPy array", type(array).__name__, "use xpcnn.to_numpy")
         if images.ndim != 4 or 0 in images.shape:
             raise DataError("Split", "images (N, H, W, C), at least one", str(images.shape), "add missing axes")
-        if images.dtype not in (np.uint8, np.float32):
-            raise DataError("Split", "images of uint8, or float32 in [0, 1]", str(images.dtype), "convert them")
+        images = channels_last("Split", images, channels_first)
         if labels.dtype == np.float32:
             if labels.shape[:1] != images.shape[:1] or labels.ndim not in (1, 2) or 0 in labels.shape:
                 expected = f"targets ({len(images)},) or ({len(images)}, D), one row an image"
@@ -63,21 +71,36 @@ class Split:
                 raise DataError("Split", "labels of int64", str(labels.dtype), remedy)
             if labels.min() < 0:
                 raise DataError("Split", "labels from 0 on", str(labels.min()), "number the classes 0, 1, 2 …")
-        low, high = images.min(), images.max()
-        if images.dtype == np.float32 and not (low >= 0 and high <= 1):  # NaN is neither
-            raise DataError("Split", "finite images in [0, 1]", f"values from {low} to {high}", "scale them")
+        if self.scale is None:
+            scale = scale_of("Split", [images])
+        else:
+            scale = as_number("Split", "scale", self.scale, "(0, inf)")
+        object.__setattr__(self, "images", stored("Split", images, scale))
+        object.__setattr__(self, "scale", scale)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __repr__(self) -> str:
         labels = f"labels 0 … {self.labels.max()}" if self.has_classes else f"targets {self.labels.shape[1:]}"
-        return f"Split({len(self)} images {self.input_shape}, {labels})"
+        scale = "" if self.scale == BYTE else f", scale {self.scale:g}"
+        return f"Split({len(self)} images {self.input_shape}, {labels}{scale})"
 
     @property
     def has_classes(self) -> bool:
         """Whether the labels are classes, and not the targets of a regression."""
         return bool(self.labels.dtype == np.int64)
+
+    @cached_property
+    def is_unit(self) -> bool:
+        """Whether all images lie in [0, 1], once they are divided by the scale."""
+        return bool(self.images.min() >= 0 and self.images.max() <= self.scale)
+
+    @property
+    def scale_in_words(self) -> str:
+        """The scale, beside the numbers that there are: "0 … 255, divided by 255"."""
+        low, high = self.images.min(), self.images.max()
+        return f"{low:g} … {high:g}, " + ("as they are" if self.scale == 1 else f"divided by {self.scale:g}")
 
     @property
     def input_shape(self) -> Shape:
@@ -86,7 +109,7 @@ class Split:
 
     def select(self, index: Host | slice) -> Self:
         """The images at these positions, with their labels."""
-        selected = type(self)(self.images[index], self.labels[index])
+        selected = replace(self, images=self.images[index], labels=self.labels[index], channels_first=False)
         if "digests" in vars(self):  # which are not computed twice
             vars(selected)["digests"] = self.digests[index]
         return selected
@@ -99,20 +122,23 @@ class Split:
     @cached_property
     def digest(self) -> str:
         """One digest of all images and labels in their order, 32 hexadecimal digits."""
-        kind = (self.images.shape, self.images.dtype.str, self.labels.shape, self.labels.dtype.str)
+        kind = (self.images.shape, self.images.dtype.str, self.labels.shape, self.labels.dtype.str, self.scale)
         whole = blake2b(repr(kind).encode(), digest_size=16)
         whole.update(self.digests.tobytes())
         whole.update(np.ascontiguousarray(self.labels).tobytes())
         return whole.hexdigest()
 
     def join(self, other: Self) -> Self:
-        """These images, and then the other's, of the same size and type."""
-        joined = type(self)(*map(np.concatenate, ((self.images, other.images), (self.labels, other.labels))))
+        """These images, and then the other's, of the same size; as floats, where the scales differ."""
+        parts, scale = (self, other), self.scale if self.scale == other.scale else 1.0
+        images = [part.images if scale == part.scale else to_floats(part.images, part.scale) for part in parts]
+        labels = np.concatenate([part.labels for part in parts])
+        joined = type(self)(np.concatenate(images), labels, scale, channels_first=False)
         vars(joined)["digests"] = np.concatenate([self.digests, other.digests])
         return joined
 
     def statistics(self) -> tuple[Host, Host]:
-        """Each channel's mean and standard deviation over all images, as numbers in [0, 1] have them.
+        """Each channel's mean and standard deviation over all images, as a network has them: divided by the scale.
 
         Returns
             mean, std : float64 (C,); std is 1 for a channel that is the same everywhere
@@ -122,8 +148,7 @@ class Split:
         [[0.5], [0.5]]
         """
         mean, std = channel_statistics(self.images)
-        unit = 255 if self.images.dtype == np.uint8 else 1
-        return mean / unit, np.where(std > 0, std / unit, 1.0)
+        return mean / self.scale, np.where(std > 0, std / self.scale, 1.0)
 
     def take(self, n: int) -> Self:
         """The first n images.
@@ -185,6 +210,8 @@ class Dataset:
     parts: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", readable(self.name))
+        object.__setattr__(self, "classes", tuple(map(readable, self.classes)))
         for part, split in (("train", self.train), ("test", self.test)):
             if split.has_classes != bool(self.classes):
                 expected = "names of the classes, or for a regression none"
@@ -200,3 +227,9 @@ class Dataset:
     def input_shape(self) -> Shape:
         """One image's shape, (H, W, C)."""
         return self.train.input_shape
+
+    @property
+    def scale(self) -> str:
+        """What the images of both parts are divided by, in words."""
+        said = [each.scale_in_words for each in (self.train, self.test)]
+        return said[0] if said[0] == said[1] else f"training: {said[0]}; test: {said[1]}"

@@ -23,6 +23,7 @@ def hdf5_file(
     path: str | os.PathLike[str],
     *,
     test: str | os.PathLike[str] | None = None,
+    scale: float | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
@@ -32,7 +33,7 @@ def hdf5_file(
     Parameters
         test : the file with test_set_x and test_set_y; by default this file itself if it has them, else the one
             beside with "test" instead of "train" in its name; where there is none, a fraction is held out
-        test_fraction, seed : see `hold_out`
+        scale : the number that stands for white, see `Split`;  test_fraction, seed : see `hold_out`
         most_bytes : refuse a file whose arrays are larger than that together
     Raises
         DataError : it has no train_set_x or train_set_y, or they are no labelled images; or list_classes are neither
@@ -54,7 +55,9 @@ def hdf5_file(
         path,
         train,
         test_part,
+        test_path=other,
         classes=class_names(f"{path}: list_classes", arrays["list_classes"]) if "list_classes" in arrays else (),
+        scale=scale,
         test_fraction=test_fraction,
         seed=seed,
         found="test_set_x" if alone else f"{path.name} and {other.name}" if other else "train_set_x and test_set_x",

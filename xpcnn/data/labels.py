@@ -9,6 +9,19 @@ import numpy as np
 from ..errors import DataError
 from ..typing import Host
 
+# What stands where a label is missing; pandas reads these so, but for the question mark, which UCI's tables have.
+_MISSING = {"", "?", "na", "n/a", "<na>", "#n/a", "#na", "nan", "-nan", "null", "none", "nil"}
+MISSING_REMEDY = "leave such rows out, or name all classes with classes= if it is one"
+
+
+def is_missing(text: str) -> bool:
+    """Whether the text says that there is no label.
+
+    >>> is_missing(" N/A"), is_missing("7")
+    (True, False)
+    """
+    return text.strip().lower() in _MISSING
+
 
 def class_names(who: str, array: Host) -> list[str]:
     """The names of classes that a file holds, (K,), texts or whole numbers.
@@ -48,7 +61,9 @@ def to_classes(
     >>> to_classes("files", [np.array(["dog", "cat"])])
     ([array([1, 0])], ('cat', 'dog'))
     """
-    plain = [_plain(who, part) for part in parts]
+    plain = [_plain(who, part, names) for part in parts]
+    if plain[0].dtype.kind != "U" and any(part.dtype.kind == "U" for part in plain):
+        raise DataError(who, "labels that are numbers, as in training", "texts to test on", "mend them")
     together = np.concatenate(plain)
     is_text = together.dtype.kind == "U"
     if names and not is_text and together.min() >= 0 and together.max() < len(names):
@@ -80,8 +95,8 @@ def to_targets(who: str, labels: Host) -> Host:
     return targets[:, None] if targets.ndim == 1 else targets
 
 
-def _plain(who: str, labels: Host) -> Host:
-    """Labels (N,) as int64 or text."""
+def _plain(who: str, labels: Host, names: Sequence[str]) -> Host:
+    """Labels (N,) as int64 or text, without blanks around it."""
     flat = labels.reshape(-1) if labels.ndim == 2 and 1 in labels.shape else labels  # (N, 1) as Keras has them, (1, N)
     if flat.ndim != 1:
         remedy = "labels.argmax(1) if they are one-hot; regression=True if they are targets"
@@ -90,9 +105,18 @@ def _plain(who: str, labels: Host) -> Host:
     if flat.dtype.kind == "f":
         whole = np.isfinite(flat) & (flat == np.round(flat)) & (np.abs(flat) < 2**53)
         if not whole.all():
+            at = int(np.flatnonzero(~whole)[0])
             remedy = "regression=True if they are the targets of a regression"
-            raise DataError(who, "labels that are whole numbers or texts", str(flat[~whole][0]), remedy)
-    elif flat.dtype.kind not in "biuU":
+            if not np.isfinite(flat[at]):
+                remedy = "leave out the images that have no label"
+            raise DataError(who, "labels that are whole numbers or texts", f"{flat[at]} of image {at + 1}", remedy)
+    elif flat.dtype.kind == "U":
+        flat = np.char.strip(flat)
+        lacking = [text for text in np.unique(flat).tolist() if is_missing(text) and text not in names]
+        if lacking:
+            at = int(np.flatnonzero(np.isin(flat, lacking))[0])
+            raise DataError(who, "a label of each image", f"{flat[at].item()!r} of image {at + 1}", MISSING_REMEDY)
+    elif flat.dtype.kind not in "biu":
         raise DataError(who, "labels that are whole numbers or texts", str(flat.dtype))
     if flat.dtype.kind == "u" and flat.size and flat.max() > np.iinfo(np.int64).max:  # int64 would make it negative
         raise DataError(who, "labels below 2⁶³", str(flat.max()), "number the classes 0, 1, 2 …")

@@ -86,6 +86,9 @@ class Loader:
         if augment is not None and (isinstance(augment, type) or not callable(augment)):
             remedy = f"pass augment.parse({augment!r})" if isinstance(augment, str) else "see data.augment"
             raise OptionError("Loader", "augment: a callable (x, y, rng) → (x, y)", repr(augment), remedy)
+        if getattr(augment, "clips", False) and not split.is_unit:
+            remedy = "leave out what cuts off: brightness, contrast"
+            raise OptionError("Loader", "augment for images beyond [0, 1]", repr(augment), remedy)
         self.augment = augment
         self.prefetch = as_count("Loader", "prefetch", prefetch, least=0)
         self._passes = 0
@@ -104,8 +107,8 @@ class Loader:
             epoch : its number, from 0 on
             start : the batch to begin with, from 0 on; `len(loader)` leaves none
         Returns
-            pairs of x : Array (N, H, W, C), float32 in [0, 1], and y : Array (N,), int64; of a regression, the
-                targets; or whatever `augment` makes of them
+            pairs of x : Array (N, H, W, C), float32, images divided by the scale, and y : Array (N,), int64; of a
+                regression, the targets; or whatever `augment` makes of them
         Raises
             OptionError : there is no such epoch or batch
         """
@@ -144,7 +147,7 @@ class Loader:
         """Batch `number` of the epoch, on the host."""
         index = self._part(order, number)
         images, labels = self.split.images[index], self.split.labels[index]  # one index for both
-        images = to_floats(images)  # on the host, so that every backend has the same bits
+        images = to_floats(images, self.split.scale)  # on the host, so that every backend has the same bits
         if self.augment is None:
             return images, labels
         rng = np.random.default_rng([self.seed, epoch, number + 1])  # with 0 for 1 it would be the shuffling's

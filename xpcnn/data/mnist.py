@@ -20,6 +20,7 @@ from ..errors import FormatError
 from ..io.idx import read_idx
 from .dataset import Dataset, Split
 from .download import RemoteFile
+from .scale import BYTE
 from .source import Folder, Mirrors, Source
 
 _NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -124,4 +125,4 @@ def _read_split(images_path: Path, labels_path: Path) -> Split:
         if array.dtype != np.uint8 or array.ndim != len(shape) or array.shape[1:] != shape[1:]:
             expected = f"uint8 ({', '.join(map(str, shape))})"
             raise FormatError(str(path), expected, f"{array.dtype} {array.shape}", "check which file it is")
-    return Split(images[..., None], labels.astype(np.int64))  # (N, 28, 28, 1), (N,)
+    return Split(images[..., None], labels.astype(np.int64), BYTE)  # (N, 28, 28, 1), (N,)

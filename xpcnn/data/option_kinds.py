@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from ..errors import OptionError
@@ -38,6 +39,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
+def _is_scale(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+
+
 def _is_shape(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) in (2, 3) and all(map(_is_count, value))
 
@@ -52,6 +57,7 @@ def _is_anything(value: Any) -> bool:
 
 # Numbers that have an interval, `size` and `label` are checked by the functions themselves.
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "broken": ("error or skip", lambda value: value in ("error", "skip")),
     "channels": ("1 for grey, 3 for RGB", _is_count),
     "channels_first": ("True or False", _is_flag),
     "classes": ("the classes' names", _is_names),
@@ -63,5 +69,6 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "most_bytes": ("an integer ≥ 1", _is_count),
     "parts": ("False, or None to look for parts", _is_flag),
     "regression": ("True or False", _is_flag),
+    "scale": ("a number above 0", _is_scale),
     "test": ("a path", _is_path),
 }

@@ -19,6 +19,7 @@ from .digests import choose
 from .labels import to_classes, to_targets
 from .part_names import TEST, VALIDATION, WORDS
 from .pixels import to_images
+from .scale import scale_of
 
 TEST_FRACTION = 0.2
 MOST_BYTES = 2**32  # of one data set in memory
@@ -113,10 +114,12 @@ def assemble(
     train: tuple[Host, Host] | None,
     test: tuple[Host, Host] | None,
     *,
+    test_path: Path | None = None,
     classes: Sequence[str] = (),
     regression: bool = False,
     image_shape: Shape | None = None,
     channels_first: bool | None = None,
+    scale: float | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     found: str = "",
@@ -126,24 +129,30 @@ def assemble(
     Parameters
         train, test : images and labels; without a test, a fraction of train is held out
         classes, regression : see `to_classes` and `to_targets`;  image_shape, channels_first : see `to_images`
+        scale : see `scale_of`; of whole numbers in both parts it is the same
+        test_path : the file of the test, if it is another one
         test_fraction, seed : see `hold_out`;  found : see `Parts`
     Raises
         DataError : they are no labelled images
     """
     who = str(path)
-    parts = [part for part in (train, test) if part is not None]
-    for images, labels in parts:
+    of_test = str(test_path) if test_path is not None else who if train is None else f"{who} (test)"
+    parts = [(part, name) for part, name in ((train, who), (test, of_test)) if part is not None]
+    for (images, labels), name in parts:
         n = len(images) if images.ndim else 0  # which `to_images` refuses
         if n and n not in labels.shape[:1] and labels.shape != (1, n):
-            raise DataError(who, f"{n} labels, one an image", str(labels.shape))
-    pictures = [to_images(who, x, image_shape=image_shape, channels_first=channels_first) for x, _ in parts]
-    targets = [y for _, y in parts]
+            raise DataError(name, f"{n} labels, one an image", str(labels.shape))
+    pictures = [to_images(name, x, image_shape=image_shape, channels_first=channels_first) for (x, _), name in parts]
+    targets = [y for (_, y), _ in parts]
     names: tuple[str, ...] = ()
     if regression:
         targets = [to_targets(who, y) for y in targets]
     else:
         targets, names = to_classes(who, targets, classes, least=1)
-    splits = [Split(x, y) for x, y in zip(pictures, targets, strict=True)]
+    alike = len({x.dtype.kind.replace("u", "i") for x in pictures}) == 1
+    groups = [pictures] if alike else [[x] for x in pictures]
+    scales = [common for group in groups for common in [scale_of(who, group, scale)] * len(group)]
+    splits = [Split(x, y, each, channels_first=False) for x, y, each in zip(pictures, targets, scales, strict=True)]
     given = None if train is None else splits[0]
     stated = None if test is None else splits[-1]
     return Parts(who, path.stem or who, given, stated, names, found, test_fraction, seed)

@@ -11,23 +11,50 @@ from ..errors import DataError, FormatError, XpcnnError
 from ..extras import need
 from ..typing import Host
 
-# Formats that are pixels and no programs: Pillow would also give PostScript to an interpreter.
-_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")
-_MOST_PIXELS = 2**26  # 67 million; checked before they are decoded
+# Formats that are pixels and no programs: Pillow would also give PostScript to an interpreter. What a file is, it says
+# itself; its ending only makes it a picture among other files.
+FORMATS = {
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "JPEG2000": (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "AVIF": (".avif", ".avifs"),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "TGA": (".tga", ".icb", ".vda", ".vst"),
+    "ICO": (".ico",),
+    "QOI": (".qoi",),
+    "PCX": (".pcx",),
+    "SGI": (".sgi", ".rgb", ".rgba", ".bw"),
+    "SUN": (".ras",),
+}
+MOST_PIXELS = 2**26  # 67 million; checked before they are decoded
 
 
-def read_picture(path: Path, *, size: tuple[int, int] | None = None, channels: int = 3, who: str = "picture") -> Host:
+def read_picture(
+    path: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int = 3,
+    scale: float | None = None,
+    who: str = "picture",
+) -> Host:
     """A picture as pixels: turned as its EXIF data say, on white where it is transparent, grey or RGB, resized.
 
     Parameters
         size : (height, width) to resize to, with Pillow's bicubic filter, whatever its shape was; None leaves it as
             large as it is
         channels : 1 for grey, 3 for RGB
+        scale : the number that stands for white, which pictures of 32 bits or of floats need, for they do not say it
         who : for the error if Pillow is missing: what needs it
     Returns
-        NumPy array (H, W, C), uint8; of an animation, the first picture
+        NumPy array (H, W, C); of an animation, the first picture. uint8, where 255 is white, also for 16 bits; with
+        a scale the picture's own numbers as float32, not divided by it
     Raises
-        FormatError : the file is no picture, is broken, or has more than 67 million pixels, or pixels of floats
+        FormatError : the file is no picture, is broken, or has more than 67 million pixels, or needs a scale
         DataError : neither 1 nor 3 channels
         MissingExtraError : Pillow is not installed
     """
@@ -38,13 +65,18 @@ def read_picture(path: Path, *, size: tuple[int, int] | None = None, channels: i
         with _open(pillow, path) as opened:
             if size is not None:
                 opened.draft(None, (2 * max(size), 2 * max(size)))  # a large JPEG need not be decoded in full
-            image = operations.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16 bits a pixel
-                image = image.convert("I").point(lambda value: value / 257).convert("L")
-            if image.has_transparency_data:
+            bits = _bits(opened)
+            operations.exif_transpose(opened, in_place=True)
+            image = opened
+            if bits > 8:
+                image = _byte(path, image, bits) if scale is None else _float(image)
+            elif image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
-            image = image.convert("L" if channels == 1 else "RGB")
+            if image.mode != "F":
+                image = image.convert("L" if channels == 1 else "RGB")
+                if channels == 1 and scale is not None:
+                    image = image.convert("F")  # resized without rounding: of 0 and 1 little would be left
             if size is not None:
                 image = image.resize((size[1], size[0]))
             pixels = np.array(image)  # (H, W) or (H, W, 3)
@@ -52,7 +84,10 @@ def read_picture(path: Path, *, size: tuple[int, int] | None = None, channels: i
         raise
     except Exception as error:  # whatever Pillow stumbles over, the file is at fault
         raise _broken(path, error) from error
-    return pixels.reshape(*pixels.shape[:2], channels)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    if pixels.shape[2] != channels:
+        pixels = np.repeat(pixels, channels, axis=2)
+    return pixels if scale is None else pixels.astype(np.float32)
 
 
 def is_grey(path: Path, *, who: str = "picture") -> bool:
@@ -61,10 +96,29 @@ def is_grey(path: Path, *, who: str = "picture") -> bool:
     Raises
         FormatError : the file is no picture;  MissingExtraError : Pillow is not installed
     """
+    return header(path, who=who)[0]
+
+
+def depth(path: Path, *, who: str = "picture") -> int:
+    """How many bits a number of the picture has, by its header alone: 8, 16, or 32, also for floats.
+
+    Raises
+        FormatError : the file is no picture;  MissingExtraError : Pillow is not installed
+    """
+    return header(path, who=who)[1]
+
+
+def header(path: Path, *, who: str = "picture") -> tuple[bool, int, int]:
+    """Whether the picture has no colours, how many bits a number has, and how many pixels there are to be decoded.
+
+    Raises
+        FormatError : the file is no picture;  MissingExtraError : Pillow is not installed
+    """
     pillow = need("PIL.Image", who, "to read pictures")
     try:
         with _open(pillow, path) as image:
-            return str(image.mode) in ("1", "L", "LA", "La") or str(image.mode).startswith("I")
+            bits = _bits(image)
+            return image.mode in ("1", "L", "LA", "La") or bits > 8, bits, image.width * image.height
     except (XpcnnError, MemoryError):
         raise
     except Exception as error:
@@ -72,16 +126,43 @@ def is_grey(path: Path, *, who: str = "picture") -> bool:
 
 
 def _open(pillow: Any, path: Path) -> Any:
-    image = pillow.open(path, formats=_FORMATS)
-    if image.width * image.height > _MOST_PIXELS:
+    if path.exists() and not path.is_file():  # whoever opens a FIFO waits for its writer
+        raise FormatError(str(path), "a picture", "no plain file", "take it away")
+    pillow.init()
+    known = [name for name in FORMATS if name in pillow.OPEN and (name != "TGA" or _ends(path, "TGA"))]
+    image = pillow.open(path, formats=known)
+    if image.width * image.height > MOST_PIXELS:
         image.close()
         raise FormatError(
-            str(path), f"at most {_MOST_PIXELS} pixels", f"{image.width}×{image.height}", "make it smaller"
+            str(path), f"at most {MOST_PIXELS} pixels", f"{image.width}×{image.height}", "make it smaller"
         )
-    if image.mode == "F":
-        image.close()
-        raise FormatError(str(path), "whole numbers a pixel", "float32", "save it with 8 bits a pixel")
     return image
+
+
+def _ends(path: Path, name: str) -> bool:
+    """Whether the ending is that format's: of TGA nothing else tells it."""
+    return path.suffix.lower() in FORMATS[name]
+
+
+def _bits(image: Any) -> int:
+    """8, 16 or 32: Pillow has 16 bits as I;16 or, in a form of files that has no more, as I."""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return 8
+    return 16 if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")) else 32
+
+
+def _byte(path: Path, image: Any, bits: int) -> Any:
+    """A picture of 16 bits as one of 8."""
+    if bits == 32:
+        low, high = image.getextrema()
+        found = f"{'floats' if image.mode == 'F' else '32 bits'}, {low:g} … {high:g}"
+        remedy = "pass scale=, the number that stands for white; to xpcnn predict, --scale"
+        raise FormatError(str(path), "8 or 16 bits a pixel, or a scale", found, remedy)
+    return image.convert("I").point(lambda value: value / 257).convert("L")
+
+
+def _float(image: Any) -> Any:
+    return image if image.mode == "F" else image.convert("I").convert("F")
 
 
 def _broken(path: Path, error: Exception) -> FormatError:

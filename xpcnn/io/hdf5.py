@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import FileError, FormatError
 from ..extras import need
 from ..typing import Host
-from .limits import DEFLATE_LIMIT
+from .limits import REMEDY, most_inflated
 
 MOST_OBJECTS = 100_000
 MOST_DEPTH = 32
@@ -115,13 +115,14 @@ class _Reader:
             raise self._refusal("filters " + ", ".join(_FILTERS.values()), f"number {unknown[0]} at {name}")
         size = int(dataset.size) * dataset.dtype.itemsize
         stored = min(dataset.id.get_storage_size(), self.file_size)  # the first is a claim of the file's, too
-        if size > stored * (DEFLATE_LIMIT if filters else 1):
-            raise self._refusal(f"{size} bytes for {name} {dataset.shape}", f"{stored}")
+        if size > (most_inflated(stored) if filters else stored):
+            remedy = REMEDY if filters and stored else ""
+            raise self._refusal(f"{size} bytes for {name} {dataset.shape}", f"{stored}", remedy)
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise self._refusal(f"at most {self.most_bytes} bytes of arrays", f"more, up to {name}")
         array: Host = dataset[()]
         return np.asarray(array)
 
-    def _refusal(self, expected: str, got: str) -> FormatError:
-        return FormatError(self.who, expected, got[:200])
+    def _refusal(self, expected: str, got: str, remedy: str = "") -> FormatError:
+        return FormatError(self.who, expected, got[:200], remedy)

@@ -26,7 +26,7 @@ import numpy as np
 
 from ..errors import FileError, FormatError
 from ..typing import Host
-from .limits import DEFLATE_LIMIT
+from .limits import most_inflated
 from .pieces import difference
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -51,7 +51,7 @@ def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> Host:
                 return _read(str(path), file, size, most_bytes)
             file.seek(0)
             with gzip.GzipFile(fileobj=file) as unzipped:
-                return _read(str(path), unzipped, size * DEFLATE_LIMIT, most_bytes)
+                return _read(str(path), unzipped, most_inflated(size), most_bytes)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FormatError(str(path), "a whole gzip file", str(error), "get the file again") from None
     except OSError as error:

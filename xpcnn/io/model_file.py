@@ -6,6 +6,7 @@ The file is in the safetensors format and safe to open: no pickle, no names that
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ from .tensors import read_tensors, write_tensors
 
 MOST_CLASSES = 2**20
 MOST_NAME = 1000
-REGRESSION = "regression"  # true in `extra`, if the outputs are values
+# In `extra`:
+REGRESSION = "regression"  # true if the outputs are values
+SCALE = "scale"  # what the training images were divided by
+UNIT = "unit"  # false if they did not lie in [0, 1] then
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,16 @@ class SavedModel:
     def is_classifier(self) -> bool:
         """Whether the outputs are scores of classes, and not the values of a regression."""
         return not self.extra.get(REGRESSION)
+
+    @property
+    def scale(self) -> float:
+        """What the numbers of the training images were divided by; 255 where the file does not say it."""
+        return float(self.extra.get(SCALE, 255))
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether the training images lay in [0, 1] then."""
+        return self.extra.get(UNIT, True) is not False
 
 
 def save_model(
@@ -123,6 +137,9 @@ def _parse(who: str, metadata: Mapping[str, Any], tensors: Mapping[str, Any], rn
         raise FormatError(who, expected, repr(classes)[:80])
     if not isinstance(extra, dict):
         raise FormatError(who, "extra: an object", repr(extra)[:80])
+    scale = extra.get(SCALE, 255)
+    if type(scale) not in (int, float) or not 0 < scale < math.inf:
+        raise FormatError(who, "extra: a scale above 0", repr(scale)[:80])
     try:
         model = from_config(metadata.get("architecture", {}), tensors, rng=rng)
         check_extent(model, tuple(shape))

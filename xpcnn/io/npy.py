@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import FileError, FormatError, XpcnnError
 from ..typing import Host
-from .limits import DEFLATE_LIMIT
+from .limits import REMEDY, most_inflated
 from .pieces import difference
 
 _KINDS = "biufSU"  # truth values, numbers and texts
@@ -70,7 +70,8 @@ def _members(
     who: str, file: IO[bytes], names: Container[str] | None, compressed: bool, most_bytes: int
 ) -> dict[str, Host]:
     kinds = {zipfile.ZIP_STORED: "stored"} | ({zipfile.ZIP_DEFLATED: "deflated"} if compressed else {})
-    size = os.fstat(file.fileno()).st_size * (DEFLATE_LIMIT if compressed else 1)
+    stored = os.fstat(file.fileno()).st_size
+    size = most_inflated(stored) if compressed else stored
     arrays: dict[str, Host] = {}
     try:
         with zipfile.ZipFile(file) as archive:
@@ -82,10 +83,12 @@ def _members(
                     expected = f"a member that is {' or '.join(kinds.values())}"
                     raise FormatError(f"{who}: {name}", expected, "another kind", "np.savez it again")
                 if member.file_size > min(size, most_bytes + 2**16):
-                    raise FormatError(f"{who}: {name}", f"at most {min(size, most_bytes)} bytes", str(member.file_size))
+                    expected, remedy = f"at most {min(size, most_bytes)} bytes", REMEDY if size < most_bytes else ""
+                    raise FormatError(f"{who}: {name}", expected, str(member.file_size), remedy)
                 with archive.open(member) as contents:
                     arrays[name] = _read(f"{who}: {name}", contents, member.file_size, most_bytes)
                 most_bytes -= arrays[name].nbytes
+                size -= arrays[name].nbytes
     except XpcnnError:
         raise
     except Exception as error:  # whatever the reader stumbles over, the file is at fault

@@ -97,7 +97,7 @@ def most_wrong(
         as `top_losses`;  MissingExtraError
     """
     found = top_losses(model, split, n, batch_size=batch_size)
-    pixels, note = as_images("most_wrong", to_floats(split.images[found.index]))
+    pixels, note = as_images("most_wrong", to_floats(split.images[found.index], split.scale))
     captions = [
         f"{class_name(true, classes)}\n→ {class_name(predicted, classes, 12)}, {_percent(probability)}"
         for true, predicted, probability in zip(

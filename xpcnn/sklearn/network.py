@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from .. import models
 from ..backend import asarray, to_numpy
+from ..data.pixels import channels_last
 from ..errors import NonFiniteError, OptionError, ShapeError
 from ..nn import Layer
 from ..nn.loss import Loss
@@ -178,6 +179,9 @@ class Network(BaseEstimator):  # type: ignore[misc]
         if getattr(X, "ndim", 2) > 2:
             X = check_array(X, allow_nd=True, dtype="numeric", estimator=self)
             shape = X.shape[1:] if X.ndim > 3 else (*X.shape[1:], 1)
+            if fit and X.ndim == 4 and self.image_shape is None:
+                remedy = f"np.moveaxis(X, 1, -1) if they are (N, C, H, W), else image_shape={shape}"
+                channels_last(type(self).__name__, X, None, remedy)
             X = X.reshape(len(X), -1)
         checked = validate_data(self, X, y, reset=fit, dtype="numeric", **options)
         if fit:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..backend import array_namespace, asarray
+from ..data.dataset import Split
 from ..data.loader import images_at_once
 from ..io.architecture import registry
-from ..io.model_file import REGRESSION, SavedModel, described
+from ..io.model_file import REGRESSION, SCALE, UNIT, SavedModel, described
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
 from ..typing import Array, Shape
@@ -28,21 +29,30 @@ def save_best(
     *,
     classifies: bool,
     batch_size: int | None = None,
+    split: Split | None = None,
 ) -> None:
     """Write the model to `MODEL`, or its arrays alone to `WEIGHTS`.
 
     Parameters
         classifies : whether its outputs are scores of classes, see `SavedModel.is_classifier`
         batch_size : images that it was trained on together, for `run_batch_size`
+        split : what it was trained on, which says what images are divided by
     Raises
         OptionError : as `best_file`;  FileError : the file cannot be written
     """
-    name, tensors, metadata = best_file(model, input_shape, classes, classifies=classifies, batch_size=batch_size)
+    options: dict[str, Any] = {"classifies": classifies, "batch_size": batch_size, "split": split}
+    name, tensors, metadata = best_file(model, input_shape, classes, **options)
     write_tensors(folder / name, tensors, metadata)
 
 
 def best_file(
-    model: Layer, input_shape: Shape, classes: Iterable[str], *, classifies: bool, batch_size: int | None = None
+    model: Layer,
+    input_shape: Shape,
+    classes: Iterable[str],
+    *,
+    classifies: bool,
+    batch_size: int | None = None,
+    split: Split | None = None,
 ) -> tuple[str, Mapping[str, Array], dict[str, Any]]:
     """The file's name, arrays and metadata.
 
@@ -51,8 +61,9 @@ def best_file(
     """
     if not all(type(layer) in registry().values() for _, layer in model.named_layers()):
         return WEIGHTS, model.state_dict(), {"kind": "weights"}
-    extra = {} if batch_size is None else {BATCH_SIZE: batch_size}
+    extra: dict[str, object] = {} if batch_size is None else {BATCH_SIZE: batch_size}
     extra |= {} if classifies else {REGRESSION: True}
+    extra |= {} if split is None else {SCALE: split.scale, UNIT: split.is_unit}
     return MODEL, *described(model, MODEL, input_shape=input_shape, classes=classes, extra=extra)
 
 

@@ -46,5 +46,7 @@ def _keep(trainer: Trainer, loader: Loader, *, validated: bool) -> None:
     if trainer.folder is None:
         trainer.best_arrays = copied(model) if validated else None
         return
-    shape, classifies, size = loader.split.input_shape, trainer.criterion.classifies, loader.batch_size
-    save_best(trainer.folder, model, shape, trainer.classes, classifies=classifies, batch_size=size)
+    split, classifies, size = loader.split, trainer.criterion.classifies, loader.batch_size
+    save_best(
+        trainer.folder, model, split.input_shape, trainer.classes, classifies=classifies, batch_size=size, split=split
+    )

@@ -2,7 +2,7 @@
 
     loader = Loader(split, 64, shuffle=True, augment=augment.parse("flip,crop:4"))
 
-An augmentation is a callable (x, y, rng) → (x, y) on a batch: x (N, H, W, C) floats in [0, 1], y the labels or targets,
+An augmentation is a callable (x, y, rng) → (x, y) on a batch: x (N, H, W, C) floats, y the labels or targets,
 rng the host's generator, from which each image gets draws of its own. It follows the arrays that it is given, writes
 into none of them, and for one state of rng gives the same images on every backend. Your own is any such function.
 """

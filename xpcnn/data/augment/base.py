@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,8 @@ Augment: TypeAlias = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
 
 class Augmentation(ABC):
     """Base of the augmentations that change images and leave their labels as they are."""
+
+    clips: ClassVar[bool] = False  # whether numbers outside [0, 1] are cut off
 
     def __call__(self, x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         check_images(type(self).__name__, x, rng)

@@ -48,6 +48,7 @@ class Compose:
             if isinstance(step, type) or not callable(step):
                 raise OptionError("Compose", "augmentations, such as Flip()", repr(step))
         self.steps = steps
+        self.clips = any(getattr(step, "clips", False) for step in steps)  # see `Augmentation`
 
     def __call__(self, x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         for step in self.steps:

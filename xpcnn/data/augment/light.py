@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class Brightness(Augmentation):
     0.568
     """
 
+    clips: ClassVar[bool] = True
     amount: float
 
     def __post_init__(self) -> None:
@@ -61,6 +63,7 @@ class Contrast(Augmentation):
     [0.373, 0.627]
     """
 
+    clips: ClassVar[bool] = True
     amount: float
 
     def __post_init__(self) -> None:

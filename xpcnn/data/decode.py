@@ -1,0 +1,166 @@
+"""Many pictures as one array: decoded in threads, within the memory that there is, and all broken ones told at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Condition
+from typing import TypeVar
+
+import numpy as np
+
+from ..errors import DataError, FormatError, warn
+from ..typing import Host, Shape
+from .picture import MOST_PIXELS, header, read_picture
+from .scale import BYTE, SIXTEEN_BITS, state
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+THREADS = 4  # that decode; Pillow does it outside the interpreter's lock
+_WHO = "image_folder"
+_DECODED = 16  # bytes that a pixel takes while it is decoded, at most
+_TOLD = 5  # broken pictures whose names are in the message
+
+
+def read_pictures(
+    paths: Sequence[Path],
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    scale: float | None = None,
+    skip_broken: bool = False,
+    most_bytes: int,
+) -> tuple[Host, list[int]]:
+    """All pictures, (N, H, W, C), which have the first one's size, and the positions of those that could be read.
+
+    Parameters
+        size, channels, scale : see `read_picture`; without channels, 1 if all pictures are grey
+        skip_broken : leave out those that cannot be read, with a warning, instead of refusing all
+        most_bytes : refuse to hold more in memory, or to take more for what is decoded at once
+    Raises
+        DataError : pictures of several sizes, or too large;  FormatError : broken ones
+        MissingExtraError : Pillow is not installed
+    """
+    pixel_bytes = 1 if scale is None else 4
+    if size is not None:
+        _check_bytes(len(paths), (*size, channels or 1), pixel_bytes, most_bytes)
+    faults: dict[int, FormatError] = {}
+    headers = _tried(partial(header, who=_WHO), dict(enumerate(paths)), faults)
+    channels = channels or (1 if all(grey for grey, _, _ in headers.values()) else 3)
+    read = partial(read_picture, size=size, channels=channels, scale=scale, who=_WHO)
+    budget = _Budget(MOST_PIXELS)
+    largest = sorted((pixels for _, _, pixels in headers.values()), reverse=True)[:THREADS]
+    decoding = _DECODED * min(sum(largest), max(MOST_PIXELS, *largest[:1], 0))
+    images: Host | None = None
+    first = ""
+
+    def place(i: int) -> None:
+        nonlocal images, first
+        with budget.of(headers[i][2]):
+            image = read(paths[i])
+        if images is None:  # the first one, before there are threads
+            _check_bytes(len(paths), image.shape, pixel_bytes, most_bytes, decoding)
+            images, first = np.empty((len(paths), *image.shape), image.dtype), f"{_size(image.shape)} ({paths[i]})"
+        if image.shape != images.shape[1:]:
+            remedy = "pass size=64 or another; to a command, --option size=64"
+            got = f"{first} and {_size(image.shape)} ({paths[i]})"
+            raise DataError(_WHO, "pictures of one size", got, remedy)
+        images[i] = image
+
+    waiting = list(headers)
+    while waiting and images is None:
+        _tried(place, {waiting[0]: waiting.pop(0)}, faults)
+    _tried(place, {i: i for i in waiting}, faults)
+    kept = [i for i in headers if i not in faults]
+    if faults:
+        _tell(paths, faults, skip=skip_broken and bool(kept))
+    assert images is not None
+    images = images[kept] if faults else images
+    if scale is None:
+        _look_for_light(images, max(headers[i][1] for i in kept))
+    return images, kept
+
+
+def _tried(work: Callable[[Item], Result], items: dict[int, Item], faults: dict[int, FormatError]) -> dict[int, Result]:
+    """work(item) of each, in threads; those of which it says that the file is broken are in `faults`, by number."""
+
+    def one(i: int) -> Result | None:
+        try:
+            return work(items[i])
+        except FormatError as error:
+            faults[i] = error
+            return None
+
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        done = dict(zip(items, pool.map(one, items), strict=True))
+    finally:  # after an error, or Ctrl-C, what has not begun is left
+        pool.shutdown(cancel_futures=True)
+    return {i: result for i, result in done.items() if i not in faults}  # type: ignore[misc]
+
+
+class _Budget:
+    """Pixels that may be decoded at once; a picture of more is decoded alone."""
+
+    def __init__(self, pixels: int) -> None:
+        self._most, self._taken, self._changed = pixels, 0, Condition()
+
+    @contextmanager
+    def of(self, pixels: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= self._most)
+            self._taken += pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= pixels
+                self._changed.notify_all()
+
+
+def _check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, decoding: int = 0) -> None:
+    needed = count * math.prod(shape) * pixel_bytes
+    if needed > most_bytes:
+        got = f"{needed} for {count} pictures of {_size(shape)}"
+    elif needed + decoding > most_bytes:
+        got = f"{needed + decoding} for {count} pictures of {_size(shape)} and what is decoded at once"
+    else:
+        return
+    raise DataError(_WHO, f"at most {most_bytes} bytes", got, "pass a smaller size, or most_bytes")
+
+
+def _tell(paths: Sequence[Path], faults: dict[int, FormatError], *, skip: bool) -> None:
+    """Warn of the pictures that cannot be read, or refuse them."""
+    told = [faults[i] for i in sorted(faults)]
+    option = 'leave them out with broken="skip"; to a command, --option broken=skip'
+    if skip:
+        names = ", ".join(error.who for error in told[:_TOLD]) + (" …" if len(told) > _TOLD else "")
+        warn(_WHO, f"{len(told)} of {len(paths)} pictures cannot be read and are left out: {names}")
+    elif len(told) == 1:
+        (error,) = told
+        raise FormatError(error.who, error.expected, error.got, f"{error.remedy}; or {option}") from error
+    else:
+        names = ", ".join(f"{error.who} ({error.got})" for error in told[:_TOLD]) + (" …" if len(told) > _TOLD else "")
+        remedies = {error.remedy for error in told}
+        remedy = remedies.pop() if len(remedies) == 1 else "get them again, or take them away"
+        got = f"{len(told)} of {len(paths)} that cannot: {names}"
+        raise FormatError(_WHO, "pictures that can be read", got, f"{remedy}; or {option}") from told[0]
+
+
+def _look_for_light(images: Host, bits: int) -> None:
+    """Warn where no pixel is a quarter as bright as white: 0 … 16 of 255, or 4095 of 65535, is darkness."""
+    white = BYTE if bits == 8 else SIXTEEN_BITS
+    brightest = float(images.max())
+    if 0 < brightest < BYTE / 4:
+        largest = round(brightest * white / BYTE)
+        about, likely = ("", largest) if bits == 8 else ("about ", 2 ** largest.bit_length() - 1)  # 4095 of 12 bits
+        warn(_WHO, f"pictures are divided by {white:g}, but the largest number is {about}{largest}", state(likely))
+
+
+def _size(shape: Shape) -> str:
+    return f"{shape[0]}×{shape[1]}"

@@ -1,0 +1,93 @@
+"""The number that stands for white: what images are divided by, so that a network is given numbers in [0, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import DataError, warn
+from ..options import as_number
+from ..typing import Host
+
+BYTE, SIXTEEN_BITS = 255.0, 65535.0
+
+
+def state(number: float) -> str:
+    """The remedy: how to state the scale, such as that number."""
+    return f"pass scale={number:g}, or what number is white; to a command, --option scale={number:g}"
+
+
+def scale_of(who: str, parts: Sequence[Host], stated: float | None = None) -> float:
+    """What the images of all parts are divided by, from their types and their numbers.
+
+    Truth values, numbers in [0, 1] and whole numbers 0 and 1 are divided by 1, other whole numbers 0 … 255 by 255, and
+    uint16 by 65535. There is a warning where no number is half as large as that: 0 … 16 is darkness then.
+
+    Parameters
+        parts : arrays of bool, integers or floats, one number at least in each
+        stated : the answer, if it is known: 1 takes numbers as they are, also those below 0 and above 1
+    Raises
+        DataError : no numbers, numbers that are not finite, or none of these cases and nothing stated
+        OptionError : `stated` is no number above 0
+
+    >>> scale_of("file", [np.array([0, 255])]), scale_of("file", [np.array([0, 1])])
+    (255.0, 1.0)
+    """
+    extremes = [_extremes(who, part) for part in parts]
+    low, high = min(least for least, _ in extremes), max(most for _, most in extremes)
+    integers = all(part.dtype.kind in "iu" for part in parts)
+    if stated is not None:
+        scale = as_number(who, "scale", stated, "(0, inf)")
+        if low >= 0 and ((integers and high > scale) or (high <= 1 < scale and not _are_whole(parts))):
+            warn(who, f"images are divided by the scale of {scale:g}, but the largest number is {high:g}", state(high))
+        return scale
+    if low >= 0 and high <= 1 and (high > 0 or not integers):
+        return 1.0
+    if low >= 0 and high <= BYTE and _are_whole(parts):
+        scale = BYTE
+    elif all(part.dtype == np.uint16 for part in parts):
+        scale = SIXTEEN_BITS
+    else:
+        kind = "whole numbers" if integers else "numbers"
+        remedy = f"{state(BYTE)}; scale=1 takes numbers as they are"
+        expected = "images in [0, 1], or of whole numbers 0 … 255"
+        raise DataError(who, expected, f"{kind} from {low:g} to {high:g}", remedy)
+    if 0 < high < scale / 2:
+        warn(who, f"images are divided by {scale:g}, but the largest number is {high:g}", state(high))
+    return scale
+
+
+def stored(who: str, array: Host, scale: float) -> Host:
+    """Numbers in the least memory that holds them: uint8, uint16 or float32, to be divided by the scale.
+
+    Raises
+        DataError : numbers that are not finite in float32
+
+    >>> stored("file", np.array([0.0, 16.0]), 16).dtype, stored("file", np.array([0.5]), 1).dtype
+    (dtype('uint8'), dtype('float32'))
+    """
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) if scale == 1 else array * np.float32(scale)  # true is white
+    if array.dtype != np.uint8:
+        low, high = _extremes(who, array)
+        if low >= 0 and high <= SIXTEEN_BITS and (array.dtype.kind in "iu" or (scale > 1 and _are_whole([array]))):
+            array = array.astype(np.uint8 if high <= BYTE else np.uint16)
+    if array.dtype not in (np.uint8, np.uint16):
+        with np.errstate(over="ignore"):
+            array = np.asarray(array, np.float32)
+        _extremes(who, array)
+    return np.ascontiguousarray(array)
+
+
+def _extremes(who: str, array: Host) -> tuple[float, float]:
+    if array.dtype.kind not in "biuf":
+        raise DataError(who, "images of numbers", str(array.dtype), "convert them to uint8")
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise DataError(who, "finite images", "NaN or infinity", "leave such images out")
+    return low, high
+
+
+def _are_whole(parts: Sequence[Host]) -> bool:
+    return all(part.dtype.kind in "biu" or all((image == np.rint(image)).all() for image in part) for part in parts)
