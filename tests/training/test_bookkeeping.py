@@ -204,7 +204,7 @@ def test_a_row_s_learning_rate_survives_a_stop_at_the_end_of_its_epoch(tmp_path)
         ({"criterion": CrossEntropyLoss(label_smoothing=0.1)}, r"criterion .*label_smoothing=0.1"),
         ({"batch_size": 5}, "batch size 5"),
         ({"seed": 1}, "shuffling"),
-        ({"images": 9}, "images 9"),
+        ({"images": 9}, "10 training images that the run began with, got 9"),
     ],
 )
 def test_another_run_s_checkpoint_is_refused_and_changes_nothing(tmp_path, change, text):
