@@ -44,7 +44,7 @@ def test_the_last_step_s_weights_are_not_kept(xp, tmp_path, value, at, validated
     if at % 7 == 0:
         said = f"Trainer: expected finite weights, got NaN or infinity in 1.weight, after step {at}"
         assert said in str(caught.value)
-    kept = sorted(path.name for path in tmp_path.iterdir() if "nonfinite" not in path.name)
+    kept = sorted(path.name for path in tmp_path.iterdir() if path.name[:9] not in ("nonfinite", "trained_o"))
     assert kept == ([] if at == 7 else [CHECKPOINT, "history.csv", "model.safetensors"])
     for path in tmp_path.glob("[cm]*.safetensors"):
         arrays, _ = xpcnn.io.read_tensors(path)
