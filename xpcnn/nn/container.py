@@ -163,7 +163,7 @@ class Sequential(Container):
                 return None, grads
             assert dx is not None
             dx = self.backward_child(name, dx, cache[i], grads, input_grad or i > self._first_trained)
-        return dx, grads
+        return dx if input_grad else None, grads
 
 
 class Residual(Container):
