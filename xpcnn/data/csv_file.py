@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import DataError, FileError, FormatError, OptionError
+from ..options import as_path
 from ..typing import Host, Shape
 from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
@@ -52,7 +53,7 @@ def csv_file(
         OptionError : `label` is no column;  FileError : the file cannot be read
         DataError : there are no labelled images in it
     """
-    path = Path(path).expanduser()
+    path = as_path("csv_file", path).expanduser()
     other = counterpart(path) if test is None else Path(test).expanduser()
     train = _read(path, label, regression, most_bytes)
     return assemble(

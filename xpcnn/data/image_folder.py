@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..options import as_pair
+from ..options import as_pair, as_path
 from ..typing import Host, Pair, Shape
 from .dataset import Split
 from .folder_parts import FolderParts, folder_parts, subfolders
@@ -59,7 +59,7 @@ def image_folder(
         FormatError : a picture is broken;  OptionError : an option makes no sense
         MissingExtraError : Pillow is not installed
     """
-    root = Path(folder).expanduser()
+    root = as_path("image_folder", folder).expanduser()
     shape = None if size is None else as_pair("image_folder", "size", size)
     if channels not in (None, 1, 3):
         raise OptionError("image_folder", "channels: 1 for grey, 3 for RGB", repr(channels))

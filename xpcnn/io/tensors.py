@@ -18,6 +18,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import DTypeError, FileError, FormatError, OptionError
+from ..options import as_path
 from ..typing import Host
 from .atomic import write_atomically
 
@@ -49,6 +50,10 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], meta
         DTypeError : an array holds neither numbers nor truth values, or complex ones
         FileError : the file cannot be written
     """
+    path = as_path("write_tensors", path)
+    for name, given in (("tensors", tensors), ("metadata", metadata)):
+        if not isinstance(given, Mapping):
+            raise OptionError("write_tensors", f"{name}: a mapping", type(given).__name__)
     from safetensors.numpy import save
 
     try:
@@ -69,6 +74,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Host], dict[st
         FormatError : the file is not one, is damaged, or was made by a newer xpcnn
         FileError : it is missing or cannot be read
     """
+    path = as_path("read_tensors", path)
     from safetensors.numpy import load
 
     who = str(path)

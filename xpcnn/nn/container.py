@@ -26,6 +26,8 @@ class Container(Layer):
     """Base of the containers: they own named children, and say in `run_children` how data flows through them."""
 
     def __init__(self, children: Mapping[str, Layer]) -> None:
+        if not isinstance(children, Mapping):
+            raise OptionError(type(self).__name__, "a mapping from names to layers", type(children).__name__)
         for name, child in children.items():
             if not isinstance(child, Layer):
                 raise OptionError(type(self).__name__, "layers", f"{child!r} at {name}", "pass instances of Layer")

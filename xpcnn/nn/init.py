@@ -107,7 +107,11 @@ def draw(initializer: str | Initializer, shape: Shape, *, fan_in: int = 1, fan_o
         if initializer not in _BY_NAME:
             raise OptionError("init", "one of " + ", ".join(_BY_NAME), repr(initializer))
         initializer = _BY_NAME[initializer]
-    drawn = initializer(shape, fan_in, fan_out, generator(rng))
+    try:
+        drawn = initializer(shape, fan_in, fan_out, generator(rng))
+    except TypeError as error:  # another function, such as one of the arrays' shape alone
+        expected = "an initialiser f(shape, fan_in, fan_out, rng): one of nn.init, or its name"
+        raise OptionError("init", expected, f"{initializer!r}: {error}") from error
     if np.shape(drawn) != shape:
         raise OptionError("init", f"an initialiser that returns shape {shape}", str(np.shape(drawn)))
     return asarray(drawn, dtype="float32")

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient
+from .check import check_floats, check_gradient, check_items
 
 GELU_A = math.sqrt(2 / math.pi)
 GELU_B = 0.044715
@@ -179,7 +179,7 @@ def _sigmoid(x: Array, xp: Any) -> Array:
 
 
 def _check(who: str, x: Array) -> Any:
-    check_batch(who, x, *x.shape[1:])
+    check_items(who, x)
     return check_floats(who, x)
 
 

@@ -6,11 +6,11 @@ import csv
 import io
 import os
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, FormatError, OptionError
 from ..io.atomic import write_atomically
+from ..options import as_path
 from .callback import Step
 from .history import Epoch
 
@@ -36,7 +36,7 @@ class CSVLog:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = as_path("CSVLog", path)
         self._kind: type[Step] | type[Epoch] | None = None
 
     def __call__(self, trainer: Trainer, happened: Step | Epoch) -> None:

@@ -45,7 +45,7 @@ def evaluate(model: Layer, split: Split, criterion: Loss | None = None, *, batch
     check_layer("evaluate", model)
     if not isinstance(split, Split):
         raise OptionError("evaluate", "a Split, such as digits().test", type(split).__name__)
-    criterion = criterion or CrossEntropyLoss()
+    criterion = CrossEntropyLoss() if criterion is None else criterion
     check_loss("evaluate", criterion)
     scores: list[Host] = []
     total = counted = 0.0

@@ -31,7 +31,7 @@ from ..nn.loss import Loss, check_loss
 from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Constant, Schedule
-from ..options import as_count, as_number
+from ..options import as_count, as_flag, as_names, as_number, as_path
 from ..typing import Array
 from . import checkpoint, history, trained_on
 from .best_model import save_best
@@ -115,16 +115,17 @@ class Trainer:
             as_number("Trainer", "clip_norm", clip_norm, "(0, inf)")
         as_number("Trainer", "checkpoint_seconds", checkpoint_seconds, "[0, inf)")
         self.model, self.optimizer = model, optimizer
-        self.criterion = criterion or CrossEntropyLoss()
+        self.criterion = CrossEntropyLoss() if criterion is None else criterion
         check_loss("Trainer", self.criterion)
         self.schedule = schedule or Constant(optimizer.lr)
         self.clip_norm, self.patience = clip_norm, patience
         self.accumulate = as_count("Trainer", "accumulate", accumulate)
         self.average = None if ema is None else MovingAverage(model, ema)
         self.on_step, self.on_epoch = as_callbacks("on_step", on_step), as_callbacks("on_epoch", on_epoch)
-        self.folder = None if folder is None else Path(folder)
-        self.classes, self.verbose = tuple(classes), verbose
-        self.checkpoint_seconds, self.fast_dev_run = checkpoint_seconds, fast_dev_run
+        self.folder = None if folder is None else as_path("Trainer", folder)
+        self.classes, self.verbose = as_names("Trainer", "classes", classes), as_flag("Trainer", "verbose", verbose)
+        self.checkpoint_seconds = checkpoint_seconds
+        self.fast_dev_run = as_flag("Trainer", "fast_dev_run", fast_dev_run)
         self.overfit_batches = as_count("Trainer", "overfit_batches", overfit_batches, least=0)
         self.read_every = as_count("Trainer", "read_every", read_every)
         self.history: list[Epoch] = []
