@@ -173,6 +173,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "data.Split": lambda to: call(data.Split, split().images, split().labels),
     "data.array_file": lambda to: call(data.array_file, to / "all.npz", test_fraction=0.5, seed=1, most_bytes=2**20),
     "data.load": lambda to: call(data.load, to / "all.npz"),
+    "data.load_parts": lambda to: call(data.load_parts, to / "all.npz"),
     "data.Loader": lambda to: call(
         data.Loader, split(), 2, shuffle=True, seed=0, drop_last=True, augment=None, prefetch=0
     ),

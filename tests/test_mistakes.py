@@ -119,7 +119,7 @@ OTHERS = {
     "nn.Layer", "nn.Loss", "nn.OpLayer", "nn.Watch", "nn.Inference", "optim.Schedule", "training.Epoch",
     "training.Evaluation",
     "training.Finding", "training.GradientStatistics", "training.LayerTime", "training.ParameterStatistics",
-    "training.Profile", "training.RateSweep", "training.Step", "training.STOP", "io.SavedModel", "plot.TopLosses",
+    "training.Profile", "training.RateSweep", "training.Step", "data.Parts", "training.STOP", "io.SavedModel", "plot.TopLosses",
     "explain.Explanation", "data.names", "data.digits", "data.mnist", "data.fashion_mnist", "data.kmnist",
     "data.cifar10",
     "data.cifar100", "data.signs", "data.csv_file", "data.hdf5_file", "data.image_folder", "exchange.import_onnx",

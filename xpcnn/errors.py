@@ -42,7 +42,7 @@ class XpcnnError(Exception):
     def __str__(self) -> str:
         where = f"layer {'.'.join(self.where)}: " if self.where else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{where}{self.who}: expected {self.expected}, got {self.got}{remedy}"
+        return one_line(f"{where}{self.who}: expected {self.expected}, got {self.got}{remedy}")
 
 
 class ShapeError(XpcnnError, ValueError):

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import OptionError, ShapeError
+from ..options import as_count
 from ..typing import Host
 
 
@@ -32,7 +33,7 @@ def top_k_accuracy(scores: Any, labels: Any, *, k: int = 5) -> float:
     0.5
     """
     scores, labels = _checked(scores, labels)
-    if not 1 <= k <= scores.shape[1]:
+    if as_count("top_k_accuracy", "k", k) > scores.shape[1]:
         raise OptionError("top_k_accuracy", f"1 ≤ k ≤ {scores.shape[1]}", str(k))
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # (N, k)
     return float((best == labels[:, None]).any(axis=1).mean())
