@@ -96,15 +96,23 @@ def test_padding_of_zero_cut_off_as_an_empty_slice(xp, implementation, padding):
         assert np.sum(x * xpcnn.to_numpy(dx)) == pytest.approx(np.sum(host * host), rel=1e-12)
 
 
-def test_bias_added_once_per_tap(xp, implementation):
-    x = xp.array(np.ones((1, 5, 5, 3)))
+@pytest.mark.parametrize("images", [1, 9])
+def test_bias_added_once_per_tap(xp, implementation, any_batch, images):
+    """In inference, in training, and in its gradient, which counts the places of the output."""
+    x = xp.array(np.ones((images, 5, 5, 3)))
     bias = np.array([1.0, -2.0])
     for layer, shape in (
         (Conv2d(3, 2, 3), (2, 3, 3, 3)),
+        (Conv2d(3, 2, 3, stride=2, padding=1), (2, 3, 3, 3)),
+        (Conv2d(3, 2, 1), (2, 1, 1, 3)),
         (ConvTranspose2d(3, 2, 3), (3, 3, 3, 2)),
     ):
-        y = with_weights(layer, np.zeros(shape), bias)(x)
+        y, cache = with_weights(layer, np.zeros(shape), bias).forward(x)
         assert_close(y, np.zeros(y.shape) + bias)
+        assert_close(layer(x), np.zeros(y.shape) + bias)
+        dx, grads = layer.backward(xp.array(np.ones(y.shape)), cache)
+        assert_close(grads["bias"], np.full(2, float(np.prod(y.shape[:3]))))
+        assert_close(dx, np.zeros(x.shape))
 
 
 def test_tied_maxima_each_with_the_full_gradient(xp):

@@ -218,7 +218,10 @@ def to_numpy(array: Any) -> Host:
         host = array.to_device(array_api_strict.Device("CPU_DEVICE"))
     else:
         host = array
-    return np.asarray(host)
+    try:
+        return np.asarray(host)
+    except ValueError:  # rows of different lengths
+        raise DTypeError("to_numpy", "an array, or lists of one length each", repr(array)[:80]) from None
 
 
 def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str, *, apart: bool = False) -> None:

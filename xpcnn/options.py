@@ -1,10 +1,12 @@
-"""Options as users write them, checked: numbers in an interval, counts, pairs for (height, width), names."""
+"""Options as users write them, checked: numbers in an interval, counts, pairs for (height, width), flags, names."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 from .errors import OptionError
@@ -48,6 +50,71 @@ def as_count(who: str, name: str, value: int, *, least: int = 1, most: int = MOS
     if value > most:
         raise OptionError(who, f"{name}: an integer from {least} to {most}", _shown(value))
     return int(value)
+
+
+def as_flag(who: str, name: str, value: Any) -> bool:
+    """The value as True or False, once it is known to be one of the two (or 1 or 0), else OptionError.
+
+    A text such as "False" is true to Python, and so is an array of one False and one True.
+
+    >>> as_flag("Conv2d", "bias", False)
+    False
+    """
+    numpy_bool = type(value).__name__ in ("bool", "bool_")  # NumPy's, which is no Integral
+    if not (numpy_bool or (isinstance(value, Integral) and value in (0, 1))):
+        raise OptionError(who, f"{name}: True or False", repr(value))
+    return bool(value)
+
+
+def as_choice(who: str, name: str, value: Any, choices: Iterable[str]) -> str:
+    """The value, once it is known to be one of the choices, else OptionError.
+
+    >>> as_choice("MSELoss", "reduction", "sum", ("mean", "sum"))
+    'sum'
+    """
+    if not (isinstance(value, str) and value in choices):
+        raise OptionError(who, f"{name}: " + " or ".join(f'"{choice}"' for choice in choices), repr(value))
+    return value
+
+
+def as_path(who: str, value: Any) -> Path:
+    """The value as a Path, once it is known to name a file or a folder, else OptionError.
+
+    >>> as_path("save_model", "models/mlp.safetensors").name
+    'mlp.safetensors'
+    """
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
+        raise OptionError(who, "the name of a file: a text or a Path", repr(value)[:80])
+    return Path(value)
+
+
+def as_names(who: str, name: str, value: Any) -> tuple[str, ...]:
+    """The value as names, once it is known to be any number of texts, else OptionError.
+
+    >>> as_names("batch", "classes", ["cat", "dog"])
+    ('cat', 'dog')
+    """
+    names = (
+        tuple(value)
+        if isinstance(value, Iterable) and not isinstance(value, bytes) and getattr(value, "ndim", 1) == 1
+        else (None,)
+    )
+    if not all(isinstance(each, str) for each in names):
+        raise OptionError(who, f"{name}: names", repr(value)[:80])
+    return tuple(map(str, names))
+
+
+def as_shape(who: str, value: Any) -> tuple[int, ...]:
+    """The value as the shape of one input, once it is known to be one axis or more, each ≥ 1, else OptionError.
+
+    >>> as_shape("save_model", [28, 28, 1])
+    (28, 28, 1)
+    """
+    many = isinstance(value, Iterable) and getattr(value, "ndim", 1) == 1
+    sizes = tuple(value) if many and not isinstance(value, (str, bytes, Mapping)) else ()
+    if not sizes:
+        raise OptionError(who, "input_shape: one axis or more, without the batch's", repr(value)[:80])
+    return tuple(as_count(who, "each axis of input_shape", size) for size in sizes)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
@@ -30,6 +32,7 @@ class Mirror:
     folder: Path
     asked: list[str] = field(default_factory=list)
     promised: dict[str, int] = field(default_factory=dict)  # by path: the length that it says, whatever it sends
+    endless: dict[str, Callable[[Any], None]] = field(default_factory=dict)  # by path: writes the answer, without end
 
 
 @pytest.fixture
@@ -40,6 +43,12 @@ def mirror(tmp_path) -> Iterator[Mirror]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             running.asked.append(self.path)
+            if self.path in running.endless:
+                self.send_response(200)
+                self.end_headers()
+                with suppress(OSError):  # the other side has closed
+                    running.endless[self.path](self.wfile)
+                return
             path = folder / self.path.strip("/")
             if not path.is_file():
                 self.send_error(404)

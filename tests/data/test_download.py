@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,28 @@ def test_nothing_else_is_kept(tmp_path, mirror, arrange, reason):
     assert f"from {mirror.address} (" in line
     assert reason in line
     assert f"put that file (SHA-256 {FILE.sha256}) into {tmp_path / 'cache'}, or set XPCNN_DATA" in line
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(("first", "again"), [(b"x" * 2**14, True), (b"x" * 1000, False), (b"", False)])
+def test_a_download_that_never_ends_is_ended(tmp_path, mirror, monkeypatch, first, again):
+    """A mirror that goes on and on, one that falls silent in the middle, and one that never says anything."""
+    ended = threading.Event()
+
+    def endless(out):
+        out.write(first)
+        while again:
+            out.write(first)  # until the reader closes
+        ended.wait(20)
+
+    mirror.endless["/good.bin"] = endless
+    monkeypatch.setattr("xpcnn.data.download._TIMEOUT", 0.3)
+    with pytest.raises(DataError) as caught:
+        download("data", FILE, [mirror.address], [tmp_path / "cache"])
+    ended.set()
+    reason = "more than the file's 256000 bytes" if again else "timed out"
+    assert reason in str(caught.value).replace("Read timed", "timed")
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "cache").exists()
 
 

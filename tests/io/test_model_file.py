@@ -110,8 +110,8 @@ def test_saving_draws_no_random_numbers_and_changes_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"input_shape": (0, 8)}, "input_shape: sizes ≥ 1"),
-        ({"input_shape": ()}, "input_shape: sizes ≥ 1"),
+        ({"input_shape": (0, 8)}, "each axis of input_shape: an integer ≥ 1"),
+        ({"input_shape": ()}, "input_shape: one axis or more"),
         ({"input_shape": SHAPE, "classes": [1, 2]}, "classes: names"),
         ({"input_shape": SHAPE, "extra": {"a": np.zeros(1)}}, "not JSON serializable"),
         ({"input_shape": SHAPE, "extra": {"a": float("nan")}}, "JSON"),

@@ -42,7 +42,8 @@ def test_config_makes_the_same_layer(name):
         again = type(layer)(**layer.config())
         assert repr(again) == repr(layer)
         assert again.state_dict().keys() == layer.state_dict().keys()
-        assert ("weight" in layer.parameters()) == affine
+        learned = ["weight"] if "without bias" in name else ["weight", "bias"]
+        assert list(layer.parameters()) == (learned if affine else [])
 
 
 @needs_torch

@@ -1,4 +1,5 @@
-"""The trainer on augmented batches: what is made ahead, and a stop in the middle, change no bit of the run."""
+"""The trainer on augmented batches: what is made ahead, and a stop in the middle, change no bit of the run; and only
+training sees them."""
 
 from __future__ import annotations
 
@@ -8,11 +9,15 @@ import numpy as np
 import pytest
 
 import xpcnn
+from xpcnn.cli import main
 from xpcnn.data import Loader, augment, digits
+from xpcnn.io import load_model
 from xpcnn.models import mlp, normalized
-from xpcnn.nn import MSELoss
+from xpcnn.nn import MSELoss, Sequential
 from xpcnn.optim import Adam
-from xpcnn.training import Trainer
+from xpcnn.training import Trainer, evaluate
+from xpcnn.training.config import RunConfig
+from xpcnn.training.run import start
 
 from .small import assert_same, host, rows, split, stopped_at
 
@@ -61,3 +66,63 @@ def test_mixed_targets_of_a_regression():
     run = Trainer(model, Adam(model.parameters(), lr=0.01), MSELoss(), verbose=False)
     history = run.fit(Loader(train, 10, shuffle=True, augment=augment.Mixup(0.5)), epochs=150)
     assert history[-1].train_loss < 0.01 * history[0].train_loss
+
+
+MARK = -5.0  # no image has it
+
+
+def marked(x, y, rng):
+    return 0 * x + MARK, y
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The batches of images that networks were trained on, and those that they were asked about in inference."""
+    found: dict[str, list[np.ndarray]] = {"forward": [], "__call__": []}
+
+    def recorded(verb):
+        own = getattr(Sequential, verb)
+
+        def run(self, x):
+            found[verb].append(xpcnn.to_numpy(x))
+            return own(self, x)
+
+        return run
+
+    for verb in found:
+        monkeypatch.setattr(Sequential, verb, recorded(verb))
+    return found
+
+
+def judged(seen, shape):
+    """All images of inference, those of inner networks left out."""
+    return np.concatenate([x for x in seen["__call__"] if x.shape[1:] == shape])
+
+
+def test_only_training_sees_augmented_images(seen, tmp_path):
+    model = mlp((6, 6, 1), 3, hidden=(8,), rng=0)
+    run = Trainer(model, Adam(model.parameters(), lr=0.01), ema=0.5, folder=tmp_path, verbose=False)
+    validation, test = split(30, seed=1), split(20, seed=2)
+    run.fit(Loader(split(), 10, shuffle=True, augment=marked), validation, epochs=2)
+    assert all((x == MARK).all() for x in seen["forward"])
+    run.evaluate(test)
+    evaluate(model, test)
+    load_model(tmp_path / "model.safetensors").model(xpcnn.asarray(test.images[:1] / np.float32(255)))
+    expected = [validation.images] * 2 + [test.images] * 2 + [test.images[:1]]
+    np.testing.assert_allclose(judged(seen, (6, 6, 1)), np.concatenate(expected) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_run_by_name_judges_images_as_they_are(seen, tmp_path, monkeypatch, ema):
+    monkeypatch.setattr("xpcnn.data.augment.parse", lambda *args, **options: marked)
+    config = RunConfig(model="mlp", epochs=1, augment="flip", ema=ema, options={})
+    start(config, tmp_path / "run", verbose=False)
+    assert any((x == MARK).all() for x in seen["forward"])
+    assert judged(seen, (8, 8, 1)).min() >= 0
+    assert len(judged(seen, (8, 8, 1))) >= len(digits().test)
+    before = len(seen["__call__"])
+    monkeypatch.setattr("sys.argv", ["xpcnn", "eval", str(tmp_path / "run"), "digits"])
+    with pytest.raises(SystemExit):
+        main()
+    assert len(seen["__call__"]) > before
+    assert judged(seen, (8, 8, 1)).min() >= 0

@@ -16,6 +16,8 @@ import pytest
 
 from xpcnn.training.progress import Bar, Lines, Silent, progress
 
+from .small import loader, stopped_at, trainer
+
 WIDTH = 80
 TERMINAL = {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "LINES": "24"}
 OVERRIDES = ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "JUPYTER_COLUMNS", "JUPYTER_LINES")
@@ -189,3 +191,22 @@ def test_a_real_terminal():
     screen = Screen(shown.decode())
     assert [line.split()[:2] for line in screen.lines()] == [["epoch", str(epoch)] for epoch in (1, 2, 3)]
     assert screen.cursor_shown
+
+
+def test_epochs_are_counted_from_1_and_batches_as_they_are_done(tmp_path, monkeypatch):
+    told = []
+
+    class Told(Silent):
+        def start(self, *numbers):
+            told.append(numbers)
+
+        def advance(self):
+            told.append("advance")
+
+    monkeypatch.setattr("xpcnn.training.trainer.progress", lambda verbose: Told())
+    with stopped_at(9, trainer(tmp_path)) as run:
+        run.fit(loader(), epochs=3)
+    assert told == [(1, 3, 7, 0), *["advance"] * 7, (2, 3, 7, 0), *["advance"] * 2]
+    told.clear()
+    trainer(tmp_path).fit(loader(), epochs=3, resume=True)
+    assert told == [(2, 3, 7, 2), *["advance"] * 5, (3, 3, 7, 0), *["advance"] * 7]

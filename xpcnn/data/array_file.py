@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import DataError, OptionError
 from ..io.npy import read_npy, read_npz
+from ..options import as_path
 from ..typing import Host, Shape
 from .labels import class_names
 from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
@@ -62,7 +63,7 @@ def array_file(
         OptionError : `labels` for a .npz file
         DataError : arrays are missing, or are no labelled images
     """
-    path = Path(path).expanduser()
+    path = as_path("array_file", path).expanduser()
     test_path = None if test is None else Path(test).expanduser()
     if path.suffix.lower() == ".npz":
         if labels is not None:

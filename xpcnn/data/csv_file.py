@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import DataError, FileError, FormatError, OptionError, warn
+from ..options import as_path
 from ..typing import Host, Shape
 from .labels import MISSING_REMEDY, is_missing
 from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
@@ -59,7 +60,7 @@ def csv_file(
         OptionError : `label` is no column, or which one is the labels' cannot be seen
         FileError : the file cannot be read;  DataError : there are no labelled images in it, or rows without a label
     """
-    path = Path(path).expanduser()
+    path = as_path("csv_file", path).expanduser()
     other = counterpart(path) if test is None else Path(test).expanduser()
     read = partial(_read, label=label, regression=regression, classes=classes, most_bytes=most_bytes)
     train = read(path)

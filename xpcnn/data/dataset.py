@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..options import as_count, as_number
+from ..options import as_count, as_names, as_number
 from ..table import readable
 from ..typing import Host, Shape
 from .digests import choose, image_digests
@@ -211,8 +211,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", readable(self.name))
-        object.__setattr__(self, "classes", tuple(map(readable, self.classes)))
+        object.__setattr__(self, "classes", tuple(map(readable, as_names("Dataset", "classes", self.classes))))
         for part, split in (("train", self.train), ("test", self.test)):
+            if not isinstance(split, Split):
+                raise DataError(str(self.name), f"{part}: a Split of images and labels", type(split).__name__)
             if split.has_classes != bool(self.classes):
                 expected = "names of the classes, or for a regression none"
                 raise DataError(self.name, expected, f"{len(self.classes)} and {part} labels of {split.labels.dtype}")

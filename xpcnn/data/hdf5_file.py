@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..io.hdf5 import read_hdf5
+from ..options import as_path
 from ..typing import Host
 from .labels import class_names
 from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
@@ -41,7 +42,7 @@ def hdf5_file(
         FormatError : it is no HDF5 file
         FileError : it cannot be read;  MissingExtraError : h5py is not installed
     """
-    path = Path(path).expanduser()
+    path = as_path("hdf5_file", path).expanduser()
     arrays = read_hdf5(path, names=_NAMES, most_bytes=most_bytes)
     other = counterpart(path) if test is None else Path(test).expanduser()
     if other is not None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backend import asarray
 from ..errors import OptionError
-from ..options import MOST_SEED, as_count
+from ..options import MOST_SEED, as_count, as_flag
 from ..typing import Array, Host, Shape
 from .augment import Augment
 from .dataset import Split
@@ -81,7 +81,8 @@ class Loader:
             raise OptionError("Loader", "a Split, such as digits().train", type(split).__name__)
         self.split = split
         self.batch_size = as_count("Loader", "batch_size", batch_size)
-        self.shuffle, self.drop_last = shuffle, drop_last
+        self.shuffle = as_flag("Loader", "shuffle", shuffle)
+        self.drop_last = as_flag("Loader", "drop_last", drop_last)
         self.seed = as_count("Loader", "seed", seed, least=0, most=MOST_SEED)
         if augment is not None and (isinstance(augment, type) or not callable(augment)):
             remedy = f"pass augment.parse({augment!r})" if isinstance(augment, str) else "see data.augment"

@@ -107,7 +107,7 @@ def _call(
 ) -> tuple[Callable[..., Dataset], tuple[Any, ...]]:
     """The data set's function and its positional arguments, once the options are known to be some of its own."""
     arguments: tuple[Any, ...] = ()
-    if name_or_path in KNOWN:
+    if str(name_or_path) in KNOWN:
         make = KNOWN[str(name_or_path)].make
     else:
         if not isinstance(name_or_path, str | os.PathLike) or not name_or_path:

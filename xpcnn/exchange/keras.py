@@ -25,6 +25,7 @@ from .. import nn
 from ..errors import FormatError
 from ..io.hdf5 import read_hdf5
 from ..nn.layer import Layer, check_layer, dotted
+from ..options import as_path
 from ..typing import Shape
 from .layout import Layout, Part, own_arrays
 from .matching import FileLayers, Names, copy_weights
@@ -61,6 +62,7 @@ def load_keras(model: Layer, path: str | os.PathLike[str], *, names: Names = Non
     """
     who = str(path)
     check_layer("load_keras", model)
+    path = as_path("load_keras", path)
     parts = []
     for name, layer, shapes in own_arrays(model):
         numbers = {str(number): key for number, key in enumerate(shapes)}

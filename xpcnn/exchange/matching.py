@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import FormatError, OptionError
 from ..nn.layer import Layer, dotted
+from ..options import as_flag
 from ..typing import Host, Shape
 from .layout import Layout, Part
 
@@ -66,7 +67,7 @@ def copy_weights(
             else:
                 state[own] = layout.ours(array)
     problems = [("wrong", wrong)]
-    if strict:
+    if as_flag(who, "strict", strict):
         problems += [("missing", missing), ("unknown", sorted(unknown, key=_tokens))]
     if any(listed for _, listed in problems):
         got = "; ".join(f"{kind}: {_few(listed)}" for kind, listed in problems if listed)

@@ -31,6 +31,7 @@ from ..io.atomic import write_atomically
 from ..io.npy import read_npz
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer, check_layer, dotted
+from ..options import as_path
 from ..typing import Host
 from .layout import Layout, Part, own_arrays
 from .matching import FileLayers, Names, copy_weights
@@ -59,6 +60,7 @@ def load_mlx(model: Layer, path: str | os.PathLike[str], *, names: Names = None,
     True
     """
     check_layer("load_mlx", model)
+    path = as_path("load_mlx", path)
     layers: FileLayers = {}
     arrays = read_npz(path, compressed=False) if Path(path).suffix == ".npz" else read_foreign_tensors(path)
     for full, array in arrays.items():
@@ -79,6 +81,7 @@ def save_mlx(model: Layer, path: str | os.PathLike[str]) -> None:
         FileError : the file cannot be written; an older one is untouched
     """
     check_layer("save_mlx", model)
+    path = as_path("save_mlx", path)
     state = {name: to_numpy(array) for name, array in model.state_dict().items()}
     tensors = {
         dotted(part.file_name, key): np.ascontiguousarray(part.layouts[0][key].theirs(state[own]))

@@ -32,6 +32,7 @@ from ..errors import OptionError
 from ..io import safetensors
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer, check_layer, dotted
+from ..options import as_path, as_shape
 from ..typing import Host, Shape
 from .columns import Columns, flattened_columns
 from .layout import Layout, Part, own_arrays
@@ -81,6 +82,7 @@ bias=True)
     """
     who = str(path)
     check_layer("load_pytorch", model)
+    path = as_path("load_pytorch", path)
     parts = _parts(who, model, input_shape)
     copy_weights(who, model, parts, _read(path), names=names, strict=strict)
     return model
@@ -107,6 +109,7 @@ def save_pytorch(
     """
     who = str(path)
     check_layer("save_pytorch", model)
+    path = as_path("save_pytorch", path)
     if not (names is None or isinstance(names, Mapping) or callable(names)):
         raise OptionError(who, "names: a mapping or a function", repr(names)[:80])
     name_of: Callable[[str], str | None] = names.get if isinstance(names, Mapping) else names or (lambda name: None)
@@ -126,7 +129,8 @@ def save_pytorch(
 
 
 def _parts(who: str, model: Layer, input_shape: Shape | None) -> list[Part]:
-    columns = flattened_columns(who, model, input_shape)
+    shape = None if input_shape is None else as_shape(who, input_shape)
+    columns = flattened_columns(who, model, shape)
     return [
         Part(
             name,

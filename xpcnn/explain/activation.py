@@ -37,6 +37,9 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
+GELU_T = f"t = tanh({GELU_A:.4g}·({{x}} + {GELU_B:.4g}·{{x}}·{{x}}·{{x}}))"
+
+
 def _gelu(x: float) -> float:
     return math.tanh(GELU_A * (x + GELU_B * x**3))
 
@@ -100,22 +103,22 @@ FUNCTIONS: dict[type[Layer], Function] = {
     ),
     layers.GELU: Function(
         "activation", 3,
-        lambda x, y, layer: (f"½·{{x}}·(1 + t), t = tanh(a (x + b x³)) = {_gelu(x):.4g}", 0.5 * x * (1 + _gelu(x))),
+        lambda x, y, layer: (f"½·{{x}}·(1 + t), {GELU_T}", 0.5 * x * (1 + _gelu(x))),
         lambda x, y, layer: (
-            f"½·(1 + t + {{x}}·(1 − t²)·a (1 + 3 b x²)), t = {_gelu(x):.4g}", _gelu_slope(x)
+            f"½·(1 + t + {{x}}·(1 − t·t)·{GELU_A:.4g}·(1 + {3 * GELU_B:.4g}·{{x}}·{{x}})), {GELU_T}", _gelu_slope(x)
         ),
     ),
     layers.SiLU: Function(
         "activation", 4,
         lambda x, y, layer: ("{x} / (1 + exp(−{x}))", x * _sigmoid(x)),
         lambda x, y, layer: (
-            f"σ·(1 + {{x}}·(1 − σ)), σ = σ({{x}}) = {_sigmoid(x):.4g}", _sigmoid(x) * (1 + x * (1 - _sigmoid(x)))
+            "σ·(1 + {x}·(1 − σ)), σ = 1 / (1 + exp(−{x}))", _sigmoid(x) * (1 + x * (1 - _sigmoid(x)))
         ),
     ),
     layers.Softplus: Function(
         "activation", 5,
         lambda x, y, layer: ("log(1 + exp({x}))", max(x, 0.0) + math.log1p(math.exp(-abs(x)))),
-        lambda x, y, layer: ("σ({x}) = 1 / (1 + exp(−{x}))", _sigmoid(x)),
+        lambda x, y, layer: ("1 / (1 + exp(−{x}))", _sigmoid(x)),
     ),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..nn.shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
 from ..nn.watch import find_layer, leaves
 from ..ops.check import check_array, check_floats
 from ..ops.softmax import softmax_forward
+from ..options import as_names
 from ..typing import Array, Host
 from .activation import FUNCTIONS, activation, dropout, prelu
 from .convolution import convolution, transposed
@@ -104,7 +106,8 @@ def explain(
     (['y', 'Y', 'dw', 'dx'], [1.0, 1.0])
     """
     check_layer("explain", model)
-    name = LOSS if layer == LOSS else find_layer("explain", model, layer, also=f", or {LOSS}")[0]
+    names = as_names("explain", "classes", classes)
+    name = LOSS if str(layer) == LOSS else find_layer("explain", model, layer, also=f", or {LOSS}")[0]
     check_array("explain", x)
     check_floats("explain", x)
     if x.ndim < 2 or 0 in x.shape:
@@ -120,7 +123,7 @@ def explain(
             raise OptionError("explain", "a target, to explain the loss", "dy", "leave dy out")
         page.source = "xpcnn.ops.loss_classification"
         focus = (0, int(done.target[0])) if at is None else _position(at, done.output)
-        _say_what_was_run(page, done, x, list(map(one_line, classes)), focus[0])
+        _say_what_was_run(page, done, x, tuple(map(one_line, names)), focus[0])
         cross_entropy(page, done, focus)
         return page
     visit = done.visits[0]
@@ -128,7 +131,7 @@ def explain(
     explainer, module = EXPLAINERS.get(type(visit.layer), (other, ""))
     page.title = repr(visit.layer)
     page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
-    _say_what_was_run(page, done, x, list(map(one_line, classes)), focus[0])
+    _say_what_was_run(page, done, x, tuple(map(one_line, names)), focus[0])
     if len(done.visits) > 1:
         page.notes.append(f"The layer stands in {len(done.visits)} places of the network; this is the first.")
     if isinstance(visit.layer, (BatchNorm1d, BatchNorm2d)):
@@ -148,16 +151,19 @@ def _largest(y: Array) -> Index:
 
 
 def _position(at: Iterable[int], y: Array) -> Index:
-    index, shape = tuple(at), tuple(y.shape)
+    if not isinstance(at, Iterable) or getattr(at, "ndim", 1) != 1:
+        raise OptionError("explain", "at: indices, such as (2, 3, 0)", repr(at)[:80])
+    given, shape = tuple(at), tuple(y.shape)
+    index = given
     if len(index) == len(shape) - 1:
         index = (0, *index)
-    fits = len(index) == len(shape) and all(0 <= k < size for k, size in zip(index, shape, strict=True))
-    if not fits:
-        raise OptionError("explain", f"at: an element of the layer's output {shape[1:]}", str(tuple(at)))
-    return index
+    whole = all(isinstance(k, Integral) for k in index)
+    if not (whole and len(index) == len(shape) and all(0 <= k < size for k, size in zip(index, shape, strict=True))):
+        raise OptionError("explain", f"at: an element of the layer's output {shape[1:]}", str(given)[:80])
+    return tuple(int(k) for k in index)
 
 
-def _say_what_was_run(page: Explanation, done: Pass, x: Array, classes: list[str], n: int) -> None:
+def _say_what_was_run(page: Explanation, done: Pass, x: Array, classes: tuple[str, ...], n: int) -> None:
     page.image = _image(x, n)
     items = "one item" if x.shape[0] == 1 else f"a batch of {x.shape[0]} items, of which item {n} is shown"
     page.notes.append(f"A training pass of {items}, forward and backward; the network is left as it was.")

@@ -16,7 +16,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..errors import GradientError
+from ..errors import GradientError, OptionError
+from ..options import as_count
 from ..typing import Host
 from .equations import Equation
 
@@ -174,3 +175,20 @@ class Explanation:
                 if not np.isclose(worked, computed, rtol=0, atol=tolerance * scale, equal_nan=True):
                     raise GradientError(f"explain {self.title}", f"{Ref(step.makes, index)} = {worked}", str(computed))
         return count
+
+
+def check_page(who: str, page: Explanation, precision: int) -> None:
+    """Refuse what is no explanation, and digits that no float has.
+
+    Raises
+        OptionError
+    """
+    if not isinstance(page, Explanation):
+        raise OptionError(who, "what explain returned", type(page).__name__)
+    check_precision(who, precision)
+
+
+def check_precision(who: str, precision: int) -> None:
+    """Refuse digits that no float has."""
+    if as_count(who, "precision", precision) > 15:
+        raise OptionError(who, "precision: an integer from 1 to 15", str(precision))

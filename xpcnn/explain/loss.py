@@ -44,7 +44,8 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
         refs = {f"z{k}": Ref("z", (n, k)) for k in largest} | {"z": Ref("z", index)}
         sums = " + ".join(f"exp({{z{k}}})" for k in largest)
         if len(largest) < classes:
-            sums += f" + {classes - len(largest)} smaller terms"
+            rest = float(np.exp(np.delete(z, largest)).sum())
+            sums += f" + ({classes - len(largest)} smaller terms: {rest:.3g})".replace("-", "−")
         value = page.value(refs["z"]) - math.log(float(np.exp(z).sum()))
         return applied(page, Ref("log p", index), f"{{z}} − log({sums})", value, **refs)
 
@@ -58,7 +59,8 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
         names = {f"l{n}": ref for n, ref in enumerate(shown)}
         terms = " + ".join(f"{{{name}}}" for name in names)
         if len(shown) < rows:
-            terms += f" + {rows - len(shown)} more"
+            rest = sum(map(page.value, refs[MOST_TERMS:]))
+            terms += f" + ({rows - len(shown)} more terms: {rest:.3g})".replace("-", "−")
         value = -sum(map(page.value, refs)) / rows
         return Worked(Ref("L", ()), filled(f"−({terms}) / {rows}" if rows > 1 else "−{l0}", **names), value)
 

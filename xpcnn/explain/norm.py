@@ -89,13 +89,15 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
     if affine:
         page.add("dγ", "∂L/∂γ", ("c",), to_numpy(visit.grads["weight"]))
         page.add("dβ", "∂L/∂β", ("c",), to_numpy(visit.grads["bias"]))
-        equations = quoted("batch_norm", 4)
-        page.add_step("Backward: the learned variance", equations, ("dy", "x̂"), "dγ", own, weight_gradient)
-        page.add_step("Backward: the learned mean", equations, ("dy",), "dβ", own, bias_gradient)
     else:
-        host = to_numpy(visit.dy).astype(np.float64)
-        page.add("dγ", "Σ dy · x̂", ("c",), (host * to_numpy(x_hat)).sum(axis=tuple(range(host.ndim - 1))))
-        page.add("dβ", "Σ dy", ("c",), host.sum(axis=tuple(range(host.ndim - 1))))
+        dy = to_numpy(visit.dy).astype(np.float64)
+        places = tuple(range(dy.ndim - 1))
+        page.add("dγ", "what ∂L/∂γ would be", ("c",), (dy * to_numpy(x_hat)).sum(axis=places))
+        page.add("dβ", "what ∂L/∂β would be", ("c",), dy.sum(axis=places))
+    equations = quoted("batch_norm", 4)
+    whose = "learned " if affine else ""
+    page.add_step(f"Backward: the {whose}variance", equations, ("dy", "x̂"), "dγ", own, weight_gradient)
+    page.add_step(f"Backward: the {whose}mean", equations, ("dy",), "dβ", own, bias_gradient)
     focus = largest(page.arrays["dx"].values, (at[0], ..., c))
     title = "Backward: the input, which moves y in three ways"
     page.add_step(title, quoted("batch_norm", 5), ("dy", "x̂", "γ", "r", "dβ", "dγ"), "dx", focus, input_gradient)

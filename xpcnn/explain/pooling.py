@@ -42,7 +42,7 @@ def max_pooling(page: Explanation, visit: Visit, layer: MaxPool2d, at: Index) ->
         values = x_hat[n, rows, columns, c].ravel()  # (KH·KW,)
         first = int(np.argmax(np.isnan(values))) if np.isnan(values).any() else int(values.argmax())
         won = Ref("x̂", (n, int(rows[first // kw, 0]), int(columns[0, first % kw]), c))
-        return Worked(Ref("t", index), (f"(u, v) = ({first // kw}, {first % kw}), where ", won, " stands"), first)
+        return Worked(Ref("t", index), (f"{first // kw}·{kw} + {first % kw}, where ", won, " stands"), first)
 
     def input_gradient(index: Index) -> Worked:
         n, p, q, c = index

@@ -10,6 +10,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..nn.norm import GroupNorm, LayerNorm
 from ..ops.norm import group_norm_forward, layer_norm_forward
+from ..typing import Host
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked, letters
 from .run import Visit
@@ -44,6 +45,15 @@ class _Sets:
         return (*np.indices(self.shape[: len(self.shape) - len(own)]), *own)
 
 
+def _centred(x: Host, sets: _Sets, size: Index) -> Host:
+    """x less the mean of each number's set."""
+    d = np.empty_like(x)
+    for which in np.ndindex(size):
+        members = sets.members(which)
+        d[members] = x[members] - x[members].mean()
+    return d
+
+
 def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: Index) -> None:
     """Mean 0 and variance 1 in each set, then a learned mean and variance."""
     shape = tuple(visit.x.shape)
@@ -68,6 +78,7 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
     gradient = dy * gamma
     visit.show(page, axes, axes)
     page.add("μ", "mean of each set", of_set, per_set(np.mean, x))
+    page.add("d", "x − μ", axes, _centred(x, sets, size))
     page.add("σ²", "variance of each set", of_set, per_set(np.var, x))
     page.add("x̂", "normalised input: mean 0, variance 1", axes, normal)
     page.add("γ", "1: nothing is learned" if layer.weight is None else "learned", own, gamma)
@@ -79,11 +90,13 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
     def mean_of(index: Index) -> Worked:
         return total(page, Ref("μ", index), [Factor("x", sets.members(index))], over=str(count))
 
+    def variance(index: Index) -> Worked:
+        return total(page, Ref("σ²", index), [Factor("d", sets.members(index))] * 2, over=str(count))
+
     def normalised(index: Index) -> Worked:
-        which = sets.of(index)
-        refs = {"x": Ref("x", index), "μ": Ref("μ", which), "v": Ref("σ²", which)}
-        value = (page.value(refs["x"]) - page.value(refs["μ"])) / math.sqrt(page.value(refs["v"]) + layer.eps)
-        pattern = f"({{x}} − {{μ}}) / √({{v}} + {layer.eps:g})".replace("-", "−")
+        refs = {"d": Ref("d", index), "v": Ref("σ²", sets.of(index))}
+        value = page.value(refs["d"]) / math.sqrt(page.value(refs["v"]) + layer.eps)
+        pattern = f"{{d}} / √({{v}} + {layer.eps:g})".replace("-", "−")
         return applied(page, Ref("x̂", index), pattern, value, **refs)
 
     def output(index: Index) -> Worked:
@@ -96,6 +109,16 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
 
     def bias_gradient(index: Index) -> Worked:
         return total(page, Ref("dβ", index), [Factor("dy", sets.sharing(index))])
+
+    def scaled(index: Index) -> Worked:
+        return total(page, Ref("g", index), [Factor("dy", index), Factor("γ", sets.learned(index))])
+
+    def mean_of_g(index: Index) -> Worked:
+        return total(page, Ref("a", index), [Factor("g", sets.members(index))], over=str(count))
+
+    def mean_of_g_x(index: Index) -> Worked:
+        members = sets.members(index)
+        return total(page, Ref("b", index), [Factor("g", members), Factor("x̂", members)], over=str(count))
 
     def input_gradient(index: Index) -> Worked:
         which = sets.of(index)
@@ -110,7 +133,8 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
     which, place = sets.of(at), sets.learned(at)
     title = f"Forward: the mean of the {count} numbers of a set"
     page.add_step(title, quoted("norm", 1), ("x",), "μ", which, mean_of)
-    page.add_step("Forward: mean 0 and variance 1", quoted("norm", 2), ("x", "μ", "σ²"), "x̂", at, normalised)
+    page.add_step("Forward: their variance", quoted("norm", 1), ("d",), "σ²", which, variance)
+    page.add_step("Forward: mean 0 and variance 1", quoted("norm", 2), ("d", "σ²"), "x̂", at, normalised)
     page.add_step("Forward: the learned mean and variance", quoted("norm", 3), ("γ", "x̂", "β"), "y", at, output)
     for name, key, reads, work in (
         ("γ", "weight", ("dy", "x̂"), weight_gradient),
@@ -121,6 +145,9 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
             title = f"Backward: {name}, which all sets share"
             page.add_step(title, quoted("norm", 4), reads, f"d{name}", place, work)
     focus = largest(page.arrays["dx"].values, (at[0],))
+    page.add_step("Backward: dy, as γ lets it through", (), ("dy", "γ"), "g", focus, scaled)
+    page.add_step("Backward: its mean over the set", (), ("g",), "a", sets.of(focus), mean_of_g)
+    page.add_step("Backward: its mean along x̂", (), ("g", "x̂"), "b", sets.of(focus), mean_of_g_x)
     note = "g = dy · γ;  a = mean(g) and b = mean(g x̂) over the set."
     page.add_step(
         "Backward: the input", quoted("norm", 5), ("g", "a", "x̂", "b", "σ²"), "dx", focus, input_gradient, note

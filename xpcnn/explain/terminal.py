@@ -6,7 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from .explanation import Explanation, NamedArray, Ref, Step, Worked
+from .explanation import Explanation, NamedArray, Ref, Step, Worked, check_page
 from .view import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def text(page: Explanation, *, precision: int = 4) -> str:
 
 def styled(page: Explanation, *, precision: int = 4) -> Text:
     """The same with colours, for `rich`, which leaves them out where they are not wanted."""
+    check_page("explain.text", page, precision)
     return _Writer(page, precision).write()
 
 

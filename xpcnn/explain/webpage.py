@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import one_line
-from .explanation import Explanation, NamedArray, Piece, Ref, Step, Worked
+from .explanation import Explanation, NamedArray, Piece, Ref, Step, Worked, check_page
 from .picture import heat, photograph
 from .view import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
 
@@ -35,7 +35,8 @@ def html(page: Explanation, *, precision: int = 4, title: str = "") -> str:
         precision : significant digits
         title : what was explained, such as the file's name; the layer, if it is not given
     """
-    return _Writer(page, precision).write(one_line(title))
+    check_page("explain.html", page, precision)
+    return _Writer(page, precision).write(one_line(str(title)))
 
 
 class _Writer:

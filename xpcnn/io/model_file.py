@@ -15,6 +15,7 @@ from typing import Any
 from ..backend import to_numpy, use_backend
 from ..errors import FormatError, OptionError, XpcnnError
 from ..nn.layer import Layer, check_layer
+from ..options import as_names, as_path, as_shape
 from ..random import Seed
 from ..typing import Host, Shape
 from .architecture import from_config, to_config
@@ -99,9 +100,12 @@ def described(
         OptionError : as `save_model`
     """
     check_layer("save_model", model)
+    path = as_path("save_model", path)
+    if not isinstance(extra, Mapping | None):
+        raise OptionError("save_model", "extra: a mapping", type(extra).__name__)
     metadata = {
-        "input_shape": list(input_shape),
-        "classes": list(classes),
+        "input_shape": list(as_shape("save_model", input_shape)),
+        "classes": as_names("save_model", "classes", classes),
         "extra": dict(extra or {}),
         "architecture": to_config(model),
     }
@@ -121,6 +125,7 @@ def load_model(path: str | os.PathLike[str]) -> SavedModel:
         FormatError : the file is no such file, is damaged, or was made by a newer xpcnn
         FileError : it is missing or cannot be read
     """
+    path = as_path("load_model", path)
     tensors, metadata = read_tensors(path)
     if "architecture" not in metadata:
         kind = metadata.get("kind", "another file")

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import FormatError, OptionError
+from ..options import as_path
 from ..typing import Host
 from . import safetensors
 from .document import parse_json
@@ -33,6 +34,10 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], meta
         DTypeError : an array holds neither numbers nor truth values, or complex ones
         FileError : the file cannot be written
     """
+    path = as_path("write_tensors", path)
+    for name, given in (("tensors", tensors), ("metadata", metadata)):
+        if not isinstance(given, Mapping):
+            raise OptionError("write_tensors", f"{name}: a mapping", type(given).__name__)
     try:
         document = json.dumps({**metadata, "format": FORMAT}, allow_nan=False, ensure_ascii=False)
         document.encode()
@@ -49,7 +54,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Host], dict[st
         FormatError : the file is not one, is damaged, or was made by a newer xpcnn
         FileError : it is missing or cannot be read
     """
-    tensors, texts = safetensors.load(path)
+    tensors, texts = safetensors.load(as_path("read_tensors", path))
     return tensors, _parse(str(path), texts.get(_KEY))
 
 

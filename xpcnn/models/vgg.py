@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..errors import OptionError
 from ..nn import BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d, Layer, Linear, MaxPool2d, ReLU, Sequential
+from ..options import as_flag
 from ..random import Seed, generator
 from ..typing import Shape
 from .image import as_image_shape
@@ -88,9 +89,10 @@ def vgg(
         rng : seed or generator of the initial weights and the dropout masks
     """
     rng = generator(rng)
-    if depth not in _VGG:
+    if not isinstance(depth, int) or depth not in _VGG:
         raise OptionError("vgg", "depth: one of " + ", ".join(map(str, _VGG)), repr(depth))
     plan = _VGG[depth]
+    batch_norm = as_flag("vgg", "batch_norm", batch_norm)
     height, width, channels = as_image_shape(f"vgg{depth}", input_shape, least=2 ** plan.count("M"))
     if hidden is None:
         hidden = 4096 if min(height, width) >= 224 else 512

@@ -6,6 +6,7 @@ All take (N, …) to (N, …), element by element (Softmax and LogSoftmax: along
 from __future__ import annotations
 
 from ..ops import activation, dispatch, rectifier, softmax
+from ..ops.check import check_array
 from ..options import as_count, as_number
 from ..typing import Array, Cache
 from .init import constant, draw
@@ -16,9 +17,11 @@ class Identity(Layer):
     """y = x: for a place in a network where something may stand."""
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
+        check_array("Identity", x)
         return x, None
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        check_array("Identity backward", dy)
         return dy if input_grad else None, {}
 
 

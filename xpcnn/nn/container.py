@@ -26,6 +26,8 @@ class Container(Layer):
     """Base of the containers: they own named children, and say in `run_children` how data flows through them."""
 
     def __init__(self, children: Mapping[str, Layer]) -> None:
+        if not isinstance(children, Mapping):
+            raise OptionError(type(self).__name__, "a mapping from names to layers", type(children).__name__)
         for name, child in children.items():
             if not isinstance(child, Layer):
                 raise OptionError(type(self).__name__, "layers", f"{child!r} at {name}", "pass instances of Layer")
@@ -163,7 +165,7 @@ class Sequential(Container):
                 return None, grads
             assert dx is not None
             dx = self.backward_child(name, dx, cache[i], grads, input_grad or i > self._first_trained)
-        return dx, grads
+        return dx if input_grad else None, grads
 
 
 class Residual(Container):

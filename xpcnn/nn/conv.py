@@ -7,7 +7,7 @@ import math
 from ..errors import OptionError
 from ..ops import dispatch
 from ..ops.window import Padding, Window
-from ..options import as_count
+from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
@@ -73,6 +73,7 @@ class Conv2d(Layer):
         self.kernel_size, self.stride, self.dilation = self.window.kernel, self.window.stride, self.window.dilation
         self.padding = padding
         kh, kw = self.kernel_size
+        bias = as_flag("Conv2d", "bias", bias)
         self.weight = init.draw(
             weight_init,
             (cout, kh, kw, cin // groups),

@@ -7,7 +7,7 @@ import math
 from ..errors import OptionError
 from ..ops.conv_transpose import check_output_padding, conv_transpose2d_backward, conv_transpose2d_forward
 from ..ops.window import Padding, Window
-from ..options import as_count
+from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
@@ -77,6 +77,7 @@ class ConvTranspose2d(Layer):
         self.padding = padding
         self.output_padding = check_output_padding(who, self.window, output_padding)
         (kh, kw), (sh, sw) = self.kernel_size, self.stride
+        bias = as_flag(who, "bias", bias)
         self.weight = init.draw(
             weight_init,
             (in_channels, kh, kw, out_channels // groups),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ops.check import check_batch, check_floats
+from ..ops.check import check_array, check_batch, check_floats
 from ..ops.dropout import dropout_backward, dropout_forward
 from ..options import as_number
 from ..random import Seed, generator
@@ -35,6 +35,7 @@ class Dropout(OpLayer):
         self.rng = generator(rng).spawn(1)[0]
 
     def __call__(self, x: Array) -> Array:
+        check_array(type(self).__name__, x)
         return x
 
     def forward(self, x: Array) -> tuple[Array, Cache]:

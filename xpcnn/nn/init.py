@@ -126,7 +126,11 @@ def draw(initializer: str | Initializer, shape: Shape, *, fan_in: int = 1, fan_o
         raise OptionError("init", f"a parameter of at most {_MOST_NUMBERS} numbers", f"the shape {shape}")
     if _standing_in.get():
         return asarray(np.broadcast_to(np.float32(0), shape))
-    drawn = initializer(shape, fan_in, fan_out, generator(rng))
+    try:
+        drawn = initializer(shape, fan_in, fan_out, generator(rng))
+    except TypeError as error:  # another function, such as one of the arrays' shape alone
+        expected = "an initialiser f(shape, fan_in, fan_out, rng): one of nn.init, or its name"
+        raise OptionError("init", expected, f"{initializer!r}: {error}") from error
     if np.shape(drawn) != shape:
         raise OptionError("init", f"an initialiser that returns shape {shape}", str(np.shape(drawn)))
     return asarray(drawn, dtype="float32")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..ops import dispatch
-from ..options import as_count
+from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Shape
 from . import init
@@ -46,6 +46,7 @@ class Linear(Layer):
     ) -> None:
         self.in_features = in_features = as_count("Linear", "in_features", in_features)
         self.out_features = out_features = as_count("Linear", "out_features", out_features)
+        bias = as_flag("Linear", "bias", bias)
         self.weight = init.draw(
             weight_init, (out_features, in_features), fan_in=in_features, fan_out=out_features, rng=rng
         )

@@ -247,9 +247,9 @@ def _numbers(who: str, name: str, value: Any) -> Any:
     if value is None:
         return None
     try:
-        host = np.asarray(to_numpy(value), dtype=np.float64)
+        host = np.asarray(to_numpy(value))
     except (TypeError, ValueError):
-        host = np.full((1, 1), np.nan)
-    if host.ndim > 1 or not (np.isfinite(host) & (host >= 0)).all():
+        host = np.empty(0)
+    if host.dtype.kind not in "iuf" or host.ndim > 1 or not host.size or not (np.isfinite(host) & (host >= 0)).all():
         raise OptionError(who, f"{name}: numbers ≥ 0", repr(value))
-    return host.tolist()
+    return host.astype(np.float64).tolist()

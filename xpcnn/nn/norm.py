@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from ..errors import OptionError
 from ..ops import dispatch, norm
-from ..ops.check import check_batch, check_floats
-from ..options import as_count, as_number
+from ..ops.check import check_array, check_batch, check_floats
+from ..options import as_count, as_flag, as_number
 from ..typing import Array, Cache, Shape
 from .init import constant, draw
 from .layer import Layer
@@ -41,7 +41,7 @@ class _BatchNorm(Normalization):
         self.num_features = num_features = as_count(who, "num_features", num_features)
         self.eps = as_number(who, "eps", eps, "(0, inf)")
         self.momentum = as_number(who, "momentum", momentum, "[0, 1]")
-        self.affine = affine
+        self.affine = affine = as_flag(who, "affine", affine)
         self._start((num_features,), affine, affine)
         self.running_mean = draw(constant(0.0), (num_features,))
         self.running_var = draw(constant(1.0), (num_features,))
@@ -65,6 +65,7 @@ class _BatchNorm(Normalization):
 
     def _check(self, x: Array) -> None:
         who = f"{type(self).__name__}({self.num_features})"
+        check_array(who, x)
         check_batch(who, x, *self._axes(x), self.num_features)
         check_floats(who, x, self.running_mean, self.running_var)
 
@@ -168,10 +169,11 @@ class LayerNorm(Normalization):
         if not shape:
             raise OptionError("LayerNorm", "normalized_shape: one axis or more", "()")
         self.eps = as_number("LayerNorm", "eps", eps, "(0, inf)")
-        self.elementwise_affine = elementwise_affine
-        self._start(self.normalized_shape, elementwise_affine, elementwise_affine and bias)
+        self.elementwise_affine = affine = as_flag("LayerNorm", "elementwise_affine", elementwise_affine)
+        self._start(self.normalized_shape, affine, as_flag("LayerNorm", "bias", bias) and affine)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
+        check_array("LayerNorm", x)
         axes = len(self.normalized_shape)
         free = x.shape[1 : max(x.ndim - axes, 1)]  # any lengths
         check_batch(f"LayerNorm{self.normalized_shape}", x, *free, *self.normalized_shape)
@@ -207,10 +209,11 @@ class GroupNorm(Normalization):
         if num_channels % num_groups:
             raise OptionError("GroupNorm", f"groups that divide the {num_channels} channels", str(num_groups))
         self.eps = as_number("GroupNorm", "eps", eps, "(0, inf)")
-        self.affine = affine
+        self.affine = affine = as_flag("GroupNorm", "affine", affine)
         self._start((num_channels,), affine, affine)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         who = f"GroupNorm({self.num_groups}, {self.num_channels})"
+        check_array(who, x)
         check_batch(who, x, *x.shape[1:-1], self.num_channels)
         return norm.group_norm_forward(x, self.weight, self.bias, groups=self.num_groups, eps=self.eps)

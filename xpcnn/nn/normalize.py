@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import OptionError
-from ..ops.check import check_batch, check_floats
+from ..ops.check import check_array, check_batch, check_floats
 from ..ops.normalize import normalize_backward, normalize_forward
 from ..options import as_number
 from ..typing import Array, Cache
@@ -42,6 +42,7 @@ class Normalize(Layer):
             raise OptionError("Normalize", f"as many std as mean, {len(self.mean)}", str(len(self.std)))
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
+        check_array("Normalize", x)
         check_batch("Normalize", x, *x.shape[1:-1], len(self.mean))
         xp = check_floats("Normalize", x)
         mean, std = (xp.asarray(numbers, dtype=x.dtype, device=x.device) for numbers in (self.mean, self.std))  # (C,)

@@ -9,7 +9,7 @@ from ..ops import dispatch
 from ..ops.adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward
 from ..ops.global_pool import global_max_pool2d_backward, global_max_pool2d_forward
 from ..ops.window import Padding, Window
-from ..options import as_pair
+from ..options import as_flag, as_pair
 from ..typing import Array, Pair, Shape
 from .layer import OpLayer
 
@@ -93,7 +93,7 @@ class AvgPool2d(OpLayer):
         self.kernel_size, self.stride = self.window.kernel, self.window.stride
         self.padding = padding
         self.ceil_mode = self.window.ceil
-        self.count_include_pad = bool(count_include_pad)
+        self.count_include_pad = as_flag("AvgPool2d", "count_include_pad", count_include_pad)
 
     def options(self) -> dict[str, Any]:
         return {"window": self.window, "count_include_pad": self.count_include_pad}

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import OptionError
 from ..ops import dispatch
-from ..ops.check import check_batch, check_floats, check_gradient
+from ..ops.check import check_array, check_batch, check_floats, check_gradient
 from ..ops.upsample import upsample2d_backward, upsample2d_forward
 from ..ops.window import Padding, Window
 from ..options import as_count, as_pair
@@ -31,6 +31,7 @@ class Flatten(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
+        check_array("Flatten", x)
         check_batch("Flatten", x, *(f"D{axis}" for axis in range(1, max(x.ndim, 2))))
         xp = check_floats("Flatten", x)
         shape = tuple(x.shape)

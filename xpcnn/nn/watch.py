@@ -80,6 +80,8 @@ def find_layer(
 def watched(model: Layer, watch: Watch) -> Layer:
     """The network, with each layer that is not a container run through `watch`."""
     check_layer("watched", model)
+    if not isinstance(watch, Watch):
+        raise OptionError("watched", "a Watch", repr(watch)[:80], "derive from nn.Watch, and pass an instance")
     names = {id(layer): name for name, layer in model.named_layers()}
     made: dict[int, Layer] = {}
 

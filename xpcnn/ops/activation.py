@@ -30,7 +30,7 @@ import numpy as np
 from ..backend import dtype_name
 from ..typing import Array, Cache
 from .bounds import clip
-from .check import check_batch, check_floats, check_gradient
+from .check import check_floats, check_gradient, check_items
 
 GELU_A = math.sqrt(2 / math.pi)
 GELU_B = 0.044715
@@ -195,7 +195,7 @@ def _larger(x: Array, held: Array, xp: Any) -> Array:
 
 
 def _check(who: str, x: Array) -> Any:
-    check_batch(who, x, *x.shape[1:])
+    check_items(who, x)
     return check_floats(who, x)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..errors import ShapeError
 from ..typing import Array
-from .check import check_floats
+from .check import check_array, check_floats
 
 
 def add(a: Array, b: Array) -> Array:
@@ -33,6 +33,8 @@ def add(a: Array, b: Array) -> Array:
 
 def check_add(a: Array, b: Array) -> None:
     """Refuse what does not fit together."""
+    check_array("add", a)
+    check_array("add", b)
     if tuple(a.shape) != tuple(b.shape):
         raise ShapeError("add", f"two arrays of one shape {tuple(a.shape)}", str(tuple(b.shape)))
     check_floats("add", a, b)

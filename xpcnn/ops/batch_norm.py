@@ -27,7 +27,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..typing import Array, Cache
-from .check import check_floats, check_gradient
+from .check import check_array, check_floats, check_gradient
 from .norm import affine, check_norm, check_shape, deviation, sum_rows
 from .rectifier import relu_backward, relu_forward
 
@@ -138,6 +138,7 @@ def batch_norm_inference(
 
 def check_training(x: Array, gamma: Array | None, beta: Array | None, eps: float) -> tuple[Any, int]:
     """The arrays' namespace and M, once they are known to fit together and M to be enough for a variance."""
+    check_array("BatchNorm", x, gamma, beta)
     xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
     count = math.prod(x.shape[:-1])  # M
     if count < 2:
@@ -152,6 +153,8 @@ def check_training(x: Array, gamma: Array | None, beta: Array | None, eps: float
 
 def check_inference(x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float) -> Any:
     """The arrays' namespace, once they are known to fit together."""
+    for array in (x, mean, var):
+        check_array("BatchNorm", array, gamma, beta)
     xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
     check_floats("BatchNorm", x, mean, var)
     for name, statistic in (("mean", mean), ("var", var)):

@@ -21,6 +21,7 @@ def check_floats(who: str, *arrays: Array | None) -> Any:
     first = arrays[0]
     if first is None:
         raise DTypeError(who, "an array", "None", "pass an array, such as xpcnn.asarray(x)")
+    check_array(who, *arrays)
     xp = array_namespace(*arrays)
     if dtype_name(first) not in _FLOATS:
         remedy = "xpcnn.asarray(x, dtype='float32'), and for images of 0 … 255 also / 255"
@@ -59,6 +60,12 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
         raise ShapeError(who, "at least one item along every axis", str(tuple(x.shape)), "skip empty batches")
 
 
+def check_items(who: str, x: Array) -> None:
+    """Refuse `x` unless it is a batch (N ≥ 1) of items of any shape."""
+    check_array(who, x)
+    check_batch(who, x, *x.shape[1:])
+
+
 def check_gradient(who: str, dy: Array, shape: tuple[int, ...]) -> None:
     """Refuse a `dy` whose shape is not that of the forward pass's output."""
     check_array(f"{who} backward", dy)
@@ -71,7 +78,13 @@ def check_gradient(who: str, dy: Array, shape: tuple[int, ...]) -> None:
         )
 
 
-def check_array(who: str, x: Array) -> None:
-    """Refuse what is no array, and the kinds of NumPy array for which * and @ mean something else."""
-    if not hasattr(x, "ndim") or not hasattr(x, "dtype") or isinstance(x, (np.matrix, np.ma.MaskedArray)):
-        raise DTypeError(who, "an array", type(x).__name__, "convert it: xpcnn.asarray(x)")
+def check_array(who: str, *arrays: Array | None) -> None:
+    """Refuse what is no array, and the kinds of NumPy array for which * and @ mean something else.
+
+    None is passed over, but for the first.
+    """
+    for number, x in enumerate(arrays):
+        if x is None and number:
+            continue
+        if not hasattr(x, "ndim") or not hasattr(x, "dtype") or isinstance(x, (np.matrix, np.ma.MaskedArray)):
+            raise DTypeError(who, "an array", type(x).__name__, "convert it: xpcnn.asarray(x)")

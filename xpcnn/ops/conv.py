@@ -34,7 +34,7 @@ from typing import Any
 
 from ..errors import OptionError, ShapeError
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient
+from .check import check_array, check_batch, check_floats, check_gradient
 from .rectifier import relu_forward
 from .window import Placement, Window
 
@@ -167,6 +167,7 @@ def check_conv2d(
 ) -> tuple[Any, Placement]:
     """The arrays' namespace, and the window's placement on x, once all are known to fit together."""
     who = "Conv2d"
+    check_array(who, w, b, scale)
     if w.ndim != 4 or tuple(w.shape[1:3]) != window.kernel:
         raise ShapeError(who, f"weight (Cout, {window.kernel[0]}, {window.kernel[1]}, Cin/groups)", str(tuple(w.shape)))
     cout, cin = w.shape[0], w.shape[3] * groups

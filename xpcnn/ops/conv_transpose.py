@@ -34,7 +34,7 @@ from typing import Any
 from ..errors import OptionError, ShapeError
 from ..options import as_pair
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient
+from .check import check_array, check_batch, check_floats, check_gradient
 from .conv import correlate, correlate_dw, correlate_dx
 from .window import Placement, Window
 
@@ -121,6 +121,7 @@ def _check(
 ) -> tuple[Any, Placement, int]:
     """The namespace, the placement on y of the convolution that is transposed, and Cout."""
     who = "ConvTranspose2d"
+    check_array(who, w, b)
     if w.ndim != 4 or tuple(w.shape[1:3]) != window.kernel:
         kh, kw = window.kernel
         raise ShapeError(who, f"weight (Cin, {kh}, {kw}, Cout/groups)", str(tuple(w.shape)))

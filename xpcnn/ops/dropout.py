@@ -20,7 +20,7 @@ from ..backend import array_namespace, dtype_name
 from ..errors import DTypeError, ShapeError
 from ..options import as_number
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient
+from .check import check_array, check_floats, check_gradient, check_items
 
 
 def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
@@ -41,8 +41,9 @@ def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
     array([[2., 0.]])
     """
     p = as_number("Dropout", "p", p, "[0, 1)")
-    check_batch("Dropout", x, *x.shape[1:])
+    check_items("Dropout", x)
     xp = check_floats("Dropout", x)
+    check_array("Dropout", keep)
     array_namespace(x, keep)
     if not xp.isdtype(keep.dtype, "bool"):
         raise DTypeError("Dropout", "a boolean keep", dtype_name(keep), "pass uniform numbers ≥ p")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ..errors import ShapeError
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient
+from .check import check_array, check_batch, check_floats, check_gradient
 
 
 def linear_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Cache]:
@@ -59,6 +59,7 @@ def linear_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tupl
 
 def check_linear(x: Array, w: Array, b: Array | None) -> None:
     """Refuse what does not fit together."""
+    check_array("Linear", w, b)
     if w.ndim != 2:
         raise ShapeError("Linear", "weight (out, in)", str(tuple(w.shape)))
     who = f"Linear({w.shape[1]}→{w.shape[0]})"

@@ -34,7 +34,7 @@ from ..backend import array_namespace, dtype_name, is_numpy
 from ..errors import DataError, DTypeError, ShapeError
 from ..options import as_number
 from ..typing import Array, Cache
-from .check import check_batch, check_floats
+from .check import check_array, check_batch, check_floats
 from .loss_elementwise import check_target, divisor
 
 
@@ -63,7 +63,7 @@ def cross_entropy_forward(
     """
     who = "CrossEntropyLoss"
     smoothing = as_number(who, "label_smoothing", label_smoothing, "[0, 1)")
-    xp = _check(who, y, weight)
+    xp = _check(who, y, target, weight)
     count: Any = divisor(who, reduction, y.shape[0])
     if target.ndim == 2:
         if tuple(target.shape) != tuple(y.shape):
@@ -110,7 +110,7 @@ def nll_forward(
     >>> float(loss), nll_backward(cache)
     (3.0, array([[-1., -0.]]))
     """
-    xp = _check("NLLLoss", y, weight)
+    xp = _check("NLLLoss", y, target, weight)
     count: Any = divisor("NLLLoss", reduction, y.shape[0])
     q = one_hot("NLLLoss", target, y)  # (N, K)
     count = _weighted(count, q, weight, reduction, xp)
@@ -146,7 +146,7 @@ def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[
     >>> float(loss), hinge_backward(cache)
     (0.125, array([[-0.25,  0.25,  0.  ,  0.  ]]))
     """
-    xp = _check("HingeLoss", y)
+    xp = _check("HingeLoss", y, target)
     count = divisor("HingeLoss", reduction, y.shape[0]) * y.shape[1]
     q = one_hot("HingeLoss", target, y)  # (N, K)
     margins = 1 + y - xp.sum(_products(q, y, xp), axis=1, keepdims=True)  # (N, K)
@@ -183,8 +183,9 @@ def one_hot(who: str, labels: Array, y: Array) -> Array:
     return q
 
 
-def _check(who: str, y: Array, weight: Array | None = None) -> Any:
+def _check(who: str, y: Array, target: Array, weight: Array | None = None) -> Any:
     check_batch(who, y, "K")
+    check_array(who, target)
     if weight is not None and tuple(weight.shape) != (y.shape[1],):
         raise ShapeError(who, f"weight ({y.shape[1]},), one for each class", str(tuple(weight.shape)))
     return check_floats(who, y, weight)

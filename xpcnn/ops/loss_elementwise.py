@@ -28,11 +28,11 @@ import math
 from typing import Any
 
 from ..backend import array_namespace, dtype_name
-from ..errors import DTypeError, OptionError, ShapeError
-from ..options import as_number
+from ..errors import DTypeError, ShapeError
+from ..options import as_choice, as_number
 from ..typing import Array, Cache
 from .bounds import clip, sign
-from .check import check_floats
+from .check import check_array, check_floats
 
 
 def mse_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Cache]:
@@ -159,13 +159,13 @@ def bce_with_logits_backward(cache: Cache) -> Array:
 
 def divisor(who: str, reduction: str, count: int) -> int:
     """What the summed loss is divided by: the count for "mean", 1 for "sum"."""
-    if reduction not in ("mean", "sum"):
-        raise OptionError(who, 'reduction: "mean" or "sum"', repr(reduction))
-    return count if reduction == "mean" else 1
+    return count if as_choice(who, "reduction", reduction, ("mean", "sum")) == "mean" else 1
 
 
 def check_target(who: str, y: Array, target: Array) -> Any:
     """The namespace, once y and its target are known to be of one floating dtype."""
+    check_array(who, y)
+    check_array(who, target)
     xp = array_namespace(y, target)
     check_floats(who, y)
     if target.dtype != y.dtype:

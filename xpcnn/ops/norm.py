@@ -44,7 +44,7 @@ from ..backend import is_numpy
 from ..errors import OptionError, ShapeError
 from ..options import as_number
 from ..typing import Array, Cache, Shape
-from .check import check_batch, check_floats, check_gradient
+from .check import check_array, check_batch, check_floats, check_gradient
 
 Mean: TypeAlias = Callable[[Array], Array]
 
@@ -70,6 +70,7 @@ def layer_norm_forward(
     array([[-1.,  1.],
            [-1.,  1.]])
     """
+    check_array("LayerNorm", x, gamma, beta)
     if not 1 <= axes < x.ndim:
         raise ShapeError("LayerNorm", f"a batch axis and {axes} ≥ 1 axes to normalise over", str(tuple(x.shape)))
     xp = check_norm("LayerNorm", x, gamma, beta, x.shape[x.ndim - axes :], eps)
@@ -122,6 +123,7 @@ def group_norm_forward(
     >>> group_norm_forward(np.array([[1.0, 3.0, 5.0, 9.0]]), groups=2)[0].round(3)
     array([[-1.,  1., -1.,  1.]])
     """
+    check_array("GroupNorm", x, gamma, beta)
     xp = check_norm("GroupNorm", x, gamma, beta, x.shape[-1:], eps)
     n, c = x.shape[0], x.shape[-1]
     if groups < 1 or c % groups:

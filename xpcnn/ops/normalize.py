@@ -11,7 +11,7 @@ Source: Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, Efficient backprop, 1998,
 from __future__ import annotations
 
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient
+from .check import check_array, check_batch, check_floats, check_gradient
 from .norm import check_shape
 
 
@@ -31,6 +31,8 @@ def normalize_forward(x: Array, mean: Array, std: Array) -> tuple[Array, Cache]:
     >>> normalize_forward(np.array([[0.5, 1.0]]), np.array([0.25, 0.5]), np.array([0.5, 0.25]))[0]
     array([[0.5, 2. ]])
     """
+    for array in (x, mean, std):
+        check_array("Normalize", array)
     check_batch("Normalize", x, *(x.shape[1:] or ("C",)))
     check_floats("Normalize", x, mean, std)
     for name, numbers in (("mean", mean), ("std", std)):

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import OptionError, ShapeError
 from ..options import as_pair
 from ..typing import Array, Cache
-from .check import check_floats, check_gradient
+from .check import check_array, check_floats, check_gradient
 
 
 def zero_pad_forward(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Array, Cache]:
@@ -61,6 +61,7 @@ def zero_pad_backward(dy: Array, cache: Cache) -> Array:
 def check_zero_pad(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Any, tuple[slice, ...], tuple[int, ...]]:
     """The array's namespace, where x stands in y, and y's shape, once x and the widths are known to fit together."""
     widths = [as_pair("zero_pad", "widths", width, least=0) for width in _sequence(widths)]
+    check_array("zero_pad", x)
     if x.ndim != len(widths) + 1 or 0 in x.shape:
         raise ShapeError(
             "zero_pad", f"a batch (N ≥ 1) of items with {len(widths)} axes", str(tuple(x.shape)), "give a pair an axis"

@@ -27,7 +27,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..options import as_number
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient
+from .check import check_array, check_floats, check_gradient, check_items
 
 SELU_ALPHA = 1.6732632423543772848170429916717  # with λ: the fixed point of mean 0 and variance 1
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -48,7 +48,7 @@ def relu_forward(x: Array) -> tuple[Array, Cache]:
     >>> relu_forward(np.array([-1.0, 0.0, 2.0]))[0]
     array([0., 0., 2.])
     """
-    check_batch("ReLU", x, *x.shape[1:])
+    check_items("ReLU", x)
     xp = check_floats("ReLU", x)
     y = xp.maximum(x, _zero(x, xp))  # (N, …)                              (1)
     return y, y
@@ -79,7 +79,7 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
     array([-0.1,  0. ,  2. ])
     """
     slope = as_number("LeakyReLU", "negative_slope", negative_slope)
-    check_batch("LeakyReLU", x, *x.shape[1:])
+    check_items("LeakyReLU", x)
     xp = check_floats("LeakyReLU", x)
     positive = x > 0  # (N, …), boolean: an eighth of what x would hold on to in float64
     return x * _factor(positive, slope, x, xp), (positive, slope)  # (2)
@@ -110,7 +110,8 @@ def prelu_forward(x: Array, slope: Array) -> tuple[Array, Cache]:
     array([[-0.25, -0.5 ],
            [ 2.  ,  2.  ]])
     """
-    check_batch("PReLU", x, *x.shape[1:])
+    check_items("PReLU", x)
+    check_array("PReLU", slope)
     channels = x.shape[-1] if x.ndim > 1 else 1
     if tuple(slope.shape) not in ((1,), (channels,)):
         raise ShapeError(
@@ -190,7 +191,7 @@ def selu_backward(dy: Array, cache: Cache) -> Array:
 
 
 def _exponential_forward(who: str, x: Array, alpha: float, scale: float) -> tuple[Array, Cache]:
-    check_batch(who, x, *x.shape[1:])
+    check_items(who, x)
     xp = check_floats(who, x)
     zero = _zero(x, xp)
     y = scale * xp.maximum(x, zero) + scale * alpha * xp.expm1(xp.minimum(x, zero))  # (N, …)              (4, 5)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..typing import Array, Cache
-from .check import check_batch, check_floats, check_gradient
+from .check import check_array, check_batch, check_floats, check_gradient
 
 
 def softmax_forward(x: Array) -> tuple[Array, Cache]:
@@ -81,6 +81,7 @@ def log_softmax_backward(dy: Array, cache: Cache) -> Array:
 
 
 def _check(who: str, x: Array) -> Any:
+    check_array(who, x)
     check_batch(who, x, *(x.shape[1:] or ("K",)))
     return check_floats(who, x)
 

@@ -24,7 +24,7 @@ from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 from ..errors import OptionError, ShapeError
-from ..options import as_pair
+from ..options import as_flag, as_pair
 from ..typing import Array
 
 Padding: TypeAlias = str | int | tuple[int, int] | tuple[int, int, int, int]
@@ -61,7 +61,7 @@ class Window:
             "stride": as_pair(who, "stride", self.stride),
             "padding": _padding(who, self.padding),
             "dilation": as_pair(who, "dilation", self.dilation),
-            "ceil": bool(self.ceil),
+            "ceil": as_flag(who, "ceil_mode", self.ceil),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 
 from ..backend import array_namespace
-from ..options import as_number
+from ..options import as_flag, as_number
 from ..typing import Array
 from .optimizer import Optimizer, show_overflow
 
@@ -87,7 +87,7 @@ class RMSProp(Optimizer):
         self.alpha = as_number("RMSProp", "alpha", alpha, "[0, 1)")
         self.eps = as_number("RMSProp", "eps", eps, "[0, inf)")
         self.momentum = as_number("RMSProp", "momentum", momentum, "[0, 1)")
-        self.centered = bool(centered)
+        self.centered = as_flag("RMSProp", "centered", centered)
         slots = (*(["variance", "mean"] if centered else ["square_mean"]), *["velocity"] * bool(momentum))
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, slots=slots)
 

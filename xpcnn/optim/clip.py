@@ -23,6 +23,7 @@ from ..ops.bounds import clip
 from ..ops.check import check_floats
 from ..options import as_number
 from ..typing import Array
+from .optimizer import check_gradients
 
 
 def clip_by_value(grads: Mapping[str, Array], limit: float) -> dict[str, Array]:
@@ -41,6 +42,7 @@ def clip_by_value(grads: Mapping[str, Array], limit: float) -> dict[str, Array]:
     {'weight': array([ 1. , -0.5])}
     """
     limit = as_number("clip_by_value", "limit", limit, "(0, inf)")
+    check_gradients("clip_by_value", grads)
     for g in grads.values():
         check_floats("clip_by_value", g)
     return {name: clip(g, -limit, limit) for name, g in grads.items()}  # (1)
@@ -63,6 +65,7 @@ def clip_by_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str,
     ({'weight': array([0.75, 0.  ]), 'bias': array([1.])}, np.float64(5.0))
     """
     max_norm = as_number("clip_by_norm", "max_norm", max_norm, "(0, inf)")
+    check_gradients("clip_by_norm", grads)
     if not grads:
         raise OptionError("clip_by_norm", "at least one gradient", "none")
     xp = check_floats("clip_by_norm", *grads.values())

@@ -26,6 +26,7 @@ import numpy as np
 
 from ..backend import array_namespace, copy_into, dtype_name, is_numpy
 from ..errors import DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
+from ..ops.check import check_array
 from ..options import as_count, as_number
 from ..typing import Array
 
@@ -55,6 +56,7 @@ class Optimizer(ABC):
         if not parameters:
             raise OptionError(who, "at least one parameter", "none", "pass network.parameters()")
         for name, p in parameters.items():
+            check_array(f"{who}: {name}", p)
             if not array_namespace(p).isdtype(p.dtype, "real floating"):
                 raise DTypeError(who, f"{name} in float32 or float64", dtype_name(p), "network.astype('float32')")
         self.lr = lr
@@ -122,7 +124,7 @@ class Optimizer(ABC):
 
     def own(self, grads: Mapping[str, Array]) -> dict[str, Array]:
         """Of a network's gradients those of this optimizer's parameters, which may be some of the network's."""
-        self._check_mapping("own", grads)
+        check_gradients(f"{type(self).__name__} own", grads)
         return {name: g for name, g in grads.items() if name in self.parameters}
 
     def decay(self, p: Array, g: Array) -> Array:
@@ -162,26 +164,32 @@ class Optimizer(ABC):
         said = ", ".join(f"{name}={value!r}" for name, value in plain.items())
         return f"{type(self).__name__}({len(self.parameters)} parameters, {said})"
 
-    def _check_mapping(self, method: str, grads: Mapping[str, Array]) -> None:
-        if not isinstance(grads, Mapping):
-            remedy = "dx, grads = network.backward(…): pass grads"
-            who = f"{type(self).__name__} {method}"
-            raise OptionError(who, "a mapping of gradients", type(grads).__name__, remedy)
-
     def _check(self, grads: Mapping[str, Array]) -> None:
         who = f"{type(self).__name__} step"
-        self._check_mapping("step", grads)
+        check_gradients(who, grads)
         if grads.keys() != self.parameters.keys():
             part = self.parameters.keys() < grads.keys()
             remedy = "optimizer.own(grads) trains these alone" if part else "pass what the network's backward returned"
             raise OptionError(who, *_names(self.parameters.keys(), grads.keys()), remedy)
         for name, p in self.parameters.items():
             g = grads[name]
+            check_array(f"{who}: the gradient of {name}", g)
             array_namespace(p, g)
             if tuple(g.shape) != tuple(p.shape):
                 raise ShapeError(who, f"the gradient of {name} {tuple(p.shape)}", str(tuple(g.shape)))
             if g.dtype != p.dtype:
                 raise DTypeError(who, f"the gradient of {name} in {dtype_name(p)}", dtype_name(g))
+
+
+def check_gradients(who: str, grads: Mapping[str, Array]) -> None:
+    """Refuse what is no mapping of gradients, such as all that a network's backward returned.
+
+    Raises
+        OptionError
+    """
+    if not isinstance(grads, Mapping):
+        remedy = "dx, grads = network.backward(…): pass grads"
+        raise OptionError(who, "a mapping of gradients", type(grads).__name__, remedy)
 
 
 def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Array]) -> None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import FormatError, OptionError
-from ..options import as_count, as_number
+from ..options import as_choice, as_count, as_number
 
 
 class Schedule(ABC):
@@ -228,9 +228,7 @@ class Plateau(Schedule):
         self.lr = as_number("Plateau", "lr", lr, "[0, inf)")
         self.factor = as_number("Plateau", "factor", factor, "(0, 1)")
         self.patience = as_number("Plateau", "patience", patience, "[0, inf)")
-        if mode not in ("min", "max"):
-            raise OptionError("Plateau", 'mode: "min" or "max"', repr(mode))
-        self.mode = mode
+        self.mode = as_choice("Plateau", "mode", mode, ("min", "max"))
         self.threshold = as_number("Plateau", "threshold", threshold, "[0, inf)")
         self.min_lr = as_number("Plateau", "min_lr", min_lr, "[0, inf)")
         self._state: dict[str, Any] = {"lr": self.lr, "best": None, "waited": 0}

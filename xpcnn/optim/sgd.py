@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import OptionError
-from ..options import as_number
+from ..options import as_flag, as_number
 from ..typing import Array
 from .optimizer import Optimizer
 
@@ -46,8 +46,8 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         self.momentum = as_number("SGD", "momentum", momentum, "[0, 1)")
-        self.nesterov = bool(nesterov)
-        if nesterov and not momentum:
+        self.nesterov = as_flag("SGD", "nesterov", nesterov)
+        if self.nesterov and not momentum:
             raise OptionError("SGD", "momentum > 0 for nesterov", str(momentum), "pass momentum=0.9")
         slots = ("velocity",) if momentum else ()
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, slots=slots)

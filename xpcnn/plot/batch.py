@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backend import to_numpy
 from ..errors import ShapeError
+from ..options import as_names
 from ..typing import Array, Host
 from .figure import as_images, class_name, new_figure, show
 from .mosaic import square
@@ -33,6 +34,7 @@ def batch(x: Array, y: Array | None = None, *, classes: Sequence[str] = ()) -> F
     >>> [axes.get_title() for axes in figure.axes]
     ['dog', 'cat']
     """
+    classes = as_names("batch", "classes", classes)
     pixels, note = as_images("batch", x)
     n = len(pixels)
     labels = None if y is None else to_numpy(y)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError
+from ..options import as_names
 from .figure import class_name, matplotlib, new_figure
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def confusion(matrix: Any, *, classes: Sequence[str] = ()) -> Figure:
     Raises
         as `shares`;  OptionError : another number of names;  MissingExtraError
     """
+    classes = as_names("confusion", "classes", classes)
     rows = shares(matrix)
     counts, k = to_numpy(matrix).astype(np.float64), len(rows)
     if classes and len(classes) != k:

@@ -18,6 +18,7 @@ from ..backend import to_numpy
 from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError, one_line
 from ..extras import need
 from ..io.atomic import write_atomically
+from ..options import as_path
 from ..typing import Array, Host
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         OptionError : it ends in something else
         FileError : it cannot be written; an older file is untouched
     """
+    path = as_path("plot.save", path)
+    if not hasattr(figure, "savefig"):
+        raise OptionError("plot.save", "a figure", type(figure).__name__, "the figure comes first, then the file")
     format = check_format(path)
     picture = io.BytesIO()
     figure.savefig(picture, format=format)

@@ -23,6 +23,7 @@ from ..nn import Conv2d, ConvTranspose2d
 from ..nn.inference import Inference
 from ..nn.layer import Layer
 from ..nn.watch import find_layer
+from ..options import as_names
 from ..typing import Array, Cache
 from .bilinear import bilinear
 from .figure import as_images, check_finite, one_image, output_name, overlay
@@ -78,6 +79,7 @@ def grad_cam(
     Raises
         as `grad_cam_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
     """
+    classes = as_names("grad_cam", "classes", classes)
     who = "grad_cam"
     x = one_image(who, image)
     pixels, note = as_images(who, x)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..backend import array_namespace, to_numpy
 from ..nn.layer import Layer
+from ..options import as_names
 from ..typing import Array
 from .figure import as_images, check_finite, one_image, output_name, overlay
 from .scores import score_gradients
@@ -59,6 +60,7 @@ def saliency(model: Layer, image: Array, target: int | None = None, *, classes: 
     Raises
         as `saliency_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
     """
+    classes = as_names("saliency", "classes", classes)
     who = "saliency"
     x = one_image(who, image)
     pixels, note = as_images(who, x)

@@ -21,7 +21,7 @@ from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..nn.layer import Layer, check_layer
 from ..ops.loss_classification import one_hot
 from ..ops.softmax import log_softmax_forward
-from ..options import as_count
+from ..options import as_count, as_names
 from ..typing import Host
 from .batch import pictures
 from .figure import as_images, class_name
@@ -96,6 +96,7 @@ def most_wrong(
     Raises
         as `top_losses`;  MissingExtraError
     """
+    classes = as_names("most_wrong", "classes", classes)
     found = top_losses(model, split, n, batch_size=batch_size)
     pixels, note = as_images("most_wrong", to_floats(split.images[found.index], split.scale))
     captions = [

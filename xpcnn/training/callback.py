@@ -51,7 +51,8 @@ OnEpoch: TypeAlias = "Callable[[Trainer, Epoch], Any]"
 
 def as_callbacks(name: str, given: Iterable[Any]) -> tuple[Any, ...]:
     """The functions, once they are known to be some."""
-    callbacks = tuple(given) if isinstance(given, Iterable) else (given,)
-    if not (isinstance(given, Iterable) and all(callable(each) for each in callbacks)):
+    many = isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0
+    callbacks = tuple(given) if many else (given,)
+    if not (many and all(callable(each) for each in callbacks)):
         raise OptionError("Trainer", f"{name}: functions", repr(given), f"{name}=(function,)")
     return callbacks

@@ -7,11 +7,11 @@ import errno
 import io
 import os
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, FormatError, OptionError, warn
 from ..io.atomic import write_atomically
+from ..options import as_path
 from .callback import Step
 from .history import Epoch
 
@@ -40,7 +40,7 @@ class CSVLog:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = as_path("CSVLog", path)
         self._kind: type[Step] | type[Epoch] | None = None
         self._size = 0  # bytes of whole lines
         self._is_torn = False  # whether a line may stand there in part

@@ -47,7 +47,7 @@ def evaluate(model: Layer, split: Split, criterion: Loss | None = None, batch_si
     check_layer("evaluate", model)
     if not isinstance(split, Split):
         raise OptionError("evaluate", "a Split, such as digits().test", type(split).__name__)
-    criterion = criterion or CrossEntropyLoss()
+    criterion = CrossEntropyLoss() if criterion is None else criterion
     check_loss("evaluate", criterion)
     if batch_size is None:
         batch_size = images_at_once(split.input_shape)

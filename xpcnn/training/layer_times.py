@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backend import synchronize
 from ..nn import CrossEntropyLoss, Layer, Watch, watched
-from ..nn.loss import Loss
+from ..nn.loss import Loss, check_loss
 from ..options import as_count
 from ..table import columns
 from ..typing import Array, Cache, Shape
@@ -81,7 +81,8 @@ def profile(model: Layer, x: Array, y: Array, criterion: Loss | None = None, *, 
     ['Flatten', 'Linear', 'ReLU', 'Linear', 'CrossEntropyLoss', 'between the layers']
     """
     as_count("profile", "repeats", repeats)
-    criterion = criterion or CrossEntropyLoss()
+    criterion = CrossEntropyLoss() if criterion is None else criterion
+    check_loss("profile", criterion)
     watch = _Times()
     layers = watched(model, watch)
     runs: list[dict[tuple[str, str], float]] = []

@@ -18,6 +18,7 @@ from copy import deepcopy
 
 from ..backend import array_namespace
 from ..nn import Layer
+from ..nn.layer import check_layer
 from ..options import as_number
 from ..typing import Array
 
@@ -43,6 +44,7 @@ class MovingAverage:
     """
 
     def __init__(self, model: Layer, decay: float) -> None:
+        check_layer("MovingAverage", model)
         self.decay = as_number("MovingAverage", "decay", decay, "(0, 1)")
         self.model = deepcopy(model)
 

@@ -19,7 +19,8 @@ import numpy as np
 from ..backend import to_numpy
 from ..errors import NonFiniteError
 from ..nn import CrossEntropyLoss, Layer
-from ..nn.loss import Loss
+from ..nn.layer import check_layer
+from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..table import columns
 from ..typing import Array, Host, Shape
@@ -83,9 +84,11 @@ def gradient_statistics(
     >>> weight.gradient_zeros > 0.1     # corners of the images that are always black
     True
     """
+    check_layer("gradient_statistics", model)
     if optimizer is not None:
         check_optimizer("gradient_statistics", optimizer, model.parameters())
-    criterion = criterion or CrossEntropyLoss()
+    criterion = CrossEntropyLoss() if criterion is None else criterion
+    check_loss("gradient_statistics", criterion)
     with unchanged(model, optimizer), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         grads = batch_gradients(model, criterion, x, y).grads
         before = {name: _host(array).copy() for name, array in model.parameters().items()}

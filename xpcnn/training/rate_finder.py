@@ -23,7 +23,8 @@ import numpy as np
 from ..data.loader import Loader
 from ..errors import NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
-from ..nn.loss import Loss
+from ..nn.layer import check_layer
+from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..options import as_count, as_number
 from .gradients import batch_gradients
@@ -83,12 +84,14 @@ def lr_find(
     """
     if not isinstance(loader, Loader):
         raise OptionError("lr_find", "a Loader", type(loader).__name__, "see xpcnn.data")
+    check_layer("lr_find", model)
     check_optimizer("lr_find", optimizer, model.parameters())
     lowest, highest = (as_number("lr_find", n, v, "(0, inf)") for n, v in (("lowest", lowest), ("highest", highest)))
     if not (lowest < highest < math.inf):
         raise OptionError("lr_find", "rates lowest < highest", f"{lowest} and {highest}")
     as_count("lr_find", "steps", steps, least=2)
-    criterion = criterion or CrossEntropyLoss()
+    criterion = CrossEntropyLoss() if criterion is None else criterion
+    check_loss("lr_find", criterion)
     rates: list[float] = []
     losses: list[float] = []
     smoothed: list[float] = []

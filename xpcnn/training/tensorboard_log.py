@@ -12,11 +12,11 @@ import time
 import weakref
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError
 from ..extras import need
+from ..options import as_path
 from .callback import Step
 from .history import Epoch
 
@@ -43,7 +43,7 @@ class TensorBoardLog:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path("TensorBoardLog", folder)
         need("tensorboardX", "TensorBoardLog", "to write its files")
         self._writer: Any = None
         self._close: weakref.finalize[[Any], TensorBoardLog] | None = None

@@ -31,7 +31,7 @@ from ..nn.loss import Loss
 from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Constant, Schedule
-from ..options import as_count
+from ..options import as_count, as_flag, as_names, as_path
 from ..typing import Array
 from . import checkpoint, trained_on
 from .best_model import with_arrays
@@ -112,7 +112,7 @@ class Trainer:
         read_every: int = UNREAD_STEPS,
         verbose: bool = True,
     ) -> None:
-        self.criterion = criterion or CrossEntropyLoss()
+        self.criterion = CrossEntropyLoss() if criterion is None else criterion
         check_arguments(model, optimizer, self.criterion, schedule, patience, clip_norm, checkpoint_seconds)
         self.model, self.optimizer = model, optimizer
         self.schedule = schedule or Constant(optimizer.lr)
@@ -120,9 +120,10 @@ class Trainer:
         self.accumulate = as_count("Trainer", "accumulate", accumulate)
         self.average = None if ema is None else MovingAverage(model, ema)
         self.on_step, self.on_epoch = as_callbacks("on_step", on_step), as_callbacks("on_epoch", on_epoch)
-        self.folder = None if folder is None else Path(folder)
-        self.classes, self.verbose = tuple(classes), verbose
-        self.checkpoint_seconds, self.fast_dev_run = checkpoint_seconds, fast_dev_run
+        self.folder = None if folder is None else as_path("Trainer", folder)
+        self.classes, self.verbose = as_names("Trainer", "classes", classes), as_flag("Trainer", "verbose", verbose)
+        self.checkpoint_seconds = checkpoint_seconds
+        self.fast_dev_run = as_flag("Trainer", "fast_dev_run", fast_dev_run)
         self.overfit_batches = as_count("Trainer", "overfit_batches", overfit_batches, least=0)
         self.read_every = as_count("Trainer", "read_every", read_every)
         self.history: list[Epoch] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -155,3 +157,16 @@ def test_a_softmax_of_old_is_over_all_axes_from_one_on(tmp_path):
         import_onnx(path)
     check(write(path, [node("Softmax", "x", "y", axis=1)], ["n", 3, 5, 5], opset=13), 5, 5, 3)
     check(write(path, [node("Softmax", "x", "y", axis=1)], ["n", 3], opset=11), 3)
+
+
+@pytest.mark.parametrize("sizes", [(3, 1, 1), (3, 1, 4), (1, 1, 5)])
+def test_squeeze_without_axes_drops_every_axis_of_one(tmp_path, sizes):
+    """Of images, and of the numbers that shapes are made of."""
+    file, after = tmp_path / "m.onnx", [axis for axis, size in enumerate(sizes, 1) if size == 1]
+    nodes = [node("Squeeze", "x", "s"), node("Unsqueeze", "s", "y", axes=after)]
+    check(write(file, nodes, ["n", *sizes], opset=11), *sizes[1:], sizes[0])
+    nodes = [node("Shape", "x", "all"), node("Gather", "all i", "one"), node("Squeeze", "one", "n0"),
+             node("Unsqueeze", "n0", "n1", axes=[0]), node("Concat", "n1 rest", "to", axis=0),
+             node("Reshape", "x to", "row"), node("Gemm", "row w", "y")]  # fmt: skip
+    weights = {"i": [0], "rest": [-1], "w": numbers(math.prod(sizes), 2)}
+    check(write(file, nodes, ["n", *sizes], opset=11, **weights), *sizes[1:], sizes[0])

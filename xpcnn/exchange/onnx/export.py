@@ -14,7 +14,7 @@ from ...extras import need
 from ...io.atomic import write_atomically
 from ...nn.container import located
 from ...nn.layer import check_layer, dotted
-from ...options import as_count
+from ...options import as_choice, as_count, as_names, as_path, as_shape
 from ...typing import Shape
 from . import normalization, pooling  # noqa: F401  register their translators
 from .graph import Graph, Tensor
@@ -68,15 +68,13 @@ def export_onnx(
     """
     who = "export_onnx"
     check_layer(who, model)
+    path = as_path("export_onnx", path)
     onnx = need("onnx", who, "for files in its format")
-    shape = tuple(as_count(who, "each axis of input_shape", size) for size in input_shape)
-    if not shape:
-        raise OptionError(who, "input_shape: one axis or more, without the batch's", "()")
+    shape = as_shape(who, input_shape)
     newest = onnx.defs.onnx_opset_version()
     if as_count(who, "opset", opset) < OLDEST_OPSET or opset > newest:
         raise OptionError(who, f"opset: {OLDEST_OPSET} to {newest}", str(opset))
-    if layout not in ("NCHW", "NHWC"):
-        raise OptionError(who, 'layout: "NCHW" or "NHWC"', repr(layout))
+    as_choice(who, "layout", layout, ("NCHW", "NHWC"))
     size = "N" if batch is None else as_count(who, "batch", batch)
     graph = Graph(opset)
     x = Tensor("input", shape)
@@ -84,7 +82,7 @@ def export_onnx(
         perm = to_channels_first(len(shape))
         x = Tensor(graph.node("Transpose", ["input"], "input/Transpose", perm=perm), shape)
     y = graph.in_own_order(_Translation(graph, model).network("", model, x))
-    names = tuple(classes)
+    names = as_names(who, "classes", classes)
     if not all(isinstance(name, str) for name in names) or len(names) not in (0, y.shape[-1]):
         raise OptionError(who, f"classes: a name for each of the {y.shape[-1]} outputs, or none", repr(names)[:80])
     _end(graph, y, layout)

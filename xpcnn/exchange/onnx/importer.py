@@ -9,7 +9,7 @@ from typing import Literal
 
 from ...errors import FormatError, OptionError, XpcnnError
 from ...io.model_file import SavedModel
-from ...options import as_count
+from ...options import as_choice, as_path, as_shape
 from ...typing import Host, Shape
 from . import moves, patterns, windows  # noqa: F401  register their readers
 from .constants import fold
@@ -62,6 +62,7 @@ def import_onnx(
       (3) Linear(in_features=128, out_features=3, bias=True)
     )
     """
+    path = as_path("import_onnx", path)
     contents = read_file(path)
     who = str(path)
     begin = _input(who, contents, input_shape, layout)
@@ -119,8 +120,8 @@ def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layo
     """The input as the network will have it."""
     sizes = contents.sizes[1:]
     rank = len(sizes)
-    if layout not in (None, "NCHW", "NHWC"):
-        raise OptionError("import_onnx", 'layout: "NCHW", "NHWC" or None', repr(layout))
+    if layout is not None:
+        as_choice("import_onnx", "layout", layout, ("NCHW", "NHWC"))
     if layout is None and contents.layout in ("NCHW", "NHWC"):
         layout = contents.layout
     if layout is None:
@@ -131,7 +132,7 @@ def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layo
     axes = last if layout == "NHWC" else first
     stated: dict[int, int | None] = dict(zip(axes, sizes, strict=True))
     if input_shape is not None:
-        given = tuple(as_count("import_onnx", "each axis of input_shape", size) for size in input_shape)
+        given = as_shape("import_onnx", input_shape)
         if len(given) != rank or any(stated[axis] not in (None, size) for axis, size in enumerate(given)):
             expected = tuple(stated[axis] or "any" for axis in range(rank))
             raise OptionError(who, f"input_shape {expected}".replace("'", ""), str(given))
