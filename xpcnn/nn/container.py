@@ -18,6 +18,7 @@ from ..ops.check import check_floats, check_gradient
 from ..typing import Array, Cache
 from .fusion import inference_steps, training_steps
 from .layer import Layer
+from .summary import Summary
 
 RunChild: TypeAlias = Callable[[str, Layer, Array], Array]
 
@@ -50,6 +51,12 @@ class Container(Layer):
 
     def __call__(self, x: Array) -> Array:
         return self.run_children(x, located)
+
+    def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
+        row = summary.begin(name, type(self).__name__, depth)
+        y = self.run_children(x, lambda name, child, x: located(name, child.summarize, x, summary, name, depth + 1))
+        summary.end(row, x, y, trained=bool(self.parameters()))
+        return y
 
     def forward_child(self, name: str, x: Array, **options: Any) -> tuple[Array, Cache]:
         child = self._children[name]

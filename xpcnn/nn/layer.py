@@ -38,6 +38,7 @@ import numpy as np
 from ..backend import array_namespace, asarray, astype, copy_into
 from ..errors import DTypeError, FormatError, OptionError
 from ..typing import Array, Cache, Shape
+from .summary import Summary, as_input_shape
 
 
 class Layer(ABC):
@@ -156,10 +157,37 @@ class Layer(ABC):
 
         Parameters
             input_shape : one item's, without the batch axis, such as (28, 28, 1)
-        """
-        from .summary import table
+        Returns
+            str : a row for each time that a layer runs, in inference on zeros; a container's layers are indented, and
+                the parameters of a layer that has run before stand in brackets
+        Raises
+            OptionError : input_shape is no sequence of integers ≥ 1
+            ShapeError : the network does not take such items
 
-        return table(self, input_shape)
+        >>> from xpcnn.nn import Conv2d, Sequential
+        >>> print(Sequential(Conv2d(1, 6, 5), Conv2d(6, 6, 24)).summary((28, 28, 1)))
+        Layer       Output       Parameters  Forward  Backward  Output KiB
+        ------------------------------------------------------------------
+        Sequential  (1, 1, 6)
+          0 Conv2d  (24, 24, 6)         156   86,400    86,400        13.5
+          1 Conv2d  (1, 1, 6)        20,742   20,736    41,472         0.0
+        ------------------------------------------------------------------
+        Total                        20,898  107,136   127,872        13.5
+        multiply-adds forward + backward: 235,008; memory of parameters: 81.6 KiB, of outputs: 13.5 KiB an item
+        """
+        found = Summary()
+        self.summarize(self.zeros(as_input_shape(input_shape)), found)
+        return found.table(self.parameters().values())
+
+    def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
+        """This layer's output in inference; its row is added to the summary."""
+        row = summary.begin(name, type(self).__name__, depth)
+        y = self(x)
+        parameters = self.parameters().values()
+        multiply_adds = self.multiply_adds(tuple(x.shape[1:]), tuple(y.shape[1:]))
+        summary.count(row, id(self), x, y, parameters, multiply_adds)
+        summary.end(row, x, y, trained=bool(parameters))
+        return y
 
     def named_arrays(self, *, buffers: bool) -> Iterator[tuple[str, Layer, str]]:
         """(dotted name, layer, attribute) of every parameter and, with `buffers`, every buffer that is there."""
