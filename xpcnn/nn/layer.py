@@ -47,6 +47,16 @@ class Layer(ABC):
     parameter_names: ClassVar[tuple[str, ...]] = ()  # attributes that the optimizer writes
     buffer_names: ClassVar[tuple[str, ...]] = ()  # attributes that are saved but not trained
     config_names: ClassVar[tuple[str, ...]] = ()  # attributes that are the constructor's arguments
+    # What is known of inference where numbers are rearranged, as in `xpcnn.exchange`. A class that derives from such a
+    # layer and computes something else says it again.
+    elementwise: ClassVar[bool] = False  # one function of each number by itself, wherever it stands
+    keeps_columns: ClassVar[bool] = False  # y's columns move as those of x (N, D) and of the parameters (D,) do
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if {"forward", "__call__", "pair"} & vars(cls).keys():
+            for fact in ("elementwise", "keeps_columns"):
+                setattr(cls, fact, vars(cls).get(fact, False))
 
     @abstractmethod
     def forward(self, x: Array) -> tuple[Array, Cache]:
