@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..backend import array_namespace
-from ..ops.bounds import clip
+from ..ops.clip import clip
 from ..options import as_number
 from ..typing import Array
 from .optimizer import Optimizer
