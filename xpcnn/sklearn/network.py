@@ -22,9 +22,10 @@ from ..backend import asarray, to_numpy
 from ..errors import NonFiniteError, OptionError, ShapeError
 from ..nn import Layer
 from ..nn.loss import Loss
+from ..optim import OPTIMIZERS
 from ..options import as_count, as_number
 from ..random import Seed
-from ..training.config import OPTIMIZERS, SCHEDULES
+from ..training.config import SCHEDULES
 from ..training.gradients import batch_gradients
 from ..typing import Host, Shape
 

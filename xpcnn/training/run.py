@@ -29,10 +29,11 @@ from ..errors import DataError, MissingExtraError, OptionError
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import CrossEntropyLoss, MSELoss
+from ..optim import OPTIMIZERS
 from .best_model import MODEL
 from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
-from .config import CONFIG, OPTIMIZERS, SCHEDULES, RunConfig, read_config
+from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
 from .history import Epoch
