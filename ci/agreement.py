@@ -92,7 +92,6 @@ LOSSES: dict[str, tuple[Callable[[], Any], bool]] = {
     "HuberLoss": (nn.HuberLoss, False),
     "BCEWithLogitsLoss": (lambda: nn.BCEWithLogitsLoss(pos_weight=2.0), False),
 }
-OPTIMIZERS = (optim.SGD, optim.AdaGrad, optim.RMSProp, optim.Adadelta, optim.Adam, optim.AdamW)
 
 
 def parts() -> Iterator[tuple[str, Callable[[str], Results], dict[str, float]]]:
@@ -101,8 +100,8 @@ def parts() -> Iterator[tuple[str, Callable[[str], Results], dict[str, float]]]:
         yield name, partial(layer, name), LIMITS
     for name, how in LOSSES.items():
         yield name, partial(loss, *how), LIMITS
-    for kind in OPTIMIZERS:
-        yield kind.__name__, partial(optimizer, kind), LIMITS
+    for named in optim.OPTIMIZERS.values():
+        yield named.kind.__name__, partial(optimizer, named.kind), LIMITS
     yield "training", training, TRAINING_LIMITS
 
 

@@ -3,7 +3,7 @@
 # GPU and CPU agree, the benchmark beside PyTorch on the same card; and one report of all three. It has not been run on
 # a GPU yet.
 #
-#   bash ci/gpu.sh [FOLDER [OPTION …]]    the report's folder (ci/bench/results), and options for python -m ci.bench
+#   bash ci/gpu.sh [FOLDER [OPTION …]]    the report's folder (ci/results), and options for python -m ci.bench
 #
 # It takes the Python that PYTHON names (python3), with CuPy, PyTorch, pytest, pytest-xdist, hypothesis and xpcnn's
 # requirements in it. A part that fails is in the report, and the status is 1. To try the script without a GPU:
@@ -11,7 +11,7 @@
 #   PYTHONPATH=$PWD/tests/stand_in SUITE=tests/nn bash ci/gpu.sh /tmp/report --quick --nets lenet5
 set -euo pipefail
 cd "$(dirname "$0")/.."
-folder=${1:-ci/bench/results}
+folder=${1:-ci/results}
 shift || true
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1 XPCNN_BACKEND=${XPCNN_BACKEND:-cupy}
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XPCNN_IMPLEMENTATION

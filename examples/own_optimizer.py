@@ -13,8 +13,7 @@ checks, saving and resuming are inherited.
 
 import sys
 
-from xpcnn import data, models, optim, training
-from xpcnn.backend import array_namespace
+from xpcnn import data, models, ops, optim, training
 
 
 class Lion(optim.Optimizer):
@@ -24,7 +23,7 @@ class Lion(optim.Optimizer):
 
     def update(self, p, g, m):  # p and m are written, g belongs to somebody else
         beta1, beta2 = self.betas
-        p -= self.lr * array_namespace(p).sign(beta1 * m + (1 - beta1) * g)
+        p -= self.lr * ops.sign(beta1 * m + (1 - beta1) * g)
         m *= beta2
         m += (1 - beta2) * g
 

@@ -58,6 +58,12 @@ def assert_close(actual: Any, expected: Any, *, dtype: str | None = None, factor
     np.testing.assert_array_equal(np.isfinite(host), np.isfinite(expected))
     finite = np.isfinite(expected)
     np.testing.assert_array_equal(host[~finite], expected[~finite])
-    error = np.max(np.abs(host[finite] - expected[finite]), initial=0.0)
-    scale = max(1.0, np.max(np.abs(expected[finite]), initial=0.0))
-    assert error <= factor * TOLERANCE[dtype] * scale, f"error {error:.2e} where values reach {scale:.2e}"
+    if not finite.any():
+        return
+    errors = np.where(finite, np.abs(np.where(finite, host, 0) - np.where(finite, expected, 0)), 0.0)
+    scale = max(1.0, np.max(np.abs(expected[finite])))
+    worst = np.unravel_index(np.argmax(errors), errors.shape)
+    assert errors[worst] <= factor * TOLERANCE[dtype] * scale, (
+        f"error {errors[worst]:.2e} at {[int(i) for i in worst]} of {expected.shape}: "
+        f"{host[worst]} where {expected[worst]} is expected; values reach {scale:.2e}"
+    )

@@ -6,6 +6,7 @@ import pytest
 
 from xpcnn.cli import main
 from xpcnn.errors import FileError
+from xpcnn.optim import OPTIMIZERS
 from xpcnn.training.config import RunConfig
 
 
@@ -125,11 +126,9 @@ def test_a_run_that_ends_early_says_how_to_go_on(tmp_path, monkeypatch, capsys, 
     assert capsys.readouterr().err == f"xpcnn: {said}{how}\n"
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "lr", "decay"),
-    [("sgd", 0.03, 0.0), ("adam", 0.003, 0.0), ("adamw", 0.003, 0.3), ("adadelta", 1.0, 0.0)],
-)
-def test_each_optimizer_has_its_own_rate_and_decay(asked, tmp_path, optimizer, lr, decay):
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_each_optimizer_has_its_own_rate_and_decay(asked, tmp_path, optimizer):
+    lr, decay = OPTIMIZERS[optimizer].lr, OPTIMIZERS[optimizer].weight_decay
     config, _ = asked("digits", "--optimizer", optimizer)
     assert (config.lr, config.weight_decay) == (lr, decay)
     config, _ = asked("digits", "--optimizer", optimizer, "--lr", 0.5)

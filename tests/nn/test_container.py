@@ -114,6 +114,61 @@ def test_shapes_that_cannot_be_joined():
         Concat()
 
 
+class Mistaken(Identity):
+    def __init__(self, result):
+        self.result = result
+
+    def backward(self, dy, cache, *, input_grad=True):
+        return self.result(dy)
+
+
+class WithoutInputGrad(Identity):
+    def backward(self, dy, cache):
+        return dy, {}
+
+
+class Doubled(Identity):
+    """A TypeError of its own making."""
+
+    def backward(self, dy, cache, *, input_grad=True):
+        return "2" * dy, {}
+
+
+@pytest.mark.parametrize("around", [Sequential, Residual, Concat])
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            Mistaken(lambda dy: dy),
+            r"expected Mistaken\.backward to return \(dx, {parameter name: gradient}\), got ndar",
+        ),
+        (Mistaken(lambda dy: (dy, None)), r"expected Mistaken\.backward to return \(dx, .*, got tuple"),
+        (Mistaken(lambda dy: (dy, dy)), r"expected Mistaken\.backward to return \(dx, .*, got tuple"),
+        (Mistaken(lambda dy: (dy, {}, {})), r"expected Mistaken\.backward to return \(dx, .*, got tuple"),
+        (Mistaken(lambda dy: (None, {})), r"expected Mistaken\.backward to return \(dx, .*, got no dx"),
+        (WithoutInputGrad(), r"expected backward\(dy, cache, \*, input_grad=True\), got no argument input_grad"),
+    ],
+)
+def test_what_a_layer_s_backward_does_wrong_is_said_with_its_name(around, layer, message):
+    net = around(layer)
+    y, cache = net.forward(np.ones((2, 3)))
+    with pytest.raises(OptionError, match=rf"^layer (0|body): .*{message}"):
+        net.backward(y, cache)
+
+
+def test_a_cache_of_none_is_said_with_the_layer_s_name_and_other_errors_stay_as_they_are():
+    net = Sequential(Linear(3, 2, rng=0), Tanh())
+    y, cache = net.forward(np.ones((2, 3), np.float32))
+    with pytest.raises(
+        OptionError, match=r"^layer 0: Linear backward: expected the cache that forward ret.*, got None"
+    ):
+        net.backward(y, [None, cache[1]])
+    wrong = Sequential(Doubled())
+    y, _ = wrong.forward(np.ones((2, 3)))
+    with pytest.raises(TypeError, match=r"multiply|str|ufunc"):
+        wrong.backward(y, ["a cache"])
+
+
 def test_empty_sequential_is_the_identity(rng):
     x = rng.normal(size=(2, 3))
     y, cache = Sequential().forward(x)

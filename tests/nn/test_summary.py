@@ -11,7 +11,6 @@ from xpcnn.nn import Concat, Conv2d, Linear, Residual, Sequential
 from xpcnn.nn.conv_transpose import ConvTranspose2d
 from xpcnn.nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from xpcnn.nn.shape import Flatten, Upsample
-from xpcnn.nn.summary import table
 
 
 def rows(text: str) -> list[list[str]]:
@@ -42,7 +41,7 @@ def test_lenet_5(xp):
 
 
 def test_totals_and_layout():
-    text = table(lenet(), (28, 28, 1))
+    text = lenet().summary((28, 28, 1))
     *lines, total, closing = text.splitlines()
     assert re.split(r"\s{2,}", total) == ["Total", "61,706", "416,520", "715,440", "33.2"]
     assert closing == (
@@ -54,7 +53,7 @@ def test_totals_and_layout():
 
 
 def test_memory_follows_the_element_type():
-    small, large = (table(Conv2d(1, 2, 1).astype(dtype), (32, 32, 1)) for dtype in ("float32", "float64"))
+    small, large = (Conv2d(1, 2, 1).astype(dtype).summary((32, 32, 1)) for dtype in ("float32", "float64"))
     assert rows(small)[0][-1] == "8.0"
     assert rows(large)[0][-1] == "16.0"
 
@@ -62,7 +61,7 @@ def test_memory_follows_the_element_type():
 def test_backward_counts_only_gradients_that_somebody_waits_for():
     """Before the first trained layer nothing; there the parameters' alone; then both; without parameters dx."""
     net = Sequential(AdaptiveAvgPool2d(4), Conv2d(2, 2, 3), AdaptiveAvgPool2d(2), Conv2d(2, 1, 2))
-    pool, first, later_pool, last = rows(table(net, (8, 8, 2)))[1:]
+    pool, first, later_pool, last = rows(net.summary((8, 8, 2)))[1:]
     assert pool[3:5] == ["768", "0"]  # 4·8·8·2 + 4·4·8·2
     assert first[3:5] == ["144", "144"]  # 2·2·2 · 9·2
     assert later_pool[3:5] == ["32", "32"]
@@ -73,35 +72,35 @@ def test_branches_that_start_from_the_input_have_no_dx():
     def net(*before):
         return Sequential(*before, Concat(Conv2d(2, 2, 1), Residual(Conv2d(2, 2, 1), Conv2d(2, 2, 1))), Conv2d(4, 1, 1))
 
-    convs = [row for row in rows(table(net(), (4, 4, 2))) if row[0].endswith("Conv2d")]
+    convs = [row for row in rows(net().summary((4, 4, 2))) if row[0].endswith("Conv2d")]
     assert [row[3:5] for row in convs] == [["64", "64"]] * 3 + [["64", "128"]]
-    convs = [row for row in rows(table(net(Conv2d(2, 2, 1)), (4, 4, 2))) if row[0].endswith("Conv2d")]
+    convs = [row for row in rows(net(Conv2d(2, 2, 1)).summary((4, 4, 2))) if row[0].endswith("Conv2d")]
     assert [row[3:5] for row in convs] == [["64", "64"]] + [["64", "128"]] * 4
 
 
 def test_names_and_outputs_of_branches():
-    body = rows(table(Concat(Residual(Conv2d(2, 2, 1)), MaxPool2d(1)), (4, 4, 2)))
+    body = rows(Concat(Residual(Conv2d(2, 2, 1)), MaxPool2d(1)).summary((4, 4, 2)))
     assert [row[0] for row in body] == ["Concat", "0 Residual", "body Conv2d", "1 MaxPool2d"]
     assert [row[1] for row in body] == ["(4, 4, 4)", "(4, 4, 2)", "(4, 4, 2)", "(4, 4, 2)"]
 
 
 def test_a_shared_layer_counts_once():
     shared = Linear(4, 4)
-    text = table(Sequential(shared, Linear(4, 4), shared), (4,))
+    text = Sequential(shared, Linear(4, 4), shared).summary((4,))
     assert [row[2] for row in rows(text)[1:]] == ["20", "20", "(20)"]
     assert re.search(r"Total +40 +48 +80 ", text)  # parameters once, work each time
 
 
 def test_a_single_layer_and_a_decoder():
-    assert rows(table(Linear(3, 2), (3,))) == [["Linear", "(2,)", "8", "6", "6", "0.0"]]
+    assert rows(Linear(3, 2).summary((3,))) == [["Linear", "(2,)", "8", "6", "6", "0.0"]]
     decoder = Sequential(ConvTranspose2d(4, 2, 4, stride=2, padding=1), Upsample(2), GlobalAvgPool2d())
-    assert [row[1] for row in rows(table(decoder, (3, 5, 4)))[1:]] == ["(6, 10, 2)", "(12, 20, 2)", "(2,)"]
-    assert rows(table(decoder, (3, 5, 4)))[1][2:5] == ["130", "1,920", "1,920"]  # 3·5·4 · 16 · 2
+    assert [row[1] for row in rows(decoder.summary((3, 5, 4)))[1:]] == ["(6, 10, 2)", "(12, 20, 2)", "(2,)"]
+    assert rows(decoder.summary((3, 5, 4)))[1][2:5] == ["130", "1,920", "1,920"]  # 3·5·4 · 16 · 2
 
 
 def test_refuses_what_makes_no_sense():
     for shape in (784, (28, 0, 1), (28, 28.0, 1), "28"):
         with pytest.raises(OptionError, match=r"summary: expected (each axis of )?input_shape: "):
-            table(lenet(), shape)
+            lenet().summary(shape)
     with pytest.raises(ShapeError, match=r"^layer 0\.0: Conv2d\(1→6, 5×5\): expected input \(N, H, W, 1\), got"):
-        table(lenet(), (28, 28, 3))
+        lenet().summary((28, 28, 3))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xpcnn import optim
 from xpcnn.backend import to_numpy
 from xpcnn.errors import BackendError, DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
 from xpcnn.nn import Linear
@@ -38,6 +39,11 @@ CASES = [
     (AdamW, "AdamW", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.3}),
 ]
 IDS = [f"{theirs}-{'-'.join(options) or 'defaults'}" for _, theirs, options in CASES]
+
+
+def test_pytorch_is_a_witness_for_every_optimizer():
+    public = {kind for kind in vars(optim).values() if isinstance(kind, type) and issubclass(kind, Optimizer)}
+    assert {kind for kind, _, _ in CASES} == public - {Optimizer}
 
 
 def writable(xp, host, dtype="float64"):

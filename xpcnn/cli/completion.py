@@ -11,7 +11,8 @@ import argparse
 
 from .. import data, models
 from ..extras import need
-from ..training.config import OPTIMIZERS, SCHEDULES
+from ..optim import OPTIMIZERS
+from ..training.config import SCHEDULES
 
 _NAMES = {
     "dataset": data.names(),

@@ -13,10 +13,11 @@ from typing import Any
 from .. import data, models
 from ..errors import FileError, FormatError, Interrupted, OptionError, OutOfMemoryError, printable
 from ..io.document import parse_toml
+from ..optim import OPTIMIZERS
 from ..options import did_you_mean
 from ..training.checkpoint import CHECKPOINT
 from ..training.claim import Claim, names
-from ..training.config import CONFIG, LOGS, OPTIMIZERS, SCHEDULES, RunConfig
+from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
 from ..training.run import RESULT, rehearse, resume, start
 from .datasets import add_dataset_arguments, dataset_options
 
@@ -25,14 +26,6 @@ _KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")  # of a T
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"model": "mnist_cnn", "epochs": 30, "batch_size": 32},
     "mnist": {"model": "lenet5"},
-}
-# Each optimizer's; those of `RunConfig` are AdamW's, whose decay is apart from the gradient and so may be larger.
-_RATES: dict[str, dict[str, float]] = {
-    "sgd": {"lr": 0.03, "weight_decay": 0.0},
-    "adam": {"lr": 0.003, "weight_decay": 0.0},
-    "rmsprop": {"lr": 0.001, "weight_decay": 0.0},
-    "adagrad": {"lr": 0.03, "weight_decay": 0.0},
-    "adadelta": {"lr": 1.0, "weight_decay": 0.0},
 }
 
 
@@ -44,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=int, help=f"passes over the training images (default {default.epochs}; digits 30)"
     )
     parser.add_argument("--batch-size", type=int, help=f"images a step (default {default.batch_size}; digits 32)")
-    rates = ", ".join(f"{name} {each['lr']}" for name, each in _RATES.items())
+    rates = ", ".join(f"{name} {each.lr}" for name, each in OPTIMIZERS.items() if name != default.optimizer)
     parser.add_argument("--lr", type=float, help=f"highest learning rate (default {default.lr}; {rates})")
     parser.add_argument("--optimizer", help=f"one of {', '.join(OPTIMIZERS)} (default {default.optimizer})")
     parser.add_argument("--schedule", help=f"one of {', '.join(SCHEDULES)} (default {default.schedule})")
@@ -131,9 +124,13 @@ def _config(given: dict[str, Any]) -> RunConfig:
     """What is asked for, with what else suits the data set and the optimizer."""
     if "dataset" not in given:
         raise OptionError("train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
-    known: dict[str, Any] = _DEFAULTS | _RATES
-    chosen = [name for name in (given["dataset"], given.get("optimizer")) if isinstance(name, str)]
-    config = RunConfig(**({key: value for name in chosen for key, value in known.get(name, {}).items()} | given))
+    defaults: dict[str, Any] = {}
+    dataset, name = given["dataset"], given.get("optimizer")
+    if isinstance(dataset, str):
+        defaults |= _DEFAULTS.get(dataset, {})
+    if isinstance(name, str) and name in OPTIMIZERS:
+        defaults |= {"lr": OPTIMIZERS[name].lr, "weight_decay": OPTIMIZERS[name].weight_decay}
+    config = RunConfig(**(defaults | given))
     return replace(config, dataset=_absolute(config.dataset))
 
 

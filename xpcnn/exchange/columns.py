@@ -21,12 +21,6 @@ from ..nn.container import located
 from ..nn.layer import Layer, dotted
 from ..typing import Array, Host, Shape
 
-# layers that leave each column in its place
-_IN_PLACE = (
-    *(nn.Identity, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.SiLU),
-    *(nn.Softplus, nn.Softmax, nn.LogSoftmax, nn.Dropout, nn.BatchNorm1d, nn.LayerNorm),
-)
-
 
 class Columns(NamedTuple):
     """Which column of PyTorch's each column of ours is, of the rows that a layer takes and of those it gives.
@@ -131,7 +125,7 @@ class _Walk:
             fits, after = before.unify(_Order(_flattened(layer.shape))), _Order()
         elif isinstance(layer, nn.Linear):
             after = _Order(free=True)
-        elif type(layer) in _IN_PLACE:
+        elif layer.elementwise or layer.keeps_columns:
             after = before
         else:
             fits, after = before.settle() is None, _Order()

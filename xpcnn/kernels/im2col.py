@@ -138,7 +138,7 @@ def _correlate(
 
 def _correlate_dx(dy: Host, w: Host, shape: tuple[int, ...], place: Placement) -> Host:
     """(4): dy (N, OH, OW, F) → dx of that shape, (N, H, W, C)."""
-    flipped = place.flipped()
+    flipped = place.flipped
     if flipped is not None:
         turned = np.ascontiguousarray(w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0))  # (C, KH, KW, F)
         return _correlate(dy, turned, None, flipped)  # (4)

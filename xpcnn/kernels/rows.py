@@ -109,7 +109,7 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
 
 def input_gradient(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, groups: int = 1) -> Host:
     """(4): dy (OH, OW, F, N) → dx of that shape, (H, W, C, N)."""
-    flipped = place.flipped()
+    flipped = place.flipped
     if flipped is None:
         return _collect(dy, w, shape, place, groups)
     f, kh, kw, c = w.shape

@@ -141,7 +141,7 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     db = total[0, -1].copy() if has_bias else None
     dx = None
     if input_grad:
-        flipped = place.flipped()
+        flipped = place.flipped
         if flipped is None:
             dx = batch_first(rows.input_gradient(dy, w, x.shape, place))  # (4)
         else:

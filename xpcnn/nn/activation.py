@@ -16,6 +16,8 @@ from .layer import Layer, OpLayer
 class Identity(Layer):
     """y = x: for a place in a network where something may stand."""
 
+    elementwise = True
+
     def forward(self, x: Array) -> tuple[Array, Cache]:
         check_array("Identity", x)
         return x, None
@@ -34,6 +36,7 @@ class ReLU(OpLayer):
     """
 
     pair = dispatch.pair("relu")
+    elementwise = True
 
 
 class LeakyReLU(OpLayer):
@@ -46,6 +49,7 @@ class LeakyReLU(OpLayer):
     """
 
     pair = (rectifier.leaky_relu_forward, rectifier.leaky_relu_backward)
+    elementwise = True
     config_names = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
@@ -72,6 +76,7 @@ class PReLU(Layer):
 
     parameter_names = ("weight",)
     config_names = ("num_parameters", "init")
+    keeps_columns = True
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
         self.num_parameters = num_parameters = as_count("PReLU", "num_parameters", num_parameters)
@@ -96,6 +101,7 @@ class ELU(OpLayer):
     """
 
     pair = (rectifier.elu_forward, rectifier.elu_backward)
+    elementwise = True
     config_names = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
@@ -106,45 +112,53 @@ class SELU(OpLayer):
     """y = λ · ELU(x) with the α and λ that keep mean 0 and variance 1, where weights start as "lecun_normal"."""
 
     pair = (rectifier.selu_forward, rectifier.selu_backward)
+    elementwise = True
 
 
 class Sigmoid(OpLayer):
     """y = 1 / (1 + e⁻ˣ)."""
 
     pair = (activation.sigmoid_forward, activation.sigmoid_backward)
+    elementwise = True
 
 
 class Tanh(OpLayer):
     """y = tanh(x)."""
 
     pair = (activation.tanh_forward, activation.tanh_backward)
+    elementwise = True
 
 
 class GELU(OpLayer):
     """y = ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))): PyTorch's `GELU(approximate="tanh")`, not its default."""
 
     pair = (activation.gelu_forward, activation.gelu_backward)
+    elementwise = True
 
 
 class SiLU(OpLayer):
     """y = x / (1 + e⁻ˣ), also called swish."""
 
     pair = (activation.silu_forward, activation.silu_backward)
+    elementwise = True
 
 
 class Softplus(OpLayer):
     """y = log(1 + eˣ)."""
 
     pair = (activation.softplus_forward, activation.softplus_backward)
+    elementwise = True
 
 
 class Softmax(OpLayer):
     """y = eˣ / Σ eˣ along the last axis. Train with a loss that contains it: that is more exact, and faster."""
 
     pair = (softmax.softmax_forward, softmax.softmax_backward)
+    keeps_columns = True
 
 
 class LogSoftmax(OpLayer):
     """y = x − log Σ eˣ along the last axis."""
 
     pair = (softmax.log_softmax_forward, softmax.log_softmax_backward)
+    keeps_columns = True

@@ -6,6 +6,7 @@ come back are added: ∂L/∂x = Σ over the uses of x.
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -18,6 +19,7 @@ from ..ops.check import check_floats, check_gradient
 from ..typing import Array, Cache
 from .fusion import inference_steps, training_steps
 from .layer import Layer
+from .summary import Summary
 
 RunChild: TypeAlias = Callable[[str, Layer, Array], Array]
 
@@ -53,6 +55,12 @@ class Container(Layer):
     def __call__(self, x: Array) -> Array:
         return self.run_children(x, located)
 
+    def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
+        row = summary.begin(name, type(self).__name__, depth)
+        y = self.run_children(x, lambda name, child, x: located(name, child.summarize, x, summary, name, depth + 1))
+        summary.end(row, x, y, trained=bool(self.parameters()))
+        return y
+
     def forward_child(self, name: str, x: Array, **options: Any) -> tuple[Array, Cache]:
         child = self._children[name]
         result = located(name, child.forward, x, **options)
@@ -65,8 +73,14 @@ class Container(Layer):
         self, name: str, dy: Array, cache: Cache, grads: dict[str, Array], input_grad: bool
     ) -> Array | None:
         """The child's dx; its parameters' gradients are added to `grads` under this container's names for them."""
+        child = self._children[name]
+        result = located(name, _run_backward, child, dy, cache, input_grad)
+        returns_both = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)
+        if not returns_both or (input_grad and result[0] is None):
+            expected = f"{type(child).__name__}.backward to return (dx, {{parameter name: gradient}})"
+            raise OptionError(f"layer {name}", expected, "no dx" if returns_both else type(result).__name__)
         dx: Array | None
-        dx, own = located(name, self._children[name].backward, dy, cache, input_grad=input_grad)
+        dx, own = result
         for key, gradient in own.items():
             full = f"{name}.{key}"
             full = self._aliases.get(full, full)
@@ -103,6 +117,19 @@ def located(name: str, call: Callable[..., Any], *args: Any, **options: Any) -> 
     except XpcnnError as error:
         if not error.who.startswith("XPCNN_"):  # a wrong setting is no layer's
             error.where.insert(0, name)
+        raise
+
+
+def _run_backward(layer: Layer, dy: Array, cache: Cache, input_grad: bool) -> Any:
+    """What the layer's backward returns; the mistakes that a layer of one's own may make in it are named."""
+    try:
+        return layer.backward(dy, cache, input_grad=input_grad)
+    except TypeError as error:
+        who = type(layer).__name__
+        if "input_grad" not in inspect.signature(layer.backward).parameters:
+            raise OptionError(who, "backward(dy, cache, *, input_grad=True)", "no argument input_grad") from error
+        if cache is None:
+            raise OptionError(f"{who} backward", "the cache that forward returned", "None") from error
         raise
 
 

@@ -29,6 +29,7 @@ class Dropout(OpLayer):
 
     pair = (dropout_forward, dropout_backward)
     config_names = ("p",)
+    elementwise = True
 
     def __init__(self, p: float = 0.5, *, rng: Seed = None) -> None:
         self.p = as_number(type(self).__name__, "p", p, "[0, 1)")

@@ -39,6 +39,7 @@ import numpy as np
 from ..backend import array_namespace, asarray, astype, copy_into
 from ..errors import DTypeError, FormatError, OptionError, ShapeError
 from ..typing import Array, Cache, Shape
+from .summary import Summary, as_input_shape
 
 _MOST_NUMBERS = 2**31 - 1  # of an item of zeros: 8 GiB in float32
 
@@ -49,6 +50,16 @@ class Layer(ABC):
     parameter_names: ClassVar[tuple[str, ...]] = ()  # attributes that the optimizer writes
     buffer_names: ClassVar[tuple[str, ...]] = ()  # attributes that are saved but not trained
     config_names: ClassVar[tuple[str, ...]] = ()  # attributes that are the constructor's arguments
+    # What is known of inference where numbers are rearranged, as in `xpcnn.exchange`. A class that derives from such a
+    # layer and computes something else says it again.
+    elementwise: ClassVar[bool] = False  # one function of each number by itself, wherever it stands
+    keeps_columns: ClassVar[bool] = False  # y's columns move as those of x (N, D) and of the parameters (D,) do
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if {"forward", "__call__", "pair"} & vars(cls).keys():
+            for fact in ("elementwise", "keeps_columns"):
+                setattr(cls, fact, vars(cls).get(fact, False))
 
     @abstractmethod
     def forward(self, x: Array) -> tuple[Array, Cache]:
@@ -159,10 +170,37 @@ class Layer(ABC):
 
         Parameters
             input_shape : one item's, without the batch axis, such as (28, 28, 1)
-        """
-        from .summary import table
+        Returns
+            str : a row for each time that a layer runs, in inference on zeros; a container's layers are indented, and
+                the parameters of a layer that has run before stand in brackets
+        Raises
+            OptionError : input_shape is no sequence of integers ≥ 1
+            ShapeError : the network does not take such items
 
-        return table(self, input_shape)
+        >>> from xpcnn.nn import Conv2d, Sequential
+        >>> print(Sequential(Conv2d(1, 6, 5), Conv2d(6, 6, 24)).summary((28, 28, 1)))
+        Layer       Output       Parameters  Forward  Backward  Output KiB
+        ------------------------------------------------------------------
+        Sequential  (1, 1, 6)
+          0 Conv2d  (24, 24, 6)         156   86,400    86,400        13.5
+          1 Conv2d  (1, 1, 6)        20,742   20,736    41,472         0.0
+        ------------------------------------------------------------------
+        Total                        20,898  107,136   127,872        13.5
+        multiply-adds forward + backward: 235,008; memory of parameters: 81.6 KiB, of outputs: 13.5 KiB an item
+        """
+        found = Summary()
+        self.summarize(self.zeros(as_input_shape(input_shape)), found)
+        return found.table(self.parameters().values())
+
+    def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
+        """This layer's output in inference; its row is added to the summary."""
+        row = summary.begin(name, type(self).__name__, depth)
+        y = self(x)
+        parameters = self.parameters().values()
+        multiply_adds = self.multiply_adds(tuple(x.shape[1:]), tuple(y.shape[1:]))
+        summary.count(row, id(self), x, y, parameters, multiply_adds)
+        summary.end(row, x, y, trained=bool(parameters))
+        return y
 
     def named_arrays(self, *, buffers: bool) -> Iterator[tuple[str, Layer, str]]:
         """(dotted name, layer, attribute) of every parameter and, with `buffers`, every buffer that is there."""

@@ -103,6 +103,8 @@ class BatchNorm1d(_BatchNorm):
     ([[-1.0], [1.0]], [0.20000000298023224], [1.100000023841858])
     """
 
+    keeps_columns = True
+
     def _axes(self, x: Array) -> tuple[str, ...]:
         return ("L",) if x.ndim == 3 else ()
 
@@ -155,6 +157,7 @@ class LayerNorm(Normalization):
 
     pair_backward = staticmethod(norm.layer_norm_backward)
     config_names = ("normalized_shape", "eps", "elementwise_affine", "bias")
+    keeps_columns = True
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ nobody needs. All numbers are for one item of a batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..backend import array_namespace
@@ -19,18 +20,18 @@ from ..errors import OptionError
 from ..options import as_count
 from ..table import columns
 from ..typing import Array, Shape
-from .container import Container, located
-from .layer import Layer
 
 _HEADER = ("Layer", "Output", "Parameters", "Forward", "Backward", "Output KiB")
 
 
 @dataclass
-class _Row:
+class Row:
+    """One layer, each time that it runs; a container's row has no costs, as its layers have rows of their own."""
+
     name: str
     output: Shape = ()
     parameters: str = ""
-    forward: int | None = None  # multiply-adds; None for a container, whose layers have rows of their own
+    forward: int | None = None  # multiply-adds; None for a container
     backward: int = 0
     bytes: int = 0
 
@@ -41,80 +42,63 @@ class _Row:
         return self.name, output, self.parameters, f"{self.forward:,}", f"{self.backward:,}", _kib(self.bytes)
 
 
-def table(layer: Layer, input_shape: Shape) -> str:
-    """The layers' outputs, parameters, multiply-adds and memory, and their sums; runs inference on zeros.
+class Summary:
+    """The rows of a network's table, in the order in which its layers run."""
 
-    Parameters
-        layer : a layer; containers are walked through, their layers indented
-        input_shape : one item's, without the batch axis, such as (28, 28, 1)
-    Returns
-        str : a row for each time that a layer runs; the parameters of one that has run before stand in brackets
-    Raises
-        OptionError : input_shape is no sequence of integers ≥ 1
-        ShapeError : the network does not take such items
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self._waiting: dict[int, Array] = {}  # arrays that depend on something trained, by identity
+        self._counted: set[int] = set()  # layers that have run
 
-    >>> from xpcnn.nn import Conv2d, Linear, Sequential
-    >>> print(table(Sequential(Conv2d(1, 6, 5), Conv2d(6, 6, 24)), (28, 28, 1)))
-    Layer       Output       Parameters  Forward  Backward  Output KiB
-    ------------------------------------------------------------------
-    Sequential  (1, 1, 6)
-      0 Conv2d  (24, 24, 6)         156   86,400    86,400        13.5
-      1 Conv2d  (1, 1, 6)        20,742   20,736    41,472         0.0
-    ------------------------------------------------------------------
-    Total                        20,898  107,136   127,872        13.5
-    multiply-adds forward + backward: 235,008; memory of parameters: 81.6 KiB, of outputs: 13.5 KiB an item
-    """
-    rows = _rows(layer, _checked(input_shape))
-    leaves = [row for row in rows if row.forward is not None]
-    parameters = list(layer.parameters().values())
-    forward, backward = sum(row.forward or 0 for row in leaves), sum(row.backward for row in leaves)
-    outputs = _kib(sum(row.bytes for row in leaves))
-    total = (
-        "Total",
-        "",
-        f"{sum(math.prod(each.shape) for each in parameters):,}",
-        f"{forward:,}",
-        f"{backward:,}",
-        outputs,
-    )
-    memory = _kib(sum(_bytes(each) for each in parameters))
-    closing = (
-        f"multiply-adds forward + backward: {forward + backward:,}; "
-        f"memory of parameters: {memory} KiB, of outputs: {outputs} KiB an item"
-    )
-    return columns(_HEADER, [row.cells() for row in rows], total, left=(0, 1)) + "\n" + closing
+    def begin(self, name: str, kind: str, depth: int) -> Row:
+        """The row of a layer that is about to run; the layers within it follow, one step further to the right."""
+        row = Row("  " * depth + f"{name} {kind}".strip())
+        self.rows.append(row)
+        return row
 
-
-def _rows(root: Layer, input_shape: Shape) -> list[_Row]:
-    rows: list[_Row] = []
-    waiting: dict[int, Array] = {}  # arrays that depend on something trained, by identity
-    counted: set[int] = set()  # layers that have run
-
-    def run(name: str, layer: Layer, x: Array, depth: int) -> Array:
-        row = _Row("  " * depth + f"{name} {type(layer).__name__}".strip())
-        rows.append(row)
-        trained = bool(layer.parameters())
-        needs_dx = id(x) in waiting
-        if isinstance(layer, Container):
-            y = layer.run_children(x, lambda name, child, x: located(name, run, name, child, x, depth + 1))
-        else:
-            y = layer(x)
-            number = f"{sum(math.prod(each.shape) for each in layer.parameters().values()):,}"
-            row.parameters = f"({number})" if trained and id(layer) in counted else number
-            row.forward = layer.multiply_adds(tuple(x.shape[1:]), tuple(y.shape[1:]))
-            row.backward = row.forward * (trained + needs_dx)  # (1)
-            row.bytes = _bytes(y)
-            counted.add(id(layer))
+    def end(self, row: Row, x: Array, y: Array, *, trained: bool) -> None:
+        """The layer of that row made y of x; `trained` says whether it has parameters."""
         row.output = tuple(y.shape[1:])
-        if trained or needs_dx:
-            waiting[id(y)] = y
-        return y
+        if trained or id(x) in self._waiting:
+            self._waiting[id(y)] = y
 
-    run("", root, root.zeros(input_shape), 0)
-    return rows
+    def count(self, row: Row, key: int, x: Array, y: Array, parameters: Iterable[Array], multiply_adds: int) -> None:
+        """Write the costs of a layer into its row.
+
+        Parameters
+            key : the same for each run of one layer, whose parameters then stand in brackets
+            multiply_adds : of forward, for one item
+        """
+        sizes = [math.prod(each.shape) for each in parameters]
+        number = f"{sum(sizes):,}"
+        row.parameters = f"({number})" if sizes and key in self._counted else number
+        row.forward = multiply_adds
+        row.backward = multiply_adds * (bool(sizes) + (id(x) in self._waiting))  # (1)
+        row.bytes = _bytes(y)
+        self._counted.add(key)
+
+    def table(self, parameters: Iterable[Array]) -> str:
+        """The rows, and their sums, as text.
+
+        Parameters
+            parameters : of the whole network, each once
+        """
+        arrays = list(parameters)
+        costs = [row for row in self.rows if row.forward is not None]
+        forward, backward = sum(row.forward or 0 for row in costs), sum(row.backward for row in costs)
+        outputs = _kib(sum(row.bytes for row in costs))
+        number = f"{sum(math.prod(each.shape) for each in arrays):,}"
+        total = ("Total", "", number, f"{forward:,}", f"{backward:,}", outputs)
+        memory = _kib(sum(_bytes(each) for each in arrays))
+        closing = (
+            f"multiply-adds forward + backward: {forward + backward:,}; "
+            f"memory of parameters: {memory} KiB, of outputs: {outputs} KiB an item"
+        )
+        return columns(_HEADER, [row.cells() for row in self.rows], total, left=(0, 1)) + "\n" + closing
 
 
-def _checked(input_shape: Shape) -> Shape:
+def as_input_shape(input_shape: Shape) -> Shape:
+    """One item's axes, once they are known to be integers ≥ 1, else OptionError."""
     if not isinstance(input_shape, (tuple, list)):
         raise OptionError("summary", "input_shape: one item's axes, such as (28, 28, 1)", repr(input_shape))
     return tuple(as_count("summary", "each axis of input_shape", size) for size in input_shape)

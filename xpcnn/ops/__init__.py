@@ -29,6 +29,7 @@ from .batch_norm import (
     batch_norm_relu_backward,
     batch_norm_relu_forward,
 )
+from .clip import clip, sign
 from .conv import conv2d_backward, conv2d_forward, conv2d_inference
 from .conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
 from .dropout import dropout_backward, dropout_forward
@@ -91,6 +92,7 @@ __all__ = [
     "batch_norm_relu_forward",
     "bce_with_logits_backward",
     "bce_with_logits_forward",
+    "clip",
     "conv2d_backward",
     "conv2d_forward",
     "conv2d_inference",
@@ -141,6 +143,7 @@ __all__ = [
     "selu_forward",
     "sigmoid_backward",
     "sigmoid_forward",
+    "sign",
     "silu_backward",
     "silu_forward",
     "softmax_backward",

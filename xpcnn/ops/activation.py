@@ -29,8 +29,8 @@ import numpy as np
 
 from ..backend import dtype_name
 from ..typing import Array, Cache
-from .bounds import clip
 from .check import check_floats, check_gradient, check_items
+from .clip import clip
 
 GELU_A = math.sqrt(2 / math.pi)
 GELU_B = 0.044715

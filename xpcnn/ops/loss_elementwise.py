@@ -31,8 +31,8 @@ from ..backend import array_namespace, dtype_name
 from ..errors import DTypeError, ShapeError
 from ..options import as_choice, as_number
 from ..typing import Array, Cache
-from .bounds import clip, sign
 from .check import check_array, check_floats
+from .clip import clip, sign
 
 
 def mse_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Cache]:

@@ -130,6 +130,7 @@ class Placement:
         assert padded is not None
         return padded[:, top : top + h, left : left + w, :]  # (N, H, W, C)
 
+    @cached_property
     def flipped(self) -> Placement | None:
         """For stride 1: the window whose taps, turned by 180°, read at y what `fold` adds to x; None if there is none.
 

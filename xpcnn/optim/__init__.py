@@ -3,11 +3,13 @@
 from .adam import Adam, AdamW
 from .adaptive import Adadelta, AdaGrad, RMSProp
 from .clip import clip_by_norm, clip_by_value
+from .named import OPTIMIZERS, NamedOptimizer
 from .optimizer import Optimizer
 from .schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
 from .sgd import SGD
 
 __all__ = [
+    "OPTIMIZERS",
     "SGD",
     "AdaGrad",
     "Adadelta",
@@ -16,6 +18,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Exponential",
+    "NamedOptimizer",
     "OneCycle",
     "Optimizer",
     "Plateau",

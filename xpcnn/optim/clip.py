@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import OptionError
-from ..ops.bounds import clip
 from ..ops.check import check_floats
+from ..ops.clip import clip
 from ..options import as_number
 from ..typing import Array
 from .optimizer import check_gradients

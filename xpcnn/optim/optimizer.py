@@ -5,9 +5,10 @@
 
 Your own optimizer says which arrays it keeps for each parameter, and how one step is made:
 
+    >>> from xpcnn import ops
     >>> class SignSGD(Optimizer):
     ...     def update(self, p, g):
-    ...         p -= self.lr * array_namespace(p).sign(g)
+    ...         p -= self.lr * ops.sign(g)
 
 Every number that multiplies an array is a Python float, so that all arithmetic is in the parameter's dtype.
 

@@ -23,9 +23,10 @@ from ..data.pixels import channels_last
 from ..errors import NonFiniteError, OptionError, ShapeError
 from ..nn import Layer
 from ..nn.loss import Loss
+from ..optim import OPTIMIZERS
 from ..options import as_count, as_number
 from ..random import Seed
-from ..training.config import OPTIMIZERS, SCHEDULES
+from ..training.config import SCHEDULES
 from ..training.finite_weights import FiniteWeights
 from ..training.gradients import addends, batch_gradients
 from ..typing import Host, Shape

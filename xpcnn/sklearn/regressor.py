@@ -42,7 +42,7 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
     lr : float, default=0.003
         The highest learning rate.
 
-    optimizer : {"sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta"}, default="adamw"
+    optimizer : a name in `xpcnn.optim.OPTIMIZERS`, default="adamw"
         The optimizer; "sgd" has Nesterov momentum 0.9.
 
     schedule : {"constant", "step", "exponential", "cosine", "warmup", "onecycle", "plateau"}, default="onecycle"

@@ -10,18 +10,10 @@ from typing import Any
 from .. import data, models
 from ..errors import DataError, FormatError, OptionError, XpcnnError
 from ..io.document import parse_json
-from ..optim import SGD, Adadelta, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+from ..optim import OPTIMIZERS
 from ..optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
 from ..options import MOST_SEED, as_count, as_number, did_you_mean
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": lambda parameters, **options: SGD(parameters, momentum=0.9, nesterov=True, **options),
-    "adam": Adam,
-    "adamw": AdamW,
-    "rmsprop": RMSProp,
-    "adagrad": AdaGrad,
-    "adadelta": Adadelta,
-}
 # Each from the highest rate and the number of steps of the whole run.
 SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
     "constant": lambda lr, total: Constant(lr),
@@ -51,10 +43,10 @@ class RunConfig:
     model: str = "mnist_cnn"
     epochs: int = 15
     batch_size: int = 64
-    lr: float = 0.003
+    lr: float = OPTIMIZERS["adamw"].lr
     optimizer: str = "adamw"
     schedule: str = "onecycle"
-    weight_decay: float = 0.3
+    weight_decay: float = OPTIMIZERS["adamw"].weight_decay
     validation: float = 0.1  # fraction of the training images that is held out
     patience: int | None = None
     seed: int = 0

@@ -31,11 +31,12 @@ from ..errors import DataError, MissingExtraError, OptionError, one_line
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import CrossEntropyLoss, MSELoss
+from ..optim import OPTIMIZERS
 from .best_model import MODEL, run_batch_size
 from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
 from .claim import Claim, as_claim
-from .config import CONFIG, OPTIMIZERS, SCHEDULES, RunConfig, read_config
+from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
 from .history import Epoch

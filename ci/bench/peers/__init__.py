@@ -13,7 +13,6 @@ PEERS = {  # name in tables → (module, class, what must be importable)
     "torch compiled": ("torch", "TorchCompiled", "torch"),
     "jax": ("jax", "Jax", "jax"),
     "dezero": ("dezero", "DeZero", "dezero"),
-    "numpy-ml": ("numpy_ml", "NumpyMl", "numpy_ml"),
     "tinygrad": ("tinygrad", "Tinygrad", "tinygrad"),
 }
 EAGER = ("torch", "torch channels_last")

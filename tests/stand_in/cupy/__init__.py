@@ -27,7 +27,7 @@ _NUMPYS_OWN = (  # cupy/__init__.py
 _ELEMENTWISE = (
     "abs", "add", "bitwise_and", "bitwise_or", "equal", "exp", "expm1", "floor", "floor_divide", "greater",
     "greater_equal", "invert", "isfinite", "isnan", "less", "less_equal", "log", "log1p", "matmul", "maximum",
-    "minimum", "multiply", "negative", "not_equal", "power", "sign", "sqrt", "subtract", "tanh", "true_divide",
+    "minimum", "multiply", "negative", "not_equal", "power", "sqrt", "subtract", "tanh", "true_divide",
 )  # fmt: skip
 _NAMED = (  # by array_api_compat.cupy when it is imported, and by nobody called
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "left_shift", "right_shift", "round",
@@ -103,7 +103,14 @@ def _absent(*args, **options):
     raise NotImplementedError("the stand-in for CuPy does not compute this")
 
 
+def _waits(*args, **options):
+    raise RuntimeError(
+        "on CuPy, the standard's clip and sign wait for the device: use xpcnn.ops.clip and xpcnn.ops.sign"
+    )
+
+
 globals().update(_FUNCTIONS)
 globals().update({name: getattr(_np, name) for name in _NUMPYS_OWN})
 globals().update({name: ufunc(getattr(_np, name), getattr(_np, name).nin) for name in _ELEMENTWISE})
 globals().update(dict.fromkeys(_NAMED, _absent))
+globals().update(dict.fromkeys(("clip", "sign"), _waits))

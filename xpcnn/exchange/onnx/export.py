@@ -22,11 +22,6 @@ from .layers import TRANSLATORS, Place, to_channels_first, to_channels_last
 
 OLDEST_OPSET = 17  # the first with LayerNormalization
 MOST_BYTES = 2**31 - 2**20  # a protocol buffer ends at 2 GiB
-# These compute number by number, so that a row may keep the order that it has in the graph. Linear takes any.
-_ANY_ORDER = (
-    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.SiLU, nn.Softplus),
-    *(nn.Identity, nn.Dropout, nn.Dropout2d),
-)
 
 
 def export_onnx(
@@ -126,7 +121,7 @@ class _Translation:
             remedy = "build it of layers of xpcnn.nn"
             got = f"{kind.__module__}.{kind.__qualname__}"
             raise OptionError("export_onnx", "a layer of xpcnn.nn, which ONNX has operators for", got, remedy)
-        order = x.order if kind in _ANY_ORDER else None
+        order = x.order if layer.elementwise else None
         if kind is nn.Flatten and len(x.shape) > 1 and math.prod(x.shape) not in (x.shape[-1], math.prod(x.shape[:-1])):
             order = x.shape
         elif order is None and kind is not nn.Linear:

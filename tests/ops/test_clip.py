@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpcnn.ops.bounds import clip, sign
+from xpcnn.ops.clip import clip, sign
 
 from ..arrays import assert_close
 
