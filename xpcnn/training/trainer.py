@@ -1,6 +1,4 @@
-"""The training loop, with everything around it that a long run needs.
-
-The loop itself is five lines, and anyone may write them out:
+"""The training loop, with what a long run needs. The loop itself is five lines, and anyone may write them out:
 
     for x, y in loader:
         logits, cache = model.forward(x)
@@ -147,10 +145,9 @@ class Trainer:
             NonFiniteError : the loss or a gradient is NaN or infinite. On NumPy, parameters and optimizer are then as
                 they were before that step, the error names the layer, and the folder holds what `replay` takes to
                 show it again. On a device, parameters may have been overwritten. The last checkpoint stays as it is
-            OptionError : also where the folder holds a run already;  DataError, FormatError : as `checkpoint.resume`
-            OutOfMemoryError : the last checkpoint stays as it is
+            OptionError, DataError, FormatError : as `checkpoint.resume`; also where the folder holds a run already
             KeyboardInterrupt : Ctrl-C or SIGTERM; the step at hand was finished and a checkpoint written
-            what a callback raises : after a checkpoint was written
+            what a callback raises : after a checkpoint was written;  OutOfMemoryError : the last one stays as it is
         """
         as_count("Trainer.fit", "epochs", epochs)
         for given, kind in ((loader, Loader), (validation, Split)):
