@@ -1,6 +1,4 @@
-"""The training loop, with everything around it that a long run needs.
-
-The loop itself is five lines, and anyone may write them out:
+"""The training loop, with what a long run needs. The loop itself is five lines, and anyone may write them out:
 
     for x, y in loader:
         logits, cache = model.forward(x)
@@ -150,12 +148,11 @@ class Trainer:
                 they were before that step, the error names the layer, and the folder holds what `replay` takes to
                 show it again. On a device, and where the step itself overflows, parameters have been overwritten. The
                 last checkpoint stays as it is
-            OptionError : also where the folder holds a run already, or another run is writing to it
-            DataError, FormatError : as `checkpoint.resume`
+            OptionError, DataError, FormatError : as `checkpoint.resume`; also where the folder holds a run already, or
+                another run is writing to it
             what `check_ready` raises : before the first step;  what callbacks and validation raise : after a checkpoint
             OutOfMemoryError : the last checkpoint stays as it is
-            Interrupted : a KeyboardInterrupt, for Ctrl-C, SIGTERM or SIGHUP; the step at hand was finished and a
-                checkpoint written
+            Interrupted : Ctrl-C, SIGTERM or SIGHUP; the step at hand was finished and a checkpoint written
         Warns where nothing is left to train, and where the schedule ends before the training does.
         """
         as_count("Trainer.fit", "epochs", epochs)
