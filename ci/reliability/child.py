@@ -127,9 +127,9 @@ def share(functions: Sequence[Callable[[], Row]], row: Row, *, limit: float = 90
 def command(arguments: list[str], folder: str | os.PathLike[str] | None = None) -> Callable[[], None]:
     """The command line with these arguments, for `run`: what `xpcnn …` does, without the start of an interpreter."""
 
-    def function() -> None:
-        from xpcnn.cli import main
+    from xpcnn.cli import main
 
+    def function() -> None:
         if folder is not None:
             os.chdir(folder)
         main(arguments)

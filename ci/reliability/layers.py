@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from xpcnn import nn
+from xpcnn.errors import ShapeError
 from xpcnn.nn import Layer
 from xpcnn.nn.samples import SAMPLES
+
+_DRAWS = 20
 
 Rng = np.random.Generator
 Made = tuple[Layer, np.ndarray[Any, np.dtype[np.float64]]]
@@ -20,8 +24,11 @@ def random_layer(name: str, rng: Rng) -> Made:
 
     Kinds that have a geometry have a random one; of the others the sample, on a random batch of its own.
     """
-    if name in _RANDOM:
-        return _RANDOM[name](rng)
+    for _ in range(_DRAWS if name in _RANDOM else 0):
+        layer, x = _RANDOM[name](rng)
+        with suppress(ShapeError):  # such as of a window over nothing but padding, which is refused
+            layer.output_shape(x.shape[1:])
+            return layer, x
     layer, x = SAMPLES[name]()
     return layer, rng.normal(size=(batch(rng), *x.shape[1:]))
 
