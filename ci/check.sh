@@ -26,7 +26,7 @@ pip install -q -e '.[dev]'
 ruff check .
 ruff format --check .
 mypy
-mypy --explicit-package-bases ci/agreement.py ci/gpu_report.py tests/typed_program.py
+mypy --explicit-package-bases ci/agreement.py ci/gpu_report.py ci/reliability tests/typed_program.py
 
 if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"
@@ -79,6 +79,8 @@ PYTHONPATH=$PWD/tests/stand_in SUITE=tests/nn/test_norm.py PYTHON=python bash ci
 step "the benchmark: every part, too short to mean anything, and its table and picture from the file"
 python -m ci.bench --quick --out figures.json
 python -m ci.bench --from figures.json --markdown --picture benchmark.png
+step "what xpcnn withstands: the quick form"
+python -m ci.reliability --quick
 step "every gradient, as a user checks it"
 xpcnn gradcheck
 xpcnn info

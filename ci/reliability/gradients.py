@@ -1,0 +1,94 @@
+"""Random cases of every layer's and loss's gradient, against central differences, complex steps and adjoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import xpcnn
+from xpcnn import nn
+from xpcnn.errors import GradientError
+from xpcnn.gradient_check import Report, check_pair, gradcheck
+from xpcnn.nn.samples import SAMPLES
+from xpcnn.ops import dispatch
+
+from .child import share
+from .layers import Rng, random_layer
+from .row import Effort, Row
+
+RIGHT, WRONG, KINK = "agrees", "wrong gradient", "at a kink, where there is none"
+LOSSES = ("MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss", "BCEWithLogitsLoss", "NLLLoss", "HingeLoss")
+Check = Callable[[str, Rng], Report]
+WITNESSES = ("central difference", "complex step", "adjoint identity")
+
+
+def rows(effort: Effort) -> list[Row]:
+    """A row for layers, one for losses."""
+    return [_row("layers", tuple(SAMPLES), _layer, effort), _row("losses", LOSSES, _loss, effort)]
+
+
+def _row(kind: str, names: tuple[str, ...], check: Check, effort: Effort) -> Row:
+    times = effort.times(2000, 40)
+    what = f"{len(names)} {kind}, {times:,} random cases each, against {', '.join(WITNESSES)}"
+
+    def made() -> Row:
+        return Row(f"gradients of {kind}", what, (RIGHT, KINK), (RIGHT,))
+
+    def count(name: str) -> Row:
+        row = made()
+        for number in range(times):
+            try:
+                report = check(name, effort.rng("gradients", name, number))
+            except GradientError as error:
+                row.add(KINK if "kink" in str(error) else WRONG, f"case {number}: {error}", part=name)
+            else:
+                row.add(RIGHT if report.passed else WRONG, f"case {number}: {report}", part=name)
+        return row
+
+    whole = made()
+    whole.parts = names
+    share([partial(count, name) for name in names], whole)
+    return whole
+
+
+def _layer(name: str, rng: Rng) -> Report:
+    layer, x = random_layer(name, rng)
+    implementations = (None, *dispatch.names())
+    with xpcnn.use_implementation(implementations[rng.integers(len(implementations))]):
+        return gradcheck(layer, x, directions=1, rng=rng)
+
+
+def _loss(name: str, rng: Rng) -> Report:
+    n, k = int(rng.integers(1, 7)), int(rng.integers(2, 7))
+    criterion, target = random_loss(name, rng, n, k)
+
+    def backward(dy: Any, cache: Any) -> tuple[Any]:
+        return (criterion.backward(cache) * dy,)
+
+    y = rng.normal(size=(n, k)) * rng.choice([0.1, 1.0, 10.0])
+    return check_pair(lambda y: criterion.forward(y, target), backward, {"y": y}, directions=1, rng=rng)
+
+
+def random_loss(name: str, rng: Rng, n: int, k: int) -> tuple[nn.Loss, Any]:
+    """A criterion of random options, and targets for (n, k)."""
+    options: dict[str, Any] = {"reduction": str(rng.choice(["mean", "sum"]))}
+    weight = rng.uniform(0.5, 2, k)
+    if name in ("CrossEntropyLoss", "NLLLoss") and rng.random() < 0.5:
+        options["weight"] = weight
+    if name == "CrossEntropyLoss":
+        options["label_smoothing"] = float(rng.choice([0.0, 0.2]))
+    if name == "BCEWithLogitsLoss" and rng.random() < 0.5:
+        options["pos_weight"] = weight
+    if name == "HuberLoss":
+        options["delta"] = float(rng.uniform(0.3, 2))
+    criterion = getattr(nn, name)(**options)
+    if name == "BCEWithLogitsLoss":
+        return criterion, rng.uniform(size=(n, k))
+    if name in ("MSELoss", "L1Loss", "HuberLoss"):
+        return criterion, rng.normal(size=(n, k))
+    if name == "CrossEntropyLoss" and rng.random() < 0.5:
+        return criterion, rng.dirichlet(np.ones(k), n)
+    return criterion, rng.integers(0, k, n)
