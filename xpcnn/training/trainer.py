@@ -1,4 +1,6 @@
-"""The training loop, with what a long run needs. The loop itself is five lines, and anyone may write them out:
+"""The training loop, with what a long run needs.
+
+The loop itself is five lines, and anyone may write them out:
 
     for x, y in loader:
         logits, cache = model.forward(x)
