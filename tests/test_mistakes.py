@@ -171,8 +171,10 @@ FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
 INFERENCE = {
     "add": ((X, X), {}),
     "batch_norm_inference": ((X, f(2), f(2), f(2), np.abs(f(2))), {}),
+    "clip": ((X,), {"low": -1.0}),
     "conv2d_inference": ((X, f(3, 2, 2, 2), f(3)), {"window": WINDOW}),
     "max_pool2d_inference": ((X,), {"window": WINDOW}),
+    "sign": ((X,), {}),
 }
 NO_ARRAY = {"None": None, "a list": [[1.0]], "a text": "x", "a number": 1.0, "a mapping": {}, "a tuple": (X, {}),
             "a layer": nn.Flatten()}  # fmt: skip

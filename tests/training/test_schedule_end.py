@@ -46,7 +46,7 @@ def test_epochs_where_steps_are_meant_are_noticed_before_the_first(name):
         *(Constant(0.1), WarmUp(Constant(0.1), 3), Plateau(0.1), StepDecay(0.1, every=14), StepDecay(0.1, 1, factor=1)),
         *(Exponential(0.1, 0.01, every=42), Exponential(0.1, 1.5)),
     ],
-    ids=repr,
+    ids=lambda schedule: type(schedule).__name__,
 )
 def test_a_schedule_that_fits_is_none_to_warn_of(schedule):
     trainer(schedule=schedule).fit(loader(), epochs=6)

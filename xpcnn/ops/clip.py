@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 
-from ..backend import array_namespace
 from ..typing import Array
+from .check import check_floats
 
 
 def clip(x: Array, low: float, high: float = math.inf) -> Array:
@@ -22,7 +22,7 @@ def clip(x: Array, low: float, high: float = math.inf) -> Array:
     >>> clip(np.array([-3.0, 0.5, 3.0, np.nan]), -1, 1)
     array([-1. ,  0.5,  1. ,  nan])
     """
-    xp = array_namespace(x)
+    xp = check_floats("clip", x)
     largest = float(xp.finfo(x.dtype).max)
     a, b = (bound if abs(bound) <= largest else math.copysign(math.inf, bound) for bound in (low, high))
     y: Array = xp.maximum(x, xp.full((), a, dtype=x.dtype, device=x.device))
@@ -36,6 +36,6 @@ def sign(x: Array) -> Array:
     >>> sign(np.array([-3.0, 0.0, np.inf, np.nan]))
     array([-1.,  0.,  1., nan])
     """
-    xp = array_namespace(x)
+    xp = check_floats("sign", x)
     y = xp.astype(x > 0, x.dtype) - xp.astype(x < 0, x.dtype)  # (2)
     return xp.where(x == x, y, x)  # type: ignore[no-any-return]
