@@ -1,5 +1,5 @@
 """Optimizers: twenty steps against PyTorch's in float64 with every option, one step of each by hand, resume bit
-for bit, nothing changed by a refused step, no NaN or infinity written, and the seeds' linear regression."""
+for bit, nothing changed by a refused step, and the seeds' linear regression."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from xpcnn import optim
 from xpcnn.backend import to_numpy
-from xpcnn.errors import BackendError, DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
+from xpcnn.errors import BackendError, DTypeError, FormatError, OptionError, ShapeError
 from xpcnn.nn import Linear
 from xpcnn.nn.loss import MSELoss
 from xpcnn.optim.adam import Adam, AdamW
@@ -274,115 +274,6 @@ def test_a_state_of_centered_rmsprop_with_mean_squares_is_refused():
     optimizer = RMSProp({"p": np.ones(3)}, centered=True)
     with pytest.raises(FormatError, match=r"missing \['variance.p'\], unknown \['square_mean.p'\]"):
         optimizer.load_state_dict({"square_mean.p": np.ones(3), "mean.p": np.ones(3)}, steps=1)
-
-
-@pytest.mark.parametrize(
-    ("make", "largest"),
-    [(Adam, 1e20), (AdamW, 1e20), (RMSProp, 1e20), (lambda p: RMSProp(p, centered=True), 1e20),
-     (Adadelta, 4e19), (AdaGrad, 1.2e19)],
-)  # fmt: skip
-def test_a_large_gradient_whose_average_of_squares_fits(xp, make, largest):
-    """float32 as float64, for what overflows as g² and does not where it is averaged; and it moves on afterwards."""
-    paths = []
-    for dtype in ("float32", "float64"):
-        p = writable(xp, np.ones(2), dtype)
-        optimizer, path = make({"p": p}), []
-        for g in (largest, 1.0, -2.0, largest, 1.0):
-            optimizer.step({"p": xp.array([g, -g], dtype)})
-            path.append(to_numpy(p).copy())
-        assert all(np.isfinite(to_numpy(array)).all() for array in optimizer.state_dict().values())
-        paths.append(np.diff(path, axis=0, prepend=1))
-    assert np.abs(paths[1]).max() > 1e-4
-    np.testing.assert_allclose(paths[0], paths[1], rtol=1e-3, atol=1e-6)
-
-
-EVERY = [(ours, options) for ours, _, options in CASES]
-
-
-@pytest.mark.parametrize(("ours", "options"), EVERY, ids=IDS)
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_gradient_that_is_not_finite_is_refused(rng, ours, options, bad):
-    """At the first step and later ones, and nothing has been written then."""
-    params = {name: host.astype("float32") for name, host in start(rng).items()}
-    optimizer = ours(params, **options)
-    for number, grads in enumerate(gradients(rng, 3)):
-        grads = {name: g.astype("float32") for name, g in grads.items()}
-        before = {name: array.copy() for name, array in (params | optimizer.state_dict()).items()}
-        spoilt = grads["1.weight"].copy()
-        spoilt[1, 2] = bad
-        with pytest.raises(NonFiniteError, match="step: expected finite gradients, got NaN or infinity in that"):
-            optimizer.step(grads | {"1.weight": spoilt})
-        assert optimizer.steps == number
-        for name, array in (params | optimizer.state_dict()).items():
-            np.testing.assert_array_equal(array, before[name])
-        optimizer.step(grads)
-
-
-@pytest.mark.parametrize(
-    ("make", "g", "where"),
-    [
-        (Adam, 1e30, "square_mean.p"),
-        (AdamW, 1e30, "square_mean.p"),
-        (AdaGrad, 1e20, "sum.p"),
-        (RMSProp, 1e30, "square_mean.p"),
-        (lambda p: RMSProp(p, centered=True), 1e30, "variance.p"),
-        (Adadelta, 1e30, "square_mean.p"),
-        (lambda p: Adam(p, eps=0.0), 0.0, "p"),  # 0/0
-        (lambda p: SGD(p, lr=1e30), 1e20, "p"),
-        (lambda p: SGD(p, lr=1.0, momentum=0.9), 3e38, "p, velocity.p"),
-    ],
-)
-def test_what_would_not_be_finite_is_not_written(make, g, where):
-    """In float32, after ordinary steps: the parameters and the state are as they were, and the error says what."""
-    p = np.full(2, -1.0, "float32")
-    optimizer = make({"p": p})
-    one = np.full(2, 1e-3, "float32")
-    if optimizer.lr < 1 and getattr(optimizer, "eps", 1):
-        optimizer.step({"p": one})
-    if where.startswith("p, "):
-        optimizer.step({"p": np.full(2, g, "float32")})
-    before = {name: array.copy() for name, array in ({"p": p} | optimizer.state_dict()).items()}
-    steps = optimizer.steps
-    with pytest.raises(NonFiniteError, match=f"numbers to write, got NaN or infinity in {where}.*; nothing has been"):
-        optimizer.step({"p": np.full(2, g, "float32")})
-    assert optimizer.steps == steps
-    for name, array in ({"p": p} | optimizer.state_dict()).items():
-        np.testing.assert_array_equal(array, before[name])
-    optimizer.lr = 1e-3
-    optimizer.step({"p": one})
-    assert (p != before["p"]).all()
-
-
-def test_numbers_that_are_only_large_pass():
-    """Sums of squares that overflow are no infinity in what is written."""
-    p = np.full(4, 1e30, "float32")
-    SGD({"p": p}, lr=1.0).step({"p": np.full(4, -2e38, "float32")})
-    np.testing.assert_array_equal(p, np.float32(2e38))
-
-
-def test_what_has_been_written_is_said():
-    """By a rule that divides by 0 after ordinary steps, when no copy was made."""
-
-    class Divides(Optimizer):
-        def update(self, p, g):
-            p -= g / g
-
-    p = np.ones(2)
-    optimizer = Divides({"p": p}, lr=0.1)
-    optimizer.step({"p": np.ones(2)})
-    with pytest.raises(NonFiniteError, match=r"Divides step: .* got NaN or infinity in p; which has been written"):
-        optimizer.step({"p": np.zeros(2)})
-
-
-@pytest.mark.parametrize("make", [Adam, AdamW, AdaGrad, RMSProp, Adadelta])
-def test_on_a_device_what_overflows_is_seen(xp, make):
-    """There, nothing is read back: the parameter is NaN, and so is the next loss. It would stand still for good."""
-    if xp.backend == "numpy":
-        pytest.skip("see above")
-    p = writable(xp, [1.0, 1.0], "float32")
-    with np.errstate(over="ignore", invalid="ignore"):  # array-api-strict is made of NumPy
-        make({"p": p}).step({"p": xp.array([1e38, 1.0], "float32")})
-    np.testing.assert_array_equal(np.isnan(to_numpy(p)), [True, False])
 
 
 def test_one_of_one_s_own(xp):
