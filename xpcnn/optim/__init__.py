@@ -3,7 +3,7 @@
 from .adam import Adam, AdamW
 from .adaptive import Adadelta, AdaGrad, RMSProp
 from .clip import clip_by_norm, clip_by_value
-from .named import OPTIMIZERS, NamedOptimizer
+from .named import OPTIMIZERS
 from .optimizer import Optimizer
 from .schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
 from .sgd import SGD
@@ -18,7 +18,6 @@ __all__ = [
     "Constant",
     "Cosine",
     "Exponential",
-    "NamedOptimizer",
     "OneCycle",
     "Optimizer",
     "Plateau",
