@@ -35,8 +35,8 @@ def said(capsys, *words):
     with pytest.raises(SystemExit) as ended:
         cli.main(list(words))
     output, errors = capsys.readouterr()
-    assert (ended.value.code, errors) == (0, "")
-    for line in output.split("\n"):
+    assert ended.value.code == 0, errors
+    for line in (output + errors).split("\n"):
         assert line.replace("\t", "").isprintable(), line
     output.encode()
     return output

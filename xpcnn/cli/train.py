@@ -87,24 +87,30 @@ def run(options: argparse.Namespace) -> None:
     if not isinstance(quiet, bool):
         raise OptionError("train quiet", "true or false", repr(quiet))
     if options.resume is not None:
-        claim, begin = Claim(options.resume), _resumption(options, given)
+        begin, ended = _resumption(options, given), (options.resume / RESULT).exists()
+        _carry_out(begin, options.resume, verbose=not quiet, ended=ended)
+        return
+    out, config = _folder(given.pop("out", None)), _config(given)
+    usual = Path("runs") / f"{_stem(config.dataset)}-{config.model}"
+    if options.fast_dev_run:
+        rehearse(config, out or next(name for name in names(usual) if not name.exists()), verbose=not quiet)
+        print("one step, validation and checkpoint went well; nothing was kept")
+    elif out is not None:
+        _carry_out(partial(start, config, out), out, verbose=not quiet)
     else:
-        out, config = _folder(given.pop("out", None)), _config(given)
-        folder = out or Path("runs") / f"{_stem(config.dataset)}-{config.model}"
-        if options.fast_dev_run:
-            place = folder if out else next(name for name in names(folder) if not name.exists())
-            rehearse(config, place, verbose=not quiet)
-            print("one step, validation and checkpoint went well; nothing was kept")
-            return
-        claim, begin = Claim(folder, numbered=out is None), partial(start, config)
-    ended = options.resume is not None and (options.resume / RESULT).exists()
+        with Claim(usual, numbered=True) as claim:
+            _carry_out(partial(start, config, claim.folder, claim=claim), claim.folder, verbose=not quiet)
+
+
+def _carry_out(run: Callable[..., dict[str, Any]], folder: Path, *, verbose: bool, ended: bool = False) -> None:
+    """The run in that folder, and what is said at its end."""
     try:
-        result = begin(claim, verbose=not quiet)
+        result = run(verbose=verbose)
     except KeyboardInterrupt as error:
-        said = "; ".join([str(error) or "interrupted", *_how_to_go_on(claim)])
+        said = "; ".join([str(error) or "interrupted", *_how_to_go_on(folder)])
         raise Interrupted(said, getattr(error, "number", signal.SIGINT)) from None
     except FileError as error:  # such as a full disk
-        remedy = "; ".join([error.remedy, *_how_to_go_on(claim)])
+        remedy = "; ".join([error.remedy, *_how_to_go_on(folder)])
         raise FileError(error.who, error.expected, error.got, remedy) from error
     except (MemoryError, SystemError) as error:  # SystemError: of modules that find too little while they are imported
         smaller = "a run with a smaller --batch-size needs less, and --accumulate 2 makes the same steps of halves"
@@ -116,7 +122,7 @@ def run(options: argparse.Namespace) -> None:
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; "
-        f"kept in {printable(str(claim.folder))}" + ("; it had ended already" if ended else "")
+        f"kept in {printable(str(folder))}" + ("; it had ended already" if ended else "")
     )
 
 
@@ -139,7 +145,7 @@ def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[
     dataset = given.pop("dataset", None)
     if also := [*given, *(name for name in ("config", "fast_dev_run") if getattr(options, name))]:
         raise OptionError("--resume", "no other option", ", ".join(also), "the run's config.json holds them")
-    return partial(resume, dataset=dataset and _absolute(dataset))
+    return partial(resume, options.resume, dataset and _absolute(dataset))
 
 
 def _absolute(dataset: str) -> str:
@@ -158,11 +164,10 @@ def _folder(out: Any) -> Path | None:
     return Path(out).expanduser() if out else None
 
 
-def _how_to_go_on(claim: Claim) -> list[str]:
-    folder = claim.folder
-    if claim.was_taken and (folder / CHECKPOINT).exists():
+def _how_to_go_on(folder: Path) -> list[str]:
+    if (folder / CHECKPOINT).exists():
         return [f"go on with: xpcnn train --resume {folder}"]
-    if claim.was_taken and (folder / CONFIG).exists():
+    if (folder / CONFIG).exists():
         return [f"nothing was kept yet; begin again with: xpcnn train --resume {folder}"]
     return []
 

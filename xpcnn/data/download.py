@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import DataError, FileError, MissingExtraError
 from ..extras import need
@@ -33,6 +33,10 @@ class RemoteFile:
     size: int = 0
     sha256: str = ""
     also: tuple[str, ...] = ()
+
+
+class _NotFoundAnywhere(DataError):
+    _most: ClassVar = DataError._most | {"got": 1000}  # it says of each mirror what was wrong
 
 
 def download(who: str, file: RemoteFile, mirrors: Sequence[str], folders: Sequence[Path]) -> Path:
@@ -69,7 +73,7 @@ def download(who: str, file: RemoteFile, mirrors: Sequence[str], folders: Sequen
         if is_new:
             with suppress(OSError):  # which it raises if the file is there
                 folders[-1].rmdir()
-    raise DataError(who, expected, f"{looked}, nor {', nor '.join(reasons)}", remedy)
+    raise _NotFoundAnywhere(who, expected, f"{looked}, nor {', nor '.join(reasons)}", remedy)
 
 
 def _retrieve(pooch: Any, url: str, file: RemoteFile, folder: Path) -> Path:

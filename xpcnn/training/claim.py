@@ -39,7 +39,6 @@ class Claim:
 
     def __init__(self, folder: str | os.PathLike[str], *, numbered: bool = False) -> None:
         self.folder = self._asked = Path(folder)
-        self.was_taken = False  # whether the folder is, or was, this run's
         self._numbered, self._depth = numbered, 0
         self._made: list[Path] = []  # folders that were missing, the innermost first
         self._lock: int | None = None  # descriptor
@@ -59,7 +58,6 @@ class Claim:
                     "one that is in use",
                     "wait until that run has ended, or stop it; a new run takes another folder",
                 )
-            self.was_taken = True
             _claims.add(self)
         self._depth += 1
         return self
@@ -112,11 +110,6 @@ class Claim:
             for each in self._made:
                 each.rmdir()
         self._made = []
-
-
-def as_claim(folder: str | os.PathLike[str] | Claim) -> Claim:
-    """The claim of a folder, where it is none already."""
-    return folder if isinstance(folder, Claim) else Claim(folder)
 
 
 def claimed(folder: Path | None, claim: Claim | None) -> AbstractContextManager[object]:

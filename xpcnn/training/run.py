@@ -35,7 +35,7 @@ from ..optim import OPTIMIZERS
 from .best_model import MODEL, run_batch_size
 from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
-from .claim import Claim, as_claim
+from .claim import Claim
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
@@ -46,16 +46,16 @@ from .trainer import Trainer
 STEPS, TENSORBOARD, RESULT = "steps.csv", "tensorboard", "result.json"
 
 
-def start(config: RunConfig, folder: Path | Claim, *, verbose: bool = True) -> dict[str, Any]:
+def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbose: bool = True) -> dict[str, Any]:
     """Do the run that `config` describes, in a new folder; its result.
 
     Parameters
         folder : where; it is this run's before anything else is done, and is removed again if nothing comes of it
+        claim : of the folder, where the caller holds it
     Raises
         OptionError : the folder holds a run already, or another one is writing to it
     """
-    with as_claim(folder) as claim:
-        folder = claim.folder
+    with claim or Claim(folder) as claim:
         if (folder / CONFIG).exists() or (folder / CHECKPOINT).exists():
             remedy = f"xpcnn train --resume {folder}, or name another folder"
             raise OptionError("train", "a folder without a run", str(folder), remedy)
@@ -65,7 +65,7 @@ def start(config: RunConfig, folder: Path | Claim, *, verbose: bool = True) -> d
         return run.finish(resume=False)
 
 
-def resume(folder: Path | Claim, dataset: str | None = None, *, verbose: bool = True) -> dict[str, Any]:
+def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) -> dict[str, Any]:
     """Go on with the run in that folder, bit for bit as if it had not stopped; its result.
 
     Parameters
@@ -74,9 +74,8 @@ def resume(folder: Path | Claim, dataset: str | None = None, *, verbose: bool = 
         DataError : there is no run, or its data set is not there;  FormatError : its files are broken
         OptionError : the run is still going
     """
-    claim = as_claim(folder)
-    folder, config = claim.folder, read_config(claim.folder)
-    with claim:
+    config = read_config(folder)
+    with Claim(folder) as claim:
         if dataset is not None:
             config = replace(config, dataset=dataset)
         elif config.dataset not in data.names() and not Path(config.dataset).exists():
