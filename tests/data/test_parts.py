@@ -142,7 +142,7 @@ def test_labels_that_are_numbered_anew_change_no_part(rng):
 
 
 def test_parts_to_judge_on_need_not_be_enough_to_train_on():
-    images = np.arange(4, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
+    images = np.arange(0, 256, 64, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
     alone = assemble(Path("a.npz"), None, (images, np.array([7, 5, 5, 7])))
     assert (alone.train, alone.classes, len(alone.test), alone.input_shape) == (None, ("5", "7"), 4, (4, 4, 1))
     with pytest.raises(DataError, match=r"a\.npz: expected images to train on, got images to test on alone"):

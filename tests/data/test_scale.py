@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpcnn.data import Loader, Split, array_file, augment, csv_file
+from xpcnn.data import Dataset, Loader, Split, array_file, augment, csv_file
 from xpcnn.data.scale import scale_of, stored
 from xpcnn.errors import DataError, OptionError, XpcnnWarning
 
@@ -140,6 +140,11 @@ def test_a_split_says_its_scale(binary):
     assert repr(Split(binary[..., None], LABELS)) == "Split(20 images (4, 4, 1), labels 0 … 1, scale 1)"
     assert Split(binary[..., None], LABELS).scale_in_words == "0 … 1, as they are"
     assert Split(255 * binary[..., None], LABELS).scale_in_words == "0 … 255, divided by 255"
+    dark = Split(50 * binary[..., None], LABELS, 255)
+    both = Dataset("a", Split(255 * binary[..., None], LABELS), dark, ("no", "yes"))
+    assert both.scale_in_words == "0 … 255, divided by 255"
+    other = Dataset("a", Split(binary[..., None], LABELS), dark, ("no", "yes"))
+    assert other.scale_in_words == "to train 0 … 1, as they are; to test 0 … 50, divided by 255"
 
 
 def test_a_scale_that_is_stated_and_does_not_fit_is_said(tmp_path, rng):

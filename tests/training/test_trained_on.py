@@ -164,7 +164,7 @@ def test_what_was_found_is_printed_first(tmp_path, rng, capsys, validation):
     said = capsys.readouterr().out.splitlines()
     counts = "30 images to train on, 10 to validate, " if validation else "40 images to train on, "
     assert said[:4] == [
-        f"a: {counts}10 to test on; 4×4×1, uint8",
+        f"a: {counts}10 to test on; 4×4×1, {x.min()} … {x.max()}, divided by 255",
         "10 classes: " + ", ".join(names[:8]) + " …",
         "parts: x_train and x_test",
         "2 of the images to test on are also among those to train on",

@@ -99,8 +99,7 @@ class Split:
     @property
     def scale_in_words(self) -> str:
         """The scale, beside the numbers that there are: "0 … 255, divided by 255"."""
-        low, high = self.images.min(), self.images.max()
-        return f"{low:g} … {high:g}, " + ("as they are" if self.scale == 1 else f"divided by {self.scale:g}")
+        return _in_words(self)
 
     @property
     def input_shape(self) -> Shape:
@@ -231,7 +230,14 @@ class Dataset:
         return self.train.input_shape
 
     @property
-    def scale(self) -> str:
-        """What the images of both parts are divided by, in words."""
-        said = [each.scale_in_words for each in (self.train, self.test)]
-        return said[0] if said[0] == said[1] else f"training: {said[0]}; test: {said[1]}"
+    def scale_in_words(self) -> str:
+        """What the images are divided by, beside the numbers that there are: "0 … 255, divided by 255"."""
+        if self.train.scale == self.test.scale:
+            return _in_words(self.train, self.test)
+        return f"to train {_in_words(self.train)}; to test {_in_words(self.test)}"
+
+
+def _in_words(*splits: Split) -> str:
+    low, high = min(split.images.min() for split in splits), max(split.images.max() for split in splits)
+    scale = splits[0].scale
+    return f"{low:g} … {high:g}, " + ("as they are" if scale == 1 else f"divided by {scale:g}")

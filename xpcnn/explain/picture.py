@@ -25,10 +25,13 @@ def heat(values: Host, size: float) -> str:
 
 
 def photograph(image: Host) -> str:
-    """A data URL of an image (H, W, 1 or 3) in [0, 1]."""
+    """A data URL of an image (H, W, 1 or 3); of numbers beyond [0, 1] the least is black and the largest white."""
     step = max(1, -(-max(image.shape[:2]) // 256))
-    pixels = np.round(image[::step, ::step].astype(np.float64) * 255).astype(np.uint8)
-    return data_url(pixels)
+    values = image[::step, ::step].astype(np.float64)
+    low, high = values.min(), values.max()
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    return data_url(np.round((values - low) / ((high - low) or 1) * 255).astype(np.uint8))
 
 
 def data_url(pixels: Host) -> str:

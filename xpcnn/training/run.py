@@ -189,7 +189,7 @@ def found(dataset: Dataset, train: Split, validation: Split | None) -> str:
     if validation is not None:
         counts.insert(1, f"{len(validation)} to validate")
     size = "×".join(map(str, dataset.input_shape))
-    lines = [f"{one_line(dataset.name)}: {', '.join(counts)}; {size}, {train.images.dtype}"]
+    lines = [f"{one_line(dataset.name)}: {', '.join(counts)}; {size}, {dataset.scale_in_words}"]
     if dataset.classes:
         names = ", ".join(map(one_line, dataset.classes[:8])) + (" …" if len(dataset.classes) > 8 else "")
         lines.append(f"{len(dataset.classes)} classes: {names}")
