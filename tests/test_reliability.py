@@ -140,13 +140,13 @@ def test_resume(monkeypatch):
 
 
 def copied(source, target):
-    """A rename that is none: for a while half of the file is there."""
+    """A rename that is none: for a while a part of the file is there."""
     contents = Path(source).read_bytes()
-    with open(target, "wb") as file:
-        file.write(contents[: len(contents) // 2])
-        file.flush()
-        time.sleep(0.01)
-        file.write(contents[len(contents) // 2 :])
+    size = len(contents) // 20 + 1
+    with open(target, "wb", buffering=0) as file:
+        for begin in range(0, len(contents), size):
+            file.write(contents[begin : begin + size])
+            time.sleep(0.0005)
     os.unlink(source)
 
 
