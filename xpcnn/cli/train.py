@@ -114,7 +114,7 @@ def _carry_out(run: Callable[..., dict[str, Any]], folder: Path, *, verbose: boo
         raise FileError(error.who, error.expected, error.got, remedy) from error
     except (MemoryError, SystemError) as error:  # SystemError: of modules that find too little while they are imported
         smaller = "a run with a smaller --batch-size needs less, and --accumulate 2 makes the same steps of halves"
-        remedy = "; ".join([*_how_to_go_on(claim), smaller])
+        remedy = "; ".join([*_how_to_go_on(folder), smaller])
         raise OutOfMemoryError(
             "train", "more memory", getattr(error, "got", str(error)) or "no more", remedy
         ) from error
