@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -205,7 +206,8 @@ def test_a_long_training(monkeypatch):
     step, kept = soak.Trainer.train_step, []
 
     def leaks(self, *arguments):
-        kept.append(bytearray(b"x" * 300_000))
+        kept.append(mmap(-1, 300_000))  # new pages, whatever memory the process has freed
+        kept[-1].write(b"x" * 300_000)
         return step(self, *arguments)
 
     monkeypatch.setattr(soak.Trainer, "train_step", leaks)

@@ -39,11 +39,20 @@ def refuse(text):
     raise FormatError("file", text, "this")
 
 
+class LongError(FormatError):
+    def __str__(self):
+        return "two lines\n" * 200
+
+
+def refuse_at_length():
+    raise LongError("file", "one line", "this")
+
+
 PLANTED = {
     mutations.FOREIGN: lambda reader: {}["missing"],
     mutations.SENSELESS: lambda reader: (_ for _ in ()).throw(mutations.SenselessError("epoch -1")),
     mutations.SILENT: lambda reader: b"another",
-    mutations.LONG: lambda reader: refuse("x" * 2000),
+    mutations.LONG: lambda reader: refuse_at_length(),
     mutations.LATE: Reader.overwrite,
     mutations.MEMORY: lambda reader: bytearray(2**36),
     mutations.SLOW: lambda reader: time.sleep(0.15),
@@ -76,7 +85,7 @@ ATTACKS = {
     hostile.TIME: lambda path: time.sleep(60),
     hostile.RAN: lambda path: (path.parent / "new").touch(),
     hostile.ESCAPED: lambda path: print("\x1b[31m"),
-    hostile.LONG: lambda path: refuse("two\nlines"),
+    hostile.LONG: lambda path: refuse_at_length(),
     hostile.HARMLESS: lambda path: None,
     hostile.REFUSED: lambda path: refuse("another"),
 }

@@ -112,7 +112,7 @@ cli.main(["info"])
         (["predict", "run", "broken.png"], "broken.png: expected a picture"),
         (["predict", "run", "broken.npy"], "broken.npy: expected a .npy array"),
         (["predict", "run", "shape.npy"], r"shape.npy: expected images (8, 8, 1), or a batch of them, got (3, 7, 7)"),
-        (["predict", "run", "range.npy"], "or of whole numbers 0 … 255, got numbers from 200.5"),
+        (["predict", "run", "range.npy"], "or of whole numbers 0 … 255, got numbers from 300.5"),
         (["predict", "run", "object.npy"], "object.npy"),
         (["predict", "run", "shape.npy", "--top-k", "0"], "--top-k: expected a number of classes ≥ 1, got 0"),
         (["predict", "run", "one.npy", "--out", "/proc/nowhere/answers"], "/proc/nowhere/answers: expected to write"),
@@ -141,7 +141,7 @@ def test_every_wrong_turn_is_one_line_and_status_2(trained, words, text):
     (folder / "broken.npy").write_bytes(b"no array at all")
     np.save(folder / "one.npy", np.zeros((8, 8), "uint8"))
     np.save(folder / "shape.npy", np.zeros((3, 7, 7), "uint8"))
-    np.save(folder / "range.npy", np.full((8, 8), 200.5))
+    np.save(folder / "range.npy", np.full((8, 8), 300.5))
     np.save(folder / "object.npy", np.array([{}], dtype=object), allow_pickle=True)
     before = {path: path.read_bytes() for path in (folder / "run").iterdir()}
     done = xpcnn_command(*words, cwd=folder)

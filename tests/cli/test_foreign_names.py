@@ -23,7 +23,7 @@ def folder(tmp_path, monkeypatch, request):
     model = Sequential(Flatten(), Linear(4, 4, rng=0))
     save_model(model, tmp_path / "m.safetensors", input_shape=(2, 2, 1), classes=CLASSES)
     name = "image.npy" if request.param == "plain" else "im\x1b[31mage\udcff\u202e.npy"
-    np.save(tmp_path / name, np.arange(4, dtype=np.uint8).reshape(2, 2))
+    np.save(tmp_path / name, np.arange(252, 256, dtype=np.uint8).reshape(2, 2))
     np.savez(
         tmp_path / "d.npz",
         images=np.zeros((20, 2, 2), "uint8"), labels=np.arange(20) % 4, classes=np.array(CLASSES),

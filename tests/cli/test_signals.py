@@ -52,7 +52,7 @@ runpy.run_module("xpcnn", run_name="__main__")
         ("numpy.linalg", "SIGINT"),  # where NumPy would make an ImportError of it
         ("xpcnn.training.run", "SIGHUP"),
         ("xpcnn.data.digits", "SIGINT"),
-        ("safetensors.numpy", "SIGTERM"),
+        ("xpcnn.io.safetensors", "SIGTERM"),
     ],
 )
 def test_a_signal_while_a_module_is_imported(tmp_path, module, number):

@@ -95,11 +95,9 @@ def test_a_kept_step_whose_place_is_no_number(tmp_path, value, name):
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     header["__metadata__"]["xpcnn"] = header["__metadata__"]["xpcnn"].replace("777", value)
+    del header["__metadata__"]["xpcnn_crc32"]
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
-    if value == "1" * 400:
-        replay(path)
-        return
     with pytest.raises(FormatError) as caught:
         replay(path)
     assert len(str(caught.value)) < 500

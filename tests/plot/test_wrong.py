@@ -99,6 +99,7 @@ def test_wrong_ones_are_set_apart():
     assert figure.texts[1].get_text() == "true class → predicted, and how sure the model is; dark red: wrong"
 
 
+@pytest.mark.filterwarnings("ignore:.*the largest number is 51")
 def test_bytes_are_drawn_as_shares():
     model, _ = model_and_split()
     split = Split(np.full((2, 1, 1, 3), 51, np.uint8), np.array([0, 1]))

@@ -108,7 +108,7 @@ def test_only_training_sees_augmented_images(seen, tmp_path):
     run.evaluate(test)
     evaluate(model, test)
     load_model(tmp_path / "model.safetensors").model(xpcnn.asarray(test.images[:1] / np.float32(255)))
-    expected = [validation.images] * 2 + [test.images] * 2 + [test.images[:1]]
+    expected = [validation.images[:1]] + [validation.images] * 2 + [test.images] * 2 + [test.images[:1]]
     np.testing.assert_allclose(judged(seen, (6, 6, 1)), np.concatenate(expected) / 255, atol=1e-6)
 
 

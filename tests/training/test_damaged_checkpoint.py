@@ -69,6 +69,7 @@ HARMLESS = {
     ("run", "validation data"): {MISSING: OLDER},
     ("position", "loss_sum"): {-1: PLAUSIBLE, 2**70: PLAUSIBLE, 0.5: PLAUSIBLE},
     ("position", "items"): {MISSING: OLDER},
+    ("untold",): {MISSING: OLDER},
     ("position", "seconds"): {2**70: SHOWN, 0.5: SHOWN},
     ("optimizer", "lr"): {2**70: "the schedule sets it before it is used", 0.5: "likewise"},
     ("schedule", "best"): {-1: PLAUSIBLE, 0.5: PLAUSIBLE, 2**70: PLAUSIBLE, None: "nothing finite was heard so far"},

@@ -70,7 +70,9 @@ def test_a_row_that_a_full_disk_does_not_take_is_there_when_the_run_goes_on(tmp_
     with pytest.raises(FileError, match=r"to write a line, got No space left.*free some space"):
         made.fit(loader(), split(30, seed=1), epochs=2)
     with pytest.raises(FileError, match="to write a line"):  # it is full still
-        trainer(tmp_path / "run", on_step=[CSVLog(tmp_path / "steps.csv")]).fit(loader(), epochs=2, resume=True)
+        trainer(tmp_path / "run", on_step=[CSVLog(tmp_path / "steps.csv")]).fit(
+            loader(), split(30, seed=1), epochs=2, resume=True
+        )
     assert disk.failures >= 2
     disk.free()
     if process == "the same":

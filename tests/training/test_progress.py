@@ -200,8 +200,8 @@ def test_epochs_are_counted_from_1_and_batches_as_they_are_done(tmp_path, monkey
         def start(self, *numbers):
             told.append(numbers)
 
-        def advance(self):
-            told.append("advance")
+        def advance(self, batches=1):
+            told.extend(["advance"] * batches)
 
     monkeypatch.setattr("xpcnn.training.trainer.progress", lambda verbose: Told())
     with stopped_at(9, trainer(tmp_path)) as run:

@@ -106,16 +106,16 @@ def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int) -> Iter
             if not np.isfinite(row).all():
                 raise NonFiniteError("predict", f"finite numbers for {name}", "NaN", "train again with a lower rate")
             best = np.argsort(-row, kind="stable")[:k].tolist() if classifies else range(len(row))
-            yield readable(name), [(saved.classes[i] if saved.classes else str(i), float(row[i])) for i in best]
+            yield name, [(saved.classes[i] if saved.classes else str(i), float(row[i])) for i in best]
 
 
 def _text(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     for name, best in rows:
         if not classifies:
-            yield "\t".join([one_line(name), *(f"{value:.6g}" for _, value in best)]) + "\n"
+            yield "\t".join([one_line(readable(name)), *(f"{value:.6g}" for _, value in best)]) + "\n"
             continue
         cells = (f"{one_line(label)}\t{probability:.4f}" for label, probability in best)
-        yield "\t".join([one_line(name), *cells]) + "\n"
+        yield "\t".join([one_line(readable(name)), *cells]) + "\n"
 
 
 def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
@@ -131,7 +131,9 @@ def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     yield written(["file", "rank", "class", "probability"] if classifies else ["file", "output", "value"])
     for name, best in rows:
         for rank, (label, number) in enumerate(best, 1):
-            yield written([printable(name), *([rank] if classifies else []), printable(label), f"{number:.6g}"])
+            yield written(
+                [printable(readable(name)), *([rank] if classifies else []), printable(label), f"{number:.6g}"]
+            )
 
 
 def _json(rows: Iterable[Row], classifies: bool) -> Iterator[str]:

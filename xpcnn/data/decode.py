@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..errors import DataError, FormatError, warn
+from ..errors import DataError, FormatError, shortened, warn
 from ..typing import Host, Shape
 from .picture import MOST_PIXELS, header, read_picture
 from .scale import BYTE, SIXTEEN_BITS, state
@@ -145,7 +146,10 @@ def _tell(paths: Sequence[Path], faults: dict[int, FormatError], *, skip: bool) 
         (error,) = told
         raise FormatError(error.who, error.expected, error.got, f"{error.remedy}; or {option}") from error
     else:
-        names = ", ".join(f"{error.who} ({error.got})" for error in told[:_TOLD]) + (" …" if len(told) > _TOLD else "")
+        root = os.path.commonpath(paths)
+        first, *others = (os.path.relpath(error.who, root) for error in told[:_TOLD])
+        names = ", ".join([f"{first} ({shortened(told[0].got, 60)})", *others])
+        names += f" … in {root}" if len(told) > _TOLD else f" in {root}"
         remedies = {error.remedy for error in told}
         remedy = remedies.pop() if len(remedies) == 1 else "get them again, or take them away"
         got = f"{len(told)} of {len(paths)} that cannot: {names}"

@@ -7,7 +7,6 @@ safe to open.
 
 from __future__ import annotations
 
-import inspect
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +158,7 @@ def _criterion(who: str, config: Any) -> Loss:
         raise FormatError(who, "a criterion of xpcnn", "another", "pass criterion=, built as it was")
     options = dict(config) if isinstance(config, dict) else {}
     kind = getattr(nn, str(options.pop("type", "")), None)
-    if not (isinstance(kind, type) and issubclass(kind, Loss) and not inspect.isabstract(kind)):
+    if not (isinstance(kind, type) and issubclass(kind, Loss) and kind is not Loss):
         raise FormatError(who, "a criterion of xpcnn", repr(config)[:80])
     try:
         return kind(**options)

@@ -85,9 +85,11 @@ def _checked(scores: Any, labels: Any) -> tuple[Host, Host]:
 def _real(name: str, given: Any) -> Host:
     try:
         host = to_numpy(given)
-    except ValueError:  # rows of several lengths
-        raise ShapeError("metrics", f"{name} in rows of one length", f"a {type(given).__name__} of others") from None
-    except TypeError:  # such as PyTorch's bfloat16
+    except (TypeError, ValueError):
+        if isinstance(given, list | tuple):  # rows of several lengths
+            got = f"a {type(given).__name__} of others"
+            raise ShapeError("metrics", f"{name} in rows of one length", got) from None
+        # such as PyTorch's bfloat16
         raise DTypeError("metrics", f"{name} of a dtype that NumPy has", str(getattr(given, "dtype", given))) from None
     if host.dtype.kind not in "biuf":
         raise DTypeError("metrics", f"{name} that are real numbers", f"{type(given).__name__} of dtype {host.dtype}")

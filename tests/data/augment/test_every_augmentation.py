@@ -97,10 +97,10 @@ def test_bad_options_are_refused(make, text):
 
 
 def test_images_must_be_larger_than_what_happens_to_them():
-    for augmentation in (Shift((1, 4)), Shift((5, 1)), Crop(5), Shift(10**30)):
+    for augmentation in (Shift((1, 4)), Shift((5, 1)), Crop(5), Shift(10**15)):
         with pytest.raises(OptionError, match=f"{type(augmentation).__name__}: expected less than the images' 5×4 pix"):
             changed(augmentation, images())
-    for size in (6, 10**30):
+    for size in (6, 10**15):
         with pytest.raises(OptionError, match="Cutout: expected a size within the images' 5×4 pixels"):
             changed(Cutout(size), images())
 

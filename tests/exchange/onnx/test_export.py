@@ -208,7 +208,7 @@ class Own(nn.Linear):
         (nn.ReLU(), {"layout": "CHWN"}, OptionError, "layout: .*got 'CHWN'"),
         (nn.ReLU(), {"batch": 0}, OptionError, "batch: an integer ≥ 1, got 0"),
         (nn.ReLU(), {"classes": ["a"]}, OptionError, "a name for each of the 4 outputs"),
-        (nn.ReLU(), {"classes": [1, 2, 3, 4]}, OptionError, "a name for each of the 4 outputs"),
+        (nn.ReLU(), {"classes": [1, 2, 3, 4]}, OptionError, "classes: names"),
     ],
 )
 def test_what_makes_no_sense(tmp_path, model, options, error, text):
