@@ -20,9 +20,9 @@ from xpcnn.data import Loader, Split, augment
 from xpcnn.io.model_file import load_model
 from xpcnn.io.tensors import read_tensors
 from xpcnn.nn import CrossEntropyLoss, Layer
-from xpcnn.optim import Plateau
+from xpcnn.optim import OPTIMIZERS, Plateau
 from xpcnn.training import Trainer
-from xpcnn.training.config import OPTIMIZERS, SCHEDULES, RunConfig
+from xpcnn.training.config import SCHEDULES, RunConfig
 from xpcnn.training.history import read_csv
 from xpcnn.training.run import start
 

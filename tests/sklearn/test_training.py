@@ -10,9 +10,8 @@ pytest.importorskip("sklearn")
 from tests.limits import at_most
 from xpcnn.errors import NonFiniteError
 from xpcnn.nn import Flatten, Linear, MaxPool2d, Sequential
-from xpcnn.optim import SGD
+from xpcnn.optim import OPTIMIZERS, SGD
 from xpcnn.sklearn import CNNClassifier
-from xpcnn.training.config import OPTIMIZERS
 
 
 @pytest.mark.parametrize("batch_size", [1, 8, 97])
