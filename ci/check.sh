@@ -18,7 +18,7 @@ step "the README's main command"
 bash -ec "$(readme 'xpcnn train digits$')"
 
 step "the README's test command: NumPy, read-only NumPy, array-api-strict"
-bash -ec "$(readme 'bin/pytest$')"
+bash -ec "$(readme 'bin/pytest -n auto$')"
 
 export PATH="$PWD/.venv/bin:$PATH"
 step "lint and types"
