@@ -62,7 +62,7 @@ def child(code, *words, **environment):
         capture_output=True,
         text=True,
         timeout=120,
-        env=os.environ | {"XPCNN_NUM_THREADS": "2"} | environment,
+        env=os.environ | {"XPCNN_NUM_THREADS": "2", "XPCNN_BACKEND": "numpy"} | environment,
     )
     return run.returncode, run.stdout, run.stderr.strip().splitlines()
 
