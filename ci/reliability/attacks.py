@@ -21,6 +21,7 @@ import numpy as np
 
 from xpcnn import data, nn
 from xpcnn.exchange import load_mlx, load_pytorch
+from xpcnn.io import safetensors
 from xpcnn.io.idx import read_idx
 from xpcnn.io.model_file import load_model, save_model
 from xpcnn.io.tensors import read_tensors, write_tensors
@@ -86,10 +87,8 @@ def _documents() -> dict[str, Attack]:
 
 
 def _document(folder: Path, nested: int) -> Path:
-    document: Any = []
-    for _ in range(nested):
-        document = [document]
-    write_tensors(folder / "c.safetensors", {"a": np.zeros(1)}, {"kind": "checkpoint", "run": document})
+    document = b'{"kind": "checkpoint", "format": 1, "run": ' + _deep(nested) + b"}"
+    safetensors.save(folder / "c.safetensors", {"a": np.zeros(1)}, {"xpcnn": document.decode()}, checksum=True)
     return folder / "c.safetensors"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def _model(path: Path) -> Any:
 
 def _checkpoint(target: Trainer, loader: data.Loader, before: list[Any], path: Path) -> Any:
     """Load it into the trainer, and put that back afterwards."""
-    run, scalars = target.checkpointed(loader), target.optimizer.scalars()
+    run = replace(target.checkpointed(loader), validation=split(20, 1))  # as it was saved
+    scalars = target.optimizer.scalars()
     schedule, states = (
         target.schedule.state_dict(),
         {k: g.bit_generator.state for k, g in target.model.generators().items()},

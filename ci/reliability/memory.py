@@ -22,7 +22,7 @@ ABORT, HANG, NOISY, BROKEN, OTHER = (
     "did not go on as it would",
 )
 STEP = 2**20  # bytes
-MOST = 64  # steps; with so much the run ends well
+MOST = 16  # steps; with so much the run ends well
 IMAGES, SIZE = 200, 96  # 96 × 96 pixels into 128 units: a checkpoint of 14 MB
 
 
