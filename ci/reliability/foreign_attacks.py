@@ -96,7 +96,7 @@ def pictures() -> dict[str, Attack]:
     four = {f"{kind}/{i}.png": large for kind in "ab" for i in range(2)}
     return {
         "PNG that claims 60,000 × 60,000": (folder_of({"a/1.png": claims, "b/1.png": claims}), data.load),
-        "four PNGs of 8000 × 8000": (folder_of(four), data.load),
+        "four PNGs of 8000 × 8000, as 64 × 64": (folder_of(four), partial(data.load, size=64)),
         "a pipe among pictures": (pipe, data.load),
     }
 
