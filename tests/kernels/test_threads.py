@@ -257,8 +257,8 @@ def test_where_there_is_no_memory_for_a_thread_s_products_there_is_no_thread(mon
     """OpenBLAS ends the program where it cannot allocate its buffer, so that is tried before."""
     monkeypatch.setattr(threads, "_pool", [])
     monkeypatch.setattr(threads, "_BUFFER", 2**60)
-    threads._reserve.cache_clear()
-    monkeypatch.setattr(threads, "_reserve", lambda number, reserve=threads._reserve: number == 1 or reserve(number))
+    threads.reserve.cache_clear()
+    monkeypatch.setattr(threads, "reserve", lambda number, reserve=threads.reserve: number == 1 or reserve(number))
     done = []
     parallel(done.append, range(20), MUCH)
     assert sorted(done) == list(range(20))

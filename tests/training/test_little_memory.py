@@ -94,7 +94,9 @@ def test_training_ends_well_or_in_one_line_with_its_checkpoint_whole(tmp_path, r
 
 
 COMMAND = """
-import xpcnn.cli, xpcnn.cli.train, xpcnn.plot
+import xpcnn.cli, xpcnn.cli.train, xpcnn.plot, mpl_toolkits.mplot3d, matplotlib.backends.backend_agg, PIL.Image
+PIL.Image.init()
+# all modules: where not 32 bytes are left in an import, CPython 3.11 may try for ever to raise its MemoryError
 limit({room})
 xpcnn.cli.main(["train", "digits", "--model", "mnist_cnn", "--epochs", "1", "--batch-size", "512", "--quiet", "--out",
                 sys.argv[1]])

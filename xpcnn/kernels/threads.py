@@ -163,7 +163,7 @@ def _helpers(count: int) -> list[_Helper]:
     """So many of the pool's threads, or as many as there is memory for."""
     while len(_pool) < count:
         try:
-            _reserve(len(_pool) + 2)  # and the calling thread's
+            reserve(len(_pool) + 2)  # and the calling thread's
             _pool.append(_Helper())
         except (RuntimeError, MemoryError):  # "can't start new thread"
             break
@@ -193,7 +193,6 @@ class _OneBlasThread:
 
     def __enter__(self) -> int:
         get, set_ = _openblas()
-        _reserve(1)
         asked = settings.num_threads()
         with self.lock:
             if not self.users:
@@ -239,7 +238,7 @@ def _library() -> tuple[ctypes.CDLL | None, Callable[[], int], Callable[[int], N
 
 
 @cache
-def _reserve(number: int) -> None:
+def reserve(number: int) -> None:
     """Have OpenBLAS take, and keep, the buffers that so many threads need for their products.
 
     It takes one when a product first needs it, and ends the program where there is no memory for it.

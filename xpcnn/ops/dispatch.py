@@ -79,6 +79,7 @@ _forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=Non
 @cache
 def implementations(op: str) -> tuple[Implementation, ...]:
     """All implementations of the operation, in the order in which they are asked; the reference is last."""
+    import_module("xpcnn.kernels.threads").reserve(1)  # before a product of matrices, whichever implementation makes it
     faster = []
     for entry in _FASTER[op]:
         module, _, name = entry.partition(".")
