@@ -22,7 +22,7 @@ import xpcnn
 from xpcnn import data, nn, optim
 from xpcnn.backend import current_backend
 from xpcnn.errors import BackendError
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 from xpcnn.table import columns
 
 LIMITS = {"float32": 2e-5, "float64": 1e-11}
@@ -35,7 +35,7 @@ Rows = list[dict[str, Any]]
 
 def layer(name: str, dtype: str) -> Results:
     """Output in training and inference, and all gradients, of the sample of that layer."""
-    made, host = SAMPLES[name]()
+    made, host = EXAMPLES[name]()
     made.astype(dtype)
     x = xpcnn.asarray(host, dtype)
     y, cache = made.forward(x)
@@ -96,7 +96,7 @@ LOSSES: dict[str, tuple[Callable[[], Any], bool]] = {
 
 def parts() -> Iterator[tuple[str, Callable[[str], Results], dict[str, float]]]:
     """What is compared: its name, what computes it from a dtype, and the limits."""
-    for name in SAMPLES:
+    for name in EXAMPLES:
         yield name, partial(layer, name), LIMITS
     for name, how in LOSSES.items():
         yield name, partial(loss, *how), LIMITS

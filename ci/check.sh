@@ -8,7 +8,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t 
 cd "$copy"
 # as on a user's machine: OpenBLAS chooses its kernels by the processor
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XPCNN_BACKEND XPCNN_IMPLEMENTATION XPCNN_DATA
-unset XPCNN_NUM_THREADS XPCNN_KEPT_MIB OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
+unset XPCNN_NUM_THREADS XPCNN_CACHE_MIB OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 export PYTHONDONTWRITEBYTECODE=1
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }

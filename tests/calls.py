@@ -132,8 +132,8 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.Upsample": lambda to: call(nn.Upsample, 2),
     "nn.ZeroPad2d": lambda to: call(nn.ZeroPad2d, (1, 2)),
     "nn.ZeroPadChannels": lambda to: call(nn.ZeroPadChannels, 1, 2),
-    "nn.inferring": lambda to: call(nn.inferring, network()),
-    "nn.watched": lambda to: call(nn.watched, network(), nn.Watch()),
+    "nn.eval_mode": lambda to: call(nn.eval_mode, network()),
+    "nn.with_hooks": lambda to: call(nn.with_hooks, network(), nn.Hooks()),
     "optim.SGD": lambda to: call(
         optim.SGD, network().parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1
     ),

@@ -79,8 +79,8 @@ def _numpy_where_no_library_is_asked_for(request: pytest.FixtureRequest) -> Iter
 @pytest.fixture
 def any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fast implementations take what they usually leave to others because it does not pay."""
-    monkeypatch.setattr("xpcnn.kernels.batch_last.FEWEST", 1)
-    monkeypatch.setattr("xpcnn.kernels.elementwise.FEWEST", 1)
+    monkeypatch.setattr("xpcnn.kernels.batch_last.MINIMUM_BATCH", 1)
+    monkeypatch.setattr("xpcnn.kernels.elementwise.MINIMUM_SIZE", 1)
     monkeypatch.setattr("xpcnn.kernels.winograd.FEWEST_CHANNELS", 1)
     monkeypatch.setattr("xpcnn.kernels.winograd.LEAST_SAVING", -9.0)
 

@@ -9,12 +9,12 @@ import xpcnn
 from xpcnn.errors import DTypeError, GradientError, OptionError
 from xpcnn.gradient_check import check_pair, gradcheck
 from xpcnn.nn import BatchNorm1d, Conv2d, Dropout, Linear, MSELoss, ReLU, Sequential, Sigmoid
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_layer(xp, name):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     x = xp.array(x)
     report = gradcheck(layer, x)
     assert report.passed, report
@@ -27,7 +27,7 @@ def test_every_layer_has_an_example():
         for name in xpcnn.nn.__all__
         if isinstance(each := getattr(xpcnn.nn, name), type) and issubclass(each, xpcnn.nn.Layer)
     }
-    assert layers - {"Layer", "OpLayer", "Container"} == SAMPLES.keys()
+    assert layers - {"Layer", "OpLayer", "Container"} == EXAMPLES.keys()
 
 
 @pytest.mark.parametrize("witness", ["central difference", "complex step", "adjoint identity"])

@@ -15,7 +15,7 @@ import pytest
 import xpcnn
 from xpcnn.backend import array_namespace
 from xpcnn.nn import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, MSELoss, NLLLoss
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 from xpcnn.optim import OPTIMIZERS, SGD, Adam, RMSProp, clip_by_norm, clip_by_value
 from xpcnn.training import Trainer
 
@@ -57,9 +57,9 @@ def test_the_trap_is_set(read):
         read(xpcnn.asarray([1.0]))
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_layers(name):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     x = xpcnn.asarray(x, "float32")
     y, cache = layer.forward(x)
     layer.backward(y, cache)
@@ -107,7 +107,7 @@ def test_clipping():
 
 
 def test_a_step_of_the_trainer():
-    layer, x = SAMPLES["BatchNorm2d"]()
+    layer, x = EXAMPLES["BatchNorm2d"]()
     optimizer = Adam(layer.parameters())
     trainer = Trainer(layer, optimizer, MSELoss(), clip_norm=1.0, ema=0.9, accumulate=2, read_every=9, verbose=False)
     batch = xpcnn.asarray(x, "float32"), xpcnn.asarray(np.zeros_like(x), "float32")

@@ -13,8 +13,8 @@ import pytest
 
 import xpcnn
 from xpcnn import nn, ops
-from xpcnn.nn.samples import SAMPLES
-from xpcnn.nn.watch import Watch, watched
+from xpcnn.nn.hooks import Hooks, with_hooks
+from xpcnn.nn.layer_examples import EXAMPLES
 from xpcnn.ops import Window, dispatch
 
 from .arrays import assert_close
@@ -86,22 +86,22 @@ NETWORKS = {
     "residual around nothing trained": lambda: nn.Residual(nn.Tanh(), nn.Conv2d(4, 4, 1, rng=0)),
     "concat": lambda: nn.Concat(nn.Identity(), nn.Conv2d(4, 4, 1, rng=0)),
     "one's own": lambda: nn.Sequential(Scale(), nn.Tanh()),
-    "in a watch": lambda: nn.Sequential(nn.Conv2d(4, 2, 3, rng=0), nn.ReLU()),
+    "with hooks": lambda: nn.Sequential(nn.Conv2d(4, 2, 3, rng=0), nn.ReLU()),
     "in inference": lambda: nn.Sequential(nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Conv2d(4, 2, 3, rng=0)),
 }
 
 
-@pytest.mark.parametrize("name", [*SAMPLES, *NETWORKS])
+@pytest.mark.parametrize("name", [*EXAMPLES, *NETWORKS])
 def test_no_layer_returns_dx(xp, name):
-    if name in SAMPLES:
-        layer, x = SAMPLES[name]()
+    if name in EXAMPLES:
+        layer, x = EXAMPLES[name]()
     else:
         layer, x = NETWORKS[name](), np.random.default_rng(0).normal(size=(3, 6, 5, 4))
     layer.astype("float64").to_backend()
-    if name.startswith("in a watch"):
-        layer = watched(layer, Watch())
+    if name.startswith("with hooks"):
+        layer = with_hooks(layer, Hooks())
     if name.startswith("in inference"):
-        layer = nn.inferring(layer)
+        layer = nn.eval_mode(layer)
     y, cache = layer.forward(xp.array(x))
     dy = xp.array(np.random.default_rng(1).normal(size=tuple(y.shape)))
     dx, grads = layer.backward(dy, cache)

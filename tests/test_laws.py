@@ -17,13 +17,13 @@ import pytest
 
 import xpcnn
 from xpcnn.extras import EXTRAS
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 PACKAGE = Path(xpcnn.__file__).parent
 
 # Each part may import itself and what stands before it.
 ORDER = [
-    {"errors", "typing", "settings"},
+    {"errors", "renamed", "typing", "settings"},
     {"options", "extras", "table"},
     {"backend", "random"},
     {"ops"},
@@ -144,10 +144,10 @@ def test_errors_can_be_named_before_anything_else_is_used():
     assert told.stdout == "True\n"
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_function_follows_the_arrays_it_is_given(xp, name):
     """Law 1: with another current backend, a layer and its gradients stay where its arrays are."""
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     x = xp.array(x, "float32")
     kind = type(x)
     other = "numpy" if xp.backend != "numpy" else "array_api_strict"
@@ -184,10 +184,10 @@ def contents(value):
     return id(value) if isinstance(value, xpcnn.nn.Layer | np.random.Generator) else value
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_forward_and_inference_leave_the_layer_as_it_was(xp, name):
     """Law 2: a cache is a returned value. Only batch norm's running statistics may change (law 5)."""
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     x = xp.array(x, "float32")
 
     def state():
@@ -205,10 +205,10 @@ def test_forward_and_inference_leave_the_layer_as_it_was(xp, name):
     assert state() == before
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_a_layer_runs_in_several_threads_at_once(name):
     """Law 2. (Dropout's masks come from one generator: which thread gets which is not determined.)"""
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     inputs = [np.tile(x, (8,) + (1,) * (x.ndim - 1)) * scale + 0.01 for scale in (1.0, -0.5, 2.0, 0.3)]
     layer.astype("float64")
 
@@ -249,10 +249,10 @@ def test_every_equation_s_number_stands_beside_a_line(path):
     assert used == stated
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_a_layer_called_twice_keeps_both_caches(xp, name):
     """Law 2: interleaved calls do not disturb each other."""
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     first, second = xp.array(x, "float64"), xp.array(x[::-1] * 0.5 + 0.1, "float64")
     layer.astype("float64")
 

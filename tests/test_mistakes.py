@@ -13,7 +13,7 @@ import pytest
 
 from xpcnn import data, exchange, io, nn, ops, optim, plot
 from xpcnn.errors import XpcnnError
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 from xpcnn.ops import Window
 
 from .arrays import Library
@@ -116,7 +116,7 @@ def test_no_argument_is_taken_for_what_it_is_not(name, folder, monkeypatch):
 # No arguments; a base that is derived from; what is made by xpcnn itself; what downloads or reads whole data sets and
 # is tested beside its own files.
 OTHERS = {
-    "nn.Layer", "nn.Loss", "nn.OpLayer", "nn.Watch", "nn.Inference", "optim.Schedule", "training.Epoch",
+    "nn.Layer", "nn.Loss", "nn.OpLayer", "nn.Hooks", "nn.Inference", "optim.Schedule", "training.Epoch",
     "training.Evaluation",
     "training.Finding", "training.GradientStatistics", "training.LayerTime", "training.ParameterStatistics",
     "training.Profile", "training.RateSweep", "training.Step", "data.Parts",
@@ -223,9 +223,9 @@ def test_operations_refuse_what_is_no_array(name, args, options):
         refused(backward, wrong, cache)
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_layers_refuse_what_is_no_batch(name):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     x = x.astype("float32")
     _, cache = layer.forward(x)
     for key, wrong in NO_ARRAY.items():

@@ -78,7 +78,7 @@ def worse(pair):
 
 
 def test_gradients(monkeypatch):
-    monkeypatch.setattr(gradients, "SAMPLES", {name: gradients.SAMPLES[name] for name in ("Tanh", "Linear")})
+    monkeypatch.setattr(gradients, "EXAMPLES", {name: gradients.EXAMPLES[name] for name in ("Tanh", "Linear")})
     monkeypatch.setattr(gradients, "LOSSES", ("MSELoss", "HingeLoss"))
     assert {each.verdict for each in gradients.rows(Effort(most=2))} == {HOLDS}
     monkeypatch.setattr(nn.Tanh, "pair", worse(nn.Tanh.pair))
@@ -197,7 +197,7 @@ def test_little_memory(monkeypatch, end, outcome):
 def test_nan(monkeypatch):
     assert nonfinite.rows(Effort(most=6))[0].verdict == HOLDS
     elsewhere = Finding("9", "forward", "1 NaN of 3 numbers in the output of layer 9 (Spoil), forward", ())
-    monkeypatch.setattr("xpcnn.training.kept_step.search", lambda *arguments: elsewhere)
+    monkeypatch.setattr("xpcnn.training.nonfinite_report.search", lambda *arguments: elsewhere)
     assert outcomes(nonfinite.rows(Effort(most=3))) == {nonfinite.ELSEWHERE: 3}
 
 

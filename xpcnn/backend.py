@@ -18,7 +18,7 @@ import numpy as np
 
 from . import settings
 from .errors import BackendError, DTypeError, FormatError
-from .typing import Array, Host
+from .typing import Array, NDArray
 
 DTYPES = ("float32", "float64", "int64", "int32", "uint8", "bool", "complex128")
 NAMES = ("numpy", "cupy", "torch", "array_api_strict")
@@ -205,7 +205,7 @@ def _numpy_dtype_name(dtype: np.dtype[Any]) -> str:
     return str(dtype)
 
 
-def to_numpy(array: Any) -> Host:
+def to_numpy(array: Any) -> NDArray:
     """The array as a NumPy array on the host; one that is there already is returned as it is."""
     library = type(array).__module__.partition(".")[0]
     if library == "cupy":

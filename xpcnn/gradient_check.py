@@ -31,7 +31,7 @@ from .errors import DTypeError, GradientError, OptionError
 from .nn.layer import Layer
 from .options import as_count
 from .random import Seed, generator, set_states, states
-from .typing import Array, Cache, Host
+from .typing import Array, Cache, NDArray
 
 _STEPS = (1e-5, 1e-6, 1e-7)  # ε of (1)
 TOLERANCE = {"central difference": 1e-6, "complex step": 1e-12, "adjoint identity": 1e-12}
@@ -287,7 +287,7 @@ def _random_like(array: Array, rng: np.random.Generator) -> Array:
     return _like(rng.normal(size=array.shape), array)
 
 
-def _like(host: Host, array: Array) -> Array:
+def _like(host: NDArray, array: Array) -> Array:
     made: Array = array_namespace(array).asarray(host, device=array.device)
     return made
 

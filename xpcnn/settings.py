@@ -4,7 +4,7 @@ XPCNN_BACKEND         numpy (default), cupy; torch and array_api_strict for test
 XPCNN_IMPLEMENTATION  the implementation that runs, such as `reference`, which also runs where there is none of that
                       name or it refuses
 XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; as many as NumPy's BLAS would, if unset
-XPCNN_KEPT_MIB        MiB of large arrays' memory that the fast implementations on NumPy keep for the next ones: 512
+XPCNN_CACHE_MIB        MiB of large arrays' memory that the fast implementations on NumPy keep for the next ones: 512
 XPCNN_DATA            the folder where data sets are looked for first
 """
 
@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 
 from .errors import OptionError
+from .renamed import warn_of_new_name
 
 
 def backend_name() -> str:
@@ -28,8 +29,12 @@ def num_threads() -> int | None:
     return _count("XPCNN_NUM_THREADS", "a number of threads", 1)
 
 
-def kept_bytes() -> int:
-    number = _count("XPCNN_KEPT_MIB", "a number of MiB", 0)
+def cache_bytes() -> int:
+    name = "XPCNN_CACHE_MIB"
+    if "XPCNN_KEPT_MIB" in os.environ and name not in os.environ:
+        warn_of_new_name("XPCNN_KEPT_MIB", name)
+        name = "XPCNN_KEPT_MIB"
+    number = _count(name, "a number of MiB", 0)
     return (512 if number is None else number) << 20
 
 

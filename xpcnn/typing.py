@@ -55,7 +55,7 @@ class Array(Protocol):
     def __bool__(self) -> bool: ...
 
 
-Host: TypeAlias = np.ndarray[Any, Any]  # an array of NumPy's, in the host's memory
+NDArray: TypeAlias = np.ndarray[Any, Any]  # an array of NumPy's, in the host's memory
 Cache: TypeAlias = Any  # what forward hands to its own backward; nobody else looks inside
 Shape: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = int | tuple[int, int]  # one number for both axes, or (height, width)

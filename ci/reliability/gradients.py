@@ -12,7 +12,7 @@ import xpcnn
 from xpcnn import nn
 from xpcnn.errors import GradientError
 from xpcnn.gradient_check import Report, check_pair, gradcheck
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 from xpcnn.ops import dispatch
 
 from .child import share
@@ -27,7 +27,7 @@ WITNESSES = ("central difference", "complex step", "adjoint identity")
 
 def rows(effort: Effort) -> list[Row]:
     """A row for layers, one for losses."""
-    return [_row("layers", tuple(SAMPLES), _layer, effort), _row("losses", LOSSES, _loss, effort)]
+    return [_row("layers", tuple(EXAMPLES), _layer, effort), _row("losses", LOSSES, _loss, effort)]
 
 
 def _row(kind: str, names: tuple[str, ...], check: Check, effort: Effort) -> Row:

@@ -11,7 +11,7 @@ import numpy as np
 from xpcnn import nn
 from xpcnn.errors import ShapeError
 from xpcnn.nn import Layer
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 _DRAWS = 20
 
@@ -29,7 +29,7 @@ def random_layer(name: str, rng: Rng) -> Made:
         with suppress(ShapeError):  # such as of a window over nothing but padding, which is refused
             layer.output_shape(x.shape[1:])
             return layer, x
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     return layer, rng.normal(size=(batch(rng), *x.shape[1:]))
 
 

@@ -47,7 +47,7 @@ def said(capsys):
 def _at_once(monkeypatch, tmp_path):
     """What is accepted is not run."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("xpcnn.cli.train.rehearse", lambda *_, **__: None)
+    monkeypatch.setattr("xpcnn.cli.train.dry_run", lambda *_, **__: None)
 
 
 @pytest.mark.usefixtures("_at_once")
@@ -140,7 +140,7 @@ def test_words_that_stand_for_nothing(said, monkeypatch, tmp_path, command):
 
 
 @pytest.mark.parametrize(
-    ("name", "read"), [("XPCNN_NUM_THREADS", settings.num_threads), ("XPCNN_KEPT_MIB", settings.kept_bytes)]
+    ("name", "read"), [("XPCNN_NUM_THREADS", settings.num_threads), ("XPCNN_CACHE_MIB", settings.cache_bytes)]
 )
 def test_an_environment_variable(name, read, monkeypatch):
     for word in ("-1", "nan", "1" + "0" * 400, "9" * 5000, "text", "x" * 5000):

@@ -108,7 +108,7 @@ def test_one_mirror_may_be_a_text(tmp_path, monkeypatch):
         asked.append(mirrors)
         raise DataError(name, file.name, "none")
 
-    monkeypatch.setattr("xpcnn.data.source.download", download)
+    monkeypatch.setattr("xpcnn.data.locations.download", download)
     for mirrors in ("http://one/", ["http://one/"]):
         with pytest.raises(DataError):
             load("mnist", folder=tmp_path, mirrors=mirrors)

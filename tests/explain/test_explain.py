@@ -11,15 +11,15 @@ import xpcnn
 from xpcnn import nn
 from xpcnn.errors import DataError, DTypeError, GradientError, OptionError, ShapeError
 from xpcnn.explain import explain
-from xpcnn.explain.build import EXPLAINERS
+from xpcnn.explain.explain_layer import EXPLAINERS
 from xpcnn.explain.explanation import Explanation, Ref
 from xpcnn.explain.sums import MOST_TERMS
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 from ..arrays import TOLERANCE
 from ..test_worked_examples import BIAS, FILTERS, IMAGE, SENSITIVITY, batch, last
 
-LEAVES = [name for name, make in SAMPLES.items() if not isinstance(make()[0], nn.Container)]
+LEAVES = [name for name, make in EXAMPLES.items() if not isinstance(make()[0], nn.Container)]
 
 
 def restart(model):
@@ -30,7 +30,7 @@ def restart(model):
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_every_layer_s_numbers_are_the_library_s(xp, name):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     layer.astype("float64")
     x = xp.array(x)
     restart(layer)

@@ -16,11 +16,11 @@ import pytest
 
 from xpcnn import nn
 from xpcnn.explain import explain, html, text
-from xpcnn.explain.build import EXPLAINERS
 from xpcnn.explain.equations import equations
+from xpcnn.explain.explain_layer import EXPLAINERS
 from xpcnn.explain.explanation import Ref
-from xpcnn.explain.view import Numbers, expression
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.explain.formatting import Numbers, expression
+from xpcnn.nn.layer_examples import EXAMPLES
 
 from .expressions import REST, value_of
 
@@ -59,7 +59,7 @@ OTHERS = {  # what is worked out in other ways than in the samples
     "GroupNorm of rows": (lambda: nn.GroupNorm(2, 4), plain((3, 4))),
     "Dropout, all kept": (lambda: nn.Dropout(0.0, rng=0), plain((3, 4))),
 }
-LEAVES = {name: make for name, make in SAMPLES.items() if not isinstance(make()[0], nn.Container)}
+LEAVES = {name: make for name, make in EXAMPLES.items() if not isinstance(make()[0], nn.Container)}
 
 
 def page_of(name):

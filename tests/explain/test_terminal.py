@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from xpcnn import nn
 from xpcnn.explain import explain, text
 from xpcnn.explain.terminal import styled
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,9 @@ def test_document_000_as_it_is_printed(document_000):
     assert "dx[0,1,1,1] = dy[0,1,1,0]·w[0,0,0,1] + dy[0,1,1,1]·w[1,0,0,1]" in whole
 
 
-@pytest.mark.parametrize("name", [name for name, make in SAMPLES.items() if not isinstance(make()[0], nn.Container)])
+@pytest.mark.parametrize("name", [name for name, make in EXAMPLES.items() if not isinstance(make()[0], nn.Container)])
 def test_every_layer_fits_into_100_columns(name, rng):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     x = x.astype("float32")
     page = explain(layer, "", x, dy=rng.normal(size=layer(x).shape).astype("float32"))
     lines = text(page, precision=9).splitlines()

@@ -12,8 +12,8 @@ import pytest
 import xpcnn.explain
 from xpcnn import nn
 from xpcnn.explain import explain, html
-from xpcnn.explain.view import boxes, tables
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.explain.formatting import boxes, tables
+from xpcnn.nn.layer_examples import EXAMPLES
 
 from .page import Reader
 
@@ -22,9 +22,9 @@ def data_of(source):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', source, re.DOTALL)[1])
 
 
-@pytest.mark.parametrize("name", [name for name, make in SAMPLES.items() if not isinstance(make()[0], nn.Container)])
+@pytest.mark.parametrize("name", [name for name, make in EXAMPLES.items() if not isinstance(make()[0], nn.Container)])
 def test_every_layer_s_page_is_well_formed_and_its_cells_are_its_arrays(name, rng):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     x = x.astype("float32")
     page = explain(layer, "", x, dy=rng.normal(size=layer(x).shape).astype("float32"))
     source = html(page)

@@ -19,7 +19,7 @@ from ..arrays import assert_close
 from ..limits import at_most
 
 # One layer of each type, with arguments that differ from the defaults wherever there are any.
-SAMPLES = {
+EXAMPLES = {
     "AdaptiveAvgPool2d": lambda: nn.AdaptiveAvgPool2d((2, 3)),
     "AvgPool2d": lambda: nn.AvgPool2d((3, 2), stride=(1, 2), padding=(1, 0), ceil_mode=True, count_include_pad=False),
     "BatchNorm1d": lambda: nn.BatchNorm1d(5, eps=0.1, momentum=0.3),
@@ -57,7 +57,7 @@ def state(model: nn.Layer) -> dict[str, np.ndarray]:
 
 
 def example(name: str) -> nn.Layer:
-    return SAMPLES.get(name, registry()[name])()
+    return EXAMPLES.get(name, registry()[name])()
 
 
 def linear(inputs: object = 4, outputs: object = 2, **more: object) -> dict:

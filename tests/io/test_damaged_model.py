@@ -13,9 +13,9 @@ from xpcnn.io import load_model, read_tensors, save_model
 from xpcnn.io.architecture import registry, to_config
 
 from ..damage import MISSING, write, wrong, wrong_arrays
-from .test_architecture import SAMPLES
+from .test_architecture import EXAMPLES
 
-EVERY = {name: SAMPLES.get(name) or registry()[name] for name in sorted(registry())}
+EVERY = {name: EXAMPLES.get(name) or registry()[name] for name in sorted(registry())}
 
 
 def said(model):

@@ -14,7 +14,7 @@ from xpcnn.io.tensors import read_tensors, write_tensors
 from xpcnn.nn import Linear, MSELoss, Sequential
 from xpcnn.training import Trainer, replay
 from xpcnn.training.config import read_config
-from xpcnn.training.kept_step import keep
+from xpcnn.training.nonfinite_report import keep
 
 
 def lists(depth):

@@ -12,7 +12,7 @@ from xpcnn.io import load_model, save_model
 from xpcnn.io.architecture import to_config
 from xpcnn.io.extent import check_extent
 from xpcnn.io.tensors import read_tensors, write_tensors
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 from ..limits import at_most
 
@@ -33,9 +33,9 @@ def limit(model, shape):
     return low
 
 
-@pytest.mark.parametrize("name", list(SAMPLES))
+@pytest.mark.parametrize("name", list(EXAMPLES))
 def test_shapes_are_those_of_the_outputs(name):
-    model, x = SAMPLES[name]()
+    model, x = EXAMPLES[name]()
     model.astype("float64")
     expected = model(x).shape[1:]
     assert module._follow(model, x.shape[1:], "", 2**20) == expected

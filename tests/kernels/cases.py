@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from xpcnn.kernels import taps, threads
+from xpcnn.kernels import pool_pieces, threads
 from xpcnn.kernels.batch_last import FEWEST
 from xpcnn.ops.window import Window
 
@@ -45,7 +45,7 @@ def window_of(g: Geometry, ceil: bool) -> Window:
 
 
 # The number of elements in a piece: all at once, a run cut in two, a column or so.
-PIECES = st.sampled_from([taps.PIECE, 40, 100])
+PIECES = st.sampled_from([pool_pieces.PIECE, 40, 100])
 
 
 def orders(x: np.ndarray) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.gradient_check import check_pair
-from xpcnn.kernels import taps
+from xpcnn.kernels import pool_pieces
 from xpcnn.kernels.avg_pool import IMPLEMENTATION, backward, forward, refuses
 from xpcnn.kernels.batch_last import FEWEST
 from xpcnn.ops.pool import avg_pool2d_backward, avg_pool2d_forward
@@ -59,7 +59,7 @@ def test_agrees_with_the_reference(rng, window, size, dtype, include):
     seed=st.integers(0, 99),
 )
 def test_any_geometry(monkeypatch, g, images, ceil, include, piece, seed):
-    monkeypatch.setattr(taps, "PIECE", piece)
+    monkeypatch.setattr(pool_pieces, "PIECE", piece)
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(images, *g.size, g.channels))
     compare(x, window_of(g, ceil), include, rng, lambda x: {"C": x})
@@ -81,7 +81,7 @@ def test_witnesses(rng, window):
 
 @pytest.mark.parametrize("window", [Window(2, 2), Window(3, 2, padding=1)], ids=str)
 def test_independent_of_threads(rng, monkeypatch, window):
-    monkeypatch.setattr(taps, "PIECE", 1 << 10)
+    monkeypatch.setattr(pool_pieces, "PIECE", 1 << 10)
     x = rng.normal(size=(33, 14, 15, 8)).astype("f4")
 
     def run():

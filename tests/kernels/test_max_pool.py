@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, ShapeError
-from xpcnn.kernels import taps
+from xpcnn.kernels import pool_pieces
 from xpcnn.kernels.batch_last import FEWEST
 from xpcnn.kernels.max_pool import IMPLEMENTATION, backward, forward, refuses
 from xpcnn.ops.pool import max_pool2d_backward, max_pool2d_forward
@@ -75,7 +75,7 @@ def test_agrees_with_the_reference(rng, window, size, dtype, kind):
     seed=st.integers(0, 99),
 )
 def test_any_geometry(monkeypatch, g, images, ceil, kind, piece, seed):
-    monkeypatch.setattr(taps, "PIECE", piece)
+    monkeypatch.setattr(pool_pieces, "PIECE", piece)
     rng = np.random.default_rng(seed)
     window = window_of(g, ceil)
     compare(special(rng, (images, *g.size, g.channels), kind), window, rng, lambda x: {"C": x})
@@ -109,7 +109,7 @@ def test_more_than_256_taps(rng):
 
 @pytest.mark.parametrize("window", [Window(2, 2), Window(3, 2, padding=1)], ids=str)
 def test_independent_of_threads(rng, monkeypatch, window):
-    monkeypatch.setattr(taps, "PIECE", 1 << 10)
+    monkeypatch.setattr(pool_pieces, "PIECE", 1 << 10)
     x = rng.normal(size=(33, 14, 15, 8)).astype("f4")
 
     def run():

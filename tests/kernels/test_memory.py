@@ -73,7 +73,7 @@ def test_small_arrays_are_not_kept():
 
 
 def test_what_is_kept_is_bounded(monkeypatch):
-    monkeypatch.setenv("XPCNN_KEPT_MIB", "5")
+    monkeypatch.setenv("XPCNN_CACHE_MIB", "5")
     arrays = [empty(((2 << 20) + i,), np.uint8) for i in range(4)]
     last = [address(each) for each in arrays[2:]]
     while arrays:
@@ -83,20 +83,20 @@ def test_what_is_kept_is_bounded(monkeypatch):
 
 
 def test_none_is_kept_where_none_is_wanted(monkeypatch):
-    monkeypatch.setenv("XPCNN_KEPT_MIB", "0")
+    monkeypatch.setenv("XPCNN_CACHE_MIB", "0")
     empty((1 << 20,), np.uint8)
     assert kept() == 0
 
 
 def test_half_a_gigabyte_is_kept_unless_said_otherwise(monkeypatch):
-    monkeypatch.delenv("XPCNN_KEPT_MIB", raising=False)
-    assert settings.kept_bytes() == 1 << 29
+    monkeypatch.delenv("XPCNN_CACHE_MIB", raising=False)
+    assert settings.cache_bytes() == 1 << 29
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "all"])
 def test_what_is_no_number_of_mib_is_one_clear_line(monkeypatch, text):
-    monkeypatch.setenv("XPCNN_KEPT_MIB", text)
-    with pytest.raises(OptionError, match=f"XPCNN_KEPT_MIB: expected a number of MiB ≥ 0, got '{text}'"):
+    monkeypatch.setenv("XPCNN_CACHE_MIB", text)
+    with pytest.raises(OptionError, match=f"XPCNN_CACHE_MIB: expected a number of MiB ≥ 0, got '{text}'"):
         empty((1 << 20,), np.uint8)
 
 

@@ -23,9 +23,9 @@ from xpcnn.nn import (
     Residual,
     Sequential,
     Tanh,
-    inferring,
+    eval_mode,
 )
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 
 def trained_norms(layer, rng):
@@ -50,7 +50,7 @@ def network():
 
 def check_gradients(layer, x, xp, rng):
     """Forward is layer(x); every gradient agrees with central differences of layer(x) along random directions."""
-    made = inferring(layer)
+    made = eval_mode(layer)
     y, cache = made.forward(x)
     expected = xpcnn.to_numpy(layer(x))
     assert_close(y, expected)
@@ -81,9 +81,9 @@ def check_gradients(layer, x, xp, rng):
         assert claimed == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6, abs=1e-7), name
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_layer_s_inference_has_its_gradients(xp, name, rng):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     check_gradients(trained_norms(layer.astype("float64"), rng), xp.array(x), xp, rng)
 
 
@@ -96,11 +96,11 @@ def test_each_image_s_gradient_is_its_own(rng):
     """What the batch holds besides does not matter, as it would with the batch's statistics."""
     model = trained_norms(network().astype("float64"), rng)
     x, dy = rng.normal(size=(4, 5, 4, 2)), rng.normal(size=(4, 3))
-    _, cache = inferring(model).forward(x)
-    together, _ = inferring(model).backward(dy, cache)
+    _, cache = eval_mode(model).forward(x)
+    together, _ = eval_mode(model).backward(dy, cache)
     for i in range(4):
-        _, cache = inferring(model).forward(x[i : i + 1])
-        alone, _ = inferring(model).backward(dy[i : i + 1], cache)
+        _, cache = eval_mode(model).forward(x[i : i + 1])
+        alone, _ = eval_mode(model).backward(dy[i : i + 1], cache)
         np.testing.assert_allclose(alone[0], together[i], rtol=1e-10, atol=1e-12)
 
 
@@ -108,14 +108,14 @@ def test_nothing_of_the_network_changes(xp, rng):
     model = network()
     before = {name: xpcnn.to_numpy(array).copy() for name, array in model.state_dict().items()}
     states = [each.bit_generator.state for each in model.generators().values()]
-    y, cache = inferring(model).forward(xp.array(rng.normal(size=(2, 5, 4, 2)), "float32"))
-    inferring(model).backward(y, cache)
+    y, cache = eval_mode(model).forward(xp.array(rng.normal(size=(2, 5, 4, 2)), "float32"))
+    eval_mode(model).backward(y, cache)
     assert all((xpcnn.to_numpy(array) == before[name]).all() for name, array in model.state_dict().items())
     assert [each.bit_generator.state for each in model.generators().values()] == states
 
 
 def test_gradients_of_the_input_that_nobody_needs_are_not_made(rng):
-    model = inferring(Sequential(BatchNorm2d(2)))
+    model = eval_mode(Sequential(BatchNorm2d(2)))
     y, cache = model.forward(np.ones((2, 3, 3, 2), np.float32))
     dx, grads = model.backward(y, cache, input_grad=False)
     assert dx is None
@@ -130,7 +130,7 @@ def test_a_watch_of_one_s_own_sees_every_layer():
 
     seen = []
     model = Sequential(Dropout(), Residual(BatchNorm2d(1)), ReLU())
-    inferring(model, Names()).forward(np.ones((1, 2, 2, 1), np.float32))
+    eval_mode(model, Names()).forward(np.ones((1, 2, 2, 1), np.float32))
     assert seen == ["0", "1.body", "2"]
 
 
@@ -171,15 +171,15 @@ class OwnContainer(Container):
 
 
 def test_layers_of_the_user_s_own():
-    y, _ = inferring(Sequential(Own(), Within(ReLU()))).forward(np.ones((1, 1)))
+    y, _ = eval_mode(Sequential(Own(), Within(ReLU()))).forward(np.ones((1, 1)))
     assert y.tolist() == [[4.0]]
     for layer in (OwnInference(), Within(Dropout()), Within(Sequential(BatchNorm2d(1))), OwnContainer(ReLU())):
         with pytest.raises(OptionError, match=r"layer 1: gradients of inference: expected .* let a layer"):
-            inferring(Sequential(ReLU(), layer))
+            eval_mode(Sequential(ReLU(), layer))
 
 
 def test_a_gradient_of_another_shape_is_refused():
-    model = inferring(BatchNorm2d(2))
+    model = eval_mode(BatchNorm2d(2))
     _, cache = model.forward(np.ones((2, 3, 3, 2), np.float32))
     with pytest.raises(ShapeError, match=r"dy \(2, 3, 3, 2\)"):
         model.backward(np.ones((1, 3, 3, 2), np.float32), cache)

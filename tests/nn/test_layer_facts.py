@@ -9,15 +9,15 @@ import xpcnn
 from xpcnn import nn
 from xpcnn.errors import OptionError, XpcnnError
 from xpcnn.exchange import save_pytorch
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 _ROWS = {"LayerNorm": lambda: nn.LayerNorm(4)}  # the samples of these take images
 _CONTAINERS = ("Sequential", "Residual", "Concat")
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLES if name not in _CONTAINERS])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in _CONTAINERS])
 def test_elementwise_layers_are_those_that_do_not_mind_where_a_number_stands(name):
-    layer, host = SAMPLES[name]()
+    layer, host = EXAMPLES[name]()
     layer.astype("float64")
     randomize(layer)
     shuffled = np.random.default_rng(1).permutation(host.size)
@@ -27,9 +27,9 @@ def test_elementwise_layers_are_those_that_do_not_mind_where_a_number_stands(nam
     assert same == layer.elementwise
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLES if name not in _CONTAINERS])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in _CONTAINERS])
 def test_layers_that_keep_columns_are_those_whose_columns_can_be_moved(name):
-    layer = _ROWS[name]() if name in _ROWS else SAMPLES[name]()[0]
+    layer = _ROWS[name]() if name in _ROWS else EXAMPLES[name]()[0]
     layer.astype("float64")
     randomize(layer)
     host = np.random.default_rng(2).normal(size=(5, 4))

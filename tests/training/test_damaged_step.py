@@ -9,7 +9,7 @@ from xpcnn.errors import FormatError
 from xpcnn.io.tensors import read_tensors
 from xpcnn.nn import CrossEntropyLoss
 from xpcnn.training import replay
-from xpcnn.training.kept_step import keep
+from xpcnn.training.nonfinite_report import keep
 
 from ..damage import write, wrong, wrong_arrays
 from .small import assert_same, batch, generators, host, network

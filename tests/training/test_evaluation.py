@@ -40,7 +40,7 @@ def trainer(folder=None):
 @pytest.fixture
 def nothing_kept(monkeypatch):
     """Memory of earlier arrays is not used again, so that all that is taken is seen."""
-    monkeypatch.setenv("XPCNN_KEPT_MIB", "0")
+    monkeypatch.setenv("XPCNN_CACHE_MIB", "0")
 
 
 @pytest.fixture

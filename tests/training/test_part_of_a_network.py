@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpcnn.errors import OptionError
-from xpcnn.nn import BatchNorm2d, Conv2d, CrossEntropyLoss, Flatten, Linear, ReLU, Sequential, inferring
+from xpcnn.nn import BatchNorm2d, Conv2d, CrossEntropyLoss, Flatten, Linear, ReLU, Sequential, eval_mode
 from xpcnn.optim import SGD, Adam, clip_by_norm
 from xpcnn.training import Trainer, gradient_statistics, lr_find
 
@@ -52,7 +52,7 @@ def test_it_resumes(tmp_path):
 
 def test_a_body_in_inference_keeps_its_running_statistics(xp):
     body, _, linear = network().children().values()
-    model = Sequential(inferring(body), Flatten(), linear)
+    model = Sequential(eval_mode(body), Flatten(), linear)
     before = host(body.state_dict())
     Trainer(model, SGD(head(model), lr=0.1), verbose=False).fit(loader(), epochs=1)
     assert_same(host(body.state_dict()), before)
@@ -85,7 +85,7 @@ def test_a_step_with_the_gradients_of_a_whole_network_says_how(xp):
     _, grads = model.backward(y, cache)
     with pytest.raises(OptionError, match=r"unknown \['0.0.bias', .*; optimizer.own\(grads\) trains these alone"):
         optimizer.step(grads)
-    optimizer.step(optimizer.own(grads))
-    assert optimizer.own(grads).keys() == head(model).keys()
+    optimizer.step(optimizer.select(grads))
+    assert optimizer.select(grads).keys() == head(model).keys()
     with pytest.raises(OptionError, match="SGD own: expected a mapping of gradients, got tuple; dx, grads ="):
-        optimizer.own(model.backward(y, cache))
+        optimizer.select(model.backward(y, cache))

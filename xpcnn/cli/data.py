@@ -10,12 +10,12 @@ import numpy as np
 
 from .. import data, plot
 from ..data.dataset import Dataset, Split
-from ..data.registry import KNOWN, Known
+from ..data.registry import KNOWN, Entry
 from ..errors import OptionError, one_line, printable
 from ..options import as_count, did_you_mean
 from ..plot.figure import check_format, matplotlib
 from ..table import columns
-from ..typing import Host
+from ..typing import NDArray
 from .datasets import add_dataset_arguments, dataset_options
 
 
@@ -54,7 +54,7 @@ def _list() -> None:
     print(columns(("name", "size", "train", "test", "classes", "on this machine"), rows, left=(0, 1, 5)))
 
 
-def _where(name: str, known: Known) -> str:
+def _where(name: str, known: Entry) -> str:
     if known.source is None:
         return "comes with xpcnn"
     missing = [file.name for file, path in zip(known.source.files, known.source.find(), strict=True) if path is None]
@@ -65,7 +65,7 @@ def _where(name: str, known: Known) -> str:
     return f"no; put {' and '.join(missing)} into {known.source.folders()[-1]}"
 
 
-def _folders(known: Known) -> list[str]:
+def _folders(known: Entry) -> list[str]:
     found = [] if known.source is None else known.source.find()
     return list(dict.fromkeys(str(path.parent) for path in found if path is not None))
 
@@ -108,7 +108,7 @@ def _counts(split: Split, classes: int) -> list[str]:
     return list(map(str, np.bincount(split.labels, minlength=classes)))
 
 
-def _numbers(values: Host) -> str:
+def _numbers(values: NDArray) -> str:
     return " ".join(f"{value:.4f}" for value in values)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import data
-from ..data.parts import Parts
 from ..data.registry import READERS
 from ..data.scale import BYTE
+from ..data.splits import Parts
 from ..errors import DataError, OptionError
 from ..io.document import parse_json
 from ..io.model_file import SavedModel, load_model

@@ -16,7 +16,7 @@ from ..backend import asarray, current_backend, is_numpy, to_numpy
 from ..errors import XpcnnError
 from ..gradient_check import gradcheck
 from ..nn import Conv2d
-from ..nn.samples import SAMPLES
+from ..nn.layer_examples import EXAMPLES
 from ..ops.dispatch import use_implementation
 from .info import cores, machine
 
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _gradients() -> tuple[str, bool]:
     names = ("Conv2d", "MaxPool2d", "BatchNorm2d", "Linear")
-    wrong = [name for name in names if not gradcheck(*SAMPLES[name]()).passed]
+    wrong = [name for name in names if not gradcheck(*EXAMPLES[name]()).passed]
     return (f"wrong: {', '.join(wrong)}; see xpcnn gradcheck", False) if wrong else (", ".join(names), True)
 
 

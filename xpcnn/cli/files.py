@@ -17,9 +17,9 @@ from ..io.model_file import SavedModel
 from ..io.npy import read_npy
 from ..options import as_number
 from ..training.best_model import MODEL
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 
-Image: TypeAlias = Host  # float32 (H, W, C)
+Image: TypeAlias = NDArray  # float32 (H, W, C)
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +94,7 @@ def _array(path: Path, input_shape: Shape) -> Image:
     return array
 
 
-def _picture(path: Path, saved: SavedModel, scale: float | None) -> Host:
+def _picture(path: Path, saved: SavedModel, scale: float | None) -> NDArray:
     """The picture in the model's shape, (1, H, W, C): uint8 of 255, or its own numbers where white is another one."""
     height, width, channels = saved.input_shape
     own = scale
@@ -104,7 +104,7 @@ def _picture(path: Path, saved: SavedModel, scale: float | None) -> Host:
     return read_picture(path, size=(height, width), channels=channels, scale=own, who=str(path))[None]
 
 
-def _scale(who: str, numbers: Host, saved: SavedModel, *, is_array: bool) -> float:
+def _scale(who: str, numbers: NDArray, saved: SavedModel, *, is_array: bool) -> float:
     """What the numbers are divided by, so that they are what the model's training images were."""
     scale = saved.scale
     low, high = float(numbers.min()), float(numbers.max())

@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import GradientError, OptionError
 from ..gradient_check import TOLERANCE, gradcheck
-from ..nn.samples import SAMPLES
+from ..nn.layer_examples import EXAMPLES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,13 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    unknown = [name for name in options.layers if name not in SAMPLES]
+    unknown = [name for name in options.layers if name not in EXAMPLES]
     if unknown:
-        raise OptionError("gradcheck", "one of " + ", ".join(SAMPLES), ", ".join(unknown))
+        raise OptionError("gradcheck", "one of " + ", ".join(EXAMPLES), ", ".join(unknown))
     print(f"{'layer':<20}{'gradient':<18}" + "".join(f"{witness:>20}" for witness in TOLERANCE) + "  verdict")
     wrong = []
-    for name in options.layers or SAMPLES:
-        report = gradcheck(*SAMPLES[name]())
+    for name in options.layers or EXAMPLES:
+        report = gradcheck(*EXAMPLES[name]())
         for argument in dict.fromkeys(row.argument for row in report.rows):
             rows = {row.witness: row for row in report.rows if row.argument == argument}
             cells = "".join(f"{rows[w].error:>20.1e}" if w in rows else f"{'—':>20}" for w in TOLERANCE)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.dataset import Split
-from ..data.parts import Parts
+from ..data.splits import Parts
 from ..errors import DataError, OptionError, one_line, warn
 from ..io.model_file import SavedModel
 from ..training import trained_on

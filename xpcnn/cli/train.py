@@ -18,7 +18,7 @@ from ..options import did_you_mean
 from ..training.checkpoint import CHECKPOINT
 from ..training.claim import Claim, names
 from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
-from ..training.run import RESULT, rehearse, resume, start
+from ..training.run import RESULT, dry_run, resume, start
 from .datasets import add_dataset_arguments, dataset_options
 
 _KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")  # of a TOML file
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
     out, config = _folder(given.pop("out", None)), _config(given)
     usual = Path("runs") / f"{_stem(config.dataset)}-{config.model}"
     if options.fast_dev_run:
-        rehearse(config, out or next(name for name in names(usual) if not name.exists()), verbose=not quiet)
+        dry_run(config, out or next(name for name in names(usual) if not name.exists()), verbose=not quiet)
         print("one step, validation and checkpoint went well; nothing was kept")
     elif out is not None:
         _carry_out(partial(start, config, out), out, verbose=not quiet)

@@ -10,9 +10,9 @@ from .hdf5_file import hdf5_file
 from .image_folder import image_folder
 from .loader import Loader
 from .mnist import fashion_mnist, kmnist, mnist
-from .parts import Parts
 from .registry import load, load_parts, names
 from .signs import signs
+from .splits import Parts
 
 __all__ = [
     "Dataset",

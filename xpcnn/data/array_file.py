@@ -9,9 +9,9 @@ from pathlib import Path
 from ..errors import DataError, OptionError
 from ..io.npy import read_npy, read_npz
 from ..options import as_path
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 from .labels import class_names
-from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
+from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
 
 def _pairs(part: str) -> tuple[tuple[str, str], ...]:
@@ -102,13 +102,13 @@ def array_file(
     )
 
 
-def _find(arrays: dict[str, Host], names: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+def _find(arrays: dict[str, NDArray], names: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
     return next(((x, y) for x, y in names if x in arrays and y in arrays), None)
 
 
 def _named(
-    path: Path, arrays: dict[str, Host], names: Sequence[tuple[str, str]]
-) -> tuple[tuple[Host, Host], tuple[str, str]]:
+    path: Path, arrays: dict[str, NDArray], names: Sequence[tuple[str, str]]
+) -> tuple[tuple[NDArray, NDArray], tuple[str, str]]:
     """The images and labels among the arrays of a .npz file, and their names."""
     found = _find(arrays, names)
     if found is None:
@@ -117,7 +117,7 @@ def _named(
     return (arrays[found[0]], arrays[found[1]]), found
 
 
-def _read_pair(path: Path, labels: Path | None, most_bytes: int) -> tuple[Host, Host]:
+def _read_pair(path: Path, labels: Path | None, most_bytes: int) -> tuple[NDArray, NDArray]:
     """The images of a .npy file, and their labels."""
     if labels is None:
         candidates = [path.with_name(name) for name in _names_of_labels(path.name)]

@@ -24,8 +24,8 @@ import numpy as np
 from ..errors import FileError, FormatError
 from .dataset import Dataset, Split
 from .download import RemoteFile
+from .locations import Folder, Mirrors, Source
 from .scale import BYTE
-from .source import Folder, Mirrors, Source
 
 _MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 CIFAR10 = Source(

@@ -17,9 +17,9 @@ import numpy as np
 
 from ..errors import DataError, FileError, FormatError, OptionError, warn
 from ..options import as_path
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 from .labels import MISSING_REMEDY, is_missing
-from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
+from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
 _LABELS = ("label", "labels", "class", "target", "y", "classes", "targets", "category")  # of the column of labels
 _PIXEL = re.compile(r"\D{0,8}[\s_-]*\d+([\sx_,-]+\d+)*", re.IGNORECASE)  # as a pixel's column is called: pixel0, 1x1
@@ -88,7 +88,7 @@ def csv_file(
 
 def _read(
     path: Path, *, label: str | int | None, regression: bool, classes: Sequence[str], most_bytes: int
-) -> tuple[Host, Host]:
+) -> tuple[NDArray, NDArray]:
     """The pixels (N, D), and the labels (N,): numbers, or texts."""
     with _opened(path) as file:
         if os.fstat(file.fileno()).st_size > most_bytes:
@@ -132,7 +132,7 @@ def _first_row(who: str, file: IO[str]) -> tuple[list[str], str]:
 
 def _parse(
     who: str, file: IO[str], label: str | int | None, regression: bool, classes: Sequence[str]
-) -> tuple[Host, Host]:
+) -> tuple[NDArray, NDArray]:
     first, separator = _first_row(who, file)
     column = _column(who, first, label)
     if _is_header(first, column, label):
@@ -171,7 +171,7 @@ def _parse(
     return pixels, _as_numbers(who, texts, classes)[places]
 
 
-def _table(file: IO[str], dtype: Any, separator: str, column: int | None) -> tuple[Host, list[str]]:
+def _table(file: IO[str], dtype: Any, separator: str, column: int | None) -> tuple[NDArray, list[str]]:
     """The rest of the file, (N, 1 + D). In the column are places in the list of texts; without one all are numbers."""
     texts: dict[str, int] = {}
 
@@ -241,7 +241,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> Host:
+def _as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> NDArray:
     """The texts, as numbers if all of them are."""
     numbers = [bool(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", text)) for text in texts]
     if all(numbers):

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import DataError, OptionError
 from ..options import as_count, as_names, as_number
 from ..table import readable
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 from .digests import choose, image_digests
 from .pixels import channels_last, to_floats
 from .scale import BYTE, scale_of, stored
@@ -41,8 +41,8 @@ class Split:
     (3, (8, 8, 1))
     """
 
-    images: Host
-    labels: Host
+    images: NDArray
+    labels: NDArray
     scale: float = None  # type: ignore[assignment]  # a number from __post_init__ on
     channels_first: InitVar[bool | None] = None
 
@@ -106,7 +106,7 @@ class Split:
         """One image's shape, (H, W, C)."""
         return tuple(self.images.shape[1:])
 
-    def select(self, index: Host | slice) -> Self:
+    def select(self, index: NDArray | slice) -> Self:
         """The images at these positions, with their labels."""
         selected = replace(self, images=self.images[index], labels=self.labels[index], channels_first=False)
         if "digests" in vars(self):  # which are not computed twice
@@ -114,7 +114,7 @@ class Split:
         return selected
 
     @cached_property
-    def digests(self) -> Host:
+    def digests(self) -> NDArray:
         """A digest of each image, int64 (N,), computed when it is asked for first; see `image_digests`."""
         return image_digests(self.images)
 
@@ -136,7 +136,7 @@ class Split:
         vars(joined)["digests"] = np.concatenate([self.digests, other.digests])
         return joined
 
-    def statistics(self) -> tuple[Host, Host]:
+    def statistics(self) -> tuple[NDArray, NDArray]:
         """Each channel's mean and standard deviation over all images, as a network has them: divided by the scale.
 
         Returns
@@ -183,7 +183,7 @@ class Split:
             )
         return self.divide(choose(self.digests, size, as_count("split", "seed", seed, least=0)))
 
-    def divide(self, index: Host) -> tuple[Self, Self]:
+    def divide(self, index: NDArray) -> tuple[Self, Self]:
         """Two splits: the rest, and the images at these positions."""
         chosen = np.zeros(len(self), bool)
         chosen[index] = True

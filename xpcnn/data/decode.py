@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import DataError, FormatError, shortened, warn
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 from .picture import MOST_PIXELS, header, read_picture
 from .scale import BYTE, SIXTEEN_BITS, state
 
@@ -36,7 +36,7 @@ def read_pictures(
     scale: float | None = None,
     skip_broken: bool = False,
     most_bytes: int,
-) -> tuple[Host, list[int]]:
+) -> tuple[NDArray, list[int]]:
     """All pictures, (N, H, W, C), which have the first one's size, and the positions of those that could be read.
 
     Parameters
@@ -57,7 +57,7 @@ def read_pictures(
     budget = _Budget(MOST_PIXELS)
     largest = sorted((pixels for _, _, pixels in headers.values()), reverse=True)[:THREADS]
     decoding = _DECODED * min(sum(largest), max(MOST_PIXELS, *largest[:1], 0))
-    images: Host | None = None
+    images: NDArray | None = None
     first = ""
 
     def place(i: int) -> None:
@@ -156,7 +156,7 @@ def _tell(paths: Sequence[Path], faults: dict[int, FormatError], *, skip: bool) 
         raise FormatError(_WHO, "pictures that can be read", got, f"{remedy}; or {option}") from told[0]
 
 
-def _look_for_light(images: Host, bits: int) -> None:
+def _look_for_light(images: NDArray, bits: int) -> None:
     """Warn where no pixel is a quarter as bright as white: 0 … 16 of 255, or 4095 of 65535, is darkness."""
     white = BYTE if bits == 8 else SIXTEEN_BITS
     brightest = float(images.max())

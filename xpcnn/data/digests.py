@@ -10,12 +10,12 @@ from hashlib import blake2b
 import numpy as np
 
 from ..random import generator
-from ..typing import Host
+from ..typing import NDArray
 
 _BLOCK = 2**24  # bytes that are copied together where images do not lie one after the other in memory
 
 
-def image_digests(images: Host) -> Host:
+def image_digests(images: NDArray) -> NDArray:
     """A digest of 8 bytes of each image's numbers, whatever its label: int64 (N,).
 
     Parameters
@@ -34,7 +34,7 @@ def image_digests(images: Host) -> Host:
     return np.frombuffer(b"".join(found), np.int64)
 
 
-def choose(digests: Host, count: int, seed: int) -> Host:
+def choose(digests: NDArray, count: int, seed: int) -> NDArray:
     """Positions of some of the images, in their order: those whose digests, hashed with the seed, come first.
 
     An image is chosen for what it holds. Where others come or go, it stays in its part, but for those few at the
@@ -77,7 +77,7 @@ def choose(digests: Host, count: int, seed: int) -> Host:
     return np.flatnonzero(taken[group])
 
 
-def _hashed(digests: Host, seed: int) -> Host:
+def _hashed(digests: NDArray, seed: int) -> NDArray:
     """Each digest hashed with the seed: uint64 (N,)."""
     key, numbers = blake2b(str(seed).encode(), digest_size=32).digest(), digests.tobytes()
     hashed = [blake2b(numbers[at : at + 8], digest_size=8, key=key).digest() for at in range(0, len(numbers), 8)]

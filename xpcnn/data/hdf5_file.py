@@ -12,9 +12,9 @@ from pathlib import Path
 from ..errors import DataError
 from ..io.hdf5 import read_hdf5
 from ..options import as_path
-from ..typing import Host
+from ..typing import NDArray
 from .labels import class_names
-from .parts import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
+from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
 _NAMES = ("train_set_x", "train_set_y", "test_set_x", "test_set_y", "list_classes")
 
@@ -65,6 +65,6 @@ def hdf5_file(
     )
 
 
-def _part(arrays: dict[str, Host], name: str) -> tuple[Host, Host] | None:
+def _part(arrays: dict[str, NDArray], name: str) -> tuple[NDArray, NDArray] | None:
     x, y = f"{name}_set_x", f"{name}_set_y"
     return (arrays[x], arrays[y]) if {x, y} <= arrays.keys() else None

@@ -13,9 +13,9 @@ from ..typing import Pair
 from .dataset import Split
 from .decode import read_pictures
 from .folder_parts import FolderParts, folder_parts, subfolders
-from .parts import MOST_BYTES, TEST_FRACTION, Parts, reader
 from .picture_files import ENDINGS, find_pictures, say_passed_over
 from .scale import BYTE, scale_of, stored
+from .splits import MOST_BYTES, TEST_FRACTION, Parts, reader
 
 
 @reader

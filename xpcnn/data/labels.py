@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import DataError
-from ..typing import Host
+from ..typing import NDArray
 
 # What stands where a label is missing; pandas reads these so, but for the question mark, which UCI's tables have.
 _MISSING = {"", "?", "na", "n/a", "<na>", "#n/a", "#na", "nan", "-nan", "null", "none", "nil"}
@@ -23,7 +23,7 @@ def is_missing(text: str) -> bool:
     return text.strip().lower() in _MISSING
 
 
-def class_names(who: str, array: Host) -> list[str]:
+def class_names(who: str, array: NDArray) -> list[str]:
     """The names of classes that a file holds, (K,), texts or whole numbers.
 
     Raises
@@ -38,8 +38,8 @@ def class_names(who: str, array: Host) -> list[str]:
 
 
 def to_classes(
-    who: str, parts: Sequence[Host], names: Sequence[str] = (), *, least: int = 2
-) -> tuple[list[Host], tuple[str, ...]]:
+    who: str, parts: Sequence[NDArray], names: Sequence[str] = (), *, least: int = 2
+) -> tuple[list[NDArray], tuple[str, ...]]:
     """Each part's labels as numbers of classes, and the classes' names.
 
     A class is a value that occurs in any part; numbers come in their order, texts in that of the alphabet. So labels
@@ -80,7 +80,7 @@ def to_classes(
     return [part.astype(np.int64) for part in np.split(numbers, ends)], tuple(map(str, names))
 
 
-def to_targets(who: str, labels: Host) -> Host:
+def to_targets(who: str, labels: NDArray) -> NDArray:
     """The targets of a regression as float32 (N, D), as a network gives them; (N,) becomes (N, 1).
 
     Raises
@@ -95,7 +95,7 @@ def to_targets(who: str, labels: Host) -> Host:
     return targets[:, None] if targets.ndim == 1 else targets
 
 
-def _plain(who: str, labels: Host, names: Sequence[str]) -> Host:
+def _plain(who: str, labels: NDArray, names: Sequence[str]) -> NDArray:
     """Labels (N,) as int64 or text, without blanks around it."""
     flat = labels.reshape(-1) if labels.ndim == 2 and 1 in labels.shape else labels  # (N, 1) as Keras has them, (1, N)
     if flat.ndim != 1:
@@ -123,11 +123,11 @@ def _plain(who: str, labels: Host, names: Sequence[str]) -> Host:
     return flat if flat.dtype.kind == "U" else flat.astype(np.int64)
 
 
-def _texts(array: Host) -> Host:
+def _texts(array: NDArray) -> NDArray:
     """The array, its bytes as texts."""
     return np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
 
 
-def _few(values: Host) -> str:
+def _few(values: NDArray) -> str:
     told = [str(value) for value in values[:8].tolist()]
     return ", ".join(told) + (" …" if len(values) > 8 else "")

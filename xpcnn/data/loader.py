@@ -16,7 +16,7 @@ import numpy as np
 from ..backend import asarray
 from ..errors import OptionError
 from ..options import MOST_SEED, as_count, as_flag
-from ..typing import Array, Host, Shape
+from ..typing import Array, NDArray, Shape
 from .augment import Augment
 from .dataset import Split
 from .pixels import to_floats
@@ -119,7 +119,7 @@ class Loader:
         batches = prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
         return ((asarray(x), asarray(y)) for x, y in batches)
 
-    def indices(self, epoch: int, batch: int) -> Host:
+    def indices(self, epoch: int, batch: int) -> NDArray:
         """Where in the split the items of a batch stand, in their order: (N,), int64.
 
         >>> split = Split(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10))
@@ -131,7 +131,7 @@ class Loader:
             raise OptionError("Loader", f"epoch ≥ 0, batch from 0 to {len(self) - 1}", got)
         return self._part(self._order(epoch), batch)
 
-    def _part(self, order: Host, batch: int) -> Host:
+    def _part(self, order: NDArray, batch: int) -> NDArray:
         return order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
@@ -139,12 +139,12 @@ class Loader:
         self._passes += 1
         return self.epoch(epoch)
 
-    def _order(self, epoch: int) -> Host:
+    def _order(self, epoch: int) -> NDArray:
         if not self.shuffle:
             return np.arange(len(self.split))
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.split))
 
-    def _make(self, order: Host, epoch: int, number: int) -> tuple[Host, Host]:
+    def _make(self, order: NDArray, epoch: int, number: int) -> tuple[NDArray, NDArray]:
         """Batch `number` of the epoch, on the host."""
         index = self._part(order, number)
         images, labels = self.split.images[index], self.split.labels[index]  # one index for both

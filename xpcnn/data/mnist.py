@@ -20,8 +20,8 @@ from ..errors import FormatError
 from ..io.idx import read_idx
 from .dataset import Dataset, Split
 from .download import RemoteFile
+from .locations import Folder, Mirrors, Source
 from .scale import BYTE
-from .source import Folder, Mirrors, Source
 
 _NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _MOST_BYTES = 64 * 2**20  # of one array; the largest has 45 MiB

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, FormatError, XpcnnError
 from ..extras import need
-from ..typing import Host
+from ..typing import NDArray
 
 # Formats that are pixels and no programs: Pillow would also give PostScript to an interpreter. What a file is, it says
 # itself; its ending only makes it a picture among other files.
@@ -41,7 +41,7 @@ def read_picture(
     channels: int = 3,
     scale: float | None = None,
     who: str = "picture",
-) -> Host:
+) -> NDArray:
     """A picture as pixels: turned as its EXIF data say, on white where it is transparent, grey or RGB, resized.
 
     Parameters

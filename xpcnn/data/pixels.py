@@ -7,10 +7,12 @@ import math
 import numpy as np
 
 from ..errors import DataError
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 
 
-def to_images(who: str, array: Host, *, image_shape: Shape | None = None, channels_first: bool | None = None) -> Host:
+def to_images(
+    who: str, array: NDArray, *, image_shape: Shape | None = None, channels_first: bool | None = None
+) -> NDArray:
     """The images of an array, of the numbers that it has; see `scale_of` for what they are divided by.
 
     Parameters
@@ -33,7 +35,7 @@ def to_images(who: str, array: Host, *, image_shape: Shape | None = None, channe
     return array[..., None] if array.ndim == 3 else channels_last(who, array, channels_first)
 
 
-def channels_last(who: str, array: Host, channels_first: bool | None, remedy: str = "") -> Host:
+def channels_last(who: str, array: NDArray, channels_first: bool | None, remedy: str = "") -> NDArray:
     """Images (N, H, W, C) from such or, where that is said, from (N, C, H, W).
 
     Parameters
@@ -50,7 +52,7 @@ def channels_last(who: str, array: Host, channels_first: bool | None, remedy: st
     return array
 
 
-def to_floats(images: Host, scale: float) -> Host:
+def to_floats(images: NDArray, scale: float) -> NDArray:
     """Images as float32, divided by the scale; not copied where that is 1 and they are floats already.
 
     >>> to_floats(np.array([0, 255], np.uint8), 255).tolist()
@@ -58,7 +60,7 @@ def to_floats(images: Host, scale: float) -> Host:
     """
     if scale == 1 and images.dtype == np.float32:
         return images
-    floats: Host = images.astype(np.float32)
+    floats: NDArray = images.astype(np.float32)
     floats /= np.float32(scale)
     return floats
 
@@ -79,7 +81,7 @@ def square(who: str, numbers: int) -> Shape:
     raise DataError(who, "grey or RGB squares in rows", f"{numbers} numbers a row", "pass image_shape=(H, W, C)")
 
 
-def _rows(who: str, array: Host, shape: Shape) -> Host:
+def _rows(who: str, array: NDArray, shape: Shape) -> NDArray:
     if len(shape) not in (2, 3) or math.prod(shape) != array.shape[1] or min(shape) < 1:
         raise DataError(who, f"rows of {math.prod(shape)} numbers, for image_shape {shape}", str(array.shape[1]))
     return array.reshape(len(array), *shape)

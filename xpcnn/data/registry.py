@@ -19,15 +19,15 @@ from .dataset import Dataset
 from .digits import digits
 from .hdf5_file import hdf5_file
 from .image_folder import image_folder
+from .locations import Source
 from .mnist import FASHION_MNIST, KMNIST, MNIST, fashion_mnist, kmnist, mnist
-from .option_kinds import check_options
-from .parts import Parts
+from .option_types import check_options
 from .signs import SIGNS, signs
-from .source import Source
+from .splits import Parts
 
 
 @dataclass(frozen=True)
-class Known:
+class Entry:
     """A data set that has a name.
 
     Parameters
@@ -45,13 +45,13 @@ class Known:
 
 
 KNOWN = {
-    "digits": Known(digits, 1437, 360, (8, 8, 1), 10),
-    "mnist": Known(mnist, 60000, 10000, (28, 28, 1), 10, MNIST),
-    "fashion_mnist": Known(fashion_mnist, 60000, 10000, (28, 28, 1), 10, FASHION_MNIST),
-    "kmnist": Known(kmnist, 60000, 10000, (28, 28, 1), 10, KMNIST),
-    "cifar10": Known(cifar10, 50000, 10000, (32, 32, 3), 10, CIFAR10),
-    "cifar100": Known(cifar100, 50000, 10000, (32, 32, 3), 100, CIFAR100),
-    "signs": Known(signs, 1080, 120, (64, 64, 3), 6, SIGNS),
+    "digits": Entry(digits, 1437, 360, (8, 8, 1), 10),
+    "mnist": Entry(mnist, 60000, 10000, (28, 28, 1), 10, MNIST),
+    "fashion_mnist": Entry(fashion_mnist, 60000, 10000, (28, 28, 1), 10, FASHION_MNIST),
+    "kmnist": Entry(kmnist, 60000, 10000, (28, 28, 1), 10, KMNIST),
+    "cifar10": Entry(cifar10, 50000, 10000, (32, 32, 3), 10, CIFAR10),
+    "cifar100": Entry(cifar100, 50000, 10000, (32, 32, 3), 100, CIFAR100),
+    "signs": Entry(signs, 1080, 120, (64, 64, 3), 6, SIGNS),
 }
 # By the end of a file's name.
 READERS: dict[str, Callable[..., Dataset]] = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DataError, warn
 from ..options import as_number
-from ..typing import Host
+from ..typing import NDArray
 
 BYTE, SIXTEEN_BITS = 255.0, 65535.0
 
@@ -18,7 +18,7 @@ def state(number: float) -> str:
     return f"pass scale={number:g}, or what number is white; to a command, --option scale={number:g}"
 
 
-def scale_of(who: str, parts: Sequence[Host], stated: float | None = None) -> float:
+def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) -> float:
     """What the images of all parts are divided by, from their types and their numbers.
 
     Truth values, numbers in [0, 1] and whole numbers 0 and 1 are divided by 1, other whole numbers 0 … 255 by 255, and
@@ -58,7 +58,7 @@ def scale_of(who: str, parts: Sequence[Host], stated: float | None = None) -> fl
     return scale
 
 
-def stored(who: str, array: Host, scale: float) -> Host:
+def stored(who: str, array: NDArray, scale: float) -> NDArray:
     """Numbers in the least memory that holds them: uint8, uint16 or float32, to be divided by the scale.
 
     Raises
@@ -80,7 +80,7 @@ def stored(who: str, array: Host, scale: float) -> Host:
     return np.ascontiguousarray(array)
 
 
-def _extremes(who: str, array: Host) -> tuple[float, float]:
+def _extremes(who: str, array: NDArray) -> tuple[float, float]:
     if array.dtype.kind not in "biuf":
         raise DataError(who, "images of numbers", str(array.dtype), "convert them to uint8")
     low, high = float(array.min()), float(array.max())
@@ -89,5 +89,5 @@ def _extremes(who: str, array: Host) -> tuple[float, float]:
     return low, high
 
 
-def _are_whole(parts: Sequence[Host]) -> bool:
+def _are_whole(parts: Sequence[NDArray]) -> bool:
     return all(part.dtype.kind in "biu" or all((image == np.rint(image)).all() for image in part) for part in parts)

@@ -11,7 +11,7 @@ from ..errors import FormatError
 from .dataset import Dataset
 from .download import RemoteFile
 from .hdf5_file import hdf5_file
-from .source import Folder, Source
+from .locations import Folder, Source
 
 SIGNS = Source("signs", (RemoteFile("train_signs.h5"), RemoteFile("test_signs.h5")), (), ("", "signs"))
 

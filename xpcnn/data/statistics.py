@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..typing import Host
+from ..typing import NDArray
 
 BLOCK = 2**20  # numbers that are looked at together, 8 MiB in float64
 
 
-def channel_statistics(images: Host) -> tuple[Host, Host]:
+def channel_statistics(images: NDArray) -> tuple[NDArray, NDArray]:
     """Mean and standard deviation of each channel, in the images' own unit.
 
         μ = Σ x / M,   σ = √(Σ (x − μ)² / M)        over the M = N·H·W numbers of a channel
@@ -36,7 +36,7 @@ def channel_statistics(images: Host) -> tuple[Host, Host]:
     return mean, np.sqrt(squares.reshape(w, c).sum(axis=0) / count)
 
 
-def _rows(images: Host) -> Iterator[Host]:
+def _rows(images: NDArray) -> Iterator[NDArray]:
     """All images' rows in float64, some at a time: (rows, W·C); NumPy adds up long rows faster than short pixels."""
     n, h, w, c = images.shape
     size = max(1, BLOCK // (h * w * c))

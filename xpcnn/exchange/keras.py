@@ -28,7 +28,7 @@ from ..nn.layer import Layer, check_layer, dotted
 from ..options import as_path
 from ..typing import Shape
 from .layout import Layout, Part, own_arrays
-from .matching import FileLayers, Names, copy_weights
+from .weight_matching import FileLayers, Names, copy_weights
 
 _VARIABLES = "vars"
 _SAVE = 'save_weights("model.weights.h5")'

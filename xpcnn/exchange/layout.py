@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from ..nn import Layer
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +33,11 @@ class Layout:
     own: Shape
     split: Shape
     axes: tuple[int, ...]
-    columns: Host | None = None
-    rows: Host | None = None
+    columns: NDArray | None = None
+    rows: NDArray | None = None
 
     @classmethod
-    def same(cls, shape: Shape, columns: Host | None = None, rows: Host | None = None) -> Self:
+    def same(cls, shape: Shape, columns: NDArray | None = None, rows: NDArray | None = None) -> Self:
         """Theirs is ours, but for the order of the columns and rows."""
         return cls(shape, shape, tuple(range(len(shape))), columns, rows)
 
@@ -51,13 +51,13 @@ class Layout:
         """The shape of theirs."""
         return tuple(self.split[axis] for axis in self.axes)
 
-    def theirs(self, array: Host) -> Host:
+    def theirs(self, array: NDArray) -> NDArray:
         """Their array, from ours."""
         moved = array.reshape(self.split).transpose(self.axes)
         moved = moved if self.columns is None else moved[..., np.argsort(self.columns)]
         return moved if self.rows is None else moved[np.argsort(self.rows)]
 
-    def ours(self, array: Host) -> Host:
+    def ours(self, array: NDArray) -> NDArray:
         """Our array, from theirs."""
         moved = array if self.columns is None else array[..., self.columns]
         moved = moved if self.rows is None else moved[self.rows]

@@ -32,9 +32,9 @@ from ..io.npy import read_npz
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer, check_layer, dotted
 from ..options import as_path
-from ..typing import Host
+from ..typing import NDArray
 from .layout import Layout, Part, own_arrays
-from .matching import FileLayers, Names, copy_weights
+from .weight_matching import FileLayers, Names, copy_weights
 
 
 def load_mlx(model: Layer, path: str | os.PathLike[str], *, names: Names = None, strict: bool = True) -> Layer:
@@ -97,7 +97,7 @@ def save_mlx(model: Layer, path: str | os.PathLike[str]) -> None:
         raise OptionError("save_mlx", "a name that ends in .safetensors or .npz", str(path)[-80:])
 
 
-def _write_npz(arrays: Mapping[str, Host], file: BinaryIO) -> None:
+def _write_npz(arrays: Mapping[str, NDArray], file: BinaryIO) -> None:
     """The same bytes for the same arrays, which NumPy's `savez` does not promise."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():

@@ -33,10 +33,10 @@ from ..io import safetensors
 from ..io.tensors import read_foreign_tensors
 from ..nn.layer import Layer, check_layer, dotted
 from ..options import as_path, as_shape
-from ..typing import Host, Shape
-from .columns import Columns, flattened_columns
+from ..typing import NDArray, Shape
+from .flatten_order import Columns, flattened_columns
 from .layout import Layout, Part, own_arrays
-from .matching import FileLayers, Names, copy_weights
+from .weight_matching import FileLayers, Names, copy_weights
 
 _COUNTER = "num_batches_tracked"
 
@@ -114,7 +114,7 @@ def save_pytorch(
         raise OptionError(who, "names: a mapping or a function", repr(names)[:80])
     name_of: Callable[[str], str | None] = names.get if isinstance(names, Mapping) else names or (lambda name: None)
     state = {name: to_numpy(array) for name, array in model.state_dict().items()}
-    tensors: dict[str, Host] = {}
+    tensors: dict[str, NDArray] = {}
     for part in _parts(who, model, input_shape):
         renamed = name_of(part.name)
         given = {key: part.layouts[0][key].theirs(state[own]) for key, own in part.arrays.items()}

@@ -10,7 +10,7 @@ Linear(in_features=2, out_features=1, bias=True)
 True
 """
 
-from .build import explain
+from .explain_layer import explain
 from .explanation import Explanation
 from .terminal import text
 from .webpage import html

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import GradientError, OptionError
 from ..options import as_count
-from ..typing import Host
+from ..typing import NDArray
 from .equations import Equation
 
 Index: TypeAlias = tuple[int, ...]
@@ -61,7 +61,7 @@ class NamedArray:
     name: str
     meaning: str
     axes: Axes
-    values: Host
+    values: NDArray
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,9 @@ class Explanation:
     path: list[tuple[str, str]] = field(default_factory=list)
     arrays: dict[str, NamedArray] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
-    image: Host | None = None
+    image: NDArray | None = None
 
-    def add(self, name: str, meaning: str, axes: Axes, values: Host) -> None:
+    def add(self, name: str, meaning: str, axes: Axes, values: NDArray) -> None:
         """One more array."""
         self.arrays[name] = NamedArray(name, meaning, axes, values)
 

@@ -8,13 +8,13 @@ import zlib
 
 import numpy as np
 
-from ..typing import Host
+from ..typing import NDArray
 
 ABOVE, BELOW = (224, 122, 31), (44, 123, 200)
 MOST_PIXELS = 96  # along an axis; larger arrays leave some out
 
 
-def heat(values: Host, size: float) -> str:
+def heat(values: NDArray, size: float) -> str:
     """A data URL of the picture of a matrix, where `size` is as strong as colours get."""
     step = [-(-length // MOST_PIXELS) for length in values.shape]
     values = np.nan_to_num(values[:: step[0], :: step[1]].astype(np.float64), posinf=size, neginf=-size)
@@ -24,7 +24,7 @@ def heat(values: Host, size: float) -> str:
     return data_url(pixels)
 
 
-def photograph(image: Host) -> str:
+def photograph(image: NDArray) -> str:
     """A data URL of an image (H, W, 1 or 3); of numbers beyond [0, 1] the least is black and the largest white."""
     step = max(1, -(-max(image.shape[:2]) // 256))
     values = image[::step, ::step].astype(np.float64)
@@ -34,7 +34,7 @@ def photograph(image: Host) -> str:
     return data_url(np.round((values - low) / ((high - low) or 1) * 255).astype(np.uint8))
 
 
-def data_url(pixels: Host) -> str:
+def data_url(pixels: NDArray) -> str:
     """A PNG of bytes (H, W, 1, 3 or 4): grey, RGB or RGBA.
 
     Source: ISO/IEC 15948, chapters 5, 9 and 11

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..errors import DataError, OptionError, ShapeError
+from ..nn.hooks import Hooks, with_hooks
 from ..nn.layer import Layer
 from ..nn.loss import CrossEntropyLoss
-from ..nn.watch import Watch, watched
-from ..training.traces import unchanged
-from ..typing import Array, Cache, Host
+from ..training.training_state import unchanged
+from ..typing import Array, Cache, NDArray
 from .explanation import Axes, Explanation
 
 
@@ -37,7 +37,7 @@ class Visit:
         page.add("dy", "∂L/∂y, from the layers after this one", y_axes, to_numpy(self.dy))
         page.add("dx", "∂L/∂x", x_axes, to_numpy(self.dx))
 
-    def slope(self) -> Host:
+    def slope(self) -> NDArray:
         """What backward makes of dy = 1: the derivative, where each output depends on the input at its place alone."""
         ones = array_namespace(self.y).ones_like(self.y)
         dx, _ = self.layer.backward(ones, self.cache)
@@ -49,7 +49,7 @@ class Pass:
     """One training pass through the network.
 
     Parameters
-        visits : the watched layer's calls, in order; more than one, where it stands in several places
+        visits : the layer's calls, in order; more than one, where it stands in several places
         output : the network's
         dy : the gradient that backward began with
         loss, target : where there was a loss
@@ -59,10 +59,10 @@ class Pass:
     output: Array
     dy: Array
     loss: float | None = None
-    target: Host | None = None
+    target: NDArray | None = None
 
 
-class _Keep(Watch):
+class _Keep(Hooks):
     def __init__(self, name: str | None) -> None:
         self.name = name
         self.visits: list[Visit] = []
@@ -90,7 +90,7 @@ def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Arr
     The network is left as it was: running statistics and generators of random numbers are put back.
 
     Parameters
-        name : of a layer that is not a container; None watches none
+        name : of a layer that is not a container; None for none
         x : Array (N, …)
         target : class of each row of the output, or one for all; None takes the class with the highest output
         dy : Array, ∂L/∂output; then there is no loss
@@ -99,7 +99,7 @@ def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Arr
     """
     keep = _Keep(name)
     with unchanged(model):
-        network = watched(model, keep)
+        network = with_hooks(model, keep)
         output, cache = network.forward(x)
         loss, labels = None, None
         if dy is None:
@@ -116,7 +116,7 @@ def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Arr
     return Pass(keep.visits, output, dy, loss, labels)
 
 
-def classes_of(output: Array, target: Any) -> Host:
+def classes_of(output: Array, target: Any) -> NDArray:
     """(N,) int64: the target of each row, checked; the class with the highest output where there is none."""
     scores = to_numpy(output)
     if scores.ndim != 2:
@@ -124,7 +124,7 @@ def classes_of(output: Array, target: Any) -> Host:
             "explain", "a network whose output is (N, classes)", str(scores.shape), "pass dy, the output's gradient"
         )
     if target is None:
-        best: Host = scores.argmax(axis=1).astype(np.int64)
+        best: NDArray = scores.argmax(axis=1).astype(np.int64)
         return best
     labels = np.asarray(to_numpy(target))
     if labels.dtype.kind not in "iu" or labels.shape not in ((), (len(scores),)):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..typing import Host
+from ..typing import NDArray
 from .explanation import Explanation, Index, Piece, Ref, Worked
 
 MOST_TERMS = 30  # that are written out: the largest, and a bias; the others are added up
@@ -83,7 +83,7 @@ def filled(pattern: str, **refs: Ref) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def largest(values: Host, within: tuple[Any, ...] = ()) -> Index:
+def largest(values: NDArray, within: tuple[Any, ...] = ()) -> Index:
     """The index of the number that is furthest from 0, where `within` (an index of each axis, or slices) allows it."""
     allowed = np.zeros(values.shape, bool)
     allowed[within] = True

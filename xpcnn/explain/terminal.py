@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from .explanation import Explanation, NamedArray, Ref, Step, Worked, check_page
-from .view import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
+from .formatting import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -18,8 +18,8 @@ import numpy as np
 
 from ..errors import one_line
 from .explanation import Explanation, NamedArray, Piece, Ref, Step, Worked, check_page
+from .formatting import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
 from .picture import heat, photograph
-from .view import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
 
 ROWS, COLUMNS, PAGES = 12, 27, 3
 IMAGE = 9  # rows and columns of an array with pages: two of them fit side by side

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..ops.window import Placement
-from ..typing import Host
+from ..typing import NDArray
 
-Integers: TypeAlias = Host
+Integers: TypeAlias = NDArray
 
 
 def reads(place: Placement, i: Any, j: Any) -> tuple[Any, Any]:

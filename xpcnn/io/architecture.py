@@ -24,7 +24,7 @@ from ..errors import FormatError, OptionError
 from ..nn.init import stand_ins
 from ..nn.layer import Layer, dotted
 from ..random import Seed, generator
-from ..typing import Host
+from ..typing import NDArray
 
 MOST_LAYERS = 10_000  # counted as often as they are used
 MOST_DEPTH = 64
@@ -75,7 +75,7 @@ def to_config(layer: Layer) -> dict[str, Any]:
     return describe(layer, "")
 
 
-def from_config(config: Mapping[str, Any], tensors: Mapping[str, Host] | None = None, *, rng: Seed = None) -> Layer:
+def from_config(config: Mapping[str, Any], tensors: Mapping[str, NDArray] | None = None, *, rng: Seed = None) -> Layer:
     """The network that a document describes.
 
     Parameters
@@ -127,7 +127,7 @@ def _survey(config: Any, path: str, depth: int, counts: dict[str, int]) -> int:
 class _Builder:
     """Builds what `_survey` has looked at."""
 
-    def __init__(self, tensors: Mapping[str, Host] | None, rng: np.random.Generator) -> None:
+    def __init__(self, tensors: Mapping[str, NDArray] | None, rng: np.random.Generator) -> None:
         self.tensors, self.rng = tensors, rng
         self.unused = set(tensors or ())
         self.built: dict[str, Layer] = {}

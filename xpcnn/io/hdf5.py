@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import FileError, FormatError
 from ..extras import need
-from ..typing import Host
+from ..typing import NDArray
 from .limits import REMEDY, most_inflated
 
 MOST_OBJECTS = 100_000
@@ -31,7 +31,7 @@ _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 
 def read_hdf5(
     path: str | os.PathLike[str], *, names: Collection[str] | None = None, most_bytes: int = 2**32
-) -> dict[str, Host]:
+) -> dict[str, NDArray]:
     """The arrays of a file, by their names from the root, such as "layers/conv2d/vars/0".
 
     Parameters
@@ -71,9 +71,9 @@ class _Reader:
         self.h5py, self.who, self.file_size, self.most_bytes = h5py, who, file_size, most_bytes
         self.seen: set[int] = set()  # addresses of groups and data sets in the file
         self.bytes = 0
-        self.arrays: dict[str, Host] = {}
+        self.arrays: dict[str, NDArray] = {}
 
-    def read(self, file: Any, names: Collection[str] | None) -> dict[str, Host]:
+    def read(self, file: Any, names: Collection[str] | None) -> dict[str, NDArray]:
         self._once("/", file)
         self._group("", file, 1, [key for key in file if names is None or key in names])
         return self.arrays
@@ -103,7 +103,7 @@ class _Reader:
         if len(self.seen) > MOST_OBJECTS:
             raise self._refusal(f"at most {MOST_OBJECTS} groups and arrays", "more")
 
-    def _array(self, name: str, dataset: Any) -> Host:
+    def _array(self, name: str, dataset: Any) -> NDArray:
         created = dataset.id.get_create_plist()
         if created.get_layout() == self.h5py.h5d.VIRTUAL or created.get_external_count():
             raise self._refusal("numbers that stand in it", f"{name}, which lies in another file")
@@ -121,7 +121,7 @@ class _Reader:
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise self._refusal(f"at most {self.most_bytes} bytes of arrays", f"more, up to {name}")
-        array: Host = dataset[()]
+        array: NDArray = dataset[()]
         return np.asarray(array)
 
     def _refusal(self, expected: str, got: str, remedy: str = "") -> FormatError:

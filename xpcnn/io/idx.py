@@ -25,7 +25,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import FileError, FormatError
-from ..typing import Host
+from ..typing import NDArray
 from .limits import most_inflated
 from .pieces import difference
 
@@ -33,7 +33,7 @@ _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> Host:
+def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> NDArray:
     """The array that an IDX file holds, compressed with gzip or not.
 
     Parameters
@@ -58,7 +58,7 @@ def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> Host:
         raise FileError.unreadable(path, error) from error
 
 
-def _read(who: str, file: BinaryIO | gzip.GzipFile, most_in_file: int, most_bytes: int) -> Host:
+def _read(who: str, file: BinaryIO | gzip.GzipFile, most_in_file: int, most_bytes: int) -> NDArray:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 8:
         raise FormatError(who, "an IDX file, which begins 00 00 type axes", magic.hex(" ") or "an empty file")

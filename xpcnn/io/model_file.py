@@ -17,7 +17,7 @@ from ..errors import FormatError, OptionError, XpcnnError
 from ..nn.layer import Layer, check_layer
 from ..options import as_names, as_path, as_shape
 from ..random import Seed
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 from .architecture import from_config, to_config
 from .document import parse_json
 from .extent import check_extent
@@ -93,7 +93,7 @@ def described(
     input_shape: Iterable[int],
     classes: Iterable[str] = (),
     extra: Mapping[str, Any] | None = None,
-) -> tuple[dict[str, Host], dict[str, Any]]:
+) -> tuple[dict[str, NDArray], dict[str, Any]]:
     """What `save_model` writes, arrays and metadata, once it is known that it can be read.
 
     Raises

@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from ..errors import FileError, FormatError, XpcnnError
-from ..typing import Host
+from ..typing import NDArray
 from .limits import REMEDY, most_inflated
 from .pieces import difference
 
@@ -26,7 +26,7 @@ _KINDS = "biufSU"  # truth values, numbers and texts
 _BFLOAT16 = np.dtype("V2")  # what MLX writes, and NumPy reads, for numbers that NumPy has not
 
 
-def read_npy(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> Host:
+def read_npy(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> NDArray:
     """The array in a .npy file, writable and in C order.
 
     Parameters
@@ -49,7 +49,7 @@ def read_npz(
     *,
     compressed: bool = True,
     most_bytes: int = 2**32,
-) -> dict[str, Host]:
+) -> dict[str, NDArray]:
     """The arrays in a .npz file, by name; of those in `names` alone, where names are given.
 
     Parameters
@@ -68,11 +68,11 @@ def read_npz(
 
 def _members(
     who: str, file: IO[bytes], names: Container[str] | None, compressed: bool, most_bytes: int
-) -> dict[str, Host]:
+) -> dict[str, NDArray]:
     kinds = {zipfile.ZIP_STORED: "stored"} | ({zipfile.ZIP_DEFLATED: "deflated"} if compressed else {})
     stored = os.fstat(file.fileno()).st_size
     size = most_inflated(stored) if compressed else stored
-    arrays: dict[str, Host] = {}
+    arrays: dict[str, NDArray] = {}
     try:
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
@@ -96,7 +96,7 @@ def _members(
     return arrays
 
 
-def _read(who: str, file: IO[bytes], size: int, most_bytes: int) -> Host:
+def _read(who: str, file: IO[bytes], size: int, most_bytes: int) -> NDArray:
     """The array in an open file, or member of an archive, of so many bytes."""
     try:
         version = np.lib.format.read_magic(file)

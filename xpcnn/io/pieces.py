@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from ..typing import Host
+from ..typing import NDArray
 
 if TYPE_CHECKING:
     from gzip import GzipFile
@@ -19,7 +19,7 @@ class TooShortError(Exception):
     """The file ends before the array is full."""
 
 
-def read_into(array: Host, file: BinaryIO | GzipFile | IO[bytes]) -> Iterator[memoryview]:
+def read_into(array: NDArray, file: BinaryIO | GzipFile | IO[bytes]) -> Iterator[memoryview]:
     """Fill a contiguous array from the file, and give each piece when it is there.
 
     Raises
@@ -33,7 +33,7 @@ def read_into(array: Host, file: BinaryIO | GzipFile | IO[bytes]) -> Iterator[me
         yield piece
 
 
-def difference(array: Host, file: BinaryIO | GzipFile | IO[bytes]) -> str:
+def difference(array: NDArray, file: BinaryIO | GzipFile | IO[bytes]) -> str:
     """Fill it; whether the file has "fewer" bytes, or "more", or (the empty text) ends with the array."""
     try:
         for _ in read_into(array, file):

@@ -29,7 +29,7 @@ import numpy as np
 
 from ..backend import dtype_name, to_numpy
 from ..errors import DTypeError, FileError, FormatError, OptionError
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 from .atomic import write_atomically
 from .pieces import PIECE, TooShortError, read_into
 
@@ -102,7 +102,7 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, Any], texts: Mapping
     write_atomically(path, write)
 
 
-def load(path: str | os.PathLike[str], *, widen: bool = False) -> tuple[dict[str, Host], dict[str, str]]:
+def load(path: str | os.PathLike[str], *, widen: bool = False) -> tuple[dict[str, NDArray], dict[str, str]]:
     """The arrays of a file, in its order, on the host and writable, and its texts.
 
     Parameters
@@ -158,7 +158,7 @@ def _format_dtype(name: str, array: Any) -> str:
         raise DTypeError(name, "an array of real numbers or truth values", kind, "convert it") from None
 
 
-def _pieces(array: Host, dtype: str) -> Iterator[memoryview]:
+def _pieces(array: NDArray, dtype: str) -> Iterator[memoryview]:
     """The array's bytes in C order and of that type; views of them, or copies of `PIECE` bytes one after the other."""
     if array.flags.c_contiguous and array.dtype.str == dtype:
         whole = array.reshape(-1).view(np.uint8).data
@@ -251,7 +251,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _fill(who: str, array: Host, file: BinaryIO) -> int:
+def _fill(who: str, array: NDArray, file: BinaryIO) -> int:
     """Read the array's numbers; their CRC-32."""
     crc = 0
     try:
@@ -262,13 +262,13 @@ def _fill(who: str, array: Host, file: BinaryIO) -> int:
     return crc
 
 
-def _widened(dtype: str, array: Host) -> Host:
+def _widened(dtype: str, array: NDArray) -> NDArray:
     if dtype == "BF16":
         return (array.astype(np.uint32) << 16).view(np.float32)
     return array.astype(np.float32) if dtype == "F16" else array
 
 
-def _native(array: Host) -> Host:
+def _native(array: NDArray) -> NDArray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import FormatError, OptionError
 from ..options import as_path
-from ..typing import Host
+from ..typing import NDArray
 from . import safetensors
 from .document import parse_json
 
@@ -47,7 +47,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], meta
     safetensors.save(path, tensors, {_KEY: document}, checksum=True)
 
 
-def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Host], dict[str, Any]]:
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], dict[str, Any]]:
     """The arrays, on the host and writable, and the document of a file by `write_tensors`.
 
     Raises
@@ -58,7 +58,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Host], dict[st
     return tensors, _parse(str(path), texts.get(_KEY))
 
 
-def read_foreign_tensors(path: str | os.PathLike[str]) -> dict[str, Host]:
+def read_foreign_tensors(path: str | os.PathLike[str]) -> dict[str, NDArray]:
     """The arrays of a safetensors file by any program, on the host.
 
     float16 and bfloat16, which is the upper half of a float32, become float32; others stay what they are.

@@ -13,8 +13,8 @@ import numpy as np
 
 from ..ops.add import check_add
 from ..ops.dispatch import Implementation
-from ..typing import Host
-from .batch_last import spans
+from ..typing import NDArray
+from .batch_last import chunks
 from .elementwise import BLOCK, as_run, refuses_run
 from .memory import empty_like
 from .threads import PASS, parallel
@@ -25,7 +25,7 @@ def refuses(a: Any, b: Any) -> str | None:
     return refuses_run(a) or refuses_run(b)
 
 
-def forward(a: Host, b: Host) -> Host:
+def forward(a: NDArray, b: NDArray) -> NDArray:
     """`add`, block by block."""
     check_add(a, b)
     y = empty_like(a)  # in a's order
@@ -34,7 +34,7 @@ def forward(a: Host, b: Host) -> Host:
     def work(block: slice) -> None:
         np.add(a_run[block], b_run[block], out=y_run[block])  # (1)
 
-    parallel(work, spans(y.size, BLOCK), 2 * PASS * y.size)
+    parallel(work, chunks(y.size, BLOCK), 2 * PASS * y.size)
     return y
 
 

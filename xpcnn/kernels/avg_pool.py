@@ -23,10 +23,10 @@ from ..ops.check import check_floats, check_gradient
 from ..ops.dispatch import Implementation
 from ..ops.pool import check_pool, tap_counts
 from ..ops.window import Window
-from ..typing import Cache, Host
+from ..typing import Cache, NDArray
 from .batch_last import batch_first, batch_last, refuses_batch
 from .memory import empty
-from .taps import Meeting, Piece, pieces, read_by, reading, tiled
+from .pool_pieces import Piece, TapOverlap, pieces, read_by, reading, tiled
 from .threads import PASS, parallel
 
 
@@ -35,7 +35,7 @@ def refuses(x: Any, *, window: Window, count_include_pad: bool = True) -> str | 
     return refuses_batch(x)
 
 
-def forward(x: Host, *, window: Window, count_include_pad: bool = True) -> tuple[Host, Cache]:
+def forward(x: NDArray, *, window: Window, count_include_pad: bool = True) -> tuple[NDArray, Cache]:
     """`avg_pool2d_forward`, piece by piece."""
     _, place = check_pool(f"AvgPool2d({window})", x, window)
     n, h, w, c = x.shape
@@ -44,11 +44,11 @@ def forward(x: Host, *, window: Window, count_include_pad: bool = True) -> tuple
     share = np.broadcast_to(np.asarray(1 / r, x.dtype), (*place.out, 1))  # (OH, OW, 1), 1/r
     y = empty((*place.out, c * n), x.dtype)
 
-    def work(unit: tuple[Piece, list[Meeting]]) -> None:
-        piece, meetings = unit
+    def work(unit: tuple[Piece, list[TapOverlap]]) -> None:
+        piece, overlaps = unit
         out = y[piece]  # (i, j, r)
         out[...] = 0
-        for _, part, at in meetings:
+        for _, part, at in overlaps:
             out[at] += images[*part, piece.run]
         out *= share[piece[:2]]  # (3)
 
@@ -56,7 +56,7 @@ def forward(x: Host, *, window: Window, count_include_pad: bool = True) -> tuple
     return batch_first(y.reshape(*place.out, c, n)), (share, x.shape, place)
 
 
-def backward(dy: Host, cache: Cache) -> Host:
+def backward(dy: NDArray, cache: Cache) -> NDArray:
     """`avg_pool2d_backward`, piece by piece."""
     share, (n, h, w, c), place = cache
     check_floats("AvgPool2d backward", dy)
@@ -69,11 +69,11 @@ def backward(dy: Host, cache: Cache) -> Host:
         out = tiles[piece.rows, :, piece.columns, :, piece.run]  # (i, KH, j, KW, r)
         out[...] = (gradient[piece] * share[piece[:2]])[:, None, :, None]  # (5)
 
-    def add(unit: tuple[Piece, list[Meeting]]) -> None:
-        piece, meetings = unit
+    def add(unit: tuple[Piece, list[TapOverlap]]) -> None:
+        piece, overlaps = unit
         out = dx[piece]  # (p, q, r)
         out[...] = 0
-        for _, part, at in meetings:
+        for _, part, at in overlaps:
             out[at] += gradient[*part, piece.run] * share[part]  # (5)
 
     if tiles is None:

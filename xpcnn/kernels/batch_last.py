@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ..typing import Host
+from ..typing import NDArray
 
-FEWEST = 8  # images: with fewer, runs of N numbers are too short
+MINIMUM_BATCH = 8  # images: with fewer, runs of N numbers are too short
 
 
 def refuses_array(x: Any) -> str | None:
@@ -41,22 +41,22 @@ def refuses_batch(x: Any, *, one: bool = True) -> str | None:
         one : whether it takes one image, which has the same memory order, batch first or last
     """
     reason = refuses_array(x)
-    if reason is None and x.shape[0] < FEWEST and not (one and x.shape[0] == 1):
-        reason = f"there are fewer than {FEWEST} images"
+    if reason is None and x.shape[0] < MINIMUM_BATCH and not (one and x.shape[0] == 1):
+        reason = f"there are fewer than {MINIMUM_BATCH} images"
     return reason
 
 
-def batch_last(x: Host) -> Host:
+def batch_last(x: NDArray) -> NDArray:
     """(N, …, C) → (…, C, N), C-contiguous; a view, if it is that already."""
     return np.ascontiguousarray(x.transpose(*range(1, x.ndim), 0))
 
 
-def batch_first(x: Host) -> Host:
+def batch_first(x: NDArray) -> NDArray:
     """(…, C, N) → (N, …, C): a view."""
     return x.transpose(x.ndim - 1, *range(x.ndim - 1))
 
 
-def spans(total: int, most: int) -> list[slice]:
+def chunks(total: int, most: int) -> list[slice]:
     """0 … total in nearly equal slices of at most that many."""
     count = -(-total // most)
     size = -(-total // count)

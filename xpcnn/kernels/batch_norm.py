@@ -39,8 +39,8 @@ from ..ops.batch_norm import (
 )
 from ..ops.check import check_floats, check_gradient
 from ..ops.dispatch import Implementation
-from ..typing import Cache, Host
-from .batch_last import batch_first, batch_last, refuses_batch, spans
+from ..typing import Cache, NDArray
+from .batch_last import batch_first, batch_last, chunks, refuses_batch
 from .memory import empty
 from .threads import PASS, parallel
 
@@ -54,8 +54,8 @@ def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5) -
 
 
 def forward(
-    x: Host, gamma: Host | None = None, beta: Host | None = None, *, eps: float = 1e-5, relu: bool = False
-) -> tuple[Host, Cache, tuple[Host, Host]]:
+    x: NDArray, gamma: NDArray | None = None, beta: NDArray | None = None, *, eps: float = 1e-5, relu: bool = False
+) -> tuple[NDArray, Cache, tuple[NDArray, NDArray]]:
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`, piece by piece."""
     _, count = check_training(x, gamma, beta, eps)
     rows = _rows(x)  # (P, C, N)
@@ -74,11 +74,13 @@ def forward(
     return _images(y, x.shape), cache, (mean if first is None else first + mean, var)
 
 
-def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host | None, Host | None]:
+def backward(
+    dy: NDArray, cache: Cache, *, input_grad: bool = True
+) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
     """`batch_norm_backward` or `batch_norm_relu_backward`, piece by piece."""
     if cache[0] is None:
         _, reference, cache = cache
-        gradients: tuple[Host | None, Host | None, Host | None] = reference(dy, cache, input_grad=input_grad)
+        gradients: tuple[NDArray | None, NDArray | None, NDArray | None] = reference(dy, cache, input_grad=input_grad)
         return gradients
     x, first, mean, r, gamma, has_beta, shape, y = cache
     check_floats("BatchNorm backward", dy, x)
@@ -112,7 +114,7 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what overflows is left to the reference
-def _statistics(rows: Host, first: Host | None, count: int) -> tuple[Host, Host, bool]:
+def _statistics(rows: NDArray, first: NDArray | None, count: int) -> tuple[NDArray, NDArray, bool]:
     """μ and σ² of x, or of x − x₁, (C,) each, and whether Σ x² − n_k μ_k² has cancelled in some piece."""
     _, c, n = rows.shape
     places, channels = _cut(rows)
@@ -138,7 +140,9 @@ def _statistics(rows: Host, first: Host | None, count: int) -> tuple[Host, Host,
     return mean, var, bool(cancelled.any())
 
 
-def inference(x: Host, gamma: Host | None, beta: Host | None, mean: Host, var: Host, *, eps: float = 1e-5) -> Host:
+def inference(
+    x: NDArray, gamma: NDArray | None, beta: NDArray | None, mean: NDArray, var: NDArray, *, eps: float = 1e-5
+) -> NDArray:
     """`batch_norm_inference`, piece by piece."""
     check_inference(x, gamma, beta, mean, var, eps)
     r = 1 / np.sqrt(var + eps) + 0 * var  # (C,); NaN where it overflowed                         (2)
@@ -152,24 +156,24 @@ def refuses_inference(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, *, eps
     return refuses_batch(x)
 
 
-def _affine(gamma: Host | None, beta: Host | None, mean: Host, r: Host) -> tuple[Host, Host]:
+def _affine(gamma: NDArray | None, beta: NDArray | None, mean: NDArray, r: NDArray) -> tuple[NDArray, NDArray]:
     """a and b of (3), (C,) each."""
     a = r if gamma is None else gamma * r
     return a, (-a * mean if beta is None else beta - a * mean)
 
 
-def _passed(dy: Host, y: Host | None, piece: tuple[slice, slice]) -> Host:
+def _passed(dy: NDArray, y: NDArray | None, piece: tuple[slice, slice]) -> NDArray:
     """A piece of dy; where there was a ReLU, 0 where its y is."""
     return dy[piece] if y is None else dy[piece] * (y[piece] > 0)
 
 
-def _part(x: Host, first: Host | None, places: slice, some: slice) -> Host:
+def _part(x: NDArray, first: NDArray | None, places: slice, some: slice) -> NDArray:
     """A piece of x, or of x − x₁: (p, c, N)."""
     part = x[places, some]
     return part if first is None else part - _spread(first[some], part)
 
 
-def _apply(x: Host, first: Host | None, a: Host, b: Host, relu: bool = False) -> Host:
+def _apply(x: NDArray, first: NDArray | None, a: NDArray, b: NDArray, relu: bool = False) -> NDArray:
     """(3), and with `relu` 0 for negative numbers: (P, C, N)."""
     y = empty(x.shape, x.dtype)
     places, channels = _cut(x)
@@ -187,7 +191,9 @@ def _apply(x: Host, first: Host | None, a: Host, b: Host, relu: bool = False) ->
     return y
 
 
-def _combine(dy: Host, y: Host | None, x: Host, first: Host | None, a: Host, f: Host, g: Host) -> Host:
+def _combine(
+    dy: NDArray, y: NDArray | None, x: NDArray, first: NDArray | None, a: NDArray, f: NDArray, g: NDArray
+) -> NDArray:
     """(5): (P, C, N)."""
     dx = empty(x.shape, x.dtype)
     places, channels = _cut(x)
@@ -204,42 +210,42 @@ def _combine(dy: Host, y: Host | None, x: Host, first: Host | None, a: Host, f: 
     return dx
 
 
-def _sum(part: Host) -> Host:
+def _sum(part: NDArray) -> NDArray:
     """(p, c, N) → (c,)."""
     p, c, n = part.shape
-    sums: Host = (part.reshape(p * c, n) @ np.ones(n, part.dtype)).reshape(p, c).sum(axis=0)
+    sums: NDArray = (part.reshape(p * c, n) @ np.ones(n, part.dtype)).reshape(p, c).sum(axis=0)
     return sums
 
 
-def _dot(one: Host, other: Host) -> Host:
+def _dot(one: NDArray, other: NDArray) -> NDArray:
     """Σ one · other over places and images: (p, c, N) each → (c,)."""
     if one.shape[2] < 64:  # too short a run for a call of BLAS
         return _sum(one * other)
-    sums: Host = np.vecdot(one, other).sum(axis=0)
+    sums: NDArray = np.vecdot(one, other).sum(axis=0)
     return sums
 
 
-def _spread(factors: Host, like: Host) -> Host:
+def _spread(factors: NDArray, like: NDArray) -> NDArray:
     """One factor a channel, (C,), as (C, N) where enough places share them, else as (C, 1)."""
     p, _, n = like.shape
     column = factors[:, None]
     return np.repeat(column, n, axis=1) if p >= 4 else column
 
 
-def _cut(rows: Host) -> tuple[list[slice], list[slice]]:
+def _cut(rows: NDArray) -> tuple[list[slice], list[slice]]:
     """The places and the channels of the pieces: of at most `PIECE` elements, or one run of N."""
     p, c, n = rows.shape
     if c * n <= PIECE:
-        return spans(p, PIECE // (c * n)), [slice(0, c)]
-    return spans(p, 1), spans(c, max(1, PIECE // n))
+        return chunks(p, PIECE // (c * n)), [slice(0, c)]
+    return chunks(p, 1), chunks(c, max(1, PIECE // n))
 
 
-def _rows(x: Host) -> Host:
+def _rows(x: NDArray) -> NDArray:
     """(N, …, C) → (P, C, N); a view, if the batch is last in memory."""
     return batch_last(x).reshape(-1, x.shape[-1], x.shape[0])
 
 
-def _images(rows: Host, shape: tuple[int, ...]) -> Host:
+def _images(rows: NDArray, shape: tuple[int, ...]) -> NDArray:
     return batch_first(rows.reshape(*shape[1:], shape[0]))
 
 

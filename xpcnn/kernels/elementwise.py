@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..typing import Host
+from ..typing import NDArray
 from .memory import empty_like
 
 BLOCK = 1 << 17  # elements
-FEWEST = 1 << 13  # elements: with fewer, the operation's reference is as fast
+MINIMUM_SIZE = 1 << 13  # elements: with fewer, the operation's reference is as fast
 
 
 def refuses_run(x: Any) -> str | None:
@@ -22,16 +22,16 @@ def refuses_run(x: Any) -> str | None:
         return "the arrays are not NumPy's"
     if x.dtype.kind != "f":
         return "the numbers are not real"
-    if x.size < FEWEST:
-        return f"there are fewer than {FEWEST} numbers"
+    if x.size < MINIMUM_SIZE:
+        return f"there are fewer than {MINIMUM_SIZE} numbers"
     return None
 
 
-def as_run(x: Host, like: Host) -> Host:
+def as_run(x: NDArray, like: NDArray) -> NDArray:
     """x as one run in the memory order of `like`, which has no gaps; a view, if x lies in that order already."""
     if any(x.strides[axis] != like.strides[axis] for axis in range(x.ndim) if x.shape[axis] > 1):
         ordered = empty_like(like)
         ordered[...] = x
         x = ordered
-    run: Host = x.ravel(order="K")
+    run: NDArray = x.ravel(order="K")
     return run

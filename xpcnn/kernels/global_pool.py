@@ -20,8 +20,8 @@ import numpy as np
 
 from ..ops.check import check_batch, check_floats, check_gradient
 from ..ops.dispatch import Implementation
-from ..typing import Cache, Host
-from .batch_last import batch_first, batch_last, refuses_batch, spans
+from ..typing import Cache, NDArray
+from .batch_last import batch_first, batch_last, chunks, refuses_batch
 from .memory import empty
 from .threads import PASS, parallel
 
@@ -34,7 +34,7 @@ def refuses(x: Any) -> str | None:
     return refuses_batch(x)
 
 
-def forward(x: Host) -> tuple[Host, Cache]:
+def forward(x: NDArray) -> tuple[NDArray, Cache]:
     """`global_avg_pool2d_forward`, some columns at a time."""
     check_batch("GlobalAvgPool2d", x, "H", "W", "C")
     check_floats("GlobalAvgPool2d", x)
@@ -47,11 +47,11 @@ def forward(x: Host) -> tuple[Host, Cache]:
         np.matmul(ones, rows[:, run], out=y[run])  # (HW,) @ (HW, r)
         y[run] /= h * w  # (2)
 
-    parallel(work, spans(c * n, RUN), PASS * x.size)
+    parallel(work, chunks(c * n, RUN), PASS * x.size)
     return batch_first(y.reshape(c, n)), x.shape
 
 
-def backward(dy: Host, cache: Cache) -> Host:
+def backward(dy: NDArray, cache: Cache) -> NDArray:
     """`global_avg_pool2d_backward`, some rows at a time."""
     n, h, w, c = cache
     check_floats("GlobalAvgPool2d backward", dy)
@@ -62,7 +62,7 @@ def backward(dy: Host, cache: Cache) -> Host:
     def work(rows: slice) -> None:
         dx[rows] = share  # (4)
 
-    parallel(work, spans(h * w, max(1, PIECE // (c * n))), PASS * dx.size)
+    parallel(work, chunks(h * w, max(1, PIECE // (c * n))), PASS * dx.size)
     return batch_first(dx.reshape(h, w, c, n))
 
 

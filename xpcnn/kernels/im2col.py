@@ -35,8 +35,8 @@ from ..ops.check import check_floats, check_gradient
 from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
-from ..typing import Cache, Host
-from .batch_last import spans
+from ..typing import Cache, NDArray
+from .batch_last import chunks
 from .memory import empty
 from .threads import one_blas_thread, parallel
 
@@ -63,28 +63,30 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
     return None
 
 
-def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1) -> tuple[Host, Cache]:
+def forward(
+    x: NDArray, w: NDArray, b: NDArray | None = None, *, window: Window, groups: int = 1
+) -> tuple[NDArray, Cache]:
     """`conv2d_forward`, in blocks."""
     _, place = check_conv2d(x, w, b, window, groups)
     return _correlate(x, w, b, place), (x, w, b is not None, place)
 
 
 def inference(
-    x: Host,
-    w: Host,
-    b: Host | None = None,
+    x: NDArray,
+    w: NDArray,
+    b: NDArray | None = None,
     *,
     window: Window,
     groups: int = 1,
-    scale: Host | None = None,
+    scale: NDArray | None = None,
     relu: bool = False,
-) -> Host:
+) -> NDArray:
     """`conv2d_inference`, in blocks."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
     return _correlate(x, w, b, place, scale, relu)
 
 
-def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
+def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
     """`conv2d_backward`, in blocks."""
     x, w, has_bias, place = cache
     check_floats("Conv2d backward", dy, w)
@@ -106,8 +108,8 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
 
 
 def _correlate(
-    x: Host, w: Host, b: Host | None, place: Placement, scale: Host | None = None, relu: bool = False
-) -> Host:
+    x: NDArray, w: NDArray, b: NDArray | None, place: Placement, scale: NDArray | None = None, relu: bool = False
+) -> NDArray:
     """(1): (N, H, W, C) → (N, OH, OW, F)."""
     cout = w.shape[0]
     y = empty((x.shape[0], *place.out, cout), x.dtype)
@@ -117,7 +119,7 @@ def _correlate(
     padded: Any = place.pad(x, np)  # (N, PH, PW, C)
     zeros = np.zeros(cout, x.dtype)
 
-    def multiply(block: Block, filters: slice, cols: Host) -> None:
+    def multiply(block: Block, filters: slice, cols: NDArray) -> None:
         out = y[block].reshape(-1, cout)[:, filters]  # (T, f), a view: the rows of a block are neighbours
         np.matmul(cols, matrix[:, filters], out=out)  # (T, K) @ (K, f)                            (1)
         if scale is not None:
@@ -136,7 +138,7 @@ def _correlate(
     return y
 
 
-def _correlate_dx(dy: Host, w: Host, shape: tuple[int, ...], place: Placement) -> Host:
+def _correlate_dx(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement) -> NDArray:
     """(4): dy (N, OH, OW, F) → dx of that shape, (N, H, W, C)."""
     flipped = place.flipped
     if flipped is not None:
@@ -153,27 +155,27 @@ def _correlate_dx(dy: Host, w: Host, shape: tuple[int, ...], place: Placement) -
         taps = (dcols[:, :, :, tap, :] for tap in range(place.window.taps))
         dx[block] = place.fold(taps, (len(rows), *shape[1:]), np)  # (4)
 
-    parallel(work, spans(n, images), 2.0 * dy.size * w[0].size)
+    parallel(work, chunks(n, images), 2.0 * dy.size * w[0].size)
     return dx
 
 
-def _blocks(shape: tuple[int, ...], w: Host, place: Placement) -> list[Block]:
+def _blocks(shape: tuple[int, ...], w: NDArray, place: Placement) -> list[Block]:
     """Whole images while they are small, else rows of one image."""
     n, (oh, ow) = shape[0], place.out
     pieces = max(1, min(BLOCKS, int(2.0 * n * oh * ow * w.size / SHARE)))
     rows = min(-(-n * oh // pieces), WORKSPACE // (ow * w[0].size * w.itemsize))
     rows = max(1, rows, min(POSITIONS // ow, n * oh))
     if rows < oh:
-        return [Block(slice(i, i + 1), part) for i in range(n) for part in spans(oh, rows)]
-    return [Block(images, slice(0, oh)) for images in spans(n, rows // oh)]
+        return [Block(slice(i, i + 1), part) for i in range(n) for part in chunks(oh, rows)]
+    return [Block(images, slice(0, oh)) for images in chunks(n, rows // oh)]
 
 
 def _shares(filters: int, count: int) -> list[slice]:
     """All filters in so many slices, or in fewer, of at least `FILTERS`."""
-    return spans(filters, max(-(-filters // max(count, 1)), FILTERS))
+    return chunks(filters, max(-(-filters // max(count, 1)), FILTERS))
 
 
-def _cols(padded: Host, place: Placement, block: Block) -> Host:
+def _cols(padded: NDArray, place: Placement, block: Block) -> NDArray:
     """The rows (T, K) of a block."""
     (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
     c = padded.shape[3]

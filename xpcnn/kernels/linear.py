@@ -24,8 +24,8 @@ import numpy as np
 from ..ops.check import check_floats, check_gradient
 from ..ops.dispatch import Implementation
 from ..ops.linear import check_linear
-from ..typing import Cache, Host
-from .batch_last import batch_first, batch_last, refuses_batch, spans
+from ..typing import Cache, NDArray
+from .batch_last import batch_first, batch_last, chunks, refuses_batch
 from .memory import empty
 from .threads import one_blas_thread, parallel
 
@@ -33,7 +33,7 @@ PARTS = 8  # of a product
 LEAST = 64  # rows or columns in a part, each of which packs the other factor again
 WORTH = 5e6  # multiplications and additions of a product: below, it is not cut
 
-Product: TypeAlias = tuple[Host, Host, Host]  # two factors and where the result goes
+Product: TypeAlias = tuple[NDArray, NDArray, NDArray]  # two factors and where the result goes
 
 
 def refuses(x: Any, w: Any, b: Any = None) -> str | None:
@@ -41,7 +41,7 @@ def refuses(x: Any, w: Any, b: Any = None) -> str | None:
     return refuses_batch(x)
 
 
-def forward(x: Host, w: Host, b: Host | None = None) -> tuple[Host, Cache]:
+def forward(x: NDArray, w: NDArray, b: NDArray | None = None) -> tuple[NDArray, Cache]:
     """`linear_forward`, on columns."""
     check_linear(x, w, b)
     columns = batch_last(x)  # (in, N)
@@ -52,7 +52,7 @@ def forward(x: Host, w: Host, b: Host | None = None) -> tuple[Host, Cache]:
     return batch_first(y), (columns, w, b is not None)
 
 
-def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
+def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
     """`linear_backward`, on columns."""
     x, w, has_bias = cache
     check_floats("Linear backward", dy, w)
@@ -79,7 +79,7 @@ def _cut(product: Product) -> list[Product]:
     if _cost(product) < WORTH:
         return [product]
     longer = max(out.shape)
-    cuts = spans(longer, max(LEAST, -(-longer // PARTS)))
+    cuts = chunks(longer, max(LEAST, -(-longer // PARTS)))
     if out.shape[0] >= out.shape[1]:
         return [(one[cut], other, out[cut]) for cut in cuts]
     return [(one, other[:, cut], out[:, cut]) for cut in cuts]

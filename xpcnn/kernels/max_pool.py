@@ -27,10 +27,10 @@ from ..ops.check import check_floats, check_gradient
 from ..ops.dispatch import Implementation
 from ..ops.pool import check_pool
 from ..ops.window import Window
-from ..typing import Cache, Host
+from ..typing import Cache, NDArray
 from .batch_last import batch_first, batch_last, refuses_batch
 from .memory import empty
-from .taps import Meeting, Piece, pieces, read_by, reading, tiled
+from .pool_pieces import Piece, TapOverlap, pieces, read_by, reading, tiled
 from .threads import PASS, parallel
 
 
@@ -39,7 +39,7 @@ def refuses(x: Any, *, window: Window) -> str | None:
     return refuses_batch(x)
 
 
-def forward(x: Host, *, window: Window) -> tuple[Host, Cache]:
+def forward(x: NDArray, *, window: Window) -> tuple[NDArray, Cache]:
     """`max_pool2d_forward`, piece by piece."""
     _, place = check_pool(f"MaxPool2d({window})", x, window)
     n, h, w, c = x.shape
@@ -47,11 +47,11 @@ def forward(x: Host, *, window: Window) -> tuple[Host, Cache]:
     y = empty((*place.out, c * n), x.dtype)
     winner = empty(y.shape, np.uint8 if window.taps <= 256 else np.int32)  # (OH, OW, CN)
 
-    def work(unit: tuple[Piece, list[Meeting]]) -> None:
-        piece, meetings = unit
+    def work(unit: tuple[Piece, list[TapOverlap]]) -> None:
+        piece, overlaps = unit
         out, t = y[piece], winner[piece]  # (i, j, r) each
         wins, numbered = np.empty(out.shape, bool), np.empty(out.shape, t.dtype)
-        taps = [(number, images[*part, piece.run], at) for number, part, at in meetings]
+        taps = [(number, images[*part, piece.run], at) for number, part, at in overlaps]
         whole = [number for number, tap, _ in taps[:2] if tap.shape == out.shape]
         if whole == [0, 1]:  # as almost everywhere: the first two in fewer passes
             (_, first, _), (_, second, _), *taps = taps
@@ -68,13 +68,13 @@ def forward(x: Host, *, window: Window) -> tuple[Host, Cache]:
                 np.maximum(t[at], numbered[at], out=t[at])  # (2)
             np.maximum(out[at], tap, out=out[at])  # (1)
         if math.isnan(out.max()):
-            again(piece, meetings)
+            again(piece, overlaps)
 
-    def again(piece: Piece, meetings: list[Meeting]) -> None:
+    def again(piece: Piece, overlaps: list[TapOverlap]) -> None:
         out, t = y[piece], winner[piece]  # (i, j, r) each
         out[...] = -math.inf
         t[...] = 0
-        for number, part, at in meetings:
+        for number, part, at in overlaps:
             tap = images[*part, piece.run]
             wins = (tap > out[at]) | (tap != tap)  # strictly greater, or NaN
             out[at][wins] = tap[wins]  # (1)
@@ -84,17 +84,17 @@ def forward(x: Host, *, window: Window) -> tuple[Host, Cache]:
     return batch_first(y.reshape(*place.out, c, n)), (winner.reshape(*place.out, c, n), place)
 
 
-def inference(x: Host, *, window: Window) -> Host:
+def inference(x: NDArray, *, window: Window) -> NDArray:
     """`max_pool2d_inference`, piece by piece."""
     _, place = check_pool(f"MaxPool2d({window})", x, window)
     n, h, w, c = x.shape
     images = batch_last(x).reshape(h, w, c * n)  # (H, W, CN)
     y = empty((*place.out, c * n), x.dtype)
 
-    def work(unit: tuple[Piece, list[Meeting]]) -> None:
-        piece, meetings = unit
+    def work(unit: tuple[Piece, list[TapOverlap]]) -> None:
+        piece, overlaps = unit
         out = y[piece]  # (i, j, r)
-        taps = [(images[*part, piece.run], at) for _, part, at in meetings]
+        taps = [(images[*part, piece.run], at) for _, part, at in overlaps]
         if len(taps) > 1 and all(tap.shape == out.shape for tap, _ in taps[:2]):
             (first, _), (second, _), *taps = taps
             np.maximum(first, second, out=out)  # (1)
@@ -107,7 +107,7 @@ def inference(x: Host, *, window: Window) -> Host:
     return batch_first(y.reshape(*place.out, c, n))
 
 
-def backward(dy: Host, cache: Cache) -> Host:
+def backward(dy: NDArray, cache: Cache) -> NDArray:
     """`max_pool2d_backward`, piece by piece."""
     winner, place = cache
     check_floats("MaxPool2d backward", dy)
@@ -128,11 +128,11 @@ def backward(dy: Host, cache: Cache) -> Host:
         out = tiles[piece.rows, :, piece.columns, :, piece.run]  # (i, KH, j, KW, r)
         np.bitwise_and(gradient[each], ones, out=out.view(bits))  # (4)
 
-    def add(unit: tuple[Piece, list[Meeting]]) -> None:
-        piece, meetings = unit
+    def add(unit: tuple[Piece, list[TapOverlap]]) -> None:
+        piece, overlaps = unit
         out = dx[piece]  # (p, q, r)
         out[...] = 0
-        for number, part, at in meetings:
+        for number, part, at in overlaps:
             ones = _mask(winner[*part, piece.run], number)  # (i, j, r)
             out[at] += np.bitwise_and(gradient[*part, piece.run], ones).view(dy.dtype)  # (4)
 
@@ -144,9 +144,9 @@ def backward(dy: Host, cache: Cache) -> Host:
     return batch_first(dx.reshape(*place.size, c, n))
 
 
-def _mask(winner: Host, number: Any) -> Host:
+def _mask(winner: NDArray, number: Any) -> NDArray:
     """All bits set where the winner is that number, and none elsewhere; to be extended to dy's length by its sign."""
-    ones: Host = np.negative((winner == number).view(np.int8))
+    ones: NDArray = np.negative((winner == number).view(np.int8))
     return ones
 
 

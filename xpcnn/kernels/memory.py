@@ -3,7 +3,7 @@
 A training step makes the same large arrays as the one before. The C library returns the memory of large arrays to the
 system when they are freed, and the system clears fresh pages for the next ones; together that takes up to a quarter of
 the time of a step. So the memory of arrays that are made here is kept when the last array on it is gone, at most
-`XPCNN_KEPT_MIB` of it, and lent to the next array of about its size.
+`XPCNN_CACHE_MIB` of it, and lent to the next array of about its size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import settings
-from ..typing import Host
+from ..typing import NDArray
 
 LARGE = 1 << 18  # bytes; smaller arrays are the C library's
 SPARE = 1.25  # memory of up to so many times the size will do
@@ -30,11 +30,11 @@ _free: dict[mmap.mmap, None] = {}  # the one that came back last is last
 _lock = threading.RLock()  # a thread that holds it may collect garbage, and so keep memory
 
 
-def empty(shape: Sequence[int], dtype: Any) -> Host:
+def empty(shape: Sequence[int], dtype: Any) -> NDArray:
     """An array of unset numbers, as `numpy.empty`."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    if size < LARGE or not (most := settings.kept_bytes()):
+    if size < LARGE or not (most := settings.cache_bytes()):
         return np.empty(shape, dtype)
     try:
         memory = _take(size)
@@ -42,13 +42,13 @@ def empty(shape: Sequence[int], dtype: Any) -> Host:
         with _lock:
             _free.clear()
         return np.empty(shape, dtype)
-    whole: Host = np.frombuffer(memory, np.uint8)  # what every array on the memory refers to
+    whole: NDArray = np.frombuffer(memory, np.uint8)  # what every array on the memory refers to
     weakref.finalize(whole, _keep, memory, most).atexit = False
-    array: Host = whole[:size].view(dtype).reshape(shape)
+    array: NDArray = whole[:size].view(dtype).reshape(shape)
     return array
 
 
-def empty_like(x: Host) -> Host:
+def empty_like(x: NDArray) -> NDArray:
     """An array of unset numbers in x's shape, dtype and memory order, without gaps."""
     axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
     ordered = empty([x.shape[axis] for axis in axes], x.dtype)

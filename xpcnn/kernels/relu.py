@@ -21,8 +21,8 @@ import numpy as np
 
 from ..ops.check import check_batch, check_floats, check_gradient
 from ..ops.dispatch import Implementation
-from ..typing import Cache, Host
-from .batch_last import spans
+from ..typing import Cache, NDArray
+from .batch_last import chunks
 from .elementwise import BLOCK, as_run, refuses_run
 from .memory import empty_like
 from .threads import PASS, parallel
@@ -33,7 +33,7 @@ def refuses(x: Any) -> str | None:
     return refuses_run(x)
 
 
-def forward(x: Host) -> tuple[Host, Cache]:
+def forward(x: NDArray) -> tuple[NDArray, Cache]:
     """`relu_forward`, block by block."""
     check_batch("ReLU", x, *x.shape[1:])
     check_floats("ReLU", x)
@@ -45,13 +45,13 @@ def forward(x: Host) -> tuple[Host, Cache]:
         out = y_run[block]
         np.maximum(x_run[block], zeros[: out.size], out=out)  # (1)
 
-    parallel(work, spans(x.size, BLOCK), PASS * x.size)
+    parallel(work, chunks(x.size, BLOCK), PASS * x.size)
     return y, y
 
 
-def backward(dy: Host, cache: Cache) -> Host:
+def backward(dy: NDArray, cache: Cache) -> NDArray:
     """`relu_backward`, block by block."""
-    y: Host = cache
+    y: NDArray = cache
     check_floats("ReLU backward", dy, y)
     check_gradient("ReLU", dy, y.shape)
     dx = empty_like(y)  # (N, …), in y's order
@@ -60,7 +60,7 @@ def backward(dy: Host, cache: Cache) -> Host:
     def work(block: slice) -> None:
         np.multiply(dy_run[block], y_run[block] > 0, out=dx_run[block])  # (2)
 
-    parallel(work, spans(y.size, BLOCK), 3 * PASS * y.size)
+    parallel(work, chunks(y.size, BLOCK), 3 * PASS * y.size)
     return dx
 
 

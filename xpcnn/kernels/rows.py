@@ -35,8 +35,8 @@ from ..ops.check import check_floats, check_gradient
 from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
-from ..typing import Cache, Host
-from .batch_last import batch_first, batch_last, refuses_array, refuses_batch, spans
+from ..typing import Cache, NDArray
+from .batch_last import batch_first, batch_last, chunks, refuses_array, refuses_batch
 from .memory import empty
 from .threads import parallel, reduce_units
 
@@ -60,7 +60,9 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
     return refuses_batch(x, one=False) if groups == 1 else refuses_array(x)
 
 
-def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1) -> tuple[Host, Cache]:
+def forward(
+    x: NDArray, w: NDArray, b: NDArray | None = None, *, window: Window, groups: int = 1
+) -> tuple[NDArray, Cache]:
     """`conv2d_forward`, row by row."""
     _, place = check_conv2d(x, w, b, window, groups)
     x = batch_last(x)  # (H, W, C, N)
@@ -68,22 +70,22 @@ def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: 
 
 
 def inference(
-    x: Host,
-    w: Host,
-    b: Host | None = None,
+    x: NDArray,
+    w: NDArray,
+    b: NDArray | None = None,
     *,
     window: Window,
     groups: int = 1,
-    scale: Host | None = None,
+    scale: NDArray | None = None,
     relu: bool = False,
-) -> Host:
+) -> NDArray:
     """`conv2d_inference`, row by row."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
     filters = w if scale is None else w * scale[:, None, None, None]
     return batch_first(_correlate(batch_last(x), filters, b, place, groups, relu))
 
 
-def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
+def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
     """`conv2d_backward`, row by row."""
     x, w, has_bias, place, groups = cache
     check_floats("Conv2d backward", dy, w)
@@ -91,7 +93,7 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     dy = batch_last(dy)  # (OH, OW, F, N)
     k = w[0].size
 
-    def add(total: Host, block: Block) -> None:
+    def add(total: NDArray, block: Block) -> None:
         patches = lowered(x, place, block, groups)  # (G, i, j, K, n)
         dy_block = grouped(dy[block.rows, block.columns, :, block.images], groups)  # (G, i, j, F/G, n)
         total[:, :k] += products(patches, dy_block)  # (G, K, F/G)                                (2)
@@ -107,7 +109,7 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     return dx, dw, db
 
 
-def input_gradient(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, groups: int = 1) -> Host:
+def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement, groups: int = 1) -> NDArray:
     """(4): dy (OH, OW, F, N) → dx of that shape, (H, W, C, N)."""
     flipped = place.flipped
     if flipped is None:
@@ -117,12 +119,12 @@ def input_gradient(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, 
     return _correlate(dy, turned.reshape(groups * c, kh, kw, f // groups), None, flipped, groups)  # (4)
 
 
-def _correlate(x: Host, w: Host, b: Host | None, place: Placement, groups: int, relu: bool = False) -> Host:
+def _correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, groups: int, relu: bool = False) -> NDArray:
     """(1): (H, W, C, N) → (OH, OW, F, N)."""
     f, n = w.shape[0], x.shape[-1]
     y = empty((*place.out, f, n), x.dtype)
     matrix = _matrix(w, groups)[:, None, None]  # (G, 1, 1, F/G, K)
-    finish = finisher(b, f, n, x.dtype, relu)
+    finish = epilogue_of(b, f, n, x.dtype, relu)
 
     def work(block: Block) -> None:
         out = y[block.rows, block.columns, :, block.images]  # (i, j, F, n)
@@ -134,13 +136,13 @@ def _correlate(x: Host, w: Host, b: Host | None, place: Placement, groups: int, 
     return y
 
 
-def finisher(b: Host | None, f: int, n: int, dtype: Any, relu: bool) -> Callable[[Host], None]:
+def epilogue_of(b: NDArray | None, f: int, n: int, dtype: Any, relu: bool) -> Callable[[NDArray], None]:
     """What is left to do to a block (…, F, n) of W P: add the bias of (1), cut off negative numbers."""
     n = min(n, IMAGES)  # factors as large as a block's last axes: the inner loops are longer
     bias = None if b is None else np.repeat(b[:, None], n, axis=1)  # (F, n)
     zeros = np.zeros((f, n), dtype) if relu else None
 
-    def finish(out: Host) -> None:
+    def finish(out: NDArray) -> None:
         if bias is not None:
             out += bias[:, : out.shape[-1]]  # (1)
         if zeros is not None:
@@ -149,7 +151,7 @@ def finisher(b: Host | None, f: int, n: int, dtype: Any, relu: bool) -> Callable
     return finish
 
 
-def _collect(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, groups: int) -> Host:
+def _collect(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement, groups: int) -> NDArray:
     """(4), for each row of dx from the rows of dy that read it."""
     height, width, c, n = shape
     (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
@@ -177,11 +179,11 @@ def _collect(dy: Host, w: Host, shape: tuple[int, ...], place: Placement, groups
                     target = grouped(row[columns], groups)
                     target += taps[:, within, v]  # (4)
 
-    parallel(work, [(h, images) for images in spans(n, IMAGES) for h in range(height)], 2.0 * dy.size * w[0].size)
+    parallel(work, [(h, images) for images in chunks(n, IMAGES) for h in range(height)], 2.0 * dy.size * w[0].size)
     return dx
 
 
-def lowered(x: Host, place: Placement, block: Block, groups: int) -> Host:
+def lowered(x: NDArray, place: Placement, block: Block, groups: int) -> NDArray:
     """P of the block, (G, i, j, K, n): a view of L."""
     (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
     top, _, left, _ = place.pads
@@ -203,7 +205,7 @@ def lowered(x: Host, place: Placement, block: Block, groups: int) -> Host:
     return each.reshape(groups, i, j, -1, n)
 
 
-def _copy(target: Host, x: Host, row: tuple[int, int, int], column: tuple[int, int], images: slice) -> None:
+def _copy(target: NDArray, x: NDArray, row: tuple[int, int, int], column: tuple[int, int], images: slice) -> None:
     """Rows of taps into target (G, i, j, KH, C/G, n), with zeros for what is outside the image.
 
     Parameters
@@ -240,31 +242,31 @@ def inside(start: int, step: int, count: int, size: int) -> tuple[slice, slice]:
     return slice(first, stop), slice(start + first * step, start + (stop - 1) * step + 1, step)
 
 
-def grouped(x: Host, groups: int) -> Host:
+def grouped(x: NDArray, groups: int) -> NDArray:
     """(…, G·C, n) → (G, …, C, n): a view."""
     *places, c, n = x.shape
     split = x.reshape(*places, groups, c // groups, n)
     return split.transpose(split.ndim - 3, *range(split.ndim - 3), split.ndim - 2, split.ndim - 1)
 
 
-def products(patches: Host, dy: Host) -> Host:
+def products(patches: NDArray, dy: NDArray) -> NDArray:
     """Σ_ij patches[…,i,j] dy[…,i,j]ᵀ for patches (…, i, j, K, n) and dy (…, i, j, F, n): (…, K, F)."""
     k, n = patches.shape[-2:]
     f = dy.shape[-2]
     if f * k <= (f + k) * n:  # small products: many, then added
-        total: Host = np.matmul(patches, dy.swapaxes(-1, -2)).sum(axis=(-4, -3))
+        total: NDArray = np.matmul(patches, dy.swapaxes(-1, -2)).sum(axis=(-4, -3))
         return total
     long_patches, long_dy = (np.moveaxis(a, -2, -4).reshape(*a.shape[:-4], a.shape[-2], -1) for a in (patches, dy))
     return long_patches @ long_dy.swapaxes(-1, -2)  # large: one, of copies
 
 
-def bias_gradient(dy: Host) -> Host:
+def bias_gradient(dy: NDArray) -> NDArray:
     """(3): dy (…, i, j, F, n) → (…, F), while a block of it is in the cache."""
-    db: Host = dy.sum(axis=(-4, -3)).sum(axis=-1)  # (3)
+    db: NDArray = dy.sum(axis=(-4, -3)).sum(axis=-1)  # (3)
     return db
 
 
-def blocks(x: Host, place: Placement, cost: float) -> list[Block]:
+def blocks(x: NDArray, place: Placement, cost: float) -> list[Block]:
     """The output in blocks whose L is at most `WORKSPACE` bytes, or KW positions'; several, if they are worth it."""
     _, _, c, n = x.shape
     (kh, kw), (_, sw) = place.window.kernel, place.window.stride
@@ -276,19 +278,19 @@ def blocks(x: Host, place: Placement, cost: float) -> list[Block]:
     rows = min(-(-oh // pieces), WORKSPACE // (column * (halo + ow * step))) if cut >= ow else 1
     return [
         Block(rows_, columns, images)
-        for images in spans(n, IMAGES)
-        for rows_ in spans(oh, max(1, rows))
-        for columns in spans(ow, cut)
+        for images in chunks(n, IMAGES)
+        for rows_ in chunks(oh, max(1, rows))
+        for columns in chunks(ow, cut)
     ]
 
 
-def _matrix(w: Host, groups: int) -> Host:
+def _matrix(w: NDArray, groups: int) -> NDArray:
     """The kernel as W (G, F/G, K), K = (v,u,c)."""
     f = w.shape[0]
     return np.ascontiguousarray(w.transpose(0, 2, 1, 3)).reshape(groups, f // groups, -1)
 
 
-def _from_matrix(matrix: Host, shape: tuple[int, ...]) -> Host:
+def _from_matrix(matrix: NDArray, shape: tuple[int, ...]) -> NDArray:
     """dw (F, KH, KW, C/G) from Wᵀ's gradient (G, K, F/G)."""
     f, kh, kw, c = shape
     return np.ascontiguousarray(matrix.transpose(0, 2, 1).reshape(f, kw, kh, c).transpose(0, 2, 1, 3))

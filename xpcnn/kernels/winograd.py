@@ -39,9 +39,9 @@ from ..ops.check import check_floats, check_gradient
 from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
-from ..typing import Cache, Host
+from ..typing import Cache, NDArray
 from . import rows
-from .batch_last import batch_first, batch_last, refuses_batch, spans
+from .batch_last import batch_first, batch_last, chunks, refuses_batch
 from .memory import empty
 from .rows import Block
 from .threads import one_blas_thread, parallel, reduce_units
@@ -94,7 +94,9 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
     return None
 
 
-def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: int = 1) -> tuple[Host, Cache]:
+def forward(
+    x: NDArray, w: NDArray, b: NDArray | None = None, *, window: Window, groups: int = 1
+) -> tuple[NDArray, Cache]:
     """`conv2d_forward`, four rows at a time."""
     _, place = check_conv2d(x, w, b, window, groups)
     x = batch_last(x)  # (H, W, C, N)
@@ -102,22 +104,22 @@ def forward(x: Host, w: Host, b: Host | None = None, *, window: Window, groups: 
 
 
 def inference(
-    x: Host,
-    w: Host,
-    b: Host | None = None,
+    x: NDArray,
+    w: NDArray,
+    b: NDArray | None = None,
     *,
     window: Window,
     groups: int = 1,
-    scale: Host | None = None,
+    scale: NDArray | None = None,
     relu: bool = False,
-) -> Host:
+) -> NDArray:
     """`conv2d_inference`, four rows at a time."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
     filters = w if scale is None else w * scale[:, None, None, None]
     return batch_first(_correlate(batch_last(x), filters, b, place, relu))
 
 
-def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host | None, Host, Host | None]:
+def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
     """`conv2d_backward`, four rows at a time."""
     x, w, has_bias, place = cache
     check_floats("Conv2d backward", dy, w)
@@ -126,7 +128,7 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     f, _, kw, c = w.shape
     a = np.ascontiguousarray(A_T.T.astype(dy.dtype))
 
-    def add(total: Host, block: Block) -> None:
+    def add(total: NDArray, block: Block) -> None:
         given = dy[block.rows, block.columns, :, block.images]  # (i, j, F, n)
         m = _along(a[:, : len(given)], given, empty((POINTS, *given.shape[1:]), dy.dtype), 0)  # (6, j, F, n)  (2)
         v = _transformed_input(x, place, block, False)  # (6, 1, j, (v,c), n)
@@ -150,14 +152,14 @@ def backward(dy: Host, cache: Cache, *, input_grad: bool = True) -> tuple[Host |
     return dx, dw, db
 
 
-def _correlate(x: Host, w: Host, b: Host | None, place: Placement, relu: bool = False) -> Host:
+def _correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, relu: bool = False) -> NDArray:
     """(1): (H, W, C, N) → (OH, OW, F, N)."""
     n, f = x.shape[-1], w.shape[0]
     y = empty((*place.out, f, n), x.dtype)
     wide = _wide(w)
     u = _transformed_kernel(w, wide)  # (6, 1, [6,] F, (v,c))
     a_t = A_T.astype(x.dtype)
-    finish = rows.finisher(b, f, n, x.dtype, relu)
+    finish = rows.epilogue_of(b, f, n, x.dtype, relu)
 
     def work(block: Block) -> None:
         v = _transformed_input(x, place, block, wide)
@@ -176,7 +178,7 @@ def _correlate(x: Host, w: Host, b: Host | None, place: Placement, relu: bool = 
     return y
 
 
-def _transformed_kernel(w: Host, wide: bool) -> Host:
+def _transformed_kernel(w: NDArray, wide: bool) -> NDArray:
     """G g of (1): (6, 1, 1, F, (v,c)), or (6, 1, 6, F, C)."""
     f, _, kw, c = w.shape
     g = G.astype(w.dtype)
@@ -187,7 +189,7 @@ def _transformed_kernel(w: Host, wide: bool) -> Host:
     return np.ascontiguousarray(u).reshape((POINTS, 1, POINTS, f, c) if wide else (POINTS, 1, 1, f, kw * c))
 
 
-def _transformed_input(x: Host, place: Placement, block: Block, wide: bool) -> Host:
+def _transformed_input(x: NDArray, place: Placement, block: Block, wide: bool) -> NDArray:
     """Bᵀd of (1), position by position: (6, 1, j, (v,c), n), or tile by tile: (6, 6, 1, t, C, n)."""
     height, width, c, _ = x.shape
     kw = place.window.kernel[1]
@@ -210,7 +212,7 @@ def _transformed_input(x: Host, place: Placement, block: Block, wide: bool) -> H
     return v.transpose(0, 2, 1, 3, 4)[:, :, None]
 
 
-def _along(matrix: Host, x: Host, out: Host, axis: int) -> Host:
+def _along(matrix: NDArray, x: NDArray, out: NDArray, axis: int) -> NDArray:
     """out = matrix @ x along an axis of x (…, q, c, n), whose last axis is a run, or last two."""
     if x.strides[-2] == x.shape[-1] * x.itemsize and out.strides[-2] == out.shape[-1] * out.itemsize:
         x, target = (a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]) for a in (x, out))  # products of longer runs
@@ -220,26 +222,26 @@ def _along(matrix: Host, x: Host, out: Host, axis: int) -> Host:
     return out
 
 
-def _wide(w: Host) -> bool:
+def _wide(w: NDArray) -> bool:
     """Whether (1) pays along the width."""
     f, _, kw, c = w.shape
     return bool(kw == 3 and min(f, c) >= WIDE)
 
 
-def _blocks(x: Host, place: Placement, wide: bool) -> list[Block]:
+def _blocks(x: NDArray, place: Placement, wide: bool) -> list[Block]:
     _, _, c, n = x.shape
     oh, ow = place.out
     column = POINTS * c * min(n, rows.IMAGES) * x.itemsize * (POINTS / TILE if wide else 1)
     tiles = max(1, int(WORKSPACE / (TILE * column)))
     return [
         Block(slice(i, min(i + TILE, oh)), slice(j, min(j + tiles * TILE, ow)), images)
-        for images in spans(n, rows.IMAGES)
+        for images in chunks(n, rows.IMAGES)
         for i in range(0, oh, TILE)
         for j in range(0, ow, tiles * TILE)
     ]
 
 
-def _cost(y: Host, w: Host) -> float:
+def _cost(y: NDArray, w: NDArray) -> float:
     return y.size * float(w[0].size)
 
 

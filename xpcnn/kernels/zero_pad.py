@@ -22,8 +22,8 @@ import numpy as np
 from ..ops.check import check_floats, check_gradient
 from ..ops.dispatch import Implementation
 from ..ops.pad import check_zero_pad
-from ..typing import Cache, Host
-from .batch_last import batch_first, batch_last, refuses_batch, spans
+from ..typing import Cache, NDArray
+from .batch_last import batch_first, batch_last, chunks, refuses_batch
 from .memory import empty
 from .threads import PASS, parallel
 
@@ -35,7 +35,7 @@ def refuses(x: Any, widths: Sequence[tuple[int, int]]) -> str | None:
     return refuses_batch(x)
 
 
-def forward(x: Host, widths: Sequence[tuple[int, int]]) -> tuple[Host, Cache]:
+def forward(x: NDArray, widths: Sequence[tuple[int, int]]) -> tuple[NDArray, Cache]:
     """`zero_pad_forward`, some rows at a time."""
     _, inner, shape = check_zero_pad(x, widths)
     items = batch_last(x)  # (L₁, …, N)
@@ -56,7 +56,7 @@ def forward(x: Host, widths: Sequence[tuple[int, int]]) -> tuple[Host, Cache]:
     return batch_first(y), (inner, shape)
 
 
-def backward(dy: Host, cache: Cache) -> Host:
+def backward(dy: NDArray, cache: Cache) -> NDArray:
     """`zero_pad_backward`, some rows at a time."""
     inner, shape = cache
     check_floats("zero_pad backward", dy)
@@ -71,9 +71,9 @@ def backward(dy: Host, cache: Cache) -> Host:
     return batch_first(dx)
 
 
-def _rows(x: Host) -> list[slice]:
+def _rows(x: NDArray) -> list[slice]:
     """Slices of the first axis, of about `PIECE` elements."""
-    return spans(len(x), max(1, PIECE * len(x) // x.size))
+    return chunks(len(x), max(1, PIECE * len(x) // x.size))
 
 
 IMPLEMENTATION = Implementation("batch_last", refuses, forward, backward)

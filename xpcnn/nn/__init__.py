@@ -1,5 +1,6 @@
 """Layers and losses: parameters, and a forward/backward pair each."""
 
+from ..renamed import renamed
 from . import init
 from .activation import (
     ELU,
@@ -20,7 +21,8 @@ from .container import Concat, Container, Residual, Sequential
 from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
-from .inference import Inference, inferring
+from .hooks import Hooks, with_hooks
+from .inference import Inference, eval_mode
 from .layer import Layer, OpLayer
 from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
@@ -28,7 +30,6 @@ from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from .shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
-from .watch import Watch, watched
 
 __all__ = [
     "ELU",
@@ -51,6 +52,7 @@ __all__ = [
     "GlobalMaxPool2d",
     "GroupNorm",
     "HingeLoss",
+    "Hooks",
     "HuberLoss",
     "Identity",
     "Inference",
@@ -77,10 +79,11 @@ __all__ = [
     "Tanh",
     "Unflatten",
     "Upsample",
-    "Watch",
     "ZeroPad2d",
     "ZeroPadChannels",
-    "inferring",
+    "eval_mode",
     "init",
-    "watched",
+    "with_hooks",
 ]
+
+__getattr__ = renamed(__name__, Watch="Hooks", watched="with_hooks", inferring="eval_mode")

@@ -53,17 +53,19 @@ class Container(Layer):
         """
 
     def __call__(self, x: Array) -> Array:
-        return self.run_children(x, located)
+        return self.run_children(x, with_layer_name)
 
     def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
         row = summary.begin(name, type(self).__name__, depth)
-        y = self.run_children(x, lambda name, child, x: located(name, child.summarize, x, summary, name, depth + 1))
+        y = self.run_children(
+            x, lambda name, child, x: with_layer_name(name, child.summarize, x, summary, name, depth + 1)
+        )
         summary.end(row, x, y, trained=bool(self.parameters()))
         return y
 
     def forward_child(self, name: str, x: Array, **options: Any) -> tuple[Array, Cache]:
         child = self._children[name]
-        result = located(name, child.forward, x, **options)
+        result = with_layer_name(name, child.forward, x, **options)
         if not (isinstance(result, tuple) and len(result) == 2):
             expected = f"{type(child).__name__}.forward to return (y, cache)"
             raise OptionError(f"layer {name}", expected, type(result).__name__)
@@ -74,7 +76,7 @@ class Container(Layer):
     ) -> Array | None:
         """The child's dx; its parameters' gradients are added to `grads` under this container's names for them."""
         child = self._children[name]
-        result = located(name, _run_backward, child, dy, cache, input_grad)
+        result = with_layer_name(name, _run_backward, child, dy, cache, input_grad)
         returns_both = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)
         if not returns_both or (input_grad and result[0] is None):
             expected = f"{type(child).__name__}.backward to return (dx, {{parameter name: gradient}})"
@@ -110,7 +112,7 @@ class Container(Layer):
         return f"{type(self).__name__}({rows}\n)" if rows else f"{type(self).__name__}()"
 
 
-def located(name: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+def with_layer_name(name: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """The call's result; an error on the way learns under which name it happened."""
     try:
         return call(*args, **options)
@@ -174,7 +176,7 @@ class Sequential(Container):
 
     def __call__(self, x: Array) -> Array:
         for name, step in self._inference:
-            x = located(name, step, x)
+            x = with_layer_name(name, step, x)
         return x
 
     def forward(self, x: Array) -> tuple[Array, Cache]:

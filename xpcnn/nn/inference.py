@@ -1,7 +1,7 @@
 """The gradients of inference: of model(x), where `model.forward` would give those of training.
 
-    y, cache  = inferring(model).forward(x)          y = model(x)
-    dx, grads = inferring(model).backward(dy, cache)
+    y, cache  = eval_mode(model).forward(x)          y = model(x)
+    dx, grads = eval_mode(model).backward(dy, cache)
 
 Most layers compute the same in both. Dropout is the identity in inference, dx = dy. Batch norm takes μ and σ² from
 its running statistics, which do not depend on x, so that it is an affine map of each channel:
@@ -23,15 +23,15 @@ from ..ops.norm import sum_rows
 from ..typing import Array, Cache
 from .container import Container
 from .dropout import Dropout
+from .hooks import Hooks, with_hooks
 from .layer import Layer, check_layer
 from .norm import BatchNorm1d, BatchNorm2d, Normalization
-from .watch import Watch, watched
 
 _DROPOUT, _BATCH_NORM = Dropout.__call__, (BatchNorm1d.__call__, BatchNorm2d.__call__)
 
 
-class Inference(Watch):
-    """A watch under which each layer's forward and backward are those of inference. Running statistics stay."""
+class Inference(Hooks):
+    """Hooks that make each layer's forward and backward those of inference. Running statistics stay."""
 
     def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
         if type(layer).__call__ is _DROPOUT:
@@ -62,26 +62,26 @@ class Inference(Watch):
         return layer.backward(dy, cache, input_grad=input_grad)
 
 
-def inferring(model: Layer, watch: Inference | None = None) -> Layer:
+def eval_mode(model: Layer, hooks: Inference | None = None) -> Layer:
     """The network as it is in inference, with gradients: its forward gives model(x), its backward what belongs to it.
 
     It is made of the same layers, not copies. `forward` changes no running statistics and draws no dropout masks.
 
     Parameters
         model : any network
-        watch : one of your own that derives from `Inference`, to see what passes through the layers
+        hooks : one of your own that derives from `Inference`, to see what passes through the layers
     Raises
         OptionError : a layer that is not xpcnn's has an inference of its own, whose gradients nobody knows
 
     >>> import numpy as np
     >>> from xpcnn.nn import Dropout, Linear, Sequential
     >>> model = Sequential(Dropout(0.9, rng=0), Linear(2, 1, rng=0))
-    >>> y, cache = inferring(model).forward(np.ones((1, 2), np.float32))
-    >>> dx, _ = inferring(model).backward(np.ones_like(y), cache)
+    >>> y, cache = eval_mode(model).forward(np.ones((1, 2), np.float32))
+    >>> dx, _ = eval_mode(model).backward(np.ones_like(y), cache)
     >>> bool((dx == model[1].weight).all())
     True
     """
-    check_layer("inferring", model)
+    check_layer("eval_mode", model)
     for name, layer in model.named_layers():
         own = not type(layer).__call__.__module__.startswith(__name__.partition(".")[0] + ".")
         if own or (not isinstance(layer, Container) and _has_others_within(layer)):
@@ -91,7 +91,7 @@ def inferring(model: Layer, watch: Inference | None = None) -> Layer:
                 type(layer).__name__,
                 "let a layer made of layers derive from Container, without a __call__ of its own",
             )
-    return watched(model, Inference() if watch is None else watch)
+    return with_hooks(model, Inference() if hooks is None else hooks)
 
 
 def _has_others_within(layer: Layer) -> bool:

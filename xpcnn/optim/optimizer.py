@@ -29,6 +29,7 @@ from ..backend import array_namespace, copy_into, dtype_name, is_numpy
 from ..errors import DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
 from ..ops.check import check_array
 from ..options import as_count, as_number
+from ..renamed import warn_of_new_name
 from ..typing import Array
 
 CALM = 1e24  # sums of squares below which no step of a rate up to MODEST can overflow in float32
@@ -123,10 +124,15 @@ class Optimizer(ABC):
             raise NonFiniteError(who, "finite numbers to write", f"NaN or infinity in {bad}; {changed}", REMEDY)
         self._calm = calm or _squares(written) < CALM
 
-    def own(self, grads: Mapping[str, Array]) -> dict[str, Array]:
+    def select(self, grads: Mapping[str, Array]) -> dict[str, Array]:
         """Of a network's gradients those of this optimizer's parameters, which may be some of the network's."""
-        check_gradients(f"{type(self).__name__} own", grads)
+        check_gradients(f"{type(self).__name__} select", grads)
         return {name: g for name, g in grads.items() if name in self.parameters}
+
+    def own(self, grads: Mapping[str, Array]) -> dict[str, Array]:
+        """The old name of `select`."""
+        warn_of_new_name("optimizer.own", "optimizer.select")
+        return self.select(grads)
 
     def decay(self, p: Array, g: Array) -> Array:
         """The gradient, with weight decay."""
@@ -170,7 +176,9 @@ class Optimizer(ABC):
         check_gradients(who, grads)
         if grads.keys() != self.parameters.keys():
             part = self.parameters.keys() < grads.keys()
-            remedy = "optimizer.own(grads) trains these alone" if part else "pass what the network's backward returned"
+            remedy = (
+                "optimizer.select(grads) trains these alone" if part else "pass what the network's backward returned"
+            )
             raise OptionError(who, *_names(self.parameters.keys(), grads.keys()), remedy)
         for name, p in self.parameters.items():
             g = grads[name]

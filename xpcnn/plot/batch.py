@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..backend import to_numpy
 from ..errors import ShapeError
 from ..options import as_names
-from ..typing import Array, Host
+from ..typing import Array, NDArray
 from .figure import as_images, class_name, new_figure, show
 from .mosaic import square
 
@@ -49,7 +49,7 @@ def batch(x: Array, y: Array | None = None, *, classes: Sequence[str] = ()) -> F
 
 
 def pictures(
-    pixels: Host, captions: Sequence[str], title: str, key: str = "", note: str = "", wrong: Sequence[bool] = ()
+    pixels: NDArray, captions: Sequence[str], title: str, key: str = "", note: str = "", wrong: Sequence[bool] = ()
 ) -> Figure:
     """Images in a grid, each under its caption.
 

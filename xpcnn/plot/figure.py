@@ -19,7 +19,7 @@ from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError, one_li
 from ..extras import need
 from ..io.atomic import write_atomically
 from ..options import as_path
-from ..typing import Array, Host
+from ..typing import Array, NDArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,7 +80,7 @@ def check_format(path: str | os.PathLike[str]) -> str:
     return suffix[1:]
 
 
-def as_images(who: str, x: Array) -> tuple[Host, str]:
+def as_images(who: str, x: Array) -> tuple[NDArray, str]:
     """Images as they can be drawn, on the host, and a note where that is not what they are.
 
     Parameters
@@ -119,7 +119,7 @@ def one_image(who: str, image: Array) -> Array:
     return image[None, ...]
 
 
-def check_finite(who: str, what: str, values: Host) -> tuple[float, float]:
+def check_finite(who: str, what: str, values: NDArray) -> tuple[float, float]:
     """The least and the greatest of the values, which are known to be finite then."""
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -129,7 +129,7 @@ def check_finite(who: str, what: str, values: Host) -> tuple[float, float]:
     return low, high
 
 
-def show(axes: Any, pixels: Host, title: str = "") -> None:
+def show(axes: Any, pixels: NDArray, title: str = "") -> None:
     """One image, (H, W, 3) or grey (H, W), in [0, 1]."""
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     bare(axes, title)
@@ -162,7 +162,7 @@ def output_name(index: int, classes: Sequence[str]) -> str:
     return f"class {class_name(index, classes, 40)}" if index < len(classes) else f"output {index}"
 
 
-def overlay(pixels: Host, heat: Host, title: str, values: str, note: str = "") -> Figure:
+def overlay(pixels: NDArray, heat: NDArray, title: str, values: str, note: str = "") -> Figure:
     """An image, the map that belongs to it, and the image lit by the map.
 
     Parameters

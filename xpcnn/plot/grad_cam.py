@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from ..backend import array_namespace, to_numpy
 from ..errors import OptionError, ShapeError
 from ..nn import Conv2d, ConvTranspose2d
+from ..nn.hooks import find_layer
 from ..nn.inference import Inference
 from ..nn.layer import Layer
-from ..nn.watch import find_layer
 from ..options import as_names
 from ..typing import Array, Cache
 from .bilinear import bilinear

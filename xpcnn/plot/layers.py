@@ -8,10 +8,10 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import OptionError, ShapeError
-from ..nn import Conv2d, Watch, watched
+from ..nn import Conv2d, Hooks, with_hooks
+from ..nn.hooks import find_layer, leaf_layers
 from ..nn.layer import Layer, check_layer
-from ..nn.watch import find_layer, leaves
-from ..typing import Array, Host
+from ..typing import Array, NDArray
 from .figure import FIRST, as_images, check_finite, new_figure, one_image, whole_numbers
 from .mosaic import first, mosaic, square
 
@@ -23,7 +23,7 @@ MOST_FILTERS = 64
 MOST_ROWS, MOST_INPUTS = 16, 16  # filters and their channels, where each channel is a map of its own
 
 
-class _Output(Watch):
+class _Output(Hooks):
     def __init__(self, name: str) -> None:
         self.name = name
         self.y: Array | None = None
@@ -52,7 +52,7 @@ def activations(model: Layer, x: Array, layer: str | int) -> Array:
     [[[0.0], [2.0]]]
     """
     output = _Output(find_layer("activations", model, layer)[0])
-    watched(model, output)(x)
+    with_hooks(model, output)(x)
     if output.y is None:
         raise OptionError("activations", "a layer that the network runs", f"{layer}, which it does not")
     return output.y
@@ -86,12 +86,12 @@ def feature_maps(model: Layer, image: Array, layer: str | int | None = None) -> 
 
 def _first_convolution(who: str, model: Layer) -> tuple[str, Layer]:
     check_layer(who, model)
-    for found in leaves(model, Conv2d).items():
+    for found in leaf_layers(model, Conv2d).items():
         return found
     raise OptionError(who, "a network with a Conv2d", "none")
 
 
-def _bars(values: Host, title: str) -> Figure:
+def _bars(values: NDArray, title: str) -> Figure:
     figure = new_figure(7, 3.2, title)
     axes = figure.subplots()
     axes.bar(np.arange(len(values)), values, width=0.8 if len(values) <= 128 else 1.0, color=FIRST)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..typing import Host
+from ..typing import NDArray
 from .figure import DIVERGING, SEQUENTIAL, bare, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def tiles(maps: Host, columns: int) -> Host:
+def tiles(maps: NDArray, columns: int) -> NDArray:
     """The maps row by row in a grid, one pixel of NaN between them.
 
     Parameters
@@ -35,7 +35,7 @@ def tiles(maps: Host, columns: int) -> Host:
     return grid.reshape(rows * (h + 1), columns * (w + 1), *colours)[:-1, :-1]
 
 
-def mosaic(maps: Host, columns: int, title: str, values: str) -> Figure:
+def mosaic(maps: NDArray, columns: int, title: str, values: str) -> Figure:
     """A picture of a grid of tiles.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backend import array_namespace
 from ..errors import DataError, OptionError, ShapeError
-from ..nn.inference import Inference, inferring
+from ..nn.inference import Inference, eval_mode
 from ..nn.layer import Layer, check_layer
 from ..ops.loss_classification import one_hot
 from ..options import as_count
@@ -15,7 +15,7 @@ from ..typing import Array
 
 
 def score_gradients(
-    who: str, model: Layer, x: Array, target: int | Array | None, watch: Inference | None = None
+    who: str, model: Layer, x: Array, target: int | Array | None, hooks: Inference | None = None
 ) -> tuple[Array, Array]:
     """∂S_c/∂x for each image, where S = model(x) are scores (N, K) and c is a class of its own for each image.
 
@@ -25,7 +25,7 @@ def score_gradients(
         model : a classifier, (N, H, W, C) → (N, K)
         x : Array (N, H, W, C), float
         target : c: one class for all, labels (N,), or None for each image's highest score
-        watch : sees the layers at work
+        hooks : run at each layer
     Returns
         dx : Array, of x's shape
         classes : c, Array (N,) of integers
@@ -36,7 +36,7 @@ def score_gradients(
     check_layer(who, model)
     if getattr(x, "ndim", 4) != 4:
         raise ShapeError(who, "images (N, H, W, C)", str(tuple(x.shape)), "of one image, pass x[None, ...]")
-    network = inferring(model, watch)
+    network = eval_mode(model, hooks)
     scores, cache = network.forward(x)
     if scores.ndim != 2:
         raise ShapeError(who, "a classifier, whose output is (N, K)", str(tuple(scores.shape)))

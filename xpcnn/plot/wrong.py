@@ -22,7 +22,7 @@ from ..nn.layer import Layer, check_layer
 from ..ops.loss_classification import one_hot
 from ..ops.softmax import log_softmax_forward
 from ..options import as_count, as_names
-from ..typing import Host
+from ..typing import NDArray
 from .batch import pictures
 from .figure import as_images, class_name
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 class TopLosses:
     """Images in the order of falling loss, as NumPy arrays of one length."""
 
-    index: Host  # where in the split
-    loss: Host
-    true: Host  # the label
-    predicted: Host  # the class of the highest score
-    probability: Host  # that the model gives the predicted class
+    index: NDArray  # where in the split
+    loss: NDArray
+    true: NDArray  # the label
+    predicted: NDArray  # the class of the highest score
+    probability: NDArray  # that the model gives the predicted class
 
 
 def top_losses(model: Layer, split: Split, n: int, *, batch_size: int | None = None) -> TopLosses:

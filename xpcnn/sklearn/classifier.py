@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..backend import to_numpy
 from ..nn import CrossEntropyLoss
 from ..ops.softmax import softmax_forward
-from ..typing import Host
+from ..typing import NDArray
 from .network import ModelFunction, Network
 
 
@@ -179,7 +179,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
             weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         return self._fit(X, encoder.transform(y), len(self.classes_), CrossEntropyLoss(weight=weight))
 
-    def predict_proba(self, X: Any) -> Host:
+    def predict_proba(self, X: Any) -> NDArray:
         """Probabilities of the classes.
 
         Parameters
@@ -196,7 +196,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         logits = self._outputs(self._rows(X, fit=False)).astype(np.float64)
         return to_numpy(softmax_forward(logits)[0])
 
-    def predict(self, X: Any) -> Host:
+    def predict(self, X: Any) -> NDArray:
         """The most probable classes.
 
         Parameters
@@ -210,8 +210,8 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
             Labels out of `classes_`.
         """
         check_is_fitted(self)
-        labels: Host = self.classes_[self._outputs(self._rows(X, fit=False)).argmax(axis=1)]
+        labels: NDArray = self.classes_[self._outputs(self._rows(X, fit=False)).argmax(axis=1)]
         return labels
 
-    def _score(self, y: Host, outputs: Host) -> float:
+    def _score(self, y: NDArray, outputs: NDArray) -> float:
         return float(accuracy_score(y, outputs.argmax(axis=1)))

@@ -29,7 +29,7 @@ from ..random import Seed
 from ..training.config import SCHEDULES
 from ..training.finite_weights import FiniteWeights
 from ..training.gradients import addends, batch_gradients
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
 
@@ -77,10 +77,10 @@ class Network(BaseEstimator):  # type: ignore[misc]
         return tags
 
     @abstractmethod
-    def _score(self, y: Host, outputs: Host) -> float:
+    def _score(self, y: NDArray, outputs: NDArray) -> float:
         """How good the network's outputs are for validation targets; more is better."""
 
-    def _fit(self, X: Host, y: Host, outputs: int, criterion: Loss) -> Self:
+    def _fit(self, X: NDArray, y: NDArray, outputs: int, criterion: Loss) -> Self:
         """Train a new network on rows (N, D) and the targets that the criterion takes."""
         who = type(self).__name__
         random = check_random_state(self.random_state)
@@ -103,7 +103,14 @@ class Network(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _train(
-        self, who: str, x: Host, y: Host, held_X: Host | None, held_y: Host | None, criterion: Loss, rng: Any
+        self,
+        who: str,
+        x: NDArray,
+        y: NDArray,
+        held_X: NDArray | None,
+        held_y: NDArray | None,
+        criterion: Loss,
+        rng: Any,
     ) -> None:
         model, batches = self.model_, math.ceil(len(x) / self.batch_size)
         weights = FiniteWeights(model)
@@ -206,11 +213,11 @@ class Network(BaseEstimator):  # type: ignore[misc]
             raise ShapeError(who, f"images of image_shape {given}", got)
         return given
 
-    def _by_channel(self, X: Host) -> Host:
+    def _by_channel(self, X: NDArray) -> NDArray:
         """What is standardised together in a column: a feature of rows, a channel of images."""
         return X.reshape(-1, self.input_shape_[-1])
 
-    def _prepare(self, X: Host) -> Host:
+    def _prepare(self, X: NDArray) -> NDArray:
         """Standardised inputs of the network."""
         x = np.empty((len(X), *self.input_shape_), self.dtype_)
         for part in self._parts(len(X), _CONVERTED):
@@ -222,7 +229,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         size = min(_ROWS, max(least, numbers // math.prod(self.input_shape_)))
         return [slice(begin, begin + size) for begin in range(0, rows, size)]
 
-    def _outputs(self, X: Host) -> Host:
+    def _outputs(self, X: NDArray) -> NDArray:
         """The network's outputs (N, K), which are finite."""
         with np.errstate(over="ignore", invalid="ignore"):  # what becomes of them is looked at
             parts = self._parts(len(X), _PREDICTED, self.batch_size)

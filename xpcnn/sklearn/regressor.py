@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import MSELoss
-from ..typing import Host
+from ..typing import NDArray
 from .network import Network
 
 
@@ -133,7 +133,7 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         dtype = "float64" if X.dtype == np.float64 else "float32"
         return self._fit(X, targets.astype(dtype), targets.shape[1], MSELoss())
 
-    def predict(self, X: Any) -> Host:
+    def predict(self, X: Any) -> NDArray:
         """The predicted numbers.
 
         Parameters
@@ -148,8 +148,8 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         """
         check_is_fitted(self)
         outputs = self._outputs(self._rows(X, fit=False)).astype(np.float64)
-        predicted: Host = self.target_scaler_.inverse_transform(outputs)
+        predicted: NDArray = self.target_scaler_.inverse_transform(outputs)
         return predicted[:, 0] if self._one_target else predicted
 
-    def _score(self, y: Host, outputs: Host) -> float:
+    def _score(self, y: NDArray, outputs: NDArray) -> float:
         return float(r2_score(y, outputs))

@@ -4,11 +4,11 @@ from .callback import STOP, Step
 from .csv_log import CSVLog
 from .evaluation import Evaluation, evaluate
 from .history import Epoch
-from .kept_step import replay
 from .layer_times import LayerTime, Profile, profile
 from .metrics import accuracy, confusion_matrix, top_k_accuracy
 from .moving_average import MovingAverage
 from .nonfinite import Finding
+from .nonfinite_report import replay
 from .parameter_statistics import GradientStatistics, ParameterStatistics, gradient_statistics
 from .rate_finder import RateSweep, lr_find
 from .tensorboard_log import TensorBoardLog

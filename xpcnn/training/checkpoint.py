@@ -28,7 +28,7 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
 from ..options import as_count, as_number
 from ..random import check_states, set_states, states
-from ..typing import Array, Host
+from ..typing import Array, NDArray
 from .history import Epoch, from_document, to_document
 from .moving_average import MovingAverage
 from .untold import Untold
@@ -269,7 +269,7 @@ def _try_schedule(who: str, schedule: Schedule, saved: Any) -> None:
         raise FormatError(who, f"the state of this {type(schedule).__name__}", what, _REMEDY) from error
 
 
-def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, Host], remedy: str = _REMEDY) -> None:
+def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray], remedy: str = _REMEDY) -> None:
     """Refuse other names, shapes and types than those of a network's and an optimizer's own arrays.
 
     Raises
@@ -286,7 +286,7 @@ def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, Host], 
             raise FormatError(who, f"{name}: {expected}", got, remedy)
 
 
-def _check_finite(who: str, own: Mapping[str, Array], saved: Mapping[str, Host]) -> None:
+def _check_finite(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray]) -> None:
     """Refuse NaN and infinity where there was none when the run was built."""
     for name, array in saved.items():
         if not _finite(array) and _finite(to_numpy(own[name])):
@@ -294,5 +294,5 @@ def _check_finite(who: str, own: Mapping[str, Array], saved: Mapping[str, Host])
             raise FormatError(who, f"{name}: finite numbers", "NaN or infinity", remedy)
 
 
-def _finite(array: Host) -> bool:
+def _finite(array: NDArray) -> bool:
     return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))  # NaN is both of them

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..backend import synchronize
-from ..nn import CrossEntropyLoss, Layer, Watch, watched
+from ..nn import CrossEntropyLoss, Hooks, Layer, with_hooks
 from ..nn.loss import Loss, check_loss
 from ..options import as_count
 from ..table import columns
 from ..typing import Array, Cache, Shape
 from .gradients import batch_gradients
-from .traces import unchanged
+from .training_state import unchanged
 
 
 @dataclass(frozen=True)
@@ -83,24 +83,24 @@ def profile(model: Layer, x: Array, y: Array, criterion: Loss | None = None, *, 
     as_count("profile", "repeats", repeats)
     criterion = CrossEntropyLoss() if criterion is None else criterion
     check_loss("profile", criterion)
-    watch = _Times()
-    layers = watched(model, watch)
+    hooks = _Times()
+    layers = with_hooks(model, hooks)
     runs: list[dict[tuple[str, str], float]] = []
     whole: list[float] = []
     with unchanged(model), np.errstate(over="ignore", invalid="ignore"):
         for _ in range(repeats + 1):
             whole.append(_timed(lambda: batch_gradients(model, criterion, x, y))[1])
-            runs.append(_layer_by_layer(layers, criterion, x, y, watch))
+            runs.append(_layer_by_layer(layers, criterion, x, y, hooks))
     times = {key: 1000 * median(run[key] for run in runs[1:]) for key in runs[0]}
     total = sum(times.values())
     rows = []
-    for key, (name, kind, shape) in (watch.layers | _others(criterion)).items():
+    for key, (name, kind, shape) in (hooks.layers | _others(criterion)).items():
         forward, backward = times[key, "forward"], times.get((key, "backward"), 0.0)
         rows.append(LayerTime(name, kind, shape, forward, backward, (forward + backward) / total))
     return Profile(tuple(rows), 1000 * median(whole[1:]))
 
 
-class _Times(Watch):
+class _Times(Hooks):
     def __init__(self) -> None:
         self.layers: dict[str, tuple[str, str, Shape]] = {}  # name, kind, output
         self.seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
@@ -128,14 +128,14 @@ def _others(criterion: Loss) -> dict[str, tuple[str, str, Shape]]:
     return {CRITERION: ("", type(criterion).__name__, ()), BETWEEN: ("", BETWEEN, ())}
 
 
-def _layer_by_layer(layers: Layer, criterion: Loss, x: Array, y: Array, watch: _Times) -> dict[tuple[str, str], float]:
+def _layer_by_layer(layers: Layer, criterion: Loss, x: Array, y: Array, hooks: _Times) -> dict[tuple[str, str], float]:
     """Seconds of each layer, forward and backward, in one step."""
-    watch.seconds.clear()
+    hooks.seconds.clear()
     (logits, cache), forward = _timed(lambda: layers.forward(x))
     (_, loss_cache), loss_forward = _timed(lambda: criterion.forward(logits, y))
     dy, loss_backward = _timed(lambda: criterion.backward(loss_cache))
     _, backward = _timed(lambda: layers.backward(dy, cache, input_grad=False))
-    seconds = dict(watch.seconds)
+    seconds = dict(hooks.seconds)
     for direction, all_of_it in (("forward", forward), ("backward", backward)):
         inside = sum(each for (_, own), each in seconds.items() if own == direction)
         seconds[BETWEEN, direction] = max(all_of_it - inside, 0.0)

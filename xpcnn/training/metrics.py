@@ -13,7 +13,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError
 from ..options import as_count
-from ..typing import Host
+from ..typing import NDArray
 
 
 def accuracy(scores: Any, labels: Any) -> float:
@@ -64,7 +64,7 @@ def confusion_matrix(scores: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.in
     return np.bincount(labels * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
 
 
-def _checked(scores: Any, labels: Any) -> tuple[Host, Host]:
+def _checked(scores: Any, labels: Any) -> tuple[NDArray, NDArray]:
     """Scores (N, K) without NaN, and labels (N,) as int64."""
     scores, labels = _real("scores", scores), _real("labels", labels)
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or 0 in scores.shape:
@@ -82,7 +82,7 @@ def _checked(scores: Any, labels: Any) -> tuple[Host, Host]:
     return scores, whole
 
 
-def _real(name: str, given: Any) -> Host:
+def _real(name: str, given: Any) -> NDArray:
     try:
         host = to_numpy(given)
     except (TypeError, ValueError):

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import to_numpy
-from ..nn import Layer, Watch, watched
+from ..nn import Hooks, Layer, with_hooks
 from ..nn.loss import Loss
 from ..table import columns
 from ..typing import Array, Cache
 from .gradients import is_finite
-from .traces import unchanged
+from .training_state import unchanged
 
 
 @dataclass(frozen=True)
@@ -50,26 +50,26 @@ def search(model: Layer, criterion: Loss, x: Array, y: Array) -> Finding | None:
     Model and generators are as before afterwards. Layers run by themselves, where in training neighbours may run as
     one; that may round otherwise.
     """
-    watch = _Search(model)
+    hooks = _Search(model)
     with np.errstate(all="ignore"), unchanged(model):
         try:
-            _run(watched(model, watch), criterion, x, y, watch)
+            _run(with_hooks(model, hooks), criterion, x, y, hooks)
         except _Found as found:
-            return Finding(found.layer, found.direction, found.text, tuple(watch.rows))
+            return Finding(found.layer, found.direction, found.text, tuple(hooks.rows))
     return None
 
 
-def _run(model: Layer, criterion: Loss, x: Array, y: Array, watch: _Search) -> None:
+def _run(model: Layer, criterion: Loss, x: Array, y: Array, hooks: _Search) -> None:
     kind = type(criterion).__name__
     for name, array in (("input", x), ("targets", y)):
         if not is_finite(array):
             raise _Found("", "", f"{_amount(array)} in the {name}")
     logits, cache = model.forward(x)
-    watch.compare("the network's output, where branches meet", "forward", logits)
+    hooks.compare("the network's output, where branches meet", "forward", logits)
     loss, loss_cache = criterion.forward(logits, y)
-    watch.compare(f"the loss, {kind}", "forward", loss)
+    hooks.compare(f"the loss, {kind}", "forward", loss)
     dy = criterion.backward(loss_cache)
-    watch.compare(f"the gradient of the loss, {kind}", "backward", dy)
+    hooks.compare(f"the gradient of the loss, {kind}", "backward", dy)
     model.backward(dy, cache, input_grad=False)
 
 
@@ -81,7 +81,7 @@ class _Found(Exception):
         self.layer, self.direction, self.text = layer, direction, text
 
 
-class _Search(Watch):
+class _Search(Hooks):
     def __init__(self, model: Layer) -> None:
         self.rows: list[Row] = []
         self.spoilt = [name for name, array in model.parameters().items() if not is_finite(array)]

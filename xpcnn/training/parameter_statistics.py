@@ -23,9 +23,9 @@ from ..nn.layer import check_layer
 from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..table import columns
-from ..typing import Array, Host, Shape
+from ..typing import Array, NDArray, Shape
 from .gradients import batch_gradients
-from .traces import unchanged
+from .training_state import unchanged
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def gradient_statistics(
         before = {name: _host(array).copy() for name, array in model.parameters().items()}
         if optimizer is not None:
             try:
-                optimizer.step(optimizer.own(grads))
+                optimizer.step(optimizer.select(grads))
             except NonFiniteError:
                 optimizer = None  # which makes no such step, so that there is no update to tell
         after = {name: _host(array) for name, array in model.parameters().items()}
@@ -127,5 +127,5 @@ def _ratio(moved: float, size: float) -> float:
     return moved / size if size else math.inf if moved else 0.0
 
 
-def _host(array: Array) -> Host:
+def _host(array: Array) -> NDArray:
     return np.asarray(to_numpy(array), np.float64)

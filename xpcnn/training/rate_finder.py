@@ -28,7 +28,7 @@ from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..options import as_count, as_number
 from .gradients import batch_gradients
-from .traces import unchanged
+from .training_state import unchanged
 
 SMOOTHING = 0.98  # β
 EXPLODED = 4.0  # times the smallest smoothed loss
@@ -112,7 +112,7 @@ def lr_find(
             rates, losses, smoothed = [*rates, rate], [*losses, loss], [*smoothed, smooth]
             optimizer.lr = rate
             try:
-                optimizer.step(optimizer.own(part.grads))
+                optimizer.step(optimizer.select(part.grads))
             except NonFiniteError:
                 loss = math.inf  # as the next would be
                 break

@@ -15,10 +15,10 @@ from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Schedule
 from ..options import as_count, as_number
 from .best_model import best_file
+from .dry_run import first_batches
 from .epoch_end import stale
 from .evaluation import try_out
-from .rehearsal import first_batches
-from .traces import unchanged
+from .training_state import unchanged
 
 if TYPE_CHECKING:
     from .trainer import Trainer

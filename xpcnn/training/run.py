@@ -90,7 +90,7 @@ def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) ->
         return run.finish(resume=begun)
 
 
-def rehearse(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Epoch]:
+def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Epoch]:
     """One step, one validation and one checkpoint of the run that `config` describes; nothing is kept."""
     run = _Run(config, folder, verbose)
     run.tell()

@@ -13,7 +13,7 @@ import numpy as np
 from ..data.dataset import Split
 from ..errors import FormatError
 from ..io.tensors import read_tensors, write_tensors
-from ..typing import Host
+from ..typing import NDArray
 
 TRAINED_ON = "trained_on.safetensors"
 _KIND = "trained on"
@@ -23,14 +23,14 @@ _KIND = "trained on"
 class TrainedOn:
     """The digests of a run's images (see `Split.digests`): int64 (N,) each, without repetitions."""
 
-    train: Host
-    validation: Host
+    train: NDArray
+    validation: NDArray
 
-    def all(self) -> Host:
+    def all(self) -> NDArray:
         """Those of both: int64."""
         return np.union1d(self.train, self.validation)
 
-    def images(self, split: Split) -> Host:
+    def images(self, split: Split) -> NDArray:
         """Which of the images the run was trained or validated on: bool (N,)."""
         return np.isin(split.digests, self.all())
 
@@ -69,5 +69,5 @@ def read(folder: Path) -> TrainedOn | None:
     return TrainedOn(tensors["train"], tensors["validation"])
 
 
-def _are_digests(array: Host) -> bool:
+def _are_digests(array: NDArray) -> bool:
     return array.dtype == np.int64 and array.ndim == 1

@@ -34,25 +34,25 @@ from ..optim.schedule import Constant, Schedule
 from ..options import as_count, as_flag, as_names, as_path
 from ..typing import Array
 from . import checkpoint, trained_on
+from .accumulation import accumulated_gradients
 from .best_model import with_arrays
 from .callback import OnEpoch, OnStep, as_callbacks
 from .checkpoint import CHECKPOINT, Position
 from .claim import Claim, claimed
+from .dry_run import dry_run
 from .epoch_end import finish_epoch, stale
+from .epoch_totals import EpochTotals
 from .evaluation import Evaluation, evaluate
 from .finite_weights import FiniteWeights
 from .history import Epoch
 from .interrupt import Interrupt
-from .losses import Losses
 from .moving_average import MovingAverage
 from .out_of_memory import enough_memory
 from .progress import Progress, progress
 from .readiness import check_arguments, check_ready, warn_of_nothing_left
-from .rehearsal import rehearse
 from .schedule_end import warn_of_idle_step, warn_of_schedule
-from .step_gradients import step_gradients
 from .telling import tell, tell_rest
-from .traces import Traces
+from .training_state import TrainingState
 
 UNREAD_STEPS = 50  # steps of a device whose losses wait to be read: reading one waits for the device
 
@@ -131,7 +131,7 @@ class Trainer:
         self.loader: Loader | None = None  # that `fit` is going through
         self._validation: Split | None = None  # of the last `fit`
         self.claim: Claim | None = None  # of the folder, where somebody else makes it
-        self._traces, self._weights = Traces(model), FiniteWeights(model)
+        self._traces, self._weights = TrainingState(model), FiniteWeights(model)
         self.best_arrays: Mapping[str, Array] | None = None  # arrays of the best epoch, where no folder keeps them
         self._items: Any = 0  # what the last step's loss is the mean of, see `Loss.items`
         self._batch_size: int | None = None  # that was last trained with
@@ -166,7 +166,7 @@ class Trainer:
                 remedy = "pass resume=True, or name another folder"
                 raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
             if self.fast_dev_run:
-                return rehearse(self, loader, validation)
+                return dry_run(self, loader, validation)
             warn_of_nothing_left(self, epochs, resumed=resume)
             warn_of_schedule(self, loader, epochs)
             return self.run_epochs(loader, validation, epochs)
@@ -177,7 +177,7 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
             trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
-        self.loader, self._traces = loader, Traces(self.model)
+        self.loader, self._traces = loader, TrainingState(self.model)
         self._batch_size = loader.batch_size
         self._weights.begin(self.model)
         try:
@@ -221,9 +221,9 @@ class Trainer:
             NonFiniteError : as `fit`
         """
         warn_of_idle_step(self)
-        total = step_gradients(self, self._traces, [(x, y), *more])
+        total = accumulated_gradients(self, self._traces, [(x, y), *more])
         self._items = total.items
-        grads = self.optimizer.own(total.grads)
+        grads = self.optimizer.select(total.grads)
         if self.clip_norm is not None:
             grads, _ = clip_by_norm(grads, self.clip_norm)
         self.optimizer.lr = self.schedule.lr_at(self.optimizer.steps)
@@ -246,7 +246,7 @@ class Trainer:
         at = self.position
         saved = time.perf_counter()
         begun = saved - at.seconds
-        losses, going = Losses(at, self.criterion), True
+        losses, going = EpochTotals(at, self.criterion), True
         shown.start(at.epoch + 1, epochs, len(loader), at.batch)
         batches = loader.epoch(at.epoch, start=at.batch)
         while going and (group := list(islice(batches, self.accumulate))):
@@ -285,7 +285,7 @@ class Trainer:
             raise interrupt.error(f"interrupted after epoch {row.epoch}")
         return going
 
-    def _finish_epoch(self, loader: Loader, validation: Split | None, losses: Losses, begun: float) -> Epoch:
+    def _finish_epoch(self, loader: Loader, validation: Split | None, losses: EpochTotals, begun: float) -> Epoch:
         """Validate, and write down what the epoch came to."""
         self._check_weights()
         checked = self.evaluate(validation) if validation else None

@@ -16,7 +16,7 @@ from xpcnn.errors import FileError, MissingExtraError, OptionError, ShapeError
 from xpcnn.exchange import export_onnx, import_onnx
 from xpcnn.exchange.onnx import layers
 from xpcnn.io.architecture import registry
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 from .graphs import (
     assert_near,
@@ -50,7 +50,7 @@ def test_the_table_lists_every_layer_and_what_it_becomes(tmp_path):
 
 
 def sample(name):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     return layer, x.shape[1:]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xpcnn import nn
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 from .graphs import (
     compare,
@@ -16,9 +16,9 @@ from .graphs import (
 )
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_layer(tmp_path, rng, name):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     randomize(layer, rng)
     for opset, size in product((17, 20, 22), (1, 3)):
         compare(

@@ -11,7 +11,7 @@ import pytest
 
 from xpcnn.errors import FormatError
 from xpcnn.exchange import import_onnx
-from xpcnn.exchange.onnx.wire import other_than_weights
+from xpcnn.exchange.onnx.protobuf_size import other_than_weights
 
 from ...limits import at_most
 from .graphs import node, write
@@ -28,7 +28,7 @@ def test_files_that_are_larger_than_they_may_be(tmp_path, monkeypatch):
 
 def test_weights_named_by_very_many_nodes(tmp_path, monkeypatch):
     """Each use gets its own copy: a megabyte named ten thousand times would be ten gigabytes."""
-    monkeypatch.setattr("xpcnn.exchange.onnx.scope.MOST_BYTES", 3 * 16)
+    monkeypatch.setattr("xpcnn.exchange.onnx.graph_state.MOST_BYTES", 3 * 16)
     for count, fits in ((3, True), (4, False)):
         nodes = [node("MatMul", f"{'x' if i == 0 else i - 1} w", str(i)) for i in range(count)]
         path = write(tmp_path / "m.onnx", nodes, ["n", 2], str(count - 1), w=np.ones((2, 2)))
@@ -42,7 +42,7 @@ def test_weights_named_by_very_many_nodes(tmp_path, monkeypatch):
 def test_very_many_small_fields_are_not_parsed(tmp_path, monkeypatch):
     """Ten million empty nodes are 20 MB in a file, and a gigabyte once they are objects."""
     monkeypatch.setattr("xpcnn.exchange.onnx.file.MOST_OTHER", 2**16)
-    monkeypatch.setattr("xpcnn.exchange.onnx.wire.MOST_FIELDS", 2**10)
+    monkeypatch.setattr("xpcnn.exchange.onnx.protobuf_size.MOST_FIELDS", 2**10)
     size = 2**17
     data = b"\x3a" + bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14]) + b"\x0a\x00" * (size // 2)
     (tmp_path / "m.onnx").write_bytes(data)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import OptionError
 from ...ops.check import check_batch, check_floats
-from ...typing import Array, Host
+from ...typing import Array, NDArray
 
 Augment: TypeAlias = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
 
@@ -41,7 +41,7 @@ def check_images(who: str, x: Array, rng: np.random.Generator) -> Any:
     return check_floats(who, x)
 
 
-def per_image(xp: Any, draws: Host, x: Array, dtype: Any = None) -> Any:
+def per_image(xp: Any, draws: NDArray, x: Array, dtype: Any = None) -> Any:
     """One draw an image, (N,) on the host, as an array (N, 1, 1, 1) where x is, in x's dtype or in another."""
     return xp.asarray(draws, dtype=dtype or x.dtype, device=x.device)[:, None, None, None]
 

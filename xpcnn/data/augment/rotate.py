@@ -8,7 +8,7 @@ import numpy as np
 
 from ...backend import array_namespace
 from ...options import as_number
-from ...typing import Array, Host
+from ...typing import Array, NDArray
 from .base import Augmentation, pixels
 
 
@@ -44,7 +44,7 @@ class Rotate(Augmentation):
         return rotated(x, rng.uniform(-self.degrees, self.degrees, x.shape[0]), self.fill)
 
 
-def rotated(x: Array, degrees: Host, fill: float) -> Array:
+def rotated(x: Array, degrees: NDArray, fill: float) -> Array:
     """Each image turned by its own angle; see `Rotate`.
 
     Parameters
@@ -55,7 +55,7 @@ def rotated(x: Array, degrees: Host, fill: float) -> Array:
     xp = array_namespace(x)
     h, w = x.shape[1:3]
 
-    def here(numbers: Host, axis: int) -> Array:
+    def here(numbers: NDArray, axis: int) -> Array:
         """Numbers along one of the axes (N, H, W), where x is."""
         shape = tuple(-1 if each == axis else 1 for each in range(3))
         array: Array = xp.reshape(xp.asarray(numbers, dtype=x.dtype, device=x.device), shape)

@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...typing import Host
+from ...typing import NDArray
 from .file import Node
-from .scope import Scope
+from .graph_state import GraphState
 
 MOST_NUMBERS = 4096  # of an integer array that is computed
 _CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 
 
-def fold(node: Node, scope: Scope) -> Host | None:
+def fold(node: Node, state: GraphState) -> NDArray | None:
     """The node's result, if it depends on constants alone, or is a shape; else None.
 
     Raises
@@ -27,27 +27,27 @@ def fold(node: Node, scope: Scope) -> Host | None:
     if node.operator == "Constant":
         return _constant(node)
     if node.operator == "Shape":
-        return _shape(node, scope)
+        return _shape(node, state)
     given = [name for name in node.inputs if name]
-    if node.operator not in _FOLDERS or not given or not all(scope.is_constant(name) for name in given):
+    if node.operator not in _FOLDERS or not given or not all(state.is_constant(name) for name in given):
         return None
-    result = _FOLDERS[node.operator](node, scope, scope.required(node, 0))
+    result = _FOLDERS[node.operator](node, state, state.required(node, 0))
     if result.dtype.kind == "f":
-        scope.charge(node, result.nbytes if result.base is None else 0)
+        state.charge(node, result.nbytes if result.base is None else 0)
     elif result.size > MOST_NUMBERS:
         raise node.refuse(f"at most {MOST_NUMBERS} integers", str(result.size))
     return result
 
 
-def axes_of(node: Node, scope: Scope) -> tuple[int, ...] | None:
+def axes_of(node: Node, state: GraphState) -> tuple[int, ...] | None:
     """The attribute axes, which is an input in newer opsets; None where there is neither."""
-    given = scope.optional(node, 1)
+    given = state.optional(node, 1)
     if given is not None:
         return tuple(int(axis) for axis in given.ravel())
     return node.integers("axes", ()) if node.has("axes") else None
 
 
-def _constant(node: Node) -> Host:
+def _constant(node: Node) -> NDArray:
     array = node.tensor("value")
     if array is not None:
         return array
@@ -58,23 +58,23 @@ def _constant(node: Node) -> Host:
     return np.asarray(node.number("value_float", 0.0), np.float32)
 
 
-def _shape(node: Node, scope: Scope) -> Host:
-    known = scope.constant(node.inputs[0], node.where) if node.inputs else None
-    shape = known.shape if known is not None else (-1, *scope.sizes(node))
+def _shape(node: Node, state: GraphState) -> NDArray:
+    known = state.constant(node.inputs[0], node.where) if node.inputs else None
+    shape = known.shape if known is not None else (-1, *state.sizes(node))
     end = node.integer("end", len(shape))
     return np.asarray(shape[node.integer("start", 0) : end], np.int64)
 
 
-def _gather(node: Node, scope: Scope, array: Host) -> Host:
-    indices = scope.required(node, 1)
+def _gather(node: Node, state: GraphState, array: NDArray) -> NDArray:
+    indices = state.required(node, 1)
     if array.dtype.kind == "f" or indices.size * array.size > MOST_NUMBERS:
         raise node.refuse("a few integers", f"{array.dtype} {array.shape}")
     return np.asarray(np.take(array, indices, axis=node.integer("axis", 0)))
 
 
-def _slice(node: Node, scope: Scope, array: Host) -> Host:
-    starts, ends = (scope.required(node, number).tolist() for number in (1, 2))
-    axes, steps = (scope.optional(node, number) for number in (3, 4))
+def _slice(node: Node, state: GraphState, array: NDArray) -> NDArray:
+    starts, ends = (state.required(node, number).tolist() for number in (1, 2))
+    axes, steps = (state.optional(node, number) for number in (3, 4))
     at = [slice(None)] * array.ndim
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         step = 1 if steps is None else int(steps[i])
@@ -82,14 +82,14 @@ def _slice(node: Node, scope: Scope, array: Host) -> Host:
     return array[tuple(at)]
 
 
-def _concat(node: Node, scope: Scope, first: Host) -> Host:
-    arrays = [scope.required(node, number) for number in range(len(node.inputs))]
+def _concat(node: Node, state: GraphState, first: NDArray) -> NDArray:
+    arrays = [state.required(node, number) for number in range(len(node.inputs))]
     if first.dtype.kind == "f" or sum(array.size for array in arrays) > MOST_NUMBERS:
         raise node.refuse("a few integers", f"{len(arrays)} arrays of {first.dtype}")
     return np.concatenate(arrays, axis=node.integer("axis", 0))
 
 
-def _constant_of_shape(node: Node, scope: Scope, shape: Host) -> Host:
+def _constant_of_shape(node: Node, state: GraphState, shape: NDArray) -> NDArray:
     value = node.tensor("value")
     sizes = [int(size) for size in shape]
     if len(sizes) > 1 or max(sizes, default=0) > MOST_NUMBERS:
@@ -97,44 +97,44 @@ def _constant_of_shape(node: Node, scope: Scope, shape: Host) -> Host:
     return np.full(sizes, 0.0 if value is None else value.ravel()[0])
 
 
-def _reshape(node: Node, scope: Scope, array: Host) -> Host:
-    sizes = [int(size) for size in scope.required(node, 1)]
+def _reshape(node: Node, state: GraphState, array: NDArray) -> NDArray:
+    sizes = [int(size) for size in state.required(node, 1)]
     if node.integer("allowzero", 0) == 0:
         sizes = [array.shape[i] if size == 0 else size for i, size in enumerate(sizes)]
     return array.reshape(sizes)
 
 
-def _squeeze(node: Node, scope: Scope, array: Host) -> Host:
-    return np.squeeze(array, axes_of(node, scope))
+def _squeeze(node: Node, state: GraphState, array: NDArray) -> NDArray:
+    return np.squeeze(array, axes_of(node, state))
 
 
-def _unsqueeze(node: Node, scope: Scope, array: Host) -> Host:
-    return np.expand_dims(array, axes_of(node, scope) or ())
+def _unsqueeze(node: Node, state: GraphState, array: NDArray) -> NDArray:
+    return np.expand_dims(array, axes_of(node, state) or ())
 
 
-def _transpose(node: Node, scope: Scope, array: Host) -> Host:
+def _transpose(node: Node, state: GraphState, array: NDArray) -> NDArray:
     return np.transpose(array, node.integers("perm", tuple(reversed(range(array.ndim)))))
 
 
-def _add(node: Node, scope: Scope, first: Host) -> Host:
-    return np.asarray(first + _other_integers(node, scope, first))
+def _add(node: Node, state: GraphState, first: NDArray) -> NDArray:
+    return np.asarray(first + _other_integers(node, state, first))
 
 
-def _mod(node: Node, scope: Scope, first: Host) -> Host:
-    second = _other_integers(node, scope, first)
+def _mod(node: Node, state: GraphState, first: NDArray) -> NDArray:
+    second = _other_integers(node, state, first)
     if node.integer("fmod", 0) or not np.all(second):
         raise node.refuse("fmod 0, and no division by 0", "another")
     return np.asarray(first % second)
 
 
-def _other_integers(node: Node, scope: Scope, first: Host) -> Host:
-    second = scope.required(node, 1)
+def _other_integers(node: Node, state: GraphState, first: NDArray) -> NDArray:
+    second = state.required(node, 1)
     if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_NUMBERS:
         raise node.refuse("a few integers", f"{first.dtype} {first.shape} and {second.dtype} {second.shape}")
     return second
 
 
-def _cast(node: Node, scope: Scope, array: Host) -> Host:
+def _cast(node: Node, state: GraphState, array: NDArray) -> NDArray:
     node.ignore("saturate", "round_mode")
     to = node.integer("to", 1)
     if to not in _CAST or (array.dtype.kind == "f" and not np.all(np.isfinite(array))):
@@ -142,13 +142,13 @@ def _cast(node: Node, scope: Scope, array: Host) -> Host:
     return array.astype(_CAST[to])
 
 
-_FOLDERS: dict[str, Callable[[Node, Scope, Host], Host]] = {
+_FOLDERS: dict[str, Callable[[Node, GraphState, NDArray], NDArray]] = {
     "Add": _add,
     "Cast": _cast,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "Gather": _gather,
-    "Identity": lambda node, scope, array: array,
+    "Identity": lambda node, state, array: array,
     "Mod": _mod,
     "Reshape": _reshape,
     "Slice": _slice,

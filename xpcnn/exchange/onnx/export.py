@@ -12,7 +12,7 @@ from ... import __version__, nn
 from ...errors import FormatError, OptionError
 from ...extras import need
 from ...io.atomic import write_atomically
-from ...nn.container import located
+from ...nn.container import with_layer_name
 from ...nn.layer import check_layer, dotted
 from ...options import as_choice, as_count, as_names, as_path, as_shape
 from ...typing import Shape
@@ -112,7 +112,7 @@ class _Translation:
         return Tensor(self.graph.node(operator, inputs, name or operator, **axis), shape)
 
     def child(self, name: str, key: str, child: nn.Layer, x: Tensor) -> Tensor:
-        y: Tensor = located(key, self.network, dotted(name, key), child, x)
+        y: Tensor = with_layer_name(key, self.network, dotted(name, key), child, x)
         return y
 
     def layer(self, name: str, layer: nn.Layer, x: Tensor) -> Tensor:

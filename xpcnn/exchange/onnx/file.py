@@ -19,8 +19,8 @@ import numpy as np
 from ...errors import FileError, FormatError
 from ...extras import need
 from ...io.document import parse_json
-from ...typing import Host, Shape
-from .wire import other_than_weights
+from ...typing import NDArray, Shape
+from .protobuf_size import other_than_weights
 
 MOST_BYTES = 2**30  # of a file, and of the weights of all its nodes together
 MOST_OTHER = 2**24  # bytes of a file that are not weights
@@ -66,7 +66,7 @@ class Node:
         value = self._value(name, "s")
         return default if value is None else str(value, "ascii", "replace")
 
-    def tensor(self, name: str) -> Host | None:
+    def tensor(self, name: str) -> NDArray | None:
         value = self._value(name, "t")
         return None if value is None else read_tensor(value, self.where)
 
@@ -177,7 +177,7 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
     )
 
 
-def read_tensor(proto: Any, who: str) -> Host:
+def read_tensor(proto: Any, who: str) -> NDArray:
     """A constant's numbers, a view of the file's where there is one.
 
     Raises
@@ -195,7 +195,7 @@ def read_tensor(proto: Any, who: str) -> Host:
     if min(dims, default=1) < 0 or len(dims) > 8 or math.prod(dims) != held:
         raise FormatError(who, f"{name}: as many numbers as its shape says", f"{held} for {_short(dims)}")
     try:
-        array: Host = numpy_helper.to_array(proto)
+        array: NDArray = numpy_helper.to_array(proto)
     except Exception as error:  # whatever it stumbles over, the file is at fault
         raise FormatError(who, f"{name}: a whole tensor", _short(error)) from error
     return array

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...typing import Host, Shape
+from ...typing import NDArray, Shape
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Graph:
     def __init__(self, opset: int) -> None:
         self.opset = opset
         self.nodes: list[Any] = []
-        self.constants: dict[str, Host] = {}
+        self.constants: dict[str, NDArray] = {}
         self._reordered: Counter[str] = Counter()  # by the row's name: each branch that wants its order has a node
 
     def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
@@ -52,7 +52,7 @@ class Graph:
         self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 
-    def constant(self, name: str, array: Host) -> str:
+    def constant(self, name: str, array: NDArray) -> str:
         """The constant's name: the given one, or one with a number where another array has that."""
         unique, number = name, 1
         while unique in self.constants and not np.array_equal(self.constants[unique], array):
@@ -71,7 +71,7 @@ class Graph:
         return Tensor(self.node("Gather", [x.name, indices], name, axis=1), x.shape)
 
 
-def channels_first(order: Shape) -> Host:
+def channels_first(order: Shape) -> NDArray:
     """For each place in a row whose numbers stand channel after channel: the place where the layers have it.
 
     >>> channels_first((2, 1, 3))  # rows a0 a1 a2 b0 b1 b2 become a0 b0 a1 b1 a2 b2

@@ -10,13 +10,13 @@ from typing import Literal
 from ...errors import FormatError, OptionError, XpcnnError
 from ...io.model_file import SavedModel
 from ...options import as_choice, as_path, as_shape
-from ...typing import Host, Shape
-from . import moves, patterns, windows  # noqa: F401  register their readers
+from ...typing import NDArray, Shape
+from . import fused_patterns, reshaping, windows  # noqa: F401  register their readers
 from .constants import fold
 from .file import Contents, Node, read_file
+from .graph_state import MOST_NUMBERS, GraphState, Known, Made, Value
 from .layers import to_channels_first
 from .operators import READERS
-from .scope import MOST_NUMBERS, Known, Made, Scope, Value
 from .structure import assemble
 
 
@@ -66,10 +66,10 @@ def import_onnx(
     contents = read_file(path)
     who = str(path)
     begin = _input(who, contents, input_shape, layout)
-    scope = _read(Scope(contents), begin)
-    if scope.wanted:
-        scope = _read(Scope(contents, scope.wanted), begin)
-    end = scope.known.get(contents.output)
+    state = _read(GraphState(contents), begin)
+    if state.wanted:
+        state = _read(GraphState(contents, state.wanted), begin)
+    end = state.known.get(contents.output)
     if isinstance(end, FormatError):
         raise end
     if not isinstance(end, Made) or end.value.image is not None:
@@ -78,30 +78,30 @@ def import_onnx(
     if end.value.axes not in _orders(len(end.value.shape)):
         expected = "an output with its channels first or last, and height before width"
         raise FormatError(who, expected, "another order", "leave out the last Transpose")
-    values = {name: made for name, made in scope.known.items() if isinstance(made, Made)}
+    values = {name: made for name, made in state.known.items() if isinstance(made, Made)}
     model = assemble(values, contents.input, contents.output, who)
     classes = contents.classes if len(contents.classes) == end.value.shape[-1] else ()
     return SavedModel(model, begin.shape, classes, {"producer": contents.producer})
 
 
-def _read(scope: Scope, begin: Value) -> Scope:
-    """The scope, once it knows what all nodes make of that input."""
-    scope.known[scope.contents.input] = Made(begin, ())
-    for node in scope.contents.nodes:
-        scope.announce(node)
-        scope.define(node, _understand(node, scope))
-    scope.settle(scope.contents.output)
-    return scope
+def _read(state: GraphState, begin: Value) -> GraphState:
+    """The state, once it knows what all nodes make of that input."""
+    state.known[state.contents.input] = Made(begin, ())
+    for node in state.contents.nodes:
+        state.announce(node)
+        state.define(node, _understand(node, state))
+    state.settle(state.contents.output)
+    return state
 
 
-def _understand(node: Node, scope: Scope) -> Known | Host:
+def _understand(node: Node, state: GraphState) -> Known | NDArray:
     """What the node makes; an error, if it is no layer by itself."""
     try:
-        result: Known | Host | None = fold(node, scope)
+        result: Known | NDArray | None = fold(node, state)
         if result is None:
             if node.operator not in READERS:
                 raise node.refuse("an operator that layers of xpcnn.nn stand for", node.operator)
-            result = READERS[node.operator](node, scope)
+            result = READERS[node.operator](node, state)
         if node.unread():
             raise node.refuse("known attributes", ", ".join(node.unread()))
         return result

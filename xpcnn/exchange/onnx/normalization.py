@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import nn
 from ...backend import to_numpy
-from ...typing import Host, Shape
+from ...typing import NDArray, Shape
 from .layers import Place, to_channels_first, to_channels_last, translates
 
 
@@ -63,7 +63,7 @@ def _group_norm(at: Place, layer: nn.GroupNorm) -> str:
     return at.node("Add", y, at.constant("bias", bias))
 
 
-def _affine(layer: Any, shape: Shape) -> tuple[Host, Host]:
+def _affine(layer: Any, shape: Shape) -> tuple[NDArray, NDArray]:
     """γ and β, or the 1 and 0 that they are where there are none."""
     weight = np.ones(shape) if layer.weight is None else to_numpy(layer.weight)
     return weight, np.zeros(shape) if layer.bias is None else to_numpy(layer.bias)

@@ -14,11 +14,11 @@ import numpy as np
 from ... import nn
 from ...backend import asarray
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
-from ...typing import Host
+from ...typing import NDArray
 from .file import Node
-from .scope import Made, Reshaped, Scope, Value
+from .graph_state import GraphState, Made, Reshaped, Value
 
-Reader: TypeAlias = Callable[[Node, Scope], Made | Reshaped]
+Reader: TypeAlias = Callable[[Node, GraphState], Made | Reshaped]
 Kind = TypeVar("Kind", bound=Callable[..., Any])  # a reader, or one that takes more
 READERS: dict[str, Reader] = {}
 
@@ -31,17 +31,17 @@ def reads(*operators: str) -> Callable[[Kind], Kind]:
     return register
 
 
-def give(layer: nn.Layer, node: Node, scope: Scope, **arrays: Host) -> nn.Layer:
+def give(layer: nn.Layer, node: Node, state: GraphState, **arrays: NDArray) -> nn.Layer:
     """The layer, with these weights for its own."""
     for name, array in arrays.items():
         own = getattr(layer, name)
         if own is None or tuple(own.shape) != array.shape:
             raise node.refuse(f"{name} {None if own is None else tuple(own.shape)}", str(array.shape))
-        setattr(layer, name, asarray(np.array(array, scope.dtype, order="C")))  # a copy: optimizers write into it
+        setattr(layer, name, asarray(np.array(array, state.dtype, order="C")))  # a copy: optimizers write into it
     return layer
 
 
-def per_channel(array: Host, value: Value, node: Node) -> Host:
+def per_channel(array: NDArray, value: Value, node: Node) -> NDArray:
     """One number for each of the value's channels, from a constant that is broadcast along its other axes."""
     rank = len(value.shape) + 1
     shape = (*(1,) * (rank - array.ndim), *array.shape)
@@ -49,7 +49,7 @@ def per_channel(array: Host, value: Value, node: Node) -> Host:
     wanted = tuple(channels if axis == value.channel_axis else 1 for axis in range(rank))
     if (shape != wanted and array.size != 1) or array.ndim > rank:
         raise node.refuse(f"a number for each of {channels} channels, as {wanted}", f"a constant {array.shape}")
-    spread: Host = np.broadcast_to(array.reshape(-1), (channels,))[value.columns()]
+    spread: NDArray = np.broadcast_to(array.reshape(-1), (channels,))[value.columns()]
     return spread
 
 
@@ -62,113 +62,113 @@ _PLAIN: dict[str, Callable[[], nn.Layer]] = {
 
 
 @reads(*_PLAIN)
-def _plain(node: Node, scope: Scope) -> Made:
-    return Made(scope.value(node), node.inputs[:1], _PLAIN[node.operator]())
+def _plain(node: Node, state: GraphState) -> Made:
+    return Made(state.value(node), node.inputs[:1], _PLAIN[node.operator]())
 
 
 @reads("LeakyRelu")
-def _leaky_relu(node: Node, scope: Scope) -> Made:
-    return Made(scope.value(node), node.inputs[:1], nn.LeakyReLU(plainly(node.number("alpha", 0.01))))
+def _leaky_relu(node: Node, state: GraphState) -> Made:
+    return Made(state.value(node), node.inputs[:1], nn.LeakyReLU(plainly(node.number("alpha", 0.01))))
 
 
 @reads("Elu")
-def _elu(node: Node, scope: Scope) -> Made:
-    return Made(scope.value(node), node.inputs[:1], nn.ELU(plainly(node.number("alpha", 1.0))))
+def _elu(node: Node, state: GraphState) -> Made:
+    return Made(state.value(node), node.inputs[:1], nn.ELU(plainly(node.number("alpha", 1.0))))
 
 
 @reads("Selu")
-def _selu(node: Node, scope: Scope) -> Made:
+def _selu(node: Node, state: GraphState) -> Made:
     given = [node.number("alpha", SELU_ALPHA), node.number("gamma", SELU_SCALE)]
     if not np.allclose(given, [SELU_ALPHA, SELU_SCALE], rtol=1e-6):
         raise node.refuse("the constants of Klambauer et al.", str(given))
-    return Made(scope.value(node), node.inputs[:1], nn.SELU())
+    return Made(state.value(node), node.inputs[:1], nn.SELU())
 
 
 @reads("Gelu")
-def _gelu(node: Node, scope: Scope) -> Made:
+def _gelu(node: Node, state: GraphState) -> Made:
     if (approximate := node.text("approximate", "none")) != "tanh":
         remedy = "export it with approximate='tanh', which differs by 5e-4 at most"
         raise node.refuse("the tanh form of GELU", approximate, remedy)
-    return Made(scope.value(node), node.inputs[:1], nn.GELU())
+    return Made(state.value(node), node.inputs[:1], nn.GELU())
 
 
 @reads("PRelu")
-def _prelu(node: Node, scope: Scope) -> Made:
-    value, slope = scope.value(node), scope.weights(node, 1)
+def _prelu(node: Node, state: GraphState) -> Made:
+    value, slope = state.value(node), state.weights(node, 1)
     slope = slope.reshape(-1) if slope.size == 1 else per_channel(slope, value, node)
-    return Made(value, node.inputs[:1], give(nn.PReLU(len(slope)), node, scope, weight=slope))
+    return Made(value, node.inputs[:1], give(nn.PReLU(len(slope)), node, state, weight=slope))
 
 
 @reads("Clip")
-def _clip(node: Node, scope: Scope) -> Made:
+def _clip(node: Node, state: GraphState) -> Made:
     """A ReLU, where that is what it is."""
     ends = []
     for number, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
-        given = scope.optional(node, number)
+        given = state.optional(node, number)
         ends.append(float(node.number(name, default) if given is None else given.reshape(())))
     if ends[0] != 0 or ends[1] < np.finfo(np.float32).max:
         raise node.refuse("min 0 and no max, which is ReLU", f"min {ends[0]:g}, max {ends[1]:g}", "use ReLU")
-    return Made(scope.value(node), node.inputs[:1], nn.ReLU())
+    return Made(state.value(node), node.inputs[:1], nn.ReLU())
 
 
 @reads("Softmax", "LogSoftmax")
-def _softmax(node: Node, scope: Scope) -> Made:
-    value = scope.value(node)
+def _softmax(node: Node, state: GraphState) -> Made:
+    value = state.value(node)
     rank = len(value.shape) + 1
-    axis = node.integer("axis", -1 if scope.opset >= 13 else 1) % rank
-    if axis != value.channel_axis or (scope.opset < 13 and axis != rank - 1):  # older ones: over all axes from it on
+    axis = node.integer("axis", -1 if state.opset >= 13 else 1) % rank
+    if axis != value.channel_axis or (state.opset < 13 and axis != rank - 1):  # older ones: over all axes from it on
         raise node.refuse(f"axis {value.channel_axis}, the channels", f"axis {axis}")
     return Made(value, node.inputs[:1], nn.Softmax() if node.operator == "Softmax" else nn.LogSoftmax())
 
 
 @reads("Dropout")
-def _dropout(node: Node, scope: Scope) -> Made:
+def _dropout(node: Node, state: GraphState) -> Made:
     node.ignore("seed")
-    ratio, training = scope.optional(node, 1), scope.optional(node, 2)
+    ratio, training = state.optional(node, 1), state.optional(node, 2)
     if training is not None and bool(training.reshape(())):
         raise node.refuse("inference", "training_mode", "export the network for inference")
     p = node.number("ratio", 0.5) if ratio is None else float(ratio.reshape(()))
-    return Made(scope.value(node), node.inputs[:1], nn.Dropout(plainly(p)))
+    return Made(state.value(node), node.inputs[:1], nn.Dropout(plainly(p)))
 
 
 @reads("Gemm")
-def gemm(node: Node, scope: Scope, bias: Host | None = None) -> Made:
-    weight = scope.weights(node, 1) * node.number("alpha", 1.0)
+def gemm(node: Node, state: GraphState, bias: NDArray | None = None) -> Made:
+    weight = state.weights(node, 1) * node.number("alpha", 1.0)
     if node.integer("transA", 0):
         raise node.refuse("transA 0", "1")
     weight = weight if node.integer("transB", 0) else weight.T
     beta = node.number("beta", 1.0)
-    if scope.optional(node, 2) is not None:
+    if state.optional(node, 2) is not None:
         if bias is not None:
             raise node.refuse("one bias", "two")
-        bias = scope.weights(node, 2) * beta
-    return _linear(node, scope, weight, bias)
+        bias = state.weights(node, 2) * beta
+    return _linear(node, state, weight, bias)
 
 
-def matmul(node: Node, scope: Scope, bias: Host | None = None) -> Made:
-    return _linear(node, scope, scope.weights(node, 1).T, bias)
+def matmul(node: Node, state: GraphState, bias: NDArray | None = None) -> Made:
+    return _linear(node, state, state.weights(node, 1).T, bias)
 
 
-def _linear(node: Node, scope: Scope, weight: Host, bias: Host | None) -> Made:
-    value = scope.rows(node)
+def _linear(node: Node, state: GraphState, weight: NDArray, bias: NDArray | None) -> Made:
+    value = state.rows(node)
     if weight.ndim != 2 or weight.shape[1] != value.shape[0]:
         raise node.refuse(f"weights for {value.shape[0]} features", f"{weight.shape}")
-    out = scope.row(node, weight.shape[0])
+    out = state.row(node, weight.shape[0])
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, weight_init="zeros")
     arrays = {} if bias is None else {"bias": per_channel(bias, out, node)}
     weight = weight[out.columns()][:, value.columns()]
-    return Made(out, node.inputs[:1], give(layer, node, scope, weight=weight, **arrays))
+    return Made(out, node.inputs[:1], give(layer, node, state, weight=weight, **arrays))
 
 
 @reads("BatchNormalization")
-def _batch_norm(node: Node, scope: Scope) -> Made:
-    value = scope.value(node)
+def _batch_norm(node: Node, state: GraphState) -> Made:
+    value = state.value(node)
     trains = node.integer("training_mode", 0) or any(node.outputs[1:])  # which until opset 14 say so alone
     if trains or node.integer("spatial", 1) != 1:
         raise node.refuse("inference, a mean for each channel", "another mode", "export the network for inference")
     if value.channel_axis != 1:
         raise node.refuse("channels as axis 1", f"axis {value.channel_axis}")
-    arrays = [scope.weights(node, number) for number in (1, 2, 3, 4)]
+    arrays = [state.weights(node, number) for number in (1, 2, 3, 4)]
     if any(array.shape != value.shape[-1:] for array in arrays):
         raise node.refuse(f"arrays ({value.shape[-1]},)", ", ".join(str(array.shape) for array in arrays))
     kind = nn.BatchNorm2d if len(value.shape) == 3 else nn.BatchNorm1d
@@ -178,14 +178,14 @@ def _batch_norm(node: Node, scope: Scope) -> Made:
     if len(value.shape) not in (1, 2, 3) or np.any(arrays[3] < 0):
         raise node.refuse("variances ≥ 0, of rows or images", f"an item of sizes {value.sizes}")
     own = {name: array[value.columns()] for name, array in zip(names, arrays, strict=True)}
-    return Made(value, node.inputs[:1], give(layer, node, scope, **own))
+    return Made(value, node.inputs[:1], give(layer, node, state, **own))
 
 
 @reads("LayerNormalization")
-def _layer_norm(node: Node, scope: Scope) -> Made:
+def _layer_norm(node: Node, state: GraphState) -> Made:
     node.ignore("stash_type")
-    value, weight = scope.value(node), scope.weights(node, 1)
-    bias = np.zeros_like(weight) if scope.optional(node, 2) is None else scope.weights(node, 2)
+    value, weight = state.value(node), state.weights(node, 1)
+    bias = np.zeros_like(weight) if state.optional(node, 2) is None else state.weights(node, 2)
     rank = len(value.shape)
     axes = value.axes[node.integer("axis", -1) % (rank + 1) - 1 :]
     shape = value.shape[rank - len(axes) :]
@@ -196,33 +196,33 @@ def _layer_norm(node: Node, scope: Scope) -> Made:
     if value.image is not None:
         arrays = {name: array[value.columns()] for name, array in arrays.items()}
     layer = nn.LayerNorm(shape, eps=plainly(node.number("epsilon", 1e-5)))
-    return Made(value, node.inputs[:1], give(layer, node, scope, **arrays))
+    return Made(value, node.inputs[:1], give(layer, node, state, **arrays))
 
 
 @reads("InstanceNormalization")
-def _instance_norm(node: Node, scope: Scope) -> Made | Reshaped:
+def _instance_norm(node: Node, state: GraphState) -> Made | Reshaped:
     """Of images; or the normalisation within a GroupNorm, of groups that `Reshape` has made channels of."""
     eps = plainly(node.number("epsilon", 1e-5))
-    weight, bias = scope.weights(node, 1), scope.weights(node, 2)
-    groups = scope.reshaped(node)
+    weight, bias = state.weights(node, 1), state.weights(node, 2)
+    groups = state.reshaped(node)
     if groups is not None and len(groups.sizes) == 2:
         if np.any(weight != 1) or np.any(bias != 0) or groups.normalized is not None:
             raise node.refuse("groups (N, G, …) with scale 1 and B 0", f"an item of sizes {groups.sizes}")
         return Reshaped(groups.root, groups.sizes, eps)
-    value = scope.images(node)
+    value = state.images(node)
     layer = nn.GroupNorm(value.shape[-1], value.shape[-1], eps=eps)
-    return Made(value, node.inputs[:1], give(layer, node, scope, weight=weight, bias=bias))
+    return Made(value, node.inputs[:1], give(layer, node, state, weight=weight, bias=bias))
 
 
 @reads("GroupNormalization")
-def _group_norm(node: Node, scope: Scope) -> Made:
+def _group_norm(node: Node, state: GraphState) -> Made:
     node.ignore("stash_type")
-    value, groups = scope.images(node), node.integer("num_groups", 1)
+    value, groups = state.images(node), node.integer("num_groups", 1)
     layer = nn.GroupNorm(groups, value.shape[-1], eps=plainly(node.number("epsilon", 1e-5)))
-    arrays = [scope.weights(node, number) for number in (1, 2)]
-    if scope.opset < 21:  # one number a group
+    arrays = [state.weights(node, number) for number in (1, 2)]
+    if state.opset < 21:  # one number a group
         arrays = [np.repeat(array, value.shape[-1] // groups) for array in arrays]
-    return Made(value, node.inputs[:1], give(layer, node, scope, weight=arrays[0], bias=arrays[1]))
+    return Made(value, node.inputs[:1], give(layer, node, state, weight=arrays[0], bias=arrays[1]))
 
 
 def plainly(number: float) -> float:

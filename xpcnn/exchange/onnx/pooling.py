@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import nn
 from ...ops.window import Placement
-from ...typing import Host
+from ...typing import NDArray
 from .layers import Place, onnx_pads, pad_images, placed, translates
 
 
@@ -76,7 +76,7 @@ def _global_max_pool(at: Place, layer: nn.GlobalMaxPool2d) -> str:
     return at.node("Flatten", at.node("GlobalMaxPool", part="pooled"), axis=1)
 
 
-def bins(out: int, size: int) -> Host:
+def bins(out: int, size: int) -> NDArray:
     """The matrix (out, size) of equations 1 and 2 of `xpcnn.ops.adaptive_pool`.
 
     >>> bins(2, 3)
@@ -85,7 +85,7 @@ def bins(out: int, size: int) -> Host:
     """
     i, at = np.arange(out)[:, None], np.arange(size)
     start, end = i * size // out, -(-(i + 1) * size // out)
-    inside: Host = ((start <= at) & (at < end)) / (end - start)
+    inside: NDArray = ((start <= at) & (at < end)) / (end - start)
     return inside
 
 

@@ -14,7 +14,7 @@ from ...errors import FormatError
 from ...io.architecture import MOST_DEPTH
 from ...nn.container import Sequential
 from ...nn.layer import Layer
-from .scope import Made
+from .graph_state import Made
 
 
 def assemble(values: Mapping[str, Made], source: str, target: str, who: str) -> Sequential:

@@ -9,33 +9,33 @@ import numpy as np
 
 from ... import nn
 from ...ops.window import Window
-from ...typing import Host, Shape
+from ...typing import NDArray, Shape
 from .constants import axes_of
 from .file import Node
+from .graph_state import MOST_NUMBERS, GraphState, Made, Value
 from .operators import give, per_channel, reads
-from .scope import MOST_NUMBERS, Made, Scope, Value
 
 MOST_SIDE = 2**14  # of an image
 MOST_WINDOW = 2**10  # a side, a stride, a padding, a dilation
 
 
 @reads("Conv")
-def conv(node: Node, scope: Scope, bias: Host | None = None) -> Made:
-    value, weight = scope.images(node), _kernel(node, scope)  # (Cout, Cin/groups, KH, KW)
+def conv(node: Node, state: GraphState, bias: NDArray | None = None) -> Made:
+    value, weight = state.images(node), _kernel(node, state)  # (Cout, Cin/groups, KH, KW)
     options = window_options(node, value, weight.shape[2:])
     groups = node.integer("group", 1)
     out, cin = weight.shape[0], weight.shape[1] * groups
     if cin != value.shape[-1]:
         raise node.refuse(f"weights for {value.shape[-1]} channels", f"for {cin}")
-    bias = _bias(node, scope, bias)
+    bias = _bias(node, state, bias)
     layer = nn.Conv2d(cin, out, **options, groups=groups, bias=bias is not None, weight_init="zeros")
     y = images((*layer.window.place(*value.size).out, out), node)
-    return Made(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
+    return Made(y, node.inputs[:1], _filled(layer, node, state, weight.transpose(0, 2, 3, 1), bias, y))
 
 
 @reads("ConvTranspose")
-def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Made:
-    value, weight = scope.images(node), _kernel(node, scope)  # (Cin, Cout/groups, KH, KW)
+def conv_transpose(node: Node, state: GraphState, bias: NDArray | None = None) -> Made:
+    value, weight = state.images(node), _kernel(node, state)  # (Cin, Cout/groups, KH, KW)
     options = window_options(node, value, weight.shape[2:])
     groups = node.integer("group", 1)
     cin, out = weight.shape[0], weight.shape[1] * groups
@@ -45,7 +45,7 @@ def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Made:
     wanted = node.integers("output_shape", ())
     if wanted or isinstance(options["padding"], str) or node.text("auto_pad", "NOTSET").startswith("SAME"):
         options["padding"] = _cut_off(node, value, options, extra, wanted)
-    bias = _bias(node, scope, bias)
+    bias = _bias(node, state, bias)
     layer = nn.ConvTranspose2d(
         cin, out, **options, output_padding=extra, groups=groups, bias=bias is not None, weight_init="zeros"
     )
@@ -59,7 +59,7 @@ def conv_transpose(node: Node, scope: Scope, bias: Host | None = None) -> Made:
         for axis in (0, 1)
     ]
     y = images((sizes[0], sizes[1], out), node)
-    return Made(y, node.inputs[:1], _filled(layer, node, scope, weight.transpose(0, 2, 3, 1), bias, y))
+    return Made(y, node.inputs[:1], _filled(layer, node, state, weight.transpose(0, 2, 3, 1), bias, y))
 
 
 def _cut_off(node: Node, value: Value, options: dict[str, Any], extra: Shape, wanted: Shape) -> Any:
@@ -82,12 +82,12 @@ def _cut_off(node: Node, value: Value, options: dict[str, Any], extra: Shape, wa
 
 
 @reads("MaxPool")
-def _max_pool(node: Node, scope: Scope) -> Made:
+def _max_pool(node: Node, state: GraphState) -> Made:
     node.ignore("storage_order")  # of the indices, which are another output
-    pad = scope.producer(node.inputs[0]) if node.inputs else None
-    widths = None if pad is None else _lowest(pad, scope)
+    pad = state.producer(node.inputs[0]) if node.inputs else None
+    widths = None if pad is None else _lowest(pad, state)
     first = node if pad is None or widths is None else pad
-    value = scope.images(first)
+    value = state.images(first)
     options = window_options(node, value, node.integers("kernel_shape", ()))
     if widths is not None:
         if options["padding"] != 0:
@@ -97,11 +97,11 @@ def _max_pool(node: Node, scope: Scope) -> Made:
     return _pooled(node, value, layer, layer.window, first)
 
 
-def _lowest(node: Node, scope: Scope) -> tuple[int, int, int, int] | None:
+def _lowest(node: Node, state: GraphState) -> tuple[int, int, int, int] | None:
     """The rows and columns of −∞ that a Pad puts around images, as `export_onnx` writes it before MaxPool."""
     if node.operator != "Pad" or len(node.inputs) != 3:
         return None
-    pads, fill = (scope.constant(name, node.where) for name in node.inputs[1:])
+    pads, fill = (state.constant(name, node.where) for name in node.inputs[1:])
     if pads is None or fill is None or (pads.size, pads.dtype.kind, fill.size) != (8, "i", 1):
         return None
     if node.text("mode", "constant") != "constant" or fill.reshape(()) != -np.inf:
@@ -114,8 +114,8 @@ def _lowest(node: Node, scope: Scope) -> tuple[int, int, int, int] | None:
 
 
 @reads("AveragePool")
-def _average_pool(node: Node, scope: Scope) -> Made:
-    value = scope.images(node)
+def _average_pool(node: Node, state: GraphState) -> Made:
+    value = state.images(node)
     options = window_options(node, value, node.integers("kernel_shape", ()))
     if options.pop("dilation") not in (1, (1, 1)):
         raise node.refuse("dilations 1", "others")
@@ -126,22 +126,22 @@ def _average_pool(node: Node, scope: Scope) -> Made:
 
 
 @reads("GlobalAveragePool")
-def _global_average_pool(node: Node, scope: Scope) -> Made:
-    value = scope.images(node)
+def _global_average_pool(node: Node, state: GraphState) -> Made:
+    value = state.images(node)
     return Made(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.AdaptiveAvgPool2d(1))
 
 
 @reads("GlobalMaxPool")
-def _global_max_pool(node: Node, scope: Scope) -> Made:
-    value = scope.images(node)
+def _global_max_pool(node: Node, state: GraphState) -> Made:
+    value = state.images(node)
     return Made(images((1, 1, value.shape[-1]), node), node.inputs[:1], nn.MaxPool2d(value.size))
 
 
 @reads("ReduceMean", "ReduceMax")
-def _reduce(node: Node, scope: Scope) -> Made:
+def _reduce(node: Node, state: GraphState) -> Made:
     """Global pooling, where it is over height and width."""
     node.ignore("noop_with_empty_axes")
-    value, axes = scope.value(node), axes_of(node, scope)
+    value, axes = state.value(node), axes_of(node, state)
     rank = len(value.shape) + 1
     reduced = {value.axes[axis % rank - 1] for axis in axes or () if axis % rank}
     if rank != 4 or reduced != {0, 1} or len(axes or ()) != 2:
@@ -204,21 +204,23 @@ def _pooled(node: Node, value: Value, layer: nn.Layer, window: Window, first: No
     return Made(images((*place.out, value.shape[-1]), node), (first or node).inputs[:1], layer)
 
 
-def _kernel(node: Node, scope: Scope) -> Host:
-    weight = scope.weights(node, 1)
+def _kernel(node: Node, state: GraphState) -> NDArray:
+    weight = state.weights(node, 1)
     if weight.ndim != 4 or node.integers("kernel_shape", weight.shape[2:]) != weight.shape[2:]:
         raise node.refuse("weights of four axes, as kernel_shape says", str(weight.shape))
     return weight
 
 
-def _bias(node: Node, scope: Scope, bias: Host | None) -> Host | None:
-    if scope.optional(node, 2) is None:
+def _bias(node: Node, state: GraphState, bias: NDArray | None) -> NDArray | None:
+    if state.optional(node, 2) is None:
         return bias
     if bias is not None:
         raise node.refuse("one bias", "two")
-    return np.reshape(scope.weights(node, 2), (-1, 1, 1))
+    return np.reshape(state.weights(node, 2), (-1, 1, 1))
 
 
-def _filled(layer: nn.Layer, node: Node, scope: Scope, weight: Host, bias: Host | None, y: Value) -> nn.Layer:
+def _filled(
+    layer: nn.Layer, node: Node, state: GraphState, weight: NDArray, bias: NDArray | None, y: Value
+) -> nn.Layer:
     arrays = {} if bias is None else {"bias": per_channel(bias, y, node)}
-    return give(layer, node, scope, weight=weight, **arrays)
+    return give(layer, node, state, weight=weight, **arrays)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from ..backend import is_numpy
 from ..typing import Array
 from .gradients import Gradients, batch_gradients, joined
-from .kept_step import report
-from .traces import Traces
+from .nonfinite_report import report
+from .training_state import TrainingState
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
 
-def step_gradients(trainer: Trainer, traces: Traces, batches: Sequence[tuple[Array, Array]]) -> Gradients:
+def accumulated_gradients(trainer: Trainer, traces: TrainingState, batches: Sequence[tuple[Array, Array]]) -> Gradients:
     """The loss and the gradients of all the batches together.
 
     Parameters

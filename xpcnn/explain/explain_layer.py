@@ -12,26 +12,26 @@ from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError, one_line, printable
 from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
 from ..nn.activation import Identity, LogSoftmax, Softmax
+from ..nn.hooks import find_layer, leaf_layers
 from ..nn.layer import check_layer
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from ..nn.shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
-from ..nn.watch import find_layer, leaves
 from ..ops.check import check_array, check_floats
 from ..ops.softmax import softmax_forward
 from ..options import as_names
-from ..typing import Array, Host
+from ..typing import Array, NDArray
 from .activation import FUNCTIONS, activation, dropout, prelu
 from .convolution import convolution, transposed
 from .explanation import Explanation, Index
 from .generic import other
+from .layer_norm import set_norm
 from .linear import linear
 from .loss import cross_entropy
 from .norm import batch_norm, normalize
 from .pooling import adaptive_average_pooling, average_pooling, global_average_pooling, global_max_pooling, max_pooling
 from .run import Pass, run
-from .set_norm import set_norm
 from .shape import flatten, identity, unflatten, upsampling, zero_padding
 from .softmax import softmax
 
@@ -116,7 +116,7 @@ def explain(
         raise DataError("explain", "finite numbers in x", "NaN or infinity")
     done = run(model, None if name == LOSS else name, x, target=target, dy=dy)
     page = Explanation("CrossEntropyLoss()", printable(name))
-    page.path = [(printable(each), type(own).__name__) for each, own in leaves(model).items()]
+    page.path = [(printable(each), type(own).__name__) for each, own in leaf_layers(model).items()]
     page.path += [] if done.loss is None else [(LOSS, "CrossEntropyLoss")]
     if name == LOSS:
         if done.target is None:
@@ -183,7 +183,7 @@ def _say_what_was_run(page: Explanation, done: Pass, x: Array, classes: tuple[st
     )
 
 
-def _image(x: Array, n: int) -> Host | None:
+def _image(x: Array, n: int) -> NDArray | None:
     """Item n, if it can be looked at."""
     host = to_numpy(x)[n]
     looks = host.ndim == 3 and host.shape[2] in (1, 3) and host.min() >= 0 and host.max() <= 1

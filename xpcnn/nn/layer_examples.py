@@ -9,16 +9,16 @@ import numpy as np
 
 from .. import nn
 
-Sample: TypeAlias = Callable[[], tuple[nn.Layer, np.ndarray[Any, np.dtype[np.float64]]]]
+Example: TypeAlias = Callable[[], tuple[nn.Layer, np.ndarray[Any, np.dtype[np.float64]]]]
 
 _IMAGES, _ROWS = (2, 6, 5, 4), (5, 4)
 
 
-def _on(shape: tuple[int, ...], make: Callable[[], nn.Layer]) -> Sample:
+def _on(shape: tuple[int, ...], make: Callable[[], nn.Layer]) -> Example:
     return lambda: (make(), np.random.default_rng(7).normal(size=shape))
 
 
-SAMPLES: dict[str, Sample] = {
+EXAMPLES: dict[str, Example] = {
     "Conv2d": _on(_IMAGES, lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0, 2, 1), groups=2, rng=0)),
     "ConvTranspose2d": _on(
         _IMAGES, lambda: nn.ConvTranspose2d(4, 6, (3, 2), stride=(2, 1), padding=1, groups=2, rng=0)

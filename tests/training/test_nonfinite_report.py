@@ -12,7 +12,7 @@ from xpcnn.nn import CrossEntropyLoss, Dropout, Flatten, HuberLoss, Identity, Li
 from xpcnn.optim import SGD
 from xpcnn.training import Trainer, replay
 from xpcnn.training.gradients import Gradients
-from xpcnn.training.kept_step import keep, together
+from xpcnn.training.nonfinite_report import keep, together
 
 from .small import assert_same, everything, generators, loader, network, split, trainer
 from .spoil import Spoil
@@ -143,7 +143,7 @@ def test_a_full_disk_does_not_hide_what_happened(tmp_path, monkeypatch):
     def full(*arguments):
         raise FileError("nonfinite", "to write the file", "No space left on device")
 
-    monkeypatch.setattr("xpcnn.training.kept_step.write_tensors", full)
+    monkeypatch.setattr("xpcnn.training.nonfinite_report.write_tensors", full)
     path, text = broken(tmp_path)
     assert "of layer 4 (Linear)" in text
     assert "not kept for replay: nonfinite: expected to write the file, got No space left" in text

@@ -14,33 +14,33 @@ import numpy as np
 from ... import nn
 from .constants import axes_of
 from .file import Node
+from .graph_state import GraphState, Made, Reshaped, Value
 from .layers import to_channels_first
 from .operators import reads
-from .scope import Made, Reshaped, Scope, Value
 from .windows import images, plainest
 
 
 @reads("Identity")
-def _identity(node: Node, scope: Scope) -> Made:
-    return Made(scope.value(node), node.inputs[:1])
+def _identity(node: Node, state: GraphState) -> Made:
+    return Made(state.value(node), node.inputs[:1])
 
 
 @reads("Cast")
-def _cast(node: Node, scope: Scope) -> Made:
+def _cast(node: Node, state: GraphState) -> Made:
     node.ignore("saturate", "round_mode")
     if (to := node.integer("to", 1)) not in (1, 11):
         raise node.refuse("a floating type", f"type {to}")
-    return Made(scope.value(node), node.inputs[:1])
+    return Made(state.value(node), node.inputs[:1])
 
 
 @reads("Transpose")
-def _transpose(node: Node, scope: Scope) -> Made:
-    reshaped = scope.reshaped(node)
+def _transpose(node: Node, state: GraphState) -> Made:
+    reshaped = state.reshaped(node)
     if reshaped is not None and node.integers("perm", ()) == to_channels_first(3):
-        made = scope.unflattened(node.inputs[0], reshaped, (0, 1, 2))
+        made = state.unflattened(node.inputs[0], reshaped, (0, 1, 2))
         if isinstance(made, Made):
             return Made(Value(made.value.shape, (2, 0, 1)), made.inputs, made.layer)
-    value = scope.value(node)
+    value = state.value(node)
     rank = len(value.shape) + 1
     perm = node.integers("perm", tuple(reversed(range(rank))))
     if sorted(perm) != list(range(rank)) or perm[0] != 0:
@@ -50,26 +50,26 @@ def _transpose(node: Node, scope: Scope) -> Made:
 
 
 @reads("Flatten")
-def _flatten(node: Node, scope: Scope) -> Made | Reshaped:
-    sizes = scope.sizes(node)
+def _flatten(node: Node, state: GraphState) -> Made | Reshaped:
+    sizes = state.sizes(node)
     if node.integer("axis", 1) not in (1, -len(sizes)):
         raise node.refuse("axis 1", "another")
-    return _reshaped(node, scope, (math.prod(sizes),))
+    return _reshaped(node, state, (math.prod(sizes),))
 
 
 @reads("Squeeze")
-def _squeeze(node: Node, scope: Scope) -> Made | Reshaped:
-    sizes, axes = scope.sizes(node), axes_of(node, scope)
+def _squeeze(node: Node, state: GraphState) -> Made | Reshaped:
+    sizes, axes = state.sizes(node), axes_of(node, state)
     rank = len(sizes) + 1
     dropped = {axis % rank for axis in axes} if axes is not None else {i + 1 for i, n in enumerate(sizes) if n == 1}
     if any(axis == 0 or sizes[axis - 1] != 1 for axis in dropped):
         raise node.refuse("axes of length 1, and not the batch's", str(axes))
-    return _reshaped(node, scope, tuple(size for i, size in enumerate(sizes) if i + 1 not in dropped))
+    return _reshaped(node, state, tuple(size for i, size in enumerate(sizes) if i + 1 not in dropped))
 
 
 @reads("Unsqueeze")
-def _unsqueeze(node: Node, scope: Scope) -> Made | Reshaped:
-    sizes, axes = scope.sizes(node), axes_of(node, scope) or ()
+def _unsqueeze(node: Node, state: GraphState) -> Made | Reshaped:
+    sizes, axes = state.sizes(node), axes_of(node, state) or ()
     rank = len(sizes) + 1 + len(axes)
     if rank > 8:
         raise node.refuse("at most 8 axes", str(rank))
@@ -77,15 +77,15 @@ def _unsqueeze(node: Node, scope: Scope) -> Made | Reshaped:
     if len(added) != len(axes) or 0 in added:
         raise node.refuse("new axes after the batch's", str(axes))
     rest = iter(sizes)
-    return _reshaped(node, scope, tuple(1 if axis in added else next(rest) for axis in range(1, rank)))
+    return _reshaped(node, state, tuple(1 if axis in added else next(rest) for axis in range(1, rank)))
 
 
 @reads("Reshape")
-def _reshape(node: Node, scope: Scope) -> Made | Reshaped:
-    sizes, wanted = scope.sizes(node), [int(size) for size in scope.required(node, 1).ravel()]
+def _reshape(node: Node, state: GraphState) -> Made | Reshaped:
+    sizes, wanted = state.sizes(node), [int(size) for size in state.required(node, 1).ravel()]
     copies = node.integer("allowzero", 0) == 0
     batch, rest = (wanted or [1])[0], wanted[1:]
-    if not rest or not (batch == -1 or (copies and batch == 0) or batch == scope.batch):
+    if not rest or not (batch == -1 or (copies and batch == 0) or batch == state.batch):
         raise node.refuse("a shape whose first axis is the batch", str(wanted))
     if copies:
         rest = [sizes[i] if size == 0 and i < len(sizes) else size for i, size in enumerate(rest)]
@@ -94,13 +94,13 @@ def _reshape(node: Node, scope: Scope) -> Made | Reshaped:
         rest = [math.prod(sizes) // known if size == -1 else size for size in rest]
     if min(rest) < 1 or math.prod(rest) != math.prod(sizes):
         raise node.refuse(f"a shape for {math.prod(sizes)} numbers an item", str(wanted))
-    return _reshaped(node, scope, tuple(rest))
+    return _reshaped(node, state, tuple(rest))
 
 
 @reads("Gather")
-def _gather(node: Node, scope: Scope) -> Made:
+def _gather(node: Node, state: GraphState) -> Made:
     """A row's numbers put into the layers' order, as `export_onnx` writes it."""
-    value, indices = scope.rows(node), scope.required(node, 1)
+    value, indices = state.rows(node), state.required(node, 1)
     own = indices.shape == value.shape and value.image is not None
     if node.integer("axis", 0) not in (1, -1) or not own or not np.array_equal(indices, value.columns()):
         raise node.refuse("the order of flattened images, along axis 1", f"indices {indices.shape}")
@@ -108,15 +108,15 @@ def _gather(node: Node, scope: Scope) -> Made:
 
 
 @reads("Pad")
-def _pad(node: Node, scope: Scope) -> Made:
+def _pad(node: Node, state: GraphState) -> Made:
     """Zeros around images, or channels of zeros."""
-    given = scope.optional(node, 1)
+    given = state.optional(node, 1)
     pads = node.integers("pads", ()) if given is None else tuple(int(pad) for pad in given.ravel())
-    fill, axes, mode = scope.optional(node, 2), scope.optional(node, 3), node.text("mode", "constant")
+    fill, axes, mode = state.optional(node, 2), state.optional(node, 3), node.text("mode", "constant")
     number = node.number("value", 0.0) if fill is None else float(fill.reshape(()))
     if mode != "constant" or number != 0:
         raise node.refuse("zeros", f"mode {mode}, {number:g}")
-    value = scope.value(node)
+    value = state.value(node)
     rank = len(value.shape) + 1
     padded = range(rank) if axes is None else [int(axis) % rank for axis in axes.ravel()]
     if len(pads) != 2 * len(padded) or len(set(padded)) != len(padded):
@@ -138,11 +138,11 @@ def _pad(node: Node, scope: Scope) -> Made:
 
 
 @reads("Resize", "Upsample")
-def _resize(node: Node, scope: Scope) -> Made:
+def _resize(node: Node, state: GraphState) -> Made:
     """Each pixel as a block of equal ones, in any of the ways that ONNX has to say it."""
     node.ignore("cubic_coeff_a", "exclude_outside", "extrapolation_value")
-    value = scope.images(node)
-    newer = node.operator == "Resize" and scope.opset >= 11
+    value = state.images(node)
+    newer = node.operator == "Resize" and state.opset >= 11
     mode, where, rounding = node.text("mode", "nearest"), "asymmetric", "floor"
     if newer:
         where = node.text("coordinate_transformation_mode", "half_pixel")
@@ -152,7 +152,7 @@ def _resize(node: Node, scope: Scope) -> Made:
         raise node.refuse("nearest neighbours, as blocks of equal pixels", f"{mode}, {where}, {rounding}")
     if node.has("axes") or node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise node.refuse("scales for all axes", "another policy")
-    scales, sizes = scope.optional(node, 2 if newer else 1), scope.optional(node, 3)
+    scales, sizes = state.optional(node, 2 if newer else 1), state.optional(node, 3)
     if scales is not None and scales.size == 4:
         factors = [float(scale) for scale in scales.ravel()]
     elif sizes is not None and sizes.size == 4:
@@ -166,10 +166,10 @@ def _resize(node: Node, scope: Scope) -> Made:
     return Made(images((height * a, width * b, channels), node), node.inputs[:1], nn.Upsample(a if a == b else (a, b)))
 
 
-def _reshaped(node: Node, scope: Scope, sizes: tuple[int, ...]) -> Made | Reshaped:
-    before = scope.reshaped(node)
+def _reshaped(node: Node, state: GraphState, sizes: tuple[int, ...]) -> Made | Reshaped:
+    before = state.reshaped(node)
     root = node.inputs[0] if before is None else before.root
-    value = scope.value_of(root, node)
+    value = state.value_of(root, node)
     if before is not None and before.normalized is not None:
         groups = before.sizes[0]
         if sizes != value.sizes or value.channel_axis != 1 or value.image is not None or value.shape[-1] % groups:
@@ -180,16 +180,16 @@ def _reshaped(node: Node, scope: Scope, sizes: tuple[int, ...]) -> Made | Reshap
         return Made(value, (root,))
     if len(sizes) > 1:
         return Reshaped(root, sizes)
-    return _flattened(scope, root, value)
+    return _flattened(state, root, value)
 
 
-def _flattened(scope: Scope, root: str, value: Value) -> Made:
-    made = scope.known[root]
+def _flattened(state: GraphState, root: str, value: Value) -> Made:
+    made = state.known[root]
     assert isinstance(made, Made)
     row = value.as_row()
     if isinstance(made.layer, nn.AdaptiveAvgPool2d) and row.shape == value.shape[-1:]:
         return Made(row, made.inputs, nn.GlobalAvgPool2d())
-    producer = scope.producer(root)
+    producer = state.producer(root)
     if producer is not None and producer.operator in ("GlobalMaxPool", "ReduceMax"):
         return Made(row, made.inputs, nn.GlobalMaxPool2d())
     return Made(row, (root,), nn.Flatten())

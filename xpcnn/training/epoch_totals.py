@@ -18,7 +18,7 @@ from .history import Epoch
 REMEDY = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"  # of a loss that is NaN
 
 
-class Losses:
+class EpochTotals:
     """What the steps of an epoch came to.
 
     Parameters

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from ..ops.window import Placement
-from ..typing import Host
-from .batch_last import spans
+from ..typing import NDArray
+from .batch_last import chunks
 
 PIECE = 1 << 18  # elements
 
@@ -29,7 +29,7 @@ class Piece(NamedTuple):
     run: slice
 
 
-class Meeting(NamedTuple):
+class TapOverlap(NamedTuple):
     """Where a tap reads: a piece of the output and the image, or a piece of the image and the output."""
 
     tap: int
@@ -42,12 +42,12 @@ def pieces(rows: int, columns: int, length: int) -> list[Piece]:
     return _pieces(rows, columns, length, PIECE)
 
 
-def read_by(place: Placement, length: int) -> list[tuple[Piece, list[Meeting]]]:
+def read_by(place: Placement, length: int) -> list[tuple[Piece, list[TapOverlap]]]:
     """For each piece of the output (OH, OW, length): the parts of the image (H, W, length) that its taps read."""
     return _read_by(place, length, PIECE)
 
 
-def reading(place: Placement, length: int) -> list[tuple[Piece, list[Meeting]]]:
+def reading(place: Placement, length: int) -> list[tuple[Piece, list[TapOverlap]]]:
     """For each piece of the image (H, W, length): the parts of the output (OH, OW, length) whose taps read it."""
     return _reading(place, length, PIECE)
 
@@ -58,26 +58,26 @@ def _pieces(rows: int, columns: int, length: int, most: int) -> list[Piece]:
     high = max(1, most // (run * columns))
     return [
         Piece(some, part, stretch)
-        for some in spans(rows, high)
-        for part in spans(columns, wide)
-        for stretch in spans(length, run)
+        for some in chunks(rows, high)
+        for part in chunks(columns, wide)
+        for stretch in chunks(length, run)
     ]
 
 
 @lru_cache(maxsize=64)  # the same again in each step; for one image it takes as long as the work itself
-def _read_by(place: Placement, length: int, most: int) -> list[tuple[Piece, list[Meeting]]]:
+def _read_by(place: Placement, length: int, most: int) -> list[tuple[Piece, list[TapOverlap]]]:
     image = slice(0, place.size[0]), slice(0, place.size[1])
     return [
-        (piece, [Meeting(tap, read, _within(at, piece)) for tap, at, read in _taps(place, piece[:2], image)])
+        (piece, [TapOverlap(tap, read, _within(at, piece)) for tap, at, read in _taps(place, piece[:2], image)])
         for piece in _pieces(*place.out, length, most)
     ]
 
 
 @lru_cache(maxsize=64)
-def _reading(place: Placement, length: int, most: int) -> list[tuple[Piece, list[Meeting]]]:
+def _reading(place: Placement, length: int, most: int) -> list[tuple[Piece, list[TapOverlap]]]:
     output = slice(0, place.out[0]), slice(0, place.out[1])
     return [
-        (piece, [Meeting(tap, at, _within(read, piece)) for tap, at, read in _taps(place, output, piece[:2])])
+        (piece, [TapOverlap(tap, at, _within(read, piece)) for tap, at, read in _taps(place, output, piece[:2])])
         for piece in _pieces(*place.size, length, most)
     ]
 
@@ -94,7 +94,7 @@ def _taps(place: Placement, positions: Part, elements: Part) -> Iterator[tuple[i
                 yield u * kw + v, (at_rows, at_columns), (rows, columns)
 
 
-def tiled(dx: Host, place: Placement) -> Host | None:
+def tiled(dx: NDArray, place: Placement) -> NDArray | None:
     """dx (H, W, CN) as what the windows read, (OH, KH, OW, KW, CN), if they tile it; what remains is set to 0."""
     window = place.window
     (kh, kw), (oh, ow) = window.kernel, place.out

@@ -1,19 +1,19 @@
-"""A network whose layers can be watched at work: what other libraries have hooks for.
+"""Hooks: functions of the caller's that run at each layer of a network, in place of the layer's own.
 
 Times, statistics, pictures and the search for a NaN all go through it.
 
-    class Times(Watch):
+    class Times(Hooks):
         def forward(self, name, layer, x):
             begun = time.perf_counter()
             result = layer.forward(x)
             print(name, time.perf_counter() - begun)
             return result
 
-    model = watched(network, Times())
+    model = with_hooks(network, Times())
 
-`watched` gives a network of the same layers (not copies: parameters and running statistics are shared) that runs each
-of them through the watch, by itself: in it, no neighbours run as one, as they else may in a `Sequential`. Names of
-parameters and gradients are those of the network.
+`with_hooks` gives a network of the same layers, not copies: parameters and running statistics are shared. It runs each
+layer by itself, through the hooks; neighbours that a `Sequential` would run as one stay apart. Names of parameters and
+gradients are those of the network.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from .container import Container
 from .layer import Layer, check_layer
 
 
-class Watch:
-    """What happens at each layer that is not a container: by default, what always does. Override what you watch.
+class Hooks:
+    """What runs at each layer that is not a container: by default the layer itself. Override what you need.
 
     `name` is the layer's dotted name; of a layer that stands in several places, the first.
     """
@@ -39,7 +39,7 @@ class Watch:
     def backward(
         self, name: str, layer: Layer, dy: Array, cache: Cache, *, input_grad: bool
     ) -> tuple[Array | None, dict[str, Array]]:
-        """The layer's backward: `cache` is what this watch's own `forward` returned."""
+        """The layer's backward: `cache` is what `forward` of these hooks returned."""
         return layer.backward(dy, cache, input_grad=input_grad)
 
     def infer(self, name: str, layer: Layer, x: Array) -> Array:
@@ -47,8 +47,8 @@ class Watch:
         return layer(x)
 
 
-def leaves(model: Layer, kind: type[Layer] = Layer) -> dict[str, Layer]:
-    """The layers that a watch sees, by their dotted names: those of that kind that are no containers, each once."""
+def leaf_layers(model: Layer, kind: type[Layer] = Layer) -> dict[str, Layer]:
+    """The layers of that kind that are not containers, each once, by their dotted names."""
     return {
         name: layer
         for name, layer in model.named_layers()
@@ -67,7 +67,7 @@ def find_layer(
         OptionError : there is none; the error names those that there are
     """
     check_layer(who, model)
-    found, name = leaves(model, kind), str(layer)
+    found, name = leaf_layers(model, kind), str(layer)
     if name in found:
         return name, found[name]
     inside = [each for each in found if each.startswith(f"{name}.")]
@@ -77,11 +77,12 @@ def find_layer(
     raise OptionError(who, f"{what}: {listed}{also}", repr(name))
 
 
-def watched(model: Layer, watch: Watch) -> Layer:
-    """The network, with each layer that is not a container run through `watch`."""
-    check_layer("watched", model)
-    if not isinstance(watch, Watch):
-        raise OptionError("watched", "a Watch", repr(watch)[:80], "derive from nn.Watch, and pass an instance")
+def with_hooks(model: Layer, hooks: Hooks) -> Layer:
+    """The network, with each layer that is not a container run through `hooks`."""
+    check_layer("with_hooks", model)
+    if not isinstance(hooks, Hooks):
+        remedy = "derive from nn.Hooks, and pass an instance"
+        raise OptionError("with_hooks", "an instance of Hooks", repr(hooks)[:80], remedy)
     names = {id(layer): name for name, layer in model.named_layers()}
     made: dict[int, Layer] = {}
 
@@ -90,29 +91,29 @@ def watched(model: Layer, watch: Watch) -> Layer:
             made[id(layer)] = (
                 layer.with_children({name: wrap(child) for name, child in layer.children().items()})
                 if isinstance(layer, Container)
-                else _Watched(names[id(layer)], layer, watch)
+                else _Hooked(names[id(layer)], layer, hooks)
             )
         return made[id(layer)]
 
     return wrap(model)
 
 
-class _Watched(Layer):
-    """A layer that is run through a watch; everything else about it is the layer's own."""
+class _Hooked(Layer):
+    """A layer that is run through hooks; everything else about it is the layer's own."""
 
-    def __init__(self, name: str, layer: Layer, watch: Watch) -> None:
-        self._name, self._layer, self._watch = name, layer, watch
+    def __init__(self, name: str, layer: Layer, hooks: Hooks) -> None:
+        self._name, self._layer, self._hooks = name, layer, hooks
         for names in ("parameter_names", "buffer_names"):  # the layer's arrays have the names that they had
             setattr(self, names, getattr(layer, names))
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        return self._watch.forward(self._name, self._layer, x)
+        return self._hooks.forward(self._name, self._layer, x)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return self._watch.backward(self._name, self._layer, dy, cache, input_grad=input_grad)
+        return self._hooks.backward(self._name, self._layer, dy, cache, input_grad=input_grad)
 
     def __call__(self, x: Array) -> Array:
-        return self._watch.infer(self._name, self._layer, x)
+        return self._hooks.infer(self._name, self._layer, x)
 
     def children(self) -> dict[str, Layer]:
         return self._layer.children()

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import FormatError
 from ...nn import Layer, Linear, Unflatten
-from ...typing import Host, Shape
+from ...typing import NDArray, Shape
 from .file import MOST_BYTES, Contents, Node, read_tensor
 
 MOST_NUMBERS = 2**26  # of one item, anywhere in the network
@@ -85,7 +85,7 @@ class Made:
 class Reshaped:
     """A value on the way from one shape to another, of which no layer but another reshaping can make anything.
 
-    Only a row with three axes is images, for layers that take it as it is; see `Scope.unflattened`.
+    Only a row with three axes is images, for layers that take it as it is; see `GraphState.unflattened`.
 
     Parameters
         root : the name of the value that it was
@@ -101,7 +101,7 @@ class Reshaped:
 Known: TypeAlias = Made | Reshaped | FormatError  # an error: why it is no layer by itself; it may be part of one
 
 
-class Scope:
+class GraphState:
     """The names that nodes may use.
 
     Parameters
@@ -121,7 +121,7 @@ class Scope:
         self._products: dict[str, str] = {}  # for rows: the product that made their numbers, each in its place
         self.opset, self.dtype, self.batch = contents.opset, contents.dtype, contents.sizes[0]
         self.known: dict[str, Known] = {}
-        self._constants: dict[str, Host] = {}
+        self._constants: dict[str, NDArray] = {}
         self._producers: dict[str, Node] = {}
         self._charged = 0
 
@@ -137,7 +137,7 @@ class Scope:
             raise node.refuse("nodes in the order in which they run", f"{(undefined + again)[:3]} here")
         self._producers.update({name: node for name in node.outputs})
 
-    def define(self, node: Node, result: Known | Host) -> None:
+    def define(self, node: Node, result: Known | NDArray) -> None:
         """What the node's first output is; its others are nothing that a layer gives."""
         for number, name in enumerate(node.outputs):
             if name:
@@ -170,20 +170,20 @@ class Scope:
         """The node that makes it; None for the input and the file's tensors."""
         return self._producers.get(name)
 
-    def constant(self, name: str, who: str) -> Host | None:
+    def constant(self, name: str, who: str) -> NDArray | None:
         """A constant's numbers; None where it is none."""
         if name not in self._constants and name in self.contents.tensors:
             self._constants[name] = read_tensor(self.contents.tensors[name], who)
         return self._constants.get(name)
 
-    def required(self, node: Node, number: int) -> Host:
+    def required(self, node: Node, number: int) -> NDArray:
         """The node's input of that number, a constant."""
         array = self.optional(node, number)
         if array is None:
             raise node.refuse(f"a constant as input {number + 1}", "none")
         return array
 
-    def optional(self, node: Node, number: int) -> Host | None:
+    def optional(self, node: Node, number: int) -> NDArray | None:
         """The same, or None where the node has no such input."""
         name = node.inputs[number] if number < len(node.inputs) else ""
         array = self.constant(name, node.where) if name else None
@@ -192,7 +192,7 @@ class Scope:
             raise node.refuse(f"a constant as input {number + 1}", "a value that is computed")
         return array
 
-    def weights(self, node: Node, number: int) -> Host:
+    def weights(self, node: Node, number: int) -> NDArray:
         """The node's input of that number, weights of a layer: finite numbers."""
         array = self.required(node, number)
         self.charge(node, array.nbytes)

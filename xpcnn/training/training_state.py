@@ -19,7 +19,7 @@ from ..typing import Array
 Taken: TypeAlias = tuple[list[Array], dict[str, Any]]
 
 
-class Traces:
+class TrainingState:
     """What `forward` in training changes of a model."""
 
     def __init__(self, model: Layer) -> None:
@@ -47,7 +47,7 @@ def unchanged(model: Layer, optimizer: Optimizer | None = None) -> Iterator[None
     Parameters
         optimizer : of the model, where the block makes steps; its arrays and the parameters are copied, and copied back
     """
-    traces = Traces(model)
+    traces = TrainingState(model)
     taken = traces.take()
     arrays = [] if optimizer is None else [*optimizer.parameters.values(), *optimizer.state_dict().values()]
     copies = [array_namespace(array).asarray(array, copy=True) for array in arrays]

@@ -25,7 +25,7 @@ def first_batches(loader: Loader, batches: int) -> Loader:
     return few
 
 
-def rehearse(trainer: Trainer, loader: Loader, validation: Split | None) -> list[Epoch]:
+def dry_run(trainer: Trainer, loader: Loader, validation: Split | None) -> list[Epoch]:
     """Run one epoch of one step in a folder that is then removed, and put everything back as it was.
 
     The state goes into a checkpoint and comes back from it. The folder stands where the run's would, so that a place

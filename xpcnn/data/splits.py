@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..options import as_count, as_number
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 from .dataset import Dataset, Split
 from .digests import choose
 from .labels import to_classes, to_targets
@@ -111,8 +111,8 @@ def reader(parts: Callable[P, Parts]) -> Callable[P, Dataset]:
 
 def assemble(
     path: Path,
-    train: tuple[Host, Host] | None,
-    test: tuple[Host, Host] | None,
+    train: tuple[NDArray, NDArray] | None,
+    test: tuple[NDArray, NDArray] | None,
     *,
     test_path: Path | None = None,
     classes: Sequence[str] = (),

@@ -17,9 +17,9 @@ import numpy as np
 
 from .. import nn
 from ..errors import OptionError, ShapeError
-from ..nn.container import located
+from ..nn.container import with_layer_name
 from ..nn.layer import Layer, dotted
-from ..typing import Array, Host, Shape
+from ..typing import Array, NDArray, Shape
 
 
 class Columns(NamedTuple):
@@ -28,8 +28,8 @@ class Columns(NamedTuple):
     None where they are the same in both.
     """
 
-    taken: Host | None = None
-    given: Host | None = None
+    taken: NDArray | None = None
+    given: NDArray | None = None
 
 
 def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict[str, Columns]:
@@ -68,14 +68,14 @@ class _Order:
         columns : which column of PyTorch's each of ours is; None where they are the same
     """
 
-    def __init__(self, columns: Host | None = None, *, free: bool = False) -> None:
+    def __init__(self, columns: NDArray | None = None, *, free: bool = False) -> None:
         self.columns, self.free = columns, free
         self.same: _Order | None = None  # the order that this one has become
 
     def root(self) -> _Order:
         return self if self.same is None else self.same.root()
 
-    def settle(self) -> Host | None:
+    def settle(self) -> NDArray | None:
         """The columns; ours, where nothing has fixed them, and then for good."""
         root = self.root()
         root.free = False
@@ -141,7 +141,7 @@ class _Walk:
         ran: list[Array] = []
 
         def run(child: str, part: Layer, x: Array) -> Array:
-            y: Array = located(child, self.run, dotted(name, child), part, x)
+            y: Array = with_layer_name(child, self.run, dotted(name, child), part, x)
             ran.append(y)
             return y
 
@@ -176,7 +176,7 @@ class _Walk:
         )
 
 
-def _flattened(shape: Shape) -> Host | None:
+def _flattened(shape: Shape) -> NDArray | None:
     """(i·W + j)·C + c → (c·H + i)·W + j, for any number of axes before the channels."""
     *spatial, channels = shape
     if math.prod(spatial) == 1 or channels == 1:
@@ -184,5 +184,5 @@ def _flattened(shape: Shape) -> Host | None:
     return np.moveaxis(np.arange(math.prod(shape)).reshape(channels, *spatial), 0, -1).ravel()
 
 
-def _same(one: Host | None, other: Host | None) -> bool:
+def _same(one: NDArray | None, other: NDArray | None) -> bool:
     return one is other if one is None or other is None else np.array_equal(one, other)

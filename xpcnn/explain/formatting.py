@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..typing import Host
+from ..typing import NDArray
 from .explanation import Explanation, Index, NamedArray, Piece, Ref, Step, Worked
 
 MOST_DECIMALS = 9
@@ -28,7 +28,7 @@ class Numbers:
     ('−12.5', '0.8', '−0.00042', '0', '2')
     """
 
-    def __init__(self, values: Host, precision: int) -> None:
+    def __init__(self, values: NDArray, precision: int) -> None:
         finite = np.abs(values[np.isfinite(values)]).astype(np.float64)
         size = float(finite.max(initial=0.0))
         self.precision = precision

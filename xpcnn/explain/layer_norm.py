@@ -10,7 +10,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..nn.norm import GroupNorm, LayerNorm
 from ..ops.norm import group_norm_forward, layer_norm_forward
-from ..typing import Host
+from ..typing import NDArray
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked, letters
 from .run import Visit
@@ -45,7 +45,7 @@ class _Sets:
         return (*np.indices(self.shape[: len(self.shape) - len(own)]), *own)
 
 
-def _centred(x: Host, sets: _Sets, size: Index) -> Host:
+def _centred(x: NDArray, sets: _Sets, size: Index) -> NDArray:
     """x less the mean of each number's set."""
     d = np.empty_like(x)
     for which in np.ndindex(size):

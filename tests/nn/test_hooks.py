@@ -1,4 +1,4 @@
-"""A watched network is the network: same layers, names, results and gradients; and each layer passes the watch."""
+"""A network with hooks is the network: same layers, names, results and gradients; and each layer passes the hooks."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from xpcnn.nn import (
     BatchNorm2d,
     Conv2d,
     Flatten,
+    Hooks,
     Layer,
     Linear,
     MaxPool2d,
     ReLU,
     Residual,
     Sequential,
-    Watch,
-    inferring,
-    watched,
+    eval_mode,
+    with_hooks,
 )
-from xpcnn.nn.samples import SAMPLES
+from xpcnn.nn.layer_examples import EXAMPLES
 
 
-class Names(Watch):
+class Names(Hooks):
     def __init__(self):
         self.seen = []
 
@@ -52,7 +52,7 @@ def network():
 
 def test_every_layer_is_run_by_itself_and_in_its_place(xp):
     names = Names()
-    model = watched(network(), names)
+    model = with_hooks(network(), names)
     x = xp.array(np.random.default_rng(0).normal(size=(2, 4, 4, 1)), "float32")
     y, cache = model.forward(x)
     order = [
@@ -68,11 +68,11 @@ def test_every_layer_is_run_by_itself_and_in_its_place(xp):
     assert names.seen == [("infer", *each) for each in order]
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_results_gradients_and_names_are_the_network_s(xp, name):
-    layer, x = SAMPLES[name]()
+    layer, x = EXAMPLES[name]()
     layer.astype("float64")
-    other = watched(layer, Watch())
+    other = with_hooks(layer, Hooks())
     assert [*other.state_dict()] == [*layer.state_dict()]
     assert all(array is layer.state_dict()[key] for key, array in other.state_dict().items())
     x = xp.array(x, "float64")
@@ -92,25 +92,25 @@ def test_a_watched_network_can_be_copied():
     model = network()
     x = xpcnn.asarray(np.ones((2, 4, 4, 1), np.float32))
     np.testing.assert_array_equal(
-        xpcnn.to_numpy(deepcopy(watched(model, Watch()))(x)), xpcnn.to_numpy(watched(model, Watch())(x))
+        xpcnn.to_numpy(deepcopy(with_hooks(model, Hooks()))(x)), xpcnn.to_numpy(with_hooks(model, Hooks())(x))
     )
 
 
 def test_running_statistics_are_the_network_s_own():
     model = network()
     before = model.state_dict()["1.running_mean"]
-    watched(model, Watch()).forward(xpcnn.asarray(np.ones((2, 4, 4, 1), np.float32)))
+    with_hooks(model, Hooks()).forward(xpcnn.asarray(np.ones((2, 4, 4, 1), np.float32)))
     assert not np.array_equal(xpcnn.to_numpy(model.state_dict()["1.running_mean"]), xpcnn.to_numpy(before))
 
 
 def test_gradients_of_the_input_that_nobody_needs_are_not_made():
-    class Asked(Watch):
+    class Asked(Hooks):
         def backward(self, name, layer, dy, cache, *, input_grad):
             asked[name] = input_grad
             return super().backward(name, layer, dy, cache, input_grad=input_grad)
 
     asked = {}
-    model = watched(network(), Asked())
+    model = with_hooks(network(), Asked())
     y, cache = model.forward(xpcnn.asarray(np.ones((2, 4, 4, 1), np.float32)))
     dx, _ = model.backward(y, cache, input_grad=False)
     assert dx is None
@@ -137,7 +137,7 @@ class Pair(Layer):
 
 def test_a_watched_network_is_described_as_the_network_is():
     model = network()
-    other = watched(model, Watch())
+    other = with_hooks(model, Hooks())
     assert repr(other) == repr(model)
     tables = [each.summary((4, 4, 1)).splitlines() for each in (other, model)]
     sizes = [[line.split()[-4:] for line in table] for table in tables]
@@ -146,11 +146,11 @@ def test_a_watched_network_is_described_as_the_network_is():
 
 def test_layers_within_layers_keep_their_names():
     model = Sequential(Pair(), ReLU())
-    other = watched(model, Watch())
+    other = with_hooks(model, Hooks())
     assert [*other.parameters()] == [*model.parameters()] == ["0.inner.weight", "0.inner.bias"]
 
 
-@pytest.mark.parametrize("make", [lambda: watched(None, Watch()), lambda: inferring("model.safetensors")])
+@pytest.mark.parametrize("make", [lambda: with_hooks(None, Hooks()), lambda: eval_mode("model.safetensors")])
 def test_what_is_no_network_is_refused(make):
-    with pytest.raises(OptionError, match=r"(watched|inferring): expected a network, got (NoneType|str)"):
+    with pytest.raises(OptionError, match=r"(with_hooks|eval_mode): expected a network, got (NoneType|str)"):
         make()

@@ -20,10 +20,10 @@ from ..nn import Layer
 from ..nn.loss import Loss
 from ..options import as_count
 from ..random import check_states, set_states, states
-from ..typing import Array, Host
+from ..typing import Array, NDArray
 from .checkpoint import check_arrays
+from .epoch_totals import REMEDY
 from .gradients import Gradients, batch_gradients
-from .losses import REMEDY
 from .nonfinite import Finding, search
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
     return finding
 
 
-def _model(who: str, metadata: dict[str, Any], arrays: dict[str, Host], given: Layer | None) -> Layer:
+def _model(who: str, metadata: dict[str, Any], arrays: dict[str, NDArray], given: Layer | None) -> Layer:
     """The network, with the file's arrays: built from the file, or a copy of the one that is passed."""
     if given is not None:
         check_arrays(who, given.state_dict(), arrays, "pass model=, built as it was")
@@ -121,7 +121,7 @@ def _model(who: str, metadata: dict[str, Any], arrays: dict[str, Host], given: L
     return from_config(metadata["architecture"], arrays, rng=0)
 
 
-def _batch(who: str, tensors: dict[str, Host]) -> tuple[Array, Array]:
+def _batch(who: str, tensors: dict[str, NDArray]) -> tuple[Array, Array]:
     """The images and labels, on the current backend."""
     parts = {name: array for name, array in tensors.items() if not name.startswith("model.")}
     x, y = parts.get("batch.x"), parts.get("batch.y")

@@ -23,11 +23,11 @@ import numpy as np
 from ..errors import FormatError, OptionError
 from ..nn.layer import Layer, dotted
 from ..options import as_flag
-from ..typing import Host, Shape
+from ..typing import NDArray, Shape
 from .layout import Layout, Part
 
 Names: TypeAlias = Mapping[str, str] | Callable[[str], str | None] | Sequence[str] | None
-FileLayers: TypeAlias = dict[str, dict[str, Host]]
+FileLayers: TypeAlias = dict[str, dict[str, NDArray]]
 _Shapes: TypeAlias = tuple[tuple[str, Shape], ...]
 
 _MOST_NAMED = 5
@@ -47,7 +47,7 @@ def copy_weights(
         FormatError : one line that lists what is missing, unknown, or has another shape
     """
     pairs = match(who, parts, layers, names)
-    state: dict[str, Host] = {}
+    state: dict[str, NDArray] = {}
     missing: list[str] = []
     wrong: list[str] = []
     unknown = {dotted(name, key) for name, arrays in layers.items() for key in arrays}
@@ -179,7 +179,7 @@ def _shapes(layouts: Mapping[str, Layout]) -> _Shapes:
     return tuple(sorted((key, layout.shape) for key, layout in layouts.items()))
 
 
-def _found(arrays: Mapping[str, Host]) -> _Shapes:
+def _found(arrays: Mapping[str, NDArray]) -> _Shapes:
     return tuple(sorted((key, np.shape(array)) for key, array in arrays.items()))
 
 

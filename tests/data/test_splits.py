@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xpcnn.data.dataset import Split
-from xpcnn.data.parts import assemble, counterpart, hold_out
+from xpcnn.data.splits import assemble, counterpart, hold_out
 from xpcnn.errors import DataError, OptionError
 
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from ... import nn
 from ...ops.activation import GELU_A, GELU_B
-from ...typing import Host
+from ...typing import NDArray
 from .file import Node
+from .graph_state import GraphState, Made, Value
 from .operators import gemm, give, matmul, per_channel, plainly, reads
 from .pooling import bins
-from .scope import Made, Scope, Value
 from .windows import conv, conv_transpose, images
 
 Template: TypeAlias = Any  # "x", a number, or (operator, template, …)
@@ -26,7 +26,7 @@ _TANH: list[Template] = [
     ("Add", 1.0, ("Tanh", ("Mul", GELU_A, ("Add", "x", ("Mul", GELU_B, cube)))))
     for cube in (("Mul", "x", ("Mul", "x", "x")), ("Pow", "x", 3.0))
 ]
-_PRODUCTS: dict[str, Callable[[Node, Scope, Host | None], Made]] = {
+_PRODUCTS: dict[str, Callable[[Node, GraphState, NDArray | None], Made]] = {
     "Gemm": gemm,
     "MatMul": matmul,
     "Conv": conv,
@@ -41,95 +41,95 @@ _LAYERS: list[tuple[Template, type[nn.Layer]]] = [
 ]
 
 
-def match(template: Template, name: str, scope: Scope, x: str = "") -> str | None:
+def match(template: Template, name: str, state: GraphState, x: str = "") -> str | None:
     """The name that stands for "x" where the value of that name is computed as the template says; else None.
 
     Parameters
         x : what "x" stands for already; "" for nothing yet
     """
     if template == "x":
-        return name if x in ("", name) and not scope.is_constant(name) else None
+        return name if x in ("", name) and not state.is_constant(name) else None
     if isinstance(template, float):
-        array = scope.constant(name, "a pattern")
+        array = state.constant(name, "a pattern")
         return x if array is not None and array.size == 1 and np.allclose(array, template, rtol=1e-5) else None
     operator, *parts = template
-    node = scope.producer(name)
+    node = state.producer(name)
     if node is None or node.operator != operator or len(node.inputs) != len(parts):
         return None
     orders = [node.inputs, node.inputs[::-1]] if operator in ("Add", "Mul") else [node.inputs]
     for order in orders:
         found: str | None = x
         for part, each in zip(parts, order, strict=True):
-            found = match(part, each, scope, found or "") if found is not None else None
+            found = match(part, each, state, found or "") if found is not None else None
         if found is not None:
             return found
     return None
 
 
 @reads("Mul", "Where")
-def _pattern(node: Node, scope: Scope) -> Made:
+def _pattern(node: Node, state: GraphState) -> Made:
     for template, layer in _LAYERS:
         if template[0] == node.operator:
-            x = match(template, node.outputs[0], scope)
+            x = match(template, node.outputs[0], state)
             if x:
-                return Made(scope.value_of(x, node), (x,), layer())
-    scope.blame(node)
+                return Made(state.value_of(x, node), (x,), layer())
+    state.blame(node)
     raise node.refuse("an operator of SiLU, GELU, Softplus or GroupNorm", f"another {node.operator}")
 
 
 @reads("Div")
-def _normalize(node: Node, scope: Scope) -> Made:
+def _normalize(node: Node, state: GraphState) -> Made:
     """(x − mean) / std, with a number for each channel."""
-    producer = scope.producer(node.inputs[0])
+    producer = state.producer(node.inputs[0])
     if producer is None or producer.operator != "Sub":
         raise node.refuse("(x − mean) / std", "a quotient by itself")
-    value = scope.value(producer)
-    plain = plainly if scope.dtype == "float32" else float
-    mean, std = (map(plain, per_channel(scope.weights(each, 1), value, each)) for each in (producer, node))
+    value = state.value(producer)
+    plain = plainly if state.dtype == "float32" else float
+    mean, std = (map(plain, per_channel(state.weights(each, 1), value, each)) for each in (producer, node))
     return Made(value, producer.inputs[:1], nn.Normalize(list(mean), list(std)))
 
 
 @reads("Add", "Sum")
-def _add(node: Node, scope: Scope) -> Made:
+def _add(node: Node, state: GraphState) -> Made:
     """Two branches that end here; or a bias after a product."""
     if len(node.inputs) != 2:
         raise node.refuse("two inputs", str(len(node.inputs)))
-    constants = [number for number in (0, 1) if scope.is_constant(node.inputs[number])]
+    constants = [number for number in (0, 1) if state.is_constant(node.inputs[number])]
     if constants:
-        return _biased(node, scope, constants[0])
-    first, second = scope.value(node, 0), scope.value(node, 1)
+        return _biased(node, state, constants[0])
+    first, second = state.value(node, 0), state.value(node, 1)
     if first != second:
         raise node.refuse("branches of one shape", f"{first.sizes} and {second.sizes}")
     return Made(first, node.inputs, join=residual)
 
 
-def _biased(node: Node, scope: Scope, constant: int) -> Made:
-    bias = scope.weights(node, constant)
-    producer = scope.producer(node.inputs[1 - constant])
+def _biased(node: Node, state: GraphState, constant: int) -> Made:
+    bias = state.weights(node, constant)
+    producer = state.producer(node.inputs[1 - constant])
     if producer is not None and producer.operator in _PRODUCTS:
-        return _PRODUCTS[producer.operator](producer, scope, bias)
+        return _PRODUCTS[producer.operator](producer, state, bias)
     if producer is not None and producer.operator == "Mul":
-        return _affine(node, producer, scope, bias)
-    scope.blame(node)
+        return _affine(node, producer, state, bias)
+    state.blame(node)
     raise node.refuse("a bias after a product, or branches that end", "a sum with a constant")
 
 
-def _affine(node: Node, product: Node, scope: Scope, bias: Host) -> Made:
+def _affine(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made:
     """γ and β of a GroupNorm that was left without them so far."""
     for number in (0, 1):
-        made = scope.known.get(product.inputs[number])
+        made = state.known.get(product.inputs[number])
         if isinstance(made, Made) and isinstance(made.layer, nn.GroupNorm) and not made.layer.affine:
-            weight = per_channel(scope.weights(product, 1 - number), made.value, product)
+            weight = per_channel(state.weights(product, 1 - number), made.value, product)
             layer = nn.GroupNorm(made.layer.num_groups, made.layer.num_channels, eps=made.layer.eps)
             arrays = {"weight": weight, "bias": per_channel(bias, made.value, node)}
-            return Made(made.value, made.inputs, give(layer, node, scope, **arrays))
-    scope.blame(node)
+            return Made(made.value, made.inputs, give(layer, node, state, **arrays))
+    state.blame(node)
     raise node.refuse("γ and β of a GroupNorm", "a product and a sum with constants")
 
 
 @reads("Concat")
-def _concat(node: Node, scope: Scope) -> Made:
-    values = [scope.value(node, number) for number in range(len(node.inputs))]
+def _concat(node: Node, state: GraphState) -> Made:
+    values = [state.value(node, number) for number in range(len(node.inputs))]
     first, axis = values[0], node.integer("axis", 1) % (len(values[0].shape) + 1)
     same = all((v.shape[:-1], v.axes, v.image) == (first.shape[:-1], first.axes, None) for v in values)
     if axis != first.channel_axis or not same:
@@ -139,14 +139,14 @@ def _concat(node: Node, scope: Scope) -> Made:
 
 
 @reads("MatMul")
-def _matmul(node: Node, scope: Scope) -> Made:
+def _matmul(node: Node, state: GraphState) -> Made:
     """A product with weights; or the second of two with the bins of adaptive pooling, A (x Bᵀ)."""
-    if not scope.is_constant(node.inputs[0]):
-        return matmul(node, scope)
-    producer = scope.producer(node.inputs[1])
-    if producer is None or producer.operator != "MatMul" or scope.is_constant(producer.inputs[0]):
+    if not state.is_constant(node.inputs[0]):
+        return matmul(node, state)
+    producer = state.producer(node.inputs[1])
+    if producer is None or producer.operator != "MatMul" or state.is_constant(producer.inputs[0]):
         raise node.refuse("weights as the second factor", "as the first")
-    value, rows, columns = scope.images(producer), scope.required(node, 0), scope.required(producer, 1)
+    value, rows, columns = state.images(producer), state.required(node, 0), state.required(producer, 1)
     height, width, channels = value.shape
     if rows.shape[1:] != (height,) or columns.shape[:1] != (width,) or columns.ndim != 2:
         raise node.refuse("weights as the second factor", "as the first")

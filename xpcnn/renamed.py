@@ -1,0 +1,31 @@
+"""Public names that were changed: the old ones work for one more version, and say what the new ones are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .errors import warn
+
+
+def renamed(module: str, **names: str) -> Callable[[str], Any]:
+    """A module's `__getattr__`, for names that it no longer has.
+
+    Parameters
+        module : its `__name__`
+        names : new name for each old one
+    """
+
+    def look_up(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warn_of_new_name(f"{module}.{name}", names[name])
+        return getattr(sys.modules[module], names[name])
+
+    return look_up
+
+
+def warn_of_new_name(old: str, new: str) -> None:
+    """Say that a name was changed."""
+    warn(old, f"this name goes with the next version; it is {new} now", f"write {new}")
