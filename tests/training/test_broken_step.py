@@ -14,7 +14,7 @@ from xpcnn.optim import SGD
 from xpcnn.training import Trainer, replay
 
 from .small import assert_same, generators, host, loader
-from .test_kept_step import broken
+from .test_nonfinite_report import broken
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_a_step_with_the_gradients_of_a_whole_network_says_how(xp):
     optimizer, (x, _) = SGD(head(model), lr=0.1), next(loader().epoch(0))
     y, cache = model.forward(x)
     _, grads = model.backward(y, cache)
-    with pytest.raises(OptionError, match=r"unknown \['0.0.bias', .*; optimizer.own\(grads\) trains these alone"):
+    with pytest.raises(OptionError, match=r"unknown \['0.0.bias', .*; optimizer.select\(grads\) trains these alone"):
         optimizer.step(grads)
     optimizer.step(optimizer.select(grads))
     assert optimizer.select(grads).keys() == head(model).keys()
