@@ -48,8 +48,8 @@ HEAVY = {
 }
 
 
-def imports(path: Path):
-    """(top-level?, absolute module name) of every import in the file."""
+def imports(path: Path, *, for_types: bool = False):
+    """(top-level?, absolute module name) of every import in the file, with those that only types need or without."""
     tree = ast.parse(path.read_text())
     package = ["xpcnn", *path.relative_to(PACKAGE).parts[:-1]]
     typing_only = {
@@ -65,7 +65,7 @@ def imports(path: Path):
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if id(node) in typing_only:
+        if id(node) in typing_only and not for_types:
             continue
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -98,6 +98,23 @@ def test_imports_point_one_way(path):
         else:
             assert parts[1] != "kernels", f"{path.name} imports {module}: kernels are reached through ops/dispatch.py"
             assert LEVEL[parts[1]] <= LEVEL[here], f"{here} imports {module}, which stands above it"
+
+
+def file_of(module: str) -> Path:
+    path = PACKAGE.parent / Path(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def test_no_two_files_import_each_other_not_even_through_others():
+    """What is only for types counts, too: who names a class depends on it."""
+    waiting = {
+        path: {file_of(module) for _, module in imports(path, for_types=True) if module.startswith("xpcnn.")} - {path}
+        for path in FILES
+    }
+    while done := [path for path, needs in waiting.items() if not needs & waiting.keys()]:
+        for path in done:
+            del waiting[path]
+    assert not waiting, f"a circle among {sorted(str(path.relative_to(PACKAGE)) for path in waiting)}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -87,5 +87,5 @@ def test_a_step_with_the_gradients_of_a_whole_network_says_how(xp):
         optimizer.step(grads)
     optimizer.step(optimizer.select(grads))
     assert optimizer.select(grads).keys() == head(model).keys()
-    with pytest.raises(OptionError, match="SGD own: expected a mapping of gradients, got tuple; dx, grads ="):
+    with pytest.raises(OptionError, match="SGD select: expected a mapping of gradients, got tuple; dx, grads ="):
         optimizer.select(model.backward(y, cache))

@@ -52,6 +52,14 @@ def test_a_schedule_that_fits_is_none_to_warn_of(schedule):
     trainer(schedule=schedule).fit(loader(), epochs=6)
 
 
+@pytest.mark.parametrize("schedule", [OneCycle(0.003, 300_000), WarmUp(Constant(0.003), 43)])
+def test_a_schedule_that_warms_up_until_the_end_is_noticed(schedule):
+    with pytest.warns(
+        XpcnnWarning, match=r"warms up for \d+ steps, and this training makes 42: the rate does not reach"
+    ):
+        trainer(schedule=schedule).fit(loader(), epochs=6)
+
+
 def test_a_later_fit_and_a_resumed_one_count_what_has_been_done(tmp_path):
     run = trainer(tmp_path, schedule=Cosine(0.003, 14))
     run.fit(loader(), epochs=1)

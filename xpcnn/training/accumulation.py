@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from ..backend import is_numpy
+from ..errors import NonFiniteError
+from ..nn import Layer
+from ..nn.loss import Loss
 from ..typing import Array
 from .gradients import Gradients, batch_gradients, joined
-from .nonfinite_report import report
 from .training_state import TrainingState
 
-if TYPE_CHECKING:
-    from .trainer import Trainer
 
-
-def accumulated_gradients(trainer: Trainer, traces: TrainingState, batches: Sequence[tuple[Array, Array]]) -> Gradients:
+def accumulated_gradients(
+    model: Layer,
+    criterion: Loss,
+    state: TrainingState,
+    batches: Sequence[tuple[Array, Array]],
+    *,
+    read: bool,
+    report: Callable[[int, Array, Array, Gradients], NonFiniteError],
+) -> Gradients:
     """The loss and the gradients of all the batches together.
 
     Parameters
-        traces : of the trainer's model
+        state : of the model
         batches : (x, y), one or more
+        read : look for NaN in each on a device too, which is waited for
+        report : makes the error of (number of the batch, x, y, its gradients); the model is then as it was before
+            that batch
     Raises
-        NonFiniteError : as `Trainer.fit`; whatever is raised, the model is as it was
+        NonFiniteError : the loss or a gradient of a batch is NaN or infinite. On any error the model is as it was
     """
-    begun, total = traces.take(), None
-    try:
+    total = None
+    with state.put_back_on_error():
         for number, (x, y) in enumerate(batches):
-            before = traces.take()
-            part = batch_gradients(trainer.model, trainer.criterion, x, y)
-            if (is_numpy(part.loss) or trainer.on_step or trainer.read_every == 1) and not part.finite():
-                traces.put_back(before)
-                raise report(trainer, number, x, y, part)
-            total = part if total is None else joined(total, part, trainer.criterion.reduction)
-    except BaseException:
-        traces.put_back(begun)
-        raise
+            before = state.take()
+            part = batch_gradients(model, criterion, x, y)
+            if (read or is_numpy(part.loss)) and not part.finite():
+                state.put_back(before)
+                raise report(number, x, y, part)
+            total = part if total is None else joined(total, part, criterion.reduction)
     assert total is not None
     return total

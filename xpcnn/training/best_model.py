@@ -9,7 +9,7 @@ from typing import Any
 
 from ..backend import array_namespace, asarray
 from ..data.dataset import Split
-from ..data.loader import images_at_once
+from ..data.loader import Loader, images_at_once
 from ..io.architecture import registry
 from ..io.model_file import REGRESSION, SCALE, UNIT, SavedModel, described
 from ..io.tensors import read_tensors, write_tensors
@@ -19,6 +19,23 @@ from ..typing import Array, Shape
 MODEL = "model.safetensors"
 WEIGHTS = "weights.safetensors"  # of a model with a layer of the user's own, which no file can name
 BATCH_SIZE = "batch_size"  # in the file's `extra`: images that it was trained on together
+
+
+def keep_best(
+    folder: Path | None, model: Layer, loader: Loader, classes: Iterable[str], *, classifies: bool, validated: bool
+) -> dict[str, Array] | None:
+    """Keep the model in the run's folder; without one, the copies of its arrays that are returned keep it.
+
+    Parameters
+        loader : that it was trained with
+        validated : False where the best epoch is just the last, so that the model itself is the best
+    """
+    if folder is None:
+        arrays = model.state_dict() if validated else {}
+        return {name: array_namespace(a).asarray(a, copy=True) for name, a in arrays.items()} or None
+    split, size = loader.split, loader.batch_size
+    save_best(folder, model, split.input_shape, classes, classifies=classifies, batch_size=size, split=split)
+    return None
 
 
 def save_best(
@@ -71,11 +88,6 @@ def run_batch_size(saved: SavedModel) -> int:
     """How many images a saved model should look at together: of large ones as many as in training, if its file says."""
     said = saved.extra.get(BATCH_SIZE)
     return images_at_once(saved.input_shape, said if isinstance(said, int) and said >= 1 else None)
-
-
-def copied(model: Layer) -> dict[str, Array]:
-    """Its arrays as they are now."""
-    return {name: array_namespace(a).asarray(a, copy=True) for name, a in model.state_dict().items()}
 
 
 def with_arrays(model: Layer, kept: Path | Mapping[str, Array]) -> Layer:

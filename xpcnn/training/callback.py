@@ -13,13 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ..errors import OptionError
 from .history import Epoch
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
 
 
 class _Signal(Enum):
@@ -45,8 +42,8 @@ class Step:
     lr: float
 
 
-OnStep: TypeAlias = "Callable[[Trainer, Step], Any]"
-OnEpoch: TypeAlias = "Callable[[Trainer, Epoch], Any]"
+OnStep: TypeAlias = Callable[[Any, Step], Any]  # the first argument is the Trainer
+OnEpoch: TypeAlias = Callable[[Any, Epoch], Any]
 
 
 def as_callbacks(name: str, given: Iterable[Any]) -> tuple[Any, ...]:

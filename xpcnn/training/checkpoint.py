@@ -56,6 +56,20 @@ class Position:
     best_epoch: int = 0  # from 1; 0 is none
     untold: Untold | None = None
 
+    def is_best(self, score: list[float] | None) -> bool:
+        """Whether no epoch before was better; without validation the last one is the best."""
+        return score is None or self.best_score is None or score > self.best_score
+
+    def next_epoch(self, score: list[float] | None) -> Position:
+        """Where the run stands after this epoch, of that score."""
+        epoch, best = self.epoch + 1, self.is_best(score)
+        best_score, best_epoch = (score, epoch) if best else (self.best_score, self.best_epoch)
+        return Position(epoch, best_score=best_score, best_epoch=best_epoch)
+
+    def is_stale(self, patience: int | None) -> bool:
+        """Whether validation has not improved for so many epochs."""
+        return patience is not None and self.epoch - self.best_epoch >= patience
+
 
 @dataclass(frozen=True)
 class Checkpointed:

@@ -24,15 +24,18 @@ class EpochTotals:
     Parameters
         position : whose sums they are added to
         criterion : says whether they are means or sums
+        read_every : steps of a device between two readings; a loss of NumPy's is read at once
     """
 
-    def __init__(self, position: Position, criterion: Loss) -> None:
-        self.position, self.criterion = position, criterion
+    def __init__(self, position: Position, criterion: Loss, read_every: int = 1) -> None:
+        self.position, self.criterion, self.read_every = position, criterion, read_every
         self.unread: list[tuple[Array, Array, Any, int, int]] = []  # loss, correct, items, images, batch
 
     def add(self, loss: Array, correct: Array, items: Any, images: int) -> None:
-        """Take in the last step's, without reading it."""
+        """Take in the last step's."""
         self.unread.append((loss, correct, items, images, self.position.batch))
+        if is_numpy(loss) or len(self.unread) >= self.read_every:
+            self.read()
 
     def read(self) -> None:
         """Add all that wait to the position's sums.

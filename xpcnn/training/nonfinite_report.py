@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import nn
 from ..backend import asarray
@@ -26,29 +26,33 @@ from .epoch_totals import REMEDY
 from .gradients import Gradients, batch_gradients
 from .nonfinite import Finding, search
 
-if TYPE_CHECKING:
-    from .trainer import Trainer
 
-
-def report(trainer: Trainer, number: int, x: Array, y: Array, gradients: Gradients) -> NonFiniteError:
+def report(
+    model: Layer,
+    criterion: Loss,
+    batch: tuple[Array, Array],
+    gradients: Gradients,
+    run: dict[str, int],
+    indices: NDArray | None,
+    folder: Path | None,
+) -> NonFiniteError:
     """The error for a step that would have gone wrong, once its file is written.
 
     Parameters
-        trainer : its model as it was before that batch
-        number : of the batch, among those of the step
+        model : as it was before that batch
+        batch, gradients : (x, y), and what it gave
+        run : where in the run it was, each from 1: step, epoch, batch
+        indices : of its images in the split, int (N,); None where they are not from a loader
+        folder : where the file is written; None writes none
     """
-    model, criterion, at = trainer.model, trainer.criterion, trainer.position
-    finding = search(model, criterion, x, y) or together(gradients)
-    batch, step = at.batch + number, trainer.optimizer.steps + 1
-    indices = None if trainer.loader is None else trainer.loader.indices(at.epoch, batch)
+    finding = search(model, criterion, *batch) or together(gradients)
     images = "" if indices is None else f", images {_some(indices.tolist())} of the split"
-    got = f"{finding.text}, in step {step}, epoch {at.epoch + 1}, batch {batch + 1}{images}"
+    got = f"{finding.text}, in step {run['step']}, epoch {run['epoch']}, batch {run['batch']}{images}"
     remedy = REMEDY
-    if trainer.folder is not None:
-        path = trainer.folder / f"nonfinite-{step}.safetensors"
-        run = {"step": step, "epoch": at.epoch + 1, "batch": batch + 1}
+    if folder is not None:
+        path = folder / f"nonfinite-{run['step']}.safetensors"
         try:
-            keep(path, model, criterion, x, y, run, indices)
+            keep(path, model, criterion, *batch, run, indices)
         except XpcnnError as error:  # a full disk must not hide what happened
             remedy += f" (not kept for replay: {error})"
         else:
@@ -57,7 +61,7 @@ def report(trainer: Trainer, number: int, x: Array, y: Array, gradients: Gradien
 
 
 def keep(
-    path: Path, model: Layer, criterion: Loss, x: Array, y: Array, run: dict[str, int], indices: Any = None
+    path: Path, model: Layer, criterion: Loss, x: Array, y: Array, run: dict[str, int], indices: NDArray | None = None
 ) -> None:
     """Write the file that `replay` reads."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,14 +14,9 @@ from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Schedule
 from ..options import as_count, as_number
-from .best_model import best_file
-from .dry_run import first_batches
-from .epoch_end import stale
+from .checkpoint import Position
 from .evaluation import try_out
 from .training_state import unchanged
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
 
 WHO = "Trainer.fit"
 
@@ -48,68 +43,68 @@ def check_arguments(
     as_number("Trainer", "checkpoint_seconds", checkpoint_seconds, "[0, inf)")
 
 
-def check_ready(trainer: Trainer, loader: Loader, validation: Split | None) -> Loader:
-    """Refuse what would end the training after an epoch of work; the loader, of the batches that are trained on.
-
-    Raises
-        OptionError : other arguments than these; patience without validation; not as many names as classes; a model
-            that no file can hold
-        DataError, ShapeError, DTypeError : validation that model or criterion cannot take, a label without an output,
-            or batch norm that the last batch's one image does not suffice for
-    """
+def check_fit(loader: object, validation: object, epochs: int, patience: int | None) -> None:
+    """Refuse arguments that `Trainer.fit` cannot work with."""
+    as_count(WHO, "epochs", epochs)
     for given, kind in ((loader, Loader), (validation, Split)):
         if given is not None and not isinstance(given, kind):
             raise OptionError(WHO, f"a {kind.__name__}", type(given).__name__, "see xpcnn.data")
-    if trainer.overfit_batches:
-        loader = first_batches(loader, trainer.overfit_batches)
-    if validation is None and trainer.patience is not None:
+    if validation is None and patience is not None:
         remedy = "pass a Split to fit, such as one of split.split(0.1), or leave patience out"
         raise OptionError(WHO, "validation images, as there is patience", "none", remedy)
+
+
+def check_ready(
+    loader: Loader, validation: Split | None, model: Layer, kept_model: Layer, criterion: Loss, classes: Sequence[str]
+) -> None:
+    """Refuse what would end the training after an epoch of work.
+
+    Parameters
+        model, kept_model : that is trained; that is validated and kept
+        classes : their names, or none
+    Raises
+        OptionError : not as many names as classes
+        DataError, ShapeError, DTypeError : validation that model or criterion cannot take, a label without an output,
+            or batch norm that the last batch's one image does not suffice for
+    """
     if validation is not None:
         try:
-            outputs = try_out(trainer.kept_model, validation, trainer.criterion)
+            outputs = try_out(kept_model, validation, criterion)
         except XpcnnError as error:
             error.who = f"{WHO}, validation: {error.who}"
             raise
-        _check_outputs(trainer, loader, outputs)
-    if trainer.folder is not None:
-        shape, classifies = loader.split.input_shape, trainer.criterion.classifies
-        best_file(trainer.kept_model, shape, trainer.classes, classifies=classifies)
+        if criterion.classifies:
+            _check_outputs(loader, classes, outputs)
     if loader.batch_size == 1 or (len(loader.split) % loader.batch_size == 1 and not loader.drop_last):
-        _try_one_image(trainer, loader)
-    return loader
+        _try_one_image(model, loader)
 
 
-def _check_outputs(trainer: Trainer, loader: Loader, outputs: int) -> None:
-    if not trainer.criterion.classifies:
-        return
-    if trainer.classes and len(trainer.classes) != outputs:
-        raise OptionError(WHO, f"{outputs} names of classes, as the model has outputs", str(len(trainer.classes)))
+def _check_outputs(loader: Loader, classes: Sequence[str], outputs: int) -> None:
+    if classes and len(classes) != outputs:
+        raise OptionError(WHO, f"{outputs} names of classes, as the model has outputs", str(len(classes)))
     highest = int(loader.split.labels.max())
     if loader.augment is None and loader.split.has_classes and highest >= outputs:
         raise DataError(WHO, f"labels below {outputs}, as the model has outputs", str(highest))
 
 
-def _try_one_image(trainer: Trainer, loader: Loader) -> None:
+def _try_one_image(model: Layer, loader: Loader) -> None:
     """The last batch has one image, which is not enough for batch norm where its maps are 1×1."""
     x, _ = next(loader.epoch(0, start=len(loader) - 1))
     try:
-        with unchanged(trainer.model), np.errstate(over="ignore", invalid="ignore"):
-            trainer.model.forward(x)
+        with unchanged(model), np.errstate(over="ignore", invalid="ignore"):
+            model.forward(x)
     except ShapeError as error:
         error.who = f"{WHO}, the last batch, of one image: {error.who}"
         error.remedy = "leave it out: Loader(…, drop_last=True); or choose another batch_size"
         raise
 
 
-def warn_of_nothing_left(trainer: Trainer, epochs: int, *, resumed: bool) -> None:
-    """Say that `fit` returns at once; who resumes asks for no more than that all epochs are done."""
-    done = trainer.position.epoch
-    if resumed:
-        return
+def warn_of_nothing_left(position: Position, epochs: int, patience: int | None) -> None:
+    """Warn that `fit` returns at once."""
+    done = position.epoch
     if done >= epochs:
         remedy = f"epochs are counted in all: pass epochs={done + epochs} for {epochs} more"
         warn(WHO, f"{done} epochs are done already, and none is trained", remedy)
-    elif stale(trainer):
+    elif position.is_stale(patience):
         remedy = "raise patience, or set it to None"
-        warn(WHO, f"validation has not improved for patience={trainer.patience} epochs, and none is trained", remedy)
+        warn(WHO, f"validation has not improved for patience={patience} epochs, and none is trained", remedy)

@@ -1,16 +1,13 @@
-"""Schedules that end before the training does: what is left of it would be idle."""
+"""Schedules that end before the training does, or are still warming up when it ends."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from ..data.loader import Loader
 from ..errors import warn
 from ..optim.schedule import Cosine, Exponential, OneCycle, Schedule, StepDecay, WarmUp
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
+from .checkpoint import Position
 
 IDLE = 1e-6  # of the first rate
 
@@ -30,23 +27,48 @@ def idle_from(schedule: Schedule) -> int | None:
     return None
 
 
-def warn_of_schedule(trainer: Trainer, loader: Loader, epochs: int) -> None:
-    """Say that the schedule ends before the training does, or counts batches where several make a step."""
-    end, several, at = idle_from(trainer.schedule), trainer.accumulate, trainer.position
-    left = (epochs - at.epoch) * math.ceil(len(loader) / several) - math.ceil(at.batch / several)
-    if end is None or left <= 0:
+def warm_up_steps(schedule: Schedule) -> int:
+    """The steps in which the rate rises at first.
+
+    >>> warm_up_steps(OneCycle(0.1, 100)), warm_up_steps(WarmUp(OneCycle(0.1, 100), 5)), warm_up_steps(Cosine(0.1, 9))
+    (30, 35, 0)
+    """
+    if isinstance(schedule, OneCycle):
+        return math.floor(schedule.pct_start * schedule.total)
+    return schedule.steps + warm_up_steps(schedule.schedule) if isinstance(schedule, WarmUp) else 0
+
+
+def warn_of_schedule(
+    schedule: Schedule, loader: Loader, position: Position, epochs: int, accumulate: int, steps: int
+) -> None:
+    """Warn where the schedule ends before the training does, warms up until its end, or counts batches, not steps.
+
+    Parameters
+        position : where the training begins
+        epochs : in all
+        accumulate : batches a step
+        steps : of the optimizer, that are done
+    """
+    end = idle_from(schedule)
+    left = (epochs - position.epoch) * math.ceil(len(loader) / accumulate) - math.ceil(position.batch / accumulate)
+    if left <= 0:
         return
-    steps, name = trainer.optimizer.steps + left, type(trainer.schedule).__name__
-    remedy = f"a schedule counts steps of the optimizer, not epochs or batches; in all, these are {steps}"
-    if steps > end:
-        rate = f"{min(left, steps - end)} at a learning rate of at most {trainer.schedule.lr_at(end):.2g}"
-        warn("Trainer.fit", f"{name} ends after {end} steps, and this training makes {steps}, {rate}", remedy)
-    elif several > 1 and end == epochs * len(loader) > steps:
-        warn("Trainer.fit", f"{name} ends after {end} steps, and this training makes {steps}, of batches", remedy)
+    total, name = steps + left, type(schedule).__name__
+    remedy = f"a schedule counts steps of the optimizer, not epochs or batches; in all, these are {total}"
+    if (rising := warm_up_steps(schedule)) > total:
+        what = f"{name} warms up for {rising} steps, and this training makes {total}"
+        warn("Trainer.fit", f"{what}: the rate does not reach its largest", remedy)
+    elif end is None:
+        return
+    elif total > end:
+        rate = f"{min(left, total - end)} at a learning rate of at most {schedule.lr_at(end):.2g}"
+        warn("Trainer.fit", f"{name} ends after {end} steps, and this training makes {total}, {rate}", remedy)
+    elif accumulate > 1 and end == epochs * len(loader) > total:
+        warn("Trainer.fit", f"{name} ends after {end} steps, and this training makes {total}, of batches", remedy)
 
 
-def warn_of_idle_step(trainer: Trainer) -> None:
-    """Say once, in a loop of the caller's own, that the schedule has ended."""
-    if trainer.loader is None and trainer.optimizer.steps == idle_from(trainer.schedule):
-        what = f"{type(trainer.schedule).__name__} has ended after {trainer.optimizer.steps} steps"
+def warn_of_idle_step(schedule: Schedule, steps: int) -> None:
+    """Warn once, in a loop of the caller's own, that the schedule has ended: at the step after `steps`."""
+    if steps == idle_from(schedule):
+        what = f"{type(schedule).__name__} has ended after {steps} steps"
         warn("Trainer.train_step", what, "a schedule counts steps of the optimizer, not epochs")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -35,26 +36,27 @@ from ..options import as_count, as_flag, as_names, as_path
 from ..typing import Array
 from . import checkpoint, trained_on
 from .accumulation import accumulated_gradients
-from .best_model import with_arrays
+from .best_model import best_file, keep_best, with_arrays
 from .callback import OnEpoch, OnStep, as_callbacks
 from .checkpoint import CHECKPOINT, Position
 from .claim import Claim, claimed
-from .dry_run import dry_run
-from .epoch_end import finish_epoch, stale
+from .dry_run import first_batches, put_back
 from .epoch_totals import EpochTotals
 from .evaluation import Evaluation, evaluate
 from .finite_weights import FiniteWeights
-from .history import Epoch
+from .gradients import Gradients
+from .history import HISTORY, Epoch, write_csv
 from .interrupt import Interrupt
 from .moving_average import MovingAverage
+from .nonfinite_report import report
 from .out_of_memory import enough_memory
 from .progress import Progress, progress
-from .readiness import check_arguments, check_ready, warn_of_nothing_left
+from .readiness import check_arguments, check_fit, check_ready, warn_of_nothing_left
 from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .telling import tell, tell_rest
 from .training_state import TrainingState
 
-UNREAD_STEPS = 50  # steps of a device whose losses wait to be read: reading one waits for the device
+UNREAD_STEPS = 50  # steps of a device whose totals wait to be read: reading one waits for the device
 
 
 class Trainer:
@@ -84,7 +86,7 @@ class Trainer:
         fast_dev_run : try everything out with one step, one batch of validation and a checkpoint, and keep nothing:
             model, optimizer and folder are then as they were
         overfit_batches : train on the first so many batches of the split alone, without shuffling; 0 for all
-        read_every : steps of a device between two readings of the losses. With 1, NaN is found before the optimizer
+        read_every : steps of a device between two readings of the totals. With 1, NaN is found before the optimizer
             writes it into the parameters, as it always is on NumPy
         verbose : show progress
     Raises
@@ -131,7 +133,7 @@ class Trainer:
         self.loader: Loader | None = None  # that `fit` is going through
         self._validation: Split | None = None  # of the last `fit`
         self.claim: Claim | None = None  # of the folder, where somebody else makes it
-        self._traces, self._weights = TrainingState(model), FiniteWeights(model)
+        self._state, self._weights = TrainingState(model), FiniteWeights(model)
         self.best_arrays: Mapping[str, Array] | None = None  # arrays of the best epoch, where no folder keeps them
         self._items: Any = 0  # what the last step's loss is the mean of, see `Loss.items`
         self._batch_size: int | None = None  # that was last trained with
@@ -152,13 +154,18 @@ class Trainer:
                 last checkpoint stays as it is
             OptionError, DataError, FormatError : as `checkpoint.resume`; also where the folder holds a run already, or
                 another run is writing to it
-            what `check_ready` raises : before the first step;  what callbacks and validation raise : after a checkpoint
+            what `readiness` refuses : before the first step;  what callbacks and validation raise : after a checkpoint
             OutOfMemoryError : the last checkpoint stays as it is
             Interrupted : Ctrl-C, SIGTERM or SIGHUP; the step at hand was finished and a checkpoint written
         Warns where nothing is left to train, and where the schedule ends before the training does.
         """
-        as_count("Trainer.fit", "epochs", epochs)
-        loader, self._validation = check_ready(self, loader, validation), validation
+        check_fit(loader, validation, epochs, self.patience)
+        if self.overfit_batches:
+            loader = first_batches(loader, self.overfit_batches)
+        check_ready(loader, validation, self.model, self.kept_model, self.criterion, self.classes)
+        if self.folder is not None:  # what no file can hold is refused before the first step, too
+            best_file(self.kept_model, loader.split.input_shape, self.classes, classifies=self.criterion.classifies)
+        self._validation = validation
         with claimed(None if self.fast_dev_run else self.folder, self.claim):
             if resume:
                 self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
@@ -166,24 +173,34 @@ class Trainer:
                 remedy = "pass resume=True, or name another folder"
                 raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
             if self.fast_dev_run:
-                return dry_run(self, loader, validation)
-            warn_of_nothing_left(self, epochs, resumed=resume)
-            warn_of_schedule(self, loader, epochs)
-            return self.run_epochs(loader, validation, epochs)
+                return self._dry_run(loader, validation)
+            if not resume:  # who resumes asks for no more than that all epochs are done
+                warn_of_nothing_left(self.position, epochs, self.patience)
+            warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
+            return self._run_epochs(loader, validation, epochs)
 
-    def run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
+    def _dry_run(self, loader: Loader, validation: Split | None) -> list[Epoch]:
+        """One epoch of one step, which leaves nothing behind."""
+        loader = first_batches(loader, self.accumulate)
+        with put_back(self.checkpointed(loader), self.folder) as folder:
+            trial = copy(self)
+            trial.folder, trial.position, trial.history = folder, Position(), []
+            return trial._run_epochs(loader, validation and validation.take(min(len(validation), 256)), 1)
+
+    def _run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
         """`fit`, once all is known to be in order."""
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
             trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
-        self.loader, self._traces = loader, TrainingState(self.model)
+        self.loader, self._state = loader, TrainingState(self.model)
         self._batch_size = loader.batch_size
         self._weights.begin(self.model)
         try:
             with enough_memory(loader, self.folder), Interrupt() as interrupt, progress(self.verbose) as shown:
-                going = tell_rest(self, partial(self._save, loader))
-                while going and self.position.epoch < epochs and not stale(self):
+                save = partial(self._save, loader)
+                going = tell_rest(self.on_step, self.on_epoch, self, self.history, self.position, save)
+                while going and self.position.epoch < epochs and not self.position.is_stale(self.patience):
                     going = self._run_epoch(loader, validation, epochs, interrupt, shown)
         finally:
             self.loader = None
@@ -220,8 +237,10 @@ class Trainer:
         Raises
             NonFiniteError : as `fit`
         """
-        warn_of_idle_step(self)
-        total = accumulated_gradients(self, self._traces, [(x, y), *more])
+        if self.loader is None:
+            warn_of_idle_step(self.schedule, self.optimizer.steps)
+        batches, read = [(x, y), *more], bool(self.on_step) or self.read_every == 1
+        total = accumulated_gradients(self.model, self.criterion, self._state, batches, read=read, report=self._report)
         self._items = total.items
         grads = self.optimizer.select(total.grads)
         if self.clip_norm is not None:
@@ -233,6 +252,14 @@ class Trainer:
         if self.average is not None:
             self.average.update(self.model, self.optimizer.steps)
         return total.loss, total.correct
+
+    def _report(self, number: int, x: Array, y: Array, gradients: Gradients) -> NonFiniteError:
+        """The error for that batch of a step, which gave NaN or infinity."""
+        at = self.position
+        batch = at.batch + number
+        run = {"step": self.optimizer.steps + 1, "epoch": at.epoch + 1, "batch": batch + 1}
+        indices = None if self.loader is None else self.loader.indices(at.epoch, batch)
+        return report(self.model, self.criterion, (x, y), gradients, run, indices, self.folder)
 
     def checkpointed(self, loader: Loader) -> checkpoint.Checkpointed:
         """What a checkpoint holds the state of."""
@@ -246,51 +273,61 @@ class Trainer:
         at = self.position
         saved = time.perf_counter()
         begun = saved - at.seconds
-        losses, going = EpochTotals(at, self.criterion), True
+        totals, going = EpochTotals(at, self.criterion, 1 if self.on_step else self.read_every), True
         shown.start(at.epoch + 1, epochs, len(loader), at.batch)
         batches = loader.epoch(at.epoch, start=at.batch)
         while going and (group := list(islice(batches, self.accumulate))):
             self._items = images = sum(x.shape[0] for x, _ in group)
             loss, correct = self.train_step(*group[0], *group[1:])
             at.batch += len(group)
-            losses.add(loss, correct, self._items, images)
+            totals.add(loss, correct, self._items, images)
             shown.advance(len(group))
-            if is_numpy(loss) or self.on_step or len(losses.unread) >= self.read_every:
-                losses.read()
             at.seconds = time.perf_counter() - begun
             if self.on_step:
-                step = losses.step(loss, correct, self._items, images, self.optimizer.steps, self.optimizer.lr)
-                going = tell(self, self.on_step, step, partial(self._save, loader))
+                step = totals.step(loss, correct, self._items, images, self.optimizer.steps, self.optimizer.lr)
+                going = tell(self.on_step, self, step, at, partial(self._save, loader))
             interrupted = interrupt.requested
             if interrupted or not going or time.perf_counter() - saved > self.checkpoint_seconds:
-                losses.read()
+                totals.read()
                 self._save(loader)
                 saved = time.perf_counter()
             if interrupted:
                 raise interrupt.error(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
         if not going:
             return False
-        losses.read()
+        totals.read()
         try:
-            row = self._finish_epoch(loader, validation, losses, begun)
+            row = self._finish_epoch(loader, validation, totals, begun)
         except BaseException as error:
             if not isinstance(error, NonFiniteError):
                 with suppress(FileError):  # such as a full disk, which is what has been raised
                     self._save(loader)
             raise
         shown.line(str(row))
-        going = tell(self, self.on_epoch, row, partial(self._save, loader))
+        going = tell(self.on_epoch, self, row, self.position, partial(self._save, loader))
         self._save(loader)
         if interrupt.requested:
             raise interrupt.error(f"interrupted after epoch {row.epoch}")
         return going
 
-    def _finish_epoch(self, loader: Loader, validation: Split | None, losses: EpochTotals, begun: float) -> Epoch:
-        """Validate, and write down what the epoch came to."""
+    def _finish_epoch(self, loader: Loader, validation: Split | None, totals: EpochTotals, begun: float) -> Epoch:
+        """Validate, keep the model if it is the best, and write down what the epoch came to.
+
+        Until the best model is kept nothing is changed, so that a run that fails there can finish the epoch again.
+        """
         self._check_weights()
-        checked = self.evaluate(validation) if validation else None
-        row = losses.row(checked, self.optimizer.lr, time.perf_counter() - begun)
-        return finish_epoch(self, loader, checked, row)
+        checked, classifies = self.evaluate(validation) if validation else None, self.criterion.classifies
+        row = totals.row(checked, self.optimizer.lr, time.perf_counter() - begun)
+        score = [*([checked.accuracy] if classifies else []), -checked.loss] if checked else None
+        if self.position.is_best(score):
+            options = {"classifies": classifies, "validated": checked is not None}
+            self.best_arrays = keep_best(self.folder, self.kept_model, loader, self.classes, **options)
+        self.schedule.observe(checked.loss if checked else row.train_loss)
+        self.history.append(row)
+        self.position = self.position.next_epoch(score)
+        if self.folder is not None:
+            write_csv(self.folder / HISTORY, self.history)
+        return row
 
     def _check_weights(self) -> None:
         for part in (self.model, self.kept_model):

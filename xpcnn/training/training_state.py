@@ -39,6 +39,16 @@ class TrainingState:
             setattr(layer, key, array)
         set_states(self.generators, places)
 
+    @contextmanager
+    def put_back_on_error(self) -> Iterator[None]:
+        """A block that leaves no trace where it raises."""
+        before = self.take()
+        try:
+            yield
+        except BaseException:
+            self.put_back(before)
+            raise
+
 
 @contextmanager
 def unchanged(model: Layer, optimizer: Optimizer | None = None) -> Iterator[None]:
@@ -47,15 +57,15 @@ def unchanged(model: Layer, optimizer: Optimizer | None = None) -> Iterator[None
     Parameters
         optimizer : of the model, where the block makes steps; its arrays and the parameters are copied, and copied back
     """
-    traces = TrainingState(model)
-    taken = traces.take()
+    state = TrainingState(model)
+    taken = state.take()
     arrays = [] if optimizer is None else [*optimizer.parameters.values(), *optimizer.state_dict().values()]
     copies = [array_namespace(array).asarray(array, copy=True) for array in arrays]
     numbers = None if optimizer is None else (optimizer.steps, optimizer.lr)
     try:
         yield
     finally:
-        traces.put_back(taken)
+        state.put_back(taken)
         for array, copy in zip(arrays, copies, strict=True):
             array[...] = copy
         if optimizer is not None and numbers is not None:
