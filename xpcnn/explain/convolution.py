@@ -11,7 +11,7 @@ from ..nn.conv import Conv2d
 from ..nn.conv_transpose import ConvTranspose2d
 from ..ops.window import Placement
 from .equations import quoted
-from .explanation import Axes, Explanation, Index, Ref, Worked
+from .explanation import Explanation, Index, Ref, Worked
 from .run import Visit
 from .sums import Factor, largest, total
 from .windows import readers, reads, taps
@@ -29,7 +29,7 @@ def convolution(page: Explanation, visit: Visit, layer: Conv2d, at: Index) -> No
     padded = f"padded with zeros: {', '.join(map(str, place.pads))} (top, bottom, left, right)"
     meaning = f"input, {padded if any(place.pads) else 'without padding'}"
     page.add("x̂", meaning, ("n", "p", "q", "c"), to_numpy(place.pad(visit.x, xp)))
-    _parameters(page, visit, layer, ("f", "u", "v", "c"))
+    visit.show_parameters(page, ("f", "u", "v", "c"), "f")
     visit.show(page, ("n", "p", "q", "c"), ("n", "i", "j", "f"), x=False)
     u, v = (tap[:, :, None] for tap in taps(place))  # (KH, 1, 1), (1, KW, 1)
     c = np.arange(per_group)  # (Cin/G,)
@@ -117,7 +117,7 @@ def transposed(page: Explanation, visit: Visit, layer: ConvTranspose2d, at: Inde
     per_group, filters = layer.in_channels // layer.groups, layer.out_channels // layer.groups
     top, _, left, _ = place.pads
     page.add("x", "input", ("n", "i", "j", "c"), to_numpy(visit.x))
-    _parameters(page, visit, layer, ("c", "u", "v", "f"))
+    visit.show_parameters(page, ("c", "u", "v", "f"), "f")
     page.add("y", "output", ("n", "p", "q", "f"), to_numpy(visit.y))
     page.add("dŷ", "∂L/∂y, padded with zeros", ("n", "p", "q", "f"), to_numpy(place.pad(visit.dy, xp)))  # type: ignore[arg-type]
     page.add("dx", "∂L/∂x", ("n", "i", "j", "c"), to_numpy(visit.dx))
@@ -168,14 +168,6 @@ def bias_gradient(page: Explanation, equations: Any, f: int) -> None:
         return total(page, Ref("db", index), [Factor("dy", (*np.indices(shape[:-1]), index[0]))])
 
     page.add_step("Backward: the bias, which is added to every output", equations, ("dy",), "db", (f,), gradient)
-
-
-def _parameters(page: Explanation, visit: Visit, layer: Conv2d | ConvTranspose2d, axes: Axes) -> None:
-    page.add("w", "weights", axes, to_numpy(layer.weight))
-    page.add("dw", "∂L/∂w", axes, to_numpy(visit.grads["weight"]))
-    if layer.bias is not None:
-        page.add("b", "bias", ("f",), to_numpy(layer.bias))
-        page.add("db", "∂L/∂b", ("f",), to_numpy(visit.grads["bias"]))
 
 
 def _inside(indices: Any, size: int) -> Any:

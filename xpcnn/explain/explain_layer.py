@@ -11,7 +11,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError, one_line, printable
 from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
-from ..nn.activation import Identity, LogSoftmax, Softmax
+from ..nn.activation import Activation, Identity, LogSoftmax, Softmax
 from ..nn.hooks import find_layer, leaf_layers
 from ..nn.layer import check_layer
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
@@ -22,7 +22,7 @@ from ..ops.check import check_array, check_floats
 from ..ops.softmax import softmax_forward
 from ..options import as_names
 from ..typing import Array, NDArray
-from .activation import FUNCTIONS, activation, dropout, prelu
+from .activation import activation, dropout, prelu
 from .convolution import convolution, transposed
 from .explanation import Explanation, Index
 from .generic import other
@@ -63,7 +63,7 @@ EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     Dropout: (dropout, "dropout"),
     Dropout2d: (dropout, "dropout"),
     PReLU: (prelu, "rectifier"),
-    **{kind: (activation, function.module) for kind, function in FUNCTIONS.items()},
+    **{kind: (activation, kind.formula.module) for kind in Activation.__subclasses__() if "formula" in vars(kind)},
 }
 
 

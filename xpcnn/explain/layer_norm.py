@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from ..ops.norm import group_norm_forward, layer_norm_forward
 from ..typing import NDArray
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked, letters
+from .patterns import applied
 from .run import Visit
-from .sums import Factor, applied, filled, largest, total
+from .sums import Factor, largest, total
 
 
 class _Sets:
@@ -94,10 +94,8 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
         return total(page, Ref("σ²", index), [Factor("d", sets.members(index))] * 2, over=str(count))
 
     def normalised(index: Index) -> Worked:
-        refs = {"d": Ref("d", index), "v": Ref("σ²", sets.of(index))}
-        value = page.value(refs["d"]) / math.sqrt(page.value(refs["v"]) + layer.eps)
-        pattern = f"{{d}} / √({{v}} + {layer.eps:g})".replace("-", "−")
-        return applied(page, Ref("x̂", index), pattern, value, **refs)
+        variance = Ref("σ²", sets.of(index))
+        return applied(page, Ref("x̂", index), "{d} / √({v} + {ε})", d=Ref("d", index), v=variance, ε=layer.eps)
 
     def output(index: Index) -> Worked:
         place = sets.learned(index)
@@ -123,12 +121,8 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
     def input_gradient(index: Index) -> Worked:
         which = sets.of(index)
         refs = {"g": Ref("g", index), "a": Ref("a", which), "b": Ref("b", which), "x̂": Ref("x̂", index)}
-        refs["v"] = Ref("σ²", which)
-        number = {name: page.value(ref) for name, ref in refs.items()}
-        r = 1 / math.sqrt(number["v"] + layer.eps)
-        pattern = f"({{g}} − {{a}} − {{x̂}}·{{b}}) / √({{v}} + {layer.eps:g})".replace("-", "−")
-        value = (number["g"] - number["a"] - number["x̂"] * number["b"]) * r
-        return Worked(Ref("dx", index), filled(pattern, **refs), value)
+        pattern = "({g} − {a} − {x̂}·{b}) / √({v} + {ε})"
+        return applied(page, Ref("dx", index), pattern, v=Ref("σ²", which), ε=layer.eps, **refs)
 
     which, place = sets.of(at), sets.learned(at)
     title = f"Forward: the mean of the {count} numbers of a set"

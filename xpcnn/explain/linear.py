@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backend import to_numpy
 from ..nn.linear import Linear
 from .convolution import bias_gradient
 from .equations import quoted
@@ -17,12 +16,8 @@ def linear(page: Explanation, visit: Visit, layer: Linear, at: Index) -> None:
     """A row of the input times a row of weights, and the three gradients."""
     n, o = at
     visit.show(page, ("n", "i"), ("n", "o"))
-    page.add("w", "weights", ("o", "i"), to_numpy(layer.weight))
-    page.add("dw", "∂L/∂w", ("o", "i"), to_numpy(visit.grads["weight"]))
+    visit.show_parameters(page, ("o", "i"), "o")
     bias = layer.bias is not None
-    if bias:
-        page.add("b", "bias", ("o",), to_numpy(layer.bias))
-        page.add("db", "∂L/∂b", ("o",), to_numpy(visit.grads["bias"]))
     rows, inputs, outputs = (np.arange(size) for size in (visit.x.shape[0], *layer.weight.shape[::-1]))
 
     def output(index: Index) -> Worked:

@@ -10,8 +10,9 @@ from ..backend import array_namespace, to_numpy
 from ..nn.loss import CrossEntropyLoss
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked
+from .patterns import applied, filled
 from .run import Pass
-from .sums import MOST_TERMS, applied, filled
+from .sums import MOST_TERMS
 
 
 def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
@@ -34,8 +35,7 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
     def shifted(index: Index) -> Worked:
         n, _ = index
         top = (n, int(y[n].argmax()))
-        value = page.value(Ref("y", index)) - page.value(Ref("y", top))
-        return applied(page, Ref("z", index), "{y} − {top}", value, y=Ref("y", index), top=Ref("y", top))
+        return applied(page, Ref("z", index), "{y} − {top}", y=Ref("y", index), top=Ref("y", top))
 
     def logarithm(index: Index) -> Worked:
         n, _ = index
@@ -47,11 +47,10 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
             rest = float(np.exp(np.delete(z, largest)).sum())
             sums += f" + ({classes - len(largest)} smaller terms: {rest:.3g})".replace("-", "−")
         value = page.value(refs["z"]) - math.log(float(np.exp(z).sum()))
-        return applied(page, Ref("log p", index), f"{{z}} − log({sums})", value, **refs)
+        return Worked(Ref("log p", index), filled(f"{{z}} − log({sums})", **refs), value)
 
     def probability(index: Index) -> Worked:
-        ref = Ref("log p", index)
-        return applied(page, Ref("p", index), "exp({l})", math.exp(page.value(ref)), l=ref)
+        return applied(page, Ref("p", index), "exp({l})", l=Ref("log p", index))
 
     def loss_of(index: Index) -> Worked:
         refs = [Ref("log p", (n, int(k))) for n, k in enumerate(done.target)]  # type: ignore[arg-type]
@@ -66,8 +65,7 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
 
     def gradient(index: Index) -> Worked:
         refs = {"p": Ref("p", index), "q": Ref("q", index)}
-        value = (page.value(refs["p"]) - page.value(refs["q"])) / rows
-        return applied(page, Ref("dy", index), f"({{p}} − {{q}}) / {rows}" if rows > 1 else "{p} − {q}", value, **refs)
+        return applied(page, Ref("dy", index), f"({{p}} − {{q}}) / {rows}" if rows > 1 else "{p} − {q}", **refs)
 
     module = "loss_classification"
     title = "Forward: nothing above 0, so that no exp overflows"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from ..nn.normalize import Normalize
 from ..ops.batch_norm import batch_norm_forward
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked, letters
+from .patterns import applied
 from .run import Visit
-from .sums import Factor, applied, filled, largest, total
+from .sums import Factor, largest, total
 
 
 def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d, at: Index) -> None:
@@ -47,9 +48,7 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
         return total(page, Ref("σ²", index), [channel("d", index[0])] * 2, over=str(count))
 
     def inverse(index: Index) -> Worked:
-        value = 1 / math.sqrt(page.value(Ref("σ²", index)) + layer.eps)
-        pattern = f"1 / √({{v}} + {layer.eps:g})".replace("-", "−")
-        return applied(page, Ref("r", index), pattern, value, v=Ref("σ²", index))
+        return applied(page, Ref("r", index), "1 / √({v} + {ε})", v=Ref("σ²", index), ε=layer.eps)
 
     def normalised(index: Index) -> Worked:
         return total(page, Ref("x̂", index), [Factor("r", index[-1:]), Factor("d", index)])
@@ -66,18 +65,18 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
 
     def input_gradient(index: Index) -> Worked:
         own = index[-1:]
-        refs: dict[str, Any] = {"γ": Ref("γ", own), "r": Ref("r", own), "dy": Ref("dy", index), "x̂": Ref("x̂", index)}
+        refs = {"γ": Ref("γ", own), "r": Ref("r", own), "dy": Ref("dy", index), "x̂": Ref("x̂", index)}
         refs |= {"dβ": Ref("dβ", own), "dγ": Ref("dγ", own)}
-        of = {name: page.value(ref) for name, ref in refs.items()}
-        scale = of["γ"] * of["r"]
-        ways = (
-            ("directly", "{γ}·{r}·{dy}", scale * of["dy"]),
-            ("through μ", f"−{{γ}}·{{r}}·{{dβ}}/{count}", -scale * of["dβ"] / count),
-            ("through σ²", f"−{{γ}}·{{r}}·{{x̂}}·{{dγ}}/{count}", -scale * of["x̂"] * of["dγ"] / count),
-        )
+        target = Ref("dx", index)
+        ways = {
+            "directly": "{γ}·{r}·{dy}",
+            "through μ": f"−{{γ}}·{{r}}·{{dβ}}/{count}",
+            "through σ²": f"−{{γ}}·{{r}}·{{x̂}}·{{dγ}}/{count}",
+        }
+        parts = {label: applied(page, target, pattern, **refs) for label, pattern in ways.items()}
+        remarks = tuple((label, part.pieces, part.value) for label, part in parts.items())
         pattern = f"{{γ}}·{{r}}·({{dy}} − {{dβ}}/{count} − {{x̂}}·{{dγ}}/{count})"
-        remarks = tuple((label, filled(text, **refs), value) for label, text, value in ways)
-        return Worked(Ref("dx", index), filled(pattern, **refs), sum(value for *_, value in ways), remarks)
+        return replace(applied(page, target, pattern, **refs), remarks=remarks)
 
     own = (c,)
     title = f"Forward: the mean over the {count} numbers of a channel"
@@ -112,8 +111,7 @@ def normalize(page: Explanation, visit: Visit, layer: Normalize, at: Index) -> N
 
     def output(index: Index) -> Worked:
         refs = {"x": Ref("x", index), "μ": Ref("μ", index[-1:]), "σ": Ref("σ", index[-1:])}
-        value = (page.value(refs["x"]) - page.value(refs["μ"])) / page.value(refs["σ"])
-        return applied(page, Ref("y", index), "({x} − {μ}) / {σ}", value, **refs)
+        return applied(page, Ref("y", index), "({x} − {μ}) / {σ}", **refs)
 
     def input_gradient(index: Index) -> Worked:
         return total(page, Ref("dx", index), [Factor("dy", index), Factor("σ", index[-1:], divides=True)])

@@ -37,6 +37,13 @@ class Visit:
         page.add("dy", "∂L/∂y, from the layers after this one", y_axes, to_numpy(self.dy))
         page.add("dx", "∂L/∂x", x_axes, to_numpy(self.dx))
 
+    def show_parameters(self, page: Explanation, axes: Axes, output: str) -> None:
+        """Add the weights, whose axes these are, a bias where there is one, for each `output`, and their gradients."""
+        for name, key, meaning, letters in (("w", "weight", "weights", axes), ("b", "bias", "bias", (output,))):
+            if key in self.grads:
+                page.add(name, meaning, letters, to_numpy(getattr(self.layer, key)))
+                page.add(f"d{name}", f"∂L/∂{name}", letters, to_numpy(self.grads[key]))
+
     def slope(self) -> NDArray:
         """What backward makes of dy = 1: the derivative, where each output depends on the input at its place alone."""
         ones = array_namespace(self.y).ones_like(self.y)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..backend import to_numpy
 from ..nn.activation import LogSoftmax, Softmax
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked
+from .patterns import applied
 from .run import Visit
-from .sums import Factor, applied, total
+from .sums import Factor, total
 
 
 def softmax(page: Explanation, visit: Visit, layer: Softmax | LogSoftmax, at: Index) -> None:
@@ -29,8 +28,7 @@ def softmax(page: Explanation, visit: Visit, layer: Softmax | LogSoftmax, at: In
 
     def exponential(index: Index) -> Worked:
         top = Ref("x", (*index[:-1], int(x[index[:-1]].argmax())))
-        value = math.exp(page.value(Ref("x", index)) - page.value(top))
-        return applied(page, Ref("e", index), "exp({x} − {m})", value, x=Ref("x", index), m=top)
+        return applied(page, Ref("e", index), "exp({x} − {m})", x=Ref("x", index), m=top)
 
     def row(index: Index) -> Worked:
         return total(page, Ref("s", index), [Factor("e", (*index, k))])
@@ -39,9 +37,7 @@ def softmax(page: Explanation, visit: Visit, layer: Softmax | LogSoftmax, at: In
         if not logarithm:
             return total(page, Ref("y", index), [Factor("e", index), Factor("s", index[:-1], divides=True)])
         top = Ref("x", (*index[:-1], int(x[index[:-1]].argmax())))
-        refs = {"x": Ref("x", index), "m": top, "s": Ref("s", index[:-1])}
-        value = page.value(refs["x"]) - page.value(top) - math.log(page.value(refs["s"]))
-        return applied(page, Ref("y", index), "{x} − {m} − log({s})", value, **refs)
+        return applied(page, Ref("y", index), "{x} − {m} − log({s})", x=Ref("x", index), m=top, s=Ref("s", index[:-1]))
 
     def gathered(index: Index) -> Worked:
         factors = [Factor("dy", (*index, k))] + ([] if logarithm else [Factor("y", (*index, k))])
@@ -49,11 +45,7 @@ def softmax(page: Explanation, visit: Visit, layer: Softmax | LogSoftmax, at: In
 
     def input_gradient(index: Index) -> Worked:
         refs = {"y": Ref("y", index), "dy": Ref("dy", index), "g": Ref("g", index[:-1])}
-        of = {name: page.value(ref) for name, ref in refs.items()}
-        if logarithm:
-            value = of["dy"] - math.exp(of["y"]) * of["g"]
-            return applied(page, Ref("dx", index), "{dy} − exp({y})·{g}", value, **refs)
-        return applied(page, Ref("dx", index), "{y}·({dy} − {g})", of["y"] * (of["dy"] - of["g"]), **refs)
+        return applied(page, Ref("dx", index), "{dy} − exp({y})·{g}" if logarithm else "{y}·({dy} − {g})", **refs)
 
     reads = ("x", "s") if logarithm else ("e", "s")
     page.add_step("Forward: exponentials, none of which overflows", (), ("x",), "e", at, exponential)

@@ -65,24 +65,6 @@ def total(page: Explanation, target: Ref, *products: list[Factor], over: Piece |
     return Worked(target, tuple(pieces) or ("0",), result)
 
 
-def applied(page: Explanation, target: Ref, pattern: str, value: float, **refs: Ref) -> Worked:
-    """The target as a formula, where each `{name}` of the pattern is a reference."""
-    return Worked(target, filled(pattern, **refs), value)
-
-
-def filled(pattern: str, **refs: Ref) -> tuple[Piece, ...]:
-    """The pattern's words, with a reference in the place of each `{name}`.
-
-    >>> filled("max({x}, 0)", x=Ref("x", (0, 1)))
-    ('max(', Ref(array='x', at=(0, 1)), ', 0)')
-    """
-    pieces: list[Piece] = []
-    for number, part in enumerate(pattern.replace("}", "{").split("{")):
-        if part:
-            pieces.append(refs[part] if number % 2 else part)
-    return tuple(pieces)
-
-
 def largest(values: NDArray, within: tuple[Any, ...] = ()) -> Index:
     """The index of the number that is furthest from 0, where `within` (an index of each axis, or slices) allows it."""
     allowed = np.zeros(values.shape, bool)

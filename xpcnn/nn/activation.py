@@ -5,8 +5,11 @@ All take (N, …) to (N, …), element by element (Softmax and LogSoftmax: along
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..ops import activation, dispatch, rectifier, softmax
 from ..ops.check import check_array
+from ..ops.formula import Formula
 from ..options import as_count, as_number
 from ..typing import Array, Cache
 from .init import constant, draw
@@ -27,7 +30,14 @@ class Identity(Layer):
         return dy if input_grad else None, {}
 
 
-class ReLU(OpLayer):
+class Activation(OpLayer):
+    """Base of activations that have a formula for one element, y = f(x)."""
+
+    formula: ClassVar[Formula]
+    elementwise = True
+
+
+class ReLU(Activation):
     """y = max(x, 0).
 
     >>> import numpy as np
@@ -36,10 +46,10 @@ class ReLU(OpLayer):
     """
 
     pair = dispatch.pair("relu")
-    elementwise = True
+    formula = rectifier.RELU
 
 
-class LeakyReLU(OpLayer):
+class LeakyReLU(Activation):
     """y = x where x > 0, else negative_slope · x.
 
     Parameters
@@ -49,7 +59,7 @@ class LeakyReLU(OpLayer):
     """
 
     pair = (rectifier.leaky_relu_forward, rectifier.leaky_relu_backward)
-    elementwise = True
+    formula = rectifier.LEAKY_RELU
     config_names = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
@@ -91,7 +101,7 @@ class PReLU(Layer):
         return dx, {"weight": dslope}
 
 
-class ELU(OpLayer):
+class ELU(Activation):
     """y = x where x > 0, else α (eˣ − 1).
 
     Parameters
@@ -101,53 +111,53 @@ class ELU(OpLayer):
     """
 
     pair = (rectifier.elu_forward, rectifier.elu_backward)
-    elementwise = True
+    formula = rectifier.ELU
     config_names = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = as_number("ELU", "alpha", alpha, "[0, inf)")
 
 
-class SELU(OpLayer):
+class SELU(Activation):
     """y = λ · ELU(x) with the α and λ that keep mean 0 and variance 1, where weights start as "lecun_normal"."""
 
     pair = (rectifier.selu_forward, rectifier.selu_backward)
-    elementwise = True
+    formula = rectifier.SELU
 
 
-class Sigmoid(OpLayer):
+class Sigmoid(Activation):
     """y = 1 / (1 + e⁻ˣ)."""
 
     pair = (activation.sigmoid_forward, activation.sigmoid_backward)
-    elementwise = True
+    formula = activation.SIGMOID
 
 
-class Tanh(OpLayer):
+class Tanh(Activation):
     """y = tanh(x)."""
 
     pair = (activation.tanh_forward, activation.tanh_backward)
-    elementwise = True
+    formula = activation.TANH
 
 
-class GELU(OpLayer):
+class GELU(Activation):
     """y = ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))): PyTorch's `GELU(approximate="tanh")`, not its default."""
 
     pair = (activation.gelu_forward, activation.gelu_backward)
-    elementwise = True
+    formula = activation.GELU
 
 
-class SiLU(OpLayer):
+class SiLU(Activation):
     """y = x / (1 + e⁻ˣ), also called swish."""
 
     pair = (activation.silu_forward, activation.silu_backward)
-    elementwise = True
+    formula = activation.SILU
 
 
-class Softplus(OpLayer):
+class Softplus(Activation):
     """y = log(1 + eˣ)."""
 
     pair = (activation.softplus_forward, activation.softplus_backward)
-    elementwise = True
+    formula = activation.SOFTPLUS
 
 
 class Softmax(OpLayer):

@@ -31,6 +31,7 @@ from ..backend import dtype_name
 from ..typing import Array, Cache
 from .check import check_floats, check_gradient, check_items
 from .clip import clip
+from .formula import Formula
 
 GELU_A = math.sqrt(2 / math.pi)
 GELU_B = 0.044715
@@ -65,6 +66,9 @@ def sigmoid_backward(dy: Array, cache: Cache) -> Array:
     return dx
 
 
+SIGMOID = Formula("activation", 1, "1 / (1 + exp(−{x}))", "{y}·(1 − {y})")
+
+
 def tanh_forward(x: Array) -> tuple[Array, Cache]:
     """The hyperbolic tangent, between −1 and 1; (2).
 
@@ -91,6 +95,9 @@ def tanh_backward(dy: Array, cache: Cache) -> Array:
     _check_backward("Tanh", dy, y)
     dx: Array = dy * (1 - y * y)  # (2)
     return dx
+
+
+TANH = Formula("activation", 2, "tanh({x})", "1 − {y}·{y}")
 
 
 def gelu_forward(x: Array) -> tuple[Array, Cache]:
@@ -122,6 +129,15 @@ def gelu_backward(dy: Array, cache: Cache) -> Array:
     return dx
 
 
+GELU = Formula(
+    "activation",
+    3,
+    "½·{x}·(1 + t), t = tanh({a}·({x} + {b}·{x}·{x}·{x}))",
+    "½·(1 + t + {x}·(1 − t·t)·{a}·(1 + {3b}·{x}·{x})), t = tanh({a}·({x} + {b}·{x}·{x}·{x}))",
+    {"a": GELU_A, "b": GELU_B, "3b": 3 * GELU_B},
+)
+
+
 def silu_forward(x: Array) -> tuple[Array, Cache]:
     """The sigmoid linear unit, also called swish; (4).
 
@@ -150,6 +166,9 @@ def silu_backward(dy: Array, cache: Cache) -> Array:
     return dx
 
 
+SILU = Formula("activation", 4, "{x} / (1 + exp(−{x}))", "σ·(1 + {x}·(1 − σ)), σ = 1 / (1 + exp(−{x}))")
+
+
 def softplus_forward(x: Array) -> tuple[Array, Cache]:
     """A smooth maximum of x and 0; (5).
 
@@ -175,6 +194,9 @@ def softplus_backward(dy: Array, cache: Cache) -> Array:
     x = cache
     xp = _check_backward("Softplus", dy, x)
     return dy * _sigmoid(x, xp)  # (5)
+
+
+SOFTPLUS = Formula("activation", 5, "log(1 + exp({x}))", "1 / (1 + exp(−{x}))")
 
 
 def _sigmoid(x: Array, xp: Any) -> Array:

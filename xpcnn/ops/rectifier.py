@@ -28,6 +28,7 @@ from ..errors import ShapeError
 from ..options import as_number
 from ..typing import Array, Cache
 from .check import check_array, check_floats, check_gradient, check_items
+from .formula import Formula
 
 SELU_ALPHA = 1.6732632423543772848170429916717  # with λ: the fixed point of mean 0 and variance 1
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -62,6 +63,9 @@ def relu_backward(dy: Array, cache: Cache) -> Array:
     return dy * _positive(y, dy, xp)  # y > 0 where x > 0                  (1)
 
 
+RELU = Formula("rectifier", 1, "max({x}, 0)", ("1, as {x} > 0", "0, as {x} ≤ 0"))
+
+
 def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array, Cache]:
     """Positive numbers pass, others are multiplied by `negative_slope`; (2).
 
@@ -91,6 +95,14 @@ def leaky_relu_backward(dy: Array, cache: Cache) -> Array:
     xp = check_floats("LeakyReLU backward", dy)
     check_gradient("LeakyReLU", dy, positive.shape)
     return dy * _factor(positive, slope, dy, xp)  # (2)
+
+
+LEAKY_RELU = Formula(
+    "rectifier",
+    2,
+    ("{x}, as it is > 0", "{negative_slope}·{x}"),
+    ("1, as {x} > 0", "{negative_slope}, as {x} ≤ 0"),
+)
 
 
 def prelu_forward(x: Array, slope: Array) -> tuple[Array, Cache]:
@@ -167,6 +179,9 @@ def elu_backward(dy: Array, cache: Cache) -> Array:
     return _exponential_backward("ELU", dy, cache)
 
 
+ELU = Formula("rectifier", 4, ("{x}", "{alpha}·(exp({x}) − 1)"), ("1, as {x} > 0", "{alpha}·exp({x})"))
+
+
 def selu_forward(x: Array) -> tuple[Array, Cache]:
     """ELU with the two constants that keep mean 0 and variance 1; (5).
 
@@ -188,6 +203,15 @@ def selu_forward(x: Array) -> tuple[Array, Cache]:
 def selu_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `selu_forward`, (5): dy (N, …) → dx (N, …)."""
     return _exponential_backward("SELU", dy, cache)
+
+
+SELU = Formula(
+    "rectifier",
+    5,
+    ("{λ}·{x}", "{λα}·(exp({x}) − 1)"),
+    ("{λ}, as {x} > 0", "{λα}·exp({x})"),
+    {"λ": SELU_SCALE, "λα": SELU_SCALE * SELU_ALPHA},
+)
 
 
 def _exponential_forward(who: str, x: Array, alpha: float, scale: float) -> tuple[Array, Cache]:
