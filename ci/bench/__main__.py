@@ -1,4 +1,4 @@
-"""The benchmark: xpcnn against PyTorch (eager) and others, on this machine.
+"""The benchmark: xpcnn against PyTorch (eager), on this machine.
 
     python -m ci.bench                             training, inference and memory of all nets
     python -m ci.bench --nets lenet5 --rounds 30   fewer nets, more rounds
@@ -9,9 +9,9 @@
     python -m ci.bench --backend cupy              on a GPU, PyTorch on the same one; see ci/gpu.sh
     python -m ci.bench --from build/bench.json --markdown --picture docs/benchmark.png
 
-Run it from the repository's root, with the peers to compare installed beside xpcnn (such as torch); one that is not
-installed is listed so. All use the same number of threads, batches, float32, and initial weights; before anything is
-timed, parameter counts, first losses (or logits, or sums of gradients) are compared, and the loss must fall.
+Run it from the repository's root, with torch installed beside xpcnn. All use the same number of threads, batches,
+float32, and initial weights; before anything is timed, parameter counts, first losses (or logits, or sums of gradients)
+are compared, and the loss must fall.
 
 How it measures. Each peer lives in a process of its own, all at once, blocked while another runs. Round after round
 each makes steps for about a second in turn; the figure is the median step, and a round's ratio is peer / xpcnn.

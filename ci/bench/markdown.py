@@ -11,9 +11,8 @@ from .report import between, number
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Milliseconds of xpcnn, PyTorch and the others that were measured; below it the memory, then the machine."""
-    others = [peer for peer, each in result["peers"].items() if "version" in each and peer not in ("xpcnn", *BAR)]
-    lines = _speed(result, others) + _memory(result, others)
+    """Milliseconds of xpcnn and PyTorch; below it the memory, then the machine."""
+    lines = _speed(result) + _memory(result)
     about = result["machine"]
     versions = ", ".join(
         f"{peer} {each['version']}" for peer, each in result["peers"].items() if "version" in each and peer != BAR[1]
@@ -28,7 +27,7 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _speed(result: dict[str, Any], others: list[str]) -> list[str]:
+def _speed(result: dict[str, Any]) -> list[str]:
     rows = []
     for what, name in (("training", "training step"), ("inference", "inference")):
         for case in result.get(what, []):
@@ -36,21 +35,21 @@ def _speed(result: dict[str, Any], others: list[str]) -> list[str]:
             best = figures.bar(measured)
             ratio = figures.ratio(measured, best) if best else None
             shown = f"**{ratio.median:.2f}** ({between(ratio.low, ratio.high)})" if ratio else "—"
-            cells = [_ms(measured, peer) for peer in ("xpcnn", best, *others)]
-            rows.append([f"{case['net']}, {name}, batch {case['batch']}", *cells[:2], shown, *cells[2:]])
-    return _table(["ms", "xpcnn", "PyTorch", "PyTorch / xpcnn", *others], rows)
+            times = (_ms(measured, peer) for peer in ("xpcnn", best))
+            rows.append([f"{case['net']}, {name}, batch {case['batch']}", *times, shown])
+    return _table(["ms", "xpcnn", "PyTorch", "PyTorch / xpcnn"], rows)
 
 
-def _memory(result: dict[str, Any], others: list[str]) -> list[str]:
+def _memory(result: dict[str, Any]) -> list[str]:
     rows = []
     for case in result.get("memory", []):
         measured: Measured = case["peers"]
         best = figures.bar_memory(measured)
         growth = {peer: measured[peer]["growth"] for peer in measured if "growth" in measured[peer]}
         shown = f"**{growth[best] / growth['xpcnn']:.2f}**" if best and growth.get("xpcnn") else "—"
-        cells = [number(growth[peer]) if peer in growth else "—" for peer in ("xpcnn", best or "", *others)]
-        rows.append([f"{case['net']}, training step, batch {case['batch']}", *cells[:2], shown, *cells[2:]])
-    return _table(["MiB that a step adds", "xpcnn", "PyTorch", "PyTorch / xpcnn", *others], rows)
+        sizes = (number(growth[peer]) if peer in growth else "—" for peer in ("xpcnn", best or ""))
+        rows.append([f"{case['net']}, training step, batch {case['batch']}", *sizes, shown])
+    return _table(["MiB that a step adds", "xpcnn", "PyTorch", "PyTorch / xpcnn"], rows)
 
 
 def _ms(measured: Measured, peer: str | None) -> str:

@@ -8,13 +8,12 @@ from typing import Any
 from . import figures
 from .errors import BenchError
 from .figures import Spread
-from .peers import BAR
 
 TICKS = (0.001, 0.01, 0.1, 0.25, 0.5, 1, 2, 4, 10, 100)
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """How many times as fast as PyTorch: a bar for xpcnn with its spread, a mark for each other peer.
+    """How many times as fast as PyTorch: a bar with its spread.
 
     Raises
         BenchError : there is nothing to draw, or no matplotlib
@@ -30,7 +29,6 @@ def draw(result: dict[str, Any], path: Path) -> None:
     panels = _panels(result)
     if not panels:
         raise BenchError("no ratios to PyTorch to draw")
-    others = [peer for peer, each in result["peers"].items() if "version" in each and peer not in ("xpcnn", *BAR)]
     figure, all_axes = plt.subplots(
         1, len(panels), figsize=(11, 3.8), layout="constrained", sharey=True, squeeze=False,
         width_ratios=[len(cases) for _, cases in panels],
@@ -40,10 +38,6 @@ def draw(result: dict[str, Any], path: Path) -> None:
             best = figures.bar(case["peers"])
             assert best is not None
             _bar(axes, at, figures.ratio(case["peers"], best))
-            for i, peer in enumerate(others):
-                ratio = figures.ratio(case["peers"], best, peer)
-                if ratio:
-                    axes.plot(at + 0.36, ratio.median, "oDs^v"[i % 5], color=f"C{i + 1}", markersize=5, zorder=4)
         axes.axhline(1, color="black", linewidth=1.2, zorder=3)
         axes.set_yscale("log")
         least, most = axes.get_ylim()
@@ -57,12 +51,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     least, most = all_axes[0][0].get_ylim()
     all_axes[0][0].set_ylim(least / 1.15, most * 1.15)  # room for the figures at the ends; the panels share the axis
     all_axes[0][0].set_ylabel("speed, PyTorch = 1")
-    marks = [plt.Line2D([], [], color="C0", linewidth=7, alpha=0.7, label="xpcnn")]
-    marks += [
-        plt.Line2D([], [], linestyle="", marker="oDs^v"[i % 5], color=f"C{i + 1}", label=peer)
-        for i, peer in enumerate(others)
-    ]
-    figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), fontsize=8, frameon=False)
+    mark = plt.Line2D([], [], color="C0", linewidth=7, alpha=0.7, label="xpcnn")
+    figure.legend(handles=[mark], loc="outside upper center", fontsize=8, frameon=False)
     about = result["machine"]
     caption = f"{about['cpu']}, {about['threads']} threads, {about['blas']}, {about['date'][:10]}"
     figure.supxlabel(f"{caption}. Boxes: quartiles over rounds; whiskers: least and most.", fontsize=7)

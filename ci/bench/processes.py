@@ -30,9 +30,6 @@ def environment(threads: int, backend: str) -> dict[str, str]:
         "OMP_NUM_THREADS": number,
         "OPENBLAS_NUM_THREADS": number,
         "MKL_NUM_THREADS": number,
-        "NPROC": number,  # XLA's thread pool
-        "NUM_CPU_THREADS": number,  # tinygrad's
-        "JAX_PLATFORMS": "cpu",
         "PYTHONWARNINGS": "ignore",
     }
     kept = {name: value for name, value in os.environ.items() if name not in REMOVED}

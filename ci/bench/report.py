@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from xpcnn.table import columns
+
 from . import figures
 from .figures import Measured, Spread
 
@@ -51,20 +53,6 @@ def header(result: dict[str, Any]) -> str:
     )
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]], left: int = 2) -> str:
-    """Columns of equal width, the first `left` of them flush left."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-
-    def line(cells: tuple[str, ...]) -> str:
-        padded = (
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "  ".join(padded).rstrip()
-
-    return "\n".join([line(head), "-" * (sum(widths) + 2 * (len(widths) - 1)), *map(line, rows)])
-
-
 def number(value: float) -> str:
     """Three significant digits, and no exponent."""
     if value >= 100:
@@ -84,15 +72,16 @@ def _speed(cases: list[dict[str, Any]], missing: set[str]) -> str:
         name, best = f"{case['net']} b{case['batch']}", figures.bar(measured)
         shown = name
         for peer, each in measured.items():
-            if "reason" in each or "note" in each:
-                reasons.append((name, peer, each.get("reason") or each["note"]))
-            if "reason" in each or peer in missing:
+            if "reason" in each:
+                reasons.append((name, peer, each["reason"]))
                 continue
             ratio = figures.ratio(measured, peer) if peer != "xpcnn" else None
             rows.append((shown, peer + (" *" if peer == best else ""), *_time(figures.seconds(measured, peer), ratio)))
             shown = ""
     head = ("net", "peer", "ms", "ratio", "quartiles", "min–max", "rounds")
-    return "\n".join([table(head, rows), "* the bar: PyTorch where it is fastest", *_merged(reasons, missing)])
+    return "\n".join(
+        [columns(head, rows, left=(0, 1)), "* the bar: PyTorch where it is fastest", *_merged(reasons, missing)]
+    )
 
 
 def _time(seconds: float | None, ratio: Spread | None) -> tuple[str, ...]:
@@ -128,7 +117,9 @@ def _memory(cases: list[dict[str, Any]], missing: set[str]) -> str:
             rows.append((shown, peer + (" *" if peer == best else ""), *cells))
             shown = ""
     head = ("net", "peer", "before the model", "growth", "ratio", "peak", "ratio")
-    return "\n".join([table(head, rows), "* the bar: PyTorch where it grows less", *_merged(reasons, missing)])
+    return "\n".join(
+        [columns(head, rows, left=(0, 1)), "* the bar: PyTorch where it grows less", *_merged(reasons, missing)]
+    )
 
 
 def _layers(measured: dict[str, Any], ceilings: dict[str, float]) -> str:
@@ -155,7 +146,7 @@ def _layers(measured: dict[str, Any], ceilings: dict[str, float]) -> str:
         f"Layers of {measured['net']}, batch {measured['batch']}: step {1000 * step:.2f} ms; in brackets the share of "
         f"sgemm's {top:.0f} GFLOP/s and of copying's {copy:.1f} GB/s"
     )
-    return title + "\n" + table(head, rows)
+    return title + "\n" + columns(head, rows, left=(0, 1))
 
 
 def _sweep(axes: list[dict[str, Any]]) -> str:
@@ -184,8 +175,8 @@ def _sweep(axes: list[dict[str, Any]]) -> str:
             rows.append((label, str(point["value"]), str(batch), *cells, slower))
         cliffs.append((axis["axis"], *_cliff(costs["xpcnn"]), *_cliff(costs["torch"])))
     head = ("axis", "", "batch", "xpcnn µs/image", "ns/madd", "torch µs/image", "ns/madd", "xpcnn/torch")
-    lines = [table(head, rows, left=1), "", "Largest jump of ns/madd between neighbours"]
-    lines.append(table(("axis", "xpcnn", "at", "torch", "at"), cliffs, left=1))
+    lines = [columns(head, rows), "", "Largest jump of ns/madd between neighbours"]
+    lines.append(columns(("axis", "xpcnn", "at", "torch", "at"), cliffs))
     if worst:
         lines.append(f"Worst xpcnn/torch: {worst[0]:.2f}, at {worst[1]}")
     return "\n".join(lines)

@@ -80,8 +80,7 @@ class Worker:
         training = self.peer.training(Net.read(net, document, arrays))
         losses, seconds = warm(training, warm_up)
         self.run, self.restart = training.step, training.restart
-        note = {"note": training.note()} if training.note() else {}
-        return {"parameters": training.parameter_count(), "losses": losses, "seconds": seconds, **note}
+        return {"parameters": training.parameter_count(), "losses": losses, "seconds": seconds}
 
     def _inference(self, net: str, document: dict[str, Any], arrays: str, warm_up: int) -> dict[str, Any]:
         assert self.peer is not None

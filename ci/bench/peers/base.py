@@ -1,4 +1,4 @@
-"""What a peer does: train, infer, and (some) one convolution.
+"""What a peer does: train, infer, and one convolution.
 
 Images come as (N, H, W, C); a peer brings them into its own layout once, before anything is timed.
 """
@@ -31,10 +31,6 @@ class Training(ABC):
     def step(self) -> Any:
         """Forward, cross-entropy, backward and update; the loss before the update, which `float` reads."""
 
-    def note(self) -> str | None:
-        """What a reader must know about the figures, once steps have run."""
-        return None
-
 
 class Peer(ABC):
     """One library in one process, told by its environment how many threads to use."""
@@ -65,6 +61,6 @@ class Peer(ABC):
     def inference(self, net: Net) -> Callable[[], np.ndarray]:
         """A function that computes logits (N, K) of the net's x and waits for them."""
 
+    @abstractmethod
     def convolution(self, geometry: Geometry) -> Callable[[], dict[str, np.ndarray]]:
         """A function that computes y, dx, dw, db of one convolution, in any layout, and waits for them."""
-        raise NotPossible("not part of the sweep")
