@@ -15,6 +15,7 @@ from xpcnn.errors import (
     XpcnnWarning,
     one_line,
     printable,
+    readable,
     shortened,
     warn,
 )  # fmt: skip
@@ -45,6 +46,15 @@ def test_nothing_that_a_terminal_obeys_is_left(text):
     for made in (printable(text), one_line(text), str(OptionError(text, text, text, text))):
         assert made.isprintable()
         made.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("caf\udce9", r"caf\xe9"), ("a\ud800b", "a\ufffdb"), ("a\x1bb", "a\ufffdb")]
+)
+def test_a_file_s_name_that_is_no_utf_8_can_be_read_and_written(name, said):
+    assert printable(name) == said
+    assert readable(name) == (name if name.isascii() else said)  # a terminal is not its concern
+    readable(name).encode()
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029", " \n\t "])

@@ -5,20 +5,35 @@ Such a line may quote a file or a user: `one_line` makes that harmless to a term
 
 from __future__ import annotations
 
+import re
 import signal
 import warnings
 from typing import ClassVar, Self
 
 
+def readable(name: object) -> str:
+    r"""A file's name as text that UTF-8 can write: bytes that are none of it become \xe9, other surrogates U+FFFD.
+
+    >>> print(readable("caf\udce9"))
+    caf\xe9
+    """
+
+    def written(match: re.Match[str]) -> str:
+        byte = ord(match[0]) - 0xDC00  # as `surrogateescape` hides it
+        return f"\\x{byte:x}" if 0x80 <= byte <= 0xFF else "\ufffd"
+
+    return re.sub("[\ud800-\udfff]", written, str(name))
+
+
 def printable(text: str) -> str:
-    """The text with U+FFFD for each character that a terminal obeys, does not show, or that UTF-8 cannot write.
+    """The `readable` text with U+FFFD for each character that a terminal obeys, or does not show.
 
     >>> printable("red \x1b[31m, new\\nline")
     'red �[31m, new�line'
     """
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in readable(text))
 
 
 def one_line(text: str) -> str:

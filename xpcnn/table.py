@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 
 from .errors import printable
-
-
-def readable(name: str | os.PathLike[str]) -> str:
-    r"""The name of a file as text that can be written in UTF-8: bytes that are none of it become \xE9.
-
-    >>> print(readable("caf\udce9"))
-    caf\xe9
-    """
-    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def columns(

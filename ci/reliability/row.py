@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from xpcnn.errors import one_line
+
 HOLDS, FAILS, NOT_TRIED = "holds", "DOES NOT HOLD", "not tried"
 MOST_EXAMPLES = 3  # of each outcome that must not be
 _LONGEST_EXAMPLE = 300  # characters
@@ -108,8 +110,7 @@ class Row:
 
 def plain(text: str) -> str:
     """In one short line of printable letters, without the folder that it was tried in."""
-    text = re.sub(r"/\S*?xpcnn-reliability-\w+/(worker\d+/)?", "", " ".join(text.split()))
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:_LONGEST_EXAMPLE]
+    return one_line(re.sub(r"/\S*?xpcnn-reliability-\w+/(worker\d+/)?", "", text))[:_LONGEST_EXAMPLE]
 
 
 def not_tried(name: str, what: str, why: str) -> Row:

@@ -30,7 +30,6 @@ from ..errors import (
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
-from ..table import readable
 from ..training.best_model import run_batch_size
 from .files import Image, add_model_argument, add_pixel_arguments, images, model_path
 
@@ -112,10 +111,10 @@ def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int) -> Iter
 def _text(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     for name, best in rows:
         if not classifies:
-            yield "\t".join([one_line(readable(name)), *(f"{value:.6g}" for _, value in best)]) + "\n"
+            yield "\t".join([one_line(name), *(f"{value:.6g}" for _, value in best)]) + "\n"
             continue
         cells = (f"{one_line(label)}\t{probability:.4f}" for label, probability in best)
-        yield "\t".join([one_line(readable(name)), *cells]) + "\n"
+        yield "\t".join([one_line(name), *cells]) + "\n"
 
 
 def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
@@ -131,9 +130,7 @@ def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     yield written(["file", "rank", "class", "probability"] if classifies else ["file", "output", "value"])
     for name, best in rows:
         for rank, (label, number) in enumerate(best, 1):
-            yield written(
-                [printable(readable(name)), *([rank] if classifies else []), printable(label), f"{number:.6g}"]
-            )
+            yield written([printable(name), *([rank] if classifies else []), printable(label), f"{number:.6g}"])
 
 
 def _json(rows: Iterable[Row], classifies: bool) -> Iterator[str]:

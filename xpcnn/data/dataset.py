@@ -12,9 +12,8 @@ from typing import Self
 
 import numpy as np
 
-from ..errors import DataError, OptionError
+from ..errors import DataError, OptionError, readable
 from ..options import as_count, as_names, as_number
-from ..table import readable
 from ..typing import NDArray, Shape
 from .digests import choose, image_digests
 from .pixels import channels_last, to_floats

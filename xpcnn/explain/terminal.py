@@ -6,6 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
+from ..errors import printable
 from .explanation import Explanation, NamedArray, Ref, Step, Worked, check_page
 from .formatting import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
 
@@ -171,7 +172,7 @@ class _Writer:
 
     def lines(self, said: str, style: str = "", hanging: str = "") -> None:
         """Names come from files, so that nothing but what can be printed gets to a terminal."""
-        said = "".join(letter if letter.isprintable() or letter == TOGETHER else "�" for letter in said)
+        said = TOGETHER.join(map(printable, said.split(TOGETHER)))
         margin = said[: len(said) - len(said.lstrip(" "))]
         for line in textwrap.wrap(said, WIDTH, subsequent_indent=hanging or margin, break_on_hyphens=False):
             self.out.append(line.replace(TOGETHER, " ").rstrip() + "\n", style)
