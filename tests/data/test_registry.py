@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ import pytest
 import xpcnn
 from xpcnn.data.registry import KNOWN, load, names
 from xpcnn.errors import DataError, OptionError
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "data_sets.md"
 
 
 def test_names():
@@ -27,6 +31,19 @@ def test_what_the_list_says_is_so():
     assert [name for name, known in KNOWN.items() if known.source is None] == ["digits"]
     for name, known in KNOWN.items():
         assert known.source is None or known.source.name == name
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_docstrings_and_the_documentation_say_what_the_table_says(name):
+    known, (height, width, channels) = KNOWN[name], KNOWN[name].input_shape
+    said = known.make.__doc__.partition("\n\n")[0]
+    for words in (f"(N, {height}, {width}, {channels})", f"{known.train:,} to train", f"{known.test:,} to test on"):
+        assert words in said
+    (row,) = (line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ") and f"`{name}`" in line)
+    images = f"{height}×{width} {'grey' if channels == 1 else 'RGB'}"
+    expected = (images, str(known.classes), f"{known.train:,} and {known.test:,}")
+    for cell, words in zip(row.split(" | ")[1:], expected, strict=True):
+        assert re.match(rf"{words}(?![\w,]*\d)", cell)
 
 
 @pytest.mark.parametrize("name", ["os", "mnist ", "./nothing", "nothing.csv", "", 5, None])

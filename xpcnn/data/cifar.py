@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100: 60,000 colour photographs of 32×32. Found on this machine, or downloaded once.
+"""CIFAR-10 and CIFAR-100: colour photographs. Found on this machine, or downloaded once.
 
 The binary archives are read, member by member, by name, and never unpacked onto the disk. A member is records of
 

@@ -1,4 +1,4 @@
-"""MNIST and two data sets in its form: 70,000 grey images of 28×28 in ten classes, in four IDX files.
+"""MNIST and two data sets in its form: grey images in ten classes, in four IDX files.
 
 Found on this machine, or downloaded once. Fashion-MNIST and Kuzushiji-MNIST have files of the same names, so these
 are looked for in folders of their own only.

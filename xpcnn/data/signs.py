@@ -1,4 +1,4 @@
-"""SIGNS: photographs of hands that show the numbers 0 to 5, of 64×64, from the deeplearning.ai courses.
+"""SIGNS: photographs of hands that show the numbers 0 to 5, from the deeplearning.ai courses.
 
 It is handed out with the courses' exercises only, so there is no download.
 
