@@ -18,6 +18,7 @@ from xpcnn.nn.layer_examples import EXAMPLES
 from xpcnn.ops import Window, dispatch
 
 from .arrays import assert_close
+from .nn.test_layer import Scale
 
 
 class Touched(Exception):
@@ -58,22 +59,6 @@ def same_but_for_dx(full, part):
         assert (one is None) is (other is None)
         if one is not None:
             assert_close(other, xpcnn.to_numpy(one))
-
-
-class Scale(nn.Layer):
-    """A layer of one's own that does not know how to save the work: its container leaves dx out."""
-
-    parameter_names = ("factor",)
-
-    def __init__(self):
-        self.factor = xpcnn.asarray([2.0])
-
-    def forward(self, x):
-        return x * self.factor, x
-
-    def backward(self, dy, cache, *, input_grad=True):
-        xp = xpcnn.backend.array_namespace(dy)
-        return dy * self.factor, {"factor": xp.reshape(xp.sum(dy * cache), (1,))}
 
 
 NETWORKS = {

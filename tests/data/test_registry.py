@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn.data.registry import KNOWN, load, names
+from xpcnn.data.image_folder import image_folder
+from xpcnn.data.option_types import _KINDS
+from xpcnn.data.registry import KNOWN, READERS, load, names
 from xpcnn.errors import DataError, OptionError
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "data_sets.md"
@@ -116,6 +118,13 @@ def test_options_of_another_kind_are_refused_by_name_before_the_file_is_read(tmp
     with pytest.raises(OptionError) as refused:
         load(tmp_path / "pictures.npy", **options)
     assert str(refused.value).endswith(f"pictures.npy: expected {expected}")
+
+
+def test_every_option_is_checked():
+    makes = {*READERS.values(), image_folder, *(known.make for known in KNOWN.values())}
+    options = {name for make in makes for name in inspect.signature(make).parameters}
+    by_the_functions = {"label", "seed", "size", "test_fraction"}
+    assert options - {"path"} == {*_KINDS, *by_the_functions}
 
 
 def test_one_mirror_may_be_a_text(tmp_path, monkeypatch):

@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.kernels import pool_pieces
-from xpcnn.kernels.batch_last import MINIMUM_BATCH
-from xpcnn.kernels.max_pool import IMPLEMENTATION, backward, forward, refuses
+from xpcnn.kernels.max_pool import backward, forward
 from xpcnn.ops.pool import max_pool2d_backward, max_pool2d_forward
 from xpcnn.ops.window import Window
 
@@ -20,7 +18,6 @@ from .cases import (
     DTYPES,
     PIECES,
     WINDOWS,
-    assert_independent_of_threads,
     assert_same,
     is_batch_last,
     orders,
@@ -105,32 +102,3 @@ def test_more_than_256_taps(rng):
     _, cache = forward(x, window=Window((17, 17), stride=(23, 23)))
     assert cache[0].dtype == np.int32
     assert (cache[0][0, 0] == 288).all()
-
-
-@pytest.mark.parametrize("window", [Window(2, 2), Window(3, 2, padding=1)], ids=str)
-def test_independent_of_threads(rng, monkeypatch, window):
-    monkeypatch.setattr(pool_pieces, "PIECE", 1 << 10)
-    x = rng.normal(size=(33, 14, 15, 8)).astype("f4")
-
-    def run():
-        y, cache = forward(x, window=window)
-        return [y, cache[0], backward(y, cache)]
-
-    assert_independent_of_threads(run, monkeypatch)
-
-
-def test_refuses():
-    assert IMPLEMENTATION.refuses is refuses
-    x, window = np.ones((16, 6, 6, 3)), Window(2, 2)
-    assert refuses(x, window=window) is None
-    assert refuses(x[: MINIMUM_BATCH - 1], window=window) == f"there are fewer than {MINIMUM_BATCH} images"
-    assert refuses(x + 0j, window=window) == "it is no batch of real numbers"
-    with pytest.raises(ShapeError, match=r"MaxPool2d\(2×2\): expected an element of the image .* nothing but padding"):
-        forward(x, window=Window((2, 2), stride=(2, 2), padding=(2, 2, 0, 0)))
-    with pytest.raises(DTypeError, match=r"MaxPool2d\(2×2\): expected float32 or float64, got int64"):
-        forward(np.ones((16, 6, 6, 3), "int64"), window=window)
-    _, cache = forward(x, window=window)
-    with pytest.raises(ShapeError, match=r"MaxPool2d backward: expected dy \(16, 3, 3, 3\)"):
-        backward(x, cache)
-    with pytest.raises(DTypeError, match=r"MaxPool2d backward: expected float32"):
-        backward(np.ones((16, 3, 3, 3), "int64"), cache)
