@@ -88,8 +88,8 @@ def as_path(who: str, value: Any) -> Path:
     return Path(value)
 
 
-def as_names(who: str, name: str, value: Any) -> tuple[str, ...]:
-    """The value as names, once it is known to be any number of texts, else OptionError.
+def as_names(who: str, name: str, value: Any, *, distinct: bool = False) -> tuple[str, ...]:
+    """The value as names, once it is known to be any number of texts (which differ, if `distinct`), else OptionError.
 
     >>> as_names("batch", "classes", ["cat", "dog"])
     ('cat', 'dog')
@@ -101,7 +101,26 @@ def as_names(who: str, name: str, value: Any) -> tuple[str, ...]:
     )
     if not all(isinstance(each, str) for each in names):
         raise OptionError(who, f"{name}: names", repr(value)[:80])
+    if distinct and (twice := repeated(names)) is not None:
+        raise OptionError(who, f"{name}: names that differ", f"{twice!r} twice", "give each a name of its own")
     return tuple(map(str, names))
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first of the names that reads as one before it, or None where all differ.
+
+    >>> repeated(["cat", "dog", "cat"])
+    'cat'
+    """
+    from unicodedata import normalize
+
+    seen: set[str] = set()
+    for name in names:
+        composed = normalize("NFC", name.strip())  # é is one character or two, and looks the same
+        if composed in seen:
+            return str(name)
+        seen.add(composed)
+    return None
 
 
 def as_shape(who: str, value: Any) -> tuple[int, ...]:

@@ -87,6 +87,12 @@ def test_takes_no_more_than_there_are(n):
         marked(50).take(n)
 
 
+@pytest.mark.parametrize("twice", ["b", "b "])
+def test_classes_that_read_alike_are_refused(twice):
+    with pytest.raises(OptionError, match="Dataset: expected classes: names that differ, got 'b ?' twice; give each"):
+        Dataset("three", marked(9, 3), marked(9, 3), ("a", "b", twice))
+
+
 def test_every_label_has_its_class_and_all_images_one_size():
     with pytest.raises(DataError, match=r"three: expected test labels below 3, the number of classes, got 3"):
         Dataset("three", marked(9, 3), marked(9, 4), ("a", "b", "c"))

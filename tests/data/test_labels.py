@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpcnn.data.labels import class_names, to_classes, to_targets
-from xpcnn.errors import DataError
+from xpcnn.errors import DataError, OptionError, XpcnnWarning
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "uint64", "float32", "float64"])
@@ -38,10 +38,70 @@ def test_given_names():
     assert (labels.tolist(), names) == ([0, 2], ("a", "b", "c"))  # 1 is a class without images
     (labels,), names = to_classes("x", [np.array([3, 5])], ["a", "b"])
     assert (labels.tolist(), names) == ([0, 1], ("a", "b"))
-    for values in ([1, 2], [-1, 0]):
-        assert to_classes("x", [np.array(values)], ["a", "b"])[0][0].tolist() == [0, 1]
+    (labels,), names = to_classes("x", [np.array([-1, 1])], ["a", "b"])
+    assert (labels.tolist(), names) == ([0, 1], ("a", "b"))
     with pytest.raises(DataError, match="x: expected 2 names, one a class, got 3; the labels are 3, 5"):
         to_classes("x", [np.array([3, 5])], ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "expected"),
+    [
+        (["dog", "cat"], ["dog", "cat"], [0, 1]),
+        (["cat"], ["dog", "cat", "bird"], [1]),
+        (["3", "01"], ["01", "3"], [1, 0]),
+        ([5, 3], ["5", "3"], [0, 1]),
+        ([3], ["5", "3"], [1]),
+        ([1, 0], ["0", "1", "2"], [1, 0]),
+        (["e\u0301", "\xe9"], ["a", "\xe9"], [1, 1]),
+    ],
+)
+def test_a_label_that_is_a_name_is_of_that_class(labels, names, expected):
+    (numbers,), kept = to_classes("x", [np.array(labels)], names)
+    assert (numbers.tolist(), kept) == (expected, tuple(names))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "text"),
+    [
+        (["a", "b"], ["cat", "dog"], "labels that are among the names of classes, got a, b, not cat, dog; give the"),
+        (["cat", "cow"], ["cat", "dog"], "got cow, not cat, dog"),
+        ([1, 2, 3], ["bg", "one", "two"], "or their places from 0 on, got 1, 2, 3, .*; number the classes from 0 to 2"),
+        ([-1, 0, 1], ["bad", "none", "good"], "or their places from 0 on, got -1, 0, 1"),
+        ([1, 2], ["1", "2", "3"], "either names of classes or their places, got 1, 2, and the names 1, 2, 3; leave"),
+    ],
+)
+def test_labels_that_may_be_two_classes_are_refused(labels, names, text):
+    """The class would depend on which labels a file happens to have."""
+    with pytest.raises(DataError, match=text):
+        to_classes("x", [np.array(labels)], names)
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["\xe9", "e\u0301"], ["a", "a "], "ab"])
+def test_names_that_read_alike_or_are_one_text_are_no_names(names):
+    with pytest.raises(OptionError, match="x: expected classes: names"):
+        to_classes("x", [np.array([0, 1])], names)
+    if not isinstance(names, str):
+        with pytest.raises(DataError, match=r"x: expected names that differ, got '.*' twice"):
+            class_names("x", np.array(names))
+
+
+def test_texts_that_look_the_same_are_one_class():
+    (labels,), names = to_classes("x", [np.array(["\xe9", "e\u0301", "e"])])
+    assert (labels.tolist(), names) == ([1, 1, 0], ("e", "\xe9"))
+
+
+@pytest.mark.parametrize("labels", [[-1, *range(10)], [-999, 0, 1], [-1, 0], [3, -9]])
+def test_a_number_that_may_say_that_there_is_no_label_is_said(labels):
+    with pytest.warns(XpcnnWarning, match=f"the label {min(labels)} is taken as a class, beside .*; if it says that"):
+        to_classes("x", [np.array(labels)])
+    names = [str(label) for label in sorted(labels)]
+    assert to_classes("x", [np.array(labels)], names)[1] == tuple(names)
+
+
+@pytest.mark.parametrize("labels", [[-1, 1], [-1, 0, 1], [-2, -1, 0, 1, 2]])
+def test_signs_are_classes(labels):
+    assert len(to_classes("x", [np.array(labels)])[1]) == len(labels)
 
 
 @pytest.mark.parametrize("shape", [(4, 1), (1, 4)])
@@ -112,7 +172,8 @@ def test_refuses_what_are_no_names_of_classes(array):
         class_names("x", array)
 
 
-@pytest.mark.parametrize("missing", ["", " ", "NA", "n/a", "N/A", "nan", "NaN", "null", "NULL", "None", "?", "<NA>"])
+@pytest.mark.parametrize("missing", ["", " ", "NA", "n/a", "N/A", "nan", "NaN", "null", "NULL", "None", "?", "<NA>",
+                                     "NaT", "\\N", "#VALUE!", "#REF!", "--", "N.A.", "1.#QNAN"])  # fmt: skip
 def test_what_is_missing_is_no_class(missing):
     with pytest.raises(DataError, match=r"a label of each image, got '.*' of image 3; leave such rows out, or name"):
         to_classes("x", [np.array(["cat", "dog", missing])])

@@ -98,6 +98,9 @@ def test_every_option_of_a_function_has_a_default():
         assert all(each.default is not each.empty for each in inspect.signature(known.make).parameters.values())
 
 
+_NAMES = 'classes: the classes\' names, which differ, such as ["cat", "dog"]'
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -107,8 +110,10 @@ def test_every_option_of_a_function_has_a_default():
         ({"channels_first": "False"}, "channels_first: True or False, got 'False'"),
         ({"regression": "no"}, "regression: True or False, got 'no'"),
         ({"regression": None}, "regression: True or False, got None"),
-        ({"classes": 5}, "classes: the classes' names, got 5"),
-        ({"classes": [1, 2]}, "classes: the classes' names, got [1, 2]"),
+        ({"classes": 5}, _NAMES + ", got 5"),
+        ({"classes": [1, 2]}, _NAMES + ", got [1, 2]"),
+        ({"classes": "abc"}, _NAMES + ", got 'abc'"),
+        ({"classes": ["a", "b", "a"]}, _NAMES + ", got ['a', 'b', 'a']"),
         ({"most_bytes": "x"}, "most_bytes: an integer ≥ 1, got 'x'"),
         ({"labels": 5}, "labels: a path, got 5"),
     ],

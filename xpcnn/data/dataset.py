@@ -199,6 +199,7 @@ class Dataset:
         parts : where train and test were found, in words; "" where the data set has them as such
     Raises
         DataError : labels without a class, or images of two sizes
+        OptionError : classes that are no texts, or of which two read alike
     """
 
     name: str
@@ -209,7 +210,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", readable(self.name))
-        object.__setattr__(self, "classes", tuple(map(readable, as_names("Dataset", "classes", self.classes))))
+        classes = as_names("Dataset", "classes", self.classes, distinct=True)
+        object.__setattr__(self, "classes", tuple(map(readable, classes)))
         for part, split in (("train", self.train), ("test", self.test)):
             if not isinstance(split, Split):
                 raise DataError(str(self.name), f"{part}: a Split of images and labels", type(split).__name__)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import normalize
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, OptionError, warn
+from ..options import as_names, repeated
 from ..typing import NDArray
 
-# What stands where a label is missing; pandas reads these so, but for the question mark, which UCI's tables have.
-_MISSING = {"", "?", "na", "n/a", "<na>", "#n/a", "#na", "nan", "-nan", "null", "none", "nil"}
+# What stands where a label is missing: as pandas reads it, of UCI's tables (?), databases (\N), spreadsheets (#…).
+_MISSING = {
+    *("", "?", "--", "na", "n/a", "n.a.", "<na>", "nan", "-nan", "null", "none", "nil", "nat", "\\n"),
+    *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+    *("#n/a", "#na", "#n/a n/a", "#value!", "#ref!", "#div/0!", "#name?", "#null!", "#num!"),
+}
 MISSING_REMEDY = "leave such rows out, or name all classes with classes= if it is one"
 
 
@@ -27,14 +33,17 @@ def class_names(who: str, array: NDArray) -> list[str]:
     """The names of classes that a file holds, (K,), texts or whole numbers.
 
     Raises
-        DataError : they are neither, or no row
+        DataError : they are neither, no row, or there is one twice
 
     >>> class_names("file", np.array([b"cat", b"dog"]))
     ['cat', 'dog']
     """
     if array.ndim != 1 or array.dtype.kind not in "USiu":
         raise DataError(who, "texts or whole numbers (K,)", f"{array.dtype} {array.shape}")
-    return list(map(str, _texts(array).tolist()))
+    names = list(map(str, _texts(array).tolist()))
+    if (twice := repeated(names)) is not None:
+        raise DataError(who, "names that differ", f"{twice!r} twice", "give each class a name of its own")
+    return names
 
 
 def to_classes(
@@ -47,37 +56,82 @@ def to_classes(
 
     Parameters
         parts : the labels of each part, (N,), whole numbers (of any type) or texts
-        names : the classes' names; labels that are numbers below their count are those classes as they stand, and
-            other values are named in their order
+        names : the classes' names; see `_of_names` for which label is which
         least : how many classes there must be
     Returns
         each part's labels, (N,) int64, and the names
     Raises
-        DataError : labels that are neither whole numbers nor texts, or not as many names as values;
-            too few classes
+        DataError : labels that are neither whole numbers nor texts, or whose names cannot be seen; too few classes
+        OptionError : `names` are no texts that differ
 
     >>> to_classes("files", [np.array([5, 3, 5]), np.array([3])])
     ([array([1, 0, 1]), array([0])], ('3', '5'))
     >>> to_classes("files", [np.array(["dog", "cat"])])
     ([array([1, 0])], ('cat', 'dog'))
     """
+    if isinstance(names, str):
+        raise OptionError(who, "classes: names", repr(names), 'write ["cat", "dog"]')
+    names = tuple(normalize("NFC", name.strip()) for name in as_names(who, "classes", names, distinct=True))
     plain = [_plain(who, part, names) for part in parts]
     if plain[0].dtype.kind != "U" and any(part.dtype.kind == "U" for part in plain):
         raise DataError(who, "labels that are numbers, as in training", "texts to test on", "mend them")
     together = np.concatenate(plain)
-    is_text = together.dtype.kind == "U"
-    if names and not is_text and together.min() >= 0 and together.max() < len(names):
-        numbers = together.astype(np.int64)
+    if names:
+        numbers = _of_names(who, together, names)
     else:
         values, numbers = np.unique(together, return_inverse=True)
-        if names and len(names) != len(values):
-            raise DataError(who, f"{len(values)} names, one a class", str(len(names)), f"the labels are {_few(values)}")
-        names = names or [str(value) for value in values.tolist()]
+        if together.dtype.kind != "U":
+            _look_for_missing(who, values)
+        names = tuple(map(str, values.tolist()))
     if len(names) < least:
         remedy = "name the classes that there are, or take regression=True for targets"
         raise DataError(who, "at least two classes", ", ".join(map(str, names)) or "none", remedy)
     ends = np.cumsum([len(part) for part in plain])[:-1]
-    return [part.astype(np.int64) for part in np.split(numbers, ends)], tuple(map(str, names))
+    return [part.astype(np.int64) for part in np.split(numbers, ends)], names
+
+
+def _of_names(who: str, labels: NDArray, names: tuple[str, ...]) -> NDArray:
+    """The place of each label's name, where the names are given.
+
+    Texts are names. Numbers are names that are written so, or else the places, from 0 on; other numbers are named in
+    their order, but not if one is the place of another name, as which it would be read where others are missing.
+
+    Raises
+        DataError : texts that are no names; numbers that may be two of them, or of which there are not as many as names
+    """
+    values, inverse = np.unique(labels, return_inverse=True)
+    told, place = f"{_few(values)}, and the names {_few(names)}", {name: i for i, name in enumerate(names)}
+    named = np.array([place.get(str(value), -1) for value in values.tolist()])
+    if labels.dtype.kind == "U":
+        if (named < 0).any():
+            expected, got = (
+                "labels that are among the names of classes",
+                f"{_few(values[named < 0])}, not {_few(names)}",
+            )
+            raise DataError(who, expected, got, "give the names as the labels have them")
+        return named[inverse]
+    within = values[0] >= 0 and values[-1] < len(names)
+    if (named >= 0).all():
+        if within and (named != values).any():
+            remedy = "leave classes out, or give names that are no numbers"
+            raise DataError(who, "labels that are either names of classes or their places", told, remedy)
+        return named[inverse]
+    if within:
+        return labels
+    if len(names) != len(values):
+        raise DataError(who, f"{len(values)} names, one a class", str(len(names)), f"the labels are {_few(values)}")
+    if ((values >= 0) & (values < len(names)) & (values != np.arange(len(names)))).any():
+        remedy = f"number the classes from 0 to {len(names) - 1}, in the order of their names"
+        raise DataError(who, "labels that are names of classes, or their places from 0 on", told, remedy)
+    return inverse
+
+
+def _look_for_missing(who: str, values: NDArray) -> None:
+    """Warn of one number below 0 beside classes 0, 1, 2 …, as −1 stands for no label; −1, 1 and −1, 0, 1 are signs."""
+    lowest = int(values[0])
+    if len(values) > 1 and lowest < 0 <= values[1] and (len(values) > 3 or -lowest not in values):
+        what = f"the label {lowest} is taken as a class, beside {_few(values[1:])}"
+        warn(who, what, f"if it says that there is no label, {MISSING_REMEDY.partition(',')[0]}")
 
 
 def to_targets(who: str, labels: NDArray) -> NDArray:
@@ -111,7 +165,7 @@ def _plain(who: str, labels: NDArray, names: Sequence[str]) -> NDArray:
                 remedy = "leave out the images that have no label"
             raise DataError(who, "labels that are whole numbers or texts", f"{flat[at]} of image {at + 1}", remedy)
     elif flat.dtype.kind == "U":
-        flat = np.char.strip(flat)
+        flat = np.array([normalize("NFC", text) for text in np.char.strip(flat).tolist()], np.str_)
         lacking = [text for text in np.unique(flat).tolist() if is_missing(text) and text not in names]
         if lacking:
             at = int(np.flatnonzero(np.isin(flat, lacking))[0])
@@ -128,6 +182,6 @@ def _texts(array: NDArray) -> NDArray:
     return np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
 
 
-def _few(values: NDArray) -> str:
-    told = [str(value) for value in values[:8].tolist()]
+def _few(values: NDArray | Sequence[str]) -> str:
+    told = list(map(str, values[:8]))
     return ", ".join(told) + (" …" if len(values) > 8 else "")

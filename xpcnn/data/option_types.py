@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from ..errors import OptionError
+from ..options import repeated
 
 
 def check_options(who: str, options: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> None:
@@ -48,7 +49,13 @@ def _is_shape(value: Any) -> bool:
 
 
 def _is_names(value: Any) -> bool:
-    return isinstance(value, Iterable) and all(isinstance(name, str) for name in value)
+    """Whether it is texts that differ, and not a single one, which Python takes for its letters."""
+    many = isinstance(value, Iterable) and not isinstance(value, str)
+    return many and all(isinstance(name, str) for name in value) and repeated(value) is None
+
+
+def _is_addresses(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, Iterable) and all(isinstance(each, str) for each in value))
 
 
 def _is_anything(value: Any) -> bool:
@@ -60,12 +67,12 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "broken": ("error or skip", lambda value: value in ("error", "skip")),
     "channels": ("1 for grey, 3 for RGB", _is_count),
     "channels_first": ("True or False", _is_flag),
-    "classes": ("the classes' names", _is_names),
+    "classes": ('the classes\' names, which differ, such as ["cat", "dog"]', _is_names),
     "coarse": ("True or False", _is_flag),
     "folder": ("a path", _is_path),
     "image_shape": ("(H, W) or (H, W, C), such as (28, 28, 1)", _is_shape),
     "labels": ("a path", _is_path),
-    "mirrors": ("addresses", _is_names),
+    "mirrors": ("addresses", _is_addresses),
     "most_bytes": ("an integer ≥ 1", _is_count),
     "parts": ("False, or None to look for parts", _is_flag),
     "regression": ("True or False", _is_flag),
