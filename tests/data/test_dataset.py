@@ -89,7 +89,7 @@ def test_takes_no_more_than_there_are(n):
 
 @pytest.mark.parametrize("twice", ["b", "b "])
 def test_classes_that_read_alike_are_refused(twice):
-    with pytest.raises(OptionError, match="Dataset: expected classes: names that differ, got 'b ?' twice; give each"):
+    with pytest.raises(OptionError, match=r"Dataset: expected classes: names that differ, got 'b ?' twice; give each"):
         Dataset("three", marked(9, 3), marked(9, 3), ("a", "b", twice))
 
 

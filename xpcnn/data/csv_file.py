@@ -6,23 +6,21 @@ import csv
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from ..errors import DataError, FileError, FormatError, OptionError, warn
+from ..errors import DataError, FileError, FormatError, warn
 from ..options import as_path
 from ..typing import NDArray, Shape
+from .csv_columns import Columns, columns_of, columns_to_test, is_number
 from .labels import MISSING_REMEDY, is_missing
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
-_LABELS = ("label", "labels", "class", "target", "y", "classes", "targets", "category")  # of the column of labels
-_PIXEL = re.compile(r"\D{0,8}[\s_-]*\d+([\sx_,-]+\d+)*", re.IGNORECASE)  # as a pixel's column is called: pixel0, 1x1
 _LONGEST_ROW = 2**22  # characters, of the first one
 
 
@@ -43,15 +41,16 @@ def csv_file(
 ) -> Parts:
     """Images and labels from a .csv file, with a header or without.
 
-    The first row is a header if it names the column of the labels, or a pixel in it is no number. Columns are
-    separated by commas, semicolons or tabs. Labels are numbers or texts. Pixels of a row are an image's rows from
-    the top, of RGB the three of a pixel side by side.
+    The first row is a header if it names the column of the labels, a pixel in it is no number, or it counts the
+    columns. These are separated by commas, semicolons or tabs. Labels are numbers or texts. Pixels of a row are an
+    image's rows from the top, of RGB the three of a pixel side by side; pixel0, pixel1, pixel10 … are put in order.
 
     Parameters
         label : the column of the labels, by its name or its number from 0 on (−1 is the last); by default the one
             called label, labels, class, target, y or category, else the only one that is not called as pixels are
-            (pixel0, 1x1); without a header, the first
-        test : the file to test on, of the same columns; by default the one beside with "test" (or else "val")
+            (pixel0, 1x1) or rows (id, index); without a header, the first
+        test : the file to test on, of the same columns, which are matched by their names if both have a header, else
+            by their places; by default the one beside with "test" (or else "val")
             instead of "train" in its name, where there is one that has labels, else a fraction of the rows
         classes, regression, image_shape, channels_first, scale, test_fraction, seed : as of `array_file`
         most_bytes : refuse larger files
@@ -62,18 +61,25 @@ def csv_file(
     """
     path = as_path("csv_file", path).expanduser()
     other = counterpart(path) if test is None else Path(test).expanduser()
-    read = partial(_read, label=label, regression=regression, classes=classes, most_bytes=most_bytes)
-    train = read(path)
-    if other is not None and _fields(other) == train[0].shape[1]:
-        if test is not None:
-            got = f"rows of {train[0].shape[1]} fields, as {path.name} has pixels"
+    read = partial(_read, regression=regression, classes=classes, most_bytes=most_bytes)
+    train, columns = read(path, partial(columns_of, label=label))
+    assert train is not None
+    assert columns is not None
+    beside = None
+    if other is not None:
+        beside, _ = read(other, partial(columns_to_test, label=label, train=columns, train_name=path.name))
+        if beside is None and test is not None:
+            got = f"none, as {path.name} has one"
             raise DataError(str(other), "a column of labels", got, "without test=, a part of the rows is held out")
-        warn(str(other), f"it has no labels and is not read; a part of {path.name} is held out to test on")
-        other = None
+        if beside is None:
+            warn(str(other), f"it has no labels and is not read; a part of {path.name} is held out to test on")
+            other = None
+        elif not regression:
+            _compare(str(other), beside[1], path.name, train[1])
     return assemble(
         path,
         train,
-        None if other is None else read(other),
+        beside,
         test_path=other,
         classes=classes,
         regression=regression,
@@ -87,13 +93,24 @@ def csv_file(
 
 
 def _read(
-    path: Path, *, label: str | int | None, regression: bool, classes: Sequence[str], most_bytes: int
-) -> tuple[NDArray, NDArray]:
-    """The pixels (N, D), and the labels (N,): numbers, or texts."""
+    path: Path,
+    choose: Callable[[str, list[str]], Columns | None],
+    *,
+    regression: bool,
+    classes: Sequence[str],
+    most_bytes: int,
+) -> tuple[tuple[NDArray, NDArray] | None, Columns | None]:
+    """The pixels (N, D) and the labels (N,), numbers or texts, from the columns that are chosen by the first row."""
     with _opened(path) as file:
         if os.fstat(file.fileno()).st_size > most_bytes:
             raise FormatError(str(path), f"at most {most_bytes} bytes", "a larger file", "pass most_bytes")
-        return _parse(str(path), file, label, regression, classes)
+        first, separator = _first_row(str(path), file)
+        columns = choose(str(path), first)
+        if columns is None:
+            return None, None
+        if not columns.names:
+            file.seek(0)  # it is the first image
+        return _parse(str(path), file, separator, len(first), columns, regression, classes), columns
 
 
 @contextmanager
@@ -105,12 +122,6 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         raise FormatError(str(path), "text in UTF-8", f"byte {error.start}: {error.reason}") from None
     except OSError as error:
         raise FileError.unreadable(path, error) from error
-
-
-def _fields(path: Path) -> int:
-    """How many fields the first row has."""
-    with _opened(path) as file:
-        return len(_first_row(str(path), file)[0])
 
 
 def _first_row(who: str, file: IO[str]) -> tuple[list[str], str]:
@@ -131,15 +142,15 @@ def _first_row(who: str, file: IO[str]) -> tuple[list[str], str]:
 
 
 def _parse(
-    who: str, file: IO[str], label: str | int | None, regression: bool, classes: Sequence[str]
+    who: str,
+    file: IO[str],
+    separator: str,
+    fields: int,
+    columns: Columns,
+    regression: bool,
+    classes: Sequence[str],
 ) -> tuple[NDArray, NDArray]:
-    first, separator = _first_row(who, file)
-    column = _column(who, first, label)
-    if _is_header(first, column, label):
-        _check_names(who, first, column)
-    else:
-        file.seek(0)  # it is the first image
-    start, of_texts = file.tell(), None if regression else column
+    start, of_texts = file.tell(), None if regression else columns.label
     try:
         table, texts = _table(file, np.uint8, separator, of_texts)  # five times as fast as float32, if it fits
     except (ValueError, OverflowError):
@@ -149,17 +160,17 @@ def _parse(
         except ValueError as error:
             if isinstance(error, UnicodeDecodeError):
                 raise
-            found = _first_wrong(file, separator, len(first), of_texts, start > 0) or str(error).partition("\n")[0]
+            found = _first_wrong(file, separator, fields, of_texts, start > 0) or str(error).partition("\n")[0]
             remedy = "mend it, or name the column of labels with label="
             raise FormatError(who, "rows of a label and numbers, all of one length", found, remedy) from None
-    if not len(table) or table.shape[1] != len(first):
+    if not len(table) or table.shape[1] != fields:
         got = f"{len(table)} of {table.shape[1]}" if len(table) else "no rows"
-        raise FormatError(who, f"rows of {len(first)} fields", got)
-    pixels = np.delete(table, column, axis=1)  # (N, D)
+        raise FormatError(who, f"rows of {fields} fields", got)
+    pixels = np.take(table, columns.pixels, axis=1)  # (N, D)
     if not np.isfinite(pixels).all():
         row = int(np.flatnonzero(~np.isfinite(pixels).all(1))[0])
         raise DataError(who, "finite pixels", f"NaN or infinity in image {row + 1}", "leave it out")
-    places = table[:, column]
+    places = table[:, columns.label]
     if regression:
         return pixels, places
     places = places.astype(np.int64)
@@ -168,7 +179,31 @@ def _parse(
             row = int(np.flatnonzero(places == i)[0]) + 1
             at = f"image {row}, row {row + (start > 0)}"
             raise DataError(who, "a label in each row", f"{text!r} of {at}", MISSING_REMEDY)
-    return pixels, _as_numbers(who, texts, classes)[places]
+    labels = _as_numbers(who, texts, classes)[places]
+    if columns.is_guess:
+        _doubt(who, labels, pixels)
+    return pixels, labels
+
+
+def _doubt(who: str, labels: NDArray, pixels: NDArray) -> None:
+    """Warn where the first column, which nothing says is the labels', looks less like that than the last one."""
+    last = pixels[:, -1]
+    if labels.dtype.kind != "U" and not _are_classes(labels) and _are_classes(last) and last.max() < pixels.max():
+        what = f"the labels are taken from the first column, but those of the last are {last.min():g} … {last.max():g}"
+        warn(who, what, "pass label=-1 if the last column is that of the labels, else label=0")
+
+
+def _are_classes(numbers: NDArray) -> bool:
+    """Whether these are 0 … K−1 or 1 … K, each twice or so."""
+    values = np.unique(numbers)
+    return 2 <= len(values) <= len(numbers) / 2 and np.array_equal(values - min(values[0], 1), np.arange(len(values)))
+
+
+def _compare(who: str, labels: NDArray, train_name: str, of_train: NDArray) -> None:
+    """Warn of labels to test on that none of the images to train on has."""
+    if labels.dtype.kind == of_train.dtype.kind and len(unknown := np.setdiff1d(labels, of_train)):
+        told = ", ".join(map(str, unknown[:6])) + (" …" if len(unknown) > 6 else "")
+        warn(who, f"it has labels that {train_name} lacks: {told}", "see that its columns are those of that file")
 
 
 def _table(file: IO[str], dtype: Any, separator: str, column: int | None) -> tuple[NDArray, list[str]]:
@@ -193,63 +228,23 @@ def _table(file: IO[str], dtype: Any, separator: str, column: int | None) -> tup
     return table, list(texts)
 
 
-def _column(who: str, first: list[str], label: str | int | None) -> int:
-    """The number of the column of labels."""
-    if isinstance(label, str):
-        if label not in first:
-            raise OptionError(who, f"label: a column among {', '.join(first[:8])} …", repr(label))
-        return first.index(label)
-    if label is not None:
-        if isinstance(label, bool) or not isinstance(label, int) or not -len(first) <= label < len(first):
-            raise OptionError(who, f"label: a column from 0 to {len(first) - 1}, or −1", repr(label))
-        return label % len(first)
-    lower = [name.lower() for name in first]
-    named = next((lower.index(name) for name in _LABELS if name in lower), None)
-    if named is not None or any(map(_is_number, islice(first, 1, None))) or not any(islice(first, 1, None)):
-        return named or 0  # without it, those are no names
-    others = [i for i, name in enumerate(first) if not _PIXEL.fullmatch(name)]
-    if len(others) == 1:
-        return others[0]
-    expected = f"a column called {', '.join(_LABELS[:5])}, or one alone that is not called as pixels are"
-    raise OptionError(who, expected, ", ".join(first[:4])[:60] + " …", "pass label=, its name or its number")
-
-
-def _check_names(who: str, first: list[str], column: int) -> None:
-    """Refuse a column that is neither the labels' nor a pixel's, such as an id."""
-    others = [name for i, name in enumerate(first) if i != column and not _PIXEL.fullmatch(name)]
-    if others and len(others) < len(first) / 2:
-        what = f"also {', '.join(map(repr, others[:4]))[:80]}"
-        raise FormatError(who, f"columns of pixels beside {first[column]!r}", what, "take such columns out")
-
-
-def _is_header(first: list[str], column: int, label: str | int | None) -> bool:
-    """Whether the first row has the columns' names, and not an image."""
-    if isinstance(label, str) or first[column].lower() in _LABELS:
-        return True
-    fields = first[:column] + first[column + 1 :]
-    if not any(map(_is_number, fields)):
-        return True
-    is_counted = any(all(field == str(i) for i, field in enumerate(fields, start)) for start in (0, 1))
-    return is_counted and len(fields) > 2 and not _is_number(first[column])
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> NDArray:
-    """The texts, as numbers if all of them are."""
-    numbers = [bool(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", text)) for text in texts]
-    if all(numbers):
-        return np.array([int(float(text)) for text in texts], np.int64)
-    if all(map(_is_number, texts)):
-        return np.array(texts, np.float64)  # which are no classes, as the caller says
-    if any(numbers) and not classes:
-        number, text = texts[numbers.index(True)], texts[numbers.index(False)][:40]
+    """The texts, as numbers if all of them are; not where they are names such as 01."""
+    if set(texts) <= set(classes) and not all(re.fullmatch(r"0|-?[1-9]\d*", name) for name in classes):
+        return np.array(texts)
+    whole = [bool(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", text, re.ASCII)) for text in texts]
+    if all(whole) or all(map(is_number, texts)):
+        plain = [re.sub(r"^\+|\.0*$", "", text) for text in texts]
+        numbers = np.array(list(map(int, plain)), np.int64) if all(whole) else np.array(plain, np.float64)
+        alike: dict[float, str] = {}
+        for text, number in zip(plain, numbers.tolist(), strict=True):
+            if alike.setdefault(number, text) != text:
+                what = f"the labels {alike[number]!r} and {text!r} are taken as one class"
+                warn(who, what, "write them alike, or name all classes with classes= if they are two")
+                break
+        return numbers  # those that are not whole are no classes, as the caller says
+    if any(whole) and not classes:
+        number, text = texts[whole.index(True)], texts[whole.index(False)][:40]
         remedy = "mend them, or name all classes with classes="
         warn(who, f"labels are numbers and texts, such as {number!r} and {text!r}, and are ordered as texts", remedy)
     return np.array(texts)
@@ -265,7 +260,7 @@ def _first_wrong(file: IO[str], separator: str, fields: int, texts: int | None, 
                 has_header = False
             elif len(row) != fields:
                 return f"{len(row)} fields in line {reader.line_num}, not {fields}"
-            elif wrong := [field for i, field in enumerate(row) if i != texts and not _is_number(field)]:
+            elif wrong := [field for i, field in enumerate(row) if i != texts and not is_number(field)]:
                 return f"{wrong[0][:40]!r} in line {reader.line_num}"
     except csv.Error as error:
         return f"line {reader.line_num}: {error}"

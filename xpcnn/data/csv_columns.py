@@ -1,0 +1,174 @@
+"""Which column of a table has the labels, and in which order the others are an image's pixels."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+import numpy as np
+
+from ..errors import FormatError, OptionError
+from ..typing import NDArray
+
+_LABELS = ("label", "labels", "class", "target", "y", "classes", "targets", "category")  # of the column of labels
+_PIXEL = re.compile(r"\D{0,8}[\s_-]*\d+([\sx_,-]+\d+)*", re.IGNORECASE)  # as a pixel's column is called: pixel0, 1x1
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|nan)", re.IGNORECASE | re.ASCII)
+# As a column is called that counts rows, or says where they are from; "" is the index of pandas.
+_IDS = {"", "id", "ids", "index", "idx", "imageid", "imgid", "sampleid", "rowid", "row", "filename", "file", "unnamed0"}
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The columns of a table.
+
+    Parameters
+        names : of all columns, as the header has them; () where there is none
+        label : the number of the column of labels
+        pixels : the numbers of those of pixels, in the order in which they are an image
+        is_guess : nothing says that this is the column of labels but that it is the first
+    """
+
+    names: tuple[str, ...]
+    label: int
+    pixels: NDArray
+    is_guess: bool = False
+
+    def pixel_names(self) -> list[str]:
+        """The names of the pixels, in small letters."""
+        return [self.names[i].lower() for i in self.pixels]
+
+
+def columns_of(who: str, first: list[str], label: str | int | None) -> Columns:
+    """The columns, as the first row shows them.
+
+    Parameters
+        first : the fields of the first row, which is a header or an image
+        label : the column of labels, by its name or its number; None looks for it
+    Raises
+        OptionError : `label` is no column, or which one is the labels' cannot be seen
+        FormatError : there are other columns than labels and pixels, or pixels in no order
+    """
+    column = _column(who, first, label)
+    others = np.delete(np.arange(len(first)), column)
+    if not _is_header(first, column, label):
+        return Columns((), column, others, label is None)
+    _check_names(who, first, column)
+    is_guess = label is None and first[column].lower() not in _LABELS and is_number(first[column])
+    return Columns(tuple(first), column, _in_order(who, first, others), is_guess)
+
+
+def columns_to_test(
+    who: str, first: list[str], label: str | int | None, train: Columns, train_name: str
+) -> Columns | None:
+    """The columns of a table to test on, in the order of those of the table to train on; None if it has no labels.
+
+    Columns that have names in both are matched by these; where one of the two has none, by their places.
+
+    Parameters
+        first, label : as for `columns_of`;  train, train_name : the other table's columns, and its name
+    Raises
+        as `columns_of`; FormatError : pixels that have other names
+    """
+    if len(first) == len(train.pixels):
+        return None
+    lower, name = [each.lower() for each in first], train.names[train.label].lower() if train.names else ""
+    if not (name in lower and not is_number(name)) and not _is_header(first, train.label, None):
+        if len(first) != len(train.pixels) + 1:
+            return columns_of(who, first, label)
+        return Columns((), train.label, train.pixels, train.is_guess)
+    named = next((first[lower.index(each)] for each in (name, *_LABELS) if each and each in lower), None)
+    if train.names and named is None:
+        return None
+    found = columns_of(who, first, label if named is None else named)
+    expected, got = (each.pixel_names() if train.names else [] for each in (train, found))
+    if len(expected) != len(got) or expected == got:
+        return found
+    place = dict(zip(got, found.pixels, strict=True))
+    if missing := [each for each in expected if each not in place]:
+        other = next((each for each in got if each not in expected), got[0])
+        raise FormatError(who, f"a column of pixels {missing[0]!r}, as {train_name} has", repr(other), "rename them")
+    return Columns(found.names, found.label, np.array([place[each] for each in expected]))
+
+
+def is_number(text: str) -> bool:
+    """Whether the text is a number, as tables have them: Python would take 1_0 for 10.
+
+    >>> is_number("1.5e3"), is_number("1_0")
+    (True, False)
+    """
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
+def _column(who: str, first: list[str], label: str | int | None) -> int:
+    """The number of the column of labels."""
+    if isinstance(label, str):
+        if label not in first:
+            raise OptionError(who, f"label: a column among {', '.join(first[:8])} …", repr(label))
+        return first.index(label)
+    if label is not None:
+        if isinstance(label, bool) or not isinstance(label, int) or not -len(first) <= label < len(first):
+            raise OptionError(who, f"label: a column from 0 to {len(first) - 1}, or −1", repr(label))
+        return label % len(first)
+    lower = [name.lower() for name in first]
+    named = next((lower.index(name) for name in _LABELS if name in lower), None)
+    if named is not None or any(map(is_number, islice(first, 1, None))) or not any(islice(first, 1, None)):
+        return named or 0  # without it, those are no names
+    others = [i for i, name in enumerate(first) if not _PIXEL.fullmatch(name)]
+    if len(others) == 1 and not _is_id(first[others[0]]):
+        return others[0]
+    expected = f"a column called {', '.join(_LABELS[:5])}, or one alone that is not called as pixels are"
+    raise OptionError(who, expected, ", ".join(first[:4])[:60] + " …", "pass label=, its name or its number")
+
+
+def _is_id(name: str) -> bool:
+    return re.sub(r"[\W_]+", "", name.lower()) in _IDS
+
+
+def _check_names(who: str, first: list[str], column: int) -> None:
+    """Refuse a column that is neither the labels' nor a pixel's, such as an id."""
+    others = [name for i, name in enumerate(first) if i != column and not _PIXEL.fullmatch(name)]
+    if others and len(others) < len(first) / 2:
+        what = f"also {', '.join(map(repr, others[:4]))[:80]}"
+        raise FormatError(who, f"columns of pixels beside {first[column]!r}", what, "take such columns out")
+
+
+def _is_header(first: list[str], column: int, label: str | int | None) -> bool:
+    """Whether the first row has the columns' names, and not an image."""
+    if isinstance(label, str) or first[column].lower() in _LABELS:
+        return True
+    if len(first) > 3 and _are_counted(first):  # by pandas, which has no names
+        return True
+    fields = first[:column] + first[column + 1 :]
+    if not any(map(is_number, fields)):
+        return True
+    return len(fields) > 2 and _are_counted(fields) and not is_number(first[column])
+
+
+def _are_counted(fields: list[str]) -> bool:
+    return any(all(field == str(i) for i, field in enumerate(fields, start)) for start in (0, 1))
+
+
+def _in_order(who: str, first: list[str], pixels: NDArray) -> NDArray:
+    """The columns of pixels by their numbers, where they stand in the order of texts: pixel0, pixel1, pixel10 …
+
+    Raises
+        FormatError : they have a number each, in no order
+    """
+    names = [first[i] for i in pixels]
+    if len(set(names)) < len(names) or all(_key(one) <= _key(next_) for one, next_ in pairwise(names)):
+        return pixels
+    places = sorted(range(len(names)), key=lambda k: _key(names[k]))
+    if names == sorted(names):
+        return pixels[places]
+    if len({re.sub(r"\d+", "0", name, count=1, flags=re.ASCII) for name in names}) == 1:
+        at = next(k for k, place in enumerate(places) if place != k)
+        got = f"{names[at]!r} before {names[places[at]]!r}"
+        raise FormatError(who, "columns of pixels in the order of their numbers", got, "sort the columns")
+    return pixels
+
+
+def _key(name: str) -> list[tuple[int, str]]:
+    """A name's texts, and its numbers by their size, of any length."""
+    pieces = re.split(r"0*(\d+)", name, flags=re.ASCII)  # every second one is a number
+    return [(len(piece) * (k % 2), piece) for k, piece in enumerate(pieces)]
