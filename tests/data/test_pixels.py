@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xpcnn.data.dataset import Split
 from xpcnn.data.pixels import square, to_images
 from xpcnn.errors import DataError
 
@@ -28,6 +29,24 @@ def test_channels_first(images):
     read = to_images("x", first, channels_first=True)
     np.testing.assert_array_equal(read, images)
     np.testing.assert_array_equal(to_images("x", first, channels_first=False), first)
+
+
+@pytest.mark.parametrize("shape", [(2, 28, 28), (5, 32, 32), (13, 64, 64), (13, 64, 48), (1, 8, 8), (2, 5, 6)])
+def test_any_number_of_channels_that_come_first_is_seen(shape):
+    array = np.zeros((3, *shape), np.uint8)
+    for images, options in ((array, {}), (array.reshape(3, -1), {"image_shape": shape})):
+        with pytest.raises(DataError, match=r"\(N, H, W, C\), got \(3, .*; pass channels_first=True"):
+            to_images("x", images, **options)
+        assert to_images("x", images, channels_first=False, **options).shape == (3, *shape)
+    with pytest.raises(DataError, match="pass channels_first=True"):
+        Split(array, np.array([0, 1, 0]), 1)
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 2, 4), (9, 9, 200), (7, 7, 512), (8, 16, 6), (28, 28, 2), (2, 8, 3), (12, 64, 12)]
+)
+def test_channels_that_come_last_are_taken(shape):
+    assert to_images("x", np.zeros((3, *shape), np.uint8)).shape == (3, *shape)
 
 
 def test_rows(images):

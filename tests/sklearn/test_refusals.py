@@ -47,7 +47,7 @@ def test_bad_options_get_a_line(blobs, options, text):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
 def test_channels_first_are_not_taken_for_rows(estimator, channels):
     x = np.random.default_rng(0).random((8, channels, 8, 8))
@@ -60,6 +60,17 @@ def test_channels_first_are_not_taken_for_rows(estimator, channels):
         fitted.predict(x)
     stated = estimator(model="mlp", epochs=1, image_shape=(channels, 8, 8)).fit(x, y)  # images of eight channels
     assert stated.predict(x).shape == (8,)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_rows_whose_channels_come_first_are_refused(channels):
+    x = np.random.default_rng(0).random((8, channels * 64))
+    text = (
+        rf"image_shape \(H, W, C\), got \({channels}, 8, 8\); np.moveaxis\(X.reshape\(-1, {channels}, 8, 8\), 1, -1\)"
+    )
+    with pytest.raises(DataError, match=text):
+        quick(epochs=1, image_shape=(channels, 8, 8)).fit(x, np.arange(8) % 2)
+    assert quick(epochs=1, image_shape=(8, 8, channels)).fit(x, np.arange(8) % 2).input_shape_ == (8, 8, channels)
 
 
 def test_bad_images_get_a_line(digits):

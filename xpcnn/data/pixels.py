@@ -39,17 +39,26 @@ def channels_last(who: str, array: NDArray, channels_first: bool | None, remedy:
     """Images (N, H, W, C) from such or, where that is said, from (N, C, H, W).
 
     Parameters
-        channels_first : None refuses what looks so: it would be one or three rows of many channels
+        channels_first : None refuses what looks so, see `looks_channels_first`
         remedy : what to do about it, instead of that option
     Raises
         DataError
     """
     if channels_first:
         return array.transpose(0, 2, 3, 1)
-    if channels_first is None and array.shape[1] in (1, 3, 4) and array.shape[3] > 4:
+    if channels_first is None and looks_channels_first(array.shape[1:]):
         remedy = remedy or "pass channels_first=True if they are (N, C, H, W), else channels_first=False"
         raise DataError(who, "images (N, H, W, C)", str(array.shape), remedy)
     return array
+
+
+def looks_channels_first(shape: Shape) -> bool:
+    """Whether (C, H, W) is more likely than (H, W, C): 1, 3 or 4 rows, or fewer rows than columns and channels.
+
+    >>> looks_channels_first((13, 64, 64)), looks_channels_first((9, 9, 200)), looks_channels_first((4, 8, 3))
+    (True, False, False)
+    """
+    return shape[2] > 4 and (shape[0] in (1, 3, 4) or shape[0] < min(shape[1:]))
 
 
 def to_floats(images: NDArray, scale: float) -> NDArray:

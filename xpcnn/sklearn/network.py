@@ -19,8 +19,8 @@ from sklearn.utils.validation import validate_data
 
 from .. import models
 from ..backend import asarray, to_numpy
-from ..data.pixels import channels_last
-from ..errors import NonFiniteError, OptionError, ShapeError
+from ..data.pixels import channels_last, looks_channels_first
+from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..nn import Layer
 from ..nn.loss import Loss
 from ..optim import OPTIMIZERS
@@ -211,6 +211,9 @@ class Network(BaseEstimator):  # type: ignore[misc]
         if shape not in (None, given) or math.prod(given) != self.n_features_in_:
             got = f"{self.n_features_in_} features" if shape is None else f"images {shape}"
             raise ShapeError(who, f"images of image_shape {given}", got)
+        if shape is None and looks_channels_first(given):
+            remedy = f"np.moveaxis(X.reshape(-1, {given[0]}, {given[1]}, {given[2]}), 1, -1) has the channels last"
+            raise DataError(who, "image_shape (H, W, C)", repr(given), remedy)
         return given
 
     def _by_channel(self, X: NDArray) -> NDArray:
