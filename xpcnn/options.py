@@ -85,7 +85,22 @@ def as_path(who: str, value: Any) -> Path:
     """
     if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
         raise OptionError(who, "the name of a file: a text or a Path", repr(value)[:80])
+    if not os.fspath(value):  # Path would make the current folder of it
+        raise OptionError(who, "the name of a file or a folder", "an empty text", "write . for the current folder")
     return Path(value)
+
+
+def expanded(who: str, value: Any) -> Path:
+    """The value as `as_path` gives it, with the home directory in the place of a ~ at its beginning, else OptionError.
+
+    >>> expanded("load", "pictures/a.npz").name
+    'a.npz'
+    """
+    path = as_path(who, value)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise OptionError(who, "a user's home directory", repr(str(path)), "write the whole path") from None
 
 
 def as_names(who: str, name: str, value: Any, *, distinct: bool = False) -> tuple[str, ...]:

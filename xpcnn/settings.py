@@ -40,7 +40,7 @@ def cache_bytes() -> int:
 
 def data_folder() -> Path | None:
     folder = os.environ.get("XPCNN_DATA")
-    return Path(folder).expanduser() if folder else None
+    return Path(folder) if folder else None
 
 
 def _count(name: str, what: str, least: int) -> int | None:

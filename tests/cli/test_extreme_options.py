@@ -103,6 +103,13 @@ def test_a_shape_and_a_number_of_classes(said, model):
     assert said("summary", model, huge) == said("summary", model, f"--input-shape={2**31},28,1") == 2
 
 
+def test_a_network_that_is_too_large_says_what_to_make_smaller(monkeypatch, capsys):
+    monkeypatch.setattr("xpcnn.models.build", lambda *_, **__: (_ for _ in ()).throw(MemoryError("37 TiB")))
+    with pytest.raises(SystemExit):
+        cli.main(["summary", "mlp", "--input-shape", "99999,99999,3"])
+    assert capsys.readouterr().err.endswith("3), got 37 TiB; pass a smaller --input-shape, or fewer --classes\n")
+
+
 @pytest.mark.filterwarnings("ignore:.*files are no picture and passed over")
 def test_what_commands_of_a_model_are_given(said, trained, monkeypatch):
     folder, _ = trained

@@ -189,6 +189,7 @@ def test_size(pets):
         ({"test_fraction": 0}, OptionError, r"test_fraction: a number in \(0, 1\), got 0"),
         ({"test_fraction": 1.0}, OptionError, r"test_fraction: a number in \(0, 1\)"),
         ({"seed": -1}, OptionError, "seed: an integer ≥ 0"),
+        ({"most_bytes": 2**62, "size": 10**6}, DataError, "bytes, which this machine has, got .*; pass a smaller"),
         ({"most_bytes": 100}, DataError, "at most 100 bytes, got 360 for 15 pictures of 4×6; pass a smaller size"),
     ],
 )

@@ -114,7 +114,9 @@ _NAMES = 'classes: the classes\' names, which differ, such as ["cat", "dog"]'
         ({"classes": [1, 2]}, _NAMES + ", got [1, 2]"),
         ({"classes": "abc"}, _NAMES + ", got 'abc'"),
         ({"classes": ["a", "b", "a"]}, _NAMES + ", got ['a', 'b', 'a']"),
-        ({"most_bytes": "x"}, "most_bytes: an integer ≥ 1, got 'x'"),
+        ({"most_bytes": 2**63}, "most_bytes: an integer from 1 to 2⁶³ − 1, got 9223372036854775808"),
+        ({"labels": ""}, "labels: a path, got ''"),
+        ({"most_bytes": "x"}, "most_bytes: an integer from 1 to 2⁶³ − 1, got 'x'"),
         ({"labels": 5}, "labels: a path, got 5"),
     ],
 )

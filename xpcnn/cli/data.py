@@ -17,6 +17,7 @@ from ..plot.figure import check_format, matplotlib
 from ..table import columns
 from ..typing import NDArray
 from .datasets import add_dataset_arguments, dataset_options
+from .files import path_word
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     get.add_argument("name", help="one of " + ", ".join(KNOWN))
     show = actions.add_parser("show", help="sizes, classes, and mean and deviation of a data set")
     add_dataset_arguments(show)
-    show.add_argument("--out", type=Path, metavar="FILE", help="draw some training images: a .png, .svg or .pdf")
+    show.add_argument("--out", type=path_word, metavar="FILE", help="draw some training images: a .png, .svg or .pdf")
     show.add_argument("-n", type=int, default=25, help="how many (default 25)")
 
 

@@ -18,6 +18,7 @@ from ..data.splits import Parts
 from ..errors import DataError, OptionError
 from ..io.document import parse_json
 from ..io.model_file import SavedModel, load_model
+from ..options import expanded
 from ..training.config import CONFIG, RunConfig, read_config
 from .files import model_path
 
@@ -100,7 +101,7 @@ def run_of(model: Path, name: str) -> tuple[RunConfig | None, bool]:
     run = model_path(model).parent  # also where the run's model file is named
     config = read_config(run) if (run / CONFIG).exists() else None
     if name not in data.names():
-        name = str(Path(name).expanduser().resolve())
+        name = str(expanded("data set", name).resolve())
     return config, config is not None and config.dataset == name
 
 
@@ -111,7 +112,7 @@ def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
     """
     config, own = run_of(model, name)
     options: dict[str, Any] = {} if saved.is_unit and saved.scale in (1, BYTE) else {"scale": saved.scale}
-    path = Path(name).expanduser()
+    path = expanded("data set", name)
     height, width, channels = saved.input_shape if len(saved.input_shape) == 3 else (1, 1, 1)
     if name in data.names():
         return config.options if config is not None and own else {}

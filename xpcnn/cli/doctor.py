@@ -18,6 +18,7 @@ from ..gradient_check import gradcheck
 from ..nn import Conv2d
 from ..nn.layer_examples import EXAMPLES
 from ..ops.dispatch import use_implementation
+from ..options import expanded
 from .info import cores, machine
 
 LEAST_FREE = 2**30  # bytes on the disk that runs and data sets go to
@@ -112,6 +113,7 @@ def _data_folder() -> tuple[str, bool]:
     folder = settings.data_folder()
     if folder is None:
         return f"in the user's cache, {user_cache_path('xpcnn')}", True
+    folder = expanded("XPCNN_DATA", folder)
     if not folder.is_dir():
         return f"XPCNN_DATA is {folder}, which is no folder; make it, or correct the name", False
     return f"in XPCNN_DATA, {folder}", True

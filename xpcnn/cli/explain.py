@@ -19,7 +19,7 @@ from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..options import as_count
 from ..random import seed
-from .files import Image, add_model_argument, add_pixel_arguments, class_number, images, model_path
+from .files import Image, add_model_argument, add_pixel_arguments, class_number, images, model_path, path_word
 
 MOST_IMAGES = 1024  # of a batch
 
@@ -27,12 +27,12 @@ MOST_IMAGES = 1024  # of a batch
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("layer", help="the layer's name, such as 0 or 4.body.0, or loss; an unknown one lists them")
-    parser.add_argument("image", type=Path, help="a picture, or a .npy array of one image")
+    parser.add_argument("image", type=path_word, help="a picture, or a .npy array of one image")
     add_pixel_arguments(parser)
     parser.add_argument("--target", metavar="CLASS", help="name or number (default: the class that the model says)")
     parser.add_argument("--at", type=_position, metavar="I,J,F", help="which output (default: the largest)")
-    parser.add_argument("--batch", type=Path, metavar="FILE", help="more images (.npy), which go through with it")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page that shows every formula, to FILE")
+    parser.add_argument("--batch", type=path_word, metavar="FILE", help="more images (.npy), which go through with it")
+    parser.add_argument("--html", type=path_word, metavar="FILE", help="write a page that shows every formula, to FILE")
     parser.add_argument("--precision", type=int, default=4, metavar="N", help="significant digits (default 4)")
 
 

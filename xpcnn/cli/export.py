@@ -10,12 +10,12 @@ from ..errors import OptionError, printable
 from ..exchange import export_onnx, save_mlx, save_pytorch
 from ..io.model_file import SavedModel, load_model
 from ..nn import Normalize
-from .files import add_model_argument, model_path
+from .files import add_model_argument, model_path, path_word
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
-    parser.add_argument("file", type=Path, help="where to: .onnx, or .safetensors for PyTorch or MLX")
+    parser.add_argument("file", type=path_word, help="where to: .onnx, or .safetensors for PyTorch or MLX")
     parser.add_argument("--to", choices=_WRITERS, help="default: onnx for .onnx, pytorch for .safetensors")
     parser.add_argument(
         "--layout", choices=("NCHW", "NHWC"), default="NCHW", help="axes of the images that an ONNX graph takes"

@@ -22,9 +22,20 @@ from ..typing import NDArray, Shape
 Image: TypeAlias = NDArray  # float32 (H, W, C)
 
 
+def path_word(text: str) -> Path:
+    """The path that a word of the command line is; a variable that is not set is none, where Path would say ".".
+
+    Raises
+        ArgumentTypeError : the word is empty
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty word")
+    return Path(text)
+
+
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
     """The argument `model`, which `model_path` takes."""
-    parser.add_argument("model", type=Path, help="a model.safetensors, or the folder of a run")
+    parser.add_argument("model", type=path_word, help="a model.safetensors, or the folder of a run")
 
 
 def add_pixel_arguments(parser: argparse.ArgumentParser) -> None:

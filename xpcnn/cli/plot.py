@@ -22,7 +22,7 @@ from ..training.evaluation import evaluate
 from ..training.history import HISTORY, read_csv
 from ..typing import Array
 from .datasets import add_dataset_arguments, dataset_options
-from .files import add_model_argument, add_pixel_arguments, class_number, images, model_path
+from .files import add_model_argument, add_pixel_arguments, class_number, images, model_path, path_word
 from .judged import Judged, add_judged_arguments, judged
 
 KINDS = {
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             name, help=purpose, allow_abbrev=False, description=purpose[0].upper() + purpose[1:] + "."
         )
         if name == "curves":
-            kind.add_argument("run", type=Path, help="the folder of a run")
+            kind.add_argument("run", type=path_word, help="the folder of a run")
         elif name in ("confusion", "wrong"):
             add_judged_arguments(kind)
         elif name == "batch":
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         else:
             add_model_argument(kind)
         if name in ("features", "saliency", "gradcam"):
-            kind.add_argument("image", type=Path, help="a picture, or a .npy array of images")
+            kind.add_argument("image", type=path_word, help="a picture, or a .npy array of images")
             kind.add_argument("--index", type=int, default=0, help="which image of an array of several (default 0)")
             add_pixel_arguments(kind)
         if name in ("filters", "features", "gradcam"):
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "batch":
             kind.add_argument("--augment", metavar="TEXT", help="how images are changed at random, such as flip,crop:4")
             kind.add_argument("--seed", type=int, default=0, help="of what is chosen at random (default 0)")
-        kind.add_argument("--out", type=Path, metavar="FILE", help=f"a .png, .svg or .pdf (default {name}.png)")
+        kind.add_argument("--out", type=path_word, metavar="FILE", help=f"a .png, .svg or .pdf (default {name}.png)")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
 from ..ops.softmax import softmax_forward
 from ..training.best_model import run_batch_size
-from .files import Image, add_model_argument, add_pixel_arguments, images, model_path
+from .files import Image, add_model_argument, add_pixel_arguments, images, model_path, path_word
 
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")  # or beyond ASCII, where `_escaped` looks
 
@@ -41,12 +41,16 @@ Row: TypeAlias = tuple[str, list[tuple[str, float]]]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="pictures, folders of them, or .npy arrays")
+    parser.add_argument(
+        "files", type=path_word, nargs="+", metavar="FILE", help="pictures, folders of them, or .npy arrays"
+    )
     parser.add_argument("--top-k", type=int, default=1, metavar="K", help="so many likely classes (default 1)")
     parser.add_argument(
         "--format", choices=_FORMATS, default="text", help="text, with tabs (default), csv with a heading, or json"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="a file for the answers (default: standard output)")
+    parser.add_argument(
+        "--out", type=path_word, metavar="FILE", help="a file for the answers (default: standard output)"
+    )
     add_pixel_arguments(parser)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from .. import models
-from ..errors import DataError
+from ..errors import DataError, OutOfMemoryError
 from ..io.model_file import load_model
-from ..options import as_count, did_you_mean
+from ..options import as_count, as_path, did_you_mean
 from ..typing import Shape
 from .files import model_path
 
@@ -22,10 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     if options.model in models.MODELS:
         as_count("--classes", "outputs", options.classes)
-        model = models.build(options.model, options.input_shape, options.classes, rng=0)
-        print(model.summary(options.input_shape))
+        try:
+            model = models.build(options.model, options.input_shape, options.classes, rng=0)
+            print(model.summary(options.input_shape))
+        except MemoryError as error:
+            needed = f"memory for {options.model} and one image {options.input_shape}"
+            remedy = "pass a smaller --input-shape, or fewer --classes"
+            raise OutOfMemoryError("summary", needed, str(error) or "no more", remedy) from None
         return
-    path = model_path(Path(options.model))
+    path = model_path(as_path("summary", options.model))
     if not path.exists():
         expected = f"a model file or one of {', '.join(models.MODELS)}"
         raise DataError("summary", expected, repr(options.model), did_you_mean(options.model, models.MODELS))

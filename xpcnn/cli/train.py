@@ -14,12 +14,13 @@ from .. import data, models
 from ..errors import FileError, FormatError, Interrupted, OptionError, OutOfMemoryError, printable
 from ..io.document import parse_toml
 from ..optim import OPTIMIZERS
-from ..options import did_you_mean
+from ..options import did_you_mean, expanded
 from ..training.checkpoint import CHECKPOINT
 from ..training.claim import Claim, names
 from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
 from ..training.run import RESULT, dry_run, resume, start
 from .datasets import add_dataset_arguments, dataset_options
+from .files import path_word
 
 _KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")  # of a TOML file
 # Each data set's own defaults, before those of `RunConfig`.
@@ -65,12 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", metavar="WORDS", help=f"of every step: {','.join(LOGS)} (default: none)")
     parser.add_argument("--fast-dev-run", action="store_true", help="try all of it with one batch, and keep nothing")
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="a .toml file of these options; those given here win"
+        "--config", type=path_word, metavar="FILE", help="a .toml file of these options; those given here win"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default runs/DATASET-MODEL)")
+    parser.add_argument("--out", type=path_word, metavar="DIR", help="the run's folder (default runs/DATASET-MODEL)")
     parser.add_argument(
         "--resume",
-        type=Path,
+        type=path_word,
         metavar="DIR",
         help="go on with the run in DIR; where its data set has moved, name that, too",
     )
@@ -150,7 +151,7 @@ def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[
 
 def _absolute(dataset: str) -> str:
     """A data set in a file or folder by a path that leads there from anywhere."""
-    path = Path(dataset).expanduser()
+    path = expanded("train dataset", dataset)
     return dataset if dataset in data.names() or not path.exists() else str(path.resolve())
 
 
@@ -161,7 +162,7 @@ def _stem(dataset: str) -> str:
 def _folder(out: Any) -> Path | None:
     if not isinstance(out, str | Path | None) or "\0" in str(out):
         raise OptionError("train out", "the name of a folder", repr(out))
-    return Path(out).expanduser() if out else None
+    return expanded("train out", out) if out else None
 
 
 def _how_to_go_on(folder: Path) -> list[str]:

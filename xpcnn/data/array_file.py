@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import DataError, OptionError
 from ..io.npy import read_npy, read_npz
-from ..options import as_path
+from ..options import expanded
 from ..typing import NDArray, Shape
 from .labels import class_names
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
@@ -63,8 +63,8 @@ def array_file(
         OptionError : `labels` for a .npz file
         DataError : arrays are missing, or are no labelled images
     """
-    path = as_path("array_file", path).expanduser()
-    test_path = None if test is None else Path(test).expanduser()
+    path = expanded("array_file", path)
+    test_path = None if test is None else expanded("array_file", test)
     if path.suffix.lower() == ".npz":
         if labels is not None:
             raise OptionError(str(path), "labels for a .npy file only", str(labels), "a .npz holds its own")
@@ -81,7 +81,7 @@ def array_file(
         if given is not None and not classes:
             classes = class_names(f"{path}: {given}", arrays[given])
     else:
-        train_part = _read_pair(path, None if labels is None else Path(labels).expanduser(), most_bytes)
+        train_part = _read_pair(path, None if labels is None else expanded("array_file", labels), most_bytes)
         if test_path is None and labels is None:
             test_path = counterpart(path)
         test_part = None if test_path is None else _read_pair(test_path, None, most_bytes)

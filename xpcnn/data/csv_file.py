@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import DataError, FileError, FormatError, warn
-from ..options import as_path
+from ..options import expanded
 from ..typing import NDArray, Shape
 from .csv_columns import Columns, columns_of, columns_to_test, is_number
 from .labels import MISSING_REMEDY, is_missing
@@ -59,8 +59,8 @@ def csv_file(
         OptionError : `label` is no column, or which one is the labels' cannot be seen
         FileError : the file cannot be read;  DataError : there are no labelled images in it, or rows without a label
     """
-    path = as_path("csv_file", path).expanduser()
-    other = counterpart(path) if test is None else Path(test).expanduser()
+    path = expanded("csv_file", path)
+    other = counterpart(path) if test is None else expanded("csv_file", test)
     read = partial(_read, regression=regression, classes=classes, most_bytes=most_bytes)
     train, columns = read(path, partial(columns_of, label=label))
     assert train is not None

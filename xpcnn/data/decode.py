@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import DataError, FormatError, shortened, warn
+from ..io.limits import machine_memory
 from ..typing import NDArray, Shape
 from .picture import MOST_PIXELS, header, read_picture
 from .scale import BYTE, SIXTEEN_BITS, state
@@ -126,13 +127,17 @@ class _Budget:
 
 def _check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, decoding: int = 0) -> None:
     needed = count * math.prod(shape) * pixel_bytes
+    most, remedy = f"at most {most_bytes} bytes", "pass a smaller size, or most_bytes"
     if needed > most_bytes:
         got = f"{needed} for {count} pictures of {_size(shape)}"
     elif needed + decoding > most_bytes:
         got = f"{needed + decoding} for {count} pictures of {_size(shape)} and what is decoded at once"
+    elif needed > (memory := machine_memory()):  # it would be taken page by page, until the system ends the program
+        got, remedy = f"{needed} for {count} pictures of {_size(shape)}", "pass a smaller size"
+        most = f"at most {memory} bytes, which this machine has"
     else:
         return
-    raise DataError(_WHO, f"at most {most_bytes} bytes", got, "pass a smaller size, or most_bytes")
+    raise DataError(_WHO, most, got, remedy)
 
 
 def _tell(paths: Sequence[Path], faults: dict[int, FormatError], *, skip: bool) -> None:

@@ -7,11 +7,10 @@ test_*.h5    test_set_x, test_set_y
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from ..errors import DataError
 from ..io.hdf5 import read_hdf5
-from ..options import as_path
+from ..options import expanded
 from ..typing import NDArray
 from .labels import class_names
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
@@ -42,9 +41,9 @@ def hdf5_file(
         FormatError : it is no HDF5 file
         FileError : it cannot be read;  MissingExtraError : h5py is not installed
     """
-    path = as_path("hdf5_file", path).expanduser()
+    path = expanded("hdf5_file", path)
     arrays = read_hdf5(path, names=_NAMES, most_bytes=most_bytes)
-    other = counterpart(path) if test is None else Path(test).expanduser()
+    other = counterpart(path) if test is None else expanded("hdf5_file", test)
     if other is not None:
         arrays |= read_hdf5(other, names=_NAMES[2:4], most_bytes=most_bytes)
     train, test_part = _part(arrays, "train"), _part(arrays, "test")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..options import as_number, as_pair, as_path
+from ..options import as_number, as_pair, expanded
 from ..typing import Pair
 from .dataset import Split
 from .decode import read_pictures
@@ -58,7 +58,7 @@ def image_folder(
         FormatError : pictures are broken;  OptionError : an option makes no sense
         MissingExtraError : Pillow is not installed
     """
-    root = as_path("image_folder", folder).expanduser()
+    root = expanded("image_folder", folder)
     shape = None if size is None else as_pair("image_folder", "size", size)
     if channels not in (None, 1, 3):
         raise OptionError("image_folder", "channels: 1 for grey, 3 for RGB", repr(channels))

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from .. import settings
 from ..errors import DataError
+from ..options import expanded
 from .download import RemoteFile, download
 
 Folder: TypeAlias = str | os.PathLike[str] | None
@@ -57,11 +58,13 @@ class Source:
     def folders(self, folder: Folder = None) -> list[Path]:
         """Where to look, in this order; a download goes to the last one."""
         if folder is not None:
-            return [self._existing("folder", Path(folder).expanduser())]
+            return [self._existing("folder", expanded(self.name, folder))]
         from platformdirs import user_cache_path
 
-        named = settings.data_folder()
-        first = [] if named is None else [self._existing("XPCNN_DATA", named) / name for name in self.subfolders]
+        named, first = settings.data_folder(), []
+        if named is not None:
+            named = self._existing("XPCNN_DATA", expanded("XPCNN_DATA", named))
+            first = [named / name for name in self.subfolders]
         return [*first, user_cache_path("xpcnn") / self.name]
 
     def _existing(self, what: str, folder: Path) -> Path:

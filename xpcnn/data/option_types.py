@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from ..errors import OptionError
-from ..options import repeated
+from ..options import MOST, repeated
 
 
 def check_options(who: str, options: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> None:
@@ -29,7 +29,8 @@ def check_options(who: str, options: Mapping[str, Any], parameters: Mapping[str,
 
 
 def _is_path(value: Any) -> bool:
-    return isinstance(value, str | os.PathLike) and "\0" not in os.fspath(value)
+    """Whether it is one, and no empty text, of which Path makes the current folder."""
+    return isinstance(value, str | os.PathLike) and os.fspath(value) != "" and "\0" not in os.fspath(value)
 
 
 def _is_flag(value: Any) -> bool:
@@ -37,7 +38,7 @@ def _is_flag(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+    return isinstance(value, Integral) and not isinstance(value, bool) and 1 <= int(value) <= MOST
 
 
 def _is_scale(value: Any) -> bool:
@@ -73,7 +74,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "image_shape": ("(H, W) or (H, W, C), such as (28, 28, 1)", _is_shape),
     "labels": ("a path", _is_path),
     "mirrors": ("addresses", _is_addresses),
-    "most_bytes": ("an integer ≥ 1", _is_count),
+    "most_bytes": ("an integer from 1 to 2⁶³ − 1", _is_count),
     "parts": ("False, or None to look for parts", _is_flag),
     "regression": ("True or False", _is_flag),
     "scale": ("a number above 0", _is_scale),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
-from ..options import did_you_mean
+from ..options import did_you_mean, expanded
 from ..typing import Shape
 from .array_file import array_file
 from .cifar import CIFAR10, CIFAR100, cifar10, cifar100
@@ -112,7 +112,7 @@ def _call(
     else:
         if not isinstance(name_or_path, str | os.PathLike) or not name_or_path:
             raise OptionError("load", "a name or a path", repr(name_or_path))
-        path = Path(name_or_path).expanduser()
+        path = expanded("load", name_or_path)
         make, arguments = reader_of(str(name_or_path), path), (path,)
     parameters = inspect.signature(make).parameters
     known = list(parameters)[len(arguments) :]

@@ -76,6 +76,8 @@ class RunConfig:
         ):
             if not isinstance(getattr(self, name), kind):
                 raise OptionError(f"train {name}", what, repr(getattr(self, name)))
+        if not self.dataset:  # a path would make the current folder of it
+            raise OptionError("train dataset", "a name or a path", repr(self.dataset))
         if self.augment:
             data.augment.parse(self.augment, num_classes=2)  # whether all words are known
         if unknown := [word for word in self.logs if word not in LOGS]:
