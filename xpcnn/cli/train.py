@@ -18,7 +18,8 @@ from ..options import did_you_mean
 from ..training.checkpoint import CHECKPOINT
 from ..training.claim import Claim, names
 from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
-from ..training.run import RESULT, dry_run, resume, start
+from ..training.run import dry_run, resume, start
+from ..training.run_files import RESULT
 from .datasets import add_dataset_arguments, dataset_options
 
 _KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")  # of a TOML file

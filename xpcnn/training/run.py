@@ -40,10 +40,9 @@ from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
 from .history import Epoch
+from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
 from .tensorboard_log import TensorBoardLog
 from .trainer import Trainer
-
-STEPS, TENSORBOARD, RESULT = "steps.csv", "tensorboard", "result.json"
 
 
 def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbose: bool = True) -> dict[str, Any]:
@@ -53,12 +52,11 @@ def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbos
         folder : where; it is this run's before anything else is done, and is removed again if nothing comes of it
         claim : of the folder, where the caller holds it
     Raises
-        OptionError : the folder holds a run already, or another one is writing to it
+        OptionError : the folder holds a run already, or a file of the kind that a run writes, or another one is
+            writing to it
     """
     with claim or Claim(folder) as claim:
-        if (folder / CONFIG).exists() or (folder / CHECKPOINT).exists():
-            remedy = f"xpcnn train --resume {folder}, or name another folder"
-            raise OptionError("train", "a folder without a run", str(folder), remedy)
+        refuse_run("train", folder, ALL, f"xpcnn train --resume {folder}")
         run = _Run(config, folder, verbose, claim)
         run.tell()
         _write_config(config, folder)
@@ -179,7 +177,7 @@ class _Run:
         }
         _write_json(self.folder / RESULT, result)
         with suppress(MissingExtraError):
-            plot.save(plot.curves(rows), self.folder / "curves.png")
+            plot.save(plot.curves(rows), self.folder / CURVES)
         return result
 
 
