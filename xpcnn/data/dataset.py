@@ -116,7 +116,7 @@ class Split:
     @cached_property
     def digests(self) -> NDArray:
         """A digest of each image, int64 (N,), computed when it is asked for first; see `image_digests`."""
-        return image_digests(self.images)
+        return image_digests(self.images, self.scale)
 
     @cached_property
     def digest(self) -> str:
