@@ -13,12 +13,12 @@ from typing import Self
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..options import as_count, as_names, as_number
+from ..options import as_count, as_names
 from ..table import readable
 from ..typing import NDArray, Shape
 from .digests import choose, image_digests
 from .pixels import channels_last, to_floats
-from .scale import BYTE, scale_of, stored
+from .scale import BYTE, as_scale, scale_of, stored
 from .statistics import channel_statistics
 
 
@@ -71,10 +71,7 @@ class Split:
                 raise DataError("Split", "labels of int64", str(labels.dtype), remedy)
             if labels.min() < 0:
                 raise DataError("Split", "labels from 0 on", str(labels.min()), "number the classes 0, 1, 2 …")
-        if self.scale is None:
-            scale = scale_of("Split", [images])
-        else:
-            scale = as_number("Split", "scale", self.scale, "(0, inf)")
+        scale = scale_of("Split", [images]) if self.scale is None else as_scale("Split", self.scale)
         object.__setattr__(self, "images", stored("Split", images, scale))
         object.__setattr__(self, "scale", scale)
 
