@@ -336,7 +336,7 @@ def test_pixels_that_are_taken_as_they_are_are_said(tmp_path):
     for i in range(4):
         (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
         image.linear_gradient("L").save(tmp_path / "ab"[i % 2] / f"{i}.png")
-    with pytest.warns(XpcnnWarning, match="divided by the scale of 1, but the largest number is 255"):
+    with pytest.warns(XpcnnWarning, match="divided by the scale of 1, but the largest number is 241"):
         image_folder(tmp_path, scale=1, size=9)
 
 

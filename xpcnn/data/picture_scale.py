@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
 from ..errors import warn
 from ..typing import NDArray
 from .scale import BYTE, SIXTEEN_BITS, state, warn_of_misfit
 
+Remedy: TypeAlias = Callable[[float], str]  # how to state a scale
 
-def warn_of_dark_pictures(who: str, images: NDArray, bits: int) -> None:
+
+def warn_of_dark_pictures(who: str, images: NDArray, bits: int, remedy: Remedy = state) -> None:
     """Warn where no pixel is a quarter as bright as white: 0 … 16 of 255, or 4095 of 65535.
 
     Parameters
@@ -19,13 +25,14 @@ def warn_of_dark_pictures(who: str, images: NDArray, bits: int) -> None:
     if 0 < brightest < BYTE / 4:
         largest = round(brightest * white / BYTE)
         about, likely = ("", largest) if bits == 8 else ("about ", 2 ** largest.bit_length() - 1)  # 4095 of 12 bits
-        warn(who, f"pictures are divided by {white:g}, but the largest number is {about}{largest}", state(likely))
+        warn(who, f"pictures are divided by {white:g}, but the largest number is {about}{largest}", remedy(likely))
 
 
-def warn_of_stated_scale(who: str, images: NDArray, bits: int, scale: float) -> None:
+def warn_of_stated_scale(who: str, images: NDArray, bits: int, scale: float, remedy: Remedy = state) -> None:
     """Warn where the numbers of pictures do not fit the scale that is stated.
 
     Parameters
         images : as `read_picture` has them with that scale;  bits : as of `warn_of_dark_pictures`
     """
-    warn_of_misfit(who, float(images.min()), float(images.max()), scale, whole=bits <= 16)
+    low, high = float(images.min()), float(images.max())
+    warn_of_misfit(who, low, high if bits > 16 else math.ceil(high), scale, whole=bits <= 16, remedy=remedy)

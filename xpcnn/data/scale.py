@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -67,18 +67,21 @@ def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) ->
     return scale
 
 
-def warn_of_misfit(who: str, low: float, high: float, scale: float, *, whole: bool) -> None:
+def warn_of_misfit(
+    who: str, low: float, high: float, scale: float, *, whole: bool, remedy: Callable[[float], str] = state
+) -> None:
     """Warn where numbers from `low` to `high` do not fit the scale that is stated.
 
     They are above it; or they are bytes, and it is no byte's; or they are fractions already.
 
     Parameters
         whole : whether they are whole numbers; of 1, which takes other numbers as they are, only these are too large
+        remedy : how to state a scale
     """
     too_large = high > scale and (whole or scale != 1)
     too_small = 0 < high <= BYTE < scale or (high <= 1 < scale and not whole)
     if low >= 0 and (too_large or too_small):
-        warn(who, f"images are divided by the scale of {scale:g}, but the largest number is {high:g}", state(high))
+        warn(who, f"images are divided by the scale of {scale:g}, but the largest number is {high:g}", remedy(high))
 
 
 def warn_of_dark_part(names: Sequence[str], parts: Sequence[NDArray], scale: float) -> None:
