@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 
+from ..backend import refuse_mask
 from ..errors import DataError, OptionError
 from ..options import as_count, as_names
 from ..table import readable
@@ -51,6 +52,7 @@ class Split:
         for name, array in (("images", images), ("labels", labels)):
             if not isinstance(array, np.ndarray):
                 raise DataError("Split", f"{name} as a NumPy array", type(array).__name__, "use xpcnn.to_numpy")
+            refuse_mask(f"Split {name}", array)
         if images.ndim != 4 or 0 in images.shape:
             raise DataError("Split", "images (N, H, W, C), at least one", str(images.shape), "add missing axes")
         images = channels_last("Split", images, channels_first)

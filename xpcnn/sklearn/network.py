@@ -18,7 +18,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from .. import models
-from ..backend import asarray, to_numpy
+from ..backend import asarray, refuse_mask, to_numpy
 from ..data.pixels import channels_last
 from ..errors import NonFiniteError, OptionError, ShapeError
 from ..nn import Layer
@@ -181,6 +181,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any, *, fit: bool, y: Any = "no_validation", **options: Any) -> Any:
         """X as checked rows (N, D), of images too; with y where it is given."""
+        for given in (X, y):
+            refuse_mask(type(self).__name__, given)
         if fit:
             self._check_options(type(self).__name__)
         shape = None
