@@ -27,7 +27,7 @@ from .. import __version__, data, models, plot
 from ..backend import current_backend
 from ..data.dataset import Dataset, Split
 from ..data.loader import Loader
-from ..errors import DataError, MissingExtraError, OptionError, one_line
+from ..errors import DataError, MissingExtraError, OptionError, one_line, warn
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import CrossEntropyLoss, MSELoss
@@ -138,9 +138,12 @@ class _Run:
         self.trainer.claim = claim
 
     def tell(self) -> None:
-        """Print what was found to train on, so that what was not meant is seen."""
+        """Print what was found to train on, so that what was not meant is seen; warn of images in both parts."""
         if self.trainer.verbose:
             print(found(self.dataset, self.loader.split, self.validation))
+        if repeated := int(np.isin(self.dataset.test.digests, self.dataset.train.digests).sum()):
+            what = f"{repeated} of the {len(self.dataset.test)} images to test on are also among those to train on"
+            warn(self.dataset.name, what, "what the test says will be too good: take them out of one of the two")
 
     def _logs(self) -> tuple[list[OnStep], list[OnEpoch]]:
         """The logs that were asked for, of steps and of epochs."""
@@ -195,8 +198,6 @@ def found(dataset: Dataset, train: Split, validation: Split | None) -> str:
         lines.append(f"targets: {train.labels.shape[1]} an image")
     if dataset.parts:
         lines.append(f"parts: {one_line(dataset.parts)}")
-    if repeated := int(np.isin(dataset.test.digests, dataset.train.digests).sum()):
-        lines.append(f"{repeated} of the images to test on are also among those to train on")
     return "\n".join(lines)
 
 
