@@ -176,7 +176,7 @@ def _how_to_go_on(folder: Path) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     """The options in a TOML file; `RunConfig` looks at their values."""
     try:
-        given = parse_toml(path.read_text(encoding="utf-8"))
+        given = parse_toml(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise FormatError(str(path), "a TOML file", str(error)) from error
     except OSError as error:

@@ -134,7 +134,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
             total, count = (sum(column) for column in zip(*sums, strict=True))
             loss = total / count if count else math.nan  # of classes that weigh nothing
             if not math.isfinite(loss):
-                raise NonFiniteError(who, "a finite loss", f"{loss} in epoch {epoch}", "lower lr")
+                remedy = "lower lr" if count else "give a class that there is a class_weight above 0"
+                raise NonFiniteError(who, "a finite loss", f"{loss} in epoch {epoch}", remedy)
             weights.check(who, model.state_dict(), f"after epoch {epoch}", "lower lr")
             row = {"epoch": epoch, "loss": loss}
             schedule.observe(row["loss"])
