@@ -206,7 +206,12 @@ def _numpy_dtype_name(dtype: np.dtype[Any]) -> str:
 
 
 def to_numpy(array: Any) -> NDArray:
-    """The array as a NumPy array on the host; one that is there already is returned as it is."""
+    """The array as a NumPy array on the host; one that is there already is returned as it is.
+
+    Raises
+        DTypeError : it is none; or numbers of it are masked
+    """
+    refuse_mask("to_numpy", array)
     library = type(array).__module__.partition(".")[0]
     if library == "cupy":
         host = array.get()
@@ -222,6 +227,17 @@ def to_numpy(array: Any) -> NDArray:
         return np.asarray(host)
     except ValueError:  # rows of different lengths
         raise DTypeError("to_numpy", "an array, or lists of one length each", repr(array)[:80]) from None
+
+
+def refuse_mask(who: str, array: Any) -> None:
+    """Refuse an array of NumPy's `ma` some of whose numbers are masked: NumPy's functions would take them as they are.
+
+    Raises
+        DTypeError
+    """
+    if isinstance(array, np.ma.MaskedArray) and (masked := int(np.asarray(array.mask).sum())):
+        remedy = "leave these out, or say what they are with array.filled(…)"
+        raise DTypeError(who, "an array without a mask", f"{masked} of {array.size} numbers masked", remedy)
 
 
 def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str, *, apart: bool = False) -> None:

@@ -57,6 +57,27 @@ def test_without_standard_output_a_command_is_silent(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"], ["summary", "mlp"]], ids=" ".join)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_cannot_be_printed_is_no_success(words, unbuffered):
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-m", "xpcnn", *words]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (2, "xpcnn: No space left on device\n")
+
+
+@pytest.mark.parametrize("words", [["summary", "mlp"], ["data", "list"]], ids=" ".join)
+def test_without_standard_output_what_was_to_be_printed_is_said_to_be_lost(words):
+    code = f"import sys; sys.stdout = None; from xpcnn import cli; cli.main({words})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "xpcnn: standard output is closed, and what was to be printed is lost\n",
+    )
+
+
 @pytest.mark.parametrize(("first", "status", "line"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
 def test_signals_after_the_first_one_change_nothing(tmp_path, first, status, line):
     code = f"""

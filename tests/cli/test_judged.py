@@ -67,7 +67,7 @@ def say(capsys):
 def learned_from(path) -> bool:
     """Whether the run in the working folder was trained or validated on this picture."""
     kept = read(Path("run"))
-    digest = image_digests(np.array(image.open(path))[None])
+    digest = image_digests(np.array(image.open(path))[None], 255)
     return bool(np.isin(digest, kept.all()).any())
 
 
@@ -243,6 +243,18 @@ def test_a_model_s_file_alone_is_judged_on_everything(place, say):
     shutil.copy(place / "run" / "model.safetensors", place / "model.safetensors")
     code, output, errors = say("tones", command=("eval", "model.safetensors"))
     assert (code, errors, number(output)) == (0, "", 40)
+    assert output.startswith("all 40 images of tones; the model does not say which images it was trained on\noverall")
+
+
+@pytest.mark.parametrize("convert", [np.uint8, lambda x: x / 255, lambda x: 257 * x.astype(np.uint16)])
+def test_images_are_known_in_another_form_of_numbers(place, say, convert):
+    paths = sorted((place / "tones").glob("*/*.png"))
+    names = np.array([path.parent.name for path in paths])
+    np.savez("other.npz", x=convert(np.stack([np.array(image.open(path)) for path in paths])), y=names)
+    code, output, errors = say("other.npz", "--part", "all")
+    assert (code, number(output)) == (0, 40)
+    assert "the run was trained or validated on 32 of these 40 images" in errors
+    assert say("other.npz")[1].startswith("test accuracy")
 
 
 @pytest.mark.parametrize("kind", ["confusion", "wrong"])

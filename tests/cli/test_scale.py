@@ -8,7 +8,7 @@ import pytest
 from xpcnn.cli.datasets import model_and_dataset
 from xpcnn.cli.files import images
 from xpcnn.data import Loader, Split
-from xpcnn.errors import DataError, OptionError, XpcnnWarning
+from xpcnn.errors import DataError, FormatError, OptionError, XpcnnWarning
 from xpcnn.io.model_file import SavedModel, load_model, save_model
 from xpcnn.nn import Flatten, Linear, Sequential
 from xpcnn.optim import SGD
@@ -111,6 +111,57 @@ def test_pictures(tmp_path, rng, sixteenths):
         read(tmp_path / "a.png", few)
     image.fromarray(numbers[0].astype("int32")).save(tmp_path / "c.tif")
     np.testing.assert_allclose(read(tmp_path / "c.tif", plain, scale=255)[0], numbers[0] / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (8, 8)])
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "RGB"])
+def test_pixels_for_a_model_of_standardised_images_are_said(tmp_path, rng, kind, size):
+    image = pytest.importorskip("PIL.Image")
+    saved = trained(tmp_path, rng.normal(size=(20, 4, 4)), 1)
+    shape = (*size, 3) if kind == "RGB" else size
+    image.fromarray(rng.integers(256, size=shape).astype("uint16" if kind == "uint16" else "uint8")).save(
+        tmp_path / "a.png"
+    )
+    with pytest.warns(XpcnnWarning, match=r"not in \[0, 1\], and pixels are given to it as they are; if those were"):
+        read(tmp_path / "a.png", saved)
+    np.save(tmp_path / "a.npy", rng.integers(256, size=(4, 4)).astype("uint8"))
+    with pytest.warns(XpcnnWarning, match=r"not in \[0, 1\], and pixels are given to it as they are; if those were"):
+        read(tmp_path / "a.npy", saved)
+    image.fromarray(rng.normal(size=(4, 4)).astype("float32")).save(tmp_path / "a.tif")
+    read(tmp_path / "a.tif", saved)  # as the training images were
+
+
+@pytest.mark.parametrize("trained_on", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize(("numbers", "likely"), [("uint8", 1), ("uint8", 15), ("uint16", 4095)])
+def test_a_dark_picture_is_dark_and_said(tmp_path, rng, trained_on, numbers, likely):
+    image = pytest.importorskip("PIL.Image")
+    light = rng.integers(256, size=(20, 4, 4))
+    light[0, 0, 0] = 255
+    light = {"uint8": light, "uint16": 257 * light, "float32": light / 255}[trained_on].astype(trained_on)
+    saved = trained(tmp_path, light)
+    dark = rng.integers(likely + 1, size=(4, 4)).astype(numbers)
+    dark[0, 0] = likely
+    image.fromarray(dark).save(tmp_path / "a.png")
+    white = 65535 if numbers == "uint16" else 255
+    if trained_on == numbers == "uint16":
+        np.testing.assert_allclose(read(tmp_path / "a.png", saved)[0], dark / white, atol=1 / 255)
+        return
+    with pytest.warns(XpcnnWarning, match=rf"divided by {white}, but .* is (about )?\d+; pass --scale {likely}, or"):
+        np.testing.assert_allclose(read(tmp_path / "a.png", saved)[0], dark / white, atol=1 / 255)
+    np.testing.assert_allclose(read(tmp_path / "a.png", saved, scale=likely)[0], dark / likely, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "text"), [(16, "scale of 16, but .* is 255; pass --scale 255, or"), (4095, "")])
+def test_a_scale_that_does_not_fit_the_picture(tmp_path, scale, text):
+    image = pytest.importorskip("PIL.Image")
+    plain = SavedModel(Sequential(), (4, 4, 1), (), {})
+    image.new("L", (4, 4), 255).save(tmp_path / "a.png")
+    if text:
+        with pytest.warns(XpcnnWarning, match=text):
+            read(tmp_path / "a.png", plain, scale=scale)
+    else:
+        with pytest.raises(FormatError, match="a picture of numbers up to 4095, got 8 bits"):
+            read(tmp_path / "a.png", plain, scale=scale)
 
 
 def test_other_data_are_divided_by_the_model_s_scale(tmp_path, sixteenths):

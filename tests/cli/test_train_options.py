@@ -57,8 +57,9 @@ def test_a_file_of_options_wins_over_defaults_and_words_win_over_it(asked, tmp_p
 
 
 def test_normalize_in_a_file_stays_where_no_word_is_said(asked, tmp_path):
-    (tmp_path / "run.toml").write_text("normalize = true\n")
-    assert asked("digits", "--config", "run.toml")[0].normalize is True
+    for encoding in ("utf-8", "utf-8-sig"):  # Windows' editors begin with a mark
+        (tmp_path / "run.toml").write_text("normalize = true\n", encoding=encoding)
+        assert asked("digits", "--config", "run.toml")[0].normalize is True
     assert asked("digits")[0].normalize is False
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from xpcnn.data.array_file import array_file
 from xpcnn.data.registry import load, load_parts
-from xpcnn.errors import DataError, FileError, FormatError, OptionError
+from xpcnn.errors import DataError, FileError, FormatError, OptionError, XpcnnWarning
 
 from ..io.test_npy import HEADER, Evil, hand_made, npy
 from ..limits import at_most
@@ -65,6 +65,29 @@ def test_an_npz_in_the_names_of_others(tmp_path, x, y, names):
     np.savez(tmp_path / "a.npz", **dict(zip(names, (x[:9], y[:9], x[9:], y[9:]), strict=True)))
     data = load(tmp_path / "a.npz")
     assert (len(data.train), len(data.test)) == (9, 3)
+
+
+@pytest.mark.parametrize("train", ["x_train y_train", "X_train Y_train", "train_x train_y", "x_training y_training"])
+@pytest.mark.parametrize("test", ["X_test Y_test", "test_x test_y", "test_X test_Y", "x_eval y_eval", "X_dev Y_dev"])
+def test_an_npz_in_names_of_every_kind(tmp_path, x, y, train, test):
+    np.savez(
+        tmp_path / "a.npz", **dict(zip([*train.split(), *test.split()], (x[:9], y[:9], x[9:], y[9:]), strict=True))
+    )
+    data = load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(data.train.images[..., 0], x[:9])
+    np.testing.assert_array_equal(data.test.images[..., 0], x[9:])
+
+
+@pytest.mark.parametrize("names", [("x_test",), ("Test_pictures", "Test_classes"), ("val_x", "y_val"), ("holdout",)])
+@pytest.mark.parametrize("train", ["x_train y_train", "x y"])
+def test_arrays_to_test_on_that_are_no_pair_are_said(tmp_path, x, y, names, train):
+    parts = dict(zip(train.split(), (x[:9], y[:9]), strict=True))
+    np.savez(tmp_path / "a.npz", **parts, **{name: x[9:] for name in names})
+    with pytest.warns(XpcnnWarning, match=rf"a.npz: {', '.join(names)} are left alone, and some of the other images"):
+        data = load(tmp_path / "a.npz")
+    assert len(data.train) + len(data.test) == 9
+    np.savez(tmp_path / "b.npz", x_test=x[9:], y_test=y[9:])
+    assert len(load(tmp_path / "a.npz", test=tmp_path / "b.npz").test) == 3  # as that is stated
 
 
 @pytest.mark.parametrize("names", [("x_test", "y_test"), ("test_images", "test_labels"), ("x_val", "y_val")])

@@ -7,7 +7,7 @@ import pytest
 
 from xpcnn.data.dataset import Dataset, Split
 from xpcnn.data.digits import digits
-from xpcnn.errors import DataError, OptionError
+from xpcnn.errors import DataError, DTypeError, OptionError
 
 
 def marked(n: int, classes: int = 10) -> Split:
@@ -143,3 +143,14 @@ def test_targets_of_a_regression_have_no_classes():
     assert Dataset("ages", split, split, ()).input_shape == (2, 2, 1)
     with pytest.raises(DataError, match="for a regression none, got 2 and train labels of float32"):
         Dataset("ages", split, split, ("a", "b"))
+
+
+@pytest.mark.parametrize("masked", ["images", "labels"])
+def test_what_is_masked_is_refused(masked):
+    given = {"images": np.ma.array(np.ones((3, 2, 2, 1), np.uint8)), "labels": np.ma.array(np.arange(3))}
+    Split(**given)
+    given[masked][1] = np.ma.masked
+    with pytest.raises(
+        DTypeError, match=rf"Split {masked}: expected an array without a mask, got \d of \d+ numbers masked"
+    ):
+        Split(**given)

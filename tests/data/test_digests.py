@@ -13,13 +13,47 @@ from xpcnn.data.digests import choose, image_digests
 def test_equal_images_alone_have_equal_digests(rng, monkeypatch):
     images = rng.integers(0, 3, (300, 2, 3, 1), np.uint8)
     _, groups = np.unique(images.reshape(300, -1), axis=0, return_inverse=True)
-    found = image_digests(images)
+    found = image_digests(images, 255)
     assert (found.dtype, found.shape) == (np.int64, (300,))
     np.testing.assert_array_equal(found[:, None] == found, groups[:, None] == groups)
     monkeypatch.setattr(digests, "_BLOCK", 100)
     by_column = np.asfortranarray(images)
-    np.testing.assert_array_equal(image_digests(by_column), found)
-    np.testing.assert_array_equal(image_digests(images.repeat(2, axis=2)[:, :, ::2]), found)
+    np.testing.assert_array_equal(image_digests(by_column, 255), found)
+    np.testing.assert_array_equal(image_digests(images.repeat(2, axis=2)[:, :, ::2], 255), found)
+
+
+@pytest.mark.parametrize("white", [255, 16])
+def test_an_image_is_the_same_in_every_form_of_numbers(rng, white):
+    whole = rng.integers(white + 1, size=(300, 4, 4, 1))
+    whole[0], whole[1], whole[2] = 0, white, white * (whole[2] > 3)
+    digests = Split(whole.astype("uint8"), np.zeros(300, int), white).digests
+    assert len(set(digests)) == 300
+    fractions = whole.astype("float32") / np.float32(white)
+    forms = [
+        (whole.astype("int64"), white), (whole.astype("float64"), white), (whole / white, 1), (fractions, 1),
+        (whole * (1 / white), 1), (whole.astype("float32") * np.float32(1 / white), 1), (fractions * 65535, 65535),
+        (np.where(fractions > 0, fractions, np.float32(-0.0)), 1), (np.asfortranarray(fractions), 1),
+    ]  # fmt: skip
+    if white == 255:
+        forms.append(((257 * whole).astype("uint16"), 65535))
+    for images, scale in forms:
+        np.testing.assert_array_equal(Split(images, np.zeros(300, int), scale).digests, digests)
+    for other in (np.full((1, 4, 4, 1), 0.123), np.full((1, 4, 4, 1), 300.0)):  # which decides what they are kept as
+        joined = Split(np.concatenate([fractions, other]), np.zeros(301, int), 1)
+        np.testing.assert_array_equal(joined.digests[:300], digests)
+
+
+def test_images_in_no_common_form_are_known_apart(rng):
+    tiny = 1e-6 * rng.random((50, 4, 4, 1)).astype("float32")
+    for images in (tiny, tiny + 1, -tiny, 1000 * tiny, np.rint(1e9 * tiny), np.full((50, 4, 4, 1), 0.3) + 1e6 * tiny):
+        assert len(set(Split(images, np.zeros(50, int), 1).digests)) == 50
+    bits = rng.integers(2**16, size=(50, 4, 4, 1), dtype=np.uint16)
+    deep, as_floats = (
+        Split(*of, scale).digests
+        for of, scale in (((bits, np.zeros(50, int)), 65535), ((bits / 65535, np.zeros(50, int)), 1))
+    )
+    np.testing.assert_array_equal(deep, as_floats)
+    assert not np.isin(Split(bits, np.zeros(50, int), 1).digests, deep).any()
 
 
 @pytest.mark.parametrize("count", [1, 7, 40, 99])
@@ -89,7 +123,8 @@ def test_a_split_s_digest_is_of_images_labels_and_order(rng):
 def test_nothing_is_hashed_before_it_is_asked_for_and_nothing_twice(rng, monkeypatch):
     hashed = []
     monkeypatch.setattr(
-        "xpcnn.data.dataset.image_digests", lambda images: hashed.append(len(images)) or image_digests(images)
+        "xpcnn.data.dataset.image_digests",
+        lambda images, scale: hashed.append(len(images)) or image_digests(images, scale),
     )
     split = Split(rng.integers(0, 256, (50, 2, 2, 1), np.uint8), np.arange(50))
     assert split.take(10).select(slice(5)).input_shape
@@ -98,4 +133,4 @@ def test_nothing_is_hashed_before_it_is_asked_for_and_nothing_twice(rng, monkeyp
     joined = rest.join(part.select(np.arange(3)))
     assert joined.digest != rest.digest
     assert hashed == [50]
-    np.testing.assert_array_equal(joined.digests, image_digests(joined.images))
+    np.testing.assert_array_equal(joined.digests, image_digests(joined.images, joined.scale))

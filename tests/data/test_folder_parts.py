@@ -85,6 +85,22 @@ def test_what_may_be_a_part_or_a_class_is_refused_with_the_remedy(put, folders, 
     assert "train/ and test/" in raised.value.remedy
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("xtrain", "xtest"), ("traindir", "testdir"), ("trains", "tests"), ("mytrainset", "mytestset"),
+        ("trainning", "testting"), ("ｔｒａｉｎ", "ｔｅｓｔ"), ("learn", "quiz"), ("set1", "set2"), ("cv0", "cv1"),
+        ("fold-a", "fold-b"), ("batch_1", "batch_2", "batch_3"), ("gallery", "query"), ("labeled", "unlabeled"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("classes", [("cat", "dog"), ("0", "1", "2")])
+def test_folders_that_all_hold_the_same_ones_are_refused(put, names, classes):
+    root = put(*(f"{name}/{each}" for name in names for each in classes))
+    with pytest.raises(DataError, match=r"clearly parts or clearly classes, got .*--option parts=False"):
+        image_folder(root)
+    assert image_folder(root, parts=False).classes == tuple(sorted(names))
+
+
 @pytest.mark.parametrize("folders", [("train", "test"), ("train/cat", "train/dog", "test"), ("Training", "Testing")])
 def test_parts_whose_pictures_are_not_sorted(put, folders):
     with pytest.raises(DataError, match=r"folders of classes in each part, got none in .*parts=False"):
@@ -101,7 +117,8 @@ def test_classes_that_hold_parts(put):
     [
         ("bus", "train"), ("valid", "invalid"), ("train_station", "airport"), ("crash_test", "stress_test"),
         ("bus", "train/steam"), ("cat/2020", "cat/2021", "dog/2020", "dog/2021"), ("latest", "contest"),
-        ("fold", "crease"), ("trainer", "tester"),
+        ("fold", "crease"), ("trainer", "tester"), ("cat/2020-01", "cat/2020-02", "dog/2020-01", "dog/2020-02"),
+        ("cat/front", "cat/side", "dog/front"), ("cat/more", "dog/more"), ("cat", "cat/a", "cat/b", "dog/a", "dog/b"),
     ],
 )  # fmt: skip
 def test_classes_that_only_sound_so(put, folders):

@@ -318,6 +318,29 @@ def test_pictures_of_32_bits_need_a_scale(tmp_path):
     assert data.train.scale == 255
 
 
+@pytest.mark.parametrize(
+    ("bad", "scale"), [(np.full((4, 4), np.nan, np.float32), 4095), (np.full((4, 4), 255, np.uint8), 4095)]
+)
+def test_a_picture_that_does_not_fit_the_scale_is_named_and_can_be_skipped(tmp_path, bad, scale):
+    for i in range(8):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        image.fromarray(np.full((4, 4), 4000 + i, np.uint16)).save(tmp_path / "ab"[i % 2] / f"{i}.tif")
+    image.fromarray(bad).save(tmp_path / "a" / "bad.tif")
+    with pytest.raises(FormatError, match=r"bad.tif: .*broken=skip"):
+        image_folder(tmp_path, scale=scale)
+    with pytest.warns(XpcnnWarning, match="1 of 9 pictures cannot be read and are left out: .*bad.tif"):
+        data = image_folder(tmp_path, scale=scale, broken="skip")
+    assert len(data.train) + len(data.test) == 8
+
+
+def test_pixels_that_are_taken_as_they_are_are_said(tmp_path):
+    for i in range(4):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        image.linear_gradient("L").save(tmp_path / "ab"[i % 2] / f"{i}.png")
+    with pytest.warns(XpcnnWarning, match="divided by the scale of 1, but the largest number is 241"):
+        image_folder(tmp_path, scale=1, size=9)
+
+
 def test_what_is_decoded_at_once_counts(tmp_path):
     """A few kilobytes of file are 256 MiB of pixels, four times in four threads."""
     for i, name in enumerate(("a", "a", "b", "b")):

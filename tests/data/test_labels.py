@@ -196,3 +196,9 @@ def test_parts_of_two_kinds():
         to_classes("x", [np.array([1, 2]), np.array(["1", "x"])])
     (_, test), names = to_classes("x", [np.array(["1", "x"]), np.array([1, 1])])
     assert (test.tolist(), names) == ([0, 0], ("1", "x"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_whole_numbers_of_every_float_are_labels(dtype):
+    (labels,), names = to_classes("x", [np.array([0, 2, 1, 2], dtype)])
+    assert (labels.tolist(), names) == ([0, 2, 1, 2], ("0", "1", "2"))

@@ -87,12 +87,41 @@ def test_both_parts_have_one_scale(tmp_path):
     """A test part of dark images is no reason to divide it by something else."""
     bright, dark = np.full((2, 4, 4), 255), np.ones((2, 4, 4), int)
     np.savez(tmp_path / "a.npz", x_train=bright, y_train=[0, 1], x_test=dark, y_test=[0, 1])
-    data = array_file(tmp_path / "a.npz")
+    with pytest.warns(
+        XpcnnWarning, match=r"\(test\): images are divided by 255, but the largest number is 1, and .* 255"
+    ):
+        data = array_file(tmp_path / "a.npz")
     np.testing.assert_allclose(seen(data.test), 1 / 255)
     np.savez(tmp_path / "b.npz", x_train=bright, y_train=[0, 1], x_test=bright / 255, y_test=[0, 1])
     data = array_file(tmp_path / "b.npz")
     assert (seen(data.train) == 1).all()
     assert (seen(data.test) == 1).all()
+
+
+@pytest.mark.parametrize("most", [1, 16])
+@pytest.mark.parametrize("dark", ["test", "train"])
+@pytest.mark.parametrize("scale", [None, 255])
+def test_a_part_of_other_numbers_is_said(tmp_path, rng, most, dark, scale):
+    images = {part: rng.integers(256, size=(20, 4, 4)) for part in ("train", "test")}
+    images[dark] = rng.integers(most + 1, size=(20, 4, 4))
+    images[dark][0] = most
+    np.savez(tmp_path / "a.npz", x_train=images["train"], y_train=LABELS, x_test=images["test"], y_test=LABELS)
+    with pytest.warns(XpcnnWarning, match=rf"divided by 255, but the largest number is {most}, and elsewhere 255"):
+        array_file(tmp_path / "a.npz", scale=scale)
+
+
+@pytest.mark.parametrize("scale", [4095, 65535])
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
+def test_a_scale_of_more_bits_than_the_numbers_is_said(tmp_path, rng, scale, dtype):
+    images = rng.integers(256, size=(20, 4, 4)).astype(dtype)
+    with pytest.warns(XpcnnWarning, match=rf"divided by the scale of {scale}, but the largest number is 255"):
+        saved(tmp_path, images, scale=scale)
+
+
+@pytest.mark.parametrize(("images", "scale"), [(255 * np.ones((20, 4, 4)), 16), (16.5 * np.ones((20, 4, 4)), 2)])
+def test_floats_above_the_scale_are_said(tmp_path, images, scale):
+    with pytest.warns(XpcnnWarning, match=rf"divided by the scale of {scale}, but the largest number"):
+        saved(tmp_path, images, scale=scale)
 
 
 def test_sixteen_bits(rng):
@@ -152,7 +181,7 @@ def test_a_scale_that_is_stated_and_does_not_fit_is_said(tmp_path, rng):
         saved(tmp_path, np.full((20, 4, 4), 255), scale=16)
     with pytest.warns(XpcnnWarning, match=r"divided by the scale of 255, but the largest number is 0"):
         saved(tmp_path, rng.random((20, 4, 4)), scale=255)
-    for scale in (0, -1, float("nan"), float("inf"), True, "16"):
+    for scale in (0, -1, float("nan"), float("inf"), True, "16", 1e300, 1e-300, 1e-38, 3.4e38):
         with pytest.raises(OptionError, match="scale: a number in"):
             Split(np.zeros((20, 4, 4, 1)), LABELS, scale)
         with pytest.raises(OptionError, match="scale: a number in"):
@@ -179,5 +208,7 @@ def test_refuses_what_is_in_doubt(array, text):
 
 
 def test_what_float32_cannot_hold_is_refused():
+    with pytest.raises(DataError, match="images that float32 holds, divided by 1e-20, got infinity"):
+        stored("x", np.array([1e30]), 1e-20)
     with pytest.raises(DataError, match="finite images"):
         stored("x", np.array([1e300]), 1)

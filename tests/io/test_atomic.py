@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -39,6 +40,34 @@ def test_makes_the_folder_only_when_asked(tmp_path):
     assert not path.parent.exists()
     write_atomically(path, b"data", make_folder=True)
     assert path.read_bytes() == b"data"
+
+
+@posix
+@pytest.mark.parametrize("contents", [b"contents", lambda file: file.write(b"contents") and file.seek(0)])
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_written_to_and_stays(tmp_path, contents, linked):
+    pipe = path = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    if linked:
+        path = tmp_path / "link"
+        path.symlink_to("pipe")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(path, contents)
+        assert os.read(reader, 100) == b"contents"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+@posix
+def test_a_socket_is_refused_and_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a socket's name is short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s")
+        with pytest.raises(FileError, match="to write the file"):
+            write_atomically(tmp_path / "s", b"contents")
+    assert (tmp_path / "s").is_socket()
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace"])

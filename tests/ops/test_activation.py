@@ -103,6 +103,16 @@ def test_a_sigmoid_near_0_has_all_its_digits(xp, dtype):
         np.testing.assert_allclose(to_numpy(got), expected, rtol=8 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "slope"), [("elu", 1), ("selu", rectifier.SELU_SCALE * rectifier.SELU_ALPHA)])
+def test_a_slope_far_below_0_has_all_its_digits(xp, name, slope, dtype):
+    forward, backward = pair(name)
+    x = np.array([-10.0, -17.0, -30.0, -80.0])
+    _, cache = forward(xp.array(x, dtype))
+    dx = backward(xp.array(np.ones(4), dtype), cache)
+    np.testing.assert_allclose(to_numpy(dx), slope * np.exp(x), rtol=8 * np.finfo(dtype).eps)
+
+
 @needs_torch
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("at_zero", [False, True])

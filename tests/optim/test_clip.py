@@ -45,6 +45,15 @@ def test_by_norm(xp, rng, dtype, share):
             np.testing.assert_array_equal(to_numpy(clipped[name]), to_numpy(grads[name]))
 
 
+def test_a_gradient_without_a_number_is_left_as_it_is(xp):
+    grads = {"a": xp.array(np.zeros(0)), "b": xp.array(np.full(4, 3.0))}
+    clipped, norm = clip_by_norm(grads, 1.5)
+    assert (clipped["a"].shape, float(norm)) == ((0,), 6.0)
+    assert_close(clipped["b"], np.full(4, 0.75))
+    with pytest.raises(OptionError, match="clip_by_norm: expected at least one gradient, got 1 without a number"):
+        clip_by_norm({"a": grads["a"]}, 1.5)
+
+
 @needs_torch
 def test_as_pytorch(rng):
     import torch

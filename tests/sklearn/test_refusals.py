@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from xpcnn import nn
-from xpcnn.errors import DataError, NonFiniteError, OptionError, ShapeError
+from xpcnn.errors import DataError, DTypeError, NonFiniteError, OptionError, ShapeError
 from xpcnn.sklearn import CNNClassifier, CNNRegressor
 
 from .small import quick
@@ -121,3 +121,13 @@ def test_without_scikit_learn_the_error_names_the_extra():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MissingExtraError: xpcnn.sklearn: expected scikit-learn for its estimators" in run.stderr
     assert "pip install scikit-learn, which is the extra xpcnn[sklearn]" in run.stderr
+
+
+@pytest.mark.parametrize("masked", ["X", "y"])
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_what_is_masked_is_refused(kind, masked):
+    given = {"X": np.ma.array(np.random.default_rng(0).random((12, 4))), "y": np.ma.array(np.arange(12) % 2)}
+    kind(epochs=2, random_state=0).fit(**given)  # nothing is masked
+    given[masked][3] = np.ma.masked
+    with pytest.raises(DTypeError, match=rf"{kind.__name__}: expected an array without a mask, got \d+ of \d+ numbers"):
+        kind(epochs=2, random_state=0).fit(**given)

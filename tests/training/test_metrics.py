@@ -104,3 +104,21 @@ def test_bad_k():
     for k in (0, 4, 1.5, True):
         with pytest.raises(OptionError, match="k"):
             top_k_accuracy(np.zeros((2, 3)), [0, 0], k=k)
+
+
+@pytest.mark.parametrize("metric", [accuracy, top_k_accuracy, confusion_matrix])
+@pytest.mark.parametrize("masked", ["scores", "labels"])
+def test_what_is_masked_is_refused(metric, masked):
+    scores, labels = np.ma.array(np.eye(6)), np.ma.array(np.arange(6))
+    metric(scores, labels)  # nothing is masked
+    (scores if masked == "scores" else labels)[2] = np.ma.masked
+    with pytest.raises(
+        DTypeError, match=rf"metrics: {masked}: expected an array without a mask, got \d of \d+ numbers"
+    ):
+        metric(scores, labels)
+
+
+def test_a_matrix_of_too_many_classes_is_refused_in_a_line():
+    with pytest.raises(OptionError, match="confusion_matrix: expected at most 32768 classes, got 60000; accuracy"):
+        confusion_matrix(np.zeros((1, 60_000)), [0])
+    assert accuracy(np.zeros((1, 60_000)), [0]) == 1

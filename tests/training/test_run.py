@@ -128,6 +128,18 @@ def test_a_folder_with_a_run_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "name",
+    [MODEL, "weights.safetensors", "history.csv", "trained_on.safetensors", "result.json", "curves.png", "steps.csv"],
+)
+def test_a_file_of_that_name_is_not_written_over(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(OptionError, match=rf"a folder without a run, got {name} in .*name another folder"):
+        start(RunConfig(model="mlp", epochs=1), tmp_path, verbose=False)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize(
     ("options", "text"),
     [({"dataset": "letters"}, "letters"), ({"validation": 1e-6}, "fraction"), ({"model": "vgg11"}, "32×32")],
 )

@@ -160,16 +160,27 @@ def test_what_was_found_is_printed_first(tmp_path, rng, capsys, validation):
     names = [f"class {i}" for i in range(9)] + ["\x1b[31mred"]
     np.savez(tmp_path / "a.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:], classes=names)
     config = RunConfig(str(tmp_path / "a.npz"), model="mlp", epochs=1, validation=validation)
-    start(config, tmp_path / "run")
+    with pytest.warns(
+        XpcnnWarning, match="a: 2 of the 10 images to test on are also among those to train on; what the"
+    ):
+        start(config, tmp_path / "run")
     said = capsys.readouterr().out.splitlines()
     counts = "30 images to train on, 10 to validate, " if validation else "40 images to train on, "
-    assert said[:4] == [
+    assert said[:3] == [
         f"a: {counts}10 to test on; 4×4×1, {x.min()} … {x.max()}, divided by 255",
         "10 classes: " + ", ".join(names[:8]) + " …",
         "parts: x_train and x_test",
-        "2 of the images to test on are also among those to train on",
     ]
-    assert said[4].startswith("epoch   1")
+    assert said[3].startswith("epoch   1")
+
+
+def test_images_to_test_on_that_are_trained_on_are_said_however_quiet_the_run(tmp_path, rng):
+    np.savez(tmp_path / "a.npz", x=rng.integers(0, 256, (20, 4, 4), np.uint8), y=np.arange(20) % 2)
+    config = RunConfig(
+        str(tmp_path / "a.npz"), model="mlp", epochs=1, validation=0, options={"test": str(tmp_path / "a.npz")}
+    )
+    with pytest.warns(XpcnnWarning, match="20 of the 20 images to test on are also among those to train on"):
+        start(config, tmp_path / "run", verbose=False)
 
 
 def test_of_a_regression_the_number_of_targets_is_printed(tmp_path, rng, capsys):

@@ -47,6 +47,10 @@ _ENDS = {
 }
 
 
+class _Closed(io.StringIO):
+    """Stands for a standard output that is closed."""
+
+
 class _Parser(argparse.ArgumentParser):
     """One line for a wrong option, without the usage."""
 
@@ -57,6 +61,17 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         end = "" if message.endswith("?") else ";"
         self.exit(2, f"{self.prog}: {_quoted(message)}{end} see {self.prog} --help\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As argparse does, but what cannot be printed, as on a full disk, is no success."""
+        if file is not sys.stdout:
+            super()._print_message(message, file)
+            return
+        try:
+            sys.stdout.write(message)
+            sys.stdout.flush()
+        except OSError as error:
+            sys.exit(_unwritten(error))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:
@@ -73,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; always ends in SystemExit, with the signals of `_ENDS` as a process's end wants them."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     starting, received = True, 0
-    if sys.stdout is None:  # closed: what is printed is for nobody
-        sys.stdout = io.StringIO()
+    if sys.stdout is None:
+        sys.stdout = _Closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for × in a log in ASCII, as Python does on standard error
 
@@ -139,7 +154,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     if options.version:
         from .. import __version__
 
-        print(f"xpcnn {__version__}")
+        spoken._print_message(f"xpcnn {__version__}\n", sys.stdout)
         sys.exit(0)
     if unknown:
         told = _quoted(f"unrecognized arguments: {' '.join(unknown)}")
@@ -172,9 +187,11 @@ def _run(options: argparse.Namespace) -> int:
             warnings.showwarning = _show_warning
             status = import_module(f"{__name__}.{options.command}").run(options)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has gone
-        _drop_output()
-        return 141
+        if isinstance(sys.stdout, _Closed) and sys.stdout.getvalue() and options.command != "train":  # it keeps a model
+            _tell("standard output is closed, and what was to be printed is lost")
+            return 2
+    except BrokenPipeError as error:
+        return _unwritten(error)
     except XpcnnError as error:
         _forget_frames(error)
         _tell(str(error))
@@ -182,6 +199,10 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         where = f"{shortened(str(error.filename))}: " if error.filename else ""
         _tell(f"{where}{error.strerror or error}")
+        try:
+            sys.stdout.flush()
+        except OSError:  # it is what could not be written to; Python would try once more at its end
+            _drop_output()
         return 2
     except MemoryError as error:
         _forget_frames(error)
@@ -191,6 +212,15 @@ def _run(options: argparse.Namespace) -> int:
         _tell(str(error) or type(error).__name__)
         return 2
     return status or 0
+
+
+def _unwritten(error: OSError) -> int:
+    """Say why standard output cannot be written to, unless its reader has gone; the exit status."""
+    _drop_output()
+    if isinstance(error, BrokenPipeError):
+        return 141
+    _tell(error.strerror or str(error))
+    return 2
 
 
 def _forget_frames(error: BaseException) -> None:

@@ -10,12 +10,12 @@ from typing import TypeAlias
 import numpy as np
 
 from ..data.picture import depth, read_picture
+from ..data.picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 from ..data.pixels import to_floats
-from ..data.scale import BYTE, scale_of, stored
+from ..data.scale import BYTE, as_scale, scale_of, stored
 from ..errors import DataError, OptionError, warn
 from ..io.model_file import SavedModel
 from ..io.npy import read_npy
-from ..options import as_number
 from ..training.best_model import MODEL
 from ..typing import NDArray, Shape
 
@@ -67,12 +67,14 @@ def images(
         kind = "no such file" if not path.exists() else "a folder" if path.is_dir() else "no plain file"
         raise DataError(str(path), "a picture or a .npy array", kind, "check the name")
     if scale is not None:
-        as_number("--scale", "scale", scale, "(0, inf)")
+        as_scale("--scale", scale)
     if invert and not saved.is_unit:
         raise OptionError("--invert", "a model of images in [0, 1]", "one of other numbers", "leave it out")
-    is_array = path.suffix.lower() == ".npy"
-    numbers = _array(path, saved.input_shape) if is_array else _picture(path, saved, scale)
-    divisor = scale or _scale(str(path), numbers, saved, is_array=is_array)
+    if path.suffix.lower() == ".npy":
+        numbers = _array(path, saved.input_shape)
+        divisor = scale or _scale(str(path), numbers, saved)
+    else:
+        numbers, divisor = _picture(path, saved, scale)
     batch = to_floats(stored(str(path), numbers, divisor), divisor)
     names = [str(path)] if len(batch) == 1 else [f"{path}[{i}]" for i in range(len(batch))]
     yield from zip(names, 1 - batch if invert else batch, strict=True)
@@ -105,32 +107,65 @@ def _array(path: Path, input_shape: Shape) -> Image:
     return array
 
 
-def _picture(path: Path, saved: SavedModel, scale: float | None) -> NDArray:
-    """The picture in the model's shape, (1, H, W, C): uint8 of 255, or its own numbers where white is another one."""
+def _picture(path: Path, saved: SavedModel, scale: float | None) -> tuple[NDArray, float]:
+    """The picture in the model's shape, (1, H, W, C), and what it is divided by.
+
+    It is uint8 of 255, or has its own numbers where white is another one.
+    """
+    who, bits = str(path), depth(path, who=str(path))
     height, width, channels = saved.input_shape
     own = scale
     if own is None and not (saved.is_unit and saved.scale in (1, BYTE)):
-        bytes_of_more = saved.is_unit and saved.scale > BYTE and depth(path, who=str(path)) == 8
-        own = None if bytes_of_more else saved.scale
-    return read_picture(path, size=(height, width), channels=channels, scale=own, who=str(path))[None]
+        own = None if saved.is_unit and saved.scale > BYTE and bits == 8 else saved.scale
+    numbers = read_picture(path, size=(height, width), channels=channels, scale=own, who=who)[None]
+    if own is None:
+        warn_of_dark_pictures(who, numbers, bits, _remedy)
+        return numbers, BYTE
+    if scale is None and saved.is_unit:
+        _check_range(who, float(numbers.min()), float(numbers.max()), own)
+    elif scale is not None:
+        warn_of_stated_scale(who, numbers, bits, own, _remedy)
+    elif bits <= 16:
+        _warn_of_raw_numbers(own)
+    return numbers, own
 
 
-def _scale(who: str, numbers: NDArray, saved: SavedModel, *, is_array: bool) -> float:
-    """What the numbers are divided by, so that they are what the model's training images were."""
+def _scale(who: str, numbers: NDArray, saved: SavedModel) -> float:
+    """What an array's numbers are divided by, so that they are what the model's training images were."""
     scale = saved.scale
     low, high = float(numbers.min()), float(numbers.max())
     if not saved.is_unit:
+        if numbers.dtype == np.uint8:
+            _warn_of_raw_numbers(scale)
         return scale
     if numbers.dtype == np.bool_ or (numbers.dtype.kind == "f" and low >= 0 and high <= 1):
         return 1.0
     if scale == 1 or (numbers.dtype == np.uint8 and scale > BYTE):
         return scale_of(who, [numbers])
     if low >= 0 and high <= scale:
-        if is_array and scale == BYTE and 0 < high < BYTE / 2:
+        if scale == BYTE and 0 < high < BYTE / 2:
             what = f"images are divided by {BYTE:g}, as in training, but the largest number is {high:g}"
             warn(who, what, "pass --scale, the number that stands for white")
         return scale
     if scale == BYTE:
         return scale_of(who, [numbers])
-    expected = f"numbers from 0 to {scale:g}, as in training"
-    raise DataError(who, expected, f"{low:g} to {high:g}", "pass --scale, the number that stands for white")
+    _check_range(who, low, high, scale)
+    return scale
+
+
+def _check_range(who: str, low: float, high: float, scale: float) -> None:
+    """Refuse numbers that the training images cannot have had."""
+    if not (low >= 0 and high <= scale):
+        expected = f"numbers from 0 to {scale:g}, as in training"
+        raise DataError(who, expected, f"{low:g} to {high:g}", "pass --scale, the number that stands for white")
+
+
+def _warn_of_raw_numbers(scale: float) -> None:
+    """Warn of pixels for a model of standardised images, or other numbers that pixels are not."""
+    given = "as they are" if scale == 1 else f"divided by {scale:g} alone"
+    what = f"the images that it was trained on were not in [0, 1], and pixels are given to it {given}"
+    warn("model", what, "if those were prepared, such as standardised, prepare these alike, in a .npy array")
+
+
+def _remedy(number: float) -> str:
+    return f"pass --scale {number:g}, or what number is white"

@@ -112,7 +112,8 @@ class _Choice:
         if part == "unseen":
             return f"{n} of {total} images; {total - n} are left out, which the run was trained or validated on"
         if part == "all":
-            return f"all {n} images of {one_line(self.parts.name)}"
+            unknown = "; the model does not say which images it was trained on" if self.seen is None else ""
+            return f"all {n} images of {one_line(self.parts.name)}{unknown}"
         if part == "test" and not self.own and self.parts.stated is not None and self.parts.found and total > n:
             return f"the {n} images to test on ({one_line(self.parts.found)}); with --part all, all {total} are judged"
         return ""

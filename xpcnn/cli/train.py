@@ -18,7 +18,8 @@ from ..options import did_you_mean, expanded
 from ..training.checkpoint import CHECKPOINT
 from ..training.claim import Claim, names
 from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
-from ..training.run import RESULT, dry_run, resume, start
+from ..training.run import dry_run, resume, start
+from ..training.run_files import RESULT
 from .datasets import add_dataset_arguments, dataset_options
 from .files import path_word
 
@@ -176,7 +177,7 @@ def _how_to_go_on(folder: Path) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     """The options in a TOML file; `RunConfig` looks at their values."""
     try:
-        given = parse_toml(path.read_text(encoding="utf-8"))
+        given = parse_toml(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise FormatError(str(path), "a TOML file", str(error)) from error
     except OSError as error:

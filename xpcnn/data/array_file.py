@@ -6,21 +6,24 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import DataError, OptionError
-from ..io.npy import read_npy, read_npz
+from ..errors import DataError, OptionError, warn
+from ..io.npy import npz_names, read_npy, read_npz
 from ..options import expanded
 from ..typing import NDArray, Shape
 from .labels import class_names
+from .part_names import TEST, TRAIN, VALIDATION, WORDS, part_name
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 
 
 def _pairs(part: str) -> tuple[tuple[str, str], ...]:
-    """The names of a part's images and labels in an .npz."""
-    return (f"x_{part}", f"y_{part}"), (f"{part}_images", f"{part}_labels"), (f"X_{part}", f"y_{part}")
+    """The names of a part's images and labels in an .npz, the usual ones first."""
+    usual = (f"x_{part}", f"y_{part}"), (f"{part}_images", f"{part}_labels"), (f"X_{part}", f"y_{part}")
+    return *usual, (f"X_{part}", f"Y_{part}"), *((f"{part}_{x}", f"{part}_{y}") for x, y in ("xy", "Xy", "XY"))
 
 
-_TRAIN = (*_pairs("train"), ("images", "labels"), ("x", "y"), ("X", "y"))
-_TEST = tuple(pair for part in ("test", "val", "valid", "validation", "dev") for pair in _pairs(part))
+_WHOLE = (("images", "labels"), ("x", "y"), ("X", "y"), ("X", "Y"))
+_TRAIN = (*(pair for part in WORDS[TRAIN] for pair in _pairs(part)), *_WHOLE)
+_TEST = tuple(pair for part in (*WORDS[TEST], *WORDS[VALIDATION]) for pair in _pairs(part))
 _CLASSES = ("classes", "class_names")
 _NAMES = {*_CLASSES, *(name for pair in (*_TRAIN, *_TEST) for name in pair)}
 
@@ -43,8 +46,9 @@ def array_file(
     """Images and labels from a .npz or .npy file.
 
     A .npz has x_train, y_train, x_test and y_test, as Keras names them; or train_images, train_labels, test_images
-    and test_labels; or images and labels, or x and y, of which a fraction is held out. It may have names, `classes`.
-    Where there is no test, x_val (valid, validation, dev) is to test on; where there is, that is left alone.
+    and test_labels; or test_x and test_y; or images and labels, or x and y, of which a fraction is held out. x and y
+    may be X and Y, and test may be testing, eval or another such word. It may have names, `classes`. Where there is no
+    test, x_val (valid, validation, dev) is to test on; where there is, that is left alone.
 
     A .npy has the images. Its labels are `labels`, or beside it: x_train.npy has y_train.npy, train_images.npy has
     train_labels.npy, images.npy has labels.npy; any other has labels.npy. Where its name has "train" in it, and
@@ -74,6 +78,8 @@ def array_file(
         if test_path is not None:
             beside = read_npz(test_path, _NAMES, most_bytes=most_bytes)
             test_part, _ = _named(test_path, beside, (*_TEST, *_TRAIN))
+        if test_part is None:
+            _warn_of_others(path)
         alone = test_part is not None and _find(arrays, _TRAIN) is None and test_path is None
         train_part, train_names = (None, ()) if alone else _named(path, arrays, _TRAIN)
         found = " and ".join([*train_names[:1], *((test_names or ())[:1] if test_path is None else [test_path.name])])
@@ -102,6 +108,14 @@ def array_file(
     )
 
 
+def _warn_of_others(path: Path) -> None:
+    """Warn of arrays that by their names are to test on, and are no pair of images and labels."""
+    kinds = {name: part_name(name) for name in npz_names(path)}
+    if left := [name for name, part in kinds.items() if part and part.kind in (TEST, VALIDATION)]:
+        what = f"{', '.join(left[:5])} are left alone, and some of the other images are held out to test on"
+        warn(str(path), what, "call images and labels to test on x_test and y_test")
+
+
 def _find(arrays: dict[str, NDArray], names: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
     return next(((x, y) for x, y in names if x in arrays and y in arrays), None)
 
@@ -112,7 +126,7 @@ def _named(
     """The images and labels among the arrays of a .npz file, and their names."""
     found = _find(arrays, names)
     if found is None:
-        known = " or ".join(f"{x} and {y}" for x, y in names[:6])
+        known = " or ".join(f"{x} and {y}" for x, y in (*names[:3], *_WHOLE[:3]))
         raise DataError(str(path), f"arrays {known}", ", ".join(arrays) or "none", "save them under such names")
     return (arrays[found[0]], arrays[found[1]]), found
 

@@ -12,12 +12,13 @@ from typing import Self
 
 import numpy as np
 
+from ..backend import refuse_mask
 from ..errors import DataError, OptionError, readable
-from ..options import as_count, as_names, as_number
+from ..options import as_count, as_names
 from ..typing import NDArray, Shape
 from .digests import choose, image_digests
 from .pixels import channels_last, to_floats
-from .scale import BYTE, scale_of, stored
+from .scale import BYTE, as_scale, scale_of, stored
 from .statistics import channel_statistics
 
 
@@ -50,6 +51,7 @@ class Split:
         for name, array in (("images", images), ("labels", labels)):
             if not isinstance(array, np.ndarray):
                 raise DataError("Split", f"{name} as a NumPy array", type(array).__name__, "use xpcnn.to_numpy")
+            refuse_mask(f"Split {name}", array)
         if images.ndim != 4 or 0 in images.shape:
             raise DataError("Split", "images (N, H, W, C), at least one", str(images.shape), "add missing axes")
         images = channels_last("Split", images, channels_first)
@@ -70,10 +72,7 @@ class Split:
                 raise DataError("Split", "labels of int64", str(labels.dtype), remedy)
             if labels.min() < 0:
                 raise DataError("Split", "labels from 0 on", str(labels.min()), "number the classes 0, 1, 2 …")
-        if self.scale is None:
-            scale = scale_of("Split", [images])
-        else:
-            scale = as_number("Split", "scale", self.scale, "(0, inf)")
+        scale = scale_of("Split", [images]) if self.scale is None else as_scale("Split", self.scale)
         object.__setattr__(self, "images", stored("Split", images, scale))
         object.__setattr__(self, "scale", scale)
 
@@ -115,7 +114,7 @@ class Split:
     @cached_property
     def digests(self) -> NDArray:
         """A digest of each image, int64 (N,), computed when it is asked for first; see `image_digests`."""
-        return image_digests(self.images)
+        return image_digests(self.images, self.scale)
 
     @cached_property
     def digest(self) -> str:

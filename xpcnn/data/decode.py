@@ -18,7 +18,7 @@ from ..errors import DataError, FormatError, shortened, warn
 from ..io.limits import machine_memory
 from ..typing import NDArray, Shape
 from .picture import MOST_PIXELS, header, read_picture
-from .scale import BYTE, SIXTEEN_BITS, state
+from .picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,8 +83,11 @@ def read_pictures(
         _tell(paths, faults, skip=skip_broken and bool(kept))
     assert images is not None
     images = images[kept] if faults else images
+    bits = max(headers[i][1] for i in kept)
     if scale is None:
-        _look_for_light(images, max(headers[i][1] for i in kept))
+        warn_of_dark_pictures(_WHO, images, bits)
+    else:
+        warn_of_stated_scale(_WHO, images, bits, scale)
     return images, kept
 
 
@@ -159,16 +162,6 @@ def _tell(paths: Sequence[Path], faults: dict[int, FormatError], *, skip: bool) 
         remedy = remedies.pop() if len(remedies) == 1 else "get them again, or take them away"
         got = f"{len(told)} of {len(paths)} that cannot: {names}"
         raise FormatError(_WHO, "pictures that can be read", got, f"{remedy}; or {option}") from told[0]
-
-
-def _look_for_light(images: NDArray, bits: int) -> None:
-    """Warn where no pixel is a quarter as bright as white: 0 … 16 of 255, or 4095 of 65535, is darkness."""
-    white = BYTE if bits == 8 else SIXTEEN_BITS
-    brightest = float(images.max())
-    if 0 < brightest < BYTE / 4:
-        largest = round(brightest * white / BYTE)
-        about, likely = ("", largest) if bits == 8 else ("about ", 2 ** largest.bit_length() - 1)  # 4095 of 12 bits
-        warn(_WHO, f"pictures are divided by {white:g}, but the largest number is {about}{largest}", state(likely))
 
 
 def _size(shape: Shape) -> str:

@@ -5,33 +5,74 @@ So an image that is renamed, moved or joined by others is still known, and stays
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
 
 from ..random import generator
 from ..typing import NDArray
+from .pixels import to_floats
+from .scale import BYTE, SIXTEEN_BITS
 
 _BLOCK = 2**24  # bytes that are copied together where images do not lie one after the other in memory
+_NUMBERS = 2**20  # that are looked at together where they are no bytes
+_STEPS = ((BYTE, "u1"), (16.0, "u1"), (SIXTEEN_BITS, "<u2"))  # to white, and what holds them: common forms of images
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # how far from such a step a number may be, beside its size
 
 
-def image_digests(images: NDArray) -> NDArray:
-    """A digest of 8 bytes of each image's numbers, whatever its label: int64 (N,).
+def image_digests(images: NDArray, scale: float) -> NDArray:
+    """A digest of 8 bytes of what a network is given of each image, whatever its label: int64 (N,).
+
+    0 … 255 of 255, as bytes or in any other type, 0 … 65535 in steps of 257 of 65535, and the fractions 0 … 1 that
+    these are, to rounding in float32, are the same image. What the other images are changes no digest.
 
     Parameters
-        images : NumPy array (N, …), of any memory order
+        images : NumPy array (N, …), of any memory order;  scale : what they are divided by
 
-    >>> first, again, other = image_digests(np.array([[1, 2], [1, 2], [2, 1]], np.uint8))
+    >>> first, again, other = image_digests(np.array([[1, 2], [1, 2], [2, 1]], np.uint8), 255)
     >>> bool(first == again), bool(first == other)
     (True, False)
+    >>> bool(image_digests(np.array([[1 / 255, 2 / 255]], np.float32), 1) == first)
+    True
     """
+    forms = _bytes(images) if images.dtype == np.uint8 and scale == BYTE else _common_forms(images, scale)
+    return np.frombuffer(b"".join([blake2b(form, digest_size=8).digest() for form in forms]), np.int64)
+
+
+def _bytes(images: NDArray) -> Iterator[memoryview]:
+    """Each image's bytes."""
     size = images[0].nbytes
     step = len(images) if images.flags.c_contiguous else max(1, _BLOCK // size)
-    found = []
     for begin in range(0, len(images), step):
         block = np.ascontiguousarray(images[begin : begin + step]).data.cast("B")
-        found += [blake2b(block[at : at + size], digest_size=8).digest() for at in range(0, len(block), size)]
-    return np.frombuffer(b"".join(found), np.int64)
+        yield from (block[at : at + size] for at in range(0, len(block), size))
+
+
+def _common_forms(images: NDArray, scale: float) -> Iterator[bytes]:
+    """Each image in the first form of `_STEPS` that it has, or else as float32."""
+    step = max(1, _NUMBERS // images[0].size)
+    for begin in range(0, len(images), step):
+        block = to_floats(images[begin : begin + step], scale)
+        rows = block.reshape(len(block), -1) + np.float32(0)  # (n, D); −0 is 0
+        forms = [row.astype("<f4").tobytes() for row in rows]
+        left = np.arange(len(rows))
+        for white, kind in _STEPS:
+            few = rows[left, :: max(1, rows.shape[1] // 64)]  # most that have not this form are known by a few numbers
+            left_so = left[_in_steps(few, white)]
+            fit = left_so[_in_steps(rows[left_so], white)]
+            for i, row in zip(fit, np.rint(rows[fit] * np.float64(white)).astype(kind), strict=True):
+                forms[i] = row.tobytes()
+            left = np.setdiff1d(left, fit)
+        yield from forms
+
+
+def _in_steps(rows: NDArray, white: float) -> NDArray:
+    """Which rows hold nothing but multiples of 1 / white in [0, 1], to rounding: bool (n,)."""
+    numbers = rows * np.float64(white)
+    whole = np.rint(numbers)
+    fits = (whole >= 0) & (whole <= white) & (np.abs(numbers - whole) <= _ROUNDING * whole)
+    return np.asarray(fits.all(axis=1))
 
 
 def choose(digests: NDArray, count: int, seed: int) -> NDArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from .part_names import TEST, TRAIN, VALIDATION, PartName, part_name
 
 _OPTION = "or pass parts=False (to a command, --option parts=False) if these are classes"
 _SLICES = ("fold", "split", "part", "partition")  # of a data set; which of them is to test on no name says
+_DATE = re.compile(r"\d[\d_. -]{2,}\d")  # what every class may have a folder of
 
 
 class FolderParts(NamedTuple):
@@ -50,7 +52,7 @@ def folder_parts(root: Path, has_pictures: Callable[[Path], bool]) -> FolderPart
         train, test = (_within(paths[0]) if paths else None for paths in (kinds[TRAIN], tests))
         left = [path for path in inside if path not in chosen]
         return FolderParts(train, test, _words(root, [train, test], left))
-    _check_classes(root, inside, named, parted)
+    _check_classes(root, inside, named, parted, has_pictures)
     return FolderParts(root, None)
 
 
@@ -77,8 +79,14 @@ def _check_within_classes(root: Path, inside: list[Path]) -> None:
             raise DataError(str(root), "parts that hold the classes, such as train/cat and test/cat", got, remedy)
 
 
-def _check_classes(root: Path, inside: list[Path], named: dict[Path, PartName], parted: list[Path]) -> None:
-    """Refuse classes that look like parts: a test beside cat and dog, fold1 beside fold2."""
+def _check_classes(
+    root: Path,
+    inside: list[Path],
+    named: dict[Path, PartName],
+    parted: list[Path],
+    has_pictures: Callable[[Path], bool],
+) -> None:
+    """Refuse classes that look like parts: a test beside cat and dog, and folders that all hold a cat and a dog."""
     if len(inside) < 2:
         return
     names = {path.name.lower() for path in inside}
@@ -92,10 +100,11 @@ def _check_classes(root: Path, inside: list[Path], named: dict[Path, PartName], 
             looks_so = f"in{path.name.lower()}" not in names  # valid and invalid are classes
         if looks_so:
             raise _unclear(root, [path])
-    contents = {tuple(each.name for each in subfolders(path)) for path in inside}
-    sliced = all(path.name.lower().rstrip("0123456789-_ ") in _SLICES for path in inside)
-    if sliced and len(contents) == 1 and len(contents.pop()) > 1:
-        raise _unclear(root, inside)
+    contents = {tuple(each.name.lower() for each in subfolders(path)) for path in inside}
+    if len(contents) == 1 and len(within := contents.pop()) > 1:  # each holds the same ones, which may be the classes
+        sliced = all(path.name.lower().rstrip("0123456789-_ ") in _SLICES for path in inside)
+        if sliced or not (all(map(_DATE.fullmatch, within)) or any(map(has_pictures, inside))):
+            raise _unclear(root, inside)
 
 
 def _unclear(root: Path, paths: list[Path]) -> DataError:

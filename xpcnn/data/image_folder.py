@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..options import as_number, as_pair, expanded
+from ..options import as_pair, expanded
 from ..typing import Pair
 from .dataset import Split
 from .decode import read_pictures
 from .folder_parts import FolderParts, folder_parts, subfolders
 from .picture_files import ENDINGS, find_pictures, say_passed_over
-from .scale import BYTE, scale_of, stored
+from .scale import BYTE, as_scale, stored
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, reader
 
 
@@ -46,7 +46,8 @@ def image_folder(
             had; it can be left out where all pictures are of one size
         channels : 1 for grey, 3 for RGB; by default 1 if all pictures are grey
         scale : the number that stands for white, such as 4095 for a camera's 12 bits, which pictures of 32 bits or of
-            floats need; by default it is what the picture's type says, 255 or 65535
+            floats need, and which no picture of fewer bits may be beside; by default it is what the picture's type
+            says, 255 or 65535
         broken : "skip" leaves pictures that cannot be read out, with a warning
         parts : False if each subfolder is a class, even if it is called test
         test_fraction : of each class, to test on
@@ -65,7 +66,7 @@ def image_folder(
     if broken not in ("error", "skip"):
         raise OptionError("image_folder", 'broken: "error" or "skip"', repr(broken))
     if scale is not None:
-        as_number("image_folder", "scale", scale, "(0, inf)")
+        as_scale("image_folder", scale)
     if not root.is_dir():
         raise DataError("image_folder", "a folder that exists", f"'{root}'", "correct the name")
     train_root, test_root, found = FolderParts(root, None) if parts is False else folder_parts(root, _has_pictures)
@@ -86,7 +87,6 @@ def image_folder(
     say_passed_over(str(root), others)
     if scale is not None:
         images = stored("image_folder", images, scale)
-        scale_of("image_folder", [images], scale)
     labels = np.array([label for _, label in pictures], np.int64)[kept]
     if lost := [name for i, name in enumerate(names) if i not in labels]:
         raise DataError(str(root), "pictures that can be read of each class", f"none in {', '.join(lost)}")

@@ -157,7 +157,7 @@ def _plain(who: str, labels: NDArray, names: Sequence[str]) -> NDArray:
         raise DataError(who, "labels (N,)", str(labels.shape), remedy)
     flat = _texts(flat)
     if flat.dtype.kind == "f":
-        whole = np.isfinite(flat) & (flat == np.round(flat)) & (np.abs(flat) < 2**53)
+        whole = np.isfinite(flat) & (flat == np.round(flat)) & (np.abs(flat) < np.float64(2**53))
         if not whole.all():
             at = int(np.flatnonzero(~whole)[0])
             remedy = "regression=True if they are the targets of a regression"

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import DataError, FormatError, XpcnnError
 from ..extras import need
 from ..typing import NDArray
+from .scale import BYTE
 
 # Formats that are pixels and no programs: Pillow would also give PostScript to an interpreter. What a file is, it says
 # itself; its ending only makes it a picture among other files.
@@ -48,13 +49,15 @@ def read_picture(
         size : (height, width) to resize to, with Pillow's bicubic filter, whatever its shape was; None leaves it as
             large as it is
         channels : 1 for grey, 3 for RGB
-        scale : the number that stands for white, which pictures of 32 bits or of floats need, for they do not say it
+        scale : the number that stands for white, which pictures of 32 bits or of floats need, for they do not say it;
+            in a picture of one bit, 1 stands for it whatever the scale
         who : for the error if Pillow is missing: what needs it
     Returns
         NumPy array (H, W, C); of an animation, the first picture. uint8, where 255 is white, also for 16 bits; with
         a scale the picture's own numbers as float32, not divided by it
     Raises
-        FormatError : the file is no picture, is broken, or has more than 67 million pixels, or needs a scale
+        FormatError : the file is no picture, is broken, has more than 67 million pixels, needs a scale, cannot hold
+            the number that is stated for white, or has NaN or infinity
         DataError : neither 1 nor 3 channels
         MissingExtraError : Pillow is not installed
     """
@@ -65,7 +68,10 @@ def read_picture(
         with _open(pillow, path) as opened:
             if size is not None:
                 opened.draft(None, (2 * max(size), 2 * max(size)))  # a large JPEG need not be decoded in full
-            bits = _bits(opened)
+            bits, factor = _bits(opened), 1.0
+            if scale is not None:
+                _check_holds(path, bits, opened.mode, scale)
+                factor = scale / BYTE if opened.mode == "1" else _stretched(opened)
             operations.exif_transpose(opened, in_place=True)
             image = opened
             if bits > 8:
@@ -84,10 +90,18 @@ def read_picture(
         raise
     except Exception as error:  # whatever Pillow stumbles over, the file is at fault
         raise _broken(path, error) from error
+    if not np.isfinite(pixels).all():
+        raise FormatError(str(path), "a picture of finite numbers", "NaN or infinity", "take it away")
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     if pixels.shape[2] != channels:
         pixels = np.repeat(pixels, channels, axis=2)
-    return pixels if scale is None else pixels.astype(np.float32)
+    if scale is None:
+        return pixels
+    own = pixels.astype(np.float32)
+    if factor != 1:
+        own *= np.float32(factor)
+        own = np.rint(own) if size is None else own
+    return own if bits == 32 else own.clip(0)  # bicubic resizing swings over
 
 
 def is_grey(path: Path, *, who: str = "picture") -> bool:
@@ -149,6 +163,23 @@ def _bits(image: Any) -> int:
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return 8
     return 16 if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")) else 32
+
+
+def _check_holds(path: Path, bits: int, mode: str, scale: float) -> None:
+    """Refuse a picture that cannot be as light as the number that stands for white."""
+    most = 2**bits - 1
+    if bits <= 16 and mode != "1" and scale > most:
+        colours = " (Pillow has no more of colours)" if bits == 8 else ""
+        remedy = f"leave the scale out, or state one up to {most}; pictures of other depths take one of their own"
+        raise FormatError(str(path), f"a picture of numbers up to {scale:g}", f"{bits} bits a number{colours}", remedy)
+
+
+def _stretched(image: Any) -> float:
+    """What Pillow's numbers are multiplied by to be the file's: it makes white of portable anymaps 255 or 65535."""
+    tile = image.tile[0] if image.format == "PPM" and image.tile else ()
+    if tile and str(tile[0]).startswith("ppm") and isinstance(tile[3], tuple) and isinstance(tile[3][-1], int):
+        return float(tile[3][-1]) / (2.0 ** _bits(image) - 1)
+    return 1.0
 
 
 def _byte(path: Path, image: Any, bits: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,11 +11,21 @@ from ..options import as_number
 from ..typing import NDArray
 
 BYTE, SIXTEEN_BITS = 255.0, 65535.0
+_DARK = 15  # 0 … 16 beside 0 … 255 are other numbers, not darker images
 
 
 def state(number: float) -> str:
     """The remedy: how to state the scale, such as that number."""
     return f"pass scale={number:g}, or what number is white; to a command, --option scale={number:g}"
+
+
+def as_scale(who: str, value: object) -> float:
+    """The value as a scale, once it is known to be a number that float32 can divide by, else OptionError.
+
+    >>> as_scale("file", 16)
+    16.0
+    """
+    return as_number(who, "scale", value, "[1e-30, 1e+30]")
 
 
 def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) -> float:
@@ -29,7 +39,7 @@ def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) ->
         stated : the answer, if it is known: 1 takes numbers as they are, also those below 0 and above 1
     Raises
         DataError : no numbers, numbers that are not finite, or none of these cases and nothing stated
-        OptionError : `stated` is no number above 0
+        OptionError : `stated` is no scale
 
     >>> scale_of("file", [np.array([0, 255])]), scale_of("file", [np.array([0, 1])])
     (255.0, 1.0)
@@ -38,9 +48,8 @@ def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) ->
     low, high = min(least for least, _ in extremes), max(most for _, most in extremes)
     integers = all(part.dtype.kind in "iu" for part in parts)
     if stated is not None:
-        scale = as_number(who, "scale", stated, "(0, inf)")
-        if low >= 0 and ((integers and high > scale) or (high <= 1 < scale and not _are_whole(parts))):
-            warn(who, f"images are divided by the scale of {scale:g}, but the largest number is {high:g}", state(high))
+        scale = as_scale(who, stated)
+        warn_of_misfit(who, low, high, scale, whole=integers or _are_whole(parts))
         return scale
     if low >= 0 and high <= 1 and (high > 0 or not integers):
         return 1.0
@@ -56,6 +65,32 @@ def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) ->
     if 0 < high < scale / 2:
         warn(who, f"images are divided by {scale:g}, but the largest number is {high:g}", state(high))
     return scale
+
+
+def warn_of_misfit(
+    who: str, low: float, high: float, scale: float, *, whole: bool, remedy: Callable[[float], str] = state
+) -> None:
+    """Warn where numbers from `low` to `high` do not fit the scale that is stated.
+
+    They are above it; or they are bytes, and it is no byte's; or they are fractions already.
+
+    Parameters
+        whole : whether they are whole numbers; of 1, which takes other numbers as they are, only these are too large
+        remedy : how to state a scale
+    """
+    too_large = high > scale and (whole or scale != 1)
+    too_small = 0 < high <= BYTE < scale or (high <= 1 < scale and not whole)
+    if low >= 0 and (too_large or too_small):
+        warn(who, f"images are divided by the scale of {scale:g}, but the largest number is {high:g}", remedy(high))
+
+
+def warn_of_dark_part(names: Sequence[str], parts: Sequence[NDArray], scale: float) -> None:
+    """Warn where the largest number of one part is far below another's, with which it has the scale in common."""
+    highs = [_extremes(name, part)[1] for name, part in zip(names, parts, strict=True)]
+    for name, high in zip(names, highs, strict=True):
+        if 0 < high < max(highs) / _DARK:
+            what = f"images are divided by {scale:g}, but the largest number is {high:g}, and elsewhere {max(highs):g}"
+            warn(name, what, "if white is another number here, divide the images of each part by their own before")
 
 
 def stored(who: str, array: NDArray, scale: float) -> NDArray:
@@ -76,7 +111,9 @@ def stored(who: str, array: NDArray, scale: float) -> NDArray:
     if array.dtype not in (np.uint8, np.uint16):
         with np.errstate(over="ignore"):
             array = np.asarray(array, np.float32)
-        _extremes(who, array)
+            finite = np.isfinite(np.float32(max(abs(number) for number in _extremes(who, array))) / np.float32(scale))
+        if not finite:
+            raise DataError(who, f"images that float32 holds, divided by {scale:g}", "infinity", state(BYTE))
     return np.ascontiguousarray(array)
 
 

@@ -19,7 +19,7 @@ from .digests import choose
 from .labels import to_classes, to_targets
 from .part_names import TEST, VALIDATION, WORDS
 from .pixels import to_images
-from .scale import scale_of
+from .scale import scale_of, warn_of_dark_part
 
 TEST_FRACTION = 0.2
 MOST_BYTES = 2**32  # of one data set in memory
@@ -152,6 +152,8 @@ def assemble(
     alike = len({x.dtype.kind.replace("u", "i") for x in pictures}) == 1
     groups = [pictures] if alike else [[x] for x in pictures]
     scales = [common for group in groups for common in [scale_of(who, group, scale)] * len(group)]
+    if alike:
+        warn_of_dark_part([name for _, name in parts], pictures, scales[0])
     splits = [Split(x, y, each, channels_first=False) for x, y, each in zip(pictures, targets, scales, strict=True)]
     given = None if train is None else splits[0]
     stated = None if test is None else splits[-1]

@@ -8,9 +8,11 @@ killed in between leaves the old file, and a temporary one that `sweep` removes.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +28,8 @@ def write_atomically(
 ) -> None:
     """Give the file these contents, or leave it as it was.
 
+    What is no regular file, such as a FIFO or a device, is written to as it stands: nothing takes its place.
+
     Parameters
         path : a symbolic link is followed
         contents : the bytes, or a function that writes them to a file, so that they need not be in memory at once
@@ -33,7 +37,10 @@ def write_atomically(
     Raises
         FileError : the contents cannot be written, such as on a full disk; the old file is untouched
     """
-    path = Path(os.path.realpath(path))
+    given, path = path, Path(os.path.realpath(path))
+    if _is_stream(given):
+        _write_to_stream(Path(given), contents)
+        return
     temporary = path.with_name(f".xpcnn-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     _in_progress.add(temporary.name)
     try:
@@ -53,10 +60,35 @@ def write_atomically(
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another place"
-        raise FileError(str(path), "to write the file", error.strerror or str(error), remedy) from error
+        raise _unwritable(path, error) from error
     finally:
         _in_progress.discard(temporary.name)
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether it is there, and neither a file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode  # not of the real path: /dev/stdout may lead to a pipe, which has none
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _write_to_stream(path: Path, contents: bytes | Callable[[BinaryIO], object]) -> None:
+    if callable(contents):  # it may go back in the file, which a pipe cannot
+        memory = io.BytesIO()
+        contents(memory)
+        contents = memory.getvalue()
+    try:
+        with path.open("wb") as file:
+            file.write(contents)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> FileError:
+    remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another place"
+    return FileError(str(path), "to write the file", error.strerror or str(error), remedy)
 
 
 def sweep(folder: str | os.PathLike[str]) -> list[Path]:

@@ -66,6 +66,25 @@ def read_npz(
         raise FileError.unreadable(path, error) from error
 
 
+def npz_names(path: str | os.PathLike[str]) -> list[str]:
+    """The names of all arrays in a .npz file, none of which is read.
+
+    Raises
+        FormatError : it is no whole archive;  FileError : it cannot be read
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except OSError as error:
+        raise FileError.unreadable(path, error) from error
+    except Exception as error:  # whatever the reader stumbles over, the file is at fault
+        raise _no_archive(str(path), error) from error
+
+
+def _no_archive(who: str, error: Exception) -> FormatError:
+    return FormatError(who, "a whole .npz archive", str(error)[:200], "get the file again")
+
+
 def _members(
     who: str, file: IO[bytes], names: Container[str] | None, compressed: bool, most_bytes: int
 ) -> dict[str, NDArray]:
@@ -92,7 +111,7 @@ def _members(
     except XpcnnError:
         raise
     except Exception as error:  # whatever the reader stumbles over, the file is at fault
-        raise FormatError(who, "a whole .npz archive", str(error)[:200], "get the file again") from error
+        raise _no_archive(who, error) from error
     return arrays
 
 

@@ -5,12 +5,12 @@
     PReLU         as (2) with s learned, one for all or one      ds = Σ dy · min(x, 0),                   (3)
                   a channel                                           over all that s multiplies
     ELU           y = max(x, 0) + α (e^min(x,0) − 1)             dx = dy · f,  f = 1 where x > 0,
-                                                                      else α eˣ = y + α                   (4)
+                                                                      else α eˣ                           (4)
     SELU          y = λ · ELU(x)                                 dx = dy · f,  f = λ where x > 0,
-                                                                      else λ α eˣ = y + λα                (5)
+                                                                      else λ α eˣ                         (5)
 
 Each has a corner at x = 0 (ELU with α = 1 has none). The slope taken there is the one of the left side, as in
-PyTorch: 0, s, s, α and λα.
+PyTorch: 0, s, s, α and λα. y + α is equal to α eˣ, and loses all its digits where y is near −α.
 
 Sources
     V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines, 2010          → (1)
@@ -163,7 +163,7 @@ def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:
         alpha : α ≥ 0
     Returns
         y : Array (N, …)
-        cache : for `elu_backward`; refers to y
+        cache : for `elu_backward`; refers to x
     Raises
         OptionError, ShapeError, DTypeError
 
@@ -189,7 +189,7 @@ def selu_forward(x: Array) -> tuple[Array, Cache]:
         x : Array (N, …), float
     Returns
         y : Array (N, …)
-        cache : for `selu_backward`; refers to y
+        cache : for `selu_backward`; refers to x
     Raises
         ShapeError, DTypeError
 
@@ -219,15 +219,15 @@ def _exponential_forward(who: str, x: Array, alpha: float, scale: float) -> tupl
     xp = check_floats(who, x)
     zero = _zero(x, xp)
     y = scale * xp.maximum(x, zero) + scale * alpha * xp.expm1(xp.minimum(x, zero))  # (N, …)              (4, 5)
-    return y, (y, alpha, scale)
+    return y, (x, alpha, scale)
 
 
 def _exponential_backward(who: str, dy: Array, cache: Cache) -> Array:
-    y, alpha, scale = cache
-    xp = check_floats(f"{who} backward", dy, y)
-    check_gradient(who, dy, y.shape)
-    positive = _positive(y, dy, xp)  # y > 0 where x > 0
-    negative = xp.minimum(y, _zero(y, xp)) + scale * alpha  # finite where y is infinite
+    x, alpha, scale = cache
+    xp = check_floats(f"{who} backward", dy, x)
+    check_gradient(who, dy, x.shape)
+    positive = _positive(x, dy, xp)
+    negative = scale * alpha * xp.exp(xp.minimum(x, _zero(x, xp)))
     dx: Array = dy * (scale * positive + (1 - positive) * negative)  # (4, 5)
     return dx
 

@@ -66,10 +66,11 @@ def clip_by_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str,
     """
     max_norm = as_number("clip_by_norm", "max_norm", max_norm, "(0, inf)")
     check_gradients("clip_by_norm", grads)
-    if not grads:
-        raise OptionError("clip_by_norm", "at least one gradient", "none")
+    if not any(0 not in g.shape for g in grads.values()):
+        got = "none" if not grads else f"{len(grads)} without a number"
+        raise OptionError("clip_by_norm", "at least one gradient", got)
     xp = check_floats("clip_by_norm", *grads.values())
-    sizes = [xp.abs(g) for g in grads.values()]
+    sizes = [xp.abs(g) for g in grads.values() if 0 not in g.shape]
     m: Any = xp.max(xp.stack([xp.max(size) for size in sizes]))  # ()
     m = xp.where((m > 0) & (m < math.inf), m, xp.ones_like(m))  # of zeros and what is not finite, nothing is taken out
     squares: Any = sum(xp.sum((size / m) ** 2) for size in sizes)

@@ -18,7 +18,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from .. import models
-from ..backend import asarray, to_numpy
+from ..backend import asarray, refuse_mask, to_numpy
 from ..data.pixels import channels_last, looks_channels_first
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..nn import Layer
@@ -134,7 +134,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
             total, count = (sum(column) for column in zip(*sums, strict=True))
             loss = total / count if count else math.nan  # of classes that weigh nothing
             if not math.isfinite(loss):
-                raise NonFiniteError(who, "a finite loss", f"{loss} in epoch {epoch}", "lower lr")
+                remedy = "lower lr" if count else "give a class that there is a class_weight above 0"
+                raise NonFiniteError(who, "a finite loss", f"{loss} in epoch {epoch}", remedy)
             weights.check(who, model.state_dict(), f"after epoch {epoch}", "lower lr")
             row = {"epoch": epoch, "loss": loss}
             schedule.observe(row["loss"])
@@ -181,6 +182,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any, *, fit: bool, y: Any = "no_validation", **options: Any) -> Any:
         """X as checked rows (N, D), of images too; with y where it is given."""
+        for given in (X, y):
+            refuse_mask(type(self).__name__, given)
         if fit:
             self._check_options(type(self).__name__)
         shape = None

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import refuse_mask, to_numpy
 from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError
 from ..options import as_count
 from ..typing import NDArray
+
+_MOST_CLASSES = 2**15  # whose confusion matrix has 8 GiB
 
 
 def accuracy(scores: Any, labels: Any) -> float:
@@ -22,7 +24,7 @@ def accuracy(scores: Any, labels: Any) -> float:
     Parameters
         scores : Array (N, K), real;  labels : whole numbers (N,)
     Raises
-        ShapeError : they do not fit together;  DTypeError : they are no such numbers
+        ShapeError : they do not fit together;  DTypeError : they are no such numbers, or some are masked
         OptionError : labels that there is no score for;  NonFiniteError : scores with NaN
 
     >>> accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
@@ -53,7 +55,7 @@ def confusion_matrix(scores: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.in
     """Counts (K, K): row = true class, column = the class with the highest score.
 
     Parameters, errors
-        as those of `accuracy`
+        as those of `accuracy`;  OptionError : more than 32768 classes
 
     >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 1, 0])
     array([[0, 1],
@@ -61,6 +63,9 @@ def confusion_matrix(scores: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.in
     """
     scores, labels = _checked(scores, labels)
     k = scores.shape[1]
+    if k > _MOST_CLASSES:
+        remedy = "accuracy and top_k_accuracy take any number"
+        raise OptionError("confusion_matrix", f"at most {_MOST_CLASSES} classes", str(k), remedy)
     return np.bincount(labels * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
 
 
@@ -83,6 +88,7 @@ def _checked(scores: Any, labels: Any) -> tuple[NDArray, NDArray]:
 
 
 def _real(name: str, given: Any) -> NDArray:
+    refuse_mask(f"metrics: {name}", given)
     try:
         host = to_numpy(given)
     except (TypeError, ValueError):

@@ -27,7 +27,7 @@ from .. import __version__, data, models, plot
 from ..backend import current_backend
 from ..data.dataset import Dataset, Split
 from ..data.loader import Loader
-from ..errors import DataError, MissingExtraError, OptionError, one_line
+from ..errors import DataError, MissingExtraError, OptionError, one_line, warn
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import CrossEntropyLoss, MSELoss
@@ -40,10 +40,9 @@ from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
 from .history import Epoch
+from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
 from .tensorboard_log import TensorBoardLog
 from .trainer import Trainer
-
-STEPS, TENSORBOARD, RESULT = "steps.csv", "tensorboard", "result.json"
 
 
 def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbose: bool = True) -> dict[str, Any]:
@@ -53,12 +52,11 @@ def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbos
         folder : where; it is this run's before anything else is done, and is removed again if nothing comes of it
         claim : of the folder, where the caller holds it
     Raises
-        OptionError : the folder holds a run already, or another one is writing to it
+        OptionError : the folder holds a run already, or a file of the kind that a run writes, or another one is
+            writing to it
     """
     with claim or Claim(folder) as claim:
-        if (folder / CONFIG).exists() or (folder / CHECKPOINT).exists():
-            remedy = f"xpcnn train --resume {folder}, or name another folder"
-            raise OptionError("train", "a folder without a run", str(folder), remedy)
+        refuse_run("train", folder, ALL, f"xpcnn train --resume {folder}")
         run = _Run(config, folder, verbose, claim)
         run.tell()
         _write_config(config, folder)
@@ -140,9 +138,12 @@ class _Run:
         self.trainer.claim = claim
 
     def tell(self) -> None:
-        """Print what was found to train on, so that what was not meant is seen."""
+        """Print what was found to train on, so that what was not meant is seen; warn of images in both parts."""
         if self.trainer.verbose:
             print(found(self.dataset, self.loader.split, self.validation))
+        if repeated := int(np.isin(self.dataset.test.digests, self.dataset.train.digests).sum()):
+            what = f"{repeated} of the {len(self.dataset.test)} images to test on are also among those to train on"
+            warn(self.dataset.name, what, "what the test says will be too good: take them out of one of the two")
 
     def _logs(self) -> tuple[list[OnStep], list[OnEpoch]]:
         """The logs that were asked for, of steps and of epochs."""
@@ -179,7 +180,7 @@ class _Run:
         }
         _write_json(self.folder / RESULT, result)
         with suppress(MissingExtraError):
-            plot.save(plot.curves(rows), self.folder / "curves.png")
+            plot.save(plot.curves(rows), self.folder / CURVES)
         return result
 
 
@@ -197,8 +198,6 @@ def found(dataset: Dataset, train: Split, validation: Split | None) -> str:
         lines.append(f"targets: {train.labels.shape[1]} an image")
     if dataset.parts:
         lines.append(f"parts: {one_line(dataset.parts)}")
-    if repeated := int(np.isin(dataset.test.digests, dataset.train.digests).sum()):
-        lines.append(f"{repeated} of the images to test on are also among those to train on")
     return "\n".join(lines)
 
 

@@ -1,0 +1,38 @@
+"""Whether the numbers of pictures fit what they are divided by: 0 … 16 of 255 is darkness, 255 of 1 is no image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ..errors import warn
+from ..typing import NDArray
+from .scale import BYTE, SIXTEEN_BITS, state, warn_of_misfit
+
+Remedy: TypeAlias = Callable[[float], str]  # how to state a scale
+
+
+def warn_of_dark_pictures(who: str, images: NDArray, bits: int, remedy: Remedy = state) -> None:
+    """Warn where no pixel is a quarter as bright as white: 0 … 16 of 255, or 4095 of 65535.
+
+    Parameters
+        images : as `read_picture` has them without a scale: uint8, where 255 is white
+        bits : the most that a number of one of the pictures has in its file
+    """
+    white = BYTE if bits == 8 else SIXTEEN_BITS
+    brightest = float(images.max())
+    if 0 < brightest < BYTE / 4:
+        largest = round(brightest * white / BYTE)
+        about, likely = ("", largest) if bits == 8 else ("about ", 2 ** largest.bit_length() - 1)  # 4095 of 12 bits
+        warn(who, f"pictures are divided by {white:g}, but the largest number is {about}{largest}", remedy(likely))
+
+
+def warn_of_stated_scale(who: str, images: NDArray, bits: int, scale: float, remedy: Remedy = state) -> None:
+    """Warn where the numbers of pictures do not fit the scale that is stated.
+
+    Parameters
+        images : as `read_picture` has them with that scale;  bits : as of `warn_of_dark_pictures`
+    """
+    low, high = float(images.min()), float(images.max())
+    warn_of_misfit(who, low, high if bits > 16 else math.ceil(high), scale, whole=bits <= 16, remedy=remedy)
