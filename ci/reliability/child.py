@@ -145,6 +145,13 @@ def limit_memory(more: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
+def limit_time(seconds: int) -> None:
+    """Let this process use so many more seconds of a processor; it then ends by SIGXCPU."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
+
+
 def _run(child: Child, function: Callable[[], Any]) -> None:
     status = 1
     faulthandler.disable()  # of a parent that has it, such as pytest

@@ -212,6 +212,15 @@ def test_refuses_too_many_pixels_before_they_are_decoded(tmp_path, side):
             read(path)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 2**18 + 1), (2**18 + 1, 1)])
+def test_refuses_what_is_too_long(tmp_path, width, height):
+    """Pillow keeps 32 bytes for each pixel along an axis that it resizes, and 8 for each row."""
+    (tmp_path / "a.png").write_bytes(png(width, height, bytes(height * (width + 1))))
+    for read in (read_picture, is_grey):
+        with pytest.raises(FormatError, match=rf"pixels, 262144 along an axis, got {width}×{height}; make it smaller"):
+            read(tmp_path / "a.png")
+
+
 def test_missing_files_channels_and_pillow(tmp_path, monkeypatch):
     with pytest.raises(FormatError, match=r"none.png: expected a picture, got No such file"):
         read_picture(tmp_path / "none.png")

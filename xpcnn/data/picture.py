@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..errors import DataError, FormatError, XpcnnError
 from ..extras import need
 from ..typing import NDArray
+from .strips import as_array, converted
 
 # Formats that are pixels and no programs: Pillow would also give PostScript to an interpreter. What a file is, it says
 # itself; its ending only makes it a picture among other files.
@@ -32,6 +34,7 @@ FORMATS = {
     "SUN": (".ras",),
 }
 MOST_PIXELS = 2**26  # 67 million; checked before they are decoded
+MOST_SIDE = 2**18  # pixels; where an axis is resized, Pillow takes 32 bytes for each of its pixels, and 8 for each row
 
 
 def read_picture(
@@ -54,7 +57,8 @@ def read_picture(
         NumPy array (H, W, C); of an animation, the first picture. uint8, where 255 is white, also for 16 bits; with
         a scale the picture's own numbers as float32, not divided by it
     Raises
-        FormatError : the file is no picture, is broken, or has more than 67 million pixels, or needs a scale
+        FormatError : the file is no picture, is broken, or has more than 67 million pixels or 262,144 along
+            an axis, or needs a scale
         DataError : neither 1 nor 3 channels
         MissingExtraError : Pillow is not installed
     """
@@ -63,23 +67,16 @@ def read_picture(
         raise DataError(str(path), f"an array of {channels} channels (.npy)", "a picture")
     try:
         with _open(pillow, path) as opened:
-            if size is not None:
-                opened.draft(None, (2 * max(size), 2 * max(size)))  # a large JPEG need not be decoded in full
+            _draft(opened, size)
             bits = _bits(opened)
             operations.exif_transpose(opened, in_place=True)
-            image = opened
-            if bits > 8:
-                image = _byte(path, image, bits) if scale is None else _float(image)
-            elif image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
-            if image.mode != "F":
-                image = image.convert("L" if channels == 1 else "RGB")
-                if channels == 1 and scale is not None:
-                    image = image.convert("F")  # resized without rounding: of 0 and 1 little would be left
-            if size is not None:
-                image = image.resize((size[1], size[0]))
-            pixels = np.array(image)  # (H, W) or (H, W, 3)
+            if bits == 32 and scale is None:
+                raise _without_scale(path, opened)
+            convert = partial(_as_seen, pillow, bits=bits, channels=channels, own=scale is not None)
+            if size is None:
+                pixels = as_array(opened, convert)  # (H, W) or (H, W, 3)
+            else:
+                pixels = np.array(converted(pillow, opened, convert).resize((size[1], size[0])))
     except (XpcnnError, MemoryError):
         raise
     except Exception as error:  # whatever Pillow stumbles over, the file is at fault
@@ -87,7 +84,7 @@ def read_picture(
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     if pixels.shape[2] != channels:
         pixels = np.repeat(pixels, channels, axis=2)
-    return pixels if scale is None else pixels.astype(np.float32)
+    return pixels if scale is None else pixels.astype(np.float32, copy=False)
 
 
 def is_grey(path: Path, *, who: str = "picture") -> bool:
@@ -108,9 +105,11 @@ def depth(path: Path, *, who: str = "picture") -> int:
     return header(path, who=who)[1]
 
 
-def header(path: Path, *, who: str = "picture") -> tuple[bool, int, int]:
-    """Whether the picture has no colours, how many bits a number has, and how many pixels there are to be decoded.
+def header(path: Path, *, size: tuple[int, int] | None = None, who: str = "picture") -> tuple[bool, int, int]:
+    """Whether the picture has no colours, how many bits a number has, and how much is to be decoded, in pixels.
 
+    Parameters
+        size : see `read_picture`
     Raises
         FormatError : the file is no picture;  MissingExtraError : Pillow is not installed
     """
@@ -118,7 +117,11 @@ def header(path: Path, *, who: str = "picture") -> tuple[bool, int, int]:
     try:
         with _open(pillow, path) as image:
             bits = _bits(image)
-            return image.mode in ("1", "L", "LA", "La") or bits > 8, bits, image.width * image.height
+            pixels = image.width * image.height
+            _draft(image, size)
+            # the coefficients of a JPEG may all be there before a pixel is: 6 bytes, of the 16 that a pixel may take
+            pixels = max(image.width * image.height, pixels * 3 // 8)
+            return image.mode in ("1", "L", "LA", "La") or bits > 8, bits, pixels
     except (XpcnnError, MemoryError):
         raise
     except Exception as error:
@@ -131,12 +134,19 @@ def _open(pillow: Any, path: Path) -> Any:
     pillow.init()
     known = [name for name in FORMATS if name in pillow.OPEN and (name != "TGA" or _ends(path, "TGA"))]
     image = pillow.open(path, formats=known)
-    if image.width * image.height > MOST_PIXELS:
+    size = f"{image.width}×{image.height}"
+    if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
         image.close()
         raise FormatError(
-            str(path), f"at most {MOST_PIXELS} pixels", f"{image.width}×{image.height}", "make it smaller"
+            str(path), f"at most {MOST_PIXELS} pixels, {MOST_SIDE} along an axis", size, "make it smaller"
         )
     return image
+
+
+def _draft(image: Any, size: tuple[int, int] | None) -> None:
+    """A large JPEG need not be decoded in full."""
+    if size is not None:
+        image.draft(None, (2 * max(size), 2 * max(size)))
 
 
 def _ends(path: Path, name: str) -> bool:
@@ -151,18 +161,36 @@ def _bits(image: Any) -> int:
     return 16 if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")) else 32
 
 
-def _byte(path: Path, image: Any, bits: int) -> Any:
-    """A picture of 16 bits as one of 8."""
-    if bits == 32:
-        low, high = image.getextrema()
-        found = f"{'floats' if image.mode == 'F' else '32 bits'}, {low:g} … {high:g}"
-        remedy = "pass scale=, the number that stands for white; to xpcnn predict, --scale"
-        raise FormatError(str(path), "8 or 16 bits a pixel, or a scale", found, remedy)
-    return image.convert("I").point(lambda value: value / 257).convert("L")
+def _as_seen(pillow: Any, image: Any, *, bits: int, channels: int, own: bool) -> Any:
+    """The picture in the mode that it is read in: L, also for three channels of a grey one, RGB or F.
+
+    Parameters
+        own : keep the picture's own numbers; those of more than 8 bits, and grey ones, become floats
+    Returns
+        the picture itself where it has that mode
+    """
+    if bits > 8:
+        image = _in_mode(image, "F" if image.mode == "F" else "I")
+        if own:
+            return _in_mode(image, "F")
+        image = image.point(lambda value: value / 257).convert("L")
+    elif image.has_transparency_data:
+        image = _in_mode(image, "RGBA")
+        image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
+    image = _in_mode(image, "L" if channels == 1 or image.mode in ("1", "L") else "RGB")
+    # grey with a scale is resized without rounding: of 0 and 1 little would be left
+    return _in_mode(image, "F") if channels == 1 and own else image
 
 
-def _float(image: Any) -> Any:
-    return image if image.mode == "F" else image.convert("I").convert("F")
+def _in_mode(image: Any, mode: str) -> Any:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _without_scale(path: Path, image: Any) -> FormatError:
+    low, high = image.getextrema()
+    found = f"{'floats' if image.mode == 'F' else '32 bits'}, {low:g} … {high:g}"
+    remedy = "pass scale=, the number that stands for white; to xpcnn predict, --scale"
+    return FormatError(str(path), "8 or 16 bits a pixel, or a scale", found, remedy)
 
 
 def _broken(path: Path, error: Exception) -> FormatError:
