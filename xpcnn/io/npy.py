@@ -89,7 +89,7 @@ def _members(
                     arrays[name] = _read(f"{who}: {name}", contents, member.file_size, most_bytes)
                 most_bytes -= arrays[name].nbytes
                 size -= arrays[name].nbytes
-    except XpcnnError:
+    except (XpcnnError, MemoryError):
         raise
     except Exception as error:  # whatever the reader stumbles over, the file is at fault
         raise FormatError(who, "a whole .npz archive", str(error)[:200], "get the file again") from error
