@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from xpcnn.data import decode, strips
-from xpcnn.data.picture import header, read_picture
+from xpcnn.data.picture import header, is_grey, read_picture
+from xpcnn.errors import FormatError
+
+from ..limits import at_most
+from .test_picture import chunk, png
 
 image = pytest.importorskip("PIL.Image")
 
@@ -132,3 +138,21 @@ def test_large_and_small_ones_stay_in_order(tmp_path, monkeypatch):
     images, kept = decode.read_pictures(paths, size=(3, 3), most_bytes=2**20)
     assert images[:, 0, 0, 0].tolist() == [20 * i for i in range(9)]
     assert kept == list(range(9))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 2**18 + 1), (2**18 + 1, 1)])
+def test_refuses_what_is_too_long(tmp_path, width, height):
+    """Pillow keeps 32 bytes for each pixel along an axis that it resizes, and 8 for each row."""
+    (tmp_path / "a.png").write_bytes(png(width, height, bytes(height * (width + 1))))
+    for read in (read_picture, is_grey):
+        with pytest.raises(FormatError, match=rf"pixels, 262144 along an axis, got {width}×{height}; make it smaller"):
+            read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"IDAT", b"IEND"])
+def test_a_part_that_claims_gigabytes_takes_none(tmp_path, kind):
+    contents = png(20, 30, bytes(30 * 21)).replace(chunk(b"IEND", b""), chunk(b"tEXt", bytes(9)) + chunk(b"IEND", b""))
+    at = contents.index(kind)
+    (tmp_path / "a.png").write_bytes(contents[: at - 4] + struct.pack(">I", 2**31 - 1) + contents[at:])
+    with at_most(2**21), suppress(FormatError):
+        read_picture(tmp_path / "a.png")

@@ -187,6 +187,7 @@ def test_no_format_is_a_program(tmp_path, monkeypatch):
     """Pillow would hand PostScript to an interpreter."""
     seen = []
     monkeypatch.setattr(image, "open", lambda path, formats=None: seen.append(formats) or 1 / 0)
+    (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(FormatError):
         read_picture(tmp_path / "a.png")
     assert not {"EPS", "WMF", "PSD", "FPX", "SPIDER", "MIC"} & set(seen[0])
@@ -197,6 +198,7 @@ def test_where_memory_is_short_the_file_is_not_at_fault(tmp_path, monkeypatch, r
     def short(path, formats=None):
         raise MemoryError
 
+    (tmp_path / "a.png").write_bytes(b"")
     monkeypatch.setattr(image, "open", short)
     with pytest.raises(MemoryError):
         read(tmp_path / "a.png")
@@ -210,15 +212,6 @@ def test_refuses_too_many_pixels_before_they_are_decoded(tmp_path, side):
     for read in (read_picture, is_grey):
         with at_most(2**21), pytest.raises(FormatError, match="pixels"):
             read(path)
-
-
-@pytest.mark.parametrize(("width", "height"), [(1, 2**18 + 1), (2**18 + 1, 1)])
-def test_refuses_what_is_too_long(tmp_path, width, height):
-    """Pillow keeps 32 bytes for each pixel along an axis that it resizes, and 8 for each row."""
-    (tmp_path / "a.png").write_bytes(png(width, height, bytes(height * (width + 1))))
-    for read in (read_picture, is_grey):
-        with pytest.raises(FormatError, match=rf"pixels, 262144 along an axis, got {width}×{height}; make it smaller"):
-            read(tmp_path / "a.png")
 
 
 def test_missing_files_channels_and_pillow(tmp_path, monkeypatch):

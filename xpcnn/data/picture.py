@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 
 from ..errors import DataError, FormatError, XpcnnError
 from ..extras import need
+from ..io.whole_file import WholeFile
 from ..typing import NDArray
 from .strips import as_array, converted
 
@@ -128,19 +131,18 @@ def header(path: Path, *, size: tuple[int, int] | None = None, who: str = "pictu
         raise _broken(path, error) from error
 
 
-def _open(pillow: Any, path: Path) -> Any:
+@contextmanager
+def _open(pillow: Any, path: Path) -> Iterator[Any]:
     if path.exists() and not path.is_file():  # whoever opens a FIFO waits for its writer
         raise FormatError(str(path), "a picture", "no plain file", "take it away")
     pillow.init()
     known = [name for name in FORMATS if name in pillow.OPEN and (name != "TGA" or _ends(path, "TGA"))]
-    image = pillow.open(path, formats=known)
-    size = f"{image.width}×{image.height}"
-    if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
-        image.close()
-        raise FormatError(
-            str(path), f"at most {MOST_PIXELS} pixels, {MOST_SIDE} along an axis", size, "make it smaller"
-        )
-    return image
+    with WholeFile(path) as file, pillow.open(file, formats=known) as image:
+        size = f"{image.width}×{image.height}"
+        if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
+            expected = f"at most {MOST_PIXELS} pixels, {MOST_SIDE} along an axis"
+            raise FormatError(str(path), expected, size, "make it smaller")
+        yield image
 
 
 def _draft(image: Any, size: tuple[int, int] | None) -> None:
