@@ -194,6 +194,29 @@ def test_little_memory(monkeypatch, end, outcome):
     assert outcomes(memory.rows(Effort(most=2))) == {outcome: 2}
 
 
+@pytest.mark.skipif(not child.LINUX, reason="limits on address space")
+def test_little_memory_is_too_little_for_some_and_enough_for_others():
+    (found,) = memory.rows(Effort(most=6))
+    assert found.verdict == HOLDS
+    assert found.counts.keys() == {memory.ONE_LINE, memory.ENOUGH}
+
+
+@pytest.mark.skipif(not child.LINUX, reason="limits on address space")
+@pytest.mark.parametrize("used_up", [True, False])
+def test_memory_that_a_process_has_freed_is_used_up(used_up):
+    def take():
+        freed = [bytearray(2**17 - 100) for _ in range(100)]
+        del freed[:-1]
+        blocks = child.use_up() if used_up else []
+        child.limit_memory(2**20)
+        try:
+            return len(bytearray(2**22)), len(blocks)
+        except MemoryError:
+            return None
+
+    assert (child.run(take).value is None) == used_up
+
+
 def test_nan(monkeypatch):
     assert nonfinite.rows(Effort(most=6))[0].verdict == HOLDS
     elsewhere = Finding("9", "forward", "1 NaN of 3 numbers in the output of layer 9 (Spoil), forward", ())

@@ -48,6 +48,12 @@ def refuse_at_length():
     raise LongError("file", "one line", "this")
 
 
+def work(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
 PLANTED = {
     mutations.FOREIGN: lambda reader: {}["missing"],
     mutations.SENSELESS: lambda reader: (_ for _ in ()).throw(mutations.SenselessError("epoch -1")),
@@ -55,7 +61,7 @@ PLANTED = {
     mutations.LONG: lambda reader: refuse_at_length(),
     mutations.LATE: Reader.overwrite,
     mutations.MEMORY: lambda reader: bytearray(2**36),
-    mutations.SLOW: lambda reader: time.sleep(0.15),
+    mutations.SLOW: lambda reader: work(0.15),
     mutations.ABORTED: lambda reader: os.abort(),
     mutations.HUNG: lambda reader: time.sleep(60),
     mutations.REFUSED: lambda reader: refuse("another"),
@@ -93,9 +99,18 @@ ATTACKS = {
 
 @pytest.mark.parametrize("outcome", ATTACKS)
 def test_hostile_files(monkeypatch, outcome):
-    monkeypatch.setattr(hostile, "SECONDS", 2.0)
+    monkeypatch.setattr(hostile, "WATCH", 2.0)
     attack = attacks.contents("file", b""), ATTACKS[outcome]
     monkeypatch.setattr(attacks, "groups", lambda: {"group": {"attack": attack}})
     (found,) = hostile.rows(Effort())
     assert dict(found.counts) == {outcome: 1}
     assert found.verdict == (HOLDS if outcome == hostile.REFUSED else FAILS)
+
+
+def test_a_hostile_file_that_keeps_a_processor_busy(monkeypatch):
+    monkeypatch.setattr(hostile, "SECONDS", 1)
+    attack = attacks.contents("file", b""), lambda path: work(60)
+    monkeypatch.setattr(attacks, "groups", lambda: {"group": {"attack": attack}})
+    (found,) = hostile.rows(Effort())
+    assert dict(found.counts) == {hostile.TIME: 1}
+    assert "signal 24" in found.examples[hostile.TIME][0]  # SIGXCPU

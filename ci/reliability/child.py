@@ -16,6 +16,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -26,6 +27,7 @@ from .row import Row
 FORKS = hasattr(os, "fork")
 LINUX = sys.platform == "linux"
 NO_FORK = "this system has no fork"
+_BLOCK = 2**16  # bytes
 
 
 @dataclass
@@ -106,12 +108,12 @@ def start(function: Callable[[], Any]) -> Child:
     return child
 
 
-def run(function: Callable[[], Any], *, limit: float = 60.0) -> Ended:
+def run(function: Callable[[], Any], *, limit: float = 300.0) -> Ended:
     """`start`, and wait."""
     return start(function).wait(limit)
 
 
-def share(functions: Sequence[Callable[[], Row]], row: Row, *, limit: float = 900.0) -> None:
+def share(functions: Sequence[Callable[[], Row]], row: Row, *, limit: float = 3600.0) -> None:
     """Add up what functions come to that count parts of one row, in as many processes as there are cores."""
     waiting, working = list(functions), list[Child]()
     while waiting or working:
@@ -140,9 +142,35 @@ def command(arguments: list[str], folder: str | os.PathLike[str] | None = None) 
 def limit_memory(more: int) -> None:
     """Let this process have so many bytes of address space beyond those that it has; nothing but on Linux."""
     if LINUX:
-        with open("/proc/self/statm") as file:
-            most = int(file.read().split()[0]) * resource.getpagesize() + more
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        most = addresses() + more
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def addresses(*, most: bool = False) -> int:
+    """The bytes of address space that this process has, or the most that it has had; on Linux only."""
+    name = "VmPeak" if most else "VmSize"
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
+
+
+def use_up() -> list[bytearray]:
+    """All memory that this process has and does not use, as blocks to be kept.
+
+    What is taken after that, but for little things, is new to the process, and counts for `limit_memory`.
+    """
+    limit_memory(0)
+    blocks: list[bytearray] = []
+    with suppress(MemoryError):
+        while True:
+            blocks.append(bytearray(_BLOCK))
+    return blocks
+
+
+def limit_time(seconds: int) -> None:
+    """Let this process use so many more seconds of a processor; it then ends by SIGXCPU."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
 
 
 def _run(child: Child, function: Callable[[], Any]) -> None:

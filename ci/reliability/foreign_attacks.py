@@ -68,13 +68,13 @@ def _must_refuse(read: Callable[[Path], Any], path: Path) -> None:
 
 
 def pictures() -> dict[str, Attack]:
-    def png(width: int, height: int) -> bytes:
+    def png(width: int, height: int, bands: int = 3) -> bytes:
         def chunk(name: bytes, body: bytes) -> bytes:
             return len(body).to_bytes(4, "big") + name + body + zlib.crc32(name + body).to_bytes(4, "big")
 
         pack = zlib.compressobj(1)
-        rows = b"".join(pack.compress(bytes(1 + 3 * width)) for _ in range(height)) + pack.flush()
-        size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+        rows = b"".join(pack.compress(bytes(1 + bands * width)) for _ in range(height)) + pack.flush()
+        size = struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[bands], 0, 0, 0)
         return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
     def folder_of(files: dict[str, bytes]) -> Callable[[Path], Path]:
@@ -91,12 +91,17 @@ def pictures() -> dict[str, Attack]:
         os.mkfifo(folder / "a" / "pipe.png")
         return folder
 
-    large = png(8000, 8000)
     claims = png(8, 8)[:16] + struct.pack(">II", 60_000, 60_000) + png(8, 8)[24:]
-    four = {f"{kind}/{i}.png": large for kind in "ab" for i in range(2)}
+    names = [f"{kind}/{i}.png" for kind in "ab" for i in range(2)]
     return {
         "PNG that claims 60,000 × 60,000": (folder_of({"a/1.png": claims, "b/1.png": claims}), data.load),
-        "four PNGs of 8000 × 8000, as 64 × 64": (folder_of(four), partial(data.load, size=64)),
+        **{
+            f"four PNGs of 8000 × 8000{kind}, as 64 × 64": (
+                folder_of(dict.fromkeys(names, png(8000, 8000, bands))),
+                partial(data.load, size=64),
+            )
+            for kind, bands in (("", 3), (" with transparency", 4))
+        },
         "a pipe among pictures": (pipe, data.load),
     }
 

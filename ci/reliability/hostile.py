@@ -23,8 +23,9 @@ ERROR, MEMORY, TIME, RAN = (
     "something was run or written",
 )
 ESCAPED, LONG = "escapes reached the terminal", "refused in more than a short line"
-MOST_MEMORY = 1200 * 2**20  # bytes: the largest picture takes 1 GiB while it is decoded
-SECONDS = 15.0
+MOST_MEMORY = 2**30  # bytes: the largest picture takes half of that while it is decoded
+SECONDS = 30  # of a processor
+WATCH = 300.0  # seconds of the clock, which count what other programs take
 
 
 def rows(effort: Effort) -> list[Row]:
@@ -49,7 +50,7 @@ def rows(effort: Effort) -> list[Row]:
 def _trial(folder: Path, make: Callable[[Path], Path], read: Callable[[Path], Any]) -> tuple[str, str]:
     path = make(folder / "inner")
     before = sorted(folder.rglob("*"))
-    ended = child.run(partial(_open, read, path), limit=SECONDS)
+    ended = child.run(partial(_open, read, path), limit=WATCH)
     if (new := [str(each) for each in sorted(folder.rglob("*")) if each not in before]) or ended.how == "exit 99":
         return RAN, ", ".join(new)
     if "\x1b" in ended.out + ended.err:
@@ -63,6 +64,7 @@ def _trial(folder: Path, make: Callable[[Path], Path], read: Callable[[Path], An
 def _open(read: Callable[[Path], Any], path: Path) -> tuple[str, str]:
     os.chdir(path.parent)
     child.limit_memory(MOST_MEMORY)
+    child.limit_time(SECONDS)
     try:
         read(path)
     except XpcnnError as error:

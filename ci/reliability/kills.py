@@ -75,7 +75,7 @@ def _run(
                 time.sleep(0.0005)
             time.sleep(rng.uniform(0, longest))
             going.kill()
-        ended = going.wait(60)
+        ended = going.wait(300)
         if ended.how == "exit 0":
             wrong = [name for name, found in left_by(folder).items() if found != expected[name]]
             row.add(OTHER if wrong else EQUAL, f"{folder.name}: {', '.join(wrong)}")

@@ -15,6 +15,7 @@ from xpcnn.data import Loader
 from xpcnn.errors import NonFiniteError
 from xpcnn.nn import Layer
 from xpcnn.training import Trainer
+from xpcnn.training.callback import Step
 
 from .layers import Rng
 from .row import Effort, Row
@@ -22,6 +23,7 @@ from .small import digest, split, state_of, workplace
 
 FOUND = "found: layer, pass and step; nothing was written"
 ELSEWHERE, WRITTEN, MISSED = "another layer, pass or step was named", "weights had been written", "not noticed"
+TAKEN_AWAY = "infinity became a finite number, as tanh and ReLU make it, and so did all that followed"
 PASSES = ("forward", "backward", "parameter gradient")
 STEPS = 12
 
@@ -38,6 +40,22 @@ class BadGradient(nn.Linear):
         return dx, grads | ({"bias": grads["bias"] + np.float32(self.bad)} if self.when() else {})
 
 
+class Planted(Spoil):
+    """The identity, which spoils the largest number, or its gradient, which a ReLU before it lets through."""
+
+    def forward(self, x: Any) -> Any:
+        return self._spoiled(x, x, "forward"), x
+
+    def backward(self, dy: Any, cache: Any, *, input_grad: bool = True) -> Any:
+        return self._spoiled(dy, cache, "backward"), {}
+
+    def _spoiled(self, array: Any, x: Any, direction: str) -> Any:
+        if direction == self.direction and self.when():
+            array = array + 0
+            array[np.unravel_index(np.argmax(x), x.shape)] = self.bad
+        return array
+
+
 def rows(effort: Effort) -> list[Row]:
     """One row."""
     times = effort.times(600, 30)
@@ -45,25 +63,36 @@ def rows(effort: Effort) -> list[Row]:
     row = Row("NaN in training", what, (FOUND,), (FOUND,), PASSES)
     for number in range(times):
         kind = PASSES[number % len(PASSES)]
-        with workplace() as folder:
-            outcome, said = _trial(kind, effort.rng("nonfinite", number), folder)
+        for nan in (False, True):
+            with workplace() as folder:
+                outcome, said = _trial(kind, effort.rng("nonfinite", number), folder, nan=nan)
+            if outcome != TAKEN_AWAY:
+                break
         row.add(outcome, f"case {number}: {said}", part=kind)
     return [row]
 
 
-def _trial(kind: str, rng: Rng, folder: Path) -> tuple[str, str]:
+def _trial(kind: str, rng: Rng, folder: Path, *, nan: bool) -> tuple[str, str]:
+    """One training.
+
+    Parameters
+        nan : plant NaN, whatever the generator says
+    """
     at, bad = int(rng.integers(1, STEPS + 1)), float(rng.choice([np.nan, np.inf, -np.inf]))
+    bad = np.nan if nan else bad
     trainer: Trainer
 
     def when() -> bool:
         return trainer.optimizer.steps == at - 1
 
-    planted: Layer = BadGradient(when, bad) if kind == PASSES[2] else Spoil(kind, when, bad)  # type: ignore[no-untyped-call]
+    planted: Layer = BadGradient(when, bad) if kind == PASSES[2] else Planted(kind, when, bad)  # type: ignore[no-untyped-call]
     name, model = _network(rng, planted)
-    states = {}
+    states: dict[int, str] = {}
+    losses: list[float] = []
 
-    def keep(trainer: Trainer, step: object) -> None:
+    def keep(trainer: Trainer, step: Step) -> None:
         states[trainer.optimizer.steps] = _written(trainer)
+        losses.append(step.loss)
 
     trainer = Trainer(
         model, optim.Adam(model.parameters(), lr=0.003), folder=folder, on_step=[keep], ema=0.9, verbose=False
@@ -80,7 +109,8 @@ def _trial(kind: str, rng: Rng, folder: Path) -> tuple[str, str]:
             return ELSEWHERE, f"layer {name}, {kind}, step {at}: {text}"
         same = _written(trainer) == states.get(at - 1)
         return (FOUND, "") if same else (WRITTEN, f"layer {name}, {kind}, step {at}")
-    return MISSED, f"layer {name}, {kind}, step {at}"
+    gone = np.isinf(bad) and np.isfinite(losses).all()
+    return TAKEN_AWAY if gone else MISSED, f"layer {name}, {kind}, step {at}"
 
 
 def _written(trainer: Trainer) -> str:

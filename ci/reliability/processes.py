@@ -16,7 +16,7 @@ from .row import Effort, Row, not_tried
 from .small import digest
 
 SAME, OTHER = "the same numbers", "other numbers"
-LIMIT = 120.0  # seconds that a pool may take
+LIMIT = 600.0  # seconds that a pool may take
 
 Run = Callable[[Iterable[int]], list[str]]
 

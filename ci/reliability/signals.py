@@ -75,7 +75,7 @@ def _process(words: list[str], number: int, delay: float) -> tuple[str, str]:
     time.sleep(delay)
     process.send_signal(number)
     try:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -86,12 +86,12 @@ def _process(words: list[str], number: int, delay: float) -> tuple[str, str]:
 
 def _training(words: list[str], folder: Path, number: int, delay: float) -> tuple[str, str]:
     """The same in a child, once the run has begun."""
-    going, until = child.start(partial(_slowly, words)), time.monotonic() + 30
+    going, until = child.start(partial(_slowly, words)), time.monotonic() + 120
     while not (folder / CONFIG).exists() and not going.ended() and time.monotonic() < until:
         time.sleep(0.0005)
     time.sleep(delay)
     going.kill(number)
-    ended = going.wait(60)
+    ended = going.wait(300)
     return ended.how, ended.err
 
 

@@ -31,7 +31,7 @@ def rows(effort: Effort) -> list[Row]:
         return [not_tried(name, what, "it reads /proc, which only Linux has")]
     row = Row(name, what, (FINE,), (FINE,))
     with workplace() as place:
-        ended = child.run(lambda: measure(place / "run", steps), limit=1200)
+        ended = child.run(lambda: measure(place / "run", steps), limit=3600)
     if ended.how != "exit 0":
         row.add(f"ended with {ended.how}", ended.err[-250:])
         return [row]

@@ -60,7 +60,7 @@ def _at_once(commands: list[Callable[[], None]]) -> list[Ended]:
     time.sleep(0.02 * len(commands))
     os.close(go)
     os.close(ready)
-    return [each.wait(120) for each in children]
+    return [each.wait(600) for each in children]
 
 
 def _apart(folder: Path, data: Path, runs: int) -> tuple[str, str]:
@@ -92,10 +92,10 @@ def _one(folder: Path, data: Path, runs: int) -> tuple[str, str]:
 
 def _resumed(folder: Path, data: Path, runs: int) -> tuple[str, str]:
     first = child.start(child.command(arguments(data, folder / "run", "--epochs", "100000")))
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while not (folder / "run" / CHECKPOINT).exists() and not first.ended() and time.monotonic() < until:
         time.sleep(0.01)
-    second = child.run(child.command(["train", "--resume", str(folder / "run"), "--quiet"]), limit=5)
+    second = child.run(child.command(["train", "--resume", str(folder / "run"), "--quiet"]), limit=60)
     going = not first.ended()
     first.kill()
     first.wait(10)

@@ -187,6 +187,7 @@ def test_no_format_is_a_program(tmp_path, monkeypatch):
     """Pillow would hand PostScript to an interpreter."""
     seen = []
     monkeypatch.setattr(image, "open", lambda path, formats=None: seen.append(formats) or 1 / 0)
+    (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(FormatError):
         read_picture(tmp_path / "a.png")
     assert not {"EPS", "WMF", "PSD", "FPX", "SPIDER", "MIC"} & set(seen[0])
@@ -197,6 +198,7 @@ def test_where_memory_is_short_the_file_is_not_at_fault(tmp_path, monkeypatch, r
     def short(path, formats=None):
         raise MemoryError
 
+    (tmp_path / "a.png").write_bytes(b"")
     monkeypatch.setattr(image, "open", short)
     with pytest.raises(MemoryError):
         read(tmp_path / "a.png")

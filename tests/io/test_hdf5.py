@@ -198,3 +198,10 @@ def test_missing_files(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(FileError, match="a readable file"):
             read_hdf5(path)
+
+
+def test_where_memory_is_short_the_file_is_not_at_fault(tmp_path, monkeypatch):
+    path = write(tmp_path / "f", lambda file: file.create_dataset("a", data=np.zeros(3)))
+    monkeypatch.setattr(hdf5._Reader, "read", lambda *arguments: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(MemoryError):
+        read_hdf5(path)

@@ -176,3 +176,12 @@ def test_an_array_is_read_once_and_not_copied(tmp_path, order):
         np.testing.assert_array_equal(read, array)
         assert read.flags.writeable
         assert read.flags.c_contiguous
+
+
+def test_where_memory_is_short_the_file_is_not_at_fault(write, monkeypatch):
+    file = io.BytesIO()
+    np.savez(file, a=np.zeros(3))
+    path = write(file.getvalue())
+    monkeypatch.setattr(np, "empty", lambda *shape, **options: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(MemoryError):
+        read_npz(path)

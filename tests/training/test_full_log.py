@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from xpcnn.errors import FileError, FormatError, OptionError, XpcnnWarning
 from xpcnn.io.tensors import read_tensors, write_tensors
 from xpcnn.training import STOP, CSVLog
 from xpcnn.training.checkpoint import CHECKPOINT
+from xpcnn.training.history import HISTORY, read_csv, write_csv
 
 from .small import assert_same, everything, loader, rows, split, trainer
 from .test_csv_log import run
@@ -89,6 +91,31 @@ def trained(folder):
     made = trainer(folder)
     made.fit(loader(), split(30, seed=1), epochs=2)
     return made
+
+
+@pytest.mark.parametrize("process", ["the same", "a new one"])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_nor_a_row_of_the_history(tmp_path, monkeypatch, epoch, process):
+    """Of the last epoch, too, after which nothing is left to train."""
+    failures = [epoch]
+
+    def full(path, history):
+        if [len(history)] == failures:
+            failures.clear()
+            raise FileError(str(path), "to write the file", "No space left on device")
+        write_csv(path, history)
+
+    monkeypatch.setattr("xpcnn.training.trainer.write_csv", full)
+    made = trainer(tmp_path)
+    with pytest.raises(FileError, match="No space left"):
+        made.fit(loader(), split(30, seed=1), epochs=2)
+    again = made if process == "the same" else trainer(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", XpcnnWarning)  # nothing is left to train
+        again.fit(loader(), split(30, seed=1), epochs=2, resume=process != "the same")
+    assert failures == []
+    assert [row.epoch for row in read_csv(tmp_path / HISTORY)] == [1, 2]
+    assert read_csv(tmp_path / HISTORY) == again.history
 
 
 def test_an_epoch_s_row_neither(tmp_path, monkeypatch):

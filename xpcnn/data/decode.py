@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Condition
 from typing import TypeVar
 
 import numpy as np
@@ -25,7 +23,7 @@ Result = TypeVar("Result")
 
 THREADS = 4  # that decode; Pillow does it outside the interpreter's lock
 _WHO = "image_folder"
-_DECODED = 16  # bytes that a pixel takes while it is decoded, at most
+_DECODED = 16  # bytes that a pixel takes while it is decoded, at most: of WebP; 8 of most, with what it becomes
 _TOLD = 5  # broken pictures whose names are in the message
 
 
@@ -52,10 +50,9 @@ def read_pictures(
     if size is not None:
         _check_bytes(len(paths), (*size, channels or 1), pixel_bytes, most_bytes)
     faults: dict[int, FormatError] = {}
-    headers = _tried(partial(header, who=_WHO), dict(enumerate(paths)), faults)
+    headers = _tried(partial(header, size=size, who=_WHO), dict(enumerate(paths)), faults)
     channels = channels or (1 if all(grey for grey, _, _ in headers.values()) else 3)
     read = partial(read_picture, size=size, channels=channels, scale=scale, who=_WHO)
-    budget = _Budget(MOST_PIXELS)
     largest = sorted((pixels for _, _, pixels in headers.values()), reverse=True)[:THREADS]
     decoding = _DECODED * min(sum(largest), max(MOST_PIXELS, *largest[:1], 0))
     images: NDArray | None = None
@@ -63,8 +60,7 @@ def read_pictures(
 
     def place(i: int) -> None:
         nonlocal images, first
-        with budget.of(headers[i][2]):
-            image = read(paths[i])
+        image = read(paths[i])
         if images is None:  # the first one, before there are threads
             _check_bytes(len(paths), image.shape, pixel_bytes, most_bytes, decoding)
             images, first = np.empty((len(paths), *image.shape), image.dtype), f"{_size(image.shape)} ({paths[i]})"
@@ -76,8 +72,11 @@ def read_pictures(
 
     waiting = list(headers)
     while waiting and images is None:
-        _tried(place, {waiting[0]: waiting.pop(0)}, faults)
-    _tried(place, {i: i for i in waiting}, faults)
+        _tried(place, {waiting[0]: waiting.pop(0)}, faults, threads=0)
+    # Memory that one thread has freed is not always there for another: each may come to hold its largest picture.
+    large = {i: i for i in waiting if headers[i][2] > MOST_PIXELS // THREADS}
+    _tried(place, large, faults, threads=0)
+    _tried(place, {i: i for i in waiting if i not in large}, faults)
     kept = [i for i in headers if i not in faults]
     if faults:
         _tell(paths, faults, skip=skip_broken and bool(kept))
@@ -91,8 +90,14 @@ def read_pictures(
     return images, kept
 
 
-def _tried(work: Callable[[Item], Result], items: dict[int, Item], faults: dict[int, FormatError]) -> dict[int, Result]:
-    """work(item) of each, in threads; those of which it says that the file is broken are in `faults`, by number."""
+def _tried(
+    work: Callable[[Item], Result], items: dict[int, Item], faults: dict[int, FormatError], threads: int = THREADS
+) -> dict[int, Result]:
+    """work(item) of each; those of which it says that the file is broken are in `faults`, by number.
+
+    Parameters
+        threads : that do it; 0 for the calling one
+    """
 
     def one(i: int) -> Result | None:
         try:
@@ -101,31 +106,15 @@ def _tried(work: Callable[[Item], Result], items: dict[int, Item], faults: dict[
             faults[i] = error
             return None
 
-    pool = ThreadPoolExecutor(THREADS)
-    try:
-        done = dict(zip(items, pool.map(one, items), strict=True))
-    finally:  # after an error, or Ctrl-C, what has not begun is left
-        pool.shutdown(cancel_futures=True)
-    return {i: result for i, result in done.items() if i not in faults}  # type: ignore[misc]
-
-
-class _Budget:
-    """Pixels that may be decoded at once; a picture of more is decoded alone."""
-
-    def __init__(self, pixels: int) -> None:
-        self._most, self._taken, self._changed = pixels, 0, Condition()
-
-    @contextmanager
-    def of(self, pixels: int) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= self._most)
-            self._taken += pixels
+    if not threads:
+        done = {i: one(i) for i in items}
+    else:
+        pool = ThreadPoolExecutor(threads)
         try:
-            yield
-        finally:
-            with self._changed:
-                self._taken -= pixels
-                self._changed.notify_all()
+            done = dict(zip(items, pool.map(one, items), strict=True))
+        finally:  # after an error, or Ctrl-C, what has not begun is left
+            pool.shutdown(cancel_futures=True)
+    return {i: result for i, result in done.items() if i not in faults}  # type: ignore[misc]
 
 
 def _check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, decoding: int = 0) -> None:

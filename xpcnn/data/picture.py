@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,10 @@ import numpy as np
 
 from ..errors import DataError, FormatError, XpcnnError
 from ..extras import need
+from ..io.whole_file import WholeFile
 from ..typing import NDArray
 from .scale import BYTE
+from .strips import as_array, converted
 
 # Formats that are pixels and no programs: Pillow would also give PostScript to an interpreter. What a file is, it says
 # itself; its ending only makes it a picture among other files.
@@ -33,6 +38,7 @@ FORMATS = {
     "SUN": (".ras",),
 }
 MOST_PIXELS = 2**26  # 67 million; checked before they are decoded
+MOST_SIDE = 2**18  # pixels; where an axis is resized, Pillow takes 32 bytes for each of its pixels, and 8 for each row
 
 
 def read_picture(
@@ -56,8 +62,8 @@ def read_picture(
         NumPy array (H, W, C); of an animation, the first picture. uint8, where 255 is white, also for 16 bits; with
         a scale the picture's own numbers as float32, not divided by it
     Raises
-        FormatError : the file is no picture, is broken, has more than 67 million pixels, needs a scale, cannot hold
-            the number that is stated for white, or has NaN or infinity
+        FormatError : the file is no picture, is broken, has more than 67 million pixels or 262,144 along an axis,
+            needs a scale, cannot hold the number that is stated for white, or has NaN or infinity
         DataError : neither 1 nor 3 channels
         MissingExtraError : Pillow is not installed
     """
@@ -66,26 +72,19 @@ def read_picture(
         raise DataError(str(path), f"an array of {channels} channels (.npy)", "a picture")
     try:
         with _open(pillow, path) as opened:
-            if size is not None:
-                opened.draft(None, (2 * max(size), 2 * max(size)))  # a large JPEG need not be decoded in full
+            _draft(opened, size)
             bits, factor = _bits(opened), 1.0
             if scale is not None:
                 _check_holds(path, bits, opened.mode, scale)
                 factor = scale / BYTE if opened.mode == "1" else _stretched(opened)
             operations.exif_transpose(opened, in_place=True)
-            image = opened
-            if bits > 8:
-                image = _byte(path, image, bits) if scale is None else _float(image)
-            elif image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
-            if image.mode != "F":
-                image = image.convert("L" if channels == 1 else "RGB")
-                if channels == 1 and scale is not None:
-                    image = image.convert("F")  # resized without rounding: of 0 and 1 little would be left
-            if size is not None:
-                image = image.resize((size[1], size[0]))
-            pixels = np.array(image)  # (H, W) or (H, W, 3)
+            if bits == 32 and scale is None:
+                raise _without_scale(path, opened)
+            convert = partial(_as_seen, pillow, bits=bits, channels=channels, own=scale is not None)
+            if size is None:
+                pixels = as_array(opened, convert)  # (H, W) or (H, W, 3)
+            else:
+                pixels = np.array(converted(pillow, opened, convert).resize((size[1], size[0])))
     except (XpcnnError, MemoryError):
         raise
     except Exception as error:  # whatever Pillow stumbles over, the file is at fault
@@ -97,7 +96,7 @@ def read_picture(
         pixels = np.repeat(pixels, channels, axis=2)
     if scale is None:
         return pixels
-    own = pixels.astype(np.float32)
+    own = pixels.astype(np.float32, copy=False)
     if factor != 1:
         own *= np.float32(factor)
         own = np.rint(own) if size is None else own
@@ -122,9 +121,11 @@ def depth(path: Path, *, who: str = "picture") -> int:
     return header(path, who=who)[1]
 
 
-def header(path: Path, *, who: str = "picture") -> tuple[bool, int, int]:
-    """Whether the picture has no colours, how many bits a number has, and how many pixels there are to be decoded.
+def header(path: Path, *, size: tuple[int, int] | None = None, who: str = "picture") -> tuple[bool, int, int]:
+    """Whether the picture has no colours, how many bits a number has, and how much is to be decoded, in pixels.
 
+    Parameters
+        size : see `read_picture`
     Raises
         FormatError : the file is no picture;  MissingExtraError : Pillow is not installed
     """
@@ -132,25 +133,35 @@ def header(path: Path, *, who: str = "picture") -> tuple[bool, int, int]:
     try:
         with _open(pillow, path) as image:
             bits = _bits(image)
-            return image.mode in ("1", "L", "LA", "La") or bits > 8, bits, image.width * image.height
+            pixels = image.width * image.height
+            _draft(image, size)
+            # the coefficients of a JPEG may all be there before a pixel is: 6 bytes, of the 16 that a pixel may take
+            pixels = max(image.width * image.height, pixels * 3 // 8)
+            return image.mode in ("1", "L", "LA", "La") or bits > 8, bits, pixels
     except (XpcnnError, MemoryError):
         raise
     except Exception as error:
         raise _broken(path, error) from error
 
 
-def _open(pillow: Any, path: Path) -> Any:
+@contextmanager
+def _open(pillow: Any, path: Path) -> Iterator[Any]:
     if path.exists() and not path.is_file():  # whoever opens a FIFO waits for its writer
         raise FormatError(str(path), "a picture", "no plain file", "take it away")
     pillow.init()
     known = [name for name in FORMATS if name in pillow.OPEN and (name != "TGA" or _ends(path, "TGA"))]
-    image = pillow.open(path, formats=known)
-    if image.width * image.height > MOST_PIXELS:
-        image.close()
-        raise FormatError(
-            str(path), f"at most {MOST_PIXELS} pixels", f"{image.width}×{image.height}", "make it smaller"
-        )
-    return image
+    with WholeFile(path) as file, pillow.open(file, formats=known) as image:
+        size = f"{image.width}×{image.height}"
+        if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
+            expected = f"at most {MOST_PIXELS} pixels, {MOST_SIDE} along an axis"
+            raise FormatError(str(path), expected, size, "make it smaller")
+        yield image
+
+
+def _draft(image: Any, size: tuple[int, int] | None) -> None:
+    """A large JPEG need not be decoded in full."""
+    if size is not None:
+        image.draft(None, (2 * max(size), 2 * max(size)))
 
 
 def _ends(path: Path, name: str) -> bool:
@@ -182,18 +193,36 @@ def _stretched(image: Any) -> float:
     return 1.0
 
 
-def _byte(path: Path, image: Any, bits: int) -> Any:
-    """A picture of 16 bits as one of 8."""
-    if bits == 32:
-        low, high = image.getextrema()
-        found = f"{'floats' if image.mode == 'F' else '32 bits'}, {low:g} … {high:g}"
-        remedy = "pass scale=, the number that stands for white; to xpcnn predict, --scale"
-        raise FormatError(str(path), "8 or 16 bits a pixel, or a scale", found, remedy)
-    return image.convert("I").point(lambda value: value / 257).convert("L")
+def _as_seen(pillow: Any, image: Any, *, bits: int, channels: int, own: bool) -> Any:
+    """The picture in the mode that it is read in: L, also for three channels of a grey one, RGB or F.
+
+    Parameters
+        own : keep the picture's own numbers; those of more than 8 bits, and grey ones, become floats
+    Returns
+        the picture itself where it has that mode
+    """
+    if bits > 8:
+        image = _in_mode(image, "F" if image.mode == "F" else "I")
+        if own:
+            return _in_mode(image, "F")
+        image = image.point(lambda value: value / 257).convert("L")
+    elif image.has_transparency_data:
+        image = _in_mode(image, "RGBA")
+        image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
+    image = _in_mode(image, "L" if channels == 1 or image.mode in ("1", "L") else "RGB")
+    # grey with a scale is resized without rounding: of 0 and 1 little would be left
+    return _in_mode(image, "F") if channels == 1 and own else image
 
 
-def _float(image: Any) -> Any:
-    return image if image.mode == "F" else image.convert("I").convert("F")
+def _in_mode(image: Any, mode: str) -> Any:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _without_scale(path: Path, image: Any) -> FormatError:
+    low, high = image.getextrema()
+    found = f"{'floats' if image.mode == 'F' else '32 bits'}, {low:g} … {high:g}"
+    remedy = "pass scale=, the number that stands for white; to xpcnn predict, --scale"
+    return FormatError(str(path), "8 or 16 bits a pixel, or a scale", found, remedy)
 
 
 def _broken(path: Path, error: Exception) -> FormatError:

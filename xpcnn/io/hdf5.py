@@ -59,7 +59,7 @@ def read_hdf5(
     try:
         with h5py.File(path, "r") as file:
             return _Reader(h5py, who, file_size, most_bytes).read(file, names)
-    except FormatError:
+    except (FormatError, MemoryError):
         raise
     except Exception as error:  # whatever the library stumbles over, the file is at fault
         text = " ".join(str(error).split())[:200]

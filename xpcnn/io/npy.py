@@ -108,7 +108,7 @@ def _members(
                     arrays[name] = _read(f"{who}: {name}", contents, member.file_size, most_bytes)
                 most_bytes -= arrays[name].nbytes
                 size -= arrays[name].nbytes
-    except XpcnnError:
+    except (XpcnnError, MemoryError):
         raise
     except Exception as error:  # whatever the reader stumbles over, the file is at fault
         raise _no_archive(who, error) from error

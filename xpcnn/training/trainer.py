@@ -193,6 +193,8 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
             trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
+            if self.history:  # the last row may be in the checkpoint alone, as after a full disk
+                write_csv(self.folder / HISTORY, self.history)
         self.loader, self._state = loader, TrainingState(self.model)
         self._batch_size = loader.batch_size
         self._weights.begin(self.model)

@@ -129,3 +129,13 @@ def test_windows_of_which_one_would_take_hours(tmp_path):
         with pytest.raises(FormatError):
             import_onnx(write(tmp_path / "m.onnx", nodes, ["n", 1, 100, 100], opset=9, **weights))
         assert time.perf_counter() - begun < 5
+
+
+@pytest.mark.parametrize("where", ["onnx.numpy_helper.to_array", "xpcnn.exchange.onnx.file.other_than_weights"])
+def test_where_memory_is_short_the_file_is_not_at_fault(tmp_path, monkeypatch, where):
+    monkeypatch.setattr("xpcnn.exchange.onnx.file.MOST_OTHER", 1)
+    monkeypatch.setattr(where, lambda given: (_ for _ in ()).throw(MemoryError))
+    if "to_array" in where:
+        monkeypatch.setattr("xpcnn.exchange.onnx.file.other_than_weights", lambda data: 0)
+    with pytest.raises(MemoryError):
+        import_onnx(write(tmp_path / "m.onnx", [node("MatMul", "x w", "y")], ["n", 2], w=np.ones((2, 2))))

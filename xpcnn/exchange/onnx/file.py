@@ -143,7 +143,7 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
         if size > MOST_OTHER and (other := other_than_weights(data)) > MOST_OTHER:
             raise FormatError(who, f"at most {MOST_OTHER} bytes that are not weights", str(other))
         model.ParseFromString(data)
-    except FormatError:
+    except (FormatError, MemoryError):
         raise
     except Exception as error:  # whatever the parser stumbles over, the file is at fault
         raise FormatError(who, "a whole ONNX file", _short(error), "get the file again") from error
@@ -196,6 +196,8 @@ def read_tensor(proto: Any, who: str) -> NDArray:
         raise FormatError(who, f"{name}: as many numbers as its shape says", f"{held} for {_short(dims)}")
     try:
         array: NDArray = numpy_helper.to_array(proto)
+    except MemoryError:
+        raise
     except Exception as error:  # whatever it stumbles over, the file is at fault
         raise FormatError(who, f"{name}: a whole tensor", _short(error)) from error
     return array

@@ -1,0 +1,53 @@
+"""A picture in another form, made strip by strip: of a large one, what lies between is never there as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..typing import NDArray
+
+STRIP = 2**18  # pixels, and a row at least; a picture of fewer is one strip
+
+
+def converted(pillow: Any, image: Any, convert: Callable[[Any], Any]) -> Any:
+    """convert(image), and the image itself where there is nothing to convert.
+
+    Parameters
+        convert : from a picture to one of the same size, each pixel by itself; where it has nothing to do, it returns
+            what it is given
+    """
+    if _is_small(image):
+        return convert(image)
+    corner = image.crop((0, 0, 1, 1))
+    if convert(corner) is corner:
+        return image
+    whole = pillow.new(convert(corner).mode, image.size)
+    for top, strip in _strips(image):
+        whole.paste(convert(strip), (0, top))
+    return whole
+
+
+def as_array(image: Any, convert: Callable[[Any], Any]) -> NDArray:
+    """convert(image) as a new array (H, W) or (H, W, 3)."""
+    if _is_small(image):
+        return np.array(convert(image))
+    corner = np.asarray(convert(image.crop((0, 0, 1, 1))))
+    whole = np.empty((image.height, image.width, *corner.shape[2:]), corner.dtype)
+    for top, strip in _strips(image):
+        part = np.asarray(convert(strip))
+        whole[top : top + len(part)] = part
+    return whole
+
+
+def _is_small(image: Any) -> bool:
+    return int(image.width * image.height) <= STRIP
+
+
+def _strips(image: Any) -> Iterator[tuple[int, Any]]:
+    """The strips of an image, from the top, and where each begins."""
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
