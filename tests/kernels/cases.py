@@ -11,13 +11,20 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from xpcnn.kernels import pool_pieces, threads
-from xpcnn.kernels.batch_last import FEWEST
+from xpcnn.kernels.batch_last import MINIMUM_BATCH
 from xpcnn.ops.window import Window
 
 from ..geometry import Geometry
 
 DTYPES = ("float32", "float64")
-BATCHES = (FEWEST, 9, 17, 33, 129, 300)  # the fewest that are not refused; odd ones; more than a product takes at once
+BATCHES = (
+    MINIMUM_BATCH,
+    9,
+    17,
+    33,
+    129,
+    300,
+)  # the fewest that are not refused; odd ones; more than a product takes at once
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 

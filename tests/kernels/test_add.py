@@ -7,7 +7,7 @@ import pytest
 
 from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.kernels.add import forward, refuses
-from xpcnn.kernels.elementwise import BLOCK, FEWEST
+from xpcnn.kernels.elementwise import BLOCK, MINIMUM_SIZE
 
 from .cases import DTYPES, assert_independent_of_threads, is_batch_last, orders
 
@@ -30,9 +30,9 @@ def test_does_not_depend_on_the_number_of_threads(rng, monkeypatch):
 
 
 def test_refuses_small_and_complex_arrays():
-    large = np.zeros(FEWEST)
+    large = np.zeros(MINIMUM_SIZE)
     assert refuses(large, large) is None
-    assert refuses(large[1:], large[1:]) == f"there are fewer than {FEWEST} numbers"
+    assert refuses(large[1:], large[1:]) == f"there are fewer than {MINIMUM_SIZE} numbers"
     assert refuses(large, large.astype(complex)) == "the numbers are not real"
     assert refuses([1.0], large) == "the arrays are not NumPy's"
 

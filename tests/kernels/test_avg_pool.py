@@ -11,7 +11,7 @@ from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.gradient_check import check_pair
 from xpcnn.kernels import pool_pieces
 from xpcnn.kernels.avg_pool import IMPLEMENTATION, backward, forward, refuses
-from xpcnn.kernels.batch_last import FEWEST
+from xpcnn.kernels.batch_last import MINIMUM_BATCH
 from xpcnn.ops.pool import avg_pool2d_backward, avg_pool2d_forward
 from xpcnn.ops.window import Window
 
@@ -95,7 +95,7 @@ def test_refuses():
     assert IMPLEMENTATION.refuses is refuses
     x, window = np.ones((16, 6, 6, 3)), Window(2, 2)
     assert refuses(x, window=window, count_include_pad=False) is None
-    assert refuses(x[: FEWEST - 1], window=window) == f"there are fewer than {FEWEST} images"
+    assert refuses(x[: MINIMUM_BATCH - 1], window=window) == f"there are fewer than {MINIMUM_BATCH} images"
     with pytest.raises(ShapeError, match=r"AvgPool2d\(2×2\): expected an element of the image .* nothing but padding"):
         forward(x, window=Window((2, 2), stride=(2, 2), padding=(2, 2, 0, 0)))
     with pytest.raises(DTypeError, match=r"AvgPool2d\(2×2\): expected float32 or float64, got int64"):

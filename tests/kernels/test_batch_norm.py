@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradient_check import check_pair
 from xpcnn.kernels import batch_norm
-from xpcnn.kernels.batch_last import FEWEST
+from xpcnn.kernels.batch_last import MINIMUM_BATCH
 from xpcnn.kernels.batch_norm import IMPLEMENTATION, INFERENCE, backward, forward, inference, refuses
 from xpcnn.ops.batch_norm import (
     batch_norm_backward,
@@ -143,8 +143,8 @@ def test_refuses():
     x, one, two = np.ones((16, 4, 3)), np.ones(3), np.ones(2)
     assert refuses(x, one, one, eps=1.0) is None
     assert INFERENCE.refuses(x, None, None, one, one, eps=1.0) is None
-    few = f"there are fewer than {FEWEST} images"
-    assert refuses(x[: FEWEST - 1]) == INFERENCE.refuses(x[: FEWEST - 1], None, None, one, one) == few
+    few = f"there are fewer than {MINIMUM_BATCH} images"
+    assert refuses(x[: MINIMUM_BATCH - 1]) == INFERENCE.refuses(x[: MINIMUM_BATCH - 1], None, None, one, one) == few
     for wrong in ((x, two), (x, one, two)):
         with pytest.raises(ShapeError, match=r"BatchNorm: expected (weight|bias) \(3,\)"):
             forward(*wrong)

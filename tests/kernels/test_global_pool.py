@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.gradient_check import check_pair
 from xpcnn.kernels import global_pool
-from xpcnn.kernels.batch_last import FEWEST
+from xpcnn.kernels.batch_last import MINIMUM_BATCH
 from xpcnn.kernels.global_pool import IMPLEMENTATION, backward, forward, refuses
 from xpcnn.ops.global_pool import global_avg_pool2d_backward, global_avg_pool2d_forward
 
@@ -73,7 +73,7 @@ def test_refuses():
     assert IMPLEMENTATION.refuses is refuses
     x = np.ones((16, 6, 6, 3))
     assert refuses(x) is None
-    assert refuses(x[: FEWEST - 1]) == f"there are fewer than {FEWEST} images"
+    assert refuses(x[: MINIMUM_BATCH - 1]) == f"there are fewer than {MINIMUM_BATCH} images"
     with pytest.raises(ShapeError, match=r"GlobalAvgPool2d: expected input \(N, H, W, C\)"):
         forward(x[0])
     with pytest.raises(DTypeError, match=r"GlobalAvgPool2d: expected float32 or float64, got int64"):

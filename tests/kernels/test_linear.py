@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.gradient_check import check_pair
 from xpcnn.kernels import linear
-from xpcnn.kernels.batch_last import FEWEST
+from xpcnn.kernels.batch_last import MINIMUM_BATCH
 from xpcnn.kernels.linear import IMPLEMENTATION, backward, forward, refuses
 from xpcnn.ops.linear import linear_backward, linear_forward
 
@@ -107,7 +107,7 @@ def test_refuses():
     assert IMPLEMENTATION.refuses is refuses
     x, w, b = np.ones((16, 3)), np.ones((2, 3)), np.ones(2)
     assert refuses(x, w, b) is None
-    assert refuses(x[: FEWEST - 1], w) == f"there are fewer than {FEWEST} images"
+    assert refuses(x[: MINIMUM_BATCH - 1], w) == f"there are fewer than {MINIMUM_BATCH} images"
     with pytest.raises(ShapeError, match=r"Linear\(3→2\): expected input \(N, 3\), got \(16, 2\)"):
         forward(x[:, :2], w)
     with pytest.raises(ShapeError, match=r"Linear\(3→2\): expected bias \(2,\)"):

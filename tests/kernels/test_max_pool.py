@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.kernels import pool_pieces
-from xpcnn.kernels.batch_last import FEWEST
+from xpcnn.kernels.batch_last import MINIMUM_BATCH
 from xpcnn.kernels.max_pool import IMPLEMENTATION, backward, forward, refuses
 from xpcnn.ops.pool import max_pool2d_backward, max_pool2d_forward
 from xpcnn.ops.window import Window
@@ -123,7 +123,7 @@ def test_refuses():
     assert IMPLEMENTATION.refuses is refuses
     x, window = np.ones((16, 6, 6, 3)), Window(2, 2)
     assert refuses(x, window=window) is None
-    assert refuses(x[: FEWEST - 1], window=window) == f"there are fewer than {FEWEST} images"
+    assert refuses(x[: MINIMUM_BATCH - 1], window=window) == f"there are fewer than {MINIMUM_BATCH} images"
     assert refuses(x + 0j, window=window) == "it is no batch of real numbers"
     with pytest.raises(ShapeError, match=r"MaxPool2d\(2×2\): expected an element of the image .* nothing but padding"):
         forward(x, window=Window((2, 2), stride=(2, 2), padding=(2, 2, 0, 0)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpcnn.errors import DTypeError, ShapeError
-from xpcnn.kernels.elementwise import FEWEST
+from xpcnn.kernels.elementwise import MINIMUM_SIZE
 from xpcnn.kernels.relu import BLOCK, IMPLEMENTATION, backward, forward, refuses
 from xpcnn.ops.rectifier import relu_backward, relu_forward
 
@@ -75,9 +75,9 @@ def test_independent_of_threads(rng, monkeypatch):
 
 def test_refuses():
     assert IMPLEMENTATION.refuses is refuses
-    assert refuses(np.ones((1, FEWEST), "f4")) is None
-    assert refuses(np.ones(FEWEST - 1, "f4")) == f"there are fewer than {FEWEST} numbers"
-    assert refuses(np.ones((1, FEWEST), "complex128")) == "the numbers are not real"
+    assert refuses(np.ones((1, MINIMUM_SIZE), "f4")) is None
+    assert refuses(np.ones(MINIMUM_SIZE - 1, "f4")) == f"there are fewer than {MINIMUM_SIZE} numbers"
+    assert refuses(np.ones((1, MINIMUM_SIZE), "complex128")) == "the numbers are not real"
     assert refuses([1.0]) == "the arrays are not NumPy's"
     with pytest.raises(DTypeError, match=r"ReLU: expected float32 or float64, got int64"):
         forward(np.ones((2, 2), "int64"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.kernels import zero_pad
-from xpcnn.kernels.batch_last import FEWEST
+from xpcnn.kernels.batch_last import MINIMUM_BATCH
 from xpcnn.kernels.zero_pad import IMPLEMENTATION, backward, forward, refuses
 from xpcnn.ops.pad import zero_pad_backward, zero_pad_forward
 
@@ -74,7 +74,7 @@ def test_refuses():
     assert IMPLEMENTATION.refuses is refuses
     x, widths = np.ones((16, 2)), [(1, 1)]
     assert refuses(x, widths) is None
-    assert refuses(x[: FEWEST - 1], widths) == f"there are fewer than {FEWEST} images"
+    assert refuses(x[: MINIMUM_BATCH - 1], widths) == f"there are fewer than {MINIMUM_BATCH} images"
     with pytest.raises(OptionError, match=r"zero_pad: expected widths"):
         forward(x, [(-1, 0)])
     with pytest.raises(ShapeError, match=r"zero_pad: expected a batch"):
