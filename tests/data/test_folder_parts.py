@@ -60,6 +60,12 @@ def test_of_test_and_val_it_is_said_which_is_left_alone(put):
     assert levels(data.test) == [4, 5]
 
 
+def test_what_sounds_like_half_a_pair_is_left_alone_beside_a_pair(put):
+    data = image_folder(put("my_test/cat", "test/cat", "train/cat", "train/dog"))
+    assert data.parts == "train/ and test/ (left alone: my_test/)"
+    assert (levels(data.train), levels(data.test)) == ([4, 5, 6, 7], [2, 3])
+
+
 @pytest.mark.parametrize(
     ("folders", "got"),
     [

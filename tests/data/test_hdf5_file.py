@@ -234,6 +234,12 @@ def test_refuses_what_is_no_data_set(tmp_path, arrays, text):
 def test_limits_broken_and_missing_files(tmp_path, pair, monkeypatch):
     with pytest.raises(FormatError, match="at most 1000 bytes"):
         hdf5_file(pair / "train_signs.h5", most_bytes=1000)
+    for name, other in (("train", "test"), ("test", "train")):  # whichever of the two files is too large
+        small = write(tmp_path / "small.h5", **{f"{other}_set_x": SMALL, f"{other}_set_y": LABELS})
+        large = pair / f"{name}_signs.h5"
+        first, test = (large, small) if name == "train" else (small, large)
+        with pytest.raises(FormatError, match=rf"{large.name}.* at most 1000 bytes"):
+            hdf5_file(first, test=test, most_bytes=1000)
     good = (pair / "train_signs.h5").read_bytes()
     for data in (b"", b"no file", good[:1000], good[: len(good) // 2], good[:-1]):
         (tmp_path / "a.h5").write_bytes(data)

@@ -9,6 +9,8 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -278,3 +280,26 @@ def test_a_thread_that_fails_before_its_work_is_not_waited_for(monkeypatch):
         parallel(lambda unit: done.append(np.ones((300, 300)) @ np.ones((300, 300))), range(20), MUCH)
     assert len(done) == 20 + 20 * 20
     assert all(helper.is_alive() for helper in threads._pool)
+
+
+def test_threads_stay_awake_for_a_while_before_they_wait(monkeypatch):
+    """The helper for its next task, and who has a task for its end."""
+    helper = object.__new__(threads._Helper)
+    helper.tasks = SimpleQueue()
+    taken = threads._Task(copy_context(), lambda: None)
+    taken.open.clear()
+    for waiting, come in ((helper._next, lambda: helper.tasks.put(taken)), (taken.withdraw_or_wait, taken.done.set)):
+        looks = []
+
+        def look(looks=looks, come=come):
+            looks.append(None)
+            if len(looks) == 3:
+                come()
+
+        monkeypatch.setattr(threads, "_stay_awake", look)
+        monkeypatch.setattr(threads, "AWAKE", 60.0)
+        rescue = threading.Timer(5, come)
+        rescue.start()
+        waiting()
+        rescue.cancel()
+        assert len(looks) == 3
