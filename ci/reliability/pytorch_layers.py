@@ -6,6 +6,7 @@ A layer that is new needs its line in `FUNCTIONS`; or in `WITHOUT`, with what st
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 WITHOUT = {"Dropout": "draws its mask from another generator", "Dropout2d": "draws its mask from another generator"}
@@ -87,13 +88,16 @@ def _normalize(torch: Any, layer: Any, x: Any, p: Any) -> Any:
 def _children(torch: Any, layer: Any, p: Any) -> dict[str, Callable[[Any], Any]]:
     """The functions of a container's layers; one that stands there twice has its parameters under the first name."""
     own: dict[int, str] = {}
-    found = {}
+    found: dict[str, Callable[[Any], Any]] = {}
     for name, child in layer.children().items():
         prefix = own.setdefault(id(child), name) + "."
         parameters = {key.removeprefix(prefix): value for key, value in p.items() if key.startswith(prefix)}
-        function = FUNCTIONS[type(child).__name__]
-        found[name] = lambda x, f=function, child=child, parameters=parameters: f(torch, child, x, parameters)
+        found[name] = partial(_run, torch, child, parameters)
     return found
+
+
+def _run(torch: Any, layer: Any, p: Any, x: Any) -> Any:
+    return FUNCTIONS[type(layer).__name__](torch, layer, x, p)
 
 
 def _sequential(torch: Any, layer: Any, x: Any, p: Any) -> Any:
@@ -136,6 +140,7 @@ FUNCTIONS: dict[str, Function] = {
     "GELU": lambda torch, layer, x, p: torch.nn.functional.gelu(x, approximate="tanh"),
     "SiLU": _plain("silu"),
     "Softplus": _plain("softplus"),
+    "HardSwish": _plain("hardswish"),
     "Softmax": lambda torch, layer, x, p: torch.softmax(x, -1),
     "LogSoftmax": lambda torch, layer, x, p: torch.log_softmax(x, -1),
     "BatchNorm1d": _batch_norm,
