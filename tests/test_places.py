@@ -65,6 +65,7 @@ def test_every_loss_has_an_example():
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_places_of_a_loss(name):
+    assert names(name, README), "README.md"
     assert name in against_pytorch.LOSSES or name in against_pytorch.WITHOUT, "ci/reliability/against_pytorch.py"
     assert f"`{name}`" in DERIVATIONS, "the table of docs/derivations/index.md, and the page that it names"
 
