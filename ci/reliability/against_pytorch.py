@@ -34,7 +34,8 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {  # PyTorch's classes, and 
     "AdamW": ("AdamW", {}),
 }
 
-WITHOUT: dict[str, str] = {}  # losses and optimizers that PyTorch lacks; what their witness is instead
+# Losses and optimizers that PyTorch lacks, and what their witness is instead.
+WITHOUT: dict[str, str] = {}
 
 Pairs = Iterator[tuple[Any, Any]]  # of numbers: ours, theirs
 

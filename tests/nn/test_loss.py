@@ -43,6 +43,11 @@ def cases(y, t):
     ]
 
 
+def test_every_loss_has_cases():
+    numbers = np.zeros((4, 3))
+    assert {type(criterion).__name__ for criterion, _, _ in cases(numbers, numbers)} == EXAMPLES.keys()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_criterion_and_option(xp, rng, dtype):
     (y, y_), (t, _) = xp.normal(rng, 4, 3, dtype=dtype), xp.normal(rng, 4, 3, dtype=dtype)
