@@ -41,7 +41,7 @@ CASES = [  # the class, PyTorch's of it (or plain loops that make the steps, whe
 IDS = [f"{ours.__name__}-{'-'.join(options) or 'defaults'}" for ours, _, options in CASES]
 
 
-BY_HAND = [  # p = 1 and g = 2, worked out on paper from each class's equations
+BY_HAND = [
     (SGD, {"lr": 0.1}, 1 - 0.1 * 2),
     (SGD, {"lr": 0.1, "weight_decay": 0.5}, 1 - 0.1 * (2 + 0.5)),
     (SGD, {"lr": 0.1, "momentum": 0.9}, 1 - 0.1 * 2),
@@ -115,7 +115,7 @@ def by_plain_loops(path, hosts, steps, options):
     ends = {name: np.zeros(host.shape) for name, host in hosts.items()}
     for name, host in hosts.items():
         for at in np.ndindex(*host.shape):
-            ends[name][at] = path(host[at], [g[name][at] for g in steps], rates, **others)
+            ends[name][at] = path(float(host[at]), [float(g[name][at]) for g in steps], rates, **others)
     return ends
 
 
@@ -136,6 +136,7 @@ def test_twenty_steps_as_its_witness(xp, rng, ours, theirs, options):
 
 @pytest.mark.parametrize(("ours", "options", "expected"), BY_HAND)
 def test_one_step_by_hand(xp, ours, options, expected):
+    """p = 1 and g = 2, worked out on paper from each class's equations."""
     p = writable(xp, [1.0])
     ours({"p": p}, **options).step({"p": xp.array([2.0])})
     assert_close(p, np.array([expected]))
