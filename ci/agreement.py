@@ -23,6 +23,7 @@ from xpcnn import data, nn, optim
 from xpcnn.backend import current_backend
 from xpcnn.errors import BackendError
 from xpcnn.nn.layer_examples import EXAMPLES
+from xpcnn.nn.loss_examples import EXAMPLES as LOSSES
 from xpcnn.table import columns
 
 LIMITS = {"float32": 2e-5, "float64": 1e-11}
@@ -43,13 +44,11 @@ def layer(name: str, dtype: str) -> Results:
     return {"y": y, "dx": dx, **{f"d {key}": g for key, g in grads.items()}, "inference": made(x)}
 
 
-def loss(make: Callable[[], Any], classes: bool, dtype: str) -> Results:
-    """The loss and its gradient."""
-    criterion = make()
-    logits = _normal((6, 4), dtype)
-    labels = np.arange(6) % 4
-    targets = xpcnn.asarray(labels) if classes else xpcnn.asarray(np.eye(4)[labels], dtype)
-    value, cache = criterion.forward(logits, targets)
+def loss(name: str, dtype: str) -> Results:
+    """The loss and its gradient, of the sample of that loss."""
+    criterion, y, target = LOSSES[name]()
+    targets = xpcnn.asarray(target, dtype if target.dtype.kind == "f" else None)
+    value, cache = criterion.forward(xpcnn.asarray(y, dtype), targets)
     return {"loss": value, "gradient": criterion.backward(cache)}
 
 
@@ -83,23 +82,12 @@ def training(dtype: str) -> Results:
     return {f"loss of {STEPS} steps": xpcnn.asarray(np.array(losses)), "weight": model.parameters()["0.weight"]}
 
 
-LOSSES: dict[str, tuple[Callable[[], Any], bool]] = {
-    "CrossEntropyLoss": (lambda: nn.CrossEntropyLoss(weight=[1.0, 2.0, 3.0, 0.5], label_smoothing=0.1), True),
-    "NLLLoss": (nn.NLLLoss, True),
-    "HingeLoss": (nn.HingeLoss, True),
-    "MSELoss": (nn.MSELoss, False),
-    "L1Loss": (nn.L1Loss, False),
-    "HuberLoss": (nn.HuberLoss, False),
-    "BCEWithLogitsLoss": (lambda: nn.BCEWithLogitsLoss(pos_weight=2.0), False),
-}
-
-
 def parts() -> Iterator[tuple[str, Callable[[str], Results], dict[str, float]]]:
     """What is compared: its name, what computes it from a dtype, and the limits."""
     for name in EXAMPLES:
         yield name, partial(layer, name), LIMITS
-    for name, how in LOSSES.items():
-        yield name, partial(loss, *how), LIMITS
+    for name in LOSSES:
+        yield name, partial(loss, name), LIMITS
     for named in optim.OPTIMIZERS.values():
         yield named.kind.__name__, partial(optimizer, named.kind), LIMITS
     yield "training", training, TRAINING_LIMITS

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,20 +25,43 @@ def gelu_slope(v):
 
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
 
-# name: (value, slope)
+INF = math.inf
+
+
+class Meaning(NamedTuple):
+    """An activation, of one number.
+
+    limits : y at −∞ and at ∞, then the slopes there; smooth : it has no corner, and the complex step speaks
+    """
+
+    value: Callable[[float], float]
+    slope: Callable[[float], float]
+    limits: tuple[float, float, float, float]
+    smooth: bool = False
+
+
+# Every elementwise layer, with the options of its example in xpcnn/nn/layer_examples.py.
 FUNCTIONS = {
-    "relu": (lambda v: v if v > 0 else 0.0, lambda v: 1.0 if v > 0 else 0.0),
-    "leaky_relu": (lambda v: v if v > 0 else 0.01 * v, lambda v: 1.0 if v > 0 else 0.01),
-    "elu": (lambda v: v if v > 0 else math.expm1(v), lambda v: 1.0 if v > 0 else math.exp(v)),
-    "selu": (
+    "ReLU": Meaning(lambda v: v if v > 0 else 0.0, lambda v: 1.0 if v > 0 else 0.0, (0, INF, 0, 1)),
+    "LeakyReLU": Meaning(lambda v: v if v > 0 else 0.01 * v, lambda v: 1.0 if v > 0 else 0.01, (-INF, INF, 0.01, 1)),
+    "ELU": Meaning(lambda v: v if v > 0 else math.expm1(v), lambda v: 1.0 if v > 0 else math.exp(v), (-1, INF, 0, 1)),
+    "SELU": Meaning(
         lambda v: SCALE * v if v > 0 else SCALE * ALPHA * math.expm1(v),
         lambda v: SCALE if v > 0 else SCALE * ALPHA * math.exp(v),
+        (-SCALE * ALPHA, INF, 0, SCALE),
     ),
-    "sigmoid": (sigmoid, lambda v: sigmoid(v) * sigmoid(-v)),
-    "tanh": (math.tanh, lambda v: 1 - math.tanh(v) ** 2),
-    "gelu": (gelu, gelu_slope),
-    "silu": (lambda v: v * sigmoid(v), lambda v: sigmoid(v) + v * sigmoid(v) * sigmoid(-v)),
-    "softplus": (lambda v: math.log1p(math.exp(-abs(v))) + (v if v > 0 else 0.0), sigmoid),
+    "Sigmoid": Meaning(sigmoid, lambda v: sigmoid(v) * sigmoid(-v), (0, 1, 0, 0), smooth=True),
+    "Tanh": Meaning(math.tanh, lambda v: 1 - math.tanh(v) ** 2, (-1, 1, 0, 0), smooth=True),
+    "GELU": Meaning(gelu, gelu_slope, (0, INF, 0, 1), smooth=True),
+    "SiLU": Meaning(
+        lambda v: v * sigmoid(v), lambda v: sigmoid(v) + v * sigmoid(v) * sigmoid(-v), (0, INF, 0, 1), smooth=True
+    ),
+    "HardSwish": Meaning(
+        lambda v: v * min(max(v + 3, 0.0), 6.0) / 6,
+        lambda v: 0.0 if v <= -3 else 1.0 if v >= 3 else v / 3 + 0.5,
+        (0, INF, 0, 1),
+    ),
+    "Softplus": Meaning(lambda v: math.log1p(math.exp(-abs(v))) + (v if v > 0 else 0.0), sigmoid, (0, INF, 0, 1)),
 }
 
 

@@ -10,6 +10,7 @@ from xpcnn.errors import DTypeError, GradientError, OptionError
 from xpcnn.gradient_check import check_pair, gradcheck
 from xpcnn.nn import BatchNorm1d, Conv2d, Dropout, Linear, MSELoss, ReLU, Sequential, Sigmoid
 from xpcnn.nn.layer_examples import EXAMPLES
+from xpcnn.nn.loss_examples import EXAMPLES as LOSSES
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -19,6 +20,16 @@ def test_every_layer(xp, name):
     report = gradcheck(layer, x)
     assert report.passed, report
     assert {row.argument for row in report.rows} == {"x", *layer.parameters()}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss(xp, name):
+    criterion, y, target = LOSSES[name]()
+    target = xp.array(target)
+    report = check_pair(
+        lambda y: criterion.forward(y, target), lambda dy, cache: (criterion.backward(cache) * dy,), {"y": xp.array(y)}
+    )
+    assert report.passed, report
 
 
 def test_every_layer_has_an_example():

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from xpcnn import nn, optim
+from xpcnn import optim
 from xpcnn.nn import Layer
 
-from .gradients import LOSSES, random_loss
+from .gradients import random_loss
 from .layers import Rng, random_layer
+from .pytorch_layers import FUNCTIONS
 from .row import Effort, Row, not_tried
 
 NAME = "agreement with PyTorch"
@@ -21,23 +22,21 @@ AGREES, DIFFERS = "agrees", "differs"
 LIMITS = {"float64": 1e-11, "float32": 2e-5}  # of the difference, over the largest number (at least 1)
 STEPS = 20  # of an optimizer
 
-_PLAIN = {
-    "ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "SELU": "selu", "Sigmoid": "sigmoid", "Tanh": "tanh",
-    "SiLU": "silu", "Softplus": "softplus",
+LOSSES = {  # PyTorch's functions
+    "MSELoss": "mse_loss", "L1Loss": "l1_loss", "HuberLoss": "huber_loss", "CrossEntropyLoss": "cross_entropy",
+    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits", "NLLLoss": "nll_loss", "HingeLoss": "multi_margin_loss",
 }  # fmt: skip
-LAYERS = (
-    "Conv2d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "Linear", "BatchNorm2d", "LayerNorm",
-    "GroupNorm", "PReLU", "GELU", "Softmax", "LogSoftmax", *_PLAIN,
-)  # fmt: skip
-_OPTIMIZERS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("SGD", "SGD", {"momentum": 0.9, "nesterov": True}),
-    ("AdaGrad", "Adagrad", {}),
-    ("RMSProp", "RMSprop", {"momentum": 0.5}),
-    ("Adadelta", "Adadelta", {}),
-    ("Adam", "Adam", {}),
-    ("AdamW", "AdamW", {}),
-)
-OPTIMIZERS = tuple(ours for ours, _, _ in _OPTIMIZERS)
+OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {  # PyTorch's classes, and options
+    "SGD": ("SGD", {"momentum": 0.9, "nesterov": True}),
+    "AdaGrad": ("Adagrad", {}),
+    "RMSProp": ("RMSprop", {"momentum": 0.5}),
+    "Adadelta": ("Adadelta", {}),
+    "Adam": ("Adam", {}),
+    "AdamW": ("AdamW", {}),
+}
+
+# Losses and optimizers that PyTorch lacks, and what their witness is instead.
+WITHOUT: dict[str, str] = {}
 
 Pairs = Iterator[tuple[Any, Any]]  # of numbers: ours, theirs
 
@@ -45,7 +44,7 @@ Pairs = Iterator[tuple[Any, Any]]  # of numbers: ours, theirs
 def rows(effort: Effort) -> list[Row]:
     """One row: outputs and all gradients, and the parameters after some steps."""
     times = effort.times(60, 3)
-    parts = (*LAYERS, *LOSSES, *OPTIMIZERS)
+    parts = (*FUNCTIONS, *LOSSES, *OPTIMIZERS)
     what = f"{len(parts)} layers, losses and optimizers, {times} random cases each in float64 and in float32"
     if find_spec("torch") is None:
         return [not_tried(NAME, what, "PyTorch is not installed")]
@@ -69,7 +68,7 @@ def _largest(name: str, rng: Callable[[], Rng], dtype: str) -> float:
 
 def _case(name: str, rng: Rng, dtype: str, theirs: str) -> Pairs:
     """The same numbers, calculated in one dtype by xpcnn and in another by PyTorch."""
-    if name in LAYERS:
+    if name in FUNCTIONS:
         layer, x = random_layer(name, rng)
         layer.astype(dtype)
         return _layer(name, layer, x.astype(dtype), rng, theirs)
@@ -98,7 +97,7 @@ def _layer(name: str, layer: Layer, x: Any, rng: Rng, theirs: str) -> Pairs:
         array += 0.1 * rng.normal(size=array.shape).astype(array.dtype)
     x_t = _tensor(x, theirs)
     parameters = {key: _tensor(array, theirs) for key, array in layer.parameters().items()}
-    y_t = _FUNCTIONS.get(name, _plain)(torch, layer, x_t, parameters)
+    y_t = FUNCTIONS[name](torch, layer, x_t, parameters)
     y, cache = layer.forward(x)
     yield y, y_t
     dy = rng.normal(size=y.shape).astype(y.dtype)
@@ -107,88 +106,6 @@ def _layer(name: str, layer: Layer, x: Any, rng: Rng, theirs: str) -> Pairs:
     yield dx, x_t.grad
     for key, tensor in parameters.items():
         yield grads[key], tensor.grad
-
-
-def _first(x: Any) -> Any:
-    """Channels first."""
-    return x.movedim(-1, 1)
-
-
-def _plain(torch: Any, layer: Any, x: Any, p: Any) -> Any:
-    return getattr(torch.nn.functional, _PLAIN[type(layer).__name__])(x)
-
-
-def _conv(torch: Any, layer: Any, x: Any, p: Any) -> Any:
-    top, bottom, left, right = _pads(layer, x)
-    x = torch.nn.functional.pad(_first(x), (left, right, top, bottom))
-    w = p["weight"].movedim(3, 1)
-    y = torch.nn.functional.conv2d(x, w, p.get("bias"), layer.stride, 0, layer.dilation, layer.groups)
-    return y.movedim(1, -1)
-
-
-def _pads(layer: Any, x: Any) -> tuple[int, int, int, int]:
-    """Those of "same": as evenly as can be, the odd one after."""
-    if layer.padding != "same":
-        return layer.padding  # type: ignore[no-any-return]
-    pads = []
-    for axis in (0, 1):
-        size, stride = x.shape[1 + axis], layer.stride[axis]
-        reach = layer.dilation[axis] * (layer.kernel_size[axis] - 1) + 1
-        total = max(0, (-(-size // stride) - 1) * stride + reach - size)
-        pads += [total // 2, total - total // 2]
-    return pads[0], pads[1], pads[2], pads[3]
-
-
-def _transposed(torch: Any, layer: Any, x: Any, p: Any) -> Any:
-    w = p["weight"]  # (Cin, KH, KW, Cout/groups), as the operation has it
-    y = torch.nn.functional.conv_transpose2d(
-        _first(x), w.movedim(3, 1), p.get("bias"), layer.stride, 0, 0, layer.groups, layer.dilation
-    )
-    top, bottom, left, right = layer.padding
-    return y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right].movedim(1, -1)
-
-
-def _max_pool(torch: Any, layer: Any, x: Any, p: Any) -> Any:
-    top, _, left, _ = layer.padding
-    pool = torch.nn.functional.max_pool2d
-    y = pool(_first(x), layer.kernel_size, layer.stride, (top, left), layer.dilation, layer.ceil_mode)
-    return y.movedim(1, -1)
-
-
-def _avg_pool(torch: Any, layer: Any, x: Any, p: Any) -> Any:
-    top, _, left, _ = layer.padding
-    pool = torch.nn.functional.avg_pool2d
-    y = pool(_first(x), layer.kernel_size, layer.stride, (top, left), layer.ceil_mode, layer.count_include_pad)
-    return y.movedim(1, -1)
-
-
-_FUNCTIONS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
-    "Conv2d": _conv,
-    "ConvTranspose2d": _transposed,
-    "MaxPool2d": _max_pool,
-    "AvgPool2d": _avg_pool,
-    "AdaptiveAvgPool2d": lambda torch, layer, x, p: torch.nn.functional.adaptive_avg_pool2d(
-        _first(x), layer.output_size
-    ).movedim(1, -1),
-    "Linear": lambda torch, layer, x, p: torch.nn.functional.linear(x, p["weight"], p.get("bias")),
-    "BatchNorm2d": lambda torch, layer, x, p: torch.nn.functional.batch_norm(
-        _first(x), None, None, p.get("weight"), p.get("bias"), True, eps=layer.eps
-    ).movedim(1, -1),
-    "LayerNorm": lambda torch, layer, x, p: torch.nn.functional.layer_norm(
-        x, layer.normalized_shape, p.get("weight"), p.get("bias"), layer.eps
-    ),
-    "GroupNorm": lambda torch, layer, x, p: torch.nn.functional.group_norm(
-        _first(x), layer.num_groups, p.get("weight"), p.get("bias"), layer.eps
-    ).movedim(1, -1),
-    "PReLU": lambda torch, layer, x, p: torch.nn.functional.prelu(_first(x), p["weight"]).movedim(1, -1),
-    "GELU": lambda torch, layer, x, p: torch.nn.functional.gelu(x, approximate="tanh"),
-    "Softmax": lambda torch, layer, x, p: torch.softmax(x, -1),
-    "LogSoftmax": lambda torch, layer, x, p: torch.log_softmax(x, -1),
-}
-_LOSSES = {
-    "MSELoss": "mse_loss", "L1Loss": "l1_loss", "HuberLoss": "huber_loss", "CrossEntropyLoss": "cross_entropy",
-    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits", "NLLLoss": "nll_loss", "HingeLoss": "multi_margin_loss",
-}  # fmt: skip
 
 
 def _loss(name: str, rng: Rng, dtype: str, theirs: str) -> Pairs:
@@ -206,7 +123,7 @@ def _loss(name: str, rng: Rng, dtype: str, theirs: str) -> Pairs:
         for key, value in vars(criterion).items()
         if value is not None
     }
-    loss_t = getattr(torch.nn.functional, _LOSSES[name])(y_t, fixed(target), **options)
+    loss_t = getattr(torch.nn.functional, LOSSES[name])(y_t, fixed(target), **options)
     loss, cache = criterion.forward(y, target)
     yield loss, loss_t
     loss_t.backward()
@@ -216,8 +133,12 @@ def _loss(name: str, rng: Rng, dtype: str, theirs: str) -> Pairs:
 def _optimizer(name: str, rng: Rng, dtype: str, theirs: str) -> Pairs:
     import torch
 
-    _, their_name, options = next(each for each in _OPTIMIZERS if each[0] == name)
-    options = {"lr": float(10 ** rng.uniform(-3, -1)), "weight_decay": float(rng.choice([0.0, 0.01])), **options}
+    their_name, own = OPTIMIZERS[name]
+    options: dict[str, Any] = {
+        "lr": float(10 ** rng.uniform(-3, -1)),
+        "weight_decay": float(rng.choice([0.0, 0.01])),
+        **own,
+    }
     p = rng.normal(size=(5, 4)).astype(dtype)
     p_t = torch.nn.Parameter(_tensor(p, theirs))
     ours = getattr(optim, name)({"p": p}, **options)
@@ -228,6 +149,3 @@ def _optimizer(name: str, rng: Rng, dtype: str, theirs: str) -> Pairs:
         p_t.grad = _tensor(g, theirs, requires_grad=False)
         other.step()
     yield p, p_t
-
-
-assert set(LAYERS) <= set(nn.__all__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from xpcnn import nn
 from xpcnn.errors import GradientError
 from xpcnn.gradient_check import Report, check_pair, gradcheck
 from xpcnn.nn.layer_examples import EXAMPLES
+from xpcnn.nn.loss_examples import EXAMPLES as LOSSES
 from xpcnn.ops import dispatch
 
 from .child import share
@@ -20,14 +22,20 @@ from .layers import Rng, random_layer
 from .row import Effort, Row
 
 RIGHT, WRONG, KINK = "agrees", "wrong gradient", "at a kink, where there is none"
-LOSSES = ("MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss", "BCEWithLogitsLoss", "NLLLoss", "HingeLoss")
+OPTIONS: dict[str, Callable[[Rng, int], Any]] = {  # of losses, by their names; random ones for k classes
+    "reduction": lambda rng, k: str(rng.choice(["mean", "sum"])),
+    "weight": lambda rng, k: rng.uniform(0.5, 2, k) if rng.random() < 0.5 else None,
+    "pos_weight": lambda rng, k: rng.uniform(0.5, 2, k) if rng.random() < 0.5 else None,
+    "label_smoothing": lambda rng, k: float(rng.choice([0.0, 0.2])),
+    "delta": lambda rng, k: float(rng.uniform(0.3, 2)),
+}
 Check = Callable[[str, Rng], Report]
 WITNESSES = ("central difference", "complex step", "adjoint identity")
 
 
 def rows(effort: Effort) -> list[Row]:
     """A row for layers, one for losses."""
-    return [_row("layers", tuple(EXAMPLES), _layer, effort), _row("losses", LOSSES, _loss, effort)]
+    return [_row("layers", tuple(EXAMPLES), _layer, effort), _row("losses", tuple(LOSSES), _loss, effort)]
 
 
 def _row(kind: str, names: tuple[str, ...], check: Check, effort: Effort) -> Row:
@@ -74,21 +82,11 @@ def _loss(name: str, rng: Rng) -> Report:
 
 def random_loss(name: str, rng: Rng, n: int, k: int) -> tuple[nn.Loss, Any]:
     """A criterion of random options, and targets for (n, k)."""
-    options: dict[str, Any] = {"reduction": str(rng.choice(["mean", "sum"]))}
-    weight = rng.uniform(0.5, 2, k)
-    if name in ("CrossEntropyLoss", "NLLLoss") and rng.random() < 0.5:
-        options["weight"] = weight
-    if name == "CrossEntropyLoss":
-        options["label_smoothing"] = float(rng.choice([0.0, 0.2]))
-    if name == "BCEWithLogitsLoss" and rng.random() < 0.5:
-        options["pos_weight"] = weight
-    if name == "HuberLoss":
-        options["delta"] = float(rng.uniform(0.3, 2))
-    criterion = getattr(nn, name)(**options)
-    if name == "BCEWithLogitsLoss":
-        return criterion, rng.uniform(size=(n, k))
-    if name in ("MSELoss", "L1Loss", "HuberLoss"):
-        return criterion, rng.normal(size=(n, k))
-    if name == "CrossEntropyLoss" and rng.random() < 0.5:
-        return criterion, rng.dirichlet(np.ones(k), n)
-    return criterion, rng.integers(0, k, n)
+    kind = getattr(nn, name)
+    criterion = kind(**{option: OPTIONS[option](rng, k) for option in signature(kind).parameters})
+    _, _, like = LOSSES[name]()
+    if like.dtype.kind == "i":
+        soft = name == "CrossEntropyLoss" and rng.random() < 0.5
+        return criterion, rng.dirichlet(np.ones(k), n) if soft else rng.integers(0, k, n)
+    unit = like.min() >= 0 and like.max() <= 1
+    return criterion, rng.uniform(size=(n, k)) if unit else rng.normal(size=(n, k))

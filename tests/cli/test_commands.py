@@ -114,7 +114,7 @@ cli.main(["info"])
         (["train", "digits", "--epochs", "0"], "train: expected epochs: an integer ≥ 1, got 0"),
         (["train", "digits", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
         (["train", "digits", "--lr", "nan"], "train: expected lr: a number in (0, inf), got nan"),
-        (["train", "digits", "--optimizer", "lion"], "train optimizer: expected one of sgd, adam"),
+        (["train", "digits", "--optimizer", "nonsense"], "train optimizer: expected one of sgd, adam"),
         (["train", "digits", "--schedule", "x"], "train schedule: expected one of constant"),
         (["train", "digits", "--seed", "-1"], "seed"),
         (["train", "digits", "--nonsense"], "unrecognized arguments: --nonsense"),

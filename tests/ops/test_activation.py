@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ci.reliability.pytorch_layers import FUNCTIONS
 from xpcnn.backend import to_numpy
 from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.gradient_check import check_pair
-from xpcnn.ops import activation, rectifier
+from xpcnn.nn.layer_examples import EXAMPLES
+from xpcnn.ops import activation, dispatch, rectifier
 
 from .. import reference_activation as reference
 from ..arrays import assert_close, needs_torch
 
-SMOOTH = ["sigmoid", "tanh", "gelu", "silu"]  # analytic: the complex step speaks
-CORNERED = ["relu", "leaky_relu", "elu", "selu"]
-NAMES = [*CORNERED, *SMOOTH, "softplus"]
+NAMES = tuple(reference.FUNCTIONS)
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
 
 
+def test_every_elementwise_layer_is_here():
+    every = {name for name, make in EXAMPLES.items() if make()[0].elementwise}
+    assert every - {"Identity", "Dropout", "Dropout2d"} == set(NAMES), "tests/reference_activation.py"
+
+
 def pair(name):
-    module = rectifier if name in CORNERED else activation
-    return getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
+    """The reference, where there are faster implementations; with the options of the layer's example."""
+    layer, _ = EXAMPLES[name]()
+    forward, backward = layer.pair
+    if isinstance(forward, partial):
+        found = dispatch.implementations(*forward.args)[-1]
+        forward, backward = found.forward, found.backward
+    return partial(forward, **layer.options()), backward
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,7 +43,7 @@ def pair(name):
 def test_each_number_is_right(xp, name, shape, dtype, scale, seed):
     rng = np.random.default_rng(seed)
     forward, backward = pair(name)
-    value, slope = reference.FUNCTIONS[name]
+    value, slope, *_ = reference.FUNCTIONS[name]
     x = rng.normal(scale=scale, size=shape).astype(dtype)
     dy, dy_ = xp.normal(rng, *shape, dtype=dtype)
     y, cache = forward(xp.array(x, dtype))
@@ -47,7 +59,7 @@ def test_witnesses(xp, name, rng):
     assert report.passed, report
     spoke = [row.witness for row in report.rows]
     assert "central difference" in spoke
-    assert name not in SMOOTH or "complex step" in spoke
+    assert ("complex step" in spoke) >= reference.FUNCTIONS[name].smooth
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,24 +67,11 @@ def test_witnesses(xp, name, rng):
 def test_huge_inputs_stay_finite_and_right(xp, name, dtype):
     forward, backward = pair(name)
     x = np.array([-1e4, -700.0, -89.0, -20.0, 0.0, 20.0, 89.0, 700.0, 1e4])
-    value, slope = reference.FUNCTIONS[name]
+    value, slope, *_ = reference.FUNCTIONS[name]
     y, cache = forward(xp.array(x, dtype))
     assert_close(y, reference.each(value, x).astype(dtype))
     dx = backward(xp.array(np.ones(9), dtype), cache)
     assert_close(dx, reference.each(slope, x).astype(dtype))
-
-
-LIMITS = {  # y at −∞ and at ∞, then the slopes there
-    "relu": (0, np.inf, 0, 1),
-    "leaky_relu": (-np.inf, np.inf, 0.01, 1),
-    "elu": (-1, np.inf, 0, 1),
-    "selu": (-rectifier.SELU_SCALE * rectifier.SELU_ALPHA, np.inf, 0, rectifier.SELU_SCALE),
-    "sigmoid": (0, 1, 0, 0),
-    "tanh": (-1, 1, 0, 0),
-    "gelu": (0, np.inf, 0, 1),
-    "silu": (0, np.inf, 0, 1),
-    "softplus": (0, np.inf, 0, 1),
-}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,7 +80,7 @@ LIMITS = {  # y at −∞ and at ∞, then the slopes there
 def test_limits(xp, name, dtype):
     """At ±∞, and for finite numbers up to the largest: all activations are straight lines long before."""
     forward, backward = pair(name)
-    low, high, low_slope, high_slope = LIMITS[name]
+    low, high, low_slope, high_slope = reference.FUNCTIONS[name].limits
     large = np.array([1e5, 1e10, 1e20, 1e30, np.finfo(dtype).max, np.inf]).astype(dtype)
     n = len(large)
     y, cache = forward(xp.array(np.concatenate([-large, large]), dtype))
@@ -119,13 +118,11 @@ def test_a_slope_far_below_0_has_all_its_digits(xp, name, slope, dtype):
 def test_agrees_with_pytorch_at_the_corner_too(name, at_zero, rng):
     import torch
 
-    functions = torch.nn.functional
-    theirs = {"gelu": lambda x: functions.gelu(x, approximate="tanh")}.get(name) or getattr(functions, name, None)
     forward, backward = pair(name)
     x = np.zeros((3, 5)) if at_zero else rng.normal(scale=3, size=(3, 5))
     dy = rng.normal(size=(3, 5))
     x_t = torch.tensor(x, requires_grad=True)
-    y_t = (theirs or getattr(torch, name))(x_t)
+    y_t = FUNCTIONS[name](torch, EXAMPLES[name]()[0], x_t, {})
     y_t.backward(torch.tensor(dy))
     y, cache = forward(x)
     np.testing.assert_allclose(y, y_t.detach().numpy(), rtol=0, atol=1e-12)
@@ -145,7 +142,7 @@ def test_strided_inputs(name, rng):
 @pytest.mark.parametrize("name", NAMES)
 def test_bad_input_is_refused(xp, name):
     forward, backward = pair(name)
-    with pytest.raises(ShapeError, match=r"LU|Sigmoid|Tanh|Softplus"):
+    with pytest.raises(ShapeError, match=f"^{name}: "):
         forward(xp.array(np.float64(1.0)))
     with pytest.raises(ShapeError, match="skip empty batches"):
         forward(xp.array(np.zeros((0, 3))))

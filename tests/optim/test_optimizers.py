@@ -16,10 +16,10 @@ from xpcnn.optim.adaptive import Adadelta, AdaGrad, RMSProp
 from xpcnn.optim.optimizer import Optimizer
 from xpcnn.optim.sgd import SGD
 
-from ..arrays import assert_close, needs_torch
+from ..arrays import assert_close
 
 SHAPES = {"0.weight": (3, 4), "0.bias": (3,), "1.weight": (2, 3)}
-CASES = [
+CASES = [  # the class, PyTorch's of it (or plain loops that make the steps, where there is none), options
     (SGD, "SGD", {"lr": 0.1}),
     (SGD, "SGD", {"lr": 0.1, "weight_decay": 0.05}),
     (SGD, "SGD", {"lr": 0.1, "momentum": 0.9}),
@@ -38,12 +38,27 @@ CASES = [
     (AdamW, "AdamW", {}),
     (AdamW, "AdamW", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.3}),
 ]
-IDS = [f"{theirs}-{'-'.join(options) or 'defaults'}" for _, theirs, options in CASES]
+IDS = [f"{ours.__name__}-{'-'.join(options) or 'defaults'}" for ours, _, options in CASES]
 
 
-def test_pytorch_is_a_witness_for_every_optimizer():
+BY_HAND = [
+    (SGD, {"lr": 0.1}, 1 - 0.1 * 2),
+    (SGD, {"lr": 0.1, "weight_decay": 0.5}, 1 - 0.1 * (2 + 0.5)),
+    (SGD, {"lr": 0.1, "momentum": 0.9}, 1 - 0.1 * 2),
+    (SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}, 1 - 0.1 * 2 * 1.9),
+    (AdaGrad, {"lr": 0.1, "eps": 1.0}, 1 - 0.1 * 2 / 3),
+    (RMSProp, {"lr": 0.1, "alpha": 0.75, "eps": 1.0}, 1 - 0.1 * 2 / 2),
+    (RMSProp, {"lr": 0.1, "alpha": 0.5, "eps": 1.0, "centered": True}, 1 - 0.1 * 2 / 2),
+    (Adadelta, {"lr": 2.0, "rho": 0.75, "eps": 3.0}, 1 - 2.0 * 2 * np.sqrt(3 / 4)),
+    (Adam, {"lr": 0.1, "eps": 2.0}, 1 - 0.1 * 2 / (2 + 2)),
+    (AdamW, {"lr": 0.1, "eps": 2.0, "weight_decay": 0.5}, 0.95 - 0.1 * 2 / (2 + 2)),
+]
+
+
+def test_every_optimizer_has_two_witnesses():
     public = {kind for kind in vars(optim).values() if isinstance(kind, type) and issubclass(kind, Optimizer)}
     assert {kind for kind, _, _ in CASES} == public - {Optimizer}
+    assert {kind for kind, _, _ in BY_HAND} == public - {Optimizer}
 
 
 def writable(xp, host, dtype="float64"):
@@ -80,48 +95,50 @@ def parameters(xp, hosts, dtype="float64"):
     return {name: writable(xp, host, dtype) for name, host in hosts.items()}
 
 
-@needs_torch
-@pytest.mark.parametrize(("ours", "theirs", "options"), CASES, ids=IDS)
-def test_twenty_steps_as_pytorch(xp, rng, ours, theirs, options):
-    import torch
+def by_pytorch(name, hosts, steps, options):
+    torch = pytest.importorskip("torch")
+    params = {name: torch.tensor(host, requires_grad=True) for name, host in hosts.items()}
+    optimizer = getattr(torch.optim, name)(params.values(), foreach=False, **options)
+    for number, grads in enumerate(steps):
+        if number == 10:
+            optimizer.param_groups[0]["lr"] /= 2
+        for name, p in params.items():
+            p.grad = torch.tensor(grads[name])
+        optimizer.step()
+    return {name: p.detach().numpy() for name, p in params.items()}
 
+
+def by_plain_loops(path, hosts, steps, options):
+    """Number by number: `path` takes one, its gradients and the learning rates, and returns where it ends."""
+    lr = options["lr"]
+    rates, others = [lr] * 10 + [lr / 2] * (len(steps) - 10), {key: options[key] for key in options if key != "lr"}
+    ends = {name: np.zeros(host.shape) for name, host in hosts.items()}
+    for name, host in hosts.items():
+        for at in np.ndindex(*host.shape):
+            ends[name][at] = path(float(host[at]), [float(g[name][at]) for g in steps], rates, **others)
+    return ends
+
+
+@pytest.mark.parametrize(("ours", "theirs", "options"), CASES, ids=IDS)
+def test_twenty_steps_as_its_witness(xp, rng, ours, theirs, options):
     hosts, steps = start(rng), gradients(rng, 20)
+    expected = (by_plain_loops if callable(theirs) else by_pytorch)(theirs, hosts, steps, options)
     params = parameters(xp, hosts)
     optimizer = ours(params, **options)
-    params_ = {name: torch.tensor(host, requires_grad=True) for name, host in hosts.items()}
-    optimizer_ = getattr(torch.optim, theirs)(params_.values(), foreach=False, **options)
     for number, grads in enumerate(steps):
         if number == 10:  # as a schedule does
             optimizer.lr /= 2
-            optimizer_.param_groups[0]["lr"] /= 2
         optimizer.step(arrays(xp, grads))
-        for name, p_ in params_.items():
-            p_.grad = torch.tensor(grads[name])
-        optimizer_.step()
     assert optimizer.steps == 20
     for name, p in params.items():
-        assert_close(p, params_[name].detach().numpy())
+        assert_close(p, expected[name])
 
 
-@pytest.mark.parametrize(
-    ("make", "expected"),
-    [
-        (lambda p: SGD(p, lr=0.1), 1 - 0.1 * 2),
-        (lambda p: SGD(p, lr=0.1, weight_decay=0.5), 1 - 0.1 * (2 + 0.5)),
-        (lambda p: SGD(p, lr=0.1, momentum=0.9), 1 - 0.1 * 2),
-        (lambda p: SGD(p, lr=0.1, momentum=0.9, nesterov=True), 1 - 0.1 * 2 * 1.9),
-        (lambda p: AdaGrad(p, lr=0.1, eps=1.0), 1 - 0.1 * 2 / 3),
-        (lambda p: RMSProp(p, lr=0.1, alpha=0.75, eps=1.0), 1 - 0.1 * 2 / 2),
-        (lambda p: RMSProp(p, lr=0.1, alpha=0.5, eps=1.0, centered=True), 1 - 0.1 * 2 / 2),
-        (lambda p: Adadelta(p, lr=2.0, rho=0.75, eps=3.0), 1 - 2.0 * 2 * np.sqrt(3 / 4)),
-        (lambda p: Adam(p, lr=0.1, eps=2.0), 1 - 0.1 * 2 / (2 + 2)),
-        (lambda p: AdamW(p, lr=0.1, eps=2.0, weight_decay=0.5), 0.95 - 0.1 * 2 / (2 + 2)),
-    ],
-)
-def test_one_step_by_hand(xp, make, expected):
+@pytest.mark.parametrize(("ours", "options", "expected"), BY_HAND)
+def test_one_step_by_hand(xp, ours, options, expected):
     """p = 1 and g = 2, worked out on paper from each class's equations."""
     p = writable(xp, [1.0])
-    make({"p": p}).step({"p": xp.array([2.0])})
+    ours({"p": p}, **options).step({"p": xp.array([2.0])})
     assert_close(p, np.array([expected]))
 
 

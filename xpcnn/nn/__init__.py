@@ -21,6 +21,7 @@ from .container import Concat, Container, Residual, Sequential
 from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
+from .hard_activation import HardSwish
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
 from .layer import Layer, OpLayer
@@ -51,6 +52,7 @@ __all__ = [
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GroupNorm",
+    "HardSwish",
     "HingeLoss",
     "Hooks",
     "HuberLoss",

@@ -45,6 +45,7 @@ EXAMPLES: dict[str, Example] = {
     "GELU": _on(_ROWS, nn.GELU),
     "SiLU": _on(_ROWS, nn.SiLU),
     "Softplus": _on(_ROWS, nn.Softplus),
+    "HardSwish": _on(_ROWS, nn.HardSwish),
     "Softmax": _on(_ROWS, nn.Softmax),
     "LogSoftmax": _on(_ROWS, nn.LogSoftmax),
     "BatchNorm1d": _on(_ROWS, lambda: nn.BatchNorm1d(4)),

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..errors import OptionError
+from ..ops.check import check_array
 from ..ops.loss_classification import (
     cross_entropy_backward,
     cross_entropy_forward,
@@ -54,6 +55,7 @@ class Loss:
 
     def forward(self, y: Array, target: Array) -> tuple[Array, Cache]:
         """The loss, an array (), and a cache for the `backward` of this very call."""
+        check_array(type(self).__name__, y)
         options = self.config()
         for name, value in options.items():
             if name in ("weight", "pos_weight") and value is not None:

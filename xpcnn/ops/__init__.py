@@ -39,6 +39,7 @@ from .global_pool import (
     global_max_pool2d_backward,
     global_max_pool2d_forward,
 )
+from .hard_activation import hard_swish_backward, hard_swish_forward
 from .linear import linear_backward, linear_forward
 from .loss_classification import (
     cross_entropy_backward,
@@ -112,6 +113,8 @@ __all__ = [
     "global_max_pool2d_forward",
     "group_norm_backward",
     "group_norm_forward",
+    "hard_swish_backward",
+    "hard_swish_forward",
     "hinge_backward",
     "hinge_forward",
     "huber_backward",

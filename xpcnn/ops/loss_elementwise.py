@@ -53,7 +53,7 @@ def mse_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Ar
     >>> float(loss), mse_backward(cache)
     (4.5, array([0., 3.]))
     """
-    xp, count = _check("MSELoss", y, target, reduction)
+    xp, count = check_targets("MSELoss", y, target, reduction)
     d = y - target
     return xp.sum(d * d) / count, (d, count)  # ()                                              (1)
 
@@ -73,7 +73,7 @@ def mae_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Ar
     >>> float(loss), mae_backward(cache)
     (1.5, array([0. , 0.5]))
     """
-    xp, count = _check("L1Loss", y, target, reduction)
+    xp, count = check_targets("L1Loss", y, target, reduction)
     d = y - target
     return xp.sum(xp.abs(d)) / count, (d, count)  # ()                                          (3)
 
@@ -98,7 +98,7 @@ def huber_forward(y: Array, target: Array, *, delta: float = 1.0, reduction: str
     (2.625, array([0.5, 1. ]))
     """
     delta = as_number("HuberLoss", "delta", delta, "(0, inf)")
-    xp, count = _check("HuberLoss", y, target, reduction)
+    xp, count = check_targets("HuberLoss", y, target, reduction)
     d = y - target
     c = clip(d, -delta, delta)
     return xp.sum(c * (d - c / 2)) / count, (c, count)  # ()                                    (5)
@@ -132,7 +132,7 @@ def bce_with_logits_forward(
     >>> round(float(loss), 4), bce_with_logits_backward(cache)
     (0.3466, array([-0.25,  0.  ]))
     """
-    xp, count = _check("BCEWithLogitsLoss", y, target, reduction)
+    xp, count = check_targets("BCEWithLogitsLoss", y, target, reduction)
     if pos_weight is not None:
         check_floats("BCEWithLogitsLoss", y, pos_weight)
         if tuple(pos_weight.shape) not in ((), tuple(y.shape[-1:])):
@@ -175,7 +175,7 @@ def check_target(who: str, y: Array, target: Array) -> Any:
     return xp
 
 
-def _check(who: str, y: Array, target: Array, reduction: str) -> tuple[Any, int]:
+def check_targets(who: str, y: Array, target: Array, reduction: str) -> tuple[Any, int]:
     """The namespace and D, once y and target are known to fit together."""
     xp = check_target(who, y, target)
     if tuple(y.shape) != tuple(target.shape):

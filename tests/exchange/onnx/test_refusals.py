@@ -18,7 +18,7 @@ from .graphs import (
 
 W = {"w": numbers(4, 3, 3, 3), "v": numbers(3), "one": 1.0, "m": np.ones((3, 1, 1))}
 REFUSED = [
-    ([node("HardSwish", "x", "y")], r"n_y \(HardSwish\): expected an operator that layers of xpcnn.nn stand for"),
+    ([node("Det", "x", "y")], r"n_y \(Det\): expected an operator that layers of xpcnn.nn stand for"),
     ([node("Gelu", "x", "y")], "expected the tanh form of GELU, got none; export it with approximate='tanh'"),
     ([node("Erf", "x", "e"), node("Mul", "x e", "y")], "Erf"),
     ([node("Clip", "x zero six", "y")], "min 0 and no max, which is ReLU, got min 0, max 6"),

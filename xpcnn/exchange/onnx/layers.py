@@ -28,6 +28,7 @@
     GELU                Gelu from opset 20 on, else Mul, Add, Tanh
     SiLU                Sigmoid, Mul
     Softplus            Softplus
+    HardSwish           HardSwish
     Softmax             Softmax
     LogSoftmax          LogSoftmax
     Identity            nothing
@@ -102,7 +103,7 @@ def _nothing(at: Place, layer: nn.Layer) -> str:
     return at.x.name
 
 
-@translates(nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
+@translates(nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.HardSwish)
 def _same_name(at: Place, layer: nn.Layer) -> str:
     return at.node(type(layer).__name__.replace("ReLU", "Relu"))
 

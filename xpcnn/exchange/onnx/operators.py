@@ -58,6 +58,7 @@ _PLAIN: dict[str, Callable[[], nn.Layer]] = {
     "Sigmoid": nn.Sigmoid,
     "Tanh": nn.Tanh,
     "Softplus": nn.Softplus,
+    "HardSwish": nn.HardSwish,
 }
 
 

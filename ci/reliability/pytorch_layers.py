@@ -1,0 +1,158 @@
+"""What each layer is in PyTorch: a function of (torch, layer, x, its parameters by name), channels last as here.
+
+A layer that is new needs its line in `FUNCTIONS`; or in `WITHOUT`, with what stands in PyTorch's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+WITHOUT = {"Dropout": "draws its mask from another generator", "Dropout2d": "draws its mask from another generator"}
+
+Function = Callable[[Any, Any, Any, Any], Any]
+
+
+def first(x: Any) -> Any:
+    """Channels first."""
+    return x.movedim(-1, 1)
+
+
+def last(x: Any) -> Any:
+    """Channels last."""
+    return x.movedim(1, -1)
+
+
+def _plain(name: str) -> Function:
+    """The function of that name, without options."""
+    return lambda torch, layer, x, p: getattr(torch.nn.functional, name)(x)
+
+
+def _conv(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    top, bottom, left, right = _pads(layer, x)
+    x = torch.nn.functional.pad(first(x), (left, right, top, bottom))
+    w = p["weight"].movedim(3, 1)
+    return last(torch.nn.functional.conv2d(x, w, p.get("bias"), layer.stride, 0, layer.dilation, layer.groups))
+
+
+def _pads(layer: Any, x: Any) -> tuple[int, int, int, int]:
+    """Those of "same": as evenly as can be, the odd one after."""
+    if layer.padding != "same":
+        return layer.window.padding  # type: ignore[no-any-return]
+    pads = []
+    for axis in (0, 1):
+        size, stride = x.shape[1 + axis], layer.stride[axis]
+        reach = layer.dilation[axis] * (layer.kernel_size[axis] - 1) + 1
+        total = max(0, (-(-size // stride) - 1) * stride + reach - size)
+        pads += [total // 2, total - total // 2]
+    return pads[0], pads[1], pads[2], pads[3]
+
+
+def _transposed(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    w = p["weight"]  # (Cin, KH, KW, Cout/groups), as the operation has it
+    y = torch.nn.functional.conv_transpose2d(
+        first(x), w.movedim(3, 1), p.get("bias"), layer.stride, 0, 0, layer.groups, layer.dilation
+    )
+    top, bottom, left, right = layer.window.padding
+    return last(y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right])
+
+
+def _max_pool(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    top, _, left, _ = layer.window.padding
+    pool = torch.nn.functional.max_pool2d
+    return last(pool(first(x), layer.kernel_size, layer.stride, (top, left), layer.dilation, layer.ceil_mode))
+
+
+def _avg_pool(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    top, _, left, _ = layer.window.padding
+    pool = torch.nn.functional.avg_pool2d
+    return last(pool(first(x), layer.kernel_size, layer.stride, (top, left), layer.ceil_mode, layer.count_include_pad))
+
+
+def _batch_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    norm = torch.nn.functional.batch_norm
+    return last(norm(first(x), None, None, p.get("weight"), p.get("bias"), True, eps=layer.eps))
+
+
+def _zero_pad(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    top, bottom, left, right = layer.padding
+    return torch.nn.functional.pad(x, (0, 0, left, right, top, bottom))
+
+
+def _normalize(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    mean, std = (torch.tensor(each, dtype=x.dtype) for each in (layer.mean, layer.std))
+    return (x - mean) / std
+
+
+def _children(torch: Any, layer: Any, p: Any) -> dict[str, Callable[[Any], Any]]:
+    """The functions of a container's layers; one that stands there twice has its parameters under the first name."""
+    own: dict[int, str] = {}
+    found: dict[str, Callable[[Any], Any]] = {}
+    for name, child in layer.children().items():
+        prefix = own.setdefault(id(child), name) + "."
+        parameters = {key.removeprefix(prefix): value for key, value in p.items() if key.startswith(prefix)}
+        found[name] = partial(_run, torch, child, parameters)
+    return found
+
+
+def _run(torch: Any, layer: Any, p: Any, x: Any) -> Any:
+    return FUNCTIONS[type(layer).__name__](torch, layer, x, p)
+
+
+def _sequential(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    for function in _children(torch, layer, p).values():
+        x = function(x)
+    return x
+
+
+def _residual(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    body, *shortcut = _children(torch, layer, p).values()
+    return body(x) + (shortcut[0](x) if shortcut else x)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "Conv2d": _conv,
+    "ConvTranspose2d": _transposed,
+    "MaxPool2d": _max_pool,
+    "AvgPool2d": _avg_pool,
+    "AdaptiveAvgPool2d": lambda torch, layer, x, p: last(
+        torch.nn.functional.adaptive_avg_pool2d(first(x), layer.output_size)
+    ),
+    "GlobalMaxPool2d": lambda torch, layer, x, p: x.flatten(1, 2).max(1).values,
+    "GlobalAvgPool2d": lambda torch, layer, x, p: x.mean((1, 2)),
+    "Linear": lambda torch, layer, x, p: torch.nn.functional.linear(x, p["weight"], p.get("bias")),
+    "Flatten": lambda torch, layer, x, p: x.flatten(1),
+    "Unflatten": lambda torch, layer, x, p: x.unflatten(1, layer.shape),
+    "ZeroPad2d": _zero_pad,
+    "ZeroPadChannels": lambda torch, layer, x, p: torch.nn.functional.pad(x, (layer.before, layer.after)),
+    "Upsample": lambda torch, layer, x, p: last(
+        torch.nn.functional.interpolate(first(x), scale_factor=layer.scale_factor, mode="nearest")
+    ),
+    "Identity": lambda torch, layer, x, p: x,
+    "ReLU": _plain("relu"),
+    "LeakyReLU": lambda torch, layer, x, p: torch.nn.functional.leaky_relu(x, layer.negative_slope),
+    "PReLU": lambda torch, layer, x, p: last(torch.nn.functional.prelu(first(x), p["weight"])),
+    "ELU": lambda torch, layer, x, p: torch.nn.functional.elu(x, layer.alpha),
+    "SELU": _plain("selu"),
+    "Sigmoid": _plain("sigmoid"),
+    "Tanh": _plain("tanh"),
+    "GELU": lambda torch, layer, x, p: torch.nn.functional.gelu(x, approximate="tanh"),
+    "SiLU": _plain("silu"),
+    "Softplus": _plain("softplus"),
+    "HardSwish": _plain("hardswish"),
+    "Softmax": lambda torch, layer, x, p: torch.softmax(x, -1),
+    "LogSoftmax": lambda torch, layer, x, p: torch.log_softmax(x, -1),
+    "BatchNorm1d": _batch_norm,
+    "BatchNorm2d": _batch_norm,
+    "LayerNorm": lambda torch, layer, x, p: torch.nn.functional.layer_norm(
+        x, layer.normalized_shape, p.get("weight"), p.get("bias"), layer.eps
+    ),
+    "GroupNorm": lambda torch, layer, x, p: last(
+        torch.nn.functional.group_norm(first(x), layer.num_groups, p.get("weight"), p.get("bias"), layer.eps)
+    ),
+    "Normalize": _normalize,
+    "Sequential": _sequential,
+    "Residual": _residual,
+    "Concat": lambda torch, layer, x, p: torch.cat([f(x) for f in _children(torch, layer, p).values()], -1),
+}

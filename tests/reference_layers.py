@@ -1,0 +1,158 @@
+"""What each layer computes, by plain loops: a function of (layer, x) and its arrays by name, on float64 NumPy.
+
+The loops share nothing with the package; of the layer they read its options. In inference, with the arrays as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import reference, reference_activation, reference_norm, reference_windows
+
+
+def _pads(layer: Any) -> tuple[int, int, int, int]:
+    return layer.window.padding
+
+
+def _conv(layer, x, a):
+    w, b = a["weight"], a.get("bias")
+    return reference.conv2d(x, w, b, layer.stride, _pads(layer), layer.dilation, layer.groups)
+
+
+def _conv_transpose(layer, x, a):
+    options = layer.stride, _pads(layer), layer.dilation, layer.groups, layer.output_padding
+    return reference_windows.conv_transpose2d(x, a["weight"], a["bias"], *options)
+
+
+def _max_pool(layer, x, a):
+    window = layer.kernel_size, layer.stride, _pads(layer), layer.dilation, layer.ceil_mode
+    return reference_windows.dense(reference_windows.max_pool(x, lambda *_: 0.0, *window)[0])
+
+
+def _avg_pool(layer, x, a):
+    window = layer.kernel_size, layer.stride, _pads(layer), (1, 1), layer.ceil_mode, layer.count_include_pad
+    return reference_windows.dense(reference_windows.avg_pool(x, lambda *_: 0.0, *window)[0])
+
+
+def _global(reduce):
+    def pooled(layer, x, a):
+        y = np.zeros((x.shape[0], x.shape[3]))
+        for n, c in np.ndindex(*y.shape):
+            y[n, c] = reduce([x[n, i, j, c] for i in range(x.shape[1]) for j in range(x.shape[2])])
+        return y
+
+    return pooled
+
+
+def _linear(layer, x, a):
+    y = np.zeros((*x.shape[:-1], len(a["weight"])))
+    for *at, o in np.ndindex(*y.shape):
+        y[(*at, o)] = sum(x[(*at, i)] * a["weight"][o, i] for i in range(x.shape[-1])) + a["bias"][o]
+    return y
+
+
+def _flatten(layer, x, a):
+    return np.array([[item[place] for place in np.ndindex(*item.shape)] for item in x])
+
+
+def _unflatten(layer, x, a):
+    y = np.zeros((len(x), *layer.shape))
+    for n in range(len(x)):
+        for column, place in enumerate(np.ndindex(*layer.shape)):
+            y[(n, *place)] = x[n, column]
+    return y
+
+
+def _zero_pad(layer, x, a):
+    top, bottom, left, right = layer.padding
+    y = np.zeros((x.shape[0], x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]))
+    for n, i, j, c in np.ndindex(*x.shape):
+        y[n, i + top, j + left, c] = x[n, i, j, c]
+    return y
+
+
+def _zero_pad_channels(layer, x, a):
+    y = np.zeros((*x.shape[:3], x.shape[3] + layer.before + layer.after))
+    for n, i, j, c in np.ndindex(*x.shape):
+        y[n, i, j, c + layer.before] = x[n, i, j, c]
+    return y
+
+
+def _upsample(layer, x, a):
+    rows, columns = layer.scale_factor
+    y = np.zeros((x.shape[0], x.shape[1] * rows, x.shape[2] * columns, x.shape[3]))
+    for n, i, j, c in np.ndindex(*y.shape):
+        y[n, i, j, c] = x[n, i // rows, j // columns, c]
+    return y
+
+
+def _prelu(layer, x, a):
+    y = np.zeros(x.shape)
+    for place in np.ndindex(*x.shape):
+        y[place] = x[place] * (1 if x[place] > 0 else a["weight"][place[-1] if len(a["weight"]) > 1 else 0])
+    return y
+
+
+def _batch_norm(layer, x, a):
+    y = np.zeros(x.shape)
+    for *at, c in np.ndindex(*x.shape):
+        deviation = math.sqrt(a["running_var"][c] + layer.eps)
+        y[(*at, c)] = (x[(*at, c)] - a["running_mean"][c]) / deviation * a["weight"][c] + a["bias"][c]
+    return y
+
+
+def _layer_norm(layer, x, a):
+    sets = reference_norm.layer_sets(x.shape, len(layer.normalized_shape))
+    return reference_norm.normalise(x, sets, layer.eps) * a["weight"] + a["bias"]
+
+
+def _group_norm(layer, x, a):
+    sets = reference_norm.group_sets(x.shape, layer.num_groups)
+    return reference_norm.normalise(x, sets, layer.eps) * a["weight"] + a["bias"]
+
+
+def _normalize(layer, x, a):
+    y = np.zeros(x.shape)
+    for *at, c in np.ndindex(*x.shape):
+        y[(*at, c)] = (x[(*at, c)] - layer.mean[c]) / layer.std[c]
+    return y
+
+
+def _same(layer, x, a):
+    return x
+
+
+def _activation(value):
+    return lambda layer, x, a: reference_activation.each(value, x)
+
+
+LOOPS = {
+    "Conv2d": _conv,
+    "ConvTranspose2d": _conv_transpose,
+    "MaxPool2d": _max_pool,
+    "AvgPool2d": _avg_pool,
+    "AdaptiveAvgPool2d": lambda layer, x, a: reference_windows.adaptive_avg_pool(x, layer.output_size),
+    "GlobalMaxPool2d": _global(max),
+    "GlobalAvgPool2d": _global(lambda values: sum(values) / len(values)),
+    "Linear": _linear,
+    "Flatten": _flatten,
+    "Unflatten": _unflatten,
+    "ZeroPad2d": _zero_pad,
+    "ZeroPadChannels": _zero_pad_channels,
+    "Upsample": _upsample,
+    "Identity": _same,
+    "PReLU": _prelu,
+    "Softmax": lambda layer, x, a: reference_activation.softmax_rows(x)[0],
+    "LogSoftmax": lambda layer, x, a: np.log(reference_activation.softmax_rows(x)[0]),
+    "BatchNorm1d": _batch_norm,
+    "BatchNorm2d": _batch_norm,
+    "LayerNorm": _layer_norm,
+    "GroupNorm": _group_norm,
+    "Normalize": _normalize,
+    "Dropout": _same,
+    "Dropout2d": _same,
+    **{name: _activation(meaning.value) for name, meaning in reference_activation.FUNCTIONS.items()},
+}
