@@ -114,6 +114,9 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     ),
     "nn.Dropout": lambda to: call(nn.Dropout, 0.5, rng=0),
     "nn.Dropout2d": lambda to: call(nn.Dropout2d, 0.5, rng=0),
+    "nn.Graph": lambda to: call(
+        nn.Graph, {"a": (nn.ReLU(), "u"), "b": (nn.Add(), "a", "v")}, inputs=("u", "v"), outputs="b"
+    ),
     "nn.GroupNorm": lambda to: call(nn.GroupNorm, 2, 4, eps=1e-3, affine=False),
     "nn.HingeLoss": lambda to: call(nn.HingeLoss, reduction="sum"),
     "nn.HuberLoss": lambda to: call(nn.HuberLoss, 1.0, reduction="sum"),

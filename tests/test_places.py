@@ -20,6 +20,7 @@ from xpcnn import data, nn, ops
 from xpcnn.cli import COMMANDS
 from xpcnn.data.registry import KNOWN
 from xpcnn.exchange.onnx import layers as onnx_layers
+from xpcnn.exchange.onnx.export import JOINS
 from xpcnn.nn.layer_examples import EXAMPLES as LAYERS
 from xpcnn.nn.loss_examples import EXAMPLES as LOSSES
 from xpcnn.ops import dispatch
@@ -45,7 +46,8 @@ def text_of_tests(folder: str, *but: str) -> str:
 def test_places_of_a_layer(name):
     kind = getattr(nn, name)
     assert name in pytorch_layers.FUNCTIONS or name in pytorch_layers.WITHOUT, "ci/reliability/pytorch_layers.py"
-    assert kind in onnx_layers.TRANSLATORS or issubclass(kind, nn.Container), "xpcnn/exchange/onnx: @translates"
+    known = kind in onnx_layers.TRANSLATORS or kind in JOINS or issubclass(kind, nn.Container)
+    assert known, "xpcnn/exchange/onnx: @translates"
     assert names(name, onnx_layers.__doc__), "the table at the top of xpcnn/exchange/onnx/layers.py"
     assert f"`{name}`" in DERIVATIONS, "the table of docs/derivations/index.md, and the page that it names"
 

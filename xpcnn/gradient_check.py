@@ -79,7 +79,8 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
 
     Parameters
         layer : any `Layer`; its parameters, buffers and generators are as before afterwards
-        x : an input batch, away from kinks (a random one nearly always is); integers and bool are refused
+        x : an input batch, away from kinks (a random one nearly always is), or a tuple of several inputs; integers and
+            bool are refused
         directions : random directions for each argument
         rng : seed or generator of dy and the directions
     Returns
@@ -96,9 +97,10 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
     if not isinstance(layer, Layer):
         remedy = "xpcnn.gradient_check.check_pair takes a pair of functions, such as a loss's"
         raise OptionError("gradcheck", "a layer", type(layer).__name__, remedy)
-    x = asarray(x)
-    if "float" not in str(x.dtype):
-        raise DTypeError("gradcheck", "a floating input", str(x.dtype), "asarray(x, dtype='float64')")
+    xs = [asarray(each) for each in (x if layer.arity != (1, 1) and isinstance(x, tuple | list) else (x,))]
+    for each in xs:
+        if "float" not in str(each.dtype):
+            raise DTypeError("gradcheck", "a floating input", str(each.dtype), "asarray(x, dtype='float64')")
     places = [(name, each, key) for name, each, key in layer.named_arrays(buffers=True)]
     saved = [getattr(each, key) for _, each, key in places]
     names = list(layer.parameters())
@@ -116,14 +118,16 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
             doubles[position] = doubles[position] + 0.1 * _random_like(doubles[position], moves)
     trained = {name: (each, key) for name, each, key in places if name in names}
 
-    def forward(x: Array, *parameters: Array) -> tuple[Array, Cache]:
+    def forward(*arrays: Array) -> tuple[Any, Cache]:
+        inputs: Any = arrays[: len(xs)]
+        parameters = arrays[len(xs) :]
         set_states(generators, began)
         restore(doubles)  # buffers too: running statistics have moved in the call before
         for (each, key), value in zip(trained.values(), parameters, strict=True):
             setattr(each, key, value)
-        return _two("forward", "(y, cache)", layer.forward(x))
+        return _two("forward", "(y, cache)", layer.forward(inputs if len(xs) > 1 else inputs[0]))
 
-    def backward(dy: Array, cache: Cache) -> tuple[Array | None, ...]:
+    def backward(dy: Any, cache: Cache) -> tuple[Array | None, ...]:
         dx, grads = _two("backward", "(dx, {name: gradient})", layer.backward(dy, cache))
         without_dx = _two("backward", "(None, {name: gradient})", layer.backward(dy, cache, input_grad=False))[1]
         for given in (grads, without_dx):
@@ -135,14 +139,15 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
         for name, gradient in without_dx.items():
             if not np.allclose(to_numpy(gradient), to_numpy(grads[name]), rtol=1e-9, atol=0, equal_nan=True):
                 raise GradientError(f"{who} backward", f"the same gradient of {name} without dx", "another")
-        return (dx, *(grads[name] for name in trained))
+        return (*(dx if len(xs) > 1 else (dx,)), *(grads[name] for name in trained))
 
     def _two(verb: str, expected: str, result: Any) -> tuple[Any, Any]:
         if not (isinstance(result, tuple) and len(result) == 2):
             raise GradientError(f"{who} {verb}", f"to return {expected}", type(result).__name__)
         return result
 
-    arguments = {"x": _double(x)} | {
+    names_of_inputs = ["x"] if len(xs) == 1 else [f"x{i + 1}" for i in range(len(xs))]
+    arguments = {name: _double(each) for name, each in zip(names_of_inputs, xs, strict=True)} | {
         name: value for (name, _, _), value in zip(places, doubles, strict=True) if name in trained
     }
     try:
@@ -165,7 +170,7 @@ def check_pair(
     """Check one forward/backward pair, `xpcnn.gradcheck` for functions.
 
     Parameters
-        forward : (*arrays) → (y, cache)
+        forward : (*arrays) → (y, cache); y is an array, or a tuple of arrays
         backward : (dy, cache) → the gradients in the order of forward's arrays; None skips one
         arguments : the arrays, float64, by the names that the report shows
         subject : what is checked, for the report and errors
@@ -177,7 +182,7 @@ def check_pair(
     rng = generator(rng)
     arrays = list(arguments.values())
     y, cache = forward(*arrays)
-    dy = _random_like(y, rng)
+    dy: Any = tuple(_random_like(each, rng) for each in y) if isinstance(y, tuple) else _random_like(y, rng)
     gradients = backward(dy, cache)
     rows: list[Row] = []
     for position, (name, gradient) in enumerate(zip(arguments, gradients, strict=True)):
@@ -194,7 +199,8 @@ def check_pair(
             moved = [*arrays[:position], value, *arrays[position + 1 :]]
             if "complex" in str(value.dtype):
                 moved = [_astype_complex(array) for array in moved]
-            return _dot(forward(*moved)[0], dy)
+            y = forward(*moved)[0]
+            return sum(map(_dot, y, dy), 0j) if isinstance(y, tuple) else _dot(y, dy)
 
         rows += _witnesses(name, loss, arrays[position], gradient, directions, rng, subject)
     return Report(subject, tuple(rows))

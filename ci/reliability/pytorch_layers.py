@@ -6,7 +6,7 @@ A layer that is new needs its line in `FUNCTIONS`; or in `WITHOUT`, with what st
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 WITHOUT = {"Dropout": "draws its mask from another generator", "Dropout2d": "draws its mask from another generator"}
@@ -111,6 +111,18 @@ def _residual(torch: Any, layer: Any, x: Any, p: Any) -> Any:
     return body(x) + (shortcut[0](x) if shortcut else x)
 
 
+def _graph(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    values = {layer.inputs[0]: x}
+    functions = _children(torch, layer, p)
+    for name, reads in layer.reads.items():
+        values[name] = functions[name](values[reads[0]] if len(reads) == 1 else [values[each] for each in reads])
+    return values[layer.outputs[0]]
+
+
+def _concat(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    return torch.cat([f(x) for f in _children(torch, layer, p).values()] or x, -1)
+
+
 FUNCTIONS: dict[str, Function] = {
     "Conv2d": _conv,
     "ConvTranspose2d": _transposed,
@@ -154,5 +166,10 @@ FUNCTIONS: dict[str, Function] = {
     "Normalize": _normalize,
     "Sequential": _sequential,
     "Residual": _residual,
-    "Concat": lambda torch, layer, x, p: torch.cat([f(x) for f in _children(torch, layer, p).values()], -1),
+    "Concat": _concat,
+    "Graph": _graph,
+    "Add": lambda torch, layer, x, p: reduce(torch.add, x),
+    "Subtract": lambda torch, layer, x, p: torch.sub(*x),
+    "Multiply": lambda torch, layer, x, p: reduce(torch.mul, x),
+    "Maximum": lambda torch, layer, x, p: reduce(torch.maximum, x),
 }

@@ -32,6 +32,16 @@ EXAMPLES = {
     "Dropout": lambda: nn.Dropout(0.25),
     "Dropout2d": lambda: nn.Dropout2d(0.75),
     "ELU": lambda: nn.ELU(0.5),
+    "Graph": lambda: nn.Graph(
+        {
+            "a": (nn.Linear(3, 2), "u"),
+            "b": (nn.Linear(4, 2), "v"),
+            "c": (nn.Add(), "a", "b", "b"),
+            "d": (nn.Concat(), "c", "a"),
+        },
+        inputs=("v", "u"),
+        outputs=("d", "c"),
+    ),
     "GroupNorm": lambda: nn.GroupNorm(2, 6, eps=0.1),
     "LayerNorm": lambda: nn.LayerNorm((4, 5), eps=0.1, bias=False),
     "LeakyReLU": lambda: nn.LeakyReLU(0.3),
@@ -54,6 +64,11 @@ def through_json(model: nn.Layer) -> dict:
 
 def state(model: nn.Layer) -> dict[str, np.ndarray]:
     return {name: xpcnn.to_numpy(array) for name, array in model.state_dict().items()}
+
+
+def wired(**changes) -> dict:
+    entries = {"reads": {"a": ["x"]}, "inputs": ["x"], "outputs": ["a"], "children": {"a": linear()}}
+    return {"type": "Graph"} | entries | changes
 
 
 def example(name: str) -> nn.Layer:
@@ -159,7 +174,12 @@ def test_layers_of_ones_own_are_refused_with_a_way_out(layer):
         ({"type": "Sequential", "children": {"0": None}}, "layer '0': expected an object"),
         ({"type": "Residual"}, "arguments that Residual takes"),
         ({"type": "Residual", "children": {"shortcut": linear(), "body": linear()}}, "the children of Residual"),
-        ({"type": "Concat"}, "at least one branch"),
+        ({"type": "Graph"}, "arguments that Graph takes"),
+        (wired(children={}), "reads: what each of its children reads"),
+        (wired(reads={"a": ["b"]}), "names of entries and inputs: x, a"),
+        (wired(outputs=None), "outputs: names without a dot, got None"),
+        (wired(reads={"a": 1}), "what a reads: names without a dot, got 1"),
+        (wired(inputs=3), "inputs: names without a dot, got 3"),
         ({"same_as": "0"}, "same_as: the place of an earlier layer, got '0'"),
         ({"same_as": 0}, "same_as"),
         ({"type": "Sequential", "children": {"0": {"same_as": ""}}}, "same_as: the place of an earlier layer, got ''"),
@@ -243,7 +263,7 @@ def test_nothing_large_is_allocated_that_the_arrays_do_not_bear_out(name, size):
     """Whatever sizes a small file claims for any layer, alone or together, memory stays small."""
     model = example(name)
     config, tensors = through_json(model), state(model)
-    leaf = config["children"]["0" if "0" in config["children"] else "body"] if "children" in config else config
+    leaf = next(iter(config["children"].values())) if "children" in config else config
     numbers = [key for key in leaf if enlarged(leaf[key], size) != leaf[key]]
     tracemalloc.start()
     try:

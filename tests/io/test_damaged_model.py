@@ -34,8 +34,8 @@ def same(ours, theirs):
 
 @pytest.mark.parametrize("name", list(EVERY))
 def test_every_wrong_argument(tmp_path, name):
-    path, model = tmp_path / "model", nn.Sequential(EVERY[name]())
-    save_model(model, path, input_shape=(4,), classes=["a", "b"])
+    path, model = tmp_path / "model", EVERY[name]() if name == "Graph" else nn.Sequential(EVERY[name]())
+    save_model(model, path, input_shape=((4,), (4,)) if name == "Graph" else (4,), classes=["a", "b"])
     arrays, document = read_tensors(path)
     refused = 0
     for place, value, changed in wrong(document["architecture"]):

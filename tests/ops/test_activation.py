@@ -103,7 +103,7 @@ def test_a_sigmoid_near_0_has_all_its_digits(xp, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "slope"), [("elu", 1), ("selu", rectifier.SELU_SCALE * rectifier.SELU_ALPHA)])
+@pytest.mark.parametrize(("name", "slope"), [("ELU", 1), ("SELU", rectifier.SELU_SCALE * rectifier.SELU_ALPHA)])
 def test_a_slope_far_below_0_has_all_its_digits(xp, name, slope, dtype):
     forward, backward = pair(name)
     x = np.array([-10.0, -17.0, -30.0, -80.0])

@@ -16,22 +16,30 @@ from .sums import largest
 
 def other(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
     """Arrays alone."""
-    arrays: list[tuple[str, str, Any]] = [("x", "input", visit.x), ("y", "output", visit.y)]
-    arrays += [("dy", "∂L/∂y, from the layers after this one", visit.dy), ("dx", "∂L/∂x", visit.dx)]
+    inputs: Any = visit.x if isinstance(visit.x, tuple) else (visit.x,)
+    names = [f"x{i + 1}" for i in range(len(inputs))] if isinstance(visit.x, tuple) else ["x"]
+    gradients: Any = visit.dx if isinstance(visit.dx, tuple) else (visit.dx,)
+    arrays: list[tuple[str, str, Any]] = [(name, "input", x) for name, x in zip(names, inputs, strict=True)]
+    arrays += [("y", "output", visit.y), ("dy", "∂L/∂y, from the layers after this one", visit.dy)]
+    arrays += [(f"d{name}", f"∂L/∂{name}", dx) for name, dx in zip(names, gradients, strict=True)]
+    of_items = {name for name, *_ in arrays}
     for name in layer.parameter_names:
         if getattr(layer, name) is not None:
             arrays += [(name, "learned", getattr(layer, name)), (f"d {name}", f"∂L/∂{name}", visit.grads[name])]
     for name, meaning, array in arrays:
         host = to_numpy(array)
-        axes = ("n", *(f"a{k}" for k in range(1, host.ndim))) if name in ("x", "y", "dy", "dx") else None
+        axes = ("n", *(f"a{k}" for k in range(1, host.ndim))) if name in of_items else None
         page.add(name, meaning, axes or tuple(f"a{k}" for k in range(host.ndim)), host)
-    learned = tuple(name for name, *_ in arrays[4:] if not name.startswith("d "))
+    learned = tuple(name for name, *_ in arrays if name not in of_items and not name.startswith("d "))
     found = _equations(page, layer)
-    page.add_step("Forward", found, ("x", *learned), "y", at, None)
+    page.add_step("Forward", found, (*names, *learned), "y", at, None)
     for name in learned:
         focus = largest(page.arrays[f"d {name}"].values)
         page.add_step(f"Backward: {name}", (), ("dy", "x"), f"d {name}", focus, None)
-    page.add_step("Backward: the input", (), ("dy",), "dx", largest(page.arrays["dx"].values), None)
+    for name in names:
+        made = f"d{name}"
+        what = "the input" if name == "x" else f"input {name}"
+        page.add_step(f"Backward: {what}", (), ("dy",), made, largest(page.arrays[made].values), None)
 
 
 def _equations(page: Explanation, layer: Layer) -> tuple[Equation, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -154,18 +154,17 @@ class _Builder:
     def _make(
         self, kind: type[Layer], children: dict[str, Layer], arguments: dict[str, Any], path: str, who: str
     ) -> Layer:
-        in_order = list(children) == [str(i) for i in range(len(children))]  # Sequential(*children)
-        positional, named = (children.values(), {}) if in_order else ((), children)
+        make = partial(kind.from_children, children) if issubclass(kind, nn.Container) else partial(kind, **children)
         options = _options(kind)
-        if wrong := [key for key, value in arguments.items() if not _fits(options[key], value)]:
+        if wrong := [key for key, value in arguments.items() if key in options and not _fits(options[key], value)]:
             raise FormatError(who, f"{wrong[0]}: a value that {kind.__name__} takes", repr(arguments[wrong[0]])[:80])
         if "rng" in options:
             arguments["rng"] = self.rng
         try:
             if self.tensors is None:
-                return kind(*positional, **named, **arguments)
+                return make(**arguments)
             with use_backend("numpy"), stand_ins():
-                layer = kind(*positional, **named, **arguments)
+                layer = make(**arguments)
         except Exception as error:  # whatever a constructor says of these arguments, the file is at fault
             raise FormatError(
                 who, f"arguments that {kind.__name__} takes", " ".join(str(error).split())[:200]
@@ -207,6 +206,8 @@ def _same_kind(own: Any, given: Any) -> bool:
 def _json_value(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_json_value(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _json_value(each) for key, each in value.items()}
     return value.item() if isinstance(value, np.generic) else value
 
 

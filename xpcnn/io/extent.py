@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from .. import nn
 from ..errors import FormatError, XpcnnError
 from ..nn import Layer
@@ -33,7 +35,7 @@ def check_extent(model: Layer, input_shape: Shape) -> None:
     Raises
         FormatError : names the layer
     """
-    size = math.prod(input_shape)
+    size = sum(math.prod(each) for each in (input_shape if isinstance(input_shape[0], tuple) else (input_shape,)))
     if size > MOST_INPUT:
         raise FormatError("input_shape", f"an item of at most {MOST_INPUT} numbers", str(input_shape)[:80])
     _follow(model, tuple(input_shape), "", max(MOST_NUMBERS, MOST_TIMES * size))
@@ -48,9 +50,11 @@ def _follow(layer: Layer, shape: Shape, path: str, most: int) -> Shape | None:
             raise FormatError(f"architecture, layer '{path}'", f"at most {most} numbers of one item", got[:120])
 
     follow: Any = partial(_follow, most=most)
-    if isinstance(layer, nn.Container):
+    if isinstance(layer, nn.Container) and layer.children():
         within = {name: partial(follow, child, path=dotted(path, name)) for name, child in layer.children().items()}
         return _through(layer, shape, within, charge)
+    if layer.arity != (1, 1):
+        return _joined(layer, shape, charge)
     try:
         if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d) and layer.window.taps > MOST_TAPS:
             raise FormatError(
@@ -72,6 +76,16 @@ def _through(layer: Layer, shape: Shape, within: dict[str, Any], charge: _Charge
         for follow in within.values():
             passed = None if passed is None else follow(passed)
         return passed
+    if isinstance(layer, nn.Graph):
+        given: Any = (shape,) if len(layer.inputs) == 1 else shape
+        if len(given) != len(layer.inputs) or not all(isinstance(each, tuple) for each in given):
+            return None
+        values: dict[str, Any] = dict(zip(layer.inputs, given, strict=True))
+        for name, follow in within.items():
+            read = [values[each] for each in layer.reads[name]]
+            values[name] = None if None in read else follow(read[0] if len(read) == 1 else tuple(read))
+        made = tuple(values[name] for name in layer.outputs)
+        return made[0] if len(made) == 1 else None if None in made else made
     outputs = [follow(shape) for follow in within.values()]
     if None in outputs or not outputs:
         return None
@@ -80,6 +94,19 @@ def _through(layer: Layer, shape: Shape, within: dict[str, Any], charge: _Charge
         charge(joined)
         return joined
     return outputs[0]  # type: ignore[no-any-return]  # Residual: its body's
+
+
+def _joined(layer: Layer, shapes: Any, charge: _Charge) -> Shape | None:
+    """The shape of what a join makes of several values."""
+    try:
+        if isinstance(layer, nn.Concat):
+            made = (*np.broadcast_shapes(*(each[:-1] for each in shapes)), sum(each[-1] for each in shapes))
+        else:
+            made = np.broadcast_shapes(*shapes)
+    except ValueError:
+        return None
+    charge(made)
+    return made
 
 
 def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:

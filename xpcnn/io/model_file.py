@@ -28,6 +28,7 @@ MOST_NAME = 1000
 # In `extra`:
 REGRESSION = "regression"  # true if the outputs are values
 SCALE = "scale"  # what the training images were divided by
+MOST_INPUTS = 64
 UNIT = "unit"  # false if they did not lie in [0, 1] then
 
 
@@ -76,7 +77,7 @@ def save_model(
     Parameters
         model : layers of `xpcnn.nn` only; of others, save the weights with `write_tensors`
         path : where to
-        input_shape : one input's shape, without the batch axis, such as (28, 28, 1)
+        input_shape : one input's shape, without the batch axis, such as (28, 28, 1); of several inputs, a shape each
         classes : the outputs' names
         extra : anything else, in values that JSON has
     Raises
@@ -104,7 +105,7 @@ def described(
     if not isinstance(extra, Mapping | None):
         raise OptionError("save_model", "extra: a mapping", type(extra).__name__)
     metadata = {
-        "input_shape": list(as_shape("save_model", input_shape)),
+        "input_shape": _shapes(model, input_shape),
         "classes": as_names("save_model", "classes", classes),
         "extra": dict(extra or {}),
         "architecture": to_config(model),
@@ -134,9 +135,12 @@ def load_model(path: str | os.PathLike[str]) -> SavedModel:
 
 
 def _parse(who: str, metadata: Mapping[str, Any], tensors: Mapping[str, Any], rng: Seed = None) -> SavedModel:
+    shape: Any
     shape, classes, extra = (metadata.get(name) for name in ("input_shape", "classes", "extra"))
-    if not (isinstance(shape, list) and 1 <= len(shape) <= 8 and all(type(n) is int and n >= 1 for n in shape)):
+    several = isinstance(shape, list) and 2 <= len(shape) <= MOST_INPUTS and all(map(_is_shape, shape))
+    if not several and not _is_shape(shape):
         raise FormatError(who, "input_shape: sizes ≥ 1", repr(shape)[:80])
+    input_shape: Any = tuple(map(tuple, shape)) if several else tuple(shape)
     if not (isinstance(classes, list) and len(classes) <= MOST_CLASSES and all(map(_is_name, classes))):
         expected = f"classes: names, at most {MOST_CLASSES} of at most {MOST_NAME} characters"
         raise FormatError(who, expected, repr(classes)[:80])
@@ -147,10 +151,27 @@ def _parse(who: str, metadata: Mapping[str, Any], tensors: Mapping[str, Any], rn
         raise FormatError(who, "extra: a scale above 0", repr(scale)[:80])
     try:
         model = from_config(metadata.get("architecture", {}), tensors, rng=rng)
-        check_extent(model, tuple(shape))
+        if model.arity[0] != (len(shape) if several else 1):
+            raise FormatError("input_shape", f"shapes of {model.arity[0]} inputs", repr(shape)[:80])
+        check_extent(model, input_shape)
     except FormatError as error:
         raise FormatError(f"{who}: {error.who}", error.expected, error.got, error.remedy) from error
-    return SavedModel(model, tuple(shape), tuple(classes), extra)
+    return SavedModel(model, input_shape, tuple(classes), extra)
+
+
+def _shapes(model: Layer, input_shape: Any) -> list[Any]:
+    """One item's shape; of several inputs, a list of shapes."""
+    if model.arity[0] == 1:
+        return list(as_shape("save_model", input_shape))
+    if not isinstance(input_shape, tuple | list) or len(input_shape) != model.arity[0]:
+        raise OptionError(
+            "save_model", f"input_shape: a shape for each of {model.arity[0]} inputs", repr(input_shape)[:80]
+        )
+    return [list(as_shape("save_model", shape)) for shape in input_shape]
+
+
+def _is_shape(sizes: Any) -> bool:
+    return isinstance(sizes, list) and 1 <= len(sizes) <= 8 and all(type(n) is int and n >= 1 for n in sizes)
 
 
 def _is_name(name: Any) -> bool:

@@ -17,19 +17,23 @@ from .activation import (
     Softplus,
     Tanh,
 )
-from .container import Concat, Container, Residual, Sequential
+from .branches import Concat, Residual
+from .container import Container
 from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
+from .graph import Graph
 from .hard_activation import HardSwish
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
+from .join import Add, Maximum, Multiply, Subtract
 from .layer import Layer, OpLayer
 from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from .sequential import Sequential
 from .shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
 
 __all__ = [
@@ -37,6 +41,7 @@ __all__ = [
     "GELU",
     "SELU",
     "AdaptiveAvgPool2d",
+    "Add",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -51,6 +56,7 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
+    "Graph",
     "GroupNorm",
     "HardSwish",
     "HingeLoss",
@@ -67,6 +73,8 @@ __all__ = [
     "Loss",
     "MSELoss",
     "MaxPool2d",
+    "Maximum",
+    "Multiply",
     "NLLLoss",
     "Normalize",
     "OpLayer",
@@ -78,6 +86,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Subtract",
     "Tanh",
     "Unflatten",
     "Upsample",

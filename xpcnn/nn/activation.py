@@ -5,7 +5,7 @@ All take (N, …) to (N, …), element by element (Softmax and LogSoftmax: along
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..ops import activation, dispatch, rectifier, softmax
 from ..ops.check import check_array
@@ -35,6 +35,11 @@ class Activation(OpLayer):
 
     formula: ClassVar[Formula]
     elementwise = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "formula" in vars(cls):
+            cls.elementwise = True
 
 
 class ReLU(Activation):

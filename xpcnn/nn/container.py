@@ -1,4 +1,4 @@
-"""Layers made of layers.
+"""Base of the layers that are made of layers.
 
 Where a value goes two ways in forward (a layer used twice, an input shared by branches), the gradients that
 come back are added: ∂L/∂x = Σ over the uses of x.
@@ -12,12 +12,8 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, Self, TypeAlias
 
-from ..backend import array_namespace
-from ..errors import OptionError, ShapeError, XpcnnError
-from ..ops import dispatch
-from ..ops.check import check_floats, check_gradient
+from ..errors import OptionError, XpcnnError
 from ..typing import Array, Cache
-from .fusion import inference_steps, training_steps
 from .layer import Layer
 from .summary import Summary
 
@@ -38,6 +34,14 @@ class Container(Layer):
 
     def children(self) -> dict[str, Layer]:
         return dict(self._children)
+
+    @classmethod
+    def from_children(cls, children: Mapping[str, Layer], **config: Any) -> Self:
+        """The container of these children, with what `config` gave."""
+        in_order = list(children) == [str(i) for i in range(len(children))]
+        make: Any = cls
+        made: Self = make(*children.values(), **config) if in_order else make(**children, **config)
+        return made
 
     def with_children(self, children: Mapping[str, Layer]) -> Self:
         """The same container around other children, of the same names."""
@@ -133,154 +137,3 @@ def _run_backward(layer: Layer, dy: Array, cache: Cache, input_grad: bool) -> An
         if cache is None:
             raise OptionError(f"{who} backward", "the cache that forward returned", "None") from error
         raise
-
-
-class Sequential(Container):
-    """One layer after the other: y = fₖ(… f₂(f₁(x))).
-
-    With `input_grad=False`, backward ends at the first layer that has parameters.
-
-    Parameters
-        layers : any number; the same layer may stand in several places, and its gradients are then added
-
-    >>> from xpcnn.nn import Linear, ReLU
-    >>> list(Sequential(Linear(4, 8), ReLU(), Linear(8, 2)).parameters())
-    ['0.weight', '0.bias', '2.weight', '2.bias']
-    """
-
-    def __init__(self, *layers: Layer) -> None:
-        super().__init__({str(i): layer for i, layer in enumerate(layers)})
-        self._find_steps()
-
-    def with_children(self, children: Mapping[str, Layer]) -> Self:
-        other = super().with_children(children)
-        other._find_steps()
-        return other
-
-    def _find_steps(self) -> None:
-        self._training = training_steps(self._children)
-        trained = (i for i, (name, _) in enumerate(self._training) if self._children[name].parameters())
-        self._first_trained = next(trained, len(self._training))
-        self._inference = inference_steps(self._children)
-
-    def __len__(self) -> int:
-        return len(self._children)
-
-    def __getitem__(self, index: int) -> Layer:
-        return list(self._children.values())[index]
-
-    def run_children(self, x: Array, run: RunChild) -> Array:
-        for name, child in self._children.items():
-            x = run(name, child, x)
-        return x
-
-    def __call__(self, x: Array) -> Array:
-        for name, step in self._inference:
-            x = with_layer_name(name, step, x)
-        return x
-
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        caches = []
-        for name, options in self._training:
-            x, cache = self.forward_child(name, x, **options)
-            caches.append(cache)
-        return x, caches
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        grads: dict[str, Array] = {}
-        dx: Array | None = dy
-        for i, (name, _) in reversed(list(enumerate(self._training))):
-            if not input_grad and i < self._first_trained:
-                return None, grads
-            assert dx is not None
-            dx = self.backward_child(name, dx, cache[i], grads, input_grad or i > self._first_trained)
-        return dx if input_grad else None, grads
-
-
-class Residual(Container):
-    """A layer with a way around it: y = body(x) + shortcut(x).
-
-    Parameters
-        body : a layer
-        shortcut : a layer that brings x to the body's output shape, or None for x itself
-    Source
-        K. He et al., Deep residual learning for image recognition, 2015, equations 1, 2
-    """
-
-    def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
-        super().__init__({"body": body} | ({} if shortcut is None else {"shortcut": shortcut}))
-
-    def run_children(self, x: Array, run: RunChild) -> Array:
-        around = run("shortcut", self._children["shortcut"], x) if "shortcut" in self._children else x
-        return self._add(run("body", self._children["body"], x), around)
-
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        y, body_cache = self.forward_child("body", x)
-        around, shortcut_cache = self.forward_child("shortcut", x) if "shortcut" in self._children else (x, None)
-        return self._add(y, around), (body_cache, shortcut_cache)
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        body_cache, shortcut_cache = cache
-        grads: dict[str, Array] = {}
-        dx = self.backward_child("body", dy, body_cache, grads, input_grad)
-        around: Array | None = dy
-        if "shortcut" in self._children:
-            around = self.backward_child("shortcut", dy, shortcut_cache, grads, input_grad)
-        if dx is None or around is None or not input_grad:
-            return None, grads
-        return dispatch.output("add", dx, around), grads
-
-    @staticmethod
-    def _add(y: Array, around: Array) -> Array:
-        if tuple(y.shape) != tuple(around.shape):
-            raise ShapeError(
-                "Residual",
-                f"a shortcut with the body's output {tuple(y.shape)}",
-                str(tuple(around.shape)),
-                "pass a shortcut such as Conv2d(cin, cout, 1, stride=s)",
-            )
-        return dispatch.output("add", y, around)
-
-
-class Concat(Container):
-    """Branches side by side: y = [branch₁(x), branch₂(x), …] along the last axis (the channels).
-
-    Parameters
-        branches : layers whose outputs differ in the last axis at most
-    """
-
-    def __init__(self, *branches: Layer) -> None:
-        if not branches:
-            raise OptionError("Concat", "at least one branch", "none")
-        super().__init__({str(i): branch for i, branch in enumerate(branches)})
-
-    def run_children(self, x: Array, run: RunChild) -> Array:
-        return self._join([run(name, child, x) for name, child in self._children.items()])
-
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        ys, caches = zip(*(self.forward_child(name, x) for name in self._children), strict=True)
-        return self._join(list(ys)), (caches, [y.shape for y in ys])
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        caches, shapes = cache
-        check_floats("Concat backward", dy)
-        check_gradient("Concat", dy, (*shapes[0][:-1], sum(shape[-1] for shape in shapes)))
-        grads: dict[str, Array] = {}
-        total: Array | None = None
-        start = 0
-        for name, branch_cache, shape in zip(self._children, caches, shapes, strict=True):
-            part = dy[..., start : start + shape[-1]]
-            start += shape[-1]
-            dx = self.backward_child(name, part, branch_cache, grads, input_grad)
-            if dx is not None:
-                total = dx if total is None else dispatch.output("add", total, dx)
-        return total if input_grad else None, grads
-
-    @staticmethod
-    def _join(ys: list[Any]) -> Array:
-        if len({tuple(y.shape[:-1]) for y in ys}) > 1:
-            raise ShapeError(
-                "Concat", "branches that differ in their channels only", ", ".join(str(tuple(y.shape)) for y in ys)
-            )
-        joined: Array = array_namespace(*ys).concat(ys, axis=-1)
-        return joined

@@ -105,6 +105,7 @@ class _Hooked(Layer):
         self._name, self._layer, self._hooks = name, layer, hooks
         for names in ("parameter_names", "buffer_names"):  # the layer's arrays have the names that they had
             setattr(self, names, getattr(layer, names))
+        self.arity = layer.arity
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         return self._hooks.forward(self._name, self._layer, x)

@@ -39,7 +39,7 @@ import numpy as np
 from ..backend import array_namespace, asarray, astype, copy_into
 from ..errors import DTypeError, FormatError, OptionError, ShapeError
 from ..typing import Array, Cache, Shape
-from .summary import Summary, as_input_shape
+from .summary import Summary, as_input_shape, item_shape
 
 _MOST_NUMBERS = 2**31 - 1  # of an item of zeros: 8 GiB in float32
 
@@ -50,6 +50,7 @@ class Layer(ABC):
     parameter_names: ClassVar[tuple[str, ...]] = ()  # attributes that the optimizer writes
     buffer_names: ClassVar[tuple[str, ...]] = ()  # attributes that are saved but not trained
     config_names: ClassVar[tuple[str, ...]] = ()  # attributes that are the constructor's arguments
+    arity: tuple[int, int | None] = (1, 1)  # inputs, at least and at most; several come as a tuple, None is any number
     # What is known of inference where numbers are rearranged, as in `xpcnn.exchange`. A class that derives from such a
     # layer and computes something else says it again.
     elementwise: ClassVar[bool] = False  # one function of each number by itself, wherever it stands
@@ -158,8 +159,11 @@ class Layer(ABC):
         }
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """The shape of one output item for one input item, both without the batch axis; runs on zeros."""
-        return tuple(self(self.zeros(input_shape)).shape[1:])
+        """The shape of one output item for one input item, both without the batch axis; runs on zeros.
+
+        Of several inputs or outputs it is a tuple of shapes.
+        """
+        return item_shape(self(self.zeros(input_shape)))
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         """Multiplications with an addition that forward makes for one item (0 where they do not count)."""
@@ -197,7 +201,7 @@ class Layer(ABC):
         row = summary.begin(name, type(self).__name__, depth)
         y = self(x)
         parameters = self.parameters().values()
-        multiply_adds = self.multiply_adds(tuple(x.shape[1:]), tuple(y.shape[1:]))
+        multiply_adds = self.multiply_adds(item_shape(x), item_shape(y))
         summary.count(row, id(self), x, y, parameters, multiply_adds)
         summary.end(row, x, y, trained=bool(parameters))
         return y
@@ -237,7 +241,7 @@ class OpLayer(Layer):
     ...     pair = (lambda x: (2 * x, None), lambda dy, cache: 2 * dy)
     """
 
-    pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Array, Cache], Array]]]
+    pair: ClassVar[tuple[Callable[..., tuple[Any, Cache]], Callable[[Array, Cache], Any]]]
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of the operation's forward; the constructor's, if nothing else is said."""

@@ -18,6 +18,12 @@ def _on(shape: tuple[int, ...], make: Callable[[], nn.Layer]) -> Example:
     return lambda: (make(), np.random.default_rng(7).normal(size=shape))
 
 
+def _joined(join: nn.Layer) -> nn.Layer:
+    """A network in which the join meets images, and a number for each of their channels."""
+    channels = nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(4, 4, rng=0), nn.Unflatten((1, 1, 4)))
+    return nn.Graph({"channels": (channels, "x"), "y": (join, "x", "channels")})
+
+
 EXAMPLES: dict[str, Example] = {
     "Conv2d": _on(_IMAGES, lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0, 2, 1), groups=2, rng=0)),
     "ConvTranspose2d": _on(
@@ -55,6 +61,22 @@ EXAMPLES: dict[str, Example] = {
     "Normalize": _on(_IMAGES, lambda: nn.Normalize((0.5, 0.4, 0.3, 0.1), (0.25, 0.5, 2.0, 0.1))),
     "Dropout": _on(_IMAGES, lambda: nn.Dropout(0.5, rng=0)),
     "Dropout2d": _on(_IMAGES, lambda: nn.Dropout2d(0.5, rng=0)),
+    "Add": _on(_IMAGES, lambda: _joined(nn.Add())),
+    "Subtract": _on(_IMAGES, lambda: _joined(nn.Subtract())),
+    "Multiply": _on(_IMAGES, lambda: _joined(nn.Multiply())),
+    "Maximum": _on(_IMAGES, lambda: _joined(nn.Maximum())),
+    "Graph": _on(
+        _ROWS,
+        lambda: nn.Graph(
+            {
+                "a": (nn.Linear(4, 3, rng=0), "x"),
+                "b": (nn.Tanh(), "a"),
+                "c": (nn.Linear(3, 3, rng=1), "b"),
+                "d": (nn.Multiply(), "a", "b", "c"),
+                "y": (nn.Concat(), "d", "x", "a"),
+            }
+        ),
+    ),
     "Sequential": _on(_ROWS, lambda: nn.Sequential(shared := nn.Linear(4, 4, rng=0), nn.Tanh(), shared)),
     "Residual": _on(_IMAGES, lambda: nn.Residual(nn.Conv2d(4, 6, 3, padding=1, rng=0), nn.Conv2d(4, 6, 1, rng=1))),
     "Concat": _on(

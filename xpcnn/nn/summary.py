@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ..backend import array_namespace
 from ..errors import OptionError
@@ -58,9 +59,9 @@ class Summary:
 
     def end(self, row: Row, x: Array, y: Array, *, trained: bool) -> None:
         """The layer of that row made y of x; `trained` says whether it has parameters."""
-        row.output = tuple(y.shape[1:])
-        if trained or id(x) in self._waiting:
-            self._waiting[id(y)] = y
+        row.output = item_shape(y)
+        if trained or self._waits(x):
+            self._waiting |= {id(each): each for each in (*several(y), y)}
 
     def count(self, row: Row, key: int, x: Array, y: Array, parameters: Iterable[Array], multiply_adds: int) -> None:
         """Write the costs of a layer into its row.
@@ -73,9 +74,12 @@ class Summary:
         number = f"{sum(sizes):,}"
         row.parameters = f"({number})" if sizes and key in self._counted else number
         row.forward = multiply_adds
-        row.backward = multiply_adds * (bool(sizes) + (id(x) in self._waiting))  # (1)
-        row.bytes = _bytes(y)
+        row.backward = multiply_adds * (bool(sizes) + self._waits(x))  # (1)
+        row.bytes = sum(map(_bytes, several(y)))
         self._counted.add(key)
+
+    def _waits(self, x: Any) -> bool:
+        return any(id(each) in self._waiting for each in several(x))
 
     def table(self, parameters: Iterable[Array]) -> str:
         """The rows, and their sums, as text.
@@ -98,10 +102,24 @@ class Summary:
 
 
 def as_input_shape(input_shape: Shape) -> Shape:
-    """One item's axes, once they are known to be integers ≥ 1, else OptionError."""
+    """One item's axes, or those of each of several inputs, once they are known to be integers ≥ 1, else OptionError."""
+    if isinstance(input_shape, (tuple, list)) and input_shape and isinstance(input_shape[0], (tuple, list)):
+        return tuple(as_input_shape(each) for each in input_shape)
     if not isinstance(input_shape, (tuple, list)):
         raise OptionError("summary", "input_shape: one item's axes, such as (28, 28, 1)", repr(input_shape))
     return tuple(as_count("summary", "each axis of input_shape", size) for size in input_shape)
+
+
+def several(value: Any) -> tuple[Array, ...]:
+    """The arrays of a value, which is one, or a tuple of such."""
+    return tuple(array for each in value for array in several(each)) if isinstance(value, tuple | list) else (value,)
+
+
+def item_shape(value: Any) -> Shape:
+    """The shape of one item, without the batch axis; of several arrays, a tuple of shapes."""
+    if isinstance(value, tuple | list):
+        return tuple(item_shape(each) for each in value)  # type: ignore[misc]
+    return tuple(value.shape[1:])
 
 
 def _bytes(array: Array) -> int:

@@ -40,6 +40,18 @@ from .global_pool import (
     global_max_pool2d_forward,
 )
 from .hard_activation import hard_swish_backward, hard_swish_forward
+from .join import (
+    add_backward,
+    add_forward,
+    concat_backward,
+    concat_forward,
+    maximum_backward,
+    maximum_forward,
+    multiply_backward,
+    multiply_forward,
+    subtract_backward,
+    subtract_forward,
+)
 from .linear import linear_backward, linear_forward
 from .loss_classification import (
     cross_entropy_backward,
@@ -84,6 +96,8 @@ __all__ = [
     "adaptive_avg_pool2d_backward",
     "adaptive_avg_pool2d_forward",
     "add",
+    "add_backward",
+    "add_forward",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
     "batch_norm_backward",
@@ -94,6 +108,8 @@ __all__ = [
     "bce_with_logits_backward",
     "bce_with_logits_forward",
     "clip",
+    "concat_backward",
+    "concat_forward",
     "conv2d_backward",
     "conv2d_forward",
     "conv2d_inference",
@@ -132,8 +148,12 @@ __all__ = [
     "max_pool2d_backward",
     "max_pool2d_forward",
     "max_pool2d_inference",
+    "maximum_backward",
+    "maximum_forward",
     "mse_backward",
     "mse_forward",
+    "multiply_backward",
+    "multiply_forward",
     "nll_backward",
     "nll_forward",
     "normalize_backward",
@@ -153,6 +173,8 @@ __all__ = [
     "softmax_forward",
     "softplus_backward",
     "softplus_forward",
+    "subtract_backward",
+    "subtract_forward",
     "tanh_backward",
     "tanh_forward",
     "upsample2d_backward",

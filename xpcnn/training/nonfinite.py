@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..backend import to_numpy
 from ..nn import Hooks, Layer, with_hooks
 from ..nn.loss import Loss
+from ..nn.summary import several
 from ..table import columns
 from ..typing import Array, Cache
 from .gradients import is_finite
@@ -100,15 +102,16 @@ class _Search(Hooks):
         self.compare(f"the gradient of the output of layer {place}, where branches meet", "backward", dy)
         dx, grads = layer.backward(dy, cache, input_grad=input_grad)
         given = {f"the gradient of {key} of layer {place}": g for key, g in grads.items()}
-        if dx is not None:
-            given[f"the gradient of the input of layer {place}"] = dx
+        for number, each in enumerate(() if dx is None else several(dx)):
+            given[f"the gradient of the input of layer {place}" + (f", {number + 1}" if number else "")] = each
         self._record("backward", name, layer, given)
         return dx, grads
 
-    def compare(self, what: str, direction: str, array: Array) -> None:
-        """Refuse what is not finite, and came from no layer."""
-        if not is_finite(array):
-            raise _Found("", direction, f"{_amount(array)} in {what}, {direction}")
+    def compare(self, what: str, direction: str, value: Any) -> None:
+        """Refuse what is not finite, and came from no layer; a value is an array, or a tuple of such."""
+        for array in several(value):
+            if not is_finite(array):
+                raise _Found("", direction, f"{_amount(array)} in {what}, {direction}")
 
     def _record(self, direction: str, name: str, layer: Layer, given: Mapping[str, Array]) -> None:
         hosts = {what: to_numpy(array) for what, array in given.items()}

@@ -52,6 +52,7 @@ from .nonfinite_report import report
 from .out_of_memory import enough_memory
 from .progress import Progress, progress
 from .readiness import check_arguments, check_fit, check_ready, warn_of_nothing_left
+from .run_files import KEPT, refuse_run
 from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .telling import tell, tell_rest
 from .training_state import TrainingState
@@ -169,9 +170,8 @@ class Trainer:
         with claimed(None if self.fast_dev_run else self.folder, self.claim):
             if resume:
                 self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
-            elif self.folder is not None and self.position == Position() and (self.folder / CHECKPOINT).exists():
-                remedy = "pass resume=True, or name another folder"
-                raise OptionError("Trainer.fit", "a folder without a run", str(self.folder), remedy)
+            elif self.folder is not None and self.position == Position() and self.claim is None:
+                refuse_run("Trainer.fit", self.folder, KEPT, "pass resume=True")
             if self.fast_dev_run:
                 return self._dry_run(loader, validation)
             if not resume:  # who resumes asks for no more than that all epochs are done

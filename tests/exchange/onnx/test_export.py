@@ -14,7 +14,7 @@ import xpcnn
 from xpcnn import models, nn
 from xpcnn.errors import FileError, MissingExtraError, OptionError, ShapeError
 from xpcnn.exchange import export_onnx, import_onnx
-from xpcnn.exchange.onnx import layers
+from xpcnn.exchange.onnx import export, layers
 from xpcnn.io.architecture import registry
 from xpcnn.nn.layer_examples import EXAMPLES
 
@@ -28,7 +28,8 @@ from .graphs import (
     run,
 )
 
-CONTAINERS = {"Sequential", "Residual", "Concat"}
+JOINS = {kind.__name__ for kind in export.JOINS}
+CONTAINERS = {"Sequential", "Residual", "Concat", "Graph"} | JOINS
 
 
 def exported(path, model, shape, **options):

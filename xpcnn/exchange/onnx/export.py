@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterable
 from typing import Any, Literal
 
+import numpy as np
+
 from ... import __version__, nn
 from ...errors import FormatError, OptionError
 from ...extras import need
@@ -21,6 +23,14 @@ from .graph import Graph, Tensor
 from .layers import TRANSLATORS, Place, to_channels_first, to_channels_last
 
 OLDEST_OPSET = 17  # the first with LayerNormalization
+# joins, and the operators that they become
+JOINS: dict[type[nn.Layer], str] = {
+    nn.Add: "Add",
+    nn.Subtract: "Sub",
+    nn.Multiply: "Mul",
+    nn.Maximum: "Max",
+    nn.Concat: "Concat",
+}
 MOST_BYTES = 2**31 - 2**20  # a protocol buffer ends at 2 GiB
 
 
@@ -95,6 +105,8 @@ class _Translation:
 
     def network(self, name: str, layer: nn.Layer, x: Tensor) -> Tensor:
         """What the layer makes of x, under that dotted name."""
+        if type(layer) is nn.Graph:
+            return self.wired(name, layer, x)
         if type(layer) not in (nn.Sequential, nn.Residual, nn.Concat):
             return self.layer(name, layer, x)
         children = layer.children()
@@ -105,11 +117,41 @@ class _Translation:
         branches = [self.child(name, key, child, x) for key, child in children.items()]
         if type(layer) is nn.Residual and len(branches) == 1:
             branches.append(x)
-        branches = [self.graph.in_own_order(branch) for branch in branches]
-        shape = layer.output_shape(x.shape)
-        inputs = [branch.name for branch in branches]
-        operator, axis = ("Add", {}) if type(layer) is nn.Residual else ("Concat", {"axis": 1})
-        return Tensor(self.graph.node(operator, inputs, name or operator, **axis), shape)
+        return self.join(name, nn.Add if type(layer) is nn.Residual else nn.Concat, branches)
+
+    def wired(self, name: str, layer: nn.Graph, x: Tensor) -> Tensor:
+        """What a graph makes of x."""
+        if len(layer.inputs) > 1 or len(layer.outputs) > 1:
+            got = f"{len(layer.inputs)} and {len(layer.outputs)}"
+            raise OptionError("export_onnx", "a network of one input and one output", got)
+        values = {layer.inputs[0]: x}
+        for key, child in layer.children().items():
+            read = [values[each] for each in layer.reads[key]]
+            if len(read) == 1:
+                values[key] = self.child(name, key, child, read[0])
+            elif type(child) in JOINS and not child.children():
+                values[key] = with_layer_name(key, self.join, dotted(name, key), type(child), read)
+            else:
+                raise self.refusal(child)
+        return values[layer.outputs[0]]
+
+    def join(self, name: str, kind: type[nn.Layer], values: list[Tensor]) -> Tensor:
+        """What a join makes of values; ONNX broadcasts channels first, so that all must have the same axes."""
+        values = [self.graph.in_own_order(value) for value in values]
+        shapes = [value.shape for value in values]
+        if len({len(shape) for shape in shapes}) > 1:
+            expected = f"{kind.__name__} of items with the same number of axes"
+            raise OptionError(
+                "export_onnx", expected, ", ".join(map(str, shapes)), "put Unflatten before the shorter one"
+            )
+        operator, name = JOINS[kind], name or kind.__name__
+        if kind is nn.Concat:
+            shape = (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+            return Tensor(self.graph.node(operator, [value.name for value in values], name, axis=1), shape)
+        made, *rest = (value.name for value in values)
+        for number, other in enumerate(rest, 2):
+            made = self.graph.node(operator, [made, other], name if number == len(values) else f"{name}.{number}")
+        return Tensor(made, np.broadcast_shapes(*shapes))
 
     def child(self, name: str, key: str, child: nn.Layer, x: Tensor) -> Tensor:
         y: Tensor = with_layer_name(key, self.network, dotted(name, key), child, x)
@@ -118,9 +160,7 @@ class _Translation:
     def layer(self, name: str, layer: nn.Layer, x: Tensor) -> Tensor:
         kind = type(layer)
         if kind not in TRANSLATORS:
-            remedy = "build it of layers of xpcnn.nn"
-            got = f"{kind.__module__}.{kind.__qualname__}"
-            raise OptionError("export_onnx", "a layer of xpcnn.nn, which ONNX has operators for", got, remedy)
+            raise self.refusal(layer)
         order = x.order if layer.elementwise else None
         if kind is nn.Flatten and len(x.shape) > 1 and math.prod(x.shape) not in (x.shape[-1], math.prod(x.shape[:-1])):
             order = x.shape
@@ -130,6 +170,12 @@ class _Translation:
         weights = self.names[id(layer)]
         place = Place(self.graph, name or kind.__name__, f"{weights}." if weights else "", x, shape)
         return Tensor(TRANSLATORS[kind](place, layer), shape, order)
+
+    @staticmethod
+    def refusal(layer: nn.Layer) -> OptionError:
+        remedy = "build it of layers of xpcnn.nn"
+        got = f"{type(layer).__module__}.{type(layer).__qualname__}"
+        return OptionError("export_onnx", "a layer of xpcnn.nn, which ONNX has operators for", got, remedy)
 
 
 def _end(graph: Graph, y: Tensor, layout: str) -> None:

@@ -37,6 +37,11 @@
     Sequential          its layers
     Residual            its layers, Add
     Concat              its layers, Concat
+    Graph               its layers
+    Add                 Add
+    Subtract            Sub
+    Multiply            Mul
+    Maximum             Max
 
 Images are (N, C, H, W) between the nodes, other items (N, C, …).
 """

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from ...errors import FormatError
 from ...io.architecture import MOST_DEPTH
-from ...nn.container import Sequential
 from ...nn.layer import Layer
+from ...nn.sequential import Sequential
 from .graph_state import Made
 
 

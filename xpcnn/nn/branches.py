@@ -1,0 +1,94 @@
+"""Branches that begin with the same value: with a sum at their end, or side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ShapeError
+from ..ops import dispatch, join
+from ..typing import Array, Cache
+from .container import Container, RunChild
+from .layer import Layer
+
+
+class Residual(Container):
+    """A layer with a way around it: y = body(x) + shortcut(x).
+
+    Parameters
+        body : a layer
+        shortcut : a layer that brings x to the body's output shape, or None for x itself
+    Source
+        K. He et al., Deep residual learning for image recognition, 2015, equations 1, 2
+    """
+
+    def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
+        super().__init__({"body": body} | ({} if shortcut is None else {"shortcut": shortcut}))
+
+    def run_children(self, x: Array, run: RunChild) -> Array:
+        around = run("shortcut", self._children["shortcut"], x) if "shortcut" in self._children else x
+        return self._add(run("body", self._children["body"], x), around)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        y, body_cache = self.forward_child("body", x)
+        around, shortcut_cache = self.forward_child("shortcut", x) if "shortcut" in self._children else (x, None)
+        return self._add(y, around), (body_cache, shortcut_cache)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        body_cache, shortcut_cache = cache
+        grads: dict[str, Array] = {}
+        dx = self.backward_child("body", dy, body_cache, grads, input_grad)
+        around: Array | None = dy
+        if "shortcut" in self._children:
+            around = self.backward_child("shortcut", dy, shortcut_cache, grads, input_grad)
+        if dx is None or around is None or not input_grad:
+            return None, grads
+        return dispatch.output("add", dx, around), grads
+
+    @staticmethod
+    def _add(y: Array, around: Array) -> Array:
+        if tuple(y.shape) != tuple(around.shape):
+            raise ShapeError(
+                "Residual",
+                f"a shortcut with the body's output {tuple(y.shape)}",
+                str(tuple(around.shape)),
+                "pass a shortcut such as Conv2d(cin, cout, 1, stride=s)",
+            )
+        return dispatch.output("add", y, around)
+
+
+class Concat(Container):
+    """Branches side by side: y = [branch₁(x), branch₂(x), …] along the last axis (the channels).
+
+    Without branches it is a join for a `Graph`: its input is a tuple, of which y = [x₁, x₂, …].
+
+    Parameters
+        branches : layers whose outputs differ in the last axis at most
+    """
+
+    def __init__(self, *branches: Layer) -> None:
+        super().__init__({str(i): branch for i, branch in enumerate(branches)})
+        self.arity = (1, 1) if branches else (2, None)
+
+    def run_children(self, x: Any, run: RunChild) -> Array:
+        return join.concat_forward([run(name, child, x) for name, child in self._children.items()] or x)[0]
+
+    def forward(self, x: Any) -> tuple[Array, Cache]:
+        if not self._children:
+            y, cache = join.concat_forward(x)
+            return y, ((), cache)
+        ys, caches = zip(*(self.forward_child(name, x) for name in self._children), strict=True)
+        y, cache = join.concat_forward(ys)
+        return y, (caches, cache)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Any, dict[str, Array]]:
+        caches, joined = cache
+        parts = join.concat_backward(dy, joined)
+        if not self._children:
+            return parts if input_grad else None, {}
+        grads: dict[str, Array] = {}
+        total: Array | None = None
+        for name, part, branch_cache in zip(self._children, parts, caches, strict=True):
+            dx = self.backward_child(name, part, branch_cache, grads, input_grad)
+            if dx is not None:
+                total = dx if total is None else dispatch.output("add", total, dx)
+        return total if input_grad else None, grads

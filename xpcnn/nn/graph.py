@@ -1,0 +1,296 @@
+"""A network as a graph: entries, each a layer and the names of what it reads.
+
+A value v that several entries read gets its gradient from all of them:
+
+    ∂L/∂v = Σ over the uses of v                                                                          (1)
+
+Forward goes through the entries in an order in which each comes after what it reads, backward through the same order
+from its end, and adds.
+
+    >>> from xpcnn.nn import Add, Conv2d, Graph, ReLU
+    >>> net = Graph({
+    ...     "conv1": (Conv2d(3, 8, 3, padding=1, rng=0), "x"),
+    ...     "relu": (ReLU(), "conv1"),
+    ...     "conv2": (Conv2d(8, 8, 3, padding=1, rng=1), "relu"),
+    ...     "y": (Add(), "conv2", "conv1"),
+    ... })
+    >>> net.output_shape((16, 16, 3))
+    (16, 16, 8)
+    >>> list(net.parameters())
+    ['conv1.weight', 'conv1.bias', 'conv2.weight', 'conv2.bias']
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+from ..errors import OptionError, ShapeError
+from ..ops import dispatch
+from ..typing import Array, Cache, Shape
+from .container import Container, RunChild, with_layer_name
+from .fusion import inference_steps, training_steps
+from .layer import Layer
+
+
+class _Step(NamedTuple):
+    """One call: of an entry's layer, or of several layers that run as one."""
+
+    name: str  # of the entry, the first one of several
+    run: Any  # in inference what is called; in training the options of the layer's forward
+    reads: tuple[str, ...]
+    writes: str
+    frees: tuple[str, ...]  # values that nothing reads from then on
+
+
+class Graph(Container):
+    """Layers wired as data; see the module's docstring for an example.
+
+    Parameters
+        entries : {name: (layer, name of what it reads, …)}, in any order. A layer that reads one value is called with
+            it, a layer that reads several (a join, such as `Add`) with a tuple of them. Names hold no dot
+        inputs : name of the input, or names of several; the network is then called with a tuple, or a mapping by name
+        outputs : name of the entry that is the output, or names of several, which are then returned as a tuple, in
+            that order; None takes the last entry
+    Raises
+        OptionError : a name that is unknown, doubled or not a name, a circle, an entry or input that nothing reads, a
+            layer that reads another number of values than it takes; the error names the entry
+    """
+
+    config_names = ("reads", "inputs", "outputs")
+
+    def __init__(
+        self,
+        entries: Mapping[str, tuple[Any, ...]],
+        *,
+        inputs: str | Sequence[str] = "x",
+        outputs: str | Sequence[str] | None = None,
+    ) -> None:
+        layers, reads = _parse(entries)
+        self.inputs = _names("inputs", inputs)
+        self.outputs = _names("outputs", [*layers][-1] if outputs is None else outputs)
+        order = _in_order(reads, self.inputs)
+        self.reads = {name: reads[name] for name in order}
+        self.arity = (len(self.inputs), len(self.inputs))
+        super().__init__({name: layers[name] for name in order})
+        self._check()
+        self._find_steps()
+
+    @classmethod
+    def from_children(cls, children: Mapping[str, Layer], **config: Any) -> Self:
+        reads, outputs = config.pop("reads", {}), _names("outputs", config.pop("outputs", None))
+        if not isinstance(reads, Mapping) or reads.keys() != children.keys():
+            raise OptionError("Graph", "reads: what each of its children reads", repr(reads)[:80])
+        entries = {name: (child, *_names(f"what {name} reads", reads[name])) for name, child in children.items()}
+        return cls(entries, outputs=outputs, **config)
+
+    def with_children(self, children: Mapping[str, Layer]) -> Self:
+        other = super().with_children(children)
+        other._find_steps()
+        return other
+
+    def run_children(self, x: Any, run: RunChild) -> Any:
+        values = self._by_name(x, self.inputs, "input")
+        for name, child in self._children.items():
+            values[name] = run(name, child, _read(values, self.reads[name]))
+        return _read(values, self.outputs)
+
+    def __call__(self, x: Any) -> Any:
+        values = self._by_name(x, self.inputs, "input")
+        for step in self._inference:
+            values[step.writes] = with_layer_name(step.name, step.run, _read(values, step.reads))
+            for name in step.frees:
+                del values[name]
+        return _read(values, self.outputs)
+
+    def forward(self, x: Any) -> tuple[Any, Cache]:
+        values = self._by_name(x, self.inputs, "input")
+        caches = []
+        for step in self._training:
+            values[step.writes], cache = self.forward_child(step.name, _read(values, step.reads), **step.run)
+            caches.append(cache)
+            for name in step.frees:
+                del values[name]
+        return _read(values, self.outputs), caches
+
+    def backward(self, dy: Any, cache: Cache, *, input_grad: bool = True) -> tuple[Any, dict[str, Array]]:
+        """As of every layer. dy of several outputs is a tuple or mapping; None for one that no loss depends on."""
+        wanted = self._wanted[input_grad]
+        waiting = {name: each for name, each in self._by_name(dy, self.outputs, "dy").items() if each is not None}
+        complete, grads = len(waiting) == len(self.outputs), dict[str, Array]()
+        for step, each in zip(reversed(self._training), reversed(cache), strict=True):
+            gradient = waiting.pop(step.writes, None)
+            if gradient is None or step.writes not in wanted:
+                continue
+            asked = any(name in wanted for name in step.reads)
+            dx = self.backward_child(step.name, gradient, each, grads, asked)
+            if asked:
+                parts: Any = (dx,) if len(step.reads) == 1 else dx
+                for name, part in zip(step.reads, parts, strict=True):
+                    if name in wanted:
+                        waiting[name] = _add(waiting[name], part) if name in waiting else part  # (1)
+        if not complete:
+            grads = {name: grads[name] if name in grads else 0 * p for name, p in self.parameters().items()}
+        if not input_grad:
+            return None, grads
+        return _read({name: waiting.get(name) for name in self.inputs}, self.inputs), grads
+
+    def zeros(self, input_shape: Shape) -> Any:
+        """One item of zeros; of several inputs, `input_shape` is a sequence of shapes."""
+        if len(self.inputs) == 1:
+            return super().zeros(input_shape)
+        if len(input_shape) != len(self.inputs) or not all(isinstance(each, tuple | list) for each in input_shape):
+            raise ShapeError("Graph", f"a shape for each of {', '.join(self.inputs)}", str(input_shape))
+        return tuple(super(Graph, self).zeros(tuple(shape)) for shape in input_shape)  # type: ignore[arg-type]
+
+    def _check(self) -> None:
+        who = "Graph"
+        if unknown := [name for name in self.outputs if name not in self.reads]:
+            raise OptionError(who, "outputs: entries", repr(unknown[0]), f"there are {', '.join(self.reads)[:200]}")
+        read = Counter(name for names in self.reads.values() for name in names)
+        for name in (*self.inputs, *self.reads):
+            if not read[name] and name not in self.outputs:
+                remedy = "name it as an output, or leave it out"
+                raise OptionError(f"{who}, {name}", "an entry that reads it", "none", remedy)
+        for name, names in self.reads.items():
+            values = [self._values(each) for each in names]
+            if len(values) > 1 and max(values) > 1:
+                group = names[values.index(max(values))]
+                raise OptionError(f"{who}, {name}", f"{group}, which is several values, alone", ", ".join(names))
+            least, most = self._children[name].arity
+            if not least <= sum(values) <= (sum(values) if most is None else most):
+                number = f"{least} or more" if most is None else str(least) if least == most else f"{least} to {most}"
+                got = f"{sum(values)}: {', '.join(names)}"
+                raise OptionError(f"{who}, {name}", f"{number} values for {type(self._children[name]).__name__}", got)
+
+    def _values(self, name: str) -> int:
+        """How many arrays the value of that name is: that of a graph in a graph may be several."""
+        child = self._children.get(name)
+        return len(child.outputs) if isinstance(child, Graph) else 1
+
+    def _find_steps(self) -> None:
+        training, inference = [], []
+        for chain in self._chains():
+            layers = {name: self._children[name] for name in chain}
+            training += _wire(training_steps(layers), self.reads[chain[0]], chain[-1])
+            inference += _wire(inference_steps(layers), self.reads[chain[0]], chain[-1])
+        self._training, self._inference = (_freeing(steps, self.outputs) for steps in (training, inference))
+        self._wanted = {input_grad: self._find_wanted(input_grad) for input_grad in (False, True)}
+
+    def _chains(self) -> list[list[str]]:
+        """The entries, cut into chains in which each but the first is the only one that reads the one before it.
+
+        A chain stands where its last entry does, by when all that it reads has been written.
+        """
+        uses = Counter([name for names in self.reads.values() for name in names] + [*self.outputs])
+        chains: dict[str, list[str]] = {}  # by their last entry
+        for name, names in self.reads.items():
+            chain = chains.pop(names[0]) if len(names) == 1 and names[0] in chains and uses[names[0]] == 1 else []
+            chains[name] = [*chain, name]
+        return list(chains.values())
+
+    def _find_wanted(self, input_grad: bool) -> set[str]:
+        """The values whose gradients something trained, or an input, waits for."""
+        wanted = set(self.inputs) if input_grad else set[str]()
+        for step in self._training:
+            if self._children[step.name].parameters() or any(name in wanted for name in step.reads):
+                wanted.add(step.writes)
+        return wanted
+
+    def _by_name(self, given: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
+        """The arrays that were given for these names."""
+        if len(names) == 1 and not isinstance(given, Mapping):
+            return {names[0]: given}
+        expected = f"{what}: arrays {', '.join(names)}, as a tuple or by name"
+        if isinstance(given, Mapping):
+            if given.keys() != set(names):
+                raise OptionError("Graph", expected, ", ".join(map(str, given))[:80] or "none")
+            return {name: given[name] for name in names}
+        if not isinstance(given, tuple | list) or len(given) != len(names):
+            got = str(len(given)) if isinstance(given, tuple | list) else type(given).__name__
+            raise OptionError("Graph", expected, got)
+        return dict(zip(names, given, strict=True))
+
+    def __repr__(self) -> str:
+        rows = [
+            f"\n  ({name}) {', '.join(self.reads[name])} → " + repr(each).replace("\n", "\n  ")
+            for name, each in self._children.items()
+        ]
+        return f"Graph({', '.join(self.inputs)} → {', '.join(self.outputs)}{''.join(rows)}\n)"
+
+
+def _parse(entries: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, Layer], dict[str, tuple[str, ...]]]:
+    """The layers, and what each reads."""
+    if not isinstance(entries, Mapping) or not entries:
+        expected = 'a mapping such as {"conv": (Conv2d(1, 8, 3), "x")}'
+        raise OptionError("Graph", expected, "none" if isinstance(entries, Mapping) else type(entries).__name__)
+    layers, reads = {}, {}
+    for name, entry in entries.items():
+        if not isinstance(entry, tuple | list) or not entry or not isinstance(entry[0], Layer):
+            raise OptionError(f"Graph, {name}", "(layer, name of what it reads, …)", repr(entry)[:80])
+        layers[name], reads[name] = entry[0], _names(f"what {name} reads", entry[1:])
+        _names("entries", [name])
+    return layers, reads
+
+
+def _names(what: str, given: Any) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, tuple | list) else ()
+    if not names or not all(isinstance(name, str) and name and "." not in name for name in names):
+        raise OptionError("Graph", f"{what}: names without a dot", repr(given)[:80])
+    if not what.startswith("what ") and len(set(names)) < len(names):
+        raise OptionError("Graph", f"{what}: each name once", repr(given)[:80])
+    return names
+
+
+def _in_order(reads: Mapping[str, tuple[str, ...]], inputs: tuple[str, ...]) -> list[str]:
+    """The entries, each after what it reads; those that could come next stay in the order in which they were given."""
+    if doubled := [name for name in inputs if name in reads]:
+        raise OptionError(f"Graph, {doubled[0]}", "other names for entries than for inputs", doubled[0])
+    for name, names in reads.items():
+        if unknown := [each for each in names if each not in reads and each not in inputs]:
+            known = ", ".join((*inputs, *reads))[:200]
+            raise OptionError(f"Graph, {name}", f"names of entries and inputs: {known}", repr(unknown[0]))
+    waiting, ready = dict(reads), set(inputs)
+    order: list[str] = []
+    while waiting:
+        following = [name for name, names in waiting.items() if ready.issuperset(names)]
+        if not following:
+            got = f"a circle among {', '.join(waiting)[:200]}"
+            raise OptionError(f"Graph, {next(iter(waiting))}", "entries that read what comes before them", got)
+        for name in following:
+            order.append(name)
+            ready.add(name)
+            del waiting[name]
+    return order
+
+
+def _wire(steps: Sequence[tuple[str, Any]], reads: tuple[str, ...], last: str) -> list[_Step]:
+    """The steps of a chain, which reads that and writes the value of its last entry."""
+    wired = []
+    for i, (name, run) in enumerate(steps):
+        writes = last if i == len(steps) - 1 else f"{name}."  # no name of an entry holds a dot
+        wired.append(_Step(name, run, reads, writes, ()))
+        reads = (writes,)
+    return wired
+
+
+def _freeing(steps: Sequence[_Step], outputs: tuple[str, ...]) -> list[_Step]:
+    """The steps, each of which frees what nothing after it reads."""
+    kept, freeing = set(outputs), list[_Step]()
+    for step in reversed(steps):
+        frees = tuple(dict.fromkeys(name for name in step.reads if name not in kept))
+        kept.update(frees)
+        freeing.append(step._replace(frees=frees))
+    return freeing[::-1]
+
+
+def _read(values: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return values[names[0]] if len(names) == 1 else tuple(values[name] for name in names)
+
+
+def _add(one: Any, other: Any) -> Any:
+    """The sum of two gradients of one value, which is an array, or a tuple of such."""
+    if isinstance(one, tuple):
+        return tuple(_add(a, b) for a, b in zip(one, other, strict=True))
+    return dispatch.output("add", one, other)

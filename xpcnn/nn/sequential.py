@@ -1,0 +1,73 @@
+"""A chain of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from ..typing import Array, Cache
+from .container import Container, RunChild, with_layer_name
+from .fusion import inference_steps, training_steps
+from .layer import Layer
+
+
+class Sequential(Container):
+    """One layer after the other: y = fₖ(… f₂(f₁(x))).
+
+    With `input_grad=False`, backward ends at the first layer that has parameters.
+
+    Parameters
+        layers : any number; the same layer may stand in several places, and its gradients are then added
+
+    >>> from xpcnn.nn import Linear, ReLU
+    >>> list(Sequential(Linear(4, 8), ReLU(), Linear(8, 2)).parameters())
+    ['0.weight', '0.bias', '2.weight', '2.bias']
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        super().__init__({str(i): layer for i, layer in enumerate(layers)})
+        self._find_steps()
+
+    def with_children(self, children: Mapping[str, Layer]) -> Self:
+        other = super().with_children(children)
+        other._find_steps()
+        return other
+
+    def _find_steps(self) -> None:
+        self._training = training_steps(self._children)
+        trained = (i for i, (name, _) in enumerate(self._training) if self._children[name].parameters())
+        self._first_trained = next(trained, len(self._training))
+        self._inference = inference_steps(self._children)
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def __getitem__(self, index: int) -> Layer:
+        return list(self._children.values())[index]
+
+    def run_children(self, x: Array, run: RunChild) -> Array:
+        for name, child in self._children.items():
+            x = run(name, child, x)
+        return x
+
+    def __call__(self, x: Array) -> Array:
+        for name, step in self._inference:
+            x = with_layer_name(name, step, x)
+        return x
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        caches = []
+        for name, options in self._training:
+            x, cache = self.forward_child(name, x, **options)
+            caches.append(cache)
+        return x, caches
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        grads: dict[str, Array] = {}
+        dx: Array | None = dy
+        for i, (name, _) in reversed(list(enumerate(self._training))):
+            if not input_grad and i < self._first_trained:
+                return None, grads
+            assert dx is not None
+            dx = self.backward_child(name, dx, cache[i], grads, input_grad or i > self._first_trained)
+        return dx if input_grad else None, grads

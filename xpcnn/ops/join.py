@@ -1,0 +1,181 @@
+"""Where several values meet: their sum, difference, product, largest, and side by side; and the gradients of each.
+
+    add         y = Σᵢ xᵢ                     dxᵢ = Σ_s dy                                                (1)
+    subtract    y = a − b                     da = Σ_s dy,   db = −Σ_s dy                                 (2)
+    multiply    y = Πᵢ xᵢ                     dxᵢ = Σ_s dy · Π_{j≠i} xⱼ                                   (3)
+    maximum     y = maxᵢ xᵢ                   dxᵢ = Σ_s dy · [xᵢ = y] / (number of j with xⱼ = y)         (4)
+    concat      y = [x₁, x₂, …]               dxᵢ = the part of dy where xᵢ stands                        (5)
+
+Shapes are broadcast as the array API standard has it: axes are aligned at the last one, and an axis of length 1, or
+one that is not there, is repeated. Σ_s is the sum over the axes along which xᵢ was repeated:
+
+    y[…, i, …] = x[…, 0, …]   ⇒   dx[…, 0, …] = Σᵢ dy[…, i, …]                                            (6)
+
+Inputs that are equally large share the gradient of (4), as in `torch.amax`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from ..backend import array_namespace
+from ..errors import OptionError, ShapeError
+from ..typing import Array, Cache, Shape
+from . import dispatch
+from .check import check_array, check_floats, check_gradient
+
+
+def add_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
+    """The sum, (1).
+
+    Parameters
+        xs : two Arrays or more of one dtype, float; their shapes are broadcast
+    Returns
+        y : Array of the common shape
+        cache : for `add_backward`; holds shapes
+    Raises
+        ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> y, cache = add_forward((np.ones((2, 3)), np.ones(3)))
+    >>> [dx.shape for dx in add_backward(y, cache)]
+    [(2, 3), (3,)]
+    """
+    shape = _check("Add", xs)
+    y: Array = reduce(_sum, xs)  # (1)
+    return y, (shape, [tuple(x.shape) for x in xs])
+
+
+def add_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
+    """The gradients of `add_forward`, (1), one for each input."""
+    shape, shapes = cache
+    _check_backward("Add", dy, shape)
+    return tuple(sum_to(dy, each) for each in shapes)  # (1)
+
+
+def subtract_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
+    """The difference of two, (2); as `add_forward`."""
+    shape = _check("Subtract", xs, most=2)
+    a, b = xs
+    return a - b, (shape, tuple(a.shape), tuple(b.shape))  # (2)
+
+
+def subtract_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
+    """The gradients of `subtract_forward`, (2)."""
+    shape, a, b = cache
+    _check_backward("Subtract", dy, shape)
+    return sum_to(dy, a), -sum_to(dy, b)  # (2)
+
+
+def multiply_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
+    """The product, (3); as `add_forward`, but the cache refers to the inputs."""
+    shape = _check("Multiply", xs)
+    y: Array = reduce(lambda a, b: a * b, xs)  # (3)
+    return y, (shape, tuple(xs))
+
+
+def multiply_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
+    """The gradients of `multiply_forward`, (3)."""
+    shape, xs = cache
+    _check_backward("Multiply", dy, shape)
+    others = [reduce(lambda a, b: a * b, [x for j, x in enumerate(xs) if j != i]) for i in range(len(xs))]
+    return tuple(sum_to(dy * other, tuple(x.shape)) for x, other in zip(xs, others, strict=True))  # (3)
+
+
+def maximum_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
+    """The largest at each place, (4); as `add_forward`, but the cache refers to the inputs and y."""
+    shape = _check("Maximum", xs)
+    y: Array = reduce(array_namespace(*xs).maximum, xs)  # (4)
+    return y, (shape, tuple(xs), y)
+
+
+def maximum_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
+    """The gradients of `maximum_forward`, (4)."""
+    shape, xs, y = cache
+    xp = _check_backward("Maximum", dy, shape)
+    largest = [xp.astype(x == y, dy.dtype) for x in xs]
+    count = reduce(lambda a, b: a + b, largest)
+    share = dy / xp.where(count == 0, xp.ones_like(count), count)  # NaN is equal to nothing
+    return tuple(sum_to(share * each, tuple(x.shape)) for each, x in zip(largest, xs, strict=True))  # (4)
+
+
+def concat_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
+    """The inputs side by side along the last axis (the channels), (5).
+
+    Parameters
+        xs : Arrays (…, Cᵢ) of one dtype, float, which differ in the last axis at most
+    Returns
+        y : Array (…, Σᵢ Cᵢ)
+        cache : for `concat_backward`; holds shapes
+    Raises
+        ShapeError, DTypeError, OptionError
+    """
+    xs = _several("Concat", xs, least=1)
+    check_array("Concat", *xs)
+    if len({tuple(x.shape[:-1]) for x in xs}) > 1 or not all(x.ndim for x in xs):
+        shapes = ", ".join(str(tuple(x.shape)) for x in xs)
+        raise ShapeError("Concat", "branches that differ in their channels only", shapes)
+    xp = check_floats("Concat", *xs)
+    return xp.concat(xs, axis=-1), [tuple(x.shape) for x in xs]  # (5)
+
+
+def concat_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
+    """The gradients of `concat_forward`, (5): views of dy."""
+    _check_backward("Concat", dy, (*cache[0][:-1], sum(shape[-1] for shape in cache)))
+    parts, start = [], 0
+    for shape in cache:
+        parts.append(dy[..., start : start + shape[-1]])  # (5)
+        start += shape[-1]
+    return tuple(parts)
+
+
+def sum_to(dy: Array, shape: Shape) -> Array:
+    """The gradient of an input of that shape, which was broadcast to dy's shape; (6)."""
+    if tuple(dy.shape) == tuple(shape):
+        return dy
+    xp = array_namespace(dy)
+    ahead = dy.ndim - len(shape)
+    axes = [*range(ahead), *(ahead + i for i, size in enumerate(shape) if size == 1 and dy.shape[ahead + i] != 1)]
+    summed: Array = xp.reshape(xp.sum(dy, axis=tuple(axes)), tuple(shape))  # (6)
+    return summed
+
+
+def _sum(a: Array, b: Array) -> Array:
+    same: Array = dispatch.output("add", a, b) if tuple(a.shape) == tuple(b.shape) else a + b
+    return same
+
+
+def _check(who: str, xs: Sequence[Array], *, most: int | None = None) -> Shape:
+    """The common shape, once it is known that there is one."""
+    for x in _several(who, xs, most=most):
+        check_array(who, x)
+    check_floats(who, *xs)
+    shapes = [tuple(x.shape) for x in xs]
+    ndim = max(map(len, shapes))
+    padded = [(1,) * (ndim - len(shape)) + shape for shape in shapes]
+    common = tuple(max(sizes) if min(sizes) else 0 for sizes in zip(*padded, strict=True))
+    if any(size not in (1, full) for shape in padded for size, full in zip(shape, common, strict=True)):
+        got = ", ".join(map(str, shapes))
+        raise ShapeError(
+            who, "shapes that can be broadcast to one", got, "axes are aligned at the last one, the channels"
+        )
+    if not math.prod(common):
+        raise ShapeError(who, "at least one item along every axis", ", ".join(map(str, shapes)), "skip empty batches")
+    return common
+
+
+def _several(who: str, xs: Any, *, least: int = 2, most: int | None = None) -> Sequence[Array]:
+    number = f"{least} arrays" if most == least else f"{least} arrays or more"
+    if not isinstance(xs, tuple | list):
+        raise OptionError(who, f"a tuple of {number}", type(xs).__name__, "in a Graph, name what it reads")
+    if len(xs) < least or (most is not None and len(xs) > most):
+        raise OptionError(who, f"a tuple of {number}", str(len(xs)), "in a Graph, name what it reads")
+    return xs
+
+
+def _check_backward(who: str, dy: Array, shape: Shape) -> Any:
+    check_gradient(who, dy, shape)
+    return check_floats(f"{who} backward", dy)
