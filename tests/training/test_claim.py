@@ -19,7 +19,6 @@ import pytest
 from xpcnn.errors import FileError, OptionError, XpcnnWarning
 from xpcnn.io.model_file import load_model
 from xpcnn.training import claim as module
-from xpcnn.training.checkpoint import CHECKPOINT
 from xpcnn.training.claim import LOCK, Claim
 from xpcnn.training.config import RunConfig
 from xpcnn.training.run import resume, start
@@ -222,9 +221,8 @@ def test_a_second_trainer_is_refused_while_the_first_is_at_work(tmp_path, resume
             with pytest.raises(OptionError, match=IN_USE):
                 trainer(tmp_path / "run").fit(loader(), epochs=1, resume=resumed)
             refused.append(files(tmp_path / "run") == before)
-            trainer(tmp_path / "other").fit(loader(), epochs=1)
+            trainer(tmp_path / f"other {step.step}").fit(loader(), epochs=1)
             trainer(tmp_path / "run", fast_dev_run=True)  # writes nothing there
-            (tmp_path / "other" / CHECKPOINT).unlink()
 
     run = trainer(tmp_path / "run", on_step=[second])
     run.fit(loader(), epochs=2)
