@@ -285,3 +285,11 @@ def test_a_checkpoint_that_is_refused_leaves_the_schedule_as_it_was(tmp_path):
     with pytest.raises(FormatError, match="model"):
         other.fit(loader(), epochs=2, resume=True)
     assert other.schedule.state_dict() == before
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "history.csv", "checkpoint.safetensors"])
+def test_a_new_run_writes_over_no_file(tmp_path, name):
+    (tmp_path / name).write_text("somebody's")
+    with pytest.raises(OptionError, match=rf"Trainer.fit: expected a folder without a run, got {name} in "):
+        trainer(tmp_path).fit(loader(), epochs=1)
+    assert (tmp_path / name).read_text() == "somebody's"
