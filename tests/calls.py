@@ -88,6 +88,8 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.BCEWithLogitsLoss": lambda to: call(nn.BCEWithLogitsLoss, pos_weight=[1.0, 2.0], reduction="sum"),
     "nn.BatchNorm1d": lambda to: call(nn.BatchNorm1d, 3, eps=1e-3, momentum=0.2, affine=False),
     "nn.BatchNorm2d": lambda to: call(nn.BatchNorm2d, 3, eps=1e-3, momentum=0.2, affine=False),
+    "nn.CELU": lambda to: call(nn.CELU, 0.5),
+    "nn.Clip": lambda to: call(nn.Clip, -1.0, 1.0),
     "nn.Concat": lambda to: call(nn.Concat, nn.ReLU(), nn.Tanh()),
     "nn.Container": lambda to: call(
         type("Own", (nn.Sequential,), {"__init__": nn.Container.__init__}), {"a": nn.ReLU()}
@@ -118,6 +120,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
         nn.Graph, {"a": (nn.ReLU(), "u"), "b": (nn.Add(), "a", "v")}, inputs=("u", "v"), outputs="b"
     ),
     "nn.GroupNorm": lambda to: call(nn.GroupNorm, 2, 4, eps=1e-3, affine=False),
+    "nn.HardSigmoid": lambda to: call(nn.HardSigmoid, 0.2, 0.5),
     "nn.HingeLoss": lambda to: call(nn.HingeLoss, reduction="sum"),
     "nn.HuberLoss": lambda to: call(nn.HuberLoss, 1.0, reduction="sum"),
     "nn.L1Loss": lambda to: call(nn.L1Loss, reduction="sum"),

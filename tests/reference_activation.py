@@ -23,6 +23,19 @@ def gelu_slope(v):
     return 0.5 * (1 + math.tanh(inner)) + 0.5 * v * sech**2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * v**2)
 
 
+def softplus(v):
+    return math.log1p(math.exp(-abs(v))) + (v if v > 0 else 0.0)
+
+
+def mish(v):
+    return v * math.tanh(softplus(v))
+
+
+def mish_slope(v):
+    t = math.tanh(softplus(v))
+    return t + v * (1 - t * t) * sigmoid(v)
+
+
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
 
 INF = math.inf
@@ -56,12 +69,30 @@ FUNCTIONS = {
     "SiLU": Meaning(
         lambda v: v * sigmoid(v), lambda v: sigmoid(v) + v * sigmoid(v) * sigmoid(-v), (0, INF, 0, 1), smooth=True
     ),
+    "Clip": Meaning(
+        lambda v: -0.5 if v < -0.5 else 0.75 if v > 0.75 else v,
+        lambda v: 1.0 if -0.5 <= v <= 0.75 else 0.0,
+        (-0.5, 0.75, 0, 0),
+    ),
+    "ReLU6": Meaning(
+        lambda v: 0.0 if v < 0 else 6.0 if v > 6 else v, lambda v: 1.0 if 0 < v < 6 else 0.0, (0, 6, 0, 0)
+    ),
+    "HardSigmoid": Meaning(
+        lambda v: 0.0 if v < -3 else 1.0 if v > 3 else v / 6 + 0.5, lambda v: 1 / 6 if -3 < v < 3 else 0.0, (0, 1, 0, 0)
+    ),
+    "Mish": Meaning(mish, mish_slope, (0, INF, 0, 1), smooth=True),
+    "Softsign": Meaning(lambda v: v / (1 + abs(v)), lambda v: 1 / (1 + abs(v)) ** 2, (-1, 1, 0, 0)),
+    "CELU": Meaning(
+        lambda v: v if v > 0 else 0.5 * math.expm1(v / 0.5),
+        lambda v: 1.0 if v > 0 else math.exp(v / 0.5),
+        (-0.5, INF, 0, 1),
+    ),
     "HardSwish": Meaning(
         lambda v: v * min(max(v + 3, 0.0), 6.0) / 6,
         lambda v: 0.0 if v <= -3 else 1.0 if v >= 3 else v / 3 + 0.5,
         (0, INF, 0, 1),
     ),
-    "Softplus": Meaning(lambda v: math.log1p(math.exp(-abs(v))) + (v if v > 0 else 0.0), sigmoid, (0, INF, 0, 1)),
+    "Softplus": Meaning(softplus, sigmoid, (0, INF, 0, 1)),
 }
 
 

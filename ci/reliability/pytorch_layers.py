@@ -152,7 +152,15 @@ FUNCTIONS: dict[str, Function] = {
     "GELU": lambda torch, layer, x, p: torch.nn.functional.gelu(x, approximate="tanh"),
     "SiLU": _plain("silu"),
     "Softplus": _plain("softplus"),
+    "Clip": lambda torch, layer, x, p: torch.clamp(x, layer.min, layer.max),
+    "ReLU6": _plain("relu6"),
+    "HardSigmoid": lambda torch, layer, x, p: (  # PyTorch's own rounds 1/6 to float32
+        torch.nn.functional.relu6(6 * (layer.alpha * x + layer.beta)) / 6
+    ),
     "HardSwish": _plain("hardswish"),
+    "Mish": _plain("mish"),
+    "Softsign": _plain("softsign"),
+    "CELU": lambda torch, layer, x, p: torch.nn.functional.celu(x, layer.alpha),
     "Softmax": lambda torch, layer, x, p: torch.softmax(x, -1),
     "LogSoftmax": lambda torch, layer, x, p: torch.log_softmax(x, -1),
     "BatchNorm1d": _batch_norm,

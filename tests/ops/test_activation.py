@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.reliability.pytorch_layers import FUNCTIONS
+from xpcnn import nn
 from xpcnn.backend import to_numpy
-from xpcnn.errors import DTypeError, ShapeError
+from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradient_check import check_pair
 from xpcnn.nn.layer_examples import EXAMPLES
 from xpcnn.ops import activation, dispatch, rectifier
@@ -81,7 +82,7 @@ def test_limits(xp, name, dtype):
     """At ±∞, and for finite numbers up to the largest: all activations are straight lines long before."""
     forward, backward = pair(name)
     low, high, low_slope, high_slope = reference.FUNCTIONS[name].limits
-    large = np.array([1e5, 1e10, 1e20, 1e30, np.finfo(dtype).max, np.inf]).astype(dtype)
+    large = np.array([1e8, 1e10, 1e20, 1e30, np.finfo(dtype).max, np.inf]).astype(dtype)
     n = len(large)
     y, cache = forward(xp.array(np.concatenate([-large, large]), dtype))
     below = np.full(n, low) if np.isfinite(low) else -0.01 * large
@@ -153,3 +154,34 @@ def test_bad_input_is_refused(xp, name):
         backward(xp.array(np.ones((3, 2))), cache)
     with pytest.raises(DTypeError, match="float32"):
         backward(xp.array(np.ones((2, 3), "i8")), cache)
+
+
+def test_clips_with_one_bound_and_bad_ones():
+    x = np.array([[-1.0, 0.5, 7.0]])
+    np.testing.assert_array_equal(nn.Clip(max=1)(x), [[-1, 0.5, 1]])
+    np.testing.assert_array_equal(nn.Clip(0)(x), [[0, 0.5, 7]])
+    for options, text in (
+        ({}, "Clip: expected min, max or both, got neither"),
+        ({"min": 2, "max": 1}, "Clip: expected min ≤ max, got 2.0 and 1.0"),
+        ({"min": "low"}, "Clip: expected min: a number"),
+    ):
+        with pytest.raises(OptionError, match=text):
+            nn.Clip(**options)
+    with pytest.raises(OptionError, match=r"CELU: expected alpha: a number in \(0, inf\)"):
+        nn.CELU(0)
+
+
+def test_mish_and_softsign_are_right_to_rounding(xp):
+    """Where log(1 + e) and 1 − t² would have lost their digits."""
+    x = np.array([-80.0, -30.0, -17.0, -9.0, -1e-3, 1e-8, 5.0])
+    for name in ("Mish", "Softsign"):
+        forward, backward = pair(name)
+        value, slope, *_ = reference.FUNCTIONS[name]
+        for dtype in ("float32", "float64"):
+            y, cache = forward(xp.array(x, dtype))
+            dx = backward(xp.array(np.ones(7), dtype), cache)
+            exact = x.astype(dtype).astype("f8")
+            for got, function in ((y, value), (dx, slope)):
+                np.testing.assert_allclose(
+                    to_numpy(got), reference.each(function, exact), rtol=64 * np.finfo(dtype).eps, err_msg=name
+                )

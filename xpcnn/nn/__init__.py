@@ -23,7 +23,7 @@ from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
 from .graph import Graph
-from .hard_activation import HardSwish
+from .hard_activation import Clip, HardSigmoid, HardSwish, ReLU6
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
 from .join import Add, Maximum, Multiply, Subtract
@@ -35,8 +35,10 @@ from .normalize import Normalize
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from .sequential import Sequential
 from .shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
+from .soft_activation import CELU, Mish, Softsign
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
     "SELU",
@@ -46,6 +48,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Clip",
     "Concat",
     "Container",
     "Conv2d",
@@ -58,6 +61,7 @@ __all__ = [
     "GlobalMaxPool2d",
     "Graph",
     "GroupNorm",
+    "HardSigmoid",
     "HardSwish",
     "HingeLoss",
     "Hooks",
@@ -74,18 +78,21 @@ __all__ = [
     "MSELoss",
     "MaxPool2d",
     "Maximum",
+    "Mish",
     "Multiply",
     "NLLLoss",
     "Normalize",
     "OpLayer",
     "PReLU",
     "ReLU",
+    "ReLU6",
     "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Subtract",
     "Tanh",
     "Unflatten",

@@ -39,7 +39,16 @@ from .global_pool import (
     global_max_pool2d_backward,
     global_max_pool2d_forward,
 )
-from .hard_activation import hard_swish_backward, hard_swish_forward
+from .hard_activation import (
+    clip_backward,
+    clip_forward,
+    hard_sigmoid_backward,
+    hard_sigmoid_forward,
+    hard_swish_backward,
+    hard_swish_forward,
+    relu6_backward,
+    relu6_forward,
+)
 from .join import (
     add_backward,
     add_forward,
@@ -87,6 +96,14 @@ from .rectifier import (
     selu_backward,
     selu_forward,
 )
+from .soft_activation import (
+    celu_backward,
+    celu_forward,
+    mish_backward,
+    mish_forward,
+    softsign_backward,
+    softsign_forward,
+)
 from .softmax import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
 from .upsample import upsample2d_backward, upsample2d_forward
 from .window import Window
@@ -107,7 +124,11 @@ __all__ = [
     "batch_norm_relu_forward",
     "bce_with_logits_backward",
     "bce_with_logits_forward",
+    "celu_backward",
+    "celu_forward",
     "clip",
+    "clip_backward",
+    "clip_forward",
     "concat_backward",
     "concat_forward",
     "conv2d_backward",
@@ -129,6 +150,8 @@ __all__ = [
     "global_max_pool2d_forward",
     "group_norm_backward",
     "group_norm_forward",
+    "hard_sigmoid_backward",
+    "hard_sigmoid_forward",
     "hard_swish_backward",
     "hard_swish_forward",
     "hinge_backward",
@@ -150,6 +173,8 @@ __all__ = [
     "max_pool2d_inference",
     "maximum_backward",
     "maximum_forward",
+    "mish_backward",
+    "mish_forward",
     "mse_backward",
     "mse_forward",
     "multiply_backward",
@@ -160,6 +185,8 @@ __all__ = [
     "normalize_forward",
     "prelu_backward",
     "prelu_forward",
+    "relu6_backward",
+    "relu6_forward",
     "relu_backward",
     "relu_forward",
     "selu_backward",
@@ -173,6 +200,8 @@ __all__ = [
     "softmax_forward",
     "softplus_backward",
     "softplus_forward",
+    "softsign_backward",
+    "softsign_forward",
     "subtract_backward",
     "subtract_forward",
     "tanh_backward",

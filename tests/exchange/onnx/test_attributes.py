@@ -43,6 +43,8 @@ VALUES: dict[str, dict[str, list]] = {  # the first one is honoured, unless it i
     "LogSoftmax": {"axis": [1, 0, 2, -1]},
     "LeakyRelu": {"alpha": [0.5, -0.5]},
     "Elu": {"alpha": [2.0, 0.0]},
+    "Celu": {"alpha": [2.0, 0.5]},
+    "HardSigmoid": {"alpha": [0.3, 1 / 6], "beta": [0.1]},
     "Selu": {"alpha": [1.0], "gamma": [2.0]},
     "Gelu": {"approximate": ["tanh"]},
     "Clip": {"min": [0.0, -1.0], "max": [1.0]},
@@ -85,7 +87,6 @@ VALUES: dict[str, dict[str, list]] = {  # the first one is honoured, unless it i
 REFUSED = {
     "AveragePool": {"dilations"},
     "BatchNormalization": {"training_mode", "spatial"},
-    "Clip": {"max"},
     "Constant": {"value_floats", "value_int", "value_ints", "value_string", "value_strings"},
     "Flatten": {"axis"},
     "Gather": {"axis"},

@@ -21,7 +21,7 @@ REFUSED = [
     ([node("Det", "x", "y")], r"n_y \(Det\): expected an operator that layers of xpcnn.nn stand for"),
     ([node("Gelu", "x", "y")], "expected the tanh form of GELU, got none; export it with approximate='tanh'"),
     ([node("Erf", "x", "e"), node("Mul", "x e", "y")], "Erf"),
-    ([node("Clip", "x zero six", "y")], "min 0 and no max, which is ReLU, got min 0, max 6"),
+    ([node("Clip", "x six zero", "y")], "min ≤ max, got 6.0 and 0.0"),
     ([node("Mul", "x m", "y")], r"n_y \(Mul\): expected an operator of SiLU, GELU, Softplus or GroupNorm"),
     ([node("Sub", "x m", "y")], r"n_y \(Sub\): expected an operator that"),
     ([node("Div", "x m", "y")], r"\(x − mean\) / std, got a quotient by itself"),

@@ -34,6 +34,7 @@ _PRODUCTS: dict[str, Callable[[Node, GraphState, NDArray | None], Made]] = {
 }
 _LAYERS: list[tuple[Template, type[nn.Layer]]] = [
     (("Mul", "x", ("Sigmoid", "x")), nn.SiLU),
+    (("Mul", "x", ("Tanh", ("Softplus", "x"))), nn.Mish),
     (("Where", ("Greater", "x", 20.0), "x", ("Softplus", "x")), nn.Softplus),  # PyTorch's: above 20 it is x
     *((("Mul", 0.5, ("Mul", "x", gate)), nn.GELU) for gate in _TANH),
     *((("Mul", ("Mul", 0.5, "x"), gate), nn.GELU) for gate in _TANH),

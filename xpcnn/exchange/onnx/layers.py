@@ -28,7 +28,13 @@
     GELU                Gelu from opset 20 on, else Mul, Add, Tanh
     SiLU                Sigmoid, Mul
     Softplus            Softplus
+    Clip                Clip
+    ReLU6               Clip
+    HardSigmoid         HardSigmoid
     HardSwish           HardSwish
+    Mish                Mish from opset 18 on, else Softplus, Tanh, Mul
+    Softsign            Softsign
+    CELU                Celu
     Softmax             Softmax
     LogSoftmax          LogSoftmax
     Identity            nothing
@@ -56,8 +62,6 @@ import numpy as np
 
 from ... import nn
 from ...backend import to_numpy
-from ...ops.activation import GELU_A, GELU_B
-from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
 from ...ops.window import Placement, Window
 from ...typing import Shape
 from .graph import Graph, Tensor, channels_first
@@ -106,55 +110,6 @@ def translates(*kinds: type[nn.Layer]) -> Callable[[Translator], Translator]:
 @translates(nn.Identity, nn.Dropout, nn.Dropout2d)
 def _nothing(at: Place, layer: nn.Layer) -> str:
     return at.x.name
-
-
-@translates(nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.HardSwish)
-def _same_name(at: Place, layer: nn.Layer) -> str:
-    return at.node(type(layer).__name__.replace("ReLU", "Relu"))
-
-
-@translates(nn.LeakyReLU)
-def _leaky_relu(at: Place, layer: nn.LeakyReLU) -> str:
-    return at.node("LeakyRelu", alpha=layer.negative_slope)
-
-
-@translates(nn.PReLU)
-def _prelu(at: Place, layer: nn.PReLU) -> str:
-    shape = (-1, *(1,) * (len(at.x.shape) - 1))  # (C, 1, 1)
-    return at.node("PRelu", at.x.name, at.constant("weight", to_numpy(layer.weight).reshape(shape)))
-
-
-@translates(nn.ELU)
-def _elu(at: Place, layer: nn.ELU) -> str:
-    return at.node("Elu", alpha=layer.alpha)
-
-
-@translates(nn.SELU)
-def _selu(at: Place, layer: nn.SELU) -> str:
-    return at.node("Selu", alpha=SELU_ALPHA, gamma=SELU_SCALE)
-
-
-@translates(nn.SiLU)
-def _silu(at: Place, layer: nn.SiLU) -> str:
-    return at.node("Mul", at.x.name, at.node("Sigmoid", part="Sigmoid"))
-
-
-@translates(nn.GELU)
-def _gelu(at: Place, layer: nn.GELU) -> str:
-    """½ x (1 + tanh(a (x + b x³)))."""
-    if at.graph.opset >= 20:
-        return at.node("Gelu", approximate="tanh")
-    x = at.x.name
-    cube = at.node("Mul", x, at.node("Mul", x, x, part="square"), part="cube")
-    scaled = at.node("Mul", at.constant("b", GELU_B), cube, part="scaled_cube")
-    inner = at.node("Mul", at.constant("a", GELU_A), at.node("Add", x, scaled, part="inner"), part="scaled")
-    gate = at.node("Add", at.constant("one", 1.0), at.node("Tanh", inner, part="Tanh"), part="gate")
-    return at.node("Mul", at.constant("half", 0.5), at.node("Mul", x, gate, part="gated"))
-
-
-@translates(nn.Softmax, nn.LogSoftmax)
-def _softmax(at: Place, layer: nn.Layer) -> str:
-    return at.node(type(layer).__name__, axis=1)  # the channels
 
 
 @translates(nn.Conv2d)

@@ -59,6 +59,8 @@ _PLAIN: dict[str, Callable[[], nn.Layer]] = {
     "Tanh": nn.Tanh,
     "Softplus": nn.Softplus,
     "HardSwish": nn.HardSwish,
+    "Mish": nn.Mish,
+    "Softsign": nn.Softsign,
 }
 
 
@@ -102,14 +104,30 @@ def _prelu(node: Node, state: GraphState) -> Made:
 
 @reads("Clip")
 def _clip(node: Node, state: GraphState) -> Made:
-    """A ReLU, where that is what it is."""
-    ends = []
+    """ReLU and ReLU6 are those of the clips that have a name of their own."""
+    ends: list[float | None] = []
     for number, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
         given = state.optional(node, number)
-        ends.append(float(node.number(name, default) if given is None else given.reshape(())))
-    if ends[0] != 0 or ends[1] < np.finfo(np.float32).max:
-        raise node.refuse("min 0 and no max, which is ReLU", f"min {ends[0]:g}, max {ends[1]:g}", "use ReLU")
-    return Made(state.value(node), node.inputs[:1], nn.ReLU())
+        end = float(node.number(name, default) if given is None else given.reshape(()))
+        ends.append(plainly(end) if abs(end) < np.finfo(np.float32).max else None)
+    named = {(0.0, None): nn.ReLU, (0.0, 6.0): nn.ReLU6, (None, None): nn.Identity}
+    low, high = ends
+    if low is not None and high is not None and low > high:
+        raise node.refuse("min ≤ max", f"{low} and {high}")
+    layer = named[low, high]() if (low, high) in named else nn.Clip(low, high)
+    return Made(state.value(node), node.inputs[:1], layer)
+
+
+@reads("HardSigmoid")
+def _hard_sigmoid(node: Node, state: GraphState) -> Made:
+    alpha, beta = plainly(node.number("alpha", 0.2)), plainly(node.number("beta", 0.5))
+    sixth = abs(alpha - 1 / 6) < 1e-7
+    return Made(state.value(node), node.inputs[:1], nn.HardSigmoid(1 / 6 if sixth else alpha, beta))
+
+
+@reads("Celu")
+def _celu(node: Node, state: GraphState) -> Made:
+    return Made(state.value(node), node.inputs[:1], nn.CELU(plainly(node.number("alpha", 1.0))))
 
 
 @reads("Softmax", "LogSoftmax")

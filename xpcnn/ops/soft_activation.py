@@ -1,0 +1,135 @@
+"""Three more smooth activations, and their gradients.
+
+    Mish        y = x t,  t = tanh(log(1 + eˣ)) = n / (n + 2)         dx = dy · (t + x · 4 e (1 + e) / (n + 2)²)
+                with e = eˣ and n = e (e + 2)                                                                    (1)
+    softsign    y = x / (1 + |x|)                                     dx = dy / (1 + |x|)²                       (2)
+    CELU        y = max(x, 0) + α (e^(min(x, 0)/α) − 1)               dx = dy · e^(min(x, 0)/α)                  (3)
+
+In (1), tanh(log u) = (u² − 1) / (u² + 1) with u = 1 + e, so that one exponential is enough. x is held within −10⁴ and
+20 where e is made of it, beyond which t is 0 and 1 to the last digit, and its slope as well. In (2), x is held within
+±10³⁰, beyond which y is ±1. (3) is an ELU whose slope at 0 is 1 for every α.
+
+Sources
+    D. Misra, Mish: a self regularized non-monotonic activation function, 2019, equation 1             → (1)
+    X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward networks, 2010  → (2)
+    J. Barron, Continuously differentiable exponential linear units, 2017, equation 2                  → (3)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backend import dtype_name
+from ..typing import Array, Cache
+from .check import check_floats, check_gradient, check_items
+from .clip import clip
+
+LOW, HIGH = -1e4, 20.0  # beyond these Mish is a straight line
+FAR = 1e30
+
+
+def mish_forward(x: Array) -> tuple[Array, Cache]:
+    """x times the tanh of its softplus; (1).
+
+    Parameters
+        x : Array (N, …), float
+    Returns
+        y : Array (N, …)
+        cache : for `mish_backward`; holds x within −10⁴ and 20
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> mish_forward(np.array([-1.0, 0.0, 1.0]))[0].round(4)
+    array([-0.3034,  0.    ,  0.8651])
+    """
+    xp = _check("Mish", x)
+    held = _held(x, LOW, HIGH)
+    e = xp.exp(held)  # (N, …)
+    n = e * (e + 2)
+    larger = x if held is x else xp.maximum(x, held)  # x where it is not below −10⁴
+    return larger * (n / (n + 2)), held  # (1)
+
+
+def mish_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `mish_forward`, (1): dy (N, …) → dx (N, …)."""
+    x = cache
+    xp = _check_backward("Mish", dy, x)
+    e = xp.exp(x)
+    n = e * (e + 2)
+    dx: Array = dy * ((n + x * (4 * e * (1 + e) / (n + 2))) / (n + 2))  # (1)
+    return dx
+
+
+def softsign_forward(x: Array) -> tuple[Array, Cache]:
+    """A curve from −1 to 1 that nears them slowly; (2).
+
+    Parameters
+        x : Array (N, …), float
+    Returns
+        y : Array (N, …)
+        cache : for `softsign_backward`
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> softsign_forward(np.array([-3.0, 0.0, 1.0]))[0]
+    array([-0.75,  0.  ,  0.5 ])
+    """
+    xp = _check("Softsign", x)
+    held = _held(x, -FAR, FAR)
+    s = 1 / (1 + xp.abs(held))  # (N, …)
+    return held * s, s  # (2)
+
+
+def softsign_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `softsign_forward`, (2): dy (N, …) → dx (N, …)."""
+    s = cache
+    _check_backward("Softsign", dy, s)
+    dx: Array = dy * (s * s)  # (2)
+    return dx
+
+
+def celu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:
+    """A rectifier that bends smoothly towards −α; (3).
+
+    Parameters
+        x : Array (N, …), float
+        alpha : α > 0
+    Returns
+        y : Array (N, …)
+        cache : for `celu_backward`
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> celu_forward(np.array([-1.0, 0.0, 2.0]), alpha=2.0)[0].round(4)
+    array([-0.7869,  0.    ,  2.    ])
+    """
+    xp = _check("CELU", x)
+    zero = xp.zeros((), dtype=x.dtype, device=x.device)
+    below = xp.minimum(x, zero) / alpha  # (N, …)
+    return xp.maximum(x, zero) + alpha * xp.expm1(below), below  # (3)
+
+
+def celu_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `celu_forward`, (3): dy (N, …) → dx (N, …)."""
+    below = cache
+    xp = _check_backward("CELU", dy, below)
+    dx: Array = dy * xp.exp(below)  # (3)
+    return dx
+
+
+def _held(x: Array, low: float, high: float) -> Array:
+    """x between the two; complex numbers, which have no order, and with which derivatives are checked, as they are."""
+    return x if dtype_name(x).startswith("complex") else clip(x, low, high)
+
+
+def _check(who: str, x: Array) -> Any:
+    check_items(who, x)
+    return check_floats(who, x)
+
+
+def _check_backward(who: str, dy: Array, like: Array) -> Any:
+    check_gradient(who, dy, like.shape)
+    return check_floats(f"{who} backward", dy, like)
