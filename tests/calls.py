@@ -119,6 +119,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.Graph": lambda to: call(
         nn.Graph, {"a": (nn.ReLU(), "u"), "b": (nn.Add(), "a", "v")}, inputs=("u", "v"), outputs="b"
     ),
+    "nn.GELU": lambda to: call(nn.GELU, "tanh"),
     "nn.GroupNorm": lambda to: call(nn.GroupNorm, 2, 4, eps=1e-3, affine=False),
     "nn.HardSigmoid": lambda to: call(nn.HardSigmoid, 0.2, 0.5),
     "nn.HingeLoss": lambda to: call(nn.HingeLoss, reduction="sum"),

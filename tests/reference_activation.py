@@ -23,6 +23,14 @@ def gelu_slope(v):
     return 0.5 * (1 + math.tanh(inner)) + 0.5 * v * sech**2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * v**2)
 
 
+def exact_gelu(v):
+    return v * math.erfc(-v / math.sqrt(2)) / 2
+
+
+def exact_gelu_slope(v):
+    return math.erfc(-v / math.sqrt(2)) / 2 + v * math.exp(-v * v / 2) / math.sqrt(2 * math.pi)
+
+
 def softplus(v):
     return math.log1p(math.exp(-abs(v))) + (v if v > 0 else 0.0)
 
@@ -53,7 +61,7 @@ class Meaning(NamedTuple):
     smooth: bool = False
 
 
-# Every elementwise layer, with the options of its example in xpcnn/nn/layer_examples.py.
+# Every elementwise layer, with the options of its example in xpcnn/nn/layer_examples.py, or of VARIANTS.
 FUNCTIONS = {
     "ReLU": Meaning(lambda v: v if v > 0 else 0.0, lambda v: 1.0 if v > 0 else 0.0, (0, INF, 0, 1)),
     "LeakyReLU": Meaning(lambda v: v if v > 0 else 0.01 * v, lambda v: 1.0 if v > 0 else 0.01, (-INF, INF, 0.01, 1)),
@@ -65,7 +73,8 @@ FUNCTIONS = {
     ),
     "Sigmoid": Meaning(sigmoid, lambda v: sigmoid(v) * sigmoid(-v), (0, 1, 0, 0), smooth=True),
     "Tanh": Meaning(math.tanh, lambda v: 1 - math.tanh(v) ** 2, (-1, 1, 0, 0), smooth=True),
-    "GELU": Meaning(gelu, gelu_slope, (0, INF, 0, 1), smooth=True),
+    "GELU": Meaning(exact_gelu, exact_gelu_slope, (0, INF, 0, 1)),
+    "GELU, tanh": Meaning(gelu, gelu_slope, (0, INF, 0, 1), smooth=True),
     "SiLU": Meaning(
         lambda v: v * sigmoid(v), lambda v: sigmoid(v) + v * sigmoid(v) * sigmoid(-v), (0, INF, 0, 1), smooth=True
     ),

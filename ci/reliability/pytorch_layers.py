@@ -149,7 +149,7 @@ FUNCTIONS: dict[str, Function] = {
     "SELU": _plain("selu"),
     "Sigmoid": _plain("sigmoid"),
     "Tanh": _plain("tanh"),
-    "GELU": lambda torch, layer, x, p: torch.nn.functional.gelu(x, approximate="tanh"),
+    "GELU": lambda torch, layer, x, p: torch.nn.functional.gelu(x, approximate=layer.approximate),
     "SiLU": _plain("silu"),
     "Softplus": _plain("softplus"),
     "Clip": lambda torch, layer, x, p: torch.clamp(x, layer.min, layer.max),

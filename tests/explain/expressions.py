@@ -6,14 +6,15 @@ import math
 import re
 
 # As printed → as Python has it; ∞ after the names, which may hold it.
-SIGNS = {"−": "-", "·": "*", "½": "0.5", "√": "sqrt", "∞": "inf", "NaN": "nan"}
+SIGNS = {"−": "-", "·": "*", "½": "0.5", "√": "sqrt", "∞": "inf", "NaN": "nan", "≤": "<=", "≥": ">="}
 
 
 def exp(x: float) -> float:
     return math.exp(x) if x < 700 else math.inf
 
 
-FUNCTIONS = {"exp": exp, "log": math.log, "tanh": math.tanh, "sqrt": math.sqrt, "max": max, "inf": math.inf}
+FUNCTIONS = {"exp": exp, "log": math.log, "tanh": math.tanh, "sqrt": math.sqrt, "max": max, "inf": math.inf,
+             "min": min, "abs": abs, "erf": math.erf}  # fmt: skip
 REST = re.compile(r"\(\d+ (?:smaller|more) terms: ([^()]*)\)")  # (7 smaller terms: −0.3)
 
 

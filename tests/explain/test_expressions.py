@@ -45,6 +45,8 @@ OTHERS = {  # what is worked out in other ways than in the samples
     "ELU, otherwise": (lambda: nn.ELU(0.3), plain((3, 4), 2.0)),
     "Sigmoid far out": (nn.Sigmoid, np.array([[-800.0, -30.0, 0.0, 30.0]])),
     "Softplus far out": (nn.Softplus, np.array([[-30.0, 0.0, 30.0, 1.0]])),
+    "GELU, tanh": (lambda: nn.GELU("tanh"), plain((3, 4), 2.0)),
+    "Clip below": (lambda: nn.Clip(max=0.5), plain((3, 4), 2.0)),
     "SiLU far out": (nn.SiLU, np.array([[-30.0, 0.0, 30.0, 1.0]])),
     "Softmax of rows": (nn.Softmax, plain((2, 3, 4), 3.0)),
     "LogSoftmax of many": (nn.LogSoftmax, plain((1, 50), 3.0)),

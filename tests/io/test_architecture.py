@@ -14,11 +14,12 @@ from xpcnn import nn
 from xpcnn.errors import FormatError, OptionError
 from xpcnn.io import architecture
 from xpcnn.io.architecture import from_config, registry, to_config
+from xpcnn.nn import layer_examples
 
 from ..arrays import assert_close
 from ..limits import at_most
 
-# One layer of each type, with arguments that differ from the defaults wherever there are any.
+# Layers with arguments that differ from the defaults.
 EXAMPLES = {
     "AdaptiveAvgPool2d": lambda: nn.AdaptiveAvgPool2d((2, 3)),
     "AvgPool2d": lambda: nn.AvgPool2d((3, 2), stride=(1, 2), padding=(1, 0), ceil_mode=True, count_include_pad=False),
@@ -72,7 +73,8 @@ def wired(**changes) -> dict:
 
 
 def example(name: str) -> nn.Layer:
-    return EXAMPLES.get(name, registry()[name])()
+    """With other arguments than those of the library's own examples, where there is one here."""
+    return EXAMPLES[name]() if name in EXAMPLES else layer_examples.EXAMPLES[name]()[0]
 
 
 def linear(inputs: object = 4, outputs: object = 2, **more: object) -> dict:
@@ -306,3 +308,11 @@ def test_what_is_true_or_false_is_nothing_else():
     with pytest.raises(FormatError, match="in_features: a value that Linear takes, got True"):
         from_config(linear(True, 1))
     assert from_config(linear(bias=0)).bias is None  # as a number, which Python takes for the same
+
+
+def test_a_file_of_version_0_1_means_the_gelu_that_there_was():
+    """It says nothing of `approximate`; a new file does."""
+    assert from_config({"type": "GELU"}).approximate == "tanh"
+    for layer in (nn.GELU(), nn.GELU("tanh")):
+        assert to_config(layer) == {"type": "GELU", "approximate": layer.approximate}
+        assert from_config(to_config(layer)).approximate == layer.approximate

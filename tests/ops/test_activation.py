@@ -21,17 +21,22 @@ from .. import reference_activation as reference
 from ..arrays import assert_close, needs_torch
 
 NAMES = tuple(reference.FUNCTIONS)
+VARIANTS = {"GELU, tanh": lambda: nn.GELU("tanh")}
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
 
 
 def test_every_elementwise_layer_is_here():
     every = {name for name, make in EXAMPLES.items() if make()[0].elementwise}
-    assert every - {"Identity", "Dropout", "Dropout2d"} == set(NAMES), "tests/reference_activation.py"
+    assert every - {"Identity", "Dropout", "Dropout2d"} == set(NAMES) - VARIANTS.keys(), "tests/reference_activation.py"
+
+
+def layer_of(name):
+    return VARIANTS[name]() if name in VARIANTS else EXAMPLES[name]()[0]
 
 
 def pair(name):
     """The reference, where there are faster implementations; with the options of the layer's example."""
-    layer, _ = EXAMPLES[name]()
+    layer = layer_of(name)
     forward, backward = layer.pair
     if isinstance(forward, partial):
         found = dispatch.implementations(*forward.args)[-1]
@@ -123,7 +128,7 @@ def test_agrees_with_pytorch_at_the_corner_too(name, at_zero, rng):
     x = np.zeros((3, 5)) if at_zero else rng.normal(scale=3, size=(3, 5))
     dy = rng.normal(size=(3, 5))
     x_t = torch.tensor(x, requires_grad=True)
-    y_t = FUNCTIONS[name](torch, EXAMPLES[name]()[0], x_t, {})
+    y_t = FUNCTIONS[name.partition(",")[0]](torch, layer_of(name), x_t, {})
     y_t.backward(torch.tensor(dy))
     y, cache = forward(x)
     np.testing.assert_allclose(y, y_t.detach().numpy(), rtol=0, atol=1e-12)
@@ -143,7 +148,7 @@ def test_strided_inputs(name, rng):
 @pytest.mark.parametrize("name", NAMES)
 def test_bad_input_is_refused(xp, name):
     forward, backward = pair(name)
-    with pytest.raises(ShapeError, match=f"^{name}: "):
+    with pytest.raises(ShapeError, match=f"^{name.partition(',')[0]}: "):
         forward(xp.array(np.float64(1.0)))
     with pytest.raises(ShapeError, match="skip empty batches"):
         forward(xp.array(np.zeros((0, 3))))
@@ -185,3 +190,32 @@ def test_mish_and_softsign_are_right_to_rounding(xp):
                 np.testing.assert_allclose(
                     to_numpy(got), reference.each(function, exact), rtol=64 * np.finfo(dtype).eps, err_msg=name
                 )
+
+
+@pytest.mark.parametrize(("dtype", "lowest"), [("float32", -12.0), ("float64", -36.0)])
+def test_gelu_is_right_to_rounding(xp, dtype, lowest, rng):
+    """Relative to itself, also where Φ is 10⁻²⁸⁰; at all ends of the polynomials' ranges, and on both sides of 0."""
+    ends = np.sqrt(2) * np.array([0.46875, 4.0])
+    x = np.concatenate(
+        [
+            rng.uniform(lowest, 9, 500),
+            rng.normal(size=200),
+            *(s * ends * (1 + e) for s in (-1, 1) for e in (-1e-6, 0, 1e-6)),
+        ]
+    )
+    x = x.astype(dtype)
+    forward, backward = pair("GELU")
+    y, cache = forward(xp.array(x, dtype))
+    dx = to_numpy(backward(xp.array(np.ones(len(x)), dtype), cache))
+    value, slope, *_ = reference.FUNCTIONS["GELU"]
+    eps, exact = np.finfo(dtype).eps, x.astype("f8")
+    rounded = 1 + exact**2 / 4 if dtype == "float64" else 1  # of the reference: math.erfc rounds −x/√2 first
+    assert np.all(np.abs(to_numpy(y) / reference.each(value, exact) - 1) <= 8 * eps * rounded)
+    np.testing.assert_allclose(dx, reference.each(slope, exact), rtol=0, atol=4 * eps)
+
+
+def test_gelu_takes_one_of_two_words():
+    with pytest.raises(OptionError, match='GELU: expected approximate: "none" or "tanh", got \'erf\''):
+        nn.GELU("erf")
+    with pytest.raises(DTypeError, match="GELU: expected real numbers, got complex128; pass approximate='tanh'"):
+        nn.GELU()(np.ones((2, 2), complex))

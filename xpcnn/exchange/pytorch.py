@@ -16,7 +16,7 @@
     all others                         the same
 
 Weights alone do not make two networks the same: set the options of the layers alike, such as padding, eps and
-GELU's `approximate="tanh"`.
+GELU's `approximate`.
 """
 
 from __future__ import annotations

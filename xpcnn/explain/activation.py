@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from .sums import Factor, total
 
 def activation(page: Explanation, visit: Visit, layer: Activation, at: Index) -> None:
     """y = f(x), the derivative f′(x), and dx = dy · f′(x)."""
-    formula, constants = layer.formula, {**layer.formula.constants, **layer.config()}
+    formula, constants = layer.formula, {**layer.formula.constants, **_numbers(layer.options())}
+    page.source = f"xpcnn.ops.{formula.module}"
     visit.show(page, letters(len(at)), letters(len(at)))
     page.add("f′", "the derivative at x: what backward makes of dy = 1", page.arrays["x"].axes, visit.slope())
     equations = quoted(formula.module, formula.number)
@@ -30,6 +31,10 @@ def activation(page: Explanation, visit: Visit, layer: Activation, at: Index) ->
     page.add_step("Forward", equations, ("x",), "y", at, forward)
     page.add_step("Backward: the derivative", equations, ("x", "y"), "f′", at, slope)
     _chain_rule(page, at)
+
+
+def _numbers(options: Mapping[str, Any]) -> dict[str, float]:
+    return {name: each for name, each in options.items() if isinstance(each, int | float)}
 
 
 def prelu(page: Explanation, visit: Visit, layer: PReLU, at: Index) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -14,8 +15,9 @@ from .explanation import Explanation, Piece, Ref, Worked
 
 _FUNCTIONS: Mapping[str, Any] = {
     "exp": np.exp, "log": np.log, "logaddexp": np.logaddexp, "sqrt": np.sqrt, "tanh": np.tanh, "max": np.maximum,
+    "min": np.minimum, "abs": np.abs, "erf": math.erf, "inf": np.inf,
 }  # fmt: skip
-_PYTHON = str.maketrans({"·": "*", "−": "-", "½": "0.5", "√": "sqrt"})
+_PYTHON = str.maketrans({"·": "*", "−": "-", "½": "0.5", "√": "sqrt", "≤": "<=", "≥": ">="})
 
 
 def applied(page: Explanation, target: Ref, pattern: str, **given: Ref | float) -> Worked:

@@ -143,6 +143,7 @@ class _Builder:
             raise FormatError(who, "the type of a layer in xpcnn.nn", repr(name)[:80], "a newer xpcnn may know it")
         parts = {key: self.build(child, dotted(path, key)) for key, child in config.get("children", {}).items()}
         arguments = {key: _tuple(value) for key, value in config.items() if key not in ("type", "children")}
+        arguments = {**kind.unsaid, **arguments}
         if unknown := sorted(arguments.keys() - set(kind.config_names)):
             raise FormatError(who, f"arguments of {name}", ", ".join(unknown)[:80], "a newer xpcnn may know them")
         layer = self._make(kind, parts, arguments, path, who)

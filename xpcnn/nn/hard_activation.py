@@ -11,10 +11,10 @@ from typing import Any
 from ..errors import OptionError
 from ..ops import hard_activation
 from ..options import as_number
-from .layer import OpLayer
+from .activation import Activation
 
 
-class Clip(OpLayer):
+class Clip(Activation):
     """y = min(max(x, min), max): numbers held between two bounds, as by PyTorch's `clamp`.
 
     Parameters
@@ -28,7 +28,7 @@ class Clip(OpLayer):
     """
 
     pair = (hard_activation.clip_forward, hard_activation.clip_backward)
-    elementwise = True
+    formula = hard_activation.CLIP
     config_names = ("min", "max")
 
     def __init__(self, min: float | None = None, max: float | None = None) -> None:
@@ -46,7 +46,7 @@ class Clip(OpLayer):
         }
 
 
-class ReLU6(OpLayer):
+class ReLU6(Activation):
     """y = min(max(x, 0), 6), the activation of MobileNetV2.
 
     >>> import numpy as np
@@ -55,10 +55,10 @@ class ReLU6(OpLayer):
     """
 
     pair = (hard_activation.relu6_forward, hard_activation.relu6_backward)
-    elementwise = True
+    formula = hard_activation.RELU6
 
 
-class HardSigmoid(OpLayer):
+class HardSigmoid(Activation):
     """y = min(max(α x + β, 0), 1); α = 1/6 and β = ½ are PyTorch's, who calls it `Hardsigmoid`.
 
     Parameters
@@ -68,7 +68,7 @@ class HardSigmoid(OpLayer):
     """
 
     pair = (hard_activation.hard_sigmoid_forward, hard_activation.hard_sigmoid_backward)
-    elementwise = True
+    formula = hard_activation.HARD_SIGMOID
     config_names = ("alpha", "beta")
 
     def __init__(self, alpha: float = 1 / 6, beta: float = 0.5) -> None:
@@ -76,7 +76,7 @@ class HardSigmoid(OpLayer):
         self.beta = as_number("HardSigmoid", "beta", beta)
 
 
-class HardSwish(OpLayer):
+class HardSwish(Activation):
     """y = x · min(max(x + 3, 0), 6) / 6, MobileNetV3's activation; PyTorch calls it `Hardswish`.
 
     >>> import numpy as np
@@ -85,4 +85,4 @@ class HardSwish(OpLayer):
     """
 
     pair = (hard_activation.hard_swish_forward, hard_activation.hard_swish_backward)
-    elementwise = True
+    formula = hard_activation.HARD_SWISH

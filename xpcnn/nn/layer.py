@@ -51,6 +51,7 @@ class Layer(ABC):
     buffer_names: ClassVar[tuple[str, ...]] = ()  # attributes that are saved but not trained
     config_names: ClassVar[tuple[str, ...]] = ()  # attributes that are the constructor's arguments
     arity: tuple[int, int | None] = (1, 1)  # inputs, at least and at most; several come as a tuple, None is any number
+    unsaid: ClassVar[Mapping[str, Any]] = {}  # arguments that files of older versions do not have: what those mean
     # What is known of inference where numbers are rearranged, as in `xpcnn.exchange`. A class that derives from such a
     # layer and computes something else says it again.
     elementwise: ClassVar[bool] = False  # one function of each number by itself, wherever it stands

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 from ..ops import soft_activation
 from ..options import as_number
-from .layer import OpLayer
+from .activation import Activation
 
 
-class Mish(OpLayer):
+class Mish(Activation):
     """y = x · tanh(log(1 + eˣ))."""
 
     pair = (soft_activation.mish_forward, soft_activation.mish_backward)
-    elementwise = True
+    formula = soft_activation.MISH
 
 
-class Softsign(OpLayer):
+class Softsign(Activation):
     """y = x / (1 + |x|)."""
 
     pair = (soft_activation.softsign_forward, soft_activation.softsign_backward)
-    elementwise = True
+    formula = soft_activation.SOFTSIGN
 
 
-class CELU(OpLayer):
+class CELU(Activation):
     """y = x where x > 0, else α (e^(x/α) − 1): an ELU without a corner.
 
     Parameters
@@ -34,7 +34,7 @@ class CELU(OpLayer):
     """
 
     pair = (soft_activation.celu_forward, soft_activation.celu_backward)
-    elementwise = True
+    formula = soft_activation.CELU
     config_names = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:

@@ -9,8 +9,8 @@ faster one of the same contract.
 """
 
 from .activation import (
-    gelu_backward,
-    gelu_forward,
+    gelu_tanh_backward,
+    gelu_tanh_forward,
     sigmoid_backward,
     sigmoid_forward,
     silu_backward,
@@ -33,6 +33,7 @@ from .clip import clip, sign
 from .conv import conv2d_backward, conv2d_forward, conv2d_inference
 from .conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
 from .dropout import dropout_backward, dropout_forward
+from .gelu import gelu_backward, gelu_forward
 from .global_pool import (
     global_avg_pool2d_backward,
     global_avg_pool2d_forward,
@@ -144,6 +145,8 @@ __all__ = [
     "elu_forward",
     "gelu_backward",
     "gelu_forward",
+    "gelu_tanh_backward",
+    "gelu_tanh_forward",
     "global_avg_pool2d_backward",
     "global_avg_pool2d_forward",
     "global_max_pool2d_backward",

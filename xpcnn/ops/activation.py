@@ -10,8 +10,7 @@
 Where e⁻ˣ of (1) overflows to ∞, y = 0 is right. (½ (1 + tanh(x/2)) does not overflow, but in float32 it has lost all
 its digits at x = −17.) The right-hand form of (5) overflows nowhere. In (3) and (4), x multiplies what is exactly 0 for
 |x| ≥ 10⁴; it is held within ±10⁴ there, so that x² and x³ do not overflow, and that at ±∞ the limits come out, 0 and x,
-with the slopes 0 and 1, and not 0·∞. (3) is the tanh approximation, `approximate="tanh"` in PyTorch, which is off by
-5e-4 at most: the exact GELU needs the error function, which the array API standard lacks.
+with the slopes 0 and 1, and not 0·∞. (3) is the tanh approximation; the exact GELU stands in `xpcnn.ops.gelu`.
 
 Sources
     Y. LeCun et al., Efficient backprop, 1998, section 4.4                             → (1), (2)
@@ -100,19 +99,19 @@ def tanh_backward(dy: Array, cache: Cache) -> Array:
 TANH = Formula("activation", 2, "tanh({x})", "1 − {y}·{y}")
 
 
-def gelu_forward(x: Array) -> tuple[Array, Cache]:
+def gelu_tanh_forward(x: Array) -> tuple[Array, Cache]:
     """The Gaussian error linear unit in its tanh approximation; (3).
 
     Parameters
         x : Array (N, …), float
     Returns
         y : Array (N, …)
-        cache : for `gelu_backward`; holds x within ±10⁴, and t
+        cache : for `gelu_tanh_backward`; holds x within ±10⁴, and t
     Raises
         ShapeError, DTypeError
 
     >>> import numpy as np
-    >>> gelu_forward(np.array([-1.0, 0.0, 1.0]))[0].round(4)
+    >>> gelu_tanh_forward(np.array([-1.0, 0.0, 1.0]))[0].round(4)
     array([-0.1588,  0.    ,  0.8412])
     """
     xp = _check("GELU", x)
@@ -121,15 +120,15 @@ def gelu_forward(x: Array) -> tuple[Array, Cache]:
     return 0.5 * _larger(x, held, xp) * (1 + t), (held, t)
 
 
-def gelu_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `gelu_forward`, (3): dy (N, …) → dx (N, …)."""
+def gelu_tanh_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `gelu_tanh_forward`, (3): dy (N, …) → dx (N, …)."""
     x, t = cache
     _check_backward("GELU", dy, x)
     dx: Array = dy * (0.5 * (1 + t + x * (1 - t * t) * (GELU_A * (1 + 3 * GELU_B * (x * x)))))  # (3)
     return dx
 
 
-GELU = Formula(
+GELU_TANH = Formula(
     "activation",
     3,
     "½·{x}·(1 + t), t = tanh({a}·({x} + {b}·{x}·{x}·{x}))",

@@ -23,6 +23,7 @@ from typing import Any
 from ..typing import Array, Cache
 from .check import check_floats, check_gradient, check_items
 from .clip import clip
+from .formula import Formula
 
 
 def clip_forward(x: Array, *, low: float = -math.inf, high: float = math.inf) -> tuple[Array, Cache]:
@@ -54,6 +55,9 @@ def clip_backward(dy: Array, cache: Cache) -> Array:
     return dx
 
 
+CLIP = Formula("hard_activation", 1, "min(max({x}, {low}), {high})", "1·({low} ≤ {x} ≤ {high})")
+
+
 def relu6_forward(x: Array) -> tuple[Array, Cache]:
     """Numbers held between 0 and 6; (2).
 
@@ -80,6 +84,9 @@ def relu6_backward(dy: Array, cache: Cache) -> Array:
     xp = _check_backward("ReLU6", dy, y)
     dx: Array = dy * xp.astype((y > 0) & (y < 6), y.dtype)  # (2)
     return dx
+
+
+RELU6 = Formula("hard_activation", 2, "min(max({x}, 0), 6)", "1·(0 < {x} < 6)")
 
 
 def hard_sigmoid_forward(x: Array, *, alpha: float = 1 / 6, beta: float = 0.5) -> tuple[Array, Cache]:
@@ -111,6 +118,11 @@ def hard_sigmoid_backward(dy: Array, cache: Cache) -> Array:
     return dx
 
 
+HARD_SIGMOID = Formula(
+    "hard_activation", 3, "min(max({alpha}·{x} + {beta}, 0), 1)", "{alpha}·(0 < {alpha}·{x} + {beta} < 1)"
+)
+
+
 def hard_swish_forward(x: Array) -> tuple[Array, Cache]:
     """Swish with a sigmoid of three straight pieces; (4).
 
@@ -138,6 +150,11 @@ def hard_swish_backward(dy: Array, cache: Cache) -> Array:
     bent = xp.astype((x > -3) & (x < 3), x.dtype) * (clip(x, -3.0, 3.0) / 3 + 0.5)
     dx: Array = dy * (bent + xp.astype(x >= 3, x.dtype))  # (4)
     return dx
+
+
+HARD_SWISH = Formula(
+    "hard_activation", 4, "{x}·min(max({x} + 3, 0), 6) / 6", "(−3 < {x} < 3)·({x} / 3 + ½) + ({x} ≥ 3)"
+)
 
 
 def _check(who: str, x: Array) -> Any:

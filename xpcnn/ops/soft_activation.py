@@ -23,6 +23,7 @@ from ..backend import dtype_name
 from ..typing import Array, Cache
 from .check import check_floats, check_gradient, check_items
 from .clip import clip
+from .formula import Formula
 
 LOW, HIGH = -1e4, 20.0  # beyond these Mish is a straight line
 FAR = 1e30
@@ -61,6 +62,14 @@ def mish_backward(dy: Array, cache: Cache) -> Array:
     return dx
 
 
+MISH = Formula(
+    "soft_activation",
+    1,
+    "{x}·tanh(log(1 + exp({x})))",
+    "t + {x}·(1 − t·t) / (1 + exp(−{x})), t = tanh(log(1 + exp({x})))",
+)
+
+
 def softsign_forward(x: Array) -> tuple[Array, Cache]:
     """A curve from −1 to 1 that nears them slowly; (2).
 
@@ -88,6 +97,9 @@ def softsign_backward(dy: Array, cache: Cache) -> Array:
     _check_backward("Softsign", dy, s)
     dx: Array = dy * (s * s)  # (2)
     return dx
+
+
+SOFTSIGN = Formula("soft_activation", 2, "{x} / (1 + abs({x}))", "1 / ((1 + abs({x}))·(1 + abs({x})))")
 
 
 def celu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:
@@ -118,6 +130,14 @@ def celu_backward(dy: Array, cache: Cache) -> Array:
     xp = _check_backward("CELU", dy, below)
     dx: Array = dy * xp.exp(below)  # (3)
     return dx
+
+
+CELU = Formula(
+    "soft_activation",
+    3,
+    ("{x}, as {x} > 0", "{alpha}·(exp({x} / {alpha}) − 1)"),
+    ("1, as {x} > 0", "exp({x} / {alpha})"),
+)
 
 
 def _held(x: Array, low: float, high: float) -> Array:

@@ -46,7 +46,7 @@ VALUES: dict[str, dict[str, list]] = {  # the first one is honoured, unless it i
     "Celu": {"alpha": [2.0, 0.5]},
     "HardSigmoid": {"alpha": [0.3, 1 / 6], "beta": [0.1]},
     "Selu": {"alpha": [1.0], "gamma": [2.0]},
-    "Gelu": {"approximate": ["tanh"]},
+    "Gelu": {"approximate": ["tanh", "none"]},
     "Clip": {"min": [0.0, -1.0], "max": [1.0]},
     "Dropout": {"ratio": [0.9], "seed": [3]},
     "Flatten": {"axis": [0, 2, -1, -4]},

@@ -119,6 +119,8 @@ def test_adaptive_pooling(tmp_path, rng, out):
     [
         nn.LeakyReLU(0.3),
         nn.ELU(0.5),
+        nn.GELU(),
+        nn.GELU("tanh"),
         nn.PReLU(),
         nn.PReLU(4),
         nn.Softmax(),

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from xpcnn import nn
 from xpcnn.errors import FormatError
 from xpcnn.exchange import import_onnx
 
@@ -170,3 +171,19 @@ def test_squeeze_without_axes_drops_every_axis_of_one(tmp_path, sizes):
              node("Reshape", "x to", "row"), node("Gemm", "row w", "y")]  # fmt: skip
     weights = {"i": [0], "rest": [-1], "w": numbers(math.prod(sizes), 2)}
     check(write(file, nodes, ["n", *sizes], opset=11, **weights), *sizes[1:], sizes[0])
+
+
+@pytest.mark.parametrize("scale", ["divided", "multiplied"])
+@pytest.mark.parametrize("order", ["x (gate ½)", "(x gate) ½", "½ x gate"])
+def test_gelu_written_with_erf(tmp_path, scale, order):
+    """As torch.onnx.export, tf2onnx and others write it before opset 20."""
+    inner = node("Div", "x root", "r") if scale == "divided" else node("Mul", "x inverse", "r")
+    last = {
+        "x (gate ½)": [node("Mul", "g half", "h"), node("Mul", "x h", "y")],
+        "(x gate) ½": [node("Mul", "x g", "h"), node("Mul", "h half", "y")],
+        "½ x gate": [node("Mul", "half x", "h"), node("Mul", "h g", "y")],
+    }[order]
+    nodes = [inner, node("Erf", "r", "e"), node("Add", "e one", "g"), *last]
+    constants = {"root": np.sqrt(2), "inverse": np.sqrt(0.5), "one": 1.0, "half": 0.5}
+    model = check(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], **constants), 5, 5, 3)
+    assert [each.approximate for _, each in model.named_layers() if isinstance(each, nn.GELU)] == ["none"]

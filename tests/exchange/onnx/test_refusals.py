@@ -19,7 +19,7 @@ from .graphs import (
 W = {"w": numbers(4, 3, 3, 3), "v": numbers(3), "one": 1.0, "m": np.ones((3, 1, 1))}
 REFUSED = [
     ([node("Det", "x", "y")], r"n_y \(Det\): expected an operator that layers of xpcnn.nn stand for"),
-    ([node("Gelu", "x", "y")], "expected the tanh form of GELU, got none; export it with approximate='tanh'"),
+    ([node("Gelu", "x", "y", approximate="sigmoid")], "expected approximate none or tanh, got sigmoid"),
     ([node("Erf", "x", "e"), node("Mul", "x e", "y")], "Erf"),
     ([node("Clip", "x six zero", "y")], "min ≤ max, got 6.0 and 0.0"),
     ([node("Mul", "x m", "y")], r"n_y \(Mul\): expected an operator of SiLU, GELU, Softplus or GroupNorm"),

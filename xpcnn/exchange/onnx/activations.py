@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ... import nn
 from ...backend import to_numpy
 from ...ops.activation import GELU_A, GELU_B
@@ -42,10 +44,14 @@ def _silu(at: Place, layer: nn.SiLU) -> str:
 
 @translates(nn.GELU)
 def _gelu(at: Place, layer: nn.GELU) -> str:
-    """½ x (1 + tanh(a (x + b x³)))."""
+    """x · (½ (1 + erf(x/√2))), or ½ x (1 + tanh(a (x + b x³)))."""
     if at.graph.opset >= 20:
-        return at.node("Gelu", approximate="tanh")
+        return at.node("Gelu", approximate=layer.approximate)
     x = at.x.name
+    if layer.approximate == "none":
+        erf = at.node("Erf", at.node("Div", x, at.constant("root", math.sqrt(2)), part="divided"), part="Erf")
+        gate = at.node("Add", erf, at.constant("one", 1.0), part="gate")
+        return at.node("Mul", at.node("Mul", x, gate, part="gated"), at.constant("half", 0.5))
     cube = at.node("Mul", x, at.node("Mul", x, x, part="square"), part="cube")
     scaled = at.node("Mul", at.constant("b", GELU_B), cube, part="scaled_cube")
     inner = at.node("Mul", at.constant("a", GELU_A), at.node("Add", x, scaled, part="inner"), part="scaled")

@@ -6,7 +6,9 @@ that value. Sums and products match in either order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,13 +34,18 @@ _PRODUCTS: dict[str, Callable[[Node, GraphState, NDArray | None], Made]] = {
     "Conv": conv,
     "ConvTranspose": conv_transpose,
 }
-_LAYERS: list[tuple[Template, type[nn.Layer]]] = [
+_GATES: list[tuple[str, Template]] = [
+    ("none", ("Add", 1.0, ("Erf", ("Div", "x", math.sqrt(2))))),
+    ("none", ("Add", 1.0, ("Erf", ("Mul", "x", math.sqrt(0.5))))),
+    *(("tanh", gate) for gate in _TANH),
+]
+_LAYERS: list[tuple[Template, Callable[[], nn.Layer]]] = [
     (("Mul", "x", ("Sigmoid", "x")), nn.SiLU),
     (("Mul", "x", ("Tanh", ("Softplus", "x"))), nn.Mish),
     (("Where", ("Greater", "x", 20.0), "x", ("Softplus", "x")), nn.Softplus),  # PyTorch's: above 20 it is x
-    *((("Mul", 0.5, ("Mul", "x", gate)), nn.GELU) for gate in _TANH),
-    *((("Mul", ("Mul", 0.5, "x"), gate), nn.GELU) for gate in _TANH),
-    *((("Mul", "x", ("Mul", 0.5, gate)), nn.GELU) for gate in _TANH),
+    *((("Mul", 0.5, ("Mul", "x", gate)), partial(nn.GELU, form)) for form, gate in _GATES),
+    *((("Mul", ("Mul", 0.5, "x"), gate), partial(nn.GELU, form)) for form, gate in _GATES),
+    *((("Mul", "x", ("Mul", 0.5, gate)), partial(nn.GELU, form)) for form, gate in _GATES),
 ]
 
 

@@ -25,7 +25,7 @@
     SELU                Selu
     Sigmoid             Sigmoid
     Tanh                Tanh
-    GELU                Gelu from opset 20 on, else Mul, Add, Tanh
+    GELU                Gelu from opset 20 on, else Mul, Add, and Div, Erf or Tanh
     SiLU                Sigmoid, Mul
     Softplus            Softplus
     Clip                Clip

@@ -13,6 +13,7 @@ import numpy as np
 
 from ... import nn
 from ...backend import asarray
+from ...ops.gelu import APPROXIMATE as GELU_FORMS
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
 from ...typing import NDArray
 from .file import Node
@@ -89,10 +90,9 @@ def _selu(node: Node, state: GraphState) -> Made:
 
 @reads("Gelu")
 def _gelu(node: Node, state: GraphState) -> Made:
-    if (approximate := node.text("approximate", "none")) != "tanh":
-        remedy = "export it with approximate='tanh', which differs by 5e-4 at most"
-        raise node.refuse("the tanh form of GELU", approximate, remedy)
-    return Made(state.value(node), node.inputs[:1], nn.GELU())
+    if (approximate := node.text("approximate", "none")) not in GELU_FORMS:
+        raise node.refuse(f"approximate {' or '.join(GELU_FORMS)}", approximate)
+    return Made(state.value(node), node.inputs[:1], nn.GELU(approximate))
 
 
 @reads("PRelu")
