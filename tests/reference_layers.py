@@ -121,6 +121,14 @@ def _normalize(layer, x, a):
     return y
 
 
+def _scale(layer, x, a):
+    y = np.zeros(x.shape)
+    for *at, c in np.ndindex(*x.shape):
+        which = c if layer.num_features > 1 else 0
+        y[(*at, c)] = x[(*at, c)] * a["weight"][which] + a["bias"][which]
+    return y
+
+
 def _same(layer, x, a):
     return x
 
@@ -143,6 +151,7 @@ LOOPS = {
     "ZeroPad2d": _zero_pad,
     "ZeroPadChannels": _zero_pad_channels,
     "Upsample": _upsample,
+    "Scale": _scale,
     "Identity": _same,
     "PReLU": _prelu,
     "Softmax": lambda layer, x, a: reference_activation.softmax_rows(x)[0],

@@ -141,6 +141,7 @@ FUNCTIONS: dict[str, Function] = {
     "Upsample": lambda torch, layer, x, p: last(
         torch.nn.functional.interpolate(first(x), scale_factor=layer.scale_factor, mode="nearest")
     ),
+    "Scale": lambda torch, layer, x, p: x * p["weight"] + p["bias"],
     "Identity": lambda torch, layer, x, p: x,
     "ReLU": _plain("relu"),
     "LeakyReLU": lambda torch, layer, x, p: torch.nn.functional.leaky_relu(x, layer.negative_slope),

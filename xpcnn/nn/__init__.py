@@ -33,6 +33,7 @@ from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1L
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
 from .soft_activation import CELU, Mish, Softsign
@@ -87,6 +88,7 @@ __all__ = [
     "ReLU",
     "ReLU6",
     "Residual",
+    "Scale",
     "Sequential",
     "SiLU",
     "Sigmoid",

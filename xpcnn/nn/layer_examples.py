@@ -58,6 +58,7 @@ EXAMPLES: dict[str, Example] = {
     "Mish": _on(_ROWS, nn.Mish),
     "Softsign": _on(_ROWS, nn.Softsign),
     "CELU": _on(_ROWS, lambda: nn.CELU(0.5)),
+    "Scale": _on(_IMAGES, lambda: nn.Scale(4)),
     "Softmax": _on(_ROWS, nn.Softmax),
     "LogSoftmax": _on(_ROWS, nn.LogSoftmax),
     "BatchNorm1d": _on(_ROWS, lambda: nn.BatchNorm1d(4)),

@@ -97,6 +97,7 @@ from .rectifier import (
     selu_backward,
     selu_forward,
 )
+from .scale import scale_backward, scale_forward
 from .soft_activation import (
     celu_backward,
     celu_forward,
@@ -192,6 +193,8 @@ __all__ = [
     "relu6_forward",
     "relu_backward",
     "relu_forward",
+    "scale_backward",
+    "scale_forward",
     "selu_backward",
     "selu_forward",
     "sigmoid_backward",

@@ -37,6 +37,7 @@
     CELU                Celu
     Softmax             Softmax
     LogSoftmax          LogSoftmax
+    Scale               Mul, Add
     Identity            nothing
     Dropout             nothing
     Dropout2d           nothing

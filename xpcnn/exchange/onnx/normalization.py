@@ -27,6 +27,16 @@ def _batch_norm(at: Place, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> str:
     )
 
 
+@translates(nn.Scale)
+def _scale(at: Place, layer: nn.Scale) -> str:
+    shape = (-1, *(1,) * (len(at.x.shape) - 1))  # (C, 1, 1)
+    weight = at.constant("weight", to_numpy(layer.weight).reshape(shape))
+    if layer.bias is None:
+        return at.node("Mul", at.x.name, weight)
+    scaled = at.node("Mul", at.x.name, weight, part="scaled")
+    return at.node("Add", scaled, at.constant("bias", to_numpy(layer.bias).reshape(shape)))
+
+
 @translates(nn.LayerNorm)
 def _layer_norm(at: Place, layer: nn.LayerNorm) -> str:
     axes, rank = len(layer.normalized_shape), len(at.x.shape)

@@ -1,0 +1,28 @@
+"""Scale: one factor for all or one a channel, with and without an offset; what does not fit is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xpcnn import nn
+from xpcnn.errors import ShapeError
+from xpcnn.gradient_check import gradcheck
+
+from ..arrays import assert_close
+
+
+@pytest.mark.parametrize("features", [1, 3])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(2, 3), (2, 4, 3), (2, 2, 4, 3)])
+def test_factors_and_offsets(xp, rng, features, bias, shape):
+    layer = nn.Scale(features, bias=bias, init=0.5).astype("float64")
+    host, x = xp.normal(rng, *shape)
+    assert_close(layer(x), host * 0.5)
+    assert gradcheck(layer, x).passed
+    assert layer.backward(x, layer.forward(x)[1], input_grad=False)[0] is None
+
+
+def test_what_does_not_fit_is_refused(xp):
+    with pytest.raises(ShapeError, match=r"Scale: expected a weight \(1,\) or \(4,\), one a channel, got \(3,\)"):
+        nn.Scale(3)(xp.array(np.ones((2, 4)), "float32"))

@@ -1,0 +1,63 @@
+"""A factor and an offset, one for all numbers or one a channel, and their gradients.
+
+    y  = x · w + b                                              (1)
+    dx = dy · w                                                 (2)
+    dw = Σ dy · x,  over all numbers that w multiplies          (3)
+    db = Σ dy,      over all numbers that b is added to         (4)
+
+Source: Y. LeCun et al., Gradient-based learning applied to document recognition, 1998, section II.B, whose subsampling
+layers have "a trainable coefficient" and "a trainable bias".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ShapeError
+from ..typing import Array, Cache
+from .check import check_array, check_floats, check_gradient, check_items
+
+
+def scale_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Cache]:
+    """Numbers times a factor, and plus an offset; (1).
+
+    Parameters
+        x : Array (N, …, C), float
+        w : Array (1,) or (C,)
+        b : Array of w's shape, or None for no offset
+    Returns
+        y : Array (N, …, C)
+        cache : for `scale_backward`; refers to x and w
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> scale_forward(np.array([[1.0, 2.0]]), np.array([3.0, 10.0]), np.array([0.5, 0.0]))[0]
+    array([[ 3.5, 20. ]])
+    """
+    check_items("Scale", x)
+    check_array("Scale", w, b)
+    check_floats("Scale", x, w, b)
+    for name, each in (("weight", w), ("bias", b)):
+        if each is not None and tuple(each.shape) not in ((1,), tuple(x.shape[-1:])):
+            raise ShapeError("Scale", f"a {name} (1,) or ({x.shape[-1]},), one a channel", str(tuple(each.shape)))
+    y: Array = x * w if b is None else x * w + b  # (N, …, C)              (1)
+    return y, (x, w, None if b is None else b.shape[0])
+
+
+def scale_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
+    """The gradients of `scale_forward`, (2) to (4): dy (N, …, C) → dx (or None), dw, and db (None without b)."""
+    x, w, offsets = cache
+    check_gradient("Scale", dy, x.shape)
+    xp = check_floats("Scale backward", dy, x)
+    dx = dy * w if input_grad else None  # (2)
+    dw = _over_all(dy * x, w.shape[0], xp)  # (3)
+    db = None if offsets is None else _over_all(dy, offsets, xp)  # (4)
+    return dx, dw, db
+
+
+def _over_all(terms: Array, count: int, xp: Any) -> Array:
+    """The sum over all numbers, (1,), or over those of each channel, (C,)."""
+    if count == 1:
+        return xp.reshape(xp.sum(terms), (1,))  # type: ignore[no-any-return]
+    return xp.sum(xp.reshape(terms, (-1, count)), axis=0)  # type: ignore[no-any-return]
