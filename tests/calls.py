@@ -137,7 +137,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.Residual": lambda to: call(nn.Residual, nn.ReLU(), nn.Tanh()),
     "nn.Sequential": lambda to: call(nn.Sequential, nn.ReLU(), nn.Tanh()),
     "nn.Unflatten": lambda to: call(nn.Unflatten, (2, 2, 1)),
-    "nn.Upsample": lambda to: call(nn.Upsample, 2),
+    "nn.Upsample": lambda to: call(nn.Upsample, (2, 1.5), mode="bilinear", align_corners=True),
     "nn.ZeroPad2d": lambda to: call(nn.ZeroPad2d, (1, 2)),
     "nn.ZeroPadChannels": lambda to: call(nn.ZeroPadChannels, 1, 2),
     "nn.eval_mode": lambda to: call(nn.eval_mode, network()),

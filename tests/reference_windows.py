@@ -92,3 +92,25 @@ def conv_transpose2d(x, w, b, stride, pads, dilation, groups, extra):
             for f in range(group_out):
                 y[n, p, q, first + f] += x[n, i, j, c] * w[c, u, v, f]
     return y
+
+
+def bilinear(x, size, scales, aligned):
+    """Each output is a mean of the four pixels around its place, by their distances. `scales` are None for a size."""
+    n, height, width, c = x.shape
+
+    def neighbours(i, out, length, scale):
+        if aligned:
+            place = i * (length - 1) / (out - 1) if out > 1 else 0.0
+        else:
+            place = max(0.0, (i + 0.5) * (length / out if scale is None else 1 / scale) - 0.5)
+        low = min(math.floor(place), length - 1)
+        part = place - low
+        return [(low, 1 - part), (min(low + 1, length - 1), part)]
+
+    y = np.zeros((n, *size, c))
+    for i, j in itertools.product(range(size[0]), range(size[1])):
+        for (p, a), (q, b) in itertools.product(
+            neighbours(i, size[0], height, scales[0]), neighbours(j, size[1], width, scales[1])
+        ):
+            y[:, i, j, :] += a * b * x[:, p, q, :]
+    return y

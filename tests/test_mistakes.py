@@ -167,6 +167,7 @@ FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
     "normalize": ((X, f(2), np.abs(f(2))), {}),
     "prelu": ((X, f(2)), {}),
     "scale": ((X, f(2), f(2)), {}),
+    "bilinear2d": ((X,), {"scale_factor": (2, 1.5)}),
     "upsample2d": ((X,), {"scale_factor": (2, 2)}),
     "zero_pad": ((X,), {"widths": ((1, 1), (1, 1), (0, 0))}),
 }

@@ -101,6 +101,16 @@ def _avg_pool(rng: Rng) -> Made:
     return layer, images(rng, fitting(rng, kernel, (1, 1), pads), int(rng.integers(1, 4)))
 
 
+def _upsample(rng: Rng) -> Layer:
+    how: dict[str, Any] = {"mode": "bilinear", "align_corners": bool(rng.random() < 0.5)}
+    kind = rng.integers(3)
+    if kind == 0:
+        return nn.Upsample(pair(rng, 1, 3))
+    return (
+        nn.Upsample(size=pair(rng, 1, 9), **how) if kind == 1 else nn.Upsample((1.3, float(rng.uniform(1, 3))), **how)
+    )
+
+
 def _anywhere(make: Callable[[Rng, int], Layer]) -> Callable[[Rng], Made]:
     """On images of any size and some channels."""
 
@@ -137,7 +147,7 @@ _RANDOM: dict[str, Callable[[Rng], Made]] = {
     "GlobalAvgPool2d": _anywhere(lambda rng, _: nn.GlobalAvgPool2d()),
     "ZeroPad2d": _anywhere(lambda rng, _: nn.ZeroPad2d(four(rng, 3))),
     "ZeroPadChannels": _anywhere(lambda rng, _: nn.ZeroPadChannels(*pair(rng, 0, 3))),
-    "Upsample": _anywhere(lambda rng, _: nn.Upsample(pair(rng, 1, 3))),
+    "Upsample": _anywhere(lambda rng, _: _upsample(rng)),
     "Flatten": _anywhere(lambda rng, _: nn.Flatten()),
     "PReLU": _anywhere(lambda rng, channels: nn.PReLU(channels)),
     "BatchNorm2d": _anywhere(lambda rng, channels: nn.BatchNorm2d(channels, affine=bool(rng.random() < 0.7))),

@@ -85,6 +85,12 @@ def _normalize(torch: Any, layer: Any, x: Any, p: Any) -> Any:
     return (x - mean) / std
 
 
+def _upsample(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    aligned = layer.align_corners if layer.mode == "bilinear" else None
+    resize = torch.nn.functional.interpolate
+    return last(resize(first(x), layer.size, layer.scale_factor, layer.mode, aligned))
+
+
 def _children(torch: Any, layer: Any, p: Any) -> dict[str, Callable[[Any], Any]]:
     """The functions of a container's layers; one that stands there twice has its parameters under the first name."""
     own: dict[int, str] = {}
@@ -138,9 +144,7 @@ FUNCTIONS: dict[str, Function] = {
     "Unflatten": lambda torch, layer, x, p: x.unflatten(1, layer.shape),
     "ZeroPad2d": _zero_pad,
     "ZeroPadChannels": lambda torch, layer, x, p: torch.nn.functional.pad(x, (layer.before, layer.after)),
-    "Upsample": lambda torch, layer, x, p: last(
-        torch.nn.functional.interpolate(first(x), scale_factor=layer.scale_factor, mode="nearest")
-    ),
+    "Upsample": _upsample,
     "Scale": lambda torch, layer, x, p: x * p["weight"] + p["bias"],
     "Identity": lambda torch, layer, x, p: x,
     "ReLU": _plain("relu"),

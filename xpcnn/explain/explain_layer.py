@@ -17,7 +17,8 @@ from ..nn.layer import check_layer
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
-from ..nn.shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
+from ..nn.shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
+from ..nn.upsample import Upsample
 from ..ops.check import check_array, check_floats
 from ..ops.softmax import softmax_forward
 from ..options import as_names

@@ -44,7 +44,7 @@ def other(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
 
 def _equations(page: Explanation, layer: Layer) -> tuple[Equation, ...]:
     """Those of the operation's module, else of the layer's; a layer without any has the first line that it says."""
-    pair = getattr(type(layer), "pair", None) if isinstance(layer, OpLayer) else None
+    pair = getattr(layer, "pair", None) if isinstance(layer, OpLayer) else None
     pair = pair or (getattr(type(layer), "pair_backward", None),)
     for module in (getattr(pair[0], "__module__", None), type(layer).__module__):
         found = equations(getattr(sys.modules.get(module or ""), "__doc__", None) or "")

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from ..nn.activation import Identity
-from ..nn.shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
+from ..nn.shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
+from ..nn.upsample import Upsample
 from .equations import Equation, quoted
 from .explanation import Axes, Explanation, Index, Ref, Worked, letters
+from .generic import other
 from .run import Visit
 from .sums import Factor, largest, total
 
@@ -65,7 +67,10 @@ def zero_padding(page: Explanation, visit: Visit, layer: ZeroPad2d | ZeroPadChan
 
 
 def upsampling(page: Explanation, visit: Visit, layer: Upsample, at: Index) -> None:
-    """Each element becomes a block."""
+    """Each element becomes a block; or what bilinear interpolation takes and gives, without more."""
+    if layer.mode == "bilinear":
+        other(page, visit, layer, at)
+        return
     a, b = layer.scale_factor
 
     def source(index: Index) -> Index:

@@ -128,7 +128,11 @@ def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
         top, bottom, left, right = layer.padding
         return (top + h + bottom, left + w + right, c)
     if isinstance(layer, nn.Upsample):
-        return (h * layer.scale_factor[0], w * layer.scale_factor[1], c)
+        made = layer.output_shape(shape)
+        if layer.mode == "bilinear":
+            charge((made[0], max(h, w * c)))  # the weights, and the rows that are done first
+            charge((made[1], w))
+        return made
     if isinstance(layer, nn.AdaptiveAvgPool2d):
         oh, ow = layer.output_size
         charge((oh, max(h, w * c)))  # the bins, and the rows that are done first

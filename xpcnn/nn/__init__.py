@@ -35,8 +35,9 @@ from .normalize import Normalize
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from .scale import Scale
 from .sequential import Sequential
-from .shape import Flatten, Unflatten, Upsample, ZeroPad2d, ZeroPadChannels
+from .shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
 from .soft_activation import CELU, Mish, Softsign
+from .upsample import Upsample
 
 __all__ = [
     "CELU",

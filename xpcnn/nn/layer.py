@@ -242,7 +242,7 @@ class OpLayer(Layer):
     ...     pair = (lambda x: (2 * x, None), lambda dy, cache: 2 * dy)
     """
 
-    pair: ClassVar[tuple[Callable[..., tuple[Any, Cache]], Callable[[Array, Cache], Any]]]
+    pair: tuple[Callable[..., tuple[Any, Cache]], Callable[[Array, Cache], Any]]
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of the operation's forward; the constructor's, if nothing else is said."""

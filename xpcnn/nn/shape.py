@@ -1,4 +1,4 @@
-"""Layers that move numbers and compute none: flattening and its reverse, padding, upsampling."""
+"""Layers that move numbers and compute none: flattening and its reverse, padding."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 from ..errors import OptionError
 from ..ops import dispatch
 from ..ops.check import check_array, check_batch, check_floats, check_gradient
-from ..ops.upsample import upsample2d_backward, upsample2d_forward
 from ..ops.window import Padding, Window
 from ..options import as_count, as_pair
-from ..typing import Array, Cache, Pair, Shape
+from ..typing import Array, Cache, Shape
 from .layer import Layer, OpLayer
 
 
@@ -140,25 +139,3 @@ class ZeroPadChannels(_ZeroPad):
 
     def options(self) -> dict[str, Any]:
         return {"widths": [(0, 0), (0, 0), (self.before, self.after)]}
-
-
-class Upsample(OpLayer):
-    """Nearest-neighbour upsampling; equations in `xpcnn.ops.upsample`.
-
-    Parameters
-        scale_factor : a whole number, or (height, width)
-    Shapes
-        (N, H, W, C) → (N, H·A, W·B, C)
-    Raises
-        OptionError, ShapeError, DTypeError
-
-    >>> import numpy as np
-    >>> Upsample((2, 3))(np.zeros((8, 7, 7, 16), np.float32)).shape
-    (8, 14, 21, 16)
-    """
-
-    pair = (upsample2d_forward, upsample2d_backward)
-    config_names = ("scale_factor",)
-
-    def __init__(self, scale_factor: Pair) -> None:
-        self.scale_factor = as_pair("Upsample", "scale_factor", scale_factor)

@@ -29,6 +29,7 @@ from .batch_norm import (
     batch_norm_relu_backward,
     batch_norm_relu_forward,
 )
+from .bilinear import bilinear2d_backward, bilinear2d_forward
 from .clip import clip, sign
 from .conv import conv2d_backward, conv2d_forward, conv2d_inference
 from .conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
@@ -126,6 +127,8 @@ __all__ = [
     "batch_norm_relu_forward",
     "bce_with_logits_backward",
     "bce_with_logits_forward",
+    "bilinear2d_backward",
+    "bilinear2d_forward",
     "celu_backward",
     "celu_forward",
     "clip",

@@ -20,6 +20,7 @@ from typing import Any
 from ..options import as_pair
 from ..typing import Array, Cache
 from .check import check_batch, check_floats, check_gradient
+from .separable import separable
 
 
 def adaptive_avg_pool2d_forward(x: Array, *, output_size: tuple[int, int]) -> tuple[Array, Cache]:
@@ -44,7 +45,7 @@ def adaptive_avg_pool2d_forward(x: Array, *, output_size: tuple[int, int]) -> tu
     check_batch(who, x, "H", "W", "C")
     xp = check_floats(who, x)
     a, b = _bins(oh, x.shape[1], x, xp), _bins(ow, x.shape[2], x, xp)  # (OH, H), (OW, W)
-    return _apply(a, b, x, xp), (a, b, x.shape[0], x.shape[3])  # (N, OH, OW, C)                      (2)
+    return separable(a, b, x, xp), (a, b, x.shape[0], x.shape[3])  # (N, OH, OW, C)                      (2)
 
 
 def adaptive_avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
@@ -58,7 +59,7 @@ def adaptive_avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
     a, b, n, c = cache
     xp = check_floats("AdaptiveAvgPool2d backward", dy, a)
     check_gradient("AdaptiveAvgPool2d", dy, (n, a.shape[0], b.shape[0], c))
-    return _apply(a.T, b.T, dy, xp)  # (N, H, W, C)                                                   (3)
+    return separable(a.T, b.T, dy, xp)  # (N, H, W, C)                                                   (3)
 
 
 def _bins(out: int, size: int, x: Array, xp: Any) -> Array:
@@ -69,11 +70,3 @@ def _bins(out: int, size: int, x: Array, xp: Any) -> Array:
     inside = xp.astype((start <= p) & (p < end), x.dtype)  # (O, L)
     bins: Array = inside / xp.astype(end - start, x.dtype)
     return bins
-
-
-def _apply(a: Array, b: Array, x: Array, xp: Any) -> Array:
-    """a (I, P) along the height and b (J, Q) along the width: (N, P, Q, C) → (N, I, J, C)."""
-    n, p, q, c = x.shape
-    x = a @ xp.reshape(x, (n, p, q * c))  # (I, P) @ (N, P, QC) → (N, I, QC)
-    y: Array = b @ xp.reshape(x, (n, a.shape[0], q, c))  # (J, Q) @ (N, I, Q, C) → (N, I, J, C)
-    return y

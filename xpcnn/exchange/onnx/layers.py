@@ -12,7 +12,7 @@
     Unflatten           Reshape to channels last, Transpose
     ZeroPad2d           Pad
     ZeroPadChannels     Pad
-    Upsample            Resize
+    Upsample            Resize; two MatMul where a bilinear one is not by whole factors
     BatchNorm1d         BatchNormalization
     BatchNorm2d         BatchNormalization
     LayerNorm           LayerNormalization, between two Transpose where it is not over whole items
@@ -181,19 +181,6 @@ def _zero_pad(at: Place, layer: nn.ZeroPad2d) -> str:
 def _zero_pad_channels(at: Place, layer: nn.ZeroPadChannels) -> str:
     pads = [0, layer.before, 0, 0, 0, layer.after, 0, 0]
     return at.node("Pad", at.x.name, at.constant("pads", pads, "int64"))
-
-
-@translates(nn.Upsample)
-def _upsample(at: Place, layer: nn.Upsample) -> str:
-    return at.node(
-        "Resize",
-        at.x.name,
-        "",
-        at.constant("scales", [1.0, 1.0, *layer.scale_factor]),
-        mode="nearest",
-        coordinate_transformation_mode="asymmetric",
-        nearest_mode="floor",
-    )
 
 
 def placed(at: Place, window: Window) -> Placement:
