@@ -123,6 +123,8 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.GroupNorm": lambda to: call(nn.GroupNorm, 2, 4, eps=1e-3, affine=False),
     "nn.HardSigmoid": lambda to: call(nn.HardSigmoid, 0.2, 0.5),
     "nn.Scale": lambda to: call(nn.Scale, 3, bias=False, init=0.5),
+    "nn.ReflectionPad2d": lambda to: call(nn.ReflectionPad2d, (1, 2)),
+    "nn.ReplicationPad2d": lambda to: call(nn.ReplicationPad2d, (1, 2)),
     "nn.HingeLoss": lambda to: call(nn.HingeLoss, reduction="sum"),
     "nn.HuberLoss": lambda to: call(nn.HuberLoss, 1.0, reduction="sum"),
     "nn.L1Loss": lambda to: call(nn.L1Loss, reduction="sum"),

@@ -129,6 +129,40 @@ def _scale(layer, x, a):
     return y
 
 
+def _moved(shape_of, source):
+    """Each output is the input that stands at `source(layer, index, x's shape)`."""
+
+    def moved(layer, x, a):
+        y = np.zeros(shape_of(layer, x.shape))
+        for at in np.ndindex(*y.shape):
+            y[at] = x[source(layer, at, x.shape)]
+        return y
+
+    return moved
+
+
+def _padded_shape(layer, shape):
+    top, bottom, left, right = layer.padding
+    return shape[0], top + shape[1] + bottom, left + shape[2] + right, shape[3]
+
+
+def _mirror(i, size):
+    while not 0 <= i < size:
+        i = -i if i < 0 else 2 * (size - 1) - i
+    return i
+
+
+def _reflection(layer, at, shape):
+    n, i, j, c = at
+    return n, _mirror(i - layer.padding[0], shape[1]), _mirror(j - layer.padding[2], shape[2]), c
+
+
+def _replication(layer, at, shape):
+    n, i, j, c = at
+    inside = (min(max(k - b, 0), size - 1) for k, b, size in zip((i, j), layer.padding[::2], shape[1:3], strict=True))
+    return (n, *inside, c)
+
+
 def _same(layer, x, a):
     return x
 
@@ -152,6 +186,8 @@ LOOPS = {
     "ZeroPadChannels": _zero_pad_channels,
     "Upsample": _upsample,
     "Scale": _scale,
+    "ReflectionPad2d": _moved(_padded_shape, _reflection),
+    "ReplicationPad2d": _moved(_padded_shape, _replication),
     "Identity": _same,
     "PReLU": _prelu,
     "Softmax": lambda layer, x, a: reference_activation.softmax_rows(x)[0],

@@ -168,6 +168,8 @@ FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
     "prelu": ((X, f(2)), {}),
     "scale": ((X, f(2), f(2)), {}),
     "bilinear2d": ((X,), {"scale_factor": (2, 1.5)}),
+    "reflection_pad": ((X,), {"widths": ((1, 1), (1, 1))}),
+    "replication_pad": ((X,), {"widths": ((1, 1), (1, 1))}),
     "upsample2d": ((X,), {"scale_factor": (2, 2)}),
     "zero_pad": ((X,), {"widths": ((1, 1), (1, 1), (0, 0))}),
 }

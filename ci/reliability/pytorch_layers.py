@@ -91,6 +91,14 @@ def _upsample(torch: Any, layer: Any, x: Any, p: Any) -> Any:
     return last(resize(first(x), layer.size, layer.scale_factor, layer.mode, aligned))
 
 
+def _edge_pad(mode: str) -> Function:
+    def padded(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+        top, bottom, left, right = layer.padding
+        return last(torch.nn.functional.pad(first(x), (left, right, top, bottom), mode=mode))
+
+    return padded
+
+
 def _children(torch: Any, layer: Any, p: Any) -> dict[str, Callable[[Any], Any]]:
     """The functions of a container's layers; one that stands there twice has its parameters under the first name."""
     own: dict[int, str] = {}
@@ -146,6 +154,8 @@ FUNCTIONS: dict[str, Function] = {
     "ZeroPadChannels": lambda torch, layer, x, p: torch.nn.functional.pad(x, (layer.before, layer.after)),
     "Upsample": _upsample,
     "Scale": lambda torch, layer, x, p: x * p["weight"] + p["bias"],
+    "ReflectionPad2d": _edge_pad("reflect"),
+    "ReplicationPad2d": _edge_pad("replicate"),
     "Identity": lambda torch, layer, x, p: x,
     "ReLU": _plain("relu"),
     "LeakyReLU": lambda torch, layer, x, p: torch.nn.functional.leaky_relu(x, layer.negative_slope),

@@ -122,7 +122,8 @@ def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
     if isinstance(layer, nn.ZeroPadChannels):
         return (*shape[:-1], layer.before + shape[-1] + layer.after)
     if not isinstance(layer, _OF_IMAGES):
-        return shape
+        says = type(layer).output_shape is not Layer.output_shape  # else it would be run
+        return tuple(layer.output_shape(shape)) if says else shape
     h, w, c = shape
     if isinstance(layer, nn.ZeroPad2d):
         top, bottom, left, right = layer.padding

@@ -32,6 +32,7 @@ from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
+from .pad import ReflectionPad2d, ReplicationPad2d
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from .scale import Scale
 from .sequential import Sequential
@@ -88,6 +89,8 @@ __all__ = [
     "PReLU",
     "ReLU",
     "ReLU6",
+    "ReflectionPad2d",
+    "ReplicationPad2d",
     "Residual",
     "Scale",
     "Sequential",

@@ -59,6 +59,8 @@ EXAMPLES: dict[str, Example] = {
     "Softsign": _on(_ROWS, nn.Softsign),
     "CELU": _on(_ROWS, lambda: nn.CELU(0.5)),
     "Scale": _on(_IMAGES, lambda: nn.Scale(4)),
+    "ReflectionPad2d": _on(_IMAGES, lambda: nn.ReflectionPad2d((1, 2, 3, 0))),
+    "ReplicationPad2d": _on(_IMAGES, lambda: nn.ReplicationPad2d((1, 2, 3, 0))),
     "Softmax": _on(_ROWS, nn.Softmax),
     "LogSoftmax": _on(_ROWS, nn.LogSoftmax),
     "BatchNorm1d": _on(_ROWS, lambda: nn.BatchNorm1d(4)),

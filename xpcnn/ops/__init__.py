@@ -34,6 +34,7 @@ from .clip import clip, sign
 from .conv import conv2d_backward, conv2d_forward, conv2d_inference
 from .conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
 from .dropout import dropout_backward, dropout_forward
+from .edge_pad import reflection_pad_backward, reflection_pad_forward, replication_pad_backward, replication_pad_forward
 from .gelu import gelu_backward, gelu_forward
 from .global_pool import (
     global_avg_pool2d_backward,
@@ -192,10 +193,14 @@ __all__ = [
     "normalize_forward",
     "prelu_backward",
     "prelu_forward",
+    "reflection_pad_backward",
+    "reflection_pad_forward",
     "relu6_backward",
     "relu6_forward",
     "relu_backward",
     "relu_forward",
+    "replication_pad_backward",
+    "replication_pad_forward",
     "scale_backward",
     "scale_forward",
     "selu_backward",

@@ -16,7 +16,7 @@ from .graphs import (
 )
 
 # What is written, and not read yet.
-ONE_WAY = (nn.Graph, nn.Scale)
+ONE_WAY = (nn.Graph, nn.Scale, nn.ReflectionPad2d, nn.ReplicationPad2d)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

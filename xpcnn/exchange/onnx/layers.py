@@ -38,6 +38,8 @@
     Softmax             Softmax
     LogSoftmax          LogSoftmax
     Scale               Mul, Add
+    ReflectionPad2d     Pad
+    ReplicationPad2d    Pad
     Identity            nothing
     Dropout             nothing
     Dropout2d           nothing

@@ -1,4 +1,4 @@
-"""Upsampling to operators."""
+"""Upsampling, and padding with an image's own numbers, to operators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ... import nn
 from ...ops.bilinear import weights
-from .layers import Place, translates
+from .layers import Place, onnx_pads, translates
 
 
 @translates(nn.Upsample)
@@ -30,3 +30,10 @@ def _upsample(at: Place, layer: nn.Upsample) -> str:
 def _resize(at: Place, factors: tuple[float, ...], *, transformation: str, **options: str) -> str:
     scales = at.constant("scales", [1.0, 1.0, *factors])
     return at.node("Resize", at.x.name, "", scales, coordinate_transformation_mode=transformation, **options)
+
+
+@translates(nn.ReflectionPad2d, nn.ReplicationPad2d)
+def _edge_pad(at: Place, layer: nn.ReflectionPad2d | nn.ReplicationPad2d) -> str:
+    top, left, bottom, right = onnx_pads(layer.padding)
+    pads = at.constant("pads", [0, 0, top, left, 0, 0, bottom, right], "int64")
+    return at.node("Pad", at.x.name, pads, mode="reflect" if isinstance(layer, nn.ReflectionPad2d) else "edge")
