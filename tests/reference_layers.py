@@ -163,6 +163,26 @@ def _replication(layer, at, shape):
     return (n, *inside, c)
 
 
+def _pixels(layer, at, shape):
+    (n, i, j, c), r = at, layer.upscale_factor
+    return n, i // r, j // r, c * r * r + i % r * r + j % r
+
+
+def _channels(layer, at, shape):
+    (n, i, j, k), r = at, layer.downscale_factor
+    c, a, b = k // (r * r), k // r % r, k % r
+    return n, i * r + a, j * r + b, c
+
+
+def _dealt(layer, at, shape):
+    *place, c = at
+    return (*place, c % layer.groups * (shape[-1] // layer.groups) + c // layer.groups)
+
+
+def _said_shape(layer, shape):
+    return (shape[0], *layer.output_shape(shape[1:]))
+
+
 def _same(layer, x, a):
     return x
 
@@ -188,6 +208,10 @@ LOOPS = {
     "Scale": _scale,
     "ReflectionPad2d": _moved(_padded_shape, _reflection),
     "ReplicationPad2d": _moved(_padded_shape, _replication),
+    "PixelShuffle": _moved(_said_shape, _pixels),
+    "PixelUnshuffle": _moved(_said_shape, _channels),
+    "ChannelShuffle": _moved(lambda layer, shape: shape, _dealt),
+    "ChannelSlice": _moved(_said_shape, lambda layer, at, shape: (*at[:-1], at[-1] + layer.start)),
     "Identity": _same,
     "PReLU": _prelu,
     "Softmax": lambda layer, x, a: reference_activation.softmax_rows(x)[0],

@@ -170,6 +170,10 @@ FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
     "bilinear2d": ((X,), {"scale_factor": (2, 1.5)}),
     "reflection_pad": ((X,), {"widths": ((1, 1), (1, 1))}),
     "replication_pad": ((X,), {"widths": ((1, 1), (1, 1))}),
+    "pixel_shuffle": ((f(9, 4, 4, 4),), {"upscale_factor": 2}),
+    "pixel_unshuffle": ((X,), {"downscale_factor": 2}),
+    "channel_shuffle": ((X,), {"groups": 2}),
+    "channel_slice": ((X,), {"start": 1, "stop": 2}),
     "upsample2d": ((X,), {"scale_factor": (2, 2)}),
     "zero_pad": ((X,), {"widths": ((1, 1), (1, 1), (0, 0))}),
 }

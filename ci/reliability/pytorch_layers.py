@@ -156,6 +156,12 @@ FUNCTIONS: dict[str, Function] = {
     "Scale": lambda torch, layer, x, p: x * p["weight"] + p["bias"],
     "ReflectionPad2d": _edge_pad("reflect"),
     "ReplicationPad2d": _edge_pad("replicate"),
+    "PixelShuffle": lambda torch, layer, x, p: last(torch.nn.functional.pixel_shuffle(first(x), layer.upscale_factor)),
+    "PixelUnshuffle": lambda torch, layer, x, p: last(
+        torch.nn.functional.pixel_unshuffle(first(x), layer.downscale_factor)
+    ),
+    "ChannelShuffle": lambda torch, layer, x, p: last(torch.nn.functional.channel_shuffle(first(x), layer.groups)),
+    "ChannelSlice": lambda torch, layer, x, p: x[..., layer.start : layer.stop],
     "Identity": lambda torch, layer, x, p: x,
     "ReLU": _plain("relu"),
     "LeakyReLU": lambda torch, layer, x, p: torch.nn.functional.leaky_relu(x, layer.negative_slope),

@@ -37,6 +37,7 @@ from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d
 from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
+from .shuffle import ChannelShuffle, ChannelSlice, PixelShuffle, PixelUnshuffle
 from .soft_activation import CELU, Mish, Softsign
 from .upsample import Upsample
 
@@ -51,6 +52,8 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "ChannelShuffle",
+    "ChannelSlice",
     "Clip",
     "Concat",
     "Container",
@@ -87,6 +90,8 @@ __all__ = [
     "Normalize",
     "OpLayer",
     "PReLU",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "ReLU",
     "ReLU6",
     "ReflectionPad2d",

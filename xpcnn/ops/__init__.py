@@ -100,6 +100,16 @@ from .rectifier import (
     selu_forward,
 )
 from .scale import scale_backward, scale_forward
+from .shuffle import (
+    channel_shuffle_backward,
+    channel_shuffle_forward,
+    channel_slice_backward,
+    channel_slice_forward,
+    pixel_shuffle_backward,
+    pixel_shuffle_forward,
+    pixel_unshuffle_backward,
+    pixel_unshuffle_forward,
+)
 from .soft_activation import (
     celu_backward,
     celu_forward,
@@ -132,6 +142,10 @@ __all__ = [
     "bilinear2d_forward",
     "celu_backward",
     "celu_forward",
+    "channel_shuffle_backward",
+    "channel_shuffle_forward",
+    "channel_slice_backward",
+    "channel_slice_forward",
     "clip",
     "clip_backward",
     "clip_forward",
@@ -191,6 +205,10 @@ __all__ = [
     "nll_forward",
     "normalize_backward",
     "normalize_forward",
+    "pixel_shuffle_backward",
+    "pixel_shuffle_forward",
+    "pixel_unshuffle_backward",
+    "pixel_unshuffle_forward",
     "prelu_backward",
     "prelu_forward",
     "reflection_pad_backward",

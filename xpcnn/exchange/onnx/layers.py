@@ -40,6 +40,10 @@
     Scale               Mul, Add
     ReflectionPad2d     Pad
     ReplicationPad2d    Pad
+    PixelShuffle        DepthToSpace
+    PixelUnshuffle      Reshape, Transpose, Reshape
+    ChannelShuffle      Reshape, Transpose, Reshape
+    ChannelSlice        Slice
     Identity            nothing
     Dropout             nothing
     Dropout2d           nothing
