@@ -183,6 +183,28 @@ def _said_shape(layer, shape):
     return (shape[0], *layer.output_shape(shape[1:]))
 
 
+def _instance_norm(layer, x, a):
+    sets = reference_norm.group_sets(x.shape, x.shape[-1])
+    y = reference_norm.normalise(x, sets, layer.eps)
+    return y * a["weight"] + a["bias"] if layer.affine else y
+
+
+def _response_norm(layer, x, a):
+    y, n = np.zeros(x.shape), layer.size
+    for *at, c in np.ndindex(*x.shape):
+        near = [d for d in range(c - n // 2, c - n // 2 + n) if 0 <= d < x.shape[-1]]
+        total = sum(x[(*at, d)] ** 2 for d in near)
+        y[(*at, c)] = x[(*at, c)] / (layer.k + layer.alpha / n * total) ** layer.beta
+    return y
+
+
+def _l2_normalize(layer, x, a):
+    y = np.zeros(x.shape)
+    for at in np.ndindex(*x.shape[:-1]):
+        y[at] = x[at] / max(math.sqrt(sum(v * v for v in x[at])), layer.eps)
+    return y
+
+
 def _same(layer, x, a):
     return x
 
@@ -212,6 +234,9 @@ LOOPS = {
     "PixelUnshuffle": _moved(_said_shape, _channels),
     "ChannelShuffle": _moved(lambda layer, shape: shape, _dealt),
     "ChannelSlice": _moved(_said_shape, lambda layer, at, shape: (*at[:-1], at[-1] + layer.start)),
+    "InstanceNorm2d": _instance_norm,
+    "LocalResponseNorm": _response_norm,
+    "L2Normalize": _l2_normalize,
     "Identity": _same,
     "PReLU": _prelu,
     "Softmax": lambda layer, x, a: reference_activation.softmax_rows(x)[0],

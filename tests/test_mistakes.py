@@ -174,6 +174,7 @@ FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
     "pixel_unshuffle": ((X,), {"downscale_factor": 2}),
     "channel_shuffle": ((X,), {"groups": 2}),
     "channel_slice": ((X,), {"start": 1, "stop": 2}),
+    "local_response_norm": ((X,), {"size": 3}),
     "upsample2d": ((X,), {"scale_factor": (2, 2)}),
     "zero_pad": ((X,), {"widths": ((1, 1), (1, 1), (0, 0))}),
 }

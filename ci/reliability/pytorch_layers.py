@@ -162,6 +162,13 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "ChannelShuffle": lambda torch, layer, x, p: last(torch.nn.functional.channel_shuffle(first(x), layer.groups)),
     "ChannelSlice": lambda torch, layer, x, p: x[..., layer.start : layer.stop],
+    "InstanceNorm2d": lambda torch, layer, x, p: last(
+        torch.nn.functional.instance_norm(first(x), None, None, p.get("weight"), p.get("bias"), eps=layer.eps)
+    ),
+    "LocalResponseNorm": lambda torch, layer, x, p: last(
+        torch.nn.functional.local_response_norm(first(x), layer.size, layer.alpha, layer.beta, layer.k)
+    ),
+    "L2Normalize": lambda torch, layer, x, p: torch.nn.functional.normalize(x, dim=-1, eps=layer.eps),
     "Identity": lambda torch, layer, x, p: x,
     "ReLU": _plain("relu"),
     "LeakyReLU": lambda torch, layer, x, p: torch.nn.functional.leaky_relu(x, layer.negative_slope),

@@ -26,6 +26,7 @@ from .graph import Graph
 from .hard_activation import Clip, HardSigmoid, HardSwish, ReLU6
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
+from .instance_norm import InstanceNorm2d
 from .join import Add, Maximum, Multiply, Subtract
 from .layer import Layer, OpLayer
 from .linear import Linear
@@ -34,6 +35,7 @@ from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .pad import ReflectionPad2d, ReplicationPad2d
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from .response_norm import L2Normalize, LocalResponseNorm
 from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
@@ -74,11 +76,14 @@ __all__ = [
     "HuberLoss",
     "Identity",
     "Inference",
+    "InstanceNorm2d",
     "L1Loss",
+    "L2Normalize",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "Loss",
     "MSELoss",

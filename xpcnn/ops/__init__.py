@@ -64,6 +64,7 @@ from .join import (
     subtract_backward,
     subtract_forward,
 )
+from .l2_normalize import l2_normalize_backward, l2_normalize_forward
 from .linear import linear_backward, linear_forward
 from .loss_classification import (
     cross_entropy_backward,
@@ -99,6 +100,7 @@ from .rectifier import (
     selu_backward,
     selu_forward,
 )
+from .response_norm import local_response_norm_backward, local_response_norm_forward
 from .scale import scale_backward, scale_forward
 from .shuffle import (
     channel_shuffle_backward,
@@ -180,12 +182,16 @@ __all__ = [
     "hinge_forward",
     "huber_backward",
     "huber_forward",
+    "l2_normalize_backward",
+    "l2_normalize_forward",
     "layer_norm_backward",
     "layer_norm_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
     "linear_backward",
     "linear_forward",
+    "local_response_norm_backward",
+    "local_response_norm_forward",
     "log_softmax_backward",
     "log_softmax_forward",
     "mae_backward",

@@ -5,8 +5,8 @@
     channel shuffle    y[n, …, k·g + h] = x[n, …, h·(C/g) + k],   h < g, k < C/g                   (3)
     slice              y[n, …, c] = x[n, …, start + c]                                             (4)
 
-(1) and (2) are each other's reverse, and so each is the other's gradient; that of (3) is (3) with C/g groups; that of (4)
-are zeros around dy.
+(1) and (2) are each other's reverse, and so each is the other's gradient; that of (3) is (3) with C/g groups; that of
+(4) has zeros around dy.
 
 Sources
     W. Shi et al., Real-time single image and video super-resolution, 2016, equation 4       → (1)

@@ -44,6 +44,9 @@
     PixelUnshuffle      Reshape, Transpose, Reshape
     ChannelShuffle      Reshape, Transpose, Reshape
     ChannelSlice        Slice
+    InstanceNorm2d      InstanceNormalization
+    LocalResponseNorm   LRN; Mul, Conv, Add, Pow, Div where size is even
+    L2Normalize         ReduceL2, Max, Div
     Identity            nothing
     Dropout             nothing
     Dropout2d           nothing

@@ -73,6 +73,36 @@ def _group_norm(at: Place, layer: nn.GroupNorm) -> str:
     return at.node("Add", y, at.constant("bias", bias))
 
 
+@translates(nn.InstanceNorm2d)
+def _instance_norm(at: Place, layer: nn.InstanceNorm2d) -> str:
+    weight, bias = _affine(layer, (layer.num_features,))
+    affine = at.constant("weight", weight), at.constant("bias", bias)
+    return at.node("InstanceNormalization", at.x.name, *affine, epsilon=layer.eps)
+
+
+@translates(nn.LocalResponseNorm)
+def _response_norm(at: Place, layer: nn.LocalResponseNorm) -> str:
+    """LRN has the odd neighbour of an even size on the other side: there, a 1×1 convolution sums the squares."""
+    size, channels = layer.size, at.x.shape[-1]
+    if size % 2:
+        return at.node("LRN", size=size, alpha=layer.alpha, beta=layer.beta, bias=layer.k)
+    offsets = np.arange(channels) - np.arange(channels)[:, None]  # (C, C): of the neighbour from the channel
+    band = ((offsets >= -(size // 2)) & (offsets < size - size // 2)) * (layer.alpha / size)
+    square = at.node("Mul", at.x.name, at.x.name, part="square")
+    near = at.node("Conv", square, at.constant("band", band[:, :, None, None]), part="near")
+    power = at.node("Pow", at.node("Add", near, at.constant("k", layer.k), part="sum"), at.constant("beta", layer.beta),
+                    part="power")  # fmt: skip
+    return at.node("Div", at.x.name, power)
+
+
+@translates(nn.L2Normalize)
+def _l2_normalize(at: Place, layer: nn.L2Normalize) -> str:
+    axes = (at.x.name, at.constant("axis", [1], "int64")) if at.graph.opset >= 18 else (at.x.name,)
+    attribute = {} if at.graph.opset >= 18 else {"axes": [1]}
+    norm = at.node("ReduceL2", *axes, part="norm", keepdims=1, **attribute)
+    return at.node("Div", at.x.name, at.node("Max", norm, at.constant("eps", layer.eps), part="Max"))
+
+
 def _affine(layer: Any, shape: Shape) -> tuple[NDArray, NDArray]:
     """γ and β, or the 1 and 0 that they are where there are none."""
     weight = np.ones(shape) if layer.weight is None else to_numpy(layer.weight)
