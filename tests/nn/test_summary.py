@@ -10,7 +10,8 @@ from xpcnn.errors import OptionError, ShapeError
 from xpcnn.nn import Concat, Conv2d, Linear, Residual, Sequential
 from xpcnn.nn.conv_transpose import ConvTranspose2d
 from xpcnn.nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from xpcnn.nn.shape import Flatten, Upsample
+from xpcnn.nn.shape import Flatten
+from xpcnn.nn.upsample import Upsample
 
 
 def rows(text: str) -> list[list[str]]:

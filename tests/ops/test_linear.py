@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xpcnn import nn
+from xpcnn.backend import to_numpy
 from xpcnn.errors import DTypeError, ShapeError
-from xpcnn.gradient_check import check_pair
+from xpcnn.gradient_check import check_pair, gradcheck
 from xpcnn.ops import linear_backward, linear_forward
 
 from ..arrays import assert_close
@@ -161,3 +163,38 @@ def test_dtypes_and_gradients_that_do_not_fit(xp):
         linear_backward(xp.array(np.ones((1, 2)), "float32"), cache)
     with pytest.raises(DTypeError, match="float64 and float32"):
         linear_backward(xp.array(np.ones((4, 2))), cache)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 3), (2, 4, 5, 3)])
+def test_the_layer_on_the_last_axis_of_anything(xp, rng, shape):
+    layer = nn.Linear(3, 4, rng=0).astype("float64")
+    host, x = xp.normal(rng, *shape)
+    y, cache = layer.forward(x)
+    weight, bias = to_numpy(layer.weight), to_numpy(layer.bias)
+    expected = np.zeros((*shape[:-1], 4))
+    for place in np.ndindex(*shape[:-1]):
+        expected[place] = weight @ host[place] + bias
+    assert_close(y, expected)
+    dy, dy_ = xp.normal(rng, *expected.shape)
+    dx, grads = layer.backward(dy_, cache)
+    assert_close(dx, dy @ weight)
+    assert_close(grads["weight"], sum(np.outer(dy[place], host[place]) for place in np.ndindex(*shape[:-1])))
+    assert_close(grads["bias"], dy.reshape(-1, 4).sum(0))
+    assert layer.backward(dy_, cache, input_grad=False)[0] is None
+    assert gradcheck(layer, x).passed
+    with pytest.raises(ShapeError, match=r"Linear backward: expected dy"):
+        layer.backward(dy_[..., :3], cache)
+    with pytest.raises(ShapeError, match=r"Linear\(3→4\): expected input \(N, 3\), got"):
+        layer(dy_)
+
+
+def test_it_is_the_same_in_a_file_for_onnx_and_before_flattening(tmp_path, rng):
+    pytest.importorskip("onnxruntime")
+    from ..exchange.onnx.graphs import compare
+
+    x = rng.normal(size=(2, 3, 4, 3)).astype("float32")
+    compare(tmp_path / "m.onnx", nn.Linear(3, 5, rng=0), x, back=False)
+    compare(
+        tmp_path / "m.onnx", nn.Sequential(nn.Linear(3, 5, rng=0), nn.Flatten(), nn.Linear(60, 2, rng=1)), x, back=False
+    )
+    compare(tmp_path / "m.onnx", nn.Linear(3, 5, bias=False, rng=0), x[:, 0], back=False)

@@ -124,7 +124,7 @@ class _Walk:
         elif isinstance(layer, nn.Unflatten):
             fits, after = before.unify(_Order(_flattened(layer.shape))), _Order()
         elif isinstance(layer, nn.Linear):
-            after = _Order(free=True)
+            after = _Order(free=True) if x.ndim == 2 else _Order()
         elif layer.elementwise or layer.keeps_columns:
             after = before
         else:

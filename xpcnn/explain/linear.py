@@ -8,12 +8,16 @@ from ..nn.linear import Linear
 from .convolution import bias_gradient
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked
+from .generic import other
 from .run import Visit
 from .sums import Factor, largest, total
 
 
 def linear(page: Explanation, visit: Visit, layer: Linear, at: Index) -> None:
     """A row of the input times a row of weights, and the three gradients."""
+    if len(at) > 2:  # on the last axis of more than rows
+        other(page, visit, layer, at)
+        return
     n, o = at
     visit.show(page, ("n", "i"), ("n", "o"))
     visit.show_parameters(page, ("o", "i"), "o")

@@ -112,7 +112,7 @@ def _joined(layer: Layer, shapes: Any, charge: _Charge) -> Shape | None:
 def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
     """The shape of what a layer without children makes; most keep it."""
     if isinstance(layer, nn.Linear):
-        return (layer.out_features,)
+        return (*shape[:-1], layer.out_features)
     if isinstance(layer, nn.Flatten):
         return (math.prod(shape),)
     if isinstance(layer, nn.Unflatten):

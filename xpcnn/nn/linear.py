@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from ..backend import array_namespace
 from ..ops import dispatch
+from ..ops.check import check_array, check_gradient
 from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Shape
@@ -23,7 +25,7 @@ class Linear(Layer):
     Parameters that are trained
         weight : (out_features, in_features);  bias : (out_features,)
     Shapes
-        (N, in_features) → (N, out_features)
+        (N, in_features) → (N, out_features); (N, …, in_features) → (N, …, out_features), each place by itself
     Raises
         OptionError, ShapeError, DTypeError
 
@@ -53,12 +55,28 @@ class Linear(Layer):
         self.bias = init.draw("zeros", (out_features,)) if bias else None
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        y, cache = dispatch.forward("linear", x, self.weight, self.bias)
-        return y, cache
+        check_array("Linear", x)
+        if x.ndim < 3 or x.shape[-1] != self.in_features or 0 in x.shape:  # rows, or what is refused
+            y, cache = dispatch.forward("linear", x, self.weight, self.bias)
+            return y, (cache, None)
+        *places, features = x.shape
+        rows = array_namespace(x).reshape(x, (-1, features))  # (N·…, in)
+        y, cache = dispatch.forward("linear", rows, self.weight, self.bias)
+        return _reshaped(y, (*places, self.out_features)), (cache, (*places, self.out_features))
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        cache, shape = cache
+        if shape is not None:
+            check_gradient("Linear", dy, shape)
+            dy = _reshaped(dy, (-1, self.out_features))
         dx, dw, db = dispatch.backward(dy, cache, input_grad=input_grad)
+        if dx is not None and shape is not None:
+            dx = _reshaped(dx, (*shape[:-1], self.in_features))
         return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         return math.prod(output_shape) * self.in_features
+
+
+def _reshaped(x: Array, shape: Shape) -> Array:
+    return array_namespace(x).reshape(x, shape)  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@
     AdaptiveAvgPool2d   AveragePool where the bins are all alike, GlobalAveragePool for one, else two MatMul
     GlobalAvgPool2d     GlobalAveragePool, Flatten
     GlobalMaxPool2d     GlobalMaxPool, Flatten
-    Linear              Gemm
+    Linear              Gemm; MatMul and Add, between two Transpose, on the last axis of more than rows
     Flatten             Flatten; the columns of the Linear that follows change places
     Unflatten           Reshape to channels last, Transpose
     ZeroPad2d           Pad
@@ -164,6 +164,12 @@ def _conv_transpose(at: Place, layer: nn.ConvTranspose2d) -> str:
 @translates(nn.Linear)
 def _linear(at: Place, layer: nn.Linear) -> str:
     weight = to_numpy(layer.weight)
+    if (rank := len(at.x.shape)) > 1:
+        x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank))
+        y = at.node("MatMul", x, at.constant("weight", weight.T), part="product")
+        if layer.bias is not None:
+            y = at.node("Add", y, at.constant("bias", layer.bias), part="sum")
+        return at.node("Transpose", y, perm=to_channels_first(rank))
     if at.x.order is not None:
         weight = weight[:, channels_first(at.x.order)]
     weights = [at.constant("weight", weight), *([] if layer.bias is None else [at.constant("bias", layer.bias)])]
