@@ -132,6 +132,8 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.InstanceNorm2d": lambda to: call(nn.InstanceNorm2d, 3, eps=1e-3, affine=True),
     "nn.LocalResponseNorm": lambda to: call(nn.LocalResponseNorm, 3, 0.1, 0.5, 2.0),
     "nn.L2Normalize": lambda to: call(nn.L2Normalize, 1e-6),
+    "nn.Mean": lambda to: call(nn.Mean, (1, 2), keepdims=True),
+    "nn.Max": lambda to: call(nn.Max, -1, keepdims=True),
     "nn.HingeLoss": lambda to: call(nn.HingeLoss, reduction="sum"),
     "nn.HuberLoss": lambda to: call(nn.HuberLoss, 1.0, reduction="sum"),
     "nn.L1Loss": lambda to: call(nn.L1Loss, reduction="sum"),

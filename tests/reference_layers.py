@@ -205,6 +205,23 @@ def _l2_normalize(layer, x, a):
     return y
 
 
+def _reduced(reduce):
+    def reduced(layer, x, a):
+        over = [axis % x.ndim for axis in layer.axes]
+        kept = np.zeros([1 if axis in over else size for axis, size in enumerate(x.shape)])
+        for at in np.ndindex(*kept.shape):
+            values = []
+            for place in np.ndindex(*(x.shape[axis] for axis in over)):
+                index = list(at)
+                for axis, k in zip(over, place, strict=True):
+                    index[axis] = k
+                values.append(x[tuple(index)])
+            kept[at] = reduce(values)
+        return kept if layer.keepdims else kept.reshape(x.shape[0], *layer.output_shape(x.shape[1:]))
+
+    return reduced
+
+
 def _same(layer, x, a):
     return x
 
@@ -237,6 +254,8 @@ LOOPS = {
     "InstanceNorm2d": _instance_norm,
     "LocalResponseNorm": _response_norm,
     "L2Normalize": _l2_normalize,
+    "Mean": _reduced(lambda values: sum(values) / len(values)),
+    "Max": _reduced(max),
     "Identity": _same,
     "PReLU": _prelu,
     "Softmax": lambda layer, x, a: reference_activation.softmax_rows(x)[0],

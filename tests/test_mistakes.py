@@ -175,6 +175,8 @@ FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
     "channel_shuffle": ((X,), {"groups": 2}),
     "channel_slice": ((X,), {"start": 1, "stop": 2}),
     "local_response_norm": ((X,), {"size": 3}),
+    "mean": ((X,), {"axes": (1,)}),
+    "max": ((X,), {"axes": (1,)}),
     "upsample2d": ((X,), {"scale_factor": (2, 2)}),
     "zero_pad": ((X,), {"widths": ((1, 1), (1, 1), (0, 0))}),
 }

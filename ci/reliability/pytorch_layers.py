@@ -169,6 +169,8 @@ FUNCTIONS: dict[str, Function] = {
         torch.nn.functional.local_response_norm(first(x), layer.size, layer.alpha, layer.beta, layer.k)
     ),
     "L2Normalize": lambda torch, layer, x, p: torch.nn.functional.normalize(x, dim=-1, eps=layer.eps),
+    "Mean": lambda torch, layer, x, p: torch.mean(x, layer.axes, layer.keepdims),
+    "Max": lambda torch, layer, x, p: torch.amax(x, layer.axes, layer.keepdims),
     "Identity": lambda torch, layer, x, p: x,
     "ReLU": _plain("relu"),
     "LeakyReLU": lambda torch, layer, x, p: torch.nn.functional.leaky_relu(x, layer.negative_slope),

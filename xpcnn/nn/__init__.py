@@ -35,6 +35,7 @@ from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .pad import ReflectionPad2d, ReplicationPad2d
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from .reduce import Max, Mean
 from .response_norm import L2Normalize, LocalResponseNorm
 from .scale import Scale
 from .sequential import Sequential
@@ -87,8 +88,10 @@ __all__ = [
     "LogSoftmax",
     "Loss",
     "MSELoss",
+    "Max",
     "MaxPool2d",
     "Maximum",
+    "Mean",
     "Mish",
     "Multiply",
     "NLLLoss",

@@ -68,6 +68,8 @@ EXAMPLES: dict[str, Example] = {
     "InstanceNorm2d": _on(_IMAGES, lambda: nn.InstanceNorm2d(4, affine=True)),
     "LocalResponseNorm": _on(_IMAGES, lambda: nn.LocalResponseNorm(3, alpha=0.5, k=2.0)),
     "L2Normalize": _on(_IMAGES, nn.L2Normalize),
+    "Mean": _on(_IMAGES, lambda: nn.Mean((1, 3))),
+    "Max": _on(_IMAGES, lambda: nn.Max((1, 2), keepdims=True)),
     "Softmax": _on(_ROWS, nn.Softmax),
     "LogSoftmax": _on(_ROWS, nn.LogSoftmax),
     "BatchNorm1d": _on(_ROWS, lambda: nn.BatchNorm1d(4)),

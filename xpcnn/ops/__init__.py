@@ -100,6 +100,7 @@ from .rectifier import (
     selu_backward,
     selu_forward,
 )
+from .reduce import max_backward, max_forward, mean_backward, mean_forward
 from .response_norm import local_response_norm_backward, local_response_norm_forward
 from .scale import scale_backward, scale_forward
 from .shuffle import (
@@ -196,11 +197,15 @@ __all__ = [
     "log_softmax_forward",
     "mae_backward",
     "mae_forward",
+    "max_backward",
+    "max_forward",
     "max_pool2d_backward",
     "max_pool2d_forward",
     "max_pool2d_inference",
     "maximum_backward",
     "maximum_forward",
+    "mean_backward",
+    "mean_forward",
     "mish_backward",
     "mish_forward",
     "mse_backward",

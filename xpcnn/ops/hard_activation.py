@@ -10,7 +10,7 @@ Each has corners. The slopes taken there are PyTorch's, whose `clamp` lets the g
 does not. With α = 1/6 and β = ½, (4) is x times (3). In (4), x is held above −3 before it is multiplied by 0.
 
 Sources
-    A. Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010, section 2     → (2)
+    A. Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010                → (2)
     M. Courbariaux et al., BinaryConnect, 2015, equation 3 (with α = ½)                → (3)
     A. Howard et al., Searching for MobileNetV3, 2019, section 5.2                     → (3), (4)
 """

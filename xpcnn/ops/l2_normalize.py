@@ -7,7 +7,7 @@
 By m, neither the squares of large numbers overflow, nor do those of small ones vanish. (3) is dy without its part along
 y: a vector that grows in its own direction has the same y.
 
-Source: C. Bishop, Pattern recognition and machine learning, 2006, appendix C (the derivative of a norm)
+Source: W. Liu, A. Rabinovich and A. Berg, ParseNet: looking wider to see better, 2015, section 3.3
 """
 
 from __future__ import annotations

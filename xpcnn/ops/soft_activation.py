@@ -12,7 +12,7 @@ In (1), tanh(log u) = (u² − 1) / (u² + 1) with u = 1 + e, so that one expone
 Sources
     D. Misra, Mish: a self regularized non-monotonic activation function, 2019, equation 1             → (1)
     X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward networks, 2010  → (2)
-    J. Barron, Continuously differentiable exponential linear units, 2017, equation 2                  → (3)
+    J. Barron, Continuously differentiable exponential linear units, 2017                  → (3)
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from ...nn.container import with_layer_name
 from ...nn.layer import check_layer, dotted
 from ...options import as_choice, as_count, as_names, as_path, as_shape
 from ...typing import Shape
-from . import activations, normalization, pooling, resizing, shuffling  # noqa: F401  register their translators
+from . import activations, normalization, pooling, reductions, resizing, shuffling  # noqa: F401  register their translators
 from .graph import Graph, Tensor
 from .layers import TRANSLATORS, Place, to_channels_first, to_channels_last
 

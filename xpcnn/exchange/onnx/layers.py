@@ -47,6 +47,8 @@
     InstanceNorm2d      InstanceNormalization
     LocalResponseNorm   LRN; Mul, Conv, Add, Pow, Div where size is even
     L2Normalize         ReduceL2, Max, Div
+    Mean                ReduceMean, between two Transpose
+    Max                 ReduceMax, between two Transpose
     Identity            nothing
     Dropout             nothing
     Dropout2d           nothing

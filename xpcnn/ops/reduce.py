@@ -1,0 +1,107 @@
+"""Means and maxima over any axes of a batch's items, and their gradients.
+
+    mean       y = Σ x / M,  over the M numbers of each set          dx = dy / M                              (1)
+    maximum    y = max x                                             dx = dy · [x = y] / (how many are)       (2)
+
+Where several are the largest, they share the gradient, as in PyTorch's `amax`.
+
+Source: A. Griewank and A. Walther, Evaluating derivatives, 2008, chapter 14 (of a maximum)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import OptionError, ShapeError
+from ..typing import Array, Cache, Shape
+from .check import check_floats, check_gradient, check_items
+
+
+def mean_forward(x: Array, *, axes: Sequence[int], keepdims: bool = False) -> tuple[Array, Cache]:
+    """The mean over some axes of each item; (1).
+
+    Parameters
+        x : Array (N, …), float
+        axes : which, counted with the batch's as 0, which is none of them; negative ones from the end
+        keepdims : leave axes of length 1 in their places
+    Returns
+        y : Array (N, …), without the axes
+        cache : for `mean_backward`; holds no numbers of x
+    Raises
+        ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> mean_forward(np.array([[[1.0, 2.0], [3.0, 6.0]]]), axes=(1,))[0]
+    array([[2., 4.]])
+    """
+    xp, over = _check("Mean", x, axes)
+    y = xp.mean(x, axis=over, keepdims=keepdims)  # (N, …)                 (1)
+    return y, (tuple(x.shape), over, tuple(y.shape))
+
+
+def mean_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `mean_forward`, (1): dy of y's shape → dx (N, …)."""
+    shape, over, made = cache
+    xp = check_floats("Mean backward", dy)
+    check_gradient("Mean", dy, made)
+    share = _kept(dy, shape, over, xp) / math.prod(shape[axis] for axis in over)
+    return xp.broadcast_to(share, shape)  # type: ignore[no-any-return]  # (1)
+
+
+def max_forward(x: Array, *, axes: Sequence[int], keepdims: bool = False) -> tuple[Array, Cache]:
+    """The largest number over some axes of each item; (2).
+
+    Parameters
+        x : Array (N, …), float
+        axes, keepdims : as those of `mean_forward`
+    Returns
+        y : Array (N, …), without the axes
+        cache : for `max_backward`; refers to x and y
+    Raises
+        ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> y, cache = max_forward(np.array([[1.0, 5.0, 5.0]]), axes=(1,))
+    >>> y, max_backward(np.ones(1), cache)
+    (array([5.]), array([[0. , 0.5, 0.5]]))
+    """
+    xp, over = _check("Max", x, axes)
+    y = xp.max(x, axis=over, keepdims=keepdims)  # (N, …)                  (2)
+    return y, (x, y, over)
+
+
+def max_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `max_forward`, (2): dy of y's shape → dx (N, …)."""
+    x, y, over = cache
+    xp = check_floats("Max backward", dy, y)
+    check_gradient("Max", dy, y.shape)
+    largest = xp.astype(x == _kept(y, x.shape, over, xp), x.dtype)  # (N, …)
+    share = _kept(dy, x.shape, over, xp) / xp.sum(largest, axis=over, keepdims=True)
+    dx: Array = largest * share  # (2)
+    return dx
+
+
+def reduced(who: str, axes: Sequence[int], rank: int) -> tuple[int, ...]:
+    """The axes, in order and counted from the batch's, of arrays with so many.
+
+    >>> reduced("Mean", (-1, 1), 4)
+    (1, 3)
+    """
+    if any(not -rank <= axis < rank for axis in axes):
+        raise ShapeError(who, f"axes of {rank} axes", str(tuple(axes)))
+    over = tuple(sorted(axis % rank for axis in axes))
+    if not over or over[0] == 0 or len(set(over)) < len(over):
+        raise OptionError(who, "axes: different ones of each item, which is not 0, the batch's", str(tuple(axes)))
+    return over
+
+
+def _check(who: str, x: Array, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
+    check_items(who, x)
+    return check_floats(who, x), reduced(who, axes, x.ndim)
+
+
+def _kept(y: Array, shape: Shape, over: tuple[int, ...], xp: Any) -> Array:
+    """With axes of length 1 where some are gone."""
+    return xp.reshape(y, tuple(1 if axis in over else n for axis, n in enumerate(shape)))  # type: ignore[no-any-return]
