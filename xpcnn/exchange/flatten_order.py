@@ -120,7 +120,8 @@ class _Walk:
         y = layer(x)
         fits = True
         if isinstance(layer, nn.Flatten):
-            after = _Order(_flattened(tuple(x.shape[1:]))) if x.ndim > 2 else before
+            same = layer.channels_first  # as there
+            after = before if x.ndim == 2 else _Order(None if same else _flattened(tuple(x.shape[1:])))
         elif isinstance(layer, nn.Unflatten):
             fits, after = before.unify(_Order(_flattened(layer.shape))), _Order()
         elif isinstance(layer, nn.Linear):

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
 from typing import Any, NamedTuple, Self
 
 from ..errors import OptionError, ShapeError
@@ -132,9 +133,8 @@ class Graph(Container):
                         waiting[name] = _add(waiting[name], part) if name in waiting else part  # (1)
         if not complete:
             grads = {name: grads[name] if name in grads else 0 * p for name, p in self.parameters().items()}
-        if not input_grad:
-            return None, grads
-        return _read({name: waiting.get(name) for name in self.inputs}, self.inputs), grads
+        dx = _read({name: waiting.get(name) for name in self.inputs}, self.inputs) if input_grad else None
+        return dx, grads
 
     def zeros(self, input_shape: Shape) -> Any:
         """One item of zeros; of several inputs, `input_shape` is a sequence of shapes."""
@@ -145,29 +145,28 @@ class Graph(Container):
         return tuple(super(Graph, self).zeros(tuple(shape)) for shape in input_shape)  # type: ignore[arg-type]
 
     def _check(self) -> None:
-        who = "Graph"
         if unknown := [name for name in self.outputs if name not in self.reads]:
-            raise OptionError(who, "outputs: entries", repr(unknown[0]), f"there are {', '.join(self.reads)[:200]}")
+            raise OptionError("Graph", "outputs: entries", repr(unknown[0]), f"there are {', '.join(self.reads)[:200]}")
         read = Counter(name for names in self.reads.values() for name in names)
         for name in (*self.inputs, *self.reads):
             if not read[name] and name not in self.outputs:
-                remedy = "name it as an output, or leave it out"
-                raise OptionError(f"{who}, {name}", "an entry that reads it", "none", remedy)
+                raise OptionError(
+                    f"Graph, {name}", "an entry that reads it", "none", "name it as an output, or leave it out"
+                )
         for name, names in self.reads.items():
             values = [self._values(each) for each in names]
             if len(values) > 1 and max(values) > 1:
                 group = names[values.index(max(values))]
-                raise OptionError(f"{who}, {name}", f"{group}, which is several values, alone", ", ".join(names))
+                raise OptionError(f"Graph, {name}", f"{group}, which is several values, alone", ", ".join(names))
             least, most = self._children[name].arity
             if not least <= sum(values) <= (sum(values) if most is None else most):
                 number = f"{least} or more" if most is None else str(least) if least == most else f"{least} to {most}"
                 got = f"{sum(values)}: {', '.join(names)}"
-                raise OptionError(f"{who}, {name}", f"{number} values for {type(self._children[name]).__name__}", got)
+                raise OptionError(f"Graph, {name}", f"{number} values for {type(self._children[name]).__name__}", got)
 
     def _values(self, name: str) -> int:
-        """How many arrays the value of that name is: that of a graph in a graph may be several."""
-        child = self._children.get(name)
-        return len(child.outputs) if isinstance(child, Graph) else 1
+        """The number of arrays in the named value; that of a graph within a graph may have several."""
+        return len(child.outputs) if isinstance(child := self._children.get(name), Graph) else 1
 
     def _find_steps(self) -> None:
         training, inference = [], []
@@ -251,17 +250,22 @@ def _in_order(reads: Mapping[str, tuple[str, ...]], inputs: tuple[str, ...]) -> 
         if unknown := [each for each in names if each not in reads and each not in inputs]:
             known = ", ".join((*inputs, *reads))[:200]
             raise OptionError(f"Graph, {name}", f"names of entries and inputs: {known}", repr(unknown[0]))
-    waiting, ready = dict(reads), set(inputs)
-    order: list[str] = []
-    while waiting:
-        following = [name for name, names in waiting.items() if ready.issuperset(names)]
-        if not following:
-            got = f"a circle among {', '.join(waiting)[:200]}"
-            raise OptionError(f"Graph, {next(iter(waiting))}", "entries that read what comes before them", got)
-        for name in following:
-            order.append(name)
-            ready.add(name)
-            del waiting[name]
+    given, order = [*reads], list[str]()
+    missing = {name: {each for each in names if each in reads} for name, names in reads.items()}
+    readers: dict[str, list[int]] = {name: [] for name in reads}
+    for number, name in enumerate(given):
+        for each in missing[name]:
+            readers[each].append(number)
+    ready = [number for number, name in enumerate(given) if not missing[name]]  # a heap, as it is sorted
+    while ready:
+        order.append(given[heappop(ready)])
+        for number in readers[order[-1]]:
+            missing[given[number]].remove(order[-1])
+            if not missing[given[number]]:
+                heappush(ready, number)
+    if circle := [name for name in given if missing[name]]:
+        got = f"a circle among {', '.join(circle)[:200]}"
+        raise OptionError(f"Graph, {circle[0]}", "entries that read what comes before them", got)
     return order
 
 

@@ -10,12 +10,13 @@ import numpy as np
 import onnx
 import pytest
 
+import xpcnn
 from xpcnn import nn
 from xpcnn.errors import FormatError, OptionError
 from xpcnn.exchange import export_onnx, import_onnx
 from xpcnn.io import SavedModel
 
-from .graphs import host, node, write
+from .graphs import node, write
 
 SHAPE = (8, 7, 4)
 RELU = [node("Relu", "x", "y")]
@@ -107,6 +108,16 @@ def _edit(graph: Any, rng: np.random.Generator) -> None:
         )
         each.attribute.append(onnx.helper.make_attribute(name, value))
 
+    def elsewhere() -> None:
+        """Its numbers in another file, or another part of one."""
+        tensor.ClearField("raw_data")
+        tensor.data_location = 1
+        del tensor.external_data[:]
+        known = ["w.bin", "w.bin", "w.bin", "mutated.onnx", "../w.bin", "/etc/passwd", "", ".", "folder"]
+        for key, value in (("location", choose(known)), ("offset", choose([0, 4, number])), ("length", number)):
+            if rng.random() < 0.8:
+                tensor.external_data.add(key=key, value=str(value))
+
     def own_size() -> None:
         choose(list(graph.input[0].type.tensor_type.shape.dim)).dim_value = number
 
@@ -123,6 +134,8 @@ def _edit(graph: Any, rng: np.random.Generator) -> None:
         lambda: setattr(tensor, "raw_data", tensor.raw_data[: rng.integers(9)]),
         lambda: setattr(graph.output[0], "name", choose(names)),
         lambda: setattr(tensor, "data_location", 1),
+        elsewhere, elsewhere,
+        lambda: graph.output.append(onnx.helper.make_tensor_value_info(choose(names), 1, None)),
     ])()  # fmt: skip
 
 
@@ -145,6 +158,8 @@ def test_mutated_files_give_nothing_but_format_errors(
     """And what is read although the file was mutated runs, and gives a batch of what the file says."""
     for module in ("importer", "windows"):
         monkeypatch.setattr(f"xpcnn.exchange.onnx.{module}.MOST_NUMBERS", 2**14)
+    (tmp_path / "w.bin").write_bytes(np.ones(1000, "float32").tobytes())
+    (tmp_path / "folder").mkdir()
     originals = []
     for opset, layout in ((17, "NCHW"), (20, "NHWC")):
         export_onnx(network(), tmp_path / "m.onnx", input_shape=SHAPE, opset=opset, layout=layout)
@@ -160,22 +175,9 @@ def test_mutated_files_give_nothing_but_format_errors(
             assert len(error) < 1000
         else:
             with np.errstate(all="ignore"):  # weights of any size
-                assert len(host(saved.model, np.zeros((2, *saved.input_shape), "float32"))) == 2
+                y = saved.model(xpcnn.asarray(np.zeros((2, *saved.input_shape), "float32")))
+                assert all(len(each) == 2 for each in (y if isinstance(y, tuple) else (y,)))
     assert files // 10 < refused < files
-
-
-def test_weights_in_another_file_are_not_looked_for(tmp_path):
-    (tmp_path / "secret").write_bytes(np.ones(4, "float32").tobytes())
-    path = write(tmp_path / "m.onnx", [node("Gemm", "x w", "y")], ["n", 2], w=np.ones((2, 2)))
-    for location in ("secret", "../secret", "/etc/passwd"):
-        model = onnx.load(path)
-        tensor = model.graph.initializer[0]
-        onnx.external_data_helper.set_external_data(tensor, location)
-        tensor.ClearField("raw_data")
-        model_path = tmp_path / "external.onnx"
-        model_path.write_bytes(model.SerializeToString())
-        with pytest.raises(FormatError, match="weights in the file itself, got a reference to another file"):
-            import_onnx(model_path)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +192,8 @@ def test_weights_in_another_file_are_not_looked_for(tmp_path):
         (lambda m: m.ClearField("opset_import"), "one opset, 7 to .*got none"),
         (lambda m: setattr(m.opset_import[0], "version", 6), "one opset, 7 to .*got 6"),
         (lambda m: setattr(m.opset_import[0], "version", 999), "got 999; upgrade onnx"),
-        (lambda m: m.graph.input.append(m.graph.input[0]), "one input and one output, got 2 and 1"),
-        (lambda m: m.graph.ClearField("output"), "one input and one output, got 1 and 0"),
+        (lambda m: m.graph.input.append(m.graph.input[0]), "one input, and 1 to 64 outputs, got 2 and 1"),
+        (lambda m: m.graph.ClearField("output"), "one input, and 1 to 64 outputs, got 1 and 0"),
         (lambda m: setattr(m.graph.output[0], "name", "none"), "an output in rows or images"),
         (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 10), "float64, got element type 10"),
         (lambda m: m.graph.input[0].ClearField("type"), "float32 or float64, got element type 0"),

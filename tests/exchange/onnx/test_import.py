@@ -76,7 +76,6 @@ def test_a_network_trains_on_from_where_it_was(tmp_path, rng, name):
     export_onnx(model, tmp_path / "m.onnx", input_shape=shape, classes=["a", "b", "c"])
     saved = import_onnx(tmp_path / "m.onnx")
     assert saved.classes == ("a", "b", "c")
-    assert repr(saved.model).count("\n") == repr(model).count("\n")
     x, target, losses = rng.random((6, *shape), dtype="float32"), np.array([0, 1, 2, 0, 1, 2]), []
     for each in (model, saved.model):
         criterion, optimizer, own = CrossEntropyLoss(), SGD(each.parameters(), lr=1e-4), []
@@ -99,8 +98,12 @@ def test_what_is_read_can_be_saved_and_written_again(tmp_path, rng):
     assert again.extra == {"producer": f"xpcnn {xpcnn.__version__}"}
     x = rng.random((2, 8, 9, 1), dtype="float32")
     assert_near(host(again.model, x), host(model, x))
-    export_onnx(again.model, tmp_path / "2.onnx", input_shape=(8, 9, 1), layout="NHWC")
-    assert (tmp_path / "1.onnx").read_bytes() == (tmp_path / "2.onnx").read_bytes()
+    for name in ("2.onnx", "3.onnx"):
+        export_onnx(again.model, tmp_path / name, input_shape=(8, 9, 1), layout="NHWC")
+        again = import_onnx(tmp_path / name)
+        assert again.model.parameters().keys() == saved.model.parameters().keys()
+    assert (tmp_path / "2.onnx").read_bytes() == (tmp_path / "3.onnx").read_bytes()
+    assert_near(host(again.model, x), host(model, x))
 
 
 def test_reading_changes_no_file_and_shares_nothing(tmp_path):

@@ -1,7 +1,7 @@
 """An ONNX file from anybody, read into plain objects: nodes, weights, the input and the output.
 
-Nothing in the file is run or looked up, no other file is opened, and nothing is allocated of a size that the file
-only claims.
+Nothing in the file is run or looked up, and nothing is allocated of a size that the file only claims. No other file
+is opened but one of weights, in the same folder: `external_data`.
 
 Source: the ONNX specification, https://github.com/onnx/onnx/blob/main/docs/IR.md
 """
@@ -20,11 +20,13 @@ from ...errors import FileError, FormatError
 from ...extras import need
 from ...io.document import parse_json
 from ...typing import NDArray, Shape
+from .external_data import bring_in
 from .protobuf_size import other_than_weights
 
 MOST_BYTES = 2**30  # of a file, and of the weights of all its nodes together
 MOST_OTHER = 2**24  # bytes of a file that are not weights
 MOST_NODES = 10_000
+MOST_OUTPUTS = 64
 OLDEST_OPSET = 7
 
 # The numbers of element types and of attributes' types in ONNX's protocol buffers
@@ -44,6 +46,7 @@ class Node:
     def __init__(self, proto: Any, file: str, number: int) -> None:
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}::"
         self.operator = f"{domain}{proto.op_type}"
+        self.name = _short(proto.name or f"{proto.op_type}_{number}")
         self.inputs: tuple[str, ...] = tuple(proto.input)
         self.outputs: tuple[str, ...] = tuple(proto.output)
         self.where = f"{file}: node {_short(proto.name or number)} ({_short(self.operator)})"
@@ -101,7 +104,7 @@ class Contents:
     Parameters
         nodes : in the order of the file
         tensors : the constants, by name, as they are in the file
-        input, output : their names
+        input, outputs : their names
         sizes : the input's, the batch's first; None where the file leaves one open
         dtype : the input's
         opset : the version of the operators
@@ -112,7 +115,7 @@ class Contents:
     nodes: list[Node]
     tensors: dict[str, Any]
     input: str
-    output: str
+    outputs: tuple[str, ...]
     sizes: tuple[int | None, ...]
     dtype: str
     opset: int
@@ -157,17 +160,19 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
         raise FormatError(who, f"one opset, {OLDEST_OPSET} to {newest}", got, "upgrade onnx, or export it again")
     if graph.sparse_initializer:
         raise FormatError(who, "dense weights", "sparse ones")
+    bring_in(graph.initializer, Path(path), MOST_BYTES - size)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [each for each in graph.input if each.name not in tensors]
-    if len(inputs) != 1 or len(graph.output) != 1:
-        raise FormatError(who, "one input and one output", f"{len(inputs)} and {len(graph.output)}")
+    outputs = [each.name for each in graph.output]
+    if len(inputs) != 1 or not 1 <= len(set(outputs)) == len(outputs) <= MOST_OUTPUTS:
+        raise FormatError(who, f"one input, and 1 to {MOST_OUTPUTS} outputs", f"{len(inputs)} and {len(outputs)}")
     properties = {each.key: each.value for each in model.metadata_props}
     sizes, dtype = _input_type(who, inputs[0])
     return Contents(
         [Node(node, who, number) for number, node in enumerate(graph.node)],
         tensors,
         inputs[0].name,
-        graph.output[0].name,
+        tuple(outputs),
         sizes,
         dtype,
         opsets[0],
@@ -209,6 +214,7 @@ def _input_type(who: str, value: Any) -> tuple[tuple[int | None, ...], str]:
     if dtype not in ("float32", "float64"):
         raise FormatError(who, "an input of float32 or float64", dtype or f"element type {kind.elem_type}")
     sizes = tuple(each.dim_value if each.HasField("dim_value") else None for each in kind.shape.dim)
+    sizes = tuple(None if size == -1 else size for size in sizes)  # as Paddle writes what is open
     if not 2 <= len(sizes) <= 8 or any(size is not None and size < 1 for size in sizes):
         raise FormatError(who, "an input (N, …) of sizes ≥ 1", _short(sizes))
     return sizes, dtype

@@ -1,4 +1,4 @@
-"""Layers that are several operators in a graph, and the operators that end branches.
+"""Layers that are several operators in a graph.
 
 A template is an operator with templates for its inputs; "x" stands for the layer's input, a number for a constant of
 that value. Sums and products match in either order.
@@ -17,9 +17,11 @@ from ... import nn
 from ...ops.activation import GELU_A, GELU_B
 from ...typing import NDArray
 from .file import Node
-from .graph_state import GraphState, Made, Value
+from .graph_state import GraphState
+from .joins import join
 from .operators import gemm, give, matmul, per_channel, plainly, reads
 from .pooling import bins
+from .value import Made
 from .windows import conv, conv_transpose, images
 
 Template: TypeAlias = Any  # "x", a number, or (operator, template, …)
@@ -47,6 +49,15 @@ _LAYERS: list[tuple[Template, Callable[[], nn.Layer]]] = [
     *((("Mul", ("Mul", 0.5, "x"), gate), partial(nn.GELU, form)) for form, gate in _GATES),
     *((("Mul", "x", ("Mul", 0.5, gate)), partial(nn.GELU, form)) for form, gate in _GATES),
 ]
+
+
+def _operators(template: Template) -> set[str]:
+    if not isinstance(template, tuple):
+        return set()
+    return {template[0]}.union(*map(_operators, template[1:]))
+
+
+PARTS = set[str]().union(*(_operators(template) for template, _ in _LAYERS))
 
 
 def match(template: Template, name: str, state: GraphState, x: str = "") -> str | None:
@@ -81,6 +92,8 @@ def _pattern(node: Node, state: GraphState) -> Made:
             x = match(template, node.outputs[0], state)
             if x:
                 return Made(state.value_of(x, node), (x,), layer())
+    if node.operator == "Mul" and not any(state.is_constant(name) for name in node.inputs):
+        return join(node, state)
     state.blame(node)
     raise node.refuse("an operator of SiLU, GELU, Softplus or GroupNorm", f"another {node.operator}")
 
@@ -99,16 +112,9 @@ def _normalize(node: Node, state: GraphState) -> Made:
 
 @reads("Add", "Sum")
 def _add(node: Node, state: GraphState) -> Made:
-    """Two branches that end here; or a bias after a product."""
-    if len(node.inputs) != 2:
-        raise node.refuse("two inputs", str(len(node.inputs)))
-    constants = [number for number in (0, 1) if state.is_constant(node.inputs[number])]
-    if constants:
-        return _biased(node, state, constants[0])
-    first, second = state.value(node, 0), state.value(node, 1)
-    if first != second:
-        raise node.refuse("branches of one shape", f"{first.sizes} and {second.sizes}")
-    return Made(first, node.inputs, join=residual)
+    """A sum of values, or a bias after a product."""
+    constants = [number for number, name in enumerate(node.inputs) if state.is_constant(name)]
+    return _biased(node, state, constants[0]) if constants and len(node.inputs) == 2 else join(node, state)
 
 
 def _biased(node: Node, state: GraphState, constant: int) -> Made:
@@ -119,7 +125,7 @@ def _biased(node: Node, state: GraphState, constant: int) -> Made:
     if producer is not None and producer.operator == "Mul":
         return _affine(node, producer, state, bias)
     state.blame(node)
-    raise node.refuse("a bias after a product, or branches that end", "a sum with a constant")
+    raise node.refuse("a bias after a product, or a sum of values", "a sum with a constant")
 
 
 def _affine(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made:
@@ -133,17 +139,6 @@ def _affine(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made
             return Made(made.value, made.inputs, give(layer, node, state, **arrays))
     state.blame(node)
     raise node.refuse("γ and β of a GroupNorm", "a product and a sum with constants")
-
-
-@reads("Concat")
-def _concat(node: Node, state: GraphState) -> Made:
-    values = [state.value(node, number) for number in range(len(node.inputs))]
-    first, axis = values[0], node.integer("axis", 1) % (len(values[0].shape) + 1)
-    same = all((v.shape[:-1], v.axes, v.image) == (first.shape[:-1], first.axes, None) for v in values)
-    if axis != first.channel_axis or not same:
-        raise node.refuse("values that differ in their channels, along these", f"axis {axis}")
-    shape = (*first.shape[:-1], sum(value.shape[-1] for value in values))
-    return Made(Value(shape, first.axes), node.inputs, join=concat)
 
 
 @reads("MatMul")
@@ -162,19 +157,3 @@ def _matmul(node: Node, state: GraphState) -> Made:
     if not (np.allclose(rows, bins(oh, height), atol=1e-6) and np.allclose(columns.T, bins(ow, width), atol=1e-6)):
         raise node.refuse("the bins of adaptive average pooling", "other factors")
     return Made(images((oh, ow, channels), node), producer.inputs[:1], nn.AdaptiveAvgPool2d((oh, ow)))
-
-
-def residual(body: nn.Layer | None, shortcut: nn.Layer | None) -> nn.Layer:
-    """A sum of two branches, None for one without layers; the longer one is the body."""
-    if shortcut is not None and (body is None or _length(shortcut) > _length(body)):
-        body, shortcut = shortcut, body
-    return nn.Residual(nn.Identity() if body is None else body, shortcut)
-
-
-def concat(*branches: nn.Layer | None) -> nn.Layer:
-    """Branches side by side."""
-    return nn.Concat(*(nn.Identity() if branch is None else branch for branch in branches))
-
-
-def _length(layer: nn.Layer) -> int:
-    return sum(1 for _ in layer.named_layers())

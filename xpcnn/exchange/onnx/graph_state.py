@@ -1,104 +1,18 @@
-"""What is known of the values of an ONNX graph while it is read, node after node.
-
-The graph's axes may stand in any order; the layers' are channels last. A value knows which is which, so that
-`Transpose` moves nothing and a channels-first network becomes a channels-last one.
-"""
+"""What is known of the values of an ONNX graph while it is read, node after node."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Mapping
 
 import numpy as np
 
 from ...errors import FormatError
-from ...nn import Layer, Linear, Unflatten
+from ...nn import Flatten, Linear, Sequential, Unflatten
 from ...typing import NDArray, Shape
 from .file import MOST_BYTES, Contents, Node, read_tensor
+from .value import Known, Made, Reshaped, Value
 
 MOST_NUMBERS = 2**26  # of one item, anywhere in the network
-
-
-@dataclass(frozen=True)
-class Value:
-    """One item of a batch.
-
-    Parameters
-        shape : as the layers have it, without the batch axis and channels last
-        axes : for each axis of the item in the graph, which axis of `shape` that is
-        image : of a row whose numbers stand in another order than the layers', the image that it was
-    """
-
-    shape: Shape
-    axes: tuple[int, ...]
-    image: Value | None = None
-
-    @property
-    def sizes(self) -> Shape:
-        """The item's shape in the graph."""
-        return tuple(self.shape[axis] for axis in self.axes)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Of images, (H, W)."""
-        height, width, _ = self.shape
-        return height, width
-
-    @property
-    def channel_axis(self) -> int:
-        """Where the layers' last axis stands in the graph, the batch axis counted."""
-        return self.axes.index(len(self.shape) - 1) + 1
-
-    def as_row(self) -> Value:
-        """The row that these numbers are, one after the other."""
-        long = [axis for axis in self.axes if self.shape[axis] > 1]
-        return Value((math.prod(self.shape),), (0,), None if long == sorted(long) else self)
-
-    def columns(self) -> Any:
-        """For each place in the layers' row, its place in the graph's: an index for weights."""
-        if self.image is None:
-            return slice(None)
-        places = np.arange(math.prod(self.shape)).reshape(self.image.sizes)
-        return places.transpose(np.argsort(self.image.axes)).ravel()
-
-
-@dataclass(frozen=True)
-class Made:
-    """A value that a layer makes.
-
-    Parameters
-        value : what is made
-        inputs : names of the values that it is made of: one, or the branches that end here
-        layer : makes it; None where nothing is computed
-        join : where branches end, makes the layer of those that they are
-    """
-
-    value: Value
-    inputs: tuple[str, ...]
-    layer: Layer | None = None
-    join: Callable[..., Layer] | None = None
-
-
-@dataclass(frozen=True)
-class Reshaped:
-    """A value on the way from one shape to another, of which no layer but another reshaping can make anything.
-
-    Only a row with three axes is images, for layers that take it as it is; see `GraphState.unflattened`.
-
-    Parameters
-        root : the name of the value that it was
-        sizes : the item's shape in the graph
-        normalized : the ε of the normalisation along the last axis that it has been through
-    """
-
-    root: str
-    sizes: Shape
-    normalized: float | None = None
-
-
-Known: TypeAlias = Made | Reshaped | FormatError  # an error: why it is no layer by itself; it may be part of one
 
 
 class GraphState:
@@ -152,7 +66,7 @@ class GraphState:
     def _trace(self, name: str, node: Node) -> None:
         """Note the product whose numbers stand in the value."""
         made = self.known[name]
-        if not isinstance(made, Made) or made.join is not None:
+        if not isinstance(made, Made) or len(made.inputs) > 1:
             return
         before = node.inputs if isinstance(made.layer, Linear) else made.inputs  # a sum with a bias, or one value
         for each in before:
@@ -169,6 +83,11 @@ class GraphState:
     def producer(self, name: str) -> Node | None:
         """The node that makes it; None for the input and the file's tensors."""
         return self._producers.get(name)
+
+    def node_name(self, name: str) -> str:
+        """The name of the node that makes it."""
+        node = self._producers.get(name)
+        return name if node is None else node.name
 
     def constant(self, name: str, who: str) -> NDArray | None:
         """A constant's numbers; None where it is none."""
@@ -259,6 +178,22 @@ class GraphState:
         if isinstance(known, Reshaped):
             raise node.refuse("images, or rows with one axis", f"an item of sizes {known.sizes}")
         return known.value
+
+    def in_graph_order(self, name: str) -> str:
+        """The name of the value with a row's numbers in the graph's order, and not in that of the layers' images."""
+        made = self.known.get(name)
+        if not isinstance(made, Made) or made.value.image is None or made.value.image.axes != (2, 0, 1):
+            return name
+        ordered = f"{name}, in the graph's order"
+        if ordered not in self.known:
+            row = Value(made.value.shape, (0,))
+            if isinstance(made.layer, Flatten):
+                self.known[ordered] = Made(row, made.inputs, Flatten(channels_first=True))
+            else:
+                image = made.value.image.shape
+                both = Sequential(Unflatten(image), Flatten(channels_first=True))
+                self.known[ordered] = Made(row, (name,), both)
+        return ordered
 
     def blame(self, node: Node) -> None:
         """Raise the error of an input that is no layer, if there is one: it is the earlier reason."""

@@ -14,10 +14,12 @@ from ...typing import NDArray, Shape
 from . import fused_patterns, reshaping, windows  # noqa: F401  register their readers
 from .constants import fold
 from .file import Contents, Node, read_file
-from .graph_state import MOST_NUMBERS, GraphState, Known, Made, Value
+from .graph_state import MOST_NUMBERS, GraphState
 from .layers import to_channels_first
+from .network import assemble
 from .operators import READERS
-from .structure import assemble
+from .refusal import refusal
+from .value import Known, Made, Value, channels_first
 
 
 def import_onnx(
@@ -25,25 +27,30 @@ def import_onnx(
     *,
     input_shape: Iterable[int] | None = None,
     layout: Literal["NCHW", "NHWC"] | None = None,
+    output: str | None = None,
 ) -> SavedModel:
     """Read a network from an ONNX file; it runs and trains like any other. Files from strangers are safe to open.
 
     The network is channels last, whatever the file is: it takes images (N, H, W, C), and its weights have their axes
     and columns reordered, so that it gives what the graph gives. Layers that share weights in the file get their own.
     A file in which dropout and batch norm have been left out or merged with convolutions, as most exporters do, gives
-    a network without them.
+    a network without them; where they are there, it has them, with their running statistics.
+
+    A chain of layers is a `Sequential`, everything else a `Graph`, whose entries have the names of the file's nodes.
+    Weights may lie in a second file in the same folder, as PyTorch writes them.
 
     Parameters
         input_shape : one input's shape (H, W, C), where the file leaves it open
         layout : which axis of the graph's input has the channels; None for what `export_onnx` has noted, else for
             the last if the graph begins by bringing it to the front, else for the first
+        output : name of the one output that is wanted, or of any other value in the graph; None for all outputs
     Returns
         the network, its input's shape, and the classes if `export_onnx` has written any; `extra` names the program
         that made the file
     Raises
         FormatError : the file is damaged, or holds an operator or structure that no layers of `xpcnn.nn` stand for
         FileError : it is missing or cannot be read
-        OptionError : input_shape is missing, or is not the file's
+        OptionError : input_shape is missing, or is not the file's; there is no such output
         MissingExtraError : onnx is not installed
 
     >>> import tempfile
@@ -66,31 +73,39 @@ def import_onnx(
     contents = read_file(path)
     who = str(path)
     begin = _input(who, contents, input_shape, layout)
-    state = _read(GraphState(contents), begin)
+    targets = contents.outputs if output is None else (output,)
+    state = _read(GraphState(contents), begin, targets)
     if state.wanted:
-        state = _read(GraphState(contents, state.wanted), begin)
-    end = state.known.get(contents.output)
-    if isinstance(end, FormatError):
-        raise end
-    if not isinstance(end, Made) or end.value.image is not None:
-        got = "an image's numbers in the graph's order" if isinstance(end, Made) else "another"
+        state = _read(GraphState(contents, state.wanted), begin, targets)
+    if output is not None and output not in state.known:
+        raise OptionError(who, f"output: {', '.join(contents.outputs)[:200]}, or another value", repr(output))
+    if error := refusal(state, targets, fused_patterns.PARTS):
+        raise error
+    targets = tuple(state.in_graph_order(name) for name in targets)
+    ends = [_end(who, state.known.get(name)) for name in targets]
+    classes = contents.classes if len(ends) == 1 and len(contents.classes) == ends[0].shape[-1] else ()
+    return SavedModel(assemble(state, targets), begin.shape, classes, {"producer": contents.producer})
+
+
+def _end(who: str, known: Known | None) -> Value:
+    """The value, if it can be an output."""
+    if not isinstance(known, Made) or known.value.image is not None:
+        got = "an image's numbers in another order" if isinstance(known, Made) else "another"
         raise FormatError(who, "an output in rows or images", got)
-    if end.value.axes not in _orders(len(end.value.shape)):
+    if known.value.axes not in _orders(len(known.value.shape)):
         expected = "an output with its channels first or last, and height before width"
         raise FormatError(who, expected, "another order", "leave out the last Transpose")
-    values = {name: made for name, made in state.known.items() if isinstance(made, Made)}
-    model = assemble(values, contents.input, contents.output, who)
-    classes = contents.classes if len(contents.classes) == end.value.shape[-1] else ()
-    return SavedModel(model, begin.shape, classes, {"producer": contents.producer})
+    return known.value
 
 
-def _read(state: GraphState, begin: Value) -> GraphState:
+def _read(state: GraphState, begin: Value, targets: Iterable[str]) -> GraphState:
     """The state, once it knows what all nodes make of that input."""
     state.known[state.contents.input] = Made(begin, ())
     for node in state.contents.nodes:
         state.announce(node)
         state.define(node, _understand(node, state))
-    state.settle(state.contents.output)
+    for name in targets:
+        state.settle(name)
     return state
 
 
@@ -113,7 +128,7 @@ def _understand(node: Node, state: GraphState) -> Known | NDArray:
 
 def _orders(rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The axes of items in the graph: channels last, and channels first."""
-    return tuple(range(rank)), (rank - 1, *range(rank - 1))
+    return tuple(range(rank)), channels_first(rank)
 
 
 def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layout: str | None) -> Value:

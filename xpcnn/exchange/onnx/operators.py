@@ -17,7 +17,8 @@ from ...ops.gelu import APPROXIMATE as GELU_FORMS
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
 from ...typing import NDArray
 from .file import Node
-from .graph_state import GraphState, Made, Reshaped, Value
+from .graph_state import GraphState
+from .value import Made, Reshaped, Value
 
 Reader: TypeAlias = Callable[[Node, GraphState], Made | Reshaped]
 Kind = TypeVar("Kind", bound=Callable[..., Any])  # a reader, or one that takes more

@@ -14,9 +14,10 @@ import numpy as np
 from ... import nn
 from .constants import axes_of
 from .file import Node
-from .graph_state import GraphState, Made, Reshaped, Value
+from .graph_state import GraphState
 from .layers import to_channels_first
 from .operators import reads
+from .value import Made, Reshaped, Value
 from .windows import images, plainest
 
 
@@ -176,8 +177,8 @@ def _reshaped(node: Node, state: GraphState, sizes: tuple[int, ...]) -> Made | R
             raise node.refuse(f"the shape {value.sizes} from before the normalisation", str(sizes))
         layer = nn.GroupNorm(groups, value.shape[-1], eps=before.normalized, affine=False)
         return Made(value, (root,), layer)
-    if sizes == value.sizes:
-        return Made(value, (root,))
+    if (same := value if sizes == value.sizes else value.with_sizes(sizes)) is not None:
+        return Made(same, (root,))
     if len(sizes) > 1:
         return Reshaped(root, sizes)
     return _flattened(state, root, value)

@@ -12,8 +12,9 @@ from ...ops.window import Window
 from ...typing import NDArray, Shape
 from .constants import axes_of
 from .file import Node
-from .graph_state import MOST_NUMBERS, GraphState, Made, Value
+from .graph_state import MOST_NUMBERS, GraphState
 from .operators import give, per_channel, reads
+from .value import Made, Value
 
 MOST_SIDE = 2**14  # of an image
 MOST_WINDOW = 2**10  # a side, a stride, a padding, a dilation

@@ -1,0 +1,70 @@
+"""What an ONNX graph's values are made of, to a network: a chain is a `Sequential`, everything else a `Graph`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from ...io.architecture import MOST_NAME
+from ...nn import Graph, Identity, Layer, Sequential
+from .graph_state import GraphState
+from .value import Made
+
+_INPUT = "x"
+
+
+def assemble(state: GraphState, targets: Sequence[str]) -> Sequential | Graph:
+    """The network that makes the values of these names of the graph's input.
+
+    A graph's entries have their nodes' names, in letters that names of parameters may have.
+    """
+    source = state.contents.input
+    made = {name: known for name, known in state.known.items() if isinstance(known, Made)}
+    stands_for: dict[str, str] = {}  # where nothing is computed: the value that it is
+    for name, each in made.items():
+        same = name != source and each.layer is None
+        stands_for[name] = stands_for[each.inputs[0]] if same else name
+    ends = [stands_for[name] for name in targets]
+    needed, rest = {source}, list(ends)
+    while rest:
+        name = rest.pop()
+        if name not in needed:
+            needed.add(name)
+            rest += (stands_for[each] for each in made[name].inputs)
+    names = [name for name in made if name in needed and name != source]
+    reads = {name: tuple(stands_for[each] for each in made[name].inputs) for name in names}
+    layers: dict[str, Layer] = {name: layer for name in names if (layer := made[name].layer) is not None}
+    if len(ends) == 1 and list(reads.values()) == [(before,) for before in [source, *names][: len(names)]]:
+        return Sequential(*layers.values())
+    safe = _Names()
+    called = {source: _INPUT} | {name: safe.give(state.node_name(name)) for name in names}
+    entries: dict[str, tuple[Layer | str, ...]] = {
+        called[name]: (layers[name], *(called[each] for each in reads[name])) for name in names
+    }
+    outputs: list[str] = []
+    for name, end in zip(targets, ends, strict=True):
+        output = called[end]
+        if output in (_INPUT, *outputs):  # which no entry makes for this output alone
+            entries[again := safe.give(name)] = (Identity(), output)
+            output = again
+        outputs.append(output)
+    return Graph(entries, inputs=_INPUT, outputs=outputs)
+
+
+class _Names:
+    """Names of entries, each once."""
+
+    def __init__(self) -> None:
+        self.taken = {_INPUT}
+        self.times: Counter[str] = Counter()
+
+    def give(self, name: str) -> str:
+        """The name in letters, digits and underlines; its end, where it is long."""
+        plain = name = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[-MOST_NAME:] or "entry"
+        while name in self.taken:
+            self.times[plain] += 1
+            number = f"_{self.times[plain] + 1}"
+            name = plain[-MOST_NAME + len(number) :] + number
+        self.taken.add(name)
+        return name
