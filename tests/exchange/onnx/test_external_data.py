@@ -57,7 +57,7 @@ def test_a_file_for_each(tmp_path):
 def test_it_is_missing(tmp_path):
     path = split(tmp_path)
     (tmp_path / "weights").unlink()
-    with pytest.raises(FileError, match="w: expected its weights in weights, got No such file .*external_data=False"):
+    with pytest.raises(FileError, match=r"w: expected its weights in weights, got No such file .*external_data=False"):
         import_onnx(path)
 
 
@@ -120,7 +120,7 @@ def test_one_part_named_by_very_many_tensors(tmp_path, monkeypatch):
     monkeypatch.setattr("xpcnn.exchange.onnx.file.MOST_BYTES", size + 96)
     check(path, 3)
     monkeypatch.setattr("xpcnn.exchange.onnx.file.MOST_BYTES", size + 95)
-    with pytest.raises(FormatError, match="weights of at most .* bytes more"):
+    with pytest.raises(FormatError, match=r"weights of at most .* bytes more"):
         import_onnx(path)
 
 

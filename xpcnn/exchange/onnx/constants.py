@@ -14,7 +14,7 @@ from ...typing import NDArray
 from .file import Node
 from .graph_state import GraphState
 
-MOST_NUMBERS = 4096  # of an integer array that is computed
+MOST_NUMBERS = 4096  # of an array that is computed
 _CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 
 
@@ -84,8 +84,8 @@ def _slice(node: Node, state: GraphState, array: NDArray) -> NDArray:
 
 def _concat(node: Node, state: GraphState, first: NDArray) -> NDArray:
     arrays = [state.required(node, number) for number in range(len(node.inputs))]
-    if first.dtype.kind == "f" or sum(array.size for array in arrays) > MOST_NUMBERS:
-        raise node.refuse("a few integers", f"{len(arrays)} arrays of {first.dtype}")
+    if sum(array.size for array in arrays) > MOST_NUMBERS:
+        raise node.refuse("a few numbers", f"{len(arrays)} arrays of {first.dtype}")
     return np.concatenate(arrays, axis=node.integer("axis", 0))
 
 
