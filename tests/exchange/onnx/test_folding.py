@@ -6,6 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
+from xpcnn.errors import FormatError
+from xpcnn.exchange import import_onnx
+
 from .graphs import check, constant, node, numbers, write
 
 SIZES = np.array([0, 2, 3, 4])  # of a Reshape of (n, 24)
@@ -18,6 +21,11 @@ WORKED_OUT = {
         {"a": [[0], [3]], "b": [[2], [4]], "all": [-1]},
     ),
     "Add": ([node("Add", "a b", "s")], {"a": SIZES - 7, "b": [7]}),
+    "Sub": ([node("Sub", "a b", "s")], {"a": SIZES + 7, "b": [7]}),
+    "Mul and Div": (
+        [node("Mul", "a b", "c"), node("Div", "c d", "s")],
+        {"a": SIZES, "b": [3], "d": [7, 3, 3, 3]},
+    ),
     "Mod": ([node("Mod", "a b", "s")], {"a": [5, 7, 8, -1], "b": [5]}),
     "Gather": ([node("Gather", "a b", "s")], {"a": SIZES[::-1], "b": [3, 2, 1, 0]}),
     "Gather along an axis": (
@@ -108,3 +116,12 @@ def test_group_norm_written_out_with_its_factors_on_either_side(tmp_path, scale,
     weights = {"groups": [0, 2, -1], "one": np.ones(2), "zero": np.zeros(2)}
     weights |= {"g": numbers(4, 1, 1), "b": numbers(4, 1, 1, seed=1)}
     check(write(tmp_path / "m.onnx", nodes, ["n", 4, 3, 2], **weights), 3, 2, 4)
+
+
+@pytest.mark.parametrize("operator", ["Mul", "Sub", "Div"])
+def test_what_depends_on_the_batch_s_size(tmp_path, operator):
+    """Which is not known: −1 stands for it, and (−1)² is not 1."""
+    nodes = [node("Shape", "x", "s"), node("Gather", "s first", "n"), node(operator, "n n", "m"),
+             node("Concat", "m rest", "to", axis=0), node("Reshape", "x to", "y")]  # fmt: skip
+    with pytest.raises(FormatError, match="sizes that do not depend on the batch's"):
+        import_onnx(write(tmp_path / "m.onnx", nodes, [1, 4], first=[0], rest=[4]))

@@ -120,6 +120,14 @@ def _add(node: Node, state: GraphState, first: NDArray) -> NDArray:
     return np.asarray(first + _other_integers(node, state, first))
 
 
+def _of_sizes(node: Node, state: GraphState, first: NDArray) -> NDArray:
+    """A difference, product or quotient of sizes that are known, which that of the batch is not."""
+    second = _other_integers(node, state, first)
+    if np.any(first < 0) or np.any(second < (1 if node.operator == "Div" else 0)):
+        raise node.refuse("sizes that do not depend on the batch's", "another")
+    return np.asarray({"Sub": np.subtract, "Mul": np.multiply, "Div": np.floor_divide}[node.operator](first, second))
+
+
 def _mod(node: Node, state: GraphState, first: NDArray) -> NDArray:
     second = _other_integers(node, state, first)
     if node.integer("fmod", 0) or not np.all(second):
@@ -147,12 +155,15 @@ _FOLDERS: dict[str, Callable[[Node, GraphState, NDArray], NDArray]] = {
     "Cast": _cast,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
+    "Div": _of_sizes,
     "Gather": _gather,
     "Identity": lambda node, state, array: array,
     "Mod": _mod,
+    "Mul": _of_sizes,
     "Reshape": _reshape,
     "Slice": _slice,
     "Squeeze": _squeeze,
+    "Sub": _of_sizes,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

@@ -174,6 +174,7 @@ class GraphState:
         if isinstance(known, FormatError):
             raise known
         if known is None:
+            self.blame(node)
             raise node.refuse("a value that is computed from the network's input", "a constant")
         if isinstance(known, Reshaped):
             raise node.refuse("images, or rows with one axis", f"an item of sizes {known.sizes}")

@@ -65,9 +65,9 @@ def _others(stops: list[tuple[Node, FormatError]]) -> str:
     rows = []
     for operator, nodes in kinds.items():
         kind = f", {_KIND[operator]}" if operator in _KIND else ""
-        rows.append(f"{len(nodes)} {operator[:40]} (first {nodes[0].name[:40]}{kind})")
-    more = f" and {len(rows) - 8} more kinds" if len(rows) > 8 else ""
-    return f"what stops the file: {', '.join(rows[:8])}{more}"
+        rows.append(f"{len(nodes)} {operator[:40]} (first {nodes[0].name[:60]}{kind})")
+    more = f" and {len(rows) - 6} more kinds" if len(rows) > 6 else ""
+    return f"what stops the file: {', '.join(rows[:6])}{more}"
 
 
 def _way_out(state: GraphState, node: Node) -> str:
