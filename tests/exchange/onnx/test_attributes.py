@@ -47,6 +47,9 @@ VALUES: dict[str, dict[str, list]] = {  # the first one is honoured, unless it i
     "HardSigmoid": {"alpha": [0.3, 1 / 6], "beta": [0.1]},
     "Selu": {"alpha": [1.0], "gamma": [2.0]},
     "Gelu": {"approximate": ["tanh", "none"]},
+    "DepthToSpace": {"blocksize": [2, 3], "mode": ["DCR", "CRD", "XYZ"]},
+    "SpaceToDepth": {"blocksize": [2, 4], "mode": ["DCR", "CRD", "XYZ"]},
+    "Split": {"axis": [1, 2], "num_outputs": [2], "split": [[1, 3], [2, 1]]},
     "Clip": {"min": [0.0, -1.0], "max": [1.0]},
     "Dropout": {"ratio": [0.9], "seed": [3]},
     "Flatten": {"axis": [0, 2, -1, -4]},
@@ -168,6 +171,11 @@ def graph(operator, opset, name, value):
         inputs, weights = "x s", {"s": [0, -1]}
     elif operator == "Concat":
         inputs = "x x"
+    elif operator in ("DepthToSpace", "SpaceToDepth"):
+        sizes, options = [CHANNELS, HEIGHT, 8], {"blocksize": 2}
+    elif operator == "Split":
+        options = {"axis": 1} | ({"num_outputs": 2} if opset >= 18 and name != "num_outputs" else {})
+        return [node(operator, inputs, "a b", **options | {name: value}), node("Sub", "a b", "y")], sizes, weights
     elif operator == "Cast":
         options = {"to": 1}
     elif operator == "Gather":

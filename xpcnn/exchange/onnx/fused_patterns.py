@@ -21,6 +21,7 @@ from .graph_state import GraphState
 from .joins import join
 from .operators import gemm, give, matmul, per_channel, plainly, reads
 from .pooling import bins
+from .scaling import scaled
 from .value import Made
 from .windows import conv, conv_transpose, images
 
@@ -92,18 +93,18 @@ def _pattern(node: Node, state: GraphState) -> Made:
             x = match(template, node.outputs[0], state)
             if x:
                 return Made(state.value_of(x, node), (x,), layer())
-    if node.operator == "Mul" and not any(state.is_constant(name) for name in node.inputs):
+    if node.operator == "Mul":
         return join(node, state)
     state.blame(node)
-    raise node.refuse("an operator of SiLU, GELU, Softplus or GroupNorm", f"another {node.operator}")
+    raise node.refuse("an operator of Softplus", f"another {node.operator}")
 
 
 @reads("Div")
 def _normalize(node: Node, state: GraphState) -> Made:
-    """(x − mean) / std, with a number for each channel."""
+    """(x − mean) / std, with a number for each channel; or a quotient by itself."""
     producer = state.producer(node.inputs[0])
-    if producer is None or producer.operator != "Sub":
-        raise node.refuse("(x − mean) / std", "a quotient by itself")
+    if producer is None or producer.operator != "Sub" or not state.is_constant(producer.inputs[1]):
+        return scaled(node, state)
     value = state.value(producer)
     plain = plainly if state.dtype == "float32" else float
     mean, std = (map(plain, per_channel(state.weights(each, 1), value, each)) for each in (producer, node))
@@ -122,13 +123,11 @@ def _biased(node: Node, state: GraphState, constant: int) -> Made:
     producer = state.producer(node.inputs[1 - constant])
     if producer is not None and producer.operator in _PRODUCTS:
         return _PRODUCTS[producer.operator](producer, state, bias)
-    if producer is not None and producer.operator == "Mul":
-        return _affine(node, producer, state, bias)
-    state.blame(node)
-    raise node.refuse("a bias after a product, or a sum of values", "a sum with a constant")
+    affine = _affine(node, producer, state, bias) if producer is not None and producer.operator == "Mul" else None
+    return scaled(node, state) if affine is None else affine
 
 
-def _affine(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made:
+def _affine(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made | None:
     """γ and β of a GroupNorm that was left without them so far."""
     for number in (0, 1):
         made = state.known.get(product.inputs[number])
@@ -137,8 +136,7 @@ def _affine(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made
             layer = nn.GroupNorm(made.layer.num_groups, made.layer.num_channels, eps=made.layer.eps)
             arrays = {"weight": weight, "bias": per_channel(bias, made.value, node)}
             return Made(made.value, made.inputs, give(layer, node, state, **arrays))
-    state.blame(node)
-    raise node.refuse("γ and β of a GroupNorm", "a product and a sum with constants")
+    return None
 
 
 @reads("MatMul")

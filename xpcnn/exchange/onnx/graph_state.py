@@ -51,11 +51,13 @@ class GraphState:
             raise node.refuse("nodes in the order in which they run", f"{(undefined + again)[:3]} here")
         self._producers.update({name: node for name in node.outputs})
 
-    def define(self, node: Node, result: Known | NDArray) -> None:
-        """What the node's first output is; its others are nothing that a layer gives."""
+    def define(self, node: Node, result: Known | list[Made] | NDArray) -> None:
+        """What the node's outputs are; of most, all but the first are nothing that a layer gives."""
         for number, name in enumerate(node.outputs):
             if name:
-                if number:
+                if isinstance(result, list):
+                    self.known[name] = result[number]
+                elif number:
                     self.known[name] = node.refuse("one output", f"a use of its output {number + 1}")
                 elif isinstance(result, np.ndarray):
                     self._constants[name] = result
@@ -139,7 +141,7 @@ class GraphState:
     def sizes(self, node: Node) -> Shape:
         """The first input's shape in the graph, one item's, also on the way from one shape to another."""
         reshaped = self.reshaped(node)
-        return self.value(node).sizes if reshaped is None else reshaped.sizes
+        return self.value(node).sizes if reshaped is None else reshaped.turned
 
     def row(self, product: Node, size: int) -> Value:
         """What a product of rows makes: in the layers' order, or in the one that an earlier reading wanted."""
@@ -157,7 +159,13 @@ class GraphState:
     def unflattened(self, name: str, known: Reshaped, axes: tuple[int, ...]) -> Known:
         """Images of which that row is made, whose axes in the graph are these; what is known already, if it is none."""
         root, node = self.known[known.root], self.producer(name)
-        if not isinstance(root, Made) or len(root.value.shape) != 1 or len(known.sizes) != 3 or node is None:
+        if (
+            not isinstance(root, Made)
+            or len(root.value.shape) != 1
+            or len(known.sizes) != 3
+            or known.perm
+            or node is None
+        ):
             return known
         shape = tuple(known.sizes[axes.index(axis)] for axis in range(3))
         images = Value(shape, axes)

@@ -109,10 +109,10 @@ def _read(state: GraphState, begin: Value, targets: Iterable[str]) -> GraphState
     return state
 
 
-def _understand(node: Node, state: GraphState) -> Known | NDArray:
+def _understand(node: Node, state: GraphState) -> Known | list[Made] | NDArray:
     """What the node makes; an error, if it is no layer by itself."""
     try:
-        result: Known | NDArray | None = fold(node, state)
+        result: Known | list[Made] | NDArray | None = fold(node, state)
         if result is None:
             if node.operator not in READERS:
                 raise node.refuse("an operator that layers of xpcnn.nn stand for", node.operator)

@@ -10,6 +10,7 @@ from ... import nn
 from .file import Node
 from .graph_state import MOST_NUMBERS, GraphState
 from .operators import reads
+from .scaling import scaled
 from .value import Made, Value
 
 _JOINS: dict[str, type[nn.Layer]] = {
@@ -23,14 +24,13 @@ _JOINS: dict[str, type[nn.Layer]] = {
 
 @reads("Sub", "Max")
 def join(node: Node, state: GraphState) -> Made:
-    """What the node makes of values that are all computed.
+    """What the node makes of values, or of one and a constant.
 
     ONNX aligns shapes at the last axis in the graph, and layers at the channels: of values whose axes stand in the
     same order, that is the same.
     """
     if any(state.is_constant(name) for name in node.inputs):
-        state.blame(node)
-        raise node.refuse("values that are all computed", "a constant")
+        return scaled(node, state)
     values = [state.value(node, number) for number in range(len(node.inputs))]
     if len(values) == 1:
         return Made(values[0], node.inputs)

@@ -6,6 +6,7 @@ layer of several operators is in `patterns`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
@@ -17,10 +18,10 @@ from ...ops.gelu import APPROXIMATE as GELU_FORMS
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
 from ...typing import NDArray
 from .file import Node
-from .graph_state import GraphState
+from .graph_state import MOST_NUMBERS, GraphState
 from .value import Made, Reshaped, Value
 
-Reader: TypeAlias = Callable[[Node, GraphState], Made | Reshaped]
+Reader: TypeAlias = Callable[[Node, GraphState], Made | Reshaped | list[Made]]
 Kind = TypeVar("Kind", bound=Callable[..., Any])  # a reader, or one that takes more
 READERS: dict[str, Reader] = {}
 
@@ -170,10 +171,13 @@ def matmul(node: Node, state: GraphState, bias: NDArray | None = None) -> Made:
 
 
 def _linear(node: Node, state: GraphState, weight: NDArray, bias: NDArray | None) -> Made:
-    value = state.rows(node)
-    if weight.ndim != 2 or weight.shape[1] != value.shape[0]:
-        raise node.refuse(f"weights for {value.shape[0]} features", f"{weight.shape}")
-    out = state.row(node, weight.shape[0])
+    value = state.rows(node) if node.operator == "Gemm" else state.value(node)
+    rank, features = len(value.shape), value.shape[-1]
+    if weight.ndim != 2 or weight.shape[1] != features or value.channel_axis != rank:
+        raise node.refuse(f"weights for {features} features, the last axis", f"{weight.shape}")
+    out = Value((*value.shape[:-1], weight.shape[0]), value.axes) if rank > 1 else state.row(node, weight.shape[0])
+    if math.prod(out.shape) > MOST_NUMBERS:
+        raise node.refuse(f"at most {MOST_NUMBERS} numbers", str(out.sizes))
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, weight_init="zeros")
     arrays = {} if bias is None else {"bias": per_channel(bias, out, node)}
     weight = weight[out.columns()][:, value.columns()]

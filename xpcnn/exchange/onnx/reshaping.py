@@ -8,6 +8,7 @@ moved to the front at once, as channels-last programs do: then it was (H, W, C).
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from .file import Node
 from .graph_state import GraphState
 from .layers import to_channels_first
 from .operators import reads
+from .rearranging import rearranged
 from .value import Made, Reshaped, Value
 from .windows import images, plainest
 
@@ -35,12 +37,17 @@ def _cast(node: Node, state: GraphState) -> Made:
 
 
 @reads("Transpose")
-def _transpose(node: Node, state: GraphState) -> Made:
+def _transpose(node: Node, state: GraphState) -> Made | Reshaped:
     reshaped = state.reshaped(node)
     if reshaped is not None and node.integers("perm", ()) == to_channels_first(3):
         made = state.unflattened(node.inputs[0], reshaped, (0, 1, 2))
         if isinstance(made, Made):
             return Made(Value(made.value.shape, (2, 0, 1)), made.inputs, made.layer)
+    if reshaped is not None and not reshaped.perm and len(state.value_of(reshaped.root, node).shape) == 3:
+        perm = node.integers("perm", ())
+        if sorted(perm) != list(range(len(reshaped.sizes) + 1)) or perm[0] != 0:
+            raise node.refuse("a permutation that leaves the batch axis", str(perm))
+        return replace(reshaped, perm=perm)
     value = state.value(node)
     rank = len(value.shape) + 1
     perm = node.integers("perm", tuple(reversed(range(rank))))
@@ -171,6 +178,11 @@ def _reshaped(node: Node, state: GraphState, sizes: tuple[int, ...]) -> Made | R
     before = state.reshaped(node)
     root = node.inputs[0] if before is None else before.root
     value = state.value_of(root, node)
+    if before is not None and before.perm:
+        made = rearranged(before, value, sizes, node) if value.axes == (2, 0, 1) else None
+        if made is None:
+            raise node.refuse("channels or pixels that change places", f"{before.sizes} turned by {before.perm}")
+        return made
     if before is not None and before.normalized is not None:
         groups = before.sizes[0]
         if sizes != value.sizes or value.channel_axis != 1 or value.image is not None or value.shape[-1] % groups:

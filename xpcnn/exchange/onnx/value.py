@@ -97,13 +97,20 @@ class Reshaped:
 
     Parameters
         root : the name of the value that it was
-        sizes : the item's shape in the graph
+        sizes : the item's shape in the graph, before its axes are turned
         normalized : the ε of the normalisation along the last axis that it has been through
+        perm : how its axes were turned afterwards, the batch's among them; () if they were not
     """
 
     root: str
     sizes: Shape
     normalized: float | None = None
+    perm: tuple[int, ...] = ()
+
+    @property
+    def turned(self) -> Shape:
+        """The item's shape in the graph, once its axes have been turned."""
+        return tuple(self.sizes[axis - 1] for axis in self.perm[1:]) or self.sizes
 
 
 Known: TypeAlias = Made | Reshaped | FormatError  # an error: why it is no layer by itself; it may be part of one
