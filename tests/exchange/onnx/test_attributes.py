@@ -47,6 +47,7 @@ VALUES: dict[str, dict[str, list]] = {  # the first one is honoured, unless it i
     "HardSigmoid": {"alpha": [0.3, 1 / 6], "beta": [0.1]},
     "Selu": {"alpha": [1.0], "gamma": [2.0]},
     "Gelu": {"approximate": ["tanh", "none"]},
+    "LRN": {"size": [3, 5, 2], "alpha": [0.5], "beta": [0.3], "bias": [2.0]},
     "DepthToSpace": {"blocksize": [2, 3], "mode": ["DCR", "CRD", "XYZ"]},
     "SpaceToDepth": {"blocksize": [2, 4], "mode": ["DCR", "CRD", "XYZ"]},
     "Split": {"axis": [1, 2], "num_outputs": [2], "split": [[1, 3], [2, 1]]},
@@ -62,7 +63,7 @@ VALUES: dict[str, dict[str, list]] = {  # the first one is honoured, unless it i
     "ReduceMax": {"axes": [[2, 3], [1], [-1, -2]], "keepdims": [0], "noop_with_empty_axes": [1]},
     "Pad": {"mode": ["reflect", "edge", "wrap"], "pads": [[0, 0, 1, 0, 0, 0, 0, 2]], "value": [1.0]},
     "Resize": {
-        "mode": ["linear", "cubic"],
+        "mode": ["nearest", "linear", "cubic"],
         "nearest_mode": ["round_prefer_ceil", "floor", "ceil"],
         "coordinate_transformation_mode": [
             "asymmetric", "align_corners", "pytorch_half_pixel", "tf_half_pixel_for_nn", "half_pixel_symmetric",
@@ -95,11 +96,11 @@ REFUSED = {
     "Gather": {"axis"},
     "Gemm": {"transA"},
     "Mod": {"fmod"},
-    "Pad": {"mode", "value"},
+    "Pad": {"value"},
     "ReduceMax": {"noop_with_empty_axes"},
     "ReduceMean": {"noop_with_empty_axes"},
     "Reshape": {"allowzero"},
-    "Resize": {"mode", "coordinate_transformation_mode", "antialias", "axes", "keep_aspect_ratio_policy"},
+    "Resize": {"coordinate_transformation_mode", "antialias", "axes", "keep_aspect_ratio_policy"},
     "Selu": {"alpha", "gamma"},
     "Slice": {"starts", "ends", "axes"},
     "Unsqueeze": {"axes"},
@@ -173,6 +174,8 @@ def graph(operator, opset, name, value):
         inputs = "x x"
     elif operator in ("DepthToSpace", "SpaceToDepth"):
         sizes, options = [CHANNELS, HEIGHT, 8], {"blocksize": 2}
+    elif operator == "LRN":
+        options = {"size": 3}
     elif operator == "Split":
         options = {"axis": 1} | ({"num_outputs": 2} if opset >= 18 and name != "num_outputs" else {})
         return [node(operator, inputs, "a b", **options | {name: value}), node("Sub", "a b", "y")], sizes, weights

@@ -231,3 +231,68 @@ def test_a_chain_stays_a_sequential(tmp_path):
     model = nn.Sequential(nn.Conv2d(3, 4, 3, rng=0), nn.ReLU(), nn.GlobalAvgPool2d(), nn.Linear(4, 2, rng=1))
     export_onnx(model, tmp_path / "m.onnx", input_shape=(5, 5, 3))
     assert list(import_onnx(tmp_path / "m.onnx").model.parameters()) == list(model.parameters())
+
+
+CHANNELS = {
+    "a number": [node("Mul", "x two", "a"), node("Add", "a two", "b"), node("Sub", "two b", "c"),
+                 node("Sub", "c two", "d"), node("Div", "d two", "y")],
+    "a number a channel": [node("Mul", "per x", "a"), node("Add", "a other", "b"), node("Sub", "b per", "c"),
+                           node("Div", "c other", "y")],
+    "a product that is read twice": [node("Mul", "x per", "a"), node("Add", "a two", "b"), node("Sub", "a b", "y")],
+    "rows that were images": [node("Flatten", "x", "f"), node("Mul", "f row", "g"), node("Add", "g row", "y")],
+    "slices": [node("Slice", "x zero one one1", "a"), node("Slice", "x one end one1", "b"),
+               node("Slice", "x zero one negative", "c"), node("Concat", "b a c", "y", axis=1)],
+    "all of it": [node("Slice", "x zero end one1", "y")],
+    "a split": [node("Split", "x parts", "a b", axis=1), node("Concat", "b a", "y", axis=1)],
+    "equal parts": [node("Split", "x", "a b", axis=1, num_outputs=2), node("Mul", "a b", "y")],
+    "a shuffle": [constant("to", [0, 2, 2, 6, 5]), node("Reshape", "x to", "a"),
+                  node("Transpose", "a", "b", perm=[0, 2, 1, 3, 4]), constant("back", [0, -1, 6, 5]),
+                  node("Reshape", "b back", "y")],
+    "blocks": [node("DepthToSpace", "x", "y", blocksize=2)],
+    "blocks of pixels": [node("DepthToSpace", "x", "a", blocksize=2, mode="CRD"),
+                         node("SpaceToDepth", "a", "y", blocksize=2)],
+    "blocks written out": [constant("to", [-1, 1, 2, 2, 6, 5]), node("Reshape", "x to", "a"),
+                           node("Transpose", "a", "b", perm=[0, 1, 4, 2, 5, 3]), constant("back", [-1, 1, 12, 10]),
+                           node("Reshape", "b back", "y")],
+    "a product of pixels": [node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("MatMul", "t q", "u"),
+                            node("Add", "u three", "v"), node("Transpose", "v", "y", perm=[0, 3, 1, 2])],
+}  # fmt: skip
+NUMBERS = {"two": 2.0, "per": numbers(4, 1, 1), "other": numbers(1, 4, 1, 1, seed=3), "row": numbers(120)}
+NUMBERS |= {"zero": [0], "one": [1], "end": [2**31], "one1": [1], "negative": [-3], "parts": [1, 3]}
+NUMBERS |= {"q": numbers(4, 3), "three": numbers(3)}
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_channels(tmp_path, name):
+    check(write(tmp_path / "m.onnx", CHANNELS[name], IMAGE, **NUMBERS), 6, 5, 4)
+
+
+AXES = {"of channels": [1], "of height": [2], "of height and channels": [1, 2], "of all": [1, 2, 3], "of width": [-1]}
+
+
+@pytest.mark.parametrize("name", AXES)
+@pytest.mark.parametrize("operator", ["ReduceMean", "ReduceMax"])
+def test_means_and_maxima_over_axes(tmp_path, name, operator):
+    nodes = [node(operator, "x axes", "a"), node("Add", "a x", "y")]
+    check(write(tmp_path / "m.onnx", nodes, IMAGE, axes=AXES[name]), 6, 5, 4)
+    if len(AXES[name]) == 2:
+        nodes = [node(operator, "x axes", "a", keepdims=0), node("Relu", "a", "y")]
+        check(write(tmp_path / "m.onnx", nodes, IMAGE, axes=AXES[name]), 6, 5, 4, turned=True)
+
+
+@pytest.mark.parametrize("how", ["half_pixel", "align_corners", "pytorch_half_pixel"])
+@pytest.mark.parametrize("size", [[9, 7], [12, 10], [3, 2], [6, 11]])
+def test_bilinear_upsampling(tmp_path, how, size):
+    """By sizes and by scales."""
+    nodes = [node("Resize", "x - - size", "y", mode="linear", coordinate_transformation_mode=how)]
+    check(write(tmp_path / "m.onnx", nodes, IMAGE, size=[2, 4, *size]), 6, 5, 4)
+    nodes = [node("Resize", "x - scales", "y", mode="linear", coordinate_transformation_mode=how)]
+    check(
+        write(tmp_path / "m.onnx", nodes, IMAGE, scales=[1.0, 1.0, (size[0] + 0.3) / 6, (size[1] + 0.2) / 5]), 6, 5, 4
+    )
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge"])
+@pytest.mark.parametrize("pads", [[0, 0, 1, 2, 0, 0, 3, 0], [0, 0, 0, 0, 0, 0, 2, 1], [0, 0, 5, 4, 0, 0, 5, 4]])
+def test_padding_with_the_image_s_own_numbers(tmp_path, mode, pads):
+    check(write(tmp_path / "m.onnx", [node("Pad", "x p", "y", mode=mode)], IMAGE, p=pads), 6, 5, 4)

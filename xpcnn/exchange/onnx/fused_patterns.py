@@ -15,6 +15,7 @@ import numpy as np
 
 from ... import nn
 from ...ops.activation import GELU_A, GELU_B
+from ...ops.bilinear import weights
 from ...typing import NDArray
 from .file import Node
 from .graph_state import GraphState
@@ -107,8 +108,8 @@ def _normalize(node: Node, state: GraphState) -> Made:
         return scaled(node, state)
     value = state.value(producer)
     plain = plainly if state.dtype == "float32" else float
-    mean, std = (map(plain, per_channel(state.weights(each, 1), value, each)) for each in (producer, node))
-    return Made(value, producer.inputs[:1], nn.Normalize(list(mean), list(std)))
+    mean, std = (list(map(plain, per_channel(state.weights(each, 1), value, each))) for each in (producer, node))
+    return Made(value, producer.inputs[:1], nn.Normalize(mean, std)) if min(std) > 0 else scaled(node, state)
 
 
 @reads("Add", "Sum")
@@ -152,6 +153,12 @@ def _matmul(node: Node, state: GraphState) -> Made:
     if rows.shape[1:] != (height,) or columns.shape[:1] != (width,) or columns.ndim != 2:
         raise node.refuse("weights as the second factor", "as the first")
     oh, ow = len(rows), columns.shape[1]
-    if not (np.allclose(rows, bins(oh, height), atol=1e-6) and np.allclose(columns.T, bins(ow, width), atol=1e-6)):
-        raise node.refuse("the bins of adaptive average pooling", "other factors")
-    return Made(images((oh, ow, channels), node), producer.inputs[:1], nn.AdaptiveAvgPool2d((oh, ow)))
+    y = images((oh, ow, channels), node)
+    layers: list[tuple[Any, Any, nn.Layer]] = [(bins(oh, height), bins(ow, width), nn.AdaptiveAvgPool2d((oh, ow)))]
+    for corners in (False, True):
+        r, c = (weights(out, size, None, corners, np.zeros(()), np) for out, size in ((oh, height), (ow, width)))
+        layers.append((r, c, nn.Upsample(size=(oh, ow), mode="bilinear", align_corners=corners)))
+    for expected_rows, expected_columns, layer in layers:
+        if np.allclose(rows, expected_rows, atol=1e-6) and np.allclose(columns.T, expected_columns, atol=1e-6):
+            return Made(y, producer.inputs[:1], layer)
+    raise node.refuse("the bins of adaptive average pooling, or bilinear weights", "other factors")

@@ -142,6 +142,17 @@ def _softmax(node: Node, state: GraphState) -> Made:
     return Made(value, node.inputs[:1], nn.Softmax() if node.operator == "Softmax" else nn.LogSoftmax())
 
 
+@reads("LRN")
+def _response_norm(node: Node, state: GraphState) -> Made:
+    names = (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
+    alpha, beta, k = (plainly(node.number(name, default)) for name, default in names)
+    if (size := node.integer("size", 0)) % 2 != 1 or len(state.value(node).shape) != 3:
+        raise node.refuse("images, and an odd size", str(size))
+    if state.value(node).channel_axis != 1:
+        raise node.refuse("channels as axis 1", f"axis {state.value(node).channel_axis}")
+    return Made(state.value(node), node.inputs[:1], nn.LocalResponseNorm(size, alpha, beta, k))
+
+
 @reads("Dropout")
 def _dropout(node: Node, state: GraphState) -> Made:
     node.ignore("seed")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ... import nn
+from ...typing import NDArray
 from .constants import axes_of
 from .file import Node
 from .graph_state import GraphState
@@ -117,13 +119,14 @@ def _gather(node: Node, state: GraphState) -> Made:
 
 @reads("Pad")
 def _pad(node: Node, state: GraphState) -> Made:
-    """Zeros around images, or channels of zeros."""
+    """Zeros, or an image's own numbers, around images; or channels of zeros."""
     given = state.optional(node, 1)
     pads = node.integers("pads", ()) if given is None else tuple(int(pad) for pad in given.ravel())
     fill, axes, mode = state.optional(node, 2), state.optional(node, 3), node.text("mode", "constant")
     number = node.number("value", 0.0) if fill is None else float(fill.reshape(()))
-    if mode != "constant" or number != 0:
-        raise node.refuse("zeros", f"mode {mode}, {number:g}")
+    around = {"reflect": nn.ReflectionPad2d, "edge": nn.ReplicationPad2d}
+    if mode not in around and (mode != "constant" or number != 0):
+        raise node.refuse("zeros, reflect or edge", f"mode {mode}, {number:g}")
     value = state.value(node)
     rank = len(value.shape) + 1
     padded = range(rank) if axes is None else [int(axis) % rank for axis in axes.ravel()]
@@ -136,7 +139,13 @@ def _pad(node: Node, state: GraphState) -> Made:
     if rank != 4 or 0 in sides or (2 in own and len(own) > 1):
         raise node.refuse("height and width, or channels", f"axes {sorted(sides)}")
     layer: nn.Layer
-    if 2 in own:
+    if mode in around and 2 not in own:
+        layer = around[mode](plainest((*own.get(0, (0, 0)), *own.get(1, (0, 0)))))
+        if mode == "reflect" and any(max(own[axis]) >= value.shape[axis] for axis in own):
+            raise node.refuse("sides below the image's", str(own))
+    elif mode in around:
+        raise node.refuse("height and width", f"axes {sorted(sides)}")
+    elif 2 in own:
         layer = nn.ZeroPadChannels(*own[2])
     else:
         layer = nn.ZeroPad2d(plainest((*own.get(0, (0, 0)), *own.get(1, (0, 0)))))
@@ -148,16 +157,19 @@ def _pad(node: Node, state: GraphState) -> Made:
 @reads("Resize", "Upsample")
 def _resize(node: Node, state: GraphState) -> Made:
     """Each pixel as a block of equal ones, in any of the ways that ONNX has to say it."""
-    node.ignore("cubic_coeff_a", "exclude_outside", "extrapolation_value")
+    node.ignore("cubic_coeff_a", "exclude_outside", "extrapolation_value")  # of other modes
     value = state.images(node)
     newer = node.operator == "Resize" and state.opset >= 11
     mode, where, rounding = node.text("mode", "nearest"), "asymmetric", "floor"
     if newer:
         where = node.text("coordinate_transformation_mode", "half_pixel")
         rounding = node.text("nearest_mode", "round_prefer_floor")
+    bilinear = newer and mode == "linear" and where in ("half_pixel", "pytorch_half_pixel", "align_corners")
     blocks = {"asymmetric": ("floor",), "half_pixel": ("round_prefer_floor", "round_prefer_ceil")}
-    if mode != "nearest" or rounding not in blocks.get(where, ()) or node.integer("antialias", 0):
-        raise node.refuse("nearest neighbours, as blocks of equal pixels", f"{mode}, {where}, {rounding}")
+    nearest = mode == "nearest" and rounding in blocks.get(where, ())
+    if not (nearest or bilinear) or node.integer("antialias", 0):
+        got = f"{mode}, {where}, {rounding}"
+        raise node.refuse("nearest neighbours, as blocks of equal pixels, or bilinear", got)
     if node.has("axes") or node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise node.refuse("scales for all axes", "another policy")
     scales, sizes = state.optional(node, 2 if newer else 1), state.optional(node, 3)
@@ -167,11 +179,32 @@ def _resize(node: Node, state: GraphState) -> Made:
         factors = [1.0, *(int(size) / own for size, own in zip(sizes.ravel()[1:], value.sizes, strict=True))]
     else:
         raise node.refuse("a scale for each of four axes", "others")
+    if bilinear and factors[:2] == [1, 1]:
+        size = None if (scales is not None and scales.size == 4) or sizes is None else sizes.ravel()[2:]
+        return _bilinear(node, value, where, factors[2:], size)
     if factors[:2] != [1, 1] or not all(1 <= factor <= 2**14 and factor == int(factor) for factor in factors):
         raise node.refuse("whole numbers as scales of height and width", str(factors))
     a, b = int(factors[2]), int(factors[3])
     height, width, channels = value.shape
     return Made(images((height * a, width * b, channels), node), node.inputs[:1], nn.Upsample(a if a == b else (a, b)))
+
+
+def _bilinear(node: Node, value: Value, where: str, factors: list[float], size: NDArray | None) -> Made:
+    """To a size; or by factors, which then say where pixels lie, too."""
+    height, width, channels = value.shape
+    options: dict[str, Any] = {"align_corners": where == "align_corners", "mode": "bilinear"}
+    if size is None:
+        layer = nn.Upsample((factors[0], factors[1]), **options)
+        single = [np.floor(np.float32(n) * np.float32(scale)) for n, scale in zip(value.size, factors, strict=True)]
+        out = layer.output_shape(value.shape)
+        if list(out[:2]) != [int(n) for n in single]:
+            raise node.refuse("scales by which sizes are whole numbers", str(factors), "give sizes")
+    else:
+        layer = nn.Upsample(size=(int(size[0]), int(size[1])), **options)
+        out = layer.output_shape(value.shape)
+    if where == "pytorch_half_pixel" and 1 in out[:2] and out[:2] != (height, width):
+        raise node.refuse("an output of more than one pixel a side", str(out))
+    return Made(images((out[0], out[1], channels), node), node.inputs[:1], layer)
 
 
 def _reshaped(node: Node, state: GraphState, sizes: tuple[int, ...]) -> Made | Reshaped:

@@ -140,15 +140,26 @@ def _global_max_pool(node: Node, state: GraphState) -> Made:
 
 @reads("ReduceMean", "ReduceMax")
 def _reduce(node: Node, state: GraphState) -> Made:
-    """Global pooling, where it is over height and width."""
+    """Global pooling, where it is over height and width; else any axes but the batch's."""
     node.ignore("noop_with_empty_axes")
     value, axes = state.value(node), axes_of(node, state)
     rank = len(value.shape) + 1
     reduced = {value.axes[axis % rank - 1] for axis in axes or () if axis % rank}
-    if rank != 4 or reduced != {0, 1} or len(axes or ()) != 2:
-        raise node.refuse("axes of height and width", str(axes))
-    mean, channels = node.operator == "ReduceMean", value.shape[-1]
-    if node.integer("keepdims", 1) == 0:
+    if not reduced or len(axes or ()) != len(reduced):
+        raise node.refuse("axes of an item", str(axes))
+    mean, channels, keep = node.operator == "ReduceMean", value.shape[-1], node.integer("keepdims", 1) != 0
+    if rank != 4 or reduced != {0, 1}:
+        layer: nn.Layer = (nn.Mean if mean else nn.Max)(tuple(axis + 1 for axis in sorted(reduced)), keepdims=keep)
+        left = [axis for axis in range(rank - 1) if axis not in reduced]
+        if not keep and not left:
+            raise node.refuse("an axis that is left, or keepdims", str(axes))
+        kept = tuple(1 if axis in reduced else size for axis, size in enumerate(value.shape))
+        y = Value(kept, value.axes)
+        if not keep:
+            order = tuple(left.index(axis) for axis in value.axes if axis in left)
+            y = Value(tuple(value.shape[axis] for axis in left), order)
+        return Made(y, node.inputs[:1], layer)
+    if not keep:
         return Made(Value((channels,), (0,)), node.inputs[:1], nn.GlobalAvgPool2d() if mean else nn.GlobalMaxPool2d())
     pool: nn.Layer = nn.AdaptiveAvgPool2d(1) if mean else nn.MaxPool2d(value.size)
     return Made(Value((1, 1, channels), value.axes), node.inputs[:1], pool)
