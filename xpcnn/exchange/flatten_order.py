@@ -11,7 +11,7 @@ before an `Unflatten`, from the last `Linear` on, whose rows and bias are that, 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,6 +61,9 @@ def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict
     return {name: Columns(taken.settle(), given.settle()) for name, (_, taken, given) in walk.found.items()}
 
 
+_ELEMENTWISE = (nn.Residual, nn.Add, nn.Subtract, nn.Multiply, nn.Maximum)  # of several values, at their end
+
+
 class _Order:
     """The order of a row's columns; that of what a `Linear` gives is free, until what comes after it fixes it.
 
@@ -102,8 +105,12 @@ class _Walk:
     def remember(self, x: Array, order: _Order) -> None:
         self.known[id(x)] = (x, order)
 
-    def run(self, name: str, layer: Layer, x: Array) -> Array:
+    def run(self, name: str, layer: Layer, x: Any) -> Array:
         name = self.first_name.setdefault(id(layer), name)
+        if isinstance(x, tuple):
+            y: Array = layer(x)  # type: ignore[arg-type]  # a join
+            self.remember(y, self._joined(name, layer, [self.known[id(each)] for each in x]))
+            return y
         return self._container(name, layer, x) if isinstance(layer, nn.Container) else self._layer(name, layer, x)
 
     def check_output(self, y: Array) -> None:
@@ -154,7 +161,8 @@ class _Walk:
     def _joined(self, name: str, layer: Layer, branches: list[tuple[Array, _Order]]) -> _Order:
         """The order of what a container made of the outputs of its branches."""
         orders = [order for _, order in branches]
-        if isinstance(layer, nn.Residual) and orders[0].unify(orders[1]):
+        widths = {x.shape[-1] for x, _ in branches}
+        if isinstance(layer, _ELEMENTWISE) and len(widths) == 1 and all(orders[0].unify(each) for each in orders[1:]):
             return orders[0]
         columns = [order.settle() for order in orders]
         if all(each is None for each in columns):
