@@ -1,4 +1,4 @@
-"""Is a hand-written gradient right? Independent witnesses, in float64.
+"""Check hand-written gradients with independent witnesses, in float64.
 
 A layer computes y = f(x, θ), and its backward claims the gradients of L = ⟨y, dy⟩ for any dy. With a random
 dy, and random directions d of one argument a (x or a parameter) at a time, ⟨∂L/∂a, d⟩ is compared with:
@@ -7,10 +7,10 @@ dy, and random directions d of one argument a (x or a parameter) at a time, ⟨�
     complex step         Im L(a + iηd) / η                                 f analytic                   (2)
     adjoint identity     L(a + d) − L(a)                                   f linear in a                (3)
 
-(1) is good to about 1e-9 and needs a step size; (2) subtracts nothing and is exact to rounding for η = 1e-30;
-(3) needs no step at all. A witness that does not apply (f is not analytic, not linear) is left out, which is
-found out by trying. At a kink, such as ReLU's at 0, the two halves of (1) differ for every ε: the
-check says so instead of guessing.
+(1) is accurate to about 1e-9 and needs a step size. (2) subtracts nothing, and is exact up to rounding for η = 1e-30.
+(3) needs no step at all. The check finds out by trying whether a witness applies (f is analytic, linear), and skips it
+otherwise. At a kink, such as ReLU's at 0, the two halves of (1) differ for every ε. The check then reports the kink
+instead of guessing.
 
 Sources
     W. Squire and G. Trapp, Using complex variables to estimate derivatives of real functions, 1998    → (2)
@@ -39,12 +39,12 @@ TOLERANCE = {"central difference": 1e-6, "complex step": 1e-12, "adjoint identit
 
 @dataclass(frozen=True)
 class Row:
-    """What one witness says of one gradient: the worst relative error, and the largest that rounding excuses."""
+    """One witness's result for one gradient: the largest relative error, and the limit that rounding allows."""
 
     argument: str
     witness: str
     error: float
-    limit: float  # the witness's tolerance and what rounding may add to it
+    limit: float  # the witness's tolerance plus an allowance for rounding
 
     @property
     def passed(self) -> bool:
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All witnesses' words on one layer or operation."""
+    """The results of all witnesses for one layer or operation."""
 
     subject: str
     rows: tuple[Row, ...]
@@ -74,11 +74,11 @@ class Report:
 def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Report:
     """Check a layer's backward against its own forward, for its input and every parameter.
 
-    Parameters are moved a little at random for the check: at their initial values (a scale of 1, a bias of 0) a
-    gradient that forgets one of them may look right.
+    The check shifts parameters a little at random: at their initial values (a scale of 1, a bias of 0) a gradient that
+    omits one of them may look right.
 
     Parameters
-        layer : any `Layer`; its parameters, buffers and generators are as before afterwards
+        layer : any `Layer`; its parameters, buffers and generators are unchanged afterwards
         x : an input batch, away from kinks (a random one nearly always is), or a tuple of several inputs; integers and
             bool are refused
         directions : random directions for each argument
@@ -122,7 +122,7 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
         inputs: Any = arrays[: len(xs)]
         parameters = arrays[len(xs) :]
         set_states(generators, began)
-        restore(doubles)  # buffers too: running statistics have moved in the call before
+        restore(doubles)  # buffers, too: the previous call has changed running statistics
         for (each, key), value in zip(trained.values(), parameters, strict=True):
             setattr(each, key, value)
         return _two("forward", "(y, cache)", layer.forward(inputs if len(xs) > 1 else inputs[0]))
@@ -173,10 +173,10 @@ def check_pair(
         forward : (*arrays) → (y, cache); y is an array, or a tuple of arrays
         backward : (dy, cache) → the gradients in the order of forward's arrays; None skips one
         arguments : the arrays, float64, by the names that the report shows
-        subject : what is checked, for the report and errors
-        directions, rng : as of `gradcheck`
+        subject : the name of the operation, for the report and errors
+        directions, rng : as in `gradcheck`
     Raises
-        GradientError : as of `gradcheck`;  OptionError : `directions` is no integer ≥ 1
+        GradientError : as in `gradcheck`;  OptionError : `directions` is no integer ≥ 1
     """
     as_count("gradcheck", "directions", directions)
     rng = generator(rng)
@@ -218,7 +218,7 @@ def _witnesses(
     worst: dict[str, Row] = {}
 
     def record(witness: str, value: float, claimed: float, rounding: float) -> None:
-        """Keep the difference, relative to the larger of the two, if it is the worst of this witness."""
+        """Keep the difference, relative to the larger of the two, if it is the largest of this witness."""
         size = max(abs(value), abs(claimed)) or 1.0
         error = abs(value - claimed) / size
         row = Row(name, witness, error if math.isfinite(error) else math.inf, TOLERANCE[witness] + rounding / size)
@@ -237,8 +237,8 @@ def _witnesses(
             )
         record("central difference", central, claimed, noise)
         scale = max(abs(central), abs(claimed) if math.isfinite(claimed) else 0.0)
-        # (2) and (3) apply only where (1) does not contradict them: f is analytic, linear there
-        rounding = 1e-13 * float(np.sum(np.abs(to_numpy(gradient) * to_numpy(d))))  # of the sum that is claimed
+        # (2) and (3) apply only if (1) does not contradict them: then f is analytic, or linear
+        rounding = 1e-13 * float(np.sum(np.abs(to_numpy(gradient) * to_numpy(d))))  # of the claimed sum
         imaginary = _complex_step(loss, a, d) if analytic else None
         analytic = imaginary is not None and abs(imaginary - central) <= 1e-6 * scale + noise
         if analytic and imaginary is not None:
@@ -258,10 +258,10 @@ def _witnesses(
 def _central_difference(
     loss: Callable[[Array], complex], a: Array, d: Array, here: float
 ) -> tuple[float | None, float]:
-    """(1), and what rounding may make of it; None at a kink.
+    """(1), and its possible rounding error; None at a kink.
 
-    Where f is smooth, (1) is the same for ε and ε/2, and the one-sided differences come together as ε halves. A kink
-    at the point keeps them apart; one within ε of it makes the two values of (1) differ, and ε is made smaller.
+    Where f is smooth, (1) is the same for ε and ε/2, and the one-sided differences converge as ε halves. A kink at the
+    point keeps them apart. A kink within ε of it makes the two values of (1) differ, and a smaller ε is tried.
     """
     for step in _STEPS:
         wide, narrow = ([(loss(a + d * h).real - here) / h for h in (e, -e)] for e in (step, step / 2))
@@ -277,7 +277,7 @@ def _central_difference(
 def _complex_step(loss: Callable[[Array], complex], a: Array, d: Array) -> float | None:
     try:
         return loss(_astype_complex(a) + _astype_complex(d) * 1e-30j).imag / 1e-30
-    except (TypeError, RuntimeError, ValueError):  # f has no meaning for complex numbers
+    except (TypeError, RuntimeError, ValueError):  # f is undefined for complex numbers
         return None
 
 

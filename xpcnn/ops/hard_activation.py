@@ -1,9 +1,9 @@
-"""Activations of straight pieces that stand for smooth ones, and their gradients.
+"""Piecewise activations that replace smooth ones, and their gradients.
 
     hard swish   y = x · r / 6,  r = min(max(x + 3, 0), 6)        dx = dy · f,  f = 0 where x ≤ −3, 1 where x ≥ 3,
                                                                        else x / 3 + ½                            (1)
 
-Each has corners. The slopes taken there are PyTorch's.
+Each has corners. The slopes there are PyTorch's.
 
 Sources
     A. Howard et al., Searching for MobileNetV3, 2019, section 5.2                     → (1)
@@ -19,7 +19,7 @@ from .clip import clip
 
 
 def hard_swish_forward(x: Array) -> tuple[Array, Cache]:
-    """Swish with a sigmoid of three straight pieces; (1).
+    """Swish with a sigmoid of three linear pieces; (1).
 
     Parameters
         x : Array (N, …), float
