@@ -15,6 +15,7 @@ from ..errors import DataError, NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.layer import check_layer
 from ..nn.loss import Loss, check_loss
+from ..ops.check import check_array
 from ..typing import Array
 from .gradients import addends
 from .metrics import confusion_matrix, top_k_accuracy
@@ -86,6 +87,7 @@ class _Counts:
 
     def add(self, logits: Array, y: Array, *, look: bool = True) -> None:
         """Add a batch; with `look`, refuse numbers that are not finite."""
+        check_array("evaluate: the network's output", logits)
         criterion, scores = self.criterion, to_numpy(logits)
         if self.highest >= logits.shape[-1]:
             raise DataError("evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(self.highest))
