@@ -47,7 +47,7 @@ def test_a_network_of_several_inputs_or_outputs_is_for_python(tmp_path, capsys, 
     np.save(image, np.zeros(shape, np.float32))
     status = {}
     for command in ("summary", "predict", "eval", "explain", "export", "plot filters"):
-        words = {"predict": [image], "eval": ["digits"], "explain": [image], "export": [tmp_path / "m.onnx"]}
+        words = {"predict": [image], "eval": ["digits"], "explain": ["a", image], "export": [tmp_path / "m.onnx"]}
         with pytest.raises(SystemExit) as ended:
             main([*command.split(), str(path), *map(str, words.get(command, []))])
         status[command] = ended.value.code or 0
