@@ -7,11 +7,10 @@ so the run continues bit for bit.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,44 +30,13 @@ from ..random import check_states, set_states, states
 from ..typing import Array, NDArray
 from .history import Epoch, from_document, to_document
 from .moving_average import MovingAverage
+from .position import REMEDY, Position
 from .untold import Untold
 
 CHECKPOINT = "checkpoint.safetensors"
-_LATER = {"items"}  # not in positions of xpcnn 0.1
-_REMEDY = "build model, optimizer, schedule and loader as they were"
 _OLDER = {"augmentation": "None", "accumulate": 1, "ema": None}  # not in checkpoints of xpcnn 0.1
 # Identify the data by number and by digests; older checkpoints lack the digests.
 _DATA = {"images": "training", "data": "training", "validation data": "validation"}
-
-
-@dataclass
-class Position:
-    """The position of a run: after `batch` batches of epoch `epoch` (from 0), with the sums of that epoch so far."""
-
-    epoch: int = 0
-    batch: int = 0
-    loss_sum: float = 0.0  # of loss × items
-    items: float = 0.0  # divisor of the mean loss: the number of images, or the sum of their class weights
-    correct: int = 0
-    images: int = 0
-    seconds: float = 0.0  # spent on this epoch so far
-    best_score: list[float] | None = None  # validation accuracy (not in a regression), then −loss
-    best_epoch: int = 0  # from 1; 0 for none
-    untold: Untold | None = None
-
-    def is_best(self, score: list[float] | None) -> bool:
-        """True if no earlier epoch was better; without validation the last one is always the best."""
-        return score is None or self.best_score is None or score > self.best_score
-
-    def next_epoch(self, score: list[float] | None) -> Position:
-        """The position after this epoch, given its score."""
-        epoch, best = self.epoch + 1, self.is_best(score)
-        best_score, best_epoch = (score, epoch) if best else (self.best_score, self.best_epoch)
-        return Position(epoch, best_score=best_score, best_epoch=best_epoch)
-
-    def is_stale(self, patience: int | None) -> bool:
-        """True if validation has not improved for `patience` epochs."""
-        return patience is not None and self.epoch - self.best_epoch >= patience
 
 
 @dataclass(frozen=True)
@@ -140,14 +108,14 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
     _check_finite(who, own, tensors)
     history = from_document(who, metadata.get("history"))
     try:
-        position = _position(f"{who}: position", metadata.get("position"))
+        position = Position.read(f"{who}: position", metadata.get("position"))
         if "items" not in metadata["position"]:
             position.items = float(position.images)
         position.untold = Untold.read(f"{who}: untold", metadata.get("untold"))
         _check_position(f"{who}: position", position, run, history)
         steps, lr = _scalars(f"{who}: optimizer", metadata.get("optimizer"), run.optimizer)
     except OptionError as error:
-        raise FormatError(error.who, error.expected, error.got, _REMEDY) from None
+        raise FormatError(error.who, error.expected, error.got, REMEDY) from None
     _try_schedule(f"{who}: schedule", run.schedule, metadata.get("schedule"))
     check_states(f"{who}: generators", run.model.generators(), metadata.get("generators"))
     if "data" not in metadata["run"]:
@@ -203,38 +171,20 @@ def _without_addresses(value: object) -> str:
 
 def _check_description(who: str, run: Checkpointed, saved: Any) -> None:
     if not isinstance(saved, dict):
-        raise FormatError(who, "run: what it was made of", repr(saved)[:80], _REMEDY)
+        raise FormatError(who, "run: what it was made of", repr(saved)[:80], REMEDY)
     known = _OLDER | {"criterion": _without_addresses(run.criterion)} | saved  # missing in older ones
     for name, value in run.description().items():
         if name in _DATA and (name in saved or name != "images"):
             _check_data(who, _DATA[name], saved.get(name, value), value)
         elif name not in known or known[name] != value:
             got = str(known[name]) if name in known else f"none that says {name}"
-            raise FormatError(who, f"a run with {name} {value}", got, _REMEDY)
-
-
-def _position(who: str, saved: Any) -> Position:
-    """Check the types and ranges of the saved numbers; return them as a position."""
-    named = {field.name: field.type for field in fields(Position) if field.name != "untold"}
-    if not isinstance(saved, dict) or not named.keys() - _LATER <= saved.keys() <= named.keys():
-        got = ", ".join(saved) or "none of them" if isinstance(saved, dict) else type(saved).__name__
-        raise FormatError(who, ", ".join(named), got, _REMEDY)
-    values: dict[str, Any] = {}
-    for name, value in saved.items():
-        if named[name] == "int":
-            values[name] = as_count(who, name, value, least=0)
-        elif named[name] == "float":
-            values[name] = as_number(who, name, value, "(-inf, inf)" if name == "loss_sum" else "[0, inf)")
-        elif isinstance(value, list):
-            values[name] = [as_number(who, name, each) for each in value]
-        elif value is not None:
-            raise FormatError(who, f"{name}: a list of numbers, or none", repr(value)[:80])
-    return Position(**values)
+            raise FormatError(who, f"a run with {name} {value}", got, REMEDY)
 
 
 def _check_position(who: str, at: Position, run: Checkpointed, history: list[Epoch]) -> None:
     """Refuse a position that a run on this data, with this history, cannot have."""
     epochs, batches = len(history), len(run.loader)
+    best = history[at.best_epoch - 1].score(run.criterion.classifies) if 1 <= at.best_epoch <= epochs else None
     images = min(at.batch * run.loader.batch_size, len(run.loader.split))
     for what, holds in (
         (f"epoch {epochs}, as in the history", at.epoch == epochs),
@@ -245,10 +195,10 @@ def _check_position(who: str, at: Position, run: Checkpointed, history: list[Epo
         ("no more images right than there were", at.correct <= at.images),
         ("no loss before the first batch", at.images > 0 or at.loss_sum == 0),
         (f"a best epoch among {epochs}", min(epochs, 1) <= at.best_epoch <= epochs),
-        ("the best epoch's score, as in the history", at.best_score == _score(history, at.best_epoch, run.criterion)),
+        ("the best epoch's score, as in the history", at.best_score == best),
     ):
         if not holds:
-            raise FormatError(who, what, str(at), _REMEDY)
+            raise FormatError(who, what, str(at), REMEDY)
 
 
 def _items_are_images(criterion: Loss) -> bool:
@@ -256,17 +206,9 @@ def _items_are_images(criterion: Loss) -> bool:
     return criterion.reduction != "mean" or unweighted
 
 
-def _score(history: list[Epoch], epoch: int, criterion: Loss) -> list[float] | None:
-    """The score by which epochs are compared; None without validation."""
-    if not 1 <= epoch <= len(history) or math.isnan(history[epoch - 1].validation_loss):
-        return None
-    row = history[epoch - 1]
-    return [*([row.validation_accuracy] if criterion.classifies else []), -row.validation_loss]
-
-
 def _scalars(who: str, saved: Any, optimizer: Optimizer) -> tuple[int, float]:
     if not isinstance(saved, dict) or saved.keys() != optimizer.scalars().keys():
-        raise FormatError(who, "steps and lr", repr(saved)[:80], _REMEDY)
+        raise FormatError(who, "steps and lr", repr(saved)[:80], REMEDY)
     return as_count(who, "steps", saved["steps"], least=0), as_number(who, "lr", saved["lr"], "[0, inf)")
 
 
@@ -275,15 +217,15 @@ def _try_schedule(who: str, schedule: Schedule, saved: Any) -> None:
     try:
         deepcopy(schedule).load_state_dict(saved)
     except FormatError as error:
-        raise FormatError(f"{who}: {error.who}", error.expected, error.got, _REMEDY) from error
+        raise FormatError(f"{who}: {error.who}", error.expected, error.got, REMEDY) from error
     except MemoryError:
         raise
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
-        raise FormatError(who, f"the state of this {type(schedule).__name__}", what, _REMEDY) from error
+        raise FormatError(who, f"the state of this {type(schedule).__name__}", what, REMEDY) from error
 
 
-def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray], remedy: str = _REMEDY) -> None:
+def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray], remedy: str = REMEDY) -> None:
     """Refuse arrays whose names, shapes or types differ from those of the network and the optimizer.
 
     Raises

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from ..data.loader import Loader
 from . import checkpoint
-from .checkpoint import Checkpointed, Position
+from .checkpoint import Checkpointed
+from .position import Position
 
 
 def first_batches(loader: Loader, batches: int) -> Loader:

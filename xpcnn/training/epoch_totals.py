@@ -10,10 +10,10 @@ from ..errors import NonFiniteError
 from ..nn.loss import Loss
 from ..typing import Array
 from .callback import Step
-from .checkpoint import Position
 from .evaluation import Evaluation
 from .gradients import addends
 from .history import Epoch
+from .position import Position
 
 REMEDY = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"  # for a loss that is NaN
 

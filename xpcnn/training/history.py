@@ -28,6 +28,12 @@ class Epoch:
     validation_accuracy: float
     seconds: float
 
+    def score(self, classifies: bool) -> list[float] | None:
+        """What epochs are compared by, larger is better; None without validation."""
+        if math.isnan(self.validation_loss):
+            return None
+        return [*([self.validation_accuracy] if classifies else []), -self.validation_loss]
+
     def __str__(self) -> str:
         """The losses and accuracies that exist, in a line that fits 80 columns."""
         line = f"epoch {self.epoch:3d}  train {self.train_loss:.4f}{_share(self.train_accuracy)}"

@@ -14,8 +14,8 @@ from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Schedule
 from ..options import as_count, as_number
-from .checkpoint import Position
 from .evaluation import try_out
+from .position import Position
 from .training_state import unchanged
 
 WHO = "Trainer.fit"

@@ -7,7 +7,7 @@ import math
 from ..data.loader import Loader
 from ..errors import warn
 from ..optim.schedule import Cosine, Exponential, OneCycle, Schedule, StepDecay, WarmUp
-from .checkpoint import Position
+from .position import Position
 
 IDLE = 1e-6  # of the first rate
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .callback import STOP, OnEpoch, OnStep, Step
-from .checkpoint import Position
 from .history import Epoch
+from .position import Position
 from .untold import Untold
 
 

@@ -38,7 +38,7 @@ from . import checkpoint, trained_on
 from .accumulation import accumulated_gradients
 from .best_model import best_file, keep_best, with_arrays
 from .callback import OnEpoch, OnStep, as_callbacks
-from .checkpoint import CHECKPOINT, Position
+from .checkpoint import CHECKPOINT
 from .claim import Claim, claimed
 from .dry_run import first_batches, put_back
 from .epoch_totals import EpochTotals
@@ -50,6 +50,7 @@ from .interrupt import Interrupt
 from .moving_average import MovingAverage
 from .nonfinite_report import report
 from .out_of_memory import enough_memory
+from .position import Position
 from .progress import Progress, progress
 from .readiness import check_arguments, check_fit, check_ready, warn_of_nothing_left
 from .run_files import KEPT, refuse_run
@@ -320,7 +321,7 @@ class Trainer:
         self._check_weights()
         checked, classifies = self.evaluate(validation) if validation else None, self.criterion.classifies
         row = totals.row(checked, self.optimizer.lr, time.perf_counter() - begun)
-        score = [*([checked.accuracy] if classifies else []), -checked.loss] if checked else None
+        score = row.score(classifies)
         if self.position.is_best(score):
             options = {"classifies": classifies, "validated": checked is not None}
             self.best_arrays = keep_best(self.folder, self.kept_model, loader, self.classes, **options)
