@@ -55,7 +55,13 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], dict
         FileError : it is missing or cannot be read
     """
     tensors, texts = safetensors.load(as_path("read_tensors", path))
-    return tensors, _parse(str(path), texts.get(_KEY))
+    document = _parse(str(path), texts.pop(_KEY, None))
+    if texts:  # perhaps the checksum under another name
+        got = ", ".join(repr(name)[:40] for name in list(texts)[:3])
+        raise FormatError(
+            str(path), f"metadata under {_KEY} alone", f"also under {got}", "the file is damaged: get it again"
+        )
+    return tensors, document
 
 
 def read_foreign_tensors(path: str | os.PathLike[str]) -> dict[str, NDArray]:
