@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 
 import numpy as np
 import pytest
 
-from xpcnn import nn, optim
+from xpcnn import nn, optim, options
 from xpcnn.data import Loader, Split, augment
 from xpcnn.errors import XpcnnError
 from xpcnn.io.architecture import to_config
@@ -59,3 +60,23 @@ def test_an_argument_that_makes_no_sense(kind, good, name):
         said = str(raised.value)
         assert said.startswith(f"{kind.__name__}") or name == "ema"
         assert OTHERWISE.get(name, name) in said
+
+
+@pytest.mark.parametrize(
+    ("check", "wrong"),
+    [
+        (partial(options.as_number, "who", "name"), "x"), (partial(options.as_number, "who", "name"), 10**400),
+        (partial(options.as_number, "who", "name", interval="(0, 1)"), 1.0),
+        (partial(options.as_pair, "who", "name"), (1, "x")), (partial(options.as_pair, "who", "name"), (1, 2, 3)),
+        (partial(options.as_count, "who", "name"), 0), (partial(options.as_count, "who", "name", most=3), 4),
+        (partial(options.as_flag, "who", "name"), "False"), (partial(options.as_names, "who", "name"), [1]),
+        (partial(options.as_choice, "who", "name", choices=("a", "b")), "c"),
+        (partial(options.as_shape, "who"), ()), (partial(options.as_shape, "who"), (28, 0)),
+        (partial(options.as_path, "who"), 7),
+    ],
+)  # fmt: skip
+def test_who_is_asked_stands_first_and_then_what_was_expected(check, wrong):
+    named = {options.as_shape: "input_shape", options.as_path: "the name of a file"}.get(check.func, "name")
+    with pytest.raises(XpcnnError, match=rf"^who: expected (each axis of )?{named}:? .*got ") as raised:
+        check(wrong)
+    assert raised.value.who == "who"
