@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import xpcnn
+from xpcnn.gradient_check import check_pair
 
 from .snapshot import assert_same
 
@@ -19,6 +20,8 @@ def public():
         module = import_module(package)
         for name in getattr(module, "__all__", ()):
             yield f"{package}.{name}", getattr(module, name)
+
+    yield "xpcnn.gradient_check.check_pair", check_pair
 
 
 def written(function):
