@@ -52,13 +52,15 @@ INF = math.inf
 class Meaning(NamedTuple):
     """An activation, of one number.
 
-    limits : y at −∞ and at ∞, then the slopes there; smooth : it has no corner, and the complex step speaks
+    limits : y at −∞ and at ∞, then the slopes there; smooth : it has no corner, and the complex step speaks; corners :
+    where its slope is a matter of choice, which is PyTorch's
     """
 
     value: Callable[[float], float]
     slope: Callable[[float], float]
     limits: tuple[float, float, float, float]
     smooth: bool = False
+    corners: tuple[float, ...] = (0.0,)
 
 
 # Every elementwise layer, with the options of its example in xpcnn/nn/layer_examples.py, or of VARIANTS.
@@ -82,12 +84,19 @@ FUNCTIONS = {
         lambda v: -0.5 if v < -0.5 else 0.75 if v > 0.75 else v,
         lambda v: 1.0 if -0.5 <= v <= 0.75 else 0.0,
         (-0.5, 0.75, 0, 0),
+        corners=(-0.5, 0.75),
     ),
     "ReLU6": Meaning(
-        lambda v: 0.0 if v < 0 else 6.0 if v > 6 else v, lambda v: 1.0 if 0 < v < 6 else 0.0, (0, 6, 0, 0)
+        lambda v: 0.0 if v < 0 else 6.0 if v > 6 else v,
+        lambda v: 1.0 if 0 < v < 6 else 0.0,
+        (0, 6, 0, 0),
+        corners=(0.0, 6.0),
     ),
     "HardSigmoid": Meaning(
-        lambda v: 0.0 if v < -3 else 1.0 if v > 3 else v / 6 + 0.5, lambda v: 1 / 6 if -3 < v < 3 else 0.0, (0, 1, 0, 0)
+        lambda v: 0.0 if v < -3 else 1.0 if v > 3 else v / 6 + 0.5,
+        lambda v: 1 / 6 if -3 < v < 3 else 0.0,
+        (0, 1, 0, 0),
+        corners=(-3.0, 3.0),
     ),
     "Mish": Meaning(mish, mish_slope, (0, INF, 0, 1), smooth=True),
     "Softsign": Meaning(lambda v: v / (1 + abs(v)), lambda v: 1 / (1 + abs(v)) ** 2, (-1, 1, 0, 0)),
@@ -100,6 +109,7 @@ FUNCTIONS = {
         lambda v: v * min(max(v + 3, 0.0), 6.0) / 6,
         lambda v: 0.0 if v <= -3 else 1.0 if v >= 3 else v / 3 + 0.5,
         (0, INF, 0, 1),
+        corners=(-3.0, 3.0),
     ),
     "Softplus": Meaning(softplus, sigmoid, (0, INF, 0, 1)),
 }

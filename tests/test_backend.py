@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,6 +46,18 @@ def test_to_numpy_comes_back(xp, rng):
     np.testing.assert_array_equal(xpcnn.to_numpy(array), host)
     assert xpcnn.asarray(array) is array
     xpcnn.synchronize()
+
+
+def test_synchronize_waits_for_cupy_alone(monkeypatch):
+    waited = []
+    stream = SimpleNamespace(synchronize=lambda: waited.append("for its stream"))
+    cuda = SimpleNamespace(get_current_stream=lambda: stream)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
+    xpcnn.synchronize()
+    assert waited == []
+    monkeypatch.setattr("xpcnn.backend.current_backend", lambda: SimpleNamespace(name="cupy"))
+    xpcnn.synchronize()
+    assert waited == ["for its stream"]
 
 
 def test_asarray_moves_between_backends(xp, rng):

@@ -8,7 +8,18 @@ import pytest
 import xpcnn
 from xpcnn.errors import DTypeError, GradientError, OptionError
 from xpcnn.gradient_check import check_pair, gradcheck
-from xpcnn.nn import BatchNorm1d, Conv2d, Dropout, Linear, MSELoss, ReLU, Sequential, Sigmoid
+from xpcnn.nn import (
+    BatchNorm1d,
+    Conv2d,
+    CrossEntropyLoss,
+    Dropout,
+    LayerNorm,
+    Linear,
+    MSELoss,
+    ReLU,
+    Sequential,
+    Sigmoid,
+)
 from xpcnn.nn.layer_examples import EXAMPLES
 from xpcnn.nn.loss_examples import EXAMPLES as LOSSES
 
@@ -168,6 +179,24 @@ def test_kinks_close_by_do_not_convict_a_right_gradient():
     net = Sequential(*list(xpcnn.models.vgg_small((8, 8, 1), 3, rng=2).children().values())[:14])
     x = np.random.default_rng(2).normal(size=(2, 8, 8, 1))
     report = gradcheck(net, x, directions=1)
+    assert report.passed, report
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rounding_does_not_convict_a_right_gradient(seed):
+    """Where large numbers leave a small one: a loss of 1e-9 of logits of 17, and nearly equal numbers normalised."""
+    rng = np.random.default_rng(seed)
+    criterion, target = CrossEntropyLoss(), np.array([0, 1])
+    y = np.array([[17.0, -4.0], [-5.0, 14.0]]) + rng.normal(size=(2, 2))
+    report = check_pair(
+        lambda y: criterion.forward(y, target),
+        lambda dy, cache: [criterion.backward(cache) * dy],
+        {"y": y},
+        directions=1,
+        rng=rng,
+    )
+    assert report.passed, report
+    report = gradcheck(LayerNorm(2), 0.5 + 0.02 * rng.normal(size=(2, 3, 3, 2)), directions=1, rng=rng)
     assert report.passed, report
 
 

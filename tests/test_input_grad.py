@@ -106,6 +106,7 @@ CALLS = {  # for every operation whose backward takes `input_grad`
     "batch_norm_relu": lambda r: ((r(9, 4, 4, 3), r(3), r(3)), {"eps": 1e-5}),
     "layer_norm": lambda r: ((r(9, 4, 3), r(3), r(3)), {"axes": 1}),
     "group_norm": lambda r: ((r(9, 4, 4), r(4), r(4)), {"groups": 2}),
+    "scale": lambda r: ((r(9, 4), r(4), r(4)), {}),
     "prelu": lambda r: ((r(9, 4), r(4)), {}),
 }
 

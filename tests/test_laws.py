@@ -28,7 +28,7 @@ ORDER = [
     {"backend", "random"},
     {"ops"},
     {"nn"},
-    {"gradient_check", "optim"},
+    {"gradient_check", "gradient_witnesses", "optim"},
     {"data", "models", "io"},
     {"exchange", "plot"},
     {"training", "explain"},

@@ -36,7 +36,7 @@ __all__ = [
     "use_implementation",
 ]
 
-# What is imported when it is first asked for, so that `xpcnn --help` need not wait for NumPy.
+# Imported on first use, so that `xpcnn --help` need not wait for NumPy.
 _FUNCTIONS = {
     "asarray": "backend",
     "gradcheck": "gradient_check",

@@ -1,8 +1,8 @@
-"""The switch: which array library new arrays are born in.
+"""Choose the array library in which new arrays are made.
 
-`XPCNN_BACKEND` names it (`numpy`, the default; `cupy`; `torch` and `array_api_strict` for tests) and is
-read whenever no `use_backend` is in force. It decides only where arrays are *made*: initial weights, batches,
-loaded files. Every operation follows the arrays that it is given.
+`XPCNN_BACKEND` names it (`numpy`, the default; `cupy`; `torch` and `array_api_strict` for tests), unless a
+`use_backend` is in force. It decides only where arrays are *made*: initial weights, batches, loaded files. Every
+operation uses the library of its arguments.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAMES = ("numpy", "cupy", "torch", "array_api_strict")
 
 @dataclass(frozen=True)
 class Backend:
-    """An array namespace that follows the array API standard, and the device its arrays are made on."""
+    """An array namespace that follows the array API standard, and the device on which its arrays are made."""
 
     name: str
     xp: Any
@@ -37,15 +37,15 @@ _chosen: ContextVar[Backend | None] = ContextVar("xpcnn_backend", default=None)
 
 
 def current_backend() -> Backend:
-    """The backend that new arrays are made in: the last `use_backend` of this thread, else `XPCNN_BACKEND`."""
+    """The backend in which new arrays are made: the last `use_backend` of this thread, else `XPCNN_BACKEND`."""
     return _chosen.get() or _load(settings.backend_name())
 
 
 class use_backend:
     """Make new arrays in another backend, from here on or for a `with` block.
 
-    The choice belongs to the calling thread (as `numpy.errstate` and the decimal context do); other
-    threads keep theirs, and new ones start from `XPCNN_BACKEND`.
+    The choice applies to the calling thread only (like `numpy.errstate` and the decimal context). Other threads keep
+    theirs, and new ones start from `XPCNN_BACKEND`.
 
     Parameters
         name : "numpy", "cupy", "torch" or "array_api_strict"
@@ -91,7 +91,7 @@ def _load(name: str) -> Backend:
                 "no such module",
                 "pip install array-api-strict",
             ) from None
-        # Its second device stands for a GPU: mixing it with host arrays fails, as it does on CuPy.
+        # Its second device stands for a GPU: mixing it with host arrays fails, as with CuPy.
         return Backend(name, array_api_strict, array_api_strict.Device("device1"))
     raise BackendError(
         "XPCNN_BACKEND", "one of " + ", ".join(NAMES), repr(name), "set it to numpy, or to cupy for a GPU"
@@ -107,7 +107,7 @@ def _load_cupy() -> Backend:
         raise BackendError("backend cupy", "CuPy", reason, remedy) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:  # CUDARuntimeError, or an ImportError of the driver's own library
+    except Exception as error:  # CUDARuntimeError, or an ImportError from the driver's library
         count, reason = 0, f"{type(error).__name__}: {error}"
     else:
         reason = "no device"
@@ -122,7 +122,7 @@ def _load_cupy() -> Backend:
 
 
 def array_namespace(*arrays: Array | None) -> Any:
-    """The namespace that all of the arrays belong to (None is passed over).
+    """The namespace to which all of the arrays belong (None is skipped).
 
     Raises
         BackendError : they belong to several, or one of them is no array
@@ -131,7 +131,7 @@ def array_namespace(*arrays: Array | None) -> Any:
         if array is not None and not isinstance(array, (np.ndarray, np.generic)):
             break
     else:
-        return np  # NumPy ≥ 2.1 follows the standard itself, and this is the hot path
+        return np  # NumPy ≥ 2.1 follows the standard; this is the hot path
     from array_api_compat import array_namespace as namespace_of
 
     try:
@@ -153,7 +153,7 @@ def asarray(data: Any, dtype: str | None = None) -> Array:
         dtype : the element type's name, such as "float32"
     Raises
         BackendError : the current backend cannot be used
-        DTypeError : the data are no numbers, or the dtype has another name
+        DTypeError : the data are no numbers, or no dtype has that name
 
     >>> asarray([[1, 2], [3, 4]], dtype="float64").shape
     (2, 2)
@@ -162,7 +162,7 @@ def asarray(data: Any, dtype: str | None = None) -> Array:
     if isinstance(data, (list, tuple, int, float)):
         try:
             host = np.asarray(data)
-        except ValueError:  # rows of several lengths, or arrays that are none together
+        except ValueError:  # rows of different lengths, or arrays that do not form one array
             raise DTypeError("asarray", "numbers in rows of one length", f"a {type(data).__name__} of others") from None
         if host.dtype == np.float64:
             host = host.astype(np.float32)
@@ -183,7 +183,7 @@ def asarray(data: Any, dtype: str | None = None) -> Array:
 
 
 def astype(array: Array, dtype: str) -> Array:
-    """The array in the element type of that name ("float32", "float64", "int64" …); itself, if it has that."""
+    """The array with the named element type ("float32", "float64", "int64" …); the array itself if it has that type."""
     xp = array_namespace(array)
     result: Array = xp.astype(array, getattr(xp, _checked(dtype)), copy=False)
     return result
@@ -200,16 +200,16 @@ def dtype_name(array: Array) -> str:
     return _numpy_dtype_name(array.dtype) if is_numpy(array) else str(array.dtype).rpartition(".")[2]
 
 
-@cache  # NumPy takes microseconds to spell it
+@cache  # NumPy takes microseconds to write it
 def _numpy_dtype_name(dtype: np.dtype[Any]) -> str:
     return str(dtype)
 
 
 def to_numpy(array: Any) -> NDArray:
-    """The array as a NumPy array on the host; one that is there already is returned as it is.
+    """The array as a NumPy array on the host; a NumPy array is returned unchanged.
 
     Raises
-        DTypeError : it is none; or numbers of it are masked
+        DTypeError : it is no array; or some of its numbers are masked
     """
     refuse_mask("to_numpy", array)
     library = type(array).__module__.partition(".")[0]
@@ -230,7 +230,7 @@ def to_numpy(array: Any) -> NDArray:
 
 
 def refuse_mask(who: str, array: Any) -> None:
-    """Refuse an array of NumPy's `ma` some of whose numbers are masked: NumPy's functions would take them as they are.
+    """Refuse an array of NumPy's `ma` with masked numbers, because NumPy's functions would ignore the mask.
 
     Raises
         DTypeError
@@ -244,9 +244,9 @@ def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str, *, a
     """Copy arrays of any backend into these, name by name.
 
     Parameters
-        apart : the given ones share no memory with these, such as those of a file: no copies are made before
+        apart : the given arrays share no memory with these, like those of a file, so that no copies are needed first
     Raises
-        FormatError : shapes do not match, or they hold no real numbers; nothing has been changed then
+        FormatError : shapes do not match, or they hold no real numbers; in this case nothing is changed
     """
     ready = {}
     for name, array in own.items():
@@ -261,12 +261,12 @@ def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str, *, a
 
 
 def is_numpy(array: Array) -> bool:
-    """Whether reading the array's values is free: it waits for no device."""
+    """True for a NumPy array, whose values can be read without waiting for a device."""
     return isinstance(array, (np.ndarray, np.generic))
 
 
 def synchronize() -> None:
-    """Wait until the current backend's device has finished what it was given. Does nothing on the CPU."""
+    """Wait until the current backend's device has finished its work. Does nothing on the CPU."""
     if current_backend().name == "cupy":
         import cupy
 

@@ -1,6 +1,6 @@
-"""What xpcnn raises: one line that says who, what was expected, what came, and how to mend it; and how it warns.
+"""The errors and warnings of xpcnn: one line with who, what was expected, what was given, and the remedy.
 
-Such a line may quote a file or a user: `one_line` makes that harmless to a terminal, `shortened` keeps it short.
+Such a line may quote a file or a user: `one_line` makes the quotation harmless to a terminal, `shortened` limits it.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import ClassVar, Self
 
 
 def readable(name: object) -> str:
-    r"""A file's name as text that UTF-8 can write: bytes that are none of it become \xe9, other surrogates U+FFFD.
+    r"""A file's name as text that UTF-8 can encode: invalid bytes are written like \xe9, other surrogates as U+FFFD.
 
     >>> print(readable("caf\udce9"))
     caf\xe9
     """
 
     def written(match: re.Match[str]) -> str:
-        byte = ord(match[0]) - 0xDC00  # as `surrogateescape` hides it
+        byte = ord(match[0]) - 0xDC00  # as `surrogateescape` encodes it
         return f"\\x{byte:x}" if 0x80 <= byte <= 0xFF else "\ufffd"
 
     return re.sub("[\ud800-\udfff]", written, str(name))
 
 
 def printable(text: str) -> str:
-    """The `readable` text with U+FFFD for each character that a terminal obeys, or does not show.
+    """The `readable` text with U+FFFD for each character that a terminal obeys or does not show.
 
     >>> printable("red \x1b[31m, new\\nline")
     'red �[31m, new�line'
@@ -37,7 +37,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as one `printable` line: each run of white space, such as a line's end, is one space.
+    """The text as one `printable` line: each run of white space, such as the end of a line, becomes one space.
 
     >>> one_line("two\\n  lines")
     'two lines'
@@ -46,7 +46,7 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, most: int = 200) -> str:
-    """The text, or its beginning and its end, in at most so many characters.
+    """The text, or its beginning and its end, in at most `most` characters.
 
     >>> shortened("abcdefghijklmnopqrstuvwxyz", 12)
     'abcdef … xyz'
@@ -58,22 +58,22 @@ def shortened(text: str, most: int = 200) -> str:
 
 
 class XpcnnError(Exception):
-    """Base of every error that xpcnn raises on purpose.
+    """Base class of all errors that xpcnn raises on purpose.
 
-    Printed, it is one line, in which what is long is shortened; the attributes hold all of it. What files and users
-    say stands in `who` and `got`.
+    It prints as one line, with long parts shortened; the attributes hold the full text. Quotations from files and users
+    are in `who` and `got`.
 
     >>> raise ShapeError("Linear(4→2)", "input (N, 4)", "(8, 3)", "pass in_features=3")
     Traceback (most recent call last):
     xpcnn.errors.ShapeError: Linear(4→2): expected input (N, 4), got (8, 3); pass in_features=3
     """
 
-    _most: ClassVar = {"who": 200, "expected": 400, "got": 200, "remedy": 600}  # characters of each part, printed
+    _most: ClassVar = {"who": 200, "expected": 400, "got": 200, "remedy": 600}  # printed characters of each part
 
     def __init__(self, who: str, expected: str, got: str, remedy: str = "") -> None:
         super().__init__(who, expected, got, remedy)
         self.who, self.expected, self.got, self.remedy = who, expected, got, remedy
-        self.where: list[str] = []  # where in the network, outermost first; containers fill it in
+        self.where: list[str] = []  # names of layers, outermost first; containers fill it in
 
     def __str__(self) -> str:
         parts = [shortened(one_line(str(getattr(self, part))), most) for part, most in self._most.items()]
@@ -91,7 +91,7 @@ class DTypeError(XpcnnError, TypeError):
 
 
 class OptionError(XpcnnError, ValueError):
-    """An argument has a value that makes no sense."""
+    """An argument has an invalid value."""
 
 
 class BackendError(XpcnnError, RuntimeError):
@@ -99,7 +99,7 @@ class BackendError(XpcnnError, RuntimeError):
 
 
 class DataError(XpcnnError, ValueError):
-    """A data set is missing or holds what it must not: labels out of range, NaN, no items."""
+    """A data set is missing or invalid: labels out of range, NaN, no items."""
 
 
 class FormatError(XpcnnError, ValueError):
@@ -107,37 +107,37 @@ class FormatError(XpcnnError, ValueError):
 
 
 class FileError(XpcnnError, OSError):
-    """A file cannot be read or written: it is missing, the disk is full, nobody may …"""
+    """A file cannot be read or written: it is missing, the disk is full, access is denied …"""
 
     @classmethod
     def unreadable(cls, path: object, error: OSError) -> Self:
-        """That a file could not be opened or read, and why."""
+        """The error for a file that could not be opened or read, with the reason."""
         return cls(str(path), "a readable file", error.strerror or str(error), "check the name")
 
 
 class OutOfMemoryError(XpcnnError, MemoryError):
-    """There is not enough memory for what was begun; what was kept before is as it was."""
+    """There is not enough memory for the operation; saved files are unchanged."""
 
 
 class NonFiniteError(XpcnnError, ArithmeticError):
-    """NaN or infinity where training cannot go on."""
+    """NaN or infinity, with which training cannot continue."""
 
-    _most: ClassVar = XpcnnError._most | {"got": 500}  # it says in which layer, step and images
+    _most: ClassVar = XpcnnError._most | {"got": 500}  # it names layer, step and images
 
 
 class GradientError(XpcnnError, ArithmeticError):
-    """A gradient is wrong, or cannot be checked where it was asked about."""
+    """A gradient is wrong, or cannot be checked at the given point."""
 
 
 class MissingExtraError(XpcnnError, ImportError):
-    """An optional package is needed and not installed."""
+    """A required optional package is not installed."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that asks the program to end, as Ctrl-C does; what had to be kept is kept.
+    """A signal that asks the program to end, like Ctrl-C; everything that must be saved has been saved.
 
     Parameters
-        number : the signal's: SIGINT, SIGTERM or SIGHUP
+        number : of the signal: SIGINT, SIGTERM or SIGHUP
     """
 
     def __init__(self, text: str, number: int = signal.SIGINT) -> None:
@@ -146,16 +146,16 @@ class Interrupted(KeyboardInterrupt):
 
 
 class XpcnnWarning(UserWarning):
-    """Something was done that is probably not what was meant; the line says who, what, and what to do about it."""
+    """Something was done that is probably not intended; the line says who, what, and what to do about it."""
 
 
 def warn(who: str, what: str, remedy: str = "") -> None:
     """Issue an `XpcnnWarning` in one line; the command line prints it on standard error.
 
     Parameters
-        who : the function, layer or file that it is about
+        who : the function, layer or file concerned
         what : what was done, or left out
-        remedy : what to do, in words that can be followed
+        remedy : what the user can do
 
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")

@@ -1,7 +1,7 @@
 """Optional packages: each belongs to an extra, and is imported where it is needed.
 
-pip install 'xpcnn[plot]'       what one needs
-pip install 'xpcnn[all]'        all of them, but for CuPy
+pip install 'xpcnn[plot]'       a single extra
+pip install 'xpcnn[all]'        all of them, except CuPy
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import MissingExtraError
 
-# the package as pip knows it, and the extra that it belongs to, by the name that is imported
+# name on import → name for pip, and its extra
 EXTRAS = {
     "PIL": ("pillow", "images"),
     "h5py": ("h5py", "hdf5"),
@@ -29,7 +29,7 @@ def need(module: str, who: str, purpose: str) -> Any:
 
     Parameters
         module : such as "PIL.Image"
-        who, purpose : for the error: what needs it, and what for
+        who, purpose : for the error: who needs it, and what for
     Raises
         MissingExtraError : the package is not installed; the error names the extra
     """

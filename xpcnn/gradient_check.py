@@ -1,59 +1,38 @@
-"""Is a hand-written gradient right? Independent witnesses, in float64.
-
-A layer computes y = f(x, θ), and its backward claims the gradients of L = ⟨y, dy⟩ for any dy. With a random
-dy, and random directions d of one argument a (x or a parameter) at a time, ⟨∂L/∂a, d⟩ is compared with:
-
-    central difference   (L(a + εd) − L(a − εd)) / 2ε                      any f, away from kinks       (1)
-    complex step         Im L(a + iηd) / η                                 f analytic                   (2)
-    adjoint identity     L(a + d) − L(a)                                   f linear in a                (3)
-
-(1) is good to about 1e-9 and needs a step size; (2) subtracts nothing and is exact to rounding for η = 1e-30;
-(3) needs no step at all. A witness that does not apply (f is not analytic, not linear) is left out, which is
-found out by trying. At a kink, such as ReLU's at 0, the two halves of (1) differ for every ε: the
-check says so instead of guessing.
-
-Sources
-    W. Squire and G. Trapp, Using complex variables to estimate derivatives of real functions, 1998    → (2)
-    J. Claerbout, Earth soundings analysis, 1992, the dot-product test                                 → (3)
-"""
+"""Check hand-written gradients with independent witnesses, in float64: see `xpcnn.gradient_witnesses`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .backend import array_namespace, asarray, astype, to_numpy
+from .backend import asarray, to_numpy
 from .errors import DTypeError, GradientError, OptionError
+from .gradient_witnesses import (
+    PROBES,
+    TOLERANCE,
+    Rounding,
+    Row,
+    astype_complex,
+    dot,
+    like,
+    moved,
+    random_like,
+    witnesses,
+)
 from .nn.layer import Layer
 from .options import as_count
 from .random import Seed, generator, set_states, states
-from .typing import Array, Cache, NDArray
+from .typing import Array, Cache
 
-_STEPS = (1e-5, 1e-6, 1e-7)  # ε of (1)
-TOLERANCE = {"central difference": 1e-6, "complex step": 1e-12, "adjoint identity": 1e-12}
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one witness says of one gradient: the worst relative error, and the largest that rounding excuses."""
-
-    argument: str
-    witness: str
-    error: float
-    limit: float  # the witness's tolerance and what rounding may add to it
-
-    @property
-    def passed(self) -> bool:
-        return self.error <= self.limit
+__all__ = ["TOLERANCE", "Report", "Row", "check_pair", "gradcheck"]
 
 
 @dataclass(frozen=True)
 class Report:
-    """All witnesses' words on one layer or operation."""
+    """The results of all witnesses for one layer or operation."""
 
     subject: str
     rows: tuple[Row, ...]
@@ -74,11 +53,11 @@ class Report:
 def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Report:
     """Check a layer's backward against its own forward, for its input and every parameter.
 
-    Parameters are moved a little at random for the check: at their initial values (a scale of 1, a bias of 0) a
-    gradient that forgets one of them may look right.
+    The check shifts parameters a little at random: at their initial values (a scale of 1, a bias of 0) a gradient that
+    omits one of them may look right.
 
     Parameters
-        layer : any `Layer`; its parameters, buffers and generators are as before afterwards
+        layer : any `Layer`; its parameters, buffers and generators are unchanged afterwards
         x : an input batch, away from kinks (a random one nearly always is), or a tuple of several inputs; integers and
             bool are refused
         directions : random directions for each argument
@@ -115,14 +94,14 @@ def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Re
     moves = generator(rng)
     for position, (name, _, _) in enumerate(places):
         if name in names:
-            doubles[position] = doubles[position] + 0.1 * _random_like(doubles[position], moves)
+            doubles[position] = doubles[position] + 0.1 * random_like(doubles[position], moves)
     trained = {name: (each, key) for name, each, key in places if name in names}
 
     def forward(*arrays: Array) -> tuple[Any, Cache]:
         inputs: Any = arrays[: len(xs)]
         parameters = arrays[len(xs) :]
         set_states(generators, began)
-        restore(doubles)  # buffers too: running statistics have moved in the call before
+        restore(doubles)  # buffers, too: the previous call has changed running statistics
         for (each, key), value in zip(trained.values(), parameters, strict=True):
             setattr(each, key, value)
         return _two("forward", "(y, cache)", layer.forward(inputs if len(xs) > 1 else inputs[0]))
@@ -173,17 +152,19 @@ def check_pair(
         forward : (*arrays) → (y, cache); y is an array, or a tuple of arrays
         backward : (dy, cache) → the gradients in the order of forward's arrays; None skips one
         arguments : the arrays, float64, by the names that the report shows
-        subject : what is checked, for the report and errors
-        directions, rng : as of `gradcheck`
+        subject : the name of the operation, for the report and errors
+        directions, rng : as in `gradcheck`
     Raises
-        GradientError : as of `gradcheck`;  OptionError : `directions` is no integer ≥ 1
+        GradientError : as in `gradcheck`;  OptionError : `directions` is no integer ≥ 1
     """
     as_count("gradcheck", "directions", directions)
     rng = generator(rng)
     arrays = list(arguments.values())
     y, cache = forward(*arrays)
-    dy: Any = tuple(_random_like(each, rng) for each in y) if isinstance(y, tuple) else _random_like(y, rng)
+    dy: Any = tuple(random_like(each, rng) for each in y) if isinstance(y, tuple) else random_like(y, rng)
     gradients = backward(dy, cache)
+    rounded = [_rounded(forward, backward, arrays, dy, np.random.default_rng(i)) for i in range(PROBES)]
+    least = Rounding.least(dy if isinstance(dy, tuple) else (dy,))
     rows: list[Row] = []
     for position, (name, gradient) in enumerate(zip(arguments, gradients, strict=True)):
         if gradient is None:
@@ -196,107 +177,29 @@ def check_pair(
             )
 
         def loss(value: Array, position: int = position) -> complex:
-            moved = [*arrays[:position], value, *arrays[position + 1 :]]
+            those = [*arrays[:position], value, *arrays[position + 1 :]]
             if "complex" in str(value.dtype):
-                moved = [_astype_complex(array) for array in moved]
-            y = forward(*moved)[0]
-            return sum(map(_dot, y, dy), 0j) if isinstance(y, tuple) else _dot(y, dy)
+                those = [astype_complex(array) for array in those]
+            y: Any = forward(*those)[0]
+            return sum(map(dot, y, dy), 0j) if isinstance(y, tuple) else dot(y, dy)
 
-        rows += _witnesses(name, loss, arrays[position], gradient, directions, rng, subject)
+        rounding = Rounding(*least, [each[position] for each in rounded])
+        rows += witnesses(name, loss, arrays[position], gradient, rounding, directions, rng, subject)
     return Report(subject, tuple(rows))
 
 
-def _witnesses(
-    name: str,
-    loss: Callable[[Array], complex],
-    a: Array,
-    gradient: Array,
-    directions: int,
+def _rounded(
+    forward: Callable[..., tuple[Array, Cache]],
+    backward: Callable[[Array, Cache], Sequence[Array | None]],
+    arrays: Sequence[Array],
+    dy: Any,
     rng: np.random.Generator,
-    subject: str,
-) -> list[Row]:
-    worst: dict[str, Row] = {}
-
-    def record(witness: str, value: float, claimed: float, rounding: float) -> None:
-        """Keep the difference, relative to the larger of the two, if it is the worst of this witness."""
-        size = max(abs(value), abs(claimed)) or 1.0
-        error = abs(value - claimed) / size
-        row = Row(name, witness, error if math.isfinite(error) else math.inf, TOLERANCE[witness] + rounding / size)
-        if witness not in worst or row.error / row.limit > worst[witness].error / worst[witness].limit:
-            worst[witness] = row
-
-    here = loss(a).real
-    analytic = linear = True
-    for _ in range(directions):
-        d = _random_like(a, rng)
-        claimed = _dot(gradient, d).real
-        central, noise = _central_difference(loss, a, d, here)
-        if central is None:
-            raise GradientError(
-                subject, f"a point where it is differentiable in {name}", "one at a kink", "move x away from it"
-            )
-        record("central difference", central, claimed, noise)
-        scale = max(abs(central), abs(claimed) if math.isfinite(claimed) else 0.0)
-        # (2) and (3) apply only where (1) does not contradict them: f is analytic, linear there
-        rounding = 1e-13 * float(np.sum(np.abs(to_numpy(gradient) * to_numpy(d))))  # of the sum that is claimed
-        imaginary = _complex_step(loss, a, d) if analytic else None
-        analytic = imaginary is not None and abs(imaginary - central) <= 1e-6 * scale + noise
-        if analytic and imaginary is not None:
-            record("complex step", imaginary, claimed, rounding)
-        far, near = loss(a + d).real - here, here - loss(a - d).real  # (3)
-        size = abs(here) + abs(far)
-        linear = linear and abs(far - near) <= 1e-12 * size and abs(far - central) <= 1e-6 * scale + noise
-        if linear:
-            record("adjoint identity", far, claimed, rounding + 1e-14 * size)
-    if not analytic:
-        worst.pop("complex step", None)
-    if not linear:
-        worst.pop("adjoint identity", None)
-    return list(worst.values())
-
-
-def _central_difference(
-    loss: Callable[[Array], complex], a: Array, d: Array, here: float
-) -> tuple[float | None, float]:
-    """(1), and what rounding may make of it; None at a kink.
-
-    Where f is smooth, (1) is the same for ε and ε/2, and the one-sided differences come together as ε halves. A kink
-    at the point keeps them apart; one within ε of it makes the two values of (1) differ, and ε is made smaller.
-    """
-    for step in _STEPS:
-        wide, narrow = ([(loss(a + d * h).real - here) / h for h in (e, -e)] for e in (step, step / 2))
-        central, noise = sum(narrow) / 2, 1e-14 * abs(here) / step
-        size = max(map(abs, narrow))
-        gaps = [abs(right - left) for right, left in (wide, narrow)]
-        kink = gaps[1] > 1e-5 * size + 10 * noise and gaps[1] > 0.75 * gaps[0]
-        if not kink and abs(sum(wide) / 2 - central) <= TOLERANCE["central difference"] * size + noise:
-            break
-    return None if kink else central, noise
-
-
-def _complex_step(loss: Callable[[Array], complex], a: Array, d: Array) -> float | None:
-    try:
-        return loss(_astype_complex(a) + _astype_complex(d) * 1e-30j).imag / 1e-30
-    except (TypeError, RuntimeError, ValueError):  # f has no meaning for complex numbers
-        return None
+) -> Sequence[Any]:
+    """The gradients at arguments, and for a dy, that are moved by a rounding."""
+    _, cache = forward(*(moved(array, rng) for array in arrays))
+    other: Any = tuple(moved(each, rng) for each in dy) if isinstance(dy, tuple) else moved(dy, rng)
+    return backward(other, cache)
 
 
 def _double(array: Array) -> Array:
-    return _like(to_numpy(array).astype(np.float64), array)
-
-
-def _astype_complex(array: Array) -> Array:
-    return astype(array, "complex128")
-
-
-def _random_like(array: Array, rng: np.random.Generator) -> Array:
-    return _like(rng.normal(size=array.shape), array)
-
-
-def _like(host: NDArray, array: Array) -> Array:
-    made: Array = array_namespace(array).asarray(host, device=array.device)
-    return made
-
-
-def _dot(a: Array, b: Array) -> complex:
-    return complex(np.sum(to_numpy(a) * to_numpy(b)))
+    return like(to_numpy(array).astype(np.float64), array)

@@ -1,4 +1,4 @@
-"""Options as users write them, checked: numbers in an interval, counts, pairs for (height, width), flags, names."""
+"""Check the options that users pass: numbers in an interval, counts, pairs for (height, width), flags, names."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 from .errors import OptionError
 from .typing import Pair
 
-MOST = 2**63 - 1  # of what is counted: more than any machine has, and the most that Python's iterators take
-MOST_SEED = 2**128 - 1  # all that NumPy's SeedSequence mixes
+MOST = 2**63 - 1  # largest count: more than any machine has, and the most that Python's iterators accept
+MOST_SEED = 2**128 - 1  # NumPy's SeedSequence mixes all of it
 
 
 def as_number(who: str, name: str, value: Any, interval: str = "(-inf, inf)") -> float:
-    """The value as a float, once it is known to be a number in the interval; NaN is in none.
+    """Check that the value is a number in the interval; return it as a float. NaN is in no interval.
 
     Parameters
-        interval : two numbers in round brackets, which leave the end out, or square ones, which let it in
+        interval : two numbers in round brackets, which exclude the end, or square ones, which include it
     Raises
         OptionError
 
@@ -36,7 +36,7 @@ def as_number(who: str, name: str, value: Any, interval: str = "(-inf, inf)") ->
 
 
 def as_pair(who: str, name: str, value: Pair, *, least: int = 1) -> tuple[int, int]:
-    """(height, width) from one number for both or from two, each as `as_count` takes it, else OptionError."""
+    """Check one number for both or a pair, as `as_count` does, else raise OptionError; return (height, width)."""
     both: Any = (value, value) if _is_int(value) else value
     if not (isinstance(both, (tuple, list)) and len(both) == 2 and all(_is_int(v) and v >= least for v in both)):
         raise OptionError(who, f"{name}: an integer ≥ {least} or a pair of them", _shown(value))
@@ -44,7 +44,7 @@ def as_pair(who: str, name: str, value: Pair, *, least: int = 1) -> tuple[int, i
 
 
 def as_count(who: str, name: str, value: int, *, least: int = 1, most: int = MOST) -> int:
-    """The value, once it is known to be an integer from `least` to `most`, else OptionError."""
+    """Check that the value is an integer from `least` to `most`, else raise OptionError; return it."""
     if not (_is_int(value) and value >= least):
         raise OptionError(who, f"{name}: an integer ≥ {least}", _shown(value))
     if value > most:
@@ -53,21 +53,21 @@ def as_count(who: str, name: str, value: int, *, least: int = 1, most: int = MOS
 
 
 def as_flag(who: str, name: str, value: Any) -> bool:
-    """The value as True or False, once it is known to be one of the two (or 1 or 0), else OptionError.
+    """Check that the value is True or False (or 1 or 0), else raise OptionError; return it as a bool.
 
-    A text such as "False" is true to Python, and so is an array of one False and one True.
+    To Python, a text such as "False" is true; an array of one False and one True has no truth value.
 
     >>> as_flag("Conv2d", "bias", False)
     False
     """
-    numpy_bool = type(value).__name__ in ("bool", "bool_")  # NumPy's, which is no Integral
+    numpy_bool = type(value).__name__ in ("bool", "bool_")  # NumPy's bool is no Integral
     if not (numpy_bool or (isinstance(value, Integral) and value in (0, 1))):
         raise OptionError(who, f"{name}: True or False", repr(value))
     return bool(value)
 
 
 def as_choice(who: str, name: str, value: Any, choices: Iterable[str]) -> str:
-    """The value, once it is known to be one of the choices, else OptionError.
+    """Check that the value is one of the choices, else raise OptionError; return it.
 
     >>> as_choice("MSELoss", "reduction", "sum", ("mean", "sum"))
     'sum'
@@ -78,7 +78,7 @@ def as_choice(who: str, name: str, value: Any, choices: Iterable[str]) -> str:
 
 
 def as_path(who: str, value: Any) -> Path:
-    """The value as a Path, once it is known to name a file or a folder, else OptionError.
+    """Check that the value can name a file or a folder, else raise OptionError; return it as a Path.
 
     >>> as_path("save_model", "models/mlp.safetensors").name
     'mlp.safetensors'
@@ -91,7 +91,7 @@ def as_path(who: str, value: Any) -> Path:
 
 
 def expanded(who: str, value: Any) -> Path:
-    """The value as `as_path` gives it, with the home directory in the place of a ~ at its beginning, else OptionError.
+    """The value as `as_path` returns it, with a leading ~ replaced by the home directory, else raise OptionError.
 
     >>> expanded("load", "pictures/a.npz").name
     'a.npz'
@@ -104,7 +104,7 @@ def expanded(who: str, value: Any) -> Path:
 
 
 def as_names(who: str, name: str, value: Any, *, distinct: bool = False) -> tuple[str, ...]:
-    """The value as names, once it is known to be any number of texts (which differ, if `distinct`), else OptionError.
+    """Check that the value is a sequence of texts (if `distinct`, all different), else raise OptionError; return them.
 
     >>> as_names("batch", "classes", ["cat", "dog"])
     ('cat', 'dog')
@@ -122,7 +122,7 @@ def as_names(who: str, name: str, value: Any, *, distinct: bool = False) -> tupl
 
 
 def repeated(names: Iterable[str]) -> str | None:
-    """The first of the names that reads as one before it, or None where all differ.
+    """The first name that reads the same as an earlier one, or None if all differ.
 
     >>> repeated(["cat", "dog", "cat"])
     'cat'
@@ -131,7 +131,7 @@ def repeated(names: Iterable[str]) -> str | None:
 
     seen: set[str] = set()
     for name in names:
-        composed = normalize("NFC", name.strip())  # é is one character or two, and looks the same
+        composed = normalize("NFC", name.strip())  # é may be one character or two
         if composed in seen:
             return str(name)
         seen.add(composed)
@@ -139,7 +139,7 @@ def repeated(names: Iterable[str]) -> str | None:
 
 
 def as_shape(who: str, value: Any) -> tuple[int, ...]:
-    """The value as the shape of one input, once it is known to be one axis or more, each ≥ 1, else OptionError.
+    """Check that the value is the shape of one input, with axes ≥ 1, else raise OptionError; return it.
 
     >>> as_shape("save_model", [28, 28, 1])
     (28, 28, 1)
@@ -152,7 +152,7 @@ def as_shape(who: str, value: Any) -> tuple[int, ...]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A remedy for a name that is not known: the one among those known that is most like it, or nothing.
+    """A remedy for an unknown name: the most similar known name, or nothing.
 
     >>> did_you_mean("resnet", ["lenet5", "resnet20"]), did_you_mean("bike", ["lenet5", "resnet20"])
     ('did you mean resnet20?', '')
@@ -171,7 +171,7 @@ def _float(value: Any) -> float:
 
 
 def _shown(value: Any) -> str:
-    """Its repr; Python writes neither integers of thousands of digits nor what is nested very deeply."""
+    """Its repr, or a substitute: Python's fails for integers of thousands of digits and for very deep nesting."""
     try:
         return repr(value)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""Random numbers: always drawn on the host, from a seeded NumPy generator, and then moved.
+"""Random numbers: always drawn on the host, from a seeded NumPy generator, and then moved to the backend.
 
-A run therefore starts from the same weights, shuffles and dropout masks on every backend.
+So a run has the same initial weights, shuffles and dropout masks on every backend.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Seed: TypeAlias = int | np.random.Generator | None
 Generators: TypeAlias = Mapping[str, np.random.Generator]
 
 _default = np.random.default_rng()
-_ODD = ("PCG64", "PCG64DXSM")  # generators whose increment is odd; NumPy does not look at that
+_ODD = ("PCG64", "PCG64DXSM")  # generators with an odd increment, which NumPy does not check
 
 
 def seed(value: int) -> None:
-    """Restart the default generator, from which everything that is given no `rng` draws.
+    """Restart the default generator, from which everything without an `rng` draws.
 
     >>> seed(0); generator().integers(100)
     np.int64(85)
@@ -31,10 +31,10 @@ def seed(value: int) -> None:
 
 
 def generator(rng: Seed = None) -> np.random.Generator:
-    """The generator that `rng` stands for: itself, a new one from that seed, or (None) the default one.
+    """The generator that `rng` stands for: itself, a new one from that seed, or the default one for None.
 
     Raises
-        OptionError : a seed that is no integer ≥ 0
+        OptionError : the seed is no integer ≥ 0
     """
     if rng is None:
         return _default
@@ -47,18 +47,18 @@ def generator(rng: Seed = None) -> np.random.Generator:
 
 
 def states(generators: Generators) -> dict[str, Any]:
-    """Where each generator is, by its name, in numbers that JSON has."""
+    """The state of each generator, by its name, as JSON values."""
     return {name: rng.bit_generator.state for name, rng in generators.items()}
 
 
 def set_states(generators: Generators, states: Mapping[str, Any]) -> None:
-    """Each generator to where it was."""
+    """Restore the state of each generator."""
     for name, rng in generators.items():
         rng.bit_generator.state = states[name]
 
 
 def check_states(who: str, generators: Generators, states: Any) -> None:
-    """Whether these are states that `states` gave, one for each of the generators.
+    """Raise an error unless `states` holds a valid state for each of the generators.
 
     Raises
         FormatError
@@ -73,7 +73,7 @@ def check_states(who: str, generators: Generators, states: Any) -> None:
 
 
 def _is_state(generator: np.random.BitGenerator, state: Any) -> bool:
-    """Whether NumPy takes it, and takes all of it: it passes over names and types that are wrong."""
+    """True if NumPy accepts all of the state; NumPy itself ignores wrong names and types."""
     import json
 
     trial = type(generator)()

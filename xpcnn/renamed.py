@@ -1,4 +1,4 @@
-"""Public names that were changed: the old ones work for one more version, and say what the new ones are."""
+"""Renamed public names: the old ones work for one more version, with a warning that states the new ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .errors import warn
 
 
 def renamed(module: str, **names: str) -> Callable[[str], Any]:
-    """A module's `__getattr__`, for names that it no longer has.
+    """A module's `__getattr__` for names that it no longer has.
 
     Parameters
         module : its `__name__`
@@ -27,5 +27,5 @@ def renamed(module: str, **names: str) -> Callable[[str], Any]:
 
 
 def warn_of_new_name(old: str, new: str) -> None:
-    """Say that a name was changed."""
+    """Warn that a name has changed."""
     warn(old, f"this name goes with the next version; it is {new} now", f"write {new}")

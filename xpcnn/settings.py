@@ -1,11 +1,11 @@
-"""The environment variables that xpcnn reads. Nothing else in the package looks at the environment.
+"""The environment variables that xpcnn reads. Nothing else in the package reads the environment.
 
 XPCNN_BACKEND         numpy (default), cupy; torch and array_api_strict for tests
-XPCNN_IMPLEMENTATION  the implementation that runs, such as `reference`, which also runs where there is none of that
-                      name or it refuses
-XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; as many as NumPy's BLAS would, if unset
-XPCNN_CACHE_MIB        MiB of large arrays' memory that the fast implementations on NumPy keep for the next ones: 512
-XPCNN_DATA            the folder where data sets are looked for first
+XPCNN_IMPLEMENTATION  the implementation to run, such as `reference`; if an operation has none of that name, or it
+                      refuses, the reference runs
+XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; if unset, as many as NumPy's BLAS would use
+XPCNN_CACHE_MIB       MiB of freed arrays' memory that the fast implementations on NumPy keep for the next ones: 512
+XPCNN_DATA            the folder in which data sets are searched first
 """
 
 from __future__ import annotations

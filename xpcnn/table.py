@@ -1,4 +1,4 @@
-"""Rows of cells as text: columns side by side, under a header, with a rule and a last row where there is one."""
+"""Rows of cells as a text table, with a header and, if given, a last row below a rule."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from .errors import printable
 def columns(
     header: Sequence[str], body: Sequence[Sequence[str]], total: Sequence[str] = (), *, left: Collection[int] = (0,)
 ) -> str:
-    """The table as lines of text, without a line's end at its own.
+    """The table as lines of text, without a newline at its end.
 
     Parameters
-        header, total : a cell for each column, of which a terminal gets what is `printable`; an empty total leaves
-            the last row out
-        body : rows of as many cells
-        left : numbers of the columns of text, which begin at their left; the others, numbers, end at their right
+        header, total : a cell for each column, made `printable`; an empty total omits the last row
+        body : rows with the same number of cells
+        left : indices of the left-aligned columns, for text; the others, for numbers, are right-aligned
 
     >>> print(columns(("Layer", "ms"), [("0", "1.25"), ("12", "0.5")]))
     Layer    ms

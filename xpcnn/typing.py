@@ -1,4 +1,4 @@
-"""The little that xpcnn asks of an array: the part of the Python array API standard that it uses."""
+"""The type of arrays: the part of the Python array API standard that xpcnn uses."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Array(Protocol):
     def __bool__(self) -> bool: ...
 
 
-NDArray: TypeAlias = np.ndarray[Any, Any]  # an array of NumPy's, in the host's memory
-Cache: TypeAlias = Any  # what forward hands to its own backward; nobody else looks inside
+NDArray: TypeAlias = np.ndarray[Any, Any]  # a NumPy array, in the host's memory
+Cache: TypeAlias = Any  # passed from a forward to its own backward; nothing else looks inside
 Shape: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = int | tuple[int, int]  # one number for both axes, or (height, width)

@@ -1,7 +1,7 @@
 """What xpcnn withstands, measured on this machine.
 
     python -m ci.reliability                           all checks; about 15 minutes on two cores
-    python -m ci.reliability --quick                   the same with fewer trials, about two minutes
+    python -m ci.reliability --quick                   the same with fewer trials, two to three minutes
     python -m ci.reliability --only kills mutations    some of them
     python -m ci.reliability --seed 7                  other random trials
     python -m ci.reliability --markdown                the table goes into docs/reliability.md, too

@@ -22,7 +22,7 @@ class Effort:
     """How much is tried.
 
     Parameters
-        quick : the form that takes about two minutes
+        quick : the form that takes two to three minutes
         seed : of all that is random
         most : no check tries anything more often than that; None for no limit
     """

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
+from xpcnn import nn
+from xpcnn.cli import main
 from xpcnn.cli.files import class_number, images
 from xpcnn.errors import MissingExtraError, OptionError
-from xpcnn.io.model_file import SavedModel
+from xpcnn.io.model_file import SavedModel, save_model
 from xpcnn.nn import Sequential
 
 
@@ -29,3 +32,24 @@ def test_classes_by_name_then_by_number():
         expected = f"--target: expected a class: {', '.join(known) or 'a number'}, got '{word}'"
         with pytest.raises(OptionError, match=expected):
             class_number(word, known)
+
+
+@pytest.mark.parametrize("several", ["inputs", "outputs"])
+def test_a_network_of_several_inputs_or_outputs_is_for_python(tmp_path, capsys, several):
+    mean, shape, path = nn.GlobalAvgPool2d(), (8, 8, 1), tmp_path / "m.safetensors"
+    if several == "outputs":
+        model = nn.Graph({"a": (mean, "x"), "b": (mean, "x")}, outputs=("a", "b"))
+        save_model(model, path, input_shape=shape)
+    else:
+        model = nn.Graph({"a": (mean, "x"), "b": (mean, "z"), "y": (nn.Add(), "a", "b")}, inputs=("x", "z"))
+        save_model(model, path, input_shape=(shape, shape))
+    image = tmp_path / "x.npy"
+    np.save(image, np.zeros(shape, np.float32))
+    status = {}
+    for command in ("summary", "predict", "eval", "explain", "export", "plot filters"):
+        words = {"predict": [image], "eval": ["digits"], "explain": ["a", image], "export": [tmp_path / "m.onnx"]}
+        with pytest.raises(SystemExit) as ended:
+            main([*command.split(), str(path), *map(str, words.get(command, []))])
+        status[command] = ended.value.code or 0
+        assert ("one input and one output" in capsys.readouterr().err) == (command != "summary")
+    assert list(status.values()) == [0, 2, 2, 2, 2, 2]

@@ -218,6 +218,20 @@ GIVEN = {
 }
 
 
+@pytest.mark.parametrize(
+    ("layer", "source"),
+    [(nn.Upsample(2, mode="bilinear"), "xpcnn.ops.bilinear"), (nn.Linear(4, 3, rng=0), "xpcnn.ops.linear")],
+    ids=repr,
+)
+def test_an_option_without_formulas_of_its_own_shows_its_numbers(layer, source):
+    layer = layer.astype("float64").to_backend()
+    page = explain(layer, "", IMAGES, dy=np.ones(layer(IMAGES).shape))
+    assert page.source == source
+    assert {"x", "y", "dx"} <= page.arrays.keys()
+    assert repr(layer) in text(page)
+    assert html(page)
+
+
 @pytest.mark.parametrize("name", UNWORKED)
 def test_a_layer_without_formulas_of_its_own_shows_its_numbers(name):
     layer, page = page_of(name)

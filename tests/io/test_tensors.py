@@ -123,6 +123,17 @@ def test_broken_files(tmp_path, data, text):
         read_tensors(tmp_path / "file")
 
 
+def test_a_checksum_under_another_name_is_no_reason_not_to_look(tmp_path):
+    """Damage may hit the checksum's name and, unnoticed then, a number as well."""
+    write_tensors(tmp_path / "file", {"a": np.zeros(2)}, {})
+    data = (tmp_path / "file").read_bytes().replace(b"xpcnn_crc32", b"xpcnn_cbc32")[:-1] + b"?"
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(
+        FormatError, match="metadata under xpcnn alone, got also under 'xpcnn_cbc32'; the file is damaged"
+    ):
+        read_tensors(tmp_path / "file")
+
+
 def test_missing_files_and_folders(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(FileError, match=r"a readable file, got (No such file|Is a dir)"):

@@ -28,6 +28,19 @@ from .small import loader, rows, trainer
 IN_USE = "a folder that no run is writing to, got one that is in use"
 
 
+@pytest.fixture(autouse=True)
+def every_lock_is_closed_again():
+    """Where the system says which files a process has open."""
+
+    def locks():
+        folder = Path("/proc/self/fd")
+        found = [os.readlink(each) for each in folder.iterdir() if each.is_symlink()] if folder.exists() else []
+        return [path for path in found if LOCK in path]
+
+    yield
+    assert locks() == []
+
+
 def files(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

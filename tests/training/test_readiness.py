@@ -66,6 +66,11 @@ def test_targets_that_are_probabilities_are_trained_and_validated(xp, training, 
         assert row.validation_loss == pytest.approx(hard.loss, rel=1e-5)
 
 
+def test_a_probability_of_1_is_no_label():
+    certain = Split(np.zeros((4, 6, 6, 1), "u1"), np.ones((4, 1), "f4"))
+    plain(outputs=1).fit(Loader(certain, 2), certain, epochs=1)
+
+
 def test_mixed_up_training_images_are_validated_with_labels():
     images = Loader(split(), 10, augment=augment.parse("mixup:0.4", 3))
     assert 0 <= trainer().fit(images, split(30, seed=1), epochs=1)[0].validation_accuracy <= 1

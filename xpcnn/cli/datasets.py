@@ -17,10 +17,10 @@ from ..data.scale import BYTE
 from ..data.splits import Parts
 from ..errors import DataError, OptionError
 from ..io.document import parse_json
-from ..io.model_file import SavedModel, load_model
+from ..io.model_file import SavedModel
 from ..options import expanded
 from ..training.config import CONFIG, RunConfig, read_config
-from .files import model_path
+from .files import model_path, read_model
 
 _PLACES = ("labels", "test", "test_fraction", "seed")  # options that are of one data set alone
 
@@ -77,7 +77,7 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
     Raises
         DataError : the images have another size, or a class that the model does not know
     """
-    saved = load_model(model_path(model))
+    saved = read_model(model)
     parts = data.load_parts(name, **_options(model, saved, name) | dataset_options(words))
     if parts.input_shape != saved.input_shape:
         raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {parts.input_shape}")

@@ -16,10 +16,18 @@ from ..explain import explain
 from ..explain.terminal import styled
 from ..explain.webpage import html
 from ..io.atomic import write_atomically
-from ..io.model_file import SavedModel, load_model
+from ..io.model_file import SavedModel
 from ..options import as_count
 from ..random import seed
-from .files import Image, add_model_argument, add_pixel_arguments, class_number, images, model_path, path_word
+from .files import (
+    Image,
+    add_model_argument,
+    add_pixel_arguments,
+    class_number,
+    images,
+    path_word,
+    read_model,
+)
 
 MOST_IMAGES = 1024  # of a batch
 
@@ -43,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     if precision > 15:
         raise OptionError("--precision", "digits: an integer from 1 to 15", str(precision))
     seed(0)  # the same masks of dropout each time
-    saved = load_model(model_path(options.model))
+    saved = read_model(options.model)
     if not saved.is_classifier:
         raise DataError("explain", "a model of classes, for the cross-entropy", f"{options.model}, which gives values")
     pixels = {"invert": options.invert, "scale": options.scale}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..errors import OptionError, printable
 from ..exchange import export_onnx, save_mlx, save_pytorch
-from ..io.model_file import SavedModel, load_model
+from ..io.model_file import SavedModel
 from ..nn import Normalize
-from .files import add_model_argument, model_path, path_word
+from .files import add_model_argument, model_path, path_word, read_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     source = model_path(options.model)
     if options.file.exists() and options.file.samefile(source):
         raise OptionError("export", "another file than the model's own", str(options.file))
-    saved = load_model(source)
+    saved = read_model(options.model)
     _WRITERS[to](options.file, saved, options.layout)
     print(f"{printable(str(options.file))}: {_TOLD[to]}")
     if to != "onnx":

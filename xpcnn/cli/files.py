@@ -14,7 +14,7 @@ from ..data.picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 from ..data.pixels import to_floats
 from ..data.scale import BYTE, as_scale, scale_of, stored
 from ..errors import DataError, OptionError, warn
-from ..io.model_file import SavedModel
+from ..io.model_file import SavedModel, load_model
 from ..io.npy import read_npy
 from ..training.best_model import MODEL
 from ..typing import NDArray, Shape
@@ -47,6 +47,20 @@ def add_pixel_arguments(parser: argparse.ArgumentParser) -> None:
 def model_path(path: Path) -> Path:
     """The model file that the path means: itself, or the one in that run's folder."""
     return path / MODEL if path.is_dir() else path
+
+
+def read_model(path: Path) -> SavedModel:
+    """The network of a model file, or of a run's folder, once it is known to have one input and one output.
+
+    Raises
+        OptionError : it has several;  FormatError, FileError : as `load_model`
+    """
+    saved = load_model(model_path(path))
+    model = saved.model
+    several = [model.arity != (1, 1) and "inputs", len(getattr(model, "outputs", ())) > 1 and "outputs"]
+    if found := [each for each in several if each]:
+        raise OptionError(str(path), "a network of one input and one output", f"several {found[0]}", "use it in Python")
+    return saved
 
 
 def images(

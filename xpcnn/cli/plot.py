@@ -14,7 +14,7 @@ from .. import data, plot
 from ..backend import asarray
 from ..data.loader import Loader
 from ..errors import DataError, printable
-from ..io.model_file import SavedModel, load_model
+from ..io.model_file import SavedModel
 from ..options import as_count
 from ..plot.figure import check_format, matplotlib
 from ..training.best_model import run_batch_size
@@ -22,7 +22,7 @@ from ..training.evaluation import evaluate
 from ..training.history import HISTORY, read_csv
 from ..typing import Array
 from .datasets import add_dataset_arguments, dataset_options
-from .files import add_model_argument, add_pixel_arguments, class_number, images, model_path, path_word
+from .files import add_model_argument, add_pixel_arguments, class_number, images, path_word, read_model
 from .judged import Judged, add_judged_arguments, judged
 
 KINDS = {
@@ -100,7 +100,7 @@ def _curves(options: argparse.Namespace) -> Any:
 
 
 def _filters(options: argparse.Namespace) -> Any:
-    return plot.filters(load_model(model_path(options.model)).model, options.layer)
+    return plot.filters(read_model(options.model).model, options.layer)
 
 
 def _features(options: argparse.Namespace) -> Any:
@@ -141,7 +141,7 @@ def _batch(options: argparse.Namespace) -> Any:
 
 
 def _model_and_image(options: argparse.Namespace) -> tuple[SavedModel, Array]:
-    saved = load_model(model_path(options.model))
+    saved = read_model(options.model)
     as_count("--index", "number of an image", options.index, least=0)
     every = images(options.image, saved, invert=options.invert, scale=options.scale)
     found = next(islice(every, options.index, None), None)

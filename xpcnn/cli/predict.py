@@ -28,10 +28,10 @@ from ..errors import (
     printable,
 )
 from ..io.atomic import write_atomically
-from ..io.model_file import SavedModel, load_model
+from ..io.model_file import SavedModel
 from ..ops.softmax import softmax_forward
 from ..training.best_model import run_batch_size
-from .files import Image, add_model_argument, add_pixel_arguments, images, model_path, path_word
+from .files import Image, add_model_argument, add_pixel_arguments, images, path_word, read_model
 
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")  # or beyond ASCII, where `_escaped` looks
 
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answers for all images; those that cannot be read are named on standard error, and make the status 2."""
-    saved = load_model(model_path(options.model))
+    saved = read_model(options.model)
     if options.top_k < 1:
         raise OptionError("--top-k", "a number of classes ≥ 1", str(options.top_k))
     refused: list[XpcnnError] = []

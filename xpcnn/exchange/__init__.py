@@ -1,4 +1,4 @@
-"""Networks and weights from and for other programs. Each part imports its optional package where it is used."""
+"""Exchange networks and weights with other programs. Each part imports its optional package when it is used."""
 
 from .keras import load_keras
 from .mlx import load_mlx, save_mlx

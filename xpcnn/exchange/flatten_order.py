@@ -1,17 +1,17 @@
-"""Where the numbers of flattened images lie in PyTorch.
+"""The order of flattened images in PyTorch.
 
-`Flatten` makes rows in the order (H, W, C) here, and in the order (C, H, W) there; `Unflatten` takes them so:
+`Flatten` makes rows in the order (H, W, C) here, and in the order (C, H, W) there; `Unflatten` expects the same:
 
     ours (i·W + j)·C + c,  theirs (c·H + i)·W + j
 
-So what follows a `Flatten`, up to and with the first `Linear`, has its columns in another order there; and what stands
-before an `Unflatten`, from the last `Linear` on, whose rows and bias are that, too.
+So PyTorch has another order of columns in the layers after a `Flatten`, up to and including the first `Linear`. The
+same holds for the layers before an `Unflatten`, from the last `Linear` on, including its rows and bias.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,9 +23,9 @@ from ..typing import Array, NDArray, Shape
 
 
 class Columns(NamedTuple):
-    """Which column of PyTorch's each column of ours is, of the rows that a layer takes and of those it gives.
+    """For each of our columns, the index of the same column in PyTorch, in a layer's input rows and output rows.
 
-    None where they are the same in both.
+    None if the order is the same in both.
     """
 
     taken: NDArray | None = None
@@ -33,14 +33,14 @@ class Columns(NamedTuple):
 
 
 def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict[str, Columns]:
-    """The columns of each layer, by its dotted name; a network that neither flattens nor unflattens has none.
+    """The columns of each layer, by its dotted name; empty if the network neither flattens nor unflattens.
 
     Parameters
         who : for the errors
-        input_shape : one input's shape, such as (H, W, C); it runs through the network, as zeros
+        input_shape : of one input, such as (H, W, C); an input of zeros runs through the network
     Raises
-        OptionError : no input_shape although the network (un)flattens, or PyTorch has no such order of columns
-        ShapeError : the network does not take such inputs
+        OptionError : input_shape is missing although the network (un)flattens, or PyTorch has no such order of columns
+        ShapeError : the network does not accept such inputs
     """
     reshaping = [layer for _, layer in model.named_layers() if isinstance(layer, nn.Flatten | nn.Unflatten)]
     if not reshaping:
@@ -61,28 +61,31 @@ def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict
     return {name: Columns(taken.settle(), given.settle()) for name, (_, taken, given) in walk.found.items()}
 
 
+_ELEMENTWISE = (nn.Residual, nn.Add, nn.Subtract, nn.Multiply, nn.Maximum)  # of several values, at their end
+
+
 class _Order:
-    """The order of a row's columns; that of what a `Linear` gives is free, until what comes after it fixes it.
+    """The order of a row's columns. The order of a `Linear`'s output is free until a later layer fixes it.
 
     Parameters
-        columns : which column of PyTorch's each of ours is; None where they are the same
+        columns : for each of our columns, its index in PyTorch; None if the order is the same
     """
 
     def __init__(self, columns: NDArray | None = None, *, free: bool = False) -> None:
         self.columns, self.free = columns, free
-        self.same: _Order | None = None  # the order that this one has become
+        self.same: _Order | None = None  # the order with which this one was unified
 
     def root(self) -> _Order:
         return self if self.same is None else self.same.root()
 
     def settle(self) -> NDArray | None:
-        """The columns; ours, where nothing has fixed them, and then for good."""
+        """The columns; if nothing has fixed them, ours from now on."""
         root = self.root()
         root.free = False
         return root.columns
 
     def unify(self, other: _Order) -> bool:
-        """Make the two one order; False where they cannot be."""
+        """Make both the same order; return False if that is impossible."""
         one, two = self.root(), other.root()
         if not (one.free or two.free):
             return _same(one.columns, two.columns)
@@ -95,19 +98,23 @@ class _Order:
 class _Walk:
     def __init__(self, who: str) -> None:
         self.who = who
-        self.found: dict[str, tuple[Layer, _Order, _Order]] = {}  # which layers have run; taken and given
+        self.found: dict[str, tuple[Layer, _Order, _Order]] = {}  # layers that have run; orders in, out
         self.first_name: dict[int, str] = {}
-        self.known: dict[int, tuple[Array, _Order]] = {}  # by identity; the array is kept, so that it stays one
+        self.known: dict[int, tuple[Array, _Order]] = {}  # by identity; holds the array, so that its id is not reused
 
     def remember(self, x: Array, order: _Order) -> None:
         self.known[id(x)] = (x, order)
 
-    def run(self, name: str, layer: Layer, x: Array) -> Array:
+    def run(self, name: str, layer: Layer, x: Any) -> Array:
         name = self.first_name.setdefault(id(layer), name)
+        if isinstance(x, tuple):
+            y: Array = layer(x)  # type: ignore[arg-type]  # a join
+            self.remember(y, self._joined(name, layer, [self.known[id(each)] for each in x]))
+            return y
         return self._container(name, layer, x) if isinstance(layer, nn.Container) else self._layer(name, layer, x)
 
     def check_output(self, y: Array) -> None:
-        """Refuse a network whose end is what a `Linear` gives, in another order than ours."""
+        """Refuse a network whose output comes from a `Linear` in an order other than ours."""
         _, end = self.known[id(y)]
         if end.settle() is None:
             return
@@ -131,7 +138,7 @@ class _Walk:
         else:
             fits, after = before.settle() is None, _Order()
         _, taken, given = self.found.setdefault(name, (layer, before, after))
-        if layer.state_dict():  # one set of arrays, in one order wherever the layer stands
+        if layer.state_dict():  # its arrays have one order, even if the layer occurs several times
             fits = fits and before.unify(taken) and after.unify(given)
         if not fits:
             raise self._refusal(name, layer)
@@ -153,9 +160,10 @@ class _Walk:
         return y
 
     def _joined(self, name: str, layer: Layer, branches: list[tuple[Array, _Order]]) -> _Order:
-        """The order of what a container made of the outputs of its branches."""
+        """The order of a container's output, given the outputs of its branches."""
         orders = [order for _, order in branches]
-        if isinstance(layer, nn.Residual) and orders[0].unify(orders[1]):
+        widths = {x.shape[-1] for x, _ in branches}
+        if isinstance(layer, _ELEMENTWISE) and len(widths) == 1 and all(orders[0].unify(each) for each in orders[1:]):
             return orders[0]
         columns = [order.settle() for order in orders]
         if all(each is None for each in columns):

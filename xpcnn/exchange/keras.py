@@ -11,8 +11,8 @@
     PReLU with shared_axes=[1, 2] (1, 1, C)  PReLU (C,)
     BatchNormalization, LayerNormalization, GroupNormalization: vectors in the order gamma, beta, mean, variance
 
-Both are channels last, so that a Flatten makes the same rows, and a Reshape the images of an Unflatten. Set the options
-of the layers alike: Keras's normalisations add eps=0.001, and its "same" padding with a stride pads below and to the
+Both are channels last, so a Flatten makes the same rows, and a Reshape the same images as an Unflatten. Give the layers
+the same options: Keras's normalisations add eps=0.001, and its "same" padding with a stride pads below and to the
 right first.
 """
 
@@ -35,20 +35,20 @@ _SAVE = 'save_weights("model.weights.h5")'
 
 
 def load_keras(model: Layer, path: str | os.PathLike[str], *, names: Names = None, strict: bool = True) -> Layer:
-    """Copy the weights of a Keras 3 model into a network of the same layers.
+    """Copy the weights of a Keras 3 model into a network with the same layers.
 
-    Layers of one kind are matched in their order, which Keras's names tell ("layers/conv2d", "layers/conv2d_1").
+    Layers of the same kind are matched in order, which Keras's names show ("layers/conv2d", "layers/conv2d_1").
 
     Parameters
-        model : the network that is written into
-        path : a file of `save_weights`, whose name ends in .weights.h5
-        names : for each of the network's layers ("0") the name of the file's ("layers/conv2d"), as a mapping or a
-            function, which leave out or give None for the rest; or the file's names in the order of the layers
-        strict : refuse arrays that the file lacks or has beyond the network's; False passes over them
+        model : the network to change
+        path : a file by `save_weights`, whose name ends in .weights.h5
+        names : a mapping or a function from the network's layers ("0") to those of the file ("layers/conv2d"), which
+            omits the rest or returns None for them; or the file's names in the order of the layers
+        strict : True refuses missing and additional arrays in the file, False ignores them
     Returns
         the model
     Raises
-        FormatError : the file is none, or its arrays are not those of the network; nothing has been changed then
+        FormatError : the file is no Keras file, or its arrays do not match the network; then nothing is changed
         FileError : it cannot be read
         MissingExtraError : h5py is not installed
 
@@ -73,7 +73,7 @@ def load_keras(model: Layer, path: str | os.PathLike[str], *, names: Names = Non
 
 
 def _layouts(layer: Layer, shapes: dict[str, Shape]) -> list[dict[str, Layout]]:
-    """The ways in which Keras may have this layer's arrays."""
+    """The possible layouts of this layer's arrays in Keras."""
     same = {key: Layout.same(shape) for key, shape in shapes.items()}
     if "weight" not in shapes:
         return [same]
@@ -93,7 +93,7 @@ def _layouts(layer: Layer, shapes: dict[str, Shape]) -> list[dict[str, Layout]]:
 
 
 def _read(path: str | os.PathLike[str]) -> FileLayers:
-    """The file's arrays by layer; without those of the optimizer and of generators of random numbers."""
+    """The file's arrays by layer, without those of the optimizer and of random number generators."""
     if zipfile.is_zipfile(path):
         raise FormatError(str(path), "a .weights.h5 file", "a .keras archive", f"in Keras: model.{_SAVE}")
     layers: FileLayers = {}

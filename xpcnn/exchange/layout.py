@@ -1,7 +1,7 @@
-"""How the arrays of a layer lie in another program's file.
+"""The layout of a layer's arrays in another program's file.
 
 Ours are `Conv2d` (Cout, KH, KW, Cin/groups), `ConvTranspose2d` (Cin, KH, KW, Cout/groups), `Linear` (out, in), and
-vectors. Another program's array is ours with its axes in another order, and at times its first or last axis as well.
+vectors. Another program's array is ours with its axes permuted, and sometimes with permuted rows or columns.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ..typing import NDArray, Shape
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What is done to an array of ours to have theirs: it is split, its axes are moved, its rows and columns are moved.
+    """The steps that turn our array into theirs: reshape it, permute its axes, permute its rows and columns.
 
     Parameters
         own : our shape
-        split : the shape that ours is given first; of the same size
-        axes : for each axis of theirs, which it is of the split array
-        columns, rows : for each index of our last and first axis, which it is of theirs; None leaves them as they are
+        split : the shape to which ours is reshaped first; of the same size
+        axes : for each of their axes, the axis of the reshaped array
+        columns, rows : for each index of our last and first axis, the index in theirs; None if they are the same
 
     >>> Layout.moved((8, 3, 3, 4), (0, 3, 1, 2)).shape
     (8, 4, 3, 3)
@@ -38,7 +38,7 @@ class Layout:
 
     @classmethod
     def same(cls, shape: Shape, columns: NDArray | None = None, rows: NDArray | None = None) -> Self:
-        """Theirs is ours, but for the order of the columns and rows."""
+        """Theirs is ours, except for the order of the columns and rows."""
         return cls(shape, shape, tuple(range(len(shape))), columns, rows)
 
     @classmethod
@@ -66,13 +66,13 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A layer with arrays of its own, as another program's file has it.
+    """A layer with its own arrays, as in another program's file.
 
     Parameters
         name : the layer's dotted name in the network
-        file_name : the name that it has in a file where nothing else is said
+        file_name : its default name in a file
         arrays : our dotted name of each array, by the array's name in the file's layer
-        layouts : how they lie there; several possibilities for a layer that the program has several kinds of
+        layouts : their layouts there; several if the program has several kinds of this layer
     """
 
     name: str
@@ -82,7 +82,7 @@ class Part:
 
 
 def own_arrays(model: Layer) -> list[tuple[str, Layer, dict[str, Shape]]]:
-    """Each layer that has arrays of its own: dotted name, layer, and the shape of each of them."""
+    """Each layer that has its own arrays: dotted name, layer, and the shapes of its arrays."""
     found: dict[str, tuple[str, Layer, dict[str, Shape]]] = {}
     for full, layer, key in model.named_arrays(buffers=True):
         name = full.removesuffix(key).removesuffix(".")

@@ -1,4 +1,4 @@
-"""Weights from and for MLX: the .safetensors or .npz file of `mlx.nn.Module.save_weights`.
+"""Load and save weights for MLX: the .safetensors or .npz file of `mlx.nn.Module.save_weights`.
 
     mlx:   module.save_weights("weights.safetensors")
     here:  load_mlx(model, "weights.safetensors")
@@ -6,10 +6,10 @@
     here:  save_mlx(model, "weights.safetensors")
     mlx:   module.load_weights("weights.safetensors")
 
-MLX is channels last, too, and its arrays lie as ours do, but for ConvTranspose2d, (O, KH, KW, I) there and
+MLX is channels last, too, and its arrays have the same layout as ours, except ConvTranspose2d, (O, KH, KW, I) there and
 (I, KH, KW, O) here. Layers within an mlx.nn.Sequential are named layers.0, layers.1 …
 
-Set the options of the layers alike; MLX's GroupNorm makes its groups as ours with pytorch_compatible=True.
+Give the layers the same options; MLX's GroupNorm forms the same groups as ours with pytorch_compatible=True.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ from .weight_matching import FileLayers, Names, copy_weights
 
 
 def load_mlx(model: Layer, path: str | os.PathLike[str], *, names: Names = None, strict: bool = True) -> Layer:
-    """Copy the weights of an MLX module into a network of the same layers.
+    """Copy the weights of an MLX module into a network with the same layers.
 
     Parameters
-        model : the network that is written into
-        path : a file of `save_weights`, .safetensors or .npz
+        model : the network to change
+        path : a file by `save_weights`, .safetensors or .npz
         names, strict : as in `load_pytorch`
     Returns
         the model
     Raises
-        FormatError : the file is none, or its arrays are not those of the network; nothing has been changed then
+        FormatError : the file is no such file, or its arrays do not match the network; then nothing is changed
         FileError : it cannot be read
-        OptionError : an argument makes no sense
+        OptionError : an argument is invalid
 
     >>> import tempfile
     >>> model, other = (nn.Sequential(nn.Linear(3, 2, rng=seed)) for seed in (0, 1))
@@ -71,13 +71,13 @@ def load_mlx(model: Layer, path: str | os.PathLike[str], *, names: Names = None,
 
 
 def save_mlx(model: Layer, path: str | os.PathLike[str]) -> None:
-    """Write a network's weights for MLX; the file is there whole or not at all.
+    """Write a network's weights for MLX; the file is written completely or not at all.
 
     Parameters
         model : the network
-        path : where to; its name ends in .safetensors or .npz
+        path : of the file; its name ends in .safetensors or .npz
     Raises
-        OptionError : the name ends otherwise, or MLX has no such layer
+        OptionError : the name ends otherwise, or MLX lacks one of the layers
         FileError : the file cannot be written; an older one is untouched
     """
     check_layer("save_mlx", model)
@@ -98,7 +98,7 @@ def save_mlx(model: Layer, path: str | os.PathLike[str]) -> None:
 
 
 def _write_npz(arrays: Mapping[str, NDArray], file: BinaryIO) -> None:
-    """The same bytes for the same arrays, which NumPy's `savez` does not promise."""
+    """Write the same bytes for the same arrays, which NumPy's `savez` does not guarantee."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy")
@@ -121,7 +121,7 @@ def _parts(who: str, model: Layer) -> list[Part]:
 
 
 def _names(model: Layer) -> dict[str, str]:
-    """Each layer's name as MLX has it: what stands in a Sequential stands there in the list `layers`."""
+    """Each layer's name in MLX, where the layers of a Sequential are in its list `layers`."""
     theirs = {"": ""}
     for name, layer in model.named_layers():
         prefix = dotted(theirs[name], "layers") if isinstance(layer, nn.Sequential) else theirs[name]

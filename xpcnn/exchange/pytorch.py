@@ -1,4 +1,4 @@
-"""Weights from and for PyTorch: a `state_dict` in the safetensors format.
+"""Load and save weights for PyTorch: a `state_dict` in the safetensors format.
 
     torch:  safetensors.torch.save_file(module.state_dict(), "weights.safetensors")
     here:   load_pytorch(model, "weights.safetensors", input_shape=(28, 28, 1))
@@ -15,7 +15,7 @@
     num_batches_tracked                not needed; written as 0
     all others                         the same
 
-Weights alone do not make two networks the same: set the options of the layers alike, such as padding, eps and
+Weights alone do not make two networks equal: give the layers the same options, such as padding, eps and
 GELU's `approximate`.
 """
 
@@ -49,26 +49,26 @@ def load_pytorch(
     names: Names = None,
     strict: bool = True,
 ) -> Layer:
-    """Copy a PyTorch `state_dict` into a network of the same layers.
+    """Copy a PyTorch `state_dict` into a network with the same layers.
 
-    Layers are matched by equal names; or, where the names differ, in the order of the layers, if the file's names
-    have numbers that tell it. float16 and bfloat16 become the network's own type.
+    Layers are matched by equal names. If the names differ, they are matched in order, provided that numbers in the
+    file's names show the order. float16 and bfloat16 become the network's own type.
 
     Parameters
-        model : the network that is written into
+        model : the network to change
         path : a safetensors file
-        input_shape : one input's shape, such as (H, W, C), needed where the network has a Flatten or an Unflatten
-        names : for each of the network's layers ("3.body.0") the name of the file's ("layer1.0.conv1"), as a mapping
-            or a function, which leave out or give None for the rest; or the names in the order of the layers, as
-            `list(module.state_dict())` gives them
-        strict : refuse arrays that the file lacks or has beyond the network's; False passes over them
+        input_shape : of one input, such as (H, W, C); required if the network has a Flatten or an Unflatten
+        names : a mapping or a function from the network's layers ("3.body.0") to those of the file
+            ("layer1.0.conv1"), which omits the rest or returns None for them; or the names in the order of the
+            layers, as from `list(module.state_dict())`
+        strict : True refuses missing and additional arrays in the file, False ignores them
     Returns
         the model
     Raises
-        FormatError : the file is none, or its arrays are not those of the network; nothing has been changed then
+        FormatError : the file is no such file, or its arrays do not match the network; then nothing is changed
         FileError : it cannot be read
-        ShapeError : the network takes no inputs of `input_shape`
-        OptionError : an argument makes no sense, or PyTorch has no order for what the network (un)flattens
+        ShapeError : the network does not accept inputs of `input_shape`
+        OptionError : an argument is invalid, or PyTorch cannot express the order in which the network (un)flattens
 
     >>> import tempfile
     >>> model, other = nn.Conv2d(1, 4, 3, rng=0), nn.Conv2d(1, 4, 3, rng=1)
@@ -95,17 +95,17 @@ def save_pytorch(
     input_shape: Shape | None = None,
     names: Mapping[str, str] | Callable[[str], str | None] | None = None,
 ) -> None:
-    """Write a network's weights as a PyTorch `state_dict`; the file is there whole or not at all.
+    """Write a network's weights as a PyTorch `state_dict`; the file is written completely or not at all.
 
     Parameters
         model : the network
         path : the safetensors file
-        input_shape : one input's shape, such as (H, W, C), needed where the network has a Flatten or an Unflatten
-        names : for each of the network's layers the name that it has in PyTorch; the rest keep theirs
+        input_shape : of one input, such as (H, W, C); required if the network has a Flatten or an Unflatten
+        names : for each of the network's layers its name in PyTorch; the rest keep theirs
     Raises
-        OptionError : an argument makes no sense, or two layers have one name
+        OptionError : an argument is invalid, or two layers have the same name
         FileError : the file cannot be written; an older one is untouched
-        ShapeError : the network takes no inputs of `input_shape`
+        ShapeError : the network does not accept inputs of `input_shape`
     """
     who = str(path)
     check_layer("save_pytorch", model)
@@ -154,7 +154,7 @@ def _layout(layer: Layer, shape: Shape, columns: Columns) -> Layout:
 
 
 def _read(path: str | os.PathLike[str]) -> FileLayers:
-    """The file's arrays by layer; without what PyTorch counts and nobody uses."""
+    """The file's arrays by layer, without PyTorch's unused batch counters."""
     layers: FileLayers = {}
     for full, array in read_foreign_tensors(path).items():
         name, _, key = full.rpartition(".")

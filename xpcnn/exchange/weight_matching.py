@@ -1,14 +1,14 @@
-"""Which layer of a file belongs to which layer of a network, and the copying of the weights.
+"""Match the layers of a file with those of a network, and copy the weights.
 
-A file names its layers as another program did. Layers are matched
+A file has another program's names for its layers. Layers are matched
 
-    by `names`                  where these say something
-    by equal names              if the file has a layer for every name that is left
-    in order                    if it has as many layers as are left, or none of those names: among layers whose
-                                arrays have the same names and shapes, the first is the first, and so on
+    by `names`                  if these include the layer
+    by equal names              if the file has a layer for every remaining name
+    in order                    if it has as many layers as remain, or none of those names: among layers whose
+                                arrays have the same names and shapes, the first matches the first, and so on
 
-Files hold names sorted by the alphabet, and not in the order of the layers. So an order counts only where it can
-be read off numbers (`features.0`, `features.3`; `conv1`, `conv2`), and not off words (`decoder`, `encoder`).
+Files hold names in alphabetical order, not in the order of the layers. So an order is used only if numbers show it
+(`features.0`, `features.3`; `conv1`, `conv2`), not if only words do (`decoder`, `encoder`).
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ def copy_weights(
 
     Parameters
         parts : the network's layers that have arrays
-        layers : the file's, by name
+        layers : of the file, by name
         names : see `load_pytorch`
-        strict : refuse arrays that one side has and the other has not
+        strict : refuse arrays that only one side has
     Raises
-        FormatError : one line that lists what is missing, unknown, or has another shape
+        FormatError : one line that lists the arrays that are missing, unknown, or have another shape
     """
     pairs = match(who, parts, layers, names)
     state: dict[str, NDArray] = {}
@@ -79,10 +79,10 @@ def copy_weights(
 
 
 def match(who: str, parts: Sequence[Part], layers: FileLayers, names: Names) -> dict[str, str]:
-    """For each of the network's layers, by its name, the name of the file's layer that belongs to it.
+    """For each of the network's layers, by its name, the name of the matching layer in the file.
 
     Raises
-        FormatError : only an order of words could tell, or `names` names what is not there
+        FormatError : only an order of words could decide, or `names` contains a layer that does not exist
     """
     pairs: dict[str, str] = {}
     order: Sequence[str] | None = None
@@ -116,7 +116,7 @@ def _named(
 
 
 def _in_order(who: str, parts: Sequence[Part], layers: FileLayers, order: Sequence[str] | None) -> dict[str, str]:
-    """Layers whose arrays have the same names and shapes, in the order of the layers."""
+    """Match layers whose arrays have the same names and shapes, in order."""
     kinds: dict[_Shapes, list[str]] = {}
     for name, arrays in layers.items():
         kinds.setdefault(_found(arrays), []).append(name)
@@ -138,7 +138,7 @@ def _in_order(who: str, parts: Sequence[Part], layers: FileLayers, order: Sequen
 
 
 def _positions(who: str, order: Sequence[str], layers: Sequence[str]) -> dict[str, int]:
-    """Where each layer stands in a sequence of names of layers, or of their arrays."""
+    """The position of each layer in a sequence of names of layers, or of their arrays."""
     found: dict[str, int] = {}
     for position, name in enumerate(order):
         for candidate in (name, name.rpartition(".")[0]):
@@ -166,7 +166,7 @@ def _tokens(name: str) -> list[tuple[int, int, str]]:
 
 
 def _numbered(one: list[tuple[int, int, str]], other: list[tuple[int, int, str]]) -> bool:
-    """Whether the first difference between two names is one of numbers, or a number that only one has."""
+    """True if the first difference between two names is between numbers, or a number that only one of them has."""
     word, number = 1, 0
     for (kind, *rest), (other_kind, *other_rest) in zip(one, other, strict=False):
         if (kind, rest) != (other_kind, other_rest):

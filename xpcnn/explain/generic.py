@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from typing import Any
 
@@ -50,6 +51,9 @@ def _equations(page: Explanation, layer: Layer) -> tuple[Equation, ...]:
         found = equations(getattr(sys.modules.get(module or ""), "__doc__", None) or "")
         if found:
             page.source = str(module)
-            return tuple(found)
+            own = {
+                int(n) for function in pair for n in re.findall(r"\((\d+)\)", getattr(function, "__doc__", None) or "")
+            }
+            return tuple(each for each in found if own & set(each.numbers)) or tuple(found)
     said = inspect.getdoc(type(layer))
     return (Equation((said.splitlines()[0],), ()),) if said else ()

@@ -1,4 +1,4 @@
-"""Files: models and tensors, safe to open, written whole or not at all."""
+"""Files: models and tensors, safe to open, written completely or not at all."""
 
 from .model_file import SavedModel, load_model, save_model
 from .tensors import read_tensors, write_tensors

@@ -1,12 +1,12 @@
-"""A network as a document: which layers, with which arguments, in which order.
+"""A network as a document: its layers in order, with their arguments.
 
     {"type": "Linear", "in_features": 4, "out_features": 2, "bias": true}         a layer
     {"type": "Sequential", "children": {"0": {…}, "1": {…}}}                      a layer made of layers
-    {"same_as": "0.body"}                                                         the layer that stands there, again
+    {"same_as": "0.body"}                                                         the layer of that name, again
 
-A document from a file is not trusted. Types are looked up among the layers of `xpcnn.nn` and nowhere else; depth and
-number of layers are looked at before the first one is built; and no array is made of a size that the document alone
-claims: a single zero, repeated by strides of 0, stands for each until it is known that the file has one of that shape.
+A document from a file is not trusted. Types are looked up among the layers of `xpcnn.nn` only. Depth and number of
+layers are checked before the first layer is built. No array gets a size that only the document claims: a single zero,
+repeated by strides of 0, stands for each array until the file is known to have one of that shape.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..nn.layer import Layer, dotted
 from ..random import Seed, generator
 from ..typing import NDArray
 
-MOST_LAYERS = 10_000  # counted as often as they are used
+MOST_LAYERS = 10_000  # each use of a layer counts
 MOST_DEPTH = 64
 MOST_NAME = 64
 
@@ -34,7 +34,7 @@ MOST_NAME = 64
 @cache
 def registry() -> dict[str, type[Layer]]:
     """All layers that a document may name: those of `xpcnn.nn`."""
-    exported = (getattr(nn, name) for name in nn.__all__ if name != "OpLayer")  # which is a base
+    exported = (getattr(nn, name) for name in nn.__all__ if name != "OpLayer")  # a base class
     return {
         each.__name__: each
         for each in exported
@@ -49,7 +49,7 @@ def to_config(layer: Layer) -> dict[str, Any]:
     """The document that describes a network, without its weights.
 
     Raises
-        OptionError : it holds a layer that is not of `xpcnn.nn`
+        OptionError : it contains a layer from outside `xpcnn.nn`
 
     >>> to_config(nn.Sequential(nn.Linear(4, 2)))["children"]["0"]
     {'type': 'Linear', 'in_features': 4, 'out_features': 2, 'bias': True}
@@ -76,15 +76,15 @@ def to_config(layer: Layer) -> dict[str, Any]:
 
 
 def from_config(config: Mapping[str, Any], tensors: Mapping[str, NDArray] | None = None, *, rng: Seed = None) -> Layer:
-    """The network that a document describes.
+    """Build the network that a document describes.
 
     Parameters
-        config : from `to_config`, and through JSON if need be
-        tensors : what `state_dict` gave: the network's parameters and buffers, which it takes over, moved to the
-            current backend; None draws new initial weights, of whatever size the document says
-        rng : seed or generator of what is random: new weights, and the layers' own generators
+        config : from `to_config`, possibly through JSON
+        tensors : from `state_dict`: the network's parameters and buffers, which it takes over, moved to the
+            current backend; None draws new initial weights, of any size that the document states
+        rng : seed or generator for new weights and for the layers' own generators
     Raises
-        FormatError : the document is broken or too large, or describes a network with other arrays than `tensors`
+        FormatError : the document is broken or too large, or the network's arrays do not match `tensors`
 
     >>> from_config({"type": "Linear", "in_features": 4, "out_features": 2})
     Linear(in_features=4, out_features=2, bias=True)
@@ -98,10 +98,10 @@ def from_config(config: Mapping[str, Any], tensors: Mapping[str, NDArray] | None
 
 
 def _survey(config: Any, path: str, depth: int, counts: dict[str, int]) -> int:
-    """How many layers the document describes, counted as often as they are used; before any is built.
+    """Count the layers that the document describes, each as often as it is used, before any is built.
 
     Parameters
-        counts : of the layers that stand before this one, by their places
+        counts : of the layers before this one, by their names
     """
     who = f"architecture, layer '{path}'"
     if not isinstance(config, Mapping) or depth > MOST_DEPTH:
@@ -125,13 +125,13 @@ def _survey(config: Any, path: str, depth: int, counts: dict[str, int]) -> int:
 
 
 class _Builder:
-    """Builds what `_survey` has looked at."""
+    """Builds a network that `_survey` has checked."""
 
     def __init__(self, tensors: Mapping[str, NDArray] | None, rng: np.random.Generator) -> None:
         self.tensors, self.rng = tensors, rng
         self.unused = set(tensors or ())
         self.built: dict[str, Layer] = {}
-        self.floats: np.dtype[Any] | None = None  # the type of all that are no integers
+        self.floats: np.dtype[Any] | None = None  # the common type of all floating-point arrays
 
     def build(self, config: Mapping[str, Any], path: str) -> Layer:
         who = f"architecture, layer '{path}'"
@@ -166,7 +166,7 @@ class _Builder:
                 return make(**arguments)
             with use_backend("numpy"), stand_ins():
                 layer = make(**arguments)
-        except Exception as error:  # whatever a constructor says of these arguments, the file is at fault
+        except Exception as error:  # any error of a constructor means that the file is wrong
             raise FormatError(
                 who, f"arguments that {kind.__name__} takes", " ".join(str(error).split())[:200]
             ) from error
@@ -175,7 +175,7 @@ class _Builder:
         return layer
 
     def _fill(self, layer: Layer, key: str, name: str) -> None:
-        """Give the layer its own array from the file, once it is known to have the right shape and kind."""
+        """Check the shape and kind of an array from the file; give it to the layer."""
         assert self.tensors is not None
         own, given = getattr(layer, key), self.tensors.get(name)
         if own is None and given is None:
@@ -196,7 +196,7 @@ def _options(kind: type[Layer]) -> Mapping[str, inspect.Parameter]:
 
 
 def _fits(option: inspect.Parameter, value: Any) -> bool:
-    """Whether what is true or false is given as such, and nothing else is: constructors would take other values."""
+    """True if flags, and only flags, are given as true or false; constructors would accept other values."""
     return value in (0, 1) if isinstance(option.default, bool) else not isinstance(value, bool)
 
 
@@ -213,5 +213,5 @@ def _json_value(value: Any) -> Any:
 
 
 def _tuple(value: Any) -> Any:
-    """JSON's list as the tuple that it was."""
+    """Turn a JSON list back into a tuple."""
     return tuple(value) if isinstance(value, list) else value

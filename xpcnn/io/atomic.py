@@ -1,8 +1,8 @@
-"""Files that are there whole or not at all, whatever happens while they are written.
+"""Atomic writes: a file is written completely or not at all, whatever happens meanwhile.
 
-The new contents are written under a temporary name in the same folder, brought to the disk (fsync), and then
-take the old file's place in one step (rename); the folder is brought to the disk as well. A process that is
-killed in between leaves the old file, and a temporary one that `sweep` removes.
+The new contents are written under a temporary name in the same folder and flushed to the disk (fsync). They then
+replace the old file in one step (rename), and the folder is flushed to the disk as well. A process that is killed in
+between leaves the old file, and a temporary one that `sweep` removes.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _in_progress: set[str] = set()  # the temporary files that this process is writi
 def write_atomically(
     path: str | os.PathLike[str], contents: bytes | Callable[[BinaryIO], object], *, make_folder: bool = False
 ) -> None:
-    """Give the file these contents, or leave it as it was.
+    """Give the file these contents, or leave it unchanged.
 
-    What is no regular file, such as a FIFO or a device, is written to as it stands: nothing takes its place.
+    If the path is no regular file, such as a FIFO or a device, the contents are written to it directly.
 
     Parameters
         path : a symbolic link is followed
         contents : the bytes, or a function that writes them to a file, so that they need not be in memory at once
-        make_folder : make the folder that the file is in, where it is missing
+        make_folder : create the file's folder if it is missing
     Raises
         FileError : the contents cannot be written, such as on a full disk; the old file is untouched
     """
@@ -66,16 +66,16 @@ def write_atomically(
 
 
 def _is_stream(path: str | os.PathLike[str]) -> bool:
-    """Whether it is there, and neither a file nor a folder."""
+    """True if the path exists and is neither a file nor a folder."""
     try:
-        mode = os.stat(path).st_mode  # not of the real path: /dev/stdout may lead to a pipe, which has none
+        mode = os.stat(path).st_mode  # not the real path: /dev/stdout may lead to a pipe, which has no path
     except (OSError, ValueError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _write_to_stream(path: Path, contents: bytes | Callable[[BinaryIO], object]) -> None:
-    if callable(contents):  # it may go back in the file, which a pipe cannot
+    if callable(contents):  # it may seek, which a pipe cannot
         memory = io.BytesIO()
         contents(memory)
         contents = memory.getvalue()
@@ -92,10 +92,10 @@ def _unwritable(path: Path, error: OSError) -> FileError:
 
 
 def sweep(folder: str | os.PathLike[str]) -> list[Path]:
-    """Remove the temporary files that processes of this machine left when they were killed.
+    """Remove the temporary files that killed processes of this machine have left.
 
     Returns
-        the files removed; files of processes that are alive stay
+        the removed files; files of living processes stay
     """
     removed = []
     for path in Path(folder).glob(".xpcnn-*.tmp"):
@@ -103,16 +103,16 @@ def sweep(folder: str | os.PathLike[str]) -> list[Path]:
         if match and not _is_written(path.name, int(match[1])):
             try:
                 path.unlink()
-            except OSError:  # another process swept it, or (on Windows) still writes it
+            except OSError:  # another process swept it, or (on Windows) is still writing it
                 continue
             removed.append(path)
     return removed
 
 
 def _is_written(name: str, pid: int) -> bool:
-    if pid == os.getpid():  # or an earlier process had the same number, as the first one in a container has
+    if pid == os.getpid():  # or an earlier process had the same number, like the first one in a container
         return name in _in_progress
-    if os.name != "posix":  # there, a file that is open cannot be removed, and signal 0 is no question
+    if os.name != "posix":  # Windows cannot remove an open file, and signal 0 is no query there
         return False
     try:
         os.kill(pid, 0)
@@ -124,13 +124,13 @@ def _is_written(name: str, pid: int) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # there, folders cannot be opened
+    if os.name != "posix":  # Windows cannot open folders
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no such thing
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems do not support it
             raise
     finally:
         os.close(descriptor)

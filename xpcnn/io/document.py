@@ -1,4 +1,4 @@
-"""Documents in JSON and TOML, from files that are not trusted: what cannot be handled safely is a ValueError."""
+"""Parse JSON and TOML from files that are not trusted; unsafe documents raise a ValueError."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import tomllib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-MOST_DEPTH = 256  # levels of lists and objects; a document that is nested deeper runs out of Python's stack somewhere
+MOST_DEPTH = 256  # levels of lists and objects; deeper nesting would exhaust Python's stack somewhere
 _TOO_DEEP = f"more than {MOST_DEPTH} levels"
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value that the text stands for. Numbers are finite: NaN, Infinity and 1e999 are refused.
+    """The value of a JSON text. Numbers are finite: NaN, Infinity and 1e999 are refused.
 
     Raises
-        ValueError : it is no such text, or is nested in more than `MOST_DEPTH` levels
+        ValueError : it is no JSON, or is nested more than `MOST_DEPTH` levels deep
 
     >>> parse_json('{"epochs": [1, 2.5, null]}')
     {'epochs': [1, 2.5, None]}
@@ -25,16 +25,16 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The table that the text stands for.
+    """The table of a TOML text.
 
     Raises
-        ValueError : it is no such text, or is nested in more than `MOST_DEPTH` levels
+        ValueError : it is no TOML, or is nested more than `MOST_DEPTH` levels deep
 
     >>> parse_toml("epochs = 3")
     {'epochs': 3}
     """
-    if any(piece.count(".") > MOST_DEPTH for piece in re.split(r"[\n=,\[\]{}]", text)):  # a.b.c, for which the
-        raise ValueError(_TOO_DEEP)  # time and the memory that Python takes grow with the square
+    if any(piece.count(".") > MOST_DEPTH for piece in re.split(r"[\n=,\[\]{}]", text)):  # for a.b.c, Python's
+        raise ValueError(_TOO_DEEP)  # time and memory grow with the square of the depth
     table: dict[str, Any] = _parse(lambda: tomllib.loads(text))
     return table
 

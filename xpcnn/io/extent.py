@@ -1,7 +1,8 @@
-"""How large the values in a network become, worked out from its layers' sizes without running it.
+"""Compute the sizes of a network's arrays from its layers, without running it.
 
-A file of a few hundred bytes can name layers that make gigabytes of one small image: padding, upsampling, strides of a
-transposed convolution. Or pooling over windows that take hours. Such networks are refused when their file is read.
+A file of a few hundred bytes can name layers that turn one small image into gigabytes: padding, upsampling, strides of
+a transposed convolution. Or it can name pooling over windows that takes hours. Such networks are refused when their
+file is read.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from ..nn import Layer
 from ..nn.layer import dotted
 from ..typing import Shape
 
-MOST_NUMBERS = 2**27  # that any layer may make, or pad, of one item: 512 MiB in float32
-MOST_TIMES = 2**8  # or, of larger items, so many times their own numbers
+MOST_NUMBERS = 2**27  # in a layer's output or padded input, for one item: 512 MiB in float32
+MOST_TIMES = 2**8  # or, for larger items, this many times their own numbers
 MOST_INPUT = 2**28  # numbers in one item
-MOST_TAPS = 2**20  # of a pooling window; a convolution's have weights, which stand in the file
+MOST_TAPS = 2**20  # of a pooling window; those of a convolution have weights in the file
 
 _Charge: TypeAlias = Callable[[Shape], None]
 
 
 def check_extent(model: Layer, input_shape: Shape) -> None:
-    """Refuse a network in which one item of that shape becomes larger than the limits above.
+    """Refuse a network in which one item of that shape grows beyond the limits above.
 
-    Where an item does not fit the layers, what comes after that is not looked at: it cannot run.
+    If an item does not fit a layer, the layers after it are not checked, because they cannot run.
 
     Raises
         FormatError : names the layer
@@ -42,7 +43,7 @@ def check_extent(model: Layer, input_shape: Shape) -> None:
 
 
 def _follow(layer: Layer, shape: Shape, path: str, most: int) -> Shape | None:
-    """The shape of the layer's output; None where the item does not fit."""
+    """The shape of the layer's output; None if the item does not fit."""
 
     def charge(made: Shape) -> None:
         if math.prod(made) > most:
@@ -63,14 +64,14 @@ def _follow(layer: Layer, shape: Shape, path: str, most: int) -> Shape | None:
         made = _made(layer, shape, charge)
     except FormatError:
         raise
-    except (XpcnnError, ValueError):  # ValueError: an item of more axes, or of fewer
+    except (XpcnnError, ValueError):  # ValueError: the item has more or fewer axes
         return None
     charge(made)
     return made
 
 
 def _through(layer: Layer, shape: Shape, within: dict[str, Any], charge: _Charge) -> Shape | None:
-    """What a container makes of the item; `within` says what its children do."""
+    """The shape of a container's output; `within` holds its children."""
     if isinstance(layer, nn.Sequential):
         passed: Shape | None = shape
         for follow in within.values():
@@ -97,7 +98,7 @@ def _through(layer: Layer, shape: Shape, within: dict[str, Any], charge: _Charge
 
 
 def _joined(layer: Layer, shapes: Any, charge: _Charge) -> Shape | None:
-    """The shape of what a join makes of several values."""
+    """The output shape of a join of several values."""
     try:
         if isinstance(layer, nn.Concat):
             made = (*np.broadcast_shapes(*(each[:-1] for each in shapes)), sum(each[-1] for each in shapes))
@@ -110,7 +111,7 @@ def _joined(layer: Layer, shapes: Any, charge: _Charge) -> Shape | None:
 
 
 def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
-    """The shape of what a layer without children makes; most keep it."""
+    """The output shape of a layer without children; most keep the input's."""
     if isinstance(layer, nn.Linear):
         return (*shape[:-1], layer.out_features)
     if isinstance(layer, nn.Flatten):
@@ -136,7 +137,7 @@ def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
         return made
     if isinstance(layer, nn.AdaptiveAvgPool2d):
         oh, ow = layer.output_size
-        charge((oh, max(h, w * c)))  # the bins, and the rows that are done first
+        charge((oh, max(h, w * c)))  # the bins of the rows, which are computed first
         charge((ow, w))
         return (oh, ow, c)
     if isinstance(layer, nn.ConvTranspose2d):

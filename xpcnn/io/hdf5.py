@@ -1,9 +1,9 @@
-"""The arrays of an HDF5 file, read so that a file from a stranger cannot reach beyond itself.
+"""Read the arrays of an HDF5 file, such that an untrusted file cannot reach beyond itself.
 
-HDF5 can do more than hold arrays: a data set may lie in another file (external storage, virtual data sets), a name
+HDF5 can do more than hold arrays: a data set may be in another file (external storage, virtual data sets), a name
 may lead to another place or file (soft and external links), groups may contain themselves, a filter may be a
 plug-in, and a few bytes may claim to be terabytes of fill values. All of that is refused here, before anything of the
-claimed size is made: each number, or text of a fixed length, must stand in the file, plainly or compressed by deflate.
+claimed size is made: each number, or text of a fixed length, must be in the file, plain or compressed by deflate.
 
 Sources
     The HDF Group, HDF5 user's guide, chapters 4 (groups and links) and 5 (data sets)
@@ -35,10 +35,10 @@ def read_hdf5(
     """The arrays of a file, by their names from the root, such as "layers/conv2d/vars/0".
 
     Parameters
-        names : of the root's arrays and groups that are read, where the file has them; None reads all
-        most_bytes : refuse files whose arrays are larger than that together
+        names : the root's arrays and groups to read, if they exist; None reads all
+        most_bytes : refuse files whose arrays together are larger
     Raises
-        FormatError : the file is no whole HDF5 file, or does what is refused here
+        FormatError : the file is no complete HDF5 file, or uses a feature that is refused here
         FileError : it is missing or cannot be read
         MissingExtraError : h5py is not installed
 
@@ -61,7 +61,7 @@ def read_hdf5(
             return _Reader(h5py, who, file_size, most_bytes).read(file, names)
     except (FormatError, MemoryError):
         raise
-    except Exception as error:  # whatever the library stumbles over, the file is at fault
+    except Exception as error:  # any error of the library means that the file is wrong
         text = " ".join(str(error).split())[:200]
         raise FormatError(who, "a whole HDF5 file", text or type(error).__name__, "get the file again") from error
 
@@ -114,7 +114,7 @@ class _Reader:
         if unknown := [each for each in filters if each not in _FILTERS]:
             raise self._refusal("filters " + ", ".join(_FILTERS.values()), f"number {unknown[0]} at {name}")
         size = int(dataset.size) * dataset.dtype.itemsize
-        stored = min(dataset.id.get_storage_size(), self.file_size)  # the first is a claim of the file's, too
+        stored = min(dataset.id.get_storage_size(), self.file_size)  # the first is only a claim of the file
         if size > (most_inflated(stored) if filters else stored):
             remedy = REMEDY if filters and stored else ""
             raise self._refusal(f"{size} bytes for {name} {dataset.shape}", f"{stored}", remedy)

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST: a header that gives type and shape, then the numbers, big-endian.
+"""IDX files, the format of MNIST: a header with type and shape, then the numbers, big-endian.
 
     offset  bytes  meaning
     0       2      zero
@@ -34,12 +34,12 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_idx(path: str | os.PathLike[str], *, most_bytes: int = 2**31) -> NDArray:
-    """The array that an IDX file holds, compressed with gzip or not.
+    """The array in an IDX file, which may be compressed with gzip.
 
     Parameters
         most_bytes : refuse larger arrays
     Raises
-        FormatError : the file is no whole IDX file, or its array is larger than `most_bytes`
+        FormatError : the file is no complete IDX file, or its array is larger than `most_bytes`
         FileError : it cannot be read
     """
     path = Path(path)

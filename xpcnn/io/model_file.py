@@ -1,6 +1,6 @@
-"""A trained network in one file: its layers, their weights, and what is needed to use it.
+"""A trained network in one file: its layers, their weights, and everything needed to use it.
 
-The file is in the safetensors format and safe to open: no pickle, no names that are looked up, no paths.
+The file has the safetensors format and is safe to open: no pickle, no lookup of arbitrary names, no paths.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ MOST_CLASSES = 2**20
 MOST_NAME = 1000
 # In `extra`:
 REGRESSION = "regression"  # true if the outputs are values
-SCALE = "scale"  # what the training images were divided by
+SCALE = "scale"  # the divisor of the training images' numbers
 MOST_INPUTS = 64
-UNIT = "unit"  # false if they did not lie in [0, 1] then
+UNIT = "unit"  # false if they were not in [0, 1] after the division
 
 
 @dataclass(frozen=True, eq=False)
 class SavedModel:
-    """What a model file holds.
+    """The contents of a model file.
 
     Parameters
-        model : the network, its parameters on the current backend
-        input_shape : one input's shape, without the batch axis
-        classes : the outputs' names, where there are any
-        extra : what else was saved with it
+        model : the network, with its parameters on the current backend
+        input_shape : of one input, without the batch axis
+        classes : names of the outputs, if any
+        extra : other values saved with it
     """
 
     model: Layer
@@ -50,17 +50,17 @@ class SavedModel:
 
     @property
     def is_classifier(self) -> bool:
-        """Whether the outputs are scores of classes, and not the values of a regression."""
+        """True if the outputs are scores of classes, and not the values of a regression."""
         return not self.extra.get(REGRESSION)
 
     @property
     def scale(self) -> float:
-        """What the numbers of the training images were divided by; 255 where the file does not say it."""
+        """The divisor of the training images' numbers; 255 if the file does not state it."""
         return float(self.extra.get(SCALE, 255))
 
     @property
     def is_unit(self) -> bool:
-        """Whether the training images lay in [0, 1] then."""
+        """True if the training images were in [0, 1] after the division."""
         return self.extra.get(UNIT, True) is not False
 
 
@@ -72,16 +72,16 @@ def save_model(
     classes: Iterable[str] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a network to a file that `load_model` reads; the file is there whole or not at all.
+    """Write a network to a file that `load_model` reads; the file is written completely or not at all.
 
     Parameters
-        model : layers of `xpcnn.nn` only; of others, save the weights with `write_tensors`
-        path : where to
-        input_shape : one input's shape, without the batch axis, such as (28, 28, 1); of several inputs, a shape each
-        classes : the outputs' names
-        extra : anything else, in values that JSON has
+        model : with layers of `xpcnn.nn` only; for others, save the weights with `write_tensors`
+        path : of the file
+        input_shape : of one input, without the batch axis, such as (28, 28, 1); for several inputs, one shape each
+        classes : names of the outputs
+        extra : anything else, as JSON values
     Raises
-        OptionError : the network cannot be described in a file, or an argument makes no sense
+        OptionError : a file cannot describe the network, or an argument is invalid
         FileError : the file cannot be written; an older one is untouched
     """
     write_tensors(path, *described(model, path, input_shape=input_shape, classes=classes, extra=extra))
@@ -95,10 +95,10 @@ def described(
     classes: Iterable[str] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, NDArray], dict[str, Any]]:
-    """What `save_model` writes, arrays and metadata, once it is known that it can be read.
+    """The arrays and metadata that `save_model` writes; checks that they can be read again.
 
     Raises
-        OptionError : as `save_model`
+        OptionError : as in `save_model`
     """
     check_layer("save_model", model)
     path = as_path("save_model", path)
@@ -113,17 +113,17 @@ def described(
     tensors = {name: to_numpy(array) for name, array in model.state_dict().items()}
     try:
         with use_backend("numpy"):
-            _parse(str(path), parse_json(json.dumps(metadata)), tensors, rng=0)  # what is written can be read
+            _parse(str(path), parse_json(json.dumps(metadata)), tensors, rng=0)  # raises unless it can be read again
     except (XpcnnError, TypeError, ValueError, RecursionError) as error:
         raise OptionError(str(path), "a network and metadata that a file can hold", str(error)) from error
     return tensors, metadata
 
 
 def load_model(path: str | os.PathLike[str]) -> SavedModel:
-    """Read a network from a file by `save_model`. Files from strangers are safe to open.
+    """Read a network from a file by `save_model`. Untrusted files are safe to open.
 
     Raises
-        FormatError : the file is no such file, is damaged, or was made by a newer xpcnn
+        FormatError : the file is no model file, is damaged, or was made by a newer xpcnn
         FileError : it is missing or cannot be read
     """
     path = as_path("load_model", path)
@@ -160,7 +160,7 @@ def _parse(who: str, metadata: Mapping[str, Any], tensors: Mapping[str, Any], rn
 
 
 def _shapes(model: Layer, input_shape: Any) -> list[Any]:
-    """One item's shape; of several inputs, a list of shapes."""
+    """The shape of one item; for several inputs, a list of shapes."""
     if model.arity[0] == 1:
         return list(as_shape("save_model", input_shape))
     if not isinstance(input_shape, tuple | list) or len(input_shape) != model.arity[0]:

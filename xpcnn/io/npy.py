@@ -1,6 +1,6 @@
-"""NumPy's .npy and .npz files, read without pickle, and without trust in what they claim.
+"""Read NumPy's .npy and .npz files without pickle, and without trusting their claims.
 
-The shape and type in a header are compared with the bytes that are there before an array of that size is allocated.
+The shape and type in a header are compared with the file's bytes before an array of that size is allocated.
 A .npz is a zip archive of .npy files, which may be deflated.
 
 Source: NumPy Enhancement Proposal 1, A Simple File Format for NumPy Arrays
@@ -22,8 +22,8 @@ from ..typing import NDArray
 from .limits import REMEDY, most_inflated
 from .pieces import difference
 
-_KINDS = "biufSU"  # truth values, numbers and texts
-_BFLOAT16 = np.dtype("V2")  # what MLX writes, and NumPy reads, for numbers that NumPy has not
+_KINDS = "biufSU"  # booleans, numbers and texts
+_BFLOAT16 = np.dtype("V2")  # as MLX writes bfloat16, which NumPy lacks
 
 
 def read_npy(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> NDArray:
@@ -32,7 +32,7 @@ def read_npy(path: str | os.PathLike[str], *, most_bytes: int = 2**32) -> NDArra
     Parameters
         most_bytes : refuse larger arrays
     Raises
-        FormatError : the file is no whole .npy file of numbers or texts, or its array is too large
+        FormatError : the file is no complete .npy file of numbers or texts, or its array is too large
         FileError : it cannot be read
     """
     path = Path(path)
@@ -50,13 +50,13 @@ def read_npz(
     compressed: bool = True,
     most_bytes: int = 2**32,
 ) -> dict[str, NDArray]:
-    """The arrays in a .npz file, by name; of those in `names` alone, where names are given.
+    """The arrays in a .npz file, by name; only those in `names`, if given.
 
     Parameters
-        compressed : take deflated arrays; without them, what is read is never larger than the file
-        most_bytes : refuse more in all
+        compressed : accept deflated arrays; with False, the arrays are never larger than the file
+        most_bytes : refuse more in total
     Raises
-        FormatError, FileError : as of `read_npy`
+        FormatError, FileError : as in `read_npy`
     """
     path = Path(path)
     try:
@@ -67,17 +67,17 @@ def read_npz(
 
 
 def npz_names(path: str | os.PathLike[str]) -> list[str]:
-    """The names of all arrays in a .npz file, none of which is read.
+    """The names of all arrays in a .npz file, without reading the arrays.
 
     Raises
-        FormatError : it is no whole archive;  FileError : it cannot be read
+        FormatError : it is no complete archive;  FileError : it cannot be read
     """
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except OSError as error:
         raise FileError.unreadable(path, error) from error
-    except Exception as error:  # whatever the reader stumbles over, the file is at fault
+    except Exception as error:  # any error of the reader means that the file is wrong
         raise _no_archive(str(path), error) from error
 
 
@@ -110,28 +110,28 @@ def _members(
                 size -= arrays[name].nbytes
     except (XpcnnError, MemoryError):
         raise
-    except Exception as error:  # whatever the reader stumbles over, the file is at fault
+    except Exception as error:  # any error of the reader means that the file is wrong
         raise _no_archive(who, error) from error
     return arrays
 
 
 def _read(who: str, file: IO[bytes], size: int, most_bytes: int) -> NDArray:
-    """The array in an open file, or member of an archive, of so many bytes."""
+    """The array in an open file, or in a member of an archive, of `size` bytes."""
     try:
         version = np.lib.format.read_magic(file)
-        if version != (1, 0):  # the later ones are for headers beyond 64 KiB, which only records of many fields have
+        if version != (1, 0):  # later ones are for headers above 64 KiB, which only records with many fields have
             raise ValueError(f"version {version[0]}.{version[1]}")
         shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
         if any(n < 0 for n in shape):
             raise ValueError(f"shape {shape}")
-    except Exception as error:  # whatever NumPy stumbles over, the header is at fault
+    except Exception as error:  # any error of NumPy means that the header is wrong
         reason = str(error).partition("\n")[0]
         raise FormatError(who, "a .npy array, version 1.0", reason, "np.save it again") from None
     if (dtype.kind not in _KINDS and dtype != _BFLOAT16) or dtype.itemsize == 0:
         remedy = "save numbers or texts; Python objects would be a pickle, which can run code"
         raise FormatError(who, "an array of numbers or texts", str(dtype), remedy)
     needed = math.prod(shape) * dtype.itemsize
-    if math.prod(max(n, 1) for n in shape) * dtype.itemsize > most_bytes:  # of empty arrays, too
+    if math.prod(max(n, 1) for n in shape) * dtype.itemsize > most_bytes:  # also for empty arrays
         raise FormatError(who, f"at most {most_bytes} bytes", f"an array {shape}, {needed} bytes")
     if needed > size:
         raise FormatError(who, f"{needed} bytes for an array {shape}", f"a file of {size}", "get the file again")

@@ -1,4 +1,4 @@
-"""Reading a file's bytes into an array, in pieces, so that there is no second copy of them in memory."""
+"""Read a file's bytes into an array in pieces, so that there is no second copy of them in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TooShortError(Exception):
 
 
 def read_into(array: NDArray, file: BinaryIO | GzipFile | IO[bytes]) -> Iterator[memoryview]:
-    """Fill a contiguous array from the file, and give each piece when it is there.
+    """Fill a contiguous array from the file, and yield each piece once it is read.
 
     Raises
         TooShortError
@@ -34,7 +34,7 @@ def read_into(array: NDArray, file: BinaryIO | GzipFile | IO[bytes]) -> Iterator
 
 
 def difference(array: NDArray, file: BinaryIO | GzipFile | IO[bytes]) -> str:
-    """Fill it; whether the file has "fewer" bytes, or "more", or (the empty text) ends with the array."""
+    """Fill the array; return "fewer" or "more" if the file has fewer or more bytes, else ""."""
     try:
         for _ in read_into(array, file):
             pass

@@ -1,4 +1,4 @@
-"""The safetensors format, written from the arrays as they lie and read into new ones, without a copy of the whole.
+"""The safetensors format: written directly from arrays and read into new ones, without a copy of the whole.
 
     offset  bytes  meaning
     0       8      n, little-endian
@@ -8,7 +8,7 @@
 xpcnn's own files have a checksum among the texts: a CRC-32 of all names, types, shapes, numbers and other texts.
 Files without one, by older versions and other programs, are read unchecked.
 
-What a header claims is compared with the file's size before anything of the claimed size is allocated.
+The sizes in a header are compared with the file's size before anything of the claimed size is allocated.
 
 Source: https://huggingface.co/docs/safetensors
 """
@@ -36,7 +36,7 @@ from .pieces import PIECE, TooShortError, read_into
 MOST_HEADER = 16 * 2**20  # bytes: names, shapes and texts
 _MOST_AXES = 32
 _CHECKSUM = "xpcnn_crc32"
-_BEGINNING = f'{{"__metadata__":{{"{_CHECKSUM}":"'.encode()  # of a header with a checksum, which stands next
+_BEGINNING = f'{{"__metadata__":{{"{_CHECKSUM}":"'.encode()  # of a header with a checksum, which follows
 _PICKLE_OR_ZIP = (b"PK\x03\x04", b"\x80")
 _DTYPES = {
     "F64": "<f8",
@@ -58,24 +58,24 @@ _NAMES = {text: name for name, text in _DTYPES.items() if name != "BF16"}
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a header says of an array."""
+    """An array's entry in a header."""
 
     name: str
-    dtype: str  # as the format names it
+    dtype: str  # the format's name for it
     shape: Shape
     begin: int  # in bytes, from the end of the header
     end: int
 
 
 def save(path: str | os.PathLike[str], arrays: Mapping[str, Any], texts: Mapping[str, str], *, checksum: bool) -> None:
-    """Write arrays of any backend; the file is there whole or not at all.
+    """Write arrays of any backend; the file is written completely or not at all.
 
-    Arrays of NumPy are written as they lie, or, where their order is another, in pieces of `PIECE` bytes; those of
-    other backends are brought to the host one by one.
+    NumPy arrays are written without a copy, or in pieces of `PIECE` bytes if their memory order differs. Arrays of
+    other backends are moved to the host one by one.
 
     Raises
         OptionError : the header would be larger than `MOST_HEADER`
-        DTypeError : an array holds neither numbers nor truth values, or complex ones
+        DTypeError : an array holds neither real numbers nor booleans
         FileError : the file cannot be written
     """
     entries = _laid_out(arrays)
@@ -103,13 +103,13 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, Any], texts: Mapping
 
 
 def load(path: str | os.PathLike[str], *, widen: bool = False) -> tuple[dict[str, NDArray], dict[str, str]]:
-    """The arrays of a file, in its order, on the host and writable, and its texts.
+    """The arrays of a file, in the file's order, on the host and writable, and its texts.
 
     Parameters
-        widen : float16 and bfloat16, which is the upper half of a float32, become float32; else float16 stays, and
-            bfloat16, which NumPy has not, is refused
+        widen : True converts float16 and bfloat16 (the upper half of a float32) to float32; False keeps float16 and
+            refuses bfloat16, which NumPy lacks
     Raises
-        FormatError : the file is none, is damaged, or holds element types that are none of NumPy's
+        FormatError : the file is no safetensors file, is damaged, or holds element types that NumPy lacks
         FileError : it is missing or cannot be read
     """
     who = str(path)
@@ -138,7 +138,7 @@ _AGAIN = "the file is damaged: get it again"
 
 
 def _laid_out(arrays: Mapping[str, Any]) -> list[_Entry]:
-    """Where each array comes to lie: the largest types first, so that all are aligned."""
+    """The position of each array in the file: the largest types first, so that all are aligned."""
     kinds = {name: _format_dtype(name, array) for name, array in arrays.items()}
     entries, at = [], 0
     for name in sorted(arrays, key=lambda each: (-np.dtype(_DTYPES[kinds[each]]).itemsize, each)):
@@ -150,7 +150,7 @@ def _laid_out(arrays: Mapping[str, Any]) -> list[_Entry]:
 
 
 def _format_dtype(name: str, array: Any) -> str:
-    """The format's name of the array's element type."""
+    """The format's name for the array's element type."""
     kind = dtype_name(array) if hasattr(array, "dtype") else str(np.asarray(array).dtype)
     try:
         return _NAMES[np.dtype(kind).newbyteorder("<").str]
@@ -159,7 +159,7 @@ def _format_dtype(name: str, array: Any) -> str:
 
 
 def _pieces(array: NDArray, dtype: str) -> Iterator[memoryview]:
-    """The array's bytes in C order and of that type; views of them, or copies of `PIECE` bytes one after the other."""
+    """The array's bytes in C order and with that type: views, or successive copies of `PIECE` bytes."""
     if array.flags.c_contiguous and array.dtype.str == dtype:
         whole = array.reshape(-1).view(np.uint8).data
         yield from (whole[at : at + PIECE] for at in range(0, len(whole), PIECE))
@@ -169,7 +169,7 @@ def _pieces(array: NDArray, dtype: str) -> Iterator[memoryview]:
         flags=["external_loop", "buffered", "zerosize_ok"],
         op_flags=[["readonly", "contig", "aligned"]],
         op_dtypes=[np.dtype(dtype)],
-        casting="equiv",  # at most the order of bytes changes
+        casting="equiv",  # only the byte order may change
         order="C",
         buffersize=PIECE // array.itemsize,
     )
@@ -179,13 +179,13 @@ def _pieces(array: NDArray, dtype: str) -> Iterator[memoryview]:
 
 
 def _checksum(entries: Iterable[_Entry], sums: Mapping[str, int], texts: Mapping[str, str]) -> str:
-    """Of all that is in a file, in whatever order it stands there."""
+    """The checksum of a file's contents, which does not depend on their order."""
     listed = sorted((each.name, each.dtype, each.shape, sums[each.name]) for each in entries)
     return f"{zlib.crc32(json.dumps([listed, sorted(texts.items())]).encode()):08x}"
 
 
 def _read_header(who: str, file: BinaryIO) -> tuple[bytes, int]:
-    """The header, and how many bytes come after it."""
+    """The header, and the number of bytes after it."""
     size = os.fstat(file.fileno()).st_size
     begins = file.read(9)
     length = int.from_bytes(begins[:8], "little")
@@ -201,7 +201,7 @@ def _read_header(who: str, file: BinaryIO) -> tuple[bytes, int]:
 
 
 def _parse(who: str, header: bytes, room: int) -> tuple[list[_Entry], dict[str, str]]:
-    """What the header says: arrays that cover so many bytes, each of which lies where no other does."""
+    """The header's entries and texts; checks that the arrays cover `room` bytes without overlap."""
     try:
         described = json.loads(header.decode(), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
@@ -240,7 +240,7 @@ def _are_counts(values: Any) -> TypeGuard[list[int]]:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, in which no name stands twice.
+    """A JSON object in which no name occurs twice.
 
     Raises
         ValueError
@@ -252,7 +252,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _fill(who: str, array: NDArray, file: BinaryIO) -> int:
-    """Read the array's numbers; their CRC-32."""
+    """Read the array's numbers; return their CRC-32."""
     crc = 0
     try:
         for piece in read_into(array, file):
@@ -277,7 +277,7 @@ def _broken(who: str, got: str) -> FormatError:
 
 
 def _other_kind(begins: bytes) -> tuple[str, str]:
-    """What a file is that is no safetensors file, and what to do with it."""
+    """The kind of a file that is no safetensors file, and a remedy."""
     if begins.startswith(_PICKLE_OR_ZIP):
         return (
             "a pickle, or another archive, as torch.save writes it",

@@ -1,8 +1,8 @@
 """Named arrays and a JSON document in one safetensors file.
 
-Such files are safe to open: they hold numbers and text, nothing that is run. The document stands, as a string,
-in the file's metadata under "xpcnn", and says which version of this format it is written in. A checksum of all of it
-tells damage; files of xpcnn 0.1 have none.
+Such files are safe to open: they hold numbers and text, and no code. The document is a string in the file's metadata
+under "xpcnn", and states the version of this format. A checksum of the whole file reveals damage; files of xpcnn 0.1
+have none.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _KEY = "xpcnn"
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-    """Write arrays of any backend and a document; the file is there whole or not at all.
+    """Write arrays of any backend and a document; the file is written completely or not at all.
 
-    No copy is made of NumPy's arrays, and of those of other backends one at a time.
+    NumPy arrays are not copied; those of other backends are copied one at a time.
 
     Parameters
-        metadata : values that JSON has (no NaN, no infinity)
+        metadata : JSON values (no NaN, no infinity)
     Raises
-        OptionError : JSON has no such value, or all names and the document together are larger than 16 MiB
-        DTypeError : an array holds neither numbers nor truth values, or complex ones
+        OptionError : a value is none of JSON's, or all names and the document together are larger than 16 MiB
+        DTypeError : an array holds neither real numbers nor booleans
         FileError : the file cannot be written
     """
     path = as_path("write_tensors", path)
@@ -41,7 +41,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], meta
     try:
         document = json.dumps({**metadata, "format": FORMAT}, allow_nan=False, ensure_ascii=False)
         document.encode()
-        parse_json(document)  # what is written can be read
+        parse_json(document)  # raises unless it can be read again
     except (TypeError, ValueError, RecursionError) as error:
         raise OptionError(str(path), "metadata in values that JSON has", str(error)) from error
     safetensors.save(path, tensors, {_KEY: document}, checksum=True)
@@ -51,20 +51,26 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], dict
     """The arrays, on the host and writable, and the document of a file by `write_tensors`.
 
     Raises
-        FormatError : the file is not one, is damaged, or was made by a newer xpcnn
+        FormatError : the file is no such file, is damaged, or was made by a newer xpcnn
         FileError : it is missing or cannot be read
     """
     tensors, texts = safetensors.load(as_path("read_tensors", path))
-    return tensors, _parse(str(path), texts.get(_KEY))
+    document = _parse(str(path), texts.pop(_KEY, None))
+    if texts:  # perhaps the checksum under another name
+        got = ", ".join(repr(name)[:40] for name in list(texts)[:3])
+        raise FormatError(
+            str(path), f"metadata under {_KEY} alone", f"also under {got}", "the file is damaged: get it again"
+        )
+    return tensors, document
 
 
 def read_foreign_tensors(path: str | os.PathLike[str]) -> dict[str, NDArray]:
     """The arrays of a safetensors file by any program, on the host.
 
-    float16 and bfloat16, which is the upper half of a float32, become float32; others stay what they are.
+    float16 and bfloat16 (the upper half of a float32) become float32; other types stay the same.
 
     Raises
-        FormatError : the file is none, is damaged, or holds element types that are none of NumPy's
+        FormatError : the file is no safetensors file, is damaged, or holds element types that NumPy lacks
         FileError : it is missing or cannot be read
     """
     return safetensors.load(path, widen=True)[0]

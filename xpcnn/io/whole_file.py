@@ -1,4 +1,4 @@
-"""A file whose readers get no more memory than it has bytes, whatever number of bytes they ask for."""
+"""A file whose readers allocate at most as many bytes as the file has, however many they ask for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import io
 import os
 from pathlib import Path
 
-_SMALL = 2**16  # bytes, which are read as they are asked for
+_SMALL = 2**16  # bytes; smaller reads are passed on unchanged
 
 
 class WholeFile(io.BufferedReader):
-    """A file opened to be read. Python makes room for what a reader asks for before it looks what there is."""
+    """A file opened for reading. (Python's own allocates the requested bytes before it looks how many there are.)"""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path))
@@ -21,5 +21,5 @@ class WholeFile(io.BufferedReader):
             size = min(size, max(0, self.size - self.tell()))
         return super().read(size)
 
-    def __repr__(self) -> str:  # by which Pillow calls it in its errors
+    def __repr__(self) -> str:  # Pillow's errors contain it
         return repr(str(self.path))

@@ -1,1 +1,1 @@
-"""Faster implementations of operations, each under the contract of its reference, each allowed to refuse."""
+"""Faster implementations of operations. Each keeps the contract of its reference, and may refuse a call."""

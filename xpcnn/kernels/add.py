@@ -1,6 +1,6 @@
 """The sum of two arrays on NumPy, in blocks that the threads share.
 
-Both are taken as runs in the memory order of the first (see `elementwise`):
+Both are treated as runs in the memory order of the first (see `elementwise`):
 
     y = a + b                                   (1)
 """
@@ -21,7 +21,7 @@ from .threads import PASS, parallel
 
 
 def refuses(a: Any, b: Any) -> str | None:
-    """Why this implementation does not take the call, or None."""
+    """The reason why this implementation refuses the call, or None."""
     return refuses_run(a) or refuses_run(b)
 
 

@@ -1,6 +1,6 @@
-"""Arrays as runs of numbers: for work in which it does not matter where an element stands.
+"""Arrays as runs of numbers, for work that does not depend on an element's position.
 
-An array without gaps is one run in memory, whatever the order of its axes, and any block of the run is a unit of work.
+An array without gaps is one run in memory, in any order of its axes. Any block of the run is a unit of work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MINIMUM_SIZE = 1 << 13  # elements: with fewer, the operation's reference is as 
 
 
 def refuses_run(x: Any) -> str | None:
-    """Why an implementation that works on runs does not take this array, or None."""
+    """The reason why an implementation that works on runs refuses this array, or None."""
     if not isinstance(x, np.ndarray):
         return "the arrays are not NumPy's"
     if x.dtype.kind != "f":
@@ -28,7 +28,7 @@ def refuses_run(x: Any) -> str | None:
 
 
 def as_run(x: NDArray, like: NDArray) -> NDArray:
-    """x as one run in the memory order of `like`, which has no gaps; a view, if x lies in that order already."""
+    """x as one run in the memory order of `like`, which has no gaps; a view if x already has that order."""
     if any(x.strides[axis] != like.strides[axis] for axis in range(x.ndim) if x.shape[axis] > 1):
         ordered = empty_like(like)
         ordered[...] = x

@@ -1,22 +1,22 @@
-"""Convolution on NumPy as one matrix product for a block of output positions ("im2col").
+"""Convolution on NumPy as one matrix product per block of output positions ("im2col").
 
-Idea. All that the kernel reads at one output position is copied into one row, so that the sums of
-`xpcnn.ops.conv`, whose numbers these equations bear, become large products, which BLAS does well:
+Idea. All numbers that the kernel reads at one output position are copied into one row. The sums of
+`xpcnn.ops.conv`, whose equation numbers are used here, then become large products, which BLAS does well:
 
     cols[t, (u,v,c)] = x̂[n, i·S + u·D, j·S + v·D, c],  t = (n,i,j)
     y     = cols wᵀ + b                                                    (1)
     dw    = dyᵀ cols                                                       (2)
     db    = Σ_t dy[t]                                                      (3)
-    dcols = dy w,  each added into dx̂ where it was read                    (4)
+    dcols = dy w,  each added to the element of dx̂ that it belongs to      (4)
 
-The rows are KH·KW times the input. They are therefore made for a block of it, of at most `WORKSPACE` bytes (one row
-of output or `POSITIONS` positions, if that is more), and made again in backward: for a few whole images, or for some
-rows of output of one. Threads share blocks, or the filters where there is one block; in (2) always filters, so that the
-order of the sum is fixed. With one channel the runs that can be copied at once would be KW numbers; then cols is stored
-transposed, with the taps outermost, and the runs are image rows. For stride 1, dx is made in the same way from dy and
-the kernel rotated by 180°: copying rows out is faster than adding them in.
+The rows are KH·KW times as large as the input. So they are made one block at a time, of at most `WORKSPACE` bytes (or
+one row of output or `POSITIONS` positions, if that is more), and made again in backward. A block is a few whole images,
+or some rows of output of one image. Threads share the blocks, or the filters if there is only one block; in (2) always
+the filters, so that the order of the sum is fixed. With one channel, only KW numbers could be copied at once; then cols
+is stored transposed, with the taps outermost, and the runs are image rows. For stride 1, dx is computed in the same way
+from dy and the kernel rotated by 180°: copying rows out is faster than adding them in.
 
-This is for few images. With more, `rows` and `winograd` copy less.
+This is for few images. With more images, `rows` and `winograd` copy less.
 Measured, inference with ReLU, 2 threads, float32: 64 → 64 channels on one image of 32 × 32, 0.97 ms (reference 1.49,
 `rows` 1.83).
 
@@ -41,21 +41,21 @@ from .memory import empty
 from .threads import one_blas_thread, parallel
 
 WORKSPACE = 1 << 20  # bytes of cols for each thread: a core's second-level cache
-BLOCKS = 4  # at most so many pieces for the sake of threads; each has at least
-SHARE = 3.5e7  # so many multiplications and additions (half of what a thread is woken for),
-POSITIONS = 128  # so many output positions,
-FILTERS = 32  # and so many filters
+BLOCKS = 4  # most pieces made only to share work among threads; each has at least
+SHARE = 3.5e7  # this many multiplications and additions (half the cost for which a thread is woken),
+POSITIONS = 128  # this many output positions,
+FILTERS = 32  # and this many filters
 
 
 class Block(NamedTuple):
-    """Some rows of output of some images: whole images, or one."""
+    """Some whole images, or some rows of output of one image."""
 
     images: slice
     rows: slice
 
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
-    """Why this implementation does not take the call, or None."""
+    """The reason why this implementation refuses the call, or None."""
     if not isinstance(x, np.ndarray):
         return "the arrays are not NumPy's"
     if groups != 1:
@@ -113,14 +113,14 @@ def _correlate(
     """(1): (N, H, W, C) → (N, OH, OW, F)."""
     cout = w.shape[0]
     y = empty((x.shape[0], *place.out, cout), x.dtype)
-    if scale is not None and w.size < y.size:  # fewer numbers to scale
+    if scale is not None and w.size < y.size:  # scale the smaller array
         w, scale = w * scale[:, None, None, None], None
     matrix = w.reshape(cout, -1).T  # (K, F)
     padded: Any = place.pad(x, np)  # (N, PH, PW, C)
     zeros = np.zeros(cout, x.dtype)
 
     def multiply(block: Block, filters: slice, cols: NDArray) -> None:
-        out = y[block].reshape(-1, cout)[:, filters]  # (T, f), a view: the rows of a block are neighbours
+        out = y[block].reshape(-1, cout)[:, filters]  # (T, f), a view, as a block's rows are contiguous
         np.matmul(cols, matrix[:, filters], out=out)  # (T, K) @ (K, f)                            (1)
         if scale is not None:
             out *= scale[filters]
@@ -160,7 +160,7 @@ def _correlate_dx(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placem
 
 
 def _blocks(shape: tuple[int, ...], w: NDArray, place: Placement) -> list[Block]:
-    """Whole images while they are small, else rows of one image."""
+    """Blocks of whole images if they are small, else of rows of one image."""
     n, (oh, ow) = shape[0], place.out
     pieces = max(1, min(BLOCKS, int(2.0 * n * oh * ow * w.size / SHARE)))
     rows = min(-(-n * oh // pieces), WORKSPACE // (ow * w[0].size * w.itemsize))
@@ -171,7 +171,7 @@ def _blocks(shape: tuple[int, ...], w: NDArray, place: Placement) -> list[Block]
 
 
 def _shares(filters: int, count: int) -> list[slice]:
-    """All filters in so many slices, or in fewer, of at least `FILTERS`."""
+    """Divide all filters into `count` slices, or fewer, of at least `FILTERS` each."""
     return chunks(filters, max(-(-filters // max(count, 1)), FILTERS))
 
 

@@ -1,16 +1,16 @@
 """The fully connected layer on NumPy with the batch last in memory, its products shared among threads.
 
-Idea. Rows x (N, in) with the batch last are columns X = xᵀ (in, N), C-contiguous. So are y and dx, and what stands
-before and after the layer keeps its order:
+Idea. Rows x (N, in) with the batch last are columns X = xᵀ (in, N), C-contiguous. So are y and dx, and the layers
+before and after this one keep their memory order:
 
     Y  = w X + b                        (1)
     dw = dY Xᵀ                          (2)
     db = Σ_n dY[:, n]                   (3)
     dX = wᵀ dY                          (4)
 
-with the numbers of `xpcnn.ops.linear`. Each product is cut along the longer side of its result, in a way that depends
-on its sizes alone, and its parts are units of work; those of (2) and (4) are done together.
-Measured: as fast as the reference on (128, 9216) → 128, float32, 2 threads; the gain is in the order.
+with the equation numbers of `xpcnn.ops.linear`. Each product is cut along the longer side of its result, in a way that
+depends on its sizes alone. The parts are units of work; those of (2) and (4) are done together.
+Measured: as fast as the reference on (128, 9216) → 128, float32, 2 threads; the gain is the memory order.
 
 Source: the equations are those of `xpcnn.ops.linear`.
 """
@@ -30,14 +30,14 @@ from .memory import empty
 from .threads import one_blas_thread, parallel
 
 PARTS = 8  # of a product
-LEAST = 64  # rows or columns in a part, each of which packs the other factor again
-WORTH = 5e6  # multiplications and additions of a product: below, it is not cut
+LEAST = 64  # rows or columns in a part; each part packs the other factor again
+WORTH = 5e6  # multiplications and additions; smaller products are not cut
 
-Product: TypeAlias = tuple[NDArray, NDArray, NDArray]  # two factors and where the result goes
+Product: TypeAlias = tuple[NDArray, NDArray, NDArray]  # two factors and the array for the result
 
 
 def refuses(x: Any, w: Any, b: Any = None) -> str | None:
-    """Why this implementation does not take the call, or None."""
+    """The reason why this implementation refuses the call, or None."""
     return refuses_batch(x)
 
 
@@ -74,7 +74,7 @@ def _multiply(*products: Product) -> None:
 
 
 def _cut(product: Product) -> list[Product]:
-    """The product in parts of some of its rows, or of its columns where these are more."""
+    """Cut the product into parts along its rows, or along its columns if there are more of them."""
     one, other, out = product
     if _cost(product) < WORTH:
         return [product]

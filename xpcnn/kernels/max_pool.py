@@ -6,11 +6,11 @@ Idea. At each tap, a piece of the output reads a strided slice of runs of C·N n
     t  = max(t, number · [x̂(u,v) > y])                  (2)
     dx = Σ dy · [t = number]                            (4)
 
-tap after tap, with the numbers of `xpcnn.ops.pool`. The taps' numbers rise, so that in (2) the last tap to exceed all
-before it has the last word, and both are maxima; a choice (`where`) takes ten times as long. A piece that has a NaN is
-done again as the reference does it. In (4) each piece of dx collects what belongs to it, so that pieces can be made
-in parallel; where the windows tile the image, there is one term, and nothing to add. The product is made of bits, dy
-and a mask, so that an infinite dy that did not win adds 0 and no NaN.
+tap after tap, with the equation numbers of `xpcnn.ops.pool`. Tap numbers increase, so the winner in (2) is the last tap
+that exceeds all taps before it. (1) and (2) are therefore both maxima; `where` would take ten times as long. A piece
+with a NaN is computed again in the way of the reference. In (4) each piece of dx collects its own terms, so that pieces
+can be computed in parallel. Where the windows tile the image, there is only one term, and nothing to add. The product
+is a bitwise "and" of dy and a mask, so that an infinite dy whose tap did not win adds 0, not NaN.
 Measured: 13 times as fast as the reference on (128, 28, 28, 32), float32, 2 × 2, 2 threads.
 
 Source: the equations are those of `xpcnn.ops.pool`.
@@ -35,7 +35,7 @@ from .threads import PASS, parallel
 
 
 def refuses(x: Any, *, window: Window) -> str | None:
-    """Why this implementation does not take the call, or None."""
+    """The reason why this implementation refuses the call, or None."""
     return refuses_batch(x)
 
 
@@ -53,7 +53,7 @@ def forward(x: NDArray, *, window: Window) -> tuple[NDArray, Cache]:
         wins, numbered = np.empty(out.shape, bool), np.empty(out.shape, t.dtype)
         taps = [(number, images[*part, piece.run], at) for number, part, at in overlaps]
         whole = [number for number, tap, _ in taps[:2] if tap.shape == out.shape]
-        if whole == [0, 1]:  # as almost everywhere: the first two in fewer passes
+        if whole == [0, 1]:  # the usual case: the first two taps in fewer passes
             (_, first, _), (_, second, _), *taps = taps
             np.greater(second, first, out=wins)
             t[...] = wins  # (2)
@@ -137,7 +137,7 @@ def backward(dy: NDArray, cache: Cache) -> NDArray:
             out[at] += np.bitwise_and(gradient[*part, piece.run], ones).view(dy.dtype)  # (4)
 
     if tiles is None:
-        taps = place.window.taps / math.prod(place.window.stride)  # that read an element
+        taps = place.window.taps / math.prod(place.window.stride)  # per element
         parallel(add, reading(place, c * n), 5 * PASS * dx.size * taps)
     else:
         parallel(tile, pieces(*winner.shape), 3 * PASS * dx.size)
@@ -145,7 +145,7 @@ def backward(dy: NDArray, cache: Cache) -> NDArray:
 
 
 def _mask(winner: NDArray, number: Any) -> NDArray:
-    """All bits set where the winner is that number, and none elsewhere; to be extended to dy's length by its sign."""
+    """All bits set where the winner is that number, none elsewhere; sign extension gives it the length of dy."""
     ones: NDArray = np.negative((winner == number).view(np.int8))
     return ones
 

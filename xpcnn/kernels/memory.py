@@ -1,9 +1,9 @@
-"""Large arrays whose memory is used again.
+"""Reuse the memory of large arrays.
 
-A training step makes the same large arrays as the one before. The C library returns the memory of large arrays to the
-system when they are freed, and the system clears fresh pages for the next ones; together that takes up to a quarter of
-the time of a step. So the memory of arrays that are made here is kept when the last array on it is gone, at most
-`XPCNN_CACHE_MIB` of it, and lent to the next array of about its size.
+A training step makes the same large arrays as the step before. The C library returns the memory of freed large arrays
+to the system, and the system clears fresh pages for the next ones. Together that takes up to a quarter of the time of a
+step. So this module keeps the memory of its arrays, at most `XPCNN_CACHE_MIB` of it, when the last array that uses it
+is gone, and gives it to the next array of about that size.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ import numpy as np
 from .. import settings
 from ..typing import NDArray
 
-LARGE = 1 << 18  # bytes; smaller arrays are the C library's
-SPARE = 1.25  # memory of up to so many times the size will do
+LARGE = 1 << 18  # bytes; the C library allocates smaller arrays
+SPARE = 1.25  # the memory may be up to this many times the array's size
 
-# a forked child's writes are its own; elsewhere than on Unix there are none
+# private, so that a forked child writes to its own copy; only Unix forks
 _PRIVATE: Any = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-_free: dict[mmap.mmap, None] = {}  # the one that came back last is last
-_lock = threading.RLock()  # a thread that holds it may collect garbage, and so keep memory
+_free: dict[mmap.mmap, None] = {}  # in the order of return
+_lock = threading.RLock()  # reentrant: garbage collection in the thread that holds it may return memory
 
 
 def empty(shape: Sequence[int], dtype: Any) -> NDArray:
-    """An array of unset numbers, as `numpy.empty`."""
+    """An uninitialised array, as from `numpy.empty`."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
     if size < LARGE or not (most := settings.cache_bytes()):
         return np.empty(shape, dtype)
     try:
         memory = _take(size)
-    except OSError:  # there is no more: what is kept may be enough, else NumPy raises MemoryError
+    except OSError:  # out of memory: kept memory may be enough, else NumPy raises MemoryError
         with _lock:
             _free.clear()
         return np.empty(shape, dtype)
-    whole: NDArray = np.frombuffer(memory, np.uint8)  # what every array on the memory refers to
+    whole: NDArray = np.frombuffer(memory, np.uint8)  # every array in this memory refers to it
     weakref.finalize(whole, _keep, memory, most).atexit = False
     array: NDArray = whole[:size].view(dtype).reshape(shape)
     return array
 
 
 def empty_like(x: NDArray) -> NDArray:
-    """An array of unset numbers in x's shape, dtype and memory order, without gaps."""
+    """An uninitialised array of x's shape, dtype and memory order, without gaps."""
     axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
     ordered = empty([x.shape[axis] for axis in axes], x.dtype)
     return ordered.transpose(*map(axes.index, range(x.ndim)))
@@ -78,7 +78,7 @@ def _keep(memory: mmap.mmap, most: int) -> None:
 
 
 def _withdraw(memory: mmap.mmap) -> bool:
-    """Take it out; False if it is gone, because a garbage collection meanwhile has kept others and let it go."""
+    """Remove it from the free ones; False if it is gone, because garbage collection returned others and dropped it."""
     return _free.pop(memory, memory) is None
 
 

@@ -1,9 +1,9 @@
-"""What the windows of pooling read, with the batch last in memory and in pieces that the threads share.
+"""The elements that pooling windows read, with the batch last in memory, in pieces that the threads share.
 
-A piece is some rows, columns, and channels and images. These last two are one axis here: an array (H, W, C, N) is
-(H, W, CN). Along an axis, position i reads at tap u the element i·S + u·D − P, so that all positions read a strided
-slice. A piece is large enough for a pass over it to take longer than handing over the interpreter's lock, which
-NumPy does at each.
+A piece is some rows, some columns, and some channels and images. The last two are one axis here: an array (H, W, C, N)
+is (H, W, CN). Along an axis, position i reads at tap u the element i·S + u·D − P, so that all positions read a strided
+slice. NumPy hands over the interpreter's lock in each pass over a piece. Pieces are large enough for a pass to take
+longer than that.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class Piece(NamedTuple):
 
 
 class TapOverlap(NamedTuple):
-    """Where a tap reads: a piece of the output and the image, or a piece of the image and the output."""
+    """The positions of a tap and the elements that it reads, for a piece of the output or a piece of the image."""
 
     tap: int
-    there: Part  # of the array that the piece is not of
-    here: Part  # of the piece
+    there: Part  # in the other array
+    here: Part  # in the piece
 
 
 def pieces(rows: int, columns: int, length: int) -> list[Piece]:
-    """An array (rows, columns, length) in pieces of at most `PIECE` elements: of whole rows, or of part of one."""
+    """Cut an array (rows, columns, length) into pieces of at most `PIECE` elements: whole rows, or part of one."""
     return _pieces(rows, columns, length, PIECE)
 
 
@@ -64,7 +64,7 @@ def _pieces(rows: int, columns: int, length: int, most: int) -> list[Piece]:
     ]
 
 
-@lru_cache(maxsize=64)  # the same again in each step; for one image it takes as long as the work itself
+@lru_cache(maxsize=64)  # each step asks for the same; for one image it takes as long as the work itself
 def _read_by(place: Placement, length: int, most: int) -> list[tuple[Piece, list[TapOverlap]]]:
     image = slice(0, place.size[0]), slice(0, place.size[1])
     return [
@@ -83,7 +83,7 @@ def _reading(place: Placement, length: int, most: int) -> list[tuple[Piece, list
 
 
 def _taps(place: Placement, positions: Part, elements: Part) -> Iterator[tuple[int, Part, Part]]:
-    """The taps that read some of the elements at some of the positions: (tap, those positions, those elements)."""
+    """The taps that read any of the elements at any of the positions: (tap, these positions, these elements)."""
     (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
     top, _, left, _ = place.pads
     for u in range(kh):
@@ -95,7 +95,7 @@ def _taps(place: Placement, positions: Part, elements: Part) -> Iterator[tuple[i
 
 
 def tiled(dx: NDArray, place: Placement) -> NDArray | None:
-    """dx (H, W, CN) as what the windows read, (OH, KH, OW, KW, CN), if they tile it; what remains is set to 0."""
+    """dx (H, W, CN) as windows (OH, KH, OW, KW, CN) if they tile it, else None; sets elements outside them to 0."""
     window = place.window
     (kh, kw), (oh, ow) = window.kernel, place.out
     if window.stride != window.kernel or window.dilation != (1, 1) or any(place.pads):
@@ -106,7 +106,7 @@ def tiled(dx: NDArray, place: Placement) -> NDArray | None:
 
 
 def _meet(first: int, step: int, positions: slice, elements: slice) -> tuple[slice, slice]:
-    """Those of the positions, and their elements first + i·step, for which the element is one of these."""
+    """The positions i whose element first + i·step is among `elements`, and these elements."""
     start = max(positions.start, -((first - elements.start) // step))
     stop = min(positions.stop, -((first - elements.stop) // step))
     return slice(start, stop), slice(first + start * step, first + (stop - 1) * step + 1, step)

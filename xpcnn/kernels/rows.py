@@ -1,7 +1,7 @@
 """Convolution on NumPy with the batch last in memory, some rows of output at a time.
 
 Idea. With x stored as (H, W, C, N) (see `batch_last`), the KW columns that the kernel reads in one image row are one
-run of memory. Only its KH rows are not; so they are copied together, once for a whole row of output ("lowered"):
+run of memory. Its KH rows are not, so they are copied next to each other, once per row of output ("lowered"):
 
     L[q,(u,c),n]    = x̂[n, i·S + u·D, q, c],           q a padded column
     P[j,(v,u,c),n]  = L[j·S + v,(u,c),n]                a view of L: each position's rows follow those of the one before
@@ -10,17 +10,17 @@ run of memory. Only its KH rows are not; so they are copied together, once for a
     db              = Σ_{i,j,n} dy[i,j,n]               (3)
     dx̂[i·S + u·D]   = Σ_v (W_uᵀ dy[i])[v], shifted by v (4)
 
-with W the kernel as a matrix (F, (v,u,c)). The numbers are those of `xpcnn.ops.conv`. All products of a block of rows
-are one call. Lowering multiplies rows by KH, not by KH·KW, and `WORKSPACE` bytes at a time: wide rows are cut into
-columns, large batches into images. A dilated kernel's columns are no run, nor are those of a kernel that the stride
-jumps over; they are copied together as well. For stride 1, dx is (1) of dy with the kernel turned by 180°; else, as
-(4) says, each row of dx collects what belongs to it, so that rows can be made in parallel.
+with W the kernel as a matrix (F, (v,u,c)), and the equation numbers of `xpcnn.ops.conv`. All products of a block of
+rows are one call. Lowering copies each number KH times, not KH·KW times, and makes `WORKSPACE` bytes at a time: wide
+rows are divided by columns, large batches by images. If the kernel is dilated, or the stride leaves gaps between its
+columns, these are no single run; they are then copied, too. For stride 1, dx is (1) of dy with the kernel rotated by
+180°. Else each row of dx collects its own terms, as in (4), so that rows can be computed in parallel.
 
 Measured, forward and backward, 2 threads, float32: LeNet-5's second convolution, 64 images, 1.7 ms (reference 6.1,
 im2col 3.4); 16 → 16 channels on (128, 32, 32), 8.6 ms (33.8, 23.0).
 
 Source: M. Cho and D. Brand, MEC: memory-efficient convolution for deep neural network, 2017, which lowers images
-one by one; here the batch takes the place of the width.
+one by one; here the batch replaces the width.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from .batch_last import batch_first, batch_last, chunks, refuses_array, refuses_
 from .memory import empty
 from .threads import parallel, reduce_units
 
-WORKSPACE = 1 << 20  # bytes of L for each thread, or KW positions': a core's second-level cache
-IMAGES = 256  # at most so many in one product
-BLOCKS = 8  # at least so many,
-SHARE = 1e7  # of at least so many multiplications and additions, where there are as many rows
+WORKSPACE = 1 << 20  # bytes of L for each thread (at least KW positions): a core's second-level cache
+IMAGES = 256  # at most, in one product
+BLOCKS = 8  # at least, if there are as many rows and each block
+SHARE = 1e7  # has this many multiplications and additions
 
 
 class Block(NamedTuple):
@@ -55,8 +55,8 @@ class Block(NamedTuple):
 
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
-    """Why this implementation does not take the call, or None."""
-    # few images are better left to `im2col`, which takes no groups
+    """The reason why this implementation refuses the call, or None."""
+    # `im2col` is better for few images, but accepts no groups
     return refuses_batch(x, one=False) if groups == 1 else refuses_array(x)
 
 
@@ -137,8 +137,8 @@ def _correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, grou
 
 
 def epilogue_of(b: NDArray | None, f: int, n: int, dtype: Any, relu: bool) -> Callable[[NDArray], None]:
-    """What is left to do to a block (…, F, n) of W P: add the bias of (1), cut off negative numbers."""
-    n = min(n, IMAGES)  # factors as large as a block's last axes: the inner loops are longer
+    """A function that completes a block (…, F, n) of W P: it adds the bias of (1), and applies the ReLU."""
+    n = min(n, IMAGES)  # as large as a block's last axes, for longer inner loops
     bias = None if b is None else np.repeat(b[:, None], n, axis=1)  # (F, n)
     zeros = np.zeros((f, n), dtype) if relu else None
 
@@ -152,7 +152,7 @@ def epilogue_of(b: NDArray | None, f: int, n: int, dtype: Any, relu: bool) -> Ca
 
 
 def _collect(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement, groups: int) -> NDArray:
-    """(4), for each row of dx from the rows of dy that read it."""
+    """(4): compute each row of dx from the rows of dy that read it."""
     height, width, c, n = shape
     (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
     top, _, left, _ = place.pads
@@ -206,11 +206,11 @@ def lowered(x: NDArray, place: Placement, block: Block, groups: int) -> NDArray:
 
 
 def _copy(target: NDArray, x: NDArray, row: tuple[int, int, int], column: tuple[int, int], images: slice) -> None:
-    """Rows of taps into target (G, i, j, KH, C/G, n), with zeros for what is outside the image.
+    """Copy rows of taps into target (G, i, j, KH, C/G, n), with zeros outside the image.
 
     Parameters
-        row : where i = 0, u = 0 reads; what one i, and what one u, adds to it
-        column : where j = 0 reads; what one j adds to it
+        row : the row that i = 0, u = 0 reads; the steps per i and per u
+        column : the column that j = 0 reads; the step per j
     """
     groups, count_i, count_j, kh = target.shape[:4]
     first, step, dilation = row
@@ -234,7 +234,7 @@ def _copy(target: NDArray, x: NDArray, row: tuple[int, int, int], column: tuple[
 
 
 def inside(start: int, step: int, count: int, size: int) -> tuple[slice, slice]:
-    """Of `count` places, `step` apart from `start` on: which of them are in 0 … size, and where those are."""
+    """Of `count` positions from `start` on, `step` apart: the slice of those in 0 … size, and their positions."""
     first = min(count, max(0, -(start // step)))
     stop = max(first, min(count, -(-(size - start) // step)))
     if first == stop:
@@ -253,27 +253,27 @@ def products(patches: NDArray, dy: NDArray) -> NDArray:
     """Σ_ij patches[…,i,j] dy[…,i,j]ᵀ for patches (…, i, j, K, n) and dy (…, i, j, F, n): (…, K, F)."""
     k, n = patches.shape[-2:]
     f = dy.shape[-2]
-    if f * k <= (f + k) * n:  # small products: many, then added
+    if f * k <= (f + k) * n:  # small: many products, then their sum
         total: NDArray = np.matmul(patches, dy.swapaxes(-1, -2)).sum(axis=(-4, -3))
         return total
     long_patches, long_dy = (np.moveaxis(a, -2, -4).reshape(*a.shape[:-4], a.shape[-2], -1) for a in (patches, dy))
-    return long_patches @ long_dy.swapaxes(-1, -2)  # large: one, of copies
+    return long_patches @ long_dy.swapaxes(-1, -2)  # large: one product of copies
 
 
 def bias_gradient(dy: NDArray) -> NDArray:
-    """(3): dy (…, i, j, F, n) → (…, F), while a block of it is in the cache."""
+    """(3): dy (…, i, j, F, n) → (…, F), for a block, while it is in the processor's cache."""
     db: NDArray = dy.sum(axis=(-4, -3)).sum(axis=-1)  # (3)
     return db
 
 
 def blocks(x: NDArray, place: Placement, cost: float) -> list[Block]:
-    """The output in blocks whose L is at most `WORKSPACE` bytes, or KW positions'; several, if they are worth it."""
+    """Cut the output into blocks with at most `WORKSPACE` bytes of L, or KW positions; into several if that pays."""
     _, _, c, n = x.shape
     (kh, kw), (_, sw) = place.window.kernel, place.window.stride
     oh, ow = place.out
     column = kh * c * min(n, IMAGES) * x.itemsize
     halo, step = (kw - sw, sw) if sw < kw and place.window.dilation[1] == 1 else (0, kw)  # columns of L
-    cut = max(-(-halo // step), 1, (WORKSPACE // column - halo) // step)  # not more edge than inside
+    cut = max(-(-halo // step), 1, (WORKSPACE // column - halo) // step)  # at least as much inside as edge
     pieces = max(1, min(BLOCKS, int(cost / SHARE)))
     rows = min(-(-oh // pieces), WORKSPACE // (column * (halo + ow * step))) if cut >= ow else 1
     return [

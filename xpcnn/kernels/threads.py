@@ -1,19 +1,20 @@
 """The threads that share the work of one operation.
 
-`parallel(work, units, cost)` calls work(unit) for every unit, from the calling thread and from a pool of others, and
+`parallel(work, units, cost)` calls work(unit) for every unit, on the calling thread and on the threads of a pool, and
 returns when all are done. NumPy's products, ufuncs and copies release the interpreter's lock, so that all of an
-operation runs in parallel, not only its products. Meanwhile NumPy's BLAS is held to one thread: two Python threads
+operation runs in parallel, not only its products. Meanwhile NumPy's BLAS is limited to one thread: two Python threads
 with a BLAS thread each beat one Python thread with two BLAS threads in every case measured, and one thread's
-products are the same bit for bit whatever else goes on. When the last of the calls at hand is done, BLAS has the
-number of threads back that the program gave it.
+products are the same bit for bit, whatever else runs. When the last running call is done, BLAS gets back its previous
+number of threads.
 
-Results do not depend on the number of threads: what the units are does not, and each writes what no other writes.
+Results do not depend on the number of threads, because the units do not depend on it, and no two units write to the
+same place.
 
 The pool's threads, and a caller that waits for them, stay awake for `AWAKE` seconds, as those of OpenMP and OpenBLAS
-do: a sleeping processor may need longer to wake up, in a virtual machine milliseconds, than the work takes.
+do: a sleeping processor may need longer to wake up than the work takes, milliseconds in a virtual machine.
 
-There are `XPCNN_NUM_THREADS` threads; unset, as many as BLAS would use, so that OMP_NUM_THREADS, threadpoolctl and
-joblib's limits hold here as well.
+`XPCNN_NUM_THREADS` sets the number of threads. If it is unset, there are as many as BLAS would use, so that
+OMP_NUM_THREADS, threadpoolctl and joblib's limits apply here as well.
 """
 
 from __future__ import annotations
@@ -39,15 +40,15 @@ from .. import settings
 Unit = TypeVar("Unit")
 Sums: TypeAlias = np.ndarray[Any, Any]
 
-PASS = 15  # what one pass of a ufunc over one element costs, in multiplications or additions of a matrix product
+PASS = 15  # the cost of one ufunc pass over one element, in multiplications or additions of a matrix product
 PARTS = 4  # of a sum over units
 AWAKE = 5e-4  # seconds
-_BUFFER = 2**26  # bytes, at least what OpenBLAS takes for a thread
+_BUFFER = 2**26  # bytes, at least as large as OpenBLAS's buffer for a thread
 _ALONE = 7e7  # below this cost (0.3 ms of products) waking a thread takes longer than it saves
 
 
 def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float) -> None:
-    """work(unit) for each unit, in any order, on any thread; an error in one of them is raised.
+    """Call work(unit) for each unit, in any order, on any thread; raise the error if one fails.
 
     Parameters
         cost : of all units together, in multiplications and additions of products; see `PASS`
@@ -66,11 +67,11 @@ def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float)
                 while (claim := next(claims)) < len(units) and not errors:
                     work(units[claim])
             except BaseException as error:
-                errors.append(error)  # nobody begins another unit
+                errors.append(error)  # no thread begins another unit
 
-        # each in a context of its own: numpy.errstate and the like of the calling thread hold
+        # each in its own copy of the caller's context, so that its numpy.errstate and the like apply
         tasks = [_Task(copy_context(), drain) for _ in range(helpers)]
-        for helper, task in zip(_helpers(helpers), tasks, strict=False):  # fewer where no more can be started
+        for helper, task in zip(_helpers(helpers), tasks, strict=False):  # fewer if no more can be started
             helper.tasks.put(task)
         try:
             drain()
@@ -84,9 +85,9 @@ def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float)
 def reduce_units(
     add: Callable[[Sums, Unit], None], shape: tuple[int, ...], dtype: Any, units: Sequence[Unit], cost: float
 ) -> Sums:
-    """The sum over all units of what add(total, unit) adds to the total it is given.
+    """The sum over all units; add(total, unit) adds a unit's share to the total it is given.
 
-    There are `PARTS` totals, whatever the number of threads, which are added up in their order.
+    There are always `PARTS` totals, for any number of threads, and they are added up in order.
     """
     totals = np.zeros((min(PARTS, len(units)), *shape), dtype)
 
@@ -100,10 +101,10 @@ def reduce_units(
 
 
 class _Task:
-    """A call for a helper to make, unless it is withdrawn before."""
+    """A call that a helper makes, unless it is withdrawn first."""
 
     def __init__(self, context: Context, call: Callable[[], None]) -> None:
-        self.open: list[Callable[[], None]] = [lambda: context.run(call)]  # whoever takes it out has it
+        self.open: list[Callable[[], None]] = [lambda: context.run(call)]  # the thread that pops it runs it
         self.done = threading.Event()
 
     def run(self) -> None:
@@ -114,7 +115,7 @@ class _Task:
         try:
             call()
         finally:
-            self.done.set()  # whatever happens: somebody waits for it
+            self.done.set()  # in any case, as the caller waits for it
 
     def withdraw_or_wait(self) -> None:
         try:
@@ -136,9 +137,9 @@ class _Helper(threading.Thread):
 
     def run(self) -> None:
         while (task := self._next()) is not None:
-            with suppress(MemoryError):  # before the call began: the others do its share
+            with suppress(MemoryError):  # raised before the call began: the others do its share
                 task.run()
-            del task  # and what it refers to
+            del task  # and the objects that it refers to
 
     def _next(self) -> _Task | None:
         until = time.monotonic() + AWAKE
@@ -151,7 +152,7 @@ class _Helper(threading.Thread):
 
 
 def _stay_awake() -> None:
-    """Some tens of microseconds of work outside of the interpreter's lock, which touches no memory."""
+    """Some tens of microseconds of work without the interpreter's lock, which touches no memory."""
     _ONES.sum()
 
 
@@ -160,10 +161,10 @@ _pool: list[_Helper] = []
 
 
 def _helpers(count: int) -> list[_Helper]:
-    """So many of the pool's threads, or as many as there is memory for."""
+    """That many threads of the pool, or as many as there is memory for."""
     while len(_pool) < count:
         try:
-            reserve(len(_pool) + 2)  # and the calling thread's
+            reserve(len(_pool) + 2)  # plus that of the calling thread
             _pool.append(_Helper())
         except (RuntimeError, MemoryError):  # "can't start new thread"
             break
@@ -179,17 +180,17 @@ def _end() -> None:
 
 
 class _OneBlasThread:
-    """Holds NumPy's OpenBLAS to one thread, and gives the number of threads that there are to use.
+    """Limits NumPy's OpenBLAS to one thread, and returns the number of threads to use.
 
-    Other BLAS libraries (Accelerate, MKL) are left alone. threadpoolctl finds the library; it is not asked to set
-    the number, because it lets only one thread of a program do so.
+    Other BLAS libraries (Accelerate, MKL) are left alone. threadpoolctl finds the library, but does not set the
+    number, because it allows only one thread of a program to do so.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.users = 0  # calls of `parallel` that are at work
+        self.users = 0  # running calls of `parallel`
         self.before = 1
-        self.held = False  # BLAS has `before` still to be given back: an interrupt may keep `__exit__` from it
+        self.held = False  # `before` is still to be restored; an interrupt may stop `__exit__` from doing so
 
     def __enter__(self) -> int:
         get, set_ = _openblas()
@@ -205,7 +206,7 @@ class _OneBlasThread:
 
     def __exit__(self, *error: object) -> None:
         with self.lock:
-            self.users = max(0, self.users - 1)  # it is 0 in a child that was forked inside
+            self.users = max(0, self.users - 1)  # it is 0 in a child that was forked meanwhile
             if not self.users:
                 self.restore()
 
@@ -225,7 +226,7 @@ def _library() -> tuple[ctypes.CDLL | None, Callable[[], int], Callable[[int], N
     from threadpoolctl import threadpool_info
 
     found = [each["filepath"] for each in threadpool_info() if each["internal_api"] == "openblas"]
-    # a program may have loaded others, SciPy's say
+    # a program may have loaded others, such as SciPy's
     found.sort(key=lambda path: "numpy" not in os.path.basename(os.path.dirname(path)))
     for path in found:
         library = ctypes.CDLL(path)
@@ -239,9 +240,9 @@ def _library() -> tuple[ctypes.CDLL | None, Callable[[], int], Callable[[int], N
 
 @cache
 def reserve(number: int) -> None:
-    """Have OpenBLAS take, and keep, the buffers that so many threads need for their products.
+    """Make OpenBLAS allocate and keep the buffers that this many threads need for their products.
 
-    It takes one when a product first needs it, and ends the program where there is no memory for it.
+    Otherwise it allocates a buffer when a product first needs it, and ends the program if there is no memory.
 
     Raises
         MemoryError
@@ -262,7 +263,7 @@ one_blas_thread = _OneBlasThread()
 
 
 def _after_fork_in_child() -> None:
-    """A forked child has neither the parent's threads nor, perhaps, its lock's holder."""
+    """Start afresh in a forked child, which has no threads of the parent, and perhaps a lock without its holder."""
     _pool.clear()
     busy = one_blas_thread.users
     one_blas_thread.users, one_blas_thread.lock = 0, threading.Lock()

@@ -6,18 +6,18 @@ multiplied in five points and at infinity, they take six:
     y = Aᵀ [(G g) ⊙ (Bᵀ d)]                             (1)
 
 with small numbers in Bᵀ, G and Aᵀ. With the batch last in memory (see `batch_last`), d₀…d₅ are whole rows of images,
-and Bᵀ d is one product of a 6×6 matrix. So along the height (1) is always used; ⊙ multiplies and adds over channels,
-and over the KW columns that the kernel reads, which are one run: six products (F, KW·C) @ (KW·C, N) at each position
-of four rows. With `WIDE` channels or more, y and dx use it along the width, too: 36 products (F, C) @ (C, N) for each
-4×4 positions. With fewer, or for dw, the second pair of transforms costs more than it saves.
+and Bᵀ d is one product with a 6×6 matrix. So (1) is always used along the height. There ⊙ multiplies and adds over
+channels and over the KW columns that the kernel reads, which are one run: six products (F, KW·C) @ (KW·C, N) for four
+rows at each column. With `WIDE` channels or more, y and dx use (1) along the width, too: 36 products (F, C) @ (C, N)
+for each 4×4 positions. With fewer channels, or for dw, the second pair of transforms costs more than it saves.
 
-The gradients are (1) read as a linear map of d or of g, with the numbers that `xpcnn.ops.conv` gives them:
+The gradients follow from (1) as a linear map of d or of g. They have the equation numbers of `xpcnn.ops.conv`:
 
     dg = Gᵀ [(A dy) ⊙ (Bᵀ d)]                           (2)
     db = Σ dy                                           (3)
-    dd = (1) of dy and the kernel turned by 180°        (4)
+    dd = (1) of dy and the kernel rotated by 180°       (4)
 
-Rounding errors grow: in float32 to about 3·10⁻⁶ of the largest output, 10⁻⁵ with both axes. An infinity or NaN
+Rounding errors are larger: in float32 about 3·10⁻⁶ of the largest output, 10⁻⁵ with both axes. An infinity or NaN
 spreads over the rows or positions of its tile.
 
 Measured, forward and backward, 2 threads, float32: 16 → 16 channels on (128, 32, 32), 6.4 ms (`rows` 8.6, reference
@@ -47,10 +47,10 @@ from .rows import Block
 from .threads import one_blas_thread, parallel, reduce_units
 
 TILE, POINTS = 4, 6  # rows of output; points, and rows of input
-WORKSPACE = 2 << 20  # bytes of Bᵀd for each thread, or one tile's
+WORKSPACE = 2 << 20  # bytes of Bᵀd for each thread (at least one tile)
 WIDE = 48  # channels
 FEWEST_CHANNELS = 8
-LEAST_SAVING = 0.25  # of the multiplications along the height, which the transforms have to be paid with
+LEAST_SAVING = 0.25  # of the multiplications along the height, to pay for the transforms
 
 B_T = np.array(
     [
@@ -76,7 +76,7 @@ A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0
 
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
-    """Why this implementation does not take the call, or None."""
+    """The reason why this implementation refuses the call, or None."""
     reason = refuses_batch(x, one=False)
     if reason is not None:
         return reason
@@ -88,7 +88,7 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
         return "the kernel has not three rows next to each other, or the stride is not 1"
     if min(w.shape[0], w.shape[3]) < FEWEST_CHANNELS:
         return f"there are fewer than {FEWEST_CHANNELS} channels"
-    height = x.shape[1] + sum(window.place(3, window.kernel[1]).pads[:2]) - 2  # "same" pads all heights alike
+    height = x.shape[1] + sum(window.place(3, window.kernel[1]).pads[:2]) - 2  # "same" pads all heights equally
     if -(-height // TILE) * POINTS > (1 - LEAST_SAVING) * 3 * height:
         return f"{height} rows of output fill the tiles badly"
     return None
@@ -213,7 +213,7 @@ def _transformed_input(x: NDArray, place: Placement, block: Block, wide: bool) -
 
 
 def _along(matrix: NDArray, x: NDArray, out: NDArray, axis: int) -> NDArray:
-    """out = matrix @ x along an axis of x (…, q, c, n), whose last axis is a run, or last two."""
+    """out = matrix @ x along an axis of x (…, q, c, n), whose last axis, or last two, are one run."""
     if x.strides[-2] == x.shape[-1] * x.itemsize and out.strides[-2] == out.shape[-1] * out.itemsize:
         x, target = (a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1]) for a in (x, out))  # products of longer runs
     else:
@@ -223,7 +223,7 @@ def _along(matrix: NDArray, x: NDArray, out: NDArray, axis: int) -> NDArray:
 
 
 def _wide(w: NDArray) -> bool:
-    """Whether (1) pays along the width."""
+    """True if (1) pays along the width."""
     f, _, kw, c = w.shape
     return bool(kw == 3 and min(f, c) >= WIDE)
 

@@ -1,12 +1,12 @@
 """Zeros around the items of a batch on NumPy, with the batch last in memory.
 
-Idea. The items are (L₁, …, N), and where a row of y is a row of x, all of it is one strided copy:
+Idea. The items are (L₁, …, N). A row of y that comes from a row of x is one strided copy:
 
     y[i, …, n]  = x[i − p, …, n], or 0                  (1)
     dx[i, …, n] = dy[i + p, …, n]                       (2)
 
-with the numbers of `xpcnn.ops.pad`. Each element of y is written once, some rows at a time.
-dx is a copy, for what comes next wants an array without gaps.
+with the equation numbers of `xpcnn.ops.pad`. Each element of y is written once, some rows at a time.
+dx is a copy, because the next operation needs an array without gaps.
 Measured: forward 1.3 times as fast as the reference on (128, 28, 28, 32), float32, widths of 1, 2 threads.
 
 Source: the equations are those of `xpcnn.ops.pad`.
@@ -31,7 +31,7 @@ PIECE = 1 << 16  # elements
 
 
 def refuses(x: Any, widths: Sequence[tuple[int, int]]) -> str | None:
-    """Why this implementation does not take the call, or None."""
+    """The reason why this implementation refuses the call, or None."""
     return refuses_batch(x)
 
 

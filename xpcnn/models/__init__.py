@@ -1,4 +1,4 @@
-"""Named architectures. Each is a function (input_shape, num_classes, *, rng) → Sequential that gives logits."""
+"""Named architectures. Each is a function (input_shape, num_classes, *, rng) → Sequential that returns logits."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ __all__ = [
 
 
 def build(name: str, input_shape: Shape, num_classes: int, *, rng: Seed = None) -> Sequential:
-    """The architecture of that name, for inputs (H, W, C) and that many classes.
+    """Build the architecture with that name, for inputs (H, W, C) and that many classes.
 
     Raises
-        OptionError : there is none of that name
+        OptionError : no architecture has that name
         ShapeError : the images are too small for it
     """
     if not isinstance(name, str) or name not in MODELS:

@@ -1,4 +1,4 @@
-"""The check that all architectures make on the images that they are built for."""
+"""The check of the image shape that all architectures share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..typing import Shape
 
 
 def as_image_shape(who: str, input_shape: Shape, least: int = 1) -> tuple[int, int, int]:
-    """(H, W, C), once it is known to be that, with H and W of at least `least`."""
+    """Check that the shape is (H, W, C), with H and W at least `least`; return it."""
     if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 3:
         raise ShapeError(who, "input_shape (H, W, C)", repr(input_shape), "such as (28, 28, 1)")
     height, width, channels = (as_count(who, "each axis of input_shape", size) for size in input_shape)

@@ -10,9 +10,9 @@ from .image import as_image_shape
 
 
 def lenet5(input_shape: Shape = (28, 28, 1), num_classes: int = 10, *, rng: Seed = None) -> Sequential:
-    """LeNet-5 as it is trained today: ReLU and max pooling for tanh and subsampling, and full connections.
+    """LeNet-5 in its modern form: ReLU and max pooling instead of tanh and subsampling, and full connections.
 
-    The first convolution pads by 2, so that a 28×28 image is what the paper's 32×32 is.
+    The first convolution pads by 2, so that a 28×28 image corresponds to the paper's 32×32.
 
     Parameters
         input_shape : (H, W, C), H and W at least 12
@@ -27,7 +27,7 @@ def lenet5(input_shape: Shape = (28, 28, 1), num_classes: int = 10, *, rng: Seed
     """
     rng = generator(rng)
     height, width, channels = as_image_shape("lenet5", input_shape, least=12)
-    h, w = Window((6, 6), (2, 2)).place(height // 2, width // 2, "lenet5").out  # the second 5×5 and its pooling
+    h, w = Window((6, 6), (2, 2)).place(height // 2, width // 2, "lenet5").out  # after the second 5×5 and its pooling
     return Sequential(
         Conv2d(channels, 6, 5, padding=2, rng=rng),
         ReLU(),
@@ -57,7 +57,7 @@ def mnist_cnn(input_shape: Shape = (28, 28, 1), num_classes: int = 10, *, rng: S
     """
     rng = generator(rng)
     height, width, channels = as_image_shape("mnist_cnn", input_shape, least=4)
-    h, w = Window((4, 4), (4, 4)).place(height, width, "mnist_cnn").out  # two poolings
+    h, w = Window((4, 4), (4, 4)).place(height, width, "mnist_cnn").out  # after two poolings
     return Sequential(
         Conv2d(channels, 32, 3, padding=1, rng=rng),
         ReLU(),

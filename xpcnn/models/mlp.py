@@ -15,9 +15,9 @@ def mlp(input_shape: Shape, num_classes: int, *, hidden: tuple[int, ...] = (128,
     """Flatten, then fully connected layers with ReLU between them.
 
     Parameters
-        input_shape : one input's, without the batch axis, such as (28, 28, 1)
+        input_shape : of one input, without the batch axis, such as (28, 28, 1)
         num_classes : outputs (logits)
-        hidden : sizes of the layers between
+        hidden : sizes of the hidden layers
         rng : seed or generator of the initial weights
 
     >>> len(mlp((28, 28, 1), 10).parameters())

@@ -1,4 +1,4 @@
-"""A network that takes images in [0, 1] as they are, and normalises them itself."""
+"""A network that takes images in [0, 1] and normalises them itself."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def normalized(model: Layer, mean: Sequence[float] | Array, std: Sequence[float]
     """The network with `Normalize(mean, std)` before its first layer; parameters are shared, not copied.
 
     Parameters
-        model : a network; the names of a `Sequential`'s layers move on by one
+        model : a network; the numbers in the names of a `Sequential`'s layers increase by one
         mean, std : C numbers each, such as `split.statistics()`
     Raises
-        OptionError : they are not that
+        OptionError : they are something else
 
     >>> from xpcnn.nn import Flatten, Linear
     >>> list(normalized(Sequential(Flatten(), Linear(4, 2)), [0.5], [0.25]).parameters())

@@ -1,8 +1,8 @@
 """ResNet-20 in its CIFAR form.
 
 A 3×3 convolution, then three stages of n = 3 blocks with 16, 32 and 64 filters, global average pooling and one
-dense layer: 6n + 2 = 20 layers with weights. A block is y = relu(f(x) + x); where a stage begins, f strides by
-2 and the shortcut takes every second pixel and appends zero channels ("option A"), which has no parameters.
+dense layer: 6n + 2 = 20 layers with weights. A block is y = relu(f(x) + x). In the first block of a stage, f has
+stride 2, and the shortcut takes every second pixel and appends zero channels ("option A"), without parameters.
 
 Source: K. He et al., Deep residual learning for image recognition, 2015, section 4.2.
 """

@@ -82,10 +82,10 @@ def vgg(
         depth : layers with weights
         input_shape : (H, W, C), H and W at least 32
         num_classes : outputs (logits)
-        hidden : width of the two dense layers before the last; None is the paper's 4096 from 224×224 on, and
-            512 for smaller images, whose last feature map is too small to feed more
+        hidden : width of the two dense layers before the last; None for the paper's 4096 from 224×224 on, and
+            512 for smaller images, whose last feature map is too small for more
         dropout : probability of dropping, after each of those two
-        batch_norm : whether batch norm follows each convolution, which deep ones need to train from scratch
+        batch_norm : whether to add batch norm after each convolution, which deep ones need to train from scratch
         rng : seed or generator of the initial weights and the dropout masks
     """
     rng = generator(rng)

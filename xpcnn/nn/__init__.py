@@ -1,4 +1,4 @@
-"""Layers and losses: parameters, and a forward/backward pair each."""
+"""Layers and losses: each has a forward/backward pair, and a layer may have parameters."""
 
 from ..renamed import renamed
 from . import init

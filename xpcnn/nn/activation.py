@@ -17,7 +17,7 @@ from .layer import Layer, OpLayer
 
 
 class Identity(Layer):
-    """y = x: for a place in a network where something may stand."""
+    """y = x, a placeholder for an optional layer."""
 
     elementwise = True
 
@@ -31,7 +31,7 @@ class Identity(Layer):
 
 
 class Activation(OpLayer):
-    """Base of activations that have a formula for one element, y = f(x)."""
+    """Base class of activations with a formula for one element, y = f(x)."""
 
     formula: Formula
     elementwise = True
@@ -75,12 +75,12 @@ class PReLU(Layer):
     """y = x where x > 0, else weight · x.
 
     Parameters
-        num_parameters : 1 for one slope, or the number of channels C for one each
-        init : where the slopes start
+        num_parameters : 1 for a single slope, or the number of channels C for one slope per channel
+        init : the initial slope
     Parameters that are trained
         weight : (num_parameters,)
     Shapes
-        (N, …, C) → (N, …, C); any shape where num_parameters is 1
+        (N, …, C) → (N, …, C); any shape if num_parameters is 1
     Raises
         OptionError, ShapeError, DTypeError
 
@@ -124,7 +124,7 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """y = λ · ELU(x) with the α and λ that keep mean 0 and variance 1, where weights start as "lecun_normal"."""
+    """y = λ · ELU(x), with α and λ that preserve mean 0 and variance 1 if weights start as "lecun_normal"."""
 
     pair = (rectifier.selu_forward, rectifier.selu_backward)
     formula = rectifier.SELU
@@ -180,7 +180,7 @@ class Softplus(Activation):
 
 
 class Softmax(OpLayer):
-    """y = eˣ / Σ eˣ along the last axis. Train with a loss that contains it: that is more exact, and faster."""
+    """y = eˣ / Σ eˣ along the last axis. For training, use a loss that includes it: more exact, and faster."""
 
     pair = (softmax.softmax_forward, softmax.softmax_backward)
     keeps_columns = True

@@ -1,4 +1,4 @@
-"""Branches that begin with the same value: with a sum at their end, or side by side."""
+"""Branches with the same input, whose outputs are added or concatenated."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .layer import Layer
 
 
 class Residual(Container):
-    """A layer with a way around it: y = body(x) + shortcut(x).
+    """A layer with a shortcut around it: y = body(x) + shortcut(x).
 
     Parameters
         body : a layer
-        shortcut : a layer that brings x to the body's output shape, or None for x itself
+        shortcut : a layer that maps x to the body's output shape, or None for x itself
     Source
         K. He et al., Deep residual learning for image recognition, 2015, equations 1, 2
     """
@@ -57,12 +57,12 @@ class Residual(Container):
 
 
 class Concat(Container):
-    """Branches side by side: y = [branch₁(x), branch₂(x), …] along the last axis (the channels).
+    """Parallel branches with concatenated outputs: y = [branch₁(x), branch₂(x), …] along the last axis (the channels).
 
-    Without branches it is a join for a `Graph`: its input is a tuple, of which y = [x₁, x₂, …].
+    Without branches it is a join for a `Graph`: its input is a tuple, and y = [x₁, x₂, …].
 
     Parameters
-        branches : layers whose outputs differ in the last axis at most
+        branches : layers whose outputs may differ only in the last axis
     """
 
     def __init__(self, *branches: Layer) -> None:

@@ -1,7 +1,7 @@
-"""Base of the layers that are made of layers.
+"""The base class of layers made of layers.
 
-Where a value goes two ways in forward (a layer used twice, an input shared by branches), the gradients that
-come back are added: ∂L/∂x = Σ over the uses of x.
+If forward uses a value twice (a layer used twice, an input shared by branches), its gradients are added:
+∂L/∂x = Σ over the uses of x.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RunChild: TypeAlias = Callable[[str, Layer, Array], Array]
 
 
 class Container(Layer):
-    """Base of the containers: they own named children, and say in `run_children` how data flows through them."""
+    """Base class of containers: they own named children, and define in `run_children` how data flows through them."""
 
     def __init__(self, children: Mapping[str, Layer]) -> None:
         if not isinstance(children, Mapping):
@@ -37,23 +37,23 @@ class Container(Layer):
 
     @classmethod
     def from_children(cls, children: Mapping[str, Layer], **config: Any) -> Self:
-        """The container of these children, with what `config` gave."""
+        """Build the container from these children and from the `config` of another one."""
         in_order = list(children) == [str(i) for i in range(len(children))]
         make: Any = cls
         made: Self = make(*children.values(), **config) if in_order else make(**children, **config)
         return made
 
     def with_children(self, children: Mapping[str, Layer]) -> Self:
-        """The same container around other children, of the same names."""
+        """The same container with other children of the same names."""
         other = copy(self)
         Container.__init__(other, children)
         return other
 
     @abstractmethod
     def run_children(self, x: Array, run: RunChild) -> Array:
-        """The output, where `run(name, child, x)` computes each child's; tables and plain inference use it.
+        """The output; `run(name, child, x)` computes that of each child. Tables and plain inference use this method.
 
-        `Sequential` has its own inference, in which some children run as one.
+        `Sequential` has its own inference, which fuses some children.
         """
 
     def __call__(self, x: Array) -> Array:
@@ -78,7 +78,7 @@ class Container(Layer):
     def backward_child(
         self, name: str, dy: Array, cache: Cache, grads: dict[str, Array], input_grad: bool
     ) -> Array | None:
-        """The child's dx; its parameters' gradients are added to `grads` under this container's names for them."""
+        """Return the child's dx; add its parameters' gradients to `grads`, under this container's names for them."""
         child = self._children[name]
         result = with_layer_name(name, _run_backward, child, dy, cache, input_grad)
         returns_both = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)
@@ -94,7 +94,7 @@ class Container(Layer):
         return dx
 
     def _find_aliases(self) -> dict[str, str]:
-        """For parameters of layers that stand here more than once: each further dotted name → the first one."""
+        """For parameters of layers that occur more than once: each further dotted name → the first one."""
         first: dict[tuple[int, str], str] = {}
         aliases: dict[str, str] = {}
 
@@ -117,17 +117,17 @@ class Container(Layer):
 
 
 def with_layer_name(name: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """The call's result; an error on the way learns under which name it happened."""
+    """Return the call's result; add the layer's name to an error that it raises."""
     try:
         return call(*args, **options)
     except XpcnnError as error:
-        if not error.who.startswith("XPCNN_"):  # a wrong setting is no layer's
+        if not error.who.startswith("XPCNN_"):  # an invalid setting belongs to no layer
             error.where.insert(0, name)
         raise
 
 
 def _run_backward(layer: Layer, dy: Array, cache: Cache, input_grad: bool) -> Any:
-    """What the layer's backward returns; the mistakes that a layer of one's own may make in it are named."""
+    """Run the layer's backward and check the result: a user's own layer may get it wrong."""
     try:
         return layer.backward(dy, cache, input_grad=input_grad)
     except TypeError as error:

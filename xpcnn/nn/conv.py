@@ -21,8 +21,8 @@ class Conv2d(Layer):
         in_channels, out_channels : Cin, Cout
         kernel_size, stride, dilation : a number, or (height, width)
         padding : zeros around the image: a number; (height, width); (top, bottom, left, right); "valid"; "same"
-        groups : independent convolutions that the channels are split into; in_channels for depthwise
-        bias : whether a learned number is added to each output channel
+        groups : number of independent convolutions that the channels are split into; in_channels for depthwise
+        bias : whether to add a learned number to each output channel
         weight_init : an initialiser of `xpcnn.nn.init` or its name; the bias starts at zero
         rng : seed or generator of the initial weights
     Parameters that are trained

@@ -20,10 +20,10 @@ class ConvTranspose2d(Layer):
     Parameters
         in_channels, out_channels : Cin, Cout
         kernel_size, stride, dilation : a number, or (height, width)
-        padding : what is cut off the output: a number; (height, width); (top, bottom, left, right)
-        output_padding : rows and columns that the output has more, below and to the right
-        groups : independent convolutions that the channels are split into
-        bias : whether a learned number is added to each output channel
+        padding : cut off the output: a number; (height, width); (top, bottom, left, right)
+        output_padding : additional rows and columns of the output, below and to the right
+        groups : number of independent convolutions that the channels are split into
+        bias : whether to add a learned number to each output channel
         weight_init : an initialiser of `xpcnn.nn.init` or its name; the bias starts at zero
         rng : seed or generator of the initial weights
     Parameters that are trained
@@ -81,7 +81,7 @@ class ConvTranspose2d(Layer):
         self.weight = init.draw(
             weight_init,
             (in_channels, kh, kw, out_channels // groups),
-            fan_in=max(1, in_channels // groups * kh * kw // (sh * sw)),  # a stride leaves each output fewer taps
+            fan_in=max(1, in_channels // groups * kh * kw // (sh * sw)),  # with a stride, fewer taps reach each output
             fan_out=out_channels // groups * kh * kw,
             rng=rng,
         )

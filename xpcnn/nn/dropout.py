@@ -1,4 +1,4 @@
-"""Dropout as layers: at work in `forward` only; `layer(x)` is the identity."""
+"""Dropout layers: they drop numbers in `forward` only; `layer(x)` is the identity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Dropout(OpLayer):
 
     Parameters
         p : probability, in [0, 1)
-        rng : seed or generator, from which this layer gets a generator of its own
+        rng : seed or generator, from which this layer derives its own generator
     Shapes
         (N, …) → (N, …)
     Raises
@@ -41,22 +41,22 @@ class Dropout(OpLayer):
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         xp = check_floats(type(self).__name__, x)
-        shape = self._drawn(x)  # all checks come before the generator moves on
+        shape = self._drawn(x)  # all checks come before the draw
         keep = self.rng.random(shape, dtype="float32") >= self.p  # on the host
         return dropout_forward(x, xp.asarray(keep, device=x.device), p=self.p)
 
     def _drawn(self, x: Array) -> Shape:
-        """The mask's shape: one draw for what is dropped together."""
+        """The mask's shape: one draw for numbers that are dropped together."""
         check_batch("Dropout", x, *x.shape[1:])
         return tuple(x.shape)
 
 
 class Dropout2d(Dropout):
-    """Sets whole channels to 0 with probability p in training: neighbouring pixels are correlated.
+    """Sets whole channels to 0 with probability p in training, because neighbouring pixels are correlated.
 
     Parameters
         p : probability, in [0, 1)
-        rng : seed or generator, from which this layer gets a generator of its own
+        rng : seed or generator, from which this layer derives its own generator
     Shapes
         (N, H, W, C) → (N, H, W, C)
     Raises

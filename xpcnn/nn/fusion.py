@@ -1,18 +1,17 @@
-"""Neighbouring layers of a `Sequential` that run as one, or change places, because that saves passes over memory.
+"""Fuse or swap neighbouring layers of a `Sequential`, to save passes over memory.
 
-Training: ReLU and max pooling commute, bit for bit, and so do their gradients; pooling first leaves ReLU less to do.
+Training: ReLU and max pooling commute, bit for bit, and so do their gradients. Pooling first leaves less work for ReLU.
 
     max(0, max x) = max max(0, x)               (1)
 
-Batch norm and a ReLU that still stands after it are then one operation.
+Batch norm and a ReLU that then still follows it run as one operation.
 
 Inference: batch norm with running statistics is an affine map of each channel. After a convolution x ∗ w + b it is
 
     y = s (x ∗ w) + b′,   b′ = s (b − μ) + β    (2)
     s = γ / √(σ² + ε)                           (3)
 
-This, or the same convolution with the filters s w, and the ReLU after it are done while its numbers are in a core's
-cache.
+This, or the same convolution with the filters s w, and the ReLU after it run while the numbers are in a core's cache.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ from .norm import BatchNorm1d, BatchNorm2d
 from .pool import MaxPool2d
 
 Kind = TypeVar("Kind", bound=Layer)
-InferenceStep: TypeAlias = tuple[str, Callable[[Array], Array]]  # the name of the layer that it begins with
+InferenceStep: TypeAlias = tuple[str, Callable[[Array], Array]]  # the name of its first layer
 
 
 def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, Any]]]:
-    """The children's names in the order in which they run, and the options of their forward."""
+    """The children's names in the order in which they run, with the options of their forward."""
     names = list(children)
     for i in range(len(names) - 1):
         if type(children[names[i]]) is ReLU and type(children[names[i + 1]]) is MaxPool2d:
@@ -50,7 +49,7 @@ def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, A
 
 
 def inference_steps(children: Mapping[str, Layer]) -> list[InferenceStep]:
-    """The children in their order, but for a convolution and the batch norm and ReLU after it, which are one step."""
+    """The children in their order; a convolution and the batch norm and ReLU after it are one step."""
     steps: list[InferenceStep] = []
     rest = list(children.items())
     while rest:
@@ -65,7 +64,7 @@ def inference_steps(children: Mapping[str, Layer]) -> list[InferenceStep]:
 
 
 class FusedConvolution:
-    """A convolution, with or without the batch norm and the ReLU after it, in inference."""
+    """A convolution in inference, with or without the batch norm and the ReLU after it."""
 
     def __init__(self, conv: Conv2d, norm: BatchNorm2d | None, relu: bool) -> None:
         self.conv, self.norm, self.relu = conv, norm, relu
@@ -92,7 +91,7 @@ class FusedConvolution:
 
 
 def _take(rest: list[tuple[str, Layer]], kind: type[Kind]) -> Kind | None:
-    """The next layer, taken away, if it is exactly of that kind."""
+    """Remove and return the next layer if it is exactly of that class, else return None."""
     if not rest or not isinstance(layer := rest[0][1], kind) or type(layer) is not kind:
         return None
     rest.pop(0)

@@ -1,11 +1,10 @@
-"""A network as a graph: entries, each a layer and the names of what it reads.
+"""A network as a graph of entries; each entry is a layer and the names of the values that it reads.
 
 A value v that several entries read gets its gradient from all of them:
 
     ∂L/∂v = Σ over the uses of v                                                                          (1)
 
-Forward goes through the entries in an order in which each comes after what it reads, backward through the same order
-from its end, and adds.
+Forward runs each entry after those that it reads. Backward runs the entries in reverse order, and adds.
 
     >>> from xpcnn.nn import Add, Conv2d, Graph, ReLU
     >>> net = Graph({
@@ -36,27 +35,27 @@ from .layer import Layer
 
 
 class _Step(NamedTuple):
-    """One call: of an entry's layer, or of several layers that run as one."""
+    """One call, of an entry's layer or of several fused layers."""
 
-    name: str  # of the entry, the first one of several
-    run: Any  # in inference what is called; in training the options of the layer's forward
+    name: str  # of the entry, or of the first of several
+    run: Any  # in inference the function to call; in training the options of the layer's forward
     reads: tuple[str, ...]
     writes: str
-    frees: tuple[str, ...]  # values that nothing reads from then on
+    frees: tuple[str, ...]  # values that nothing reads later
 
 
 class Graph(Container):
     """Layers wired as data; see the module's docstring for an example.
 
     Parameters
-        entries : {name: (layer, name of what it reads, …)}, in any order. A layer that reads one value is called with
-            it, a layer that reads several (a join, such as `Add`) with a tuple of them. Names hold no dot
+        entries : {name: (layer, names of the values that it reads, …)}, in any order. A layer that reads one value is
+            called with it, a layer that reads several (a join, such as `Add`) with a tuple. Names contain no dot
         inputs : name of the input, or names of several; the network is then called with a tuple, or a mapping by name
-        outputs : name of the entry that is the output, or names of several, which are then returned as a tuple, in
-            that order; None takes the last entry
+        outputs : name of the output entry, or names of several, which are then returned as a tuple in that order;
+            None takes the last entry
     Raises
-        OptionError : a name that is unknown, doubled or not a name, a circle, an entry or input that nothing reads, a
-            layer that reads another number of values than it takes; the error names the entry
+        OptionError : an unknown, repeated or invalid name, a cycle, an entry or input that nothing reads, or a layer
+            that reads the wrong number of values; the error names the entry
     """
 
     config_names = ("reads", "inputs", "outputs")
@@ -116,7 +115,7 @@ class Graph(Container):
         return _read(values, self.outputs), caches
 
     def backward(self, dy: Any, cache: Cache, *, input_grad: bool = True) -> tuple[Any, dict[str, Array]]:
-        """As of every layer. dy of several outputs is a tuple or mapping; None for one that no loss depends on."""
+        """As in every layer. For several outputs, dy is a tuple or mapping, with None for unused outputs."""
         wanted = self._wanted[input_grad]
         waiting = {name: each for name, each in self._by_name(dy, self.outputs, "dy").items() if each is not None}
         complete, grads = len(waiting) == len(self.outputs), dict[str, Array]()
@@ -137,7 +136,7 @@ class Graph(Container):
         return dx, grads
 
     def zeros(self, input_shape: Shape) -> Any:
-        """One item of zeros; of several inputs, `input_shape` is a sequence of shapes."""
+        """One item of zeros; for several inputs, `input_shape` is a sequence of shapes."""
         if len(self.inputs) == 1:
             return super().zeros(input_shape)
         if len(input_shape) != len(self.inputs) or not all(isinstance(each, tuple | list) for each in input_shape):
@@ -178,9 +177,9 @@ class Graph(Container):
         self._wanted = {input_grad: self._find_wanted(input_grad) for input_grad in (False, True)}
 
     def _chains(self) -> list[list[str]]:
-        """The entries, cut into chains in which each but the first is the only one that reads the one before it.
+        """Divide the entries into chains: each entry but the first is the only one that reads the entry before it.
 
-        A chain stands where its last entry does, by when all that it reads has been written.
+        A chain takes the position of its last entry, where all values that it reads exist.
         """
         uses = Counter([name for names in self.reads.values() for name in names] + [*self.outputs])
         chains: dict[str, list[str]] = {}  # by their last entry
@@ -190,7 +189,7 @@ class Graph(Container):
         return list(chains.values())
 
     def _find_wanted(self, input_grad: bool) -> set[str]:
-        """The values whose gradients something trained, or an input, waits for."""
+        """The values whose gradients are needed, for trained parameters or for an input."""
         wanted = set(self.inputs) if input_grad else set[str]()
         for step in self._training:
             if self._children[step.name].parameters() or any(name in wanted for name in step.reads):
@@ -198,7 +197,7 @@ class Graph(Container):
         return wanted
 
     def _by_name(self, given: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
-        """The arrays that were given for these names."""
+        """The given arrays by these names."""
         if len(names) == 1 and not isinstance(given, Mapping):
             return {names[0]: given}
         expected = f"{what}: arrays {', '.join(names)}, as a tuple or by name"
@@ -220,7 +219,7 @@ class Graph(Container):
 
 
 def _parse(entries: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, Layer], dict[str, tuple[str, ...]]]:
-    """The layers, and what each reads."""
+    """The layers, and the names that each reads."""
     if not isinstance(entries, Mapping) or not entries:
         expected = 'a mapping such as {"conv": (Conv2d(1, 8, 3), "x")}'
         raise OptionError("Graph", expected, "none" if isinstance(entries, Mapping) else type(entries).__name__)
@@ -243,7 +242,7 @@ def _names(what: str, given: Any) -> tuple[str, ...]:
 
 
 def _in_order(reads: Mapping[str, tuple[str, ...]], inputs: tuple[str, ...]) -> list[str]:
-    """The entries, each after what it reads; those that could come next stay in the order in which they were given."""
+    """Sort the entries such that each comes after those that it reads, otherwise in the given order."""
     if doubled := [name for name in inputs if name in reads]:
         raise OptionError(f"Graph, {doubled[0]}", "other names for entries than for inputs", doubled[0])
     for name, names in reads.items():
@@ -270,17 +269,17 @@ def _in_order(reads: Mapping[str, tuple[str, ...]], inputs: tuple[str, ...]) -> 
 
 
 def _wire(steps: Sequence[tuple[str, Any]], reads: tuple[str, ...], last: str) -> list[_Step]:
-    """The steps of a chain, which reads that and writes the value of its last entry."""
+    """The steps of a chain that reads `reads` and writes the value of its last entry."""
     wired = []
     for i, (name, run) in enumerate(steps):
-        writes = last if i == len(steps) - 1 else f"{name}."  # no name of an entry holds a dot
+        writes = last if i == len(steps) - 1 else f"{name}."  # no entry's name contains a dot
         wired.append(_Step(name, run, reads, writes, ()))
         reads = (writes,)
     return wired
 
 
 def _freeing(steps: Sequence[_Step], outputs: tuple[str, ...]) -> list[_Step]:
-    """The steps, each of which frees what nothing after it reads."""
+    """The steps, each of which frees the values that no later step reads."""
     kept, freeing = set(outputs), list[_Step]()
     for step in reversed(steps):
         frees = tuple(dict.fromkeys(name for name in step.reads if name not in kept))
@@ -294,7 +293,7 @@ def _read(values: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _add(one: Any, other: Any) -> Any:
-    """The sum of two gradients of one value, which is an array, or a tuple of such."""
+    """The sum of two gradients of one value, which is an array or a tuple of arrays."""
     if isinstance(one, tuple):
         return tuple(_add(a, b) for a, b in zip(one, other, strict=True))
     return dispatch.output("add", one, other)

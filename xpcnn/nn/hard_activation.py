@@ -1,4 +1,4 @@
-"""Activations of straight pieces as layers; equations in `xpcnn.ops.hard_activation`.
+"""Piecewise activations as layers; equations in `xpcnn.ops.hard_activation`.
 
 All take (N, …) to (N, …), element by element.
 """

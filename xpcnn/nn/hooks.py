@@ -1,6 +1,6 @@
-"""Hooks: functions of the caller's that run at each layer of a network, in place of the layer's own.
+"""Hooks: the caller's functions, which run at each layer of a network in place of the layer's own.
 
-Times, statistics, pictures and the search for a NaN all go through it.
+Layer times, statistics, pictures and the search for a NaN all use them.
 
     class Times(Hooks):
         def forward(self, name, layer, x):
@@ -11,9 +11,8 @@ Times, statistics, pictures and the search for a NaN all go through it.
 
     model = with_hooks(network, Times())
 
-`with_hooks` gives a network of the same layers, not copies: parameters and running statistics are shared. It runs each
-layer by itself, through the hooks; neighbours that a `Sequential` would run as one stay apart. Names of parameters and
-gradients are those of the network.
+`with_hooks` returns a network of the same layers, not copies: it shares their parameters and running statistics. Each
+layer runs separately, through the hooks; no neighbours are fused. Parameters and gradients keep their names.
 """
 
 from __future__ import annotations
@@ -27,28 +26,28 @@ from .layer import Layer, check_layer
 
 
 class Hooks:
-    """What runs at each layer that is not a container: by default the layer itself. Override what you need.
+    """Functions that run at each layer that is not a container; by default they run the layer. Override what you need.
 
-    `name` is the layer's dotted name; of a layer that stands in several places, the first.
+    `name` is the layer's dotted name; the first one if the layer occurs several times.
     """
 
     def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
-        """The layer's forward in training."""
+        """Run the layer's forward, in training."""
         return layer.forward(x)
 
     def backward(
         self, name: str, layer: Layer, dy: Array, cache: Cache, *, input_grad: bool
     ) -> tuple[Array | None, dict[str, Array]]:
-        """The layer's backward: `cache` is what `forward` of these hooks returned."""
+        """Run the layer's backward; `cache` is the one that `forward` of these hooks returned."""
         return layer.backward(dy, cache, input_grad=input_grad)
 
     def infer(self, name: str, layer: Layer, x: Array) -> Array:
-        """The layer in inference."""
+        """Run the layer in inference."""
         return layer(x)
 
 
 def leaf_layers(model: Layer, kind: type[Layer] = Layer) -> dict[str, Layer]:
-    """The layers of that kind that are not containers, each once, by their dotted names."""
+    """The layers of that class that are not containers, each once, by their dotted names."""
     return {
         name: layer
         for name, layer in model.named_layers()
@@ -59,12 +58,12 @@ def leaf_layers(model: Layer, kind: type[Layer] = Layer) -> dict[str, Layer]:
 def find_layer(
     who: str, model: Layer, layer: str | int, kind: type[Layer] = Layer, *, also: str = ""
 ) -> tuple[str, Layer]:
-    """The layer of that dotted name among the `leaves`, and its name.
+    """Find the layer with that dotted name among the leaf layers; return its name and the layer.
 
     Parameters
-        also : what else could have been named, for the error
+        also : what else the caller accepts, for the error
     Raises
-        OptionError : there is none; the error names those that there are
+        OptionError : there is none; the error lists the layers that exist
     """
     check_layer(who, model)
     found, name = leaf_layers(model, kind), str(layer)
@@ -78,7 +77,7 @@ def find_layer(
 
 
 def with_hooks(model: Layer, hooks: Hooks) -> Layer:
-    """The network, with each layer that is not a container run through `hooks`."""
+    """The network, with each layer that is not a container running through `hooks`."""
     check_layer("with_hooks", model)
     if not isinstance(hooks, Hooks):
         remedy = "derive from nn.Hooks, and pass an instance"
@@ -99,11 +98,11 @@ def with_hooks(model: Layer, hooks: Hooks) -> Layer:
 
 
 class _Hooked(Layer):
-    """A layer that is run through hooks; everything else about it is the layer's own."""
+    """A layer that runs through hooks; everything else is delegated to the layer."""
 
     def __init__(self, name: str, layer: Layer, hooks: Hooks) -> None:
         self._name, self._layer, self._hooks = name, layer, hooks
-        for names in ("parameter_names", "buffer_names"):  # the layer's arrays have the names that they had
+        for names in ("parameter_names", "buffer_names"):  # the layer's arrays keep their names
             setattr(self, names, getattr(layer, names))
         self.arity = layer.arity
 
@@ -120,7 +119,7 @@ class _Hooked(Layer):
         return self._layer.children()
 
     def __getattr__(self, key: str) -> Any:
-        if key == "_layer":  # while it is copied or unpickled
+        if key == "_layer":  # during copying or unpickling
             raise AttributeError(key)
         return getattr(self._layer, key)
 

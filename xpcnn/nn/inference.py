@@ -1,10 +1,10 @@
-"""The gradients of inference: of model(x), where `model.forward` would give those of training.
+"""The gradients of inference, which are those of model(x). (`model.forward` gives those of training.)
 
     y, cache  = eval_mode(model).forward(x)          y = model(x)
     dx, grads = eval_mode(model).backward(dy, cache)
 
-Most layers compute the same in both. Dropout is the identity in inference, dx = dy. Batch norm takes μ and σ² from
-its running statistics, which do not depend on x, so that it is an affine map of each channel:
+Most layers compute the same in both. In inference, dropout is the identity, with dx = dy. Batch norm takes μ and σ²
+from its running statistics, which do not depend on x. It is therefore an affine map of each channel:
 
     x̂ = r (x − μ),   r = 1 / √(σ² + ε)                  (1)
     y = γ x̂ + β                                         (2)
@@ -31,7 +31,7 @@ _DROPOUT, _BATCH_NORM = Dropout.__call__, (BatchNorm1d.__call__, BatchNorm2d.__c
 
 
 class Inference(Hooks):
-    """Hooks that make each layer's forward and backward those of inference. Running statistics stay."""
+    """Hooks that run each layer's forward and backward as in inference. Running statistics do not change."""
 
     def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
         if type(layer).__call__ is _DROPOUT:
@@ -63,15 +63,15 @@ class Inference(Hooks):
 
 
 def eval_mode(model: Layer, hooks: Inference | None = None) -> Layer:
-    """The network as it is in inference, with gradients: its forward gives model(x), its backward what belongs to it.
+    """The network in inference, with gradients: its forward returns model(x), its backward the gradients of model(x).
 
-    It is made of the same layers, not copies. `forward` changes no running statistics and draws no dropout masks.
+    It has the same layers, not copies. `forward` changes no running statistics and draws no dropout masks.
 
     Parameters
         model : any network
-        hooks : one of your own that derives from `Inference`, to see what passes through the layers
+        hooks : your own subclass of `Inference`, to observe what passes through the layers
     Raises
-        OptionError : a layer that is not xpcnn's has an inference of its own, whose gradients nobody knows
+        OptionError : a layer from outside xpcnn defines its own inference, whose gradients are unknown
 
     >>> import numpy as np
     >>> from xpcnn.nn import Dropout, Linear, Sequential
@@ -95,6 +95,6 @@ def eval_mode(model: Layer, hooks: Inference | None = None) -> Layer:
 
 
 def _has_others_within(layer: Layer) -> bool:
-    """Whether there are layers in it that do something else in training: its own forward would run them so."""
+    """True if the layer contains layers that compute something else in training; its own forward would do so, too."""
     within = (type(each).__call__ for _, each in layer.named_layers() if each is not layer)
     return any(call is _DROPOUT or call in _BATCH_NORM for call in within)

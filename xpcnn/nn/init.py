@@ -1,10 +1,10 @@
-"""Initial weights: where training starts.
+"""Initial weights.
 
-Every initialiser is a function (shape, fan_in, fan_out, rng) → a new NumPy array, drawn on the host in float64, so
-that a network starts the same on every backend. fan_in is the number of inputs that one output sums over,
+Every initialiser is a function (shape, fan_in, fan_out, rng) → a new NumPy array. It draws on the host in float64, so
+that initial weights are the same on every backend. fan_in is the number of inputs that one output sums over,
 fan_out the number of outputs that one input reaches.
 
-    He         variance 2 / fan_in                  for ReLU and its kin               (1)
+    He         variance 2 / fan_in                  for ReLU and similar               (1)
     Glorot     variance 2 / (fan_in + fan_out)      for tanh, sigmoid, softmax         (2)
     LeCun      variance 1 / fan_in                  for SELU, linear                   (3)
 
@@ -33,7 +33,7 @@ from ..random import Seed, generator
 from ..typing import Array, Shape
 
 _standing_in: ContextVar[bool] = ContextVar("xpcnn_standing_in", default=False)
-_MOST_NUMBERS = 2**60 - 1  # float64 in 64 bits of address; NumPy refuses more with errors of several kinds
+_MOST_NUMBERS = 2**60 - 1  # of float64 in a 64-bit address space; beyond, NumPy raises errors of several kinds
 
 Host: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Initializer: TypeAlias = Callable[[Shape, int, int, np.random.Generator], Host]
@@ -70,7 +70,7 @@ def lecun_uniform(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Genera
 
 
 def orthogonal(gain: float = 1.0) -> Initializer:
-    """Rows (or columns, whichever are fewer) that are orthogonal and of length `gain`, over all axes but the first."""
+    """Orthogonal rows (or columns, whichever are fewer) of length `gain`; all axes but the first form a row."""
 
     def draw(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Host:
         rows, columns = shape[0], math.prod(shape[1:])
@@ -98,7 +98,7 @@ _BY_NAME: dict[str, Initializer] = {
 
 @contextmanager
 def stand_ins() -> Iterator[None]:
-    """In this block, `draw` allocates nothing: it gives a single zero, repeated, that a file's array will replace."""
+    """Make `draw` allocate nothing in this block: it returns one repeated zero, which a file's array will replace."""
     token = _standing_in.set(True)
     try:
         yield
@@ -113,7 +113,7 @@ def draw(initializer: str | Initializer, shape: Shape, *, fan_in: int = 1, fan_o
         initializer : a function of this module, or its name
         rng : a seed or generator; None draws from the default generator (`xpcnn.seed`)
     Raises
-        OptionError : no initialiser has that name, or no memory could hold the parameter
+        OptionError : no initialiser has that name, or the parameter is too large for any memory
 
     >>> draw("zeros", (2,))
     array([0., 0.], dtype=float32)
@@ -128,7 +128,7 @@ def draw(initializer: str | Initializer, shape: Shape, *, fan_in: int = 1, fan_o
         return asarray(np.broadcast_to(np.float32(0), shape))
     try:
         drawn = initializer(shape, fan_in, fan_out, generator(rng))
-    except TypeError as error:  # another function, such as one of the arrays' shape alone
+    except TypeError as error:  # a function with other arguments, such as the shape alone
         expected = "an initialiser f(shape, fan_in, fan_out, rng): one of nn.init, or its name"
         raise OptionError("init", expected, f"{initializer!r}: {error}") from error
     if np.shape(drawn) != shape:

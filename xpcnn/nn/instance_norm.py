@@ -24,7 +24,7 @@ class InstanceNorm2d(Normalization):
     Raises
         ShapeError, OptionError, DTypeError
     Source
-        D. Ulyanov, A. Vedaldi and V. Lempitsky, Instance normalization: the missing ingredient for fast stylization, 2016
+        D. Ulyanov, A. Vedaldi and V. Lempitsky, Instance normalization, 2016
 
     >>> import numpy as np
     >>> InstanceNorm2d(1)(np.array([[[[1.0], [3.0]]]], np.float32)).ravel().round(3)

@@ -1,10 +1,10 @@
-"""What a layer is: parameters, and a forward/backward pair.
+"""The base class of layers: parameters, and a forward/backward pair.
 
     y, cache  = layer.forward(x)            training: everything backward needs is in the cache
     dx, grads = layer.backward(dy, cache)   ∂L/∂x and {parameter name: ∂L/∂parameter}
     y         = layer(x)                    inference: computes and remembers nothing
 
-Your own layer names its parameters and writes the pair; everything else on this page comes with it:
+Your own layer names its parameters and defines the pair; it inherits everything else:
 
     >>> from xpcnn import asarray, gradcheck
     >>> class Scale(Layer):
@@ -23,8 +23,8 @@ Your own layer names its parameters and writes the pair; everything else on this
     >>> gradcheck(Scale(), [[1.0, 2.0], [3.0, 4.0]]).passed
     True
 
-Layers that are attributes, or stand in a list or tuple that is one, are its children. A layer made of layers does
-well to derive from `Container`, which names and adds up their gradients.
+Layers in its attributes, or in attributes that are lists or tuples, are its children. A layer made of layers should
+derive from `Container`, which names and adds up their gradients.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ from ..errors import DTypeError, FormatError, OptionError, ShapeError
 from ..typing import Array, Cache, Shape
 from .summary import Summary, as_input_shape, item_shape
 
-_MOST_NUMBERS = 2**31 - 1  # of an item of zeros: 8 GiB in float32
+_MOST_NUMBERS = 2**31 - 1  # in an item of zeros: 8 GiB in float32
 
 
 class Layer(ABC):
-    """Base of all layers. See the module's docstring for the contract."""
+    """Base class of all layers. See the module's docstring for the contract."""
 
     parameter_names: ClassVar[tuple[str, ...]] = ()  # attributes that the optimizer writes
     buffer_names: ClassVar[tuple[str, ...]] = ()  # attributes that are saved but not trained
     config_names: ClassVar[tuple[str, ...]] = ()  # attributes that are the constructor's arguments
-    arity: tuple[int, int | None] = (1, 1)  # inputs, at least and at most; several come as a tuple, None is any number
-    unsaid: ClassVar[Mapping[str, Any]] = {}  # arguments that files of older versions do not have: what those mean
-    # What is known of inference where numbers are rearranged, as in `xpcnn.exchange`. A class that derives from such a
-    # layer and computes something else says it again.
-    elementwise: ClassVar[bool] = False  # one function of each number by itself, wherever it stands
-    keeps_columns: ClassVar[bool] = False  # y's columns move as those of x (N, D) and of the parameters (D,) do
+    arity: tuple[int, int | None] = (1, 1)  # fewest and most inputs; several come as a tuple, None is any number
+    unsaid: ClassVar[Mapping[str, Any]] = {}  # values of arguments that files of older versions do not have
+    # Properties of inference for code that rearranges numbers, such as `xpcnn.exchange`. A subclass that computes
+    # something else sets them again.
+    elementwise: ClassVar[bool] = False  # the same function of each number, independent of its position
+    keeps_columns: ClassVar[bool] = False  # permuting the columns of x (N, D) and the parameters (D,) permutes y's
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -65,18 +65,18 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        """The output, and a cache for the `backward` of this very call."""
+        """The output, and a cache for the `backward` of this call."""
 
     @abstractmethod
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        """∂L/∂x (None if `input_grad` is False, for layers that save work by it) and the parameters' gradients."""
+        """∂L/∂x and the parameters' gradients. If `input_grad` is False, ∂L/∂x may be None, which saves work."""
 
     def __call__(self, x: Array) -> Array:
         """The output in inference."""
         return self.forward(x)[0]
 
     def children(self) -> dict[str, Layer]:
-        """The layers that this one is made of, by the first part of their parameters' dotted names."""
+        """The layers within this one, by the first part of their parameters' dotted names."""
         found: dict[str, Layer] = {}
         for name, value in vars(self).items():
             if isinstance(value, Layer):
@@ -86,7 +86,7 @@ class Layer(ABC):
         return found
 
     def named_layers(self) -> Iterator[tuple[str, Layer]]:
-        """This layer ("") and all layers within it, each once, under the first dotted name that it has."""
+        """This layer ("") and all layers within it, each once, under its first dotted name."""
         seen: set[int] = set()
 
         def walk(prefix: str, layer: Layer) -> Iterator[tuple[str, Layer]]:
@@ -100,7 +100,7 @@ class Layer(ABC):
         return walk("", self)
 
     def parameters(self) -> dict[str, Array]:
-        """The trained arrays themselves, by dotted name; one that is shared stands here once."""
+        """The trained arrays themselves, by dotted name; a shared one is included once."""
         return {name: getattr(layer, key) for name, layer, key in self.named_arrays(buffers=False)}
 
     def state_dict(self) -> dict[str, Array]:
@@ -116,9 +116,9 @@ class Layer(ABC):
         """Copy arrays of any backend into this layer's own.
 
         Parameters
-            strict : refuse missing and unknown names; False passes over both
+            strict : True refuses missing and unknown names, False ignores both
         Raises
-            FormatError : names or shapes do not match; nothing has been changed then
+            FormatError : names or shapes do not match; in this case nothing is changed
         """
         own = self.state_dict()
         if strict and own.keys() != state.keys():
@@ -133,9 +133,9 @@ class Layer(ABC):
         return self
 
     def astype(self, dtype: str) -> Self:
-        """Convert all parameters and buffers to "float32" or "float64"; make the optimizer afterwards.
+        """Convert all parameters and buffers to "float32" or "float64"; create the optimizer afterwards.
 
-        Where the dtype changes they are new arrays, which an older optimizer does not know.
+        If the dtype changes they are new arrays, which an existing optimizer does not know.
 
         Raises
             DTypeError : another dtype
@@ -147,13 +147,13 @@ class Layer(ABC):
         return self
 
     def to_backend(self) -> Self:
-        """Move all parameters and buffers to the current backend; make the optimizer afterwards."""
+        """Move all parameters and buffers to the current backend; create the optimizer afterwards."""
         for _, layer, key in list(self.named_arrays(buffers=True)):
             setattr(layer, key, asarray(getattr(layer, key)))
         return self
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, in values that JSON has; for an optional parameter, whether it is there."""
+        """The constructor's arguments as JSON values; for an optional parameter, True if it exists."""
         return {
             name: getattr(self, name) is not None if name in self.parameter_names else getattr(self, name)
             for name in self.config_names
@@ -167,20 +167,20 @@ class Layer(ABC):
         return item_shape(self(self.zeros(input_shape)))
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
-        """Multiplications with an addition that forward makes for one item (0 where they do not count)."""
+        """Multiply-adds of forward for one item (0 if too few to count)."""
         return 0
 
     def summary(self, input_shape: Shape) -> str:
         """A table of all layers: output, parameters, multiply-adds forward and backward, memory.
 
         Parameters
-            input_shape : one item's, without the batch axis, such as (28, 28, 1)
+            input_shape : of one item, without the batch axis, such as (28, 28, 1)
         Returns
-            str : a row for each time that a layer runs, in inference on zeros; a container's layers are indented, and
-                the parameters of a layer that has run before stand in brackets
+            str : one row each time a layer runs, in inference on zeros; a container's layers are indented, and the
+                parameters of a layer that has run before are in brackets
         Raises
             OptionError : input_shape is no sequence of integers ≥ 1
-            ShapeError : the network does not take such items
+            ShapeError : the network does not accept such items
 
         >>> from xpcnn.nn import Conv2d, Sequential
         >>> print(Sequential(Conv2d(1, 6, 5), Conv2d(6, 6, 24)).summary((28, 28, 1)))
@@ -198,7 +198,7 @@ class Layer(ABC):
         return found.table(self.parameters().values())
 
     def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
-        """This layer's output in inference; its row is added to the summary."""
+        """Add this layer's row to the summary; return its output in inference."""
         row = summary.begin(name, type(self).__name__, depth)
         y = self(x)
         parameters = self.parameters().values()
@@ -208,7 +208,7 @@ class Layer(ABC):
         return y
 
     def named_arrays(self, *, buffers: bool) -> Iterator[tuple[str, Layer, str]]:
-        """(dotted name, layer, attribute) of every parameter and, with `buffers`, every buffer that is there."""
+        """(dotted name, layer, attribute) of every parameter and, with `buffers`, every buffer that exists."""
         for prefix, layer in self.named_layers():
             for key in layer.parameter_names + (layer.buffer_names if buffers else ()):
                 if getattr(layer, key) is not None:
@@ -218,7 +218,7 @@ class Layer(ABC):
         """A batch of one item of zeros, in the dtype and on the device of this layer's arrays.
 
         Raises
-            ShapeError : of more than 2³¹ − 1 numbers
+            ShapeError : it would have more than 2³¹ − 1 numbers
         """
         if math.prod(input_shape) > _MOST_NUMBERS:
             limit = f"one item of at most {_MOST_NUMBERS} numbers"
@@ -236,7 +236,7 @@ class Layer(ABC):
 
 
 class OpLayer(Layer):
-    """Base of layers without parameters that are one operation: a forward/backward pair of `xpcnn.ops`.
+    """Base class of layers without parameters that run one operation, a forward/backward pair of `xpcnn.ops`.
 
     >>> class Double(OpLayer):
     ...     pair = (lambda x: (2 * x, None), lambda dy, cache: 2 * dy)
@@ -245,7 +245,7 @@ class OpLayer(Layer):
     pair: tuple[Callable[..., tuple[Any, Cache]], Callable[[Array, Cache], Any]]
 
     def options(self) -> dict[str, Any]:
-        """The keyword arguments of the operation's forward; the constructor's, if nothing else is said."""
+        """The keyword arguments of the operation's forward; by default those of the constructor."""
         return self.config()
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
@@ -256,15 +256,15 @@ class OpLayer(Layer):
 
 
 def dotted(name: str, key: str) -> str:
-    """The dotted name of a part, or an array, of the layer of that name; "" is the network itself."""
+    """The dotted name of a part or an array of the named layer; "" is the network itself."""
     return f"{name}.{key}" if name else key
 
 
 def check_layer(who: str, model: Layer) -> None:
-    """Refuse what is no network.
+    """Raise an error unless `model` is a network.
 
     Raises
-        OptionError : such as for the name of a file
+        OptionError : it is something else, such as the name of a file
     """
     if not isinstance(model, Layer):
         remedy = "the network comes first; that of a file is load_model(path).model"

@@ -1,4 +1,4 @@
-"""One small instance of every layer, with an input that suits it: what gradient checks and reports go through."""
+"""One small instance of every layer with a suitable input, for gradient checks and reports."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Linear(Layer):
 
     Parameters
         in_features, out_features : sizes of one input and one output row
-        bias : whether a learned number is added to each output
+        bias : whether to add a learned number to each output
         weight_init : an initialiser of `xpcnn.nn.init` or its name; the bias starts at zero
         rng : seed or generator of the initial weights
     Parameters that are trained

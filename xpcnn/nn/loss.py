@@ -1,10 +1,10 @@
-"""Criteria: what a network is trained to make small.
+"""Criteria: the losses that training minimises.
 
     loss, cache = criterion.forward(y, target)      loss is an array (); its mean or sum over the batch
     dy          = criterion.backward(cache)         ∂loss/∂y, for the network's backward
     loss        = criterion(y, target)              for validation
 
-Equations in `xpcnn.ops.loss_elementwise` and `xpcnn.ops.loss_classification`. All take `reduction="mean"` or "sum".
+Equations are in `xpcnn.ops.loss_elementwise` and `xpcnn.ops.loss_classification`. All take `reduction="mean"` or "sum".
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ from ..typing import Array, Cache
 
 
 class Loss:
-    """Base of the criteria: its attributes are the constructor's arguments, `pair` is the operation.
+    """Base class of criteria: its attributes are the constructor's arguments, `pair` is the operation.
 
-    Your own names another pair, or writes `forward` and `backward` itself.
+    Your own criterion names another pair, or defines `forward` and `backward`.
     """
 
     pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Cache], Array]]]
-    classifies: ClassVar[bool] = False  # whether y is a score for each class, so that there is an accuracy
+    classifies: ClassVar[bool] = False  # True if y has a score for each class, so that accuracy is defined
 
     def __init__(self, *, reduction: str = "mean") -> None:
         divisor(type(self).__name__, reduction, 1)
         self.reduction = reduction
 
     def forward(self, y: Array, target: Array) -> tuple[Array, Cache]:
-        """The loss, an array (), and a cache for the `backward` of this very call."""
+        """The loss, an array (), and a cache for the `backward` of this call."""
         check_array(type(self).__name__, y)
         options = self.config()
         for name, value in options.items():
@@ -63,7 +63,7 @@ class Loss:
         return self.pair[0](y, target, **options)
 
     def backward(self, cache: Cache) -> Array:
-        """∂loss/∂y, exactly that of the loss that forward returned."""
+        """∂loss/∂y, the exact gradient of the loss that forward returned."""
         return self.pair[1](cache)
 
     def __call__(self, y: Array, target: Array) -> Array:
@@ -71,16 +71,16 @@ class Loss:
         return self.forward(y, target)[0]
 
     def items(self, y: Array, target: Array) -> Any:
-        """What a batch's mean is taken over, so that means of several batches can be joined to that of all.
+        """The divisor of a batch's mean, to combine the means of several batches.
 
             mean of all = Σ items · mean / Σ items          over the batches
 
-        Its rows; with class weights and labels the weights' sum, an Array ().
+        It is the number of rows; with class weights and labels, the sum of the weights, an Array ().
         """
         return y.shape[0]
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, in values that JSON has."""
+        """The constructor's arguments as JSON values."""
         return dict(vars(self))
 
     def __repr__(self) -> str:
@@ -89,20 +89,20 @@ class Loss:
 
 
 def check_loss(who: str, criterion: Loss) -> None:
-    """Refuse what is no criterion.
+    """Raise an error unless `criterion` is a criterion.
 
     Raises
-        OptionError : such as for a class, where an instance of it was meant
+        OptionError : it is something else, such as a class instead of an instance
     """
     if not isinstance(criterion, Loss):
         raise OptionError(who, "a criterion, such as CrossEntropyLoss()", repr(criterion)[:80])
 
 
 class MSELoss(Loss):
-    """Mean squared error over all elements: Σ (y − t)² / size, without a ½.
+    """Mean squared error over all elements: Σ (y − t)² / size, without a factor ½.
 
     Shapes
-        y and target of one shape and dtype
+        y and target of the same shape and dtype
 
     >>> import numpy as np
     >>> criterion = MSELoss()
@@ -115,7 +115,7 @@ class MSELoss(Loss):
 
 
 class L1Loss(Loss):
-    """Mean absolute error over all elements: Σ |y − t| / size; y and target of one shape and dtype.
+    """Mean absolute error over all elements: Σ |y − t| / size; y and target of the same shape and dtype.
 
     >>> import numpy as np
     >>> float(L1Loss()(np.array([1.0, 5.0]), np.array([1.0, 2.0])))
@@ -146,10 +146,10 @@ class HuberLoss(Loss):
 
 
 class CrossEntropyLoss(Loss):
-    """Cross-entropy of softmax(y): for a network that ends in logits, one for each class.
+    """Cross-entropy of softmax(y), for a network whose outputs are logits, one per class.
 
     Parameters
-        weight : what each class counts for: K numbers or an array (K,); the mean is then weighted, too
+        weight : the weight of each class: K numbers or an array (K,); the mean is then weighted, too
         label_smoothing : ε, the part of each target that is spread evenly over all classes; 0 ≤ ε < 1
     Shapes
         y (N, K); target: integers (N,), or probabilities (N, K) of y's dtype
@@ -174,10 +174,10 @@ class CrossEntropyLoss(Loss):
 
 
 class BCEWithLogitsLoss(Loss):
-    """Binary cross-entropy of σ(y): independent yes-or-no questions; mean over all elements.
+    """Binary cross-entropy of σ(y), for independent yes-or-no questions; mean over all elements.
 
     Parameters
-        pos_weight : what a positive target counts for: a number, K numbers or an array (K,)
+        pos_weight : the weight of positive targets: a number, K numbers or an array (K,)
     Shapes
         y (…, K); target of y's shape and dtype, in [0, 1]
     Raises
@@ -196,10 +196,10 @@ class BCEWithLogitsLoss(Loss):
 
 
 class NLLLoss(Loss):
-    """Negative log-likelihood: for a network that ends in log-softmax.
+    """Negative log-likelihood, for a network that ends in log-softmax.
 
     Parameters
-        weight : what each class counts for, as in `CrossEntropyLoss`
+        weight : the weight of each class, as in `CrossEntropyLoss`
     Shapes
         y (N, K) log-probabilities; target: integers (N,)
     Raises
@@ -222,7 +222,7 @@ class NLLLoss(Loss):
 
 
 class HingeLoss(Loss):
-    """Multi-class hinge loss (Weston and Watkins), PyTorch's MultiMarginLoss with p = 1 and margin 1.
+    """Multi-class hinge loss (Weston and Watkins); PyTorch's MultiMarginLoss with p = 1 and margin 1.
 
     Shapes
         y (N, K) scores; target: integers (N,)
@@ -245,7 +245,7 @@ def _weighted_items(y: Array, target: Array, weight: Any) -> Any:
 
 
 def _numbers(who: str, name: str, value: Any) -> Any:
-    """Weights as Python numbers, which go into any namespace, dtype and JSON: a float, a list of them, or None."""
+    """Weights as Python numbers, which fit any namespace, any dtype and JSON: a float, a list of them, or None."""
     if value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""One small instance of every loss, with outputs and targets that suit it: what checks of all losses go through."""
+"""One small instance of every loss with suitable outputs and targets, for checks of all losses."""
 
 from __future__ import annotations
 

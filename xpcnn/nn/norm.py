@@ -1,4 +1,4 @@
-"""Normalisation as layers; equations in `xpcnn.ops.batch_norm` and `xpcnn.ops.norm`."""
+"""Normalisation layers; equations in `xpcnn.ops.batch_norm` and `xpcnn.ops.norm`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .layer import Layer
 
 
 class Normalization(Layer):
-    """Base: a learned `weight` (γ) and `bias` (β), each of which may be None, and their gradients."""
+    """Base class: a learned `weight` (γ) and `bias` (β), each of which may be None, and their gradients."""
 
     parameter_names = ("weight", "bias")
     pair_backward: ClassVar[Callable[..., tuple[Array | None, Array | None, Array | None]]]
@@ -53,12 +53,12 @@ class _BatchNorm(Normalization):
         )
 
     def forward(self, x: Array, *, relu: bool = False) -> tuple[Array, Cache]:
-        """As every layer's; with `relu`, the ReLU after this layer is done, too."""
+        """The forward of every layer; `relu=True` also applies the ReLU after this layer."""
         self._check(x)
         op = "batch_norm_relu" if relu else "batch_norm"
         y, cache, (mean, var) = dispatch.forward(op, x, self.weight, self.bias, eps=self.eps)
         count = math.prod(x.shape[:-1])
-        # New arrays, never written in place: whoever holds the old ones keeps them as they were.
+        # New arrays, never written in place: references to the old ones keep the old values.
         self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
         self.running_var = (1 - self.momentum) * self.running_var + self.momentum * (count / (count - 1)) * var
         return y, cache
@@ -84,8 +84,8 @@ class BatchNorm1d(_BatchNorm):
     Parameters
         num_features : C
         eps : added to the variance
-        momentum : share of the new batch in the running statistics, in [0, 1]
-        affine : whether `weight` and `bias` are there
+        momentum : weight of the new batch in the running statistics, in [0, 1]
+        affine : whether to have `weight` and `bias`
     Parameters that are trained
         weight : (C,), starts at 1;  bias : (C,), starts at 0
     Buffers
@@ -93,7 +93,7 @@ class BatchNorm1d(_BatchNorm):
     Shapes
         (N, C) → (N, C) or (N, L, C) → (N, L, C)
     Raises
-        ShapeError : also where `forward` gets one value a feature only
+        ShapeError : also if `forward` gets only one value per feature
         OptionError, DTypeError
 
     >>> import numpy as np
@@ -115,8 +115,8 @@ class BatchNorm2d(_BatchNorm):
     Parameters
         num_features : C
         eps : added to the variance
-        momentum : share of the new batch in the running statistics, in [0, 1]
-        affine : whether `weight` and `bias` are there
+        momentum : weight of the new batch in the running statistics, in [0, 1]
+        affine : whether to have `weight` and `bias`
     Parameters that are trained
         weight : (C,), starts at 1;  bias : (C,), starts at 0
     Buffers
@@ -141,8 +141,8 @@ class LayerNorm(Normalization):
     Parameters
         normalized_shape : lengths of these axes; a number for one
         eps : added to the variance
-        elementwise_affine : whether `weight` and `bias` are there
-        bias : False leaves `bias` alone out
+        elementwise_affine : whether to have `weight` and `bias`
+        bias : False omits only `bias`
     Parameters that are trained
         weight, bias : normalized_shape, start at 1 and 0
     Shapes
@@ -190,7 +190,7 @@ class GroupNorm(Normalization):
         num_groups : G, which divides num_channels
         num_channels : C
         eps : added to the variance
-        affine : whether `weight` and `bias` are there
+        affine : whether to have `weight` and `bias`
     Parameters that are trained
         weight, bias : (C,), start at 1 and 0
     Shapes

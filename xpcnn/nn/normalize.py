@@ -19,7 +19,7 @@ from .layer import Layer
 class Normalize(Layer):
     """Subtracts each channel's mean and divides by its standard deviation: y = (x − μ) / σ.
 
-    As a network's first layer it is saved with the network, which then takes images in [0, 1] as they are.
+    As a network's first layer it is saved with the network, which then takes unnormalised images in [0, 1].
 
     Parameters
         mean, std : C numbers each, such as `split.statistics()`; not trained
@@ -53,7 +53,7 @@ class Normalize(Layer):
 
 
 def _numbers(name: str, value: Any, interval: str) -> tuple[float, ...]:
-    """Python numbers, which go into any namespace, dtype and JSON."""
+    """Python numbers, which fit any namespace, any dtype and JSON."""
     numbers = value if isinstance(value, (list, tuple)) else np.atleast_1d(to_numpy(value)).tolist()
     if not numbers:
         raise OptionError("Normalize", f"{name}: a number for each channel", "none")

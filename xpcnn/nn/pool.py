@@ -1,4 +1,4 @@
-"""Pooling layers: no parameters, each channel by itself."""
+"""Pooling layers: they have no parameters, and treat each channel separately."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MaxPool2d(OpLayer):
         kernel_size, dilation : a number, or (height, width)
         stride : the same; None for kernel_size
         padding : −∞ around the image: a number; (height, width); (top, bottom, left, right); "valid"; "same"
-        ceil_mode : whether a last window may reach past the padding
+        ceil_mode : whether a last window may reach beyond the padding
     Shapes
         (N, H, W, C) → (N, OH, OW, C);  OH = ⌊(H + 2P − D(K−1) − 1)/S⌋ + 1, or ⌈…⌉ with ceil_mode
     Raises
@@ -64,8 +64,8 @@ class AvgPool2d(OpLayer):
         kernel_size : a number, or (height, width)
         stride : the same; None for kernel_size
         padding : zeros around the image: a number; (height, width); (top, bottom, left, right); "valid"; "same"
-        ceil_mode : whether a last window may reach past the padding
-        count_include_pad : whether the mean is over the padding's zeros too, or over the image's elements alone
+        ceil_mode : whether a last window may reach beyond the padding
+        count_include_pad : whether to include the padding's zeros in the mean
     Shapes
         as `MaxPool2d`
     Raises

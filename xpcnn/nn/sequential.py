@@ -12,12 +12,12 @@ from .layer import Layer
 
 
 class Sequential(Container):
-    """One layer after the other: y = fₖ(… f₂(f₁(x))).
+    """One layer after another: y = fₖ(… f₂(f₁(x))).
 
-    With `input_grad=False`, backward ends at the first layer that has parameters.
+    With `input_grad=False`, backward stops at the first layer that has parameters.
 
     Parameters
-        layers : any number; the same layer may stand in several places, and its gradients are then added
+        layers : any number; the same layer may occur several times, and its gradients are then added
 
     >>> from xpcnn.nn import Linear, ReLU
     >>> list(Sequential(Linear(4, 8), ReLU(), Linear(8, 2)).parameters())

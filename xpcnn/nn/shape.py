@@ -15,7 +15,7 @@ from .layer import Layer, OpLayer
 
 
 class Flatten(Layer):
-    """Each item as one row: y[n, (i·W + j)·C + c] = x[n,i,j,c], and the gradient in x's shape again.
+    """Turns each item into one row: y[n, (i·W + j)·C + c] = x[n,i,j,c]; the gradient gets x's shape again.
 
     PyTorch's rows are ordered (C, H, W); `xpcnn.exchange.load_pytorch` reorders the columns of weights from there.
 
@@ -58,13 +58,13 @@ class Flatten(Layer):
 
 
 class Unflatten(Layer):
-    """Each row as one image, as `Flatten` took it apart: y[n,i,j,c] = x[n, (i·W + j)·C + c].
+    """Turns each row into one image, the inverse of `Flatten`: y[n,i,j,c] = x[n, (i·W + j)·C + c].
 
-    With it, decoders and image generators come from a vector to images: Linear, Unflatten, ConvTranspose2d.
+    Decoders and image generators use it to turn a vector into images: Linear, Unflatten, ConvTranspose2d.
     PyTorch's rows are ordered (C, H, W); `xpcnn.exchange.load_pytorch` reorders the rows of weights from there.
 
     Parameters
-        shape : one image's, (H, W, C)
+        shape : of one image, (H, W, C)
     Shapes
         (N, H·W·C) → (N, H, W, C)
     Raises
@@ -130,10 +130,10 @@ class ZeroPad2d(_ZeroPad):
 
 
 class ZeroPadChannels(_ZeroPad):
-    """Channels of zeros before and after those of the images, such as a residual shortcut without weights.
+    """Channels of zeros before and after those of the images, for a residual shortcut without weights.
 
     Parameters
-        before, after : how many
+        before, after : numbers of channels of zeros
     Shapes
         (N, H, W, C) → (N, H, W, before + C + after)
     Raises

@@ -1,12 +1,12 @@
-"""What a network costs: a table of its layers.
+"""The costs of a network: a table of its layers.
 
-Multiply-adds. A layer that makes M of them forward makes, backward,
+Multiply-adds. A layer with M of them in forward has in backward
 
-    M for its parameters' gradients, where it has any, and
-    M for its input's gradient, where anything before it is trained and so waits for it.            (1)
+    M for its parameters' gradients, if it has parameters, and
+    M for its input's gradient, if a layer before it is trained and needs it.                       (1)
 
 That is 2·M for a convolution, M for a layer without parameters, and M for the first trained layer, whose dx
-nobody needs. All numbers are for one item of a batch.
+is not needed. All numbers are for one item of a batch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HEADER = ("Layer", "Output", "Parameters", "Forward", "Backward", "Output KiB")
 
 @dataclass
 class Row:
-    """One layer, each time that it runs; a container's row has no costs, as its layers have rows of their own."""
+    """One run of one layer. A container's row has no costs, because its layers have their own rows."""
 
     name: str
     output: Shape = ()
@@ -48,17 +48,17 @@ class Summary:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self._waiting: dict[int, Array] = {}  # arrays that depend on something trained, by identity
+        self._waiting: dict[int, Array] = {}  # arrays that depend on trained parameters, by identity
         self._counted: set[int] = set()  # layers that have run
 
     def begin(self, name: str, kind: str, depth: int) -> Row:
-        """The row of a layer that is about to run; the layers within it follow, one step further to the right."""
+        """Add the row of a layer that is about to run; the layers within it follow, indented by one step."""
         row = Row("  " * depth + f"{name} {kind}".strip())
         self.rows.append(row)
         return row
 
     def end(self, row: Row, x: Array, y: Array, *, trained: bool) -> None:
-        """The layer of that row made y of x; `trained` says whether it has parameters."""
+        """Record that the row's layer computed y from x; `trained` is True if it has parameters."""
         row.output = item_shape(y)
         if trained or self._waits(x):
             self._waiting |= {id(each): each for each in (*several(y), y)}
@@ -67,7 +67,7 @@ class Summary:
         """Write the costs of a layer into its row.
 
         Parameters
-            key : the same for each run of one layer, whose parameters then stand in brackets
+            key : the same for each run of one layer; from the second run on, its parameters are in brackets
             multiply_adds : of forward, for one item
         """
         sizes = [math.prod(each.shape) for each in parameters]
@@ -82,7 +82,7 @@ class Summary:
         return any(id(each) in self._waiting for each in several(x))
 
     def table(self, parameters: Iterable[Array]) -> str:
-        """The rows, and their sums, as text.
+        """The rows and their sums, as text.
 
         Parameters
             parameters : of the whole network, each once
@@ -102,7 +102,7 @@ class Summary:
 
 
 def as_input_shape(input_shape: Shape) -> Shape:
-    """One item's axes, or those of each of several inputs, once they are known to be integers ≥ 1, else OptionError."""
+    """Check that one item's axes, or those of each input, are integers ≥ 1, else raise an OptionError; return them."""
     if isinstance(input_shape, (tuple, list)) and input_shape and isinstance(input_shape[0], (tuple, list)):
         return tuple(as_input_shape(each) for each in input_shape)
     if not isinstance(input_shape, (tuple, list)):
@@ -111,12 +111,12 @@ def as_input_shape(input_shape: Shape) -> Shape:
 
 
 def several(value: Any) -> tuple[Array, ...]:
-    """The arrays of a value, which is one, or a tuple of such."""
+    """The arrays of a value, which is an array or a tuple of arrays."""
     return tuple(array for each in value for array in several(each)) if isinstance(value, tuple | list) else (value,)
 
 
 def item_shape(value: Any) -> Shape:
-    """The shape of one item, without the batch axis; of several arrays, a tuple of shapes."""
+    """The shape of one item, without the batch axis; for several arrays, a tuple of shapes."""
     if isinstance(value, tuple | list):
         return tuple(item_shape(each) for each in value)  # type: ignore[misc]
     return tuple(value.shape[1:])

@@ -1,11 +1,11 @@
 """The mathematics: stateless forward/backward pairs on arrays of any backend.
 
-Every pair is `y, cache = NAME_forward(…)` and `gradients = NAME_backward(dy, cache)`, the gradients in the
-order of forward's array arguments. A loss has no dy (`NAME_backward(cache)`: it is where gradients begin), and
-batch norm's forward returns the batch's statistics as a third value.
+Every pair is `y, cache = NAME_forward(…)` and `gradients = NAME_backward(dy, cache)`, with the gradients in the
+order of forward's array arguments. A loss takes no dy (`NAME_backward(cache)`), because gradients begin there. Batch
+norm's forward returns the batch's statistics as a third value.
 
-These are the reference implementations, always. Layers run them through `xpcnn.ops.dispatch`, which may know a
-faster one of the same contract.
+These functions are always the reference implementations. Layers call them through `xpcnn.ops.dispatch`, which may
+choose a faster one with the same contract.
 """
 
 from .activation import (

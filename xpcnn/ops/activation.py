@@ -1,4 +1,4 @@
-"""Smooth activations, and their gradients. (The ones with a corner at 0 stand in `xpcnn.ops.rectifier`.)
+"""Smooth activations, and their gradients. (Those with a corner at 0 are in `xpcnn.ops.rectifier`.)
 
     sigmoid     y = σ(x) = 1 / (1 + e⁻ˣ)                              dx = dy · y (1 − y)                    (1)
     tanh        y = tanh(x)                                           dx = dy · (1 − y²)                     (2)
@@ -7,10 +7,11 @@
     SiLU        y = x σ(x)                                            dx = dy · σ(x) (1 + x (1 − σ(x)))      (4)
     softplus    y = log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|)         dx = dy · σ(x)                         (5)
 
-Where e⁻ˣ of (1) overflows to ∞, y = 0 is right. (½ (1 + tanh(x/2)) does not overflow, but in float32 it has lost all
-its digits at x = −17.) The right-hand form of (5) overflows nowhere. In (3) and (4), x multiplies what is exactly 0 for
-|x| ≥ 10⁴; it is held within ±10⁴ there, so that x² and x³ do not overflow, and that at ±∞ the limits come out, 0 and x,
-with the slopes 0 and 1, and not 0·∞. (3) is the tanh approximation; the exact GELU stands in `xpcnn.ops.gelu`.
+Where e⁻ˣ in (1) overflows to ∞, y = 0 is right. (½ (1 + tanh(x/2)) does not overflow, but in float32 it has lost all
+its digits at x = −17.) The right-hand form of (5) never overflows. In (3) and (4), x multiplies a factor that is
+exactly 0 for |x| ≥ 10⁴. So x is clipped to ±10⁴ there: x² and x³ do not overflow, and at ±∞ the results are the
+limits, 0 and x with slopes 0 and 1, not 0·∞. (3) is the tanh approximation, with an error of at
+most 5e-4; the exact GELU is in `xpcnn.ops.gelu`.
 
 Sources
     Y. LeCun et al., Efficient backprop, 1998, section 4.4                             → (1), (2)
@@ -106,7 +107,7 @@ def gelu_tanh_forward(x: Array) -> tuple[Array, Cache]:
         x : Array (N, …), float
     Returns
         y : Array (N, …)
-        cache : for `gelu_tanh_backward`; holds x within ±10⁴, and t
+        cache : for `gelu_tanh_backward`; holds x clipped to ±10⁴, and t
     Raises
         ShapeError, DTypeError
 
@@ -144,7 +145,7 @@ def silu_forward(x: Array) -> tuple[Array, Cache]:
         x : Array (N, …), float
     Returns
         y : Array (N, …)
-        cache : for `silu_backward`; holds x within ±10⁴, and σ(x)
+        cache : for `silu_backward`; holds x clipped to ±10⁴, and σ(x)
     Raises
         ShapeError, DTypeError
 
@@ -205,12 +206,12 @@ def _sigmoid(x: Array, xp: Any) -> Array:
 
 
 def _held(x: Array) -> Array:
-    """x within ±10⁴; complex numbers, which have no order, and with which derivatives are checked, as they are."""
+    """x clipped to ±10⁴. Complex numbers, which the gradient check uses and which have no order, stay as they are."""
     return x if dtype_name(x).startswith("complex") else clip(x, -FAR, FAR)
 
 
 def _larger(x: Array, held: Array, xp: Any) -> Array:
-    """x where it is not below −10⁴, given what `_held` made of it."""
+    """max(x, −10⁴), given `held`, the result of `_held`."""
     larger: Array = x if held is x else xp.maximum(x, held)
     return larger
 

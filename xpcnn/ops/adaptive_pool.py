@@ -1,6 +1,6 @@
-"""Average pooling to a given size, from images of any size, and its gradient.
+"""Average pooling from images of any size to a given size, and its gradient.
 
-An axis of L elements is cut into O bins, which share an element where O does not divide L. Bin i is
+An axis of L elements is divided into O bins. Neighbouring bins may share an element where O does not divide L. Bin i is
 
     ⌊i·L/O⌋ … ⌈(i+1)·L/O⌉ − 1                                                                    (1)
 

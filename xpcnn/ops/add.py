@@ -1,8 +1,8 @@
-"""The sum of two arrays: where branches of a network meet, and where the gradients of two uses of a value do.
+"""The sum of two arrays. It joins branches of a network, and the gradients of a value that is used twice.
 
     y = a + b                                   (1)
 
-y's gradient is that of a, and that of b.
+The gradients of a and b both equal that of y.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def add(a: Array, b: Array) -> Array:
     """a + b, (1).
 
     Parameters
-        a, b : Array of one shape and dtype, float
+        a, b : Arrays of the same shape and dtype, float
     Returns
         y : Array of that shape
     Raises
@@ -32,7 +32,7 @@ def add(a: Array, b: Array) -> Array:
 
 
 def check_add(a: Array, b: Array) -> None:
-    """Refuse what does not fit together."""
+    """Raise an error unless the arguments fit together."""
     check_array("add", a)
     check_array("add", b)
     if tuple(a.shape) != tuple(b.shape):

@@ -1,21 +1,21 @@
 """Batch normalisation, and its gradients.
 
-Over the M numbers x of one channel, in all places of all images of a batch,
+Over the M numbers x of one channel, at all positions of all images of a batch,
 
     μ = Σ x / M,   σ² = Σ (x − μ)² / M                                     (1)
     x̂ = r (x − μ),   r = 1 / √(σ² + ε)                                     (2)
     y = γ x̂ + β                                                            (3)
 
-with γ and β learned, one of each a channel. (μ is taken as x₁ + Σ (x − x₁) / M, and r is right where σ² overflows, as
-`xpcnn.ops.norm` says.) The gradients are
+with γ and β learned, one of each per channel. (μ is computed as x₁ + Σ (x − x₁) / M, and r is right even where σ²
+overflows: see `xpcnn.ops.norm`.) The gradients are
 
     dγ = Σ dy · x̂,   dβ = Σ dy                                             (4)
     dx = γ r (dy − dβ/M − x̂ · dγ/M)                                        (5)
 
-(5) is equation 5 of `xpcnn.ops.norm`, dx = r (g − mean(g) − x̂ · mean(g x̂)), derived there: with one γ for the
-whole channel, g = γ dy has the mean γ dβ/M, and g x̂ the mean γ dγ/M.
+(5) is equation 5 of `xpcnn.ops.norm`, dx = r (g − mean(g) − x̂ · mean(g x̂)), which is derived there: with one γ
+for the whole channel, the mean of g = γ dy is γ dβ/M, and the mean of g x̂ is γ dγ/M.
 
-Inference takes μ and σ² as given, usually running averages over training.
+In inference, μ and σ² are given; usually they are running averages from training.
 
 Source: S. Ioffe and C. Szegedy, Batch normalization, 2015, algorithm 1 and section 3.
 """
@@ -46,7 +46,7 @@ def batch_norm_forward(
         cache : for `batch_norm_backward`; refers to gamma, holds x̂ and r
         statistics : the batch's mean and (biased) variance, two Arrays (C,)
     Raises
-        ShapeError : they do not fit together, or there is only one value a channel, which has no variance
+        ShapeError : they do not fit together, or a channel has only one value, and so no variance
         OptionError, DTypeError
 
     >>> import numpy as np
@@ -75,7 +75,7 @@ def batch_norm_backward(
         input_grad : False leaves dx out
     Returns
         dx : Array (N, …, C), or None
-        dgamma, dbeta : Array (C,), or None where there was none
+        dgamma, dbeta : Array (C,), or None if forward had none
     """
     x_hat, r, gamma, has_beta = cache
     xp = check_floats("BatchNorm backward", dy, x_hat)
@@ -94,7 +94,7 @@ def batch_norm_backward(
 def batch_norm_relu_forward(
     x: Array, gamma: Array | None = None, beta: Array | None = None, *, eps: float = 1e-5
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
-    """`batch_norm_forward`, with negative numbers cut off; the same arguments and results."""
+    """`batch_norm_forward` followed by ReLU; same arguments and results."""
     y, cache, statistics = batch_norm_forward(x, gamma, beta, eps=eps)
     y, relu_cache = relu_forward(y)
     return y, (cache, relu_cache), statistics
@@ -103,7 +103,7 @@ def batch_norm_relu_forward(
 def batch_norm_relu_backward(
     dy: Array, cache: Cache, *, input_grad: bool = True
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """The gradients of `batch_norm_relu_forward`; the same arguments and results as `batch_norm_backward`."""
+    """The gradients of `batch_norm_relu_forward`; same arguments and results as `batch_norm_backward`."""
     cache, relu_cache = cache
     return batch_norm_backward(relu_backward(dy, relu_cache), cache, input_grad=input_grad)
 
@@ -111,7 +111,7 @@ def batch_norm_relu_backward(
 def batch_norm_inference(
     x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, *, eps: float = 1e-5
 ) -> Array:
-    """Normalise each channel with statistics from elsewhere; (2), (3).
+    """Normalise each channel with the given statistics; (2), (3).
 
     Parameters
         x : Array (N, …, C), float
@@ -137,7 +137,7 @@ def batch_norm_inference(
 
 
 def check_training(x: Array, gamma: Array | None, beta: Array | None, eps: float) -> tuple[Any, int]:
-    """The arrays' namespace and M, once they are known to fit together and M to be enough for a variance."""
+    """Check that the arrays fit together and that M is enough for a variance; return their namespace and M."""
     check_array("BatchNorm", x, gamma, beta)
     xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
     count = math.prod(x.shape[:-1])  # M
@@ -152,7 +152,7 @@ def check_training(x: Array, gamma: Array | None, beta: Array | None, eps: float
 
 
 def check_inference(x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float) -> Any:
-    """The arrays' namespace, once they are known to fit together."""
+    """Check that the arrays fit together; return their namespace."""
     for array in (x, mean, var):
         check_array("BatchNorm", array, gamma, beta)
     xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)

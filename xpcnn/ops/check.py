@@ -1,4 +1,4 @@
-"""The checks that every operation makes on what it is given, each ending in one clear line."""
+"""Checks of the arguments of operations; each raises an error of one clear line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLOATS = ("float32", "float64", "complex64", "complex128")
 
 
 def check_floats(who: str, *arrays: Array | None) -> Any:
-    """The arrays' namespace, once they are known to share one floating dtype (None is passed over, but for the first).
+    """Check that all arrays have the same floating dtype; return their namespace. None is skipped, except as the first.
 
     Complex numbers pass: linear and smooth operations work on them, and complex-step derivatives need them.
     """
@@ -38,7 +38,7 @@ def check_floats(who: str, *arrays: Array | None) -> Any:
 
 
 def check_batch(who: str, x: Array, *axes: int | str) -> None:
-    """Refuse `x` unless it is a batch (N ≥ 1) with these axes after it; a name stands for any size ≥ 1."""
+    """Refuse `x` unless it is a batch (N ≥ 1) followed by these axes; a name stands for any size ≥ 1."""
     check_array(who, x)
     fits = x.ndim == len(axes) + 1 and all(
         isinstance(axis, str) or axis == size for axis, size in zip(axes, x.shape[1:], strict=True)
@@ -79,9 +79,9 @@ def check_gradient(who: str, dy: Array, shape: tuple[int, ...]) -> None:
 
 
 def check_array(who: str, *arrays: Array | None) -> None:
-    """Refuse what is no array, and the kinds of NumPy array for which * and @ mean something else.
+    """Refuse values that are no arrays, and the kinds of NumPy array for which * and @ mean something else.
 
-    None is passed over, but for the first.
+    None is skipped, except as the first.
     """
     for number, x in enumerate(arrays):
         if x is None and number:

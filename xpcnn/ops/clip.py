@@ -1,5 +1,7 @@
-"""Clipping, and the sign, without reading values back: array-api-compat's `clip` and `sign` for CuPy index with masks,
-and to index with a mask is to wait for the device, which has to say how many elements that takes.
+"""Clip and sign, without waiting for the device.
+
+array-api-compat's `clip` and `sign` for CuPy index with masks. Such an index waits until the device knows how many
+elements the mask selects.
 
     clip     y = min(max(x, a), b)                  (1)
     sign     y = [x > 0] − [x < 0]                  (2)
@@ -16,7 +18,7 @@ from .check import check_floats
 
 
 def clip(x: Array, low: float, high: float = math.inf) -> Array:
-    """The array with what is below `low` or above `high` replaced by these, (1); they may be beyond its dtype's range.
+    """Limit the array's numbers to `low` … `high`, (1). The limits may lie outside the range of its dtype.
 
     >>> import numpy as np
     >>> clip(np.array([-3.0, 0.5, 3.0, np.nan]), -1, 1)
@@ -30,7 +32,7 @@ def clip(x: Array, low: float, high: float = math.inf) -> Array:
 
 
 def sign(x: Array) -> Array:
-    """1 where positive, −1 where negative, 0 at 0, (2); of a floating dtype.
+    """1 where positive, −1 where negative, 0 at 0, (2), in x's floating dtype.
 
     >>> import numpy as np
     >>> sign(np.array([-3.0, 0.0, np.inf, np.nan]))

@@ -1,12 +1,11 @@
 """Convolution, and its three gradients.
 
-What deep learning calls convolution is a cross-correlation: the kernel is not flipped. With x̂ the zero-padded input,
+Convolution in deep learning is a cross-correlation: the kernel is not flipped. With x̂ the zero-padded input,
 S and D the stride and dilation of each axis, and one group,
 
     y[n,i,j,f] = b[f] + Σ_{u,v,c} x̂[n, i·S + u·D, j·S + v·D, c] · w[f,u,v,c]                     (1)
 
-Let dy = ∂L/∂y. Each x̂ and each w stand in many terms of (1), so each gradient is a sum over the terms it
-stands in:
+Let dy = ∂L/∂y. Each x̂ and each w appears in many terms of (1), so its gradient is a sum over these terms:
 
     dw[f,u,v,c] = Σ_{n,i,j} dy[n,i,j,f] · x̂[n, i·S + u·D, j·S + v·D, c]                          (2)
     db[f]       = Σ_{n,i,j} dy[n,i,j,f]                                                          (3)
@@ -14,12 +13,12 @@ stands in:
                                                                           j·S + v·D = q          (4)
 
 and dx is dx̂ without its padding. For S = D = 1 the condition in (4) says i = p − u: dx̂ is dy, padded by
-K − 1 zeros on every side, correlated with the kernel rotated by 180°: the "full convolution" of the textbooks.
-A stride only makes dy sparse there. (4) as it stands needs neither padding nor rotation, and holds for every
-stride: each tap (u, v) adds dy · w[:,u,v,:] into the slice that it read in (1).
+K − 1 zeros on every side and correlated with the kernel rotated by 180°. That is the "full convolution" of the
+textbooks; with a stride, they put zeros between the elements of dy. (4) needs neither padding nor rotation, and holds
+for every stride: each tap (u, v) adds dy · w[:,u,v,:] to the slice that it read in (1).
 
-So all three are loops over the taps of the kernel, with one matrix product a tap. Groups split the channels
-into G independent convolutions, the leading axis of each product below.
+So (1), (2) and (4) are loops over the taps of the kernel, with one matrix product per tap. Groups split the channels
+into G independent convolutions, which are the leading axis of each product below.
 
 Sources
     Charlotte77, 卷积神经网络详解(二), 2017: net_o → (1);  ∂E/∂i, the rotated kernel → (4);  ∂E/∂w → (2)
@@ -49,14 +48,14 @@ def conv2d_forward(
         w : Array (Cout, KH, KW, Cin/groups), of x's dtype
         b : Array (Cout,) or None
         window : its kernel is (KH, KW)
-        groups : G: the channels from g·Cin/G on, Cin/G of them, meet the filters from g·Cout/G on, Cout/G of them,
-            and no others; G = Cin is depthwise
+        groups : G. In group g, the Cin/G channels from g·Cin/G on meet only the Cout/G filters from g·Cout/G on;
+            G = Cin is depthwise
     Returns
         y : Array (N, OH, OW, Cout);  OH = ⌊(H + 2P − D(K−1) − 1)/S⌋ + 1
         cache : for `conv2d_backward`; refers to x and w, copies nothing
     Raises
-        ShapeError : x, w and b do not fit together, or the window not into the image
-        DTypeError : they are not of one floating dtype
+        ShapeError : x, w and b do not fit together, or the window does not fit into the image
+        DTypeError : they do not have the same floating dtype
 
     >>> import numpy as np
     >>> image = np.array([[1., 0, 1, 0], [1, 1, 1, 0], [1, 0, 1, 0], [0, 0, 1, 0]])[None, :, :, None]
@@ -84,12 +83,12 @@ def conv2d_inference(
     scale: Array | None = None,
     relu: bool = False,
 ) -> Array:
-    """y of `conv2d_forward` alone, (1), or what batch norm and ReLU make of it in inference.
+    """y of `conv2d_forward` alone, (1); in inference also with batch norm (`scale`) and ReLU applied.
 
     Parameters
-        x, w, b, window, groups : as those of `conv2d_forward`
-        scale : Array (Cout,) or None; (1) is multiplied by it before b is added
-        relu : whether negative numbers become 0
+        x, w, b, window, groups : as in `conv2d_forward`
+        scale : Array (Cout,) or None; the sums of (1) are multiplied by it before b is added
+        relu : whether to replace negative numbers with 0
     Returns
         y : Array (N, OH, OW, Cout)
     Raises
@@ -118,7 +117,7 @@ def conv2d_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tupl
     Returns
         dx : Array (N, H, W, Cin), or None
         dw : Array (Cout, KH, KW, Cin/groups)
-        db : Array (Cout,), or None where there was no bias
+        db : Array (Cout,), or None without a bias
     """
     x, w, has_bias, place, groups = cache
     xp = check_floats("Conv2d backward", dy, w)
@@ -165,7 +164,7 @@ def correlate_dx(dy: Array, w: Array, shape: tuple[int, ...], place: Placement, 
 def check_conv2d(
     x: Array, w: Array, b: Array | None, window: Window, groups: int, scale: Array | None = None
 ) -> tuple[Any, Placement]:
-    """The arrays' namespace, and the window's placement on x, once all are known to fit together."""
+    """Check that all arguments fit together; return the arrays' namespace and the window's placement on x."""
     who = "Conv2d"
     check_array(who, w, b, scale)
     if w.ndim != 4 or tuple(w.shape[1:3]) != window.kernel:
@@ -183,14 +182,14 @@ def check_conv2d(
 
 
 def _kernel_taps(w: Array, groups: int, xp: Any) -> list[Array]:
-    """The kernel, tap by tap, as right-hand factors: KH·KW arrays (G, Cin/G, Cout/G)."""
+    """The kernel's taps as right-hand factors: KH·KW arrays (G, Cin/G, Cout/G)."""
     cout, kh, kw, cin = w.shape
     w = xp.reshape(w, (groups, cout // groups, kh * kw, cin))
     return [xp.matrix_transpose(w[:, :, tap, :]) for tap in range(kh * kw)]
 
 
 def _split(x: Array, groups: int, xp: Any) -> Array:
-    """(N, OH, OW, G·C) → (G, T, C): T = N·OH·OW rows of each group."""
+    """(N, OH, OW, G·C) → (G, T, C), with T = N·OH·OW rows per group."""
     n, h, w, c = x.shape
     split: Array = xp.permute_dims(xp.reshape(x, (n * h * w, groups, c // groups)), (1, 0, 2))
     return split

@@ -1,26 +1,27 @@
 """Transposed convolution, and its three gradients.
 
-Convolution is linear in its input: y = C(w)·x for a matrix C(w). Transposed convolution ("deconvolution", which
-it is not) multiplies by the transpose of that matrix, and so leads from the small image back to the large one.
+Convolution is linear in its input: y = C(w)·x for a matrix C(w). Transposed convolution (often misnamed
+"deconvolution") multiplies by the transpose of that matrix, and so maps the small image back to the large one.
 Here x is the small image. The convolution that is transposed maps Cout channels to Cin, so its weight is
 w (Cin, KH, KW, Cout). With S and D the stride and dilation of each axis and one group, each input element
-paints the kernel, times its value, onto the padded output ŷ:
+adds the kernel, times its value, to the padded output ŷ:
 
     ŷ[n,p,q,f] = b[f] + Σ x[n,i,j,c] · w[c,u,v,f]  over all c, i, j, u, v with i·S + u·D = p,
                                                                               j·S + v·D = q              (1)
 
-and y is ŷ without its padding. That is equation (4) of `xpcnn.ops.conv`, with x in the role of dy. The other
-two trade places in the same way: with d̂y the zero-padded dy,
+and y is ŷ without its padding. That is equation (4) of `xpcnn.ops.conv`, with x in the role of dy. For the gradients,
+that module's (1) and (2) change roles in the same way: with d̂y the zero-padded dy,
 
     dx[n,i,j,c] = Σ_{u,v,f} d̂y[n, i·S + u·D, j·S + v·D, f] · w[c,u,v,f]             its (1)              (2)
     dw[c,u,v,f] = Σ_{n,i,j} x[n,i,j,c] · d̂y[n, i·S + u·D, j·S + v·D, f]             its (2)              (3)
     db[f]       = Σ_{n,p,q} dy[n,p,q,f]                                                                  (4)
 
-Sizes. Convolution rounds down, so several large sizes lead to one small one; transposed, it takes the least:
+Sizes. Convolution rounds down, so several large sizes give the same small one. Transposed convolution returns the
+smallest of them:
 
     OH = (H − 1)·S − P₀ − P₁ + D·(K − 1) + 1 + output_padding                                            (5)
 
-where `output_padding` adds rows (columns) after the last that (1) would have, to reach the other sizes.
+To get one of the others, `output_padding` adds rows (columns) after the last.
 
 Sources
     M. Zeiler et al., Deconvolutional networks, 2010
@@ -48,22 +49,22 @@ def conv_transpose2d_forward(
     output_padding: tuple[int, int] = (0, 0),
     groups: int = 1,
 ) -> tuple[Array, Cache]:
-    """Paint the kernel at every input element, (1).
+    """Add the kernel, times each input element, to the output, (1).
 
     Parameters
         x : Array (N, H, W, Cin), float
         w : Array (Cin, KH, KW, Cout/groups), of x's dtype
         b : Array (Cout,) or None
-        window : that of the convolution which is transposed; its kernel is (KH, KW), its padding is cut off y
-        output_padding : rows and columns that y has more, below and to the right
+        window : of the convolution that is transposed; its kernel is (KH, KW), its padding is cut off y
+        output_padding : additional rows and columns of y, below and to the right
         groups : as in `conv2d_forward`
     Returns
         y : Array (N, OH, OW, Cout), (5)
         cache : for `conv_transpose2d_backward`; refers to x and w, copies nothing
     Raises
         ShapeError : x, w and b do not fit together, or nothing of y is left once its padding is cut off
-        OptionError : padding is "same", output_padding reaches both stride and dilation, or groups divide no Cin
-        DTypeError : x, w and b are not of one floating dtype
+        OptionError : padding is "same", output_padding ≥ max(stride, dilation), or groups does not divide Cin
+        DTypeError : x, w and b do not have the same floating dtype
 
     >>> import numpy as np
     >>> x, w = np.array([[[[1.], [2.]]]]), np.array([[[[3.], [4.], [5.]]]])
@@ -89,7 +90,7 @@ def conv_transpose2d_backward(
     Returns
         dx : Array (N, H, W, Cin), or None
         dw : Array (Cin, KH, KW, Cout/groups)
-        db : Array (Cout,), or None where there was no bias
+        db : Array (Cout,), or None without a bias
     """
     x, w, has_bias, place, groups = cache
     xp = check_floats("ConvTranspose2d backward", dy, w)
@@ -101,7 +102,7 @@ def conv_transpose2d_backward(
 
 
 def check_output_padding(who: str, window: Window, output_padding: Any) -> tuple[int, int]:
-    """The output padding as a pair, once it and the window are known to make sense for a transposed convolution."""
+    """Check the window and the output padding of a transposed convolution; return the output padding as a pair."""
     if isinstance(window.padding, str):
         raise OptionError(who, "padding in numbers", repr(window.padding), "which size it would keep is ambiguous")
     extra = as_pair(who, "output_padding", output_padding, least=0)
@@ -119,7 +120,7 @@ def check_output_padding(who: str, window: Window, output_padding: Any) -> tuple
 def _check(
     x: Array, w: Array, b: Array | None, window: Window, output_padding: tuple[int, int], groups: int
 ) -> tuple[Any, Placement, int]:
-    """The namespace, the placement on y of the convolution that is transposed, and Cout."""
+    """Check the arguments; return the namespace, the placement of the transposed convolution on y, and Cout."""
     who = "ConvTranspose2d"
     check_array(who, w, b)
     if w.ndim != 4 or tuple(w.shape[1:3]) != window.kernel:

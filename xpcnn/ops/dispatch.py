@@ -1,11 +1,11 @@
-"""Which implementation of an operation runs, and why.
+"""Choose the implementation of an operation.
 
-An operation has a reference implementation, in plain array-API code in this folder. Those listed here have faster
-ones in `xpcnn.kernels`, too. Each of those may refuse a call, with a reason; the first that does not refuse runs. The
-choice is made here, once, when forward runs; backward follows from the cache.
+Every operation has a reference implementation in this folder, in plain array-API code. The operations listed here also
+have faster ones in `xpcnn.kernels`. Each of these may refuse a call, with a reason; the first that does not refuse
+runs. The choice is made here, once, when forward runs. The cache records it for backward.
 
-`XPCNN_IMPLEMENTATION=reference` (or the name of a faster one, which may still refuse) and `use_implementation`
-force the choice.
+`XPCNN_IMPLEMENTATION=reference` and `use_implementation` force the choice. So does the name of a faster
+implementation, but that one may still refuse.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Implementation:
 
     name: str
     refuses: Callable[..., str | None]  # called with forward's arguments; a reason, or None to accept
-    forward: Callable[..., Any]  # (y, cache), and what else the reference returns
-    backward: Callable[..., Any] | None  # None where there is nothing to remember
+    forward: Callable[..., Any]  # (y, cache), and any other value that the reference returns
+    backward: Callable[..., Any] | None  # None if the operation has no cache
 
 
 def _never(*args: Any, **options: Any) -> None:
@@ -78,8 +78,8 @@ _forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=Non
 
 @cache
 def implementations(op: str) -> tuple[Implementation, ...]:
-    """All implementations of the operation, in the order in which they are asked; the reference is last."""
-    import_module("xpcnn.kernels.threads").reserve(1)  # before a product of matrices, whichever implementation makes it
+    """All implementations of the operation, in the order in which they are tried; the reference is last."""
+    import_module("xpcnn.kernels.threads").reserve(1)  # before any matrix product, in any implementation
     faster = []
     for entry in _FASTER[op]:
         module, _, name = entry.partition(".")
@@ -88,24 +88,24 @@ def implementations(op: str) -> tuple[Implementation, ...]:
 
 
 def operations() -> tuple[str, ...]:
-    """The operations that have a choice; all others are the reference."""
+    """The operations with several implementations; all others have only the reference."""
     return tuple(_FASTER)
 
 
 def names() -> tuple[str, ...]:
-    """The name of every implementation of any operation."""
+    """The names of the implementations of all operations."""
     return tuple(dict.fromkeys(each.name for op in _FASTER for each in implementations(op)))
 
 
 class use_implementation:
-    """Run the implementation of that name wherever it does not refuse, from here on or for a `with` block.
+    """Run the named implementation wherever it does not refuse, from here on or for a `with` block.
 
-    The choice belongs to the calling thread, as that of `use_backend`.
+    Like `use_backend`, it applies to the calling thread only.
 
     Parameters
-        name : the implementation's; None lets xpcnn choose
+        name : of the implementation; None lets xpcnn choose
     Raises
-        OptionError : no operation has an implementation of that name
+        OptionError : no operation has an implementation with this name
 
     >>> with use_implementation("reference"):
     ...     choose("conv2d").name
@@ -135,14 +135,14 @@ def choose(op: str, *args: Any, **options: Any) -> Implementation:
 
 
 def forward(op: str, *args: Any, **options: Any) -> Any:
-    """Run the operation's forward; the cache remembers which implementation ran."""
+    """Run the operation's forward; the cache records which implementation ran."""
     chosen = choose(op, *args, **options)
     y, cache, *more = chosen.forward(*args, **options)
     return y, (chosen, cache), *more
 
 
 def backward(dy: Array, cache: Cache, **options: Any) -> Any:
-    """Run the backward that belongs to the forward which made the cache."""
+    """Run the backward of the implementation that made the cache."""
     chosen, cache = cache
     return chosen.backward(dy, cache, **options)
 
@@ -154,7 +154,7 @@ def output(op: str, *args: Any, **options: Any) -> Array:
 
 
 def pair(op: str) -> tuple[Callable[..., tuple[Array, Cache]], Callable[[Array, Cache], Array]]:
-    """The operation's (forward, backward), for a layer that is just that."""
+    """The operation's (forward, backward), for a layer that consists of this one operation."""
     return partial(forward, op), backward
 
 

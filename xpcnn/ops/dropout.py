@@ -1,11 +1,11 @@
 """Dropout, and its gradient.
 
-Each number is kept with probability 1 − p, and what is kept is enlarged so that the expectation stays x:
+Each number is kept with probability 1 − p. The kept ones are scaled up, so that the expectation stays x:
 
     y = x · keep / (1 − p)         keep = 1 with probability 1 − p, else 0             (1)
     dx = dy · keep / (1 − p)                                                           (2)
 
-Nothing remains to be done in inference. Whoever calls draws `keep`, so that the operation is a function.
+Inference then needs no change. The caller draws `keep`, so that the operation is a pure function.
 
 Sources
     N. Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, 2014, section 10: (1)
@@ -24,7 +24,7 @@ from .check import check_array, check_floats, check_gradient, check_items
 
 
 def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
-    """Set what is not kept to 0 and enlarge the rest; (1).
+    """Set the numbers that are not kept to 0, and scale up the others; (1).
 
     Parameters
         x : Array (N, …), float

@@ -1,4 +1,4 @@
-"""Elementwise operations as text that can be filled in and worked out: what a page of numbers shows of them."""
+"""Elementwise operations as text into which `explain` inserts numbers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-Pattern: TypeAlias = str | tuple[str, str]  # one for all x; or one where x > 0, and one elsewhere
+Pattern: TypeAlias = str | tuple[str, str]  # for all x; or for x > 0, and for other x
 
 
 @dataclass(frozen=True)
 class Formula:
-    """y and dy/dx of one element, as text with `{x}`, `{y}` and constants in the places of their numbers.
+    """y and dy/dx of one element, as text with `{x}`, `{y}` and names of constants in place of the numbers.
 
     Parameters
-        module, number : where the equation stands
-        y, slope : what they are; ", as …" says why, ", t = …" what a letter stands for
-        constants : numbers by name; what a layer is constructed with goes by the name of the argument
+        module, number : of the equation
+        y, slope : the expressions; ", as …" adds the reason, ", t = …" the meaning of a letter
+        constants : numbers by name; arguments of the layer's constructor have their own names
     """
 
     module: str

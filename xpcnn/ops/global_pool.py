@@ -3,7 +3,7 @@
     maximum    y[n,c] = max_{p,q} x[n,p,q,c]                                                     (1)
     average    y[n,c] = Σ_{p,q} x[n,p,q,c] / HW                                                  (2)
 
-    maximum    dx[n,p,q,c] = dy[n,c] at the first (p, q), row by row, where the maximum stands;  (3)
+    maximum    dx[n,p,q,c] = dy[n,c] at the first (p, q), row by row, with the maximum;          (3)
                              0 elsewhere
     average    dx[n,p,q,c] = dy[n,c] / HW                                                        (4)
 
@@ -23,7 +23,7 @@ def global_max_pool2d_forward(x: Array) -> tuple[Array, Cache]:
         x : Array (N, H, W, C), float
     Returns
         y : Array (N, C)
-        cache : for `global_max_pool2d_backward`; one integer for each output, and not x
+        cache : for `global_max_pool2d_backward`; holds one integer per output, not x
     Raises
         ShapeError, DTypeError
 
@@ -63,7 +63,7 @@ def global_avg_pool2d_forward(x: Array) -> tuple[Array, Cache]:
         x : Array (N, H, W, C), float
     Returns
         y : Array (N, C)
-        cache : for `global_avg_pool2d_backward`; x's shape
+        cache : for `global_avg_pool2d_backward`; holds x's shape
     Raises
         ShapeError, DTypeError
 

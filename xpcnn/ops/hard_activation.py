@@ -1,4 +1,4 @@
-"""Activations of straight pieces, and their gradients.
+"""Piecewise activations that replace smooth ones, and their gradients.
 
     clip           y = min(max(x, a), b)                        dx = dy · [a ≤ x ≤ b]                         (1)
     ReLU6          y = min(max(x, 0), 6)                        dx = dy · [0 < x < 6]                         (2)
@@ -6,8 +6,8 @@
     hard swish     y = x · r / 6,  r = min(max(x + 3, 0), 6)    dx = dy · f,  f = 0 where x ≤ −3,
                                                                      1 where x ≥ 3, else x / 3 + ½            (4)
 
-Each has corners. The slopes taken there are PyTorch's, whose `clamp` lets the gradient pass at its ends while `relu6`
-does not. With α = 1/6 and β = ½, (4) is x times (3). In (4), x is held above −3 before it is multiplied by 0.
+Each has corners. The slopes there are PyTorch's: its `clamp` passes the gradient at both ends, its `relu6` does not.
+With α = 1/6 and β = ½, (4) is x times (3). In (4), x is clipped to −3 before it is multiplied by 0.
 
 Sources
     A. Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010                → (2)
@@ -124,7 +124,7 @@ HARD_SIGMOID = Formula(
 
 
 def hard_swish_forward(x: Array) -> tuple[Array, Cache]:
-    """Swish with a sigmoid of three straight pieces; (4).
+    """Swish with a sigmoid of three linear pieces; (4).
 
     Parameters
         x : Array (N, …), float

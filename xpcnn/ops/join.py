@@ -1,17 +1,17 @@
-"""Where several values meet: their sum, difference, product, largest, and side by side; and the gradients of each.
+"""Joins of several values: sum, difference, product, maximum and concatenation; and their gradients.
 
     add         y = Σᵢ xᵢ                     dxᵢ = Σ_s dy                                                (1)
     subtract    y = a − b                     da = Σ_s dy,   db = −Σ_s dy                                 (2)
     multiply    y = Πᵢ xᵢ                     dxᵢ = Σ_s dy · Π_{j≠i} xⱼ                                   (3)
     maximum     y = maxᵢ xᵢ                   dxᵢ = Σ_s dy · [xᵢ = y] / (number of j with xⱼ = y)         (4)
-    concat      y = [x₁, x₂, …]               dxᵢ = the part of dy where xᵢ stands                        (5)
+    concat      y = [x₁, x₂, …]               dxᵢ = the part of dy at xᵢ's place in y                     (5)
 
-Shapes are broadcast as the array API standard has it: axes are aligned at the last one, and an axis of length 1, or
-one that is not there, is repeated. Σ_s is the sum over the axes along which xᵢ was repeated:
+Shapes are broadcast as in the array API standard: axes are aligned at the last one, and an axis that has length 1 or
+is missing is repeated. Σ_s is the sum over the axes along which xᵢ was repeated:
 
     y[…, i, …] = x[…, 0, …]   ⇒   dx[…, 0, …] = Σᵢ dy[…, i, …]                                            (6)
 
-Inputs that are equally large share the gradient of (4), as in `torch.amax`.
+Equal maxima share the gradient of (4), as in `torch.amax`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def add_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
     """The sum, (1).
 
     Parameters
-        xs : two Arrays or more of one dtype, float; their shapes are broadcast
+        xs : two or more Arrays of the same dtype, float; their shapes are broadcast
     Returns
         y : Array of the common shape
         cache : for `add_backward`; holds shapes
@@ -50,14 +50,14 @@ def add_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
 
 
 def add_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
-    """The gradients of `add_forward`, (1), one for each input."""
+    """The gradients of `add_forward`, (1), one per input."""
     shape, shapes = cache
     _check_backward("Add", dy, shape)
     return tuple(sum_to(dy, each) for each in shapes)  # (1)
 
 
 def subtract_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
-    """The difference of two, (2); as `add_forward`."""
+    """The difference of two arrays, (2); otherwise like `add_forward`."""
     shape = _check("Subtract", xs, most=2)
     a, b = xs
     return a - b, (shape, tuple(a.shape), tuple(b.shape))  # (2)
@@ -71,7 +71,7 @@ def subtract_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def multiply_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
-    """The product, (3); as `add_forward`, but the cache refers to the inputs."""
+    """The product, (3); like `add_forward`, but the cache refers to the inputs."""
     shape = _check("Multiply", xs)
     y: Array = reduce(lambda a, b: a * b, xs)  # (3)
     return y, (shape, tuple(xs))
@@ -86,7 +86,7 @@ def multiply_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def maximum_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
-    """The largest at each place, (4); as `add_forward`, but the cache refers to the inputs and y."""
+    """The elementwise maximum, (4); like `add_forward`, but the cache refers to the inputs and y."""
     shape = _check("Maximum", xs)
     y: Array = reduce(array_namespace(*xs).maximum, xs)  # (4)
     return y, (shape, tuple(xs), y)
@@ -103,10 +103,10 @@ def maximum_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def concat_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
-    """The inputs side by side along the last axis (the channels), (5).
+    """Concatenate the inputs along the last axis (the channels), (5).
 
     Parameters
-        xs : Arrays (…, Cᵢ) of one dtype, float, which differ in the last axis at most
+        xs : Arrays (…, Cᵢ) of the same dtype, float; their shapes may differ only in the last axis
     Returns
         y : Array (…, Σᵢ Cᵢ)
         cache : for `concat_backward`; holds shapes
@@ -133,7 +133,7 @@ def concat_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def sum_to(dy: Array, shape: Shape) -> Array:
-    """The gradient of an input of that shape, which was broadcast to dy's shape; (6)."""
+    """The gradient of an input with that shape, which was broadcast to dy's shape; (6)."""
     if tuple(dy.shape) == tuple(shape):
         return dy
     xp = array_namespace(dy)
@@ -149,7 +149,7 @@ def _sum(a: Array, b: Array) -> Array:
 
 
 def _check(who: str, xs: Sequence[Array], *, most: int | None = None) -> Shape:
-    """The common shape, once it is known that there is one."""
+    """Check that the inputs have a common shape; return it."""
     for x in _several(who, xs, most=most):
         check_array(who, x)
     check_floats(who, *xs)

@@ -46,7 +46,7 @@ def linear_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tupl
     Returns
         dx : Array (N, in), or None without `input_grad`
         dw : Array (out, in)
-        db : Array (out,), or None where there was no bias
+        db : Array (out,), or None without a bias
     """
     x, w, has_bias = cache
     xp = check_floats("Linear backward", dy, w)
@@ -58,7 +58,7 @@ def linear_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tupl
 
 
 def check_linear(x: Array, w: Array, b: Array | None) -> None:
-    """Refuse what does not fit together."""
+    """Raise an error unless the arguments fit together."""
     check_array("Linear", w, b)
     if w.ndim != 2:
         raise ShapeError("Linear", "weight (out, in)", str(tuple(w.shape)))

@@ -1,7 +1,7 @@
 """Losses of classification, and their gradients.
 
-A row of outputs y[n,0…K−1] meets its class c_n, which is written as q[n,k] = 1 for k = c_n, else 0. With
-class weights w (1 unless given), and D = Σ_n w[c_n] for the reduction "mean" (N without weights), 1 for "sum":
+A row of outputs y[n,0…K−1] is compared with its class c_n, written as q[n,k] = 1 for k = c_n, else 0. With
+class weights w (default 1), and D = Σ_n w[c_n] for the reduction "mean" (N without weights), 1 for "sum":
 
     softmax      log p[n,k] = z[n,k] − log Σ_j exp z[n,j],    z[n,k] = y[n,k] − max_j y[n,j]          (1)
     entropy      L = −Σ a[n,k]·log p[n,k] / D,                a[n,k] = w[k]·((1 − ε)·q[n,k] + ε/K)    (2), (3)
@@ -11,13 +11,13 @@ class weights w (1 unless given), and D = Σ_n w[c_n] for the reduction "mean" (
     hinge        L = Σ_n Σ_{k≠c_n} max(0, m[n,k]) / (K·D),    m[n,k] = 1 + y[n,k] − y[n,c_n]          (7)
                  dL/dy[n,k] = h[n,k] − q[n,k]·Σ_j h[n,j],     h[n,k] = [k ≠ c_n, m[n,k] > 0] / (K·D)  (8)
 
-The shift in (1) changes nothing in exact numbers and keeps every exponent at or below 0, so that no logit is
+The shift in (1) changes nothing in exact arithmetic. It keeps every exponent at or below 0, so that no logit is
 too large for exp. Softmax and its loss are one operation because (4) is so simple: for ε = 0 and w = 1 it is
-(p − q)/N; the Jacobian of softmax cancels against the derivative of the logarithm. In (2), (5) and (7), terms with
-a factor 0 are 0 even where the other one is −∞. The hinge's gradient at its kinks m = 0 is 0.
+(p − q)/N, as the Jacobian of softmax cancels against the derivative of the logarithm. In (2), (5) and (7), a term with
+a factor 0 is 0 even if the other factor is −∞. The hinge's gradient at its kinks m = 0 is 0.
 
-A label that is no class raises a `DataError` where the labels are NumPy's. On a device, where reading them
-would mean waiting for it, such a row's q is NaN, and so are the loss and that row's gradient.
+A NumPy label that is no class raises a `DataError`. On a device, reading the labels would mean waiting. There, q of
+such a row is NaN, and so are the loss and that row's gradient.
 
 Sources
     J. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990       → (1), (4)
@@ -41,14 +41,14 @@ from .loss_elementwise import check_target, divisor
 def cross_entropy_forward(
     y: Array, target: Array, *, weight: Array | None = None, label_smoothing: float = 0.0, reduction: str = "mean"
 ) -> tuple[Array, Cache]:
-    """Softmax, and the cross-entropy of its probabilities, as one operation, (1) to (3).
+    """Softmax and the cross-entropy of its probabilities in one operation, (1) to (3).
 
     Parameters
         y : Array (N, K), float: logits, not probabilities
         target : labels 0 … K−1, Array (N,) of integers; or probabilities, Array (N, K) of y's dtype, as q
-        weight : w, Array (K,) of y's dtype, what each class counts for; or None
+        weight : w, Array (K,) of y's dtype, the weight of each class; or None
         label_smoothing : ε, 0 ≤ ε < 1
-        reduction : "mean", over N for probabilities, else weighted as D above; or "sum"
+        reduction : "mean", which divides by N for probabilities and by D above for labels; or "sum"
     Returns
         loss : Array ()
         cache : for `cross_entropy_backward`
@@ -92,12 +92,12 @@ def cross_entropy_backward(cache: Cache) -> Array:
 def nll_forward(
     y: Array, target: Array, *, weight: Array | None = None, reduction: str = "mean"
 ) -> tuple[Array, Cache]:
-    """Negative log-likelihood, (5): cross-entropy for a network that ends in log-softmax.
+    """Negative log-likelihood, (5), which is cross-entropy for a network that ends in log-softmax.
 
     Parameters
         y : Array (N, K), float: log-probabilities
         target : labels 0 … K−1, Array (N,) of integers
-        weight, reduction : as those of `cross_entropy_forward`
+        weight, reduction : as in `cross_entropy_forward`
     Returns
         loss : Array ()
         cache : for `nll_backward`
@@ -128,7 +128,7 @@ def nll_backward(cache: Cache) -> Array:
 def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Cache]:
     """Multi-class hinge loss, (7): Weston and Watkins' sum over the wrong classes, divided by K.
 
-    It is PyTorch's MultiMarginLoss with p = 1 and margin 1.
+    Same as PyTorch's MultiMarginLoss with p = 1 and margin 1.
 
     Parameters
         y : Array (N, K), float: scores
@@ -192,17 +192,17 @@ def _check(who: str, y: Array, target: Array, weight: Array | None = None) -> An
 
 
 def _weighted(count: Any, q: Array, weight: Array | None, reduction: str, xp: Any) -> Any:
-    """D, for labels: the weights of the classes that are there, where there are weights and a mean."""
+    """D, for labels: for a weighted mean, the sum of the weights of the batch's classes."""
     return count if weight is None or reduction == "sum" else xp.sum(q * weight)
 
 
 def _dot(a: Array, log_p: Array, xp: Any) -> Array:
-    """Σ a·log p, where 0·log 0 = 0."""
+    """Σ a·log p, with 0·log 0 = 0."""
     total: Array = xp.sum(_products(a, log_p, xp))
     return total
 
 
 def _products(a: Array, b: Array, xp: Any) -> Array:
-    """a·b, which is 0 where a is, even if b is infinite."""
+    """a·b, which is 0 where a is 0, even if b is infinite."""
     products: Array = a * xp.where(a == 0, xp.zeros_like(b), b)
     return products

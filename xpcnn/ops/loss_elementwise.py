@@ -1,4 +1,4 @@
-"""Losses that compare each output with a target of its own, and their gradients.
+"""Losses that compare each output with its own target, and their gradients.
 
 With d = y − t, and D the number of elements for the reduction "mean", 1 for "sum":
 
@@ -10,12 +10,12 @@ With d = y − t, and D the number of elements for the reduction "mean", 1 for "
                 with r = 1 + (p − 1)·t, where p is the weight of the positive targets,
                 and s = 1 − t where y > 0, else p·t                                              (9)
 
-(7) is −p·t·log σ(y) − (1 − t)·log σ(−y), since −log σ(±y) is log1p(exp(−|y|)), and |y| more where ±y < 0: a form that
-can neither overflow nor lose digits, as all terms are ≥ 0. A term with s = 0 is 0 even at y = ±∞. And
+(7) is −p·t·log σ(y) − (1 − t)·log σ(−y), since −log σ(±y) is log1p(exp(−|y|)), plus |y| where ±y < 0. This form
+neither overflows nor loses digits, as all terms are ≥ 0. A term with s = 0 is 0 even at y = ±∞. And
 
     σ(−y) = exp(−y) / (1 + exp(−y)) = [exp(−|y|) where y ≥ 0, else 1] / (1 + exp(−|y|))              (10)
 
-There is no ½ in (1), and so there is a 2 in (2). Where (3) has its kink, sign(0) = 0 is the gradient.
+(1) has no factor ½, hence the 2 in (2). At the kink of (3) the gradient is sign(0) = 0.
 
 Sources
     P. Huber, Robust estimation of a location parameter, 1964                     → (5)
@@ -66,7 +66,7 @@ def mse_backward(cache: Cache) -> Array:
 
 
 def mae_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Cache]:
-    """Absolute error, (3). Parameters, returns and errors as those of `mse_forward`.
+    """Absolute error, (3). Parameters, returns and errors as in `mse_forward`.
 
     >>> import numpy as np
     >>> loss, cache = mae_forward(np.array([1.0, 5.0]), np.array([1.0, 2.0]))
@@ -89,8 +89,8 @@ def huber_forward(y: Array, target: Array, *, delta: float = 1.0, reduction: str
     """Squared error near the target, absolute error further away, (5).
 
     Parameters
-        delta : δ > 0, where the one passes into the other
-        others, returns, errors : as those of `mse_forward`
+        delta : δ > 0, the distance at which the one becomes the other
+        others, returns, errors : as in `mse_forward`
 
     >>> import numpy as np
     >>> loss, cache = huber_forward(np.array([1.5, 5.0]), np.array([1.0, 2.0]), reduction="sum")
@@ -119,7 +119,7 @@ def bce_with_logits_forward(
     Parameters
         y : Array (…, K), float: logits, not probabilities
         target : Array of y's shape and dtype, in [0, 1]
-        pos_weight : p, Array () or (K,) of y's dtype: what a positive target counts for; None for 1
+        pos_weight : p, Array () or (K,) of y's dtype: the weight of positive targets; None for 1
         reduction : "mean" over all elements, or "sum"
     Returns
         loss : Array ()
@@ -158,12 +158,12 @@ def bce_with_logits_backward(cache: Cache) -> Array:
 
 
 def divisor(who: str, reduction: str, count: int) -> int:
-    """What the summed loss is divided by: the count for "mean", 1 for "sum"."""
+    """The divisor of the summed loss: the count for "mean", 1 for "sum"."""
     return count if as_choice(who, "reduction", reduction, ("mean", "sum")) == "mean" else 1
 
 
 def check_target(who: str, y: Array, target: Array) -> Any:
-    """The namespace, once y and its target are known to be of one floating dtype."""
+    """Check that y and its target have the same floating dtype; return their namespace."""
     check_array(who, y)
     check_array(who, target)
     xp = array_namespace(y, target)
@@ -176,7 +176,7 @@ def check_target(who: str, y: Array, target: Array) -> Any:
 
 
 def check_targets(who: str, y: Array, target: Array, reduction: str) -> tuple[Any, int]:
-    """The namespace and D, once y and target are known to fit together."""
+    """Check that y and target fit together; return their namespace and D."""
     xp = check_target(who, y, target)
     if tuple(y.shape) != tuple(target.shape):
         raise ShapeError(

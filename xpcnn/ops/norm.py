@@ -1,23 +1,24 @@
 """Normalisation over layers and groups, and its gradients. (Over batches: `xpcnn.ops.batch_norm`.)
 
-Each takes the numbers x₁ … x_M of a set to mean 0 and variance 1, and then to a learned mean and variance:
+Each gives the numbers x₁ … x_M of a set mean 0 and variance 1, and then a learned mean and variance:
 
     μ = Σᵢ xᵢ / M,   σ² = Σᵢ (xᵢ − μ)² / M                                                           (1)
     x̂ᵢ = r (xᵢ − μ),   r = 1 / √(σ² + ε)                                                             (2)
     yᵢ = γᵢ x̂ᵢ + βᵢ                                                                                  (3)
 
-    layer norm    a set is the last k axes of one item          (γ, β): one a place in the set
-    group norm    a set is C/G channels of one image            (γ, β): one a channel
+    layer norm    a set is the last k axes of one item          (γ, β): one per position in the set
+    group norm    a set is C/G channels of one image            (γ, β): one per channel
 
-μ is taken as x₁ + Σᵢ (xᵢ − x₁) / M: where all are equal, or nearly, xᵢ − μ is then exact, and r, which may be
-1/√ε, has no rounding error to multiply. Where σ² overflows, it is that of smaller numbers, c (xᵢ − μ), and r is c times
-theirs; on a device, where to look would be to wait, r is NaN then, for 0 would hide it.
+μ is computed as x₁ + Σᵢ (xᵢ − x₁) / M. If all xᵢ are equal, or nearly, xᵢ − μ is then exact, and r, which may be
+1/√ε, has no rounding error to multiply. Where σ² overflows, r is computed from smaller numbers, c (xᵢ − μ), and
+multiplied by c. On a device, finding the overflow would mean waiting: there r is NaN, because 0 would hide it.
 
-What γ and β multiply and are added to gives their gradients, sums over everything that shares them:
+The gradients of γ and β are sums over all the numbers that share them:
 
     dγ = Σ dy · x̂,   dβ = Σ dy                                                                       (4)
 
-xₖ moves every x̂ᵢ of its set, through μ and r too. Since Σ (xᵢ − μ) = 0, μ's own motion does not change σ²:
+Each xₖ changes every x̂ᵢ of its set, also through μ and r. Since Σ (xᵢ − μ) = 0, a change of μ alone leaves σ²
+the same:
 
     ∂μ/∂xₖ = 1/M,   ∂σ²/∂xₖ = 2 (xₖ − μ) / M,   ∂r/∂xₖ = −½ r³ · ∂σ²/∂xₖ = −r² x̂ₖ / M
     ∂x̂ᵢ/∂xₖ = r ([i = k] − 1/M) + (xᵢ − μ) · ∂r/∂xₖ = r ([i = k] − 1/M − x̂ᵢ x̂ₖ / M)
@@ -89,7 +90,7 @@ def layer_norm_backward(
         input_grad : False leaves dx out
     Returns
         dx : Array of dy's shape, or None
-        dgamma, dbeta : Array (D₁, …, Dₖ), or None where there was none
+        dgamma, dbeta : Array (D₁, …, Dₖ), or None if forward had none
     """
     x_hat, r, gamma, has_beta, axes = cache
     xp = check_floats("LayerNorm backward", dy, x_hat)
@@ -106,7 +107,7 @@ def layer_norm_backward(
 def group_norm_forward(
     x: Array, gamma: Array | None = None, beta: Array | None = None, *, groups: int, eps: float = 1e-5
 ) -> tuple[Array, Cache]:
-    """Normalise each image over its places and over C/G neighbouring channels; (1) to (3).
+    """Normalise each image over its positions and over C/G neighbouring channels; (1) to (3).
 
     Parameters
         x : Array (N, …, C), float
@@ -144,7 +145,7 @@ def group_norm_backward(
         input_grad : False leaves dx out
     Returns
         dx : Array (N, …, C), or None
-        dgamma, dbeta : Array (C,), or None where there was none
+        dgamma, dbeta : Array (C,), or None if forward had none
     """
     x_hat, r, gamma, has_beta, groups, shape = cache
     xp = check_floats("GroupNorm backward", dy, x_hat)
@@ -159,7 +160,7 @@ def group_norm_backward(
 
 
 def _normalise(x: Array, first: Array, mean: Mean, eps: float, xp: Any) -> tuple[Array, Array]:
-    """x̂ and r, where `first` is x₁ and `mean` takes the means of the sets, in a shape that x broadcasts with."""
+    """x̂ and r. `first` is x₁; `mean` computes the means of the sets, in a shape that broadcasts with x."""
     x_hat = x - first
     x_hat -= mean(x_hat)  # (1)
     _, r = deviation(x_hat, mean, eps, xp)
@@ -168,7 +169,7 @@ def _normalise(x: Array, first: Array, mean: Mean, eps: float, xp: Any) -> tuple
 
 
 def deviation(centred: Array, mean: Mean, eps: float, xp: Any) -> tuple[Array, Array]:
-    """σ² and r of sets whose mean is 0, from x − μ; σ² is infinite where it overflows, r is right."""
+    """σ² and r from x − μ. Where σ² overflows, it is infinite and r is still right."""
     with np.errstate(over="ignore"):
         var: Any = mean(centred * centred)  # (1)
     r = 1 / xp.sqrt(var + eps)  # (2)
@@ -195,7 +196,7 @@ def _mean_of_items(axes: int, xp: Any) -> Mean:
 
 
 def _mean_of_groups(groups: int, xp: Any) -> Mean:
-    """(N, T, C) → (N, 1, C), where the C/G channels of a group have their mean in common."""
+    """(N, T, C) → (N, 1, C); the C/G channels of a group share one mean."""
 
     def mean(x: Array) -> Array:
         n, t, c = x.shape
@@ -207,14 +208,14 @@ def _mean_of_groups(groups: int, xp: Any) -> Mean:
 
 
 def _spread_over_groups(numbers: Array, c: int, xp: Any) -> Array:
-    """One number a group for each of its channels, (N, G, 1) → (N, 1, C)."""
+    """Repeat each group's number for each of its channels, (N, G, 1) → (N, 1, C)."""
     n, groups, _ = numbers.shape
     joined: Array = xp.reshape(xp.broadcast_to(numbers, (n, groups, c // groups)), (n, 1, c))
     return joined
 
 
 def affine(x_hat: Array, gamma: Array | None, beta: Array | None) -> Array:
-    """(3), in a new array where gamma or beta is there."""
+    """(3), in a new array unless gamma and beta are both None."""
     y = x_hat if gamma is None else x_hat * gamma
     if beta is not None:
         y = y + beta
@@ -222,14 +223,14 @@ def affine(x_hat: Array, gamma: Array | None, beta: Array | None) -> Array:
 
 
 def sum_rows(x: Array, xp: Any) -> Array:
-    """Σ over all axes but the last, (N, …, C) → (C,), as a product with ones: BLAS is the fastest to add up rows."""
+    """Σ over all axes but the last, (N, …, C) → (C,), as a product with ones: BLAS adds up rows fastest."""
     rows = xp.reshape(x, (-1, x.shape[-1]))  # (M, C)
     total: Array = xp.ones((rows.shape[0],), dtype=x.dtype, device=x.device) @ rows
     return total
 
 
 def check_norm(who: str, x: Array, gamma: Array | None, beta: Array | None, shape: Shape, eps: float) -> Any:
-    """The arrays' namespace, once x is known to be a batch and gamma and beta to be of that shape."""
+    """Check that x is a batch and that gamma and beta have that shape; return the arrays' namespace."""
     check_batch(who, x, *(x.shape[1:] or ("C",)))
     for name, parameter in (("weight", gamma), ("bias", beta)):
         if parameter is not None:

@@ -1,9 +1,9 @@
-"""Normalisation by given numbers, one mean and one standard deviation a channel, and its gradient.
+"""Normalisation with given numbers, one mean and one standard deviation per channel, and its gradient.
 
     y = (x − μ) / σ                                                        (1)
     dx = dy / σ                                                            (2)
 
-μ and σ are those of the training images, say, and are not learned. (Over a batch's own: `xpcnn.ops.batch_norm`.)
+μ and σ are not learned; they may be those of the training images. (With those of the batch: `xpcnn.ops.batch_norm`.)
 
 Source: Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, Efficient backprop, 1998, section 4.3.
 """

@@ -5,7 +5,7 @@ With p_a zeros before the first element of axis a, of length L_a,
     y[n, …, i, …] = x[n, …, i − p_a, …]   where 0 ≤ i − p_a < L_a for every axis a,   0 elsewhere      (1)
     dx[n, …, i, …] = dy[n, …, i + p_a, …]                                                              (2)
 
-Each x stands in one term of (1), and the zeros depend on nothing: the gradient is cut out of dy.
+Each x appears once in (1), and the zeros depend on nothing. So the gradient is a slice of dy.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def zero_pad_forward(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Array
 
     Parameters
         x : Array (N, …), float
-        widths : for each axis after the batch, how many zeros (before, after)
+        widths : for each axis after the batch axis, the numbers of zeros (before, after)
     Returns
         y : Array (N, …)
-        cache : for `zero_pad_backward`; x's shape and where it stands in y
+        cache : for `zero_pad_backward`; holds x's shape and its place in y
     Raises
         OptionError : a width is negative
         ShapeError : x is not a batch of items with that many axes
-        DTypeError : x is not of a floating dtype
+        DTypeError : x has no floating dtype
 
     >>> import numpy as np
     >>> y, cache = zero_pad_forward(np.array([[1., 2.]]), [(2, 1)])
@@ -59,7 +59,7 @@ def zero_pad_backward(dy: Array, cache: Cache) -> Array:
 
 
 def check_zero_pad(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Any, tuple[slice, ...], tuple[int, ...]]:
-    """The array's namespace, where x stands in y, and y's shape, once x and the widths are known to fit together."""
+    """Check that x and the widths fit together; return the array's namespace, x's place in y, and y's shape."""
     widths = [as_pair("zero_pad", "widths", width, least=0) for width in _sequence(widths)]
     check_array("zero_pad", x)
     if x.ndim != len(widths) + 1 or 0 in x.shape:

@@ -1,25 +1,25 @@
 """Maximum and average pooling of images, and their gradients.
 
-A window of KH·KW taps slides over each channel by itself. With x̂ the padded input, S and D the stride and
+A window of KH·KW taps slides over each channel separately. With x̂ the padded input, S and D the stride and
 dilation of each axis, and x̂(u,v) short for x̂[n, i·S + u·D, j·S + v·D, c],
 
     maximum    y[n,i,j,c] = max_{u,v} x̂(u,v)                    padded with −∞, so that no padding ever wins     (1)
-               t[n,i,j,c] = the first tap (u,v), row by row, at which that maximum stands                        (2)
+               t[n,i,j,c] = the first tap (u,v), row by row, that reads this maximum                             (2)
     average    y[n,i,j,c] = Σ_{u,v} x̂(u,v) / r[i,j]             padded with 0                                    (3)
 
-where r[i,j] counts taps: those that stand in the image, or in the image and the padding that was asked for.
-What `ceil` adds beyond that padding is never counted.
+where r[i,j] counts the taps inside the image, or inside the image and the padding that was asked for. Padding that
+`ceil` adds is never counted.
 
-Let dy = ∂L/∂y. In (1) y is a copy of one element and depends on no other, so that element gets all of dy; in
-(3) each tap has a share 1/r in y:
+Let dy = ∂L/∂y. In (1) y is a copy of one element and depends on no other, so that element gets all of dy. In
+(3) each tap contributes 1/r of its element:
 
     maximum    dx̂[n,p,q,c] = Σ dy[n,i,j,c]           over the i, j whose tap t[n,i,j,c] reads (p, q)            (4)
     average    dx̂[n,p,q,c] = Σ dy[n,i,j,c] / r[i,j]  over the i, j and all taps that read (p, q)                (5)
 
 and dx is dx̂ without its padding. These are sums: where windows overlap, one element may win several times.
 
-Tied maxima: the first has it all, as in PyTorch. (To give each of them dy would count one output twice.) A NaN
-wins over everything, so that it is seen in y. A window of nothing but −∞ is won by its first tap, be it padding.
+Of equal maxima, the first gets all of dy, as in PyTorch. (To give dy to each would count one output twice.) A NaN
+wins over everything, so that it shows in y. In a window of nothing but −∞, the first tap wins, even if it is padding.
 
 Sources
     Charlotte77, 卷积神经网络详解(二), 2017: MaxPoolingLayer; the derivation that it leaves open     → (1), (4)
@@ -47,10 +47,10 @@ def max_pool2d_forward(x: Array, *, window: Window) -> tuple[Array, Cache]:
         window : of any geometry that leaves each position at least one element of the image
     Returns
         y : Array (N, OH, OW, C);  OH = ⌊(H + 2P − D(K−1) − 1)/S⌋ + 1, or ⌈…⌉ with `ceil`
-        cache : for `max_pool2d_backward`; one small integer for each output, (2), and not x
+        cache : for `max_pool2d_backward`; holds one small integer per output, (2), not x
     Raises
-        ShapeError : the window does not fit into the image, or sees only padding somewhere
-        DTypeError : x is not of a floating dtype
+        ShapeError : the window does not fit into the image, or covers only padding somewhere
+        DTypeError : x has no floating dtype
 
     >>> import numpy as np
     >>> x = np.array([[1., 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]])[None, :, :, None]
@@ -121,13 +121,13 @@ def avg_pool2d_forward(x: Array, *, window: Window, count_include_pad: bool = Tr
     Parameters
         x : Array (N, H, W, C), float
         window : of any geometry that leaves each position at least one element of the image
-        count_include_pad : whether the mean is over the padding's zeros too, or over the image's elements alone
+        count_include_pad : whether to include the padding's zeros in the mean
     Returns
         y : Array (N, OH, OW, C), sizes as in `max_pool2d_forward`
         cache : for `avg_pool2d_backward`; holds no images
     Raises
-        ShapeError : the window does not fit into the image, or sees only padding somewhere
-        DTypeError : x is not of a floating dtype
+        ShapeError : the window does not fit into the image, or covers only padding somewhere
+        DTypeError : x has no floating dtype
 
     >>> import numpy as np
     >>> y, cache = avg_pool2d_forward(np.array([[1., 3], [5, 7]])[None, :, :, None], window=Window((2, 2)))
@@ -159,7 +159,7 @@ def avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
 
 
 def check_pool(who: str, x: Array, window: Window) -> tuple[Any, Placement]:
-    """The arrays' namespace and the window's placement, once each of its positions is known to see the image."""
+    """Check that the window covers part of the image at each position; return the namespace and its placement."""
     check_batch(who, x, "H", "W", "C")
     xp = check_floats(who, x)
     place = window.place(x.shape[1], x.shape[2], who)
@@ -174,7 +174,7 @@ def check_pool(who: str, x: Array, window: Window) -> tuple[Any, Placement]:
 
 
 def tap_counts(place: Placement, include_pad: bool, x: Array, xp: Any) -> Any:
-    """r of (3): the number of taps where it is the same for all positions, else an array (OH, OW, 1) of x's dtype."""
+    """r of (3): one number if it is the same at all positions, else an array (OH, OW, 1) of x's dtype."""
     window = place.window
     asked = place.pads if isinstance(window.padding, str) else window.padding  # without what `ceil` has added
     if not any(place.pads) or (include_pad and asked == place.pads):

@@ -3,14 +3,14 @@
     ReLU          y = max(x, 0)                                  dx = dy · [x > 0]                        (1)
     leaky ReLU    y = x · f,  f = 1 where x > 0, else s          dx = dy · f                              (2)
     PReLU         as (2) with s learned, one for all or one      ds = Σ dy · min(x, 0),                   (3)
-                  a channel                                           over all that s multiplies
+                  per channel                                         over all that s multiplies
     ELU           y = max(x, 0) + α (e^min(x,0) − 1)             dx = dy · f,  f = 1 where x > 0,
                                                                       else α eˣ                           (4)
     SELU          y = λ · ELU(x)                                 dx = dy · f,  f = λ where x > 0,
                                                                       else λ α eˣ                         (5)
 
-Each has a corner at x = 0 (ELU with α = 1 has none). The slope taken there is the one of the left side, as in
-PyTorch: 0, s, s, α and λα. y + α is equal to α eˣ, and loses all its digits where y is near −α.
+Each has a corner at x = 0, except ELU with α = 1. The slope there is the left one, as in PyTorch: 0, s, s, α and λα.
+y + α equals α eˣ, but loses all its digits where y is near −α.
 
 Sources
     V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines, 2010          → (1)
@@ -35,7 +35,7 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 
 def relu_forward(x: Array) -> tuple[Array, Cache]:
-    """Positive numbers pass, others become 0; (1).
+    """Keep positive numbers, set others to 0; (1).
 
     Parameters
         x : Array (N, …), float
@@ -67,14 +67,14 @@ RELU = Formula("rectifier", 1, "max({x}, 0)", ("1, as {x} > 0", "0, as {x} ≤ 0
 
 
 def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array, Cache]:
-    """Positive numbers pass, others are multiplied by `negative_slope`; (2).
+    """Keep positive numbers, multiply others by `negative_slope`; (2).
 
     Parameters
         x : Array (N, …), float
         negative_slope : s
     Returns
         y : Array (N, …)
-        cache : for `leaky_relu_backward`; a boolean array and s
+        cache : for `leaky_relu_backward`; holds a boolean array and s
     Raises
         OptionError, ShapeError, DTypeError
 
@@ -85,7 +85,7 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
     slope = as_number("LeakyReLU", "negative_slope", negative_slope)
     check_items("LeakyReLU", x)
     xp = check_floats("LeakyReLU", x)
-    positive = x > 0  # (N, …), boolean: an eighth of what x would hold on to in float64
+    positive = x > 0  # (N, …), boolean: an eighth of the memory of a float64 x
     return x * _factor(positive, slope, x, xp), (positive, slope)  # (2)
 
 
@@ -106,11 +106,11 @@ LEAKY_RELU = Formula(
 
 
 def prelu_forward(x: Array, slope: Array) -> tuple[Array, Cache]:
-    """Positive numbers pass, others are multiplied by a learned slope; (2).
+    """Keep positive numbers, multiply others by a learned slope; (2).
 
     Parameters
         x : Array (N, …) or (N, …, C), float
-        slope : Array (1,), or (C,) with one number for each channel; of x's dtype
+        slope : Array (1,), or (C,) with one number per channel; of x's dtype
     Returns
         y : Array, of x's shape
         cache : for `prelu_backward`; refers to x and slope
@@ -156,7 +156,7 @@ def prelu_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple
 
 
 def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:
-    """Positive numbers pass, others approach −α exponentially; (4).
+    """Keep positive numbers; others approach −α exponentially; (4).
 
     Parameters
         x : Array (N, …), float
@@ -183,7 +183,7 @@ ELU = Formula("rectifier", 4, ("{x}", "{alpha}·(exp({x}) − 1)"), ("1, as {x} 
 
 
 def selu_forward(x: Array) -> tuple[Array, Cache]:
-    """ELU with the two constants that keep mean 0 and variance 1; (5).
+    """ELU with the two constants that preserve mean 0 and variance 1; (5).
 
     Parameters
         x : Array (N, …), float

@@ -5,9 +5,9 @@ With K scores x₁ … x_K and m = max x,
     softmax        yᵢ = e^(xᵢ − m) / Σₖ e^(xₖ − m)                 dx = y · (dy − Σₖ dyₖ yₖ)               (1)
     log-softmax    yᵢ = (xᵢ − m) − log Σₖ e^(xₖ − m)               dx = dy − e^y · Σₖ dyₖ                  (2)
 
-Taking m away multiplies numerator and denominator by the same number, and leaves no exponent above 0: nothing
+Subtracting m multiplies numerator and denominator by the same number, and leaves no exponent above 0: nothing
 overflows, and the sum is at least 1. The gradients follow from ∂yᵢ/∂xⱼ = yᵢ ([i = j] − yⱼ) for (1) and
-[i = j] − e^(yⱼ) for (2); m, being no part of the result, has no part in them.
+[i = j] − e^(yⱼ) for (2). The result does not depend on m, so the gradients do not either.
 
 Source: J. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990.
 """
@@ -21,12 +21,12 @@ from .check import check_array, check_batch, check_floats, check_gradient
 
 
 def softmax_forward(x: Array) -> tuple[Array, Cache]:
-    """Scores to probabilities, along the last axis; (1).
+    """Turn scores into probabilities, along the last axis; (1).
 
     Parameters
         x : Array (N, …, K), float
     Returns
-        y : Array (N, …, K), its sum along the last axis is 1
+        y : Array (N, …, K), with sum 1 along the last axis
         cache : for `softmax_backward`; refers to y
     Raises
         ShapeError, DTypeError
@@ -51,7 +51,7 @@ def softmax_backward(dy: Array, cache: Cache) -> Array:
 
 
 def log_softmax_forward(x: Array) -> tuple[Array, Cache]:
-    """Scores to the logarithms of probabilities, along the last axis; (2).
+    """Turn scores into logarithms of probabilities, along the last axis; (2).
 
     Parameters
         x : Array (N, …, K), float

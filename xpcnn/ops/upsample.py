@@ -1,6 +1,6 @@
-"""Nearest-neighbour upsampling by whole numbers, and its gradient.
+"""Nearest-neighbour upsampling by integer factors, and its gradient.
 
-Each element becomes a block of A × B equal ones:
+Each element becomes a block of A × B equal elements:
 
     y[n,i,j,c]  = x[n, ⌊i/A⌋, ⌊j/B⌋, c]                                            (1)
     dx[n,p,q,c] = Σ_{a<A, b<B} dy[n, p·A + a, q·B + b, c]                          (2)
@@ -16,14 +16,14 @@ from .check import check_batch, check_floats, check_gradient
 
 
 def upsample2d_forward(x: Array, *, scale_factor: tuple[int, int]) -> tuple[Array, Cache]:
-    """Each element repeated A times down and B times across, (1).
+    """Repeat each element A times down and B times across, (1).
 
     Parameters
         x : Array (N, H, W, C), float
         scale_factor : (A, B)
     Returns
         y : Array (N, H·A, W·B, C)
-        cache : for `upsample2d_backward`; x's shape and the scale_factor
+        cache : for `upsample2d_backward`; holds x's shape and the scale_factor
     Raises
         OptionError, ShapeError, DTypeError
 

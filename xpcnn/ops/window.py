@@ -1,17 +1,16 @@
 """A window that slides over an image: its sizes, its taps, and their adjoint.
 
-A kernel of K taps, D apart, moving S at a time over an axis of L elements padded by P₀ before and P₁ after,
-takes
+A kernel has K taps, D elements apart. It moves S elements at a time over an axis of L elements, padded by P₀ before
+and P₁ after. The number of its positions is
 
     O = ⌊(L + P₀ + P₁ − D·(K − 1) − 1) / S⌋ + 1                                        (1)
 
-positions. At output position i, its tap u reads the padded element
+At output position i, its tap u reads the padded element
 
     i·S + u·D                                                                          (2)
 
-so that the elements which tap u reads at *all* positions are one strided slice. Convolution and pooling
-are sums over these slices, and their gradients add into the same slices: there is no other indexing in
-this library.
+so the elements that tap u reads at *all* positions are one strided slice. Convolution and pooling
+are sums over these slices, and their gradients add to the same slices. The library has no other indexing of windows.
 
 Source: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning, 2016, relations 6, 15.
 """
@@ -36,13 +35,13 @@ class Window:
 
     Parameters
         kernel : taps along each axis
-        stride : how far the window moves
-        padding : a number; (height, width); (top, bottom, left, right); "valid", which is none; or "same", which
+        stride : the step of the window
+        padding : a number; (height, width); (top, bottom, left, right); "valid" for none; or "same", which
             pads as evenly as it can (the odd one after) until O = ⌈L / S⌉
-        dilation : how far apart the taps are
-        ceil : whether (1) rounds up: a last window may begin in the image and reach past the padding
+        dilation : the distance between neighbouring taps
+        ceil : True rounds (1) up: a last window may begin in the image and reach beyond the padding
     Raises
-        OptionError : one of them makes no sense
+        OptionError : one of them is invalid
 
     >>> Window(3, stride=(2, 1), padding=1).place(5, 5).out
     (3, 5)
@@ -53,7 +52,7 @@ class Window:
     padding: Any = 0
     dilation: Any = 1
     ceil: bool = False
-    who: InitVar[str] = "Window"  # in errors
+    who: InitVar[str] = "Window"  # the name in errors
 
     def __post_init__(self, who: str) -> None:
         checked = {
@@ -84,7 +83,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Placement:
-    """A window over images of one size: everything that depends on that size."""
+    """A window over images of one size, and everything that depends on that size."""
 
     window: Window
     size: tuple[int, int]  # (H, W)
@@ -112,13 +111,13 @@ class Placement:
         return padded
 
     def taps(self, x: Array, xp: Any, value: float = 0.0) -> Iterator[Array]:
-        """For each tap: what it reads at every position, a view (N, OH, OW, C) of the padded images."""
+        """For each tap: the elements that it reads at all positions, a view (N, OH, OW, C) of the padded images."""
         padded = self.pad(x, xp, value)
         for rows, columns in self.slices():
             yield padded[:, rows, columns, :]
 
     def fold(self, taps: Iterator[Array], shape: tuple[int, ...], xp: Any) -> Array:
-        """The adjoint of `taps`: each (N, OH, OW, C) is added where it was read, and the padding is cut off."""
+        """The adjoint of `taps`: add each (N, OH, OW, C) to the elements that the tap read; cut off the padding."""
         top, bottom, left, right = self.pads
         n, h, w, c = shape
         padded: Array | None = None
@@ -132,9 +131,9 @@ class Placement:
 
     @cached_property
     def flipped(self) -> Placement | None:
-        """For stride 1: the window whose taps, turned by 180°, read at y what `fold` adds to x; None if there is none.
+        """For stride 1: the window over y whose taps, rotated by 180°, read what `fold` adds to x; None if none exists.
 
-        Each output that tap u reads at element p stands at position p − u·D + P₀: of y, padded by D·(K − 1) − P₀.
+        Tap u reads element p for the output at position p − u·D + P₀; so y is padded by D·(K − 1) − P₀.
         """
         reach = [d * (k - 1) for k, d in zip(self.window.kernel, self.window.dilation, strict=True)]
         pads = (reach[0] - self.pads[0], reach[0] - self.pads[1], reach[1] - self.pads[2], reach[1] - self.pads[3])
@@ -144,7 +143,7 @@ class Placement:
 
     @cached_property
     def covered(self) -> bool:
-        """Whether every position has at least one tap inside the image, not only padding."""
+        """True if every position has at least one tap inside the image, not only padding."""
         return all(
             all(any(0 <= at < size for at in self.reads(axis, i)) for i in range(self.out[axis]))
             for axis, size in enumerate(self.size)

@@ -13,7 +13,7 @@ from .optimizer import Optimizer, show_overflow
 
 
 class Adam(Optimizer):
-    """Momentum, with steps scaled by the root mean square of the gradients; both means without their bias.
+    """Momentum, with steps scaled by the root mean square of the gradients; both means are bias-corrected.
 
         m ← β₁·m + (1 − β₁)·g                                                   (1)
         v ← β₂·v + (1 − β₂)·g²                                                  (2)
@@ -53,7 +53,7 @@ class Adam(Optimizer):
         m *= beta1
         m += (1 - beta1) * g  # (1)
         v *= beta2
-        scaled = math.sqrt(1 - beta2) * g  # g² itself may overflow where v does not
+        scaled = math.sqrt(1 - beta2) * g  # g² itself may overflow even if v does not
         v += scaled * scaled  # (2)
         d = xp.sqrt(v)
         d /= math.sqrt(1 - beta2**self.steps)  # √v̂                             (3)
@@ -63,13 +63,13 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with weight decay apart from the gradient, so that it is not divided by √v̂.
+    """Adam with weight decay decoupled from the gradient, so that it is not divided by √v̂.
 
         p ← p − lr·λ·p                                                          (1)
         then Adam's (1) to (4)
 
     Parameters
-        as Adam's; weight_decay : λ
+        as in `Adam`; weight_decay : λ
     Source
         I. Loshchilov and F. Hutter, Decoupled weight decay regularization, 2017, algorithm 2
     """

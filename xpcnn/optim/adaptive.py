@@ -1,7 +1,7 @@
-"""Optimizers that give every weight a step size of its own, by the squares of its gradients.
+"""Optimizers that give every weight its own step size, from the squares of its gradients.
 
-In all of them λ·p is added to the gradient g where weight_decay = λ, and averages start at 0. (1 − α)·g² is computed
-as (√(1 − α)·g)², which overflows only where the average itself does.
+With weight_decay = λ, all of them add λ·p to the gradient g. Averages start at 0. (1 − α)·g² is computed
+as (√(1 − α)·g)², which overflows only if the average itself does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .optimizer import Optimizer, show_overflow
 
 
 class AdaGrad(Optimizer):
-    """Steps that shrink with the sum of all squares so far.
+    """Steps that shrink with the sum of all squared gradients so far.
 
         s ← s + g²                                                              (1)
         p ← p − lr·g / (√s + ε)                                                 (2)
@@ -48,15 +48,15 @@ class AdaGrad(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """Steps divided by the root of a running mean of squares.
+    """Steps divided by the root of a running mean of squared gradients.
 
         s ← α·s + (1 − α)·g²;               d = √s + ε                          (1)
         s ← α·(s + (1 − α)·(g − a)²);       d = √s + ε          centered        (2)
-        a ← a + (1 − α)·(g − a)             after that          centered        (3)
+        a ← a + (1 − α)·(g − a)             after (2)           centered        (3)
         v ← μ·v + g/d;  p ← p − lr·v                                            (4)
 
-    Centered, a is the running mean of g, and the s of (2) is that of g² less a², in a form in which nothing cancels.
-    It goes to 0 where the gradient stays what it is, and the steps then grow up to lr·g/ε: choose ε accordingly.
+    If centered, a is the running mean of g, and s in (2) is the running mean of g² minus a², in a form without
+    cancellation. s goes to 0 if the gradient is constant, and the steps then grow up to lr·g/ε: choose ε accordingly.
 
     Parameters
         parameters : `network.parameters()`

@@ -1,13 +1,13 @@
-"""Gradients kept from growing too large.
+"""Gradient clipping.
 
     by value    g ← g, each element clipped to ±limit                                        (1)
     by norm     ‖g‖ = m · q,   q = √(Σ over all parameters and elements (|g|/m)²)            (2)
                                m = max |g|
                 g ← g · c · c,   c = √max_norm / max(√m · √q, √max_norm)                     (3)
 
-c is 1 where ‖g‖ ≤ max_norm, also where it is 0. With the largest taken out, no square overflows, and none that counts
-is lost; c, the root of the factor max_norm / ‖g‖, is in range even where ‖g‖ is not. Nothing is read back from a
-device.
+c is 1 if ‖g‖ ≤ max_norm, also if ‖g‖ is 0. After division by the largest element m, no square overflows, and no
+significant one underflows. c is the root of the factor max_norm / ‖g‖, and is in range even if ‖g‖ is not. Nothing is
+read back from a device.
 
 Source: R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent networks, 2012, algorithm 1
 """
@@ -27,13 +27,13 @@ from .optimizer import check_gradients
 
 
 def clip_by_value(grads: Mapping[str, Array], limit: float) -> dict[str, Array]:
-    """Each element clipped to ±limit, (1).
+    """Clip each element to ±limit, (1).
 
     Parameters
-        grads : as a network's backward returned them; they are not written
+        grads : from a network's backward; they are not modified
         limit : > 0
     Returns
-        new gradients, by the same names
+        new gradients with the same names
     Raises
         OptionError, DTypeError
 
@@ -49,14 +49,14 @@ def clip_by_value(grads: Mapping[str, Array], limit: float) -> dict[str, Array]:
 
 
 def clip_by_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str, Array], Array]:
-    """All gradients scaled by one number, so that their common norm is at most max_norm, (2) and (3).
+    """Scale all gradients by one number, so that their global norm is at most max_norm, (2) and (3).
 
     Parameters
-        grads : as a network's backward returned them, of one dtype; they are not written
+        grads : from a network's backward, of the same dtype; they are not modified
         max_norm : > 0
     Returns
-        new gradients, by the same names
-        norm : ‖g‖ before, Array (); infinite where their dtype does not hold it, and only then
+        new gradients with the same names
+        norm : ‖g‖ before clipping, Array (); infinite only if it exceeds the range of the dtype
     Raises
         OptionError, DTypeError
 
@@ -72,7 +72,7 @@ def clip_by_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str,
     xp = check_floats("clip_by_norm", *grads.values())
     sizes = [xp.abs(g) for g in grads.values() if 0 not in g.shape]
     m: Any = xp.max(xp.stack([xp.max(size) for size in sizes]))  # ()
-    m = xp.where((m > 0) & (m < math.inf), m, xp.ones_like(m))  # of zeros and what is not finite, nothing is taken out
+    m = xp.where((m > 0) & (m < math.inf), m, xp.ones_like(m))  # no division by 0, infinity or NaN
     squares: Any = sum(xp.sum((size / m) ** 2) for size in sizes)
     q = xp.sqrt(squares)  # ()                                                               (2)
     root = min(math.sqrt(max_norm), float(xp.finfo(q.dtype).max))

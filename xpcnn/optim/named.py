@@ -1,6 +1,6 @@
-"""Optimizers by name, each with the learning rate and the weight decay that a first training run does well with.
+"""Optimizers by name, each with a learning rate and a weight decay that suit a first training run.
 
-What an optimizer needs to be known by `xpcnn train`, the estimators, shells and checks is its line in `OPTIMIZERS`.
+One line in `OPTIMIZERS` makes an optimizer known to `xpcnn train`, the estimators, shells and checks.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class NamedOptimizer:
 
     Parameters
         kind : its class
-        lr : the highest learning rate of a run, where nothing else is said
-        weight_decay : likewise
+        lr : default for the highest learning rate of a run
+        weight_decay : default
         options : further arguments of the class
     """
 
@@ -33,7 +33,7 @@ class NamedOptimizer:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, parameters: Mapping[str, Array], **options: Any) -> Optimizer:
-        """The optimizer of these parameters."""
+        """Create the optimizer for these parameters."""
         arguments: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay, **self.options, **options}
         return self.kind(parameters, **arguments)
 
@@ -41,7 +41,7 @@ class NamedOptimizer:
 OPTIMIZERS = {
     "sgd": NamedOptimizer(SGD, 0.03, options={"momentum": 0.9, "nesterov": True}),
     "adam": NamedOptimizer(Adam, 0.003),
-    "adamw": NamedOptimizer(AdamW, 0.003, 0.3),  # its decay is apart from the gradient, and so may be larger
+    "adamw": NamedOptimizer(AdamW, 0.003, 0.3),  # decoupled decay may be larger
     "rmsprop": NamedOptimizer(RMSProp, 0.001),
     "adagrad": NamedOptimizer(AdaGrad, 0.03),
     "adadelta": NamedOptimizer(Adadelta, 1.0),

@@ -1,9 +1,9 @@
-"""What an optimizer is: the one place in this library that writes into a network's parameters.
+"""The base class of optimizers, the only code in this library that writes into a network's parameters.
 
     optimizer = SGD(network.parameters(), lr=0.1)
-    optimizer.step(grads)                           grads as the network's backward returned them
+    optimizer.step(grads)                           grads from the network's backward
 
-Your own optimizer says which arrays it keeps for each parameter, and how one step is made:
+Your own optimizer defines which arrays it keeps for each parameter, and how it makes one step:
 
     >>> from xpcnn import ops
     >>> class SignSGD(Optimizer):
@@ -12,9 +12,9 @@ Your own optimizer says which arrays it keeps for each parameter, and how one st
 
 Every number that multiplies an array is a Python float, so that all arithmetic is in the parameter's dtype.
 
-On NumPy, no step writes NaN or infinity without a word. What it would come to is known when it is done; so where
-numbers are large, the arrays are copied before, and put back. On a device, where to look is to wait, infinity becomes
-NaN in the parameters, which the next loss shows.
+On NumPy, a step that would write NaN or infinity raises an error. The result is known only after the step. So if
+numbers are large, the arrays are copied before it, and restored if it fails. On a device, looking at the result would
+mean waiting. There, infinity becomes NaN in the parameters, which the next loss shows.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from ..options import as_count, as_number
 from ..renamed import warn_of_new_name
 from ..typing import Array
 
-CALM = 1e24  # sums of squares below which no step of a rate up to MODEST can overflow in float32
+CALM = 1e24  # if sums of squares are below, no step with a rate up to MODEST can overflow in float32
 MODEST = 1e3
 REMEDY = "lower the learning rate, clip the gradients, or raise eps where it is tiny"
 
 
 class Optimizer(ABC):
-    """Base of all optimizers.
+    """Base class of all optimizers.
 
     Parameters
-        parameters : `network.parameters()`, or some of them: the arrays themselves, which `step` writes
-        lr : learning rate; the attribute may be set before any step, which is what schedules do
-        weight_decay : λ: λ·p is added to each gradient, as an L2 penalty λ/2·‖p‖² does
-        slots : names of the arrays of zeros that the subclass wants for each parameter
+        parameters : `network.parameters()`, or some of them: the arrays themselves, into which `step` writes
+        lr : learning rate; you, or a schedule, may set this attribute before any step
+        weight_decay : λ; λ·p is added to each gradient, like the gradient of an L2 penalty λ/2·‖p‖²
+        slots : names of the arrays, initially zero, that the subclass needs for each parameter
     Raises
         OptionError, DTypeError
     """
@@ -68,7 +68,7 @@ class Optimizer(ABC):
         self._slots = {
             slot: {name: array_namespace(p).zeros_like(p) for name, p in parameters.items()} for slot in slots
         }
-        self._calm = False  # whether parameters and slots are known to be so
+        self._calm = False  # True if parameters and slots are known to be below CALM
 
     @property
     def lr(self) -> float:
@@ -81,16 +81,16 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, p: Array, g: Array, *slots: Any, **unused: Any) -> None:  # any (p, g, v, …) overrides it
-        """Write one parameter, given its gradient (which belongs to somebody else), and its slots."""
+        """Update one parameter and its slots in place; do not write into its gradient."""
 
     def step(self, grads: Mapping[str, Array]) -> None:
-        """Write all parameters, once.
+        """Update all parameters once.
 
         Parameters
             grads : the gradient of every parameter, by its name
         Raises
             OptionError, ShapeError, DTypeError, BackendError : before anything has been changed
-            NonFiniteError : a gradient is NaN or infinite, or what the step would write is; on NumPy only
+            NonFiniteError : a gradient, or a number that the step would write, is NaN or infinite; on NumPy only
         """
         self._check(grads)
         if all(map(is_numpy, grads.values())):
@@ -106,7 +106,7 @@ class Optimizer(ABC):
                 g = self.decay(p, g)
             self.update(p, g, *(arrays[name] for arrays in self._slots.values()))
 
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what becomes of them is looked at
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
     def _step_and_look(self, grads: Mapping[str, Array]) -> None:
         who, kept = f"{type(self).__name__} step", list[Any]()
         written: list[tuple[str, Any]] = [*self.parameters.items(), *self.state_dict().items()]
@@ -125,7 +125,7 @@ class Optimizer(ABC):
         self._calm = calm or _squares(written) < CALM
 
     def select(self, grads: Mapping[str, Array]) -> dict[str, Array]:
-        """Of a network's gradients those of this optimizer's parameters, which may be some of the network's."""
+        """From a network's gradients, select those of this optimizer's parameters (it may have only some of them)."""
         check_gradients(f"{type(self).__name__} select", grads)
         return {name: g for name, g in grads.items() if name in self.parameters}
 
@@ -139,22 +139,22 @@ class Optimizer(ABC):
         return g + self.weight_decay * p
 
     def state_dict(self) -> dict[str, Array]:
-        """The arrays that the next step depends on, such as "velocity.0.weight"; no copies."""
+        """The arrays on which the next step depends, such as "velocity.0.weight"; no copies."""
         return {f"{slot}.{name}": array for slot, arrays in self._slots.items() for name, array in arrays.items()}
 
     def scalars(self) -> dict[str, Any]:
-        """The numbers that the next step depends on and that change: `steps` and `lr`."""
+        """The changing numbers on which the next step depends: `steps` and `lr`."""
         return {"steps": self.steps, "lr": self.lr}
 
     def load_state_dict(self, state: Mapping[str, Any], *, steps: int, lr: float | None = None) -> None:
-        """Go on bit for bit from where another one was: `load_state_dict(other.state_dict(), **other.scalars())`.
+        """Continue bit for bit from the state of another: `load_state_dict(other.state_dict(), **other.scalars())`.
 
         Parameters
             state : arrays of any backend; they are copied
-            steps : how many had been taken
+            steps : the number of steps taken so far
             lr : the learning rate; None leaves it to a schedule
         Raises
-            FormatError : names or shapes do not match; nothing has been changed then
+            FormatError : names or shapes do not match; in this case nothing is changed
         """
         who, own = f"{type(self).__name__} load_state_dict", self.state_dict()
         if own.keys() != state.keys():
@@ -191,7 +191,7 @@ class Optimizer(ABC):
 
 
 def check_gradients(who: str, grads: Mapping[str, Array]) -> None:
-    """Refuse what is no mapping of gradients, such as all that a network's backward returned.
+    """Raise an error unless `grads` is a mapping, and not, say, the whole result of a network's backward.
 
     Raises
         OptionError
@@ -202,10 +202,10 @@ def check_gradients(who: str, grads: Mapping[str, Array]) -> None:
 
 
 def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Array]) -> None:
-    """Refuse what is no optimizer of these very arrays, or of some of them.
+    """Raise an error unless `optimizer` is an optimizer of these very arrays, or of some of them.
 
     Raises
-        OptionError : such as for one that was made before the network was moved
+        OptionError : such as for an optimizer that was created before the network was moved
     """
     if not isinstance(optimizer, Optimizer):
         raise OptionError(who, "an optimizer, such as SGD(model.parameters(), lr=0.1)", repr(optimizer)[:80])
@@ -215,26 +215,26 @@ def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Arr
 
 
 def _names(mine: Any, theirs: Any) -> tuple[str, str]:
-    """What was expected and what came, for an error."""
+    """The expected and the given names, for an error."""
     missing, unknown = sorted(mine - theirs), sorted(theirs - mine)
     return f"the {len(mine)} names of this optimizer", f"missing {missing}, unknown {unknown}"
 
 
 def show_overflow(p: Array, squares: Array) -> None:
-    """On a device, NaN in p where the squares by whose root its step is divided have overflowed: 0·∞ is NaN.
+    """On a device, make p NaN where the squares that divide its step have overflowed: 0·∞ is NaN.
 
-    Divided by infinity, p would stay what it is for good, and nobody would see it.
+    Otherwise its steps, divided by infinity, would be 0 forever, and nobody would notice.
     """
     if not is_numpy(p):
         p += 0 * squares
 
 
 def _squares(arrays: Iterable[tuple[str, Any]]) -> float:
-    """The sum of all squares of NumPy arrays with their names; NaN or infinite where a number is, or is too large."""
+    """The sum of all squares of named NumPy arrays; NaN or infinite if a number is, or is too large."""
     return sum(float(np.vdot(array, array)) for _, array in arrays)
 
 
 def _not_finite(arrays: Iterable[tuple[str, Any]]) -> str:
-    """The names of the arrays with NaN or infinity, the first few."""
+    """The names of the first few arrays with NaN or infinity."""
     names = [name for name, array in arrays if not np.isfinite(array).all()]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

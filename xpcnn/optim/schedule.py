@@ -1,8 +1,8 @@
 """Learning rates that change: `optimizer.lr = schedule.lr_at(step)` before each step.
 
-`step` is the number of batches that have been trained on before, from 0, over all epochs. For a schedule
-that changes by epochs, multiply: `StepDecay(0.1, every=30 * len(loader))`. All are pure functions of the step
-but `Plateau`, which also depends on what it has been told by `observe`, and remembers it in `state_dict`.
+`step` counts the batches trained on so far, over all epochs, from 0. For a schedule that changes by epochs,
+multiply: `StepDecay(0.1, every=30 * len(loader))`. All are pure functions of the step, except `Plateau`: it also
+depends on the values that `observe` receives, and keeps them in its `state_dict`.
 
     Constant      lr                                                                         (1)
     StepDecay     lr · factor^⌊step / every⌋                                                 (2)
@@ -10,7 +10,7 @@ but `Plateau`, which also depends on what it has been told by `observe`, and rem
     Cosine        final + (lr − final) · (1 + cos(π·step/total)) / 2;  final after total     (4)
     WarmUp        inner(0) · (step + 1)/(steps + 1) for step < steps, then inner(step − steps)    (5)
     OneCycle      two cosines: up to max_lr over the first part of total, down over the rest      (6)
-    Plateau       lr · factor^(number of times that nothing has become better for too long)  (7)
+    Plateau       lr · factor^(number of times without improvement for too long)             (7)
 
 Sources
     I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts, 2016, equation 5    → (4)
@@ -31,31 +31,31 @@ from ..options import as_choice, as_count, as_number
 
 
 class Schedule(ABC):
-    """Base of all schedules; your own writes `lr_at`."""
+    """Base class of all schedules; your own defines `lr_at`."""
 
     @abstractmethod
     def lr_at(self, step: int) -> float:
-        """The learning rate for the batch of that number, from 0."""
+        """The learning rate for batch number `step`, from 0."""
 
     def observe(self, value: float) -> None:  # noqa: B027 (optional to override)
-        """Be told the validation's result, once an epoch; most schedules do not listen."""
+        """Receive the validation's result, once per epoch; most schedules ignore it."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What has been observed, in values that JSON has."""
+        """The observed values, as JSON values."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict()` was.
+        """Continue from a `state_dict()`.
 
         Raises
-            FormatError : it is another schedule's
+            FormatError : it belongs to another schedule
         """
         _check_state(self, state)
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same rate always, (1).
+    """A constant rate, (1).
 
     >>> Constant(0.1).lr_at(1000)
     0.1
@@ -72,7 +72,7 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Multiplied by `factor` every so many steps, (2).
+    """Multiply the rate by `factor` once every `every` steps, (2).
 
     >>> [StepDecay(1.0, every=2, factor=0.5).lr_at(step) for step in range(5)]
     [1.0, 1.0, 0.5, 0.5, 0.25]
@@ -92,7 +92,7 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Multiplied by `factor` over every so many steps, a little at each, (3).
+    """Multiply the rate by `factor` over every `every` steps, a little at each step, (3).
 
     >>> Exponential(1.0, 0.25, every=2).lr_at(1)
     0.5
@@ -112,7 +112,7 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Down along half a cosine in `total` steps, and `final` from then on, (4).
+    """Decrease along half a cosine in `total` steps, then stay at `final`, (4).
 
     >>> [round(Cosine(1.0, total=4).lr_at(step), 3) for step in range(6)]
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
@@ -132,7 +132,7 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """A straight line up, for `steps` steps, to where another schedule then begins, (5).
+    """Rise linearly for `steps` steps to the first rate of another schedule, which then begins, (5).
 
     >>> [WarmUp(Constant(1.0), steps=3).lr_at(step) for step in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]
@@ -163,7 +163,7 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up to `max_lr` and down to nearly nothing, each along half a cosine, (6): PyTorch's OneCycleLR.
+    """Rise to `max_lr` and fall to nearly 0, each along half a cosine, (6): PyTorch's OneCycleLR.
 
     From max_lr/div_factor at step 0, to max_lr at step pct_start·total − 1, to
     max_lr/(div_factor·final_div_factor) at step total − 1 and later.
@@ -196,14 +196,14 @@ class OneCycle(Schedule):
 
 
 class Plateau(Schedule):
-    """Multiplied by `factor` when what is observed has not become better for more than `patience` times, (7).
+    """Multiply the rate by `factor` after more than `patience` observations without improvement, (7).
 
     Parameters
-        lr : the rate at first
+        lr : the initial rate
         factor : 0 < factor < 1
-        patience : how many observations without improvement are tolerated
-        mode : "min" where smaller values are better (a loss), "max" where larger ones are (an accuracy)
-        threshold : the relative improvement that counts as one
+        patience : the number of observations without improvement that are tolerated
+        mode : "min" if smaller values are better (a loss), "max" if larger ones are (an accuracy)
+        threshold : the smallest relative improvement that counts
         min_lr : the rate does not fall below this
     Raises
         OptionError
@@ -261,25 +261,25 @@ class Plateau(Schedule):
             raise FormatError(error.who, error.expected, error.got) from None
 
     def _better(self, value: float, best: float) -> bool:
-        least = self.threshold * abs(best)  # also of a negative loss, such as a log-density's
+        least = self.threshold * abs(best)  # a loss may be negative, such as a log-density
         return value < best - least if self.mode == "min" else value > best + least
 
 
 def _as_numbers(schedule: Schedule, **intervals: str) -> None:
-    """Make plain floats of these fields, once each is known to lie in its interval."""
+    """Check that each of these fields lies in its interval; convert them to plain floats."""
     for name, interval in intervals.items():
         value = as_number(type(schedule).__name__, name, getattr(schedule, name), interval)
         object.__setattr__(schedule, name, value)
 
 
 def _as_counts(schedule: Schedule, *names: str) -> None:
-    """Make plain integers of these fields, once each is known to be at least 1."""
+    """Check that each of these fields is at least 1; convert them to plain integers."""
     for name in names:
         object.__setattr__(schedule, name, as_count(type(schedule).__name__, name, getattr(schedule, name)))
 
 
 def _cosine(start: float, end: float, part: float) -> float:
-    """From start to end along half a cosine, of which `part` in [0, 1] is done."""
+    """Go from start to end along half a cosine, at the fraction `part` in [0, 1]."""
     return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
 
 

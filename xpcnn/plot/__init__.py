@@ -1,7 +1,7 @@
 """Pictures of data, networks and training, and the numbers behind them. Needs Matplotlib: `pip install 'xpcnn[plot]'`.
 
-Each picture is a function that returns a Matplotlib `Figure`; `save` writes it. What is drawn is computed by functions
-on arrays, of any backend: `saliency_map`, `grad_cam_map`, `activations`, `top_losses`.
+Each picture is a function that returns a Matplotlib `Figure`; `save` writes it. Functions on arrays of any backend
+compute the numbers: `saliency_map`, `grad_cam_map`, `activations`, `top_losses`.
 """
 
 from .batch import batch

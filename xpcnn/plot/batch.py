@@ -1,4 +1,4 @@
-"""A batch as the network sees it, with its labels."""
+"""Show a batch as the network sees it, with its labels."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_IMAGES = 64
-WRONG = "darkred"  # whoever does not see it, reads it in the caption
+WRONG = "darkred"  # the caption says so, too, for the colour-blind
 
 
 def batch(x: Array, y: Array | None = None, *, classes: Sequence[str] = ()) -> Figure:
     """The first 64 images of a batch, each with its label.
 
     Parameters
-        x : Array (N, H, W, C), float; one or three channels as they are, of other numbers the mean
+        x : Array (N, H, W, C), float; with one or three channels unchanged, else the mean of the channels
         y : labels (N,), probabilities of the classes (N, K), targets of a regression (N,) or (N, D) (floats), or None
-        classes : the classes' names
+        classes : names of the classes
     Raises
         ShapeError, DTypeError;  NonFiniteError : NaN in the images;  MissingExtraError
 
@@ -51,13 +51,13 @@ def batch(x: Array, y: Array | None = None, *, classes: Sequence[str] = ()) -> F
 def pictures(
     pixels: NDArray, captions: Sequence[str], title: str, key: str = "", note: str = "", wrong: Sequence[bool] = ()
 ) -> Figure:
-    """Images in a grid, each under its caption.
+    """Images in a grid, each with a caption above it.
 
     Parameters
         pixels : (N, H, W, 3) or (N, H, W), in [0, 1]
-        captions : of as many lines each
+        captions : all with the same number of lines
         key, note : a line below the title, and one below the images
-        wrong : whether a caption is set apart from the others, or none for no caption
+        wrong : for each caption, whether to highlight it; empty for none
     """
     n, height, width = pixels.shape[:3]
     columns = n if n < 6 else square(n)

@@ -1,8 +1,8 @@
-"""Maps brought to another size by bilinear interpolation.
+"""Resize maps by bilinear interpolation.
 
-A pixel is a square, and its value belongs to its middle: the middle of pixel i of M lies at u = (i + ½)·m/M − ½ among
-those of the m old ones, held within 0 … m − 1 at the edges. Between two neighbours the value goes in a straight line,
-first down, then across; both are products with a matrix that has two numbers in a row:
+A pixel is a square, and its value belongs to its centre. The centre of new pixel i of M is at u = (i + ½)·m/M − ½ among
+the centres of the m old ones, clipped to 0 … m − 1 at the edges. Values between two neighbours are interpolated
+linearly, first down, then across. Both are products with a matrix that has two numbers per row:
 
     R[i, ⌊u⌋] = 1 − (u − ⌊u⌋),   R[i, ⌊u⌋ + 1] = u − ⌊u⌋                  (1)
     y = R x Sᵀ, with R (H, h) for the height and S (W, w) for the width     (2)
@@ -22,7 +22,7 @@ from ..typing import Array
 
 
 def bilinear(maps: Array, height: int, width: int) -> Array:
-    """Maps in another size, (2).
+    """Resize maps, (2).
 
     Parameters
         maps : Array (N, h, w), float

@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""The confusion matrix: which classes are mistaken for which."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_NUMBERS = 25  # classes whose counts are written into the cells
-MOST_NAMES = 100  # classes that all have their names at the axes
+MOST_NAMES = 100  # classes whose names are all written at the axes
 
 
 def shares(matrix: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Each row of counts as shares of its sum; NaN in rows without any.
+    """Divide each row of counts by its sum; rows of zeros become NaN.
 
     Parameters
         matrix : counts (K, K): row = true class, column = predicted
@@ -36,7 +36,7 @@ def shares(matrix: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         raise ShapeError("confusion", "a matrix (K, K) of counts", str(counts.shape))
     if counts.dtype.kind not in "iuf":
         raise DataError("confusion", "counts ≥ 0, not all of them 0", str(counts.dtype))
-    counts = counts.astype(np.float64)  # sums of narrower numbers overflow, or lose ones
+    counts = counts.astype(np.float64)  # sums of narrower types overflow, or lose counts
     if not ((counts >= 0).all() and 0 < counts.sum() < np.inf):
         raise DataError("confusion", "counts ≥ 0, not all of them 0", f"{counts.min():g} … {counts.max():g}")
     totals = counts.sum(axis=1, keepdims=True)  # (K, 1)
@@ -46,16 +46,16 @@ def shares(matrix: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def confusion(matrix: Any, *, classes: Sequence[str] = ()) -> Figure:
-    """A confusion matrix: the colour of a cell is its share of the row, the number in it the count.
+    """A confusion matrix: a cell's colour shows its share of the row, its number is the count.
 
-    Colours grow with the square root of the share, so that rare mistakes are seen. With more than 25 classes there are
-    no numbers, with more than 100 not every name.
+    Colours follow the square root of the share, so that rare mistakes are visible. With more than 25 classes there are
+    no numbers, with more than 100 only some of the names.
 
     Parameters
         matrix : counts (K, K): row = true class, column = predicted
         classes : K names; or none, for numbers
     Raises
-        as `shares`;  OptionError : another number of names;  MissingExtraError
+        as in `shares`;  OptionError : the number of names is not K;  MissingExtraError
     """
     classes = as_names("confusion", "classes", classes)
     rows = shares(matrix)

@@ -1,4 +1,4 @@
-"""What training came to, epoch by epoch, and how the loss answers to the learning rate."""
+"""Training curves over the epochs, and the loss over the learning rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Rates(Protocol):
-    """What `learning_rates` draws, such as the result of `xpcnn.training.lr_find`."""
+    """The numbers that `learning_rates` draws, such as the result of `xpcnn.training.lr_find`."""
 
     @property
     def rates(self) -> Sequence[float]: ...
@@ -30,7 +30,7 @@ class Rates(Protocol):
 def curves(history: Sequence[Any]) -> Figure:
     """Loss and accuracy over the epochs, in training and validation.
 
-    What is NaN in every epoch, such as the accuracy of a regression, is left out.
+    A curve that is NaN in every epoch, such as the accuracy of a regression, is left out.
 
     Parameters
         history : rows of `Trainer.fit`, with epoch, train_loss, train_accuracy, validation_loss, validation_accuracy
@@ -70,10 +70,10 @@ def curves(history: Sequence[Any]) -> Figure:
 
 
 def learning_rates(result: Rates) -> Figure:
-    """The loss at each learning rate of a sweep, plain and smoothed, and the rate suggested.
+    """The loss at each learning rate of a sweep, raw and smoothed, and the suggested rate.
 
     Parameters
-        result : rates, the losses there and the smoothed ones, all of one length; and a suggestion, which may be None
+        result : rates, their losses and the smoothed losses, all of the same length; and a suggestion, or None
     Raises
         DataError : nothing to draw;  MissingExtraError
     Source
@@ -88,7 +88,7 @@ def learning_rates(result: Rates) -> Figure:
     axes = figure.subplots()
     axes.semilogx(rates, losses, "o", color=FIRST, markersize=2.5, alpha=0.5, label="each batch")
     axes.semilogx(rates, smoothed, color=FIRST, linewidth=1.5, label="smoothed")
-    # where the loss explodes, it would press the rest of the curve flat
+    # an exploding loss would flatten the rest of the curve
     low, start = min(known.min(), losses[np.isfinite(losses)].min(initial=np.inf)), known[: -(-known.size // 4)].max()
     span = max(start - low, 1e-3 * abs(low), 1e-12)
     axes.set_ylim(low - 0.1 * span, start + 0.3 * span)

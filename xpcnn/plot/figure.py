@@ -1,7 +1,7 @@
-"""What all pictures have in common: a figure that is drawn in memory, and its file.
+"""The common parts of all pictures: a figure drawn in memory, and its file.
 
-Figures are Matplotlib's own objects, made without pyplot: no window, no display, nothing that is kept for later. What
-comes back can be changed by hand (`figure.axes[0].set_title(…)`) before `save`.
+Figures are Matplotlib objects made without pyplot: no window, no display, no global state. You can change a returned
+figure (`figure.axes[0].set_title(…)`) before `save`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".pdf")
-SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"  # both can be told apart by the colour-blind
+SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"  # both suit the colour-blind
 FIRST, SECOND = "#0072b2", "#d55e00"  # blue and vermilion of M. Okabe and K. Ito, Color universal design, 2008
-DOTS = 150  # to the inch
+DOTS = 150  # per inch
 
 
 def new_figure(width: float, height: float, title: str = "", *, arranged: bool = True) -> Figure:
@@ -36,7 +36,7 @@ def new_figure(width: float, height: float, title: str = "", *, arranged: bool =
     Parameters
         width, height : inches
         title : plain text
-        arranged : Matplotlib finds a place for everything
+        arranged : let Matplotlib place everything
     Raises
         MissingExtraError : Matplotlib is not installed
     """
@@ -50,12 +50,12 @@ def new_figure(width: float, height: float, title: str = "", *, arranged: bool =
 
 
 def matplotlib(module: str) -> Any:
-    """That module of Matplotlib's, such as "colors"."""
+    """The named module of Matplotlib, such as "colors"."""
     return need(f"matplotlib.{module}", "plot", "to draw pictures")
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a picture to a file that is there whole or not at all.
+    """Write a picture to a file, completely or not at all.
 
     Parameters
         path : ends in .png, .svg or .pdf
@@ -73,7 +73,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 
 def check_format(path: str | os.PathLike[str]) -> str:
-    """The kind of file that the path's end stands for: "png", "svg" or "pdf"."""
+    """The file format that the path's suffix stands for: "png", "svg" or "pdf"."""
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise OptionError("plot", "a file that ends in " + ", ".join(FORMATS), str(path))
@@ -81,13 +81,13 @@ def check_format(path: str | os.PathLike[str]) -> str:
 
 
 def as_images(who: str, x: Array) -> tuple[NDArray, str]:
-    """Images as they can be drawn, on the host, and a note where that is not what they are.
+    """Convert images to pixels that can be drawn, on the host, with a note if that changes them.
 
     Parameters
         x : Array (N, H, W, C), float
     Returns
-        pixels : (N, H, W, 3), or (N, H, W) of grey, in [0, 1]
-        note : "" or how the colours came about
+        pixels : (N, H, W, 3), or grey (N, H, W), in [0, 1]
+        note : "" or an explanation of the colours
     Raises
         ShapeError, DTypeError;  NonFiniteError : NaN or infinity among the pixels
     """
@@ -112,7 +112,7 @@ def as_images(who: str, x: Array) -> tuple[NDArray, str]:
 
 
 def one_image(who: str, image: Array) -> Array:
-    """The image as a batch of one, (1, H, W, C), from (H, W, C)."""
+    """The image (H, W, C) as a batch of one, (1, H, W, C)."""
     if getattr(image, "ndim", None) != 3:
         got = str(tuple(image.shape)) if hasattr(image, "shape") else type(image).__name__
         raise ShapeError(who, "one image (H, W, C)", got, "of a batch, pass x[0]; of grey images, add the channel axis")
@@ -120,7 +120,7 @@ def one_image(who: str, image: Array) -> Array:
 
 
 def check_finite(who: str, what: str, values: NDArray) -> tuple[float, float]:
-    """The least and the greatest of the values, which are known to be finite then."""
+    """Check that the values are finite; return the smallest and the largest."""
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise NonFiniteError(
@@ -130,45 +130,45 @@ def check_finite(who: str, what: str, values: NDArray) -> tuple[float, float]:
 
 
 def show(axes: Any, pixels: NDArray, title: str = "") -> None:
-    """One image, (H, W, 3) or grey (H, W), in [0, 1]."""
+    """Draw one image, (H, W, 3) or grey (H, W), in [0, 1]."""
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     bare(axes, title)
 
 
 def bare(axes: Any, title: str = "") -> None:
-    """Without ticks and frame."""
+    """Remove ticks and frame."""
     axes.set_axis_off()
     axes.set_title(title, fontsize=9)
 
 
 def whole_numbers(axis: Any) -> None:
-    """Ticks of the axis at whole numbers only."""
+    """Put the axis's ticks at integers only."""
     axis.set_major_locator(matplotlib("ticker").MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def short(name: str, most: int = 18) -> str:
-    """The name in one line of at most so many characters."""
+    """The name in one line of at most `most` characters."""
     name = one_line(str(name))
     return name if len(name) <= most else name[: most - 1].rstrip() + "…"
 
 
 def class_name(index: int, classes: Sequence[str], most: int = 18) -> str:
-    """The class's name, or its number where it has none."""
+    """The class's name, or its number if it has none."""
     return short(classes[index], most) if index < len(classes) else str(index)
 
 
 def output_name(index: int, classes: Sequence[str]) -> str:
-    """What the network's output of that number stands for, in a title: its class, where it has a name."""
+    """The network's output of that number, for a title: the name of its class, if it has one."""
     return f"class {class_name(index, classes, 40)}" if index < len(classes) else f"output {index}"
 
 
 def overlay(pixels: NDArray, heat: NDArray, title: str, values: str, note: str = "") -> Figure:
-    """An image, the map that belongs to it, and the image lit by the map.
+    """An image, the image with its map as brightness, and the map.
 
     Parameters
         pixels : (H, W, 3) or (H, W), in [0, 1]
         heat : (H, W), ≥ 0
-        values : what the map's colour bar says
+        values : the label of the map's colour bar
     """
     height, width = pixels.shape[:2]
     side = min(max(2.6 * height / width, 1.2), 6.0)

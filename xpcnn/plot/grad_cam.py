@@ -1,12 +1,12 @@
-"""Grad-CAM: where in the image a convolutional layer finds what speaks for a class.
+"""Grad-CAM: the regions of an image in which a convolutional layer finds evidence for a class.
 
-With S_c the score of class c and A[n,i,j,k] the activations of a layer, (N, h, w, K), each channel k counts for the
-mean of the score's gradients, and the map keeps what speaks for the class:
+With S_c the score of class c and A[n,i,j,k] the activations of a layer, (N, h, w, K), the weight of channel k is the
+mean of the score's gradients, and the map keeps the evidence for the class:
 
     α[n,k] = 1/(h·w) Σ_ij ∂S_c/∂A[n,i,j,k]                     (1)
     L[n,i,j] = max(0, Σ_k α[n,k] A[n,i,j,k])                   (2)
 
-brought to the image's size by bilinear interpolation (`plot/bilinear.py`).
+Bilinear interpolation then gives the map the image's size (`plot/bilinear.py`).
 
 Source: R. Selvaraju et al., Grad-CAM: visual explanations from deep networks, 2017, equations 1 and 2
 """
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 
 
 def grad_cam_map(model: Layer, x: Array, target: int | Array | None = None, layer: str | int | None = None) -> Array:
-    """What speaks for a class, and where in the image, (1) and (2), in the image's size.
+    """The evidence for a class at each pixel of the image, (1) and (2), in the image's size.
 
-    The gradients are those of inference, model(x): batch norm has its running statistics, and nothing is dropped.
+    The gradients are those of inference, model(x): batch norm uses its running statistics, and nothing is dropped.
 
     Parameters
         model : a classifier, (N, H, W, C) → (N, classes); without softmax at its end, which would mix the classes
         x : Array (N, H, W, C), float
-        target : one class for all, labels (N,), or None for the class that the model gives each image
-        layer : dotted name of the layer whose output is A. None for the activations of the last convolution: of the
-            layers after it, the last one whose output is as high and wide as its own (its ReLU, or the one after the
-            sum in a residual network)
+        target : one class for all, labels (N,), or None for the class that the model predicts for each image
+        layer : dotted name of the layer whose output is A. None for the activations of the last convolution: the
+            output of the last layer after it with the same height and width (its ReLU, or the one after the sum in a
+            residual network)
     Returns
-        Array (N, H, W), ≥ 0; all 0 where nothing speaks for the class
+        Array (N, H, W), ≥ 0; all 0 if there is no evidence for the class
     Raises
         ShapeError, DTypeError;  OptionError : no such layer;  DataError : no such class
 
@@ -73,11 +73,11 @@ def grad_cam(
     Parameters
         model : a classifier
         image : Array (H, W, C), float in [0, 1]
-        target : a class, or None for the one that the model gives the image
-        layer : as that of `grad_cam_map`
-        classes : the classes' names
+        target : a class, or None for the one that the model predicts
+        layer : as in `grad_cam_map`
+        classes : names of the classes
     Raises
-        as `grad_cam_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
+        as in `grad_cam_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
     """
     classes = as_names("grad_cam", "classes", classes)
     who = "grad_cam"
@@ -94,7 +94,7 @@ def grad_cam(
 
 @dataclass(eq=False)
 class _Call:
-    """One call of one layer: what came out, and later its gradient."""
+    """One call of one layer: its output, and later the gradient of it."""
 
     name: str
     layer: Layer
@@ -141,7 +141,7 @@ def _map(
 
 
 def _last_features(who: str, calls: list[_Call]) -> _Call:
-    """The last convolution's activations, see `grad_cam_map`."""
+    """The activations of the last convolution, see `grad_cam_map`."""
     last: _Call | None = None
     for call in calls:
         follows = last is not None and tuple(call.y.shape[:3]) == tuple(last.y.shape[:3])

@@ -1,4 +1,4 @@
-"""What a layer gives for an image, and the filters of a convolution."""
+"""The output of a layer for an image, and the filters of a convolution."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST_MAPS = 64
 MOST_FILTERS = 64
-MOST_ROWS, MOST_INPUTS = 16, 16  # filters and their channels, where each channel is a map of its own
+MOST_ROWS, MOST_INPUTS = 16, 16  # filters and their channels, if each channel is a separate map
 
 
 class _Output(Hooks):
@@ -41,9 +41,9 @@ def activations(model: Layer, x: Array, layer: str | int) -> Array:
     Parameters
         model : any network
         x : Array (N, …), float: the network's input
-        layer : dotted name, such as "3" or "4.body.0"; of one that runs several times, the last output
+        layer : dotted name, such as "3" or "4.body.0"
     Returns
-        Array (N, …): what that layer gives
+        Array (N, …): the layer's output; the last one if it runs several times
     Raises
         OptionError : no such layer;  ShapeError, DTypeError
 
@@ -59,7 +59,7 @@ def activations(model: Layer, x: Array, layer: str | int) -> Array:
 
 
 def feature_maps(model: Layer, image: Array, layer: str | int | None = None) -> Figure:
-    """A layer's output for one image: each channel as a map, or, where it has no height and width, as a bar each.
+    """A layer's output for one image: each channel as a map or, without height and width, as a bar.
 
     Parameters
         model : any network
@@ -105,8 +105,8 @@ def _bars(values: NDArray, title: str) -> Figure:
 def filters(model: Layer, layer: str | int | None = None) -> Figure:
     """The kernels of a convolution.
 
-    Those over three channels are shown as colours, grey being 0; others as a grid, a row for each filter, a column for
-    each channel that it reads. Of filters over one channel the grid is about square.
+    Filters over three channels are shown in colour, with 0 as grey. Filters over one channel form a roughly square
+    grid. Others form a grid with one row per filter and one column per input channel.
 
     Parameters
         model : any network

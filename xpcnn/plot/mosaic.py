@@ -1,4 +1,4 @@
-"""Many small maps as one image: a grid of tiles with gaps between them, and one colour bar for all."""
+"""Many small maps in one image: a grid of tiles with gaps between them, and a common colour bar."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def tiles(maps: NDArray, columns: int) -> NDArray:
-    """The maps row by row in a grid, one pixel of NaN between them.
+    """The maps row by row in a grid, with one pixel of NaN between them.
 
     Parameters
         maps : (N, H, W) or (N, H, W, 3)
     Returns
-        grid : (R·(H+1) − 1, columns·(W+1) − 1) or with 3 behind, R = ⌈N / columns⌉
+        grid : (R·(H+1) − 1, columns·(W+1) − 1[, 3]), R = ⌈N / columns⌉
 
     >>> tiles(np.array([[[1.0]], [[2.0]], [[3.0]]]), columns=2)
     array([[ 1., nan,  2.],
@@ -39,13 +39,13 @@ def mosaic(maps: NDArray, columns: int, title: str, values: str) -> Figure:
     """A picture of a grid of tiles.
 
     Parameters
-        maps : (N, H, W), drawn with a colour bar, on which 0 is the middle where there are negative values;
+        maps : (N, H, W), drawn with a colour bar, which is centred at 0 if there are negative values;
             or colours (N, H, W, 3), in [0, 1]
-        values : what the colour bar says
+        values : the label of the colour bar
     """
     grid = tiles(maps, columns)
     height, width = grid.shape[:2]
-    scale = min(7.5 / width, 7.5 / height)  # inches a pixel
+    scale = min(7.5 / width, 7.5 / height)  # inches per pixel
     has_bar = maps.ndim == 3
     figure = new_figure(max(width * scale + 1.3, 4.4), max(height * scale, 1.2) + 0.8, title)
     axes = figure.subplots()
@@ -61,7 +61,7 @@ def mosaic(maps: NDArray, columns: int, title: str, values: str) -> Figure:
 
 
 def square(n: int) -> int:
-    """Columns of a grid of n tiles that is about square, a little wider than high."""
+    """The number of columns of a roughly square grid of n tiles, a little wider than high."""
     return math.ceil(math.sqrt(n))
 
 

@@ -1,10 +1,10 @@
-"""Saliency: which pixels a class's score depends on most.
+"""Saliency: the pixels on which a class's score depends most.
 
 With S_c(x) the score of class c (the network's c-th output for the image x, before softmax), the map is
 
     M[n,i,j] = max_k |∂S_c/∂x[n,i,j,k]|                        (1)
 
-the largest among the channels k of how much the score changes when the pixel does.
+the largest change of the score with the pixel, among the channels k.
 
 Source: K. Simonyan, A. Vedaldi and A. Zisserman, Deep inside convolutional networks, 2013, section 3.1
 """
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def saliency_map(model: Layer, x: Array, target: int | Array | None = None) -> Array:
-    """How much the score of a class changes with each pixel, (1).
+    """The change of a class's score with each pixel, (1).
 
-    The gradients are those of inference, model(x): batch norm has its running statistics, and nothing is dropped.
+    The gradients are those of inference, model(x): batch norm uses its running statistics, and nothing is dropped.
 
     Parameters
         model : a classifier, (N, H, W, C) → (N, K); without softmax at its end, which would mix the classes
         x : Array (N, H, W, C), float
-        target : one class for all, labels (N,), or None for the class that the model gives each image
+        target : one class for all, labels (N,), or None for the class that the model predicts for each image
     Returns
         Array (N, H, W), ≥ 0
     Raises
@@ -55,10 +55,10 @@ def saliency(model: Layer, image: Array, target: int | None = None, *, classes: 
     Parameters
         model : a classifier
         image : Array (H, W, C), float in [0, 1]
-        target : a class, or None for the one that the model gives the image
-        classes : the classes' names
+        target : a class, or None for the one that the model predicts
+        classes : names of the classes
     Raises
-        as `saliency_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
+        as in `saliency_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
     """
     classes = as_names("saliency", "classes", classes)
     who = "saliency"

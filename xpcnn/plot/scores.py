@@ -1,4 +1,4 @@
-"""How a class's score depends on the image: what `saliency_map` and `grad_cam_map` begin with."""
+"""The gradient of a class's score with respect to the image, for `saliency_map` and `grad_cam_map`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ..typing import Array
 def score_gradients(
     who: str, model: Layer, x: Array, target: int | Array | None, hooks: Inference | None = None
 ) -> tuple[Array, Array]:
-    """∂S_c/∂x for each image, where S = model(x) are scores (N, K) and c is a class of its own for each image.
+    """∂S_c/∂x for each image, where S = model(x) are scores (N, K) and each image has its own class c.
 
-    In inference no image's scores depend on another image, so that one backward gives the gradients of all.
+    In inference no image's scores depend on another image, so one backward gives the gradients of all.
 
     Parameters
         model : a classifier, (N, H, W, C) → (N, K)
         x : Array (N, H, W, C), float
         target : c: one class for all, labels (N,), or None for each image's highest score
-        hooks : run at each layer
+        hooks : they run at each layer
     Returns
         dx : Array, of x's shape
         classes : c, Array (N,) of integers
     Raises
-        OptionError : no network, or one whose inference has no known gradients
+        OptionError : no network, or the gradients of its inference are unknown
         ShapeError : no batch of images, or no classifier;  DataError : no such class
     """
     check_layer(who, model)

@@ -1,6 +1,6 @@
 """The images that a classifier gets most wrong.
 
-Judged by the loss of each image: with p the probabilities of the classes and c the label,
+The measure is the loss of each image: with p the probabilities of the classes and c the label,
 
     L[n] = −log p[n, c_n]                      (1)
 """
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TopLosses:
-    """Images in the order of falling loss, as NumPy arrays of one length."""
+    """Images in order of decreasing loss, as NumPy arrays of equal length."""
 
-    index: NDArray  # where in the split
+    index: NDArray  # in the split
     loss: NDArray
     true: NDArray  # the label
-    predicted: NDArray  # the class of the highest score
-    probability: NDArray  # that the model gives the predicted class
+    predicted: NDArray  # the class with the highest score
+    probability: NDArray  # of the predicted class, by the model
 
 
 def top_losses(model: Layer, split: Split, n: int, *, batch_size: int | None = None) -> TopLosses:
-    """The n images of the highest loss, (1), in inference; all, where there are fewer.
+    """The n images with the highest loss, (1), in inference; all if there are fewer.
 
     Parameters
-        model : gives logits (N, K)
+        model : returns logits (N, K)
         split : images with classes as labels
-        batch_size : images at a time; None for fewer the larger they are, 256 at most
+        batch_size : images at a time; None chooses at most 256, and fewer if images are large
     Raises
-        DataError : labels that are no classes, or that the model has no output for
-        NonFiniteError : the model gives NaN or infinity
+        DataError : a label is no class, or the model has no output for it
+        NonFiniteError : the model returns NaN or infinity
         OptionError, ShapeError
     """
     who = "top_losses"
@@ -61,7 +61,7 @@ def top_losses(model: Layer, split: Split, n: int, *, batch_size: int | None = N
     if not split.has_classes:
         raise DataError(who, "labels that are classes", "the targets of a regression")
     rows = []
-    with np.errstate(over="ignore", invalid="ignore"):  # what becomes of them is looked at
+    with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
         for x, y in Loader(split, images_at_once(split.input_shape) if batch_size is None else batch_size).epoch(0):
             logits = model(x)
             if logits.ndim != 2:
@@ -85,16 +85,16 @@ def top_losses(model: Layer, split: Split, n: int, *, batch_size: int | None = N
 def most_wrong(
     model: Layer, split: Split, *, classes: Sequence[str] = (), n: int = 25, batch_size: int | None = None
 ) -> Figure:
-    """The images of the highest loss, each with its true class, the one predicted, and that one's probability.
+    """The images with the highest loss, each with its true class, the predicted class, and the latter's probability.
 
     Parameters
-        model : gives logits (N, K)
+        model : returns logits (N, K)
         split : images with classes as labels
-        classes : the classes' names
-        n : how many, at most
-        batch_size : as that of `top_losses`
+        classes : names of the classes
+        n : the most images to show
+        batch_size : as in `top_losses`
     Raises
-        as `top_losses`;  MissingExtraError
+        as in `top_losses`;  MissingExtraError
     """
     classes = as_names("most_wrong", "classes", classes)
     found = top_losses(model, split, n, batch_size=batch_size)

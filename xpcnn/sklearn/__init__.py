@@ -2,7 +2,7 @@
 
     from xpcnn.sklearn import CNNClassifier
 
-This folder alone imports scikit-learn where its modules begin, and nothing of xpcnn imports this folder.
+Only this folder imports scikit-learn at the top of its modules. Nothing else in xpcnn imports this folder.
 """
 
 from ..extras import need

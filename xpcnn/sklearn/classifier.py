@@ -22,19 +22,19 @@ from .network import ModelFunction, Network
 class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
     """A neural network that classifies images or rows of numbers.
 
-    Inputs are standardised with the training data's mean and deviation: each feature of rows, each channel of images.
-    The network computes in float64 for inputs of float64, and in float32 for all others, which is faster.
+    Inputs are standardised with the training data's mean and deviation, per feature of rows or per channel of images.
+    The network computes in float64 for float64 inputs, and in float32 for all others, which is faster.
 
     Parameters
     ----------
     model : str or callable, default="auto"
         The network: a name in `xpcnn.models.MODELS`, or a function `(input_shape, outputs, rng)` that returns a
-        `xpcnn.nn.Layer` which gives logits. "auto" is "mnist_cnn", two convolutions and two dense layers, for images of
-        at least 4×4 pixels, and "mlp", one hidden layer of 128, for everything else.
+        `xpcnn.nn.Layer` with logits as outputs. "auto" is "mnist_cnn", two convolutions and two dense layers, for
+        images of at least 4×4 pixels, and "mlp", one hidden layer of 128, for everything else.
 
     image_shape : tuple of int, default=None
-        (H, W) or (H, W, C), where images come as flat rows; without it, rows are rows, and "auto" is a fully connected
-        network for them, not a convolutional one. Arrays (N, H, W) and (N, H, W, C) are images anyway.
+        (H, W) or (H, W, C), if images are given as flat rows. With None, rows are not images, and "auto" is a fully
+        connected network for them, not a convolutional one. Arrays (N, H, W) and (N, H, W, C) are always images.
 
     epochs : int, default=100
         Passes over the training data.
@@ -49,7 +49,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         The optimizer; "sgd" has Nesterov momentum 0.9.
 
     schedule : {"constant", "step", "exponential", "cosine", "warmup", "onecycle", "plateau"}, default="onecycle"
-        How the learning rate changes over the epochs.
+        The course of the learning rate over the epochs.
 
     weight_decay : float, default=0.1
         The optimizer's weight decay.
@@ -58,16 +58,16 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         Hold out a part of the training data, stop when the score on it stops rising, and keep the best epoch's weights.
 
     validation_fraction : float, default=0.1
-        The part that is held out.
+        The fraction that is held out.
 
     n_iter_no_change : int, default=10
         With early stopping: epochs without a better score after which training stops.
 
     class_weight : dict or "balanced", default=None
-        What each class counts for in the loss, as scikit-learn's classifiers take it.
+        The weight of each class in the loss, as in scikit-learn's classifiers.
 
     random_state : int, RandomState instance or None, default=None
-        Of initial weights, dropout, batches, and what is held out. An integer gives the same network each time.
+        For initial weights, dropout, batches, and held-out items. An integer gives the same network each time.
 
     verbose : bool, default=False
         Print a line for each epoch.
@@ -81,25 +81,25 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         Numbers in one item.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X had any.
+        Names of the columns, if X had any.
 
     input_shape_ : tuple of int
-        One item's shape: (H, W, C) of images, (D,) of rows.
+        Shape of one item: (H, W, C) of images, (D,) of rows.
 
     model_ : xpcnn.nn.Layer
         The trained network, from standardised inputs to logits.
 
     scaler_ : sklearn.preprocessing.StandardScaler
-        What standardises the inputs.
+        Standardises the inputs.
 
     dtype_ : str
-        What the network computes in.
+        The dtype in which the network computes.
 
     history_ : list of dict
         "epoch", "loss" and, with early stopping, "validation_score" (accuracy) of each epoch.
 
     n_iter_ : int
-        Epochs that were trained.
+        Number of trained epochs.
 
     See Also
     --------
@@ -184,7 +184,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of the form that `fit` was given
+        X : array of the same form as in `fit`
             Rows of numbers, or images.
 
         Returns
@@ -201,13 +201,13 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of the form that `fit` was given
+        X : array of the same form as in `fit`
             Rows of numbers, or images.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Labels out of `classes_`.
+            Labels from `classes_`.
         """
         check_is_fitted(self)
         labels: NDArray = self.classes_[self._outputs(self._rows(X, fit=False)).argmax(axis=1)]

@@ -1,6 +1,6 @@
-"""What both estimators share: checked input, standardisation, training and prediction.
+"""The common base of both estimators: checked input, standardisation, training and prediction.
 
-The training loop is written out here: `Trainer` takes `Split`s of images in [0, 1], and here are rows of any numbers.
+It has its own training loop: `Trainer` takes `Split`s of images in [0, 1], but inputs here may be rows of any numbers.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from ..typing import NDArray, Shape
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
 
-_ROWS = 1024  # that are converted, or predicted, at a time, at most
-_CONVERTED, _PREDICTED = 2**20, 2**15  # numbers of them
+_ROWS = 1024  # most rows to convert, or predict, at a time
+_CONVERTED, _PREDICTED = 2**20, 2**15  # numbers in these rows
 
 
 class Network(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share: input, training and prediction."""
+    """The common base of both estimators: input, training and prediction."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def _score(self, y: NDArray, outputs: NDArray) -> float:
-        """How good the network's outputs are for validation targets; more is better."""
+        """The score of the network's outputs on validation targets; higher is better."""
 
     def _fit(self, X: NDArray, y: NDArray, outputs: int, criterion: Loss) -> Self:
         """Train a new network on rows (N, D) and the targets that the criterion takes."""
@@ -120,8 +120,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
         best_score, best_epoch, best_state = -math.inf, 0, {}
         for epoch in range(1, self.epochs + 1):
             losses = []
-            for batch in np.array_split(rng.permutation(len(x)), batches):  # none of them is much shorter
-                with np.errstate(over="ignore", invalid="ignore"):  # what becomes of it is looked at
+            for batch in np.array_split(rng.permutation(len(x)), batches):  # of nearly equal lengths
+                with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
                     part = batch_gradients(model, criterion, asarray(x[batch]), asarray(y[batch]))
                     optimizer.lr = schedule.lr_at(optimizer.steps)
                     try:
@@ -130,9 +130,9 @@ class Network(BaseEstimator):  # type: ignore[misc]
                         got = f"{error.got}, in epoch {epoch}"
                         raise NonFiniteError(who, error.expected, got, "lower lr") from error
                 losses.append((part.loss, part.items, len(batch)))
-            sums = [addends(criterion.reduction, *each) for each in losses]  # read last: on a device, each waits for it
+            sums = [addends(criterion.reduction, *each) for each in losses]  # last: reading waits for a device
             total, count = (sum(column) for column in zip(*sums, strict=True))
-            loss = total / count if count else math.nan  # of classes that weigh nothing
+            loss = total / count if count else math.nan  # if all class weights are 0
             if not math.isfinite(loss):
                 remedy = "lower lr" if count else "give a class that there is a class_weight above 0"
                 raise NonFiniteError(who, "a finite loss", f"{loss} in epoch {epoch}", remedy)
@@ -181,7 +181,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         return model
 
     def _rows(self, X: Any, *, fit: bool, y: Any = "no_validation", **options: Any) -> Any:
-        """X as checked rows (N, D), of images too; with y where it is given."""
+        """X as checked rows (N, D), also for images; with y if it is given."""
         for given in (X, y):
             refuse_mask(type(self).__name__, given)
         if fit:
@@ -220,24 +220,24 @@ class Network(BaseEstimator):  # type: ignore[misc]
         return given
 
     def _by_channel(self, X: NDArray) -> NDArray:
-        """What is standardised together in a column: a feature of rows, a channel of images."""
+        """X with one column per group that is standardised together: a feature of rows, a channel of images."""
         return X.reshape(-1, self.input_shape_[-1])
 
     def _prepare(self, X: NDArray) -> NDArray:
-        """Standardised inputs of the network."""
+        """The standardised inputs of the network."""
         x = np.empty((len(X), *self.input_shape_), self.dtype_)
         for part in self._parts(len(X), _CONVERTED):
             x[part] = self.scaler_.transform(self._by_channel(X[part])).reshape(-1, *self.input_shape_)
         return x
 
     def _parts(self, rows: int, numbers: int, least: int = 1) -> list[slice]:
-        """All rows, so many at a time that they are about that many numbers; at least `least`, at most `_ROWS`."""
+        """Slices of all rows, of about `numbers` numbers each; at least `least` rows, at most `_ROWS`."""
         size = min(_ROWS, max(least, numbers // math.prod(self.input_shape_)))
         return [slice(begin, begin + size) for begin in range(0, rows, size)]
 
     def _outputs(self, X: NDArray) -> NDArray:
-        """The network's outputs (N, K), which are finite."""
-        with np.errstate(over="ignore", invalid="ignore"):  # what becomes of them is looked at
+        """The network's outputs (N, K); raises an error unless they are finite."""
+        with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
             parts = self._parts(len(X), _PREDICTED, self.batch_size)
             outputs = np.concatenate([to_numpy(self.model_(asarray(self._prepare(X[part])))) for part in parts])
         if not np.isfinite(outputs).all():

@@ -18,9 +18,9 @@ from .network import Network
 class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
     """A neural network that predicts numbers from images or rows of numbers.
 
-    Inputs and targets are standardised with the training data's mean and deviation: each feature of rows, each channel
-    of images, each target. The loss is the mean squared error of the standardised targets. The network computes in
-    float64 for inputs of float64, and in float32 for all others, which is faster.
+    Inputs and targets are standardised with the training data's mean and deviation, per feature of rows, per channel
+    of images, and per target. The loss is the mean squared error of the standardised targets. The network computes in
+    float64 for float64 inputs, and in float32 for all others, which is faster.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         pixels, and "mlp", one hidden layer of 128, for everything else.
 
     image_shape : tuple of int, default=None
-        (H, W) or (H, W, C), where images come as flat rows; without it, rows are rows, and "auto" is a fully connected
-        network for them, not a convolutional one. Arrays (N, H, W) and (N, H, W, C) are images anyway.
+        (H, W) or (H, W, C), if images are given as flat rows. With None, rows are not images, and "auto" is a fully
+        connected network for them, not a convolutional one. Arrays (N, H, W) and (N, H, W, C) are always images.
 
     epochs : int, default=100
         Passes over the training data.
@@ -46,7 +46,7 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         The optimizer; "sgd" has Nesterov momentum 0.9.
 
     schedule : {"constant", "step", "exponential", "cosine", "warmup", "onecycle", "plateau"}, default="onecycle"
-        How the learning rate changes over the epochs.
+        The course of the learning rate over the epochs.
 
     weight_decay : float, default=0.1
         The optimizer's weight decay.
@@ -55,13 +55,13 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         Hold out a part of the training data, stop when the score on it stops rising, and keep the best epoch's weights.
 
     validation_fraction : float, default=0.1
-        The part that is held out.
+        The fraction that is held out.
 
     n_iter_no_change : int, default=10
         With early stopping: epochs without a better score after which training stops.
 
     random_state : int, RandomState instance or None, default=None
-        Of initial weights, dropout, batches, and what is held out. An integer gives the same network each time.
+        For initial weights, dropout, batches, and held-out items. An integer gives the same network each time.
 
     verbose : bool, default=False
         Print a line for each epoch.
@@ -72,25 +72,25 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         Numbers in one item.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X had any.
+        Names of the columns, if X had any.
 
     input_shape_ : tuple of int
-        One item's shape: (H, W, C) of images, (D,) of rows.
+        Shape of one item: (H, W, C) of images, (D,) of rows.
 
     model_ : xpcnn.nn.Layer
         The trained network, from standardised inputs to standardised targets.
 
     scaler_, target_scaler_ : sklearn.preprocessing.StandardScaler
-        What standardises the inputs and the targets.
+        Standardise the inputs and the targets.
 
     dtype_ : str
-        What the network computes in.
+        The dtype in which the network computes.
 
     history_ : list of dict
         "epoch", "loss" and, with early stopping, "validation_score" (R²) of each epoch.
 
     n_iter_ : int
-        Epochs that were trained.
+        Number of trained epochs.
 
     See Also
     --------
@@ -138,13 +138,13 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of the form that `fit` was given
+        X : array of the same form as in `fit`
             Rows of numbers, or images.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            As the targets of `fit`.
+            Of the same form as the targets of `fit`.
         """
         check_is_fitted(self)
         outputs = self._outputs(self._rows(X, fit=False)).astype(np.float64)

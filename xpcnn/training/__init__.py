@@ -1,4 +1,4 @@
-"""Training: the loop, metrics, checkpoints, logs, ways to look into it, and whole runs by name."""
+"""Training: the loop, metrics, checkpoints, logs, diagnostics, and whole runs by name."""
 
 from .callback import STOP, Step
 from .csv_log import CSVLog

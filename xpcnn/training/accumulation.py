@@ -1,4 +1,4 @@
-"""The gradients of one step, from one batch or several; a step that fails leaves no trace."""
+"""The gradients of one step, from one batch or several; a step that fails changes nothing."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def accumulated_gradients(
     Parameters
         state : of the model
         batches : (x, y), one or more
-        read : look for NaN in each on a device too, which is waited for
-        report : makes the error of (number of the batch, x, y, its gradients); the model is then as it was before
+        read : look for NaN in each batch on a device, too, and wait for the device
+        report : makes the error from (number of the batch, x, y, its gradients); it finds the model as it was before
             that batch
     Raises
-        NonFiniteError : the loss or a gradient of a batch is NaN or infinite. On any error the model is as it was
+        NonFiniteError : the loss or a gradient of a batch is NaN or infinite. After any error the model is unchanged
     """
     total = None
     with state.put_back_on_error():

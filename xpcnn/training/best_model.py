@@ -1,4 +1,4 @@
-"""The best model: the file that it is kept in, or, without a folder, the arrays."""
+"""Keep the best model: in a file or, without a folder, as copies of its arrays."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ..nn import Layer
 from ..typing import Array, Shape
 
 MODEL = "model.safetensors"
-WEIGHTS = "weights.safetensors"  # of a model with a layer of the user's own, which no file can name
-BATCH_SIZE = "batch_size"  # in the file's `extra`: images that it was trained on together
+WEIGHTS = "weights.safetensors"  # for a model with a user's own layer, which no file can name
+BATCH_SIZE = "batch_size"  # in the file's `extra`: the batch size in training
 
 
 def keep_best(
     folder: Path | None, model: Layer, loader: Loader, classes: Iterable[str], *, classifies: bool, validated: bool
 ) -> dict[str, Array] | None:
-    """Keep the model in the run's folder; without one, the copies of its arrays that are returned keep it.
+    """Save the model in the run's folder; without a folder, return copies of its arrays.
 
     Parameters
-        loader : that it was trained with
-        validated : False where the best epoch is just the last, so that the model itself is the best
+        loader : the training's
+        validated : False if the best epoch is always the last, so that the model itself is the best
     """
     if folder is None:
         arrays = model.state_dict() if validated else {}
@@ -52,10 +52,10 @@ def save_best(
 
     Parameters
         classifies : whether its outputs are scores of classes, see `SavedModel.is_classifier`
-        batch_size : images that it was trained on together, for `run_batch_size`
-        split : what it was trained on, which says what images are divided by
+        batch_size : of the training, for `run_batch_size`
+        split : the training images, which hold the divisor of their numbers
     Raises
-        OptionError : as `best_file`;  FileError : the file cannot be written
+        OptionError : as in `best_file`;  FileError : the file cannot be written
     """
     options: dict[str, Any] = {"classifies": classifies, "batch_size": batch_size, "split": split}
     name, tensors, metadata = best_file(model, input_shape, classes, **options)
@@ -74,7 +74,7 @@ def best_file(
     """The file's name, arrays and metadata.
 
     Raises
-        OptionError : the model or the names cannot be kept in a file
+        OptionError : a file cannot hold the model or the names
     """
     if not all(type(layer) in registry().values() for _, layer in model.named_layers()):
         return WEIGHTS, model.state_dict(), {"kind": "weights"}
@@ -85,13 +85,13 @@ def best_file(
 
 
 def run_batch_size(saved: SavedModel) -> int:
-    """How many images a saved model should look at together: of large ones as many as in training, if its file says."""
+    """The batch size for inference with a saved model; for large images that of its training, if the file has it."""
     said = saved.extra.get(BATCH_SIZE)
     return images_at_once(saved.input_shape, said if isinstance(said, int) and said >= 1 else None)
 
 
 def with_arrays(model: Layer, kept: Path | Mapping[str, Array]) -> Layer:
-    """A copy of the model with the best epoch's arrays, from the run's folder or from memory.
+    """A copy of the model with the arrays of the best epoch, from the run's folder or from memory.
 
     Raises
         FormatError, FileError : the folder's file is missing or broken

@@ -1,4 +1,4 @@
-"""Functions that the trainer calls after each step or epoch, and how they end a training.
+"""Functions that the trainer calls after each step or epoch; they can also end the training.
 
 def show(trainer, step):                    on_step=(show,)
     print(step.step, step.loss)
@@ -26,7 +26,7 @@ class _Signal(Enum):
         return self.name
 
 
-STOP: Final = _Signal.STOP  # returned by a callback: train no further
+STOP: Final = _Signal.STOP  # a callback returns it to end the training
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Step:
     epoch: int  # from 1
     batch: int  # batches of this epoch that are done
     images: int  # in the step's batches
-    loss: float  # the criterion's, of all of them; NaN where their class weights are all 0
-    accuracy: float  # share of them; NaN in a regression
+    loss: float  # of all these images; NaN if their class weights are all 0
+    accuracy: float  # on these images; NaN in a regression
     lr: float
 
 
@@ -47,7 +47,7 @@ OnEpoch: TypeAlias = Callable[[Any, Epoch], Any]
 
 
 def as_callbacks(name: str, given: Iterable[Any]) -> tuple[Any, ...]:
-    """The functions, once they are known to be some."""
+    """Check that all are functions; return them as a tuple."""
     many = isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0
     callbacks = tuple(given) if many else (given,)
     if not (many and all(callable(each) for each in callbacks)):

@@ -1,17 +1,16 @@
-"""Everything that a run needs to go on as if it had not stopped, in one safetensors file.
+"""Checkpoints: one safetensors file holds everything that a run needs to continue as if it had not stopped.
 
 Tensors: `model.*`, `optimizer.*` and, with a moving average, `average.*`. The rest (epoch, batch, schedule,
-generators, sums, history) is JSON in the metadata; Python floats and the generators' integers survive JSON exactly,
+generators, sums, history) is JSON in the metadata. JSON keeps Python floats and the generators' integers exactly,
 so the run continues bit for bit.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,49 +30,18 @@ from ..random import check_states, set_states, states
 from ..typing import Array, NDArray
 from .history import Epoch, from_document, to_document
 from .moving_average import MovingAverage
+from .position import REMEDY, Position
 from .untold import Untold
 
 CHECKPOINT = "checkpoint.safetensors"
-_LATER = {"items"}  # what xpcnn 0.1's positions lack
-_REMEDY = "build model, optimizer, schedule and loader as they were"
-_OLDER = {"augmentation": "None", "accumulate": 1, "ema": None}  # of checkpoints by xpcnn 0.1, which do not say
-# The data, by their number and by digests, which older checkpoints have not.
+_OLDER = {"augmentation": "None", "accumulate": 1, "ema": None}  # not in checkpoints of xpcnn 0.1
+# Identify the data by number and by digests; older checkpoints lack the digests.
 _DATA = {"images": "training", "data": "training", "validation data": "validation"}
-
-
-@dataclass
-class Position:
-    """Where a run stands: after `batch` batches of epoch `epoch` (from 0), with that epoch's sums so far."""
-
-    epoch: int = 0
-    batch: int = 0
-    loss_sum: float = 0.0  # of loss × items
-    items: float = 0.0  # what the mean loss is taken over: images, or the sum of their class weights
-    correct: int = 0
-    images: int = 0
-    seconds: float = 0.0  # spent on this epoch before
-    best_score: list[float] | None = None  # validation accuracy (not in a regression), then −loss
-    best_epoch: int = 0  # from 1; 0 is none
-    untold: Untold | None = None
-
-    def is_best(self, score: list[float] | None) -> bool:
-        """Whether no epoch before was better; without validation the last one is the best."""
-        return score is None or self.best_score is None or score > self.best_score
-
-    def next_epoch(self, score: list[float] | None) -> Position:
-        """Where the run stands after this epoch, of that score."""
-        epoch, best = self.epoch + 1, self.is_best(score)
-        best_score, best_epoch = (score, epoch) if best else (self.best_score, self.best_epoch)
-        return Position(epoch, best_score=best_score, best_epoch=best_epoch)
-
-    def is_stale(self, patience: int | None) -> bool:
-        """Whether validation has not improved for so many epochs."""
-        return patience is not None and self.epoch - self.best_epoch >= patience
 
 
 @dataclass(frozen=True)
 class Checkpointed:
-    """What a run is made of: what a checkpoint holds the state of."""
+    """The parts of a run whose state a checkpoint holds."""
 
     model: Layer
     optimizer: Optimizer
@@ -81,11 +49,11 @@ class Checkpointed:
     schedule: Schedule
     loader: Loader
     average: MovingAverage | None = None
-    accumulate: int = 1  # batches a step
+    accumulate: int = 1  # batches per step
     validation: Split | None = None
 
     def description(self) -> dict[str, Any]:
-        """What must be the same for a run to go on as it would have."""
+        """The settings that must be the same for a run to continue exactly."""
         return {
             "optimizer": type(self.optimizer).__name__,
             "criterion": _without_addresses(self.criterion),
@@ -101,7 +69,7 @@ class Checkpointed:
         }
 
     def tensors(self) -> dict[str, Array]:
-        """All arrays, by the names that they have in a checkpoint; no copies."""
+        """All arrays, by their names in a checkpoint; no copies."""
         parts: dict[str, Mapping[str, Array]] = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -126,10 +94,10 @@ def save(path: Path, run: Checkpointed, position: Position, history: list[Epoch]
 
 
 def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
-    """Put a saved run's state into one that was built as it was.
+    """Load a saved run's state into a run that was built in the same way.
 
     Raises
-        FormatError : the file is broken, or belongs to another run; nothing has been changed then
+        FormatError : the file is broken, or belongs to another run; in this case nothing is changed
     """
     tensors, metadata = read_tensors(path)
     who, own = str(path), run.tensors()
@@ -140,14 +108,14 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
     _check_finite(who, own, tensors)
     history = from_document(who, metadata.get("history"))
     try:
-        position = _position(f"{who}: position", metadata.get("position"))
+        position = Position.read(f"{who}: position", metadata.get("position"))
         if "items" not in metadata["position"]:
             position.items = float(position.images)
         position.untold = Untold.read(f"{who}: untold", metadata.get("untold"))
         _check_position(f"{who}: position", position, run, history)
         steps, lr = _scalars(f"{who}: optimizer", metadata.get("optimizer"), run.optimizer)
     except OptionError as error:
-        raise FormatError(error.who, error.expected, error.got, _REMEDY) from None
+        raise FormatError(error.who, error.expected, error.got, REMEDY) from None
     _try_schedule(f"{who}: schedule", run.schedule, metadata.get("schedule"))
     check_states(f"{who}: generators", run.model.generators(), metadata.get("generators"))
     if "data" not in metadata["run"]:
@@ -155,7 +123,7 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
         warn(who, what, "be sure that they are the same; what was held out of them is chosen otherwise now")
     if "items" not in metadata["position"]:
         _warn_of_images(position, run.criterion)
-    copy_into(own, tensors, who, apart=True)  # from here on, nothing is refused
+    copy_into(own, tensors, who, apart=True)  # nothing is refused from here on
     run.schedule.load_state_dict(metadata["schedule"])
     set_states(run.model.generators(), metadata["generators"])
     run.optimizer.steps, run.optimizer.lr = steps, lr
@@ -163,10 +131,10 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
 
 
 def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, list[Epoch]]:
-    """`load` what the run's folder holds.
+    """`load` the checkpoint in the run's folder.
 
     Raises
-        OptionError : None for a folder;  DataError : there is no checkpoint;  FormatError : as `load`
+        OptionError : the folder is None;  DataError : there is no checkpoint;  FormatError : as in `load`
     """
     if folder is None:
         raise OptionError("Trainer.fit", "a folder to resume from", "folder=None", "pass folder= to Trainer")
@@ -177,7 +145,7 @@ def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, list[Epoch
 
 
 def _check_data(who: str, part: str, saved: Any, given: Any) -> None:
-    """Refuse other images or labels than a run had; `saved` and `given` are numbers of images or digests."""
+    """Refuse images or labels that differ from the run's; `saved` and `given` are numbers of images or digests."""
     if saved == given:
         return
     number = f"{saved} " if isinstance(saved, int) else ""
@@ -187,7 +155,7 @@ def _check_data(who: str, part: str, saved: Any, given: Any) -> None:
 
 
 def _warn_of_images(position: Position, criterion: Loss) -> None:
-    """Of a checkpoint by xpcnn 0.1, whose sum of losses is weighted by images."""
+    """Warn about a checkpoint by xpcnn 0.1, whose sum of losses is weighted by images."""
     if position.batch and criterion.reduction == "mean" and getattr(criterion, "weight", None) is not None:
         warn(
             "resume",
@@ -197,44 +165,26 @@ def _warn_of_images(position: Position, criterion: Loss) -> None:
 
 
 def _without_addresses(value: object) -> str:
-    """Its repr, without the address that a function's has."""
+    """The repr of the value, without memory addresses, which those of functions contain."""
     return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _check_description(who: str, run: Checkpointed, saved: Any) -> None:
     if not isinstance(saved, dict):
-        raise FormatError(who, "run: what it was made of", repr(saved)[:80], _REMEDY)
-    known = _OLDER | {"criterion": _without_addresses(run.criterion)} | saved  # older ones do not say
+        raise FormatError(who, "run: what it was made of", repr(saved)[:80], REMEDY)
+    known = _OLDER | {"criterion": _without_addresses(run.criterion)} | saved  # missing in older ones
     for name, value in run.description().items():
         if name in _DATA and (name in saved or name != "images"):
             _check_data(who, _DATA[name], saved.get(name, value), value)
         elif name not in known or known[name] != value:
             got = str(known[name]) if name in known else f"none that says {name}"
-            raise FormatError(who, f"a run with {name} {value}", got, _REMEDY)
-
-
-def _position(who: str, saved: Any) -> Position:
-    """The position, each number of its type and ≥ 0, where that is what it must be."""
-    named = {field.name: field.type for field in fields(Position) if field.name != "untold"}
-    if not isinstance(saved, dict) or not named.keys() - _LATER <= saved.keys() <= named.keys():
-        got = ", ".join(saved) or "none of them" if isinstance(saved, dict) else type(saved).__name__
-        raise FormatError(who, ", ".join(named), got, _REMEDY)
-    values: dict[str, Any] = {}
-    for name, value in saved.items():
-        if named[name] == "int":
-            values[name] = as_count(who, name, value, least=0)
-        elif named[name] == "float":
-            values[name] = as_number(who, name, value, "(-inf, inf)" if name == "loss_sum" else "[0, inf)")
-        elif isinstance(value, list):
-            values[name] = [as_number(who, name, each) for each in value]
-        elif value is not None:
-            raise FormatError(who, f"{name}: a list of numbers, or none", repr(value)[:80])
-    return Position(**values)
+            raise FormatError(who, f"a run with {name} {value}", got, REMEDY)
 
 
 def _check_position(who: str, at: Position, run: Checkpointed, history: list[Epoch]) -> None:
-    """Whether a run of this data, with these epochs behind it, can stand there."""
+    """Refuse a position that a run on this data, with this history, cannot have."""
     epochs, batches = len(history), len(run.loader)
+    best = history[at.best_epoch - 1].score(run.criterion.classifies) if 1 <= at.best_epoch <= epochs else None
     images = min(at.batch * run.loader.batch_size, len(run.loader.split))
     for what, holds in (
         (f"epoch {epochs}, as in the history", at.epoch == epochs),
@@ -245,10 +195,10 @@ def _check_position(who: str, at: Position, run: Checkpointed, history: list[Epo
         ("no more images right than there were", at.correct <= at.images),
         ("no loss before the first batch", at.images > 0 or at.loss_sum == 0),
         (f"a best epoch among {epochs}", min(epochs, 1) <= at.best_epoch <= epochs),
-        ("the best epoch's score, as in the history", at.best_score == _score(history, at.best_epoch, run.criterion)),
+        ("the best epoch's score, as in the history", at.best_score == best),
     ):
         if not holds:
-            raise FormatError(who, what, str(at), _REMEDY)
+            raise FormatError(who, what, str(at), REMEDY)
 
 
 def _items_are_images(criterion: Loss) -> bool:
@@ -256,35 +206,27 @@ def _items_are_images(criterion: Loss) -> bool:
     return criterion.reduction != "mean" or unweighted
 
 
-def _score(history: list[Epoch], epoch: int, criterion: Loss) -> list[float] | None:
-    """By which epochs are compared; None without validation."""
-    if not 1 <= epoch <= len(history) or math.isnan(history[epoch - 1].validation_loss):
-        return None
-    row = history[epoch - 1]
-    return [*([row.validation_accuracy] if criterion.classifies else []), -row.validation_loss]
-
-
 def _scalars(who: str, saved: Any, optimizer: Optimizer) -> tuple[int, float]:
     if not isinstance(saved, dict) or saved.keys() != optimizer.scalars().keys():
-        raise FormatError(who, "steps and lr", repr(saved)[:80], _REMEDY)
+        raise FormatError(who, "steps and lr", repr(saved)[:80], REMEDY)
     return as_count(who, "steps", saved["steps"], least=0), as_number(who, "lr", saved["lr"], "[0, inf)")
 
 
 def _try_schedule(who: str, schedule: Schedule, saved: Any) -> None:
-    """Refuse what the schedule would not take; it may be a user's own, which raises what it likes."""
+    """Refuse a state that the schedule would refuse; a user's own schedule may raise any error."""
     try:
         deepcopy(schedule).load_state_dict(saved)
     except FormatError as error:
-        raise FormatError(f"{who}: {error.who}", error.expected, error.got, _REMEDY) from error
+        raise FormatError(f"{who}: {error.who}", error.expected, error.got, REMEDY) from error
     except MemoryError:
         raise
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
-        raise FormatError(who, f"the state of this {type(schedule).__name__}", what, _REMEDY) from error
+        raise FormatError(who, f"the state of this {type(schedule).__name__}", what, REMEDY) from error
 
 
-def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray], remedy: str = _REMEDY) -> None:
-    """Refuse other names, shapes and types than those of a network's and an optimizer's own arrays.
+def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray], remedy: str = REMEDY) -> None:
+    """Refuse arrays whose names, shapes or types differ from those of the network and the optimizer.
 
     Raises
         FormatError
@@ -301,7 +243,7 @@ def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray
 
 
 def _check_finite(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray]) -> None:
-    """Refuse NaN and infinity where there was none when the run was built."""
+    """Refuse NaN and infinity in arrays that had none when the run was built."""
     for name, array in saved.items():
         if not _finite(array) and _finite(to_numpy(own[name])):
             remedy = "resume from an earlier checkpoint, or begin again with a lower learning rate"
@@ -309,4 +251,4 @@ def _check_finite(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArra
 
 
 def _finite(array: NDArray) -> bool:
-    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))  # NaN is both of them
+    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))  # NaN if an element is

@@ -1,8 +1,8 @@
-"""A run's folder is written by one run at a time.
+"""Only one run at a time writes to a run's folder.
 
-Who writes holds a lock of the operating system's on the file `LOCK` in the folder. Such a lock goes with the process,
-however that ends: after kill -9 the file is still there, but nobody holds it. It is no child's: not of a program that
-is started (the file is closed there), nor of a forked process.
+The writer holds an operating system lock on the file `LOCK` in the folder. The lock ends with the process, however it
+ends: after kill -9 the file still exists, but nobody holds it. Child processes do not hold it: started programs have
+the file closed, and forked processes leave it to their parent.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from types import TracebackType
 from ..errors import FileError, OptionError, warn
 
 LOCK = ".xpcnn-lock"
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP}  # what file systems lack
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP}  # file systems without locks
 
 
 class Claim:
-    """Within the block, the folder is this run's: `with Claim("runs/a") as claim:`.
+    """Claims the folder for this run within a block: `with Claim("runs/a") as claim:`.
 
-    The folder is made where it is missing, and removed if it is empty at the end. The block may be entered again within
-    itself, by whom the claim is handed to.
+    It creates a missing folder, and removes it if it is empty at the end. A function that receives the claim may enter
+    the block again within itself.
 
     Parameters
-        folder : the run's
-        numbered : take a folder that nobody has: that one, or the first of folder-2, folder-3 …; `claim.folder` then
-            is the one that was taken
+        folder : of the run
+        numbered : take an unused folder: this one, or the first of folder-2, folder-3 …; `claim.folder` then is the
+            one that was taken
     Raises
-        OptionError : another run writes to the folder, in this process or another one
+        OptionError : another run is writing to the folder, in this process or another one
         FileError : the folder cannot be written to
     """
 
@@ -74,14 +74,14 @@ class Claim:
             self._remove_empty()
 
     def forget(self) -> None:
-        """Leave all to the process that this one was forked from."""
+        """Leave the claim to the process from which this one was forked."""
         if self._lock is not None:
             os.close(self._lock)
         self._lock, self._made = None, []
 
     def _take(self) -> bool:
         for _ in range(9):
-            with suppress(FileNotFoundError):  # another start failed, and removed what it had made
+            with suppress(FileNotFoundError):  # another run failed to start, and removed its folders
                 return self._take_free() if self._numbered else self._take_this()
         return self._take_free() if self._numbered else self._take_this()
 
@@ -95,7 +95,7 @@ class Claim:
             self._made = [each for each in folder.parents if not each.exists()]
             folder.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError):
-                folder.mkdir()  # of several who try, one succeeds
+                folder.mkdir()  # only one of several processes succeeds
                 self.folder, self._made = folder, [folder, *self._made]
                 if self._take_lock():
                     break
@@ -106,14 +106,14 @@ class Claim:
         return self._lock is not None
 
     def _remove_empty(self) -> None:
-        with suppress(OSError):  # the first that is not empty ends it
+        with suppress(OSError):  # stop at the first that is not empty
             for each in self._made:
                 each.rmdir()
         self._made = []
 
 
 def claimed(folder: Path | None, claim: Claim | None) -> AbstractContextManager[object]:
-    """The claim, or else one of the folder; of None there is nothing to claim."""
+    """The claim, or a new one for the folder; without a folder there is nothing to claim."""
     return nullcontext() if folder is None else claim or Claim(folder)
 
 
@@ -137,7 +137,7 @@ if hasattr(os, "register_at_fork"):  # Windows does not fork
 
 
 def _locked(path: Path) -> int | None:
-    """The file, open and locked; None if another one has locked it."""
+    """Open and lock the file; None if another run has locked it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -154,14 +154,14 @@ def _locked(path: Path) -> int | None:
             if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
                 return None
             raise
-        os.close(descriptor)  # its holder has removed it meanwhile
+        os.close(descriptor)  # its holder has just removed it
 
 
 def _release(path: Path, descriptor: int) -> None:
-    if os.name != "posix":  # there, a file that is open cannot be removed
+    if os.name != "posix":  # Windows cannot remove an open file
         os.close(descriptor)
     with suppress(OSError):
-        path.unlink()  # while it is locked: what others lock after this is another file
+        path.unlink()  # while it is locked, so that others then lock a new file
     if os.name == "posix":
         os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""What a run is asked for: names and numbers, as the command line, a TOML file and a run's config.json hold them."""
+"""The settings of a run: names and numbers, from the command line, a TOML file or a run's config.json."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..optim import OPTIMIZERS
 from ..optim.schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
 from ..options import MOST_SEED, as_count, as_number, did_you_mean
 
-# Each from the highest rate and the number of steps of the whole run.
+# Each takes the highest rate and the number of steps of the whole run.
 SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
     "constant": lambda lr, total: Constant(lr),
     "step": lambda lr, total: StepDecay(lr, every=max(1, total // 3)),  # two cuts to a tenth
@@ -27,16 +27,16 @@ SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
 
 CONFIG = "config.json"  # in a run's folder
 LOGS = ("csv", "tensorboard")
-# Settings that config.json of xpcnn 0.1 does not hold; their defaults are what it did.
+# Settings that config.json of xpcnn 0.1 does not hold; their defaults match its behaviour.
 LATER = ("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log")
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What `xpcnn train` is asked for; the defaults are its defaults.
+    """The settings of `xpcnn train`, with the same defaults.
 
     Raises
-        OptionError : names the setting that makes no sense
+        OptionError : names the invalid setting
     """
 
     dataset: str = "digits"  # a name or a path, see `data.load`
@@ -50,14 +50,14 @@ class RunConfig:
     validation: float = 0.1  # fraction of the training images that is held out
     patience: int | None = None
     seed: int = 0
-    options: dict[str, Any] = field(default_factory=dict)  # of the data set's function
+    options: dict[str, Any] = field(default_factory=dict)  # for the data set's function
     augment: str = ""  # see `data.augment.parse`
-    normalize: bool = False  # by the training images' mean and deviation, in the model's first layer
-    accumulate: int = 1  # batches a step
+    normalize: bool = False  # with the training images' mean and deviation, in the model's first layer
+    accumulate: int = 1  # batches per step
     ema: float | None = None  # decay of the weights' moving average
-    overfit_batches: int = 0  # train on the first so many batches alone
-    log: str = ""  # words of `LOGS` with commas between them
-    drop_last: bool = False  # leave a short last batch out
+    overfit_batches: int = 0  # train on this many first batches alone
+    log: str = ""  # words of `LOGS`, separated by commas
+    drop_last: bool = False  # skip a short last batch
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
@@ -79,7 +79,7 @@ class RunConfig:
         if not self.dataset:  # a path would make the current folder of it
             raise OptionError("train dataset", "a name or a path", repr(self.dataset))
         if self.augment:
-            data.augment.parse(self.augment, num_classes=2)  # whether all words are known
+            data.augment.parse(self.augment, num_classes=2)  # raises if a word is unknown
         if unknown := [word for word in self.logs if word not in LOGS]:
             raise OptionError("train log", "words among " + ", ".join(LOGS), repr(unknown[0]))
         as_count("train", "epochs", self.epochs)
@@ -102,7 +102,7 @@ class RunConfig:
 
 
 def read_config(folder: Path) -> RunConfig:
-    """What the run in that folder was asked for.
+    """The settings of the run in that folder.
 
     Raises
         DataError : there is no run;  FormatError : its config.json is broken

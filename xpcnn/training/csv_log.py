@@ -1,4 +1,4 @@
-"""A CSV file that grows by a line a step, or a line an epoch, while a training runs."""
+"""A CSV file that grows by one line per step or per epoch during a training."""
 
 from __future__ import annotations
 
@@ -18,35 +18,34 @@ from .history import Epoch
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-_MOST = 2**30  # bytes of a log that is gone on with
+_MOST = 2**30  # bytes of a log that a run can continue
 
 
 class CSVLog:
-    """Writes what it is told to a file: `Trainer(…, on_step=[CSVLog("steps.csv")])`, or on_epoch.
+    """Writes steps or epochs to a file: `Trainer(…, on_step=[CSVLog("steps.csv")])`, or on_epoch.
 
-    Each line reaches the file at once, so that a process that is killed leaves all but the line at hand, and `tail -f`
-    shows it. A run that is resumed goes on with the file: what stands in it of steps that are made again, or of a line
-    that was cut off, is taken away first. A line that cannot be written, as on a full disk, ends the training; when it
-    goes on, the trainer tells of that step again.
+    Each line reaches the file at once: `tail -f` shows it, and a killed process loses at most the current line. A
+    resumed run continues the file: it first removes lines of steps that it repeats, and a line that was cut off. If a
+    line cannot be written, as on a full disk, the training ends; when it is resumed, the trainer logs that step again.
 
     Parameters
-        path : the file; its folder is made where it is missing
+        path : the file; a missing folder is created
     Raises
-        OptionError : when a new run is to begin with a file that is there; or one log is used for steps and epochs
-        FormatError : when a run is resumed with a file that is no such log
+        OptionError : a new run finds an existing file; or the same log is used for steps and epochs
+        FormatError : a resumed run finds a file that is no such log
         FileError : the file cannot be written
     Warns
-        when somebody else changes the file meanwhile, or lines are missing where a run goes on
+        if something else changes the file meanwhile, or lines are missing when a run is resumed
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = as_path("CSVLog", path)
         self._kind: type[Step] | type[Epoch] | None = None
         self._size = 0  # bytes of whole lines
-        self._is_torn = False  # whether a line may stand there in part
+        self._is_torn = False  # True if the last line may be incomplete
 
     def __call__(self, trainer: Trainer, happened: Step | Epoch) -> None:
-        """Write a line; in a trainer that only tries things out, do nothing."""
+        """Write a line; do nothing in a trial run."""
         if trainer.fast_dev_run:
             return
         if self._kind is None:
@@ -69,12 +68,12 @@ class CSVLog:
             elif size != self._size:
                 warn("CSVLog", f"somebody else has changed {self.path}", "give each run a file of its own")
             self._size, self._is_torn, rest = size, True, memoryview(line)
-            while rest:  # the system may take a part
+            while rest:  # the system may write only a part
                 rest = rest[file.write(rest) :]
         self._size, self._is_torn = size + len(line), False
 
     def _begin(self, first: Step | Epoch, *, is_new: bool) -> None:
-        """Make the file, or leave in it what stands before that step or epoch, of which it may be told again."""
+        """Create the file, or keep only the lines before that step or epoch, which may be logged again."""
         columns = [field.name for field in fields(first)]
         heading, key = _line(columns), "step" if isinstance(first, Step) else "epoch"
         number = getattr(first, key)
@@ -101,7 +100,7 @@ class CSVLog:
             warn("CSVLog", f"{self.path} lacks what came between {key} {last} and {number}")
 
     def _make(self, heading: bytes) -> bool:
-        """Make the file, if there is none; of several runs that try, one does."""
+        """Create the file if it does not exist; only one of several runs succeeds."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch(exist_ok=False)

@@ -1,4 +1,4 @@
-"""Small trainings that only try something out: on a few batches, and in a place that is then removed."""
+"""Trial runs: short trainings on a few batches, in a folder that is then removed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 
 from ..data.loader import Loader
 from . import checkpoint
-from .checkpoint import Checkpointed, Position
+from .checkpoint import Checkpointed
+from .position import Position
 
 
 def first_batches(loader: Loader, batches: int) -> Loader:
-    """The same loader on the split's first so many batches, in the split's order."""
+    """The same loader for the split's first batches alone, in the split's order."""
     few = copy(loader)
     few.split = loader.split.take(min(batches * loader.batch_size, len(loader.split)))
     few.shuffle = False
@@ -23,10 +24,10 @@ def first_batches(loader: Loader, batches: int) -> Loader:
 
 @contextmanager
 def put_back(run: Checkpointed, folder: Path | None) -> Iterator[Path]:
-    """A block that trains `run` in a folder of its own; then the folder is removed, and the run is as it was.
+    """Train `run` within a block, in a temporary folder; afterwards remove the folder and restore the run.
 
-    The state goes into a checkpoint and comes back from it. The folder stands where the run's would, so that a place
-    that cannot be written to is noticed.
+    The state is saved in a checkpoint and restored from it. The temporary folder is next to that of the run, so that
+    a location that cannot be written to is noticed.
     """
     place = None if folder is None else next(each for each in (folder, *folder.parents) if each.is_dir())
     with TemporaryDirectory(prefix=".xpcnn-", dir=place) as temporary:

@@ -1,4 +1,4 @@
-"""The losses of an epoch's steps, summed up; on a device they are read late, as reading one waits for the device."""
+"""The sums of the losses of an epoch's steps; on a device they are read late, because reading waits for the device."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..errors import NonFiniteError
 from ..nn.loss import Loss
 from ..typing import Array
 from .callback import Step
-from .checkpoint import Position
 from .evaluation import Evaluation
 from .gradients import addends
 from .history import Epoch
+from .position import Position
 
-REMEDY = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"  # of a loss that is NaN
+REMEDY = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"  # for a loss that is NaN
 
 
 class EpochTotals:
-    """What the steps of an epoch came to.
+    """The totals of the steps of an epoch.
 
     Parameters
-        position : whose sums they are added to
-        criterion : says whether they are means or sums
-        read_every : steps of a device between two readings; a loss of NumPy's is read at once
+        position : its sums are increased
+        criterion : its reduction, mean or sum, is that of the losses
+        read_every : on a device, the number of steps between two readings; a NumPy loss is read at once
     """
 
     def __init__(self, position: Position, criterion: Loss, read_every: int = 1) -> None:
@@ -32,13 +32,13 @@ class EpochTotals:
         self.unread: list[tuple[Array, Array, Any, int, int]] = []  # loss, correct, items, images, batch
 
     def add(self, loss: Array, correct: Array, items: Any, images: int) -> None:
-        """Take in the last step's."""
+        """Add the numbers of the last step."""
         self.unread.append((loss, correct, items, images, self.position.batch))
         if is_numpy(loss) or len(self.unread) >= self.read_every:
             self.read()
 
     def read(self) -> None:
-        """Add all that wait to the position's sums.
+        """Add all unread numbers to the position's sums.
 
         Raises
             NonFiniteError : one of them is NaN or infinite
@@ -59,14 +59,14 @@ class EpochTotals:
         self.unread.clear()
 
     def step(self, loss: Array, correct: Array, items: Any, images: int, steps: int, lr: float) -> Step:
-        """The last step, for callbacks; this waits for a device."""
+        """The last step, for callbacks; waits for a device."""
         at = self.position
         value, count = addends(self.criterion.reduction, loss, items, images)
         accuracy = int(correct) / images if self.criterion.classifies else math.nan
         return Step(steps, at.epoch + 1, at.batch, images, value / count if count else math.nan, accuracy, lr)
 
     def row(self, checked: Evaluation | None, lr: float, seconds: float) -> Epoch:
-        """What the epoch came to, once all is read, with its validation.
+        """The row of the epoch, with its validation, once everything is read.
 
         Raises
             NonFiniteError : the class weights of all its images are 0, so that there is no mean loss

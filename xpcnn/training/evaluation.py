@@ -1,4 +1,4 @@
-"""How good a model is on labelled images; what is counted, is counted batch by batch."""
+"""Evaluate a model on labelled images, batch by batch."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..errors import DataError, NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.layer import check_layer
 from ..nn.loss import Loss, check_loss
+from ..ops.check import check_array
 from ..typing import Array
 from .gradients import addends
 from .metrics import confusion_matrix, top_k_accuracy
@@ -22,27 +23,27 @@ from .metrics import confusion_matrix, top_k_accuracy
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model does on labelled images; in a regression, by the loss alone: the rest is NaN and empty."""
+    """The results of a model on labelled images; in a regression only the loss, and the rest is NaN or empty."""
 
     loss: float
     accuracy: float
-    top5_accuracy: float  # of 5 or, with fewer, all classes
+    top5_accuracy: float  # among 5 classes, or all if there are fewer
     confusion: np.ndarray[Any, np.dtype[np.int64]]  # (K, K): row = true class, column = predicted
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what becomes of them is looked at
+@np.errstate(over="ignore", invalid="ignore")  # the results are checked
 def evaluate(model: Layer, split: Split, criterion: Loss | None = None, batch_size: int | None = None) -> Evaluation:
-    """Loss and metrics of a model on labelled images, in inference; the batches' size makes no difference.
+    """Loss and metrics of a model on labelled images, in inference; they do not depend on the batch size.
 
     Parameters
-        model : gives logits (N, K); for a regression what the targets are
-        split : labelled images; where labels are probabilities of the classes (N, K), the likeliest is the true one
+        model : returns logits (N, K), or for a regression values like the targets
+        split : labelled images; if labels are probabilities of the classes (N, K), the most likely one is the true one
         criterion : None for cross-entropy
-        batch_size : images at a time; None for as many as `data.loader.images_at_once` says
+        batch_size : images at a time; None for as many as `data.loader.images_at_once` returns
     Raises
-        NonFiniteError : the model gives NaN or infinity
-        DataError : labels that the model has no output for
-        OptionError : no split;  ShapeError, DTypeError : of the model and the criterion
+        NonFiniteError : the model returns NaN or infinity
+        DataError : the model has no output for a label
+        OptionError : no split;  ShapeError, DTypeError : from the model and the criterion
     """
     check_layer("evaluate", model)
     if not isinstance(split, Split):
@@ -59,10 +60,10 @@ def evaluate(model: Layer, split: Split, criterion: Loss | None = None, batch_si
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def try_out(model: Layer, split: Split, criterion: Loss) -> int:
-    """Find with one image what `evaluate` would refuse, and say how many outputs the model has.
+    """Use one image to find what `evaluate` would refuse; return the number of the model's outputs.
 
     Raises
-        DataError, OptionError, ShapeError, DTypeError : as `evaluate`
+        DataError, OptionError, ShapeError, DTypeError : as in `evaluate`
     """
     counts = _Counts(criterion, split)
     x, y = next(Loader(split, 1).epoch(0))
@@ -75,7 +76,7 @@ def try_out(model: Layer, split: Split, criterion: Loss) -> int:
 
 
 class _Counts:
-    """What an evaluation adds up."""
+    """The counts and sums of an evaluation."""
 
     def __init__(self, criterion: Loss, split: Split) -> None:
         self.criterion = criterion
@@ -85,7 +86,8 @@ class _Counts:
         self.confusion = np.zeros((0, 0), np.int64)
 
     def add(self, logits: Array, y: Array, *, look: bool = True) -> None:
-        """Take a batch in; with `look`, refuse what is not finite."""
+        """Add a batch; with `look`, refuse numbers that are not finite."""
+        check_array("evaluate: the network's output", logits)
         criterion, scores = self.criterion, to_numpy(logits)
         if self.highest >= logits.shape[-1]:
             raise DataError("evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(self.highest))

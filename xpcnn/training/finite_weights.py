@@ -1,4 +1,4 @@
-"""Weights that a step made NaN or infinite are not trained on, and not kept."""
+"""If a step makes weights NaN or infinite, the training ends, and they are not saved."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ REMEDY = "lower the learning rate or clip gradients (clip_norm); an earlier chec
 
 
 class FiniteWeights:
-    """Looks at a network's weights; those that are not finite at the start, such as a bias of −∞, may stay so.
+    """Checks a network's weights; those that are not finite at the start, such as a bias of −∞, may stay so.
 
-    The start is when this is made; on a device, which is waited for, the first `begin`.
+    The start is the construction of this object; on a device, where looking means waiting, it is the first `begin`.
     """
 
     def __init__(self, model: Layer) -> None:
@@ -26,15 +26,15 @@ class FiniteWeights:
             self.begin(model)
 
     def begin(self, model: Layer) -> None:
-        """Look at the network as it is now, if it has not been looked at."""
+        """Record the network's current state, unless this has been done."""
         if self.known is None:
             self.known = set(not_finite(_floats(model.state_dict())))
 
     def check(self, who: str, arrays: Mapping[str, Array], when: str, remedy: str = REMEDY) -> None:
-        """Refuse NaN and infinity; on a device, this waits for it.
+        """Refuse NaN and infinity; waits for a device.
 
         Parameters
-            arrays : parameters and buffers, by the names that they have in the network
+            arrays : parameters and buffers, by their names in the network
             when : such as "after step 7"
         Raises
             NonFiniteError

@@ -1,14 +1,14 @@
-"""What a batch says: its loss and the gradients; and how those of several batches become those of all of them.
+"""The loss and the gradients of a batch, and their combination over several batches.
 
     L = Σ_b D_b·L_b / Σ_b D_b,   g = Σ_b D_b·g_b / Σ_b D_b          a mean over D_b items in batch b        (1)
     L = Σ_b L_b,                 g = Σ_b g_b                        a sum                                   (2)
 
-These are the numbers of one batch of all the images, but for what depends on a batch as a whole: batch norm's mean
-and variance are those of each batch, and dropout draws anew for each. A batch whose class weights are all 0 has
-D_b = 0, and no mean: its loss and its gradients are taken as 0 here, and so it changes neither sum.
+The results equal those of one batch of all the images, except where a layer depends on the whole batch: batch norm
+uses the mean and variance of each batch, and dropout draws anew for each. If all class weights of a batch are 0,
+D_b = 0 and there is no mean: its loss and its gradients are then set to 0, and so it changes neither sum.
 
-The mean loss of an epoch, or of a split, is (1), too; of a criterion that sums it is Σ_b L_b / Σ_b N_b, over N_b
-images. `addends` gives what a batch adds to both sums.
+The mean loss of an epoch, or of a split, is (1), too. For a criterion that sums, it is Σ_b L_b / Σ_b N_b, over N_b
+images. `addends` returns the terms of a batch in both sums.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Gradients:
 
     Parameters
         loss : Array ()
-        correct : how many items were classified rightly, an Array (); 0 where the criterion does not classify
-        items : D, what the loss is the mean of (see `Loss.items`): an int, or an Array ()
+        correct : the number of correctly classified items, an Array (); 0 if the criterion does not classify
+        items : D, the divisor of the mean loss (see `Loss.items`): an int, or an Array ()
         grads : the gradient of every parameter, by its name
     """
 
@@ -43,37 +43,37 @@ class Gradients:
     grads: dict[str, Array]
 
     def finite(self) -> bool:
-        """Whether loss and gradients hold neither NaN nor infinity; on a device, this waits for it."""
+        """True if loss and gradients contain neither NaN nor infinity; waits for a device."""
         return not not_finite({"": self.loss} | self.grads)
 
     def not_finite(self) -> list[str]:
-        """The names of the gradients that hold NaN or infinity."""
+        """The names of the gradients that contain NaN or infinity."""
         return not_finite(self.grads)
 
 
 def not_finite(arrays: Mapping[str, Array]) -> list[str]:
-    """The names of the arrays, of floating point, that hold NaN or infinity; on a device, this waits for it."""
+    """The names of the floating-point arrays that contain NaN or infinity; waits for a device."""
     each: Any = list(arrays.values())
     if not each:
         return []
     with np.errstate(over="ignore", invalid="ignore"):
-        if is_numpy(each[0]):  # a third of the time that sums take
+        if is_numpy(each[0]):  # a third of the time of sums
             total = sum(float(np.vdot(a, a)) for a in each)
         else:
             total = float(sum(array_namespace(a).sum(a) for a in each))
-    if math.isfinite(total):  # one number that is not would have made the sum so
+    if math.isfinite(total):  # then so are all numbers
         return []
     return [name for name, a in arrays.items() if not is_finite(a)]  # the sum itself may have overflowed
 
 
 def is_finite(array: Array) -> bool:
-    """Whether no element is NaN or infinite."""
+    """True if no element is NaN or infinite."""
     xp = array_namespace(array)
     return bool(xp.all(xp.isfinite(array)))
 
 
 def batch_gradients(model: Layer, criterion: Loss, x: Array, y: Array) -> Gradients:
-    """Forward and backward of one batch; nothing is written but what the model's forward itself does."""
+    """Forward and backward of one batch; changes only what the model's forward changes."""
     logits, cache = model.forward(x)
     loss, loss_cache = criterion.forward(logits, y)
     dy, items = criterion.backward(loss_cache), criterion.items(logits, y)
@@ -86,7 +86,7 @@ def batch_gradients(model: Layer, criterion: Loss, x: Array, y: Array) -> Gradie
 
 
 def joined(one: Gradients, other: Gradients, reduction: str) -> Gradients:
-    """What both batches together say, for a criterion with that reduction.
+    """The loss and gradients of both batches together, for a criterion with that reduction.
 
     >>> import numpy as np
     >>> one, other = (Gradients(np.float64(g), 0, n, {"w": np.array([g])}) for g, n in ((1.0, 3), (5.0, 1)))
@@ -101,7 +101,7 @@ def joined(one: Gradients, other: Gradients, reduction: str) -> Gradients:
 
 
 def addends(reduction: str, loss: Array, items: Any, images: int) -> tuple[float, float]:
-    """What a batch adds to the sum of the losses, and to the number that it is divided by; this waits for a device.
+    """The terms of a batch in the sum of the losses and in its divisor; waits for a device.
 
     >>> addends("mean", np.float32(0.5), 4, 4), addends("sum", np.float32(0.5), 4, 4)
     ((2.0, 4.0), (0.5, 4.0))
@@ -123,6 +123,6 @@ def _correct(criterion: Loss, logits: Array, y: Array) -> Array:
     if not criterion.classifies:
         none: Array = xp.asarray(0, device=logits.device)
         return none
-    true = xp.astype(y, xp.int64, copy=False) if y.ndim == 1 else xp.argmax(y, axis=1)  # (N,), of probabilities too
+    true = xp.astype(y, xp.int64, copy=False) if y.ndim == 1 else xp.argmax(y, axis=1)  # (N,), also for probabilities
     count: Array = xp.sum(xp.astype(xp.argmax(logits, axis=1) == true, xp.int64))
     return count

@@ -1,4 +1,4 @@
-"""What each epoch came to: a row of numbers, and a CSV file of them. `xpcnn.plot.curves` draws it."""
+"""The results of each epoch: a row of numbers, and a CSV file of all rows. `xpcnn.plot.curves` draws it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HISTORY = "history.csv"  # in a run's folder
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch; losses are means over the items (see `Loss.items`), accuracies shares, NaN where there are none."""
+    """One epoch; losses are means over the items (see `Loss.items`), accuracies are fractions; NaN where missing."""
 
     epoch: int  # from 1
     lr: float  # of the epoch's last step
@@ -28,8 +28,14 @@ class Epoch:
     validation_accuracy: float
     seconds: float
 
+    def score(self, classifies: bool) -> list[float] | None:
+        """What epochs are compared by, larger is better; None without validation."""
+        if math.isnan(self.validation_loss):
+            return None
+        return [*([self.validation_accuracy] if classifies else []), -self.validation_loss]
+
     def __str__(self) -> str:
-        """Loss and accuracy of both, as far as there are any, in a line that fits 80 columns."""
+        """The losses and accuracies that exist, in a line that fits 80 columns."""
         line = f"epoch {self.epoch:3d}  train {self.train_loss:.4f}{_share(self.train_accuracy)}"
         if not math.isnan(self.validation_loss):
             line += f"  validation {self.validation_loss:.4f}{_share(self.validation_accuracy)}"
@@ -52,15 +58,15 @@ def _share(accuracy: float) -> str:
 
 
 def to_document(history: list[Epoch]) -> list[dict[str, float | None]]:
-    """The rows in values that JSON has, which has no NaN: None stands for it."""
+    """The rows as JSON values; JSON has no NaN, so None stands for it."""
     return [{key: None if value != value else value for key, value in asdict(row).items()} for row in history]
 
 
 def from_document(who: str, document: Any) -> list[Epoch]:
-    """What `to_document` was given.
+    """The inverse of `to_document`.
 
     Raises
-        FormatError : it is something else: a value that is missing, of another type, or that no epoch can have
+        FormatError : a value is missing, has another type, or cannot occur in an epoch
     """
     if not isinstance(document, list):
         raise FormatError(who, "history: a list of epochs", type(document).__name__)
@@ -83,7 +89,7 @@ def _row(who: str, number: int, row: Any) -> Epoch:
 
 
 def write_csv(path: Path, history: list[Epoch]) -> None:
-    """One line an epoch, with a heading."""
+    """Write one line per epoch, with a heading."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
     writer.writeheader()
@@ -92,7 +98,7 @@ def write_csv(path: Path, history: list[Epoch]) -> None:
 
 
 def read_csv(path: Path) -> list[Epoch]:
-    """What `write_csv` wrote.
+    """The rows that `write_csv` wrote.
 
     Raises
         FileError : it cannot be read;  FormatError : it is no such file

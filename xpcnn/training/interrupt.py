@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a request: the step at hand is finished first, so that what is saved is whole."""
+"""Ctrl-C, SIGTERM and SIGHUP request an end: the current step is finished first, so that complete state is saved."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
 
 
 class Interrupt:
-    """Within the block, the first of these signals sets `requested`; a second one acts as it always does.
+    """Within the block, the first of these signals sets `requested`; a second one has its usual effect.
 
-    But SIGHUP is sent twice where a terminal is closed, by the system and by the shell: the second changes nothing.
-    What is ignored already, such as SIGHUP under nohup, stays ignored. Signals arrive in the main thread only; in any
-    other thread this changes nothing.
+    Exception: closing a terminal sends SIGHUP twice, by the system and by the shell, and the second has no effect.
+    Signals that are already ignored, such as SIGHUP under nohup, stay ignored. Signals arrive in the main thread only;
+    in any other thread this class does nothing.
     """
 
     def __init__(self) -> None:
-        self.requested = 0  # the signal's number, once there was one
+        self.requested = 0  # the signal's number, after one arrived
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -38,7 +38,7 @@ class Interrupt:
         self._restore()
 
     def error(self, text: str) -> Interrupted:
-        """What ends the training, once all is saved."""
+        """The error that ends the training, once everything is saved."""
         return Interrupted(text, self.requested)
 
     def _request(self, number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Where a training step's time goes: each layer's forward and backward, measured."""
+"""The time of a training step, layer by layer: each layer's forward and backward, measured."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .training_state import unchanged
 
 @dataclass(frozen=True)
 class LayerTime:
-    """A layer's part in a training step, in milliseconds."""
+    """A layer's share of a training step, in milliseconds."""
 
-    name: str  # dotted; "" for what is no layer
+    name: str  # dotted; "" for a row that is no layer
     kind: str
-    output_shape: Shape  # one item's
+    output_shape: Shape  # of one item
     forward: float
     backward: float
     share: float  # of the whole step, layer by layer
@@ -35,10 +35,10 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """A training step's time, layer by layer; printed, it is a table."""
+    """The time of a training step, layer by layer; it prints as a table."""
 
     layers: tuple[LayerTime, ...]
-    step: float  # milliseconds of the network as it trains, in which neighbours may run as one
+    step: float  # milliseconds of a normal step, in which neighbours may be fused
 
     def __str__(self) -> str:
         header = ("Layer", "Output", "Forward ms", "Backward ms", "Share")
@@ -59,18 +59,18 @@ class Profile:
 
 
 def profile(model: Layer, x: Array, y: Array, criterion: Loss | None = None, *, repeats: int = 10) -> Profile:
-    """Time each layer's forward and backward on a batch; the model is as before afterwards.
+    """Time each layer's forward and backward on a batch; the model is unchanged afterwards.
 
-    The layers are run one by one, each waited for on a device, where in training neighbours may run as one
-    (`xpcnn.nn.fusion`); so their sum differs from the step's time, which stands below the table. A layer that stands
-    in several places has one row, and its times are added.
+    The layers run one by one, and a device is waited for after each. In training, neighbours may be fused
+    (`xpcnn.nn.fusion`), so the sum of the layers differs from the time of a step, which is shown below the table. A
+    layer that occurs several times has one row with the sum of its times.
 
     Parameters
-        x, y : a batch, as a loader gives it
+        x, y : a batch from a loader
         criterion : None for cross-entropy
-        repeats : medians of so many runs; another one comes before them
+        repeats : the number of runs, after one warm-up run; the times are their medians
     Returns
-        a row a layer, and two more: the criterion, and what the containers do between the layers
+        one row per layer, and two more: the criterion, and the work of the containers between the layers
     Raises
         OptionError : `repeats` is no integer ≥ 1
 
@@ -120,7 +120,7 @@ class _Times(Hooks):
         return result
 
 
-# Keys of what is no layer: no layer's dotted name has a space.
+# Keys of rows that are no layers: no layer's dotted name has a space.
 CRITERION, BETWEEN = "the criterion", "between the layers"
 
 
@@ -143,7 +143,7 @@ def _layer_by_layer(layers: Layer, criterion: Loss, x: Array, y: Array, hooks: _
 
 
 def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
-    """The call's result, and its seconds, a device's work included."""
+    """The call's result and its seconds, including a device's work."""
     synchronize()
     begun = time.perf_counter()
     result = call()

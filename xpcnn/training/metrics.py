@@ -1,7 +1,7 @@
-"""How good a classifier is, from its scores (logits or probabilities) and the true labels, on the host.
+"""Metrics of a classifier, from its scores (logits or probabilities) and the true labels, on the host.
 
-Scores are real numbers of any dtype, labels whole numbers of any dtype. All metrics agree on which class has the
-highest score: of equal scores the lower class is first. There is no highest score among NaN, so NaN is refused.
+Scores are real numbers of any dtype, labels are integers in any dtype. All metrics agree on which class has the
+highest score: of equal scores, that of the lower class. There is no highest score among NaN, so NaN is refused.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError
 from ..options import as_count
 from ..typing import NDArray
 
-_MOST_CLASSES = 2**15  # whose confusion matrix has 8 GiB
+_MOST_CLASSES = 2**15  # for a confusion matrix of 8 GiB
 
 
 def accuracy(scores: Any, labels: Any) -> float:
-    """The share of items whose highest score is their label's.
+    """The fraction of items whose highest score is that of their label.
 
     Parameters
-        scores : Array (N, K), real;  labels : whole numbers (N,)
+        scores : Array (N, K), real;  labels : integers (N,)
     Raises
         ShapeError : they do not fit together;  DTypeError : they are no such numbers, or some are masked
-        OptionError : labels that there is no score for;  NonFiniteError : scores with NaN
+        OptionError : a label has no score;  NonFiniteError : scores contain NaN
 
     >>> accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
     0.5
@@ -34,10 +34,10 @@ def accuracy(scores: Any, labels: Any) -> float:
 
 
 def top_k_accuracy(scores: Any, labels: Any, *, k: int = 5) -> float:
-    """The share of items whose label is among their k highest scores; of equal scores the lower class is first.
+    """The fraction of items whose label is among their k highest scores; of equal scores the lower class is first.
 
     Parameters, errors
-        as those of `accuracy`;  k : 1 … K
+        as in `accuracy`;  k : 1 … K
 
     >>> top_k_accuracy([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], [1, 2], k=2)
     0.5
@@ -55,7 +55,7 @@ def confusion_matrix(scores: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.in
     """Counts (K, K): row = true class, column = the class with the highest score.
 
     Parameters, errors
-        as those of `accuracy`;  OptionError : more than 32768 classes
+        as in `accuracy`;  OptionError : more than 32768 classes
 
     >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 1, 0])
     array([[0, 1],
@@ -79,7 +79,7 @@ def _checked(scores: Any, labels: Any) -> tuple[NDArray, NDArray]:
         row = int(np.isnan(scores).any(axis=1).argmax())
         raise NonFiniteError("metrics", "scores without NaN", f"NaN in row {row}")
     low, high = labels.min(), labels.max()
-    if not (low >= 0 and high < scores.shape[1]):  # NaN is neither
+    if not (low >= 0 and high < scores.shape[1]):  # also false for NaN
         raise OptionError("metrics", f"labels 0 … {scores.shape[1] - 1}", f"{low} … {high}")
     whole = labels.astype(np.int64)
     if (whole != labels).any():
@@ -92,7 +92,7 @@ def _real(name: str, given: Any) -> NDArray:
     try:
         host = to_numpy(given)
     except (TypeError, ValueError):
-        if isinstance(given, list | tuple):  # rows of several lengths
+        if isinstance(given, list | tuple):  # rows of different lengths
             got = f"a {type(given).__name__} of others"
             raise ShapeError("metrics", f"{name} in rows of one length", got) from None
         # such as PyTorch's bfloat16

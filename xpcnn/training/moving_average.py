@@ -1,11 +1,11 @@
-"""An exponential moving average of a network's weights: a second network, often better than the one that is trained.
+"""An exponential moving average of a network's weights: a second network, often better than the trained one.
 
     a ← a + (1 − d_t)·(p − a)             after step t = 1, 2, …                        (1)
     d_t = min(d, (1 + t) / (10 + t))                                                    (2)
 
-a starts as the network is. (1) is d_t·a + (1 − d_t)·p, written so that what does not change stays as it is, bit for
-bit. With (2) the first steps, whose weights are far from the last ones, are soon forgotten. Buffers, such as batch
-norm's running statistics, are averaged as parameters are, so that they fit the averaged weights.
+a starts as a copy of the network. (1) is d_t·a + (1 − d_t)·p, written so that constant numbers stay the same, bit for
+bit. With (2), the average soon forgets the first steps, whose weights are far from the last ones. Buffers, such as
+batch norm's running statistics, are averaged like parameters, so that they fit the averaged weights.
 
 Sources
     B. Polyak and A. Juditsky, Acceleration of stochastic approximation by averaging, 1992
@@ -27,8 +27,8 @@ class MovingAverage:
     """A copy of a network whose arrays are the averages of that network's.
 
     Parameters
-        model : the network that is trained
-        decay : d, 0 < d < 1; about 1 / (1 − d) steps count
+        model : the trained network
+        decay : d, 0 < d < 1; the average covers about 1 / (1 − d) steps
     Raises
         OptionError
     Attributes
@@ -49,7 +49,7 @@ class MovingAverage:
         self.model = deepcopy(model)
 
     def update(self, model: Layer, steps: int) -> None:
-        """Take the network in as it is after so many steps."""
+        """Add the network's weights after that many steps to the average."""
         decay = min(self.decay, (1 + steps) / (10 + steps))  # (2)
         new = model.state_dict()
         for name, array in self.state_dict().items():
@@ -59,5 +59,5 @@ class MovingAverage:
                 array[...] = new[name]
 
     def state_dict(self) -> dict[str, Array]:
-        """The averages, by the names of the network's arrays; no copies."""
+        """The averages, with the names of the network's arrays; no copies."""
         return self.model.state_dict()

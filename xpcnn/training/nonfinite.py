@@ -1,4 +1,4 @@
-"""The search for the layer in which numbers stop being finite: where NaN or infinity comes out, and none went in."""
+"""Find the layer whose results contain NaN or infinity although its inputs do not."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .training_state import unchanged
 
 @dataclass(frozen=True)
 class Row:
-    """The numbers that a layer gave, forward its output, backward its input's gradient and its parameters'."""
+    """A layer's results: in forward its output, in backward the gradients of its input and its parameters."""
 
     direction: str  # forward or backward
     layer: str  # dotted name and kind
-    largest: float  # |number| of those that are finite
+    largest: float  # largest |number| among the finite ones
     not_finite: int
     size: int
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Where numbers stop being finite; printed, it is a table of the layers until there."""
+    """The place where numbers stop being finite; it prints as a table of the layers up to there."""
 
-    layer: str  # dotted name, "" where it is none
-    direction: str  # "forward", "backward", or "" where it is neither
+    layer: str  # dotted name, or "" for no layer
+    direction: str  # "forward", "backward", or "" for neither
     text: str  # one line
     rows: tuple[Row, ...]
 
@@ -47,10 +47,10 @@ class Finding:
 
 
 def search(model: Layer, criterion: Loss, x: Array, y: Array) -> Finding | None:
-    """Run a step's forward and backward layer by layer, until one gives what is not finite; None where none does.
+    """Run forward and backward of a step layer by layer until a result is not finite; None if all are finite.
 
-    Model and generators are as before afterwards. Layers run by themselves, where in training neighbours may run as
-    one; that may round otherwise.
+    Model and generators are unchanged afterwards. Layers run separately, although training may fuse neighbours; so
+    rounding may differ.
     """
     hooks = _Search(model)
     with np.errstate(all="ignore"), unchanged(model):
@@ -76,7 +76,7 @@ def _run(model: Layer, criterion: Loss, x: Array, y: Array, hooks: _Search) -> N
 
 
 class _Found(Exception):
-    """What ends the search."""
+    """Ends the search."""
 
     def __init__(self, layer: str, direction: str, text: str) -> None:
         super().__init__(text)
@@ -108,7 +108,7 @@ class _Search(Hooks):
         return dx, grads
 
     def compare(self, what: str, direction: str, value: Any) -> None:
-        """Refuse what is not finite, and came from no layer; a value is an array, or a tuple of such."""
+        """End the search if a value that is no layer's result is not finite; it is an array or a tuple of arrays."""
         for array in several(value):
             if not is_finite(array):
                 raise _Found("", direction, f"{_amount(array)} in {what}, {direction}")

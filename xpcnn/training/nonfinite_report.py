@@ -1,7 +1,7 @@
-"""A step of training that gave NaN or infinity, kept in a file, and run again from it.
+"""Save a training step that gave NaN or infinity to a file, and run it again from there.
 
-`nonfinite-STEP.safetensors` holds the batch (x, y and its places in the split), the model's arrays and generators as
-they were before the step, its architecture, the criterion, and where in the run it was. As all files of xpcnn it is
+`nonfinite-STEP.safetensors` holds the batch (x, y and its indices in the split), the model's arrays and generators
+from before the step, its architecture, the criterion, and the position in the run. Like all files of xpcnn it is
 safe to open.
 """
 
@@ -36,14 +36,14 @@ def report(
     indices: NDArray | None,
     folder: Path | None,
 ) -> NonFiniteError:
-    """The error for a step that would have gone wrong, once its file is written.
+    """Write the file of a step that gave NaN or infinity; return the error for it.
 
     Parameters
         model : as it was before that batch
-        batch, gradients : (x, y), and what it gave
-        run : where in the run it was, each from 1: step, epoch, batch
-        indices : of its images in the split, int (N,); None where they are not from a loader
-        folder : where the file is written; None writes none
+        batch, gradients : (x, y), and its gradients
+        run : the position in the run, each from 1: step, epoch, batch
+        indices : of its images in the split, int (N,); None if they are not from a loader
+        folder : for the file; None writes no file
     """
     finding = search(model, criterion, *batch) or together(gradients)
     images = "" if indices is None else f", images {_some(indices.tolist())} of the split"
@@ -53,7 +53,7 @@ def report(
         path = folder / f"nonfinite-{run['step']}.safetensors"
         try:
             keep(path, model, criterion, *batch, run, indices)
-        except XpcnnError as error:  # a full disk must not hide what happened
+        except XpcnnError as error:  # a full disk must not hide the cause
             remedy += f" (not kept for replay: {error})"
         else:
             remedy += f"; training.replay({str(path)!r}) shows it again"
@@ -66,7 +66,7 @@ def keep(
     """Write the file that `replay` reads."""
     try:
         architecture = to_config(model)
-    except OptionError:  # a layer of the user's own
+    except OptionError:  # a user's own layer
         architecture = None
     own = type(criterion) is not getattr(nn, type(criterion).__name__, None)
     metadata = {
@@ -82,16 +82,16 @@ def keep(
 
 
 def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | None = None) -> Finding:
-    """Run a step again that ended a training with NaN, print what each layer gave, and in which it began.
+    """Repeat the step that ended a training with NaN; print each layer's results, and the layer in which it began.
 
     Parameters
         path : `nonfinite-….safetensors` in the run's folder
-        model, criterion : for those with parts that are not xpcnn's, built as they were; the model's arrays and
-            generators take over the file's, or nothing if the file is broken
+        model, criterion : needed if they have parts from outside xpcnn; build them as for the run. The file's arrays
+            and generators are loaded into the model; a broken file changes nothing
     Returns
-        what was found
+        the finding
     Raises
-        FormatError : no such file, or it names what xpcnn does not know
+        FormatError : no such file, or it contains names that xpcnn does not know
         FileError : it cannot be read
     """
     tensors, metadata = read_tensors(path)
@@ -116,7 +116,7 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
 
 
 def _model(who: str, metadata: dict[str, Any], arrays: dict[str, NDArray], given: Layer | None) -> Layer:
-    """The network, with the file's arrays: built from the file, or a copy of the one that is passed."""
+    """The network with the file's arrays: built from the file, or a copy of the given one."""
     if given is not None:
         check_arrays(who, given.state_dict(), arrays, "pass model=, built as it was")
         return deepcopy(given).load_state_dict(arrays)
@@ -137,7 +137,7 @@ def _batch(who: str, tensors: dict[str, NDArray]) -> tuple[Array, Array]:
 
 
 def _place(who: str, run: Any) -> str:
-    """Where in the run the step was."""
+    """The position of the step in the run, as text."""
     names = ("step", "epoch", "batch")
     if not isinstance(run, dict) or run.keys() != set(names):
         raise FormatError(who, "run: " + ", ".join(names), repr(run)[:80])
@@ -148,7 +148,7 @@ def _place(who: str, run: Any) -> str:
 
 
 def together(gradients: Gradients) -> Finding:
-    """What there is to say where the layers by themselves stay finite."""
+    """The finding if the layers, run separately, stay finite."""
     if gradients.finite():
         return Finding("", "", "all is finite: the loss, the gradients and what each layer gives", ())
     names = gradients.not_finite()
@@ -171,6 +171,6 @@ def _criterion(who: str, config: Any) -> Loss:
 
 
 def _some(each: list[Any]) -> str:
-    """The first of them, and how many there are."""
+    """The first of them, and their number."""
     first = ", ".join(map(str, each[:8]))
     return first if len(each) <= 8 else f"{first} … ({len(each)})"

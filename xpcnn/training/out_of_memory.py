@@ -1,4 +1,4 @@
-"""A training that runs out of memory says in one line how to go on."""
+"""If a training runs out of memory, tell the user in one line how to continue."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .checkpoint import CHECKPOINT
 
 @contextmanager
 def enough_memory(loader: Loader, folder: Path | None) -> Iterator[None]:
-    """In this block, a `MemoryError` becomes one of xpcnn's.
+    """Convert a `MemoryError` in this block to an error of xpcnn.
 
     Parameters
-        folder : where the run is kept; its last checkpoint is as it was
+        folder : of the run; its last checkpoint is unchanged
     Raises
         OutOfMemoryError
     """

@@ -1,9 +1,9 @@
-"""What the weights and their gradients look like: sizes, zeros, and how far a step moves each parameter.
+"""Statistics of weights and gradients: sizes, zeros, and how far a step moves each parameter.
 
     rms(a) = √(Σ a² / size)                                                             (1)
     update = rms(p after the step − p before it) / rms(p before it)                     (2)
 
-An update of about a thousandth is usual; far below, a parameter hardly learns, far above, it jumps.
+An update of about a thousandth is usual. If it is far smaller, a parameter hardly learns; if far larger, it jumps.
 
 Source: A. Karpathy, Neural networks: zero to hero, 2022, lecture 4                     → (2)
 """
@@ -39,13 +39,13 @@ class ParameterStatistics:
     gradient_mean: float  # of |g|
     gradient_rms: float
     gradient_max: float  # of |g|
-    gradient_zeros: float  # share of g that is exactly 0
-    update: float  # (2); NaN without an optimizer, or where it refuses the step
+    gradient_zeros: float  # fraction of g that is exactly 0
+    update: float  # (2); NaN without an optimizer, or if it refuses the step
 
 
 @dataclass(frozen=True)
 class GradientStatistics:
-    """A row a parameter; printed, it is a table."""
+    """One row per parameter; it prints as a table."""
 
     parameters: tuple[ParameterStatistics, ...]
 
@@ -68,14 +68,14 @@ class GradientStatistics:
 def gradient_statistics(
     model: Layer, x: Array, y: Array, criterion: Loss | None = None, *, optimizer: Optimizer | None = None
 ) -> GradientStatistics:
-    """Look at the gradients of a batch, and with an optimizer at its next step; all is as before afterwards.
+    """Measure the gradients of a batch and, with an optimizer, its next step; nothing is changed afterwards.
 
     Parameters
-        x, y : a batch, as a loader gives it
+        x, y : a batch from a loader
         criterion : None for cross-entropy
-        optimizer : of the model's parameters, or of some, at the learning rate that it has
+        optimizer : of the model's parameters, or of some; it keeps its learning rate
     Raises
-        OptionError : another model's optimizer
+        OptionError : the optimizer belongs to another model
 
     >>> from xpcnn import data, nn
     >>> (x, y), *_ = data.Loader(data.digits().train, 64)
@@ -96,7 +96,7 @@ def gradient_statistics(
             try:
                 optimizer.step(optimizer.select(grads))
             except NonFiniteError:
-                optimizer = None  # which makes no such step, so that there is no update to tell
+                optimizer = None  # it refuses the step, so there is no update
         after = {name: _host(array) for name, array in model.parameters().items()}
         rows = [_statistics(name, p, _host(grads[name]), after[name], optimizer) for name, p in before.items()]
     return GradientStatistics(tuple(rows))
@@ -118,12 +118,12 @@ def _statistics(name: str, p: Any, g: Any, after: Any, optimizer: Optimizer | No
 
 def _rms(array: Any) -> float:
     largest = float(np.abs(array).max())
-    scale = largest if 0 < largest < math.inf else 1.0  # so that no square overflows or is lost
+    scale = largest if 0 < largest < math.inf else 1.0  # so that no square overflows or underflows
     return scale * float(np.sqrt(np.mean((array / scale) ** 2)))  # (1)
 
 
 def _ratio(moved: float, size: float) -> float:
-    """Infinite for what was 0 and moves, as biases do in their first step."""
+    """moved / size; infinite if a parameter of zeros moves, as biases do in their first step."""
     return moved / size if size else math.inf if moved else 0.0
 
 

@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a bar on a terminal, one plain line an epoch anywhere else."""
+"""The progress display of a run: a bar on a terminal, one plain line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import IO, Any, Protocol, cast
 
 
 class Progress(Protocol):
-    """What the trainer tells: batches that are done, and lines to keep."""
+    """Receives from the trainer the number of finished batches, and lines to show permanently."""
 
     def __enter__(self) -> Progress: ...
     def __exit__(
@@ -33,14 +33,14 @@ class Silent:
 
 
 class Lines(Silent):
-    """One line an epoch."""
+    """Shows one line per epoch."""
 
     def line(self, text: str) -> None:
         print(text, flush=True)
 
 
 class _Terminal:
-    """A terminal to write to; one that has been closed meanwhile does not end the training."""
+    """A terminal to write to; closing it does not end the training."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -59,7 +59,7 @@ class _Terminal:
 
 
 class Bar(Silent):
-    """A bar over the batches of the current epoch, with the lines above it."""
+    """Shows a bar over the batches of the current epoch, with the lines above it."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -94,8 +94,8 @@ class Bar(Silent):
 
 
 def progress(verbose: bool) -> Progress:
-    """The one that fits where standard output goes."""
+    """The display that suits standard output."""
     if not verbose:
         return Silent()
-    console = sys.stdout is not None and sys.stdout.isatty()  # None in a program that has no console
+    console = sys.stdout is not None and sys.stdout.isatty()  # None in a program without a console
     return Bar() if console else Lines()

@@ -1,11 +1,11 @@
-"""Which learning rate suits: a short training with a rate that grows from step to step, and what the loss does.
+"""Find a learning rate: train briefly while the rate grows from step to step, and watch the loss.
 
     rate_i = lowest · (highest / lowest)^(i / (steps − 1))              i = 0 … steps − 1              (1)
     m_i = β·m_{i−1} + (1 − β)·loss_i,   s_i = m_i / (1 − β^{i+1})       smoothed, β = 0.98             (2)
     steepest = rate_i where (s_{i+1} − s_i) is smallest, as rates are evenly spaced in log             (3)
     tenth = rate_i / 10 where s_i is smallest                                                          (4)
 
-The sweep ends where s_i is more than four times the smallest so far, or the loss is not finite.
+The sweep ends when s_i is more than four times the smallest so far, or the loss is not finite.
 
 Sources
     L. Smith, Cyclical learning rates for training neural networks, 2015, section 3.3               → (1)
@@ -32,18 +32,18 @@ from .training_state import unchanged
 
 SMOOTHING = 0.98  # β
 EXPLODED = 4.0  # times the smallest smoothed loss
-SKIPPED = 0.1  # share of the steps, the first, in which (3) is not looked for: there, noise is not smoothed yet
+SKIPPED = 0.1  # fraction of the steps, at the start, that (3) ignores, because noise is not smoothed yet
 
 
 @dataclass(frozen=True)
 class RateSweep:
-    """What a sweep over learning rates came to; one number a step."""
+    """The results of a sweep over learning rates; one number per step."""
 
     rates: tuple[float, ...]
-    losses: tuple[float, ...]  # of the batch, before its step
+    losses: tuple[float, ...]  # of each batch, before its step
     smoothed: tuple[float, ...]
-    suggestion: float | None  # where the loss falls most steeply; None where it falls nowhere
-    tenth: float  # of the rate with the lowest loss, another common choice
+    suggestion: float | None  # where the loss falls most steeply; None if it never falls
+    tenth: float  # a tenth of the rate with the lowest loss, another common choice
 
     def __str__(self) -> str:
         steepest = "nowhere" if self.suggestion is None else f"{self.suggestion:.2g}"
@@ -63,17 +63,17 @@ def lr_find(
     highest: float = 10.0,
     steps: int = 100,
 ) -> RateSweep:
-    """Train with rates from `lowest` to `highest`, and put model, optimizer and generators back as they were.
+    """Train with rates from `lowest` to `highest`, then restore model, optimizer and generators.
 
     Parameters
         model : the network
-        optimizer : of its parameters, or of some; its own rate is not looked at
-        loader : its epochs are gone through as often as the steps need
+        optimizer : of its parameters, or of some; its own rate is ignored
+        loader : as many of its epochs are used as the steps need
         criterion : None for cross-entropy
         lowest, highest : learning rates, 0 < lowest < highest
-        steps : at most so many
+        steps : the most steps to make
     Raises
-        OptionError : no loader, another model's optimizer, or rates or steps that make no sense
+        OptionError : no loader, another model's optimizer, or invalid rates or steps
         NonFiniteError : the loss is NaN or infinite from the first steps on, or explodes there
 
     >>> from xpcnn import data, models, optim
@@ -102,7 +102,7 @@ def lr_find(
             i = len(rates)
             rate = lowest * (highest / lowest) ** (i / (steps - 1))  # (1)
             part = batch_gradients(model, criterion, x, y)
-            if not float(part.items):  # class weights of 0: there is no loss
+            if not float(part.items):  # all class weights are 0: there is no loss
                 continue
             loss = float(part.loss)
             mean = SMOOTHING * mean + (1 - SMOOTHING) * loss

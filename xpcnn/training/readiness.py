@@ -1,4 +1,4 @@
-"""What a training needs only at the end of its first epoch, or later, tried before its first step."""
+"""Before the first step, try everything that a training needs only at the end of an epoch, or later."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Schedule
 from ..options import as_count, as_number
-from .checkpoint import Position
 from .evaluation import try_out
+from .position import Position
 from .training_state import unchanged
 
 WHO = "Trainer.fit"
@@ -30,7 +30,7 @@ def check_arguments(
     clip_norm: float | None,
     checkpoint_seconds: float,
 ) -> None:
-    """Refuse what no `Trainer` can be made of."""
+    """Refuse arguments from which no `Trainer` can be made."""
     check_layer("Trainer", model)
     check_optimizer("Trainer", optimizer, model.parameters())
     check_loss("Trainer", criterion)
@@ -57,15 +57,15 @@ def check_fit(loader: object, validation: object, epochs: int, patience: int | N
 def check_ready(
     loader: Loader, validation: Split | None, model: Layer, kept_model: Layer, criterion: Loss, classes: Sequence[str]
 ) -> None:
-    """Refuse what would end the training after an epoch of work.
+    """Refuse anything that would end the training after an epoch of work.
 
     Parameters
-        model, kept_model : that is trained; that is validated and kept
+        model, kept_model : the one that is trained, and the one that is validated and kept
         classes : their names, or none
     Raises
-        OptionError : not as many names as classes
-        DataError, ShapeError, DTypeError : validation that model or criterion cannot take, a label without an output,
-            or batch norm that the last batch's one image does not suffice for
+        OptionError : the number of names differs from that of classes
+        DataError, ShapeError, DTypeError : model or criterion refuses the validation images, a label has no output, or
+            the last batch has a single image, which is too few for batch norm
     """
     if validation is not None:
         try:
@@ -88,7 +88,7 @@ def _check_outputs(loader: Loader, classes: Sequence[str], outputs: int) -> None
 
 
 def _try_one_image(model: Layer, loader: Loader) -> None:
-    """The last batch has one image, which is not enough for batch norm where its maps are 1×1."""
+    """Refuse a last batch of one image if batch norm gets 1×1 maps, and so a single value per channel."""
     x, _ = next(loader.epoch(0, start=len(loader) - 1))
     try:
         with unchanged(model), np.errstate(over="ignore", invalid="ignore"):
@@ -100,7 +100,7 @@ def _try_one_image(model: Layer, loader: Loader) -> None:
 
 
 def warn_of_nothing_left(position: Position, epochs: int, patience: int | None) -> None:
-    """Warn that `fit` returns at once."""
+    """Warn if `fit` has nothing left to do and returns at once."""
     done = position.epoch
     if done >= epochs:
         remedy = f"epochs are counted in all: pass epochs={done + epochs} for {epochs} more"

@@ -1,13 +1,15 @@
-"""A run by names alone: data set, model, optimizer and schedule, kept in one folder. `xpcnn train` is this.
+"""A run by names: data set, model, optimizer and schedule. `xpcnn train` uses it.
 
-config.json             what was asked for, enough to do it again
-history.csv             one line an epoch
-checkpoint.safetensors  the last state, from which `resume` goes on
+The run's folder holds
+
+config.json             the settings, enough to repeat the run
+history.csv             one line per epoch
+checkpoint.safetensors  the last state, from which `resume` continues
 model.safetensors       the best model, for `eval` and `predict`
-result.json             how it ended
-curves.png              where matplotlib is installed
-trained_on.safetensors  digests of the images that it was trained and validated on
-steps.csv, tensorboard  where these logs were asked for
+result.json             the results
+curves.png              if matplotlib is installed
+trained_on.safetensors  digests of the training and validation images
+steps.csv, tensorboard  if the settings ask for these logs
 """
 
 from __future__ import annotations
@@ -46,14 +48,14 @@ from .trainer import Trainer
 
 
 def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbose: bool = True) -> dict[str, Any]:
-    """Do the run that `config` describes, in a new folder; its result.
+    """Do the run that `config` describes, in a new folder; return its result.
 
     Parameters
-        folder : where; it is this run's before anything else is done, and is removed again if nothing comes of it
-        claim : of the folder, where the caller holds it
+        folder : of the run; it is claimed before anything else, and removed again if the run does not start
+        claim : of the folder, if the caller holds it
     Raises
-        OptionError : the folder holds a run already, or a file of the kind that a run writes, or another one is
-            writing to it
+        OptionError : the folder already holds a run, or one of the files that a run writes, or another run is writing
+            to it
     """
     with claim or Claim(folder) as claim:
         refuse_run("train", folder, ALL, f"xpcnn train --resume {folder}")
@@ -64,13 +66,13 @@ def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbos
 
 
 def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) -> dict[str, Any]:
-    """Go on with the run in that folder, bit for bit as if it had not stopped; its result.
+    """Continue the run in that folder, bit for bit as if it had not stopped; return its result.
 
     Parameters
-        dataset : where the run's data set is now, if it is no longer where it was
+        dataset : the new path of the run's data set, if it has moved
     Raises
-        DataError : there is no run, or its data set is not there;  FormatError : its files are broken
-        OptionError : the run is still going
+        DataError : there is no run, or its data set is missing;  FormatError : its files are broken
+        OptionError : the run is still running
     """
     config = read_config(folder)
     with Claim(folder) as claim:
@@ -82,14 +84,14 @@ def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) ->
         run, begun = _Run(config, folder, verbose, claim), (folder / CHECKPOINT).exists()
         if dataset is not None:
             _write_config(config, folder)
-        if not begun:  # it ended before its first checkpoint, and begins anew: so do its logs
+        if not begun:  # it ended before its first checkpoint: it starts again, and so do its logs
             (folder / STEPS).unlink(missing_ok=True)
             rmtree(folder / TENSORBOARD, ignore_errors=True)
         return run.finish(resume=begun)
 
 
 def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Epoch]:
-    """One step, one validation and one checkpoint of the run that `config` describes; nothing is kept."""
+    """Do one step, one validation and one checkpoint of the run that `config` describes; keep nothing."""
     run = _Run(config, folder, verbose)
     run.tell()
     run.trainer.fast_dev_run = True
@@ -115,10 +117,10 @@ class _Run:
         model = models.build(config.model, train.input_shape, outputs, rng=config.seed)
         if config.normalize:
             model = models.normalized(model, *train.statistics())
-        model.output_shape(train.input_shape)  # what cannot run fails here, before a folder is made
-        next(self.loader.epoch(0))  # as do images that cannot be augmented so
+        model.output_shape(train.input_shape)  # a model that cannot run fails here, before a folder is made
+        next(self.loader.epoch(0))  # so do images that cannot be augmented
         optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        batches = min(len(self.loader), config.overfit_batches or len(self.loader))  # of an epoch
+        batches = min(len(self.loader), config.overfit_batches or len(self.loader))  # per epoch
         log_steps, log_epochs = self._logs()
         self.trainer = Trainer(
             model,
@@ -138,7 +140,7 @@ class _Run:
         self.trainer.claim = claim
 
     def tell(self) -> None:
-        """Print what was found to train on, so that what was not meant is seen; warn of images in both parts."""
+        """Describe the data, so that the user notices mistakes; warn of images that are in both parts."""
         if self.trainer.verbose:
             print(found(self.dataset, self.loader.split, self.validation))
         if repeated := int(np.isin(self.dataset.test.digests, self.dataset.train.digests).sum()):
@@ -146,7 +148,7 @@ class _Run:
             warn(self.dataset.name, what, "what the test says will be too good: take them out of one of the two")
 
     def _logs(self) -> tuple[list[OnStep], list[OnEpoch]]:
-        """The logs that were asked for, of steps and of epochs."""
+        """The requested logs of steps and of epochs."""
         steps: list[OnStep] = []
         epochs: list[OnEpoch] = []
         if "csv" in self.config.logs:
@@ -185,7 +187,7 @@ class _Run:
 
 
 def found(dataset: Dataset, train: Split, validation: Split | None) -> str:
-    """What a run has to learn from: how many images, their size, the classes, and where the parts are from."""
+    """Describe a run's data: the number of images, their size, the classes, and the origin of the parts."""
     counts = [f"{len(train)} images to train on", f"{len(dataset.test)} to test on"]
     if validation is not None:
         counts.insert(1, f"{len(validation)} to validate")

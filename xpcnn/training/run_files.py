@@ -1,4 +1,4 @@
-"""The files of a run: which of them a folder holds, so that a new run writes over none."""
+"""The files of a run; a new run refuses a folder that holds any, so that it overwrites none."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .history import HISTORY
 from .trained_on import TRAINED_ON
 
 STEPS, TENSORBOARD, RESULT, CURVES = "steps.csv", "tensorboard", "result.json", "curves.png"
-KEPT = (CHECKPOINT, MODEL, WEIGHTS, HISTORY)  # what a `Trainer` has written once an epoch is done
-ALL = (CONFIG, *KEPT, RESULT, CURVES, TRAINED_ON, STEPS, TENSORBOARD)  # what `xpcnn train` may write
+KEPT = (CHECKPOINT, MODEL, WEIGHTS, HISTORY)  # files that a `Trainer` writes after an epoch
+ALL = (CONFIG, *KEPT, RESULT, CURVES, TRAINED_ON, STEPS, TENSORBOARD)  # files that `xpcnn train` may write
 
 
 def refuse_run(who: str, folder: Path, names: tuple[str, ...], how_to_resume: str) -> None:
@@ -21,7 +21,7 @@ def refuse_run(who: str, folder: Path, names: tuple[str, ...], how_to_resume: st
 
     Parameters
         names : `KEPT` or `ALL`
-        how_to_resume : how to go on with the run there, where there is one to go on with
+        how_to_resume : how to continue the run there, if there is one
     Raises
         OptionError
     """

@@ -1,4 +1,4 @@
-"""Schedules that end before the training does, or are still warming up when it ends."""
+"""Warn about schedules that end before the training, or still warm up when it ends."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 from ..data.loader import Loader
 from ..errors import warn
 from ..optim.schedule import Cosine, Exponential, OneCycle, Schedule, StepDecay, WarmUp
-from .checkpoint import Position
+from .position import Position
 
 IDLE = 1e-6  # of the first rate
 
 
 def idle_from(schedule: Schedule) -> int | None:
-    """The step from which the rate is its last one, or at most a millionth of the first; None where it never is.
+    """The step from which the rate stays constant, or is at most a millionth of the first; None if there is none.
 
     >>> idle_from(Cosine(0.1, total=6)), idle_from(StepDecay(0.1, every=10)), idle_from(WarmUp(OneCycle(0.1, 20), 5))
     (6, 60, 25)
@@ -28,7 +28,7 @@ def idle_from(schedule: Schedule) -> int | None:
 
 
 def warm_up_steps(schedule: Schedule) -> int:
-    """The steps in which the rate rises at first.
+    """The number of steps at the start in which the rate rises.
 
     >>> warm_up_steps(OneCycle(0.1, 100)), warm_up_steps(WarmUp(OneCycle(0.1, 100), 5)), warm_up_steps(Cosine(0.1, 9))
     (30, 35, 0)
@@ -41,13 +41,13 @@ def warm_up_steps(schedule: Schedule) -> int:
 def warn_of_schedule(
     schedule: Schedule, loader: Loader, position: Position, epochs: int, accumulate: int, steps: int
 ) -> None:
-    """Warn where the schedule ends before the training does, warms up until its end, or counts batches, not steps.
+    """Warn if the schedule ends before the training, warms up until its end, or counts batches instead of steps.
 
     Parameters
-        position : where the training begins
-        epochs : in all
-        accumulate : batches a step
-        steps : of the optimizer, that are done
+        position : of the training at its start
+        epochs : in total
+        accumulate : batches per step
+        steps : of the optimizer, done so far
     """
     end = idle_from(schedule)
     left = (epochs - position.epoch) * math.ceil(len(loader) / accumulate) - math.ceil(position.batch / accumulate)
@@ -68,7 +68,7 @@ def warn_of_schedule(
 
 
 def warn_of_idle_step(schedule: Schedule, steps: int) -> None:
-    """Warn once, in a loop of the caller's own, that the schedule has ended: at the step after `steps`."""
+    """Warn once, in the caller's own loop, that the schedule has ended: at the step after `steps`."""
     if steps == idle_from(schedule):
         what = f"{type(schedule).__name__} has ended after {steps} steps"
         warn("Trainer.train_step", what, "a schedule counts steps of the optimizer, not epochs")

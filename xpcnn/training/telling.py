@@ -1,4 +1,4 @@
-"""How the trainer calls its callbacks: none misses a step or an epoch because a log could not be written."""
+"""Call the trainer's callbacks, so that none misses a step or an epoch because a log could not be written."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .callback import STOP, OnEpoch, OnStep, Step
-from .checkpoint import Position
 from .history import Epoch
+from .position import Position
 from .untold import Untold
 
 
@@ -19,10 +19,10 @@ def tell(
     save: Callable[[], None],
     first: int = 0,
 ) -> bool:
-    """Call each with (trainer, happened), from the one of number `first` on; False where one of them asks to stop.
+    """Call each with (trainer, happened), from number `first` on; return False if one of them asks to stop.
 
-    Where one raises, `save` writes a checkpoint. For OSError, as a log raises on a full disk, the position then says
-    from which callback on they are to be called again.
+    If one raises, `save` writes a checkpoint. After an OSError, as from a log on a full disk, the position records the
+    first callback that must be called again.
     """
     going = True
     for number, callback in enumerate(callbacks[first:], first):
@@ -44,7 +44,7 @@ def tell_rest(
     position: Position,
     save: Callable[[], None],
 ) -> bool:
-    """Call those that are to be called again, before the first step; False where one of them asks to stop."""
+    """Before the first step, call those that must be called again; return False if one of them asks to stop."""
     untold = position.untold
     if untold is None or not (untold.step or history):
         return True

@@ -1,7 +1,7 @@
-"""What TensorBoard shows: the numbers of steps and epochs, as curves over the steps. Needs tensorboardX.
+"""Log the numbers of steps and epochs for TensorBoard, as curves over the steps. Needs tensorboardX.
 
-Events are written by tensorboardX's `EventsWriter`, not through its `SummaryWriter`: that one has a thread write them,
-and where the disk is full, the thread ends and whoever logs the tenth number after it waits for ever.
+tensorboardX's `EventsWriter` writes the events, not its `SummaryWriter`. The latter writes in a thread: if the disk is
+full, that thread ends, and the call that logs the tenth number after it waits forever.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from .history import Epoch
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-WAIT = 10.0  # seconds between two times that all is brought to the disk
+WAIT = 10.0  # seconds between two syncs to the disk
 
 
 class TensorBoardLog:
-    """Writes what it is told for TensorBoard: `log = TensorBoardLog("runs/a")`, on_step=[log] and on_epoch=[log].
+    """Logs for TensorBoard: `log = TensorBoardLog("runs/a")`, on_step=[log] and on_epoch=[log].
 
-    `tensorboard --logdir runs` then shows `step/loss`, `epoch/validation_accuracy` and so on; numbers that are NaN
-    are left out. All stand over the steps of the optimizer. A run that is resumed goes on in a file of its own, in
-    which TensorBoard is told to forget the steps that are made again. What is written reaches the system at once, and
-    the disk every ten seconds, after each epoch, and at the program's end or `close`. Numbers that cannot be written,
-    as on a full disk, end the training; when it goes on, the trainer tells of that step again.
+    `tensorboard --logdir runs` then shows `step/loss`, `epoch/validation_accuracy` and so on, over the steps of the
+    optimizer. NaN is left out. A resumed run continues in a new file, which tells TensorBoard to forget the steps that
+    are repeated. Numbers reach the system at once, and the disk every ten seconds, after each epoch, and at the
+    program's end or `close`. If numbers cannot be written, as on a full disk, the training ends; when it is resumed,
+    the trainer logs that step again.
 
     Parameters
-        folder : where the files go; it is made where it is missing
+        folder : for the files; it is created if it is missing
     Raises
         MissingExtraError : tensorboardX is not installed
-        FileError : the folder cannot be written to, when a number comes
+        FileError : a number cannot be written to the folder
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -50,28 +50,28 @@ class TensorBoardLog:
         self._flushed = 0.0
 
     def __call__(self, trainer: Trainer, happened: Step | Epoch) -> None:
-        """Write its numbers; in a trainer that only tries things out, do nothing."""
+        """Write its numbers; do nothing in a trial run."""
         if trainer.fast_dev_run:
             return
         kind, place = ("step", ("step", "epoch", "batch")) if isinstance(happened, Step) else ("epoch", ("epoch",))
         numbers = {
             f"{kind}/{name}": value
             for name, value in asdict(happened).items()
-            if name not in place and value == value  # NaN is not itself
+            if name not in place and value == value  # false for NaN
         }
         try:
             self._write(numbers, trainer.optimizer.steps)
-            self._writer._py_recordio_writer._writer.flush()  # its own flush is fsync as well, which takes too long
+            self._writer._py_recordio_writer._writer.flush()  # its own flush also calls fsync, which takes too long
             if kind == "epoch" or time.monotonic() - self._flushed > WAIT:
                 self._writer.flush()
                 self._flushed = time.monotonic()
         except OSError as error:
-            with suppress(FileError):  # what follows half an event in a file cannot be read
+            with suppress(FileError):  # nothing after half an event in a file can be read
                 self.close()
             raise FileError(str(self.folder), "a folder to write to", error.strerror or str(error)) from error
 
     def close(self) -> None:
-        """Bring all to the disk, and close the file; the next number begins another.
+        """Sync to the disk and close the file; the next number begins another file.
 
         Raises
             FileError : the folder cannot be written to
@@ -92,7 +92,7 @@ class TensorBoardLog:
 
         if self._writer is None:
             self._writer = self._open()
-            if step > 1:  # forget it and what comes after it, of files before this one
+            if step > 1:  # forget this and later steps of earlier files
                 start = SessionLog(status=SessionLog.START)
                 self._writer.write_event(Event(wall_time=time.time(), step=step, session_log=start))
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()]
@@ -102,12 +102,12 @@ class TensorBoardLog:
         from tensorboardX.event_file_writer import EventsWriter
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        suffix = f".{os.getpid()}-{secrets.token_hex(4)}"  # else two in one second would be one file
+        suffix = f".{os.getpid()}-{secrets.token_hex(4)}"  # else two logs in one second would share a file
         writer = EventsWriter(str(self.folder / "events"), suffix)
         self._close = weakref.finalize(self, _close_at_the_end, writer)
         return writer
 
 
 def _close_at_the_end(writer: Any) -> None:
-    with suppress(OSError):  # a disk that is full has been told of
+    with suppress(OSError):  # a full disk has been reported already
         writer.close()

@@ -1,6 +1,6 @@
-"""Which images a run was trained and validated on, kept in its folder as a digest of 8 bytes each.
+"""Record the images of a run, for training and validation, in its folder, as a digest of 8 bytes each.
 
-So it is known of any image, wherever it stands by then, whether a run has learned from it.
+For any image, wherever it is later, the digests tell whether the run has learned from it.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ class TrainedOn:
     validation: NDArray
 
     def all(self) -> NDArray:
-        """Those of both: int64."""
+        """The digests of both: int64."""
         return np.union1d(self.train, self.validation)
 
     def images(self, split: Split) -> NDArray:
-        """Which of the images the run was trained or validated on: bool (N,)."""
+        """For each image, True if the run used it for training or validation: bool (N,)."""
         return np.isin(split.digests, self.all())
 
 
 def keep(folder: Path, train: Split, validation: Split | None, *, add: bool) -> None:
-    """Write down what a run is trained and validated on: each image, and a digest of either split as a whole.
+    """Record the training and validation images of a run: a digest of each image, and one of each whole split.
 
     Parameters
-        add : to what the folder holds already, for a run that goes on
+        add : keep the digests already in the folder, for a run that continues
     Raises
-        FormatError : what it holds is broken;  FileError : it cannot be written
+        FormatError : the existing file is broken;  FileError : it cannot be written
     """
     before = read(folder) if add else None
     given = (train.digests, train.digests[:0] if validation is None else validation.digests)
@@ -54,7 +54,7 @@ def keep(folder: Path, train: Split, validation: Split | None, *, add: bool) -> 
 
 
 def read(folder: Path) -> TrainedOn | None:
-    """What the run in that folder was trained and validated on; None where it does not say, as older ones do not.
+    """The digests of the run in that folder; None if it has no record, like runs of older versions.
 
     Raises
         FormatError : the file is broken;  FileError : it cannot be read

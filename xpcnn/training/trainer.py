@@ -1,6 +1,6 @@
-"""The training loop, with what a long run needs.
+"""The training loop, with everything that a long run needs.
 
-The loop itself is five lines, and anyone may write them out:
+The loop itself is five lines, which you can also write yourself:
 
     for x, y in loader:
         logits, cache = model.forward(x)
@@ -38,7 +38,7 @@ from . import checkpoint, trained_on
 from .accumulation import accumulated_gradients
 from .best_model import best_file, keep_best, with_arrays
 from .callback import OnEpoch, OnStep, as_callbacks
-from .checkpoint import CHECKPOINT, Position
+from .checkpoint import CHECKPOINT
 from .claim import Claim, claimed
 from .dry_run import first_batches, put_back
 from .epoch_totals import EpochTotals
@@ -50,6 +50,7 @@ from .interrupt import Interrupt
 from .moving_average import MovingAverage
 from .nonfinite_report import report
 from .out_of_memory import enough_memory
+from .position import Position
 from .progress import Progress, progress
 from .readiness import check_arguments, check_fit, check_ready, warn_of_nothing_left
 from .run_files import KEPT, refuse_run
@@ -57,41 +58,41 @@ from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .telling import tell, tell_rest
 from .training_state import TrainingState
 
-UNREAD_STEPS = 50  # steps of a device whose totals wait to be read: reading one waits for the device
+UNREAD_STEPS = 50  # on a device, steps between two readings of the totals: reading waits for the device
 
 
 class Trainer:
     """Trains a network: epochs, validation, schedule, checkpoints, early stopping.
 
     Parameters
-        model : gives logits (N, K); for a regression (with a criterion such as MSELoss) what the targets are
-        optimizer : made from model.parameters(), or from some of them: the others stay as they are
+        model : returns logits (N, K); for a regression (with a criterion such as MSELoss) values like the targets
+        optimizer : made from model.parameters(), or from some of them: the others stay unchanged
         criterion : the loss; cross-entropy by default
         schedule : learning rate at each step of the optimizer, the optimizer's own by default; it observes the
             validation loss, or without validation the training loss
         clip_norm : gradients are scaled down to this global L2 norm
-        accumulate : batches that make one step together, as one batch of all their images would; at the end of an
-            epoch those that are left make one
-        ema : decay of an exponential moving average of the weights (see `MovingAverage`), such as 0.999; the average
-            is what is validated, evaluated and kept as the best model; None makes none
-        patience : stop after so many epochs in which validation has not improved; it takes validation
+        accumulate : number of batches that form one step, like one batch of all their images; at the end of an
+            epoch the remaining batches form one
+        ema : decay of an exponential moving average of the weights (see `MovingAverage`), such as 0.999; then the
+            average is validated, evaluated and kept as the best model; None for no average
+        patience : stop after this many epochs without improvement in validation; it requires validation
         on_step, on_epoch : functions f(trainer, step: Step) and g(trainer, row: Epoch), called after each step and
-            epoch; one that returns `STOP` ends the training there, and one that raises keeps those after it from
-            being called; but where it raises OSError, as a log does on a full disk, it and those after it are called
-            for that step when the training goes on. With on_step each loss is read, for which a device is waited for
-        folder : where the run is kept: `history.csv`, `checkpoint.safetensors` (the last state),
-            `model.safetensors` (the best epoch by validation accuracy, then loss; of layers that are not xpcnn's,
-            `weights.safetensors`), `trained_on.safetensors` (digests of images). None keeps the best in memory
-        classes : names of the classes, kept with the model
+            epoch. One that returns `STOP` ends the training. If one raises, those after it are not called; after an
+            OSError, as from a log on a full disk, it and those after it are called for that step when the training is
+            resumed. With on_step each loss is read, which waits for a device
+        folder : of the run: `history.csv`, `checkpoint.safetensors` (the last state),
+            `model.safetensors` (the best epoch by validation accuracy, then loss; `weights.safetensors` if there are
+            layers from outside xpcnn), `trained_on.safetensors` (digests of images). None keeps the best in memory
+        classes : names of the classes, saved with the model
         checkpoint_seconds : a checkpoint is written after each epoch, on Ctrl-C, and at least this often
-        fast_dev_run : try everything out with one step, one batch of validation and a checkpoint, and keep nothing:
-            model, optimizer and folder are then as they were
-        overfit_batches : train on the first so many batches of the split alone, without shuffling; 0 for all
-        read_every : steps of a device between two readings of the totals. With 1, NaN is found before the optimizer
+        fast_dev_run : try everything with one step, one batch of validation and a checkpoint, and keep nothing:
+            model, optimizer and folder are unchanged afterwards
+        overfit_batches : train on this many first batches of the split alone, without shuffling; 0 for all
+        read_every : on a device, steps between two readings of the totals. With 1, NaN is found before the optimizer
             writes it into the parameters, as it always is on NumPy
         verbose : show progress
     Raises
-        OptionError : an argument makes no sense, or the optimizer is of other arrays than the model's
+        OptionError : an argument is invalid, or the optimizer has arrays other than the model's
     """
 
     def __init__(
@@ -131,40 +132,40 @@ class Trainer:
         self.read_every = as_count("Trainer", "read_every", read_every)
         self.history: list[Epoch] = []
         self.position = Position()
-        self.loader: Loader | None = None  # that `fit` is going through
+        self.loader: Loader | None = None  # in use by `fit`
         self._validation: Split | None = None  # of the last `fit`
-        self.claim: Claim | None = None  # of the folder, where somebody else makes it
+        self.claim: Claim | None = None  # of the folder, if the caller holds it
         self._state, self._weights = TrainingState(model), FiniteWeights(model)
-        self.best_arrays: Mapping[str, Array] | None = None  # arrays of the best epoch, where no folder keeps them
-        self._items: Any = 0  # what the last step's loss is the mean of, see `Loss.items`
-        self._batch_size: int | None = None  # that was last trained with
+        self.best_arrays: Mapping[str, Array] | None = None  # of the best epoch, if there is no folder
+        self._items: Any = 0  # divisor of the last step's loss, see `Loss.items`
+        self._batch_size: int | None = None  # of the last training
 
     def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> list[Epoch]:
-        """Train until `epochs` epochs are done in all.
+        """Train until `epochs` epochs in total are done.
 
         Parameters
             loader : the training images
-            validation : held-out images, looked at after each epoch, at most as many at a time as are trained on
-            resume : go on from the folder's checkpoint, bit for bit as if the run had not stopped
+            validation : held-out images, evaluated after each epoch, in batches no larger than those of the training
+            resume : continue from the folder's checkpoint, bit for bit as if the run had not stopped
         Returns
-            history : one row an epoch
+            history : one row per epoch
         Raises
-            NonFiniteError : the loss or a gradient is NaN or infinite. On NumPy, parameters and optimizer are then as
-                they were before that step, the error names the layer, and the folder holds what `replay` takes to
-                show it again. On a device, and where the step itself overflows, parameters have been overwritten. The
-                last checkpoint stays as it is
-            OptionError, DataError, FormatError : as `checkpoint.resume`; also where the folder holds a run already, or
+            NonFiniteError : the loss or a gradient is NaN or infinite. On NumPy, parameters and optimizer are restored
+                to their state before that step, the error names the layer, and the folder holds a file with which
+                `replay` shows the step again. On a device, and if the step itself overflows, parameters have been
+                overwritten. The last checkpoint is unchanged
+            OptionError, DataError, FormatError : as in `checkpoint.resume`; also if the folder already holds a run, or
                 another run is writing to it
-            what `readiness` refuses : before the first step;  what callbacks and validation raise : after a checkpoint
-            OutOfMemoryError : the last checkpoint stays as it is
-            Interrupted : Ctrl-C, SIGTERM or SIGHUP; the step at hand was finished and a checkpoint written
-        Warns where nothing is left to train, and where the schedule ends before the training does.
+            errors of `readiness` : before the first step;  errors of callbacks and validation : after a checkpoint
+            OutOfMemoryError : the last checkpoint is unchanged
+            Interrupted : Ctrl-C, SIGTERM or SIGHUP; the current step was finished and a checkpoint written
+        Warns if nothing is left to train, and if the schedule ends before the training.
         """
         check_fit(loader, validation, epochs, self.patience)
         if self.overfit_batches:
             loader = first_batches(loader, self.overfit_batches)
         check_ready(loader, validation, self.model, self.kept_model, self.criterion, self.classes)
-        if self.folder is not None:  # what no file can hold is refused before the first step, too
+        if self.folder is not None:  # refuse before the first step a model that no file can hold
             best_file(self.kept_model, loader.split.input_shape, self.classes, classifies=self.criterion.classifies)
         self._validation = validation
         with claimed(None if self.fast_dev_run else self.folder, self.claim):
@@ -174,13 +175,13 @@ class Trainer:
                 refuse_run("Trainer.fit", self.folder, KEPT, "pass resume=True")
             if self.fast_dev_run:
                 return self._dry_run(loader, validation)
-            if not resume:  # who resumes asks for no more than that all epochs are done
+            if not resume:  # on resuming, it is fine if all epochs are done
                 warn_of_nothing_left(self.position, epochs, self.patience)
             warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
             return self._run_epochs(loader, validation, epochs)
 
     def _dry_run(self, loader: Loader, validation: Split | None) -> list[Epoch]:
-        """One epoch of one step, which leaves nothing behind."""
+        """Run one epoch of one step, and undo it."""
         loader = first_batches(loader, self.accumulate)
         with put_back(self.checkpointed(loader), self.folder) as folder:
             trial = copy(self)
@@ -188,7 +189,7 @@ class Trainer:
             return trial._run_epochs(loader, validation and validation.take(min(len(validation), 256)), 1)
 
     def _run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
-        """`fit`, once all is known to be in order."""
+        """The part of `fit` after all checks."""
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder)
@@ -209,19 +210,19 @@ class Trainer:
         return self.history
 
     def evaluate(self, split: Split, *, batch_size: int | None = None) -> Evaluation:
-        """Loss and metrics of `kept_model` on labelled images; None is as many at a time as `fit` validates."""
+        """Loss and metrics of `kept_model` on labelled images; with None, in batches as large as those of `fit`."""
         if batch_size is None and isinstance(split, Split):
             batch_size = images_at_once(split.input_shape, self._batch_size)
         return evaluate(self.kept_model, split, self.criterion, batch_size)
 
     @property
     def kept_model(self) -> Layer:
-        """The network that is validated and kept, as it is now: the moving average, where there is one."""
+        """The network that is validated and kept, in its current state: the moving average, if there is one."""
         return self.model if self.average is None else self.average.model
 
     @property
     def best_model(self) -> Layer:
-        """A copy of `kept_model` as it was after the best epoch: by validation, or without it the last one.
+        """A copy of `kept_model` after the best epoch by validation; without validation, after the last epoch.
 
         Raises
             OptionError : no epoch is done;  FormatError, FileError : it cannot be read from the folder
@@ -230,14 +231,14 @@ class Trainer:
             raise OptionError("Trainer.best_model", "an epoch that is done", "none", "call fit before")
         return with_arrays(self.kept_model, self.folder or self.best_arrays or self.kept_model.state_dict())
 
-    @np.errstate(over="ignore", invalid="ignore")  # what becomes of them is looked at
+    @np.errstate(over="ignore", invalid="ignore")  # the results are checked
     def train_step(self, x: Array, y: Array, *more: tuple[Array, Array]) -> tuple[Array, Array]:
-        """One step of the optimizer on one batch; the loss, and how many items were classified rightly (0 of values).
+        """Do one step on one batch; return the loss and the number of correctly classified items (0 in a regression).
 
         Parameters
             more : further batches (x, y), for one step on the images of all
         Raises
-            NonFiniteError : as `fit`
+            NonFiniteError : as in `fit`
         """
         if self.loader is None:
             warn_of_idle_step(self.schedule, self.optimizer.steps)
@@ -256,7 +257,7 @@ class Trainer:
         return total.loss, total.correct
 
     def _report(self, number: int, x: Array, y: Array, gradients: Gradients) -> NonFiniteError:
-        """The error for that batch of a step, which gave NaN or infinity."""
+        """The error for this batch of a step, which gave NaN or infinity."""
         at = self.position
         batch = at.batch + number
         run = {"step": self.optimizer.steps + 1, "epoch": at.epoch + 1, "batch": batch + 1}
@@ -264,14 +265,14 @@ class Trainer:
         return report(self.model, self.criterion, (x, y), gradients, run, indices, self.folder)
 
     def checkpointed(self, loader: Loader) -> checkpoint.Checkpointed:
-        """What a checkpoint holds the state of."""
+        """The parts of the run whose state a checkpoint holds."""
         parts = (self.model, self.optimizer, self.criterion, self.schedule, loader)
         return checkpoint.Checkpointed(*parts, self.average, self.accumulate, self._validation)
 
     def _run_epoch(
         self, loader: Loader, validation: Split | None, epochs: int, interrupt: Interrupt, shown: Progress
     ) -> bool:
-        """One epoch, or the rest of one; whether to go on after it."""
+        """Run one epoch, or the rest of one; return whether to continue after it."""
         at = self.position
         saved = time.perf_counter()
         begun = saved - at.seconds
@@ -302,7 +303,7 @@ class Trainer:
             row = self._finish_epoch(loader, validation, totals, begun)
         except BaseException as error:
             if not isinstance(error, NonFiniteError):
-                with suppress(FileError):  # such as a full disk, which is what has been raised
+                with suppress(FileError):  # such as a full disk, which has already raised an error
                     self._save(loader)
             raise
         shown.line(str(row))
@@ -313,14 +314,14 @@ class Trainer:
         return going
 
     def _finish_epoch(self, loader: Loader, validation: Split | None, totals: EpochTotals, begun: float) -> Epoch:
-        """Validate, keep the model if it is the best, and write down what the epoch came to.
+        """Validate, keep the model if it is the best, and record the epoch's results.
 
-        Until the best model is kept nothing is changed, so that a run that fails there can finish the epoch again.
+        Until the best model is kept, nothing is changed, so that a run that fails there can finish the epoch again.
         """
         self._check_weights()
         checked, classifies = self.evaluate(validation) if validation else None, self.criterion.classifies
         row = totals.row(checked, self.optimizer.lr, time.perf_counter() - begun)
-        score = [*([checked.accuracy] if classifies else []), -checked.loss] if checked else None
+        score = row.score(classifies)
         if self.position.is_best(score):
             options = {"classifies": classifies, "validated": checked is not None}
             self.best_arrays = keep_best(self.folder, self.kept_model, loader, self.classes, **options)

@@ -1,7 +1,7 @@
-"""What training leaves on a model, kept so that it can be put back: for trials, and for a step that failed.
+"""Save and restore the state of a model that training changes, for trials and for a step that failed.
 
-`forward` moves generators on (dropout's) and replaces running statistics (batch norm's); an optimizer's step writes
-the parameters and what the optimizer itself keeps.
+`forward` advances generators (of dropout) and replaces running statistics (of batch norm). An optimizer's step writes
+the parameters and the optimizer's own arrays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Taken: TypeAlias = tuple[list[Array], dict[str, Any]]
 
 
 class TrainingState:
-    """What `forward` in training changes of a model."""
+    """The state of a model that `forward` changes in training."""
 
     def __init__(self, model: Layer) -> None:
         arrays = model.named_arrays(buffers=True)
@@ -28,12 +28,12 @@ class TrainingState:
         self.generators = model.generators()
 
     def take(self) -> Taken:
-        """As it is now; buffers are not copied, as nobody writes into them."""
+        """The current state; buffers are not copied, as nobody writes into them."""
         buffers = [getattr(layer, key) for layer, key in self.buffers]
         return buffers, states(self.generators)
 
     def put_back(self, taken: Taken) -> None:
-        """As it was when that was taken."""
+        """Restore that state."""
         buffers, places = taken
         for (layer, key), array in zip(self.buffers, buffers, strict=True):
             setattr(layer, key, array)
@@ -41,7 +41,7 @@ class TrainingState:
 
     @contextmanager
     def put_back_on_error(self) -> Iterator[None]:
-        """A block that leaves no trace where it raises."""
+        """Restore the state if the block raises."""
         before = self.take()
         try:
             yield
@@ -52,10 +52,10 @@ class TrainingState:
 
 @contextmanager
 def unchanged(model: Layer, optimizer: Optimizer | None = None) -> Iterator[None]:
-    """A block that leaves no trace, however it ends: what it changed of the model and the optimizer is put back.
+    """Restore the model and the optimizer at the end of the block, however it ends.
 
     Parameters
-        optimizer : of the model, where the block makes steps; its arrays and the parameters are copied, and copied back
+        optimizer : of the model, if the block makes steps; its arrays and the parameters are copied, and copied back
     """
     state = TrainingState(model)
     taken = state.take()

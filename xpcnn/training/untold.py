@@ -1,4 +1,4 @@
-"""What callbacks have still to be told, because a log could not be written; it is kept in the checkpoint."""
+"""Callbacks that must be called again, because a log could not be written; the checkpoint records them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .callback import Step
 
 @dataclass(frozen=True)
 class Untold:
-    """The callbacks from the one of number `first` on have still to be told of `step`; None is the last epoch."""
+    """The callbacks from number `first` on must be called for `step`; None stands for the last epoch."""
 
     first: int
     step: Step | None = None
 
     @classmethod
     def read(cls, who: str, saved: Any) -> Untold | None:
-        """What `written` made of one.
+        """The inverse of `written`.
 
         Raises
-            FormatError : it is something else
+            FormatError : `saved` is something else
         """
         if saved is None:
             return None
@@ -35,7 +35,7 @@ class Untold:
             raise FormatError(error.who, error.expected, error.got) from None
 
     def written(self) -> dict[str, Any]:
-        """It, in values that JSON has."""
+        """Its JSON values."""
         step = self.step and {key: None if value != value else value for key, value in asdict(self.step).items()}
         return {"first": self.first, "step": step}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...backend import array_namespace
 from ...errors import OptionError
-from ...options import as_number
+from ...options import as_flag, as_number
 from ...typing import Array
 from .base import Augmentation, per_image
 
@@ -36,7 +36,8 @@ class Flip(Augmentation):
 
     def __post_init__(self) -> None:
         as_number("Flip", "p", self.p, "[0, 1]")
-        if not (self.horizontal or self.vertical):
+        flags = [as_flag("Flip", name, getattr(self, name)) for name in ("horizontal", "vertical")]
+        if not any(flags):
             raise OptionError("Flip", "horizontal, vertical or both", "neither", "leave it out")
 
     def images(self, x: Array, rng: np.random.Generator) -> Array:

@@ -75,6 +75,8 @@ def export_onnx(
     check_layer(who, model)
     path = as_path("export_onnx", path)
     onnx = need("onnx", who, "for files in its format")
+    if model.arity != (1, 1):
+        raise OptionError(who, "a network of one input and one output", "several inputs")
     shape = as_shape(who, input_shape)
     newest = onnx.defs.onnx_opset_version()
     if as_count(who, "opset", opset) < OLDEST_OPSET or opset > newest:
@@ -122,8 +124,7 @@ class _Translation:
     def wired(self, name: str, layer: nn.Graph, x: Tensor) -> Tensor:
         """What a graph makes of x."""
         if len(layer.inputs) > 1 or len(layer.outputs) > 1:
-            got = f"{len(layer.inputs)} and {len(layer.outputs)}"
-            raise OptionError("export_onnx", "a network of one input and one output", got)
+            raise OptionError("export_onnx", "graphs of one input and one output", repr(layer).partition("\n")[0])
         values = {layer.inputs[0]: x}
         for key, child in layer.children().items():
             read = [values[each] for each in layer.reads[key]]
