@@ -20,7 +20,7 @@ from .arrays import Library
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=25, derandomize=True, **_COMMON)
-settings.register_profile("thorough", max_examples=500, **_COMMON)  # pytest --hypothesis-profile=thorough
+settings.register_profile("thorough", max_examples=200, **_COMMON)  # pytest --hypothesis-profile=thorough
 settings.load_profile("default")
 
 
