@@ -120,7 +120,6 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
         nn.Graph, {"a": (nn.ReLU(), "u"), "b": (nn.Add(), "a", "v")}, inputs=("u", "v"), outputs="b"
     ),
     "nn.GELU": lambda to: call(nn.GELU, "tanh"),
-    "nn.Flatten": lambda to: call(nn.Flatten, channels_first=True),
     "nn.GroupNorm": lambda to: call(nn.GroupNorm, 2, 4, eps=1e-3, affine=False),
     "nn.HardSigmoid": lambda to: call(nn.HardSigmoid, 0.2, 0.5),
     "nn.Scale": lambda to: call(nn.Scale, 3, bias=False, init=0.5),

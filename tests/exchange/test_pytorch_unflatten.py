@@ -149,18 +149,3 @@ def test_images_of_one_pixel_or_one_channel_have_one_order(tmp_path):
         np.testing.assert_array_equal(xpcnn.to_numpy(other.weight), xpcnn.to_numpy(model[0].weight))
         model = nn.Sequential(nn.Unflatten(image), nn.Flatten(), nn.GroupNorm(2, 12))  # rows that were fixed before
         save_pytorch(model, tmp_path / "w", input_shape=(12,))
-
-
-def test_rows_in_pytorch_s_own_order(tmp_path, rng):
-    """What is flattened channels first has the columns of PyTorch."""
-    theirs = T.Sequential(T.Conv2d(2, 3, 2), T.Flatten(), T.Linear(36, 4))
-    ours = nn.Sequential(nn.Conv2d(2, 3, 2), nn.Flatten(channels_first=True), nn.Linear(36, 4))
-    save_pytorch(ours, tmp_path / "net.safetensors", input_shape=(4, 5, 2))
-    from safetensors.torch import load_file
-
-    theirs.load_state_dict(load_file(tmp_path / "net.safetensors"))
-    x = rng.normal(size=(3, 4, 5, 2)).astype("float32")
-    y = theirs(torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))).detach().numpy()
-    assert_close(ours(xpcnn.asarray(x)), y)
-    with pytest.raises(AssertionError):
-        assert_close(nn.Sequential(ours[0], nn.Flatten(), ours[2])(xpcnn.asarray(x)), y)

@@ -51,7 +51,6 @@ OTHERS = {  # what is worked out in other ways than in the samples
     "Softmax of rows": (nn.Softmax, plain((2, 3, 4), 3.0)),
     "LogSoftmax of many": (nn.LogSoftmax, plain((1, 50), 3.0)),
     "Flatten of images": (nn.Flatten, IMAGES[:, :2, :2]),
-    "Flatten of images, channels first": (lambda: nn.Flatten(channels_first=True), IMAGES[:, :2, :2]),
     "BatchNorm1d, nothing learned": (lambda: nn.BatchNorm1d(4, affine=False, eps=0.1), plain((5, 4))),
     "BatchNorm1d of rows": (lambda: nn.BatchNorm1d(4), plain((3, 2, 4))),
     "BatchNorm2d, nothing learned": (lambda: nn.BatchNorm2d(4, affine=False), IMAGES),

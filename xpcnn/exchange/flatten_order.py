@@ -127,8 +127,7 @@ class _Walk:
         y = layer(x)
         fits = True
         if isinstance(layer, nn.Flatten):
-            same = layer.channels_first  # as there
-            after = before if x.ndim == 2 else _Order(None if same else _flattened(tuple(x.shape[1:])))
+            after = _Order(_flattened(tuple(x.shape[1:]))) if x.ndim > 2 else before
         elif isinstance(layer, nn.Unflatten):
             fits, after = before.unify(_Order(_flattened(layer.shape))), _Order()
         elif isinstance(layer, nn.Linear):

@@ -27,20 +27,14 @@ def identity(page: Explanation, visit: Visit, layer: Identity, at: Index) -> Non
 def flatten(page: Explanation, visit: Visit, layer: Flatten, at: Index) -> None:
     """An image becomes a row."""
     shape = visit.x.shape[1:]
-    turn = 1 if layer.channels_first else 0  # the channels' axis is the last one here, and the first one of the row's
-    shape = (*shape[len(shape) - turn :], *shape[: len(shape) - turn])
 
     def source(index: Index) -> Index:
-        first = [int(k) for k in np.unravel_index(index[1], shape)]
-        return (index[0], *first[turn:], *first[:turn])
+        return (index[0], *(int(k) for k in np.unravel_index(index[1], shape)))
 
     def users(index: Index) -> list[Index]:
-        item = index[1:]
-        first = (*item[len(item) - turn :], *item[: len(item) - turn])
-        return [(index[0], int(np.ravel_multi_index(first, shape)))]
+        return [(index[0], int(np.ravel_multi_index(index[1:], shape)))]
 
-    place = "(c·H + i)·W + j" if layer.channels_first else "(i·W + j)·C + c"
-    said = Equation((f"y[n, {place}] = x[n,i,j,c]", f"dx[n,i,j,c] = dy[n, {place}]"), ())
+    said = Equation(("y[n, (i·W + j)·C + c] = x[n,i,j,c]", "dx[n,i,j,c] = dy[n, (i·W + j)·C + c]"), ())
     _moves(page, visit, letters(visit.x.ndim), ("n", "k"), at, (said,), (), source, users)
 
 

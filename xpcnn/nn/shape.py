@@ -9,7 +9,7 @@ from ..errors import OptionError
 from ..ops import dispatch
 from ..ops.check import check_array, check_batch, check_floats, check_gradient
 from ..ops.window import Padding, Window
-from ..options import as_count, as_flag, as_pair
+from ..options import as_count, as_pair
 from ..typing import Array, Cache, Shape
 from .layer import Layer, OpLayer
 
@@ -19,31 +19,20 @@ class Flatten(Layer):
 
     PyTorch's rows are ordered (C, H, W); `xpcnn.exchange.load_pytorch` reorders the columns of weights from there.
 
-    Parameters
-        channels_first : order rows as PyTorch does, y[n, (c·H + i)·W + j] = x[n,i,j,c], where another program reads
-            them as they are
     Shapes
         (N, …) → (N, product of the other axes)
     Raises
-        OptionError, ShapeError, DTypeError
+        ShapeError, DTypeError
 
     >>> import numpy as np
     >>> Flatten()(np.zeros((8, 7, 7, 64), np.float32)).shape
     (8, 3136)
     """
 
-    def __init__(self, channels_first: bool = False) -> None:
-        self.channels_first = as_flag("Flatten", "channels_first", channels_first)
-
-    def config(self) -> dict[str, Any]:
-        return {"channels_first": True} if self.channels_first else {}  # as in files from before it was there
-
     def forward(self, x: Array) -> tuple[Array, Cache]:
         check_array("Flatten", x)
         check_batch("Flatten", x, *(f"D{axis}" for axis in range(1, max(x.ndim, 2))))
         xp = check_floats("Flatten", x)
-        if self.channels_first:
-            x = xp.moveaxis(x, -1, 1)
         shape = tuple(x.shape)
         return xp.reshape(x, (shape[0], math.prod(shape[1:]))), shape
 
@@ -51,10 +40,7 @@ class Flatten(Layer):
         shape = cache
         xp = check_floats("Flatten backward", dy)
         check_gradient("Flatten", dy, (shape[0], math.prod(shape[1:])))
-        if not input_grad:
-            return None, {}
-        dx = xp.reshape(dy, shape)
-        return xp.moveaxis(dx, 1, -1) if self.channels_first else dx, {}
+        return xp.reshape(dy, shape) if input_grad else None, {}
 
 
 class Unflatten(Layer):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
-import xpcnn
 from xpcnn import nn
 from xpcnn.errors import FormatError, OptionError
 from xpcnn.exchange import export_onnx, import_onnx
@@ -101,7 +99,8 @@ def test_rows_that_were_images(tmp_path, name, between):
 
 def test_features_are_the_output(tmp_path):
     path = tmp_path / "m.onnx"
-    assert kinds(check(write(path, [node("Flatten", "x", "y")], ["n", 2, 3, 4]), 3, 4, 2)) == ["Flatten"]
+    model = check(write(path, [node("Flatten", "x", "y")], ["n", 2, 3, 4]), 3, 4, 2)
+    assert kinds(model) == ["Flatten", "ChannelShuffle"]
     nodes = [node("Conv", "x w", "a"), node("Flatten", "a", "b"), node("Relu", "b", "y")]
     model = check(write(path, nodes, IMAGE, **W), 6, 5, 4)
     compare(tmp_path / "again.onnx", model, numbers(2, 6, 5, 4).astype("float32"))
@@ -212,19 +211,6 @@ def test_a_reshape_that_moves_axes_of_length_one(tmp_path, sizes, to, after):
     assert kinds(saved.model) == ["Conv2d"]
     x = numbers(2, *saved.input_shape).astype("float32")
     assert_near(host(saved.model, x), last(run(path, x if layout == "NHWC" else first(x))))
-
-
-def test_flattened_channels_first(xp, rng):
-    """Each number is where PyTorch has it, and its gradient comes back from there."""
-    layer, x = nn.Flatten(channels_first=True), rng.normal(size=(2, 3, 4, 5))
-    y, cache = layer.forward(xp.array(x))
-    expected = np.moveaxis(x, -1, 1).reshape(2, -1)
-    np.testing.assert_array_equal(xpcnn.to_numpy(y), expected)
-    dx, _ = layer.backward(xp.array(expected), cache)
-    np.testing.assert_array_equal(xpcnn.to_numpy(dx), x)
-    assert layer.backward(y, cache, input_grad=False) == (None, {})
-    assert repr(layer) == "Flatten(channels_first=True)"
-    assert repr(nn.Flatten()) == "Flatten()"
 
 
 def test_a_chain_stays_a_sequential(tmp_path):

@@ -163,9 +163,8 @@ class _Translation:
         if kind not in TRANSLATORS:
             raise self.refusal(layer)
         order = x.order if layer.elementwise else None
-        if type(layer) is nn.Flatten and len(x.shape) > 1:
-            moved = math.prod(x.shape) not in (x.shape[-1], math.prod(x.shape[:-1]))
-            order = x.shape if moved and not layer.channels_first else None
+        if kind is nn.Flatten and len(x.shape) > 1 and math.prod(x.shape) not in (x.shape[-1], math.prod(x.shape[:-1])):
+            order = x.shape
         elif order is None and kind is not nn.Linear:
             x = self.graph.in_own_order(x)
         shape = layer.output_shape(x.shape)

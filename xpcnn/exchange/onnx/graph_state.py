@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...errors import FormatError
-from ...nn import Flatten, Linear, Sequential, Unflatten
+from ...nn import ChannelShuffle, Linear, Unflatten
 from ...typing import NDArray, Shape
 from .file import MOST_BYTES, Contents, Node, read_tensor
 from .value import Known, Made, Reshaped, Value
@@ -195,13 +195,8 @@ class GraphState:
             return name
         ordered = f"{name}, in the graph's order"
         if ordered not in self.known:
-            row = Value(made.value.shape, (0,))
-            if isinstance(made.layer, Flatten):
-                self.known[ordered] = Made(row, made.inputs, Flatten(channels_first=True))
-            else:
-                image = made.value.image.shape
-                both = Sequential(Unflatten(image), Flatten(channels_first=True))
-                self.known[ordered] = Made(row, (name,), both)
+            height, width, _ = made.value.image.shape
+            self.known[ordered] = Made(Value(made.value.shape, (0,)), (name,), ChannelShuffle(height * width))
         return ordered
 
     def blame(self, node: Node) -> None:

@@ -86,22 +86,24 @@ def _part(node: Node, value: Value, start: int, stop: int) -> Made:
 
 
 def rearranged(known: Reshaped, value: Value, sizes: Shape, node: Node) -> Made | None:
-    """What images become that were cut into parts, turned, and put together; None if no layer does that.
+    """What images, or rows, become that were cut into parts, turned, and put together; None if no layer does that.
 
     Parameters
         known : the parts, and how they were turned
-        value : the images that they were
+        value : what they were
         sizes : the sizes in the graph of what they become
     """
-    parts, perm, (channels, height, width) = known.sizes, known.perm, value.sizes
-    if perm[:3] == (0, 2, 1) and perm == (*perm[:3], *range(3, len(perm))) and sizes == value.sizes:
-        if parts[0] * parts[1] == channels:
-            return Made(value, (known.root,), nn.ChannelShuffle(parts[0]))
-    elif perm == (0, 1, 4, 2, 5, 3) and parts[1] == parts[2]:
+    parts, perm, channels = known.sizes, known.perm, value.shape[-1]
+    if perm == (0, 2, 1, *range(3, len(perm))) and parts[0] * parts[1] == channels and sizes == value.sizes:
+        return Made(value, (known.root,), nn.ChannelShuffle(parts[0]))
+    if len(value.shape) != 3:
+        return None
+    height, width = value.size
+    if perm == (0, 1, 4, 2, 5, 3) and parts[1] == parts[2]:
         r = parts[1]
         if parts[0] * r * r == channels and sizes == (parts[0], height * r, width * r) and parts[3:] == (height, width):
             return Made(images((height * r, width * r, parts[0]), node), (known.root,), nn.PixelShuffle(r))
-    elif perm == (0, 1, 3, 5, 2, 4) and parts[2] == parts[4]:
+    if perm == (0, 1, 3, 5, 2, 4) and parts[2] == parts[4]:
         r = parts[2]
         if parts == (channels, height // r, r, width // r, r) and sizes == (channels * r * r, parts[1], parts[3]):
             return Made(images((parts[1], parts[3], channels * r * r), node), (known.root,), nn.PixelUnshuffle(r))

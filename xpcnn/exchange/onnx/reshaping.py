@@ -45,8 +45,8 @@ def _transpose(node: Node, state: GraphState) -> Made | Reshaped:
         made = state.unflattened(node.inputs[0], reshaped, (0, 1, 2))
         if isinstance(made, Made):
             return Made(Value(made.value.shape, (2, 0, 1)), made.inputs, made.layer)
-    if reshaped is not None and not reshaped.perm and len(state.value_of(reshaped.root, node).shape) == 3:
-        perm = node.integers("perm", ())
+    perm = node.integers("perm", ())
+    if reshaped is not None and not reshaped.perm and _is_cut(reshaped, state.value_of(reshaped.root, node), perm):
         if sorted(perm) != list(range(len(reshaped.sizes) + 1)) or perm[0] != 0:
             raise node.refuse("a permutation that leaves the batch axis", str(perm))
         return replace(reshaped, perm=perm)
@@ -189,6 +189,11 @@ def _resize(node: Node, state: GraphState) -> Made:
     return Made(images((height * a, width * b, channels), node), node.inputs[:1], nn.Upsample(a if a == b else (a, b)))
 
 
+def _is_cut(reshaped: Reshaped, value: Value, perm: tuple[int, ...]) -> bool:
+    """Whether these are parts of images, or of rows, that change places; and not images that a row becomes."""
+    return len(value.shape) == 3 or (value.image is None and perm == (0, 2, 1, 3) and reshaped.sizes[2:] == (1,))
+
+
 def _bilinear(node: Node, value: Value, where: str, factors: list[float], size: NDArray | None) -> Made:
     """To a size; or by factors, which then say where pixels lie, too."""
     height, width, channels = value.shape
@@ -212,7 +217,7 @@ def _reshaped(node: Node, state: GraphState, sizes: tuple[int, ...]) -> Made | R
     root = node.inputs[0] if before is None else before.root
     value = state.value_of(root, node)
     if before is not None and before.perm:
-        made = rearranged(before, value, sizes, node) if value.axes == (2, 0, 1) else None
+        made = rearranged(before, value, sizes, node) if value.axes in ((2, 0, 1), (0,)) else None
         if made is None:
             raise node.refuse("channels or pixels that change places", f"{before.sizes} turned by {before.perm}")
         return made
