@@ -1,4 +1,4 @@
-"""What each activation means for one number, and its slope: plain Python, shared with nothing."""
+"""The definition of each activation for one number, and its slope: plain Python, independent of the package."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ INF = math.inf
 class Meaning(NamedTuple):
     """An activation, of one number.
 
-    limits : y at −∞ and at ∞, then the slopes there; smooth : it has no corner, and the complex step speaks
+    limits : y at −∞ and at ∞, then the slopes there; smooth : it has no corner, and the complex step applies
     """
 
     value: Callable[[float], float]

@@ -1,4 +1,4 @@
-"""The switch: where arrays are born, how they move, and what is said when a backend cannot be had."""
+"""Switching backends: where arrays are made, how they move, and the error if a backend is not available."""
 
 from __future__ import annotations
 
