@@ -25,7 +25,7 @@ def heat(values: NDArray, size: float) -> str:
 
 
 def photograph(image: NDArray) -> str:
-    """A data URL of an image (H, W, 1 or 3). If it leaves [0, 1], the smallest number is black and the largest white."""
+    """A data URL of an image (H, W, 1 or 3). If it leaves [0, 1], its smallest number is black, its largest white."""
     step = max(1, -(-max(image.shape[:2]) // 256))
     values = image[::step, ::step].astype(np.float64)
     low, high = values.min(), values.max()
