@@ -94,7 +94,7 @@ def test_the_numbers_of_formulas_are_those_of_the_included_code(path):
     """A formula `\\tag{2}` on a page appears as (2) in a docstring of one of the files that the page shows."""
     text = path.read_text()
     shown = [(path.parent / file).read_text() for file in re.findall(r"\{literalinclude\} (\S+)", text)]
-    sources = shown or [(DOCS.parent / "xpcnn" / "gradient_check.py").read_text()]
+    sources = shown or [(DOCS.parent / "xpcnn" / "gradient_witnesses.py").read_text()]
     known = {int(n) for source in sources for n in re.findall(r"\((\d+)\)", source)}
     assert {int(n) for n in re.findall(r"\\tag\{(\d+)\}", text)} <= known
 
