@@ -48,6 +48,13 @@ def test_to_numpy_comes_back(xp, rng):
     xpcnn.synchronize()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "complex64", "datetime64", "ones", "nonsense"])
+def test_element_types_that_not_every_backend_has_are_refused(xp, dtype):
+    for call in (xpcnn.asarray, xpcnn.backend.astype):
+        with pytest.raises(DTypeError, match=f"^dtype: expected one of float32, .*, got '{dtype}'$"):
+            call(xp.array(np.ones(2)), dtype)
+
+
 def test_synchronize_waits_for_cupy_alone(monkeypatch):
     waited = []
     stream = SimpleNamespace(synchronize=lambda: waited.append("for its stream"))
