@@ -222,8 +222,8 @@ def test_a_network_that_pytorch_trained(tmp_path, rng):
 
     torch.manual_seed(0)
     x, y = images(digits.train), torch.from_numpy(digits.train.labels)
-    optimizer = torch.optim.Adam(theirs.parameters(), lr=3e-3)
-    for _ in range(300):
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=5e-3)
+    for _ in range(120):
         batch = torch.randint(len(y), (64,))
         loss = T.functional.cross_entropy(theirs(x[batch]), y[batch])
         optimizer.zero_grad()
@@ -234,7 +234,7 @@ def test_a_network_that_pytorch_trained(tmp_path, rng):
     test = images(digits.test)
     logits = ours(np.ascontiguousarray(test.numpy().transpose(0, 2, 3, 1)))
     np.testing.assert_allclose(logits, theirs(test).detach().numpy(), rtol=1e-5, atol=1e-4)  # logits reach 20
-    assert (logits.argmax(1) == digits.test.labels).mean() > 0.95
+    assert (logits.argmax(1) == digits.test.labels).mean() > 0.9
 
 
 def test_flattening_needs_the_shape_of_the_images(tmp_path):
