@@ -1,9 +1,9 @@
-"""Whether another backend computes what NumPy does: every layer, loss and optimizer, and a short training.
+"""Checks that another backend agrees with NumPy: every layer, loss and optimizer, and a short training.
 
     XPCNN_BACKEND=cupy python -m ci.agreement --out agreement.json
 
-Both get the same weights, inputs and gradients, in float32 and in float64. An error is the largest difference over
-the largest number of NumPy's result. Ends with status 1 where one is above its limit.
+Both get the same weights, inputs and gradients, in float32 and in float64. An error is the largest difference, divided
+by the largest number of NumPy's result. The status is 1 if an error is above its limit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Rows = list[dict[str, Any]]
 
 
 def layer(name: str, dtype: str) -> Results:
-    """Output in training and inference, and all gradients, of the sample of that layer."""
+    """Output in training and inference, and all gradients, of that layer's example."""
     made, host = EXAMPLES[name]()
     made.astype(dtype)
     x = xpcnn.asarray(host, dtype)
@@ -45,7 +45,7 @@ def layer(name: str, dtype: str) -> Results:
 
 
 def loss(name: str, dtype: str) -> Results:
-    """The loss and its gradient, of the sample of that loss."""
+    """The value and gradient of that loss's example."""
     criterion, y, target = LOSSES[name]()
     targets = xpcnn.asarray(target, dtype if target.dtype.kind == "f" else None)
     value, cache = criterion.forward(xpcnn.asarray(y, dtype), targets)
@@ -63,7 +63,7 @@ def optimizer(kind: type[Any], dtype: str) -> Results:
 
 
 def training(dtype: str) -> Results:
-    """The losses of the first steps of a network with all that a usual one has, and its parameters after them."""
+    """The losses of the first steps of a network with all the usual parts, and its parameters after these steps."""
     digits = data.digits()
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1, bias=False, rng=0), nn.BatchNorm2d(8), nn.ReLU(),
@@ -83,7 +83,7 @@ def training(dtype: str) -> Results:
 
 
 def parts() -> Iterator[tuple[str, Callable[[str], Results], dict[str, float]]]:
-    """What is compared: its name, what computes it from a dtype, and the limits."""
+    """The comparisons: name, function of the dtype that computes the results, and limits."""
     for name in EXAMPLES:
         yield name, partial(layer, name), LIMITS
     for name in LOSSES:
@@ -94,7 +94,7 @@ def parts() -> Iterator[tuple[str, Callable[[str], Results], dict[str, float]]]:
 
 
 def compare(backend: str) -> Rows:
-    """A row for each quantity of each part: the error in each dtype, and whether all are within the limits."""
+    """A row for each quantity of each part: the error in each dtype; and True if all are within the limits."""
     rows: Rows = []
     for name, compute, limits in parts():
         errors: dict[str, dict[str, float]] = {}
@@ -112,7 +112,7 @@ def compare(backend: str) -> Rows:
 
 
 def table(rows: Rows) -> str:
-    """The rows as text, and a line on all of them."""
+    """The rows as text, and a summary line."""
     cells = [
         (row["part"], row["quantity"], *(f"{row[dtype]:.1e}" for dtype in LIMITS), "" if row["agrees"] else "NO")
         for row in rows

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every check, on a copy of the tree: what the README promises, run as it is written there.
+# Runs every check on a copy of the tree; the README's commands run exactly as they are written there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 copy=$(mktemp -d)
@@ -12,7 +12,7 @@ unset XPCNN_NUM_THREADS XPCNN_CACHE_MIB OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL
 export PYTHONDONTWRITEBYTECODE=1
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
-readme() { grep -m1 -- "$1" README.md; }  # the command line of the README that ends so
+readme() { grep -m1 -- "$1" README.md; }  # the README's command line that matches
 
 step "the README's main command"
 bash -ec "$(readme 'xpcnn train digits$')"
@@ -32,7 +32,7 @@ if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"
     apt-get update -qq && apt-get install -y -qq chromium > /dev/null
 fi
-# without what runs commands, and kills them: that is the same on every backend
+# without the tests that run and kill commands: they are the same on every backend
 arrays=(--ignore=tests/cli --ignore=tests/test_reliability.py --ignore=tests/test_reliability_files.py)
 step "the suite on PyTorch tensors, and with PyTorch as a witness"
 pip install -q torch==2.13.0
@@ -50,7 +50,7 @@ step "most of the suite, and the examples, on a stand-in for CuPy"
 names=$(python -c 'from xpcnn.ops import dispatch; print(*dispatch.names())')
 for name in $names; do
     step "the suite with the implementation $name forced"
-    # not tests/kernels, which calls the kernels itself, and checks the thresholds that are lifted where one is forced
+    # not tests/kernels: it calls the kernels itself, and checks the thresholds, which a forced implementation ignores
     XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 tests/ops tests/nn tests/models tests/training
 done
 for threads in 1 8; do

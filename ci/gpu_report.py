@@ -1,7 +1,7 @@
 """The report of ci/gpu.sh: python -m ci.gpu_report PARTS FOLDER
 
-From the folder of what its parts have left (their output, statuses, seconds and figures) to FOLDER/gpu.json, all of it,
-and FOLDER/gpu.md, for reading. Ends with status 1 where a part failed.
+PARTS is the folder with the parts' results: output, statuses, seconds and figures. All of them go to FOLDER/gpu.json,
+and a readable report to FOLDER/gpu.md. The status is 1 if a part failed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ci import agreement
 from ci.bench import report
 
 MOST_FAILURES = 100  # that are listed
-SHOWN = 30  # last lines of the output of a part that failed
+SHOWN = 30  # last lines of a failed part's output
 
 
 def gather(parts: Path) -> dict[str, Any]:
-    """All that the parts have left; a figure that a part could not write is None."""
+    """All results of the parts; a figure that a part could not write is None."""
     rows = [line.split() for line in (parts / "parts").read_text().splitlines()]
     return {
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make a release: check everything, build it, try the wheel in a fresh environment, tag it. Publishes nothing.
+# Makes a release: checks everything, builds it, tries the wheel in a fresh environment, and tags it. Publishes nothing.
 #     bash ci/release.sh 0.2.0
 set -euo pipefail
 cd "$(dirname "$0")/.."

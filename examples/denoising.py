@@ -1,9 +1,9 @@
-"""Taking noise out of pictures
+"""Removing noise from pictures
 ============================
 
-A network whose output is a picture: convolutions with a stride make the image small, transposed convolutions make it
-large again. It is given noisy digits and learns to say what they were, with a squared error; the targets are pictures,
-so the loop is written out.
+A network whose output is a picture: convolutions with a stride make the image smaller, transposed convolutions make it
+larger again. It gets noisy digits and learns to restore them, with a squared error. The targets are pictures, so the
+example has its own loop.
 """
 
 import sys
@@ -43,7 +43,7 @@ for epoch in range(4 if "--tiny" in sys.argv else 30):
         optimizer.step(grads)
 
 # %%
-# On digits that it has not seen:
+# The result on digits that it has not seen:
 
 x, _ = next(data.Loader(digits.test, 360).epoch(0))
 given = noisy(x)
@@ -52,7 +52,7 @@ print(f"mean squared error of the noise {before:.4f}, of what the network makes 
 assert after < before / 2
 
 # %%
-# Above: the picture; middle: what the network is given; below: what it says.
+# Top: the picture; middle: the network's input; bottom: its output.
 
 try:
     from matplotlib import pyplot

@@ -1,7 +1,7 @@
 """The training loop, written out
 ==============================
 
-What ``Trainer`` does is these five lines and convenience. It takes about a second.
+``Trainer`` consists of these five lines and conveniences. The example takes about a second.
 """
 
 import sys

@@ -1,9 +1,9 @@
 """A fully connected network on MNIST
 ==================================
 
-One hidden layer, as in the first chapter of every textbook: 784 numbers, 128 hidden ones, ten scores. It reaches about
-98 % in a minute. MNIST is looked for on this machine and downloaded if it is not there; without it, and with
-``--tiny``, the digits inside the package stand in for it.
+One hidden layer, as in the first chapter of every textbook: 784 inputs, 128 hidden units, ten scores. It reaches about
+98 % in a minute. If MNIST is not on this machine, it is downloaded; if that fails, and with ``--tiny``, the example
+uses the digits inside the package.
 """
 
 import sys
@@ -28,7 +28,7 @@ print(dataset.name, dataset.train)
 # %%
 # The network
 # -----------
-# ``Flatten`` makes a row of each image. A network of such layers is also there by name, as ``models.mlp``.
+# ``Flatten`` turns each image into a row. ``models.mlp`` makes networks of such layers.
 
 xpcnn.seed(0)
 model = nn.Sequential(

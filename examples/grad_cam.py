@@ -1,8 +1,8 @@
-"""What a network looks at
-=======================
+"""The image regions behind a class
+================================
 
-Grad-CAM (Selvaraju et al., 2017) asks the last convolution which of its maps speak for a class, and where. Here a
-network has learned to tell three shapes, and the heat should lie on the shape and not on the noise around it.
+Grad-CAM (Selvaraju et al., 2017) shows which maps of the last convolution support a class, and where. Here a network
+has learned to distinguish three shapes, and the heat should be on the shape and not on the noise around it.
 """
 
 import sys
@@ -43,7 +43,7 @@ print(f"test accuracy {accuracy:.0%}")
 assert accuracy > 0.7
 
 # %%
-# How much of the heat lies within six pixels of the shape's centre, which is a fifth of the picture?
+# How much of the heat is within six pixels of the shape's centre, which is a fifth of the picture?
 
 x, y = next(data.Loader(test, len(test)).epoch(0))
 heat = xpcnn.to_numpy(plot.grad_cam_map(model, x, y))  # (N, 24, 24)

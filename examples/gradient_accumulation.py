@@ -1,9 +1,9 @@
 """Batches that are too large for the memory
 =========================================
 
-Gradients are returned values, so adding them up is a sum of dictionaries. The mean of the gradients of four batches of
-16 is the gradient of the one batch of 64 that they make up: nothing is approximated, but for rounding. (Batch norm is
-the exception. It sees 16 images at a time.)
+Gradients are returned values, so accumulation is a sum of dictionaries. The mean of the gradients of four batches of 16
+is the gradient of the one batch of 64 that they form: exact, except for rounding. (Batch norm is the exception. It sees
+16 images at a time.)
 """
 
 import xpcnn
@@ -37,8 +37,8 @@ print(f"largest difference {difference:.1e}")
 assert difference < 1e-12
 
 # %%
-# Two workers that each have half of a batch, and send each other their gradients, do the same: that is data
-# parallelism. A step of the optimizer takes whatever has been added up.
+# Two workers that each have half of a batch and exchange their gradients do the same: this is data parallelism. The
+# optimizer's step takes the sum, however it was made.
 
 optimizer = optim.SGD(model.parameters(), lr=0.01)
 before = float(criterion(model(x), y))

@@ -1,9 +1,9 @@
 """LeNet-5
 =======
 
-The network of LeCun et al. (1998), with the ReLU and max pooling that it is trained with today: 61,706 parameters, 99 %
-on MNIST in a few epochs. With ``--tiny``, and where MNIST is neither found nor downloaded, it learns the digits inside
-the package, enlarged from 8×8 to 28×28 pixels.
+The network of LeCun et al. (1998), with ReLU and max pooling, as it is trained today: 61,706 parameters, 99 % on MNIST
+in a few epochs. With ``--tiny``, and if MNIST is neither found nor downloaded, it learns the digits inside the package,
+enlarged from 8×8 to 28×28 pixels.
 """
 
 import sys
@@ -15,7 +15,7 @@ from xpcnn.errors import DataError, MissingExtraError
 
 
 def enlarged(split):
-    """Each pixel three times as high and wide, and two pixels of background around the image."""
+    """Enlarges each pixel to 3×3, and adds two pixels of background around the image."""
     images = split.images.repeat(3, axis=1).repeat(3, axis=2)  # (N, 24, 24, 1)
     return data.Split(np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0))), split.labels)  # (N, 28, 28, 1)
 
@@ -31,7 +31,7 @@ except (DataError, MissingExtraError) as error:
 print(train)
 
 # %%
-# What it costs: the convolutions make most of the multiplications, the first dense layer has most of the parameters.
+# The cost: the convolutions have most of the multiplications, the first dense layer has most of the parameters.
 
 model = models.lenet5(rng=0)
 print(model.summary((28, 28, 1)))

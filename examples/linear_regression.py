@@ -1,10 +1,10 @@
 """Linear regression
 =================
 
-A fully connected layer finds the map that the data were made with: W = [[3, 7, 4], [5, 2, 6]], b = [2, 9, 3].
+A fully connected layer finds the map that generated the data: W = [[3, 7, 4], [5, 2, 6]], b = [2, 9, 3].
 
 After notebook 1_1_1 of yizt's numpy_neuron_network (https://github.com/yizt/numpy_neuron_network). The gradients of
-a squared error are linear in the error, so plain gradient descent shrinks it by a constant factor a step.
+a squared error are linear in the error, so plain gradient descent reduces it by a constant factor per step.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""A layer of one's own
-====================
+"""Writing your own layer
+======================
 
-Its gradient is checked by witnesses that know nothing of it. Layer scale (Touvron et al., 2021) multiplies each
-channel by a learned factor::
+Independent methods check the layer's gradient. Layer scale (Touvron et al., 2021) multiplies each channel by a learned
+factor::
 
     y = x · g            dx = dy · g            dg[c] = Σ dy · x over all but the channels
 """
@@ -30,7 +30,7 @@ class LayerScale(nn.Layer):
 
 
 class Forgetful(LayerScale):
-    """The same, with a mistake that shapes do not show: the batch is not summed over, only its first image."""
+    """The same, with a mistake that shapes do not reveal: dg uses only the first image, not the sum over the batch."""
 
     def backward(self, dy, cache, *, input_grad=True):
         return super().backward(dy, cache)[0], super().backward(dy[:1, ...], cache[:1, ...])[1]

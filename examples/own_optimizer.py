@@ -1,13 +1,13 @@
-"""An optimizer of one's own
-=========================
+"""Writing your own optimizer
+==========================
 
-Lion (X. Chen et al., Symbolic discovery of optimization algorithms, 2023) moves every weight by the same amount, in the
-direction of the sign of a mean of gradients::
+Lion (X. Chen et al., Symbolic discovery of optimization algorithms, 2023) changes every weight by the same amount, with
+the sign of a mean of gradients::
 
     p ← p − lr · sign(β₁·m + (1 − β₁)·g)
     m ← β₂·m + (1 − β₂)·g
 
-An optimizer says which arrays it keeps for each parameter (``slots``) and how one parameter is written. Weight decay,
+An optimizer states which arrays it keeps for each parameter (``slots``) and how to update one parameter. Weight decay,
 checks, saving and resuming are inherited.
 """
 
@@ -21,7 +21,7 @@ class Lion(optim.Optimizer):
         self.betas = betas
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, slots=("mean",))
 
-    def update(self, p, g, m):  # p and m are written, g belongs to somebody else
+    def update(self, p, g, m):  # writes p and m, but not g, which belongs to the caller
         beta1, beta2 = self.betas
         p -= self.lr * ops.sign(beta1 * m + (1 - beta1) * g)
         m *= beta2
@@ -29,7 +29,7 @@ class Lion(optim.Optimizer):
 
 
 # %%
-# Beside three that come with xpcnn, each with a learning rate that suits it:
+# Compared with three optimizers of xpcnn, each with a suitable learning rate:
 
 epochs = 2 if "--tiny" in sys.argv else 6
 digits = data.digits()

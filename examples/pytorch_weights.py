@@ -1,8 +1,8 @@
-"""Train in PyTorch, go on here
-============================
+"""Train in PyTorch, continue here
+===============================
 
-A small network learns in PyTorch; its ``state_dict`` is saved as safetensors, and read into the same network here. It
-then gives the same logits, and can be trained on. Without PyTorch there is nothing to show.
+A small network learns in PyTorch; its ``state_dict`` is saved as safetensors, and loaded into the same network here. It
+then gives the same logits, and its training can continue. The example needs PyTorch.
 """
 
 import sys
@@ -47,8 +47,8 @@ theirs.eval()
 # %%
 # Here
 # ----
-# The same layers, channels last. PyTorch flattens channels first; the columns of the dense layer are put into this
-# library's order, for which ``input_shape`` is needed.
+# The same layers, channels last. PyTorch flattens channels first, so the columns of the dense layer are reordered for
+# this library, which requires ``input_shape``.
 
 ours = nn.Sequential(
     nn.Conv2d(1, 16, 3, padding=1),
@@ -71,7 +71,7 @@ print(f"largest difference of the logits: {difference:.1e}")
 assert difference < 1e-4
 
 # %%
-# And on it goes:
+# The training continues:
 
 before = training.evaluate(ours, digits.test).accuracy
 trainer = training.Trainer(ours, optim.SGD(ours.parameters(), lr=0.05, momentum=0.9), verbose=False)

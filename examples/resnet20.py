@@ -1,9 +1,9 @@
 """ResNet-20, and why it has shortcuts
 ===================================
 
-The first part looks at gradients: in a deep plain network they may fade on the way back, in one with shortcuts they do
-not. The second trains ResNet-20 on CIFAR-10, which takes a day on a processor; with ``--tiny``, the digits inside the
-package, in seconds.
+The first part compares gradients: in a deep plain network they may vanish on the way back, with shortcuts they do not.
+The second part trains ResNet-20 on CIFAR-10, which takes a day on a processor; with ``--tiny``, it trains on the digits
+inside the package, in seconds.
 """
 
 import sys
@@ -18,9 +18,9 @@ tiny = "--tiny" in sys.argv
 # %%
 # How much gradient reaches the first layer?
 # ------------------------------------------
-# A convolution, then twenty blocks of a convolution and a sigmoid, with and without a way around each. A sigmoid's
-# derivative is at most ¼, so that in the plain network the gradient shrinks from block to block on its way back. By the
-# shortcuts, dx = (the block's backward of dy) + dy: whatever the block does, dy passes.
+# A convolution, then twenty blocks of a convolution and a sigmoid, with and without a shortcut around each. A sigmoid's
+# derivative is at most ¼, so in the plain network the gradient shrinks from block to block on its way back. With the
+# shortcuts, dx = (the block's backward of dy) + dy: whatever the block does, dy passes through.
 
 
 def deep(shortcuts):

@@ -2,8 +2,8 @@
 ==================
 
 The worked example of a well-known tutorial, number by number: a convolution, forward and backward. The image, the two
-filters and the gradient of the output are those of Charlotte77, 卷积神经网络详解(二), 2017; so are the results. With a
-file's name behind it, this writes a page in which each number shows its formula.
+filters, the gradient of the output and the results are those of Charlotte77, 卷积神经网络详解(二), 2017. Given a file
+name, the script writes a page in which each number shows its formula.
 """
 
 import sys

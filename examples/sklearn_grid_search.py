@@ -1,8 +1,8 @@
 """A grid search with scikit-learn
 ===============================
 
-``CNNClassifier`` is an estimator like any other: it stands in pipelines, cross-validation and grid searches. Here three
-learning rates and two networks are compared on the digits, each by its accuracy on images that were held out.
+``CNNClassifier`` is a normal estimator: it works in pipelines, cross-validation and grid searches. Here three learning
+rates and two networks are compared on the digits, each by its accuracy on held-out images.
 """
 
 import sys
@@ -24,13 +24,13 @@ search = GridSearchCV(
 search.fit(train.images, train.labels)
 
 # %%
-# What each came to:
+# The result of each:
 
 for setting, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
     print(f"{setting['model']:<10} lr {setting['lr']:<6} accuracy {score:.1%}")
 
 # %%
-# The best of them has been trained on all training images; the test images have not been looked at so far.
+# The best one has been trained on all training images; the test images have not been used so far.
 
 accuracy = search.score(digits.test.images, digits.test.labels)
 print(f"best: {search.best_params_}, test accuracy {accuracy:.1%}")

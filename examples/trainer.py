@@ -1,8 +1,8 @@
 """A whole run with Trainer
 ========================
 
-Validation, schedule, checkpoints, and the best model kept. Kill it at any time and start it again: it goes on where
-it was, bit for bit.
+Validation, schedule, checkpoints, and the best model. Kill it at any time and start it again: it continues exactly
+where it was, bit for bit.
 """
 
 import sys

@@ -1,9 +1,9 @@
 """A small VGG on CIFAR-10
 =======================
 
-Seven 3×3 convolutions with batch norm, three poolings, and global average pooling. In its full form this takes hours on
-a processor, and the archive ``cifar-10-binary.tar.gz``, which is downloaded if it is nowhere. With ``--tiny`` it learns
-three kinds of made-up pictures of the same form, in seconds.
+Seven 3×3 convolutions with batch norm, three pooling layers, and global average pooling. The full form takes hours on a
+processor; it needs the archive ``cifar-10-binary.tar.gz``, which is downloaded if it is not found. With ``--tiny`` it
+learns three kinds of synthetic pictures of the same form, in seconds.
 """
 
 import sys

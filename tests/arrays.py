@@ -1,4 +1,4 @@
-"""Arrays of the library under test, and how they are compared: namespace, dtype and shape before values."""
+"""Arrays of the library under test, and their comparison: namespace, dtype and shape before values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import xpcnn
 from xpcnn.backend import current_backend, dtype_name
 
-# For tests that take PyTorch's autograd as a witness, each of which imports it by itself.
+# For tests that compare with PyTorch's autograd; each of them imports PyTorch itself.
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is the witness")
 
 # The largest error allowed, relative to the largest expected value (at least 1).
@@ -19,14 +19,14 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-11, "complex128": 1e-11}
 
 
 class Library:
-    """An array library as the tests see it; `numpy_readonly` hands out arrays that nobody may write into."""
+    """An array library under test; `numpy_readonly` makes read-only arrays."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.backend = name.removesuffix("_readonly")
 
     def array(self, host: Any, dtype: str | None = None) -> Any:
-        """An array of this library; NumPy arrays and lists of numbers, float64 unless said otherwise."""
+        """An array of this library; NumPy arrays and lists of numbers, float64 by default."""
         host = np.array(host)
         if dtype is None and host.dtype.kind == "f":
             dtype = "float64"
@@ -42,11 +42,11 @@ class Library:
 
 
 def assert_close(actual: Any, expected: Any, *, dtype: str | None = None, factor: float = 1.0) -> None:
-    """The array belongs to the library under test, has the expected shape and dtype, and then the values.
+    """Check that the array belongs to the library under test, then its shape and dtype, then its values.
 
     Parameters
-        dtype : the expected dtype's name; that of `expected` where it is not given
-        factor : multiplies the tolerance, for what sums very many terms
+        dtype : the expected dtype's name; by default that of `expected`
+        factor : multiplies the tolerance, for sums of very many terms
     """
     backend = current_backend().name
     assert type(actual).__module__.split(".")[0] == backend, f"{type(actual)} does not belong to {backend}"

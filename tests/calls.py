@@ -1,4 +1,4 @@
-"""A small call of everything public, from whose arguments the tests of mistakes begin."""
+"""A small call of everything public; the tests of mistakes start from its arguments."""
 
 from __future__ import annotations
 

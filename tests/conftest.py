@@ -1,6 +1,6 @@
-"""One `xp` fixture over all backends: each test that takes it runs on every array library that is here.
+"""One `xp` fixture over all backends: each test with it runs on every installed array library.
 
-`XPCNN_BACKEND=cupy pytest` (or any other name) runs the whole suite on that one alone.
+`XPCNN_BACKEND=cupy pytest` (or any other name) runs the whole suite on that library only.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def xp(request: pytest.FixtureRequest) -> Iterator[Library]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _signals_are_not_ignored() -> None:
-    """As they are in a shell's background; xpcnn leaves ignored what is ignored."""
+    """Undo a shell's background mode, which ignores signals: xpcnn leaves ignored signals ignored."""
     for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, signal.SIGINT)  # Windows has no SIGHUP
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -68,7 +68,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(autouse=True)
 def _numpy_where_no_library_is_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that does not take `xp` is about the host: errors, files, bookkeeping. It runs on NumPy."""
+    """A test without `xp` concerns the host: errors, files, bookkeeping. It runs on NumPy."""
     if "xp" in request.fixturenames:
         yield
     else:
@@ -78,7 +78,7 @@ def _numpy_where_no_library_is_asked_for(request: pytest.FixtureRequest) -> Iter
 
 @pytest.fixture
 def any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fast implementations take what they usually leave to others because it does not pay."""
+    """Fast implementations also accept batches that they usually refuse because they would not pay."""
     monkeypatch.setattr("xpcnn.kernels.batch_last.MINIMUM_BATCH", 1)
     monkeypatch.setattr("xpcnn.kernels.elementwise.MINIMUM_SIZE", 1)
     monkeypatch.setattr("xpcnn.kernels.winograd.FEWEST_CHANNELS", 1)

@@ -1,4 +1,4 @@
-"""Every single wrong value in a document of JSON, and every wrong array among some, for the tests of damaged files."""
+"""Makes every single wrong value of a JSON document, and every wrong array of a set, for the tests of damaged files."""
 
 from __future__ import annotations
 
@@ -64,6 +64,6 @@ DTYPES = ("f2", "f4", "f8", "i8", "u1", "?")
 
 
 def write(path, arrays, document):
-    """As an older xpcnn would: without a checksum, so that the values themselves are looked at."""
+    """Write it as an older xpcnn would: without a checksum, so that the reader checks the values."""
     text = json.dumps({**document, "format": 1}).replace(json.dumps(TOO_LARGE), "1e999")
     save_file(arrays, path, {"xpcnn": text})

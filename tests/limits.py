@@ -1,4 +1,4 @@
-"""A limit on the memory that a test may take."""
+"""A limit on a test's memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def at_most(most: float) -> Iterator[None]:
-    """Python and NumPy allocate no more bytes than that."""
+    """Fail if Python and NumPy allocate more bytes than that."""
     tracemalloc.start()
     try:
         yield

@@ -1,6 +1,6 @@
-"""Plain loops that say what each operation means. They share nothing with the package.
+"""Plain loops that define each operation. They share nothing with the package.
 
-Everything is float64 NumPy, channels last, and as slow as it is plain.
+Everything is float64 NumPy, channels last, simple and slow.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def conv2d(x, w, b, stride, pads, dilation, groups):
 
 
 def conv2d_gradients(x, w, dy, stride, pads, dilation, groups):
-    """dx, dw, db: every term of the forward sum hands its dy to both of its factors."""
+    """dx, dw, db: every term of the forward sum passes its dy to both of its factors."""
     dx, dw = np.zeros_like(x), np.zeros_like(w)
     _, height, width, _ = x.shape
     n_filters, kh, kw, group_in = w.shape

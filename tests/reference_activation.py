@@ -1,4 +1,4 @@
-"""What each activation means for one number, and its slope: plain Python, shared with nothing."""
+"""The definition of each activation for one number, and its slope: plain Python, independent of the package."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ INF = math.inf
 class Meaning(NamedTuple):
     """An activation, of one number.
 
-    limits : y at −∞ and at ∞, then the slopes there; smooth : it has no corner, and the complex step speaks; corners :
+    limits : y at −∞ and at ∞, then the slopes there; smooth : it has no corner, and the complex step applies; corners :
     where its slope is a matter of choice, which is PyTorch's
     """
 

@@ -1,6 +1,7 @@
-"""What each layer computes, by plain loops: a function of (layer, x) and its arrays by name, on float64 NumPy.
+"""Computes each layer by plain loops: a function of (layer, x) and its arrays by name, on float64 NumPy.
 
-The loops share nothing with the package; of the layer they read its options. In inference, with the arrays as they are.
+The loops share nothing with the package; they read only the layer's options. They compute inference, with the current
+arrays.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Plain loops that say what each loss and its gradient means, in float64. They share nothing with the package."""
+"""Plain loops that define each loss and its gradient, in float64. They share nothing with the package."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def huber(y, t, delta, mean=True):
 
 
 def bce_with_logits(y, t, pos_weight, mean=True):
-    """From the probability itself; only for logits that are not large."""
+    """Computed from the probability itself; only for logits that are not large."""
 
     def p(y):
         return 1 / (1 + math.exp(-y))

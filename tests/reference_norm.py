@@ -1,6 +1,6 @@
-"""What normalisation means, set by set: plain loops, shared with nothing.
+"""The definition of normalisation, set by set: plain loops, independent of the package.
 
-`sets` lists, for each set that is normalised together, the places (index tuples) of its numbers in x.
+`sets` lists, for each set that is normalised together, the positions (index tuples) of its numbers in x.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Plain loops for pooling, transposed convolution, padding and upsampling. They share nothing with the package.
 
-Everything is float64 NumPy, channels last, and as slow as it is plain. `pads` is (top, bottom, left, right).
+Everything is float64 NumPy, channels last, simple and slow. `pads` is (top, bottom, left, right).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 
 
 def out_size(size, kernel, stride, before, after, dilation, ceil):
-    """As PyTorch's pooling: rounded up, a last window must still begin in the image or the padding before it."""
+    """As in PyTorch's pooling: if rounded up, the last window must begin in the image or the padding before it."""
     steps = (size + before + after - dilation * (kernel - 1) - 1) / stride
     positions = (math.ceil(steps) if ceil else math.floor(steps)) + 1
     return positions - 1 if ceil and (positions - 1) * stride >= size + before else positions
 
 
 def windows(shape, kernel, stride, pads, dilation, ceil):
-    """(n, i, j, c) of each output, with the (row, column) of each tap, row by row, be it in the image or not."""
+    """(n, i, j, c) of each output, with the (row, column) of each tap, row by row, in the image or not."""
     n_images, height, width, channels = shape
     oh = out_size(height, kernel[0], stride[0], pads[0], pads[1], dilation[0], ceil)
     ow = out_size(width, kernel[1], stride[1], pads[2], pads[3], dilation[1], ceil)
@@ -30,7 +30,7 @@ def windows(shape, kernel, stride, pads, dilation, ceil):
 
 
 def max_pool(x, dy, kernel, stride, pads, dilation, ceil):
-    """y as a dictionary by (n, i, j, c), and dx where dy(n, i, j, c) gives the outputs' gradients."""
+    """y as a dictionary by (n, i, j, c), and dx; dy(n, i, j, c) is an output's gradient."""
     y, dx = {}, np.zeros_like(x)
     for (n, i, j, c), taps in windows(x.shape, kernel, stride, pads, dilation, ceil):
         best = None
@@ -79,7 +79,7 @@ def adaptive_avg_pool(x, size):
 
 
 def conv_transpose2d(x, w, b, stride, pads, dilation, groups, extra):
-    """Every x paints w, times its value; what falls outside is lost. w is (Cin, KH, KW, Cout/groups)."""
+    """Every x adds w, times its value; terms outside the output are dropped. w is (Cin, KH, KW, Cout/groups)."""
     n_images, height, width, channels = x.shape
     _, kh, kw, group_out = w.shape
     oh = (height - 1) * stride[0] - pads[0] - pads[1] + dilation[0] * (kh - 1) + 1 + extra[0]

@@ -1,6 +1,6 @@
-"""Snapshot tests: output that somebody has looked at stands in a file, and stays what it is.
+"""Snapshot tests: a file has output that somebody has checked, and the output must stay the same.
 
-Where a change is meant: delete the file, run the test, which writes a new one, and look at the difference.
+After an intended change: delete the file, run the test, which writes a new one, and check the difference.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The switch: where arrays are born, how they move, and what is said when a backend cannot be had."""
+"""Switching backends: where arrays are made, how they move, and the error if a backend is not available."""
 
 from __future__ import annotations
 
@@ -46,6 +46,13 @@ def test_to_numpy_comes_back(xp, rng):
     np.testing.assert_array_equal(xpcnn.to_numpy(array), host)
     assert xpcnn.asarray(array) is array
     xpcnn.synchronize()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "complex64", "datetime64", "ones", "nonsense"])
+def test_element_types_that_not_every_backend_has_are_refused(xp, dtype):
+    for call in (xpcnn.asarray, xpcnn.backend.astype):
+        with pytest.raises(DTypeError, match=f"^dtype: expected one of float32, .*, got '{dtype}'$"):
+            call(xp.array(np.ones(2)), dtype)
 
 
 def test_synchronize_waits_for_cupy_alone(monkeypatch):

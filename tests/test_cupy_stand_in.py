@@ -1,9 +1,9 @@
 """The stand-in for CuPy refuses what CuPy refuses, and has CuPy's signatures.
 
     PYTHONPATH=tests/stand_in XPCNN_BACKEND=cupy pytest tests/test_cupy_stand_in.py     its rules
-    pytest tests/test_cupy_stand_in.py     where CuPy 14 is installed, a GPU or not: its signatures beside CuPy's
+    pytest tests/test_cupy_stand_in.py     with CuPy 14, with or without a GPU: compares its signatures
 
-The rules hold of CuPy itself, too: where there is a GPU, they are tried on it.
+The rules also hold for CuPy itself: if there is a GPU, they are tested on it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def x():
 
 @pytest.fixture
 def cupy():
-    """CuPy itself, of the version that the stand-in stands for."""
+    """CuPy itself, in the version that the stand-in imitates."""
     if SPEC is None or IS_STAND_IN:
         pytest.skip("needs CuPy")
     import cupy
@@ -127,7 +127,7 @@ def test_nobody_takes_it_for_cupy():
 
 
 def parameters(arguments: ast.arguments) -> list[tuple[str, str, bool]]:
-    """Name, kind, and whether it has a default, of each."""
+    """The name and kind of each, and True if it has a default."""
     plain = arguments.posonlyargs + arguments.args
     missing = len(plain) - len(arguments.defaults)
     found = [(a.arg, "POSITIONAL_OR_KEYWORD", i >= missing) for i, a in enumerate(plain)]
@@ -141,7 +141,7 @@ def parameters(arguments: ast.arguments) -> list[tuple[str, str, bool]]:
 
 
 def signatures(scope: ast.AST) -> dict[str, ast.arguments]:
-    """The arguments of the functions there, and of those in tables."""
+    """The arguments of the functions in that scope, and of those in tables."""
     found = {n.name: n.args for n in scope.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")}
     for node in scope.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):

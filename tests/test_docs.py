@@ -1,7 +1,7 @@
-"""The documentation's code runs and prints what the pages say; what its pages include from the package is there.
+"""The documentation's code runs and prints the text on its pages; the package has all code that the pages include.
 
-On a page, each block of Python is followed by the text that it prints, if it prints anything. The blocks of one page
-run one after the other, as a reader would run them.
+On a page, each block of Python is followed by the text that it prints, if any. The blocks of one page run in order, as
+a reader would run them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def name(path: Path) -> str:
 
 
 def agrees(said: str, printed: str) -> bool:
-    """Whether the words are the same, and the numbers nearly: a training's last digits depend on the processor."""
+    """True if the words are equal and the numbers nearly: a training's last digits depend on the processor."""
     if NUMBER.sub("#", said).split() != NUMBER.sub("#", printed).split():
         return False
     pairs = zip(map(float, NUMBER.findall(said)), map(float, NUMBER.findall(printed)), strict=True)
@@ -91,10 +91,10 @@ def test_what_a_page_includes_is_in_the_package(path):
 
 @pytest.mark.parametrize("path", [p for p in PAGES if p.parent.name == "derivations" and p.stem != "index"], ids=name)
 def test_the_numbers_of_formulas_are_those_of_the_included_code(path):
-    """A formula `\\tag{2}` on a page stands as (2) in a docstring of one of the files that the page shows."""
+    """A formula `\\tag{2}` on a page appears as (2) in a docstring of one of the files that the page shows."""
     text = path.read_text()
     shown = [(path.parent / file).read_text() for file in re.findall(r"\{literalinclude\} (\S+)", text)]
-    sources = shown or [(DOCS.parent / "xpcnn" / "gradient_check.py").read_text()]
+    sources = shown or [(DOCS.parent / "xpcnn" / "gradient_witnesses.py").read_text()]
     known = {int(n) for source in sources for n in re.findall(r"\((\d+)\)", source)}
     assert {int(n) for n in re.findall(r"\\tag\{(\d+)\}", text)} <= known
 
@@ -122,7 +122,7 @@ def test_commands_on_the_pages_exist():
 
 @pytest.mark.parametrize("path", sorted((DOCS.parent / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_an_example_begins_with_a_title(path):
-    """The gallery has no page for one that does not."""
+    """The gallery has no page for an example without a title."""
     title, line, empty, *_ = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()
     assert line == "=" * len(line)
     assert len(line) >= len(title)

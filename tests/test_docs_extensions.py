@@ -1,4 +1,4 @@
-"""The reference names everything that is public, and docstrings reach it whole, as the lists and formulas they are."""
+"""The reference names everything public, and shows docstrings completely, with their lists and formulas."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_formula_that_cannot_be_translated_is_a_warning(caplog):
 
 
 def test_no_example_can_end_the_build(monkeypatch):
-    """Without PyTorch the example that asks for it exits, which sphinx-gallery takes for its own end, with status 0."""
+    """Without PyTorch, the example that needs it exits; sphinx-gallery would then end, too, with status 0."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     root = Path(__file__).parent.parent
     monkeypatch.setattr(sys, "path", [*sys.path])

@@ -1,4 +1,4 @@
-"""A message is one line that does nothing to a terminal, and quotes little of what it is about, whoever wrote that."""
+"""A message is one line without effect on a terminal, and quotes only a little of its subject, whatever its origin."""
 
 from __future__ import annotations
 

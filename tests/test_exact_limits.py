@@ -1,4 +1,4 @@
-"""Each limit lets through what is just as large, and refuses what is larger by one."""
+"""Each limit accepts a size equal to it, and refuses a size larger by one."""
 
 from __future__ import annotations
 

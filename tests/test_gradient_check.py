@@ -1,4 +1,4 @@
-"""The gradient check itself: it believes right gradients, and no wrong ones."""
+"""The gradient check itself: it accepts right gradients, and no wrong ones."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_the_layer_is_as_it_was_afterwards(xp, rng):
 
 
 def test_mistakes_that_initial_values_hide_are_seen(rng):
-    """A scale of 1 left out of dx, a bias of 0 left out of a product: parameters are moved for the check."""
+    """A scale of 1 missing in dx, a bias of 0 missing in a product: the check changes the parameters first."""
 
     class ForgetsGamma(BatchNorm1d):
         def backward(self, dy, cache, *, input_grad=True):
@@ -175,7 +175,7 @@ def test_a_small_gradient_beside_a_large_loss_is_not_overlooked(rng):
 
 
 def test_kinks_close_by_do_not_convict_a_right_gradient():
-    """A deep network has kinks within 1e-5 of nearly every point; smaller steps are then taken."""
+    """A deep network has kinks within 1e-5 of nearly every point; the check then takes smaller steps."""
     net = Sequential(*list(xpcnn.models.vgg_small((8, 8, 1), 3, rng=2).children().values())[:14])
     x = np.random.default_rng(2).normal(size=(2, 8, 8, 1))
     report = gradcheck(net, x, directions=1)
@@ -184,7 +184,7 @@ def test_kinks_close_by_do_not_convict_a_right_gradient():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_rounding_does_not_convict_a_right_gradient(seed):
-    """Where large numbers leave a small one: a loss of 1e-9 of logits of 17, and nearly equal numbers normalised."""
+    """Large numbers with a small result: a loss of 1e-9 from logits of 17, and nearly equal numbers, normalised."""
     rng = np.random.default_rng(seed)
     criterion, target = CrossEntropyLoss(), np.array([0, 1])
     y = np.array([[17.0, -4.0], [-5.0, 14.0]]) + rng.normal(size=(2, 2))
@@ -235,8 +235,8 @@ def test_small_errors_are_seen(rng, witness, error):
 
 
 def test_the_step_is_chosen_without_a_look_at_the_claim():
-    """b·|b| is neither analytic nor linear: central differences alone see that its gradient is missing. Smaller
-    steps, taken because they disagree with the claim, would drown it in the rounding of the large loss beside it."""
+    """b·|b| is neither analytic nor linear: only central differences see that its gradient is missing. Smaller
+    steps, taken because they disagree with the claim, would hide it in the rounding of the large loss next to it."""
     report = check_pair(
         lambda x, b: (1e4 * np.tanh(x) + 2.5e-4 * b * np.abs(b), x),
         lambda dy, x: [dy * 1e4 * (1 - np.tanh(x) ** 2), np.zeros(1)],

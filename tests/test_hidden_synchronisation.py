@@ -1,6 +1,6 @@
-"""Nothing reads an array's values back while training: on a GPU each such read waits for the device.
+"""Training never reads an array's values back: on a GPU, each such read waits for the device.
 
-array-api-strict's second device stands for the GPU: `float(x)`, `bool(x)`, `int(x)` and `x` as an index raise, and so
+array-api-strict's second device represents the GPU: `float(x)`, `bool(x)`, `int(x)` and `x` as an index raise, and so
 do `clip` and `sign`, which index with masks in array-api-compat's form for CuPy, and CuPy counts a mask's elements.
 On CuPy itself (XPCNN_BACKEND=cupy), CuPy raises.
 """

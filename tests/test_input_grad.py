@@ -1,7 +1,7 @@
 """`input_grad=False` saves its work: every layer, operation and implementation returns no dx, and computes none.
 
-The parameters' gradients need no parameter, dx needs them all. So a parameter that raises when it is touched shows
-whether dx is computed.
+The parameters' gradients need no parameter, dx needs them all. So a parameter that raises when it is read shows whether
+dx is computed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Touched(Exception):
 
 
 class Untouchable(np.ndarray):
-    """An array whose shape may be asked for, and nothing else."""
+    """An array of which only the shape may be read."""
 
     def __array_ufunc__(self, *args, **options):
         raise Touched
@@ -36,7 +36,7 @@ class Untouchable(np.ndarray):
 
 
 def without(cache, parameters):
-    """The cache with the parameters in it replaced, and how many there were."""
+    """The cache with its parameters replaced, and the number of replacements."""
     if isinstance(cache, tuple | list):
         found = [without(each, parameters) for each in cache]
         parts = [each for each, _ in found]
@@ -127,7 +127,7 @@ PAIRS = pairs()
 
 
 def test_every_operation_with_parameters_is_here():
-    """Their gradients are (dx, d…), so they can be had without dx."""
+    """Their gradients are (dx, d…), so they can be computed without dx."""
     assert {op for op, *_ in PAIRS} == set(CALLS)
     trained = {"w", "gamma", "slope"}
     for name in ops.__all__:

@@ -1,4 +1,4 @@
-"""The laws of the design that can be read off the code: imports point one way, layers cache nothing."""
+"""The laws of the design that can be checked in the code: imports point one way, layers cache nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from xpcnn.nn.layer_examples import EXAMPLES
 
 PACKAGE = Path(xpcnn.__file__).parent
 
-# Each part may import itself and what stands before it.
+# Each part may import itself and the parts before it.
 ORDER = [
     {"errors", "renamed", "typing", "settings"},
     {"options", "extras", "table"},
@@ -49,7 +49,7 @@ HEAVY = {
 
 
 def imports(path: Path, *, for_types: bool = False):
-    """(top-level?, absolute module name) of every import in the file, with those that only types need or without."""
+    """(top-level?, absolute module name) of every import in the file, with or without those for types only."""
     tree = ast.parse(path.read_text())
     package = ["xpcnn", *path.relative_to(PACKAGE).parts[:-1]]
     typing_only = {
@@ -106,7 +106,7 @@ def file_of(module: str) -> Path:
 
 
 def test_no_two_files_import_each_other_not_even_through_others():
-    """What is only for types counts, too: who names a class depends on it."""
+    """Imports for types count, too: a file that names a class depends on it."""
     waiting = {
         path: {file_of(module) for _, module in imports(path, for_types=True) if module.startswith("xpcnn.")} - {path}
         for path in FILES
@@ -119,7 +119,7 @@ def test_no_two_files_import_each_other_not_even_through_others():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_optional_and_heavy_packages_are_imported_where_they_are_used(path):
-    estimators = path.parent == PACKAGE / "sklearn"  # they derive from scikit-learn's, and nothing imports them
+    estimators = path.parent == PACKAGE / "sklearn"  # they derive from scikit-learn's classes, and nothing imports them
     for top_level, module in imports(path):
         if not (estimators and module.split(".")[0] == "sklearn"):
             assert not (top_level and module.split(".")[0] in HEAVY), f"{path.name} imports {module} at its top"
@@ -191,7 +191,7 @@ def test_operations_do_not_know_the_current_backend(path):
 
 
 def contents(value):
-    """What the value holds, as something that can be compared: arrays by identity and values."""
+    """The contents of the value in a form that can be compared: arrays by identity and values."""
     if hasattr(value, "dtype"):
         return id(value), xpcnn.to_numpy(value).tobytes()
     if isinstance(value, dict):
@@ -224,7 +224,7 @@ def test_forward_and_inference_leave_the_layer_as_it_was(xp, name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_layer_runs_in_several_threads_at_once(name):
-    """Law 2. (Dropout's masks come from one generator: which thread gets which is not determined.)"""
+    """Law 2. (Dropout's masks come from one generator: it is not determined which thread gets which.)"""
     layer, x = EXAMPLES[name]()
     inputs = [np.tile(x, (8,) + (1,) * (x.ndim - 1)) * scale + 0.01 for scale in (1.0, -0.5, 2.0, 0.3)]
     layer.astype("float64")

@@ -1,7 +1,7 @@
-"""Everything public refuses what it is given by mistake, in one line: no argument is taken for what it is not.
+"""Everything public refuses wrong arguments in one line, and never misinterprets one.
 
-Each argument of a small call is replaced, in turn, by what users give there by mistake. A class or function that
-nobody has written a call for fails here.
+Each argument of a small call is replaced, in turn, by values that users pass by mistake. A class or function without
+such a call fails here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def generator():
     yield 1
 
 
-# What nothing takes, and what only some arguments take.
+# Values that no argument accepts, and values that only some arguments accept.
 NEVER = {"an object": object(), "a generator function": generator, "bytes": b"x", "complex": 1j, "a type": dict}
 JUNK = NEVER | {
     "NaN": float("nan"), "infinity": float("inf"), "-1": -1, "0": 0, "1.5": 1.5, "True": True,
@@ -37,13 +37,13 @@ JUNK = NEVER | {
     "a number as array": np.array(2), "a layer": nn.Flatten(), "a batch": f(2, 4, 4, 1),
     "a model's method": network().parameters,
 }  # fmt: skip
-# What has a meaning of its own there.
+# Values that have a special meaning there.
 TAKEN = {
     ("training.Trainer", "on_step"), ("training.Trainer", "on_epoch"), ("data.Dataset", 0), ("nn.Sequential", 1),
     ("optim.Plateau", "patience"), ("data.Loader", "augment"), ("data.array_file", "most_bytes"),
     ("explain.html", "title"), ("io.save_model", "extra"),
 }  # fmt: skip
-# Refused by annotation: of a parameter for …
+# Refused according to the annotation: of a parameter for …
 WRONG = {
     "bool": ["None", "a text", "a number as text", "a list", "an array", "1.5", "NaN", "-1"],
     "float": ["a text", "a number as text", "a list", "an array", "NaN", "a mapping", "True"],
@@ -74,7 +74,7 @@ def slots(made):
 
 
 def tried(make, folder, slot, value):
-    """The error in one line, or None where the value was taken; any other exception is a fault."""
+    """The error in one line, or None if the value was accepted; any other exception is a fault."""
     made = make(folder)
     args, options = list(made.args), dict(made.options)
     if isinstance(slot, int):
@@ -93,7 +93,7 @@ def tried(make, folder, slot, value):
 
 
 def parameter(made, slot):
-    """Its annotation."""
+    """The parameter's annotation."""
     found = list(inspect.signature(made.function).parameters.values())
     if isinstance(slot, int):
         return found[min(slot, len(found) - 1)].annotation
@@ -114,8 +114,8 @@ def test_no_argument_is_taken_for_what_it_is_not(name, folder, monkeypatch):
             assert refused[key] or (name, slot) in TAKEN, f"{name} takes {key} for {slot}"
 
 
-# No arguments; a base that is derived from; what is made by xpcnn itself; what downloads or reads whole data sets and
-# is tested beside its own files.
+# No arguments; base classes; objects that xpcnn makes; functions that download or read whole data sets, which are
+# tested with their files.
 OTHERS = {
     "nn.Layer", "nn.Loss", "nn.OpLayer", "nn.Hooks", "nn.Inference", "optim.Schedule", "training.Epoch",
     "training.Evaluation",

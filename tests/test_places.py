@@ -1,7 +1,7 @@
 """Every place that must know a layer, a loss, an optimizer, a data set, a command or an implementation knows them all.
 
-docs/design.md has the same places as lists. What is walked elsewhere (gradients by `tests/test_gradient_check.py`, the
-laws by `tests/test_laws.py`, wrong arguments by `tests/test_mistakes.py`) is not walked again.
+docs/design.md lists the same places. This file does not repeat the tests elsewhere: gradients in
+`tests/test_gradient_check.py`, the laws in `tests/test_laws.py`, wrong arguments in `tests/test_mistakes.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DATA_SETS = (ROOT / "docs/howto/data_sets.md").read_text()
 
 
 def names(word: str, text: str) -> bool:
-    """Whether the text has that word, as a whole."""
+    """True if the text contains that whole word."""
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
 
 
@@ -115,7 +115,7 @@ def test_places_of_an_implementation(operation):
 def test_every_module_with_an_implementation_is_asked_and_tested():
     kernels = import_module("xpcnn.kernels")
     asked = {each for operation in dispatch.operations() for each in dispatch.implementations(operation)}
-    convolutions = dispatch.implementations("conv2d")  # which tests/ops/test_conv.py walks
+    convolutions = dispatch.implementations("conv2d")  # which tests/ops/test_conv.py covers
     tests = text_of_tests("kernels", "cases.py")
     for found in iter_modules(kernels.__path__):
         module = import_module(f"xpcnn.kernels.{found.name}")

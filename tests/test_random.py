@@ -1,4 +1,4 @@
-"""Random numbers: one seed repeats everything that is drawn, on every backend, and bad seeds change nothing."""
+"""Random numbers: one seed repeats all draws, on every backend, and bad seeds change nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_seed_restarts_the_default_generator():
     seed(5)
     first = generator().integers(1000, size=8)
     second = generator().integers(1000, size=8)
-    assert list(first) != list(second)  # it goes on
+    assert list(first) != list(second)  # it continues
     seed(5)
     np.testing.assert_array_equal(generator().integers(1000, size=8), first)
     np.testing.assert_array_equal(generator().integers(1000, size=8), second)
@@ -58,7 +58,7 @@ def test_bad_seeds(bad):
 
 def test_seed_repeats_weights_and_masks_on_every_backend(xp):
     def draw():
-        """What a script would draw, one after the other, without naming a generator."""
+        """The draws of a script, in order, without an explicit generator."""
         net = Sequential(Conv2d(1, 2, 3), Dropout(0.5))
         masks = [net.forward(xpcnn.asarray(np.ones((1, 5, 5, 1)), "float32"))[0] for _ in range(2)]
         return [*net.parameters().values(), *masks, *models.mlp((2,), 3, hidden=(4,)).parameters().values()]

@@ -1,4 +1,4 @@
-"""The README's code runs, and comes to what the README says within what another processor may change."""
+"""The README's code runs and gives the README's results, within the differences between processors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m ci.reliability` cannot pass what it has not tried: each of its checks sees a fault that is planted."""
+"""`python -m ci.reliability` passes nothing that it has not tried: each of its checks sees a planted fault."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_agreement_with_pytorch(monkeypatch):
     assert {each.verdict for each in against_pytorch.rows(Effort(most=1))} == {HOLDS}
     monkeypatch.setattr(nn.Tanh, "pair", worse(nn.Tanh.pair))
     (found,) = against_pytorch.rows(Effort(most=1))
-    assert found.counts[against_pytorch.DIFFERS] == 6  # alone, in a Sequential and in a Graph, in both dtypes
+    assert found.counts[against_pytorch.DIFFERS] == 6  # by itself, in a Sequential and in a Graph, in both dtypes
 
 
 def test_without_pytorch_nothing_agrees_with_it(monkeypatch):
@@ -141,7 +141,7 @@ def test_resume(monkeypatch):
 
 
 def copied(source, target):
-    """A rename that is none: for a while a part of the file is there."""
+    """A copy instead of a rename: for a while, only a part of the file exists."""
     contents = Path(source).read_bytes()
     size = len(contents) // 20 + 1
     with open(target, "wb", buffering=0) as file:

@@ -1,4 +1,4 @@
-"""`python -m ci.reliability` counts every outcome of a damaged or hostile file, and none but the good ones passes."""
+"""`python -m ci.reliability` counts every outcome of a damaged or hostile file, and only the good ones pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 class Reader:
-    """Reads the whole file as itself, and any other as it is told to."""
+    """Reads the intact file as usual, and any other as configured."""
 
     def __init__(self, wrong):
         self.wrong, self.state = wrong, 0

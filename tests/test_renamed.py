@@ -1,4 +1,4 @@
-"""Public names that were changed: the old ones are the new ones still, and say so."""
+"""Renamed public names: the old ones still refer to the new ones, and warn."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Mistakes in convolution, pooling and padding that the documents behind xpcnn make: a test against each.
+"""Mistakes in convolution, pooling and padding in the documents on which xpcnn is based: a test against each.
 
-Each test is named after its mistake, small enough to be checked by hand, and fails where the mistake is made.
+Each test is named after its mistake, small enough to check by hand, and fails if the mistake is made.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def with_weights(layer, w, b=None):
 
 
 def image(values) -> np.ndarray:
-    """One image of one channel."""
+    """One image with one channel."""
     return np.array(values, "f8")[None, :, :, None]
 
 
@@ -55,7 +55,7 @@ def test_padding_computed_from_the_width_alone(xp, rng, implementation, kernel):
 
 
 def test_overlapping_windows_assigned_instead_of_added(xp, implementation):
-    """The middle of 3×3 stands in all four 2×2 windows, an edge in two, a corner in one."""
+    """The middle of 3×3 is in all four 2×2 windows, an edge in two, a corner in one."""
     counts = image([[1, 2, 1], [2, 4, 2], [1, 2, 1]])
     peak = image([[0, 0, 0], [0, 9, 0], [0, 0, 0]])
     dy = xp.array(np.ones((1, 2, 2, 1)))
@@ -85,7 +85,7 @@ def test_stride_ignored_in_backward(xp, implementation):
 
 @pytest.mark.parametrize("padding", [0, (0, 1), (1, 0), (0, 1, 1, 0), (1, 0, 0, 1)])
 def test_padding_of_zero_cut_off_as_an_empty_slice(xp, implementation, padding):
-    """`pad:-pad` is empty at 0. Where dy = y, ⟨x, dx⟩ is ⟨y, y⟩ for a linear layer: dx has x's shape and is whole."""
+    """`pad:-pad` is empty at 0. With dy = y, ⟨x, dx⟩ is ⟨y, y⟩ for a linear layer: dx has x's shape and is complete."""
     x = np.arange(1.0, 17.0).reshape(1, 4, 4, 1)
     conv = with_weights(Conv2d(1, 1, 3, padding=padding, bias=False), np.arange(9.0).reshape(1, 3, 3, 1))
     for layer in (conv, AvgPool2d(3, stride=1, padding=padding), MaxPool2d(3, stride=1, padding=padding)):
@@ -98,7 +98,7 @@ def test_padding_of_zero_cut_off_as_an_empty_slice(xp, implementation, padding):
 
 @pytest.mark.parametrize("images", [1, 9])
 def test_bias_added_once_per_tap(xp, implementation, any_batch, images):
-    """In inference, in training, and in its gradient, which counts the places of the output."""
+    """In inference, in training, and in its gradient, which counts the positions of the output."""
     x = xp.array(np.ones((images, 5, 5, 3)))
     bias = np.array([1.0, -2.0])
     for layer, shape in (
@@ -116,7 +116,7 @@ def test_bias_added_once_per_tap(xp, implementation, any_batch, images):
 
 
 def test_tied_maxima_each_with_the_full_gradient(xp):
-    """The first maximum of the window, row by row, has it all."""
+    """The first maximum of the window, row by row, gets the whole gradient."""
     x = xp.array(image([[1, 3, 5, 5], [3, 3, 5, 5]]))
     layer = MaxPool2d(2)
     _, cache = layer.forward(x)
@@ -125,7 +125,7 @@ def test_tied_maxima_each_with_the_full_gradient(xp):
 
 
 def test_one_stride_one_padding_one_kernel_for_both_axes(xp, rng, implementation):
-    """Kernel, stride, padding and dilation all differ between the axes; along the height one sees rows only."""
+    """Kernel, stride, padding and dilation all differ between the axes; along the height, only rows matter."""
     kernel, stride, pads, dilation = (3, 2), (1, 3), (2, 2, 0, 0), (2, 1)
     x, w = rng.normal(size=(1, 5, 8, 1)), rng.normal(size=(2, 3, 2, 1))
     conv = Conv2d(1, 2, kernel, stride=stride, padding=(2, 0), dilation=dilation, bias=False)
@@ -168,7 +168,7 @@ def test_output_size_as_input_over_stride(xp, implementation, size, kernel, stri
 
 @pytest.mark.parametrize("options", [{"padding": 1}, {"padding": "same"}, {"ceil_mode": True}])
 def test_max_pooling_padded_with_zero(xp, options):
-    """Where all elements are negative, a zero outside the image would win."""
+    """If all elements are negative, a zero outside the image would win."""
     layer = MaxPool2d(2, stride=2, **options)
     y, cache = layer.forward(xp.array(np.full((1, 3, 3, 1), -1.0)))
     assert_close(y, np.full((1, 2, 2, 1), -1.0))
@@ -177,7 +177,7 @@ def test_max_pooling_padded_with_zero(xp, options):
 
 
 def test_weight_gradient_divided_by_the_batch_inside_the_layer(xp, rng, implementation):
-    """The loss alone knows whether it is a mean: a batch twice over has twice the dw and db, and the same dx."""
+    """Only the loss knows whether it is a mean: a doubled batch has twice the dw and db, and the same dx."""
     for layer, shape in (
         (Conv2d(2, 3, 3, rng=0), (4, 5, 5, 2)),
         (ConvTranspose2d(2, 3, 3, rng=0), (4, 5, 5, 2)),

@@ -1,4 +1,4 @@
-"""What is public takes the arguments, with the defaults, that it has always taken: who relies on them is not told."""
+"""Public functions keep their arguments and defaults: users who rely on them would get no warning."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The worked examples of the documents that xpcnn starts from: their numbers, by operations and by layers.
+"""The worked examples of the documents on which xpcnn is based: their numbers, by operations and by layers.
 
-Arrays are written as the documents print them, channels first, and turned to channels last here.
+Arrays are written as the documents print them, channels first, and converted to channels last here.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ def test_10_parameters_and_ones(xp):
 
 
 def test_11_linear_regression_converges(xp, rng):
-    """Plain gradient descent on the mean squared error recovers the numbers that the data were made with."""
+    """Plain gradient descent on the mean squared error recovers the numbers that generated the data."""
     w, b = np.array([[3.0, 7, 4], [5, 2, 6]]).T, np.array([2.0, 9, 3])  # printed (in, out)
     x = rng.normal(size=(64, 2))
     layer = Linear(2, 3, rng=0).astype("float64")

@@ -1,4 +1,4 @@
-"""Whatever is constructed with one argument that makes no sense says its own name, and the argument's."""
+"""Every class that gets one meaningless argument names itself and the argument in its error."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from xpcnn.training import MovingAverage, Trainer
 
 MODEL = nn.Linear(2, 2, rng=0)
 SPLIT = Split(np.zeros((4, 2, 2, 1), "u1"), np.array([0, 1, 0, 1]))
-GIVEN = {  # what has no default, and options that would be objects
+GIVEN = {  # arguments without a default, and options that would be objects
     "parameters": MODEL.parameters(), "lr": 0.1, "total": 9, "max_lr": 0.1, "every": 2, "steps": 3, "factor": 0.5,
     "amount": 0.1, "padding": 1, "size": 2, "alpha": 0.5, "degrees": 9.0, "pixels": 1, "decay": 0.9, "split": SPLIT,
     "batch_size": 2, "model": MODEL, "optimizer": optim.SGD(MODEL.parameters(), lr=0.1),
     "schedule": optim.Constant(0.1),
 }  # fmt: skip
-TEXTS = ("folder", "classes")  # what a text can be, too
+TEXTS = ("folder", "classes")  # arguments that may also be a text
 OTHERWISE = {"split": "a Split", "folder": "the name of a file", "ema": "MovingAverage: expected decay"}
 CALLED = [
     *(nn.BCEWithLogitsLoss, nn.CrossEntropyLoss, nn.HingeLoss, nn.HuberLoss, nn.MSELoss, nn.NLLLoss),

@@ -1,4 +1,4 @@
-"""A user's program: an own layer, an own optimizer and inference, for `mypy --strict` to find nothing in."""
+"""A user's program with its own layer, its own optimizer and inference: `mypy --strict` must find no errors."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from .backend import asarray, to_numpy
 from .errors import DTypeError, GradientError, OptionError
 from .gradient_witnesses import (
     PROBES,
-    TOLERANCE,
     Rounding,
     Row,
     astype_complex,
@@ -26,8 +25,6 @@ from .nn.layer import Layer
 from .options import as_count
 from .random import Seed, generator, set_states, states
 from .typing import Array, Cache
-
-__all__ = ["TOLERANCE", "Report", "Row", "check_pair", "gradcheck"]
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,24 @@
 
     python -m ci.bench                             training, inference and memory of all nets
     python -m ci.bench --nets lenet5 --rounds 30   fewer nets, more rounds
-    python -m ci.bench --layers resnet20           where xpcnn's step goes, and what the machine could do
+    python -m ci.bench --layers resnet20           the time of each layer, and the machine's limits
     python -m ci.bench --sweep                     one convolution along every axis of its geometry
     python -m ci.bench --parts training sweep      any parts together
     python -m ci.bench --quick                     every code path in seconds; the figures mean little
     python -m ci.bench --backend cupy              on a GPU, PyTorch on the same one; see ci/gpu.sh
     python -m ci.bench --from build/bench.json --markdown --picture docs/benchmark.png
 
-Run it from the repository's root, with torch installed beside xpcnn. All use the same number of threads, batches,
-float32, and initial weights; before anything is timed, parameter counts, first losses (or logits, or sums of gradients)
+Run it from the repository's root, with torch and xpcnn installed. All peers use the same number of threads, batches,
+float32, and initial weights. Before the timing, parameter counts and first losses (or logits, or sums of gradients)
 are compared, and the loss must fall.
 
-How it measures. Each peer lives in a process of its own, all at once, blocked while another runs. Round after round
-each makes steps for about a second in turn; the figure is the median step, and a round's ratio is peer / xpcnn.
-Tables give the median over the rounds, the quartiles, and the least and most. Above 1, xpcnn is faster.
+Method. Each peer runs in a separate process; all exist at once, but only one runs at a time. In each round, each peer
+in turn makes steps for about a second; the figure is the median step, and a round's ratio is peer / xpcnn. Tables show
+the median over the rounds, the quartiles, the minimum and the maximum. Above 1, xpcnn is faster.
 
 A step is forward, cross-entropy, backward and SGD with momentum 0.9, on one batch that is in memory. The bar is
-PyTorch in the faster of its two memory formats; on a GPU, where steps are waited for ten at a time and all compute in
-true float32, also PyTorch compiled into CUDA graphs.
+PyTorch in the faster of its two memory formats. On a GPU, the benchmark synchronizes after every ten steps, all peers
+compute in true float32, and the bar may also be PyTorch compiled into CUDA graphs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    """What the arguments ask for."""
+    """The plan from the arguments."""
     asked = tuple(options.parts or ()) + ("layers",) * bool(options.layers) + ("sweep",) * options.sweep
     on_cpu = options.backend == "numpy"
     parts = asked or (PARTS if options.quick and on_cpu else DEFAULT_PARTS)

@@ -1,4 +1,4 @@
-"""What the machine can do: the rate of a large matrix product, and of copying."""
+"""The machine's limits: the rates of a large matrix product, and of copying."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def measure(threads: int, seconds: float) -> dict[str, float]:
-    """The best rates of all tries: GFLOP/s of a 1024³ sgemm, and GB/s (read and written) of copying, all threads."""
+    """The best rates of all tries, on all threads: GFLOP/s of a 1024³ sgemm, and GB/s (read and written) of copying."""
     return {"gflops": 2 * 1024**3 / _product(seconds) / 1e9, "gb_per_s": _copying(threads, seconds)}
 
 
@@ -22,7 +22,7 @@ def _product(seconds: float) -> float:
 
 
 def _copying(threads: int, seconds: float) -> float:
-    """Each thread copies its part, since NumPy copies with one; 64 MiB apiece are more than caches hold."""
+    """Each thread copies its part, because NumPy copies with one thread; 64 MiB per thread is more than caches hold."""
     size = 2**24  # float32
     parts = [(np.ones(size, np.float32), np.zeros(size, np.float32)) for _ in range(threads)]
     with ThreadPoolExecutor(threads) as pool:

@@ -1,8 +1,8 @@
-"""How much of the machine others used while one worker ran.
+"""Measures the share of the machine that other programs used while one worker ran.
 
-Libraries whose threads wait for each other by spinning slow down a hundredfold when something else takes a core for a
-moment. A round in which that happened says nothing about the peers, so it is measured again; whether it happened is
-read from the processors' clocks, not from the figures.
+Libraries whose threads wait for each other by spinning slow down a hundredfold if another program takes a core for a
+moment. A round in which that happens tells nothing about the peers, so it is measured again. The processors' clocks
+show whether it happened, not the figures.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ SHORTEST = 0.1  # seconds: the clocks tick every 10 ms
 
 
 class Others:
-    """A stopwatch: begun here, `share` is what processes other than `pid` used since, of all cores."""
+    """A stopwatch: `share` is the share of all cores that processes other than `pid` have used since it was made."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._begun, self._all, self._own = time.perf_counter(), _machine(), _process(pid)
 
     def share(self) -> float | None:
-        """None where the system does not tell, or the time was too short to."""
+        """None if the system does not report it, or the time was too short."""
         elapsed, total, own = time.perf_counter() - self._begun, _machine(), _process(self._pid)
         if total is None or own is None or self._all is None or self._own is None or elapsed < SHORTEST:
             return None
@@ -32,7 +32,7 @@ class Others:
 
 
 def _machine() -> float | None:
-    """Seconds that the cores we may use have been busy, or taken away by a hypervisor."""
+    """Seconds that our cores have been busy, or taken by a hypervisor."""
     try:
         lines = Path("/proc/stat").read_text().splitlines()
         ours = {f"cpu{core}" for core in os.sched_getaffinity(0)}

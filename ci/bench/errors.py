@@ -1,11 +1,11 @@
-"""What stops a benchmark, in one line."""
+"""Errors that stop a benchmark, in one line."""
 
 from __future__ import annotations
 
 
 class BenchError(Exception):
-    """The whole run cannot go on; the message says which peer, which net, and why."""
+    """The whole run cannot continue; the message states the peer, the net and the reason."""
 
 
 class NotPossible(Exception):
-    """One peer cannot do one thing; it is listed with this reason, and the run goes on."""
+    """One peer cannot do one thing; it is listed with this reason, and the run continues."""

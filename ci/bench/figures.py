@@ -1,4 +1,4 @@
-"""From rounds to figures: medians, ratios within a round, and how they spread."""
+"""Computes figures from rounds: medians, ratios within a round, and their spread."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from .peers import BAR
 
-Measured = dict[str, dict[str, Any]]  # peer → what rounds.measure gives
+Measured = dict[str, dict[str, Any]]  # peer → result of rounds.measure
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Of a figure over the rounds."""
+    """The spread of a figure over the rounds."""
 
     median: float
     low: float  # quartiles
@@ -32,7 +32,7 @@ def spread(values: list[float]) -> Spread:
 
 
 def disturbed(result: dict[str, Any]) -> float | None:
-    """The share of xpcnn's rounds in which other programs used the machine, or None where there are no rounds."""
+    """The share of xpcnn's rounds in which other programs used the machine, or None if there are no rounds."""
     measured = [case["peers"]["xpcnn"] for what in ("training", "inference") for case in result.get(what, [])]
     measured += [point["peers"]["xpcnn"] for axis in result.get("sweep", []) for point in axis["points"]]
     rounds = sum(len(each["rounds"]) for each in measured)
@@ -40,13 +40,13 @@ def disturbed(result: dict[str, Any]) -> float | None:
 
 
 def seconds(measured: Measured, peer: str) -> float | None:
-    """The median over the rounds, or None where the peer was not measured."""
+    """The median over the rounds, or None if the peer was not measured."""
     rounds = measured.get(peer, {}).get("rounds")
     return statistics.median(rounds) if rounds else None
 
 
 def ratio(measured: Measured, peer: str, to: str = "xpcnn") -> Spread | None:
-    """How many times as long the peer takes, round by round."""
+    """The ratio of the peer's time to that of `to`, in each round."""
     theirs, ours = (measured.get(each, {}).get("rounds") for each in (peer, to))
     if not theirs or not ours:
         return None
@@ -54,12 +54,12 @@ def ratio(measured: Measured, peer: str, to: str = "xpcnn") -> Spread | None:
 
 
 def bar(measured: Measured) -> str | None:
-    """PyTorch as it is fastest here."""
+    """The fastest variant of PyTorch in this run."""
     timed = [(time, peer) for peer in BAR if (time := seconds(measured, peer)) is not None]
     return min(timed)[1] if timed else None
 
 
 def bar_memory(measured: Measured) -> str | None:
-    """PyTorch as it takes least here."""
+    """The variant of PyTorch with the least memory in this run."""
     taken = [(measured[peer]["growth"], peer) for peer in BAR if "growth" in measured.get(peer, {})]
     return min(taken)[1] if taken else None

@@ -1,4 +1,4 @@
-"""One convolution of the sweep: its sizes, and the arrays that every peer is given."""
+"""One convolution of the sweep: its sizes, and the arrays that every peer gets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Geometry:
 
     @property
     def multiply_adds(self) -> int:
-        """Those of forward and backward for the whole batch: y, dx and dw take as many each."""
+        """Multiply-adds of forward and backward for the whole batch: y, dx and dw take the same number."""
         return 3 * self.batch * self.out**2 * self.cout * self.kernel**2 * self.cin // self.groups
 
     @property
@@ -39,7 +39,7 @@ class Geometry:
         return 2 * 4 * self.batch * (self.size**2 * self.cin + self.out**2 * self.cout)
 
     def bounded(self) -> Geometry:
-        """This one, with a batch halved until its arrays stay below the limit."""
+        """The same geometry, with the batch halved until its arrays are below the limit."""
         each = self
         while each.bytes > LIMIT and each.batch > 1:
             each = replace(each, batch=each.batch // 2)

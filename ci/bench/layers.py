@@ -1,10 +1,10 @@
-"""Where xpcnn's step goes: every leaf layer's forward and backward, timed within the steps of a whole net.
+"""Times the parts of xpcnn's step: every leaf layer's forward and backward, within the steps of a whole net.
 
-    GFLOP/s   2 · multiply-adds forward, and as much again for each of dw and dx that backward computes
-    GB/s      bytes of x and y forward; of dy, dx and (where there are weights) x backward
+    GFLOP/s   2 · multiply-adds forward, and the same again for each of dw and dx that backward computes
+    GB/s      bytes of x and y forward; of dy, dx and (if there are weights) x backward
 
-A layer that runs as part of the one before it (a ReLU after batch norm) has no time of its own. The rest of a step is
-the loss, the optimizer, and what containers do themselves, such as adding a shortcut.
+A layer that runs as part of the one before it (a ReLU after batch norm) has no separate time. The rest of a step is the
+loss, the optimizer, and the work of containers, such as adding a shortcut.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .peers.xpcnn import XpcnnTraining
 
 
 class _Row:
-    """One leaf layer: what it did in each step."""
+    """One leaf layer, and its work in each step."""
 
     def __init__(self, name: str, layer: Any) -> None:
         self.name, self.layer = name, layer
         self.forward: list[float] = []
         self.backward: list[float] = []
         self.multiply_adds = self.bytes_forward = self.bytes_backward = 0
-        self.gradients = 0  # of dw and dx, how many backward computes
+        self.gradients = 0  # how many of dw and dx backward computes
         self.output: list[int] = []
         layer.forward = self._timed_forward(layer.forward)
         layer.backward = self._timed_backward(layer.backward)
@@ -71,7 +71,7 @@ class _Row:
 
 
 def measure(net: str, document: dict[str, Any], arrays: str, seconds: float, warm_up: int) -> dict[str, Any]:
-    """Median seconds of the step and of each leaf layer, in the order in which they stand."""
+    """Median seconds of the step and of each leaf layer, in the order of the net."""
     training = XpcnnTraining(Net.read(net, document, arrays))
     rows = [_Row(name, layer) for name, layer in training.model.named_layers() if not layer.children()]
     steps: list[float] = []
@@ -88,7 +88,7 @@ def measure(net: str, document: dict[str, Any], arrays: str, seconds: float, war
 
 
 def _median(seconds: list[float]) -> float:
-    return statistics.median(seconds) if seconds else 0.0  # 0: the layer was not called by itself
+    return statistics.median(seconds) if seconds else 0.0  # 0: the layer was not called separately
 
 
 def _rate(amount: float, seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""What the figures were measured on: they mean nothing without it."""
+"""Describes the machine of a measurement: the figures mean nothing without it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .processes import ROOT
 
 
 def describe(threads: int, pools: list[dict[str, Any]]) -> dict[str, Any]:
-    """The machine, the libraries below xpcnn, and the state of the source.
+    """The machine, the libraries that xpcnn uses, and the state of the source.
 
     Parameters
         pools : the thread pools in xpcnn's worker
     Raises
-        BenchError : BLAS does not say which core it runs for, so that nobody could tell two runs apart
+        BenchError : BLAS does not report the core that it is optimized for, so that two runs could not be told apart
     """
     return {
         "cpu": _cpu(),

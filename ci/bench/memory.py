@@ -1,8 +1,8 @@
-"""What a training step takes: the peak of resident memory, over several steps in a fresh process.
+"""Measures the memory of training: the peak of resident memory, over several steps in a fresh process.
 
-The growth is the peak over what the process held just before the model was built, with the library imported and the
-batch in memory: model, optimizer, activations and workspace, without the library itself. On a device it is what the
-process takes of the device's memory, which the libraries keep once they have it.
+The growth is the peak minus the memory of the process just before the model is built, with the library imported and
+the batch in memory: model, optimizer, activations and workspace, without the library itself. On a device it is the
+device memory of the process, which the libraries keep once they have it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _on_device(peer: Peer, batch: Net, steps: int) -> dict[str, Any]:
 
 
 def _reset_peak() -> bool:
-    """Forget the peak of importing, where Linux lets us; elsewhere "before" is that peak."""
+    """Reset the peak after importing, on Linux if it is permitted; otherwise "before" is that peak."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -1,7 +1,7 @@
-"""The networks, as documents and arrays that every peer builds the same net from.
+"""The networks, as documents and arrays from which every peer builds the same net.
 
-The parent describes xpcnn's own model through its public attributes, so that there is one definition of each
-architecture, and writes the initial weights and a fixed batch into a file that all workers read:
+The parent describes xpcnn's model through its public attributes, so that there is one definition of each architecture,
+and writes the initial weights and a fixed batch into a file that all workers read:
 
     {"type": "Conv2d", "name": "0", "in_channels": 1, …}                       a layer
     {"type": "Sequential", "name": "", "children": {"0": {…}, "1": {…}}}       a layer made of layers
@@ -22,7 +22,7 @@ Arrays = dict[str, np.ndarray]
 Document = dict[str, Any]
 
 CLASSES = 10
-LEARNING_RATE = 0.001  # small, so that the loss of all nets falls from the first step on
+LEARNING_RATE = 0.001  # small, so that the loss of all nets falls from the first step
 MOMENTUM = 0.9
 
 
@@ -54,7 +54,7 @@ ON_DEVICE = {
 
 @dataclass
 class Net:
-    """What a peer is given: the architecture, the initial weights and one batch."""
+    """A peer's input: the architecture, the initial weights and one batch."""
 
     name: str
     document: Document
@@ -78,7 +78,7 @@ def build(case: Case) -> Any:
 
 
 def describe(model: Any, image: tuple[int, ...]) -> Document:
-    """The document of an xpcnn model. A Flatten's also says which shape it flattens."""
+    """The document of an xpcnn model. That of a Flatten also states the shape that it flattens."""
     from xpcnn.nn import Container
 
     shapes: dict[int, list[int]] = {}
@@ -100,7 +100,7 @@ def describe(model: Any, image: tuple[int, ...]) -> Document:
 
 
 def multiply_adds(model: Any, image: tuple[int, ...]) -> int:
-    """Those of one image forward."""
+    """Multiply-adds of one image forward."""
     from xpcnn.nn import Container
 
     total = 0
@@ -130,7 +130,7 @@ def parameter_count(model: Any) -> int:
 
 
 def channels_first(net: Net) -> Arrays:
-    """The weights in the layout of libraries whose images are (N, C, H, W): PyTorch's names and shapes."""
+    """The weights in the layout of libraries with images (N, C, H, W): PyTorch's names and shapes."""
     weights = dict(net.weights)
     flattened: list[int] | None = None
 

@@ -1,4 +1,4 @@
-"""The ratios of a run as a bar chart, PyTorch being the line at 1."""
+"""The ratios of a run as a bar chart; PyTorch is the line at 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TICKS = (0.001, 0.01, 0.1, 0.25, 0.5, 1, 2, 4, 10, 100)
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """How many times as fast as PyTorch: a bar with its spread.
+    """Draw the speed relative to PyTorch as bars with their spread.
 
     Raises
         BenchError : there is nothing to draw, or no matplotlib
@@ -49,7 +49,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axes.set_title(title, fontsize=10)
         axes.grid(axis="y", alpha=0.3)
     least, most = all_axes[0][0].get_ylim()
-    all_axes[0][0].set_ylim(least / 1.15, most * 1.15)  # room for the figures at the ends; the panels share the axis
+    all_axes[0][0].set_ylim(least / 1.15, most * 1.15)  # space for the figures at the ends; the panels share the axis
     all_axes[0][0].set_ylabel("speed, PyTorch = 1")
     mark = plt.Line2D([], [], color="C0", linewidth=7, alpha=0.7, label="xpcnn")
     figure.legend(handles=[mark], loc="outside upper center", fontsize=8, frameon=False)

@@ -1,4 +1,4 @@
-"""Worker processes, as the parent sees them: asked one at a time, never waited for without end, gone at exit."""
+"""Worker processes: the parent asks one at a time, waits with a time limit, and ends them at exit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TIME_LIMIT = 900.0  # seconds for one answer
 
 
 def environment(threads: int, backend: str) -> dict[str, str]:
-    """A worker's environment: as many threads for every library, and OpenBLAS's own choice of a core."""
+    """A worker's environment: the same number of threads for every library, and OpenBLAS's default choice of a core."""
     number = str(threads)
     settings = {
         "XPCNN_BACKEND": backend,
@@ -37,7 +37,7 @@ def environment(threads: int, backend: str) -> dict[str, str]:
 
 
 def device_of(backend: str) -> str:
-    """Where the peers compute when xpcnn computes with that backend."""
+    """The peers' device if xpcnn computes with that backend."""
     return "cuda" if backend == "cupy" else "cpu"
 
 
@@ -45,7 +45,7 @@ class Process:
     """One worker; a context manager that ends it.
 
     Raises
-        NotPossible : the peer cannot do what it was asked
+        NotPossible : the peer cannot do what the request says
         BenchError : it failed, died, or did not answer in time
     """
 
@@ -60,7 +60,7 @@ class Process:
             stderr=self._errors,
             cwd=ROOT,
             env=environment(threads, backend),
-            start_new_session=True,  # Ctrl-C reaches the parent, which ends the workers
+            start_new_session=True,  # Ctrl-C goes to the parent, which ends the workers
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -115,7 +115,7 @@ class Process:
         raise BenchError(f"{self.peer}, {self.doing}: the worker died ({how}): {said}")
 
     def _limit_cores(self) -> None:
-        """Libraries that cannot be told a number of threads are held to it by the cores they may use."""
+        """Limit libraries that have no setting for the number of threads by the cores that they may use."""
         if hasattr(os, "sched_setaffinity"):
             cores = sorted(os.sched_getaffinity(0))[: self.threads]
             os.sched_setaffinity(self._process.pid, cores)
@@ -138,11 +138,11 @@ class Process:
 
 
 class WorkerFailed(BenchError):
-    """An exception inside a worker, which lives on."""
+    """An exception inside a worker, which stays alive."""
 
 
 class Workers:
-    """All peers at once, each in its process; those that cannot start are in `missing`, with the reason."""
+    """All peers at once, each in a process; those that cannot start are in `missing`, with the reason."""
 
     def __init__(self, peers: list[str], threads: int, backend: str) -> None:
         self.alive: dict[str, Process] = {}

@@ -1,4 +1,4 @@
-"""Plain-text tables of a run's document."""
+"""Formats a run's document as plain-text tables."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .figures import Measured, Spread
 
 
 def text(result: dict[str, Any]) -> str:
-    """All tables that there are figures for."""
+    """All tables for which there are figures."""
     parts = [header(result)]
-    missing = {peer for peer, each in result["peers"].items() if "reason" in each}  # the header tells of them
+    missing = {peer for peer, each in result["peers"].items() if "reason" in each}  # the header states them
     for what, title in (("training", "Training step"), ("inference", "Inference")):
         if result.get(what):
             parts.append(f"{title}: ms, and how many times as long as xpcnn\n" + _speed(result[what], missing))
@@ -54,7 +54,7 @@ def header(result: dict[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, and no exponent."""
+    """Three significant digits, without an exponent."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
@@ -93,7 +93,7 @@ def _time(seconds: float | None, ratio: Spread | None) -> tuple[str, ...]:
 
 
 def _merged(reasons: list[tuple[str, str, str]], missing: set[str]) -> list[str]:
-    """(net, peer, reason), where a reason that holds for several nets is said once."""
+    """(net, peer, reason); a reason that holds for several nets is stated once."""
     nets: dict[str, list[str]] = {}
     for net, peer, reason in reasons:
         if peer not in missing:

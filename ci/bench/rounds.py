@@ -1,8 +1,8 @@
-"""Measuring in turns: each peer a small burst, round after round, so that all see the same machine.
+"""Measures in turns: in each round, each peer runs a short burst, so that all see the same machine.
 
-A warm processor then slows a whole round, and the ratio within the round hardly moves. The order is turned around from
-round to round. A burst's figure is its median step. Rounds in which other programs used the machine are measured again,
-up to as many more; what quiet ones are then missing is filled up with those.
+If the processor is warm, the whole round is slower, and the ratio within the round hardly changes. The order is
+reversed from round to round. A burst's figure is its median step. Rounds in which other programs used the machine are
+measured again, up to the same number of rounds; if there are still too few quiet ones, disturbed ones are added.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from .errors import BenchError, NotPossible
 from .peers import EAGER
 from .processes import WorkerFailed, Workers
 
-SETTLE = 0.05  # seconds: OpenBLAS's and OpenMP's threads spin a while after work before they sleep
-LONG = 3.0  # seconds: where a step takes longer, its warm-up is its measurement (not xpcnn's nor PyTorch's)
+SETTLE = 0.05  # seconds: after work, OpenBLAS's and OpenMP's threads spin for a while before they sleep
+LONG = 3.0  # seconds: if a step takes longer, its warm-up is its measurement (not for xpcnn and PyTorch)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured."""
+    """The amount of measurement."""
 
     rounds: int = 15
-    burst: float = 1.0  # seconds: the first tenth after a pause, before threads have a core each, is not to count
+    burst: float = 1.0  # seconds: the first tenth after a pause, before threads have a core each, must not count
     warm_up: int = 5  # steps
     most_steps: int = 2000
 
@@ -36,7 +36,7 @@ def measure(
 ) -> dict[str, dict[str, Any]]:
     """For each peer its answer to the request and "rounds": the median seconds of each burst.
 
-    "disturbed" says how many of the rounds other programs took part in.
+    "disturbed" is the number of rounds in which other programs used the machine.
 
     A peer that cannot do it has {"reason": …} instead. A failure of xpcnn or PyTorch ends the run.
     """
@@ -103,7 +103,7 @@ def must_work() -> tuple[str, ...]:
 
 
 def _check(doing: str, results: dict[str, dict[str, Any]]) -> None:
-    """Correctness before speed: a peer that computes something else is not measured."""
+    """Correctness before speed: a peer with different results is not measured."""
     ours = results.get("xpcnn")
     for peer, result in results.items():
         if "reason" in result:

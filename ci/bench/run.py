@@ -1,4 +1,4 @@
-"""A whole run: which parts, in which order, into one document."""
+"""Runs all parts of the benchmark in order, and writes one document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SWEEP_EFFORT = Effort(rounds=5, burst=0.05, warm_up=2)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be measured."""
+    """The parts to measure, and their settings."""
 
     parts: tuple[str, ...]
     net_names: tuple[str, ...]
@@ -38,25 +38,25 @@ class Plan:
     ceiling_seconds: float = 2.0
     memory_steps: int = 5
     sweep_effort: Effort = SWEEP_EFFORT
-    sweep_points: int | None = None  # of each axis; None for all
+    sweep_points: int | None = None  # points of each axis; None for all
 
     def cases(self, net: str) -> list[nets.Case]:
-        """The net with the batches that it is trained with."""
+        """The net with its usual batches."""
         batches = (None,) if self.backend == "numpy" else nets.ON_DEVICE[net]
         return list(dict.fromkeys(self.case(net, batch) for batch in batches))
 
     def case(self, net: str, batch: int | None = None) -> nets.Case:
-        """The net with that batch, or the one it is trained with on a CPU."""
+        """The net with that batch, or its usual one on a CPU."""
         case = nets.CASES[net]
         batch = batch or case.batch
         return replace(case, batch=min(batch, self.most_images or batch))
 
 
 def run(plan: Plan, result: dict[str, Any]) -> None:
-    """Fill `result`, part by part: what is there when something stops the run has been measured."""
+    """Fill `result`, part by part, so that it has all finished measurements if something stops the run."""
     if plan.backend != "numpy" and (wrong := {"layers", "sweep"}.intersection(plan.parts)):
         raise BenchError(f"{' and '.join(sorted(wrong))}: measured on NumPy only")
-    use_backend("numpy")  # here; the workers have the plan's
+    use_backend("numpy")  # in this process; the workers have the plan's
     with (
         tempfile.TemporaryDirectory() as folder,
         Workers(list(plan.peers), plan.threads, plan.backend) as workers,
@@ -141,7 +141,7 @@ def _layers(plan: Plan, workers: Workers, folder: Path, result: dict[str, Any]) 
 
 
 def _request(case: nets.Case, folder: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    """What a worker needs to build the net, and what the tables say about it."""
+    """The request from which a worker builds the net, and the net's figures for the tables."""
     model = nets.build(case)
     path = folder / f"{case.net}-{case.batch}.npz"
     if not path.exists():

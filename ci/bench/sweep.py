@@ -1,7 +1,7 @@
-"""One convolution, forward and backward, along every axis of its geometry: looking for cliffs.
+"""One convolution, forward and backward, along every axis of its geometry, to find cliffs.
 
-Each axis moves one number of the base geometry (`Geometry()`: 64 images of 28×28, 16 → 32 channels, 3×3). What a
-multiply-add costs should change smoothly along it; a jump between neighbours is a cliff.
+Each axis varies one number of the base geometry (`Geometry()`: 64 images of 28×28, 16 → 32 channels, 3×3). The cost of
+a multiply-add should change smoothly along it; a jump between neighbours is a cliff.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ AXES: dict[str, tuple[Geometry, str, tuple[int, ...]]] = {
 
 
 def run(workers: Workers, effort: Effort, points: int | None) -> list[dict[str, Any]]:
-    """For each axis its points: the geometry, its multiply-adds and what each peer took.
+    """For each axis its points: the geometry, its multiply-adds and the time of each peer.
 
     Parameters
-        points : how many of each axis, from its start; None for all
+        points : number of points of each axis, from its start; None for all
     """
     axes = []
     for name, (base, field, values) in AXES.items():

@@ -1,15 +1,15 @@
-"""One peer in a process of its own: python -m ci.bench.worker PEER
+"""One peer in a separate process: python -m ci.bench.worker PEER
 
-Requests and answers are JSON, a line each, on standard input and standard output; the process is blocked on its
-input while another one runs, and ends when its input ends.
+Requests and answers are JSON, one per line, on standard input and standard output. The process waits for input while
+another one runs, and ends when its input ends.
 
     {"do": "hello", "threads": 2, "device": "cpu"}             → {"version": …} or {"missing": reason}
-    {"do": "prepare", "what": "training", "net": …, …}         → what is to be checked, and first timings
+    {"do": "prepare", "what": "training", "net": …, …}         → results to check, and first timings
     {"do": "burst", "steps": 40}                               → {"seconds": [one for each step]}
     {"do": "drop"}                                             → {}
     {"do": "memory" | "layers" | "ceilings", …}                → see memory.py, layers.py, ceilings.py
 
-An answer {"impossible": reason} is about the request; {"error": one line} is a failure.
+An answer {"impossible": reason} means that the peer cannot do the request; {"error": one line} is a failure.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from .nets import Net
 from .peers import load, requirement
 from .peers.base import Peer, Training
 
-TOGETHER = 10  # steps on a device that are waited for together
-LONG = 10.0  # seconds of warm-up after which three steps are enough: compilers have then done their work
+TOGETHER = 10  # steps on a device between two synchronizations
+LONG = 10.0  # seconds of warm-up after which three steps are enough: compilers have finished by then
 
 
 class Worker:
@@ -103,7 +103,7 @@ class Worker:
         return {"seconds": self._time(steps)}
 
     def _time(self, steps: int) -> list[float]:
-        """The seconds of each step; on a device, where steps are only begun, the mean over `TOGETHER` of them."""
+        """The seconds of each step; on a device, where steps are asynchronous, the mean over `TOGETHER` of them."""
         assert self.peer is not None
         run, clock, seconds = self.run, time.perf_counter, []
         together = 1 if self.peer.device == "cpu" else TOGETHER
@@ -140,7 +140,7 @@ class Worker:
 
 
 def warm(training: Training, steps: int) -> tuple[list[float], list[float]]:
-    """The losses and seconds of the first steps, of three where they take long."""
+    """The losses and seconds of the first steps, of three if they take long."""
     losses, seconds = [], []
     for _ in range(steps):
         begun = time.perf_counter()
@@ -177,7 +177,7 @@ def _line(error: BaseException) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN; None stands for it."""
+    """Replaces NaN, which JSON does not have, by None."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
@@ -187,7 +187,7 @@ def _finite(value: Any) -> Any:
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
+    os.dup2(2, 1)  # output of a library must not be taken for an answer
     worker = Worker(sys.argv[1])
     for line in sys.stdin:
         try:

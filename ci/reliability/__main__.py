@@ -1,14 +1,14 @@
-"""What xpcnn withstands, measured on this machine.
+"""Measures, on this machine, which faults xpcnn withstands.
 
     python -m ci.reliability                           all checks; about 15 minutes on two cores
     python -m ci.reliability --quick                   the same with fewer trials, two to three minutes
     python -m ci.reliability --only kills mutations    some of them
     python -m ci.reliability --seed 7                  other random trials
-    python -m ci.reliability --markdown                the table goes into docs/reliability.md, too
+    python -m ci.reliability --markdown                also write the table into docs/reliability.md
     python -m ci.reliability --from build/reliability.json --markdown
 
-Run it from the repository's root. NumPy is enough; what needs PyTorch or another package that is not installed is
-listed as not tried. Ends with status 1 where something does not hold.
+Run it from the repository's root. NumPy is enough; checks that need PyTorch or another package that is not installed
+are listed as not tried. The status is 1 if something does not hold.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def check(name: str, effort: Effort) -> list[Row]:
-    """The rows of one check; one that fails itself has a row that says so."""
+    """The rows of one check; if the check itself fails, a row that says so."""
     begun = time.monotonic()
     try:
         function: Callable[[Effort], list[Row]] = import_module(f".{name}", __package__).rows

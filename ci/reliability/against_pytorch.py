@@ -19,7 +19,7 @@ from .row import Effort, Row, not_tried
 
 NAME = "agreement with PyTorch"
 AGREES, DIFFERS = "agrees", "differs"
-LIMITS = {"float64": 1e-11, "float32": 2e-5}  # of the difference, over the largest number (at least 1)
+LIMITS = {"float64": 1e-11, "float32": 2e-5}  # of the difference, divided by the largest number (at least 1)
 STEPS = 20  # of an optimizer
 
 LOSSES = {  # PyTorch's functions
@@ -35,7 +35,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {  # PyTorch's classes, and 
     "AdamW": ("AdamW", {}),
 }
 
-# Losses and optimizers that PyTorch lacks, and what their witness is instead.
+# Losses and optimizers that PyTorch lacks, and their other witness.
 WITHOUT: dict[str, str] = {}
 
 Pairs = Iterator[tuple[Any, Any]]  # of numbers: ours, theirs
@@ -59,7 +59,7 @@ def rows(effort: Effort) -> list[Row]:
 
 
 def _largest(name: str, rng: Callable[[], Rng], dtype: str) -> float:
-    """The largest error of a case. Where float32 differs, PyTorch's float64 says who is wrong."""
+    """The largest error of a case. If float32 differs, PyTorch's float64 decides which is wrong."""
     error = max(_error(a, b) for a, b in _case(name, rng(), dtype, dtype))
     if dtype == "float32" and LIMITS[dtype] < error < float("inf"):
         error = max(_error(a, b.float()) for a, b in _case(name, rng(), dtype, "float64"))
@@ -67,7 +67,7 @@ def _largest(name: str, rng: Callable[[], Rng], dtype: str) -> float:
 
 
 def _case(name: str, rng: Rng, dtype: str, theirs: str) -> Pairs:
-    """The same numbers, calculated in one dtype by xpcnn and in another by PyTorch."""
+    """The same numbers, computed in one dtype by xpcnn and in another by PyTorch."""
     if name in FUNCTIONS:
         layer, x = random_layer(name, rng)
         layer.astype(dtype)
@@ -97,7 +97,7 @@ def _layer(name: str, layer: Layer, x: Any, rng: Rng, theirs: str) -> Pairs:
         array += 0.1 * rng.normal(size=array.shape).astype(array.dtype)
     x_t = _tensor(x, theirs)
     parameters = {key: _tensor(array, theirs) for key, array in layer.parameters().items()}
-    y_t = FUNCTIONS[type(layer).__name__](torch, layer, x_t, parameters)  # joins come in a Graph
+    y_t = FUNCTIONS[type(layer).__name__](torch, layer, x_t, parameters)  # joins are tested within a Graph
     y, cache = layer.forward(x)
     yield y, y_t
     dy = rng.normal(size=y.shape).astype(y.dtype)

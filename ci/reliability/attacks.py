@@ -1,6 +1,6 @@
-"""Files from somebody who means harm, and how each is opened.
+"""Malicious files, and functions that open them.
 
-An attack is two functions: one makes the file in a folder, and the other opens it.
+An attack is two functions: one makes the file in a folder, the other opens it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .small import network
 
 
 def groups() -> dict[str, dict[str, Attack] | str]:
-    """All attacks by group and name; instead of a group whose package is missing, the reason."""
+    """All attacks by group and name; for a group whose package is missing, the reason."""
     plain = {**_documents(), **_archives(), **_sizes(), **_code(), **_terminal()}
     found: dict[str, dict[str, Attack] | str] = {"documents, arrays and models": plain}
     for name, package, make in (
@@ -93,7 +93,7 @@ def _document(folder: Path, nested: int) -> Path:
 
 
 def _archives() -> dict[str, Attack]:
-    """Bombs, and members that want to stand elsewhere."""
+    """Bombs, and members with paths outside the archive."""
 
     def npz(members: dict[str, bytes], name: str = "x.npz") -> Callable[[Path], Path]:
         def make(folder: Path) -> Path:
@@ -117,7 +117,7 @@ def _archives() -> dict[str, Attack]:
     mlx = lambda path: load_mlx(network(), path)  # noqa: E731
 
     def bomb(before: bytes = b"") -> bytes:
-        return gzip.compress(before) + 1024 * gzip.compress(bytes(2**20))  # members, one after the other
+        return gzip.compress(before) + 1024 * gzip.compress(bytes(2**20))  # consecutive members
 
     return {
         "npz, 1 GiB of deflated zeros": (npz({"images.npy": zeros(2**30), "labels.npy": labels}), data.load),
@@ -142,7 +142,7 @@ def _npy_header(shape: tuple[int, ...], kind: str = "|u1") -> bytes:
 
 
 def _sizes() -> dict[str, Attack]:
-    """Files of some bytes that claim many."""
+    """Small files that claim large sizes."""
     safetensors = lambda shape, end: json.dumps(  # noqa: E731
         {"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}}
     ).encode()
@@ -201,14 +201,14 @@ def _sizes() -> dict[str, Attack]:
 
 
 class _Bomb:
-    """What a pickle runs when it is loaded."""
+    """Code that a pickle runs when it is loaded."""
 
     def __reduce__(self) -> Any:
         return os.system, ("touch ../ran",)
 
 
 def _code() -> dict[str, Attack]:
-    """Pickles, and names of functions where a name is looked up."""
+    """Pickles, and names of functions in place of names that are looked up."""
 
     def pickled(folder: Path) -> Path:
         (folder / "x.npy").write_bytes(_npy_header((1,), "|O") + pickle.dumps(_Bomb()))

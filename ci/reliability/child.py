@@ -1,6 +1,6 @@
-"""A function in a process of its own, forked from this one, with limits on time and memory.
+"""Runs a function in a forked child process, with limits on time and memory.
 
-What was replaced in this process (a mistake that a test plants, a full disk) is replaced in the child, too.
+Replacements in this process (a mistake that a test plants, a full disk) also hold in the child.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BLOCK = 2**16  # bytes
 
 @dataclass
 class Ended:
-    """How a child ended.
+    """The end of a child.
 
     Parameters
         how : "exit 0" and so on, "signal 9" and so on, or "hang"
@@ -48,7 +48,7 @@ class Ended:
 
 @dataclass
 class Child:
-    """A child at work."""
+    """A running child."""
 
     pid: int
     out: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
@@ -57,7 +57,7 @@ class Child:
     status: int | None = None
 
     def ended(self) -> bool:
-        """Whether it has ended; does not wait."""
+        """True if it has ended; does not wait."""
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -69,7 +69,7 @@ class Child:
             os.kill(self.pid, number)
 
     def wait(self, limit: float) -> Ended:
-        """Wait until it has ended, and kill it after so many seconds; to be called once."""
+        """Wait until it has ended, and kill it after `limit` seconds; call this only once."""
         until, pause, how = time.monotonic() + limit, 0.0005, ""
         while not self.ended():
             if time.monotonic() > until:
@@ -95,13 +95,13 @@ def start(function: Callable[[], Any]) -> Child:
     """Fork a child that calls the function.
 
     Parameters
-        function : what it returns comes back as `Ended.value`; SystemExit ends the child with its status
+        function : its result is `Ended.value`; SystemExit ends the child with its status
     """
     child = Child(0)
     sys.stdout.flush()
     sys.stderr.flush()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on, of forks beside threads
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks in a process with threads
         child.pid = os.fork()
     if child.pid == 0:
         _run(child, function)
@@ -114,7 +114,7 @@ def run(function: Callable[[], Any], *, limit: float = 300.0) -> Ended:
 
 
 def share(functions: Sequence[Callable[[], Row]], row: Row, *, limit: float = 3600.0) -> None:
-    """Add up what functions come to that count parts of one row, in as many processes as there are cores."""
+    """Run functions that each count a part of one row, in one process per core, and add up the counts."""
     waiting, working = list(functions), list[Child]()
     while waiting or working:
         while waiting and len(working) < cores():
@@ -127,7 +127,7 @@ def share(functions: Sequence[Callable[[], Row]], row: Row, *, limit: float = 36
 
 
 def command(arguments: list[str], folder: str | os.PathLike[str] | None = None) -> Callable[[], None]:
-    """The command line with these arguments, for `run`: what `xpcnn …` does, without the start of an interpreter."""
+    """The command line with these arguments, for `run`: the same as `xpcnn …`, without the start of an interpreter."""
 
     from xpcnn.cli import main
 
@@ -140,23 +140,23 @@ def command(arguments: list[str], folder: str | os.PathLike[str] | None = None) 
 
 
 def limit_memory(more: int) -> None:
-    """Let this process have so many bytes of address space beyond those that it has; nothing but on Linux."""
+    """Limit this process to that many more bytes of address space; on Linux only."""
     if LINUX:
         most = addresses() + more
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def addresses(*, most: bool = False) -> int:
-    """The bytes of address space that this process has, or the most that it has had; on Linux only."""
+    """The bytes of address space that this process has, or its peak; on Linux only."""
     name = "VmPeak" if most else "VmSize"
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
 
 
 def use_up() -> list[bytearray]:
-    """All memory that this process has and does not use, as blocks to be kept.
+    """Take all memory that this process has and does not use, as blocks that the caller keeps.
 
-    What is taken after that, but for little things, is new to the process, and counts for `limit_memory`.
+    All memory taken afterwards, except for small objects, is new to the process, and counts for `limit_memory`.
     """
     limit_memory(0)
     blocks: list[bytearray] = []
@@ -167,7 +167,7 @@ def use_up() -> list[bytearray]:
 
 
 def limit_time(seconds: int) -> None:
-    """Let this process use so many more seconds of a processor; it then ends by SIGXCPU."""
+    """Limit this process to that many more seconds of processor time; then SIGXCPU ends it."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     most = int(used.ru_utime + used.ru_stime) + 1 + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
@@ -175,7 +175,7 @@ def limit_time(seconds: int) -> None:
 
 def _run(child: Child, function: Callable[[], Any]) -> None:
     status = 1
-    faulthandler.disable()  # of a parent that has it, such as pytest
+    faulthandler.disable()  # set by a parent such as pytest
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What happens to files: bytes that change, are lost, come twice or claim a size; and documents with other values.
+"""Damages files: bytes that change, are lost, occur twice or claim a size; and documents with other values.
 
 Each function takes bytes and a generator and returns other bytes.
 """
@@ -27,21 +27,21 @@ VALUES: tuple[Any, ...] = (
 
 
 def damage(data: bytes, rng: Rng) -> bytes:
-    """One to three of the changes that know nothing of the format."""
+    """One to three of the changes that do not depend on the format."""
     for _ in range(rng.integers(1, 4)):
         data = _BYTES[rng.integers(len(_BYTES))](data, rng) or b"\0"
     return data
 
 
 def flip(data: bytes, rng: Rng) -> bytes:
-    """One bit."""
+    """Flip one bit."""
     changed = bytearray(data)
     changed[_place(data, rng)] ^= 1 << int(rng.integers(8))
     return bytes(changed)
 
 
 def _place(data: bytes, rng: Rng) -> int:
-    """Anywhere; every other time near the begin, where headers are."""
+    """A random position; half of the time near the start, where headers are."""
     return int(rng.integers(min(len(data), 400) if rng.random() < 0.5 else len(data)))
 
 
@@ -52,7 +52,7 @@ def _other_byte(data: bytes, rng: Rng) -> bytes:
 
 
 def _number(data: bytes, rng: Rng) -> bytes:
-    """A number in the place of another: a length, a count, an offset."""
+    """Replace a number: a length, a count, an offset."""
     size = (1, 2, 4, 8)[rng.integers(4)]
     value: int = NUMBERS[rng.integers(len(NUMBERS))] & (256**size - 1)
     at = _place(data, rng) // size * size
@@ -60,7 +60,7 @@ def _number(data: bytes, rng: Rng) -> bytes:
 
 
 def _digits(data: bytes, rng: Rng) -> bytes:
-    """Another number in a text."""
+    """Replace a number in a text."""
     found = list(re.finditer(rb"\d+", data[:20000]))
     if not found:
         return flip(data, rng)
@@ -82,14 +82,14 @@ def _drop(data: bytes, rng: Rng) -> bytes:
 
 
 def _splice(data: bytes, rng: Rng) -> bytes:
-    """A piece of the file once more, in another place."""
+    """Repeat a piece of the file in another place."""
     start, to = _place(data, rng), _place(data, rng)
     piece = data[start : start + int(rng.integers(1, 200))]
     return data[:to] + piece + data[to + (len(piece) if rng.random() < 0.5 else 0) :]
 
 
 def _zeros(data: bytes, rng: Rng) -> bytes:
-    """What a disk leaves that lost a block."""
+    """Replace a block with zeros, as after a disk lost it."""
     at, size = _place(data, rng), int(rng.integers(1, 600))
     return data[:at] + bytes(min(size, len(data) - at)) + data[at + size :]
 
@@ -98,7 +98,7 @@ _BYTES: tuple[Change, ...] = (flip, flip, _other_byte, _number, _number, _digits
 
 
 def replaced(document: Any, rng: Rng) -> Any:
-    """The document of JSON with one to three values replaced, dropped, added or exchanged."""
+    """A JSON document with one to three values replaced, dropped, added or exchanged."""
     document = json.loads(json.dumps(document))
     for _ in range(rng.integers(1, 4)):
         places = [(parent, key) for parent, key in _places(document)]
@@ -133,7 +133,7 @@ def _other(value: Any, rng: Rng) -> Any:
 
 
 def edit_json(data: bytes, rng: Rng) -> bytes:
-    """A file of JSON with other values, now and then with what is no JSON."""
+    """A JSON file with other values, sometimes with text that is not JSON."""
     text = json.dumps(replaced(json.loads(data), rng))
     if rng.random() < 0.1:
         strange = ["NaN", "-Infinity", "1e999", "[" * 5000, '{"a":' * 3000, "0" * 5000, "9" * 5000, '"\\ud800"']
@@ -145,7 +145,7 @@ def edit_json(data: bytes, rng: Rng) -> bytes:
 
 
 def edit_lines(data: bytes, rng: Rng) -> bytes:
-    """A text of lines and cells (CSV, TOML) with another value, line or separator."""
+    """A text of lines and cells (CSV, TOML) with one value, line or separator changed."""
     lines = data.decode().split("\n")
     for _ in range(rng.integers(1, 4)):
         at = int(rng.integers(len(lines)))
@@ -166,12 +166,12 @@ def edit_lines(data: bytes, rng: Rng) -> bytes:
 
 
 def within_gzip(data: bytes, rng: Rng) -> bytes:
-    """Damage to what was packed, packed again with the right checksum."""
+    """Damage to the unpacked contents, packed again with the right checksum."""
     return gzip.compress(damage(gzip.decompress(data), rng), 1, mtime=0)
 
 
 def within_png(data: bytes, rng: Rng) -> bytes:
-    """Damage to a chunk, whose checksum is right again."""
+    """Damage to a chunk, with the right checksum."""
     chunks, at = [], 8
     while at + 12 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -187,7 +187,7 @@ def within_png(data: bytes, rng: Rng) -> bytes:
 
 
 def within_zip(data: bytes, rng: Rng) -> bytes:
-    """Damage to a member, or to its name, in an archive that is whole."""
+    """Damage to a member or its name, in an intact archive."""
     made = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old:
         members = [(name, old.read(name)) for name in old.namelist()]

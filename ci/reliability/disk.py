@@ -1,4 +1,4 @@
-"""A disk that takes no more, from any write of a run on or for that write alone."""
+"""A full disk: from any write of a run on, or for that write only."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ BROKEN, NOISY, OTHER, FAILED = "a file lost or broken", "not one line", "ended o
 
 
 class Disk:
-    """Counts what is written, and refuses it from some event on.
+    """Counts writes, and refuses them from some event on.
 
     Parameters
         full_at : the number (from 0) of the first open, write, sync, rename or new folder that is refused
-        once : refuse that one alone
+        once : refuse only that one
     """
 
     def __init__(self, full_at: int, *, once: bool) -> None:
@@ -38,7 +38,7 @@ class Disk:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def install(self) -> None:
-        """Let all of this process write to this disk."""
+        """Make this process write to this disk."""
         for name in ("fsync", "fdatasync", "replace", "rename", "link", "mkdir", "write", "ftruncate", "truncate"):
             if hasattr(os, name):
                 setattr(os, name, self._counted(getattr(os, name)))
@@ -72,7 +72,7 @@ class Disk:
 
 
 class _Raw(io.FileIO):
-    """A file on the disk; the write that is refused has written half of it."""
+    """A file on the disk; a refused write has written half of its data."""
 
     def __init__(self, disk: Disk, file: Any, mode: str) -> None:
         self.disk = disk
@@ -91,7 +91,7 @@ _open = io.open
 
 
 def rows(effort: Effort) -> list[Row]:
-    """A row for every single write, one for files that may not grow beyond a random size."""
+    """A row for refusals of each write, and one for files that may not grow beyond a random size."""
     every = "every single open, write, sync and rename of a run fails: once, and from then on; then it is resumed"
     sizes = "the system refuses that a file grows beyond a random size (RLIMIT_FSIZE); then the run is resumed"
     names = ("a full disk at every write", "files that cannot grow")
@@ -119,7 +119,7 @@ def rows(effort: Effort) -> list[Row]:
 
 
 def _count(data: Path, folder: Path) -> int:
-    """How often a run writes."""
+    """The number of writes in a run."""
     disk = Disk(-1, once=True)
     disk.install()
     try:

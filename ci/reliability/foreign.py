@@ -26,7 +26,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 
 
 def kinds(folder: Path) -> dict[str, Kind | str]:
-    """All, by name, with a whole file of each in the folder; for those whose package is missing, the reason."""
+    """All kinds by name, with an intact file of each in the folder; if a package is missing, the reason."""
     found: dict[str, Kind | str] = {**_arrays(folder), **_weights(folder)}
     for package, names, make in (
         ("h5py", ("HDF5 data", "Keras h5"), _hdf5),
@@ -64,7 +64,7 @@ def _arrays(folder: Path) -> dict[str, Kind]:
 
 
 def parts(made: data.Dataset) -> Any:
-    """What there is to compare of a data set."""
+    """The contents of a data set that are compared."""
     return [[part.images, part.labels] for part in (made.train, made.test)], made.classes
 
 
@@ -101,7 +101,7 @@ def _network() -> nn.Sequential:
 
 
 def _into(model: nn.Sequential, load: Callable[..., Any]) -> Callable[[Path], Any]:
-    """What a file makes of a network's arrays, which are put back afterwards."""
+    """A network's arrays after a file is loaded into it; they are restored afterwards."""
     before = {name: to_numpy(array).copy() for name, array in model.state_dict().items()}
 
     def loaded(path: Path) -> Any:
@@ -114,7 +114,7 @@ def _into(model: nn.Sequential, load: Callable[..., Any]) -> Callable[[Path], An
 
 
 def _hdf5(folder: Path) -> dict[str, Kind]:
-    """Images as the SIGNS data set has them; weights as Keras 3 writes them."""
+    """Images in the form of the SIGNS data set; weights as Keras 3 writes them."""
     import h5py
 
     with h5py.File(folder / "data.h5", "w") as file:

@@ -1,4 +1,4 @@
-"""Other programs' files from somebody who means harm: HDF5, pictures, ONNX."""
+"""Malicious files in other programs' formats: HDF5, pictures, ONNX."""
 
 from __future__ import annotations
 

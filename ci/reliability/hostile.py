@@ -1,4 +1,4 @@
-"""Files from somebody who means harm: each is opened in a process with little time and memory, and does nothing."""
+"""Malicious files: each is opened in a process with little time and memory, and must do no harm."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ERROR, MEMORY, TIME, RAN = (
     "something was run or written",
 )
 ESCAPED, LONG = "escapes reached the terminal", "refused in more than a short line"
-MOST_MEMORY = 2**30  # bytes: the largest picture takes half of that while it is decoded
+MOST_MEMORY = 2**30  # bytes: the largest picture takes half of that during decoding
 SECONDS = 30  # of a processor
-WATCH = 300.0  # seconds of the clock, which count what other programs take
+WATCH = 300.0  # seconds of wall-clock time, which includes other programs' time
 
 
 def rows(effort: Effort) -> list[Row]:
-    """A row for each group; the attacks are the same in every form."""
+    """A row for each group; the quick form has the same attacks."""
     found = []
     with workplace() as place:
         for group, made in attacks.groups().items():

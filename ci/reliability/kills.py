@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of runs that write one checkpoint after the other; each is resumed until it ends."""
+"""SIGKILL at random moments of runs that write many checkpoints; each is resumed until it ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DURING, BETWEEN = "killed while a file was written", "killed between writes"
 LOST, BACK, FAILED = "a file lost or broken", "went back by more than the epoch at hand", "did not go on"
 EQUAL, OTHER = "ended as without a kill, bit for bit", "ended otherwise"
 EPOCHS = 4
-SLOW = 0.006  # seconds that bringing a file to the disk takes: so that kills fall into it
+SLOW = 0.006  # seconds added to each sync of a file, so that kills hit it
 
 
 def rows(effort: Effort) -> list[Row]:
@@ -59,10 +59,10 @@ def _run(
     kills: int,
     longest: float,
 ) -> None:
-    """One run, killed again and again, to its end.
+    """One run to its end, killed repeatedly.
 
     Parameters
-        longest : seconds from its first write to a kill
+        longest : most seconds from its first write to a kill
     """
     epoch, left, writes = 0, set[Path](), mmap.mmap(-1, 1)
     while True:
@@ -110,7 +110,7 @@ def _go_on(config: RunConfig, folder: Path, writes: mmap.mmap) -> None:
 
 
 def _epoch(folder: Path) -> int:
-    """The one that the checkpoint has reached; 0 where there is none."""
+    """The epoch that the checkpoint has reached; 0 if there is none."""
     if not (folder / CHECKPOINT).exists():
         return 0
     return int(read_tensors(folder / CHECKPOINT)[1]["position"]["epoch"])

@@ -1,4 +1,4 @@
-"""What a kind of file is, to those that damage files and read them."""
+"""A kind of file, for the checks that damage and read files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from .damage import Change
 
-_MOST_TO_RUN = 2**14  # numbers of an input on which a network that was read is tried
+_MOST_TO_RUN = 2**14  # most numbers in an input on which a loaded network is tried
 
 
 class SenselessError(Exception):
-    """What was read makes no sense, and was taken all the same."""
+    """The contents make no sense, but were accepted."""
 
 
 @dataclass
@@ -23,11 +23,11 @@ class Kind:
     """A kind of file.
 
     Parameters
-        file : its name; a whole one stands in the folder
-        read : what xpcnn makes of it, from its path
-        changes : that it is put through, in turn
-        checked : whether a change of a byte that changes what is read must be noticed
-        touched : what must be as before after a refusal
+        file : its name; an intact one is in the folder
+        read : reads it with xpcnn, from its path
+        changes : the changes to apply, in turn
+        checked : any change of a byte that changes the result of `read` must be detected
+        touched : returns the state that must be unchanged after a refusal
     """
 
     file: str
@@ -38,7 +38,7 @@ class Kind:
 
 
 def ran(saved: Any) -> tuple[Any, ...]:
-    """What the network that was read says; it must not fail where its file was taken."""
+    """The output of a loaded network; it must not fail if its file was accepted."""
     if np.prod(saved.input_shape, dtype=float) > _MOST_TO_RUN:
         return ()
     return (np.asarray(saved.model(np.zeros((1, *saved.input_shape), "float32"))),)

@@ -1,4 +1,4 @@
-"""The kinds of files that xpcnn reads: one of each, how it is read, and how its contents may change."""
+"""The kinds of files that xpcnn reads: an example of each, its reader, and changes of its contents."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .small import CHECKPOINT, arguments, arrays_of, network, split, state_of
 
 
 def kinds(folder: Path) -> dict[str, Kind | str]:
-    """All, by name, with a whole file of each in the folder; for those whose package is missing, the reason."""
+    """All kinds by name, with an intact file of each in the folder; if a package is missing, the reason."""
     return {**_own(folder), **_texts(folder), **foreign.kinds(folder)}
 
 
@@ -47,7 +47,7 @@ def _own(folder: Path) -> dict[str, Kind]:
         Trainer(broken, SGD(broken.parameters(), lr=1e30), folder=folder / "bad", verbose=False).fit(loader, epochs=1)
     except NonFiniteError:
         next((folder / "bad").glob("nonfinite-*")).rename(folder / "kept.safetensors")
-    target, _ = _trainer(folder / CHECKPOINT)  # that a checkpoint is loaded into
+    target, _ = _trainer(folder / CHECKPOINT)  # the trainer into which a checkpoint is loaded
     before = [to_numpy(array).copy() for array in target.checkpointed(loader).tensors().values()]
     return {
         "model": Kind("model.safetensors", _model, (damage, partial(_edit, folder)), checked=True),
@@ -68,7 +68,7 @@ def _trainer(folder: Path) -> tuple[Trainer, data.Loader]:
 
 
 def _edit(folder: Path, contents: bytes, rng: Rng) -> bytes:
-    """Other metadata or arrays, written as xpcnn writes them, so that only their meaning is wrong."""
+    """Changed metadata or arrays, written as xpcnn writes them, so that only their meaning is wrong."""
     path = folder / f"edited-{os.getpid()}"
     path.write_bytes(contents)
     tensors, metadata = read_tensors(path)
@@ -87,7 +87,7 @@ def _edit(folder: Path, contents: bytes, rng: Rng) -> bytes:
             tensors[name if rng.random() < 0.8 else "another"] = other
     try:
         write_tensors(path, tensors, metadata)
-    except XpcnnError:  # what cannot be written
+    except XpcnnError:  # contents that cannot be written
         return damage(contents, rng)
     return path.read_bytes()
 
@@ -98,7 +98,7 @@ def _model(path: Path) -> Any:
 
 
 def _checkpoint(target: Trainer, loader: data.Loader, before: list[Any], path: Path) -> Any:
-    """Load it into the trainer, and put that back afterwards."""
+    """Load it into the trainer, and restore the trainer afterwards."""
     run = replace(target.checkpointed(loader), validation=split(20, 1))  # as it was saved
     scalars = target.optimizer.scalars()
     schedule, states = (

@@ -1,4 +1,4 @@
-"""Random layers of every kind, each with a random input that suits it."""
+"""Random layers of every kind, each with a suitable random input."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Made = tuple[Layer, np.ndarray[Any, np.dtype[np.float64]]]
 def random_layer(name: str, rng: Rng) -> Made:
     """A layer of that kind and an input (N, …), float64.
 
-    Kinds that have a geometry have a random one; of the others the sample, on a random batch of its own.
+    Kinds with a geometry get a random one; for the others, their example with a random batch.
     """
     for _ in range(_DRAWS if name in _RANDOM else 0):
         layer, x = _RANDOM[name](rng)
-        with suppress(ShapeError):  # such as of a window over nothing but padding, which is refused
+        with suppress(ShapeError):  # for example, a window that covers only padding is refused
             layer.output_shape(x.shape[1:])
             return layer, x
     layer, x = EXAMPLES[name]()
@@ -34,7 +34,7 @@ def random_layer(name: str, rng: Rng) -> Made:
 
 
 def batch(rng: Rng) -> int:
-    """Few images, and so many that the fast implementations take them; batch norm wants two."""
+    """A few images, or enough for the fast implementations; at least two, for batch norm."""
     return int(rng.choice([2, 3, 8, 9]))
 
 
@@ -59,7 +59,7 @@ def four(rng: Rng, most: int) -> tuple[int, int, int, int]:
 
 def _conv(rng: Rng) -> Made:
     groups = int(rng.integers(1, 4))
-    wide = rng.random() < 0.2  # so many channels that Winograd's algorithm takes it
+    wide = rng.random() < 0.2  # enough channels for Winograd's algorithm
     into, out = (8, 8) if wide else (groups * int(rng.integers(1, 4)), groups * int(rng.integers(1, 4)))
     kernel, stride, dilation = ((3, 3), (1, 1), (1, 1)) if wide else (pair(rng, 1, 3), pair(rng, 1, 3), pair(rng, 1, 2))
     padding: Any = "same" if rng.random() < 0.2 else four(rng, 3)
@@ -112,7 +112,7 @@ def _upsample(rng: Rng) -> Layer:
 
 
 def _anywhere(make: Callable[[Rng, int], Layer]) -> Callable[[Rng], Made]:
-    """On images of any size and some channels."""
+    """For images of any size with a few channels."""
 
     def made(rng: Rng) -> Made:
         channels = int(rng.integers(1, 5))

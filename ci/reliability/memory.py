@@ -1,4 +1,4 @@
-"""Runs that have little memory: less address space than they take beyond what the process has after a small run."""
+"""Runs with too little memory: less additional address space than they need after a small run in the same process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ABORT, HANG, NOISY, BROKEN, OTHER = (
     "did not go on as it would",
 )
 LONGEST = 300.0  # seconds
-LEAST = 2**20  # bytes, for what Python itself takes to raise an error
+LEAST = 2**20  # bytes that Python itself needs to raise an error
 IMAGES, SIZE = 200, 96  # 96 × 96 pixels into 128 units: a checkpoint of 14 MB
 
 
@@ -34,7 +34,7 @@ def rows(effort: Effort) -> list[Row]:
         return [not_tried("little memory", what, "limits on address space hold on Linux only")]
     row = Row("little memory", what, (ENOUGH, ONE_LINE), (ONE_LINE,))
     for name in ("xpcnn.cli.train", "xpcnn.data.array_file", "xpcnn.training.out_of_memory"):
-        import_module(name)  # where not 32 bytes are left in an import, CPython 3.11 may try for ever to say so
+        import_module(name)  # with less than 32 bytes left in an import, CPython 3.11 may try forever to report it
     with workplace() as place:
         rng = np.random.default_rng(0)
         images = rng.integers(0, 256, (IMAGES, SIZE, SIZE, 1), dtype=np.uint8)
@@ -52,7 +52,7 @@ def rows(effort: Effort) -> list[Row]:
 
 
 def _measured(small: Callable[[Path], object], place: Path) -> tuple[dict[str, str], int]:
-    """What a run with enough memory leaves, and the bytes that it takes beyond a small one."""
+    """The digests of the files of a run with enough memory, and the bytes that it takes beyond a small one."""
     small(place / "small")
     blocks = child.use_up()
     child.limit_memory(2**34)

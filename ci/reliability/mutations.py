@@ -1,4 +1,4 @@
-"""Files of every kind that xpcnn reads, damaged and changed at random; each is read in a process that is watched."""
+"""Files of every kind that xpcnn reads, damaged and changed at random; each is read in a monitored process."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ OUTCOMES = (
 )  # fmt: skip
 (_, REFUSED, SAME, OTHER, SILENT, FOREIGN, SENSELESS, LONG, LATE, MEMORY, SLOW, ABORTED, HUNG) = range(len(OUTCOMES))
 GOOD = tuple(OUTCOMES[i] for i in (REFUSED, SAME, OTHER))
-MOST_MEMORY = 2**30  # bytes beyond those that the worker has
-SECONDS = 5.0  # of a processor, for one file: too long
-WATCH = 120.0  # seconds of the clock, which count what other programs take: hung
+MOST_MEMORY = 2**30  # bytes beyond the worker's current memory
+SECONDS = 5.0  # of processor time, for one file: too long
+WATCH = 120.0  # seconds of wall-clock time, which includes other programs' time: hung
 MOST_LETTERS = 1000  # of a message
 
 
@@ -76,7 +76,7 @@ def _row(name: str, kind: Kind | str, place: Path, times: int, effort: Effort) -
 
 
 class _Worker:
-    """A process that reads the files of some numbers, and is replaced where one of them ends or stops it."""
+    """A process that reads a range of files, and is replaced if one of them ends or hangs it."""
 
     def __init__(
         self, kind: Kind, name: str, place: Path, effort: Effort, outcomes: mmap.mmap, said: Path, begin: int, end: int
@@ -87,7 +87,7 @@ class _Worker:
         self.seen, self.since = -1, 0.0
 
     def watch(self) -> bool:
-        """Look after the process; whether there is more to do."""
+        """Monitor the process; True if there is more to do."""
         while self.at < self.end and self.outcomes[self.at]:
             self.at += 1
         if self.child is None and self.at >= self.end:
@@ -170,7 +170,7 @@ class _Worker:
 
 
 def _named(error: BaseException) -> str:
-    """The exception and where it came from."""
+    """The exception and its origin."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""NaN and infinity put into a random layer, pass and step of a training: whether the error says where."""
+"""Plants NaN and infinity in a random layer, pass and step of a training: the error must state where."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STEPS = 12
 
 
 class BadGradient(nn.Linear):
-    """A linear layer whose bias has a gradient that is not finite, where it is told to."""
+    """A linear layer whose bias gets a gradient that is not finite, on request."""
 
     def __init__(self, when: Callable[[], bool], bad: float) -> None:
         super().__init__(8, 8, rng=5)
@@ -41,7 +41,7 @@ class BadGradient(nn.Linear):
 
 
 class Planted(Spoil):
-    """The identity, which spoils the largest number, or its gradient, which a ReLU before it lets through."""
+    """The identity, but it spoils the largest number or that number's gradient, which a ReLU before it passes on."""
 
     def forward(self, x: Any) -> Any:
         return self._spoiled(x, x, "forward"), x
@@ -114,13 +114,13 @@ def _trial(kind: str, rng: Rng, folder: Path, *, nan: bool) -> tuple[str, str]:
 
 
 def _written(trainer: Trainer) -> str:
-    """A digest of all that a step writes."""
+    """A digest of everything that a step writes."""
     state = state_of(trainer)
     return digest([state[name] for name in ("model", "optimizer", "average", "generators")])
 
 
 def _network(rng: Rng, planted: Layer) -> tuple[str, nn.Sequential]:
-    """A network of random layers, one of which is the planted one; and its dotted name."""
+    """A network of random layers, one of which is the planted one; and the dotted name of that layer."""
     wants_rows = isinstance(planted, BadGradient)
     images: list[Layer] = [nn.Conv2d(1, 4, 3, padding=1, rng=rng)]
     kinds: list[Callable[[], Layer]] = [

@@ -1,4 +1,4 @@
-"""The table of a run, in Markdown, and the page of the documentation that holds it."""
+"""The table of a run in Markdown, and the page of the documentation that contains it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _WITNESSES = ("torch", "onnx", "h5py", "pillow", "scikit-learn")
 
 
 def about(effort: Effort, seconds: float) -> dict[str, Any]:
-    """The machine, the versions, and which form of the checks it was."""
+    """The machine, the versions, and the form of the checks."""
     cores = machine.cores()
     pools = [{"library": "numpy" if "numpy" in pool["filepath"] else "", **pool} for pool in threadpool_info()]
     try:
         found = machine.describe(cores, pools)
-    except BenchError:  # what BLAS is does not matter here
+    except BenchError:  # the BLAS does not matter here
         found = {"cpu": platform.processor() or platform.machine(), "cores": cores, "blas": "a BLAS of an unknown core"}
         found |= {"system": platform.system(), "python": platform.python_version(), "date": "", "commit": ""}
     return {
@@ -39,7 +39,7 @@ def about(effort: Effort, seconds: float) -> dict[str, Any]:
 
 
 def text(rows: list[Row], about: dict[str, Any]) -> str:
-    """Where and when, the table, and what does not hold."""
+    """The machine and date, the table, and the faults."""
     versions = ", ".join(f"{name} {each}" for name, each in about["versions"].items())
     lines = [
         f"The {about['form']} form, seed {about['seed']}, {about['minutes']} minutes: xpcnn {about['xpcnn']} "
@@ -60,7 +60,7 @@ def text(rows: list[Row], about: dict[str, Any]) -> str:
 
 
 def summary(rows: list[Row]) -> str:
-    """All of it in a sentence."""
+    """A summary in one sentence."""
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in (HOLDS, FAILS, NOT_TRIED)}
     tries = sum(row.tried for row in rows)
     return (

@@ -1,4 +1,4 @@
-"""The same training in children that were forked or spawned, in joblib's workers, and in threads that share a model."""
+"""The same training in forked and spawned children, in joblib's workers, and in threads that share a model."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Run = Callable[[Iterable[int]], list[str]]
 
 
 def rows(effort: Effort) -> list[Row]:
-    """A row for each way to start what runs beside."""
+    """A row for each way to start processes or threads."""
     seeds = list(range(effort.times(40, 8)))
-    expected = [train(seed) for seed in seeds]  # with this process's threads at work before it forks
+    expected = [train(seed) for seed in seeds]  # this process's threads have worked before it forks
     found = []
     for name, run in WAYS.items():
         what = f"{len(seeds)} short trainings, against the same in this process"
@@ -32,7 +32,7 @@ def rows(effort: Effort) -> list[Row]:
             found.append(not_tried(name, what, why))
             continue
         row = Row(name, what, (SAME,), (SAME,))
-        # in a child, so that what hangs is a row of the table and not the end of it
+        # in a child, so that a hang becomes a row of the table and does not stop the checks
         ended = child.run(lambda run=run: run(seeds), limit=LIMIT) if child.FORKS else None  # type: ignore[misc]
         if ended is not None and ended.how != "exit 0":
             row.add(f"ended with {ended.how}", ended.err[-250:])

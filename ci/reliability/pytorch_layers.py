@@ -1,6 +1,6 @@
-"""What each layer is in PyTorch: a function of (torch, layer, x, its parameters by name), channels last as here.
+"""The PyTorch counterpart of each layer: a function of (torch, layer, x, its parameters by name), channels last.
 
-A layer that is new needs its line in `FUNCTIONS`; or in `WITHOUT`, with what stands in PyTorch's way.
+A new layer needs a line in `FUNCTIONS`; or in `WITHOUT`, with the reason why PyTorch has no counterpart.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ Function = Callable[[Any, Any, Any, Any], Any]
 
 
 def first(x: Any) -> Any:
-    """Channels first."""
+    """x with channels first."""
     return x.movedim(-1, 1)
 
 
 def last(x: Any) -> Any:
-    """Channels last."""
+    """x with channels last."""
     return x.movedim(1, -1)
 
 
@@ -37,7 +37,7 @@ def _conv(torch: Any, layer: Any, x: Any, p: Any) -> Any:
 
 
 def _pads(layer: Any, x: Any) -> tuple[int, int, int, int]:
-    """Those of "same": as evenly as can be, the odd one after."""
+    """The padding of "same": as even as possible, with the odd one after."""
     if layer.padding != "same":
         return layer.window.padding  # type: ignore[no-any-return]
     pads = []
@@ -100,7 +100,7 @@ def _edge_pad(mode: str) -> Function:
 
 
 def _children(torch: Any, layer: Any, p: Any) -> dict[str, Callable[[Any], Any]]:
-    """The functions of a container's layers; one that stands there twice has its parameters under the first name."""
+    """The functions of a container's layers; the parameters of a layer that occurs twice are under its first name."""
     own: dict[int, str] = {}
     found: dict[str, Callable[[Any], Any]] = {}
     for name, child in layer.children().items():

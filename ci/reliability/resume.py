@@ -1,4 +1,4 @@
-"""Runs of random settings that stop at a random step and go on, against the same runs without a stop."""
+"""Compares runs with random settings that stop at a random step and continue with the same runs without a stop."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def rows(effort: Effort) -> list[Row]:
     row = Row("resume at random steps", what, (EQUAL,), (EQUAL,))
     for number in range(times):
         with workplace() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore", XpcnnWarning)  # of a schedule that does not fit: settings are random
+            warnings.simplefilter("ignore", XpcnnWarning)  # warns of a schedule that does not fit: settings are random
             wrong = _trial(effort, number, folder)
         row.add(OTHER if wrong else EQUAL, f"case {number}: {', '.join(wrong)}")
     return [row]
 
 
 def _trial(effort: Effort, number: int, folder: Path) -> list[str]:
-    """What is different in the end."""
+    """The differences at the end."""
     make = partial(random_trainer, partial(effort.rng, "resume", number))
     alone, loader = make(folder / "alone")
     alone.fit(loader, split(20, 1), epochs=EPOCHS)

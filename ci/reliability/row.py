@@ -1,4 +1,4 @@
-"""What one check came to: counts of outcomes, and a verdict that follows from the counts alone."""
+"""The result of one check: counts of outcomes, and a verdict that depends on the counts alone."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import numpy as np
 from xpcnn.errors import one_line
 
 HOLDS, FAILS, NOT_TRIED = "holds", "DOES NOT HOLD", "not tried"
-MOST_EXAMPLES = 3  # of each outcome that must not be
+MOST_EXAMPLES = 3  # for each outcome that must not occur
 _LONGEST_EXAMPLE = 300  # characters
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is tried.
+    """The number of trials, and their seed.
 
     Parameters
         quick : the form that takes two to three minutes
-        seed : of all that is random
-        most : no check tries anything more often than that; None for no limit
+        seed : for everything random
+        most : the most trials of any check; None for no limit
     """
 
     quick: bool = False
@@ -32,12 +32,12 @@ class Effort:
     most: int | None = None
 
     def times(self, full: int, quick: int) -> int:
-        """How often to try something."""
+        """The number of trials."""
         number = quick if self.quick else full
         return number if self.most is None else min(number, self.most)
 
     def rng(self, *names: object) -> np.random.Generator:
-        """The generator of one trial, which its names and the seed alone decide."""
+        """The generator of one trial, which depends only on its names and the seed."""
         return np.random.default_rng([self.seed, *(zlib.crc32(str(name).encode()) for name in names)])
 
 
@@ -47,11 +47,11 @@ class Row:
 
     Parameters
         name : of the check
-        what : is tried, and what must come of it
-        good : the outcomes that are as promised; every other is a fault
-        needed : the outcomes without which the trials have shown nothing
-        parts : what must each have been tried at least once, such as the layers
-        not_tried : why nothing was tried, where that is no fault
+        what : the trial and its required outcome
+        good : the outcomes that are as promised; every other outcome is a fault
+        needed : the outcomes that must occur, or else the trials have shown nothing
+        parts : the parts that must each be tried at least once, such as the layers
+        not_tried : why nothing was tried, if that is not a fault
     """
 
     name: str
@@ -69,7 +69,7 @@ class Row:
         """Count an outcome.
 
         Parameters
-            example : how to see it again, kept where the outcome is a fault
+            example : how to reproduce it, kept if the outcome is a fault
         """
         self.counts[outcome] += times
         self.tried_parts[part] += times
@@ -79,7 +79,7 @@ class Row:
                 kept.append(plain(f"{part}: {example}".removeprefix(": ")))
 
     def merge(self, other: Row) -> None:
-        """Add what another process has counted for the same row."""
+        """Add another process's counts for the same row."""
         self.counts += other.counts
         self.tried_parts += other.tried_parts
         for outcome, kept in other.examples.items():
@@ -91,7 +91,7 @@ class Row:
 
     @property
     def faults(self) -> list[str]:
-        """What does not hold, in lines; none where all is well or nothing was to be tried."""
+        """The faults, one per line; none if all is well or nothing had to be tried."""
         if self.not_tried and not self.tried:
             return []
         if not self.tried:
@@ -109,12 +109,12 @@ class Row:
 
 
 def plain(text: str) -> str:
-    """In one short line of printable letters, without the folder that it was tried in."""
+    """The text as one short line of printable characters, without the folder of the trial."""
     return one_line(re.sub(r"/\S*?xpcnn-reliability-\w+/(worker\d+/)?", "", text))[:_LONGEST_EXAMPLE]
 
 
 def not_tried(name: str, what: str, why: str) -> Row:
-    """A row of what cannot be tried here."""
+    """A row for a check that cannot be tried here."""
     return Row(name, what, (), not_tried=why)
 
 

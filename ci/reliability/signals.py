@@ -29,7 +29,7 @@ PACKAGE = f"{os.sep}xpcnn{os.sep}"
 
 
 def rows(effort: Effort, command: Sequence[str] = (sys.executable, "-m", "xpcnn")) -> list[Row]:
-    """A row for processes of their own, from their start on; one for the training, in children.
+    """A row for separate processes, from their start on; one for the training, in forked children.
 
     Parameters
         command : the command line's first words
@@ -65,7 +65,7 @@ def rows(effort: Effort, command: Sequence[str] = (sys.executable, "-m", "xpcnn"
 
 
 def _environment() -> dict[str, str]:
-    """With this copy of xpcnn first."""
+    """The environment, with this copy of xpcnn first on the path."""
     path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path}
 
@@ -85,7 +85,7 @@ def _process(words: list[str], number: int, delay: float) -> tuple[str, str]:
 
 
 def _training(words: list[str], folder: Path, number: int, delay: float) -> tuple[str, str]:
-    """The same in a child, once the run has begun."""
+    """The same in a forked child, after the run has begun."""
     going, until = child.start(partial(_slowly, words)), time.monotonic() + 120
     while not (folder / CONFIG).exists() and not going.ended() and time.monotonic() < until:
         time.sleep(0.0005)
@@ -96,7 +96,7 @@ def _training(words: list[str], folder: Path, number: int, delay: float) -> tupl
 
 
 def _slowly(words: list[str]) -> None:
-    """A run whose steps take long enough to be hit."""
+    """A run whose steps take long enough to be interrupted."""
     from xpcnn.training import Trainer
 
     step = Trainer.train_step
@@ -118,7 +118,7 @@ def _judge(
     if how == "hang":
         outcome = HANG
     elif how == "exit 0" or (how.startswith("signal") and not err and (folder / "result.json").exists()):
-        outcome = ENDED  # in the second case while the interpreter shut down
+        outcome = ENDED  # in the second case while the interpreter was shutting down
     elif not begun and _before_xpcnn(how, err):
         outcome = EARLY
     elif how not in [f"exit {status}" for status in STATUSES] or len(lines) != 1:
@@ -134,6 +134,6 @@ def _judge(
 
 
 def _before_xpcnn(how: str, err: str) -> bool:
-    """Whether the interpreter was stopped before it came to xpcnn's code, and so by itself."""
+    """True if the interpreter was stopped before it reached xpcnn's code, so that its own handling applied."""
     by_signal = how.startswith("signal") and not err
     return by_signal or ("KeyboardInterrupt" in err and PACKAGE not in err)

@@ -1,4 +1,4 @@
-"""A small problem and small runs, and all that a run leaves behind, without what differs from run to run."""
+"""A small problem and small runs, and a run's results, without the parts that differ from run to run."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ CHECKPOINT, MODEL, CONFIG = "checkpoint.safetensors", "model.safetensors", "conf
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A folder that goes afterwards; in memory where the system has such a place.
+    """A temporary folder, in memory if the system has a folder there.
 
-    Meanwhile figures are saved without being drawn, which would be most of the time that a small run takes.
+    Within it, figures are saved without being drawn: drawing would take most of a small run's time.
     """
     shared = Path("/dev/shm")
     with (
@@ -65,7 +65,7 @@ def _undrawn_figures() -> Iterator[None]:
 
 
 def split(images: int = 60, seed: int = 0) -> Split:
-    """Images (N, 6, 6, 1) of three classes: a bright row says which."""
+    """Images (N, 6, 6, 1) of three classes: a bright row marks the class."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, images)
     pixels = rng.integers(0, 100, (images, 6, 6, 1))
@@ -74,14 +74,14 @@ def split(images: int = 60, seed: int = 0) -> Split:
 
 
 def data_file(folder: Path, images: int = 60) -> Path:
-    """The same as a file."""
+    """The same images as a file."""
     made = split(images)
     np.savez(folder / "tiny.npz", images=made.images, labels=made.labels)
     return folder / "tiny.npz"
 
 
 def network() -> nn.Sequential:
-    """All that has a state: weights, running statistics, a generator."""
+    """A network with every kind of state: weights, running statistics, a generator."""
     return nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=1, bias=False, rng=0),
         nn.BatchNorm2d(4),
@@ -96,7 +96,7 @@ def network() -> nn.Sequential:
 def random_trainer(
     choose: Callable[[], np.random.Generator], folder: Path | None, **more: Any
 ) -> tuple[Trainer, Loader]:
-    """A trainer and a loader of random settings; the same ones for a generator in the same state."""
+    """A trainer and a loader with random settings; the same ones for a generator in the same state."""
     rng = choose()
     model = network()
     name = list(OPTIMIZERS)[rng.integers(len(OPTIMIZERS))]
@@ -132,7 +132,7 @@ def arrays_of(model: Layer) -> dict[str, bytes]:
 
 
 def state_of(trainer: Trainer) -> dict[str, Any]:
-    """All that training changes, bit for bit."""
+    """Everything that training changes, bit for bit."""
     average = {} if trainer.average is None else arrays_of(trainer.average.model)
     slots = {name: xpcnn.to_numpy(array).tobytes() for name, array in trainer.optimizer.state_dict().items()}
     return {
@@ -146,24 +146,21 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
 
 
 def finished(data: Path, folder: Path) -> dict[str, str]:
-    """Do that run in this process, so that children have all modules at hand; what it has left.
-
-    The settings are those of `arguments`.
-    """
+    """Do the run of `arguments` in this process, so that children have all modules loaded; return its results."""
     config = RunConfig(dataset=str(data), model="mlp", epochs=3, batch_size=16, log="csv")
     start(config, folder, verbose=False)
     return left_by(folder)
 
 
 def arguments(data: Path, out: Path | None, *more: str) -> list[str]:
-    """Of a run that takes a fraction of a second."""
+    """The arguments of a run that takes a fraction of a second."""
     where = [] if out is None else ["--out", str(out)]
     settings = ["--model", "mlp", "--epochs", "3", "--batch-size", "16", "--log", "csv", "--quiet"]
     return ["train", str(data), *settings, *where, *more]
 
 
 def left_by(folder: Path) -> dict[str, str]:
-    """What a finished run has left, by file: digests of all that must be the same in every run of these settings."""
+    """A finished run's results by file: digests of everything that must be equal in all runs of these settings."""
     tensors, metadata = read_tensors(folder / CHECKPOINT)
     history = [_timeless(vars(row)) for row in read_csv(folder / "history.csv")]
     result = _timeless(json.loads((folder / "result.json").read_text()))
@@ -179,7 +176,7 @@ def left_by(folder: Path) -> dict[str, str]:
 
 
 def broken_files(folder: Path) -> list[str]:
-    """The files of a run that are there and not whole, with the reason."""
+    """The files of a run that are not intact, with the reason."""
     found = []
     readers: dict[str, Callable[[Path], object]] = {
         CONFIG: lambda path: json.loads(path.read_text()),
@@ -192,13 +189,13 @@ def broken_files(folder: Path) -> list[str]:
         if (folder / name).exists():
             try:
                 read(folder / name)
-            except Exception as error:  # whatever it is, the file is not whole
+            except Exception as error:  # whatever the error, the file is not intact
                 found.append(f"{name}: {type(error).__name__}: {error}")
     return found
 
 
 def digest(*values: Any) -> str:
-    """A digest of values of Python, bytes and arrays."""
+    """A digest of Python values, bytes and arrays."""
     found = hashlib.sha256()
 
     def add(value: Any) -> None:
@@ -222,7 +219,7 @@ def digest(*values: Any) -> str:
 
 
 def _timeless(value: Any) -> Any:
-    """Without the seconds that it took."""
+    """The value without the seconds that it took."""
     if isinstance(value, dict):
         return {key: _timeless(each) for key, each in value.items() if "seconds" not in key}
     return [_timeless(each) for each in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""A long training: memory, open files and threads stay as they are, the loss stays finite, files do not pile up."""
+"""A long training: memory, open files and threads stay constant, the loss stays finite, files do not accumulate."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .row import Effort, Row, not_tried
 from .small import CHECKPOINT, network, split, workplace
 
 FINE = "steps with a finite loss"
-MOST_GROWTH = 8 * 2**20  # bytes of resident memory, over all but the first tenth of the steps
+MOST_GROWTH = 8 * 2**20  # growth in bytes of resident memory, after the first tenth of the steps
 
 
 def rows(effort: Effort) -> list[Row]:
     """One row."""
-    steps = 100 * effort.times(100, 10)  # 100 an epoch
+    steps = 100 * effort.times(100, 10)  # 100 per epoch
     what = f"{steps:,} steps with checkpoints, validation and a log: memory, files, threads and loss"
     name = "a long training"
     if not child.LINUX:
@@ -50,13 +50,13 @@ def rows(effort: Effort) -> list[Row]:
 
 
 def measure(folder: Path, steps: int) -> tuple[dict[str, int], dict[str, int], list[float]]:
-    """What this process has after a tenth of the steps and after all, and all losses."""
+    """The resources of this process after a tenth of the steps and after all, and all losses."""
     begun: dict[str, int] = {}
     losses: list[float] = []
 
     def look(trainer: Trainer, step: Step) -> None:
         losses.append(step.loss)
-        if step.step == steps // 10 + 1:  # the first epoch has left its files by then
+        if step.step == steps // 10 + 1:  # the first epoch has written its files by then
             begun.update(_now(folder))
 
     model, loader = network(), Loader(split(600), 6, shuffle=True, seed=0)

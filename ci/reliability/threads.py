@@ -1,4 +1,4 @@
-"""Networks of random sizes, trained some steps with 1, 2, 4 and 8 threads."""
+"""Networks of random sizes, trained for some steps with 1, 2, 4 and 8 threads."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _train(name: str, rng: Rng, number: int) -> str:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """So many, for little work, too."""
+    """Use that many threads, even for little work."""
     before, alone = os.environ.get("XPCNN_NUM_THREADS"), threads._ALONE
     os.environ["XPCNN_NUM_THREADS"], threads._ALONE = str(number), 0.0
     try:

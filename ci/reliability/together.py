@@ -1,4 +1,4 @@
-"""Runs that start at the same moment, with the same folder or none named; and a run that is resumed while it goes."""
+"""Runs that start at the same moment, with the same folder or no named one; and a run that is resumed while it runs."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def rows(effort: Effort) -> list[Row]:
 
 
 def _at_once(commands: list[Callable[[], None]]) -> list[Ended]:
-    """Children that wait for each other before they begin."""
+    """Run children that wait for each other before they begin."""
     ready, go = os.pipe()
 
     def wait(command: Callable[[], None]) -> None:
         os.close(go)
-        os.read(ready, 1)  # returns when nobody can write any more
+        os.read(ready, 1)  # returns when no process can write any more
         command()
 
     children = [child.start(partial(wait, command)) for command in commands]

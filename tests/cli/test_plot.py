@@ -125,6 +125,14 @@ def test_options_reach_the_picture(here, capsys, drawn):
     assert y.shape == (4, 10)  # probabilities of the classes
 
 
+@pytest.mark.parametrize(("outputs", "names"), [(10, tuple(NAMES)), (12, ())])
+def test_a_confusion_has_the_data_set_s_names_where_there_are_as_many(here, capsys, drawn, outputs, names):
+    save_model(Sequential(Flatten(), Linear(64, outputs, rng=0)), here / "own.safetensors", input_shape=(8, 8, 1))
+    assert xpcnn_command(capsys, "plot", "confusion", "own.safetensors", "digits")[0] == 0
+    (counts,), options = drawn["confusion"]
+    assert (len(counts), options["classes"]) == (outputs, names)
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

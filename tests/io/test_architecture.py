@@ -167,6 +167,7 @@ def test_layers_of_ones_own_are_refused_with_a_way_out(layer):
         (linear([[4]]), "arguments that Linear takes"),
         (linear(weight_init="zeros"), "arguments of Linear, got weight_init"),
         (linear(rng=1), "arguments of Linear, got rng"),
+        (linear(**dict.fromkeys("gcafbed")), "arguments of Linear, got a, b, c, d, e, f, g"),
         (linear(__class__=1), "arguments of Linear, got __class__"),
         (linear(children={"0": linear()}), "architecture"),
         (linear(children=[linear()]), "children: an object"),

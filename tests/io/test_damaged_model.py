@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
@@ -13,9 +14,9 @@ from xpcnn.io import load_model, read_tensors, save_model
 from xpcnn.io.architecture import registry, to_config
 
 from ..damage import MISSING, write, wrong, wrong_arrays
-from .test_architecture import EXAMPLES
+from .test_architecture import example
 
-EVERY = {name: EXAMPLES.get(name) or registry()[name] for name in sorted(registry())}
+EVERY = {name: partial(example, name) for name in sorted(registry())}
 
 
 def said(model):

@@ -123,3 +123,16 @@ def test_on_a_device_what_overflows_is_seen(xp, make):
     with np.errstate(over="ignore", invalid="ignore"):  # array-api-strict is made of NumPy
         make({"p": p}).step({"p": xp.array([1e38, 1.0], "float32")})
     np.testing.assert_array_equal(np.isnan(to_numpy(p)), [True, False])
+
+
+def test_a_state_that_was_loaded_is_looked_at_anew():
+    """Numbers were small before: what a step makes of large ones is taken back all the same."""
+    p = np.ones(2, "float32")
+    optimizer = SGD({"p": p}, lr=0.5, momentum=0.9)
+    optimizer.step({"p": np.ones(2, "float32")})
+    state = {name: np.full_like(array, 3e38) for name, array in optimizer.state_dict().items()}
+    optimizer.load_state_dict(state, steps=1)
+    with pytest.raises(NonFiniteError, match="nothing has been changed"):
+        optimizer.step({"p": np.full(2, 1e38, "float32")})
+    assert p.tolist() == [0.5, 0.5]
+    assert all((array == state[name]).all() for name, array in optimizer.state_dict().items())

@@ -1,10 +1,10 @@
 """The `xpcnn` command. Each subcommand is a file of this folder, imported when it is run.
 
-Exit status: 0 done; 1 a gradient check that failed; 2 wrong options, missing or broken files, each with one line on
-standard error; 129 hung up, by SIGHUP, as when the terminal is closed; 130 interrupted, as by Ctrl-C; 141 nobody reads
-the output any more; 143 terminated, by SIGTERM. Training finishes its step and writes a checkpoint before it ends with
-129, 130 or 143. A signal that is ignored when the program starts stays ignored: SIGHUP under nohup, SIGINT in the
-background of a script.
+Exit status: 0 done; 1 a gradient check failed; 2 wrong options, missing or broken files, each with one line on standard
+error; 129 hung up by SIGHUP, for example because the terminal was closed; 130 interrupted, for example by Ctrl-C; 141
+the reader of the output has gone; 143 terminated by SIGTERM. Training finishes its step and writes a checkpoint before
+it ends with 129, 130 or 143. A signal that is ignored when the program starts stays ignored: SIGHUP under nohup, SIGINT
+in the background of a script.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ _ENDS = {
 
 
 class _Closed(io.StringIO):
-    """Stands for a standard output that is closed."""
+    """Replaces a standard output that is closed."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for a wrong option, without the usage."""
+    """Reports a wrong option in one line, without the usage."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.set_defaults(prog=self.prog)  # the innermost one's stays: "xpcnn plot batch"
+        self.set_defaults(prog=self.prog)  # the innermost parser's stays: "xpcnn plot batch"
 
     def error(self, message: str) -> NoReturn:
         end = "" if message.endswith("?") else ";"
         self.exit(2, f"{self.prog}: {_quoted(message)}{end} see {self.prog} --help\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """As argparse does, but what cannot be printed, as on a full disk, is no success."""
+        """Prints as argparse does, but fails if the message cannot be printed, for example on a full disk."""
         if file is not sys.stdout:
             super()._print_message(message, file)
             return
@@ -85,24 +85,24 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; always ends in SystemExit, with the signals of `_ENDS` as a process's end wants them."""
+    """Run the command line. It always ends in SystemExit, with the signals of `_ENDS` set for the end of a process."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     starting, received = True, 0
     if sys.stdout is None:
         sys.stdout = _Closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for × in a log in ASCII, as Python does on standard error
+        sys.stdout.reconfigure(errors="backslashreplace")  # for × in an ASCII log, as Python does on standard error
 
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal received
         received = number
-        if starting:  # modules that are imported make other errors of an exception, or lose it; nothing is open yet
+        if starting:  # imported modules may convert an exception to another, or lose it; nothing is open yet
             _tell(_ENDS[signal.Signals(number)])
             os._exit(128 + number)
         raise Interrupted(_ENDS[signal.Signals(number)], number)
 
     def unraisable(lost: Any) -> None:
-        if isinstance(lost.exc_value, Interrupted):  # it came while Python cleared something up: once more, after that
+        if isinstance(lost.exc_value, Interrupted):  # it came while Python was cleaning up: raise it again afterwards
             threading.Timer(0.01, _send_again, (lost.exc_value.number,)).start()
         else:
             sys.__unraisablehook__(lost)
@@ -120,22 +120,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception:
         if not received:
             raise
-        status = _interrupted(Interrupted(_ENDS[signal.Signals(received)], received))  # a module made another of it
+        status = _interrupted(Interrupted(_ENDS[signal.Signals(received)], received))  # a module converted it
     finally:
         starting, sys.unraisablehook = False, before
     sys.exit(status)
 
 
 def _send_again(number: int) -> None:
-    if hasattr(signal, "pthread_kill"):  # which wakes the main thread
+    if hasattr(signal, "pthread_kill"):  # wakes the main thread
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:
         signal.raise_signal(number)
 
 
 def _interrupted(error: KeyboardInterrupt) -> int:
-    """Say so; the exit status."""
-    for number in _ENDS:  # in what Python still does, one more would print a traceback
+    """Report the interruption, and return the exit status."""
+    for number in _ENDS:  # during Python's shutdown, another one would print a traceback
         signal.signal(number, signal.SIG_IGN)
     _tell(str(error) or _ENDS[signal.SIGINT])
     try:
@@ -166,7 +166,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 
 def parser(complete: Iterable[str]) -> argparse.ArgumentParser:
-    """The command line's parser; only the commands in `complete`, which are imported, know their own options."""
+    """The command line's parser; only the commands in `complete` are imported and have their options."""
     whole = _Parser(
         prog="xpcnn", description="Convolutional networks with every gradient written by hand.", allow_abbrev=False
     )
@@ -201,7 +201,7 @@ def _run(options: argparse.Namespace) -> int:
         _tell(f"{where}{error.strerror or error}")
         try:
             sys.stdout.flush()
-        except OSError:  # it is what could not be written to; Python would try once more at its end
+        except OSError:  # writing to it has failed; Python would try once more when it exits
             _drop_output()
         return 2
     except MemoryError as error:
@@ -215,7 +215,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _unwritten(error: OSError) -> int:
-    """Say why standard output cannot be written to, unless its reader has gone; the exit status."""
+    """Report why writing to standard output fails, unless its reader has gone, and return the exit status."""
     _drop_output()
     if isinstance(error, BrokenPipeError):
         return 141
@@ -224,7 +224,7 @@ def _unwritten(error: OSError) -> int:
 
 
 def _forget_frames(error: BaseException) -> None:
-    """Let go of what the frames hold: after a MemoryError it is needed to say so."""
+    """Release the objects in the frames: after a MemoryError, the report needs the memory."""
     each: BaseException | None = error if isinstance(error, MemoryError) else None
     while each is not None:
         each.__traceback__, each = None, each.__cause__ or each.__context__
@@ -240,12 +240,12 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _tell(text: str) -> None:
-    """One line on standard error, where there still is one."""
+    """Print one line on standard error, if it still exists."""
     if sys.stderr is not None:
         with suppress(OSError):
             print(f"xpcnn: {one_line(text)}", file=sys.stderr)
 
 
 def _quoted(message: str) -> str:
-    """What argparse says, with each word that it quotes made harmless, and shortened."""
+    """Argparse's message, with each quoted word escaped and shortened."""
     return shortened(one_line(" ".join(map(shortened, message.split()))), 600)

@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _offer_names(parser: argparse.ArgumentParser) -> None:
-    """Give arguments the names that they know as choices, for the script alone: commands check them themselves.
+    """Give arguments their known names as choices, only for the script: commands check the names themselves.
 
-    A data set may be a path as well, and so may the model of `summary`; an argument that is a path alone has no names.
+    A data set may also be a path, and so may the model of `summary`; an argument that is always a path has no names.
     """
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -97,7 +97,7 @@ def _show(dataset: Dataset) -> None:
 
 
 def _draw(dataset: Dataset, n: int, path: Path) -> None:
-    """A sheet of the first training images; of data sets that are sorted by class, of every class in turn."""
+    """Draw a sheet of the first training images; if the data set is sorted by class, from each class in turn."""
     labels = dataset.train.labels
     step = max(1, len(labels) // n) if dataset.classes and (np.diff(labels) >= 0).all() else 1
     x, y = next(iter(data.Loader(dataset.train.select(slice(None, None, step)), n)))

@@ -1,4 +1,4 @@
-"""The data sets that commands are given: by name or path, with options, and as a saved model wants them."""
+"""Reads the data sets of commands: by name or path, with options, and in the form that a saved model requires."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ..options import expanded
 from ..training.config import CONFIG, RunConfig, read_config
 from .files import model_path, read_model
 
-_PLACES = ("labels", "test", "test_fraction", "seed")  # options that are of one data set alone
+_PLACES = ("labels", "test", "test_fraction", "seed")  # options that belong to one data set only
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser, **options: Any) -> None:
-    """The arguments `dataset`, and `option`, whose values `dataset_options` reads."""
+    """Add the arguments `dataset` and `option`; `dataset_options` reads their values."""
     parser.add_argument(
         "dataset", help=f"{', '.join(data.names())}, a folder of pictures, or a file ({' '.join(READERS)})", **options
     )
@@ -40,7 +40,7 @@ def add_dataset_arguments(parser: argparse.ArgumentParser, **options: Any) -> No
 
 
 def dataset_options(words: Sequence[str]) -> dict[str, Any]:
-    """The options of a data set from words NAME=VALUE; a value is in JSON or in Python, or else a text.
+    """The options of a data set from words NAME=VALUE; a value is JSON or Python, or else a text.
 
     Raises
         OptionError : a word is not of that form
@@ -60,7 +60,7 @@ def dataset_options(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    for read in (parse_json, ast.literal_eval):  # messages say True and (H, W, C), as Python does
+    for read in (parse_json, ast.literal_eval):  # messages have True and (H, W, C), as in Python
         try:
             return read(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -69,10 +69,10 @@ def _value(text: str) -> Any:
 
 
 def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[SavedModel, Parts]:
-    """A saved model, and what there is to judge it on, in its image size and with its numbers of the classes.
+    """A saved model, and the images to evaluate it on, in its image size and with its class numbers.
 
-    Pictures are brought to the model's size. Of the data set that a run was trained on, the options are the run's, so
-    that the images held out for testing are the same ones. Classes are known by their names.
+    Pictures are resized to the model's size. The data set that a run was trained on is read with the options of the
+    run, so that the same images are held out for testing. Classes are matched by name.
 
     Raises
         DataError : the images have another size, or a class that the model does not know
@@ -97,8 +97,8 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
 
 
 def run_of(model: Path, name: str) -> tuple[RunConfig | None, bool]:
-    """What the model's run was asked for, where there is a run; and whether that was to train on this data set."""
-    run = model_path(model).parent  # also where the run's model file is named
+    """The settings of the model's run, if there is a run; and whether it was trained on this data set."""
+    run = model_path(model).parent  # also if the path is that of the run's model file
     config = read_config(run) if (run / CONFIG).exists() else None
     if name not in data.names():
         name = str(expanded("data set", name).resolve())
@@ -106,9 +106,9 @@ def run_of(model: Path, name: str) -> tuple[RunConfig | None, bool]:
 
 
 def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
-    """The data set's options, where nothing else is said: those of the run, in the model's size.
+    """The data set's default options: those of the run, in the model's size.
 
-    Other data of the same kind are read as the run's were, but for what says where they are and how they are divided.
+    Other data of the same kind are read like the run's, except for the options that state location and division.
     """
     config, own = run_of(model, name)
     options: dict[str, Any] = {} if saved.is_unit and saved.scale in (1, BYTE) else {"scale": saved.scale}

@@ -21,9 +21,9 @@ from ..ops.dispatch import use_implementation
 from ..options import expanded
 from .info import cores, machine
 
-LEAST_FREE = 2**30  # bytes on the disk that runs and data sets go to
-LEAST_RATE = 8.0  # GFLOP/s a core in a product of matrices: any BLAS with vector instructions reaches it
-AGREEMENT = 1e-4  # of the largest output, between implementations in float32
+LEAST_FREE = 2**30  # bytes on the disk for runs and data sets
+LEAST_RATE = 8.0  # GFLOP/s per core in a matrix product: any BLAS with vector instructions reaches it
+AGREEMENT = 1e-4  # relative to the largest output, between implementations in float32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def _gradients() -> tuple[str, bool]:
 
 
 def _implementations() -> tuple[str, bool]:
-    """Whatever this machine's processor and BLAS make of them, the fast ones must agree with the reference."""
+    """Check that the fast implementations agree with the reference on this machine's processor and BLAS."""
     conv = Conv2d(16, 16, 3, padding=1, rng=0)
     x = asarray(np.random.default_rng(0).normal(size=(16, 12, 12, 16)).astype(np.float32))
     with use_implementation("reference"):

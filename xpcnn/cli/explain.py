@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"{printable(str(options.html))}: {page.title}, {len(page.steps)} steps")
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # where x̂ cannot be written, a question mark
+        sys.stdout.reconfigure(errors="replace")  # a question mark if x̂ cannot be written
     Console(highlight=False, soft_wrap=True).print(styled(page, precision=precision))
 
 

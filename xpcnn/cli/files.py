@@ -1,4 +1,4 @@
-"""What commands are given: model files, images as arrays, and classes."""
+"""Reads the arguments of commands: model files, images as arrays, and classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Image: TypeAlias = NDArray  # float32 (H, W, C)
 
 
 def path_word(text: str) -> Path:
-    """The path that a word of the command line is; a variable that is not set is none, where Path would say ".".
+    """A word of the command line as a path. An empty word (an unset variable) is refused: Path would turn it into ".".
 
     Raises
         ArgumentTypeError : the word is empty
@@ -34,26 +34,26 @@ def path_word(text: str) -> Path:
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
-    """The argument `model`, which `model_path` takes."""
+    """Add the argument `model`, for `model_path`."""
     parser.add_argument("model", type=path_word, help="a model.safetensors, or the folder of a run")
 
 
 def add_pixel_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options `invert` and `scale`, which `images` takes."""
+    """Add the options `invert` and `scale`, for `images`."""
     parser.add_argument("--invert", action="store_true", help="swap dark and light: for dark ink on light paper")
     parser.add_argument("--scale", type=float, metavar="S", help="the number that is white (default: as in training)")
 
 
 def model_path(path: Path) -> Path:
-    """The model file that the path means: itself, or the one in that run's folder."""
+    """The model file at the path: the file itself, or the one in a run's folder."""
     return path / MODEL if path.is_dir() else path
 
 
 def read_model(path: Path) -> SavedModel:
-    """The network of a model file, or of a run's folder, once it is known to have one input and one output.
+    """The network of a model file, or of a run's folder, after checking that it has one input and one output.
 
     Raises
-        OptionError : it has several;  FormatError, FileError : as `load_model`
+        OptionError : it has several inputs or outputs;  FormatError, FileError : as `load_model`
     """
     saved = load_model(model_path(path))
     model = saved.model
@@ -66,16 +66,16 @@ def read_model(path: Path) -> SavedModel:
 def images(
     path: Path, saved: SavedModel, *, invert: bool = False, scale: float | None = None
 ) -> Iterator[tuple[str, Image]]:
-    """Each image in a file as (name, float32 (H, W, C)), in the model's shape, as its training images were.
+    """Each image in a file as (name, float32 (H, W, C)), in the model's shape, like its training images.
 
-    A picture is brought to the shape (see `read_picture`). A `.npy` array must have it already, alone or in a batch.
+    A picture is resized (see `read_picture`). A `.npy` array must have the shape already, with or without a batch axis.
 
     Parameters
         invert : swap dark and light, 1 − x
-        scale : what the numbers are divided by, instead of what `model_scale` finds
+        scale : the number to divide by, instead of that of `model_scale`
     Raises
-        DataError : no such file, or the wrong shape or values;  FormatError : broken
-        MissingExtraError : a picture, without Pillow
+        DataError : no such file, or the wrong shape or values;  FormatError : a broken file
+        MissingExtraError : a picture, but Pillow is not installed
     """
     if not path.is_file():
         kind = "no such file" if not path.exists() else "a folder" if path.is_dir() else "no plain file"
@@ -95,17 +95,17 @@ def images(
 
 
 def class_number(text: str, classes: Sequence[str]) -> int:
-    """The number of the class that `--target` names, or gives by its number.
+    """The number of the class that `--target` states by its name or number.
 
     Raises
-        OptionError : it does neither
+        OptionError : it is neither
 
     >>> class_number("dog", ("cat", "dog")), class_number("3", ())
     (1, 3)
     """
     if text in classes:
         return classes.index(text)
-    if not text.isdecimal() or len(text) > 18:  # Python makes no integers of thousands of digits
+    if not text.isdecimal() or len(text) > 18:  # Python converts no integers of thousands of digits
         raise OptionError("--target", f"a class: {', '.join(classes[:20]) or 'a number'}", repr(text))
     return int(text)
 
@@ -122,9 +122,9 @@ def _array(path: Path, input_shape: Shape) -> Image:
 
 
 def _picture(path: Path, saved: SavedModel, scale: float | None) -> tuple[NDArray, float]:
-    """The picture in the model's shape, (1, H, W, C), and what it is divided by.
+    """The picture in the model's shape, (1, H, W, C), and the number that it is divided by.
 
-    It is uint8 of 255, or has its own numbers where white is another one.
+    It is uint8 with white at 255, or has its original numbers if white is another number.
     """
     who, bits = str(path), depth(path, who=str(path))
     height, width, channels = saved.input_shape
@@ -145,7 +145,7 @@ def _picture(path: Path, saved: SavedModel, scale: float | None) -> tuple[NDArra
 
 
 def _scale(who: str, numbers: NDArray, saved: SavedModel) -> float:
-    """What an array's numbers are divided by, so that they are what the model's training images were."""
+    """The number that an array is divided by, so that its numbers are like the model's training images."""
     scale = saved.scale
     low, high = float(numbers.min()), float(numbers.max())
     if not saved.is_unit:
@@ -175,7 +175,7 @@ def _check_range(who: str, low: float, high: float, scale: float) -> None:
 
 
 def _warn_of_raw_numbers(scale: float) -> None:
-    """Warn of pixels for a model of standardised images, or other numbers that pixels are not."""
+    """Warn of pixels for a model whose training images were not in [0, 1], such as standardised ones."""
     given = "as they are" if scale == 1 else f"divided by {scale:g} alone"
     what = f"the images that it was trained on were not in [0, 1], and pixels are given to it {given}"
     warn("model", what, "if those were prepared, such as standardised, prepare these alike, in a .npy array")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..errors import GradientError, OptionError
-from ..gradient_check import TOLERANCE, gradcheck
+from ..gradient_check import gradcheck
+from ..gradient_witnesses import TOLERANCE
 from ..nn.layer_examples import EXAMPLES
 
 

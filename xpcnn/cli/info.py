@@ -96,7 +96,7 @@ def _cupy() -> list[tuple[str, str]]:
 
 
 def _implementations() -> list[tuple[str, str]]:
-    """For each operation that has a choice: what runs for a batch of 64 on the current backend, and why not others."""
+    """For each operation with a choice: what runs for a batch of 64 on the current backend, and why not the others."""
     try:
         layer, dense = Conv2d(32, 64, 3, padding=1, rng=0), Linear(32, 10, rng=0)
         x, rows = asarray(np.zeros((64, 28, 28, 32), np.float32)), asarray(np.zeros((64, 32), np.float32))

@@ -1,4 +1,4 @@
-"""Which images a model is judged on: those that it has not learned from."""
+"""Chooses the images that a model is evaluated on: those that it has not been trained on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HELP = (
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A model, and images to judge it on; `label` says in one word which these are, `note` in a line if need be."""
+    """A model, and images to evaluate it on; `label` names these in one word, `note` in a line if necessary."""
 
     saved: SavedModel
     split: Split
@@ -36,14 +36,14 @@ class Judged:
 
 
 def add_judged_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments `model`, `dataset`, `option` and `part`, which `judged` takes."""
+    """Add the arguments `model`, `dataset`, `option` and `part`, for `judged`."""
     add_model_argument(parser)
     add_dataset_arguments(parser)
     parser.add_argument("--part", choices=tuple(_LABELS), help=_HELP)
 
 
 def judged(options: argparse.Namespace) -> Judged:
-    """The model, and the images of the part that is asked for; warns of those that the run has learned from.
+    """The model, and the images of the requested part; warns of those that the run was trained on.
 
     Raises
         DataError : there are no such images
@@ -76,7 +76,7 @@ class _Choice:
         known = self.seen.images(everything)
         moved = not known.all() and bool(
             np.isin(self.seen.all(), everything.digests).all()
-        )  # the run's own, in another place
+        )  # the run's data set, in another place
         return "unseen" if self.own or moved else "all"
 
     def _images(self, part: str) -> Split:
@@ -100,10 +100,10 @@ class _Choice:
         return everything.select(np.flatnonzero(chosen))
 
     def _is_test(self, split: Split) -> bool:
-        """Whether these are the images that are to test on, as the data stand."""
+        """True if these are the images that the data set has to test on."""
         try:
             test = self.parts.test
-        except DataError:  # nothing can be held out of so few
+        except DataError:  # too few to hold any out
             return False
         return test is not None and np.array_equal(test.digests, split.digests)
 

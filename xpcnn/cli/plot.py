@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _free(kind: str) -> Path:
-    """An empty file here, new, for which others look in vain."""
+    """The path of a new, empty file in this folder, which no other process uses."""
     for number in count(1):
         path = Path(f"{kind}.png" if number == 1 else f"{kind}-{number}.png")
         with suppress(FileExistsError):

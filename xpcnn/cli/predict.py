@@ -33,9 +33,9 @@ from ..ops.softmax import softmax_forward
 from ..training.best_model import run_batch_size
 from .files import Image, add_model_argument, add_pixel_arguments, images, path_word, read_model
 
-_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")  # or beyond ASCII, where `_escaped` looks
+_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")  # or not ASCII: `_escaped` handles these
 
-# The image's name, then classes and probabilities, the best first; of a regression, the outputs' numbers and values.
+# The image's name, then classes and probabilities, the best first; for a regression, the outputs' numbers and values.
 Row: TypeAlias = tuple[str, list[tuple[str, float]]]
 
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Answers for all images; those that cannot be read are named on standard error, and make the status 2."""
+    """Print answers for all images; if some cannot be read, name them on standard error and return status 2."""
     saved = read_model(options.model)
     if options.top_k < 1:
         raise OptionError("--top-k", "a number of classes ≥ 1", str(options.top_k))
@@ -148,7 +148,7 @@ def _json(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
 
 
 def _escaped(letters: re.Match[str]) -> str:
-    """As JSON writes them in ASCII: the file holds the names as they are, and a terminal obeys none of them."""
+    """The letters as JSON writes them in ASCII: the file keeps the exact names, and a terminal obeys none of them."""
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in letters[0])
 
 

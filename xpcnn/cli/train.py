@@ -24,7 +24,7 @@ from .datasets import add_dataset_arguments, dataset_options
 from .files import path_word
 
 _KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")  # of a TOML file
-# Each data set's own defaults, before those of `RunConfig`.
+# Each data set's defaults, which override those of `RunConfig`.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"model": "mnist_cnn", "epochs": 30, "batch_size": 32},
     "mnist": {"model": "lenet5"},
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _carry_out(run: Callable[..., dict[str, Any]], folder: Path, *, verbose: bool, ended: bool = False) -> None:
-    """The run in that folder, and what is said at its end."""
+    """Carry out the run in that folder, and report at its end."""
     try:
         result = run(verbose=verbose)
     except KeyboardInterrupt as error:
@@ -114,7 +114,7 @@ def _carry_out(run: Callable[..., dict[str, Any]], folder: Path, *, verbose: boo
     except FileError as error:  # such as a full disk
         remedy = "; ".join([error.remedy, *_how_to_go_on(folder)])
         raise FileError(error.who, error.expected, error.got, remedy) from error
-    except (MemoryError, SystemError) as error:  # SystemError: of modules that find too little while they are imported
+    except (MemoryError, SystemError) as error:  # SystemError: modules raise it if memory runs out during import
         smaller = "a run with a smaller --batch-size needs less, and --accumulate 2 makes the same steps of halves"
         remedy = "; ".join([*_how_to_go_on(folder), smaller])
         raise OutOfMemoryError(
@@ -129,7 +129,7 @@ def _carry_out(run: Callable[..., dict[str, Any]], folder: Path, *, verbose: boo
 
 
 def _config(given: dict[str, Any]) -> RunConfig:
-    """What is asked for, with what else suits the data set and the optimizer."""
+    """The given settings, completed by defaults that suit the data set and the optimizer."""
     if "dataset" not in given:
         raise OptionError("train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
     defaults: dict[str, Any] = {}
@@ -143,7 +143,7 @@ def _config(given: dict[str, Any]) -> RunConfig:
 
 
 def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[..., dict[str, Any]]:
-    """`resume`, for the run in a folder and perhaps its data set's new place."""
+    """`resume`, for the run in a folder and, if given, its data set's new location."""
     dataset = given.pop("dataset", None)
     if also := [*given, *(name for name in ("config", "fast_dev_run") if getattr(options, name))]:
         raise OptionError("--resume", "no other option", ", ".join(also), "the run's config.json holds them")
@@ -151,7 +151,7 @@ def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[
 
 
 def _absolute(dataset: str) -> str:
-    """A data set in a file or folder by a path that leads there from anywhere."""
+    """The absolute path of a data set in a file or folder; names stay names."""
     path = expanded("train dataset", dataset)
     return dataset if dataset in data.names() or not path.exists() else str(path.resolve())
 
@@ -175,7 +175,7 @@ def _how_to_go_on(folder: Path) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The options in a TOML file; `RunConfig` looks at their values."""
+    """The options in a TOML file; `RunConfig` checks their values."""
     try:
         given = parse_toml(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:

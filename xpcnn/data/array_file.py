@@ -47,25 +47,26 @@ def array_file(
 
     A .npz has x_train, y_train, x_test and y_test, as Keras names them; or train_images, train_labels, test_images
     and test_labels; or test_x and test_y; or images and labels, or x and y, of which a fraction is held out. x and y
-    may be X and Y, and test may be testing, eval or another such word. It may have names, `classes`. Where there is no
-    test, x_val (valid, validation, dev) is to test on; where there is, that is left alone.
+    may be X and Y, and test may be testing, eval or a similar word. The file may also have the names of the classes,
+    `classes`. If there is no test set, x_val (valid, validation, dev) is to test on; otherwise x_val is ignored.
 
-    A .npy has the images. Its labels are `labels`, or beside it: x_train.npy has y_train.npy, train_images.npy has
-    train_labels.npy, images.npy has labels.npy; any other has labels.npy. Where its name has "train" in it, and
-    the same name with "test" (or else "val") is there too, that is to test on; otherwise a fraction is held out.
+    A .npy has the images. Its labels are in `labels`, or in a file in the same folder: y_train.npy for x_train.npy,
+    train_labels.npy for train_images.npy, labels.npy for images.npy and for all others. If its name contains "train",
+    and the folder has a file of the same name with "test" (or else "val"), that is to test on; otherwise a fraction
+    is held out.
 
     Parameters
         labels : the file of a .npy file's labels
-        test : the file to test on, of the same kind, whatever the names say; a .npy finds its labels beside it
+        test : the file to test on, of the same kind, whatever their names; the labels of a .npy are in its folder
         classes : the classes' names, in the order of the labels
         regression : the labels are targets, numbers (N,) or (N, D); the data set has them as (N, D)
         image_shape, channels_first : see `to_images`;  test_fraction, seed : see `hold_out`
-        scale : the number that stands for white, such as 16 where images are 0 … 16; see `Split`
+        scale : the number that stands for white, such as 16 if images are 0 … 16; see `Split`
         most_bytes : refuse arrays that are larger
     Raises
         FormatError : a file is broken, or holds Python objects;  FileError : it cannot be read
         OptionError : `labels` for a .npz file
-        DataError : arrays are missing, or are no labelled images
+        DataError : arrays are missing, or are not labelled images
     """
     path = expanded("array_file", path)
     test_path = None if test is None else expanded("array_file", test)
@@ -109,7 +110,7 @@ def array_file(
 
 
 def _warn_of_others(path: Path) -> None:
-    """Warn of arrays that by their names are to test on, and are no pair of images and labels."""
+    """Warn of arrays whose names say that they are to test on, but that are not a pair of images and labels."""
     kinds = {name: part_name(name) for name in npz_names(path)}
     if left := [name for name, part in kinds.items() if part and part.kind in (TEST, VALIDATION)]:
         what = f"{', '.join(left[:5])} are left alone, and some of the other images are held out to test on"

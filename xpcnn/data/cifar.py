@@ -1,6 +1,6 @@
 """CIFAR-10 and CIFAR-100: colour photographs. Found on this machine, or downloaded once.
 
-The binary archives are read, member by member, by name, and never unpacked onto the disk. A member is records of
+The binary archives are read member by member, by name, and never unpacked to disk. A member consists of records of
 
     bytes   meaning
     1       cifar10: the class;  cifar100: the coarse class
@@ -82,12 +82,12 @@ def cifar10(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
     """CIFAR-10, photographs in ten classes: images (N, 32, 32, 3) of uint8, 50,000 to train and 10,000 to test on.
 
     Parameters
-        folder : where cifar-10-binary.tar.gz is, or the folder cifar-10-batches-bin that comes out of it, or is to
-            be put; by default it is looked for in XPCNN_DATA, in its subfolder cifar10, and in the user's cache
-        mirrors : addresses of folders from which it is downloaded if it is nowhere, instead of the known one
+        folder : where cifar-10-binary.tar.gz is, or the unpacked folder cifar-10-batches-bin, or where to put the
+            download; by default xpcnn searches XPCNN_DATA, its subfolder cifar10, and the user's cache
+        mirrors : addresses of folders to download it from if it is not found, instead of the known one
     Raises
-        DataError : a folder does not exist, or the file is nowhere and cannot be downloaded
-        FormatError : it is not what it should be
+        DataError : a folder does not exist, or the file is not found and cannot be downloaded
+        FormatError : the file is not the expected one
         MissingExtraError : a download would need pooch
     """
     (path,) = CIFAR10.fetch(folder, mirrors)
@@ -118,7 +118,7 @@ def _split(records: bytes, labels: int, label: int) -> Split:
 
 
 def _read(path: Path, names: tuple[str, ...], labels: int) -> list[bytes]:
-    """The contents of the members of these names, each of whole records."""
+    """The contents of the members with these names, each made of whole records."""
     try:
         found = _from_folder(path, names) if path.is_dir() else _from_archive(path, names)
     except FormatError:
@@ -162,7 +162,7 @@ def _from_archive(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
 
 
 class _Limited(io.RawIOBase):
-    """A file that is refused beyond `_MOST_BYTES`, however much its compressed form swells to."""
+    """A file that is refused beyond `_MOST_BYTES`, whatever its compressed form expands to."""
 
     def __init__(self, file: gzip.GzipFile) -> None:
         self._file, self._left = file, _MOST_BYTES

@@ -1,4 +1,4 @@
-"""Which column of a table has the labels, and in which order the others are an image's pixels."""
+"""Finds the column of labels in a table, and the order in which the other columns are an image's pixels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..errors import FormatError, OptionError
 from ..typing import NDArray
 
 _LABELS = ("label", "labels", "class", "target", "y", "classes", "targets", "category")  # of the column of labels
-_PIXEL = re.compile(r"\D{0,8}[\s_-]*\d+([\sx_,-]+\d+)*", re.IGNORECASE)  # as a pixel's column is called: pixel0, 1x1
+_PIXEL = re.compile(r"\D{0,8}[\s_-]*\d+([\sx_,-]+\d+)*", re.IGNORECASE)  # names of a pixel's column: pixel0, 1x1
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|nan)", re.IGNORECASE | re.ASCII)
-# As a column is called that counts rows, or says where they are from; "" is the index of pandas.
+# Names of a column that numbers the rows or states their origin; "" is the index of pandas.
 _IDS = {"", "id", "ids", "index", "idx", "imageid", "imgid", "sampleid", "rowid", "row", "filename", "file", "unnamed0"}
 
 
@@ -23,10 +23,10 @@ class Columns:
     """The columns of a table.
 
     Parameters
-        names : of all columns, as the header has them; () where there is none
+        names : of all columns, from the header; () if there is none
         label : the number of the column of labels
-        pixels : the numbers of those of pixels, in the order in which they are an image
-        is_guess : nothing says that this is the column of labels but that it is the first
+        pixels : the numbers of the columns of pixels, in the order of the image's pixels
+        is_guess : `label` is only a guess, made because the column is the first
     """
 
     names: tuple[str, ...]
@@ -35,19 +35,19 @@ class Columns:
     is_guess: bool = False
 
     def pixel_names(self) -> list[str]:
-        """The names of the pixels, in small letters."""
+        """The names of the pixels, in lower case."""
         return [self.names[i].lower() for i in self.pixels]
 
 
 def columns_of(who: str, first: list[str], label: str | int | None) -> Columns:
-    """The columns, as the first row shows them.
+    """The columns of a table, from its first row.
 
     Parameters
         first : the fields of the first row, which is a header or an image
-        label : the column of labels, by its name or its number; None looks for it
+        label : the column of labels, by its name or its number; None finds it
     Raises
-        OptionError : `label` is no column, or which one is the labels' cannot be seen
-        FormatError : there are other columns than labels and pixels, or pixels in no order
+        OptionError : `label` is not a column, or it is not clear which column has the labels
+        FormatError : there are columns besides labels and pixels, or the order of the pixels is unknown
     """
     column = _column(who, first, label)
     others = np.delete(np.arange(len(first)), column)
@@ -61,14 +61,14 @@ def columns_of(who: str, first: list[str], label: str | int | None) -> Columns:
 def columns_to_test(
     who: str, first: list[str], label: str | int | None, train: Columns, train_name: str
 ) -> Columns | None:
-    """The columns of a table to test on, in the order of those of the table to train on; None if it has no labels.
+    """The columns of the test table, in the order of those of the training table; None if it has no labels.
 
-    Columns that have names in both are matched by these; where one of the two has none, by their places.
+    Columns are matched by name if both tables have names, else by position.
 
     Parameters
         first, label : as for `columns_of`;  train, train_name : the other table's columns, and its name
     Raises
-        as `columns_of`; FormatError : pixels that have other names
+        as `columns_of`; FormatError : the pixels have other names
     """
     if len(first) == len(train.pixels):
         return None
@@ -92,7 +92,7 @@ def columns_to_test(
 
 
 def is_number(text: str) -> bool:
-    """Whether the text is a number, as tables have them: Python would take 1_0 for 10.
+    """True if the text is a number as tables write it: Python would accept 1_0 as 10.
 
     >>> is_number("1.5e3"), is_number("1_0")
     (True, False)
@@ -113,7 +113,7 @@ def _column(who: str, first: list[str], label: str | int | None) -> int:
     lower = [name.lower() for name in first]
     named = next((lower.index(name) for name in _LABELS if name in lower), None)
     if named is not None or any(map(is_number, islice(first, 1, None))) or not any(islice(first, 1, None)):
-        return named or 0  # without it, those are no names
+        return named or 0  # without it, these are not names
     others = [i for i, name in enumerate(first) if not _PIXEL.fullmatch(name)]
     if len(others) == 1 and not _is_id(first[others[0]]):
         return others[0]
@@ -126,7 +126,7 @@ def _is_id(name: str) -> bool:
 
 
 def _check_names(who: str, first: list[str], column: int) -> None:
-    """Refuse a column that is neither the labels' nor a pixel's, such as an id."""
+    """Refuse a column that holds neither labels nor pixels, such as an id."""
     others = [name for i, name in enumerate(first) if i != column and not _PIXEL.fullmatch(name)]
     if others and len(others) < len(first) / 2:
         what = f"also {', '.join(map(repr, others[:4]))[:80]}"
@@ -134,10 +134,10 @@ def _check_names(who: str, first: list[str], column: int) -> None:
 
 
 def _is_header(first: list[str], column: int, label: str | int | None) -> bool:
-    """Whether the first row has the columns' names, and not an image."""
+    """True if the first row has the columns' names and not an image."""
     if isinstance(label, str) or first[column].lower() in _LABELS:
         return True
-    if len(first) > 3 and _are_counted(first):  # by pandas, which has no names
+    if len(first) > 3 and _are_counted(first):  # by pandas, without names
         return True
     fields = first[:column] + first[column + 1 :]
     if not any(map(is_number, fields)):
@@ -150,10 +150,10 @@ def _are_counted(fields: list[str]) -> bool:
 
 
 def _in_order(who: str, first: list[str], pixels: NDArray) -> NDArray:
-    """The columns of pixels by their numbers, where they stand in the order of texts: pixel0, pixel1, pixel10 …
+    """The columns of pixels, sorted by number if the table has them in text order: pixel0, pixel1, pixel10 …
 
     Raises
-        FormatError : they have a number each, in no order
+        FormatError : each has a number, but they are in no known order
     """
     names = [first[i] for i in pixels]
     if len(set(names)) < len(names) or all(_key(one) <= _key(next_) for one, next_ in pairwise(names)):
@@ -169,6 +169,6 @@ def _in_order(who: str, first: list[str], pixels: NDArray) -> NDArray:
 
 
 def _key(name: str) -> list[tuple[int, str]]:
-    """A name's texts, and its numbers by their size, of any length."""
-    pieces = re.split(r"0*(\d+)", name, flags=re.ASCII)  # every second one is a number
+    """A sort key: a name's texts, and its numbers by size, with any number of digits."""
+    pieces = re.split(r"0*(\d+)", name, flags=re.ASCII)  # every second part is a number
     return [(len(piece) * (k % 2), piece) for k, piece in enumerate(pieces)]

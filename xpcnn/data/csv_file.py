@@ -1,4 +1,4 @@
-"""Images in a table of text: a row an image, a column of labels and one for each pixel, as in MNIST-as-CSV."""
+"""Images in a text table: one row per image, a column of labels and one for each pixel, as in MNIST-as-CSV."""
 
 from __future__ import annotations
 
@@ -39,25 +39,26 @@ def csv_file(
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
 ) -> Parts:
-    """Images and labels from a .csv file, with a header or without.
+    """Images and labels from a .csv file, with or without a header.
 
-    The first row is a header if it names the column of the labels, a pixel in it is no number, or it counts the
-    columns. These are separated by commas, semicolons or tabs. Labels are numbers or texts. Pixels of a row are an
-    image's rows from the top, of RGB the three of a pixel side by side; pixel0, pixel1, pixel10 … are put in order.
+    The first row is a header if it names the column of the labels, if a pixel in it is not a number, or if it numbers
+    the columns. Columns are separated by commas, semicolons or tabs. Labels are numbers or texts. The pixels of a row
+    are an image's rows from the top; in RGB, the three numbers of a pixel are adjacent. pixel0, pixel1, pixel10 … are
+    sorted by number.
 
     Parameters
         label : the column of the labels, by its name or its number from 0 on (−1 is the last); by default the one
-            called label, labels, class, target, y or category, else the only one that is not called as pixels are
+            called label, labels, class, target, y or category, else the only one whose name is not that of pixels
             (pixel0, 1x1) or rows (id, index); without a header, the first
-        test : the file to test on, of the same columns, which are matched by their names if both have a header, else
-            by their places; by default the one beside with "test" (or else "val")
-            instead of "train" in its name, where there is one that has labels, else a fraction of the rows
+        test : the file to test on. It has the same columns; they are matched by name if both files have a header,
+            else by position. By default it is the file in the same folder with "test" (or else "val") instead of
+            "train" in its name, if there is one with labels; else a fraction of the rows
         classes, regression, image_shape, channels_first, scale, test_fraction, seed : as of `array_file`
         most_bytes : refuse larger files
     Raises
-        FormatError : rows of several lengths, what is no number, or a file that is too large
-        OptionError : `label` is no column, or which one is the labels' cannot be seen
-        FileError : the file cannot be read;  DataError : there are no labelled images in it, or rows without a label
+        FormatError : rows of several lengths, pixels that are not numbers, or a file that is too large
+        OptionError : `label` is not a column, or it is not clear which column has the labels
+        FileError : the file cannot be read;  DataError : it has no labelled images, or rows without a label
     """
     path = expanded("csv_file", path)
     other = counterpart(path) if test is None else expanded("csv_file", test)
@@ -100,7 +101,7 @@ def _read(
     classes: Sequence[str],
     most_bytes: int,
 ) -> tuple[tuple[NDArray, NDArray] | None, Columns | None]:
-    """The pixels (N, D) and the labels (N,), numbers or texts, from the columns that are chosen by the first row."""
+    """The pixels (N, D) and the labels (N,), numbers or texts, from the columns that the first row determines."""
     with _opened(path) as file:
         if os.fstat(file.fileno()).st_size > most_bytes:
             raise FormatError(str(path), f"at most {most_bytes} bytes", "a larger file", "pass most_bytes")
@@ -109,7 +110,7 @@ def _read(
         if columns is None:
             return None, None
         if not columns.names:
-            file.seek(0)  # it is the first image
+            file.seek(0)  # this row is the first image
         return _parse(str(path), file, separator, len(first), columns, regression, classes), columns
 
 
@@ -125,11 +126,11 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 
 def _first_row(who: str, file: IO[str]) -> tuple[list[str], str]:
-    """The fields of the first row that is not empty, and what separates them."""
+    """The fields of the first row that is not empty, and their separator."""
     line = file.readline(_LONGEST_ROW)
     while line and not line.strip():
         line = file.readline(_LONGEST_ROW)
-    separator = max(";\t,", key=line.count)  # of equally many, not the comma: it may be in numbers
+    separator = max(";\t,", key=line.count)  # with equal counts, not the comma: it may be in numbers
     try:
         first = [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
     except csv.Error as error:
@@ -186,7 +187,7 @@ def _parse(
 
 
 def _doubt(who: str, labels: NDArray, pixels: NDArray) -> None:
-    """Warn where the first column, which nothing says is the labels', looks less like that than the last one."""
+    """Warn if the first column, which is the labels' only by default, looks less like labels than the last one."""
     last = pixels[:, -1]
     if labels.dtype.kind != "U" and not _are_classes(labels) and _are_classes(last) and last.max() < pixels.max():
         what = f"the labels are taken from the first column, but those of the last are {last.min():g} … {last.max():g}"
@@ -194,27 +195,27 @@ def _doubt(who: str, labels: NDArray, pixels: NDArray) -> None:
 
 
 def _are_classes(numbers: NDArray) -> bool:
-    """Whether these are 0 … K−1 or 1 … K, each twice or so."""
+    """True if these are 0 … K−1 or 1 … K, each about twice or more."""
     values = np.unique(numbers)
     return 2 <= len(values) <= len(numbers) / 2 and np.array_equal(values - min(values[0], 1), np.arange(len(values)))
 
 
 def _compare(who: str, labels: NDArray, train_name: str, of_train: NDArray) -> None:
-    """Warn of labels to test on that none of the images to train on has."""
+    """Warn of test labels that no training image has."""
     if labels.dtype.kind == of_train.dtype.kind and len(unknown := np.setdiff1d(labels, of_train)):
         told = ", ".join(map(str, unknown[:6])) + (" …" if len(unknown) > 6 else "")
         warn(who, f"it has labels that {train_name} lacks: {told}", "see that its columns are those of that file")
 
 
 def _table(file: IO[str], dtype: Any, separator: str, column: int | None) -> tuple[NDArray, list[str]]:
-    """The rest of the file, (N, 1 + D). In the column are places in the list of texts; without one all are numbers."""
+    """The rest of the file, (N, 1 + D). `column` holds indices into the list of texts; without it, all are numbers."""
     texts: dict[str, int] = {}
 
     def place(text: str) -> int:
         return texts.setdefault(text.strip().strip('"'), len(texts))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that there are no rows, which the caller sees
+        warnings.simplefilter("ignore", UserWarning)  # that there are no rows; the caller handles that
         table = np.loadtxt(
             file,
             dtype,
@@ -229,7 +230,7 @@ def _table(file: IO[str], dtype: Any, separator: str, column: int | None) -> tup
 
 
 def _as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> NDArray:
-    """The texts, as numbers if all of them are; not where they are names such as 01."""
+    """The texts, as numbers if all of them are numbers, but not if they are names such as 01."""
     if set(texts) <= set(classes) and not all(re.fullmatch(r"0|-?[1-9]\d*", name) for name in classes):
         return np.array(texts)
     whole = [bool(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", text, re.ASCII)) for text in texts]
@@ -242,7 +243,7 @@ def _as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> NDArray:
                 what = f"the labels {alike[number]!r} and {text!r} are taken as one class"
                 warn(who, what, "write them alike, or name all classes with classes= if they are two")
                 break
-        return numbers  # those that are not whole are no classes, as the caller says
+        return numbers  # fractions are not classes; the caller refuses them
     if any(whole) and not classes:
         number, text = texts[whole.index(True)], texts[whole.index(False)][:40]
         remedy = "mend them, or name all classes with classes="
@@ -251,7 +252,7 @@ def _as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> NDArray:
 
 
 def _first_wrong(file: IO[str], separator: str, fields: int, texts: int | None, has_header: bool) -> str:
-    """What is wrong in the first line that is no row of so many fields, all but that column's numbers."""
+    """The error in the first line that is not a row of that many fields, all numbers except in column `texts`."""
     file.seek(0)
     reader = csv.reader(file, delimiter=separator)
     try:

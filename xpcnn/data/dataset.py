@@ -1,6 +1,6 @@
-"""Labelled images in the host's memory: a `Split` is one set of them, a `Dataset` one to train and one to test on.
+"""Labelled images in the host's memory: a `Split` is one set of them, a `Dataset` a set to train and one to test on.
 
-Images and labels stand in one object and are indexed together there, so that no caller keeps them in step by hand.
+One object holds images and labels and indexes them together, so that no caller has to keep them aligned.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .statistics import channel_statistics
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images, each with its label: a class, or for regression what is to be predicted.
+    """Images, each with its label: a class, or for a regression the numbers to predict.
 
     Parameters
         images : NumPy array (N, H, W, C) of finite numbers; kept as uint8, uint16 or float32
-        labels : NumPy array (N,), int64, from 0 on; for regression the targets, finite float32 (N,) or (N, D)
-        scale : the number that stands for white, which images are divided by before a network has them. By default
-            255 of bytes, 65535 of uint16, and 1 of floats in [0, 1] and of images of 0 and 1 (see `scale_of`); others
-            need it. 1 takes numbers as they are, such as standardised ones
-        channels_first : images are (N, C, H, W); None refuses what looks so
+        labels : NumPy array (N,), int64, from 0 on; for a regression the targets, finite float32 (N,) or (N, D)
+        scale : the number that stands for white; images are divided by it before they enter a network. By default
+            255 for bytes, 65535 for uint16, and 1 for floats in [0, 1] and for images of 0 and 1 (see `scale_of`);
+            required for others. 1 leaves numbers unchanged, such as standardised ones
+        channels_first : images are (N, C, H, W); None refuses images that look like that
     Raises
-        DataError : they are not that, differ in length, or are empty;  OptionError : no scale
+        DataError : other images or labels, different numbers of them, or none;  OptionError : not a scale
 
     >>> split = Split(np.zeros((3, 8, 8, 1), np.uint8), np.array([0, 1, 0]))
     >>> len(split), split.input_shape
@@ -86,17 +86,17 @@ class Split:
 
     @property
     def has_classes(self) -> bool:
-        """Whether the labels are classes, and not the targets of a regression."""
+        """True if the labels are classes, and not the targets of a regression."""
         return bool(self.labels.dtype == np.int64)
 
     @cached_property
     def is_unit(self) -> bool:
-        """Whether all images lie in [0, 1], once they are divided by the scale."""
+        """True if all images are in [0, 1] after division by the scale."""
         return bool(self.images.min() >= 0 and self.images.max() <= self.scale)
 
     @property
     def scale_in_words(self) -> str:
-        """The scale, beside the numbers that there are: "0 … 255, divided by 255"."""
+        """The range of the numbers and the scale: "0 … 255, divided by 255"."""
         return _in_words(self)
 
     @property
@@ -107,13 +107,13 @@ class Split:
     def select(self, index: NDArray | slice) -> Self:
         """The images at these positions, with their labels."""
         selected = replace(self, images=self.images[index], labels=self.labels[index], channels_first=False)
-        if "digests" in vars(self):  # which are not computed twice
+        if "digests" in vars(self):  # these are not computed twice
             vars(selected)["digests"] = self.digests[index]
         return selected
 
     @cached_property
     def digests(self) -> NDArray:
-        """A digest of each image, int64 (N,), computed when it is asked for first; see `image_digests`."""
+        """A digest of each image, int64 (N,), computed on first use; see `image_digests`."""
         return image_digests(self.images, self.scale)
 
     @cached_property
@@ -126,7 +126,7 @@ class Split:
         return whole.hexdigest()
 
     def join(self, other: Self) -> Self:
-        """These images, and then the other's, of the same size; as floats, where the scales differ."""
+        """These images followed by the other's, of the same size; as floats if the scales differ."""
         parts, scale = (self, other), self.scale if self.scale == other.scale else 1.0
         images = [part.images if scale == part.scale else to_floats(part.images, part.scale) for part in parts]
         labels = np.concatenate([part.labels for part in parts])
@@ -135,10 +135,10 @@ class Split:
         return joined
 
     def statistics(self) -> tuple[NDArray, NDArray]:
-        """Each channel's mean and standard deviation over all images, as a network has them: divided by the scale.
+        """Each channel's mean and standard deviation over all images, divided by the scale as for a network.
 
         Returns
-            mean, std : float64 (C,); std is 1 for a channel that is the same everywhere
+            mean, std : float64 (C,); std is 1 for a constant channel
 
         >>> images = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1)
         >>> [numbers.tolist() for numbers in Split(images, np.array([0])).statistics()]
@@ -158,10 +158,10 @@ class Split:
         return self.select(slice(n))
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Self, Self]:
-        """Two splits without a common image: the rest, and a part that is chosen by what its images hold.
+        """Two splits without a common image: the rest, and a part that is chosen by the contents of the images.
 
-        Which images these are depends on the images and the seed, not on names, labels or order (see `choose`). So
-        they stay in their part when others come or go, and equal images are never in both.
+        The choice depends on the images and the seed, not on names, labels or order (see `choose`). So images stay
+        in their part when others are added or removed, and equal images are never in both.
 
         Parameters
             fraction : the part's size, such as 0.1 for validation
@@ -194,11 +194,11 @@ class Dataset:
 
     Parameters
         train, test : to learn from, and to judge by
-        classes : each label's name; label i is classes[i]; () where the labels are the targets of a regression
-        parts : where train and test were found, in words; "" where the data set has them as such
+        classes : each label's name; label i is classes[i]; () if the labels are the targets of a regression
+        parts : where train and test were found, in words; "" if the data set is published with both
     Raises
         DataError : labels without a class, or images of two sizes
-        OptionError : classes that are no texts, or of which two read alike
+        OptionError : classes that are not texts, or two of which read the same
     """
 
     name: str
@@ -231,7 +231,7 @@ class Dataset:
 
     @property
     def scale_in_words(self) -> str:
-        """What the images are divided by, beside the numbers that there are: "0 … 255, divided by 255"."""
+        """The range of the images' numbers and the scale: "0 … 255, divided by 255"."""
         if self.train.scale == self.test.scale:
             return _in_words(self.train, self.test)
         return f"to train {_in_words(self.train)}; to test {_in_words(self.test)}"

@@ -1,4 +1,4 @@
-"""Many pictures as one array: decoded in threads, within the memory that there is, and all broken ones told at once."""
+"""Many pictures as one array: decoded in threads, within the available memory, all broken ones reported at once."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-THREADS = 4  # that decode; Pillow does it outside the interpreter's lock
+THREADS = 4  # that decode; Pillow releases the interpreter's lock
 _WHO = "image_folder"
-_DECODED = 16  # bytes that a pixel takes while it is decoded, at most: of WebP; 8 of most, with what it becomes
-_TOLD = 5  # broken pictures whose names are in the message
+_DECODED = 16  # most bytes per pixel during decoding, with the result: WebP's; 8 for most formats
+_TOLD = 5  # broken pictures that the message names
 
 
 def read_pictures(
@@ -36,12 +36,12 @@ def read_pictures(
     skip_broken: bool = False,
     most_bytes: int,
 ) -> tuple[NDArray, list[int]]:
-    """All pictures, (N, H, W, C), which have the first one's size, and the positions of those that could be read.
+    """All pictures, (N, H, W, C), of the first one's size, and the positions of those that could be read.
 
     Parameters
         size, channels, scale : see `read_picture`; without channels, 1 if all pictures are grey
-        skip_broken : leave out those that cannot be read, with a warning, instead of refusing all
-        most_bytes : refuse to hold more in memory, or to take more for what is decoded at once
+        skip_broken : leave out pictures that cannot be read, with a warning, instead of refusing all
+        most_bytes : refuse to hold more in memory, or to use more for the pictures that are decoded at once
     Raises
         DataError : pictures of several sizes, or too large;  FormatError : broken ones
         MissingExtraError : Pillow is not installed
@@ -61,7 +61,7 @@ def read_pictures(
     def place(i: int) -> None:
         nonlocal images, first
         image = read(paths[i])
-        if images is None:  # the first one, before there are threads
+        if images is None:  # the first one, before any thread starts
             _check_bytes(len(paths), image.shape, pixel_bytes, most_bytes, decoding)
             images, first = np.empty((len(paths), *image.shape), image.dtype), f"{_size(image.shape)} ({paths[i]})"
         if image.shape != images.shape[1:]:
@@ -73,7 +73,7 @@ def read_pictures(
     waiting = list(headers)
     while waiting and images is None:
         _tried(place, {waiting[0]: waiting.pop(0)}, faults, threads=0)
-    # Memory that one thread has freed is not always there for another: each may come to hold its largest picture.
+    # Memory that one thread has freed is not always available to another: each may keep a largest picture.
     large = {i: i for i in waiting if headers[i][2] > MOST_PIXELS // THREADS}
     _tried(place, large, faults, threads=0)
     _tried(place, {i: i for i in waiting if i not in large}, faults)
@@ -93,10 +93,10 @@ def read_pictures(
 def _tried(
     work: Callable[[Item], Result], items: dict[int, Item], faults: dict[int, FormatError], threads: int = THREADS
 ) -> dict[int, Result]:
-    """work(item) of each; those of which it says that the file is broken are in `faults`, by number.
+    """work(item) for each item. If it says that the file is broken, the error is added to `faults`, by number.
 
     Parameters
-        threads : that do it; 0 for the calling one
+        threads : how many do the work; 0 for the calling one
     """
 
     def one(i: int) -> Result | None:
@@ -112,7 +112,7 @@ def _tried(
         pool = ThreadPoolExecutor(threads)
         try:
             done = dict(zip(items, pool.map(one, items), strict=True))
-        finally:  # after an error, or Ctrl-C, what has not begun is left
+        finally:  # after an error or Ctrl-C, cancel what has not begun
             pool.shutdown(cancel_futures=True)
     return {i: result for i, result in done.items() if i not in faults}  # type: ignore[misc]
 
@@ -124,7 +124,7 @@ def _check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, de
         got = f"{needed} for {count} pictures of {_size(shape)}"
     elif needed + decoding > most_bytes:
         got = f"{needed + decoding} for {count} pictures of {_size(shape)} and what is decoded at once"
-    elif needed > (memory := machine_memory()):  # it would be taken page by page, until the system ends the program
+    elif needed > (memory := machine_memory()):  # it would be allocated page by page, until the system ends the program
         got, remedy = f"{needed} for {count} pictures of {_size(shape)}", "pass a smaller size"
         most = f"at most {memory} bytes, which this machine has"
     else:

@@ -1,6 +1,6 @@
-"""Images known by what they hold: a digest of each, and a choice among them that depends on the digests alone.
+"""Images identified by their contents: a digest of each, and a choice among them that depends on the digests alone.
 
-So an image that is renamed, moved or joined by others is still known, and stays in the part that it was in.
+So an image is still recognised, and stays in its part, when it is renamed or moved, or when others are added.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from ..typing import NDArray
 from .pixels import to_floats
 from .scale import BYTE, SIXTEEN_BITS
 
-_BLOCK = 2**24  # bytes that are copied together where images do not lie one after the other in memory
-_NUMBERS = 2**20  # that are looked at together where they are no bytes
-_STEPS = ((BYTE, "u1"), (16.0, "u1"), (SIXTEEN_BITS, "<u2"))  # to white, and what holds them: common forms of images
-_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # how far from such a step a number may be, beside its size
+_BLOCK = 2**24  # bytes that are copied at once if the images are not contiguous in memory
+_NUMBERS = 2**20  # that are examined at once if they are not bytes
+_STEPS = ((BYTE, "u1"), (16.0, "u1"), (SIXTEEN_BITS, "<u2"))  # to white, and their type: common forms of images
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # relative distance from such a step that a number may have
 
 
 def image_digests(images: NDArray, scale: float) -> NDArray:
-    """A digest of 8 bytes of what a network is given of each image, whatever its label: int64 (N,).
+    """A digest of 8 bytes of each image as a network gets it, without its label: int64 (N,).
 
-    0 … 255 of 255, as bytes or in any other type, 0 … 65535 in steps of 257 of 65535, and the fractions 0 … 1 that
-    these are, to rounding in float32, are the same image. What the other images are changes no digest.
+    These are the same image: 0 … 255 with scale 255, in any type; 0 … 65535 in steps of 257 with scale 65535; and the
+    same fractions 0 … 1, up to rounding in float32. An image's digest does not depend on the other images.
 
     Parameters
-        images : NumPy array (N, …), of any memory order;  scale : what they are divided by
+        images : NumPy array (N, …), in any memory order;  scale : the number that they are divided by
 
     >>> first, again, other = image_digests(np.array([[1, 2], [1, 2], [2, 1]], np.uint8), 255)
     >>> bool(first == again), bool(first == other)
@@ -50,7 +50,7 @@ def _bytes(images: NDArray) -> Iterator[memoryview]:
 
 
 def _common_forms(images: NDArray, scale: float) -> Iterator[bytes]:
-    """Each image in the first form of `_STEPS` that it has, or else as float32."""
+    """Each image in the first form of `_STEPS` that fits it, or else as float32."""
     step = max(1, _NUMBERS // images[0].size)
     for begin in range(0, len(images), step):
         block = to_floats(images[begin : begin + step], scale)
@@ -58,7 +58,7 @@ def _common_forms(images: NDArray, scale: float) -> Iterator[bytes]:
         forms = [row.astype("<f4").tobytes() for row in rows]
         left = np.arange(len(rows))
         for white, kind in _STEPS:
-            few = rows[left, :: max(1, rows.shape[1] // 64)]  # most that have not this form are known by a few numbers
+            few = rows[left, :: max(1, rows.shape[1] // 64)]  # a few numbers rule out most images of other forms
             left_so = left[_in_steps(few, white)]
             fit = left_so[_in_steps(rows[left_so], white)]
             for i, row in zip(fit, np.rint(rows[fit] * np.float64(white)).astype(kind), strict=True):
@@ -68,7 +68,7 @@ def _common_forms(images: NDArray, scale: float) -> Iterator[bytes]:
 
 
 def _in_steps(rows: NDArray, white: float) -> NDArray:
-    """Which rows hold nothing but multiples of 1 / white in [0, 1], to rounding: bool (n,)."""
+    """True for each row of only multiples of 1 / white in [0, 1], up to rounding: bool (n,)."""
     numbers = rows * np.float64(white)
     whole = np.rint(numbers)
     fits = (whole >= 0) & (whole <= white) & (np.abs(numbers - whole) <= _ROUNDING * whole)
@@ -78,9 +78,9 @@ def _in_steps(rows: NDArray, white: float) -> NDArray:
 def choose(digests: NDArray, count: int, seed: int) -> NDArray:
     """Positions of some of the images, in their order: those whose digests, hashed with the seed, come first.
 
-    An image is chosen for what it holds. Where others come or go, it stays in its part, but for those few at the
-    boundary that keep the count. Equal images are chosen together or not at all; for their sake the count may be
-    missed by a few. Only where one of them would be half of all or more are they chosen one by one.
+    An image is chosen by its contents. When others are added or removed, it stays in its part, except for the few at
+    the boundary that keep the count. Equal images are chosen together or not at all, so the count may be off by a
+    few. They are chosen one by one only if every different image makes up half of all or more.
 
     Parameters
         digests : int64 (N,)
@@ -99,14 +99,14 @@ def choose(digests: NDArray, count: int, seed: int) -> NDArray:
     if len(values) == n:
         return np.sort(np.argsort(keys)[:count])
     fits, wanted = sizes <= count, count
-    if not fits.all():  # of those that are there less often, half stay: else only the repeated ones would be left
+    if not fits.all():  # half of the rarer ones stay: else only the repeated ones would be left
         wanted = min(count, max(1, int(sizes[fits].sum()) // 2))
     taken = np.zeros(len(values), bool)
     for i in np.flatnonzero(fits):
         if sizes[i] <= wanted:
             taken[i] = True
             wanted -= sizes[i]
-    for size in np.unique(sizes[taken]) if wanted else ():  # one that is taken may give way to one that fills it up
+    for size in np.unique(sizes[taken]) if wanted else ():  # exchange a chosen one for one that completes the count
         if len(larger := np.flatnonzero(~taken & (sizes == size + wanted))):
             taken[[np.flatnonzero(taken & (sizes == size))[-1], larger[0]]] = False, True
             break

@@ -1,7 +1,7 @@
 """The small digits: 1,797 images of 8×8 pixels that come with xpcnn, for tests and first steps.
 
-The file holds them in a random order, drawn once, because the original order groups them by writer: the first
-1,437 are for training, the last 360 for testing, and everybody has the same ones.
+The original order groups them by writer, so the file has them in a random order, drawn once. The first 1,437 are for
+training and the last 360 for testing, the same for everybody.
 
 Source
     E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (its test set), UCI Machine Learning

@@ -1,7 +1,7 @@
-"""Downloads: a file by its hash, from the first mirror that gives it, with pooch.
+"""Downloads a file by its hash, from the first mirror that has it, with pooch.
 
-A file has its name only when it is whole and its hash is right; until then it lies beside under another one, which
-goes when the download fails or is interrupted.
+A file gets its name only when it is complete and its hash is right. Until then it has a temporary name in the same
+folder, and is removed if the download fails or is interrupted.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class RemoteFile:
     """A file of a data set.
 
     Parameters
-        name : what it is called on a mirror, and on this machine
-        size, sha256 : bytes, and their hash; 0 and "" where nothing is published, and so nothing can be downloaded
-        also : other names of what holds the same, such as the unpacked file or folder
+        name : its name on a mirror, and on this machine
+        size, sha256 : bytes, and their hash; 0 and "" if they are not published, so that it cannot be downloaded
+        also : other names of the same contents, such as the unpacked file or folder
     """
 
     name: str
@@ -36,11 +36,11 @@ class RemoteFile:
 
 
 class _NotFoundAnywhere(DataError):
-    _most: ClassVar = DataError._most | {"got": 1000}  # it says of each mirror what was wrong
+    _most: ClassVar = DataError._most | {"got": 1000}  # states each mirror's error
 
 
 def download(who: str, file: RemoteFile, mirrors: Sequence[str], folders: Sequence[Path]) -> Path:
-    """The file, downloaded into the last of the folders, after it was in none of them.
+    """The file, downloaded into the last of the folders, after it was found in none of them.
 
     Parameters
         mirrors : addresses of folders, tried in turn
@@ -71,7 +71,7 @@ def download(who: str, file: RemoteFile, mirrors: Sequence[str], folders: Sequen
                 reasons.append(f"from {mirror} ({_reason(error)})")
     finally:
         if is_new:
-            with suppress(OSError):  # which it raises if the file is there
+            with suppress(OSError):  # pooch raises it if the file exists
                 folders[-1].rmdir()
     raise _NotFoundAnywhere(who, expected, f"{looked}, nor {', nor '.join(reasons)}", remedy)
 
@@ -88,11 +88,11 @@ def _retrieve(pooch: Any, url: str, file: RemoteFile, folder: Path) -> Path:
             progressbar=_ProgressBar(file, bar),
             chunk_size=_CHUNK,
             timeout=_TIMEOUT,
-            headers={"Accept-Encoding": "identity"},  # the file as it is, not unpacked on the way
+            headers={"Accept-Encoding": "identity"},  # the raw file, not unpacked in transit
         )
         logger = pooch.get_logger()
         level = logger.level
-        logger.setLevel("WARNING")  # it would tell what the bar shows, or the error says
+        logger.setLevel("WARNING")  # it would repeat the bar, or the error
         try:
             path = pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=downloader)
         finally:
@@ -101,10 +101,10 @@ def _retrieve(pooch: Any, url: str, file: RemoteFile, folder: Path) -> Path:
 
 
 class _ProgressBar:
-    """What pooch tells how far it is: moves the bar, and ends a download that is larger than its file."""
+    """Receives pooch's progress, moves the bar, and ends a download that is larger than its file."""
 
     def __init__(self, file: RemoteFile, bar: Any) -> None:
-        self.total = 0  # bytes, as the mirror says; pooch sets it
+        self.total = 0  # bytes, from the mirror; pooch sets it
         self._file, self._bar, self._done = file, bar, 0
         self._task = bar.add_task(file.name, total=file.size)
 
@@ -122,7 +122,7 @@ class _ProgressBar:
 
 
 def _reason(error: BaseException) -> str:
-    """What was at the bottom of it, in few words."""
+    """The root cause, in a few words."""
     while error.__context__ is not None:
         error = error.__context__
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Which folders of a folder are parts, to train and to test on, and which are classes."""
+"""Tells which subfolders are parts, to train and to test on, and which are classes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..errors import DataError
 from .part_names import TEST, TRAIN, VALIDATION, PartName, part_name
 
 _OPTION = "or pass parts=False (to a command, --option parts=False) if these are classes"
-_SLICES = ("fold", "split", "part", "partition")  # of a data set; which of them is to test on no name says
-_DATE = re.compile(r"\d[\d_. -]{2,}\d")  # what every class may have a folder of
+_SLICES = ("fold", "split", "part", "partition")  # of a data set; no name says which of them is to test on
+_DATE = re.compile(r"\d[\d_. -]{2,}\d")  # each class may have such a folder
 
 
 class FolderParts(NamedTuple):
-    """The folders of classes to train on and to test on; `found` says in words where these are."""
+    """The folders of classes to train on and to test on; `found` says in words where they are."""
 
     train: Path | None
     test: Path | None
@@ -24,12 +24,12 @@ class FolderParts(NamedTuple):
 
 
 def folder_parts(root: Path, has_pictures: Callable[[Path], bool]) -> FolderParts:
-    """The parts that a folder's subfolders are; without any, it is one of classes itself.
+    """The parts among a folder's subfolders; if there are none, it is a folder of classes itself.
 
     Parameters
-        has_pictures : whether there are pictures in a folder itself, not only in its subfolders
+        has_pictures : tells whether a folder itself has pictures, not only its subfolders
     Raises
-        DataError : subfolders that look like parts, and not clearly so
+        DataError : subfolders that may be parts, but not clearly
     """
     inside = subfolders(root)
     _check_within_classes(root, inside)
@@ -57,12 +57,12 @@ def folder_parts(root: Path, has_pictures: Callable[[Path], bool]) -> FolderPart
 
 
 def subfolders(root: Path) -> list[Path]:
-    """The folders in a folder, by name; hidden ones are passed over."""
+    """The folders in a folder, sorted by name, without hidden ones."""
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _within(part: Path) -> Path:
-    """The folder of classes: the part itself, or the one folder in it that is called so again (train/train/cat)."""
+    """The folder of classes: the part itself, or the only folder in it if that has the same name (train/train/cat)."""
     inside = subfolders(part)
     return inside[0] if len(inside) == 1 and part_name(inside[0].name) == part_name(part.name) else part
 
@@ -94,14 +94,14 @@ def _check_classes(
         shares = path in parted and any(each.name.lower() in names for each in subfolders(path))
         if name.rest:
             looks_so = shares
-        elif name.kind == TRAIN:  # a class of vehicles, where it holds pictures
+        elif name.kind == TRAIN:  # a class of vehicles, if it has pictures
             looks_so = shares or (path in parted and len(subfolders(path)) > 1)
         else:
             looks_so = f"in{path.name.lower()}" not in names  # valid and invalid are classes
         if looks_so:
             raise _unclear(root, [path])
     contents = {tuple(each.name.lower() for each in subfolders(path)) for path in inside}
-    if len(contents) == 1 and len(within := contents.pop()) > 1:  # each holds the same ones, which may be the classes
+    if len(contents) == 1 and len(within := contents.pop()) > 1:  # each has the same ones, which may be the classes
         sliced = all(path.name.lower().rstrip("0123456789-_ ") in _SLICES for path in inside)
         if sliced or not (all(map(_DATE.fullmatch, within)) or any(map(has_pictures, inside))):
             raise _unclear(root, inside)

@@ -32,13 +32,13 @@ def hdf5_file(
 
     Parameters
         test : the file with test_set_x and test_set_y; by default this file itself if it has them, else the one
-            beside with "test" instead of "train" in its name; where there is none, a fraction is held out
+            in the same folder with "test" instead of "train" in its name; else a fraction is held out
         scale : the number that stands for white, see `Split`;  test_fraction, seed : see `hold_out`
-        most_bytes : refuse a file whose arrays are larger than that together
+        most_bytes : refuse a file whose arrays are larger than that in total
     Raises
-        DataError : it has no train_set_x or train_set_y, or they are no labelled images; or list_classes are neither
+        DataError : it has no train_set_x or train_set_y, or they are not labelled images; or list_classes are neither
             texts nor numbers
-        FormatError : it is no HDF5 file
+        FormatError : it is not an HDF5 file
         FileError : it cannot be read;  MissingExtraError : h5py is not installed
     """
     path = expanded("hdf5_file", path)

@@ -1,4 +1,4 @@
-"""Pictures in folders, one a class: folder/cat/1.jpg, folder/dog/2.png, or folder/train/cat/… and folder/test/cat/…"""
+"""Pictures in folders, one per class: folder/cat/1.jpg, folder/dog/2.png; or folder/train/cat/…, folder/test/cat/…"""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ def image_folder(
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
 ) -> Parts:
-    """Pictures in folders, one a class: images (N, H, W, C) of uint8, the classes in the order of their names.
+    """Pictures in folders, one per class: images (N, H, W, C) of uint8, the classes in the order of their names.
 
-    Subfolders that are called train and test, and hold the classes, are the parts, under these names or others of the
-    kind: Training, seg_train, train_set, trn, train2017; testing, tst, eval; val, valid, validation, dev. Where there
-    are both test and val, test is to test on, and val is left alone. Without a part to test on, a fraction of each
-    class is held out, chosen by what the pictures hold: see `hold_out`. What only may be a part is refused.
+    Subfolders called train and test that hold the classes are the parts. They may have similar names: Training,
+    seg_train, train_set, trn, train2017; testing, tst, eval; val, valid, validation, dev. If there are both test and
+    val, test is to test on, and val is ignored. Without a part to test on, a fraction of each class is held out, chosen
+    by the contents of the pictures: see `hold_out`. A subfolder that may be a part, but not clearly, is refused.
 
-    Pictures are the files that end as `ENDINGS` do (.png, .jpg, .webp, .avif …), in subfolders of a class's folder as
-    well; hidden files are passed over, and with a warning links to such subfolders, and files of other kinds.
+    Pictures are the files with one of the `ENDINGS` (.png, .jpg, .webp, .avif …), also in subfolders of a class's
+    folder. Hidden files are ignored; links to such subfolders, and files of other kinds, are ignored with a warning.
 
     Parameters
-        size : pixels to resize to, one number for squares or (height, width), bicubically, whatever shape a picture
-            had; it can be left out where all pictures are of one size
+        size : pixels to resize to, one number for squares or (height, width), bicubically, whatever the shape of a
+            picture; optional if all pictures are of one size
         channels : 1 for grey, 3 for RGB; by default 1 if all pictures are grey
-        scale : the number that stands for white, such as 4095 for a camera's 12 bits, which pictures of 32 bits or of
-            floats need, and which no picture of fewer bits may be beside; by default it is what the picture's type
-            says, 255 or 65535
+        scale : the number that stands for white, such as 4095 for a camera's 12 bits. Pictures of 32 bits or of floats
+            require it; no picture may have too few bits to hold it. By default that of the picture's type, 255 or
+            65535
         broken : "skip" leaves pictures that cannot be read out, with a warning
         parts : False if each subfolder is a class, even if it is called test
         test_fraction : of each class, to test on
@@ -100,12 +100,12 @@ def image_folder(
 
 
 def _has_pictures(folder: Path) -> bool:
-    """Whether there are pictures in the folder itself."""
+    """True if there are pictures in the folder itself."""
     return any(path.suffix.lower() in ENDINGS and not path.name.startswith(".") for path in folder.iterdir())
 
 
 def _classes(root: Path, others: list[Path]) -> dict[str, list[Path]]:
-    """Each class's pictures, both in the order of their names; what is passed over comes to the others."""
+    """Each class's pictures, both in the order of their names; ignored files are added to `others`."""
     folders = subfolders(root)
     if not folders:
         raise DataError(str(root), "a folder of pictures for each class", "none", "sort the pictures into such folders")

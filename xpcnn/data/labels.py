@@ -1,4 +1,4 @@
-"""Labels as files have them, whole numbers or names, as classes: the numbers 0, 1, 2 … and a name for each."""
+"""Turns labels from files, whole numbers or names, into classes: the numbers 0, 1, 2 … and a name for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import DataError, OptionError, warn
 from ..options import as_names, repeated
 from ..typing import NDArray
 
-# What stands where a label is missing: as pandas reads it, of UCI's tables (?), databases (\N), spreadsheets (#…).
+# Texts for a missing label: those of pandas, UCI's tables (?), databases (\N) and spreadsheets (#…).
 _MISSING = {
     *("", "?", "--", "na", "n/a", "n.a.", "<na>", "nan", "-nan", "null", "none", "nil", "nat", "\\n"),
     *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
@@ -21,7 +21,7 @@ MISSING_REMEDY = "leave such rows out, or name all classes with classes= if it i
 
 
 def is_missing(text: str) -> bool:
-    """Whether the text says that there is no label.
+    """True if the text says that there is no label.
 
     >>> is_missing(" N/A"), is_missing("7")
     (True, False)
@@ -30,10 +30,10 @@ def is_missing(text: str) -> bool:
 
 
 def class_names(who: str, array: NDArray) -> list[str]:
-    """The names of classes that a file holds, (K,), texts or whole numbers.
+    """The names of classes from a file, (K,), texts or whole numbers.
 
     Raises
-        DataError : they are neither, no row, or there is one twice
+        DataError : they are neither, are not one-dimensional, or one occurs twice
 
     >>> class_names("file", np.array([b"cat", b"dog"]))
     ['cat', 'dog']
@@ -51,18 +51,18 @@ def to_classes(
 ) -> tuple[list[NDArray], tuple[str, ...]]:
     """Each part's labels as numbers of classes, and the classes' names.
 
-    A class is a value that occurs in any part; numbers come in their order, texts in that of the alphabet. So labels
-    that do not begin at 0, or leave numbers out, are numbered anew.
+    Each value that occurs in any part is a class; numbers are sorted by size, texts alphabetically. So labels that do
+    not begin at 0, or skip numbers, are renumbered.
 
     Parameters
         parts : the labels of each part, (N,), whole numbers (of any type) or texts
-        names : the classes' names; see `_of_names` for which label is which
-        least : how many classes there must be
+        names : the classes' names; `_of_names` explains which label is which
+        least : the minimum number of classes
     Returns
         each part's labels, (N,) int64, and the names
     Raises
-        DataError : labels that are neither whole numbers nor texts, or whose names cannot be seen; too few classes
-        OptionError : `names` are no texts that differ
+        DataError : labels that are neither whole numbers nor texts, or whose names are not clear; too few classes
+        OptionError : `names` are not texts, or two are equal
 
     >>> to_classes("files", [np.array([5, 3, 5]), np.array([3])])
     ([array([1, 0, 1]), array([0])], ('3', '5'))
@@ -91,13 +91,13 @@ def to_classes(
 
 
 def _of_names(who: str, labels: NDArray, names: tuple[str, ...]) -> NDArray:
-    """The place of each label's name, where the names are given.
+    """The index of each label's name, if the names are given.
 
-    Texts are names. Numbers are names that are written so, or else the places, from 0 on; other numbers are named in
-    their order, but not if one is the place of another name, as which it would be read where others are missing.
+    Texts are names. Numbers are names that are written that way, or else indices from 0 on. Other numbers get the names
+    in their order, but not if one is the index of another name: it would be read as that if others were missing.
 
     Raises
-        DataError : texts that are no names; numbers that may be two of them, or of which there are not as many as names
+        DataError : texts that are not names; numbers that may mean two names, or more or fewer numbers than names
     """
     values, inverse = np.unique(labels, return_inverse=True)
     told, place = f"{_few(values)}, and the names {_few(names)}", {name: i for i, name in enumerate(names)}
@@ -127,7 +127,7 @@ def _of_names(who: str, labels: NDArray, names: tuple[str, ...]) -> NDArray:
 
 
 def _look_for_missing(who: str, values: NDArray) -> None:
-    """Warn of one number below 0 beside classes 0, 1, 2 …, as −1 stands for no label; −1, 1 and −1, 0, 1 are signs."""
+    """Warn of one negative number among classes 0, 1, 2 …, as −1 stands for no label; −1, 1 and −1, 0, 1 are signs."""
     lowest = int(values[0])
     if len(values) > 1 and lowest < 0 <= values[1] and (len(values) > 3 or -lowest not in values):
         what = f"the label {lowest} is taken as a class, beside {_few(values[1:])}"
@@ -135,10 +135,10 @@ def _look_for_missing(who: str, values: NDArray) -> None:
 
 
 def to_targets(who: str, labels: NDArray) -> NDArray:
-    """The targets of a regression as float32 (N, D), as a network gives them; (N,) becomes (N, 1).
+    """The targets of a regression as float32 (N, D), like a network's outputs; (N,) becomes (N, 1).
 
     Raises
-        DataError : they are no numbers, or not finite
+        DataError : they are not numbers, or not finite
     """
     if labels.dtype.kind not in "iuf":
         raise DataError(who, "numbers as targets of a regression", str(labels.dtype), "leave out regression")
@@ -150,7 +150,7 @@ def to_targets(who: str, labels: NDArray) -> NDArray:
 
 
 def _plain(who: str, labels: NDArray, names: Sequence[str]) -> NDArray:
-    """Labels (N,) as int64 or text, without blanks around it."""
+    """Labels (N,) as int64 or text, without surrounding blanks."""
     flat = labels.reshape(-1) if labels.ndim == 2 and 1 in labels.shape else labels  # (N, 1) as Keras has them, (1, N)
     if flat.ndim != 1:
         remedy = "labels.argmax(1) if they are one-hot; regression=True if they are targets"
@@ -178,7 +178,7 @@ def _plain(who: str, labels: NDArray, names: Sequence[str]) -> NDArray:
 
 
 def _texts(array: NDArray) -> NDArray:
-    """The array, its bytes as texts."""
+    """The array, with bytes decoded to texts."""
     return np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
 
 

@@ -1,8 +1,8 @@
 """Batches of a split, in an order that depends on the seed and the epoch alone.
 
-So a run that is stopped in the middle of an epoch goes on with the very batch that it would have had next, on
-every backend. Batches are made and augmented on the host, and then moved; augmentation draws from a generator that
-depends on seed, epoch and batch alone, so that it does not matter what is made ahead, and where.
+So a run that stops in the middle of an epoch continues with exactly the batch that would have been next, on every
+backend. Batches are made and augmented on the host, and then moved. Augmentation draws from a generator that depends
+on seed, epoch and batch alone, so batches are the same whether they are made ahead or not, in whichever thread.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from .dataset import Split
 from .pixels import to_floats
 from .prefetch import prefetched
 
-MOST_AT_ONCE = 256  # images that a model looks at together
-PIXELS_AT_ONCE = 2**18  # of these images: 64 maps of them in float32 are 64 MiB
-FEWEST_PIXELS = 2**14  # 4 MiB, which is nothing
+MOST_AT_ONCE = 256  # images in one batch of inference
+PIXELS_AT_ONCE = 2**18  # pixels of all images together: 64 maps of them in float32 are 64 MiB
+FEWEST_PIXELS = 2**14  # 4 MiB, which is negligible
 
 
 def images_at_once(input_shape: Shape, batch_size: int | None = None) -> int:
-    """How many images a model looks at together in inference: the fewer, the larger they are.
+    """The number of images in one batch of inference: the larger the images, the fewer.
 
     Parameters
-        batch_size : how many it was trained on together, where that is known: of large images, inference takes no more
+        batch_size : that of the training, if it is known: for large images, inference uses no larger batches
 
     >>> images_at_once((28, 28, 1)), images_at_once((64, 64, 3)), images_at_once((224, 224, 3))
     (256, 64, 5)
@@ -48,18 +48,18 @@ class Loader:
 
     Parameters
         split : images and labels
-        batch_size : images in a batch; the last batch of an epoch is shorter where they do not come out even
-        shuffle : a new random order each epoch, instead of the split's own
+        batch_size : images in a batch; the last batch of an epoch may be shorter
+        shuffle : a new random order in each epoch, instead of the split's order
         seed : of the shuffling and the augmentation, from 0 on
         drop_last : leave a short last batch out
         augment : changes each batch of NumPy arrays, (x, y, rng) → (x, y), such as `augment.parse("flip,crop:4")`;
             see `xpcnn.data.augment`
-        prefetch : so many batches are made ahead, in a thread, while the loop works; the batches are the same.
-            It pays where the loop waits for a GPU; training on a CPU keeps all its cores busy as it is
+        prefetch : number of batches that a thread makes ahead while the loop works; the batches are the same.
+            This pays if the loop waits for a GPU; training on a CPU already keeps all cores busy
     Raises
         OptionError : an argument makes no sense, or no batch would be left
 
-    `for x, y in loader` is one epoch: number 0 the first time, 1 the next, and so on.
+    `for x, y in loader` is one epoch: 0 the first time, 1 the next time, and so on.
 
     >>> split = Split(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10))
     >>> [y.tolist() for x, y in Loader(split, 4).epoch(0)]
@@ -106,12 +106,12 @@ class Loader:
 
         Parameters
             epoch : its number, from 0 on
-            start : the batch to begin with, from 0 on; `len(loader)` leaves none
+            start : the batch to begin with, from 0 on; with `len(loader)` there are none
         Returns
-            pairs of x : Array (N, H, W, C), float32, images divided by the scale, and y : Array (N,), int64; of a
-                regression, the targets; or whatever `augment` makes of them
+            pairs of x : Array (N, H, W, C), float32, images divided by the scale, and y : Array (N,), int64; for a
+                regression, the targets; or the results of `augment`
         Raises
-            OptionError : there is no such epoch or batch
+            OptionError : no such epoch or batch
         """
         if epoch < 0 or not 0 <= start <= len(self):
             raise OptionError("Loader", f"epoch ≥ 0, start from 0 to {len(self)}", f"epoch {epoch}, start {start}")
@@ -120,7 +120,7 @@ class Loader:
         return ((asarray(x), asarray(y)) for x, y in batches)
 
     def indices(self, epoch: int, batch: int) -> NDArray:
-        """Where in the split the items of a batch stand, in their order: (N,), int64.
+        """The indices in the split of a batch's items, in their order: (N,), int64.
 
         >>> split = Split(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10))
         >>> Loader(split, 4).indices(0, 2).tolist()
@@ -151,7 +151,7 @@ class Loader:
         images = to_floats(images, self.split.scale)  # on the host, so that every backend has the same bits
         if self.augment is None:
             return images, labels
-        rng = np.random.default_rng([self.seed, epoch, number + 1])  # with 0 for 1 it would be the shuffling's
+        rng = np.random.default_rng([self.seed, epoch, number + 1])  # with 0 instead of 1 it would be the shuffling's
         changed = self.augment(images, labels, rng)
         counts = [getattr(each, "shape", ())[:1] for each in changed] if isinstance(changed, tuple) else []
         if len(counts) != 2 or counts[0] != counts[1] or not counts[0]:

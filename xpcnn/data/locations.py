@@ -1,4 +1,4 @@
-"""Where a named data set's files are: looked for on this machine first, and downloaded into the user's cache."""
+"""Finds a named data set's files on this machine, or downloads them into the user's cache."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Mirrors: TypeAlias = str | Iterable[str] | None  # one address, or several
 
 @dataclass(frozen=True)
 class Source:
-    """A named data set's files, and where they may be.
+    """A named data set's files, and the places to find them.
 
     Parameters
         mirrors : addresses of folders that have the files; () if there is no download
-        subfolders : of XPCNN_DATA, where they are looked for in this order; "" is that folder itself
+        subfolders : of XPCNN_DATA, searched in this order; "" is that folder itself
     """
 
     name: str
@@ -32,7 +32,7 @@ class Source:
     subfolders: tuple[str, ...] = ("",)
 
     def find(self) -> list[Path | None]:
-        """Each file where it is on this machine, or None.
+        """The path of each file on this machine, or None.
 
         Raises
             DataError : the folder of XPCNN_DATA does not exist
@@ -41,22 +41,22 @@ class Source:
         return [_find(file, folders) for file in self.files]
 
     def fetch(self, folder: Folder = None, mirrors: Mirrors = None) -> list[Path]:
-        """Each file where it is, after those that are nowhere have been downloaded.
+        """The path of each file, after missing ones have been downloaded.
 
         Parameters
-            folder : where to look, and to put downloads; by default XPCNN_DATA is looked into first, and then the
-                user's cache, which downloads go to
+            folder : the folder to search, and for downloads; by default XPCNN_DATA is searched first, and then the
+                user's cache, which gets the downloads
             mirrors : other addresses to download from
         Raises
-            DataError : a folder does not exist, or a file is nowhere and no mirror has it
-            MissingExtraError : pooch would be needed;  FileError : a file cannot be written
+            DataError : a folder does not exist, or a file is not found and no mirror has it
+            MissingExtraError : pooch is needed and not installed;  FileError : a file cannot be written
         """
         folders = self.folders(folder)
         chosen = self.mirrors if mirrors is None else (mirrors,) if isinstance(mirrors, str) else tuple(mirrors)
         return [_find(file, folders) or download(self.name, file, chosen, folders) for file in self.files]
 
     def folders(self, folder: Folder = None) -> list[Path]:
-        """Where to look, in this order; a download goes to the last one."""
+        """The folders to search, in this order; the last one gets downloads."""
         if folder is not None:
             return [self._existing("folder", expanded(self.name, folder))]
         from platformdirs import user_cache_path

@@ -1,7 +1,7 @@
 """MNIST and two data sets in its form: grey images in ten classes, in four IDX files.
 
 Found on this machine, or downloaded once. Fashion-MNIST and Kuzushiji-MNIST have files of the same names, so these
-are looked for in folders of their own only.
+are searched only in separate folders.
 
 Source
     mnist: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits
@@ -24,11 +24,11 @@ from .locations import Folder, Mirrors, Source
 from .scale import BYTE
 
 _NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-_MOST_BYTES = 64 * 2**20  # of one array; the largest has 45 MiB
+_MOST_BYTES = 64 * 2**20  # in one array; the largest has 45 MiB
 
 
 def _files(*published: tuple[int, str]) -> tuple[RemoteFile, ...]:
-    """The four files, from each one's size and SHA-256, in the order of `_NAMES`."""
+    """The four files, from the size and SHA-256 of each, in the order of `_NAMES`."""
     return tuple(
         RemoteFile(
             f"{name}.gz", size, sha256, (name, name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz")
@@ -83,12 +83,12 @@ def mnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
     """MNIST, handwritten digits: images (N, 28, 28, 1) of uint8, 60,000 to train and 10,000 to test on.
 
     Parameters
-        folder : where the four IDX files are (gzip-compressed or not), or are to be put; by default they are
-            looked for in XPCNN_DATA, in its subfolder mnist, and in the user's cache folder
-        mirrors : addresses of folders from which files that are nowhere are downloaded, instead of the known ones
+        folder : where the four IDX files are (gzip-compressed or not), or where to put them; by default xpcnn
+            searches XPCNN_DATA, its subfolder mnist, and the user's cache folder
+        mirrors : addresses of folders to download missing files from, instead of the known ones
     Raises
-        DataError : a folder does not exist, or a file is nowhere and cannot be downloaded
-        FormatError : a file is not what it should be
+        DataError : a folder does not exist, or a file is not found and cannot be downloaded
+        FormatError : a file is not the expected one
         MissingExtraError : a download would need pooch
     """
     return _load(MNIST, folder, mirrors, tuple("0123456789"))
@@ -106,7 +106,7 @@ def fashion_mnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
 def kmnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
     """Kuzushiji-MNIST, cursive hiragana: images (N, 28, 28, 1) of uint8, 60,000 to train and 10,000 to test on.
 
-    The classes are named by how they are read: o お, ki き, su す, tsu つ, na な, ha は, ma ま, ya や, re れ, wo を.
+    The classes are named by their reading: o お, ki き, su す, tsu つ, na な, ha は, ma ま, ya や, re れ, wo を.
 
     Parameters, Raises
         as of `mnist`; XPCNN_DATA's subfolder is kmnist

@@ -1,4 +1,4 @@
-"""What the options of data sets must be, checked before a file is opened: they come from a command line as well."""
+"""Checks the types of data sets' options before a file is opened: they may come from a command line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..options import MOST, repeated
 
 
 def check_options(who: str, options: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> None:
-    """Refuse an option of another kind than the data set's function takes.
+    """Refuse an option of a type that the data set's function does not accept.
 
     Parameters
         options : by name; each is among the parameters
-        parameters : of the function; None is an answer where it is the default
+        parameters : of the function; None is valid if it is the default
     Raises
-        OptionError : what is expected, and what came
+        OptionError : states the expected and the actual value
     """
     for name, value in options.items():
         kind, fits = _KINDS.get(name, ("anything", _is_anything))
@@ -29,7 +29,7 @@ def check_options(who: str, options: Mapping[str, Any], parameters: Mapping[str,
 
 
 def _is_path(value: Any) -> bool:
-    """Whether it is one, and no empty text, of which Path makes the current folder."""
+    """True for a path, but not for an empty text, which Path turns into the current folder."""
     return isinstance(value, str | os.PathLike) and os.fspath(value) != "" and "\0" not in os.fspath(value)
 
 
@@ -50,7 +50,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def _is_names(value: Any) -> bool:
-    """Whether it is texts that differ, and not a single one, which Python takes for its letters."""
+    """True for different texts, but not for a single text, which Python treats as its letters."""
     many = isinstance(value, Iterable) and not isinstance(value, str)
     return many and all(isinstance(name, str) for name in value) and repeated(value) is None
 
@@ -63,7 +63,7 @@ def _is_anything(value: Any) -> bool:
     return True
 
 
-# Numbers that have an interval, `size` and `label` are checked by the functions themselves.
+# The functions themselves check `size`, `label` and numbers that must be in an interval.
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "broken": ("error or skip", lambda value: value in ("error", "skip")),
     "channels": ("1 for grey, 3 for RGB", _is_count),

@@ -1,4 +1,4 @@
-"""How parts of data sets are named: train and test, Training and Testing, seg_train, val2017, dev, x_trn …"""
+"""Names of parts of data sets: train and test, Training and Testing, seg_train, val2017, dev, x_trn …"""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _GLUED = re.compile(rf"({'|'.join(sorted(_KINDS, key=len, reverse=True))})({'|'.
 
 
 class PartName(NamedTuple):
-    """What a name says: which part it is, and its other words, which the parts of one data set share."""
+    """The meaning of a name: the kind of part, and the other words, which the parts of one data set share."""
 
     kind: str
     rest: tuple[str, ...]
 
 
 def part_name(name: str) -> PartName | None:
-    """What the name of a folder says of the part that it is, if it has one such word.
+    """The part that a folder's name states, if exactly one of its words does.
 
     >>> part_name("Training"), part_name("seg_test"), part_name("val2017")
     (PartName(kind='train', rest=()), PartName(kind='test', rest=('seg',)), PartName(kind='validation', rest=()))

@@ -1,4 +1,4 @@
-"""Pictures in files: read with Pillow, as people see them, and brought to one form."""
+"""Reads pictures from files with Pillow, as people see them, and converts them to one form."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..typing import NDArray
 from .scale import BYTE
 from .strips import as_array, converted
 
-# Formats that are pixels and no programs: Pillow would also give PostScript to an interpreter. What a file is, it says
-# itself; its ending only makes it a picture among other files.
+# Formats of pixels, not of programs: Pillow would also run PostScript in an interpreter. A file's contents tell its
+# format; its ending only marks it as a picture among other files.
 FORMATS = {
     "PNG": (".png", ".apng"),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -38,7 +38,7 @@ FORMATS = {
     "SUN": (".ras",),
 }
 MOST_PIXELS = 2**26  # 67 million; checked before they are decoded
-MOST_SIDE = 2**18  # pixels; where an axis is resized, Pillow takes 32 bytes for each of its pixels, and 8 for each row
+MOST_SIDE = 2**18  # pixels; to resize an axis, Pillow takes 32 bytes for each of its pixels, and 8 for each row
 
 
 def read_picture(
@@ -49,21 +49,21 @@ def read_picture(
     scale: float | None = None,
     who: str = "picture",
 ) -> NDArray:
-    """A picture as pixels: turned as its EXIF data say, on white where it is transparent, grey or RGB, resized.
+    """A picture as pixels: turned according to its EXIF data, on white where it is transparent, grey or RGB, resized.
 
     Parameters
-        size : (height, width) to resize to, with Pillow's bicubic filter, whatever its shape was; None leaves it as
-            large as it is
+        size : (height, width) to resize to, with Pillow's bicubic filter, whatever its shape; None keeps its
+            size
         channels : 1 for grey, 3 for RGB
-        scale : the number that stands for white, which pictures of 32 bits or of floats need, for they do not say it;
-            in a picture of one bit, 1 stands for it whatever the scale
-        who : for the error if Pillow is missing: what needs it
+        scale : the number that stands for white, required for pictures of 32 bits or of floats, which do not state it;
+            in a picture of one bit, 1 stands for white whatever the scale
+        who : the feature that needs Pillow, for the error if it is missing
     Returns
         NumPy array (H, W, C); of an animation, the first picture. uint8, where 255 is white, also for 16 bits; with
-        a scale the picture's own numbers as float32, not divided by it
+        a scale, the picture's original numbers as float32, not divided by it
     Raises
-        FormatError : the file is no picture, is broken, has more than 67 million pixels or 262,144 along an axis,
-            needs a scale, cannot hold the number that is stated for white, or has NaN or infinity
+        FormatError : the file is not a picture, is broken, has more than 67 million pixels or 262,144 along an axis,
+            needs a scale, cannot hold the number that stands for white, or has NaN or infinity
         DataError : neither 1 nor 3 channels
         MissingExtraError : Pillow is not installed
     """
@@ -87,7 +87,7 @@ def read_picture(
                 pixels = np.array(converted(pillow, opened, convert).resize((size[1], size[0])))
     except (XpcnnError, MemoryError):
         raise
-    except Exception as error:  # whatever Pillow stumbles over, the file is at fault
+    except Exception as error:  # any error of Pillow's means that the file is at fault
         raise _broken(path, error) from error
     if not np.isfinite(pixels).all():
         raise FormatError(str(path), "a picture of finite numbers", "NaN or infinity", "take it away")
@@ -100,34 +100,34 @@ def read_picture(
     if factor != 1:
         own *= np.float32(factor)
         own = np.rint(own) if size is None else own
-    return own if bits == 32 else own.clip(0)  # bicubic resizing swings over
+    return own if bits == 32 else own.clip(0)  # bicubic resizing overshoots
 
 
 def is_grey(path: Path, *, who: str = "picture") -> bool:
-    """Whether the picture has no colours, by its header alone.
+    """True if the picture is grey, from its header alone.
 
     Raises
-        FormatError : the file is no picture;  MissingExtraError : Pillow is not installed
+        FormatError : the file is not a picture;  MissingExtraError : Pillow is not installed
     """
     return header(path, who=who)[0]
 
 
 def depth(path: Path, *, who: str = "picture") -> int:
-    """How many bits a number of the picture has, by its header alone: 8, 16, or 32, also for floats.
+    """The number of bits per number of the picture, from its header alone: 8, 16, or 32, also for floats.
 
     Raises
-        FormatError : the file is no picture;  MissingExtraError : Pillow is not installed
+        FormatError : the file is not a picture;  MissingExtraError : Pillow is not installed
     """
     return header(path, who=who)[1]
 
 
 def header(path: Path, *, size: tuple[int, int] | None = None, who: str = "picture") -> tuple[bool, int, int]:
-    """Whether the picture has no colours, how many bits a number has, and how much is to be decoded, in pixels.
+    """Tells whether the picture is grey, its bits per number, and how much will be decoded, in pixels.
 
     Parameters
         size : see `read_picture`
     Raises
-        FormatError : the file is no picture;  MissingExtraError : Pillow is not installed
+        FormatError : the file is not a picture;  MissingExtraError : Pillow is not installed
     """
     pillow = need("PIL.Image", who, "to read pictures")
     try:
@@ -135,7 +135,7 @@ def header(path: Path, *, size: tuple[int, int] | None = None, who: str = "pictu
             bits = _bits(image)
             pixels = image.width * image.height
             _draft(image, size)
-            # the coefficients of a JPEG may all be there before a pixel is: 6 bytes, of the 16 that a pixel may take
+            # all coefficients of a JPEG may be in memory before any pixel: 6 bytes, of the 16 that a pixel may take
             pixels = max(image.width * image.height, pixels * 3 // 8)
             return image.mode in ("1", "L", "LA", "La") or bits > 8, bits, pixels
     except (XpcnnError, MemoryError):
@@ -146,7 +146,7 @@ def header(path: Path, *, size: tuple[int, int] | None = None, who: str = "pictu
 
 @contextmanager
 def _open(pillow: Any, path: Path) -> Iterator[Any]:
-    if path.exists() and not path.is_file():  # whoever opens a FIFO waits for its writer
+    if path.exists() and not path.is_file():  # opening a FIFO waits for its writer
         raise FormatError(str(path), "a picture", "no plain file", "take it away")
     pillow.init()
     known = [name for name in FORMATS if name in pillow.OPEN and (name != "TGA" or _ends(path, "TGA"))]
@@ -159,25 +159,25 @@ def _open(pillow: Any, path: Path) -> Iterator[Any]:
 
 
 def _draft(image: Any, size: tuple[int, int] | None) -> None:
-    """A large JPEG need not be decoded in full."""
+    """Let Pillow decode a large JPEG at a smaller size."""
     if size is not None:
         image.draft(None, (2 * max(size), 2 * max(size)))
 
 
 def _ends(path: Path, name: str) -> bool:
-    """Whether the ending is that format's: of TGA nothing else tells it."""
+    """True if the ending is that format's: for TGA, nothing else identifies the format."""
     return path.suffix.lower() in FORMATS[name]
 
 
 def _bits(image: Any) -> int:
-    """8, 16 or 32: Pillow has 16 bits as I;16 or, in a form of files that has no more, as I."""
+    """8, 16 or 32: Pillow reads 16 bits as I;16 or, in file formats with at most 16 bits, as I."""
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return 8
     return 16 if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")) else 32
 
 
 def _check_holds(path: Path, bits: int, mode: str, scale: float) -> None:
-    """Refuse a picture that cannot be as light as the number that stands for white."""
+    """Refuse a picture whose numbers cannot reach the one that stands for white."""
     most = 2**bits - 1
     if bits <= 16 and mode != "1" and scale > most:
         colours = " (Pillow has no more of colours)" if bits == 8 else ""
@@ -186,7 +186,7 @@ def _check_holds(path: Path, bits: int, mode: str, scale: float) -> None:
 
 
 def _stretched(image: Any) -> float:
-    """What Pillow's numbers are multiplied by to be the file's: it makes white of portable anymaps 255 or 65535."""
+    """The factor from Pillow's numbers to the file's: Pillow scales the white of portable anymaps to 255 or 65535."""
     tile = image.tile[0] if image.format == "PPM" and image.tile else ()
     if tile and str(tile[0]).startswith("ppm") and isinstance(tile[3], tuple) and isinstance(tile[3][-1], int):
         return float(tile[3][-1]) / (2.0 ** _bits(image) - 1)
@@ -194,12 +194,12 @@ def _stretched(image: Any) -> float:
 
 
 def _as_seen(pillow: Any, image: Any, *, bits: int, channels: int, own: bool) -> Any:
-    """The picture in the mode that it is read in: L, also for three channels of a grey one, RGB or F.
+    """The picture in the mode in which it is read: L, also for three channels of a grey one, RGB or F.
 
     Parameters
-        own : keep the picture's own numbers; those of more than 8 bits, and grey ones, become floats
+        own : keep the picture's original numbers; those of more than 8 bits, and grey ones, become floats
     Returns
-        the picture itself where it has that mode
+        the picture itself if it has that mode
     """
     if bits > 8:
         image = _in_mode(image, "F" if image.mode == "F" else "I")
@@ -210,7 +210,7 @@ def _as_seen(pillow: Any, image: Any, *, bits: int, channels: int, own: bool) ->
         image = _in_mode(image, "RGBA")
         image = pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image)
     image = _in_mode(image, "L" if channels == 1 or image.mode in ("1", "L") else "RGB")
-    # grey with a scale is resized without rounding: of 0 and 1 little would be left
+    # grey with a scale is resized without rounding: little would be left of 0 and 1
     return _in_mode(image, "F") if channels == 1 and own else image
 
 

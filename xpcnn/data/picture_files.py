@@ -1,4 +1,4 @@
-"""The files in a folder that are pictures, by their endings, and those that are passed over."""
+"""Finds the pictures in a folder, by their endings, and the files that are ignored."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..errors import FileError, warn
 from .picture import FORMATS
 
 ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
-_QUIET = ("thumbs.db", "desktop.ini")  # what a system puts beside pictures; its hidden files begin with a dot
+_QUIET = ("thumbs.db", "desktop.ini")  # files that a system adds to folders; its hidden files begin with a dot
 
 
 def find_pictures(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The picture files in a folder and its subfolders, by name, and what else there is.
+    """The picture files in a folder and its subfolders, sorted by name, and the other files.
 
-    Hidden files, and those that a system puts there, are in neither. Links to subfolders are not followed, and FIFOs,
-    sockets and devices are no pictures.
+    Hidden files, and those that a system adds, are in neither list. Links to subfolders are not followed, and FIFOs,
+    sockets and devices are not pictures.
 
     Raises
         FileError : a folder cannot be read
@@ -42,7 +42,7 @@ def find_pictures(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def say_passed_over(who: str, paths: Sequence[Path]) -> None:
-    """Warn of files that are left out, with how many of each ending, and the first ones' names; of none, do nothing."""
+    """Warn of files that are left out, if any, with the count of each ending and the first names."""
     if not paths:
         return
     endings = Counter(path.suffix.lower() or "no ending" for path in paths)

@@ -1,4 +1,4 @@
-"""Whether the numbers of pictures fit what they are divided by: 0 … 16 of 255 is darkness, 255 of 1 is no image."""
+"""Warns if the numbers of pictures do not fit their scale: 0 … 16 of 255 is darkness, 255 of 1 is not an image."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..errors import warn
 from ..typing import NDArray
 from .scale import BYTE, SIXTEEN_BITS, state, warn_of_misfit
 
-Remedy: TypeAlias = Callable[[float], str]  # how to state a scale
+Remedy: TypeAlias = Callable[[float], str]  # the remedy: how to state a scale
 
 
 def warn_of_dark_pictures(who: str, images: NDArray, bits: int, remedy: Remedy = state) -> None:
-    """Warn where no pixel is a quarter as bright as white: 0 … 16 of 255, or 4095 of 65535.
+    """Warn if no pixel is a quarter as bright as white: 0 … 16 of 255, or 4095 of 65535.
 
     Parameters
-        images : as `read_picture` has them without a scale: uint8, where 255 is white
-        bits : the most that a number of one of the pictures has in its file
+        images : as `read_picture` returns them without a scale: uint8, where 255 is white
+        bits : the largest number of bits per number in the pictures' files
     """
     white = BYTE if bits == 8 else SIXTEEN_BITS
     brightest = float(images.max())
@@ -29,10 +29,10 @@ def warn_of_dark_pictures(who: str, images: NDArray, bits: int, remedy: Remedy =
 
 
 def warn_of_stated_scale(who: str, images: NDArray, bits: int, scale: float, remedy: Remedy = state) -> None:
-    """Warn where the numbers of pictures do not fit the scale that is stated.
+    """Warn if the numbers of pictures do not fit the stated scale.
 
     Parameters
-        images : as `read_picture` has them with that scale;  bits : as of `warn_of_dark_pictures`
+        images : as `read_picture` returns them with that scale;  bits : as for `warn_of_dark_pictures`
     """
     low, high = float(images.min()), float(images.max())
     warn_of_misfit(who, low, high if bits > 16 else math.ceil(high), scale, whole=bits <= 16, remedy=remedy)

@@ -1,4 +1,4 @@
-"""Images as people have them, brought to the shape (N, H, W, C); and as a network has them, floats."""
+"""Converts images from the usual shapes to (N, H, W, C), and to floats for a network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..typing import NDArray, Shape
 def to_images(
     who: str, array: NDArray, *, image_shape: Shape | None = None, channels_first: bool | None = None
 ) -> NDArray:
-    """The images of an array, of the numbers that it has; see `scale_of` for what they are divided by.
+    """The images in an array, with its numbers; see `scale_of` for the number that they are divided by.
 
     Parameters
-        array : (N, H, W, C), (N, H, W) if they are grey, or (N, D), one row an image
-        image_shape : of the images in rows, (H, W) or (H, W, C); where they are squares it can be left out
+        array : (N, H, W, C), (N, H, W) if they are grey, or (N, D), one row per image
+        image_shape : of the images in rows, (H, W) or (H, W, C); optional for squares
         channels_first : the array is (N, C, H, W); None refuses an array that looks so
     Raises
-        DataError : it holds no images
+        DataError : it does not hold images
 
     >>> to_images("file", np.zeros((2, 784), int)).shape
     (2, 28, 28, 1)
@@ -36,11 +36,11 @@ def to_images(
 
 
 def channels_last(who: str, array: NDArray, channels_first: bool | None, remedy: str = "") -> NDArray:
-    """Images (N, H, W, C) from such or, where that is said, from (N, C, H, W).
+    """Images (N, H, W, C), unchanged or, with channels_first, from (N, C, H, W).
 
     Parameters
-        channels_first : None refuses what looks so, see `looks_channels_first`
-        remedy : what to do about it, instead of that option
+        channels_first : None refuses images that look like that, see `looks_channels_first`
+        remedy : for the error, instead of that option
     Raises
         DataError
     """
@@ -53,7 +53,7 @@ def channels_last(who: str, array: NDArray, channels_first: bool | None, remedy:
 
 
 def looks_channels_first(shape: Shape) -> bool:
-    """Whether (C, H, W) is more likely than (H, W, C): 1, 3 or 4 rows, or fewer rows than columns and channels.
+    """True if (C, H, W) is more likely than (H, W, C): 1, 3 or 4 rows, or fewer rows than columns and channels.
 
     >>> looks_channels_first((13, 64, 64)), looks_channels_first((9, 9, 200)), looks_channels_first((4, 8, 3))
     (True, False, False)
@@ -62,7 +62,7 @@ def looks_channels_first(shape: Shape) -> bool:
 
 
 def to_floats(images: NDArray, scale: float) -> NDArray:
-    """Images as float32, divided by the scale; not copied where that is 1 and they are floats already.
+    """Images as float32, divided by the scale; not copied if the scale is 1 and they are floats already.
 
     >>> to_floats(np.array([0, 255], np.uint8), 255).tolist()
     [0.0, 1.0]
@@ -75,10 +75,10 @@ def to_floats(images: NDArray, scale: float) -> NDArray:
 
 
 def square(who: str, numbers: int) -> Shape:
-    """The shape of an image of so many numbers: a grey square, or else an RGB one.
+    """The shape of an image with that many numbers: a grey square, or else an RGB one.
 
     Raises
-        DataError : it is neither
+        DataError : neither fits
 
     >>> square("file", 784), square("file", 3072)
     ((28, 28, 1), (32, 32, 3))

@@ -1,8 +1,8 @@
-"""What a loop needs next, made ahead in a thread while the loop works.
+"""Makes a loop's next items ahead in a thread while the loop works.
 
-Nothing here can hang, because nothing waits for room: the loop itself hands out each piece of work, and the thread
-does what it was handed. A loop that is left early, by `break`, an error, Ctrl-C or the end of the program, takes back
-what the thread has not begun and waits for nothing; the thread ends after the piece at hand.
+Nothing here can hang, because nothing waits for space in a queue: the loop itself submits each piece of work, and the
+thread does it. If the loop ends early, by `break`, an error, Ctrl-C or the end of the program, it cancels what the
+thread has not begun and waits for nothing; the thread ends after its current piece.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from contextvars import copy_context
 from itertools import islice
 from typing import TypeVar
 
-_ROOM = 2**25  # bytes for a thread
+_ROOM = 2**25  # bytes per thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def prefetched(make: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
-    """make(item) for each item, in their order; up to `ahead` of them are made before they are asked for.
+    """make(item) for each item, in order; up to `ahead` results are made before they are requested.
 
-    An error of `make` is raised where its result would have come, with its traceback, and ends the loop.
+    An error of `make` is raised in place of its result, with its traceback, and ends the loop.
 
     Parameters
-        make : called in one other thread, in a copy of the context in which the loop begins
+        make : called in another thread, in a copy of the context in which the loop begins
         ahead : ≥ 1
 
     >>> list(prefetched(abs, [-1, 2, -3], ahead=2))
@@ -41,7 +41,7 @@ def prefetched(make: Callable[[Item], Result], items: Iterable[Item], ahead: int
 
     def begun(item: Item) -> Future[Result] | None:
         try:
-            mmap.mmap(-1, _ROOM).close()  # Python waits for ever for a thread that has too little to begin
+            mmap.mmap(-1, _ROOM).close()  # Python waits forever for a thread that has too little memory to begin
             return worker.submit(context.run, make, item)
         except (RuntimeError, OSError):
             return None

@@ -28,11 +28,11 @@ from .splits import Parts
 
 @dataclass(frozen=True)
 class Entry:
-    """A data set that has a name.
+    """A data set with a name.
 
     Parameters
         make : its function
-        train, test : how many images it has;  input_shape : one image's shape;  classes : how many there are
+        train, test : the numbers of images;  input_shape : one image's shape;  classes : the number of classes
         source : its files; None if they come with xpcnn
     """
 
@@ -53,7 +53,7 @@ KNOWN = {
     "cifar100": Entry(cifar100, 50000, 10000, (32, 32, 3), 100, CIFAR100),
     "signs": Entry(signs, 1080, 120, (64, 64, 3), 6, SIGNS),
 }
-# By the end of a file's name.
+# By a file's ending.
 READERS: dict[str, Callable[..., Dataset]] = {
     ".npz": array_file,
     ".npy": array_file,
@@ -72,12 +72,12 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
     """The data set of that name, or the one in that file or folder.
 
     Parameters
-        name_or_path : one of `names()`; or else a folder of pictures (`image_folder`), a .npz or .npy file
+        name_or_path : one of `names()`, or a folder of pictures (`image_folder`), a .npz or .npy file
             (`array_file`), a .csv file (`csv_file`) or a .h5 file (`hdf5_file`)
         options : the arguments of its function, such as `folder` for mnist, or `size` for a folder of pictures
     Raises
         OptionError : no data set has that name or path, or its function does not take these arguments
-        DataError : its files are missing, or hold no labelled images
+        DataError : its files are missing, or do not hold labelled images
         FormatError : a file is broken;  FileError : it cannot be read
 
     >>> load("digits").name
@@ -88,7 +88,7 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
 
 
 def load_parts(name_or_path: str | os.PathLike[str], **options: Any) -> Parts:
-    """What a file or folder holds, also where it is not enough to train on: a test set alone, images of one class.
+    """The contents of a file or folder, even if not enough for training: only a test set, or images of one class.
 
     `parts.test` is the part to test on, `parts.everything` all images, `parts.classes` their classes' names.
 
@@ -105,7 +105,7 @@ def load_parts(name_or_path: str | os.PathLike[str], **options: Any) -> Parts:
 def _call(
     name_or_path: str | os.PathLike[str], options: dict[str, Any]
 ) -> tuple[Callable[..., Dataset], tuple[Any, ...]]:
-    """The data set's function and its positional arguments, once the options are known to be some of its own."""
+    """The data set's function and its positional arguments, after checking that the function accepts the options."""
     arguments: tuple[Any, ...] = ()
     if str(name_or_path) in KNOWN:
         make = KNOWN[str(name_or_path)].make
@@ -126,7 +126,7 @@ def reader_of(name: str, path: Path) -> Callable[..., Dataset]:
     """The function that reads what is at the path.
 
     Raises
-        OptionError : nothing that is known
+        OptionError : the kind of file is unknown
     """
     if path.is_dir():
         return image_folder

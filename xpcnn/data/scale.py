@@ -1,4 +1,4 @@
-"""The number that stands for white: what images are divided by, so that a network is given numbers in [0, 1]."""
+"""The number that stands for white: images are divided by it, so that a network gets numbers in [0, 1]."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..options import as_number
 from ..typing import NDArray
 
 BYTE, SIXTEEN_BITS = 255.0, 65535.0
-_DARK = 15  # 0 … 16 beside 0 … 255 are other numbers, not darker images
+_DARK = 15  # 0 … 16 and 0 … 255 are different scales, not darker images
 
 
 def state(number: float) -> str:
-    """The remedy: how to state the scale, such as that number."""
+    """The remedy: how to state the scale, with that number as an example."""
     return f"pass scale={number:g}, or what number is white; to a command, --option scale={number:g}"
 
 
 def as_scale(who: str, value: object) -> float:
-    """The value as a scale, once it is known to be a number that float32 can divide by, else OptionError.
+    """The value as a scale; OptionError if it is not a number that float32 can divide by.
 
     >>> as_scale("file", 16)
     16.0
@@ -29,17 +29,17 @@ def as_scale(who: str, value: object) -> float:
 
 
 def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) -> float:
-    """What the images of all parts are divided by, from their types and their numbers.
+    """The number that the images of all parts are divided by, from their types and their numbers.
 
-    Truth values, numbers in [0, 1] and whole numbers 0 and 1 are divided by 1, other whole numbers 0 … 255 by 255, and
-    uint16 by 65535. There is a warning where no number is half as large as that: 0 … 16 is darkness then.
+    Booleans, numbers in [0, 1] and whole numbers 0 and 1 are divided by 1, other whole numbers 0 … 255 by 255, and
+    uint16 by 65535. There is a warning if no number is half as large as that: 0 … 16 would be darkness.
 
     Parameters
-        parts : arrays of bool, integers or floats, one number at least in each
-        stated : the answer, if it is known: 1 takes numbers as they are, also those below 0 and above 1
+        parts : arrays of bool, integers or floats, each with at least one number
+        stated : the scale, if it is known: 1 leaves numbers unchanged, also those below 0 and above 1
     Raises
         DataError : no numbers, numbers that are not finite, or none of these cases and nothing stated
-        OptionError : `stated` is no scale
+        OptionError : `stated` is not a scale
 
     >>> scale_of("file", [np.array([0, 255])]), scale_of("file", [np.array([0, 1])])
     (255.0, 1.0)
@@ -70,12 +70,12 @@ def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) ->
 def warn_of_misfit(
     who: str, low: float, high: float, scale: float, *, whole: bool, remedy: Callable[[float], str] = state
 ) -> None:
-    """Warn where numbers from `low` to `high` do not fit the scale that is stated.
+    """Warn if numbers from `low` to `high` do not fit the stated scale.
 
-    They are above it; or they are bytes, and it is no byte's; or they are fractions already.
+    They are above it; or they are bytes and the scale is not a byte's; or they are fractions already.
 
     Parameters
-        whole : whether they are whole numbers; of 1, which takes other numbers as they are, only these are too large
+        whole : they are whole numbers. For the scale 1, which leaves numbers unchanged, only these can be too large
         remedy : how to state a scale
     """
     too_large = high > scale and (whole or scale != 1)
@@ -85,7 +85,7 @@ def warn_of_misfit(
 
 
 def warn_of_dark_part(names: Sequence[str], parts: Sequence[NDArray], scale: float) -> None:
-    """Warn where the largest number of one part is far below another's, with which it has the scale in common."""
+    """Warn if the largest number of one part is far below another's, although both have the same scale."""
     highs = [_extremes(name, part)[1] for name, part in zip(names, parts, strict=True)]
     for name, high in zip(names, highs, strict=True):
         if 0 < high < max(highs) / _DARK:
@@ -94,7 +94,7 @@ def warn_of_dark_part(names: Sequence[str], parts: Sequence[NDArray], scale: flo
 
 
 def stored(who: str, array: NDArray, scale: float) -> NDArray:
-    """Numbers in the least memory that holds them: uint8, uint16 or float32, to be divided by the scale.
+    """Numbers in the smallest type that holds them: uint8, uint16 or float32, to be divided by the scale.
 
     Raises
         DataError : numbers that are not finite in float32

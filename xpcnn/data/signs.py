@@ -1,6 +1,6 @@
 """SIGNS: photographs of hands that show the numbers 0 to 5, from the deeplearning.ai courses.
 
-It is handed out with the courses' exercises only, so there is no download.
+It is distributed only with the courses' exercises, so there is no download.
 
 Source: A. Ng, K. Katanforoosh and Y. Bensouda Mourri, Deep Learning Specialization, SIGNS dataset
 """
@@ -20,11 +20,11 @@ def signs(folder: Folder = None) -> Dataset:
     """SIGNS, hands that show 0 to 5: images (N, 64, 64, 3) of uint8, 1,080 to train and 120 to test on.
 
     Parameters
-        folder : where train_signs.h5 and test_signs.h5 are; by default they are looked for in XPCNN_DATA, in its
-            subfolder signs, and in the user's cache folder
+        folder : where train_signs.h5 and test_signs.h5 are; by default xpcnn searches XPCNN_DATA, its subfolder
+            signs, and the user's cache folder
     Raises
-        DataError : a file is nowhere; there is no download
-        FormatError : a file is not what it should be;  MissingExtraError : h5py is not installed
+        DataError : a file is not found; there is no download
+        FormatError : a file is not the expected one;  MissingExtraError : h5py is not installed
     """
     train, test = SIGNS.fetch(folder)
     data = hdf5_file(train, test=test)

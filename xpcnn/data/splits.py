@@ -1,4 +1,4 @@
-"""What is for training and what for testing: as files state it, or held out where they do not."""
+"""Images for training and for testing: as files state it, or else a held-out part for testing."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What a file or folder holds, which need not be enough to train on: one class, say, or images to test on alone.
+    """The contents of a file or folder. They may not be enough to train on: one class only, or images to test on only.
 
     Parameters
         who : the file or folder, for errors
-        given : all images, or those that are stated to train on; None where all are to test on
-        stated : those that are stated to test on; None where none are
-        classes : as of `Dataset`
+        given : all images, or those stated for training; None if all are to test on
+        stated : those stated for testing; None if there are none
+        classes : as for `Dataset`
         found : where the stated parts are, in words
         test_fraction, seed : see `hold_out`
-        needed : what training needs, in words
+        needed : the requirements of training, in words
     """
 
     who: str
@@ -52,12 +52,12 @@ class Parts:
 
     @property
     def train(self) -> Split | None:
-        """To train on, where there is anything."""
+        """The images to train on, if any."""
         return self._held_out[0] if self.stated is None else self.given
 
     @property
     def test(self) -> Split | None:
-        """To test on: as stated, or held out.
+        """The images to test on: as stated, or held out.
 
         Raises
             as `hold_out`
@@ -83,7 +83,7 @@ class Parts:
         """The data set, for training.
 
         Raises
-            DataError : it is not enough for that
+            DataError : there is not enough for training
         """
         train, test = self.train, self.test
         if train is None or test is None:
@@ -99,7 +99,7 @@ class Parts:
 
 
 def reader(parts: Callable[P, Parts]) -> Callable[P, Dataset]:
-    """A function that gives `Parts`, as one that gives the `Dataset`; `inspect.unwrap` has the first one again."""
+    """Turns a function that returns `Parts` into one that returns the `Dataset`; `inspect.unwrap` undoes it."""
 
     @wraps(parts)
     def read(*arguments: P.args, **options: P.kwargs) -> Dataset:
@@ -124,16 +124,16 @@ def assemble(
     seed: int = 0,
     found: str = "",
 ) -> Parts:
-    """The parts of a data set from arrays as files have them.
+    """The parts of a data set, from arrays as they are in files.
 
     Parameters
-        train, test : images and labels; without a test, a fraction of train is held out
+        train, test : images and labels; without a test set, a fraction of train is held out
         classes, regression : see `to_classes` and `to_targets`;  image_shape, channels_first : see `to_images`
-        scale : see `scale_of`; of whole numbers in both parts it is the same
-        test_path : the file of the test, if it is another one
+        scale : see `scale_of`; for whole numbers it is the same in both parts
+        test_path : the file of the test set, if it is another one
         test_fraction, seed : see `hold_out`;  found : see `Parts`
     Raises
-        DataError : they are no labelled images
+        DataError : they are not labelled images
     """
     who = str(path)
     of_test = str(test_path) if test_path is not None else who if train is None else f"{who} (test)"
@@ -161,13 +161,13 @@ def assemble(
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """To train on, and to test on: of each class the same fraction, chosen by what its images hold (see `choose`).
+    """Images to train on, and to test on: the same fraction of each class, chosen by their contents (see `choose`).
 
-    So an image stays in its part when it is renamed or when others come or go, but for a few where the count changes;
-    and of equal images of a class none is in the one part and another in the other.
+    So an image stays in its part when it is renamed or when others are added or removed, except for a few if the count
+    changes. Equal images of a class are all in the same part.
 
     Parameters
-        fraction : of the images, for testing; of a class with two images or more at least one, and not all
+        fraction : of the images, for testing; from a class with two images or more at least one, and not all
         seed : of the choice, from 0 on
     Raises
         OptionError : a fraction that is not between 0 and 1;  DataError : every class has one image only
@@ -192,9 +192,9 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
 
 
 def counterpart(path: Path) -> Path | None:
-    """The file to test on that stands beside one to train on: the same name, with test instead of train.
+    """The test file in the same folder as a training file: the same name, with test instead of train.
 
-    Training has Testing or Test, and trn has tst; where there is no such file, one with val, valid, validation or dev.
+    Training becomes Testing or Test, and trn becomes tst; if there is no such file, val, valid, validation or dev.
     """
     for kind in (TEST, VALIDATION):
         for word in ("training", "train", "trn"):

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each channel of many images, without a second copy of them."""
+"""Mean and standard deviation of each channel of many images, without a second copy of the images."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from ..typing import NDArray
 
-BLOCK = 2**20  # numbers that are looked at together, 8 MiB in float64
+BLOCK = 2**20  # numbers that are processed at once, 8 MiB in float64
 
 
 def channel_statistics(images: NDArray) -> tuple[NDArray, NDArray]:
-    """Mean and standard deviation of each channel, in the images' own unit.
+    """Mean and standard deviation of each channel, in the images' unit.
 
         μ = Σ x / M,   σ = √(Σ (x − μ)² / M)        over the M = N·H·W numbers of a channel
 
-    Two passes in float64: squares of the numbers themselves would cancel. Sums of equal numbers of 8 or 24 bits are
-    exact, so that σ is exactly 0 where a channel is the same everywhere.
+    Two passes in float64: with the squares of the numbers themselves, digits would cancel. Sums of equal numbers of 8
+    or 24 bits are exact, so that σ is exactly 0 for a constant channel.
 
     Parameters
         images : NumPy array (N, H, W, C), uint8 or float32

@@ -1,4 +1,4 @@
-"""A picture in another form, made strip by strip: of a large one, what lies between is never there as a whole."""
+"""Converts a picture strip by strip, so that intermediate results of a large one are never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from ..typing import NDArray
 
-STRIP = 2**18  # pixels, and a row at least; a picture of fewer is one strip
+STRIP = 2**18  # pixels, but at least one row; a smaller picture is one strip
 
 
 def converted(pillow: Any, image: Any, convert: Callable[[Any], Any]) -> Any:
-    """convert(image), and the image itself where there is nothing to convert.
+    """convert(image), or the image itself if there is nothing to convert.
 
     Parameters
-        convert : from a picture to one of the same size, each pixel by itself; where it has nothing to do, it returns
-            what it is given
+        convert : from a picture to one of the same size, each pixel independently; if it has nothing to do, it returns
+            its argument
     """
     if _is_small(image):
         return convert(image)
@@ -47,7 +47,7 @@ def _is_small(image: Any) -> bool:
 
 
 def _strips(image: Any) -> Iterator[tuple[int, Any]]:
-    """The strips of an image, from the top, and where each begins."""
+    """The strips of an image, from the top, and the row where each begins."""
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))

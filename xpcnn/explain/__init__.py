@@ -1,4 +1,4 @@
-"""See every gradient: real numbers through one layer, forward and backward, beside its formula.
+"""See every gradient: real numbers through one layer, forward and backward, next to its formula.
 
 >>> import numpy as np
 >>> from xpcnn import nn

@@ -64,7 +64,7 @@ def prelu(page: Explanation, visit: Visit, layer: PReLU, at: Index) -> None:
 
 
 def dropout(page: Explanation, visit: Visit, layer: Dropout, at: Index) -> None:
-    """What is kept is enlarged; the same mask is used forward and backward."""
+    """Kept elements are scaled up; forward and backward use the same mask."""
     visit.show(page, letters(len(at)), letters(len(at)))
     page.add("m", f"keep / (1 − p), p = {layer.p:g}", page.arrays["x"].axes, visit.slope())
 
@@ -87,7 +87,7 @@ def _chain_rule(page: Explanation, at: Index, factor: str = "f′", equations: A
 def _element(
     page: Explanation, name: str, pattern: Pattern, constants: Callable[[Index], dict[str, Any]]
 ) -> Callable[[Index], Worked]:
-    """Works out elements of the array of that name by an activation's formula."""
+    """Works out elements of the array with that name by an activation's formula."""
 
     def work(index: Index) -> Worked:
         x, y = Ref("x", index), Ref("y", index)

@@ -20,7 +20,7 @@ MOST_PATCHES = 2**22  # numbers in the matrix of patches
 
 
 def convolution(page: Explanation, visit: Visit, layer: Conv2d, at: Index) -> None:
-    """Input patch × kernel, the same as a product of matrices, and the three gradients."""
+    """Input patch × kernel, the same as a matrix product, and the three gradients."""
     n, i, j, f = at
     place = layer.window.place(visit.x.shape[1], visit.x.shape[2])
     per_group, filters = layer.in_channels // layer.groups, layer.out_channels // layer.groups
@@ -108,7 +108,7 @@ def _patches(page: Explanation, visit: Visit, layer: Conv2d, place: Placement, a
 
 
 def transposed(page: Explanation, visit: Visit, layer: ConvTranspose2d, at: Index) -> None:
-    """Each input element paints the kernel, times its value."""
+    """Each input element adds the kernel, times its value, to the output."""
     n, _, _, f = at
     xp = array_namespace(visit.x)
     pads: Any = layer.window.padding
@@ -171,7 +171,7 @@ def bias_gradient(page: Explanation, equations: Any, f: int) -> None:
 
 
 def _inside(indices: Any, size: int) -> Any:
-    """Those of the indices that are in 0 … size − 1; all of it if none is."""
+    """The indices that are in 0 … size − 1; all of 0 … size − 1 if none is."""
     kept = indices.ravel()
     kept = kept[(kept >= 0) & (kept < size)]
     return kept if kept.size else np.arange(size)

@@ -1,7 +1,7 @@
-"""Equations as they stand in the docstrings of the operations, found by their numbers.
+"""Finds equations in the docstrings of the operations, by their numbers.
 
-In an indented paragraph, each line that is not indented further begins an equation, and so does each line after one
-that ends in a number, if it ends in a number itself. All other lines go on with the equation before them.
+In an indented paragraph, each line that is not indented further begins an equation. So does each line that ends in a
+number, if the line before it ends in a number. All other lines continue the equation before them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NUMBERS = re.compile(r"(?:^|\s)((?:\(\d+\), )*\(\d+\))$")
 
 @dataclass(frozen=True)
 class Equation:
-    """Its lines, and the numbers that it bears."""
+    """The lines of an equation, and its numbers."""
 
     lines: tuple[str, ...]
     numbers: tuple[int, ...]
@@ -53,7 +53,7 @@ def equations(docstring: str) -> list[Equation]:
 
 
 def quoted(module: str, *numbers: int) -> tuple[Equation, ...]:
-    """The equations of `xpcnn.ops.MODULE` that bear these numbers; all of them, if none is given.
+    """The equations of `xpcnn.ops.MODULE` with these numbers; all of them, if none is given.
 
     >>> quoted("linear", 3)[0].numbers
     (3,)

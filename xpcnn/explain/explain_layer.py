@@ -1,4 +1,4 @@
-"""From a network, a layer's name and an input to an `Explanation`."""
+"""Makes an `Explanation` from a network, a layer's name and an input."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from .softmax import softmax
 
 LOSS = "loss"
 
-# What explains a layer of exactly that kind, and the module of `xpcnn.ops` that its equations stand in.
+# The function that explains exactly this class of layer, and the module of `xpcnn.ops` with its equations.
 EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     Conv2d: (convolution, "conv"),
     ConvTranspose2d: (transposed, "conv_transpose"),
@@ -78,24 +78,24 @@ def explain(
     at: Iterable[int] | None = None,
     classes: Iterable[str] = (),
 ) -> Explanation:
-    """Real numbers through one layer of a network, forward and backward, beside its formulas.
+    """Real numbers through one layer of a network, forward and backward, next to its formulas.
 
-    They are those of one training step on `x`: forward through the whole network, the cross-entropy with `target`
-    (its mean over the batch), and backward. The network is left as it was.
+    They come from one training step on `x`: forward through the whole network, the cross-entropy with `target` (its
+    mean over the batch), and backward. The network stays unchanged.
 
     Parameters
         model : a network, or a single layer
         layer : the dotted name of a layer that is not a container ("" for a model that is a single layer), or "loss"
         x : Array (N, …), float, of the model's dtype
         target : class of each row of the output, or one for all; None takes the class with the highest output
-        dy : Array of the output's shape, ∂L/∂output, in the place of a loss
-        at : which element of the layer's output is worked out, with or without the batch index; None takes the
+        dy : Array of the output's shape, ∂L/∂output, instead of a loss
+        at : the element of the layer's output to work out, with or without the batch index; None takes the
             largest of the first item
         classes : names of the network's outputs
     Returns
         explanation : for `text` and `html`
     Raises
-        OptionError : there is no such layer, or element; or target and dy are both given
+        OptionError : there is no such layer or element, or target and dy are both given
         ShapeError, DTypeError, DataError
 
     >>> from xpcnn import nn
@@ -185,7 +185,7 @@ def _say_what_was_run(page: Explanation, done: Pass, x: Array, classes: tuple[st
 
 
 def _image(x: Array, n: int) -> NDArray | None:
-    """Item n, if it can be looked at."""
+    """Item n, if it can be shown as an image."""
     host = to_numpy(x)[n]
     looks = host.ndim == 3 and host.shape[2] in (1, 3) and host.min() >= 0 and host.max() <= 1
     return host if looks and max(host.shape) > 1 else None

@@ -1,11 +1,11 @@
-"""What an explanation is: arrays with names, and steps that say of each number where it comes from.
+"""An explanation: arrays with names, and steps that show how each number is computed.
 
-A number that has been worked out,
+A number that is worked out,
 
     y[0,1,2,0] = b[0] + x̂[0,2,4,0]·w[0,0,0,0] + …
 
-is a sequence of pieces: words such as " + ", and references to numbers of the arrays. Whoever shows it puts either
-the references' names or their numbers between the words, and knows which cells of which array belong to it.
+is a sequence of pieces: words such as " + ", and references to numbers of the arrays. The code that shows it puts
+either the references' names or their numbers between the words, and knows which cells of which array belong to it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Axes: TypeAlias = tuple[str, ...]  # the index letters of the equations, one for
 
 
 def letters(rank: int) -> Axes:
-    """The axes of a batch with so many, channels last, where an equation has no letters of its own."""
+    """The letters of a batch's axes, channels last, for equations without letters."""
     return {2: ("n", "c"), 3: ("n", "l", "c"), 4: ("n", "i", "j", "c")}.get(rank, tuple(f"a{k}" for k in range(rank)))
 
 
@@ -49,7 +49,7 @@ Piece: TypeAlias = str | Ref
 
 @dataclass(frozen=True, eq=False)
 class NamedArray:
-    """An array as it is shown.
+    """An array of an explanation.
 
     Parameters
         name : as in the equations, such as "dw"
@@ -71,8 +71,8 @@ class Worked:
     Parameters
         target : the number
         pieces : what it is equal to
-        value : what the pieces come to, in float64; with the terms that are too many to be shown
-        remarks : more that can be said of it, each a label, pieces and what they come to
+        value : the value of the pieces in float64, including the terms that are too many to show
+        remarks : further facts, each a label, pieces and their value
     """
 
     target: Ref
@@ -81,21 +81,21 @@ class Worked:
     remarks: tuple[tuple[str, tuple[Piece, ...], float], ...] = ()
 
     def refs(self) -> list[Ref]:
-        """The number and all that it is made of."""
+        """The number and all numbers in its pieces."""
         return [self.target, *(piece for piece in self.pieces if isinstance(piece, Ref))]
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One array is made of others.
+    """The computation of one array from others.
 
     Parameters
         title : in words
-        equations : as they stand in the operation's docstring
+        equations : as in the operation's docstring
         reads, makes : names of arrays
-        focus : the element of `makes` that is worked out where only one can be
-        work : works out any element of `makes`; None where the page only shows the array
-        notes : what else there is to say
+        focus : the element of `makes` that is worked out if only one can be
+        work : works out any element of `makes`; None if the page only shows the array
+        notes : further remarks
     """
 
     title: str
@@ -112,14 +112,14 @@ class Explanation:
     """Real numbers through one layer; `explain` makes it, `text` and `html` show it.
 
     Parameters
-        title : the layer, as its constructor would be called
+        title : the layer, as a call of its constructor
         name : its dotted name in the network
-        source : the module that the equations stand in
-        notes : what was run: which pass, which loss
+        source : the module with the equations
+        notes : what was run: the pass and the loss
         path : (name, kind) of every layer of the network, in its order
         arrays : by name
         steps : in the order in which they run
-        image : the network's input, (H, W, 1 or 3) in [0, 1], where it is one
+        image : the network's input, (H, W, 1 or 3) in [0, 1], if it is one
     """
 
     title: str
@@ -132,7 +132,7 @@ class Explanation:
     image: NDArray | None = None
 
     def add(self, name: str, meaning: str, axes: Axes, values: NDArray) -> None:
-        """One more array."""
+        """Add an array."""
         self.arrays[name] = NamedArray(name, meaning, axes, values)
 
     def add_step(
@@ -145,7 +145,7 @@ class Explanation:
         work: Callable[[Index], Worked] | None,
         *notes: str,
     ) -> None:
-        """One more step, see `Step`."""
+        """Add a step, see `Step`."""
         self.steps.append(Step(title, equations, reads, makes, focus, work, notes))
 
     def value(self, ref: Ref) -> float:
@@ -153,12 +153,12 @@ class Explanation:
         return float(self.arrays[ref.array].values[ref.at])
 
     def check(self, tolerance: float = 1e-4) -> int:
-        """Work out every number of every step, and compare it with what the library computed.
+        """Work out every number of every step, and compare it with the library's.
 
         Parameters
             tolerance : relative to the array's largest number (at least 1)
         Returns
-            how many numbers were compared
+            the number of comparisons
         Raises
             GradientError : one of them differs
         """
@@ -178,7 +178,7 @@ class Explanation:
 
 
 def check_page(who: str, page: Explanation, precision: int) -> None:
-    """Refuse what is no explanation, and digits that no float has.
+    """Refuse an object that is not an explanation, and a precision that no float has.
 
     Raises
         OptionError
@@ -189,6 +189,6 @@ def check_page(who: str, page: Explanation, precision: int) -> None:
 
 
 def check_precision(who: str, precision: int) -> None:
-    """Refuse digits that no float has."""
+    """Refuse a precision that no float has."""
     if as_count(who, "precision", precision) > 15:
         raise OptionError(who, "precision: an integer from 1 to 15", str(precision))

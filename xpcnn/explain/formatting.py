@@ -1,4 +1,4 @@
-"""What is shown of an array: tables that stay small, around the numbers that are worked out, and how numbers look."""
+"""Formats arrays as small tables around the numbers that are worked out, and formats numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Box: TypeAlias = list[tuple[int, int]]  # the first and the last index of each a
 
 
 class Numbers:
-    """How the numbers of one array are written: all with the same decimals, but for those that these would make 0.
+    """Formats the numbers of one array: all with the same decimals, except those that would then be 0.
 
     Parameters
         precision : significant digits of the largest number
@@ -54,7 +54,7 @@ class Numbers:
 
 
 def equation_line(line: str) -> str:
-    """A line of an equation with less space before its number.
+    """A line of an equation, with less space before its number.
 
     >>> equation_line("y = a + b              (1), (2)")
     'y = a + b    (1), (2)'
@@ -69,11 +69,11 @@ def expression(
     mark: Callable[[Ref, str], str] = lambda ref, number: number,
     words: Callable[[str], str] = str,
 ) -> str:
-    """The pieces with `write(ref)` for each reference, in brackets where a minus stands behind an operator.
+    """The pieces with `write(ref)` for each reference, in brackets if a minus follows an operator.
 
     Parameters
-        mark : what becomes of each reference that is written
-        words : what becomes of the words between them
+        mark : applied to each written reference
+        words : applied to the words between them
 
     >>> expression((Ref("a", ()), "·", Ref("b", ()), " + max(", Ref("c", ()), ", 0)"), lambda ref: "−" + ref.array)
     '−a·(−b) + max(−c, 0)'
@@ -99,7 +99,7 @@ class Table:
 
     Parameters
         title : which part, such as "c = 1"
-        rows, columns : letter and indices of the axes; no indices where an array has too few axes
+        rows, columns : letter and indices of the axes; no indices if an array has too few axes
         cells : the index of each number, row by row
     """
 
@@ -110,7 +110,7 @@ class Table:
 
 
 def tables(array: NamedArray, box: Box, *, rows: int, columns: int, pages: int) -> list[Table]:
-    """The array around the box, as at most that many tables of at most that size.
+    """The array around the box: at most `pages` tables of at most `rows` × `columns`.
 
     >>> image = NamedArray("x", "", ("n", "i", "j", "c"), np.zeros((1, 9, 9, 5)))
     >>> shown = tables(image, [(0, 0), (4, 6), (0, 2), (1, 1)], rows=5, columns=4, pages=2)
@@ -143,7 +143,7 @@ def tables(array: NamedArray, box: Box, *, rows: int, columns: int, pages: int) 
 
 
 def around(box: tuple[int, int], size: int, most: int) -> tuple[int, ...]:
-    """At most that many neighbouring indices below `size`, the box in their middle.
+    """At most `most` neighbouring indices below `size`, with the box in the middle.
 
     >>> around((4, 6), 9, 5), around((0, 0), 9, 3), around((8, 8), 9, 3), around((2, 8), 9, 3)
     ((3, 4, 5, 6, 7), (0, 1, 2), (6, 7, 8), (2, 3, 4))
@@ -156,7 +156,7 @@ def around(box: tuple[int, int], size: int, most: int) -> tuple[int, ...]:
 
 
 def boxes(page: Explanation, step: Step) -> dict[str, Box]:
-    """For each array of the step, where the numbers stand that its focus is made of."""
+    """For each array of the step, the box around the numbers from which its focus is computed."""
     refs = worked(step).refs() if step.work else [Ref(step.makes, step.focus)]
     found: dict[str, Box] = {}
     for ref in refs:
@@ -180,7 +180,7 @@ def worked(step: Step) -> Worked:
 
 
 def statistics(array: NamedArray, precision: int) -> str:
-    """Its numbers in one line.
+    """A summary of its numbers in one line.
 
     >>> statistics(NamedArray("x", "", ("i",), np.array([0.0, 1.0, 5.0])), 3)
     '3 numbers, 0 … 5, mean 2, 33 % zeros'
@@ -200,7 +200,7 @@ def statistics(array: NamedArray, precision: int) -> str:
 
 
 def cut(array: NamedArray, shown: list[Table]) -> str:
-    """What of the array is not shown, or nothing.
+    """Says which part of the array is shown, or nothing if all of it is.
 
     >>> image = NamedArray("x", "", ("n", "i", "j", "c"), np.zeros((1, 9, 2, 1)))
     >>> cut(image, tables(image, [(0, 0)] * 4, rows=5, columns=4, pages=2))

@@ -1,4 +1,4 @@
-"""Any other layer: what went in and came out, forward and backward, beside the equations of its operation."""
+"""Any other layer: its inputs and outputs, forward and backward, next to the equations of its operation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .sums import largest
 
 
 def other(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
-    """Arrays alone."""
+    """Only the arrays."""
     inputs: Any = visit.x if isinstance(visit.x, tuple) else (visit.x,)
     names = [f"x{i + 1}" for i in range(len(inputs))] if isinstance(visit.x, tuple) else ["x"]
     gradients: Any = visit.dx if isinstance(visit.dx, tuple) else (visit.dx,)
@@ -44,7 +44,7 @@ def other(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
 
 
 def _equations(page: Explanation, layer: Layer) -> tuple[Equation, ...]:
-    """Those of the operation's module, else of the layer's; a layer without any has the first line that it says."""
+    """The equations of the operation's module, else of the layer's; without any, the first line of its docstring."""
     pair = getattr(layer, "pair", None) if isinstance(layer, OpLayer) else None
     pair = pair or (getattr(type(layer), "pair_backward", None),)
     for module in (getattr(pair[0], "__module__", None), type(layer).__module__):

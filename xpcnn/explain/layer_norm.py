@@ -1,4 +1,4 @@
-"""Layer and group normalisation: equations (1) to (5) of `xpcnn.ops.norm`, over the sets that numbers belong to."""
+"""Layer and group normalisation: equations (1) to (5) of `xpcnn.ops.norm`, over sets of numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .sums import Factor, largest, total
 
 
 class _Sets:
-    """Which numbers are normalised together, and which learned numbers belong to each of them."""
+    """The sets of numbers that are normalised together, and the learned numbers that belong to each number."""
 
     def __init__(self, layer: LayerNorm | GroupNorm, shape: Index) -> None:
         self.shape = shape
@@ -41,12 +41,12 @@ class _Sets:
         return index[-1:] if self.width else index[len(self.shape) - self.axes :]
 
     def sharing(self, own: Index) -> tuple[Any, ...]:
-        """The numbers that one γ multiplies."""
+        """The numbers that share one γ."""
         return (*np.indices(self.shape[: len(self.shape) - len(own)]), *own)
 
 
 def _centred(x: NDArray, sets: _Sets, size: Index) -> NDArray:
-    """x less the mean of each number's set."""
+    """x minus the mean of each number's set."""
     d = np.empty_like(x)
     for which in np.ndindex(size):
         members = sets.members(which)

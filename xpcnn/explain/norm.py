@@ -1,4 +1,4 @@
-"""Normalisation: by given numbers; and by those of the batch, where x moves the output in three ways."""
+"""Normalisation: by given statistics; and by those of the batch, where x changes the output in three ways."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
     affine = layer.weight is not None
     page.add("γ", "learned" if affine else "1: nothing is learned", ("c",), to_numpy(layer.weight) if affine else ones)
     page.add("β", "learned" if affine else "0: nothing is learned", ("c",), to_numpy(layer.bias) if affine else zeros)
-    everywhere = np.indices(shape[:-1]).reshape(len(shape) - 1, count)  # index of each of the M places
+    everywhere = np.indices(shape[:-1]).reshape(len(shape) - 1, count)  # index of each of the M positions
 
     def channel(name: str, c: int) -> Factor:
         return Factor(name, (*everywhere, c))
@@ -103,7 +103,7 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
 
 
 def normalize(page: Explanation, visit: Visit, layer: Normalize, at: Index) -> None:
-    """Each channel less its mean, over its standard deviation, which are given."""
+    """Each channel minus its mean, divided by its standard deviation; both are given."""
     axes = letters(len(at))
     visit.show(page, axes, axes)
     page.add("μ", "means, given", ("c",), np.array(layer.mean))

@@ -11,11 +11,11 @@ import numpy as np
 from ..typing import NDArray
 
 ABOVE, BELOW = (224, 122, 31), (44, 123, 200)
-MOST_PIXELS = 96  # along an axis; larger arrays leave some out
+MOST_PIXELS = 96  # along an axis; of larger arrays, some are left out
 
 
 def heat(values: NDArray, size: float) -> str:
-    """A data URL of the picture of a matrix, where `size` is as strong as colours get."""
+    """A data URL of the picture of a matrix; a number of absolute value `size` has the strongest colour."""
     step = [-(-length // MOST_PIXELS) for length in values.shape]
     values = np.nan_to_num(values[:: step[0], :: step[1]].astype(np.float64), posinf=size, neginf=-size)
     pixels = np.empty((*values.shape, 4), np.uint8)
@@ -25,7 +25,7 @@ def heat(values: NDArray, size: float) -> str:
 
 
 def photograph(image: NDArray) -> str:
-    """A data URL of an image (H, W, 1 or 3); of numbers beyond [0, 1] the least is black and the largest white."""
+    """A data URL of an image (H, W, 1 or 3). If it leaves [0, 1], its smallest number is black, its largest white."""
     step = max(1, -(-max(image.shape[:2]) // 256))
     values = image[::step, ::step].astype(np.float64)
     low, high = values.min(), values.max()

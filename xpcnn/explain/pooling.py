@@ -1,4 +1,4 @@
-"""Pooling: which element won, and what became of the gradient."""
+"""Pooling: the element that won, and the path of the gradient."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def max_pooling(page: Explanation, visit: Visit, layer: MaxPool2d, at: Index) ->
 
 
 def average_pooling(page: Explanation, visit: Visit, layer: AvgPool2d, at: Index) -> None:
-    """The mean of each window; dy is shared out."""
+    """The mean of each window; dy is divided among its elements."""
     n, _, _, c = at
     place = layer.window.place(visit.x.shape[1], visit.x.shape[2])
     top, _, left, _ = place.pads
@@ -171,7 +171,7 @@ MOST_CANDIDATES = 30
 
 
 def _maximum(page: Explanation, target: Ref, candidates: list[tuple[int, ...]]) -> Worked:
-    """The largest of the input's elements; where they are many, the largest few of them are written out."""
+    """The largest of the input's elements; if there are many, only the largest few are written out."""
     name = "x̂" if "x̂" in page.arrays else "x"
     values = [float(page.arrays[name].values[index]) for index in candidates]
     order = sorted(range(len(values)), key=lambda k: -math.inf if math.isnan(values[k]) else -values[k])

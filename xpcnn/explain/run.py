@@ -1,4 +1,4 @@
-"""A real pass through a network, forward and backward, of which one layer's numbers are kept."""
+"""Runs a real pass through a network, forward and backward, and keeps one layer's numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .explanation import Axes, Explanation
 
 @dataclass
 class Visit:
-    """One layer's part in the pass: arrays of the library, as forward and backward gave them."""
+    """One layer's part in the pass: the library's arrays, as forward and backward returned them."""
 
     layer: Layer
     x: Array
@@ -30,7 +30,7 @@ class Visit:
     grads: dict[str, Array] = field(default_factory=dict)
 
     def show(self, page: Explanation, x_axes: Axes, y_axes: Axes, *, x: bool = True) -> None:
-        """Add the input, the output and their gradients to the page; without `x` the gradient alone of the input."""
+        """Add the input, the output and their gradients to the page; without `x`, only the gradient of the input."""
         if x:
             page.add("x", "input", x_axes, to_numpy(self.x))
         page.add("y", "output", y_axes, to_numpy(self.y))
@@ -38,14 +38,14 @@ class Visit:
         page.add("dx", "∂L/∂x", x_axes, to_numpy(self.dx))
 
     def show_parameters(self, page: Explanation, axes: Axes, output: str) -> None:
-        """Add the weights, whose axes these are, a bias where there is one, for each `output`, and their gradients."""
+        """Add the weights, with these axes, a bias for each `output` if there is one, and their gradients."""
         for name, key, meaning, letters in (("w", "weight", "weights", axes), ("b", "bias", "bias", (output,))):
             if key in self.grads:
                 page.add(name, meaning, letters, to_numpy(getattr(self.layer, key)))
                 page.add(f"d{name}", f"∂L/∂{name}", letters, to_numpy(self.grads[key]))
 
     def slope(self) -> NDArray:
-        """What backward makes of dy = 1: the derivative, where each output depends on the input at its place alone."""
+        """Backward's result for dy = 1: the derivative, if each output depends only on the input at its position."""
         ones = array_namespace(self.y).ones_like(self.y)
         dx, _ = self.layer.backward(ones, self.cache)
         return to_numpy(dx)
@@ -56,10 +56,10 @@ class Pass:
     """One training pass through the network.
 
     Parameters
-        visits : the layer's calls, in order; more than one, where it stands in several places
+        visits : the layer's calls, in order; more than one if the network uses it in several places
         output : the network's
-        dy : the gradient that backward began with
-        loss, target : where there was a loss
+        dy : the gradient that backward starts from
+        loss, target : if there was a loss
     """
 
     visits: list[Visit]
@@ -92,9 +92,9 @@ class _Keep(Hooks):
 
 
 def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Array | None = None) -> Pass:
-    """Forward in training, a loss, and backward, with the calls of the layer of that name kept.
+    """Runs forward in training, a loss, and backward, and keeps the calls of the layer with that name.
 
-    The network is left as it was: running statistics and generators of random numbers are put back.
+    The network stays unchanged: running statistics and random generators are restored.
 
     Parameters
         name : of a layer that is not a container; None for none
@@ -124,7 +124,7 @@ def run(model: Layer, name: str | None, x: Array, *, target: Any = None, dy: Arr
 
 
 def classes_of(output: Array, target: Any) -> NDArray:
-    """(N,) int64: the target of each row, checked; the class with the highest output where there is none."""
+    """(N,) int64: the target of each row, checked; the class with the highest output if there is no target."""
     scores = to_numpy(output)
     if scores.ndim != 2:
         raise ShapeError(

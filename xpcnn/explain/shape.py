@@ -1,4 +1,4 @@
-"""Layers that move numbers: each output is an input, a zero, or a copy."""
+"""Layers that move numbers: each output is an input, a zero or a copy."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def unflatten(page: Explanation, visit: Visit, layer: Unflatten, at: Index) -> N
 
 
 def zero_padding(page: Explanation, visit: Visit, layer: ZeroPad2d | ZeroPadChannels, at: Index) -> None:
-    """Zeros around."""
+    """Zeros around the image."""
     before = np.array([0, *(first for first, _ in layer.options()["widths"])])
     sizes = tuple(visit.x.shape)
 
@@ -96,7 +96,7 @@ def _moves(
     source: Callable[[Index], Index | None],
     users: Callable[[Index], list[Index]],
 ) -> None:
-    """Steps where y's element is x's at `source` (None: a zero), and x's element stands in those of y at `users`."""
+    """Steps in which y's element is x's at `source` (None: a zero), and x's element is in y at `users`."""
     visit.show(page, x_axes, y_axes)
 
     def output(index: Index) -> Worked:

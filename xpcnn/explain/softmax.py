@@ -14,7 +14,7 @@ from .sums import Factor, total
 
 
 def softmax(page: Explanation, visit: Visit, layer: Softmax | LogSoftmax, at: Index) -> None:
-    """Exponentials, their sum, and what a row of dy comes to."""
+    """Exponentials, their sum, and the sum over a row of dy."""
     logarithm = isinstance(layer, LogSoftmax)
     equations = quoted("softmax", 2 if logarithm else 1)
     axes = ("n", "k") if len(at) == 2 else (*(f"a{k}" for k in range(len(at) - 1)), "k")

@@ -9,16 +9,16 @@ import numpy as np
 from ..typing import NDArray
 from .explanation import Explanation, Index, Piece, Ref, Worked
 
-MOST_TERMS = 30  # that are written out: the largest, and a bias; the others are added up
+MOST_TERMS = 30  # terms that are written out: the largest, and a bias; the others are added up
 
 
 class Factor(NamedTuple):
-    """Elements of an array: integers, and integer arrays that are broadcast together.
+    """Elements of an array: integers, and integer arrays that broadcast together.
 
     Parameters
         array : its name
         at : an index for each axis
-        divides : whether the product is divided by it
+        divides : the product is divided by it
     """
 
     array: str
@@ -27,10 +27,10 @@ class Factor(NamedTuple):
 
 
 def total(page: Explanation, target: Ref, *products: list[Factor], over: Piece | None = None) -> Worked:
-    """The target as a sum over all elements of each product, all of it divided by `over`.
+    """The target as a sum over all elements of each product, divided by `over`.
 
     Parameters
-        products : factors whose indices are broadcast; a product has as many terms as that shape has elements
+        products : factors whose indices broadcast; a product has one term for each element of that shape
         over : a reference, or a number in words
     """
     parts: list[Any] = []  # of each product and factor, the indices along each axis, flat
@@ -66,7 +66,7 @@ def total(page: Explanation, target: Ref, *products: list[Factor], over: Piece |
 
 
 def largest(values: NDArray, within: tuple[Any, ...] = ()) -> Index:
-    """The index of the number that is furthest from 0, where `within` (an index of each axis, or slices) allows it."""
+    """The index of the number furthest from 0, among those in `within` (an index or a slice for each axis)."""
     allowed = np.zeros(values.shape, bool)
     allowed[within] = True
     size = np.where(allowed & np.isfinite(values), np.abs(values), -1.0)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 WIDTH = 100
 ROWS, PAGES = 8, 3
 LEAST_COLUMNS = 5  # of tables side by side
-GAP, GUTTER = 3, 7  # between tables, and for the names of their rows
+GAP, GUTTER = 3, 7  # between tables, and before the names of their rows
 MARGIN = "   "
-TOGETHER = "\u00a0"  # a space at which no line ends
+TOGETHER = "\u00a0"  # a space at which no line breaks
 
 
 def text(page: Explanation, *, precision: int = 4) -> str:
-    """The explanation as plain text of at most 100 columns.
+    """The explanation as plain text with at most 100 columns.
 
     Parameters
         precision : significant digits
@@ -31,7 +31,7 @@ def text(page: Explanation, *, precision: int = 4) -> str:
 
 
 def styled(page: Explanation, *, precision: int = 4) -> Text:
-    """The same with colours, for `rich`, which leaves them out where they are not wanted."""
+    """The same with colours, for `rich`, which omits them if they are not supported."""
     check_page("explain.text", page, precision)
     return _Writer(page, precision).write()
 
@@ -123,13 +123,13 @@ class _Writer:
                 self.out.append("\n")
 
     def fitting(self, array: NamedArray, box: Box) -> tuple[list[Table], int]:
-        """As many tables as fit side by side with all that the formula needs, and how wide a number is in them."""
+        """As many tables as fit side by side with all numbers of the formula, and the width of a number in them."""
         write = self.numbers[array.name]
         columns = WIDTH
         for pages in range(PAGES, 0, -1):
             shown = tables(array, box, rows=ROWS, columns=columns, pages=pages)
             cells = [write(float(array.values[index])) for each in shown for row in each.cells for index in row]
-            width = max(map(len, cells)) + 2  # with room for the marks
+            width = max(map(len, cells)) + 2  # with space for the marks
             count = len(shown)
             most = ((WIDTH - len(MARGIN) + GAP) // count - GAP - GUTTER) // width
             needed = min(len(shown[0].columns[1]), max(LEAST_COLUMNS, _extent(shown[0], box)))
@@ -138,7 +138,7 @@ class _Writer:
         return tables(array, box, rows=ROWS, columns=most, pages=count), width
 
     def table(self, array: NamedArray, table: Table, width: int, refs: list[Ref]) -> list[Text]:
-        """Lines of one length; the numbers of the formula stand in brackets."""
+        """Lines of equal length, with the numbers of the formula in brackets."""
         from rich.text import Text
 
         (row_name, rows), (column_name, columns) = table.rows, table.columns
@@ -171,7 +171,7 @@ class _Writer:
         return Text(f"{'[' + number:>{width - 1}}]", "bold green" if ref == refs[0] else "bold yellow")
 
     def lines(self, said: str, style: str = "", hanging: str = "") -> None:
-        """Names come from files, so that nothing but what can be printed gets to a terminal."""
+        """Add lines of printable text: names come from files, and no other characters may reach a terminal."""
         said = TOGETHER.join(map(printable, said.split(TOGETHER)))
         margin = said[: len(said) - len(said.lstrip(" "))]
         for line in textwrap.wrap(said, WIDTH, subsequent_indent=hanging or margin, break_on_hyphens=False):
@@ -179,7 +179,7 @@ class _Writer:
 
 
 def _extent(table: Table, box: Box) -> int:
-    """How many columns of the table the box has."""
+    """The number of the table's columns in the box."""
     axis = len(box) - 1 if len(box) != 4 else 2
     return box[axis][1] - box[axis][0] + 1 if table.columns[1] else 1
 

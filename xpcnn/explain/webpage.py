@@ -1,8 +1,8 @@
-"""An explanation as one HTML page that asks for nothing else: no network, no other file.
+"""An explanation as one self-contained HTML page, without network access or other files.
 
-Without its script, it is the explanation of the focus of each step; with it, of every number of each result that is
-shown. The script has no formulas of its own: a number's formula is worked out here, written as text with references
-("@3.17 is element 17 of array 3"), and looked up there.
+Without its script, it explains the focus of each step; with the script, every number shown of each result. The script
+contains no formulas: this module works out a number's formula and writes it as text with references ("@3.17 is element
+17 of array 3"), and the script looks it up.
 """
 
 from __future__ import annotations
@@ -138,14 +138,14 @@ class _Writer:
 """
 
     def columns(self, array: NamedArray, box: Box) -> int:
-        """How many columns of an array without pages stand side by side."""
+        """The number of columns of an array without pages that fit side by side."""
         shown = tables(array, box, rows=ROWS, columns=COLUMNS, pages=1)
         write = self.numbers[array.name]
         longest = max(len(write(float(array.values[index]))) for each in shown for row in each.cells for index in row)
         return min(COLUMNS, WIDTH // (longest + 2))
 
     def every_formula(self, step: Step, shown: list[Table]) -> dict[str, Any]:
-        """The formula of each number of the result that is shown, as long as there is room."""
+        """The formula of each number of the result that is shown, as long as there is space."""
         found: dict[str, Any] = {}
         cells = [index for table in shown for row in table.cells for index in row]
         for index in sorted(cells, key=lambda index: index != step.focus) if step.work else ():
@@ -162,14 +162,14 @@ class _Writer:
         return found
 
     def template(self, pieces: tuple[Piece, ...]) -> str:
-        """The pieces as text with references, whose numbers are kept for the script."""
+        """The pieces as text with references; their numbers are kept for the script."""
         for piece in pieces:
             if isinstance(piece, Ref):
                 self.values[self.key(piece)] = self.number(piece)
         return "".join(piece if isinstance(piece, str) else f"@{self.key(piece)}" for piece in pieces)
 
     def formula(self, done: Worked) -> str:
-        """The three lines, and the remarks, that the script fills with other numbers' later."""
+        """The three lines, and the remarks, which the script later replaces with those of other numbers."""
 
         def mark(ref: Ref, number: str) -> str:
             return f'<span data-r="{self.key(ref)}">{escape(number)}</span>'
@@ -226,7 +226,7 @@ class _Writer:
         return f'<td data-r="{self.key(ref)}" class="{" ".join(kinds)}">{self.number(ref)}</td>'
 
     def overview(self, array: NamedArray, table: Table) -> str:
-        """The whole matrix that the table is a part of, with a frame around the part."""
+        """The whole matrix, with a frame around the part in the table."""
         first = table.cells[0][0]
         down, across = (k for k, letter in enumerate(array.axes) if letter in (table.rows[0], table.columns[0]))
         matrix = array.values[tuple(slice(None) if k in (down, across) else at for k, at in enumerate(first))]

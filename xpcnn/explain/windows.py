@@ -1,4 +1,4 @@
-"""Which elements a sliding window reads, and which positions read an element: equation 2 of `xpcnn.ops.window`."""
+"""Finds the elements that a sliding window reads, and the positions that read an element (`xpcnn.ops.window`, (2))."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Integers: TypeAlias = NDArray
 def reads(place: Placement, i: Any, j: Any) -> tuple[Any, Any]:
     """The padded rows (KH, 1) and columns (1, KW) that the taps read at position (i, j).
 
-    i and j may be arrays with axes before those of the taps.
+    i and j may be arrays, with axes before those of the taps.
 
     >>> from xpcnn.ops import Window
     >>> rows, columns = reads(Window(3, stride=2, padding=1).place(5, 5), 1, 0)
@@ -43,7 +43,7 @@ class Readers(NamedTuple):
 
 
 def readers(place: Placement, p: int, q: int) -> Readers:
-    """All positions whose windows read the element (p, q) of the padded image, and with which tap.
+    """All positions whose windows read the element (p, q) of the padded image, and the taps with which they do.
 
     >>> from xpcnn.ops import Window
     >>> i, j, u, v = readers(Window(3, stride=2, padding=1).place(5, 5), 2, 1)

@@ -28,6 +28,7 @@ class Scale(Layer):
     array([[2., 4.]], dtype=float32)
     """
 
+    pair_backward = staticmethod(scale_backward)
     parameter_names = ("weight", "bias")
     config_names = ("num_features", "bias", "init")
     keeps_columns = True
@@ -43,5 +44,5 @@ class Scale(Layer):
         return scale_forward(x, self.weight, self.bias)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dw, db = scale_backward(dy, cache, input_grad=input_grad)
+        dx, dw, db = self.pair_backward(dy, cache, input_grad=input_grad)
         return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}

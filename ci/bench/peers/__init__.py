@@ -1,4 +1,4 @@
-"""The libraries that are compared: one module each, which imports its library and nothing of another."""
+"""The libraries that are compared: one module each, which imports only its library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib import import_module
 
 from .base import Peer
 
-PEERS = {  # name in tables → (the library, and the module here that has its name; class)
+PEERS = {  # name in tables → (the library, also the module's name here; class)
     "xpcnn": ("xpcnn", "Xpcnn"),
     "torch": ("torch", "Torch"),
     "torch channels_last": ("torch", "TorchChannelsLast"),

@@ -1,6 +1,6 @@
-"""What a peer does: train, infer, and one convolution.
+"""The interface of a peer: training, inference, and one convolution.
 
-Images come as (N, H, W, C); a peer brings them into its own layout once, before anything is timed.
+Images are (N, H, W, C); a peer converts them to its layout once, before the timing.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ class Training(ABC):
 
     @abstractmethod
     def parameter_count(self) -> int:
-        """Numbers that are trained, as the peer itself counts them."""
+        """The number of trained numbers, as the peer counts them."""
 
     @abstractmethod
     def restart(self) -> None:
-        """Initial weights and zero momentum again: bursts late in a run train as early ones do."""
+        """Restore the initial weights and zero momentum, so that late bursts of a run train like early ones."""
 
     @abstractmethod
     def step(self) -> Any:
-        """Forward, cross-entropy, backward and update; the loss before the update, which `float` reads."""
+        """Forward, cross-entropy, backward and update; returns the loss before the update, which `float` reads."""
 
 
 class Peer(ABC):
-    """One library in one process, told by its environment how many threads to use."""
+    """One library in one process; the environment sets its number of threads."""
 
     package: str  # whose version is reported
     devices: tuple[str, ...] = ("cpu",)
@@ -44,14 +44,14 @@ class Peer(ABC):
             raise NotPossible(f"not measured on {device}")
 
     def about(self) -> str | None:
-        """The device and how it computes, where that is not the processor."""
+        """The device and how it computes; None for the processor."""
         return None
 
     def synchronize(self) -> None:  # noqa: B027  most peers compute where they are called
-        """Wait until the device has done what it was given."""
+        """Wait until the device has finished its work."""
 
     def device_memory(self) -> int:
-        """Bytes of the device's memory that are taken, by this process and others."""
+        """Bytes of device memory in use, by this process and others."""
         raise NotPossible("no device")
 
     @abstractmethod

@@ -26,7 +26,7 @@ class Torch(Peer):
         torch.set_num_threads(threads)
         if device == "cuda":
             torch.ones(8, 8, device=device) @ torch.ones(8, 8, device=device)  # loads its libraries
-            # true float32, as xpcnn computes; by default convolutions would round their factors to TF32
+            # true float32, as in xpcnn; by default convolutions would round their factors to TF32
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
     def about(self) -> str | None:

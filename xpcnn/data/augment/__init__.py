@@ -1,10 +1,10 @@
-"""Random changes of the training images, from which a network learns what does not matter.
+"""Random changes of the training images, from which a network learns to ignore what does not matter.
 
     loader = Loader(split, 64, shuffle=True, augment=augment.parse("flip,crop:4"))
 
 An augmentation is a callable (x, y, rng) → (x, y) on a batch: x (N, H, W, C) floats, y the labels or targets,
-rng the host's generator, from which each image gets draws of its own. It follows the arrays that it is given, writes
-into none of them, and for one state of rng gives the same images on every backend. Your own is any such function.
+rng the host's generator, with separate draws for each image. It uses the library of its arguments, writes into none
+of them, and gives the same images on every backend for the same state of rng. Any such function is an augmentation.
 """
 
 from .base import Augment, Augmentation

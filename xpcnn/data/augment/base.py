@@ -1,4 +1,4 @@
-"""What the augmentations have in common: the checks of a batch, draws on its device, and pixels by their places."""
+"""Shared by the augmentations: the checks of a batch, draws on its device, and pixels by their positions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Augment: TypeAlias = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
 class Augmentation(ABC):
     """Base of the augmentations that change images and leave their labels as they are."""
 
-    clips: ClassVar[bool] = False  # whether numbers outside [0, 1] are cut off
+    clips: ClassVar[bool] = False  # whether numbers outside [0, 1] are clipped
 
     def __call__(self, x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         check_images(type(self).__name__, x, rng)
@@ -30,7 +30,7 @@ class Augmentation(ABC):
 
 
 def check_images(who: str, x: Array, rng: np.random.Generator) -> Any:
-    """The images' namespace, once they are known to be a batch of floats, and rng to be a generator.
+    """The images' namespace, after checking that they are a batch of floats and that rng is a generator.
 
     Raises
         ShapeError, DTypeError, OptionError
@@ -42,12 +42,12 @@ def check_images(who: str, x: Array, rng: np.random.Generator) -> Any:
 
 
 def per_image(xp: Any, draws: NDArray, x: Array, dtype: Any = None) -> Any:
-    """One draw an image, (N,) on the host, as an array (N, 1, 1, 1) where x is, in x's dtype or in another."""
+    """One draw per image, (N,) on the host, as an array (N, 1, 1, 1) on x's device, in x's dtype or in another."""
     return xp.asarray(draws, dtype=dtype or x.dtype, device=x.device)[:, None, None, None]
 
 
 def pixels(xp: Any, x: Array, rows: Any, columns: Any) -> tuple[Any, Any]:
-    """The pixels at these places, y[n,i,j] = x[n, rows[n,i,j], columns[n,i,j]], and which places are in the image.
+    """The pixels y[n,i,j] = x[n, rows[n,i,j], columns[n,i,j]], and which of these positions are in the image.
 
     Parameters
         rows, columns : arrays of int64 that broadcast to (N, H, W); beyond the border, the nearest pixel is taken

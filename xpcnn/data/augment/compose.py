@@ -1,4 +1,4 @@
-"""Several augmentations one after the other, also written as a line of text."""
+"""Several augmentations in sequence, also written as a line of text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .mixup import Mixup
 from .rotate import Rotate
 from .shift import Crop, Shift
 
-# each word, and what its number is; None takes none
+# each word, and what its number means; None: it has no number
 _WORDS: dict[str, tuple[Callable[..., Augment], str | None]] = {
     "flip": (Flip, None),
     "vflip": (lambda: Flip(horizontal=False, vertical=True), None),
@@ -32,7 +32,7 @@ _WORDS: dict[str, tuple[Callable[..., Augment], str | None]] = {
 
 
 class Compose:
-    """One augmentation after the other, with one generator for all.
+    """Applies augmentations in sequence, with one generator for all.
 
     Parameters
         steps : callables (x, y, rng) → (x, y)
@@ -60,15 +60,15 @@ class Compose:
 
 
 def forms() -> tuple[str, ...]:
-    """What `parse` knows: flip, vflip, shift:PIXELS …"""
+    """The forms that `parse` accepts: flip, vflip, shift:PIXELS …"""
     return tuple(word if number is None else f"{word}:{number}" for word, (_, number) in _WORDS.items())
 
 
 def parse(text: str, num_classes: int | None = None) -> Compose:
-    """The augmentations that a line of text names, in its order.
+    """The augmentations that a line of text names, in the order of the text.
 
     Parameters
-        text : words with commas between them, such as "flip,crop:4,rotate:15,mixup:0.2"; see `forms`
+        text : words separated by commas, such as "flip,crop:4,rotate:15,mixup:0.2"; see `forms`
         num_classes : for mixup, unless the labels are the targets of a regression
     Raises
         OptionError : names the word that is wrong
@@ -98,7 +98,7 @@ def _step(word: str, num_classes: int | None) -> Augment:
 
 
 def _number(text: str) -> int | float | str:
-    """The number; what is none stays text, which no augmentation takes."""
+    """The number; other text stays text, which no augmentation accepts."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -1,4 +1,4 @@
-"""Images of which a part is hidden."""
+"""Images with a part hidden."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .base import Augmentation
 
 @dataclass(frozen=True)
 class Cutout(Augmentation):
-    """Hides a square, whose centre is anywhere in the image: near a border, a part of the square is outside.
+    """Hides a square. Its centre is anywhere in the image; near a border, a part of the square is outside.
 
         y[i,j] = fill   for a ≤ i < a + size and b ≤ j < b + size,   else x[i,j]
         a, b = centre − ⌊size/2⌋
 
     Parameters
-        size : of the square's sides, in pixels
-        fill : what is there instead, in [0, 1]
+        size : length of the square's sides, in pixels
+        fill : value of the hidden pixels, in [0, 1]
     Raises
         OptionError : also when called on smaller images
     Source

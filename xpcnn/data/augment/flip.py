@@ -15,13 +15,13 @@ from .base import Augmentation, per_image
 
 @dataclass(frozen=True)
 class Flip(Augmentation):
-    """Mirrors an image with probability p, from left to right, from top to bottom, or each by itself.
+    """Mirrors an image with probability p, from left to right, from top to bottom, or both independently.
 
         y[i,j] = x[i, W−1−j]            y[i,j] = x[H−1−i, j]
 
     Parameters
         horizontal, vertical : which of them
-        p : probability of each, in [0, 1]
+        p : probability of each flip, in [0, 1]
     Raises
         OptionError
 

@@ -15,7 +15,7 @@ from .base import Augmentation, per_image
 
 @dataclass(frozen=True)
 class Brightness(Augmentation):
-    """Multiplies an image by a random factor, and cuts off what is above 1.
+    """Multiplies an image by a random factor, and clips numbers above 1.
 
         y = min(f x, 1)                     f uniform in [1 − amount, 1 + amount]
 
@@ -45,11 +45,11 @@ class Brightness(Augmentation):
 
 @dataclass(frozen=True)
 class Contrast(Augmentation):
-    """Moves all pixels of an image away from its mean μ or towards it, and cuts off what leaves [0, 1].
+    """Moves all pixels of an image away from its mean μ or towards it, and clips the result to [0, 1].
 
         y = min(max(f x + (1 − f) μ, 0), 1)         f uniform in [1 − amount, 1 + amount]
 
-    μ is the mean over pixels and channels, each channel counting the same.
+    μ is the mean over pixels and channels; each channel has the same weight.
 
     Parameters
         amount : in [0, 1]

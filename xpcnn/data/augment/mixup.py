@@ -1,4 +1,4 @@
-"""Images that are mixtures of two, and labels that say so."""
+"""Mixtures of two images, and of their labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .base import check_images
 
 @dataclass(frozen=True)
 class Mixup:
-    """Mixes each image, and its label, with another one of the batch.
+    """Mixes each image and its label with another one of the batch.
 
         x̃ₙ = λₙ xₙ + (1 − λₙ) xₘ,   ỹₙ = λₙ yₙ + (1 − λₙ) yₘ           λₙ ~ Beta(alpha, alpha),   m = π(n)
 
@@ -24,8 +24,8 @@ class Mixup:
     regression, and probabilities, are mixed as they are.
 
     Parameters
-        alpha : > 0; the smaller, the more images stay nearly as they are
-        num_classes : K, which integer labels need
+        alpha : > 0; the smaller it is, the more images stay nearly unchanged
+        num_classes : K, required for integer labels
     Raises
         OptionError; when called also ShapeError, DTypeError, DataError
     Source

@@ -14,17 +14,18 @@ from .base import Augmentation, pixels
 
 @dataclass(frozen=True)
 class Rotate(Augmentation):
-    """Turns an image about its centre by a random angle θ, anticlockwise where θ > 0.
+    """Turns an image about its centre by a random angle θ, anticlockwise if θ > 0.
 
-    Each pixel (i, j) comes from the place (r, s), with (i, j) and (r, s) measured from the centre
+    Each pixel (i, j) is read at the position (r, s); both are measured from the centre
 
         r = i cos θ + j sin θ,   s = j cos θ − i sin θ          θ uniform in [−degrees, degrees]
 
-    by bilinear interpolation between the four pixels around that place; those outside the image have the value `fill`.
+    by bilinear interpolation between the four pixels around that position; those outside the image have the value
+    `fill`.
 
     Parameters
-        degrees : the most, in [0, 180]
-        fill : what comes in from outside, in [0, 1]
+        degrees : the largest angle, in [0, 180]
+        fill : value outside the image, in [0, 1]
     Raises
         OptionError
 
@@ -45,7 +46,7 @@ class Rotate(Augmentation):
 
 
 def rotated(x: Array, degrees: NDArray, fill: float) -> Array:
-    """Each image turned by its own angle; see `Rotate`.
+    """The images, each turned by its own angle; see `Rotate`.
 
     Parameters
         x : Array (N, H, W, C), float
@@ -56,7 +57,7 @@ def rotated(x: Array, degrees: NDArray, fill: float) -> Array:
     h, w = x.shape[1:3]
 
     def here(numbers: NDArray, axis: int) -> Array:
-        """Numbers along one of the axes (N, H, W), where x is."""
+        """Numbers along one of the axes (N, H, W), on x's device."""
         shape = tuple(-1 if each == axis else 1 for each in range(3))
         array: Array = xp.reshape(xp.asarray(numbers, dtype=x.dtype, device=x.device), shape)
         return array
@@ -67,7 +68,7 @@ def rotated(x: Array, degrees: NDArray, fill: float) -> Array:
     r, s = i * cos + j * sin + (h - 1) / 2, j * cos - i * sin + (w - 1) / 2  # (N, H, W), from the corner
     top, left = xp.floor(r), xp.floor(s)
     row, column = xp.astype(top, xp.int64), xp.astype(left, xp.int64)
-    below, right = r - top, s - left  # how far the place is from there, in [0, 1)
+    below, right = r - top, s - left  # distance of the position from there, in [0, 1)
     y: Array = xp.zeros_like(x)
     covered = xp.zeros_like(r)[..., None]
     for down, row_weight in ((0, 1 - below), (1, below)):

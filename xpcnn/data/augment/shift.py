@@ -15,13 +15,13 @@ from .base import Augmentation, pixels
 
 @dataclass(frozen=True)
 class Shift(Augmentation):
-    """Moves an image by up to so many pixels, up or down and to the left or right.
+    """Moves an image by up to `pixels` pixels, up or down and to the left or right.
 
         y[i,j] = x[i + a, j + b]        a, b uniform in −pixels … pixels
 
     Parameters
-        pixels : the most, or (height, width)
-        fill : what comes in from outside, in [0, 1]
+        pixels : the largest shift, or (height, width)
+        fill : value of the pixels that come from outside, in [0, 1]
     Raises
         OptionError : also when called on images that are not larger
 
@@ -43,7 +43,7 @@ class Shift(Augmentation):
 
 @dataclass(frozen=True)
 class Crop(Augmentation):
-    """Pads an image with zeros and cuts its own size out of the result, anywhere: `Shift` as it is known for CIFAR.
+    """Pads an image with zeros and cuts its original size out at a random position: `Shift`, as it is known from CIFAR.
 
     Parameters
         padding : rows and columns on each side, or (height, width)
