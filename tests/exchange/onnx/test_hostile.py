@@ -55,6 +55,7 @@ def flip(data: bytes, rng: np.random.Generator) -> bytes:
 NUMBERS = [0, 1, -1, 2, 3, 7, 64, 2**31 - 1, -(2**31), 2**40, 2**62, -(2**62)]
 OPERATORS = ["Relu", "Conv", "Reshape", "Add", "Concat", "Flatten", "Transpose", "Gather", "Shape", "Squeeze", "Cast"]
 OPERATORS += ["Unsqueeze", "ReduceMean", "Div", "Sub", "Where", "Slice", "ConstantOfShape", "Pad", "Gemm", "Strange"]
+OPERATORS += ["Mul", "Sub", "Max", "Split", "DepthToSpace", "Resize", "LRN", "ReduceMax", "MatMul", "Sum"]
 
 
 def edit(data: bytes, rng: np.random.Generator) -> bytes:

@@ -1,7 +1,7 @@
-"""Operators to layers: activations, products and normalisation. (Windows: `windows`; moves: `moves`.)
+"""Operators to layers: activations, products and normalisation. (Others: the files beside this one.)
 
-`READERS` has a function for each operator that is a layer, moves a value, or ends a branch; what stands only within a
-layer of several operators is in `patterns`.
+`READERS` has a function for each operator that is a layer or moves a value; what stands only within a layer of several
+operators is in `fused_patterns`.
 """
 
 from __future__ import annotations
