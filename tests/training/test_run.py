@@ -175,6 +175,17 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(tmp_path, cut)
     assert (tmp_path / "killed" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
 
 
+def test_a_run_without_logs_that_ended_before_its_first_checkpoint_begins_anew(tmp_path):
+    config = RunConfig("digits", model="mlp", epochs=1, batch_size=128)
+    start(config, tmp_path, verbose=False)
+    whole = (tmp_path / MODEL).read_bytes()
+    for path in tmp_path.iterdir():
+        if path.name != "config.json":
+            path.unlink()
+    resume(tmp_path, verbose=False)
+    assert (tmp_path / MODEL).read_bytes() == whole
+
+
 def test_a_run_of_an_older_version_goes_on(tmp_path):
     """config.json and checkpoint as xpcnn 0.1 wrote them, which knew neither accumulation nor averages."""
     base = {"model": "mlp", "batch_size": 256, "lr": 0.01, "schedule": "constant"}
