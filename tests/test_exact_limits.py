@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn import nn
+from xpcnn import nn, settings
+from xpcnn.cli.files import class_number
 from xpcnn.data.picture import read_picture
-from xpcnn.errors import XpcnnError
+from xpcnn.errors import OptionError, XpcnnError
 from xpcnn.exchange import export_onnx, import_onnx
 from xpcnn.io.architecture import from_config, to_config
 from xpcnn.io.extent import check_extent
@@ -130,3 +131,15 @@ def test_limits_are_what_they_were():
                 f"{each.name}.{name} {value}" for name, value in values if re.match(r"_?(MOST|LEAST|OLDEST)", name)
             ]
     assert_same(Path(__file__).parent / "snapshots" / "limits.txt", found)
+
+
+def test_numbers_of_at_most_18_digits(monkeypatch):
+    """As many as surely fit into 64 bits, and Python reads those of thousands not at all."""
+    monkeypatch.setenv("XPCNN_NUM_THREADS", "9" * 18)
+    assert settings.num_threads() == 10**18 - 1
+    assert class_number("9" * 18, ()) == 10**18 - 1
+    monkeypatch.setenv("XPCNN_NUM_THREADS", "1" * 19)
+    with pytest.raises(OptionError, match="a number of threads ≥ 1"):
+        settings.num_threads()
+    with pytest.raises(OptionError, match="--target"):
+        class_number("1" * 19, ())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from xpcnn.data.image_folder import image_folder
+from xpcnn.data.picture_files import say_passed_over
 from xpcnn.data.registry import load
 from xpcnn.errors import DataError, FormatError, OptionError, XpcnnWarning
 
@@ -374,3 +377,19 @@ def test_one_picture_of_each_class_cannot_be_parted(tmp_path):
     put(tmp_path, "dog/0", 100)
     with pytest.raises(DataError, match="two images of a class at least"):
         image_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a.txt"], "1 file is no picture and passed over (1 of .txt): a.txt"),
+        (["a.txt", "b.TXT", "c"], "3 files are no picture and passed over (2 of .txt, 1 of no ending): "
+         "a.txt, b.TXT, c"),
+        ([f"{i}.{i}" for i in range(6)], "6 files are no picture and passed over "
+         "(1 of .0, 1 of .1, 1 of .2, 1 of .3, 1 of .4): 0.0, 1.1, 2.2 …"),
+    ],
+)  # fmt: skip
+def test_what_is_passed_over_is_counted_and_the_first_are_named(names, said):
+    with pytest.warns(XpcnnWarning, match=f"^who: {re.escape(said)}; turn pictures into"):
+        say_passed_over("who", [Path("folder", name) for name in names])
+    say_passed_over("who", [])
