@@ -7,7 +7,7 @@ import pytest
 
 import xpcnn
 from xpcnn.errors import DTypeError, GradientError, OptionError
-from xpcnn.gradient_check import check_pair, gradcheck
+from xpcnn.gradient_check import Report, Row, check_pair, gradcheck
 from xpcnn.nn import (
     BatchNorm1d,
     Conv2d,
@@ -244,3 +244,14 @@ def test_the_step_is_chosen_without_a_look_at_the_claim():
     )
     assert [row.witness for row in report.rows if row.argument == "b"] == ["central difference"]
     assert {row.argument for row in report.rows if not row.passed} == {"b"}
+
+
+def test_a_report_as_it_is_printed():
+    rows = (Row("x", "complex step", 1e-15, 1e-12), Row("weight", "central difference", 0.5, 1e-6))
+    assert str(Report("Linear", rows)).splitlines() == [
+        "Linear: WRONG GRADIENTS",
+        "  x                complex step          1.0e-15  ok",
+        "  weight           central difference    5.0e-01  FAILED",
+    ]
+    assert str(Report("Linear", rows[:1])).splitlines()[0] == "Linear: gradients agree"
+    assert not Report("nothing", ()).passed

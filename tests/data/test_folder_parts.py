@@ -81,6 +81,7 @@ def test_what_sounds_like_half_a_pair_is_left_alone_beside_a_pair(put):
         (("train/cat", "train/dog", "test/cat", "testing/cat"), "test/, testing/"),
         (("train/cat", "train/dog", "training/cat", "test/cat"), "train/, training/"),
         (("fold1/cat", "fold1/dog", "fold2/cat", "fold2/dog"), "fold1/, fold2/"),
+        (tuple(f"fold{i}/{kind}" for i in range(1, 6) for kind in ("cat", "dog")), "fold1/, fold2/, fold3/, fold4/"),
     ],
 )
 def test_what_may_be_a_part_or_a_class_is_refused_with_the_remedy(put, folders, got):

@@ -12,6 +12,7 @@ from xpcnn.nn import BatchNorm1d, Flatten, Linear, Sequential
 from xpcnn.optim import SGD
 from xpcnn.training import Trainer
 from xpcnn.training.checkpoint import CHECKPOINT
+from xpcnn.training.finite_weights import FiniteWeights
 
 from .small import batch, loader, split
 
@@ -91,3 +92,16 @@ def test_a_weight_that_was_infinite_from_the_start_may_stay_so(tmp_path):
     run = Trainer(model, SGD({"1.weight": model[1].weight}, lr=0.01), folder=tmp_path, verbose=False)
     run.fit(Loader(split(), 10), epochs=1)
     assert (tmp_path / CHECKPOINT).exists()
+
+
+def test_the_start_is_where_the_network_is_given():
+    """What becomes infinite between that and the first step is no weight that was so at the start."""
+    model = Linear(2, 2, rng=0)
+    model.bias[0] = -np.inf
+    weights = FiniteWeights(model)
+    model.weight[1, 0] = np.inf
+    weights.begin(model)
+    with pytest.raises(NonFiniteError, match="NaN or infinity in weight, now"):
+        weights.check("who", model.state_dict(), "now")
+    model.weight[1, 0] = 0
+    weights.check("who", model.state_dict(), "now")
