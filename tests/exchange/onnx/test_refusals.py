@@ -60,6 +60,7 @@ REFUSED = [
     ([node("Reshape", "x threes", "z"), node("Relu", "z", "y")], "images, or rows with one axis"),
     ([node("Reshape", "x turned_image", "z"), node("Relu", "z", "y")], r"rows with one axis, got .* sizes \(5, 3, 5\)"),
     ([node("Reshape", "x wrong", "y")], "a shape for 75 numbers an item"),
+    ([node("Reshape", "x below_0", "y")], "a shape for 75 numbers an item"),
     ([node("Transpose", "x", "t", perm=[0, 2, 1, 3]), node("Flatten", "t", "y")],
      "an image's numbers in another order"),
     ([node("Flatten", "x", "f"), node("Transpose", "x", "t", perm=[0, 2, 1, 3]), node("Flatten", "t", "g"),
@@ -120,7 +121,8 @@ REFUSED = [
 ]  # fmt: skip
 CONSTANTS = W | {
     "zero": 0.0, "six": 6.0, "nan": np.full((4, 3, 3, 3), np.nan), "row": [-1], "one_row": [1, -1],
-    "threes": [-1, 3, 25], "wrong": [-1, 7], "one_axis": [2], "channel_and_height": [1, 2], "batch": [0],
+    "threes": [-1, 3, 25], "wrong": [-1, 7], "below_0": [0, -3, -25], "one_axis": [2],
+    "channel_and_height": [1, 2], "batch": [0],
     "groups": [0, 3, -1], "turned_image": [-1, 5, 3, 5],
     "tw": np.ones((3, 2, 3, 3)),
     "m1": np.ones(3), "m0": np.zeros(3), "flat": [0, 3, 25], "back": [0, 3, 5, 5], "big": np.ones((150, 2)),
