@@ -37,7 +37,7 @@ def here(tmp_path, monkeypatch):
 
 
 def rebuild():
-    from_config(to_config(NETWORK), NETWORK.state_dict())
+    from_config(to_config(NETWORK), {name: xpcnn.to_numpy(array) for name, array in NETWORK.state_dict().items()})
 
 
 def model_file():
