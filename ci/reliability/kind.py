@@ -41,4 +41,5 @@ def ran(saved: Any) -> tuple[Any, ...]:
     """The output of a loaded network; it must not fail if its file was accepted."""
     if np.prod(saved.input_shape, dtype=float) > _MOST_TO_RUN:
         return ()
-    return (np.asarray(saved.model(np.zeros((1, *saved.input_shape), "float32"))),)
+    y = saved.model(np.zeros((1, *saved.input_shape), "float32"))
+    return tuple(map(np.asarray, y)) if isinstance(y, tuple) else (np.asarray(y),)  # a tuple of several outputs

@@ -24,6 +24,7 @@ REFUSED = [
     ([node("Clip", "x six zero", "y")], "min ≤ max, got 6.0 and 0.0"),
     ([node("Div", "m x", "y")], "a divisor that is a constant, and not 0"),
     ([node("Div", "x zeros", "y")], "a divisor that is a constant, and not 0"),
+    ([node("Div", "x x", "y")], "a value that is computed, and a constant, got 0 constants of 2 inputs"),
     ([node("Max", "x m", "y")], "a value that is computed, and a constant"),
     ([node("Mul", "x w", "y")], "a number for each of 3 channels"),
     ([node("DepthToSpace", "x", "y", blocksize=2)], "a blocksize whose square divides the channels"),

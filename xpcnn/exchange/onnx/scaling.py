@@ -16,13 +16,11 @@ from .value import Made
 def scaled(node: Node, state: GraphState) -> Made:
     """The node, of which one input is a constant, as y = x · weight + bias; a sum joins the product before it."""
     state.blame(node)
-    if (
-        node.operator not in ("Add", "Sub", "Mul", "Div")
-        or len(node.inputs) != 2
-        or all(state.is_constant(name) for name in node.inputs)
-    ):
-        raise node.refuse("a value that is computed, and a constant", f"{len(node.inputs)} inputs")
-    constant = next(number for number in (0, 1) if state.is_constant(node.inputs[number]))
+    constants = [number for number, name in enumerate(node.inputs) if state.is_constant(name)]
+    if node.operator not in ("Add", "Sub", "Mul", "Div") or len(node.inputs) != 2 or len(constants) != 1:
+        got = f"{len(constants)} constants of {len(node.inputs)} inputs"
+        raise node.refuse("a value that is computed, and a constant", got)
+    constant = constants[0]
     name, operator = node.inputs[1 - constant], node.operator
     value, numbers = state.value(node, 1 - constant), state.weights(node, constant)
     if operator == "Div" and (constant == 0 or not np.all(numbers)):
