@@ -55,6 +55,12 @@ def test_element_types_that_not_every_backend_has_are_refused(xp, dtype):
             call(xp.array(np.ones(2)), dtype)
 
 
+def test_an_array_that_has_the_element_type_is_not_copied():
+    host = np.arange(3.0)
+    assert np.shares_memory(xpcnn.asarray(host, "float64"), host)
+    assert not np.shares_memory(xpcnn.asarray(host, "float32"), host)
+
+
 def test_synchronize_waits_for_cupy_alone(monkeypatch):
     waited = []
     stream = SimpleNamespace(synchronize=lambda: waited.append("for its stream"))

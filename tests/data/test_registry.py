@@ -15,6 +15,8 @@ from xpcnn.data.option_types import _KINDS
 from xpcnn.data.registry import KNOWN, READERS, load, names
 from xpcnn.errors import DataError, OptionError
 
+from ..snapshot import assert_same
+
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "data_sets.md"
 
 
@@ -153,3 +155,14 @@ def test_options_that_may_be_left_open_may_be_none(tmp_path):
     np.savez(tmp_path / "pictures.npz", images=np.zeros((4, 2, 2), np.uint8), labels=[0, 1, 0, 1])
     dataset = load(tmp_path / "pictures.npz", image_shape=None, channels_first=None, labels=None)
     assert dataset.input_shape == (2, 2, 1)
+
+
+def test_what_is_downloaded_and_from_where():
+    said = []
+    for name, entry in KNOWN.items():
+        said.append(f"{name}: {entry.train} + {entry.test} images {entry.input_shape}, {entry.classes} classes")
+        if entry.source is not None:
+            said += [f"  {each.name} {each.size} {each.sha256} {' '.join(each.also)}" for each in entry.source.files]
+            said += [f"  from {mirror}" for mirror in entry.source.mirrors]
+            said.append(f"  in {' '.join(map(repr, entry.source.subfolders))}")
+    assert_same(Path(__file__).parent / "snapshots" / "registry.txt", said)

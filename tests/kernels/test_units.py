@@ -26,7 +26,7 @@ CONVOLUTIONS = {
 }
 IMAGES = [(1, 40, 40, 16), (9, 30, 31, 16), (64, 14, 14, 64), (300, 5, 6, 8), (8, 90, 150, 16)]
 WINDOWS = {"2×2": Window(2, 2), "3×3, stride 2": Window(3, 2, padding=1)}
-ROWS = [(1, 30), (9, 3000), (64, 400), (700, 5)]
+ROWS = [(1, 30, 50), (9, 3000, 50), (64, 400, 50), (700, 5, 50), (64, 3001, 500), (2000, 300, 40)]
 
 
 def calls():
@@ -46,7 +46,8 @@ def calls():
         ):  # fmt: skip
             yield f"{shape}", kind, (x, *more), {}
     for shape in ROWS:
-        yield f"{shape}", "linear", (np.zeros(shape, "f4"), np.zeros((50, shape[1]), "f4"), None), {}
+        n, features, outputs = shape
+        yield f"{shape}", "linear", (np.zeros((n, features), "f4"), np.zeros((outputs, features), "f4"), None), {}
 
 
 def short(unit):
