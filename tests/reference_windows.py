@@ -102,7 +102,7 @@ def bilinear(x, size, scales, aligned):
         if aligned:
             place = i * (length - 1) / (out - 1) if out > 1 else 0.0
         else:
-            place = max(0.0, (i + 0.5) * (length / out if scale is None else 1 / scale) - 0.5)
+            place = max(0.0, (i + 0.5) * (length / out if scale is None or out == length else 1 / scale) - 0.5)
         low = min(math.floor(place), length - 1)
         part = place - low
         return [(low, 1 - part), (min(low + 1, length - 1), part)]

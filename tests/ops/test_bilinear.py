@@ -16,6 +16,7 @@ from ..reference_windows import bilinear
 
 CASES = [
     {"scale_factor": 2}, {"scale_factor": (2, 3)}, {"scale_factor": (1.3, 2.5)}, {"scale_factor": 0.5},
+    {"scale_factor": (1.2, 1.1)}, {"scale_factor": (1.24, 2.3)},  # 4 and 5 pixels stay as many
     {"size": (7, 9)}, {"size": (1, 3)}, {"size": (4, 5)}, {"size": (2, 1)},
 ]  # fmt: skip
 

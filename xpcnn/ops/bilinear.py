@@ -14,7 +14,7 @@ axis, resizing is linear and separable, and its gradient is the transpose:
 
 (1) takes pixels for points, so that the outermost ones of x and y coincide; (2) takes them for squares, so that the
 edges of the image coincide. As in PyTorch and ONNX, a scale that is given is used as it is, also where L · scale is no
-whole number and O = ⌊L · scale⌋.
+whole number and O = ⌊L · scale⌋; but if O = L, s is 1, as in PyTorch.
 
 Source: W. Press et al., Numerical recipes, 2007, section 3.6.1
 """
@@ -107,7 +107,7 @@ def weights(out: int, length: int, scale: float | None, align_corners: bool, x: 
     if align_corners:
         u = i * ((length - 1) / max(1, out - 1))  # (1)
     else:
-        u = (i + 0.5) * (length / out if scale is None else 1 / scale) - 0.5  # (2)
+        u = (i + 0.5) * (length / out if scale is None or out == length else 1 / scale) - 0.5  # (2)
     zero = xp.zeros((), dtype=xp.float64, device=x.device)
     u = xp.minimum(xp.maximum(u, zero), zero + (length - 1))[:, None]  # (O, 1)
     p = xp.arange(length, dtype=xp.float64, device=x.device)[None, :]  # (1, L)

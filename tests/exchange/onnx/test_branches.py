@@ -273,9 +273,12 @@ def test_bilinear_upsampling(tmp_path, how, size):
     nodes = [node("Resize", "x - - size", "y", mode="linear", coordinate_transformation_mode=how)]
     check(write(tmp_path / "m.onnx", nodes, IMAGE, size=[2, 4, *size]), 6, 5, 4)
     nodes = [node("Resize", "x - scales", "y", mode="linear", coordinate_transformation_mode=how)]
-    check(
-        write(tmp_path / "m.onnx", nodes, IMAGE, scales=[1.0, 1.0, (size[0] + 0.3) / 6, (size[1] + 0.2) / 5]), 6, 5, 4
-    )
+    path = write(tmp_path / "m.onnx", nodes, IMAGE, scales=[1.0, 1.0, (size[0] + 0.3) / 6, (size[1] + 0.2) / 5])
+    if size[0] == 6 and how != "align_corners":  # six rows of 1.05 · 6: moved in ONNX, as they were in PyTorch
+        with pytest.raises(FormatError, match="scales that change the size, or 1"):
+            import_onnx(path)
+    else:
+        check(path, 6, 5, 4)
 
 
 @pytest.mark.parametrize("mode", ["reflect", "edge"])

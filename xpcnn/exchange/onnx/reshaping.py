@@ -204,6 +204,9 @@ def _bilinear(node: Node, value: Value, where: str, factors: list[float], size: 
         out = layer.output_shape(value.shape)
         if list(out[:2]) != [int(n) for n in single]:
             raise node.refuse("scales by which sizes are whole numbers", str(factors), "give sizes")
+        stays = [n == own and scale != 1 for n, own, scale in zip(out, value.size, factors, strict=False)]
+        if where != "align_corners" and any(stays):  # ONNX moves its pixels, PyTorch does not
+            raise node.refuse("scales that change the size, or 1", str(factors), "give sizes")
     else:
         layer = nn.Upsample(size=(int(size[0]), int(size[1])), **options)
         out = layer.output_shape(value.shape)
