@@ -56,9 +56,9 @@ def of_training(nothing_kept):
 
 def test_an_epoch_with_validation_takes_what_one_without_does(of_training):
     images, held, run = large(8), large(96), trainer()
-    with at_most(of_training + 2**18):
+    with at_most(of_training + 2**21):
         run.fit(Loader(images, 4), held, epochs=1)
-    with at_most(of_training + 2**18):
+    with at_most(of_training + 2**21):
         run.evaluate(held)
 
 
@@ -67,9 +67,9 @@ def test_a_saved_run_is_judged_in_as_little(of_training, tmp_path):
     trainer(tmp_path).fit(Loader(large(8), 4), epochs=1)
     saved = load_model(tmp_path / MODEL)
     assert run_batch_size(saved) == 4
-    with at_most(of_training + 2**18):
+    with at_most(of_training + 2**21):
         evaluate(saved.model, held, batch_size=run_batch_size(saved))
-    with at_most(of_training + 2**18):
+    with at_most(of_training + 2**21):
         top_losses(saved.model, held, 5, batch_size=run_batch_size(saved))
 
 
