@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..ops.check import check_floats, check_gradient
+from ..ops.check import check_gradient
 from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
@@ -89,9 +89,8 @@ def inference(
 def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
     """`conv2d_backward`, in blocks."""
     x, w, has_bias, place = cache
-    check_floats("Conv2d backward", dy, w)
     cout = w.shape[0]
-    check_gradient("Conv2d", dy, (x.shape[0], *place.out, cout))
+    check_gradient("Conv2d", dy, (x.shape[0], *place.out, cout), w)
     padded: Any = place.pad(x, np)  # (N, PH, PW, C)
     blocks = _blocks(x.shape, w, place)
     dw = np.zeros((cout, w[0].size), w.dtype)  # (F, K)

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..ops.check import check_floats, check_gradient
+from ..ops.check import check_gradient
 from ..ops.dispatch import Implementation
 from ..ops.linear import check_linear
 from ..typing import Cache, NDArray
@@ -55,8 +55,7 @@ def forward(x: NDArray, w: NDArray, b: NDArray | None = None) -> tuple[NDArray, 
 def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
     """`linear_backward`, on columns."""
     x, w, has_bias = cache
-    check_floats("Linear backward", dy, w)
-    check_gradient("Linear", dy, (x.shape[1], w.shape[0]))
+    check_gradient("Linear", dy, (x.shape[1], w.shape[0]), w)
     columns = batch_last(dy)  # (out, N)
     products = [(columns, x.T, dw := np.empty(w.shape, w.dtype))]  # (out, N) @ (N, in)            (2)
     dx = None

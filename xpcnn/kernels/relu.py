@@ -52,8 +52,7 @@ def forward(x: NDArray) -> tuple[NDArray, Cache]:
 def backward(dy: NDArray, cache: Cache) -> NDArray:
     """`relu_backward`, block by block."""
     y: NDArray = cache
-    check_floats("ReLU backward", dy, y)
-    check_gradient("ReLU", dy, y.shape)
+    check_gradient("ReLU", dy, y.shape, y)
     dx = empty_like(y)  # (N, …), in y's order
     dy_run, y_run, dx_run = as_run(dy, y), as_run(y, y), as_run(dx, y)  # (size,) each
 

@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..ops.check import check_floats, check_gradient
+from ..ops.check import check_gradient
 from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
@@ -122,8 +122,7 @@ def inference(
 def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
     """`conv2d_backward`, four rows at a time."""
     x, w, has_bias, place = cache
-    check_floats("Conv2d backward", dy, w)
-    check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]))
+    check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]), w)
     dy = batch_last(dy)  # (OH, OW, F, N)
     f, _, kw, c = w.shape
     a = np.ascontiguousarray(A_T.T.astype(dy.dtype))

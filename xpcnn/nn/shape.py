@@ -38,8 +38,7 @@ class Flatten(Layer):
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         shape = cache
-        xp = check_floats("Flatten backward", dy)
-        check_gradient("Flatten", dy, (shape[0], math.prod(shape[1:])))
+        xp = check_gradient("Flatten", dy, (shape[0], math.prod(shape[1:])))
         return xp.reshape(dy, shape) if input_grad else None, {}
 
 
@@ -75,8 +74,7 @@ class Unflatten(Layer):
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         n = cache
-        xp = check_floats("Unflatten backward", dy)
-        check_gradient("Unflatten", dy, (n, *self.shape))
+        xp = check_gradient("Unflatten", dy, (n, *self.shape))
         return xp.reshape(dy, (n, math.prod(self.shape))) if input_grad else None, {}
 
 

@@ -29,7 +29,7 @@ import numpy as np
 
 from ..backend import dtype_name
 from ..typing import Array, Cache
-from .check import check_floats, check_gradient, check_items
+from .check import check_gradient, check_items
 from .clip import clip
 from .formula import Formula
 
@@ -53,7 +53,7 @@ def sigmoid_forward(x: Array) -> tuple[Array, Cache]:
     >>> sigmoid_forward(np.array([-1000.0, 0.0, 1000.0]))[0]
     array([0. , 0.5, 1. ])
     """
-    xp = _check("Sigmoid", x)
+    xp = check_items("Sigmoid", x)
     y = _sigmoid(x, xp)  # (N, …)
     return y, y
 
@@ -61,7 +61,7 @@ def sigmoid_forward(x: Array) -> tuple[Array, Cache]:
 def sigmoid_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `sigmoid_forward`, (1): dy (N, …) → dx (N, …)."""
     y = cache
-    _check_backward("Sigmoid", dy, y)
+    check_gradient("Sigmoid", dy, y.shape, y)
     dx: Array = dy * (y * (1 - y))  # (1)
     return dx
 
@@ -84,7 +84,7 @@ def tanh_forward(x: Array) -> tuple[Array, Cache]:
     >>> tanh_forward(np.array([-1000.0, 0.0, 1000.0]))[0]
     array([-1.,  0.,  1.])
     """
-    xp = _check("Tanh", x)
+    xp = check_items("Tanh", x)
     y = xp.tanh(x)  # (N, …)                                               (2)
     return y, y
 
@@ -92,7 +92,7 @@ def tanh_forward(x: Array) -> tuple[Array, Cache]:
 def tanh_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `tanh_forward`, (2): dy (N, …) → dx (N, …)."""
     y = cache
-    _check_backward("Tanh", dy, y)
+    check_gradient("Tanh", dy, y.shape, y)
     dx: Array = dy * (1 - y * y)  # (2)
     return dx
 
@@ -115,7 +115,7 @@ def gelu_tanh_forward(x: Array) -> tuple[Array, Cache]:
     >>> gelu_tanh_forward(np.array([-1.0, 0.0, 1.0]))[0].round(4)
     array([-0.1588,  0.    ,  0.8412])
     """
-    xp = _check("GELU", x)
+    xp = check_items("GELU", x)
     held = _held(x)
     t = xp.tanh(GELU_A * (held + GELU_B * (held * held * held)))  # (N, …) (3)
     return 0.5 * _larger(x, held, xp) * (1 + t), (held, t)
@@ -124,7 +124,7 @@ def gelu_tanh_forward(x: Array) -> tuple[Array, Cache]:
 def gelu_tanh_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `gelu_tanh_forward`, (3): dy (N, …) → dx (N, …)."""
     x, t = cache
-    _check_backward("GELU", dy, x)
+    check_gradient("GELU", dy, x.shape, x)
     dx: Array = dy * (0.5 * (1 + t + x * (1 - t * t) * (GELU_A * (1 + 3 * GELU_B * (x * x)))))  # (3)
     return dx
 
@@ -153,7 +153,7 @@ def silu_forward(x: Array) -> tuple[Array, Cache]:
     >>> silu_forward(np.array([-1.0, 0.0, 1.0]))[0].round(4)
     array([-0.2689,  0.    ,  0.7311])
     """
-    xp = _check("SiLU", x)
+    xp = check_items("SiLU", x)
     held, s = _held(x), _sigmoid(x, xp)  # (N, …)
     return _larger(x, held, xp) * s, (held, s)  # (4)
 
@@ -161,7 +161,7 @@ def silu_forward(x: Array) -> tuple[Array, Cache]:
 def silu_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `silu_forward`, (4): dy (N, …) → dx (N, …)."""
     x, s = cache
-    _check_backward("SiLU", dy, x)
+    check_gradient("SiLU", dy, x.shape, x)
     dx: Array = dy * (s * (1 + x * (1 - s)))  # (4)
     return dx
 
@@ -184,7 +184,7 @@ def softplus_forward(x: Array) -> tuple[Array, Cache]:
     >>> softplus_forward(np.array([-1000.0, 0.0, 1000.0]))[0].round(4)
     array([0.000e+00, 6.931e-01, 1.000e+03])
     """
-    xp = _check("Softplus", x)
+    xp = check_items("Softplus", x)
     zero = xp.zeros((), dtype=x.dtype, device=x.device)
     return xp.maximum(x, zero) + xp.log1p(xp.exp(-xp.abs(x))), x  # (N, …)                                 (5)
 
@@ -192,7 +192,7 @@ def softplus_forward(x: Array) -> tuple[Array, Cache]:
 def softplus_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `softplus_forward`, (5): dy (N, …) → dx (N, …)."""
     x = cache
-    xp = _check_backward("Softplus", dy, x)
+    xp = check_gradient("Softplus", dy, x.shape, x)
     return dy * _sigmoid(x, xp)  # (5)
 
 
@@ -214,13 +214,3 @@ def _larger(x: Array, held: Array, xp: Any) -> Array:
     """max(x, −10⁴), given `held`, the result of `_held`."""
     larger: Array = x if held is x else xp.maximum(x, held)
     return larger
-
-
-def _check(who: str, x: Array) -> Any:
-    check_items(who, x)
-    return check_floats(who, x)
-
-
-def _check_backward(who: str, dy: Array, like: Array) -> Any:
-    check_gradient(who, dy, like.shape)
-    return check_floats(f"{who} backward", dy, like)

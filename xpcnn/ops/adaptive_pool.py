@@ -57,8 +57,7 @@ def adaptive_avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
         dx : Array (N, H, W, C)
     """
     a, b, n, c = cache
-    xp = check_floats("AdaptiveAvgPool2d backward", dy, a)
-    check_gradient("AdaptiveAvgPool2d", dy, (n, a.shape[0], b.shape[0], c))
+    xp = check_gradient("AdaptiveAvgPool2d", dy, (n, a.shape[0], b.shape[0], c), a)
     return separable(a.T, b.T, dy, xp)  # (N, H, W, C)                                                   (3)
 
 

@@ -78,8 +78,7 @@ def batch_norm_backward(
         dgamma, dbeta : Array (C,), or None if forward had none
     """
     x_hat, r, gamma, has_beta = cache
-    xp = check_floats("BatchNorm backward", dy, x_hat)
-    check_gradient("BatchNorm", dy, x_hat.shape)
+    xp = check_gradient("BatchNorm", dy, x_hat.shape, x_hat)
     dgamma = sum_rows(dy * x_hat, xp)  # (C,)                              (4)
     dbeta = sum_rows(dy, xp)  # (C,)                                       (4)
     dx = None

@@ -74,8 +74,7 @@ def bilinear2d_forward(
 def bilinear2d_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `bilinear2d_forward`, (5): dy (N, OH, OW, C) → dx (N, H, W, C)."""
     r, c, n, channels = cache
-    xp = check_floats("Upsample backward", dy, r)
-    check_gradient("Upsample", dy, (n, r.shape[0], c.shape[0], channels))
+    xp = check_gradient("Upsample", dy, (n, r.shape[0], c.shape[0], channels), r)
     return separable(r.T, c.T, dy, xp)  # (N, H, W, C)                                                    (5)
 
 

@@ -60,15 +60,16 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
         raise ShapeError(who, "at least one item along every axis", str(tuple(x.shape)), "skip empty batches")
 
 
-def check_items(who: str, x: Array) -> None:
-    """Refuse `x` unless it is a batch (N ≥ 1) of items of any shape."""
+def check_items(who: str, x: Array, *others: Array | None) -> Any:
+    """Check that x is a batch (N ≥ 1) of items of any shape, of the others' floating dtype; return the namespace."""
     check_array(who, x)
     check_batch(who, x, *x.shape[1:])
+    return check_floats(who, x, *others)
 
 
-def check_gradient(who: str, dy: Array, shape: tuple[int, ...]) -> None:
-    """Refuse a `dy` whose shape is not that of the forward pass's output."""
-    check_array(f"{who} backward", dy)
+def check_gradient(who: str, dy: Array, shape: tuple[int, ...], *others: Array | None) -> Any:
+    """Check that dy has the shape of forward's output, and the others' floating dtype; return the namespace."""
+    xp = check_floats(f"{who} backward", dy, *others)
     if tuple(dy.shape) != tuple(shape):
         raise ShapeError(
             f"{who} backward",
@@ -76,6 +77,7 @@ def check_gradient(who: str, dy: Array, shape: tuple[int, ...]) -> None:
             str(tuple(dy.shape)),
             "pass the cache of the same forward call",
         )
+    return xp
 
 
 def check_array(who: str, *arrays: Array | None) -> None:

@@ -120,8 +120,7 @@ def conv2d_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tupl
         db : Array (Cout,), or None without a bias
     """
     x, w, has_bias, place, groups = cache
-    xp = check_floats("Conv2d backward", dy, w)
-    check_gradient("Conv2d", dy, (x.shape[0], *place.out, w.shape[0]))
+    xp = check_gradient("Conv2d", dy, (x.shape[0], *place.out, w.shape[0]), w)
     dw = correlate_dw(x, dy, place, groups, xp)  # (Cout, KH, KW, Cin/G)
     db = xp.sum(dy, axis=(0, 1, 2)) if has_bias else None  # (Cout,)                                     (3)
     dx = correlate_dx(dy, w, x.shape, place, groups, xp) if input_grad else None  # (N, H, W, Cin)

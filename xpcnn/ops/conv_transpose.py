@@ -93,8 +93,7 @@ def conv_transpose2d_backward(
         db : Array (Cout,), or None without a bias
     """
     x, w, has_bias, place, groups = cache
-    xp = check_floats("ConvTranspose2d backward", dy, w)
-    check_gradient("ConvTranspose2d", dy, (x.shape[0], *place.size, w.shape[3] * groups))
+    xp = check_gradient("ConvTranspose2d", dy, (x.shape[0], *place.size, w.shape[3] * groups), w)
     dx = correlate(dy, w, place, groups, xp) if input_grad else None  # (N, H, W, Cin)                   (2)
     dw = correlate_dw(dy, x, place, groups, xp)  # (Cin, KH, KW, Cout/G)                                 (3)
     db = xp.sum(dy, axis=(0, 1, 2)) if has_bias else None  # (Cout,)                                     (4)

@@ -20,7 +20,7 @@ from ..backend import array_namespace, dtype_name
 from ..errors import DTypeError, ShapeError
 from ..options import as_number
 from ..typing import Array, Cache
-from .check import check_array, check_floats, check_gradient, check_items
+from .check import check_array, check_gradient, check_items
 
 
 def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
@@ -41,8 +41,7 @@ def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
     array([[2., 0.]])
     """
     p = as_number("Dropout", "p", p, "[0, 1)")
-    check_items("Dropout", x)
-    xp = check_floats("Dropout", x)
+    xp = check_items("Dropout", x)
     check_array("Dropout", keep)
     array_namespace(x, keep)
     if not xp.isdtype(keep.dtype, "bool"):
@@ -55,8 +54,7 @@ def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
 def dropout_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `dropout_forward`, (2): dy (N, …) → dx (N, …)."""
     keep, p, shape = cache
-    xp = check_floats("Dropout backward", dy)
-    check_gradient("Dropout", dy, shape)
+    xp = check_gradient("Dropout", dy, shape)
     return dy * _factor(keep, p, dy, xp)  # (2)
 
 

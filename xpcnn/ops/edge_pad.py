@@ -101,9 +101,8 @@ def _taken(x: Array, sources: list[list[int]]) -> Array:
 
 def _folded(who: str, dy: Array, cache: Cache, fold: Any) -> Array:
     pairs, shape = cache
-    xp = check_floats(f"{who} backward", dy)
     n, h, w, c = shape
-    check_gradient(who, dy, (n, h + sum(pairs[0]), w + sum(pairs[1]), c))
+    xp = check_gradient(who, dy, (n, h + sum(pairs[0]), w + sum(pairs[1]), c))
     for axis, ((before, after), size) in enumerate(zip(pairs, shape[1:3], strict=True), 1):
         parts = [(_cut(dy, axis, 0, before), True), (_cut(dy, axis, before + size, before + size + after), False)]
         dx = _cut(dy, axis, before, before + size)

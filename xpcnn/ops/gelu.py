@@ -19,7 +19,7 @@ from ..errors import DTypeError
 from ..options import as_choice
 from ..typing import Array, Cache
 from .activation import gelu_tanh_backward, gelu_tanh_forward
-from .check import check_floats, check_gradient, check_items
+from .check import check_gradient, check_items
 from .clip import clip
 from .formula import Formula
 from .normal_distribution import normal_distribution
@@ -47,8 +47,7 @@ def gelu_forward(x: Array, *, approximate: str = "none") -> tuple[Array, Cache]:
     if as_choice("GELU", "approximate", approximate, APPROXIMATE) == "tanh":
         y, cache = gelu_tanh_forward(x)
         return y, (cache,)
-    check_items("GELU", x)
-    xp = check_floats("GELU", x)
+    xp = check_items("GELU", x)
     if dtype_name(x).startswith("complex"):
         raise DTypeError("GELU", "real numbers", dtype_name(x), "pass approximate='tanh'")
     below, density = normal_distribution(x, xp)  # (N, …)
@@ -68,7 +67,6 @@ def gelu_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `gelu_forward`, (1): dy (N, …) → dx (N, …)."""
     if isinstance(cache, tuple):
         return gelu_tanh_backward(dy, cache[0])
-    check_gradient("GELU", dy, cache.shape)
-    check_floats("GELU backward", dy, cache)
+    check_gradient("GELU", dy, cache.shape, cache)
     dx: Array = dy * cache  # (1)
     return dx

@@ -48,8 +48,7 @@ def global_max_pool2d_backward(dy: Array, cache: Cache) -> Array:
         dx : Array (N, H, W, C)
     """
     winner, (n, h, w, c) = cache
-    xp = check_floats("GlobalMaxPool2d backward", dy)
-    check_gradient("GlobalMaxPool2d", dy, (n, c))
+    xp = check_gradient("GlobalMaxPool2d", dy, (n, c))
     positions = xp.arange(h * w, dtype=winner.dtype, device=dy.device)  # (HW,)
     wins = positions[None, :, None] == winner[:, None, :]  # (N, HW, C)
     dx: Array = xp.where(wins, dy[:, None, :], xp.zeros((), dtype=dy.dtype, device=dy.device))  # (N, HW, C)  (3)
@@ -87,7 +86,6 @@ def global_avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
         dx : Array (N, H, W, C)
     """
     n, h, w, c = cache
-    xp = check_floats("GlobalAvgPool2d backward", dy)
-    check_gradient("GlobalAvgPool2d", dy, (n, c))
+    xp = check_gradient("GlobalAvgPool2d", dy, (n, c))
     dx: Array = xp.broadcast_to((dy / (h * w))[:, None, None, :], (n, h, w, c))  # (4)
     return dx

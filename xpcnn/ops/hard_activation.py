@@ -18,10 +18,9 @@ Sources
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ..typing import Array, Cache
-from .check import check_floats, check_gradient, check_items
+from .check import check_gradient, check_items
 from .clip import clip
 from .formula import Formula
 
@@ -43,14 +42,14 @@ def clip_forward(x: Array, *, low: float = -math.inf, high: float = math.inf) ->
     >>> y, clip_backward(np.ones(3), cache)
     (array([-1. ,  0.5,  1. ]), array([0., 1., 0.]))
     """
-    _check("Clip", x)
+    check_items("Clip", x)
     return clip(x, low, high), (x, low, high)  # (N, …)                    (1)
 
 
 def clip_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `clip_forward`, (1): dy (N, …) → dx (N, …)."""
     x, low, high = cache
-    xp = _check_backward("Clip", dy, x)
+    xp = check_gradient("Clip", dy, x.shape, x)
     dx: Array = dy * xp.astype((x >= low) & (x <= high), x.dtype)  # (1)
     return dx
 
@@ -73,7 +72,7 @@ def relu6_forward(x: Array) -> tuple[Array, Cache]:
     >>> relu6_forward(np.array([-1.0, 2.0, 7.0]))[0]
     array([0., 2., 6.])
     """
-    _check("ReLU6", x)
+    check_items("ReLU6", x)
     y = clip(x, 0.0, 6.0)  # (N, …)                                        (2)
     return y, y
 
@@ -81,7 +80,7 @@ def relu6_forward(x: Array) -> tuple[Array, Cache]:
 def relu6_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `relu6_forward`, (2): dy (N, …) → dx (N, …)."""
     y = cache
-    xp = _check_backward("ReLU6", dy, y)
+    xp = check_gradient("ReLU6", dy, y.shape, y)
     dx: Array = dy * xp.astype((y > 0) & (y < 6), y.dtype)  # (2)
     return dx
 
@@ -105,7 +104,7 @@ def hard_sigmoid_forward(x: Array, *, alpha: float = 1 / 6, beta: float = 0.5) -
     >>> hard_sigmoid_forward(np.array([-4.0, 0.0, 1.5, 4.0]))[0]
     array([0.  , 0.5 , 0.75, 1.  ])
     """
-    _check("HardSigmoid", x)
+    check_items("HardSigmoid", x)
     y = clip(alpha * x + beta, 0.0, 1.0)  # (N, …)                         (3)
     return y, (y, alpha)
 
@@ -113,7 +112,7 @@ def hard_sigmoid_forward(x: Array, *, alpha: float = 1 / 6, beta: float = 0.5) -
 def hard_sigmoid_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `hard_sigmoid_forward`, (3): dy (N, …) → dx (N, …)."""
     y, alpha = cache
-    xp = _check_backward("HardSigmoid", dy, y)
+    xp = check_gradient("HardSigmoid", dy, y.shape, y)
     dx: Array = dy * (alpha * xp.astype((y > 0) & (y < 1), y.dtype))  # (3)
     return dx
 
@@ -138,7 +137,7 @@ def hard_swish_forward(x: Array) -> tuple[Array, Cache]:
     >>> hard_swish_forward(np.array([-4.0, -1.5, 0.0, 1.0, 4.0]))[0].round(4)
     array([-0.    , -0.375 ,  0.    ,  0.6667,  4.    ])
     """
-    _check("HardSwish", x)
+    check_items("HardSwish", x)
     y: Array = clip(x, -3.0) * (clip(x + 3, 0.0, 6.0) / 6)  # (N, …)       (4)
     return y, x
 
@@ -146,7 +145,7 @@ def hard_swish_forward(x: Array) -> tuple[Array, Cache]:
 def hard_swish_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `hard_swish_forward`, (4): dy (N, …) → dx (N, …)."""
     x = cache
-    xp = _check_backward("HardSwish", dy, x)
+    xp = check_gradient("HardSwish", dy, x.shape, x)
     bent = xp.astype((x > -3) & (x < 3), x.dtype) * (clip(x, -3.0, 3.0) / 3 + 0.5)
     dx: Array = dy * (bent + xp.astype(x >= 3, x.dtype))  # (4)
     return dx
@@ -155,13 +154,3 @@ def hard_swish_backward(dy: Array, cache: Cache) -> Array:
 HARD_SWISH = Formula(
     "hard_activation", 4, "{x}·min(max({x} + 3, 0), 6) / 6", "(−3 < {x} < 3)·({x} / 3 + ½) + ({x} ≥ 3)"
 )
-
-
-def _check(who: str, x: Array) -> Any:
-    check_items(who, x)
-    return check_floats(who, x)
-
-
-def _check_backward(who: str, dy: Array, like: Array) -> Any:
-    check_gradient(who, dy, like.shape)
-    return check_floats(f"{who} backward", dy, like)

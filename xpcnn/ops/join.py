@@ -52,7 +52,7 @@ def add_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
 def add_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
     """The gradients of `add_forward`, (1), one per input."""
     shape, shapes = cache
-    _check_backward("Add", dy, shape)
+    check_gradient("Add", dy, shape)
     return tuple(sum_to(dy, each) for each in shapes)  # (1)
 
 
@@ -66,7 +66,7 @@ def subtract_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
 def subtract_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
     """The gradients of `subtract_forward`, (2)."""
     shape, a, b = cache
-    _check_backward("Subtract", dy, shape)
+    check_gradient("Subtract", dy, shape)
     return sum_to(dy, a), -sum_to(dy, b)  # (2)
 
 
@@ -80,7 +80,7 @@ def multiply_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
 def multiply_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
     """The gradients of `multiply_forward`, (3)."""
     shape, xs = cache
-    _check_backward("Multiply", dy, shape)
+    check_gradient("Multiply", dy, shape)
     others = [reduce(lambda a, b: a * b, [x for j, x in enumerate(xs) if j != i]) for i in range(len(xs))]
     return tuple(sum_to(dy * other, tuple(x.shape)) for x, other in zip(xs, others, strict=True))  # (3)
 
@@ -95,7 +95,7 @@ def maximum_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
 def maximum_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
     """The gradients of `maximum_forward`, (4)."""
     shape, xs, y = cache
-    xp = _check_backward("Maximum", dy, shape)
+    xp = check_gradient("Maximum", dy, shape)
     largest = [xp.astype(x == y, dy.dtype) for x in xs]
     count = reduce(lambda a, b: a + b, largest)
     share = dy / xp.where(count == 0, xp.ones_like(count), count)  # NaN is equal to nothing
@@ -124,7 +124,7 @@ def concat_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
 
 def concat_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
     """The gradients of `concat_forward`, (5): views of dy."""
-    _check_backward("Concat", dy, (*cache[0][:-1], sum(shape[-1] for shape in cache)))
+    check_gradient("Concat", dy, (*cache[0][:-1], sum(shape[-1] for shape in cache)))
     parts, start = [], 0
     for shape in cache:
         parts.append(dy[..., start : start + shape[-1]])  # (5)
@@ -174,8 +174,3 @@ def _several(who: str, xs: Any, *, least: int = 2, most: int | None = None) -> S
     if len(xs) < least or (most is not None and len(xs) > most):
         raise OptionError(who, f"a tuple of {number}", str(len(xs)), "in a Graph, name what it reads")
     return xs
-
-
-def _check_backward(who: str, dy: Array, shape: Shape) -> Any:
-    check_gradient(who, dy, shape)
-    return check_floats(f"{who} backward", dy)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from ..options import as_number
 from ..typing import Array, Cache
-from .check import check_floats, check_gradient, check_items
+from .check import check_gradient, check_items
 
 
 def l2_normalize_forward(x: Array, *, eps: float = 1e-12) -> tuple[Array, Cache]:
@@ -35,8 +35,7 @@ def l2_normalize_forward(x: Array, *, eps: float = 1e-12) -> tuple[Array, Cache]
            [0. , 0. ]])
     """
     eps = as_number("L2Normalize", "eps", eps, "(0, inf)")
-    check_items("L2Normalize", x)
-    xp = check_floats("L2Normalize", x)
+    xp = check_items("L2Normalize", x)
     largest = xp.max(xp.abs(x), axis=-1, keepdims=True)  # (N, …, 1)
     largest = largest + xp.astype(largest == 0, largest.dtype)
     scaled = x / largest
@@ -50,7 +49,6 @@ def l2_normalize_forward(x: Array, *, eps: float = 1e-12) -> tuple[Array, Cache]
 def l2_normalize_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `l2_normalize_forward`, (3): dy (N, …, C) → dx (N, …, C)."""
     y, d, longer = cache
-    xp = check_floats("L2Normalize backward", dy, y)
-    check_gradient("L2Normalize", dy, y.shape)
+    xp = check_gradient("L2Normalize", dy, y.shape, y)
     dx: Array = (dy - y * (longer * xp.sum(dy * y, axis=-1, keepdims=True))) / d  # (3)
     return dx

@@ -49,8 +49,7 @@ def linear_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tupl
         db : Array (out,), or None without a bias
     """
     x, w, has_bias = cache
-    xp = check_floats("Linear backward", dy, w)
-    check_gradient("Linear", dy, (x.shape[0], w.shape[0]))
+    xp = check_gradient("Linear", dy, (x.shape[0], w.shape[0]), w)
     dw = dy.T @ x  # (out, N) @ (N, in)                                    (2)
     db = xp.sum(dy, axis=0) if has_bias else None  # (out,)                (3)
     dx = dy @ w if input_grad else None  # (N, out) @ (out, in)            (4)

@@ -93,8 +93,7 @@ def layer_norm_backward(
         dgamma, dbeta : Array (D₁, …, Dₖ), or None if forward had none
     """
     x_hat, r, gamma, has_beta, axes = cache
-    xp = check_floats("LayerNorm backward", dy, x_hat)
-    check_gradient("LayerNorm", dy, x_hat.shape)
+    xp = check_gradient("LayerNorm", dy, x_hat.shape, x_hat)
     items = tuple(range(dy.ndim - axes))
     dgamma = None if gamma is None else xp.sum(dy * x_hat, axis=items)  # (D₁, …, Dₖ)                      (4)
     dbeta = xp.sum(dy, axis=items) if has_beta else None  # (D₁, …, Dₖ)    (4)
@@ -148,8 +147,7 @@ def group_norm_backward(
         dgamma, dbeta : Array (C,), or None if forward had none
     """
     x_hat, r, gamma, has_beta, groups, shape = cache
-    xp = check_floats("GroupNorm backward", dy, x_hat)
-    check_gradient("GroupNorm", dy, shape)
+    xp = check_gradient("GroupNorm", dy, shape, x_hat)
     dgamma = None if gamma is None else sum_rows(dy * xp.reshape(x_hat, shape), xp)  # (C,)                (4)
     dbeta = sum_rows(dy, xp) if has_beta else None  # (C,)                 (4)
     dx = None

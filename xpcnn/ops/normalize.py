@@ -45,7 +45,6 @@ def normalize_forward(x: Array, mean: Array, std: Array) -> tuple[Array, Cache]:
 def normalize_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `normalize_forward`, (2): dy (N, …, C) → dx (N, …, C)."""
     std, shape = cache
-    check_floats("Normalize backward", dy, std)
-    check_gradient("Normalize", dy, shape)
+    check_gradient("Normalize", dy, shape, std)
     dx: Array = dy / std  # (2)
     return dx

@@ -49,8 +49,7 @@ def relu_forward(x: Array) -> tuple[Array, Cache]:
     >>> relu_forward(np.array([-1.0, 0.0, 2.0]))[0]
     array([0., 0., 2.])
     """
-    check_items("ReLU", x)
-    xp = check_floats("ReLU", x)
+    xp = check_items("ReLU", x)
     y = xp.maximum(x, _zero(x, xp))  # (N, …)                              (1)
     return y, y
 
@@ -58,8 +57,7 @@ def relu_forward(x: Array) -> tuple[Array, Cache]:
 def relu_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `relu_forward`, (1): dy (N, …) → dx (N, …)."""
     y = cache
-    xp = check_floats("ReLU backward", dy, y)
-    check_gradient("ReLU", dy, y.shape)
+    xp = check_gradient("ReLU", dy, y.shape, y)
     return dy * _positive(y, dy, xp)  # y > 0 where x > 0                  (1)
 
 
@@ -83,8 +81,7 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
     array([-0.1,  0. ,  2. ])
     """
     slope = as_number("LeakyReLU", "negative_slope", negative_slope)
-    check_items("LeakyReLU", x)
-    xp = check_floats("LeakyReLU", x)
+    xp = check_items("LeakyReLU", x)
     positive = x > 0  # (N, …), boolean: an eighth of the memory of a float64 x
     return x * _factor(positive, slope, x, xp), (positive, slope)  # (2)
 
@@ -92,8 +89,7 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
 def leaky_relu_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `leaky_relu_forward`, (2): dy (N, …) → dx (N, …)."""
     positive, slope = cache
-    xp = check_floats("LeakyReLU backward", dy)
-    check_gradient("LeakyReLU", dy, positive.shape)
+    xp = check_gradient("LeakyReLU", dy, positive.shape)
     return dy * _factor(positive, slope, dy, xp)  # (2)
 
 
@@ -147,8 +143,7 @@ def prelu_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple
         dslope : Array (1,) or (C,)
     """
     x, slope = cache
-    xp = check_floats("PReLU backward", dy, x)
-    check_gradient("PReLU", dy, x.shape)
+    xp = check_gradient("PReLU", dy, x.shape, x)
     shared = tuple(range(x.ndim if slope.shape[0] == 1 else x.ndim - 1))
     dslope = xp.sum(dy * xp.minimum(x, _zero(x, xp)), axis=shared)  # () or (C,)                           (3)
     dx = dy * _factor(x > 0, slope, dy, xp) if input_grad else None  # (N, …)                              (2)
@@ -215,8 +210,7 @@ SELU = Formula(
 
 
 def _exponential_forward(who: str, x: Array, alpha: float, scale: float) -> tuple[Array, Cache]:
-    check_items(who, x)
-    xp = check_floats(who, x)
+    xp = check_items(who, x)
     zero = _zero(x, xp)
     y = scale * xp.maximum(x, zero) + scale * alpha * xp.expm1(xp.minimum(x, zero))  # (N, …)              (4, 5)
     return y, (x, alpha, scale)
@@ -224,8 +218,7 @@ def _exponential_forward(who: str, x: Array, alpha: float, scale: float) -> tupl
 
 def _exponential_backward(who: str, dy: Array, cache: Cache) -> Array:
     x, alpha, scale = cache
-    xp = check_floats(f"{who} backward", dy, x)
-    check_gradient(who, dy, x.shape)
+    xp = check_gradient(who, dy, x.shape, x)
     positive = _positive(x, dy, xp)
     negative = scale * alpha * xp.exp(xp.minimum(x, _zero(x, xp)))
     dx: Array = dy * (scale * positive + (1 - positive) * negative)  # (4, 5)

@@ -51,8 +51,7 @@ def local_response_norm_forward(
 def local_response_norm_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `local_response_norm_forward`, (3): dy (N, H, W, C) → dx (N, H, W, C)."""
     x, s, size, alpha, beta = cache
-    xp = check_floats("LocalResponseNorm backward", dy, x)
-    check_gradient("LocalResponseNorm", dy, x.shape)
+    xp = check_gradient("LocalResponseNorm", dy, x.shape, x)
     near = _neighbours(dy * x * s ** (-beta - 1), (size - 1) // 2, size // 2, xp)
     dx: Array = dy * s**-beta - 2 * alpha * beta / size * x * near  # (3)
     return dx

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..typing import Array, Cache
-from .check import check_array, check_floats, check_gradient, check_items
+from .check import check_array, check_gradient, check_items
 
 
 def scale_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Cache]:
@@ -35,9 +35,8 @@ def scale_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Ca
     >>> scale_forward(np.array([[1.0, 2.0]]), np.array([3.0, 10.0]), np.array([0.5, 0.0]))[0]
     array([[ 3.5, 20. ]])
     """
-    check_items("Scale", x)
     check_array("Scale", w, b)
-    check_floats("Scale", x, w, b)
+    check_items("Scale", x, w, b)
     for name, each in (("weight", w), ("bias", b)):
         if each is not None and tuple(each.shape) not in ((1,), tuple(x.shape[-1:])):
             raise ShapeError("Scale", f"a {name} (1,) or ({x.shape[-1]},), one a channel", str(tuple(each.shape)))
@@ -48,8 +47,7 @@ def scale_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Ca
 def scale_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
     """The gradients of `scale_forward`, (2) to (4): dy (N, …, C) → dx (or None), dw, and db (None without b)."""
     x, w, offsets = cache
-    check_gradient("Scale", dy, x.shape)
-    xp = check_floats("Scale backward", dy, x)
+    xp = check_gradient("Scale", dy, x.shape, x)
     dx = dy * w if input_grad else None  # (2)
     dw = _over_all(dy * x, w.shape[0], xp)  # (3)
     db = None if offsets is None else _over_all(dy, offsets, xp)  # (4)

@@ -15,8 +15,7 @@ Sources
 
 from __future__ import annotations
 
-from typing import Any
-
+from ..backend import array_namespace
 from ..errors import ShapeError
 from ..options import as_count
 from ..typing import Array, Cache
@@ -53,7 +52,6 @@ def pixel_shuffle_forward(x: Array, *, upscale_factor: int) -> tuple[Array, Cach
 def pixel_shuffle_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `pixel_shuffle_forward`, (2): dy (N, H·r, W·r, C) → dx (N, H, W, C·r²)."""
     r, shape = cache
-    check_floats("PixelShuffle backward", dy)
     check_gradient("PixelShuffle", dy, shape)
     return _gathered(dy, r)  # (2)
 
@@ -87,7 +85,6 @@ def pixel_unshuffle_forward(x: Array, *, downscale_factor: int) -> tuple[Array, 
 def pixel_unshuffle_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `pixel_unshuffle_forward`, (1): dy (N, H, W, C·r²) → dx (N, H·r, W·r, C)."""
     r, shape = cache
-    check_floats("PixelUnshuffle backward", dy)
     check_gradient("PixelUnshuffle", dy, shape)
     return _spread(dy, r)  # (1)
 
@@ -110,7 +107,6 @@ def channel_shuffle_forward(x: Array, *, groups: int) -> tuple[Array, Cache]:
     """
     groups = as_count("ChannelShuffle", "groups", groups)
     check_items("ChannelShuffle", x)
-    check_floats("ChannelShuffle", x)
     if x.shape[-1] % groups:
         raise ShapeError("ChannelShuffle", f"channels that {groups} groups divide", str(x.shape[-1]))
     return _dealt(x, groups), (x.shape[-1] // groups, tuple(x.shape))  # (3)
@@ -119,7 +115,6 @@ def channel_shuffle_forward(x: Array, *, groups: int) -> tuple[Array, Cache]:
 def channel_shuffle_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `channel_shuffle_forward`, (3) the other way: dy (N, …, C) → dx (N, …, C)."""
     groups, shape = cache
-    check_floats("ChannelShuffle backward", dy)
     check_gradient("ChannelShuffle", dy, shape)
     return _dealt(dy, groups)  # (3)
 
@@ -143,7 +138,6 @@ def channel_slice_forward(x: Array, *, start: int, stop: int) -> tuple[Array, Ca
     who = "ChannelSlice"
     start, stop = as_count(who, "start", start, least=0), as_count(who, "stop", stop)
     check_items(who, x)
-    check_floats(who, x)
     if not start < stop <= x.shape[-1]:
         raise ShapeError(who, f"0 ≤ start < stop ≤ {x.shape[-1]}, the channels", f"{start} and {stop}")
     return x[..., start:stop], (start, stop, tuple(x.shape))  # (4)
@@ -152,29 +146,31 @@ def channel_slice_forward(x: Array, *, start: int, stop: int) -> tuple[Array, Ca
 def channel_slice_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `channel_slice_forward`, (4): dy (N, …, stop − start) → dx (N, …, C)."""
     start, stop, shape = cache
-    xp = check_floats("ChannelSlice backward", dy)
-    check_gradient("ChannelSlice", dy, (*shape[:-1], stop - start))
+    xp = check_gradient("ChannelSlice", dy, (*shape[:-1], stop - start))
     dx: Array = xp.zeros(shape, dtype=dy.dtype, device=dy.device)
     dx[..., start:stop] = dy  # (4)
     return dx
 
 
 def _spread(x: Array, r: int) -> Array:
-    xp: Any = check_floats("PixelShuffle", x)
+    xp = array_namespace(x)
     n, h, w, c = x.shape
     blocks = xp.reshape(x, (n, h, w, c // (r * r), r, r))  # (N, H, W, C, r, r)
-    return xp.reshape(xp.permute_dims(blocks, (0, 1, 4, 2, 5, 3)), (n, h * r, w * r, c // (r * r)))  # type: ignore[no-any-return]
+    moved: Array = xp.reshape(xp.permute_dims(blocks, (0, 1, 4, 2, 5, 3)), (n, h * r, w * r, c // (r * r)))
+    return moved
 
 
 def _gathered(x: Array, r: int) -> Array:
-    xp: Any = check_floats("PixelUnshuffle", x)
+    xp = array_namespace(x)
     n, h, w, c = x.shape
     blocks = xp.reshape(x, (n, h // r, r, w // r, r, c))  # (N, H, r, W, r, C)
-    return xp.reshape(xp.permute_dims(blocks, (0, 1, 3, 5, 2, 4)), (n, h // r, w // r, c * r * r))  # type: ignore[no-any-return]
+    moved: Array = xp.reshape(xp.permute_dims(blocks, (0, 1, 3, 5, 2, 4)), (n, h // r, w // r, c * r * r))
+    return moved
 
 
 def _dealt(x: Array, groups: int) -> Array:
-    xp: Any = check_floats("ChannelShuffle", x)
+    xp = array_namespace(x)
     axes = x.ndim - 1
     parts = xp.reshape(x, (*x.shape[:-1], groups, x.shape[-1] // groups))  # (N, …, g, C/g)
-    return xp.reshape(xp.permute_dims(parts, (*range(axes), axes + 1, axes)), x.shape)  # type: ignore[no-any-return]
+    moved: Array = xp.reshape(xp.permute_dims(parts, (*range(axes), axes + 1, axes)), x.shape)
+    return moved

@@ -17,11 +17,9 @@ Sources
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..backend import dtype_name
 from ..typing import Array, Cache
-from .check import check_floats, check_gradient, check_items
+from .check import check_gradient, check_items
 from .clip import clip
 from .formula import Formula
 
@@ -44,7 +42,7 @@ def mish_forward(x: Array) -> tuple[Array, Cache]:
     >>> mish_forward(np.array([-1.0, 0.0, 1.0]))[0].round(4)
     array([-0.3034,  0.    ,  0.8651])
     """
-    xp = _check("Mish", x)
+    xp = check_items("Mish", x)
     held = _held(x, LOW, HIGH)
     e = xp.exp(held)  # (N, …)
     n = e * (e + 2)
@@ -55,7 +53,7 @@ def mish_forward(x: Array) -> tuple[Array, Cache]:
 def mish_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `mish_forward`, (1): dy (N, …) → dx (N, …)."""
     x = cache
-    xp = _check_backward("Mish", dy, x)
+    xp = check_gradient("Mish", dy, x.shape, x)
     e = xp.exp(x)
     n = e * (e + 2)
     dx: Array = dy * ((n + x * (4 * e * (1 + e) / (n + 2))) / (n + 2))  # (1)
@@ -85,7 +83,7 @@ def softsign_forward(x: Array) -> tuple[Array, Cache]:
     >>> softsign_forward(np.array([-3.0, 0.0, 1.0]))[0]
     array([-0.75,  0.  ,  0.5 ])
     """
-    xp = _check("Softsign", x)
+    xp = check_items("Softsign", x)
     held = _held(x, -FAR, FAR)
     s = 1 / (1 + xp.abs(held))  # (N, …)
     return held * s, s  # (2)
@@ -94,7 +92,7 @@ def softsign_forward(x: Array) -> tuple[Array, Cache]:
 def softsign_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `softsign_forward`, (2): dy (N, …) → dx (N, …)."""
     s = cache
-    _check_backward("Softsign", dy, s)
+    check_gradient("Softsign", dy, s.shape, s)
     dx: Array = dy * (s * s)  # (2)
     return dx
 
@@ -118,7 +116,7 @@ def celu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:
     >>> celu_forward(np.array([-1.0, 0.0, 2.0]), alpha=2.0)[0].round(4)
     array([-0.7869,  0.    ,  2.    ])
     """
-    xp = _check("CELU", x)
+    xp = check_items("CELU", x)
     zero = xp.zeros((), dtype=x.dtype, device=x.device)
     below = xp.minimum(x, zero) / alpha  # (N, …)
     return xp.maximum(x, zero) + alpha * xp.expm1(below), below  # (3)
@@ -127,7 +125,7 @@ def celu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:
 def celu_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `celu_forward`, (3): dy (N, …) → dx (N, …)."""
     below = cache
-    xp = _check_backward("CELU", dy, below)
+    xp = check_gradient("CELU", dy, below.shape, below)
     dx: Array = dy * xp.exp(below)  # (3)
     return dx
 
@@ -143,13 +141,3 @@ CELU = Formula(
 def _held(x: Array, low: float, high: float) -> Array:
     """x between the two; complex numbers, which have no order, and with which derivatives are checked, as they are."""
     return x if dtype_name(x).startswith("complex") else clip(x, low, high)
-
-
-def _check(who: str, x: Array) -> Any:
-    check_items(who, x)
-    return check_floats(who, x)
-
-
-def _check_backward(who: str, dy: Array, like: Array) -> Any:
-    check_gradient(who, dy, like.shape)
-    return check_floats(f"{who} backward", dy, like)

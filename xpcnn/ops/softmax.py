@@ -44,8 +44,7 @@ def softmax_forward(x: Array) -> tuple[Array, Cache]:
 def softmax_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `softmax_forward`, (1): dy (N, …, K) → dx (N, …, K)."""
     y = cache
-    xp = check_floats("Softmax backward", dy, y)
-    check_gradient("Softmax", dy, y.shape)
+    xp = check_gradient("Softmax", dy, y.shape, y)
     dx: Array = y * (dy - xp.sum(dy * y, axis=-1, keepdims=True))  # (N, …, K)                             (1)
     return dx
 
@@ -74,8 +73,7 @@ def log_softmax_forward(x: Array) -> tuple[Array, Cache]:
 def log_softmax_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `log_softmax_forward`, (2): dy (N, …, K) → dx (N, …, K)."""
     y = cache
-    xp = check_floats("LogSoftmax backward", dy, y)
-    check_gradient("LogSoftmax", dy, y.shape)
+    xp = check_gradient("LogSoftmax", dy, y.shape, y)
     dx: Array = dy - xp.exp(y) * xp.sum(dy, axis=-1, keepdims=True)  # (N, …, K)                           (2)
     return dx
 
