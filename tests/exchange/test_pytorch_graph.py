@@ -75,3 +75,31 @@ def test_columns_in_two_orders_are_refused(tmp_path):
     )
     with pytest.raises(OptionError, match=r"an Unflatten, at (square|y)"):
         save_pytorch(net, tmp_path / "w.safetensors", input_shape=(3, 4, 3))
+
+
+def test_flattened_columns_within_a_graph_of_several_inputs(tmp_path, rng):
+    """The layers of a graph in a graph are walked, whatever number of values it reads."""
+    inner = nn.Graph(
+        {
+            "flat": (nn.Flatten(), "u"),
+            "fc": (nn.Linear(24, 5, rng=0), "flat"),
+            "y": (nn.Add(), "fc", "v"),
+            "z": (nn.Multiply(), "fc", "v"),
+        },
+        inputs=("u", "v"),
+        outputs=("y", "z"),
+    )
+    net = nn.Graph(
+        {
+            "conv": (nn.Conv2d(2, 2, 1, rng=1), "x"),
+            "mean": (nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(2, 5, rng=2)), "conv"),
+            "in": (inner, "conv", "mean"),
+            "end": (nn.Multiply(), "in"),
+        }
+    )
+    save_pytorch(net, tmp_path / "w.safetensors", input_shape=(3, 4, 2))
+    from safetensors.numpy import load_file
+
+    saved = load_file(tmp_path / "w.safetensors")["in.fc.weight"]
+    theirs = np.moveaxis(net.parameters()["in.fc.weight"].reshape(5, 3, 4, 2), -1, 1).reshape(5, 24)
+    np.testing.assert_array_equal(saved, theirs)

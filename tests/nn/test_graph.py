@@ -160,6 +160,8 @@ def test_an_output_that_no_loss_depends_on(rng):
     assert np.any(grads["b.weight"])
     assert dv.shape == (5, 2)
     SGD(graph.parameters(), lr=0.1).step(grads)
+    graph.parameters()["a.weight"][0, 0] = -np.inf  # an unused weight may be infinite, its gradient not
+    assert not np.any(graph.backward((None, y[1], None), cache)[1]["a.weight"])
 
 
 @needs_torch

@@ -9,6 +9,7 @@ from ci.reliability.pytorch_layers import FUNCTIONS
 from xpcnn import nn
 from xpcnn.errors import OptionError, ShapeError
 from xpcnn.gradient_check import gradcheck
+from xpcnn.ops.reduce import max_backward, max_forward
 
 from ..arrays import assert_close, needs_torch
 from ..reference_layers import LOOPS
@@ -64,3 +65,9 @@ def test_axes_that_make_no_sense():
         nn.Max(2)(np.ones((2, 3)))
     with pytest.raises(OptionError, match="Max: expected axes: different ones"):
         nn.Max((1, -1))(np.ones((2, 3)))
+
+
+def test_a_nan_is_the_largest_and_has_no_gradient():
+    y, cache = max_forward(np.array([[1.0, np.nan], [1.0, 2.0]]), axes=(1,))
+    np.testing.assert_array_equal(y, [np.nan, 2.0])
+    assert max_backward(np.ones(2), cache).tolist() == [[0.0, 0.0], [0.0, 1.0]]

@@ -107,8 +107,9 @@ class _Walk:
 
     def run(self, name: str, layer: Layer, x: Any) -> Array:
         name = self.first_name.setdefault(id(layer), name)
-        if isinstance(x, tuple):
-            y: Array = layer(x)  # type: ignore[arg-type]  # a join
+        wired = isinstance(layer, nn.Container) and not (isinstance(layer, nn.Concat) and not layer.children())
+        if isinstance(x, tuple) and not wired:
+            y: Array = layer(x)  # type: ignore[arg-type]
             self.remember(y, self._joined(name, layer, [self.known[id(each)] for each in x]))
             return y
         return self._container(name, layer, x) if isinstance(layer, nn.Container) else self._layer(name, layer, x)
@@ -153,7 +154,7 @@ class _Walk:
             return y
 
         y = layer.run_children(x, run)
-        if id(y) not in self.known:
+        if not isinstance(y, tuple) and id(y) not in self.known:
             branches = [self.known[id(each)] for each in (ran if len(ran) > 1 else [*ran, x])]
             self.remember(y, self._joined(name, layer, branches))
         return y

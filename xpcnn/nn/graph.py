@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, Self
 
+from ..backend import array_namespace
 from ..errors import OptionError, ShapeError
 from ..ops import dispatch
 from ..typing import Array, Cache, Shape
@@ -131,7 +132,8 @@ class Graph(Container):
                     if name in wanted:
                         waiting[name] = _add(waiting[name], part) if name in waiting else part  # (1)
         if not complete:
-            grads = {name: grads[name] if name in grads else 0 * p for name, p in self.parameters().items()}
+            own = self.parameters().items()
+            grads = {name: grads[name] if name in grads else array_namespace(p).zeros_like(p) for name, p in own}
         dx = _read({name: waiting.get(name) for name in self.inputs}, self.inputs) if input_grad else None
         return dx, grads
 

@@ -97,8 +97,7 @@ def maximum_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
     shape, xs, y = cache
     xp = check_gradient("Maximum", dy, shape)
     largest = [xp.astype(x == y, dy.dtype) for x in xs]
-    count = reduce(lambda a, b: a + b, largest)
-    share = dy / xp.where(count == 0, xp.ones_like(count), count)  # NaN is equal to nothing
+    share = shared(dy, reduce(lambda a, b: a + b, largest), xp)
     return tuple(sum_to(share * each, tuple(x.shape)) for each, x in zip(largest, xs, strict=True))  # (4)
 
 
@@ -130,6 +129,12 @@ def concat_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
         parts.append(dy[..., start : start + shape[-1]])  # (5)
         start += shape[-1]
     return tuple(parts)
+
+
+def shared(dy: Array, count: Array, xp: Any) -> Array:
+    """dy divided among so many that are the largest; among none where there is a NaN, which is equal to nothing."""
+    share: Array = dy / xp.where(count == 0, xp.ones_like(count), count)
+    return share
 
 
 def sum_to(dy: Array, shape: Shape) -> Array:

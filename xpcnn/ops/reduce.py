@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import OptionError, ShapeError
 from ..typing import Array, Cache, Shape
 from .check import check_gradient, check_items
+from .join import shared
 
 
 def mean_forward(x: Array, *, axes: Sequence[int], keepdims: bool = False) -> tuple[Array, Cache]:
@@ -76,7 +77,7 @@ def max_backward(dy: Array, cache: Cache) -> Array:
     x, y, over = cache
     xp = check_gradient("Max", dy, y.shape, y)
     largest = xp.astype(x == _kept(y, x.shape, over, xp), x.dtype)  # (N, …)
-    share = _kept(dy, x.shape, over, xp) / xp.sum(largest, axis=over, keepdims=True)
+    share = shared(_kept(dy, x.shape, over, xp), xp.sum(largest, axis=over, keepdims=True), xp)
     dx: Array = largest * share  # (2)
     return dx
 

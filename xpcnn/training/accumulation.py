@@ -34,9 +34,9 @@ def accumulated_gradients(
         NonFiniteError : the loss or a gradient of a batch is NaN or infinite. After any error the model is unchanged
     """
     total = None
-    with state.put_back_on_error():
+    with state.put_back_on_error() as before:
         for number, (x, y) in enumerate(batches):
-            before = state.take()
+            before = state.take() if number else before
             part = batch_gradients(model, criterion, x, y)
             if (read or is_numpy(part.loss)) and not part.finite():
                 state.put_back(before)

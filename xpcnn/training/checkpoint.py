@@ -14,9 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..backend import copy_into, dtype_name, to_numpy
+from ..backend import copy_into, dtype_name
 from ..data.dataset import Split
 from ..data.loader import Loader
 from ..errors import DataError, FormatError, OptionError, warn
@@ -28,6 +26,7 @@ from ..optim.schedule import Schedule
 from ..options import as_count, as_number
 from ..random import check_states, set_states, states
 from ..typing import Array, NDArray
+from .gradients import not_finite
 from .history import Epoch, from_document, to_document
 from .moving_average import MovingAverage
 from .position import REMEDY, Position
@@ -244,11 +243,7 @@ def check_arrays(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray
 
 def _check_finite(who: str, own: Mapping[str, Array], saved: Mapping[str, NDArray]) -> None:
     """Refuse NaN and infinity in arrays that had none when the run was built."""
-    for name, array in saved.items():
-        if not _finite(array) and _finite(to_numpy(own[name])):
-            remedy = "resume from an earlier checkpoint, or begin again with a lower learning rate"
-            raise FormatError(who, f"{name}: finite numbers", "NaN or infinity", remedy)
-
-
-def _finite(array: NDArray) -> bool:
-    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))  # NaN if an element is
+    spoilt = not_finite(saved)
+    if new := [name for name in spoilt if name not in (not_finite(own) if spoilt else ())]:
+        remedy = "resume from an earlier checkpoint, or begin again with a lower learning rate"
+        raise FormatError(who, f"{new[0]}: finite numbers", "NaN or infinity", remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..backend import array_namespace, is_numpy
+from ..backend import is_numpy
 from ..errors import NonFiniteError
 from ..nn import Layer
 from ..typing import Array
@@ -28,7 +28,7 @@ class FiniteWeights:
     def begin(self, model: Layer) -> None:
         """Record the network's current state, unless this has been done."""
         if self.known is None:
-            self.known = set(not_finite(_floats(model.state_dict())))
+            self.known = set(not_finite(model.state_dict()))
 
     def check(self, who: str, arrays: Mapping[str, Array], when: str, remedy: str = REMEDY) -> None:
         """Refuse NaN and infinity; waits for a device.
@@ -39,10 +39,6 @@ class FiniteWeights:
         Raises
             NonFiniteError
         """
-        if new := [name for name in not_finite(_floats(arrays)) if name not in (self.known or ())]:
+        if new := [name for name in not_finite(arrays) if name not in (self.known or ())]:
             more = f" and {len(new) - 1} more" if len(new) > 1 else ""
             raise NonFiniteError(who, "finite weights", f"NaN or infinity in {new[0]}{more}, {when}", remedy)
-
-
-def _floats(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: a for name, a in arrays.items() if array_namespace(a).isdtype(a.dtype, "real floating")}

@@ -333,7 +333,7 @@ class Trainer:
         return row
 
     def _check_weights(self) -> None:
-        for part in (self.model, self.kept_model):
+        for part in (self.model,) if self.average is None else (self.model, self.average.model):
             self._weights.check("Trainer", part.state_dict(), f"after step {self.optimizer.steps}")
 
     def _save(self, loader: Loader) -> None:

@@ -40,11 +40,11 @@ class TrainingState:
         set_states(self.generators, places)
 
     @contextmanager
-    def put_back_on_error(self) -> Iterator[None]:
-        """Restore the state if the block raises."""
+    def put_back_on_error(self) -> Iterator[Taken]:
+        """Give the block the state as it is; restore it if the block raises."""
         before = self.take()
         try:
-            yield
+            yield before
         except BaseException:
             self.put_back(before)
             raise
