@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 import pytest
 
-from xpcnn.data.picture import FORMATS, depth, is_grey, read_picture
+from xpcnn.data.picture import FORMATS, header, read_picture
 from xpcnn.errors import DataError, FormatError, MissingExtraError
 
 from ..limits import at_most
@@ -62,7 +62,7 @@ def test_grey_and_rgb(tmp_path, pixels):
 )
 def test_is_grey(tmp_path, mode, grey):
     image.new(mode, (4, 4)).save(tmp_path / "a.png")
-    assert is_grey(tmp_path / "a.png") is grey
+    assert header(tmp_path / "a.png").is_grey is grey
 
 
 def test_size_is_height_and_width(tmp_path, pixels):
@@ -124,8 +124,8 @@ def test_numbers_that_are_no_brightness_are_refused(tmp_path):
         (np.full((2, 2), 255, np.int32), "32 bits, 255"),
     ):
         image.fromarray(numbers).save(tmp_path / "a.tif")
-        assert is_grey(tmp_path / "a.tif")
-        assert depth(tmp_path / "a.tif") == 32
+        assert header(tmp_path / "a.tif").is_grey
+        assert header(tmp_path / "a.tif").bits == 32
         with pytest.raises(
             FormatError, match=rf"a.tif: expected 8 or 16 bits a pixel, or a scale, got {found} … .*; pass scale="
         ):
@@ -193,7 +193,7 @@ def test_no_format_is_a_program(tmp_path, monkeypatch):
     assert not {"EPS", "WMF", "PSD", "FPX", "SPIDER", "MIC"} & set(seen[0])
 
 
-@pytest.mark.parametrize("read", [read_picture, is_grey])
+@pytest.mark.parametrize("read", [read_picture, header])
 def test_where_memory_is_short_the_file_is_not_at_fault(tmp_path, monkeypatch, read):
     def short(path, formats=None):
         raise MemoryError
@@ -209,7 +209,7 @@ def test_where_memory_is_short_the_file_is_not_at_fault(tmp_path, monkeypatch, r
 def test_refuses_too_many_pixels_before_they_are_decoded(tmp_path, side):
     path = tmp_path / "a.png"
     path.write_bytes(png(side, side, bytes(1000)))
-    for read in (read_picture, is_grey):
+    for read in (read_picture, header):
         with at_most(2**21), pytest.raises(FormatError, match="pixels"):
             read(path)
 
@@ -245,7 +245,7 @@ def test_what_pillow_reads_is_read_whatever_its_ending(tmp_path, pixels):
 def test_grey_forms(tmp_path, ending, mode):
     kind = {"pgm": "PPM", "pbm": "PPM", "bw": "SGI"}.get(ending, "JPEG")
     image.new(mode, (8, 8), 255).save(tmp_path / f"a.{ending}", format=kind)
-    assert is_grey(tmp_path / f"a.{ending}")
+    assert header(tmp_path / f"a.{ending}").is_grey
     assert (read_picture(tmp_path / f"a.{ending}", channels=1) == 255).all()
 
 
@@ -265,7 +265,7 @@ def test_what_is_no_plain_file_is_no_picture_and_not_waited_for(tmp_path, kind):
     else:
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(path))
-    for read in (read_picture, is_grey, depth):
+    for read in (read_picture, header):
         with pytest.raises(FormatError, match="a picture, got no plain file"):
             read(path)
     if kind == "socket":

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..data.picture import depth, read_picture
+from ..data.picture import header, read_picture
 from ..data.picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 from ..data.pixels import to_floats
 from ..data.scale import BYTE, as_scale, scale_of, stored
@@ -126,7 +126,7 @@ def _picture(path: Path, saved: SavedModel, scale: float | None) -> tuple[NDArra
 
     It is uint8 with white at 255, or has its original numbers if white is another number.
     """
-    who, bits = str(path), depth(path, who=str(path))
+    who, bits = str(path), header(path, who=str(path)).bits
     height, width, channels = saved.input_shape
     own = scale
     if own is None and not (saved.is_unit and saved.scale in (1, BYTE)):

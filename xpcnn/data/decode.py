@@ -51,9 +51,9 @@ def read_pictures(
         _check_bytes(len(paths), (*size, channels or 1), pixel_bytes, most_bytes)
     faults: dict[int, FormatError] = {}
     headers = _tried(partial(header, size=size, who=_WHO), dict(enumerate(paths)), faults)
-    channels = channels or (1 if all(grey for grey, _, _ in headers.values()) else 3)
+    channels = channels or (1 if all(each.is_grey for each in headers.values()) else 3)
     read = partial(read_picture, size=size, channels=channels, scale=scale, who=_WHO)
-    largest = sorted((pixels for _, _, pixels in headers.values()), reverse=True)[:THREADS]
+    largest = sorted((each.decoded for each in headers.values()), reverse=True)[:THREADS]
     decoding = _DECODED * min(sum(largest), max(MOST_PIXELS, *largest[:1], 0))
     images: NDArray | None = None
     first = ""
@@ -74,7 +74,7 @@ def read_pictures(
     while waiting and images is None:
         _tried(place, {waiting[0]: waiting.pop(0)}, faults, threads=0)
     # Memory that one thread has freed is not always available to another: each may keep a largest picture.
-    large = {i: i for i in waiting if headers[i][2] > MOST_PIXELS // THREADS}
+    large = {i: i for i in waiting if headers[i].decoded > MOST_PIXELS // THREADS}
     _tried(place, large, faults, threads=0)
     _tried(place, {i: i for i in waiting if i not in large}, faults)
     kept = [i for i in headers if i not in faults]
@@ -82,7 +82,7 @@ def read_pictures(
         _tell(paths, faults, skip=skip_broken and bool(kept))
     assert images is not None
     images = images[kept] if faults else images
-    bits = max(headers[i][1] for i in kept)
+    bits = max(headers[i].bits for i in kept)
     if scale is None:
         warn_of_dark_pictures(_WHO, images, bits)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,26 +103,16 @@ def read_picture(
     return own if bits == 32 else own.clip(0)  # bicubic resizing overshoots
 
 
-def is_grey(path: Path, *, who: str = "picture") -> bool:
-    """True if the picture is grey, from its header alone.
+class Header(NamedTuple):
+    """The facts about a picture that its header tells."""
 
-    Raises
-        FormatError : the file is not a picture;  MissingExtraError : Pillow is not installed
-    """
-    return header(path, who=who)[0]
-
-
-def depth(path: Path, *, who: str = "picture") -> int:
-    """The number of bits per number of the picture, from its header alone: 8, 16, or 32, also for floats.
-
-    Raises
-        FormatError : the file is not a picture;  MissingExtraError : Pillow is not installed
-    """
-    return header(path, who=who)[1]
+    is_grey: bool
+    bits: int  # per number: 8, 16, or 32, also for floats
+    decoded: int  # pixels that reading it decodes
 
 
-def header(path: Path, *, size: tuple[int, int] | None = None, who: str = "picture") -> tuple[bool, int, int]:
-    """Tells whether the picture is grey, its bits per number, and how much will be decoded, in pixels.
+def header(path: Path, *, size: tuple[int, int] | None = None, who: str = "picture") -> Header:
+    """Read the header alone.
 
     Parameters
         size : see `read_picture`
@@ -137,7 +127,7 @@ def header(path: Path, *, size: tuple[int, int] | None = None, who: str = "pictu
             _draft(image, size)
             # all coefficients of a JPEG may be in memory before any pixel: 6 bytes, of the 16 that a pixel may take
             pixels = max(image.width * image.height, pixels * 3 // 8)
-            return image.mode in ("1", "L", "LA", "La") or bits > 8, bits, pixels
+            return Header(image.mode in ("1", "L", "LA", "La") or bits > 8, bits, pixels)
     except (XpcnnError, MemoryError):
         raise
     except Exception as error:

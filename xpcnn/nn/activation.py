@@ -15,6 +15,8 @@ from ..typing import Array, Cache
 from .init import constant, draw
 from .layer import Layer, OpLayer
 
+GELU_FORMS = ("none", "tanh")
+
 
 class Identity(Layer):
     """y = x, a placeholder for an optional layer."""
@@ -35,11 +37,6 @@ class Activation(OpLayer):
 
     formula: Formula
     elementwise = True
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if "formula" in vars(cls):
-            cls.elementwise = True
 
 
 class ReLU(Activation):
@@ -160,9 +157,13 @@ class GELU(Activation):
     unsaid: ClassVar = {"approximate": "tanh"}
 
     def __init__(self, approximate: str = "none") -> None:
-        self.approximate = as_choice("GELU", "approximate", approximate, gelu.APPROXIMATE)
+        self.approximate = as_choice("GELU", "approximate", approximate, GELU_FORMS)
         if self.approximate == "tanh":
+            self.pair = (activation.gelu_tanh_forward, activation.gelu_tanh_backward)
             self.formula = activation.GELU_TANH
+
+    def options(self) -> dict[str, Any]:
+        return {}
 
 
 class SiLU(Activation):

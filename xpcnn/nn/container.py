@@ -31,6 +31,7 @@ class Container(Layer):
                 raise OptionError(type(self).__name__, "layers", f"{child!r} at {name}", "pass instances of Layer")
         self._children = dict(children)
         self._aliases = self._find_aliases()
+        self._find_steps()
 
     def children(self) -> dict[str, Layer]:
         return dict(self._children)
@@ -48,6 +49,9 @@ class Container(Layer):
         other = copy(self)
         Container.__init__(other, children)
         return other
+
+    def _find_steps(self) -> None:
+        """Prepare what the order of the children allows, such as fusion; called whenever there are new ones."""
 
     @abstractmethod
     def run_children(self, x: Array, run: RunChild) -> Array:

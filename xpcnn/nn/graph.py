@@ -75,8 +75,6 @@ class Graph(Container):
         self.reads = {name: reads[name] for name in order}
         self.arity = (len(self.inputs), len(self.inputs))
         super().__init__({name: layers[name] for name in order})
-        self._check()
-        self._find_steps()
 
     @classmethod
     def from_children(cls, children: Mapping[str, Layer], **config: Any) -> Self:
@@ -85,11 +83,6 @@ class Graph(Container):
             raise OptionError("Graph", "reads: what each of its children reads", repr(reads)[:80])
         entries = {name: (child, *_names(f"what {name} reads", reads[name])) for name, child in children.items()}
         return cls(entries, outputs=outputs, **config)
-
-    def with_children(self, children: Mapping[str, Layer]) -> Self:
-        other = super().with_children(children)
-        other._find_steps()
-        return other
 
     def run_children(self, x: Any, run: RunChild) -> Any:
         values = self._by_name(x, self.inputs, "input")
@@ -170,6 +163,7 @@ class Graph(Container):
         return len(child.outputs) if isinstance(child := self._children.get(name), Graph) else 1
 
     def _find_steps(self) -> None:
+        self._check()
         training, inference = [], []
         for chain in self._chains():
             layers = {name: self._children[name] for name in chain}

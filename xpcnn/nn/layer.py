@@ -60,8 +60,8 @@ class Layer(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if {"forward", "__call__", "pair"} & vars(cls).keys():
-            for fact in ("elementwise", "keeps_columns"):
-                setattr(cls, fact, vars(cls).get(fact, False))
+            cls.elementwise = vars(cls).get("elementwise", "formula" in vars(cls))  # of one element
+            cls.keeps_columns = vars(cls).get("keeps_columns", False)
 
     @abstractmethod
     def forward(self, x: Array) -> tuple[Array, Cache]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Self
-
 from ..typing import Array, Cache
 from .container import Container, RunChild, with_layer_name
 from .fusion import inference_steps, training_steps
@@ -26,12 +23,6 @@ class Sequential(Container):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__({str(i): layer for i, layer in enumerate(layers)})
-        self._find_steps()
-
-    def with_children(self, children: Mapping[str, Layer]) -> Self:
-        other = super().with_children(children)
-        other._find_steps()
-        return other
 
     def _find_steps(self) -> None:
         self._training = training_steps(self._children)

@@ -27,10 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import dtype_name
 from ..typing import Array, Cache
 from .check import check_gradient, check_items
-from .clip import clip
+from .clip import held
 from .formula import Formula
 
 GELU_A = math.sqrt(2 / math.pi)
@@ -116,9 +115,9 @@ def gelu_tanh_forward(x: Array) -> tuple[Array, Cache]:
     array([-0.1588,  0.    ,  0.8412])
     """
     xp = check_items("GELU", x)
-    held = _held(x)
-    t = xp.tanh(GELU_A * (held + GELU_B * (held * held * held)))  # (N, …) (3)
-    return 0.5 * _larger(x, held, xp) * (1 + t), (held, t)
+    within = held(x, -FAR, FAR)
+    t = xp.tanh(GELU_A * (within + GELU_B * (within * within * within)))  # (N, …) (3)
+    return 0.5 * _larger(x, within, xp) * (1 + t), (within, t)
 
 
 def gelu_tanh_backward(dy: Array, cache: Cache) -> Array:
@@ -154,8 +153,8 @@ def silu_forward(x: Array) -> tuple[Array, Cache]:
     array([-0.2689,  0.    ,  0.7311])
     """
     xp = check_items("SiLU", x)
-    held, s = _held(x), _sigmoid(x, xp)  # (N, …)
-    return _larger(x, held, xp) * s, (held, s)  # (4)
+    within, s = held(x, -FAR, FAR), _sigmoid(x, xp)  # (N, …)
+    return _larger(x, within, xp) * s, (within, s)  # (4)
 
 
 def silu_backward(dy: Array, cache: Cache) -> Array:
@@ -205,12 +204,7 @@ def _sigmoid(x: Array, xp: Any) -> Array:
     return y
 
 
-def _held(x: Array) -> Array:
-    """x clipped to ±10⁴. Complex numbers, which the gradient check uses and which have no order, stay as they are."""
-    return x if dtype_name(x).startswith("complex") else clip(x, -FAR, FAR)
-
-
-def _larger(x: Array, held: Array, xp: Any) -> Array:
-    """max(x, −10⁴), given `held`, the result of `_held`."""
-    larger: Array = x if held is x else xp.maximum(x, held)
+def _larger(x: Array, within: Array, xp: Any) -> Array:
+    """max(x, −10⁴), given x within ±10⁴."""
+    larger: Array = x if within is x else xp.maximum(x, within)
     return larger

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 
+from ..backend import dtype_name
 from ..typing import Array
 from .check import check_floats
 
@@ -29,6 +30,11 @@ def clip(x: Array, low: float, high: float = math.inf) -> Array:
     a, b = (bound if abs(bound) <= largest else math.copysign(math.inf, bound) for bound in (low, high))
     y: Array = xp.maximum(x, xp.full((), a, dtype=x.dtype, device=x.device))
     return y if b == math.inf else xp.minimum(y, xp.full((), b, dtype=x.dtype, device=x.device))  # (1)
+
+
+def held(x: Array, low: float, high: float) -> Array:
+    """As `clip`, but complex numbers, with which derivatives are checked and which have no order, pass."""
+    return x if dtype_name(x).startswith("complex") else clip(x, low, high)
 
 
 def sign(x: Array) -> Array:

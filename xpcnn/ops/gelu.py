@@ -1,10 +1,10 @@
-"""The Gaussian error linear unit, exact or in its tanh approximation, and its gradient.
+"""The Gaussian error linear unit, and its gradient.
 
     y = x Φ(x)                                        dx = dy · (Φ(x) + x φ(x))                     (1)
 
-Φ and φ are the normal distribution function and its density, of `xpcnn.ops.normal_distribution`. The approximation is
-(3) of `xpcnn.ops.activation`; it is off by 5e-4 at most. x is held within ±40 where it multiplies φ, and above −40
-where it multiplies Φ, both of which are 0 there: so the limits at ±∞ come out, and not ∞·0.
+Φ and φ are the normal distribution function and its density, of `xpcnn.ops.normal_distribution`; the approximation by
+tanh is in `xpcnn.ops.activation`. x is held within ±40 where it multiplies φ, and above −40 where it multiplies Φ, both
+of which are 0 there: so the limits at ±∞ come out, and not ∞·0.
 
 Source
     D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016, section 2           → (1)
@@ -16,40 +16,33 @@ import math
 
 from ..backend import dtype_name
 from ..errors import DTypeError
-from ..options import as_choice
 from ..typing import Array, Cache
-from .activation import gelu_tanh_backward, gelu_tanh_forward
 from .check import check_gradient, check_items
 from .clip import clip
 from .formula import Formula
 from .normal_distribution import normal_distribution
 
-APPROXIMATE = ("none", "tanh")
 _FAR = 40.0
 
 
-def gelu_forward(x: Array, *, approximate: str = "none") -> tuple[Array, Cache]:
+def gelu_forward(x: Array) -> tuple[Array, Cache]:
     """x times the probability that a normally distributed number is below it; (1).
 
     Parameters
         x : Array (N, …), float
-        approximate : "none", or "tanh" for the approximation
     Returns
         y : Array (N, …)
-        cache : for `gelu_backward`; holds the slope, or what the approximation's backward takes
+        cache : for `gelu_backward`; holds the slope
     Raises
-        ShapeError, DTypeError, OptionError
+        ShapeError, DTypeError
 
     >>> import numpy as np
     >>> gelu_forward(np.array([-1.0, 0.0, 1.0]))[0].round(4)
     array([-0.1587,  0.    ,  0.8413])
     """
-    if as_choice("GELU", "approximate", approximate, APPROXIMATE) == "tanh":
-        y, cache = gelu_tanh_forward(x)
-        return y, (cache,)
     xp = check_items("GELU", x)
     if dtype_name(x).startswith("complex"):
-        raise DTypeError("GELU", "real numbers", dtype_name(x), "pass approximate='tanh'")
+        raise DTypeError("GELU", "real numbers", dtype_name(x), "GELU('tanh') takes complex ones")
     below, density = normal_distribution(x, xp)  # (N, …)
     return clip(x, -_FAR) * below, below + clip(x, -_FAR, _FAR) * density  # (1)
 
@@ -65,8 +58,6 @@ GELU = Formula(
 
 def gelu_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `gelu_forward`, (1): dy (N, …) → dx (N, …)."""
-    if isinstance(cache, tuple):
-        return gelu_tanh_backward(dy, cache[0])
     check_gradient("GELU", dy, cache.shape, cache)
     dx: Array = dy * cache  # (1)
     return dx

@@ -17,10 +17,9 @@ Sources
 
 from __future__ import annotations
 
-from ..backend import dtype_name
 from ..typing import Array, Cache
 from .check import check_gradient, check_items
-from .clip import clip
+from .clip import held
 from .formula import Formula
 
 LOW, HIGH = -1e4, 20.0  # beyond these Mish is a straight line
@@ -43,11 +42,11 @@ def mish_forward(x: Array) -> tuple[Array, Cache]:
     array([-0.3034,  0.    ,  0.8651])
     """
     xp = check_items("Mish", x)
-    held = _held(x, LOW, HIGH)
-    e = xp.exp(held)  # (N, …)
+    within = held(x, LOW, HIGH)
+    e = xp.exp(within)  # (N, …)
     n = e * (e + 2)
-    larger = x if held is x else xp.maximum(x, held)  # x where it is not below −10⁴
-    return larger * (n / (n + 2)), held  # (1)
+    larger = x if within is x else xp.maximum(x, within)  # x where it is not below −10⁴
+    return larger * (n / (n + 2)), within  # (1)
 
 
 def mish_backward(dy: Array, cache: Cache) -> Array:
@@ -84,9 +83,9 @@ def softsign_forward(x: Array) -> tuple[Array, Cache]:
     array([-0.75,  0.  ,  0.5 ])
     """
     xp = check_items("Softsign", x)
-    held = _held(x, -FAR, FAR)
-    s = 1 / (1 + xp.abs(held))  # (N, …)
-    return held * s, s  # (2)
+    within = held(x, -FAR, FAR)
+    s = 1 / (1 + xp.abs(within))  # (N, …)
+    return within * s, s  # (2)
 
 
 def softsign_backward(dy: Array, cache: Cache) -> Array:
@@ -136,8 +135,3 @@ CELU = Formula(
     ("{x}, as {x} > 0", "{alpha}·(exp({x} / {alpha}) − 1)"),
     ("1, as {x} > 0", "exp({x} / {alpha})"),
 )
-
-
-def _held(x: Array, low: float, high: float) -> Array:
-    """x between the two; complex numbers, which have no order, and with which derivatives are checked, as they are."""
-    return x if dtype_name(x).startswith("complex") else clip(x, low, high)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ... import nn
 from ...backend import asarray
-from ...ops.gelu import APPROXIMATE as GELU_FORMS
+from ...nn.activation import GELU_FORMS
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
 from ...typing import NDArray
 from .file import Node
