@@ -110,6 +110,28 @@ cli.main(["info"])
     assert (done.returncode, done.stderr) == (130, "xpcnn: interrupted\n")
 
 
+def test_a_signal_while_a_command_imports_a_module_waits_until_it_is_imported(tmp_path):
+    """A module in C++, such as Matplotlib's, may abort the process if an exception ends its import."""
+    (tmp_path / "slow.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(0.1)\nprint('imported', flush=True)\n"
+    )
+    code = """
+import signal, time
+from xpcnn import cli
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def run(options):
+    import slow
+    time.sleep(60)
+
+cli._run = run
+cli.main(["info"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "imported\n", "xpcnn: interrupted\n")
+
+
 def training(folder, *, before="", more=()):
     """`xpcnn train` in a process of its own, once its first epoch is done."""
     code = f"import signal, sys; {before}; from xpcnn.cli import main; main(sys.argv[1:])"

@@ -99,11 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if starting:  # imported modules may convert an exception to another, or lose it; nothing is open yet
             _tell(_ENDS[signal.Signals(number)])
             os._exit(128 + number)
-        raise Interrupted(_ENDS[signal.Signals(number)], number)
+        if _importing(frame):
+            _send_soon(number)
+        else:
+            raise Interrupted(_ENDS[signal.Signals(number)], number)
 
     def unraisable(lost: Any) -> None:
         if isinstance(lost.exc_value, Interrupted):  # it came while Python was cleaning up: raise it again afterwards
-            threading.Timer(0.01, _send_again, (lost.exc_value.number,)).start()
+            _send_soon(lost.exc_value.number)
         else:
             sys.__unraisablehook__(lost)
 
@@ -123,7 +126,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = _interrupted(Interrupted(_ENDS[signal.Signals(received)], received))  # a module converted it
     finally:
         starting, sys.unraisablehook = False, before
+    _ignore_signals()
     sys.exit(status)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """True while a module is imported: one written in C++ may abort the process later if an exception stops it."""
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
+
+
+def _send_soon(number: int) -> None:
+    threading.Timer(0.01, _send_again, (number,)).start()
 
 
 def _send_again(number: int) -> None:
@@ -133,10 +148,14 @@ def _send_again(number: int) -> None:
         signal.raise_signal(number)
 
 
-def _interrupted(error: KeyboardInterrupt) -> int:
-    """Report the interruption, and return the exit status."""
+def _ignore_signals() -> None:
     for number in _ENDS:  # during Python's shutdown, another one would print a traceback
         signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupted(error: KeyboardInterrupt) -> int:
+    """Report the interruption, and return the exit status."""
+    _ignore_signals()
     _tell(str(error) or _ENDS[signal.SIGINT])
     try:
         sys.stdout.flush()
