@@ -26,7 +26,7 @@ pip install -q -e '.[dev]'
 ruff check .
 ruff format --check .
 mypy
-mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_report.py ci/reliability tests/typed_program.py
+mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_report.py ci/onnx_nodes.py ci/reliability tests/typed_program.py
 
 if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"
@@ -83,6 +83,9 @@ python -m ci.bench --quick --out figures.json
 python -m ci.bench --from figures.json --markdown --picture benchmark.png
 step "what xpcnn withstands: the quick form"
 python -m ci.reliability --quick
+step "ONNX's own tests of operators"
+pip install -q --no-deps --target onnx118 onnx==1.18.0
+python -m ci.onnx_nodes onnx118/onnx/backend/test/data/node
 step "every gradient, as a user checks it"
 xpcnn gradcheck
 xpcnn info

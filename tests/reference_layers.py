@@ -231,6 +231,30 @@ def _activation(value):
     return lambda layer, x, a: reference_activation.each(value, x)
 
 
+ELEMENTARY = {"Abs": abs, "Exp": math.exp, "Log": math.log}
+
+
+def _each(function):
+    return lambda layer, x, a: np.array([function(float(v)) for v in x.ravel()]).reshape(x.shape)
+
+
+def _sliced(layer, at, shape):
+    axis = layer.axis % len(shape)
+    return (*at[:axis], layer.start + layer.step * at[axis], *at[axis + 1 :])
+
+
+def _permuted(layer, at, shape):
+    return (at[0], *(at[1 + layer.axes.index(axis)] for axis in range(1, len(shape))))
+
+
+def _resample(layer, x, a):
+    y = np.zeros((len(x), *layer.out, x.shape[3]))
+    for n, i, j, c in np.ndindex(*y.shape):
+        parts = [(p, q) for p in range(x.shape[1]) for q in range(x.shape[2])]
+        y[n, i, j, c] = sum(a["rows"][i, p] * a["columns"][j, q] * x[n, p, q, c] for p, q in parts)
+    return y
+
+
 LOOPS = {
     "Conv2d": _conv,
     "ConvTranspose2d": _conv_transpose,
@@ -251,7 +275,14 @@ LOOPS = {
     "PixelShuffle": _moved(_said_shape, _pixels),
     "PixelUnshuffle": _moved(_said_shape, _channels),
     "ChannelShuffle": _moved(lambda layer, shape: shape, _dealt),
-    "ChannelSlice": _moved(_said_shape, lambda layer, at, shape: (*at[:-1], at[-1] + layer.start)),
+    "Slice": _moved(_said_shape, _sliced),
+    "Permute": _moved(_said_shape, _permuted),
+    "Reshape": lambda layer, x, a: np.array([list(item.flat) for item in x]).reshape(len(x), *layer.shape),
+    "Resample": _resample,
+    **{name: _each(function) for name, function in ELEMENTARY.items()},
+    "Power": lambda layer, x, a: _each(lambda v: v**layer.exponent)(layer, x, a),
+    "Sum": _reduced(sum),
+    "Min": _reduced(min),
     "InstanceNorm2d": _instance_norm,
     "LocalResponseNorm": _response_norm,
     "L2Normalize": _l2_normalize,

@@ -93,7 +93,7 @@ LIMITS = [
     ("data.picture.MOST_PIXELS", picture, 35),
     ("exchange.onnx.file.MOST_BYTES", onnx_file, lambda: of_file("a.onnx")),
     ("exchange.onnx.file.MOST_NODES", onnx_file, nodes),
-    ("exchange.onnx.windows.MOST_WINDOW", onnx_file, 5),
+    ("exchange.onnx.products.MOST_WINDOW", onnx_file, 5),
     ("exchange.onnx.importer.MOST_NUMBERS", onnx_file, 108),
     ("exchange.onnx.graph_state.MOST_BYTES", onnx_file, 4 * (18 + 2)),
 ]

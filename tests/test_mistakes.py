@@ -40,6 +40,7 @@ JUNK = NEVER | {
 # Values that have a special meaning there.
 TAKEN = {
     ("training.Trainer", "on_step"), ("training.Trainer", "on_epoch"), ("data.Dataset", 0), ("nn.Sequential", 1),
+    ("nn.Slice", "axis"),
     ("optim.Plateau", "patience"), ("data.Loader", "augment"), ("data.array_file", "most_bytes"),
     ("explain.html", "title"), ("io.save_model", "extra"),
 }  # fmt: skip
@@ -144,7 +145,7 @@ def test_everything_public_has_a_call(name):
 
 X = f(9, 4, 4, 2)
 WINDOW = Window(2)
-JOINS = {"add", "subtract", "multiply", "maximum", "concat"}  # they take tuples; see tests/ops/test_join.py
+JOINS = {"add", "subtract", "multiply", "maximum", "minimum", "concat"}  # they take tuples; see tests/ops/test_join.py
 FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
     "adaptive_avg_pool2d": ((X,), {"output_size": (2, 2)}),
     "avg_pool2d": ((X,), {"window": WINDOW}),
@@ -173,10 +174,15 @@ FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
     "pixel_shuffle": ((f(9, 4, 4, 4),), {"upscale_factor": 2}),
     "pixel_unshuffle": ((X,), {"downscale_factor": 2}),
     "channel_shuffle": ((X,), {"groups": 2}),
-    "channel_slice": ((X,), {"start": 1, "stop": 2}),
+    "slice": ((X,), {"start": 1, "stop": 2}),
+    "permute": ((X,), {"axes": (3, 1, 2)}),
+    "power": ((X,), {"exponent": 2.0}),
+    "resample2d": ((X, f(3, X.shape[1]), f(2, X.shape[2])), {}),
     "local_response_norm": ((X,), {"size": 3}),
     "mean": ((X,), {"axes": (1,)}),
     "max": ((X,), {"axes": (1,)}),
+    "sum": ((X,), {"axes": (1,)}),
+    "min": ((X,), {"axes": (1,)}),
     "upsample2d": ((X,), {"scale_factor": (2, 2)}),
     "zero_pad": ((X,), {"widths": ((1, 1), (1, 1), (0, 0))}),
 }

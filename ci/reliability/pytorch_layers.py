@@ -161,7 +161,16 @@ FUNCTIONS: dict[str, Function] = {
         torch.nn.functional.pixel_unshuffle(first(x), layer.downscale_factor)
     ),
     "ChannelShuffle": lambda torch, layer, x, p: last(torch.nn.functional.channel_shuffle(first(x), layer.groups)),
-    "ChannelSlice": lambda torch, layer, x, p: x[..., layer.start : layer.stop],
+    "Slice": lambda torch, layer, x, p: x.movedim(layer.axis, -1)[..., layer.start : layer.stop : layer.step].movedim(
+        -1, layer.axis
+    ),
+    "Permute": lambda torch, layer, x, p: x.permute(0, *layer.axes),
+    "Reshape": lambda torch, layer, x, p: x.reshape(-1, *layer.shape),
+    "Resample": lambda torch, layer, x, p: torch.einsum("ip,jq,npqc->nijc", p["rows"], p["columns"], x),
+    "Abs": lambda torch, layer, x, p: torch.abs(x),
+    "Exp": lambda torch, layer, x, p: torch.exp(x),
+    "Log": lambda torch, layer, x, p: torch.log(x),
+    "Power": lambda torch, layer, x, p: torch.pow(x, layer.exponent),
     "InstanceNorm2d": lambda torch, layer, x, p: last(
         torch.nn.functional.instance_norm(first(x), None, None, p.get("weight"), p.get("bias"), eps=layer.eps)
     ),
@@ -171,6 +180,8 @@ FUNCTIONS: dict[str, Function] = {
     "L2Normalize": lambda torch, layer, x, p: torch.nn.functional.normalize(x, dim=-1, eps=layer.eps),
     "Mean": lambda torch, layer, x, p: torch.mean(x, layer.axes, layer.keepdims),
     "Max": lambda torch, layer, x, p: torch.amax(x, layer.axes, layer.keepdims),
+    "Sum": lambda torch, layer, x, p: torch.sum(x, layer.axes, layer.keepdims),
+    "Min": lambda torch, layer, x, p: torch.amin(x, layer.axes, layer.keepdims),
     "Identity": lambda torch, layer, x, p: x,
     "ReLU": _plain("relu"),
     "LeakyReLU": lambda torch, layer, x, p: torch.nn.functional.leaky_relu(x, layer.negative_slope),
@@ -210,4 +221,5 @@ FUNCTIONS: dict[str, Function] = {
     "Subtract": lambda torch, layer, x, p: torch.sub(*x),
     "Multiply": lambda torch, layer, x, p: reduce(torch.mul, x),
     "Maximum": lambda torch, layer, x, p: reduce(torch.maximum, x),
+    "Minimum": lambda torch, layer, x, p: reduce(torch.minimum, x),
 }

@@ -18,6 +18,7 @@ PAIRS = {
     "subtract": (join.subtract_forward, join.subtract_backward, lambda values: values[0] - values[1]),
     "multiply": (join.multiply_forward, join.multiply_backward, np.prod),
     "maximum": (join.maximum_forward, join.maximum_backward, max),
+    "minimum": (join.minimum_forward, join.minimum_backward, min),
 }
 SHAPES = [
     [(2, 3), (2, 3)],

@@ -1,4 +1,4 @@
-"""Means and maxima over any axes: loops, gradients, PyTorch, ONNX; ties share; axes that are none are refused."""
+"""Means, sums, maxima and minima: loops, gradients, PyTorch, ONNX; ties share; axes that are none are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xpcnn.ops.reduce import max_backward, max_forward
 from ..arrays import assert_close, needs_torch
 from ..reference_layers import LOOPS
 
-KINDS = [nn.Mean, nn.Max]
+KINDS = [nn.Mean, nn.Max, nn.Sum, nn.Min]
 AXES = [1, -1, (1, 2), (2, 1), (-1, 1), (1, 2, 3), (2,)]
 
 

@@ -1,4 +1,4 @@
-"""Shuffles: loops and gradients at several sizes, each other's reverse; what does not divide is refused."""
+"""Shuffles, slices, permutations: loops and gradients at several sizes; what does not fit is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ..reference_layers import LOOPS
 CASES = [
     (nn.PixelShuffle(1), (2, 2, 3, 4)), (nn.PixelShuffle(3), (1, 2, 3, 18)), (nn.PixelUnshuffle(3), (2, 3, 6, 2)),
     (nn.ChannelShuffle(1), (2, 4)), (nn.ChannelShuffle(3), (2, 6)), (nn.ChannelShuffle(4), (2, 3, 12)),
-    (nn.ChannelSlice(0, 1), (2, 4)), (nn.ChannelSlice(2, 4), (2, 3, 2, 4)),
+    (nn.Slice(0, 1), (2, 4)), (nn.Slice(2, 4), (2, 3, 2, 4)), (nn.Slice(1, 6, step=2, axis=1), (2, 7, 3)),
+    (nn.Slice(0, 5, step=3, axis=-2), (2, 2, 5, 3)), (nn.Permute((1,)), (2, 3)), (nn.Permute((2, 3, 1)), (2, 3, 4, 5)),
+    (nn.Reshape((6,)), (2, 3, 2)), (nn.Reshape((2, 1, 9)), (2, 3, 3, 2)),
 ]  # fmt: skip
 
 
@@ -45,7 +47,11 @@ def test_each_other_s_reverse(xp, rng):
             r"PixelUnshuffle: expected a height and a width that 2 divides, got \(3, 2\)",
         ),
         (nn.ChannelShuffle(4), (1, 6), "ChannelShuffle: expected channels that 4 groups divide, got 6"),
-        (nn.ChannelSlice(1, 5), (1, 4), "ChannelSlice: expected 0 ≤ start < stop ≤ 4, the channels, got 1 and 5"),
+        (nn.Slice(1, 5), (1, 4), "Slice: expected 0 ≤ start < stop ≤ 4, the axis' length, got 1 and 5"),
+        (nn.Slice(0, 1, axis=2), (1, 4), "Slice: expected an axis of 2 axes, and not the batch's, got 2"),
+        (nn.Slice(0, 1, axis=-2), (1, 4), "Slice: expected an axis of 2 axes, and not the batch's, got -2"),
+        (nn.Permute((2, 1)), (1, 4), r"Permute: expected items of 2 axes, got \(1, 4\)"),
+        (nn.Reshape((2, 3)), (1, 4), r"Reshape\(\(2, 3\)\): expected items of 6 numbers, got \(1, 4\)"),
     ],
     ids=str,
 )
@@ -55,6 +61,11 @@ def test_what_does_not_fit_is_refused(layer, shape, text):
 
 
 def test_options_that_make_no_sense():
-    for make in (lambda: nn.PixelShuffle(0), lambda: nn.ChannelShuffle("2"), lambda: nn.ChannelSlice(2, 2)):
+    wrong = (
+        *(lambda: nn.PixelShuffle(0), lambda: nn.ChannelShuffle("2"), lambda: nn.Slice(2, 2)),
+        *(lambda: nn.Slice(0, 1, axis=0), lambda: nn.Slice(0, 1, axis=True), lambda: nn.Permute((0, 1))),
+        *(lambda: nn.Permute(2), lambda: nn.Permute((1, 1)), lambda: nn.Reshape(()), lambda: nn.Reshape((2, 0))),
+    )
+    for make in wrong:
         with pytest.raises(OptionError):
             make()

@@ -42,7 +42,7 @@ def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict
         OptionError : input_shape is missing although the network (un)flattens, or PyTorch has no such order of columns
         ShapeError : the network does not accept such inputs
     """
-    reshaping = [layer for _, layer in model.named_layers() if isinstance(layer, nn.Flatten | nn.Unflatten)]
+    reshaping = [layer for _, layer in model.named_layers() if isinstance(layer, nn.Flatten | nn.Reshape)]
     if not reshaping:
         return {}
     if input_shape is None:
@@ -61,7 +61,7 @@ def flattened_columns(who: str, model: Layer, input_shape: Shape | None) -> dict
     return {name: Columns(taken.settle(), given.settle()) for name, (_, taken, given) in walk.found.items()}
 
 
-_ELEMENTWISE = (nn.Residual, nn.Add, nn.Subtract, nn.Multiply, nn.Maximum)  # of several values, at their end
+_ELEMENTWISE = (nn.Residual, nn.Add, nn.Subtract, nn.Multiply, nn.Maximum, nn.Minimum)  # of several values
 
 
 class _Order:
@@ -127,9 +127,10 @@ class _Walk:
         before = self.known[id(x)][1]
         y = layer(x)
         fits = True
-        if isinstance(layer, nn.Flatten):
+        to_row = isinstance(layer, nn.Reshape) and len(layer.shape) == 1
+        if isinstance(layer, nn.Flatten) or to_row:
             after = _Order(_flattened(tuple(x.shape[1:]))) if x.ndim > 2 else before
-        elif isinstance(layer, nn.Unflatten):
+        elif isinstance(layer, nn.Reshape) and x.ndim == 2:
             fits, after = before.unify(_Order(_flattened(layer.shape))), _Order()
         elif isinstance(layer, nn.Linear):
             after = _Order(free=True) if x.ndim == 2 else _Order()

@@ -22,12 +22,13 @@ from .container import Container
 from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
+from .elementary import Abs, Exp, Log, Power
 from .graph import Graph
 from .hard_activation import Clip, HardSigmoid, HardSwish, ReLU6
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
 from .instance_norm import InstanceNorm2d
-from .join import Add, Maximum, Multiply, Subtract
+from .join import Add, Maximum, Minimum, Multiply, Subtract
 from .layer import Layer, OpLayer
 from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
@@ -35,20 +36,21 @@ from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .pad import ReflectionPad2d, ReplicationPad2d
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
-from .reduce import Max, Mean
+from .reduce import Max, Mean, Min, Sum
 from .response_norm import L2Normalize, LocalResponseNorm
 from .scale import Scale
 from .sequential import Sequential
-from .shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
-from .shuffle import ChannelShuffle, ChannelSlice, PixelShuffle, PixelUnshuffle
+from .shape import Flatten, Reshape, Unflatten, ZeroPad2d, ZeroPadChannels
+from .shuffle import ChannelShuffle, Permute, PixelShuffle, PixelUnshuffle, Slice
 from .soft_activation import CELU, Mish, Softsign
-from .upsample import Upsample
+from .upsample import Resample, Upsample
 
 __all__ = [
     "CELU",
     "ELU",
     "GELU",
     "SELU",
+    "Abs",
     "AdaptiveAvgPool2d",
     "Add",
     "AvgPool2d",
@@ -56,7 +58,6 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "ChannelShuffle",
-    "ChannelSlice",
     "Clip",
     "Concat",
     "Container",
@@ -65,6 +66,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
+    "Exp",
     "Flatten",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
@@ -85,6 +87,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
+    "Log",
     "LogSoftmax",
     "Loss",
     "MSELoss",
@@ -92,27 +95,35 @@ __all__ = [
     "MaxPool2d",
     "Maximum",
     "Mean",
+    "Min",
+    "Minimum",
     "Mish",
     "Multiply",
     "NLLLoss",
     "Normalize",
     "OpLayer",
     "PReLU",
+    "Permute",
     "PixelShuffle",
     "PixelUnshuffle",
+    "Power",
     "ReLU",
     "ReLU6",
     "ReflectionPad2d",
     "ReplicationPad2d",
+    "Resample",
+    "Reshape",
     "Residual",
     "Scale",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softmax",
     "Softplus",
     "Softsign",
     "Subtract",
+    "Sum",
     "Tanh",
     "Unflatten",
     "Upsample",

@@ -40,3 +40,10 @@ class Maximum(OpLayer):
 
     pair = (join.maximum_forward, join.maximum_backward)
     arity = (2, None)
+
+
+class Minimum(OpLayer):
+    """y = min(x₁, x₂, …), elementwise, for shapes that can be broadcast."""
+
+    pair = (join.minimum_forward, join.minimum_backward)
+    arity = (2, None)

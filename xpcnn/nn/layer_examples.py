@@ -18,6 +18,10 @@ def _on(shape: tuple[int, ...], make: Callable[[], nn.Layer]) -> Example:
     return lambda: (make(), np.random.default_rng(7).normal(size=shape))
 
 
+def _positive(make: Callable[[], nn.Layer]) -> Example:
+    return lambda: (make(), np.random.default_rng(7).uniform(0.5, 2, _ROWS))
+
+
 def _joined(join: nn.Layer) -> nn.Layer:
     """A network in which the join meets images, and a number for each of their channels."""
     channels = nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(4, 4, rng=0), nn.Unflatten((1, 1, 4)))
@@ -40,6 +44,7 @@ EXAMPLES: dict[str, Example] = {
     "ZeroPad2d": _on(_IMAGES, lambda: nn.ZeroPad2d((1, 0, 2, 1))),
     "ZeroPadChannels": _on(_IMAGES, lambda: nn.ZeroPadChannels(1, 2)),
     "Upsample": _on(_IMAGES, lambda: nn.Upsample((2, 3))),
+    "Resample": _on(_IMAGES, lambda: nn.Resample((6, 5), (4, 9))),
     "Identity": _on(_ROWS, nn.Identity),
     "ReLU": _on(_ROWS, nn.ReLU),
     "LeakyReLU": _on(_ROWS, nn.LeakyReLU),
@@ -58,18 +63,26 @@ EXAMPLES: dict[str, Example] = {
     "Mish": _on(_ROWS, nn.Mish),
     "Softsign": _on(_ROWS, nn.Softsign),
     "CELU": _on(_ROWS, lambda: nn.CELU(0.5)),
+    "Abs": _on(_ROWS, nn.Abs),
+    "Exp": _on(_ROWS, nn.Exp),
+    "Log": _positive(nn.Log),
+    "Power": _positive(lambda: nn.Power(-1.5)),
     "Scale": _on(_IMAGES, lambda: nn.Scale(4)),
     "ReflectionPad2d": _on(_IMAGES, lambda: nn.ReflectionPad2d((1, 2, 3, 0))),
     "ReplicationPad2d": _on(_IMAGES, lambda: nn.ReplicationPad2d((1, 2, 3, 0))),
     "PixelShuffle": _on((2, 3, 2, 12), lambda: nn.PixelShuffle(2)),
     "PixelUnshuffle": _on((2, 4, 6, 3), lambda: nn.PixelUnshuffle(2)),
     "ChannelShuffle": _on((2, 3, 2, 6), lambda: nn.ChannelShuffle(2)),
-    "ChannelSlice": _on(_IMAGES, lambda: nn.ChannelSlice(1, 3)),
+    "Slice": _on(_IMAGES, lambda: nn.Slice(1, 6, step=2, axis=1)),
+    "Permute": _on(_IMAGES, lambda: nn.Permute((3, 1, 2))),
+    "Reshape": _on(_IMAGES, lambda: nn.Reshape((10, 12))),
     "InstanceNorm2d": _on(_IMAGES, lambda: nn.InstanceNorm2d(4, affine=True)),
     "LocalResponseNorm": _on(_IMAGES, lambda: nn.LocalResponseNorm(3, alpha=0.5, k=2.0)),
     "L2Normalize": _on(_IMAGES, nn.L2Normalize),
     "Mean": _on(_IMAGES, lambda: nn.Mean((1, 3))),
     "Max": _on(_IMAGES, lambda: nn.Max((1, 2), keepdims=True)),
+    "Sum": _on(_IMAGES, lambda: nn.Sum((1, 3))),
+    "Min": _on(_IMAGES, lambda: nn.Min((1, 2), keepdims=True)),
     "Softmax": _on(_ROWS, nn.Softmax),
     "LogSoftmax": _on(_ROWS, nn.LogSoftmax),
     "BatchNorm1d": _on(_ROWS, lambda: nn.BatchNorm1d(4)),
@@ -83,6 +96,7 @@ EXAMPLES: dict[str, Example] = {
     "Subtract": _on(_IMAGES, lambda: _joined(nn.Subtract())),
     "Multiply": _on(_IMAGES, lambda: _joined(nn.Multiply())),
     "Maximum": _on(_IMAGES, lambda: _joined(nn.Maximum())),
+    "Minimum": _on(_IMAGES, lambda: _joined(nn.Minimum())),
     "Graph": _on(
         _ROWS,
         lambda: nn.Graph(

@@ -1,4 +1,4 @@
-"""Means and maxima over any axes as layers; equations in `xpcnn.ops.reduce`."""
+"""Means, sums, maxima and minima over any axes as layers; equations in `xpcnn.ops.reduce`."""
 
 from __future__ import annotations
 
@@ -67,3 +67,39 @@ class Max(_Reduce):
     """
 
     pair = (reduce.max_forward, reduce.max_backward)
+
+
+class Sum(_Reduce):
+    """The sum over some axes, as PyTorch's `torch.sum`.
+
+    Parameters
+        axes, keepdims : as of `Mean`
+    Shapes
+        (N, …) → (N, …), without the axes
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Sum(-1)(np.array([[1.0, 5.0]]))
+    array([6.])
+    """
+
+    pair = (reduce.sum_forward, reduce.sum_backward)
+
+
+class Min(_Reduce):
+    """The smallest number over some axes, as PyTorch's `torch.amin`: where several are, they share the gradient.
+
+    Parameters
+        axes, keepdims : as of `Mean`
+    Shapes
+        (N, …) → (N, …), without the axes
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Min(-1)(np.array([[1.0, 5.0]]))
+    array([1.])
+    """
+
+    pair = (reduce.min_forward, reduce.min_backward)

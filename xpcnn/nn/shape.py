@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import OptionError, ShapeError
 from ..ops import dispatch
-from ..ops.check import check_array, check_batch, check_floats, check_gradient
+from ..ops.check import check_array, check_batch, check_floats, check_gradient, check_items
 from ..ops.window import Padding, Window
 from ..options import as_count, as_pair
 from ..typing import Array, Cache, Shape
@@ -42,7 +42,46 @@ class Flatten(Layer):
         return xp.reshape(dy, shape) if input_grad else None, {}
 
 
-class Unflatten(Layer):
+class Reshape(Layer):
+    """The same numbers in another shape; an item's last axis varies fastest.
+
+    Parameters
+        shape : of one item, without the batch axis
+    Shapes
+        (N, …) → (N, *shape)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Reshape((1, 12))(np.zeros((8, 4, 3), np.float32)).shape
+    (8, 1, 12)
+    """
+
+    config_names = ("shape",)
+
+    def __init__(self, shape: Shape) -> None:
+        who = type(self).__name__
+        if not isinstance(shape, (tuple, list)) or not shape:
+            raise OptionError(who, "shape: the sizes of an item", repr(shape))
+        self.shape = tuple(as_count(who, "each axis of shape", size) for size in shape)
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        who = f"{type(self).__name__}({self.shape})"
+        xp = check_items(who, x)
+        if math.prod(x.shape[1:]) != math.prod(self.shape):
+            raise ShapeError(who, f"items of {math.prod(self.shape)} numbers", str(tuple(x.shape)))
+        return xp.reshape(x, (x.shape[0], *self.shape)), tuple(x.shape)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        shape = cache
+        xp = check_gradient(type(self).__name__, dy, (shape[0], *self.shape))
+        return xp.reshape(dy, shape) if input_grad else None, {}
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return self.shape
+
+
+class Unflatten(Reshape):
     """Turns each row into one image, the inverse of `Flatten`: y[n,i,j,c] = x[n, (i·W + j)·C + c].
 
     Decoders and image generators use it to turn a vector into images: Linear, Unflatten, ConvTranspose2d.
@@ -60,22 +99,14 @@ class Unflatten(Layer):
     (8, 7, 7, 64)
     """
 
-    config_names = ("shape",)
-
     def __init__(self, shape: Shape) -> None:
         if not isinstance(shape, (tuple, list)) or len(shape) != 3:
             raise OptionError("Unflatten", "shape: (H, W, C)", repr(shape))
-        self.shape = tuple(as_count("Unflatten", "each axis of shape", size) for size in shape)
+        super().__init__(shape)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         check_batch(f"Unflatten({self.shape})", x, math.prod(self.shape))
-        xp = check_floats("Unflatten", x)
-        return xp.reshape(x, (x.shape[0], *self.shape)), x.shape[0]
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        n = cache
-        xp = check_gradient("Unflatten", dy, (n, *self.shape))
-        return xp.reshape(dy, (n, math.prod(self.shape))) if input_grad else None, {}
+        return super().forward(x)
 
 
 class _ZeroPad(OpLayer):

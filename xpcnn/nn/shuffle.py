@@ -1,4 +1,4 @@
-"""Channels and pixels that change places, and slices of channels; equations in `xpcnn.ops.shuffle`."""
+"""Channels, pixels and axes that change places, and slices; equations in `xpcnn.ops.shuffle`."""
 
 from __future__ import annotations
 
@@ -85,29 +85,65 @@ class ChannelShuffle(OpLayer):
         self.groups = as_count("ChannelShuffle", "groups", groups)
 
 
-class ChannelSlice(OpLayer):
-    """Some of the channels: x[..., start:stop].
+class Slice(OpLayer):
+    """Part of each item along one axis, the channels by default: x[..., start:stop:step].
 
     Parameters
-        start, stop : the first channel, and the one after the last
+        start, stop : the first place, and one behind the last
+        step : from place to place
+        axis : counted with the batch's as 0, which it is not; negative ones from the end
     Shapes
-        (N, …, C) → (N, …, stop − start), for C ≥ stop
+        (N, …, L, …) → (N, …, ⌈(stop − start) / step⌉, …), for L ≥ stop
     Raises
         OptionError, ShapeError, DTypeError
 
     >>> import numpy as np
-    >>> ChannelSlice(1, 3)(np.array([[0.0, 1.0, 2.0, 3.0]]))
+    >>> Slice(1, 3)(np.array([[0.0, 1.0, 2.0, 3.0]]))
     array([[1., 2.]])
     """
 
-    pair = (shuffle.channel_slice_forward, shuffle.channel_slice_backward)
-    config_names = ("start", "stop")
+    pair = (shuffle.slice_forward, shuffle.slice_backward)
+    config_names = ("start", "stop", "step", "axis")
 
-    def __init__(self, start: int, stop: int) -> None:
-        self.start = as_count("ChannelSlice", "start", start, least=0)
-        self.stop = as_count("ChannelSlice", "stop", stop)
+    def __init__(self, start: int, stop: int, *, step: int = 1, axis: int = -1) -> None:
+        self.start = as_count("Slice", "start", start, least=0)
+        self.stop, self.step = as_count("Slice", "stop", stop), as_count("Slice", "step", step)
         if self.start >= self.stop:
-            raise OptionError("ChannelSlice", "start < stop", f"{self.start} and {self.stop}")
+            raise OptionError("Slice", "start < stop", f"{self.start} and {self.stop}")
+        if isinstance(axis, bool) or not isinstance(axis, int) or axis == 0:
+            raise OptionError("Slice", "axis: an integer, which is not 0, the batch's", repr(axis)[:80])
+        self.axis = axis
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        return (*input_shape[:-1], self.stop - self.start)
+        axis = self.axis - 1 if self.axis > 0 else self.axis
+        sizes = list(input_shape)
+        sizes[axis] = len(range(self.start, self.stop, self.step))
+        return tuple(sizes)
+
+
+class Permute(OpLayer):
+    """An item's axes in another order, as in Keras.
+
+    Parameters
+        axes : those of the input in the order that the output has them, counted from 1; 0 is the batch's, and stays
+    Shapes
+        (N, D₁, D₂, …) → (N, D of axes[0], D of axes[1], …)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Permute((3, 1, 2))(np.zeros((8, 7, 6, 3), np.float32)).shape
+    (8, 3, 7, 6)
+    """
+
+    pair = (shuffle.permute_forward, shuffle.permute_backward)
+    config_names = ("axes",)
+
+    def __init__(self, axes: tuple[int, ...]) -> None:
+        given = tuple(axes) if isinstance(axes, (tuple, list)) else ()
+        if not given or any(type(axis) is not int for axis in given) or sorted(given) != [*range(1, len(given) + 1)]:
+            raise OptionError("Permute", "axes: each of 1, 2, … once", repr(axes)[:80])
+        self.axes: tuple[int, ...] = given
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return tuple(input_shape[axis - 1] for axis in self.axes)

@@ -1,15 +1,19 @@
-"""Larger images as a layer; equations in `xpcnn.ops.upsample` and `xpcnn.ops.bilinear`."""
+"""Images of another size as layers; equations in `xpcnn.ops.upsample`, `xpcnn.ops.bilinear`, `xpcnn.ops.separable`."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import OptionError
-from ..ops.bilinear import bilinear2d_backward, bilinear2d_forward, output_size
+from ..ops.bilinear import bilinear2d_backward, bilinear2d_forward, output_size, weights
+from ..ops.separable import resample2d_backward, resample2d_forward
 from ..ops.upsample import upsample2d_backward, upsample2d_forward
 from ..options import as_choice, as_flag, as_number, as_pair
-from ..typing import Pair, Shape
-from .layer import OpLayer
+from ..typing import Array, Cache, Pair, Shape
+from .init import draw
+from .layer import Layer, OpLayer
 
 
 class Upsample(OpLayer):
@@ -65,6 +69,50 @@ class Upsample(OpLayer):
         if self.mode == "nearest":
             return {"scale_factor": self.scale_factor}
         return {"size": self.size, "scale_factor": self.scale_factor, "align_corners": self.align_corners}
+
+
+class Resample(Layer):
+    """Images of another size, whose rows and columns are weighted sums of the input's: bicubic resizing, and others.
+
+    The weights are not trained. They begin as those of bilinear resizing; set others.
+
+    Parameters
+        size : (H, W) of the input
+        out : (OH, OW)
+    Buffers
+        rows : (OH, H), the weights of the input's rows in each row of the output
+        columns : (OW, W)
+    Shapes
+        (N, H, W, C) → (N, OH, OW, C)
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Resample((2, 2), (1, 3))(np.ones((8, 2, 2, 3), np.float32)).shape
+    (8, 1, 3, 3)
+    """
+
+    buffer_names = ("rows", "columns")
+    config_names = ("size", "out")
+
+    def __init__(self, size: Pair, out: Pair) -> None:
+        self.size, self.out = as_pair("Resample", "size", size), as_pair("Resample", "out", out)
+        self.rows, self.columns = (draw(_bilinear, shape) for shape in zip(self.out, self.size, strict=True))
+
+    def forward(self, x: Array) -> tuple[Array, Cache]:
+        return resample2d_forward(x, self.rows, self.columns)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return resample2d_backward(dy, cache) if input_grad else None, {}
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (*self.out, input_shape[-1])
+
+
+def _bilinear(shape: Shape, fan_in: int, fan_out: int, rng: Any) -> Any:
+    """The weights (O, L) of bilinear resizing."""
+    out, length = shape
+    return weights(out, length, None, False, np.zeros(()), np)
 
 
 def _factors(given: Any) -> tuple[float, float]:

@@ -35,6 +35,16 @@ from .conv import conv2d_backward, conv2d_forward, conv2d_inference
 from .conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
 from .dropout import dropout_backward, dropout_forward
 from .edge_pad import reflection_pad_backward, reflection_pad_forward, replication_pad_backward, replication_pad_forward
+from .elementary import (
+    abs_backward,
+    abs_forward,
+    exp_backward,
+    exp_forward,
+    log_backward,
+    log_forward,
+    power_backward,
+    power_forward,
+)
 from .gelu import gelu_backward, gelu_forward
 from .global_pool import (
     global_avg_pool2d_backward,
@@ -59,6 +69,8 @@ from .join import (
     concat_forward,
     maximum_backward,
     maximum_forward,
+    minimum_backward,
+    minimum_forward,
     multiply_backward,
     multiply_forward,
     subtract_backward,
@@ -100,18 +112,30 @@ from .rectifier import (
     selu_backward,
     selu_forward,
 )
-from .reduce import max_backward, max_forward, mean_backward, mean_forward
+from .reduce import (
+    max_backward,
+    max_forward,
+    mean_backward,
+    mean_forward,
+    min_backward,
+    min_forward,
+    sum_backward,
+    sum_forward,
+)
 from .response_norm import local_response_norm_backward, local_response_norm_forward
 from .scale import scale_backward, scale_forward
+from .separable import resample2d_backward, resample2d_forward
 from .shuffle import (
     channel_shuffle_backward,
     channel_shuffle_forward,
-    channel_slice_backward,
-    channel_slice_forward,
+    permute_backward,
+    permute_forward,
     pixel_shuffle_backward,
     pixel_shuffle_forward,
     pixel_unshuffle_backward,
     pixel_unshuffle_forward,
+    slice_backward,
+    slice_forward,
 )
 from .soft_activation import (
     celu_backward,
@@ -127,6 +151,8 @@ from .window import Window
 
 __all__ = [
     "Window",
+    "abs_backward",
+    "abs_forward",
     "adaptive_avg_pool2d_backward",
     "adaptive_avg_pool2d_forward",
     "add",
@@ -147,8 +173,6 @@ __all__ = [
     "celu_forward",
     "channel_shuffle_backward",
     "channel_shuffle_forward",
-    "channel_slice_backward",
-    "channel_slice_forward",
     "clip",
     "clip_backward",
     "clip_forward",
@@ -165,6 +189,8 @@ __all__ = [
     "dropout_forward",
     "elu_backward",
     "elu_forward",
+    "exp_backward",
+    "exp_forward",
     "gelu_backward",
     "gelu_forward",
     "gelu_tanh_backward",
@@ -193,6 +219,8 @@ __all__ = [
     "linear_forward",
     "local_response_norm_backward",
     "local_response_norm_forward",
+    "log_backward",
+    "log_forward",
     "log_softmax_backward",
     "log_softmax_forward",
     "mae_backward",
@@ -206,6 +234,10 @@ __all__ = [
     "maximum_forward",
     "mean_backward",
     "mean_forward",
+    "min_backward",
+    "min_forward",
+    "minimum_backward",
+    "minimum_forward",
     "mish_backward",
     "mish_forward",
     "mse_backward",
@@ -216,10 +248,14 @@ __all__ = [
     "nll_forward",
     "normalize_backward",
     "normalize_forward",
+    "permute_backward",
+    "permute_forward",
     "pixel_shuffle_backward",
     "pixel_shuffle_forward",
     "pixel_unshuffle_backward",
     "pixel_unshuffle_forward",
+    "power_backward",
+    "power_forward",
     "prelu_backward",
     "prelu_forward",
     "reflection_pad_backward",
@@ -230,6 +266,8 @@ __all__ = [
     "relu_forward",
     "replication_pad_backward",
     "replication_pad_forward",
+    "resample2d_backward",
+    "resample2d_forward",
     "scale_backward",
     "scale_forward",
     "selu_backward",
@@ -239,6 +277,8 @@ __all__ = [
     "sign",
     "silu_backward",
     "silu_forward",
+    "slice_backward",
+    "slice_forward",
     "softmax_backward",
     "softmax_forward",
     "softplus_backward",
@@ -247,6 +287,8 @@ __all__ = [
     "softsign_forward",
     "subtract_backward",
     "subtract_forward",
+    "sum_backward",
+    "sum_forward",
     "tanh_backward",
     "tanh_forward",
     "upsample2d_backward",

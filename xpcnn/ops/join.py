@@ -1,10 +1,11 @@
-"""Joins of several values: sum, difference, product, maximum and concatenation; and their gradients.
+"""Joins of several values: sum, difference, product, maximum, minimum, concatenation; and their gradients.
 
     add         y = Σᵢ xᵢ                     dxᵢ = Σ_s dy                                                (1)
     subtract    y = a − b                     da = Σ_s dy,   db = −Σ_s dy                                 (2)
     multiply    y = Πᵢ xᵢ                     dxᵢ = Σ_s dy · Π_{j≠i} xⱼ                                   (3)
     maximum     y = maxᵢ xᵢ                   dxᵢ = Σ_s dy · [xᵢ = y] / (number of j with xⱼ = y)         (4)
     concat      y = [x₁, x₂, …]               dxᵢ = the part of dy at xᵢ's place in y                     (5)
+    minimum     y = minᵢ xᵢ                   dxᵢ as in (4)                                               (7)
 
 Shapes are broadcast as in the array API standard: axes are aligned at the last one, and an axis that has length 1 or
 is missing is repeated. Σ_s is the sum over the axes along which xᵢ was repeated:
@@ -99,6 +100,19 @@ def maximum_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
     largest = [xp.astype(x == y, dy.dtype) for x in xs]
     share = shared(dy, reduce(lambda a, b: a + b, largest), xp)
     return tuple(sum_to(share * each, tuple(x.shape)) for each, x in zip(largest, xs, strict=True))  # (4)
+
+
+def minimum_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
+    """The elementwise minimum, (7); like `maximum_forward`."""
+    shape = _check("Minimum", xs)
+    y: Array = reduce(array_namespace(*xs).minimum, xs)  # (7)
+    return y, (shape, tuple(xs), y)
+
+
+def minimum_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
+    """The gradients of `minimum_forward`, (7)."""
+    check_gradient("Minimum", dy, cache[0])
+    return maximum_backward(dy, cache)  # (7)
 
 
 def concat_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:

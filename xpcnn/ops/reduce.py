@@ -1,7 +1,9 @@
-"""Means and maxima over any axes of a batch's items, and their gradients.
+"""Means, sums, maxima and minima over any axes of a batch's items, and their gradients.
 
     mean       y = Σ x / M,  over the M numbers of each set          dx = dy / M                              (1)
     maximum    y = max x                                             dx = dy · [x = y] / (how many are)       (2)
+    sum        y = Σ x                                               dx = dy                                  (3)
+    minimum    y = min x = −max(−x)                                  dx as in (2)                             (4)
 
 Where several are the largest, they share the gradient, as in PyTorch's `amax`.
 
@@ -80,6 +82,62 @@ def max_backward(dy: Array, cache: Cache) -> Array:
     share = shared(_kept(dy, x.shape, over, xp), xp.sum(largest, axis=over, keepdims=True), xp)
     dx: Array = largest * share  # (2)
     return dx
+
+
+def sum_forward(x: Array, *, axes: Sequence[int], keepdims: bool = False) -> tuple[Array, Cache]:
+    """The sum over some axes of each item; (3).
+
+    Parameters
+        x : Array (N, …), float
+        axes, keepdims : as those of `mean_forward`
+    Returns
+        y : Array (N, …), without the axes
+        cache : for `sum_backward`; holds no numbers of x
+    Raises
+        ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> sum_forward(np.array([[[1.0, 2.0], [3.0, 6.0]]]), axes=(1,))[0]
+    array([[4., 8.]])
+    """
+    xp, over = _check("Sum", x, axes)
+    y = xp.sum(x, axis=over, keepdims=keepdims)  # (N, …)                  (3)
+    return y, (tuple(x.shape), over, tuple(y.shape))
+
+
+def sum_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `sum_forward`, (3): dy of y's shape → dx (N, …)."""
+    shape, over, made = cache
+    xp = check_gradient("Sum", dy, made)
+    return xp.broadcast_to(_kept(dy, shape, over, xp), shape)  # type: ignore[no-any-return]  # (3)
+
+
+def min_forward(x: Array, *, axes: Sequence[int], keepdims: bool = False) -> tuple[Array, Cache]:
+    """The smallest number over some axes of each item; (4).
+
+    Parameters
+        x : Array (N, …), float
+        axes, keepdims : as those of `mean_forward`
+    Returns
+        y : Array (N, …), without the axes
+        cache : for `min_backward`; refers to x and y
+    Raises
+        ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> min_forward(np.array([[1.0, 5.0, 5.0]]), axes=(1,))[0]
+    array([1.])
+    """
+    xp, over = _check("Min", x, axes)
+    y = xp.min(x, axis=over, keepdims=keepdims)  # (N, …)                  (4)
+    return y, (x, y, over)
+
+
+def min_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `min_forward`, (4): dy of y's shape → dx (N, …)."""
+    x, y, over = cache
+    check_gradient("Min", dy, y.shape, y)
+    return max_backward(dy, (x, y, over))  # (4)
 
 
 def reduced(who: str, axes: Sequence[int], rank: int) -> tuple[int, ...]:

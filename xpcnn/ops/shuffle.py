@@ -1,12 +1,13 @@
-"""Channels that become pixels, pixels that become channels, and channels that change places; the gradients.
+"""Channels that become pixels, pixels that become channels, what changes places, and slices; the gradients.
 
     pixel shuffle      y[n, i·r + a, j·r + b, c] = x[n, i, j, c·r² + a·r + b],   a, b < r          (1)
     pixel unshuffle    y[n, i, j, c·r² + a·r + b] = x[n, i·r + a, j·r + b, c]                      (2)
     channel shuffle    y[n, …, k·g + h] = x[n, …, h·(C/g) + k],   h < g, k < C/g                   (3)
-    slice              y[n, …, c] = x[n, …, start + c]                                             (4)
+    slice              y[n, …, i, …] = x[n, …, start + i·step, …]                                  (4)
+    permutation        y's axis i is x's axis axes[i]                                              (5)
 
 (1) and (2) are each other's reverse, and so each is the other's gradient; that of (3) is (3) with C/g groups; that of
-(4) has zeros around dy.
+(4) has zeros around dy; that of (5) is the reverse permutation.
 
 Sources
     W. Shi et al., Real-time single image and video super-resolution, 2016, equation 4       → (1)
@@ -119,37 +120,75 @@ def channel_shuffle_backward(dy: Array, cache: Cache) -> Array:
     return _dealt(dy, groups)  # (3)
 
 
-def channel_slice_forward(x: Array, *, start: int, stop: int) -> tuple[Array, Cache]:
-    """Some of the channels; (4).
+def slice_forward(x: Array, *, start: int, stop: int, step: int = 1, axis: int = -1) -> tuple[Array, Cache]:
+    """Part of each item, along one axis; (4).
 
     Parameters
-        x : Array (N, …, C), float
-        start, stop : the first channel, and the one after the last; 0 ≤ start < stop ≤ C
+        x : Array (N, …), float
+        start, stop : the first place, and one behind the last; 0 ≤ start < stop ≤ the axis' length
+        step : from place to place
+        axis : not 0, the batch's; negative ones from the end
     Returns
-        y : Array (N, …, stop − start)
-        cache : for `channel_slice_backward`; holds no images
+        y : Array (N, …), ⌈(stop − start) / step⌉ long along the axis
+        cache : for `slice_backward`; holds no numbers of x
     Raises
         ShapeError, DTypeError, OptionError
 
     >>> import numpy as np
-    >>> channel_slice_forward(np.arange(6.0).reshape(1, 6), start=1, stop=3)[0]
-    array([[1., 2.]])
+    >>> slice_forward(np.arange(6.0).reshape(1, 6), start=1, stop=6, step=2)[0]
+    array([[1., 3., 5.]])
     """
-    who = "ChannelSlice"
-    start, stop = as_count(who, "start", start, least=0), as_count(who, "stop", stop)
+    who = "Slice"
+    start, stop, step = as_count(who, "start", start, least=0), as_count(who, "stop", stop), as_count(who, "step", step)
     check_items(who, x)
-    if not start < stop <= x.shape[-1]:
-        raise ShapeError(who, f"0 ≤ start < stop ≤ {x.shape[-1]}, the channels", f"{start} and {stop}")
-    return x[..., start:stop], (start, stop, tuple(x.shape))  # (4)
+    if not -x.ndim < axis < x.ndim or axis % x.ndim == 0:
+        raise ShapeError(who, f"an axis of {x.ndim} axes, and not the batch's", str(axis))
+    if not start < stop <= x.shape[axis]:
+        raise ShapeError(who, f"0 ≤ start < stop ≤ {x.shape[axis]}, the axis' length", f"{start} and {stop}")
+    at = [slice(None)] * x.ndim
+    at[axis] = slice(start, stop, step)
+    y = x[tuple(at)]
+    return y, (tuple(at), tuple(x.shape), tuple(y.shape))  # (4)
 
 
-def channel_slice_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `channel_slice_forward`, (4): dy (N, …, stop − start) → dx (N, …, C)."""
-    start, stop, shape = cache
-    xp = check_gradient("ChannelSlice", dy, (*shape[:-1], stop - start))
+def slice_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `slice_forward`, (4): dy of y's shape → dx (N, …)."""
+    at, shape, made = cache
+    xp = check_gradient("Slice", dy, made)
     dx: Array = xp.zeros(shape, dtype=dy.dtype, device=dy.device)
-    dx[..., start:stop] = dy  # (4)
+    dx[at] = dy  # (4)
     return dx
+
+
+def permute_forward(x: Array, *, axes: tuple[int, ...]) -> tuple[Array, Cache]:
+    """An item's axes in another order; (5).
+
+    Parameters
+        x : Array (N, …), float
+        axes : x's axes in the order that y has them, without 0, the batch's
+    Returns
+        y : Array (N, …)
+        cache : for `permute_backward`; holds no numbers of x
+    Raises
+        ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> permute_forward(np.zeros((8, 2, 3, 4)), axes=(3, 1, 2))[0].shape
+    (8, 4, 2, 3)
+    """
+    xp = check_items("Permute", x)
+    if sorted(axes) != list(range(1, x.ndim)):
+        raise ShapeError("Permute", f"items of {len(axes)} axes", str(tuple(x.shape)))
+    y = xp.permute_dims(x, (0, *axes))
+    return y, (tuple(axes), tuple(y.shape))  # (5)
+
+
+def permute_backward(dy: Array, cache: Cache) -> Array:
+    """The gradient of `permute_forward`, (5) the other way: dy of y's shape → dx (N, …)."""
+    axes, shape = cache
+    xp = check_gradient("Permute", dy, shape)
+    back = [axes.index(axis) + 1 for axis in range(1, len(axes) + 1)]
+    return xp.permute_dims(dy, (0, *back))  # type: ignore[no-any-return]  # (5)
 
 
 def _spread(x: Array, r: int) -> Array:

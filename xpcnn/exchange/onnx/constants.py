@@ -7,6 +7,7 @@ their axes here, too, but no array of them is made larger.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,13 @@ from .graph_state import GraphState
 
 MOST_NUMBERS = 4096  # of an array that is computed
 _CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
+_ARITHMETIC: dict[str, Any] = {
+    "Add": np.add,
+    "Div": np.floor_divide,
+    "Mod": np.remainder,
+    "Mul": np.multiply,
+    "Sub": np.subtract,
+}
 
 
 def fold(node: Node, state: GraphState) -> NDArray | None:
@@ -29,22 +37,16 @@ def fold(node: Node, state: GraphState) -> NDArray | None:
     if node.operator == "Shape":
         return _shape(node, state)
     given = [name for name in node.inputs if name]
+    if node.operator == "CastLike":
+        given = given[:1]
     if node.operator not in _FOLDERS or not given or not all(state.is_constant(name) for name in given):
         return None
-    result = _FOLDERS[node.operator](node, state, state.required(node, 0))
+    result = np.asarray(_FOLDERS[node.operator](node, state, state.required(node, 0)))
     if result.dtype.kind == "f":
         state.charge(node, result.nbytes if result.base is None else 0)
     elif result.size > MOST_NUMBERS:
         raise node.refuse(f"at most {MOST_NUMBERS} integers", str(result.size))
     return result
-
-
-def axes_of(node: Node, state: GraphState) -> tuple[int, ...] | None:
-    """The attribute axes, which is an input in newer opsets; None where there is neither."""
-    given = state.optional(node, 1)
-    if given is not None:
-        return tuple(int(axis) for axis in given.ravel())
-    return node.integers("axes", ()) if node.has("axes") else None
 
 
 def _constant(node: Node) -> NDArray:
@@ -60,7 +62,7 @@ def _constant(node: Node) -> NDArray:
 
 def _shape(node: Node, state: GraphState) -> NDArray:
     known = state.constant(node.inputs[0], node.where) if node.inputs else None
-    shape = known.shape if known is not None else (-1, *state.sizes(node))
+    shape = known.shape if known is not None else (-1, *state.value(node).sizes)
     end = node.integer("end", len(shape))
     return np.asarray(shape[node.integer("start", 0) : end], np.int64)
 
@@ -104,66 +106,64 @@ def _reshape(node: Node, state: GraphState, array: NDArray) -> NDArray:
     return array.reshape(sizes)
 
 
-def _squeeze(node: Node, state: GraphState, array: NDArray) -> NDArray:
-    return np.squeeze(array, axes_of(node, state))
+def _flatten(node: Node, state: GraphState, array: NDArray) -> NDArray:
+    axis = node.integer("axis", 1)
+    return array.reshape(int(np.prod(array.shape[:axis])), -1)
 
 
-def _unsqueeze(node: Node, state: GraphState, array: NDArray) -> NDArray:
-    return np.expand_dims(array, axes_of(node, state) or ())
-
-
-def _transpose(node: Node, state: GraphState, array: NDArray) -> NDArray:
-    return np.transpose(array, node.integers("perm", tuple(reversed(range(array.ndim)))))
-
-
-def _add(node: Node, state: GraphState, first: NDArray) -> NDArray:
-    return np.asarray(first + _other_integers(node, state, first))
-
-
-def _of_sizes(node: Node, state: GraphState, first: NDArray) -> NDArray:
-    """A difference, product or quotient of sizes that are known, which that of the batch is not."""
-    second = _other_integers(node, state, first)
-    if np.any(first < 0) or np.any(second < (1 if node.operator == "Div" else 0)):
-        raise node.refuse("sizes that do not depend on the batch's", "another")
-    return np.asarray({"Sub": np.subtract, "Mul": np.multiply, "Div": np.floor_divide}[node.operator](first, second))
-
-
-def _mod(node: Node, state: GraphState, first: NDArray) -> NDArray:
-    second = _other_integers(node, state, first)
-    if node.integer("fmod", 0) or not np.all(second):
-        raise node.refuse("fmod 0, and no division by 0", "another")
-    return np.asarray(first % second)
-
-
-def _other_integers(node: Node, state: GraphState, first: NDArray) -> NDArray:
-    second = state.required(node, 1)
+def _arithmetic(node: Node, state: GraphState, first: NDArray) -> NDArray:
+    """Of integers; or of two numbers. A size may be added to any, but the batch's is not known."""
+    second, operator = state.required(node, 1), node.operator
+    if first.dtype.kind == second.dtype.kind == "f" and first.size == second.size == 1:
+        return np.asarray((np.true_divide if operator == "Div" else _ARITHMETIC[operator])(first, second))
     if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_NUMBERS:
         raise node.refuse("a few integers", f"{first.dtype} {first.shape} and {second.dtype} {second.shape}")
-    return second
+    if operator == "Mod" and (node.integer("fmod", 0) or not np.all(second)):
+        raise node.refuse("fmod 0, and no division by 0", "another")
+    if operator in ("Sub", "Mul", "Div") and (np.any(first < 0) or np.any(second < (operator == "Div"))):
+        raise node.refuse("sizes that do not depend on the batch's", "another")
+    return np.asarray(_ARITHMETIC[operator](first, second))
+
+
+def _range(node: Node, state: GraphState, start: NDArray) -> NDArray:
+    numbers = [state.required(node, number) for number in range(3)]
+    if any(each.size != 1 or each.dtype.kind == "f" for each in numbers) or not np.all(numbers[2]):
+        raise node.refuse("three integers", "others")
+    found = range(*(int(each.reshape(())) for each in numbers))
+    if len(found) > MOST_NUMBERS:
+        raise node.refuse("a few integers", str(len(found)))
+    return np.asarray(found, np.int64)
 
 
 def _cast(node: Node, state: GraphState, array: NDArray) -> NDArray:
     node.ignore("saturate", "round_mode")
+    if node.operator == "CastLike":
+        like = state.constant(node.inputs[1], node.where)
+        return array.astype(state.dtype if like is None else like.dtype)
     to = node.integer("to", 1)
     if to not in _CAST or (array.dtype.kind == "f" and not np.all(np.isfinite(array))):
         raise node.refuse("finite numbers, to an integer or floating type", f"type {to}")
     return array.astype(_CAST[to])
 
 
-_FOLDERS: dict[str, Callable[[Node, GraphState, NDArray], NDArray]] = {
-    "Add": _add,
+_FOLDERS: dict[str, Callable[[Node, GraphState, NDArray], Any]] = {
+    **dict.fromkeys(_ARITHMETIC, _arithmetic),
     "Cast": _cast,
+    "CastLike": _cast,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
-    "Div": _of_sizes,
+    "Flatten": _flatten,
     "Gather": _gather,
     "Identity": lambda node, state, array: array,
-    "Mod": _mod,
-    "Mul": _of_sizes,
+    "Neg": lambda node, state, array: -array,
+    "Range": _range,
     "Reshape": _reshape,
+    "Size": lambda node, state, array: array.size,
     "Slice": _slice,
-    "Squeeze": _squeeze,
-    "Sub": _of_sizes,
-    "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
+    "Sqrt": lambda node, state, array: np.sqrt(array),
+    "Squeeze": lambda node, state, array: np.squeeze(array, state.integers(node, 1, "axes")),
+    "Transpose": lambda node, state, array: np.transpose(
+        array, node.integers("perm", tuple(reversed(range(array.ndim))))
+    ),
+    "Unsqueeze": lambda node, state, array: np.expand_dims(array, state.integers(node, 1, "axes") or ()),
 }

@@ -18,19 +18,12 @@ from ...nn.container import with_layer_name
 from ...nn.layer import check_layer, dotted
 from ...options import as_choice, as_count, as_names, as_path, as_shape
 from ...typing import Shape
-from . import activations, normalization, pooling, reductions, resizing, shuffling  # noqa: F401  register their translators
+from . import activations, moving, normalization, pooling, products, resizing  # noqa: F401  register their translators
 from .graph import Graph, Tensor
+from .joins import JOINS
 from .layers import TRANSLATORS, Place, to_channels_first, to_channels_last
 
 OLDEST_OPSET = 17  # the first with LayerNormalization
-# joins, and the operators that they become
-JOINS: dict[type[nn.Layer], str] = {
-    nn.Add: "Add",
-    nn.Subtract: "Sub",
-    nn.Multiply: "Mul",
-    nn.Maximum: "Max",
-    nn.Concat: "Concat",
-}
 MOST_BYTES = 2**31 - 2**20  # a protocol buffer ends at 2 GiB
 
 

@@ -26,12 +26,12 @@ from .protobuf_size import other_than_weights
 MOST_BYTES = 2**30  # of a file, and of the weights of all its nodes together
 MOST_OTHER = 2**24  # bytes of a file that are not weights
 MOST_NODES = 10_000
-MOST_OUTPUTS = 64
+MOST_ENDS = 64  # inputs, and outputs
 OLDEST_OPSET = 7
 
 # The numbers of element types and of attributes' types in ONNX's protocol buffers
 _DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
-_FIELDS = {"f": 1, "i": 2, "s": 3, "t": 4, "ints": 7}
+_FIELDS = {"f": 1, "i": 2, "s": 3, "t": 4, "floats": 6, "ints": 7}
 
 
 class Node:
@@ -65,6 +65,9 @@ class Node:
         value = self._value(name, "f")
         return default if value is None else float(value)
 
+    def numbers(self, name: str) -> tuple[float, ...]:
+        return tuple(self._value(name, "floats") or ())
+
     def text(self, name: str, default: str) -> str:
         value = self._value(name, "s")
         return default if value is None else str(value, "ascii", "replace")
@@ -72,6 +75,12 @@ class Node:
     def tensor(self, name: str) -> NDArray | None:
         value = self._value(name, "t")
         return None if value is None else read_tensor(value, self.where)
+
+    def axis(self, axis: int, rank: int) -> int:
+        """That axis of a batch of items with `rank` axes, counted from the batch's."""
+        if not -rank - 1 <= axis <= rank:
+            raise self.refuse(f"an axis of {rank + 1}", str(axis))
+        return axis % (rank + 1)
 
     def has(self, name: str) -> bool:
         return name in self._attributes
@@ -104,9 +113,9 @@ class Contents:
     Parameters
         nodes : in the order of the file
         tensors : the constants, by name, as they are in the file
-        input, outputs : their names
-        sizes : the input's, the batch's first; None where the file leaves one open
-        dtype : the input's
+        inputs : by name, their sizes, the batch's first; None where the file leaves one open
+        outputs : their names
+        dtype : the inputs'
         opset : the version of the operators
         classes, layout : as the file's properties have them, if `export_onnx` wrote them; or empty
         producer : the program that wrote the file
@@ -114,14 +123,18 @@ class Contents:
 
     nodes: list[Node]
     tensors: dict[str, Any]
-    input: str
+    inputs: dict[str, tuple[int | None, ...]]
     outputs: tuple[str, ...]
-    sizes: tuple[int | None, ...]
     dtype: str
     opset: int
     classes: tuple[str, ...]
     layout: str
     producer: str
+
+    @property
+    def batch(self) -> int | None:
+        """The number of items, where the file fixes it."""
+        return next(iter(self.inputs.values()))[0]
 
 
 def read_file(path: str | os.PathLike[str]) -> Contents:
@@ -163,18 +176,19 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
     bring_in(graph.initializer, Path(path), MOST_BYTES - size)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [each for each in graph.input if each.name not in tensors]
-    outputs = [each.name for each in graph.output]
-    if len(inputs) != 1 or not 1 <= len(set(outputs)) == len(outputs) <= MOST_OUTPUTS:
-        raise FormatError(who, f"one input, and 1 to {MOST_OUTPUTS} outputs", f"{len(inputs)} and {len(outputs)}")
+    for ends, what in ((inputs, "inputs"), (graph.output, "outputs")):
+        if not 1 <= len({each.name for each in ends}) == len(ends) <= MOST_ENDS:
+            raise FormatError(who, f"1 to {MOST_ENDS} {what}, each once", str(len(ends)))
+    types = {each.name: _input_type(who, each) for each in inputs}
+    if len({(sizes[0], dtype) for sizes, dtype in types.values()}) > 1:
+        raise FormatError(who, "inputs of one batch and one dtype", "several")
     properties = {each.key: each.value for each in model.metadata_props}
-    sizes, dtype = _input_type(who, inputs[0])
     return Contents(
         [Node(node, who, number) for number, node in enumerate(graph.node)],
         tensors,
-        inputs[0].name,
-        tuple(outputs),
-        sizes,
-        dtype,
+        {name: sizes for name, (sizes, _) in types.items()},
+        tuple(each.name for each in graph.output),
+        next(iter(types.values()))[1],
         opsets[0],
         _classes(properties.get("classes", "")),
         properties.get("layout", ""),

@@ -1,7 +1,7 @@
 """Layers that are several operators in a graph.
 
 A template is an operator with templates for its inputs; "x" stands for the layer's input, a number for a constant of
-that value. Sums and products match in either order.
+that value, another letter for any constant, which is an argument of the layer. Sums and products match in either order.
 """
 
 from __future__ import annotations
@@ -11,45 +11,56 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from ... import nn
 from ...ops.activation import GELU_A, GELU_B
-from ...ops.bilinear import weights
 from ...typing import NDArray
 from .file import Node
 from .graph_state import GraphState
-from .joins import join
-from .operators import gemm, give, matmul, per_channel, plainly, reads
-from .pooling import bins
-from .scaling import scaled
+from .interpolation import known
+from .joins import join, joined
+from .normalization import affine
+from .operators import per_channel, plainly, reads
+from .products import PRODUCTS, linear
 from .value import Made
-from .windows import conv, conv_transpose, images
 
 Template: TypeAlias = Any  # "x", a number, or (operator, template, …)
 
-_TANH: list[Template] = [
-    ("Add", 1.0, ("Tanh", ("Mul", GELU_A, ("Add", "x", ("Mul", GELU_B, cube)))))
+Found: TypeAlias = dict[str, Any]  # what letters stand for
+
+_NEGATIVE = (("Less", "x", 0.0), ("LessOrEqual", "x", 0.0))
+_POSITIVE = (("Greater", "x", 0.0), ("GreaterOrEqual", "x", 0.0))
+_GATES: list[tuple[str, Template]] = [
+    ("none", (add, 1.0, ("Erf", inner)))
+    for add in ("Add", "Sum")
+    for inner in (("Div", "x", math.sqrt(2)), ("Mul", "x", math.sqrt(0.5)))
+] + [
+    ("tanh", (add, 1.0, ("Tanh", ("Mul", GELU_A, (add, "x", ("Mul", GELU_B, cube))))))
+    for add in ("Add", "Sum")
     for cube in (("Mul", "x", ("Mul", "x", "x")), ("Pow", "x", 3.0))
 ]
-_PRODUCTS: dict[str, Callable[[Node, GraphState, NDArray | None], Made]] = {
-    "Gemm": gemm,
-    "MatMul": matmul,
-    "Conv": conv,
-    "ConvTranspose": conv_transpose,
-}
-_GATES: list[tuple[str, Template]] = [
-    ("none", ("Add", 1.0, ("Erf", ("Div", "x", math.sqrt(2))))),
-    ("none", ("Add", 1.0, ("Erf", ("Mul", "x", math.sqrt(0.5))))),
-    *(("tanh", gate) for gate in _TANH),
-]
-_LAYERS: list[tuple[Template, Callable[[], nn.Layer]]] = [
+_LAYERS: list[tuple[Template, Callable[..., nn.Layer]]] = [
     (("Mul", "x", ("Sigmoid", "x")), nn.SiLU),
     (("Mul", "x", ("Tanh", ("Softplus", "x"))), nn.Mish),
     (("Where", ("Greater", "x", 20.0), "x", ("Softplus", "x")), nn.Softplus),  # PyTorch's: above 20 it is x
-    *((("Mul", 0.5, ("Mul", "x", gate)), partial(nn.GELU, form)) for form, gate in _GATES),
-    *((("Mul", ("Mul", 0.5, "x"), gate), partial(nn.GELU, form)) for form, gate in _GATES),
-    *((("Mul", "x", ("Mul", 0.5, gate)), partial(nn.GELU, form)) for form, gate in _GATES),
+    (("Where", ("Less", "x", "a"), "a", "x"), lambda a: nn.Clip(a, None)),
+    (("Where", ("Less", "a", "x"), "a", "x"), lambda a: nn.Clip(None, a)),
+    *(
+        (("Where", test, *(inputs if test in _NEGATIVE else inputs[::-1])), layer)
+        for inputs, layer in (
+            ((("Mul", "a", "x"), "x"), lambda a: nn.LeakyReLU(a)),
+            ((("Mul", "a", ("Sub", ("Exp", "x"), 1.0)), "x"), lambda a: nn.ELU(a)),
+        )
+        for test in (*_NEGATIVE, *_POSITIVE)
+    ),
+    *(
+        (template, partial(nn.GELU, form))
+        for form, gate in _GATES
+        for template in (
+            ("Mul", 0.5, ("Mul", "x", gate)),
+            ("Mul", ("Mul", 0.5, "x"), gate),
+            ("Mul", "x", ("Mul", 0.5, gate)),
+        )
+    ),
 ]
 
 
@@ -62,103 +73,131 @@ def _operators(template: Template) -> set[str]:
 PARTS = set[str]().union(*(_operators(template) for template, _ in _LAYERS))
 
 
-def match(template: Template, name: str, state: GraphState, x: str = "") -> str | None:
-    """The name that stands for "x" where the value of that name is computed as the template says; else None.
+def match(template: Template, name: str, state: GraphState, found: Found) -> Found | None:
+    """What the letters stand for where the value of that name is computed as the template says; else None.
 
     Parameters
-        x : what "x" stands for already; "" for nothing yet
+        found : what they stand for already
     """
     if template == "x":
-        return name if x in ("", name) and not state.is_constant(name) else None
-    if isinstance(template, float):
+        return found | {"x": name} if found.get("x", name) == name and not state.is_constant(name) else None
+    if not isinstance(template, tuple):
         array = state.constant(name, "a pattern")
-        return x if array is not None and array.size == 1 and np.allclose(array, template, rtol=1e-5) else None
+        if array is None or array.size != 1:
+            return None
+        number = float(array.reshape(()))
+        expected = found.get(template, number) if isinstance(template, str) else template
+        key = {template: number} if isinstance(template, str) else {}
+        return found | key if math.isclose(number, expected, rel_tol=1e-5) else None
     operator, *parts = template
     node = state.producer(name)
     if node is None or node.operator != operator or len(node.inputs) != len(parts):
         return None
-    orders = [node.inputs, node.inputs[::-1]] if operator in ("Add", "Mul") else [node.inputs]
+    orders = [node.inputs, node.inputs[::-1]] if operator in ("Add", "Mul", "Sum") else [node.inputs]
     for order in orders:
-        found: str | None = x
+        so_far: Found | None = found
         for part, each in zip(parts, order, strict=True):
-            found = match(part, each, state, found or "") if found is not None else None
-        if found is not None:
-            return found
+            so_far = match(part, each, state, so_far) if so_far is not None else None
+        if so_far is not None:
+            return so_far
     return None
 
 
 @reads("Mul", "Where")
 def _pattern(node: Node, state: GraphState) -> Made:
     for template, layer in _LAYERS:
-        if template[0] == node.operator:
-            x = match(template, node.outputs[0], state)
-            if x:
-                return Made(state.value_of(x, node), (x,), layer())
+        if template[0] == node.operator and (found := match(template, node.outputs[0], state, {})):
+            x = found.pop("x")
+            return Made(state.made(x, node).value, (x,), layer(**{key: plainly(each) for key, each in found.items()}))
     if node.operator == "Mul":
         return join(node, state)
     state.blame(node)
-    raise node.refuse("an operator of Softplus", f"another {node.operator}")
+    raise node.refuse("an activation written with Where", "another")
 
 
 @reads("Div")
-def _normalize(node: Node, state: GraphState) -> Made:
-    """(x − mean) / std, with a number for each channel; or a quotient by itself."""
+def _quotient(node: Node, state: GraphState) -> Made:
+    """(x − mean) / std, with a number for each channel; x / max(‖x‖, ε); or a quotient by itself."""
     producer = state.producer(node.inputs[0])
-    if producer is None or producer.operator != "Sub" or not state.is_constant(producer.inputs[1]):
-        return scaled(node, state)
-    value = state.value(producer)
-    plain = plainly if state.dtype == "float32" else float
-    mean, std = (list(map(plain, per_channel(state.weights(each, 1), value, each))) for each in (producer, node))
-    return Made(value, producer.inputs[:1], nn.Normalize(mean, std)) if min(std) > 0 else scaled(node, state)
+    if state.is_constant(node.inputs[-1]) and producer is not None and producer.operator == "Sub" and (
+        state.is_constant(producer.inputs[1])):  # fmt: skip
+        value = state.value(producer)
+        plain = plainly if state.dtype == "float32" else float
+        mean, std = (list(map(plain, per_channel(state.weights(each, 1), value, each))) for each in (producer, node))
+        if min(std) > 0:
+            return Made(value, producer.inputs[:1], nn.Normalize(mean, std))
+    return _unit_length(node, state) or join(node, state)
+
+
+def _unit_length(node: Node, state: GraphState) -> Made | None:
+    """x / max(‖x‖, ε), along one axis."""
+    x, norm = node.inputs
+    eps, found = 0.0, state.producer(norm)
+    if found is not None and found.operator == "Expand":
+        found = state.producer(found.inputs[0])
+    if found is not None and found.operator in ("Max", "Clip"):
+        bounds = [
+            array for name in found.inputs[1:] if name and (array := state.constant(name, found.where)) is not None
+        ]
+        if len(bounds) != 1 or bounds[0].size != 1 or any(found.inputs[2:]):
+            return None
+        eps, found = float(bounds[0].reshape(())), state.producer(found.inputs[0])
+    if found is None or found.operator != "ReduceL2" or found.inputs[0] != x or found.integer("keepdims", 1) != 1:
+        return None
+    axes, rank = state.integers(found, 1, "axes") or (), len(state.value(node).axes)
+    if len(axes) != 1 or axes[0] % (rank + 1) == 0 or eps <= 0:
+        return None
+    name, value = state.last(x, axes[0] % (rank + 1) - 1)
+    return Made(value, (name,), nn.L2Normalize(plainly(eps)))
 
 
 @reads("Add", "Sum")
-def _add(node: Node, state: GraphState) -> Made:
+def _sum(node: Node, state: GraphState) -> Made:
     """A sum of values, or a bias after a product."""
     constants = [number for number, name in enumerate(node.inputs) if state.is_constant(name)]
-    return _biased(node, state, constants[0]) if constants and len(node.inputs) == 2 else join(node, state)
+    producer = state.producer(node.inputs[1 - constants[0]]) if len(constants) == 1 and len(node.inputs) == 2 else None
+    if producer is not None and producer.operator in (*PRODUCTS, "Mul"):
+        bias = state.weights(node, constants[0])
+        made = affine(node, producer, state, bias) if producer.operator == "Mul" else _biased(producer, state, bias)
+        if made is not None:
+            return made
+    return join(node, state)
 
 
-def _biased(node: Node, state: GraphState, constant: int) -> Made:
-    bias = state.weights(node, constant)
-    producer = state.producer(node.inputs[1 - constant])
-    if producer is not None and producer.operator in _PRODUCTS:
-        return _PRODUCTS[producer.operator](producer, state, bias)
-    affine = _affine(node, producer, state, bias) if producer is not None and producer.operator == "Mul" else None
-    return scaled(node, state) if affine is None else affine
+def _biased(product: Node, state: GraphState, bias: NDArray) -> Made | None:
+    """The product with that bias, if it has a number for each of its channels."""
+    made = state.known[product.outputs[0]]
+    free = isinstance(made, Made) and len(product.inputs) == 2 and not isinstance(made.layer, nn.Resample)
+    spread = made.value.spread(bias) if isinstance(made, Made) and free else None
+    if spread is None or any(size > 1 for size in spread.shape[:-1]):
+        return None
+    return PRODUCTS[product.operator](product, state, bias)
 
 
-def _affine(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made | None:
-    """γ and β of a GroupNorm that was left without them so far."""
-    for number in (0, 1):
-        made = state.known.get(product.inputs[number])
-        if isinstance(made, Made) and isinstance(made.layer, nn.GroupNorm) and not made.layer.affine:
-            weight = per_channel(state.weights(product, 1 - number), made.value, product)
-            layer = nn.GroupNorm(made.layer.num_groups, made.layer.num_channels, eps=made.layer.eps)
-            arrays = {"weight": weight, "bias": per_channel(bias, made.value, node)}
-            return Made(made.value, made.inputs, give(layer, node, state, **arrays))
-    return None
+@reads("Mean")
+def _mean(node: Node, state: GraphState) -> Made:
+    """Of values: their sum, divided."""
+    if len(node.inputs) == 1:
+        return joined(node, state, node.inputs)
+    state.known[name := state.new_name(f"{node.name}_Add")] = made = joined(node, state, node.inputs)
+    channels = made.value.shape[-1]
+    return Made(made.value, (name,), nn.Normalize([0.0] * channels, [float(len(node.inputs))] * channels))
 
 
 @reads("MatMul")
 def _matmul(node: Node, state: GraphState) -> Made:
-    """A product with weights; or the second of two with the bins of adaptive pooling, A (x Bᵀ)."""
+    """A product with weights; or the second of two with the matrices of a separable layer, A (x Bᵀ)."""
     if not state.is_constant(node.inputs[0]):
-        return matmul(node, state)
-    producer = state.producer(node.inputs[1])
-    if producer is None or producer.operator != "MatMul" or state.is_constant(producer.inputs[0]):
+        return PRODUCTS["MatMul"](node, state, None)
+    rows, producer = state.weights(node, 0), state.producer(node.inputs[1])
+    if producer is not None and producer.operator == "MatMul" and state.is_constant(producer.inputs[1]):
+        columns, value = state.required(producer, 1), state.value(producer)
+        if len(value.axes) == 3 and (rows.shape[-1:], columns.shape[:1]) == (value.sizes[1:2], value.sizes[2:]) and (
+            rows.ndim == columns.ndim == 2):  # fmt: skip
+            name, images = state.images(producer)
+            shape = (len(rows), columns.shape[1], images.shape[2])
+            if (layer := known(rows, columns.T)) is not None:
+                return Made(state.as_images(producer, shape), (name,), layer)
+    if len(state.value(node, 1).axes) < 2:
         raise node.refuse("weights as the second factor", "as the first")
-    value, rows, columns = state.images(producer), state.required(node, 0), state.required(producer, 1)
-    height, width, channels = value.shape
-    if rows.shape[1:] != (height,) or columns.shape[:1] != (width,) or columns.ndim != 2:
-        raise node.refuse("weights as the second factor", "as the first")
-    oh, ow = len(rows), columns.shape[1]
-    y = images((oh, ow, channels), node)
-    layers: list[tuple[Any, Any, nn.Layer]] = [(bins(oh, height), bins(ow, width), nn.AdaptiveAvgPool2d((oh, ow)))]
-    for corners in (False, True):
-        r, c = (weights(out, size, None, corners, np.zeros(()), np) for out, size in ((oh, height), (ow, width)))
-        layers.append((r, c, nn.Upsample(size=(oh, ow), mode="bilinear", align_corners=corners)))
-    for expected_rows, expected_columns, layer in layers:
-        if np.allclose(rows, expected_rows, atol=1e-6) and np.allclose(columns.T, expected_columns, atol=1e-6):
-            return Made(y, producer.inputs[:1], layer)
-    raise node.refuse("the bins of adaptive average pooling, or bilinear weights", "other factors")
+    return linear(node, state, rows, None, axis=-2)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ...errors import FormatError
-from ...nn import ChannelShuffle, Linear, Unflatten
-from ...typing import NDArray, Shape
+from ...nn import AdaptiveAvgPool2d, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, Layer, MaxPool2d
+from ...typing import NDArray
+from .arranging import arranged
 from .file import MOST_BYTES, Contents, Node, read_tensor
-from .value import Known, Made, Reshaped, Value
+from .value import Axis, Known, Made, Value
 
 MOST_NUMBERS = 2**26  # of one item, anywhere in the network
+MOST_SIDE = 2**14  # of an image
 
 
 class GraphState:
@@ -20,23 +23,17 @@ class GraphState:
 
     Parameters
         contents : of the file
-        rows : `wanted`, of an earlier reading of the file; None in the first
-
-    Attributes
-        wanted : the rows that products are to make, by their names: those of which images are made whose numbers
-            stand in another order than the layers'. The file is read again then, for it is the products' weights
-            that are put into that order, and so what comes after them knows of it
     """
 
-    def __init__(self, contents: Contents, rows: Mapping[str, Value] | None = None) -> None:
+    def __init__(self, contents: Contents) -> None:
         self.contents = contents
-        self.wanted: dict[str, Value] = {}
-        self._rows = rows or {}
-        self._products: dict[str, str] = {}  # for rows: the product that made their numbers, each in its place
-        self.opset, self.dtype, self.batch = contents.opset, contents.dtype, contents.sizes[0]
+        self.opset, self.dtype, self.batch = contents.opset, contents.dtype, contents.batch
         self.known: dict[str, Known] = {}
         self._constants: dict[str, NDArray] = {}
         self._producers: dict[str, Node] = {}
+        self._arranged: dict[tuple[str, tuple[Axis, ...]], str] = {}
+        self._called: dict[str, str] = {}  # entries that stand for no node
+        self._taken = {name for node in contents.nodes for name in (*node.inputs, *node.outputs)}
         self._charged = 0
 
     def announce(self, node: Node) -> None:
@@ -63,18 +60,6 @@ class GraphState:
                     self._constants[name] = result
                 else:
                     self.known[name] = result
-                    self._trace(name, node)
-
-    def _trace(self, name: str, node: Node) -> None:
-        """Note the product whose numbers stand in the value."""
-        made = self.known[name]
-        if not isinstance(made, Made) or len(made.inputs) > 1:
-            return
-        before = node.inputs if isinstance(made.layer, Linear) else made.inputs  # a sum with a bias, or one value
-        for each in before:
-            known = self.known.get(each)
-            if each in self._products and isinstance(known, Made) and known.value == made.value:
-                self._products.setdefault(name, self._products[each])
 
     def is_defined(self, name: str) -> bool:
         return name in self.known or name in self._constants or name in self.contents.tensors
@@ -83,13 +68,13 @@ class GraphState:
         return name in self._constants or name in self.contents.tensors
 
     def producer(self, name: str) -> Node | None:
-        """The node that makes it; None for the input and the file's tensors."""
+        """The node that makes it; None for the inputs and the file's tensors."""
         return self._producers.get(name)
 
     def node_name(self, name: str) -> str:
-        """The name of the node that makes it."""
+        """What the layer that makes it is called: as the node."""
         node = self._producers.get(name)
-        return name if node is None else node.name
+        return self._called.get(name, name) if node is None else node.name
 
     def constant(self, name: str, who: str) -> NDArray | None:
         """A constant's numbers; None where it is none."""
@@ -113,6 +98,13 @@ class GraphState:
             raise node.refuse(f"a constant as input {number + 1}", "a value that is computed")
         return array
 
+    def integers(self, node: Node, number: int, attribute: str) -> tuple[int, ...] | None:
+        """Integers that are an input in newer opsets, and an attribute in older ones; None where there is neither."""
+        given = self.optional(node, number)
+        if given is not None:
+            return tuple(int(each) for each in given.ravel())
+        return node.integers(attribute, ()) if node.has(attribute) else None
+
     def weights(self, node: Node, number: int) -> NDArray:
         """The node's input of that number, weights of a layer: finite numbers."""
         array = self.required(node, number)
@@ -127,78 +119,6 @@ class GraphState:
         if self._charged > MOST_BYTES:
             raise node.refuse(f"weights of at most {MOST_BYTES} bytes in all", "more")
 
-    def value(self, node: Node, number: int = 0) -> Value:
-        """What is known of the node's input of that number."""
-        if number >= len(node.inputs) or not node.inputs[number]:
-            raise node.refuse(f"{number + 1} inputs", str(len(node.inputs)))
-        return self.value_of(node.inputs[number], node)
-
-    def reshaped(self, node: Node) -> Reshaped | None:
-        """The node's first input, if it is on the way from one shape to another."""
-        known = self.known.get(node.inputs[0]) if node.inputs else None
-        return known if isinstance(known, Reshaped) else None
-
-    def sizes(self, node: Node) -> Shape:
-        """The first input's shape in the graph, one item's, also on the way from one shape to another."""
-        reshaped = self.reshaped(node)
-        return self.value(node).sizes if reshaped is None else reshaped.turned
-
-    def row(self, product: Node, size: int) -> Value:
-        """What a product of rows makes: in the layers' order, or in the one that an earlier reading wanted."""
-        name = product.outputs[0]
-        self._products[name] = name
-        return self._rows.get(name, Value((size,), (0,)))
-
-    def settle(self, name: str) -> Known | None:
-        """What is known of the value as it is: a row with three axes is images (N, C, H, W) from now on."""
-        known = self.known.get(name)
-        if isinstance(known, Reshaped):
-            known = self.known[name] = self.unflattened(name, known, (2, 0, 1))
-        return known
-
-    def unflattened(self, name: str, known: Reshaped, axes: tuple[int, ...]) -> Known:
-        """Images of which that row is made, whose axes in the graph are these; what is known already, if it is none."""
-        root, node = self.known[known.root], self.producer(name)
-        if (
-            not isinstance(root, Made)
-            or len(root.value.shape) != 1
-            or len(known.sizes) != 3
-            or known.perm
-            or node is None
-        ):
-            return known
-        shape = tuple(known.sizes[axes.index(axis)] for axis in range(3))
-        images = Value(shape, axes)
-        row = images.as_row()
-        if root.value != row:
-            product = self._products.get(known.root)
-            if product is None or self._rows or self.wanted.setdefault(product, row) != row:
-                remedy = "put Gemm right before it"
-                return node.refuse("an image of numbers in an order that one product can give them", "others", remedy)
-        return Made(images, (known.root,), Unflatten(shape))
-
-    def value_of(self, name: str, node: Node) -> Value:
-        known = self.settle(name)
-        if isinstance(known, FormatError):
-            raise known
-        if known is None:
-            self.blame(node)
-            raise node.refuse("a value that is computed from the network's input", "a constant")
-        if isinstance(known, Reshaped):
-            raise node.refuse("images, or rows with one axis", f"an item of sizes {known.sizes}")
-        return known.value
-
-    def in_graph_order(self, name: str) -> str:
-        """The name of the value with a row's numbers in the graph's order, and not in that of the layers' images."""
-        made = self.known.get(name)
-        if not isinstance(made, Made) or made.value.image is None or made.value.image.axes != (2, 0, 1):
-            return name
-        ordered = f"{name}, in the graph's order"
-        if ordered not in self.known:
-            height, width, _ = made.value.image.shape
-            self.known[ordered] = Made(Value(made.value.shape, (0,)), (name,), ChannelShuffle(height * width))
-        return ordered
-
     def blame(self, node: Node) -> None:
         """Raise the error of an input that is no layer, if there is one: it is the earlier reason."""
         for name in node.inputs:
@@ -206,16 +126,110 @@ class GraphState:
             if isinstance(known, FormatError):
                 raise known
 
-    def images(self, node: Node) -> Value:
-        """The node's first input, which must be images (N, C, H, W)."""
-        value = self.value(node)
-        if value.axes != (2, 0, 1):
-            raise node.refuse("images (N, C, H, W)", f"an item of sizes {value.sizes}, channels at {value.axes}")
-        return value
+    def value(self, node: Node, number: int = 0) -> Value:
+        """What is known of the node's input of that number."""
+        if number >= len(node.inputs) or not node.inputs[number]:
+            raise node.refuse(f"{number + 1} inputs", str(len(node.inputs)))
+        return self.made(node.inputs[number], node).value
 
-    def rows(self, node: Node) -> Value:
-        """The node's first input, which must be rows (N, features)."""
-        value = self.value(node)
-        if len(value.shape) != 1:
-            raise node.refuse("rows (N, features)", f"an item of sizes {value.sizes}")
-        return value
+    def made(self, name: str, node: Node) -> Made:
+        known = self.known.get(name)
+        if isinstance(known, FormatError):
+            raise known
+        if known is None:
+            self.blame(node)
+            raise node.refuse("a value that is computed from the network's input", "a constant")
+        return known
+
+    def images(self, node: Node) -> tuple[str, Value]:
+        """The node's first input as images (N, H, W, C); those with one axis before their channels have height 1."""
+        name, value = node.inputs[0], self.value(node)
+        if len(value.axes) not in (2, 3):
+            raise node.refuse("images (N, C, H, W) or (N, C, L)", f"an item of sizes {value.sizes}")
+        channels, *space = value.axes
+        return self.arranged(name, [*[()] * (2 - len(space)), *space, channels])
+
+    def as_images(self, node: Node, shape: tuple[int, int, int]) -> Value:
+        """Images (H, W, C) that a node makes of such as `images` gives."""
+        if min(shape) < 1 or max(shape[:2]) > MOST_SIDE:
+            raise node.refuse(f"images of 1 to {MOST_SIDE} a side", str(shape))
+        order = (2, 0, 1) if len(self.value(node).axes) == 3 else (2, 1)
+        return limited(Value.plain(shape, order), node)
+
+    def ending(self, name: str, chosen: Sequence[int]) -> tuple[str, Value, int]:
+        """The value as an array whose last axes, as many as are returned, are these of the graph's."""
+        made = self.known[name]
+        assert isinstance(made, Made)
+        value, own = made.value, made.value.own
+        wanted = sorted(part for axis in chosen for part in value.axes[axis])
+        for count in range(1, len(own) + 1):
+            if [part for axis in own[-count:] for part in axis] == wanted and (wanted or own[-count] == ()):
+                return name, value, count
+        others = [axis for number, axis in enumerate(value.axes) if number not in chosen]
+        name, value = self.arranged(name, [*others, *(value.axes[axis] for axis in chosen)])
+        return name, value, len(chosen)
+
+    def last(self, name: str, *chosen: int) -> tuple[str, Value]:
+        """The value as an array whose last axis is these of the graph's."""
+        name, value, count = self.ending(name, chosen)
+        if count > 1:
+            own = value.own
+            name, value = self.arranged(name, [*own[:-count], tuple(part for axis in own[-count:] for part in axis)])
+        return name, value
+
+    def arranged(self, name: str, groups: Sequence[Axis], called: str = "") -> tuple[str, Value]:
+        """The value as an array whose axes are these groups of parts, under a name of its own.
+
+        Parameters
+            called : of the layer that does it; "" for the value's name and the layer's kind
+        """
+        made = self.known[name]
+        assert isinstance(made, Made)
+        key = (name, tuple(groups))
+        if key not in self._arranged:
+            layers, value = arranged(made.value, groups)
+            root, base = name, self.node_name(name)
+            for layer in layers:
+                inputs: tuple[str, ...] = (root,)
+                if isinstance(layer, Flatten) and (pool := self._pooled(root)) is not None:
+                    layer, inputs = pool
+                kind = type(layer).__name__
+                root = self.new_name(called or (base if base.endswith(kind) else f"{base}_{kind}"))
+                self.known[root] = Made(value, inputs, layer)
+            self._arranged[key] = root
+        made = self.known[self._arranged[key]]
+        assert isinstance(made, Made)
+        return self._arranged[key], made.value
+
+    def new_name(self, called: str) -> str:
+        """A name for a value that no node makes, whose layer is called so."""
+        number = len(self._called)
+        while (name := f"{called}/{number}") in self._taken or self.is_defined(name):
+            number += 1
+        self._called[name] = called
+        return name
+
+    def _pooled(self, name: str) -> tuple[Layer, tuple[str, ...]] | None:
+        """Global pooling to rows in the place of one to images of a pixel, which are flattened then."""
+        made = self.known[name]
+        while isinstance(made, Made) and made.layer is None and made.inputs:
+            made = self.known[made.inputs[0]]
+        if not isinstance(made, Made) or made.value.shape[:-1] != (1, 1):
+            return None
+        if isinstance(made.layer, AdaptiveAvgPool2d):
+            return GlobalAvgPool2d(), made.inputs
+        before = self.known[made.inputs[0]] if made.inputs else None
+        whole = isinstance(before, Made) and isinstance(made.layer, MaxPool2d) and (
+            made.layer.kernel_size == before.value.shape[:-1] and made.layer.padding == 0)  # fmt: skip
+        return (GlobalMaxPool2d(), made.inputs) if whole else None
+
+
+def limited(value: Value, node: Node) -> Value:
+    if math.prod(value.shape) > MOST_NUMBERS:
+        raise node.refuse(f"at most {MOST_NUMBERS} numbers", str(value.sizes))
+    return value
+
+
+def same(value: Value, name: str) -> Made:
+    """The value of that name, of which the graph's axes alone have changed."""
+    return Made(value, (name,))

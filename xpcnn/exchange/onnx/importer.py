@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from typing import Literal
+from difflib import get_close_matches
+from typing import Any, Literal
 
 from ...errors import FormatError, OptionError, XpcnnError
 from ...io.model_file import SavedModel
 from ...options import as_choice, as_path, as_shape
 from ...typing import NDArray, Shape
-from . import fused_patterns, reshaping, windows  # noqa: F401  register their readers
+from . import activations, fused_patterns, moving, normalization, pooling, resizing  # noqa: F401  register readers
 from .constants import fold
 from .file import Contents, Node, read_file
 from .graph_state import MOST_NUMBERS, GraphState
@@ -19,7 +20,7 @@ from .layers import to_channels_first
 from .network import assemble
 from .operators import READERS
 from .refusal import refusal
-from .value import Known, Made, Value, channels_first
+from .value import Known, Made, Value
 
 
 def import_onnx(
@@ -40,10 +41,11 @@ def import_onnx(
     Weights may lie in a second file in the same folder, as PyTorch writes them.
 
     Parameters
-        input_shape : one input's shape (H, W, C), where the file leaves it open
-        layout : which axis of the graph's input has the channels; None for what `export_onnx` has noted, else for
+        input_shape : one input's shape (H, W, C), where the file leaves it open; of several inputs, a shape for each
+        layout : which axis of the graph's inputs has the channels; None for what `export_onnx` has noted, else for
             the last if the graph begins by bringing it to the front, else for the first
-        output : name of the one output that is wanted, or of any other value in the graph; None for all outputs
+        output : name of the one output that is wanted, or of any other value in the graph, as programs that show the
+            file's graph list them; None for all outputs
     Returns
         the network, its input's shape, and the classes if `export_onnx` has written any; `extra` names the program
         that made the file
@@ -72,41 +74,41 @@ def import_onnx(
     path = as_path("import_onnx", path)
     contents = read_file(path)
     who = str(path)
-    begin = _input(who, contents, input_shape, layout)
+    begin = _inputs(who, contents, input_shape, layout)
     targets = contents.outputs if output is None else (output,)
-    state = _read(GraphState(contents), begin, targets)
-    if state.wanted:
-        state = _read(GraphState(contents, state.wanted), begin, targets)
-    if output is not None and output not in state.known:
-        raise OptionError(who, f"output: {', '.join(contents.outputs)[:200]}, or another value", repr(output))
-    if error := refusal(state, targets, fused_patterns.PARTS):
-        raise error
-    targets = tuple(state.in_graph_order(name) for name in targets)
-    ends = [_end(who, state.known.get(name)) for name in targets]
-    classes = contents.classes if len(ends) == 1 and len(contents.classes) == ends[0].shape[-1] else ()
-    return SavedModel(assemble(state, targets), begin.shape, classes, {"producer": contents.producer})
-
-
-def _end(who: str, known: Known | None) -> Value:
-    """The value, if it can be an output."""
-    if not isinstance(known, Made) or known.value.image is not None:
-        got = "an image's numbers in another order" if isinstance(known, Made) else "another"
-        raise FormatError(who, "an output in rows or images", got)
-    if known.value.axes not in _orders(len(known.value.shape)):
-        expected = "an output with its channels first or last, and height before width"
-        raise FormatError(who, expected, "another order", "leave out the last Transpose")
-    return known.value
-
-
-def _read(state: GraphState, begin: Value, targets: Iterable[str]) -> GraphState:
-    """The state, once it knows what all nodes make of that input."""
-    state.known[state.contents.input] = Made(begin, ())
-    for node in state.contents.nodes:
+    state = GraphState(contents)
+    state.known.update({name: Made(value, ()) for name, value in begin.items()})
+    for node in contents.nodes:
         state.announce(node)
         state.define(node, _understand(node, state))
-    for name in targets:
-        state.settle(name)
-    return state
+    if output is not None and output not in state.known:
+        near = get_close_matches(output, [*state.known], 3, 0.5)
+        expected = f"output: {', '.join(dict.fromkeys((*near, *contents.outputs)))[:200]}, or another value"
+        raise OptionError(who, expected, repr(output)[:100])
+    if error := refusal(state, targets, fused_patterns.PARTS):
+        raise error
+    wide = [value for value in begin.values() if len(value.shape) > 1]
+    last = bool(wide) and all(value == Value.plain(value.shape, range(len(value.shape))) for value in wide)
+    targets = tuple(_end(who, state, name, last) for name in targets)
+    shapes = tuple(value.shape for value in begin.values())
+    end = state.known[targets[0]]
+    fits = len(targets) == 1 and isinstance(end, Made) and len(contents.classes) == end.value.shape[-1]
+    classes = contents.classes if fits else ()
+    shape: Any = shapes[0] if len(shapes) == 1 else shapes
+    return SavedModel(assemble(state, targets), shape, classes, {"producer": contents.producer})
+
+
+def _end(who: str, state: GraphState, name: str, last: bool) -> str:
+    """The name of the value as an output: in the order of the inputs, or with its channels last by a Transpose."""
+    known = state.known.get(name)
+    if not isinstance(known, Made) or not known.value.axes:
+        raise FormatError(who, "an output with an axis besides the batch's", "another")
+    value, axes = known.value, range(len(known.value.axes))
+    own, other = [*axes], [*axes[1:], 0]
+    own, other = (own, other) if last else (other, own)
+    if not value.moved and tuple(value.axes[axis] for axis in other) == value.own:
+        own = other
+    return state.arranged(name, [value.axes[axis] for axis in own])[0]
 
 
 def _understand(node: Node, state: GraphState) -> Known | list[Made] | NDArray:
@@ -126,25 +128,32 @@ def _understand(node: Node, state: GraphState) -> Known | list[Made] | NDArray:
         return node.refuse("inputs and attributes that fit together", str(error))
 
 
-def _orders(rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The axes of items in the graph: channels last, and channels first."""
-    return tuple(range(rank)), channels_first(rank)
-
-
-def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layout: str | None) -> Value:
-    """The input as the network will have it."""
-    sizes = contents.sizes[1:]
-    rank = len(sizes)
+def _inputs(who: str, contents: Contents, input_shape: Iterable[Any] | None, layout: str | None) -> dict[str, Value]:
+    """The inputs as the network will have them."""
     if layout is not None:
         as_choice("import_onnx", "layout", layout, ("NCHW", "NHWC"))
+    given: list[Any] = [input_shape] * len(contents.inputs)
+    if input_shape is not None and len(contents.inputs) > 1:
+        given = list(input_shape)
+        if len(given) != len(contents.inputs):
+            expected = f"input_shape: a shape for each of {', '.join(contents.inputs)}"
+            raise OptionError(who, expected[:200], str(len(given)))
+    return {
+        name: _input(who, contents, name, shape, layout) for name, shape in zip(contents.inputs, given, strict=True)
+    }
+
+
+def _input(who: str, contents: Contents, name: str, input_shape: Iterable[int] | None, layout: str | None) -> Value:
+    """That input as the network will have it."""
+    sizes = contents.inputs[name][1:]
+    rank = len(sizes)
     if layout is None and contents.layout in ("NCHW", "NHWC"):
         layout = contents.layout
     if layout is None:
-        turned = next((node for node in contents.nodes if contents.input in node.inputs), None)
+        turned = next((node for node in contents.nodes if name in node.inputs), None)
         perm = turned.integers("perm", ()) if turned is not None and turned.operator == "Transpose" else ()
         layout = "NHWC" if rank > 1 and perm == to_channels_first(rank) else "NCHW"
-    last, first = _orders(rank)
-    axes = last if layout == "NHWC" else first
+    axes = range(rank) if layout == "NHWC" else (rank - 1, *range(rank - 1))
     stated: dict[int, int | None] = dict(zip(axes, sizes, strict=True))
     if input_shape is not None:
         given = as_shape("import_onnx", input_shape)
@@ -157,4 +166,4 @@ def _input(who: str, contents: Contents, input_shape: Iterable[int] | None, layo
         raise OptionError(who, "input_shape, which the file leaves open", "none", "pass it, such as (32, 32, 3)")
     if math.prod(shape) > MOST_NUMBERS:
         raise FormatError(who, f"an input of at most {MOST_NUMBERS} numbers", str(shape))
-    return Value(shape, axes)
+    return Value.plain(shape, tuple(axes))

@@ -1,79 +1,164 @@
-"""Operators of several values: sums, differences, products, maxima, and what stands side by side."""
+"""Operators of several values, of which some may be constants: sums, differences, products, quotients, and others."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ... import nn
+from ...backend import to_numpy
+from ...typing import NDArray
+from .activations import held
 from .file import Node
-from .graph_state import MOST_NUMBERS, GraphState
-from .operators import reads
-from .scaling import scaled
+from .graph_state import GraphState, limited, same
+from .operators import give, per_channel, plainly, reads
 from .value import Made, Value
 
-_JOINS: dict[str, type[nn.Layer]] = {
-    "Add": nn.Add,
-    "Sum": nn.Add,
-    "Sub": nn.Subtract,
-    "Mul": nn.Multiply,
-    "Max": nn.Maximum,
+# The layers of several values, and the operators that they are
+JOINS: dict[type[nn.Layer], str] = {
+    nn.Add: "Add",
+    nn.Subtract: "Sub",
+    nn.Multiply: "Mul",
+    nn.Maximum: "Max",
+    nn.Minimum: "Min",
+    nn.Concat: "Concat",
 }
+_LAYERS: dict[str, Callable[[], nn.Layer]] = {operator: kind for kind, operator in JOINS.items()}
+_LAYERS |= {"Sum": nn.Add, "Mean": nn.Add, "Div": nn.Multiply}
 
 
-@reads("Sub", "Max")
+@reads("Sub", "Max", "Min")
 def join(node: Node, state: GraphState) -> Made:
-    """What the node makes of values, or of one and a constant.
+    """What the node makes of values, or of one and a constant."""
+    state.blame(node)
+    names = node.inputs
+    if any(state.is_constant(name) for name in names):
+        return _with_constant(node, state)
+    if node.operator == "Div":
+        value = state.value(node, 1)
+        state.known[inverse := state.new_name(f"{node.name}_Power")] = Made(value, names[1:], nn.Power(-1.0))
+        names = (names[0], inverse)
+    return joined(node, state, names)
 
-    ONNX aligns shapes at the last axis in the graph, and layers at the channels: of values whose axes stand in the
-    same order, that is the same.
-    """
-    if any(state.is_constant(name) for name in node.inputs):
-        return scaled(node, state)
-    values = [state.value(node, number) for number in range(len(node.inputs))]
+
+def joined(node: Node, state: GraphState, names: Sequence[str]) -> Made:
+    """ONNX aligns shapes at the last axis in the graph, and layers at the channels."""
+    values = [state.made(name, node).value for name in names]
     if len(values) == 1:
-        return Made(values[0], node.inputs)
-    inputs = node.inputs
-    if any(value.image != values[0].image for value in values):
-        inputs, values = _in_graph_order(node, state)
-    axes = values[0].axes
+        return same(values[0], names[0])
+    layer = _LAYERS[node.operator]()
+    if all(value == values[0] for value in values):
+        return Made(values[0], tuple(names), layer)
     try:
-        shape = np.broadcast_shapes(*(value.shape for value in values))
+        np.broadcast_shapes(*(value.sizes for value in values))
     except ValueError:
-        shape = ()
-    if not shape or any(value.axes != axes for value in values):
-        got = " and ".join(str(value.sizes) for value in values)
+        values = []
+    if len({len(value.axes) for value in values}) != 1:
+        got = " and ".join(str(state.made(name, node).value.sizes) for name in names)
         remedy = "bring them to the same number of axes, such as (N, C, 1, 1)"
         raise node.refuse("values with the same axes, of one shape, or of length 1 where they differ", got, remedy)
-    return Made(_limited(Value(shape, axes, values[0].image), node), inputs, _JOINS[node.operator]())
+    return _beside(node, state, names, values, _order(values, range(len(values[0].axes))), layer)
+
+
+def _beside(
+    node: Node, state: GraphState, names: Sequence[str], values: Sequence[Value], order: list[int], layer: nn.Layer
+) -> Made:
+    """What the layer makes of the values as arrays with the graph's axes in that order."""
+    names, made = zip(
+        *(
+            state.arranged(name, [value.axes[axis] for axis in order])
+            for name, value in zip(names, values, strict=True)
+        ),
+        strict=True,
+    )
+    if isinstance(layer, nn.Concat):
+        shape = (*made[0].shape[:-1], sum(value.shape[-1] for value in made))
+    else:
+        shape = np.broadcast_shapes(*(value.shape for value in made))
+    y = Value.plain(shape, [order.index(axis) for axis in range(len(order))])
+    return Made(limited(replace(y, moved=any(value.moved for value in made)), node), tuple(names), layer)
+
+
+def _order(values: Sequence[Value], last: Sequence[int]) -> list[int]:
+    """The graph's axes in the order in which most arrays have them already, one of `last` at the end."""
+    axes = range(len(values[0].axes))
+    orders = [[*(axis for axis in axes if axis != end), end] for end in last]
+
+    def moved(order: list[int]) -> int:
+        groups = [[value.axes[axis] for axis in order] for value in values]
+        return sum(tuple(each) != value.own for each, value in zip(groups, values, strict=True))
+
+    return min(orders, key=moved)
 
 
 @reads("Concat")
 def _concat(node: Node, state: GraphState) -> Made:
     values = [state.value(node, number) for number in range(len(node.inputs))]
-    inputs, first = node.inputs, values[0]
-    axis = node.integer("axis", 1) % (len(first.shape) + 1)
-    if axis != first.channel_axis or any((v.shape[:-1], v.axes) != (first.shape[:-1], first.axes) for v in values):
-        raise node.refuse("values that differ in their channels, along these", f"axis {axis}")
+    axis = node.axis(node.integer("axis", 1), len(values[0].axes)) - 1
+    others = {(*value.sizes[:axis], *value.sizes[axis + 1 :]) for value in values}
+    if axis < 0 or len(others) > 1 or len({len(value.axes) for value in values}) > 1:
+        raise node.refuse("values that differ along one axis of items, and are joined there", f"axis {axis + 1}")
     if len(values) == 1:
-        return Made(first, inputs)
-    if any(value.image is not None for value in values):
-        inputs, values = _in_graph_order(node, state)
-    shape = (*first.shape[:-1], sum(value.shape[-1] for value in values))
-    return Made(_limited(Value(shape, first.axes), node), inputs, nn.Concat())
+        return same(values[0], node.inputs[0])
+    return _beside(node, state, node.inputs, values, _order(values, [axis]), nn.Concat())
 
 
-def _in_graph_order(node: Node, state: GraphState) -> tuple[tuple[str, ...], list[Value]]:
-    """The node's inputs, rows that have been images, with their numbers in the graph's order."""
-    inputs = tuple(state.in_graph_order(name) for name in node.inputs)
-    values = [state.value_of(name, node) for name in inputs]
-    if any(value.image is not None for value in values):
-        raise node.refuse("rows of images (N, C, H, W)", "of others")
-    return inputs, values
+def _with_constant(node: Node, state: GraphState) -> Made:
+    """y = x · weight + bias, with a number for each channel; or x within a bound. A sum joins the product before it."""
+    constants = [number for number, name in enumerate(node.inputs) if state.is_constant(name)]
+    if len(node.inputs) != 2 or len(constants) != 1:
+        got = f"{len(constants)} constants of {len(node.inputs)} inputs"
+        raise node.refuse("a value that is computed, and a constant", got)
+    constant, operator = constants[0], node.operator
+    name, number = node.inputs[1 - constant], state.required(node, constant)
+    if operator in ("Max", "Min"):
+        if number.size != 1 or not np.all(np.isfinite(number)):
+            raise node.refuse("one number as a bound", str(number.shape))
+        bound = plainly(float(number.reshape(())))
+        return held(node, state, name, *((bound, np.inf) if operator == "Max" else (-np.inf, bound)))
+    numbers = state.weights(node, constant)
+    if operator == "Div" and constant == 1 and not np.all(numbers):
+        raise node.refuse("a divisor that is not 0", "0")
+    if operator == "Div" and constant == 0:
+        value = state.made(name, node).value
+        state.known[inverse := state.new_name(f"{node.name}_Power")] = Made(value, (name,), nn.Power(-1.0))
+        name, operator = inverse, "Mul"
+    name, value, numbers = _fitted(node, state, name, numbers)
+    if operator in ("Mul", "Div"):
+        return Made(value, (name,), _scale(node, state, 1 / numbers if operator == "Div" else numbers, None))
+    weight = np.ones_like(numbers)
+    if operator == "Sub":
+        numbers, weight = (-numbers, weight) if constant else (numbers, -weight)
+    before = state.known[name]
+    if isinstance(before, Made) and isinstance(before.layer, nn.Scale) and before.layer.bias is None:
+        weight, name = weight * to_numpy(before.layer.weight), before.inputs[0]
+    return Made(value, (name,), _scale(node, state, weight, numbers))
 
 
-def _limited(value: Value, node: Node) -> Value:
-    if math.prod(value.shape) > MOST_NUMBERS:
-        raise node.refuse(f"at most {MOST_NUMBERS} numbers", str(value.sizes))
-    return value
+def _fitted(node: Node, state: GraphState, name: str, numbers: NDArray) -> tuple[str, Value, NDArray]:
+    """The value as an array along whose last axis alone the numbers vary, and these: one for each place, or one."""
+    value = state.made(name, node).value
+    if numbers.size == 1 and numbers.ndim <= len(value.axes) + 1:
+        return name, value, numbers.reshape(-1)
+    sizes = value.sizes
+    shape = (*(1,) * (len(sizes) + 1 - numbers.ndim), *numbers.shape)[1:]
+    axes = [axis for axis, n in enumerate(shape) if n > 1]
+    if axes and value.spread(numbers) is not None:
+        name, value = state.last(name, *axes)
+    return name, value, per_channel(numbers, value, node)
+
+
+def _scale(node: Node, state: GraphState, weight: NDArray, bias: NDArray | None) -> nn.Layer:
+    features = max(len(weight), 0 if bias is None else len(bias))
+    arrays = {"weight": np.broadcast_to(weight, features)}
+    if bias is not None:
+        arrays["bias"] = np.broadcast_to(bias, features)
+    return give(nn.Scale(features, bias=bias is not None), node, state, **arrays)
+
+
+@reads("Neg")
+def _negative(node: Node, state: GraphState) -> Made:
+    layer = _scale(node, state, -np.ones(1), None)
+    return Made(state.value(node), node.inputs[:1], layer)

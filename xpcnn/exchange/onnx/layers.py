@@ -1,5 +1,7 @@
 """Layers to operators: what each layer of `xpcnn.nn` becomes in an ONNX graph, in inference.
 
+The files beside this one have a translator for each, and what reads its operators again.
+
     Conv2d              Conv
     ConvTranspose2d     ConvTranspose, after Pad where output_padding is wider than the stride and the padding
     MaxPool2d           MaxPool, after Pad where dilation lets the padding be wider than the kernel
@@ -10,9 +12,13 @@
     Linear              Gemm; MatMul and Add, between two Transpose, on the last axis of more than rows
     Flatten             Flatten; the columns of the Linear that follows change places
     Unflatten           Reshape to channels last, Transpose
+    Reshape             Reshape, between two Transpose
+    Permute             Transpose
+    Slice               Slice
     ZeroPad2d           Pad
     ZeroPadChannels     Pad
     Upsample            Resize; two MatMul where a bilinear one is not by whole factors
+    Resample            two MatMul
     BatchNorm1d         BatchNormalization
     BatchNorm2d         BatchNormalization
     LayerNorm           LayerNormalization, between two Transpose where it is not over whole items
@@ -35,6 +41,10 @@
     Mish                Mish from opset 18 on, else Softplus, Tanh, Mul
     Softsign            Softsign
     CELU                Celu
+    Abs                 Abs
+    Exp                 Exp
+    Log                 Log
+    Power               Pow
     Softmax             Softmax
     LogSoftmax          LogSoftmax
     Scale               Mul, Add
@@ -43,12 +53,13 @@
     PixelShuffle        DepthToSpace
     PixelUnshuffle      Reshape, Transpose, Reshape
     ChannelShuffle      Reshape, Transpose, Reshape
-    ChannelSlice        Slice
     InstanceNorm2d      InstanceNormalization
     LocalResponseNorm   LRN; Mul, Conv, Add, Pow, Div where size is even
     L2Normalize         ReduceL2, Max, Div
     Mean                ReduceMean, between two Transpose
+    Sum                 ReduceSum, between two Transpose
     Max                 ReduceMax, between two Transpose
+    Min                 ReduceMin, between two Transpose
     Identity            nothing
     Dropout             nothing
     Dropout2d           nothing
@@ -60,6 +71,7 @@
     Subtract            Sub
     Multiply            Mul
     Maximum             Max
+    Minimum             Min
 
 Images are (N, C, H, W) between the nodes, other items (N, C, …).
 """
@@ -76,7 +88,7 @@ from ... import nn
 from ...backend import to_numpy
 from ...ops.window import Placement, Window
 from ...typing import Shape
-from .graph import Graph, Tensor, channels_first
+from .graph import Graph, Tensor
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,16 @@ class Place:
         host = np.asarray(array) if isinstance(array, (list, tuple, float)) else to_numpy(array)
         return self.graph.constant(self.weights + name, np.ascontiguousarray(host.astype(dtype)))
 
+    def per_channel(self, name: str, array: Any) -> str:
+        """A constant with a number for each channel, or one for all, as the graph broadcasts it: (C, 1, …)."""
+        host = np.asarray(array) if isinstance(array, (list, tuple)) else to_numpy(array)
+        return self.constant(name, host.reshape(-1, *(1,) * (len(self.x.shape) - 1)))
+
+    def separable(self, rows: Any, columns: Any) -> str:
+        """A matrix (OH, H) along the height, and one (OW, W) along the width."""
+        x = self.node("MatMul", self.x.name, self.constant("columns", np.transpose(columns)), part="columns")
+        return self.node("MatMul", self.constant("rows", rows), x)  # (OH, H) @ (N, C, H, OW)
+
 
 Translator: TypeAlias = Callable[[Place, Any], str]  # adds the layer's nodes, and returns its output's name
 TRANSLATORS: dict[type[nn.Layer], Translator] = {}
@@ -122,82 +144,6 @@ def translates(*kinds: type[nn.Layer]) -> Callable[[Translator], Translator]:
 @translates(nn.Identity, nn.Dropout, nn.Dropout2d)
 def _nothing(at: Place, layer: nn.Layer) -> str:
     return at.x.name
-
-
-@translates(nn.Conv2d)
-def _conv(at: Place, layer: nn.Conv2d) -> str:
-    return at.node(
-        "Conv",
-        *_weight_and_bias(at, layer, (0, 3, 1, 2)),  # (Cout, KH, KW, Cin/groups) → (Cout, Cin/groups, KH, KW)
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        pads=onnx_pads(placed(at, layer.window).pads),
-        dilations=layer.dilation,
-        group=layer.groups,
-    )
-
-
-@translates(nn.ConvTranspose2d)
-def _conv_transpose(at: Place, layer: nn.ConvTranspose2d) -> str:
-    x, *weights = _weight_and_bias(at, layer, (0, 3, 1, 2))  # (Cin, KH, KW, Cout/groups) → (Cin, Cout/groups, KH, KW)
-    pads: Any = layer.window.padding
-    extra = layer.output_padding
-    if any(more >= stride for more, stride in zip(extra, layer.stride, strict=True)):  # which onnxruntime refuses
-        top, bottom, left, right = pads
-        ends = list(zip((bottom, right), extra, layer.stride, strict=True))
-        # zeros after the image make the output a stride larger each; what is too much of it is padding
-        zeros = [max(0, -((end - more) // stride)) for end, more, stride in ends]
-        bottom, right = (end + n * stride - more for n, (end, more, stride) in zip(zeros, ends, strict=True))
-        x = pad_images(at, (0, zeros[0], 0, zeros[1]), 0.0, part="Pad") if any(zeros) else x
-        pads, extra = (top, bottom, left, right), (0, 0)
-    return at.node(
-        "ConvTranspose",
-        x,
-        *weights,
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        pads=onnx_pads(pads),
-        output_padding=extra,
-        dilations=layer.dilation,
-        group=layer.groups,
-    )
-
-
-@translates(nn.Linear)
-def _linear(at: Place, layer: nn.Linear) -> str:
-    weight = to_numpy(layer.weight)
-    if (rank := len(at.x.shape)) > 1:
-        x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank))
-        y = at.node("MatMul", x, at.constant("weight", weight.T), part="product")
-        if layer.bias is not None:
-            y = at.node("Add", y, at.constant("bias", layer.bias), part="sum")
-        return at.node("Transpose", y, perm=to_channels_first(rank))
-    if at.x.order is not None:
-        weight = weight[:, channels_first(at.x.order)]
-    weights = [at.constant("weight", weight), *([] if layer.bias is None else [at.constant("bias", layer.bias)])]
-    return at.node("Gemm", at.x.name, *weights, transB=1)
-
-
-@translates(nn.Flatten)
-def _flatten(at: Place, layer: nn.Flatten) -> str:
-    return at.node("Flatten", axis=1)
-
-
-@translates(nn.Unflatten)
-def _unflatten(at: Place, layer: nn.Unflatten) -> str:
-    images = at.node("Reshape", at.x.name, at.constant("shape", [0, *layer.shape], "int64"), part="channels_last")
-    return at.node("Transpose", images, perm=to_channels_first(3))
-
-
-@translates(nn.ZeroPad2d)
-def _zero_pad(at: Place, layer: nn.ZeroPad2d) -> str:
-    return pad_images(at, layer.padding, 0.0)
-
-
-@translates(nn.ZeroPadChannels)
-def _zero_pad_channels(at: Place, layer: nn.ZeroPadChannels) -> str:
-    pads = [0, layer.before, 0, 0, 0, layer.after, 0, 0]
-    return at.node("Pad", at.x.name, at.constant("pads", pads, "int64"))
 
 
 def placed(at: Place, window: Window) -> Placement:
@@ -233,8 +179,3 @@ def pad_images(at: Place, sides: tuple[int, int, int, int], value: float, part: 
     top, left, bottom, right = onnx_pads(sides)
     pads = at.constant("pads", [0, 0, top, left, 0, 0, bottom, right], "int64")
     return at.node("Pad", at.x.name, pads, at.constant("padding", value), part=part)
-
-
-def _weight_and_bias(at: Place, layer: nn.Conv2d | nn.ConvTranspose2d, axes: tuple[int, ...]) -> list[str]:
-    weight = at.constant("weight", np.transpose(to_numpy(layer.weight), axes))
-    return [at.x.name, weight, *([] if layer.bias is None else [at.constant("bias", layer.bias)])]

@@ -1,4 +1,4 @@
-"""Pooling layers to operators.
+"""Pooling and reductions: to operators, and from them.
 
 The images' size is known here, so that padding "same" and what ceil_mode adds are written as numbers: programs differ
 in how they round, and in what an average then counts.
@@ -7,33 +7,194 @@ in how they round, and in what an average then counts.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ... import nn
-from ...ops.window import Placement
-from ...typing import NDArray
-from .layers import Place, onnx_pads, pad_images, placed, translates
+from ...ops.reduce import reduced
+from ...ops.window import Placement, Window
+from .file import Node
+from .graph_state import GraphState, same
+from .interpolation import bins
+from .layers import Place, onnx_pads, pad_images, placed, to_channels_first, to_channels_last, translates
+from .operators import reads
+from .products import MOST_WINDOW, plainest, window_options
+from .value import Made, Value
 
 
-@translates(nn.MaxPool2d)
-def _max_pool(at: Place, layer: nn.MaxPool2d) -> str:
-    place = placed(at, layer.window)
-    pads, x = _used(place), at.x.name
-    if any(pad >= layer.kernel_size[side // 2] for side, pad in enumerate(pads)):  # ONNX has no such MaxPool
-        pads, x = (0, 0, 0, 0), pad_images(at, pads, -math.inf, part="Pad")
-    return at.node(
-        "MaxPool",
-        x,
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        pads=onnx_pads(pads),
-        dilations=layer.dilation,
+@reads("MaxPool")
+def _max_pool(node: Node, state: GraphState) -> Made:
+    node.ignore("storage_order")  # of the indices, which are another output
+    pad = state.producer(node.inputs[0]) if node.inputs else None
+    widths = None if pad is None else _lowest(pad, state)
+    first = node if pad is None or widths is None else pad
+    name, value = state.images(first)
+    options = window_options(node, value, node.integers("kernel_shape", ()))
+    if widths is not None:
+        if options["padding"] != 0:
+            raise node.refuse("no padding after a Pad of -inf", str(options["padding"]))
+        options["padding"] = plainest(widths)
+    layer = nn.MaxPool2d(**options, ceil_mode=bool(node.integer("ceil_mode", 0)))
+    return Made(_pooled(node, first, state, value, layer.window), (name,), layer)
+
+
+def _lowest(node: Node, state: GraphState) -> tuple[int, int, int, int] | None:
+    """The rows and columns of −∞ that a Pad puts around images, as `export_onnx` writes it before MaxPool."""
+    if node.operator != "Pad" or len(node.inputs) != 3:
+        return None
+    pads, fill = (state.constant(name, node.where) for name in node.inputs[1:])
+    if pads is None or fill is None or (pads.size, pads.dtype.kind, fill.size) != (8, "i", 1):
+        return None
+    if node.text("mode", "constant") != "constant" or fill.reshape(()) != -np.inf:
+        return None
+    sides = [int(pad) for pad in pads.ravel()]
+    _, _, top, left, _, _, bottom, right = sides
+    if any((*sides[:2], *sides[4:6])) or not 0 <= min(sides) <= max(sides) <= MOST_WINDOW:
+        return None
+    return top, bottom, left, right
+
+
+@reads("AveragePool")
+def _average_pool(node: Node, state: GraphState) -> Made:
+    name, value = state.images(node)
+    options = window_options(node, value, node.integers("kernel_shape", ()))
+    if options.pop("dilation") != (1, 1):
+        raise node.refuse("dilations 1", "others")
+    counted, ceil = (bool(node.integer(key, 0)) for key in ("count_include_pad", "ceil_mode"))
+    layer = nn.AvgPool2d(**options, ceil_mode=ceil, count_include_pad=counted)
+    return Made(_pooled(node, node, state, value, layer.window), (name,), layer)
+
+
+def _pooled(node: Node, first: Node, state: GraphState, value: Value, window: Window) -> Value:
+    """What a pooling layer makes, of which `first` is the first node, where it is more than this one."""
+    place = window.place(*value.size, node.operator)
+    automatic = node.text("auto_pad", "NOTSET").startswith("SAME")
+    for axis, size in enumerate(place.size):
+        reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1
+        if automatic and (reach != window.kernel[axis] or (place.out[axis] - 1) * window.stride[axis] + reach < size):
+            remedy = "write pads as numbers"  # onnxruntime and onnx.reference disagree
+            raise node.refuse("a window without gaps that reaches over the stride, for auto_pad", str(window), remedy)
+        start = np.arange(place.out[axis]) * window.stride[axis] - place.pads[2 * axis]
+        inside = start + np.maximum(-(start // window.dilation[axis]), 0) * window.dilation[axis]  # the first tap ≥ 0
+        last = start + (window.kernel[axis] - 1) * window.dilation[axis]
+        if np.any(inside > np.minimum(last, size - 1)):
+            raise node.refuse("an element of the image under every window", f"padding {place.pads} alone under some")
+    return state.as_images(first, (*place.out, value.shape[-1]))
+
+
+@reads("GlobalAveragePool", "GlobalMaxPool")
+def _global_pool(node: Node, state: GraphState) -> Made:
+    name, value = state.images(node)
+    return _to_a_pixel(
+        node.operator == "GlobalAveragePool", name, value, state.as_images(node, (1, 1, value.shape[-1]))
     )
 
 
+def _to_a_pixel(mean: bool, name: str, value: Value, y: Value) -> Made:
+    return Made(y, (name,), nn.AdaptiveAvgPool2d(1) if mean else nn.MaxPool2d(value.size))
+
+
+_REDUCTIONS: dict[type[nn.Layer], str] = {
+    nn.Mean: "ReduceMean",
+    nn.Sum: "ReduceSum",
+    nn.Max: "ReduceMax",
+    nn.Min: "ReduceMin",
+}
+_ROWS: dict[type[nn.Layer], type[nn.Layer]] = {nn.Mean: nn.GlobalAvgPool2d, nn.Max: nn.GlobalMaxPool2d}
+# Reductions that are one of those, after and before a function of each number
+Function: TypeAlias = Callable[[], nn.Layer] | None
+_AROUND: dict[str, tuple[Function, type[Any], Function]] = {
+    **{operator: (None, kind, None) for kind, operator in _REDUCTIONS.items()},
+    "ReduceL1": (nn.Abs, nn.Sum, None),
+    "ReduceL2": (partial(nn.Power, 2), nn.Sum, partial(nn.Power, 0.5)),
+    "ReduceSumSquare": (partial(nn.Power, 2), nn.Sum, None),
+    "ReduceLogSum": (None, nn.Sum, nn.Log),
+}
+
+
+@reads(*_AROUND)
+def _reduce(node: Node, state: GraphState) -> Made:
+    """Global pooling, where it is over height and width; else any axes but the batch's."""
+    first, kind, then = _AROUND[node.operator]
+    value, name = state.value(node), node.inputs[0]
+    axes, rank = state.integers(node, 1, "axes"), len(value.axes)
+    keep = node.integer("keepdims", 1) != 0
+    if node.integer("noop_with_empty_axes", 0) and not axes:
+        layers = [each() for each in (first, then) if each]
+        return Made(value, (name,), nn.Sequential(*layers)) if layers else same(value, name)
+    given = [node.axis(axis, rank) for axis in axes or ()]
+    if not given or 0 in given or len(set(given)) < len(given):
+        raise node.refuse("axes of an item", str(axes))
+    chosen = {axis - 1 for axis in given}
+    if any(0 < len(_of(chosen, value) & set(axis)) < len(axis) for axis in value.own):  # a part of an axis of the array
+        name, value = state.arranged(name, value.axes)
+    parts = _of(chosen, value)
+    over = [axis for axis, own in enumerate(value.own) if own and set(own) <= parts]
+    flat = not keep and len(over) < len(value.shape)
+    y = value.without(over, keep=not flat)
+    if not keep:
+        y = Value(y.shape, y.parts, tuple(axis for number, axis in enumerate(y.axes) if number not in chosen))
+    single = {axis for axis, own in enumerate(value.own) if set(own) <= parts}
+    if kind in _ROWS and len(value.shape) == 3 and single >= {0, 1} and 2 not in over:
+        if not keep:
+            return Made(Value(value.shape[2:], y.parts, y.axes), (name,), _ROWS[kind]())
+        return _to_a_pixel(kind is nn.Mean, name, value, y)
+    made = [kind(tuple(axis + 1 for axis in over), keepdims=not flat)] if over else []
+    layers = [*(each() for each in (first,) if each), *made, *(each() for each in (then,) if each)]
+    if not layers:
+        return same(y, name)
+    return Made(y, (name,), layers[0] if len(layers) == 1 else nn.Sequential(*layers))
+
+
+@reads("ReduceLogSumExp")
+def _log_sum_exp(node: Node, state: GraphState) -> Made:
+    """x − log softmax x is the same number for every x, and no exponential in it overflows."""
+    axes, rank = state.integers(node, 1, "axes") or (), len(state.value(node).axes)
+    if len(axes) != 1 or node.axis(axes[0], rank) == 0:
+        raise node.refuse("one axis of an item", str(axes))
+    axis, keep = node.axis(axes[0], rank) - 1, node.integer("keepdims", 1) != 0
+    name, value = state.last(node.inputs[0], axis)
+    parts = {"logs": (nn.LogSoftmax(), "x"), "same": (nn.Subtract(), "x", "logs")}
+    y = value.without([len(value.shape) - 1], keep=True)
+    if not keep:
+        y = Value(y.shape, y.parts, tuple(each for number, each in enumerate(y.axes) if number != axis))
+    return Made(y, (name,), nn.Graph({**parts, "y": (nn.Max(-1, keepdims=True), "same")}))
+
+
+def _of(chosen: set[int], value: Value) -> set[int]:
+    """The parts of these axes of the graph."""
+    return {part for axis in chosen for part in value.axes[axis]}
+
+
+@translates(*_REDUCTIONS)
+def _to_reduction(at: Place, layer: nn.Mean) -> str:
+    """Channels last, as in the layers, whose order is that of what is left."""
+    rank, left, operator = len(at.x.shape), len(at.shape), _REDUCTIONS[type(layer)]
+    over = list(reduced(operator, layer.axes, rank + 1))
+    x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank)) if rank > 1 else at.x.name
+    inputs, axes = [x], {"axes": over}
+    if at.graph.opset >= (13 if operator == "ReduceSum" else 18):
+        inputs, axes = [x, at.constant("axes", over, "int64")], {}
+    options: dict[str, Any] = {"keepdims": int(layer.keepdims), **axes}
+    if left < 2:
+        return at.node(operator, *inputs, **options)
+    return at.node("Transpose", at.node(operator, *inputs, part="reduced", **options), perm=to_channels_first(left))
+
+
+@translates(nn.MaxPool2d)
+def _to_max_pool(at: Place, layer: nn.MaxPool2d) -> str:
+    pads, x = _used(placed(at, layer.window)), at.x.name
+    if any(pad >= layer.kernel_size[side // 2] for side, pad in enumerate(pads)):  # ONNX has no such MaxPool
+        pads, x = (0, 0, 0, 0), pad_images(at, pads, -math.inf, part="Pad")
+    options = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "dilations": layer.dilation}
+    return at.node("MaxPool", x, pads=onnx_pads(pads), **options)
+
+
 @translates(nn.AvgPool2d)
-def _avg_pool(at: Place, layer: nn.AvgPool2d) -> str:
+def _to_avg_pool(at: Place, layer: nn.AvgPool2d) -> str:
     window = layer.window
     place = placed(at, window)
     asked = place.pads if isinstance(window.padding, str) else window.padding
@@ -42,51 +203,25 @@ def _avg_pool(at: Place, layer: nn.AvgPool2d) -> str:
         x = pad_images(at, asked, 0.0, part="Pad") if any(asked) else x
         top, bottom, left, right = (max(used - zeros, 0) for used, zeros in zip(pads, asked, strict=True))
         pads, counted = (top, bottom, left, right), False
-    return at.node(
-        "AveragePool",
-        x,
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        pads=onnx_pads(pads),
-        count_include_pad=int(counted),
-    )
+    options = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "count_include_pad": int(counted)}
+    return at.node("AveragePool", x, pads=onnx_pads(pads), **options)
 
 
 @translates(nn.AdaptiveAvgPool2d)
-def _adaptive_avg_pool(at: Place, layer: nn.AdaptiveAvgPool2d) -> str:
+def _to_adaptive_avg_pool(at: Place, layer: nn.AdaptiveAvgPool2d) -> str:
     (height, width, _), (oh, ow) = at.x.shape, layer.output_size
     if (oh, ow) == (1, 1):
         return at.node("GlobalAveragePool")
     if height % oh == 0 and width % ow == 0:
         kernel = (height // oh, width // ow)
         return at.node("AveragePool", kernel_shape=kernel, strides=kernel)
-    rows = at.constant("rows", bins(oh, height))  # (OH, H)
-    columns = at.constant("columns", bins(ow, width).T)  # (W, OW)
-    x = at.node("MatMul", at.x.name, columns, part="columns")  # (N, C, H, W) @ (W, OW)
-    return at.node("MatMul", rows, x)  # (OH, H) @ (N, C, H, OW)
+    return at.separable(bins(oh, height), bins(ow, width))
 
 
-@translates(nn.GlobalAvgPool2d)
-def _global_avg_pool(at: Place, layer: nn.GlobalAvgPool2d) -> str:
-    return at.node("Flatten", at.node("GlobalAveragePool", part="pooled"), axis=1)
-
-
-@translates(nn.GlobalMaxPool2d)
-def _global_max_pool(at: Place, layer: nn.GlobalMaxPool2d) -> str:
-    return at.node("Flatten", at.node("GlobalMaxPool", part="pooled"), axis=1)
-
-
-def bins(out: int, size: int) -> NDArray:
-    """The matrix (out, size) of equations 1 and 2 of `xpcnn.ops.adaptive_pool`.
-
-    >>> bins(2, 3)
-    array([[0.5, 0.5, 0. ],
-           [0. , 0.5, 0.5]])
-    """
-    i, at = np.arange(out)[:, None], np.arange(size)
-    start, end = i * size // out, -(-(i + 1) * size // out)
-    inside: NDArray = ((start <= at) & (at < end)) / (end - start)
-    return inside
+@translates(nn.GlobalAvgPool2d, nn.GlobalMaxPool2d)
+def _to_global_pool(at: Place, layer: nn.Layer) -> str:
+    operator = "GlobalAveragePool" if isinstance(layer, nn.GlobalAvgPool2d) else "GlobalMaxPool"
+    return at.node("Flatten", at.node(operator, part="pooled"), axis=1)
 
 
 def _used(place: Placement) -> tuple[int, int, int, int]:

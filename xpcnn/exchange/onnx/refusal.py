@@ -73,7 +73,9 @@ def _others(stops: list[tuple[Node, FormatError]]) -> str:
 def _way_out(state: GraphState, node: Node) -> str:
     """What can be read of the file as it is."""
     others = [name for name in state.contents.outputs if isinstance(state.known.get(name), Made)]
-    before = [name for name in node.inputs if name != state.contents.input and isinstance(state.known.get(name), Made)]
+    before = [
+        name for name in node.inputs if name not in state.contents.inputs and isinstance(state.known.get(name), Made)
+    ]
     if others:
         return f"output={others[0][:60]!r} can be read"
     return f"output={before[0][:60]!r} reads what comes before" if before else ""
