@@ -56,6 +56,8 @@ NUMBERS = [0, 1, -1, 2, 3, 7, 64, 2**31 - 1, -(2**31), 2**40, 2**62, -(2**62)]
 OPERATORS = ["Relu", "Conv", "Reshape", "Add", "Concat", "Flatten", "Transpose", "Gather", "Shape", "Squeeze", "Cast"]
 OPERATORS += ["Unsqueeze", "ReduceMean", "Div", "Sub", "Where", "Slice", "ConstantOfShape", "Pad", "Gemm", "Strange"]
 OPERATORS += ["Mul", "Sub", "Max", "Split", "DepthToSpace", "Resize", "LRN", "ReduceMax", "MatMul", "Sum"]
+OPERATORS += ["Expand", "Pow", "ReduceSum", "ReduceL2", "ReduceLogSumExp", "LpNormalization", "RMSNormalization", "Neg"]
+OPERATORS += ["Min", "Mean", "Softmax", "InstanceNormalization", "SpaceToDepth", "LayerNormalization", "Range", "CastLike"]
 
 
 def edit(data: bytes, rng: np.random.Generator) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,11 @@ _SAME: dict[type[nn.Layer], tuple[str, dict[str, tuple[str, float]]]] = {
     nn.CELU: ("Celu", {"alpha": ("alpha", 1.0)}),
     nn.HardSigmoid: ("HardSigmoid", {"alpha": ("alpha", 0.2), "beta": ("beta", 0.5)}),
 }
-_KINDS = {operator: (kind, options) for kind, (operator, options) in _SAME.items()}
+_KINDS: dict[str, Any] = {operator: (kind, options) for kind, (operator, options) in _SAME.items()} | {
+    "Mish": (nn.Mish, {}),
+    "Sqrt": (partial(nn.Power, 0.5), {}),
+    "Reciprocal": (partial(nn.Power, -1.0), {}),
+}
 
 
 @translates(*_SAME)
@@ -53,15 +58,6 @@ def _from_operator(node: Node, state: GraphState) -> Made:
     if kind is nn.HardSigmoid and abs(given["alpha"] - 1 / 6) < 1e-7:
         given["alpha"] = 1 / 6
     return elementwise(node, state, kind(**given))
-
-
-# Operators without options, and what their layer is
-_POWERS = {"Sqrt": 0.5, "Reciprocal": -1.0}
-
-
-@reads(*_POWERS)
-def _root(node: Node, state: GraphState) -> Made:
-    return elementwise(node, state, nn.Power(_POWERS[node.operator]))
 
 
 @translates(nn.Power)
@@ -112,11 +108,6 @@ def _to_mish(at: Place, layer: nn.Mish) -> str:
     if at.graph.opset >= 18:
         return at.node("Mish")
     return at.node("Mul", at.x.name, at.node("Tanh", at.node("Softplus", part="Softplus"), part="Tanh"))
-
-
-@reads("Mish")
-def _mish(node: Node, state: GraphState) -> Made:
-    return elementwise(node, state, nn.Mish())
 
 
 @translates(nn.GELU)
@@ -178,9 +169,7 @@ def _softmax(node: Node, state: GraphState) -> Made:
     """Over one axis; before opset 13, over all from it on."""
     value, name = state.value(node), node.inputs[0]
     rank = len(value.axes)
-    axis = node.axis(node.integer("axis", -1 if state.opset >= 13 else 1), rank) - 1
-    if axis < 0:
-        raise node.refuse("an axis of an item", "the batch's")
+    axis = node.item_axis(node.integer("axis", -1 if state.opset >= 13 else 1), rank)
     if old := state.opset < 13 and axis < rank - 1:
         flat = value.with_sizes((*value.sizes[:axis], math.prod(value.sizes[axis:])))
         assert flat is not None

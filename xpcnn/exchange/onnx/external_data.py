@@ -80,17 +80,3 @@ def _read(who: str, place: Path, offset: int | None, length: int | None, most: i
     if len(data) != count:
         raise FormatError(who, f"{count} bytes in {place.name[:80]}", str(len(data)), "get both files again")
     return data
-
-
-def _opened(who: str, place: Path) -> int:
-    """A descriptor of a regular file that stands there itself; opening another, such as a pipe, might wait for ever."""
-    error = FormatError(who, f"weights in {place.name[:80]}, a regular file", "another", "copy it there")
-    if not stat.S_ISREG(os.lstat(place).st_mode):
-        raise error
-    found = os.open(
-        place, os.O_RDONLY | sum(getattr(os, f"O_{flag}", 0) for flag in ("BINARY", "NOFOLLOW", "NONBLOCK"))
-    )
-    if not stat.S_ISREG(os.fstat(found).st_mode):  # it has been exchanged since
-        os.close(found)
-        raise error
-    return found

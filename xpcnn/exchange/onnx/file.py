@@ -82,6 +82,12 @@ class Node:
             raise self.refuse(f"an axis of {rank + 1}", str(axis))
         return axis % (rank + 1)
 
+    def item_axis(self, axis: int, rank: int) -> int:
+        """That axis of a batch of items, counted from the first of an item."""
+        if (own := self.axis(axis, rank)) == 0:
+            raise self.refuse("an axis of items", "the batch's")
+        return own - 1
+
     def has(self, name: str) -> bool:
         return name in self._attributes
 

@@ -96,10 +96,10 @@ def _order(values: Sequence[Value], last: Sequence[int]) -> list[int]:
 @reads("Concat")
 def _concat(node: Node, state: GraphState) -> Made:
     values = [state.value(node, number) for number in range(len(node.inputs))]
-    axis = node.axis(node.integer("axis", 1), len(values[0].axes)) - 1
+    axis = node.item_axis(node.integer("axis", 1), len(values[0].axes))
     others = {(*value.sizes[:axis], *value.sizes[axis + 1 :]) for value in values}
-    if axis < 0 or len(others) > 1 or len({len(value.axes) for value in values}) > 1:
-        raise node.refuse("values that differ along one axis of items, and are joined there", f"axis {axis + 1}")
+    if len(others) > 1 or len({len(value.axes) for value in values}) > 1:
+        raise node.refuse("values that differ along the axis where they are joined", f"axis {axis + 1}")
     if len(values) == 1:
         return same(values[0], node.inputs[0])
     return _beside(node, state, node.inputs, values, _order(values, [axis]), nn.Concat())

@@ -118,6 +118,18 @@ class Place:
         host = np.asarray(array) if isinstance(array, (list, tuple, float)) else to_numpy(array)
         return self.graph.constant(self.weights + name, np.ascontiguousarray(host.astype(dtype)))
 
+    def channels_last(self) -> str:
+        """x with its axes as the layers have them."""
+        rank = len(self.x.shape)
+        return self.node("Transpose", part="channels_last", perm=to_channels_last(rank)) if rank > 1 else self.x.name
+
+    def channels_first(self, operator: str, *inputs: str, part: str, **attributes: Any) -> str:
+        """A node whose output has its axes as the layers have them, and what the graph has of it."""
+        if len(self.shape) < 2:
+            return self.node(operator, *inputs, **attributes)
+        y = self.node(operator, *inputs, part=part, **attributes)
+        return self.node("Transpose", y, perm=to_channels_first(len(self.shape)))
+
     def per_channel(self, name: str, array: Any) -> str:
         """A constant with a number for each channel, or one for all, as the graph broadcasts it: (C, 1, …)."""
         host = np.asarray(array) if isinstance(array, (list, tuple)) else to_numpy(array)

@@ -14,7 +14,7 @@ from ... import nn
 from ...typing import Shape
 from .file import Node
 from .graph_state import GraphState, same
-from .layers import Place, to_channels_first, to_channels_last, translates
+from .layers import Place, to_channels_first, translates
 from .operators import reads
 from .value import Made, Value
 
@@ -148,9 +148,7 @@ def _first_to_last(value: Value, axis: int) -> list[tuple[int, ...]]:
 def _split(node: Node, state: GraphState) -> list[Made]:
     """A slice for each output."""
     value, number = state.value(node), len(node.outputs)
-    axis = node.axis(node.integer("axis", 0), len(value.axes))
-    if axis == 0:
-        raise node.refuse("a split of items, and not of the batch", "axis 0")
+    axis = node.item_axis(node.integer("axis", 0), len(value.axes)) + 1
     size = value.sizes[axis - 1]
     each = -(-size // node.integer("num_outputs", number))  # the last one may be smaller
     default = (each,) * (number - 1) + (size - each * (number - 1),)
@@ -165,9 +163,9 @@ def _split(node: Node, state: GraphState) -> list[Made]:
 def _gather(node: Node, state: GraphState) -> Made:
     """Places along an axis, in steps; or a row's numbers in the layers' order, as `export_onnx` writes it."""
     value, indices = state.value(node), state.required(node, 1)
-    axis = node.axis(node.integer("axis", 0), len(value.axes))
-    if axis == 0 or indices.ndim > 1 or not indices.size or indices.dtype.kind not in "iu":
-        raise node.refuse("places along an axis of items", f"axis {axis}, indices {indices.shape}")
+    axis = node.item_axis(node.integer("axis", 0), len(value.axes)) + 1
+    if indices.ndim > 1 or not indices.size or indices.dtype.kind not in "iu":
+        raise node.refuse("places along an axis", f"indices {indices.shape}")
     size = value.sizes[axis - 1]
     places = np.where(indices < 0, indices + size, indices).ravel()
     if len(value.axes) == len(value.shape) == 1 and (
@@ -217,12 +215,9 @@ def _to_flatten(at: Place, layer: nn.Flatten) -> str:
 @translates(nn.Unflatten, nn.Reshape)
 def _to_reshape(at: Place, layer: nn.Reshape) -> str:
     """Through the layers' order of axes."""
-    before, after = len(at.x.shape), len(layer.shape)
-    x = at.node("Transpose", part="ordered", perm=to_channels_last(before)) if before > 1 else at.x.name
-    shape = at.constant("shape", [0, *layer.shape], "int64")
-    if after == 1:
-        return at.node("Reshape", x, shape)
-    return at.node("Transpose", at.node("Reshape", x, shape, part="channels_last"), perm=to_channels_first(after))
+    return at.channels_first(
+        "Reshape", at.channels_last(), at.constant("shape", [0, *layer.shape], "int64"), part="reshaped"
+    )
 
 
 @translates(nn.Permute)

@@ -11,7 +11,7 @@ from ...backend import to_numpy
 from ...typing import NDArray, Shape
 from .file import Node
 from .graph_state import GraphState
-from .layers import Place, to_channels_first, to_channels_last, translates
+from .layers import Place, translates
 from .operators import give, per_channel, plainly, reads
 from .value import Made
 
@@ -53,9 +53,9 @@ def _layer_norm(node: Node, state: GraphState) -> Made:
     """Over the array's last axes, or all; their order is the array's."""
     node.ignore("stash_type")
     rank, weight = len(state.value(node).axes), state.weights(node, 1)
-    first = node.axis(node.integer("axis", -1), rank) - 1
-    if first < 0 or weight.shape != state.value(node).sizes[first:]:
-        raise node.refuse("axes of items, and weights of their sizes", f"axis {first + 1}, weights {weight.shape}")
+    first = node.item_axis(node.integer("axis", -1), rank)
+    if weight.shape != state.value(node).sizes[first:]:
+        raise node.refuse(f"weights of sizes {state.value(node).sizes[first:]}", str(weight.shape))
     bias = np.zeros_like(weight) if state.optional(node, 2) is None else state.weights(node, 2)
     name, value, count = state.ending(node.inputs[0], range(first, rank))
     shape = value.shape[-count:]
@@ -75,9 +75,8 @@ def _to_layer_norm(at: Place, layer: nn.LayerNorm) -> str:
         affine = at.constant("weight", np.moveaxis(weight, -1, 0)), at.constant("bias", np.moveaxis(bias, -1, 0))
         return at.node("LayerNormalization", at.x.name, *affine, axis=1, epsilon=layer.eps)
     affine = at.constant("weight", weight), at.constant("bias", bias)
-    x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank))
-    y = at.node("LayerNormalization", x, *affine, part="normalized", axis=-axes, epsilon=layer.eps)
-    return at.node("Transpose", y, perm=to_channels_first(rank))
+    x = at.channels_last()
+    return at.channels_first("LayerNormalization", x, *affine, part="normalized", axis=-axes, epsilon=layer.eps)
 
 
 @reads("RMSNormalization")
@@ -85,9 +84,7 @@ def _rms_norm(node: Node, state: GraphState) -> Made:
     """x / √(mean x² + ε) times weights, by layers that there are."""
     node.ignore("stash_type")
     rank, weight = len(state.value(node).axes), state.weights(node, 1)
-    first = node.axis(node.integer("axis", -1), rank) - 1
-    if first < 0:
-        raise node.refuse("axes of items", "the batch's")
+    first = node.item_axis(node.integer("axis", -1), rank)
     name, value = state.last(node.inputs[0], *range(first, rank))
     weight = per_channel(weight, value, node)
     entries: dict[str, Any] = {
@@ -193,9 +190,9 @@ def _to_response_norm(at: Place, layer: nn.LocalResponseNorm) -> str:
 @reads("LpNormalization")
 def _l2_normalize(node: Node, state: GraphState) -> Made:
     """Without an ε in ONNX; a length of 0 gives 0."""
-    axis = node.axis(node.integer("axis", -1), len(state.value(node).axes)) - 1
-    if node.integer("p", 2) != 2 or axis < 0:
-        raise node.refuse("p 2, along an axis of items", f"p {node.integer('p', 2)}, axis {axis + 1}")
+    axis = node.item_axis(node.integer("axis", -1), len(state.value(node).axes))
+    if (p := node.integer("p", 2)) != 2:
+        raise node.refuse("p 2", str(p))
     name, value = state.last(node.inputs[0], axis)
     return Made(value, (name,), nn.L2Normalize())
 

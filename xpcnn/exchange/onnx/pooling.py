@@ -19,7 +19,7 @@ from ...ops.window import Placement, Window
 from .file import Node
 from .graph_state import GraphState, same
 from .interpolation import bins
-from .layers import Place, onnx_pads, pad_images, placed, to_channels_first, to_channels_last, translates
+from .layers import Place, onnx_pads, pad_images, placed, translates
 from .operators import reads
 from .products import MOST_WINDOW, plainest, window_options
 from .value import Made, Value
@@ -153,9 +153,9 @@ def _reduce(node: Node, state: GraphState) -> Made:
 def _log_sum_exp(node: Node, state: GraphState) -> Made:
     """x − log softmax x is the same number for every x, and no exponential in it overflows."""
     axes, rank = state.integers(node, 1, "axes") or (), len(state.value(node).axes)
-    if len(axes) != 1 or node.axis(axes[0], rank) == 0:
-        raise node.refuse("one axis of an item", str(axes))
-    axis, keep = node.axis(axes[0], rank) - 1, node.integer("keepdims", 1) != 0
+    if len(axes) != 1:
+        raise node.refuse("one axis", str(axes))
+    axis, keep = node.item_axis(axes[0], rank), node.integer("keepdims", 1) != 0
     name, value = state.last(node.inputs[0], axis)
     parts = {"logs": (nn.LogSoftmax(), "x"), "same": (nn.Subtract(), "x", "logs")}
     y = value.without([len(value.shape) - 1], keep=True)
@@ -172,16 +172,12 @@ def _of(chosen: set[int], value: Value) -> set[int]:
 @translates(*_REDUCTIONS)
 def _to_reduction(at: Place, layer: nn.Mean) -> str:
     """Channels last, as in the layers, whose order is that of what is left."""
-    rank, left, operator = len(at.x.shape), len(at.shape), _REDUCTIONS[type(layer)]
-    over = list(reduced(operator, layer.axes, rank + 1))
-    x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank)) if rank > 1 else at.x.name
-    inputs, axes = [x], {"axes": over}
+    operator = _REDUCTIONS[type(layer)]
+    over = list(reduced(operator, layer.axes, len(at.x.shape) + 1))
+    inputs, axes = [at.channels_last()], {"axes": over}
     if at.graph.opset >= (13 if operator == "ReduceSum" else 18):
-        inputs, axes = [x, at.constant("axes", over, "int64")], {}
-    options: dict[str, Any] = {"keepdims": int(layer.keepdims), **axes}
-    if left < 2:
-        return at.node(operator, *inputs, **options)
-    return at.node("Transpose", at.node(operator, *inputs, part="reduced", **options), perm=to_channels_first(left))
+        inputs, axes = [*inputs, at.constant("axes", over, "int64")], {}
+    return at.channels_first(operator, *inputs, part="reduced", keepdims=int(layer.keepdims), **axes)
 
 
 @translates(nn.MaxPool2d)

@@ -14,7 +14,7 @@ from ...typing import NDArray, Shape
 from .file import Node
 from .graph import channels_first
 from .graph_state import GraphState, limited
-from .layers import Place, onnx_pads, pad_images, placed, to_channels_first, to_channels_last, translates
+from .layers import Place, onnx_pads, pad_images, placed, translates
 from .operators import give, per_channel, reads
 from .value import Made, Value
 
@@ -222,12 +222,12 @@ def _written(
 @translates(nn.Linear)
 def _to_linear(at: Place, layer: nn.Linear) -> str:
     weight = to_numpy(layer.weight)
-    if (rank := len(at.x.shape)) > 1:
-        x = at.node("Transpose", part="channels_last", perm=to_channels_last(rank))
-        y = at.node("MatMul", x, at.constant("weight", weight.T), part="product")
-        if layer.bias is not None:
-            y = at.node("Add", y, at.constant("bias", layer.bias), part="sum")
-        return at.node("Transpose", y, perm=to_channels_first(rank))
+    if len(at.x.shape) > 1:
+        factors = at.channels_last(), at.constant("weight", weight.T)
+        if layer.bias is None:
+            return at.channels_first("MatMul", *factors, part="product")
+        y = at.node("MatMul", *factors, part="product")
+        return at.channels_first("Add", y, at.constant("bias", layer.bias), part="sum")
     if at.x.order is not None:
         weight = weight[:, channels_first(at.x.order)]
     weights = [at.constant("weight", weight), *([] if layer.bias is None else [at.constant("bias", layer.bias)])]
