@@ -51,7 +51,7 @@ def test_each_other_s_reverse(xp, rng):
         (nn.Slice(0, 1, axis=2), (1, 4), "Slice: expected an axis of 2 axes, and not the batch's, got 2"),
         (nn.Slice(0, 1, axis=-2), (1, 4), "Slice: expected an axis of 2 axes, and not the batch's, got -2"),
         (nn.Permute((2, 1)), (1, 4), r"Permute: expected items of 2 axes, got \(1, 4\)"),
-        (nn.Reshape((2, 3)), (1, 4), r"Reshape\(\(2, 3\)\): expected items of 6 numbers, got \(1, 4\)"),
+        (nn.Reshape((2, 3)), (1, 4), r"Reshape: expected items of 6 numbers, got \(1, 4\)"),
     ],
     ids=str,
 )

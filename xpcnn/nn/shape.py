@@ -66,7 +66,7 @@ class Reshape(Layer):
         self.shape = tuple(as_count(who, "each axis of shape", size) for size in shape)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        who = f"{type(self).__name__}({self.shape})"
+        who = type(self).__name__
         xp = check_items(who, x)
         if math.prod(x.shape[1:]) != math.prod(self.shape):
             raise ShapeError(who, f"items of {math.prod(self.shape)} numbers", str(tuple(x.shape)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import OptionError
+from ..errors import OptionError, ShapeError
 from ..ops import shuffle
 from ..options import as_count
 from ..typing import Shape
@@ -115,8 +115,9 @@ class Slice(OpLayer):
         self.axis = axis
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        axis = self.axis - 1 if self.axis > 0 else self.axis
-        sizes = list(input_shape)
+        axis, sizes = self.axis - 1 if self.axis > 0 else self.axis, list(input_shape)
+        if not -len(sizes) <= axis < len(sizes):
+            raise ShapeError("Slice", f"items with axis {self.axis}", str(input_shape))
         sizes[axis] = len(range(self.start, self.stop, self.step))
         return tuple(sizes)
 
@@ -146,4 +147,6 @@ class Permute(OpLayer):
         self.axes: tuple[int, ...] = given
 
     def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != len(self.axes):
+            raise ShapeError("Permute", f"items of {len(self.axes)} axes", str(input_shape))
         return tuple(input_shape[axis - 1] for axis in self.axes)

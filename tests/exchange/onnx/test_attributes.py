@@ -230,6 +230,5 @@ def test_it_is_honoured_or_refused(tmp_path, operator, opset, name, number):
     except Exception as error:  # it does not know every version, and every way to say it
         pytest.skip(f"onnxruntime: {error}"[:100])
     ours = host(saved.model, x)
-    turned = ours.ndim > 2 and operator not in ("Transpose", "Squeeze", "Unsqueeze")
-    same = ours.shape == expected.shape and np.allclose(ours, expected, atol=1e-5)  # where axes are what is changed
-    assert_near(ours, last(expected) if turned or not same else expected, factor=3)
+    same = ours.shape == expected.shape and np.allclose(ours, expected, atol=3e-5)  # or its channels are last
+    assert_near(ours, expected if same or expected.ndim < 3 else last(expected), factor=3)

@@ -57,7 +57,16 @@ OPERATORS = ["Relu", "Conv", "Reshape", "Add", "Concat", "Flatten", "Transpose",
 OPERATORS += ["Unsqueeze", "ReduceMean", "Div", "Sub", "Where", "Slice", "ConstantOfShape", "Pad", "Gemm", "Strange"]
 OPERATORS += ["Mul", "Sub", "Max", "Split", "DepthToSpace", "Resize", "LRN", "ReduceMax", "MatMul", "Sum"]
 OPERATORS += ["Expand", "Pow", "ReduceSum", "ReduceL2", "ReduceLogSumExp", "LpNormalization", "RMSNormalization", "Neg"]
-OPERATORS += ["Min", "Mean", "Softmax", "InstanceNormalization", "SpaceToDepth", "LayerNormalization", "Range", "CastLike"]
+OPERATORS += [
+    "Min",
+    "Mean",
+    "Softmax",
+    "InstanceNormalization",
+    "SpaceToDepth",
+    "LayerNormalization",
+    "Range",
+    "CastLike",
+]
 
 
 def edit(data: bytes, rng: np.random.Generator) -> bytes:

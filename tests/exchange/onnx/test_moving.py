@@ -181,7 +181,7 @@ def test_several_inputs(tmp_path):
 
     inputs = {"left": [4, 6, 5], "right": [4, 1, 1], "row": [3]}
     nodes = [node("Mul", "left right", "a"), node("GlobalAveragePool", "a", "p"), node("Flatten", "p", "f"),
-             node("Concat", "f row", "y", axis=1)]  # fmt: skip
+             node("Tanh", "row", "row2"), node("Concat", "f row2", "y", axis=1)]  # fmt: skip
     kind = onnx.TensorProto.FLOAT
     given = [helper.make_tensor_value_info(name, kind, ["n", *sizes]) for name, sizes in inputs.items()]
     graph = helper.make_graph(nodes, "g", given, [helper.make_tensor_value_info("y", kind, None)])
@@ -193,8 +193,22 @@ def test_several_inputs(tmp_path):
     xs = {name: numbers(2, *sizes).astype("float32") for name, sizes in inputs.items()}
     expected = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, xs)[0]
     assert_near(saved.model(tuple(last(x) if x.ndim > 2 else x for x in xs.values())), expected)
+    alone = import_onnx(path, output="row2", layout="NCHW")
+    assert (alone.input_shape, kinds(alone.model)) == ((3,), ["Tanh"])
     with pytest.raises(OptionError, match="a shape for each of left, right, row, got 1"):
         import_onnx(path, input_shape=[(6, 5, 4)])
+
+
+def test_boxes_stay_as_they_are_in_the_file(tmp_path):
+    """(N, boxes, numbers of each), as a detector gives them."""
+    nodes = [
+        node("Conv", "x w18", "a"), node("Reshape", "a boxes", "b"), node("Transpose", "b", "q", perm=[0, 1, 3, 4, 2]),
+        node("Slice", "q z4 big a4", "d"), node("Sigmoid", "d", "e"), node("Reshape", "e rows", "y"),
+    ]  # fmt: skip
+    weights = {"w18": numbers(18, 4, 1, 1), "boxes": [0, 3, 6, 6, 5], "rows": [0, 90, 4], "z4": [2], "a4": [4]}
+    path = write(tmp_path / "m.onnx", nodes, IMAGE, **C | weights)
+    x = numbers(2, 6, 5, 4).astype("float32")
+    assert_near(host(import_onnx(path).model, x), run(path, first(x)))
 
 
 def test_an_output_that_is_not_there(tmp_path):

@@ -183,4 +183,4 @@ ORDERS = {
 @pytest.mark.parametrize("name", ORDERS)
 def test_other_orders(tmp_path, name):
     constants = {"q": numbers(24, 24), "d4": numbers(2, 4, 1, 1), "c": numbers(2, 2, 1, 1)}
-    check(write(tmp_path / "m.onnx", ORDERS[name], ["n", 24], **constants), 24)
+    check(write(tmp_path / "m.onnx", ORDERS[name], ["n", 24], **constants), 24, turned=name != "a sequence")

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any, Literal
 
 from ...errors import FormatError, OptionError, XpcnnError
@@ -82,7 +83,7 @@ def import_onnx(
         state.announce(node)
         state.define(node, _understand(node, state))
     if output is not None and output not in state.known:
-        near = get_close_matches(output, [*state.known], 3, 0.5)
+        near = get_close_matches(output, filter(state.producer, state.known), 3, 0.5)
         expected = f"output: {', '.join(dict.fromkeys((*near, *contents.outputs)))[:200]}, or another value"
         raise OptionError(who, expected, repr(output)[:100])
     if error := refusal(state, targets, fused_patterns.PARTS):
@@ -90,23 +91,29 @@ def import_onnx(
     wide = [value for value in begin.values() if len(value.shape) > 1]
     last = bool(wide) and all(value == Value.plain(value.shape, range(len(value.shape))) for value in wide)
     targets = tuple(_end(who, state, name, last) for name in targets)
-    shapes = tuple(value.shape for value in begin.values())
+    model, taken = assemble(state, targets)
+    shapes = tuple(begin[name].shape for name in taken)
     end = state.known[targets[0]]
     fits = len(targets) == 1 and isinstance(end, Made) and len(contents.classes) == end.value.shape[-1]
     classes = contents.classes if fits else ()
     shape: Any = shapes[0] if len(shapes) == 1 else shapes
-    return SavedModel(assemble(state, targets), shape, classes, {"producer": contents.producer})
+    return SavedModel(model, shape, classes, {"producer": contents.producer})
 
 
 def _end(who: str, state: GraphState, name: str, last: bool) -> str:
-    """The name of the value as an output: in the order of the inputs, or with its channels last by a Transpose."""
+    """The name of the value as an output: in the order of the inputs; or as the graph has it, where that is last.
+
+    So are images after a last Transpose, and sequences (N, L, C) whose array has these axes.
+    """
     known = state.known.get(name)
     if not isinstance(known, Made) or not known.value.axes:
         raise FormatError(who, "an output with an axis besides the batch's", "another")
     value, axes = known.value, range(len(known.value.axes))
     own, other = [*axes], [*axes[1:], 0]
     own, other = (own, other) if last else (other, own)
-    if not value.moved and tuple(value.axes[axis] for axis in other) == value.own:
+    kept, turned = ([value.axes[axis] for axis in order] for order in (other, own))
+    in_place = [*chain(*kept)] == [*range(len(value.parts))] != [*chain(*turned)]
+    if in_place and (len(axes) == 2 or (not value.moved and tuple(kept) == value.own)):
         own = other
     return state.arranged(name, [value.axes[axis] for axis in own])[0]
 

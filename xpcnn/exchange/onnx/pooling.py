@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -136,11 +137,11 @@ def _reduce(node: Node, state: GraphState) -> Made:
     flat = not keep and len(over) < len(value.shape)
     y = value.without(over, keep=not flat)
     if not keep:
-        y = Value(y.shape, y.parts, tuple(axis for number, axis in enumerate(y.axes) if number not in chosen))
+        y = replace(y, axes=tuple(axis for number, axis in enumerate(y.axes) if number not in chosen))
     single = {axis for axis, own in enumerate(value.own) if set(own) <= parts}
     if kind in _ROWS and len(value.shape) == 3 and single >= {0, 1} and 2 not in over:
         if not keep:
-            return Made(Value(value.shape[2:], y.parts, y.axes), (name,), _ROWS[kind]())
+            return Made(replace(y, shape=value.shape[2:]), (name,), _ROWS[kind]())
         return _to_a_pixel(kind is nn.Mean, name, value, y)
     made = [kind(tuple(axis + 1 for axis in over), keepdims=not flat)] if over else []
     layers = [*(each() for each in (first,) if each), *made, *(each() for each in (then,) if each)]
@@ -160,7 +161,7 @@ def _log_sum_exp(node: Node, state: GraphState) -> Made:
     parts = {"logs": (nn.LogSoftmax(), "x"), "same": (nn.Subtract(), "x", "logs")}
     y = value.without([len(value.shape) - 1], keep=True)
     if not keep:
-        y = Value(y.shape, y.parts, tuple(each for number, each in enumerate(y.axes) if number != axis))
+        y = replace(y, axes=tuple(each for number, each in enumerate(y.axes) if number != axis))
     return Made(y, (name,), nn.Graph({**parts, "y": (nn.Max(-1, keepdims=True), "same")}))
 
 

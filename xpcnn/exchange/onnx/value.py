@@ -74,7 +74,7 @@ class Value:
 
     def with_sizes(self, sizes: Shape) -> Value | None:
         """The same numbers with these sizes in the graph; None where a part cannot be divided like that."""
-        flat = Value(self.shape, self.parts, (tuple(chain(*self.axes)),))
+        flat = replace(self, axes=(tuple(chain(*self.axes)),))
         ends = [0]
         for size in sizes:
             end = ends[-1]
@@ -89,7 +89,7 @@ class Value:
                 end += 1
             ends.append(end)
         axes = tuple(flat.axes[0][begin:end] for begin, end in pairwise(ends))
-        return Value(flat.shape, flat.parts, axes)._merged()
+        return replace(flat, axes=axes)._merged()
 
     def turned(self, perm: Sequence[int]) -> Value:
         """The graph's axes in another order, the batch's among them."""
@@ -103,7 +103,7 @@ class Value:
         axes = [tuple(part + shift if part >= first else part for part in each) for each in self.axes]
         axes[axis] = (first,) if added else ()
         parts = (*self.parts[:first], *[size] * added, *self.parts[first + len(gone) :])
-        return Value((*self.shape[:own], size, *self.shape[own + 1 :]), parts, tuple(axes))
+        return replace(self, shape=(*self.shape[:own], size, *self.shape[own + 1 :]), parts=parts, axes=tuple(axes))
 
     def without(self, own: Sequence[int], *, keep: bool) -> Value:
         """Without what is along these axes of the array, which are left with length 1, or not."""
@@ -113,7 +113,7 @@ class Value:
         }
         shape = tuple(1 if axis in own else size for axis, size in enumerate(self.shape) if keep or axis not in own)
         axes = tuple(tuple(place[part] for part in axis if part not in gone) for axis in self.axes)
-        return Value(shape, tuple(self.parts[part] for part in place), axes)
+        return replace(self, shape=shape, parts=tuple(self.parts[part] for part in place), axes=axes)
 
     def spread(self, array: NDArray) -> NDArray | None:
         """An array that the graph broadcasts over items, with the axes of the layers'; None where it does not fit."""
@@ -143,7 +143,7 @@ class Value:
             for axis in self.axes
         ]
         parts = (*self.parts[:part], first, self.parts[part] // first, *self.parts[part + 1 :])
-        return Value(self.shape, parts, tuple(axes))
+        return replace(self, parts=parts, axes=tuple(axes))
 
     def _merged(self) -> Value:
         """With parts that are neighbours in the array and in the graph as one."""
@@ -154,7 +154,7 @@ class Value:
                     axes = [tuple(p - (p > part) for p in each if p != after) for each in self.axes]
                     length = self.parts[part] * self.parts[after]
                     parts = (*self.parts[:part], length, *self.parts[after + 1 :])
-                    return Value(self.shape, parts, tuple(axes))._merged()
+                    return replace(self, parts=parts, axes=tuple(axes))._merged()
         return self
 
 
