@@ -92,7 +92,7 @@ class Resample(Layer):
     (8, 1, 3, 3)
     """
 
-    pair = (resample2d_forward, resample2d_backward)
+    pair_backward = staticmethod(resample2d_backward)
     buffer_names = ("rows", "columns")
     config_names = ("size", "out")
 
@@ -101,10 +101,10 @@ class Resample(Layer):
         self.rows, self.columns = (draw(_bilinear, shape) for shape in zip(self.out, self.size, strict=True))
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        return self.pair[0](x, self.rows, self.columns)
+        return resample2d_forward(x, self.rows, self.columns)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return self.pair[1](dy, cache) if input_grad else None, {}
+        return self.pair_backward(dy, cache) if input_grad else None, {}
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (*self.out, input_shape[-1])

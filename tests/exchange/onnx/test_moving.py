@@ -226,5 +226,9 @@ def test_a_layer_of_any_order_is_written_again(tmp_path):
     from .graphs import compare
 
     layers = [nn.Permute((2, 1, 3)), nn.Reshape((4, 30)), nn.Slice(1, 6, step=2, axis=1), nn.Slice(0, 4, axis=2)]
-    for layer in (*layers, nn.Sequential(nn.Reshape((20, 6)), nn.Permute((2, 1))), nn.Resample((6, 5), (3, 7))):
+    for layer in (
+        *layers,
+        nn.Sequential(nn.Reshape((20, 6)), nn.Permute((2, 1)), nn.Linear(20, 3, rng=0)),
+        nn.Resample((6, 5), (3, 7)),
+    ):
         compare(tmp_path / "m.onnx", layer.to_backend(), numbers(2, 6, 5, 4).astype("float32"))
