@@ -81,8 +81,9 @@ class Trainer:
             OSError, as from a log on a full disk, it and those after it are called for that step when the training is
             resumed. With on_step each loss is read, which waits for a device
         folder : of the run: `history.csv`, `checkpoint.safetensors` (the last state),
-            `model.safetensors` (the best epoch by validation accuracy, then loss; `weights.safetensors` if there are
-            layers from outside xpcnn), `trained_on.safetensors` (digests of images). None keeps the best in memory
+            `model.safetensors` (the best epoch by validation accuracy, then loss, the first of equal ones;
+            `weights.safetensors` if there are layers from outside xpcnn), `trained_on.safetensors` (digests of
+            images). None keeps the best in memory
         classes : names of the classes, saved with the model
         checkpoint_seconds : a checkpoint is written after each epoch, on Ctrl-C, and at least this often
         fast_dev_run : try everything with one step, one batch of validation and a checkpoint, and keep nothing:
@@ -222,7 +223,7 @@ class Trainer:
 
     @property
     def best_model(self) -> Layer:
-        """A copy of `kept_model` after the best epoch by validation; without validation, after the last epoch.
+        """A copy of `kept_model` after the best epoch by validation, the first of equal ones; without, after the last.
 
         Raises
             OptionError : no epoch is done;  FormatError, FileError : it cannot be read from the folder
