@@ -74,7 +74,8 @@ def test_refuses_what_makes_no_sense(xp):
     for given, got in (
         (x[:, :6], r"\(5, 6\); build the layer for 6"),
         (x[0, :], r"\(12,\); add the batch axis"),
-        (xp.array(np.ones((5, 3, 2, 2))), r"\(5, 3, 2, 2\); put Flatten\(\) before"),
+        (xp.array(np.ones((5, 3, 2, 2))), r"\(5, 3, 2, 2\); put Flatten\(\) before$"),
+        (xp.array(np.ones((5, 3, 2, 4))), r"\(5, 3, 2, 4\); put Flatten\(\) before, and build the layer for 24"),
     ):
         with pytest.raises(ShapeError, match=refused + got):
             layer(given)

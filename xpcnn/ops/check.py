@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
         elif x.ndim == len(axes):
             remedy = "add the batch axis: x[None, ...]"
         elif len(axes) == 1 and x.ndim > 2:
-            remedy = "put Flatten() before"
+            remedy = _one_row(x, axes[0])
         elif isinstance(axes[-1], int) and x.ndim == len(axes) + 1:
             remedy = f"build the layer for {x.shape[-1]}, or convert the input"
         else:
@@ -58,6 +59,14 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
         raise ShapeError(who, f"input {expected}", str(tuple(x.shape)), remedy)
     if 0 in x.shape:
         raise ShapeError(who, "at least one item along every axis", str(tuple(x.shape)), "skip empty batches")
+
+
+def _one_row(x: Array, axis: int | str) -> str:
+    """The remedy for (N, …, D) where (N, `axis`) is expected."""
+    if isinstance(axis, str):  # a row for each item, whatever an item is
+        return f"put Flatten() before for a row an image; for a row a pixel, reshape it to (-1, {x.shape[-1]})"
+    numbers = math.prod(x.shape[1:])
+    return "put Flatten() before" + ("" if numbers == axis else f", and build the layer for {numbers}")
 
 
 def check_items(who: str, x: Array, *others: Array | None) -> Any:
