@@ -385,6 +385,10 @@ def test_mistakes_are_named_when_it_runs(rng):
     for call in (graph, graph.forward):
         with pytest.raises(ShapeError, match=r"^layer conv: Conv2d"):
             call(x[..., :2])
+    for join in (Add(), Concat()):
+        unequal = Graph({"pool": (MaxPool2d(2), "x"), "y": (join, "pool", "x")})
+        with pytest.raises(ShapeError, match=r"^layer y: .*; bring all to one size, such as with Upsample\(size="):
+            unequal(x)
     for call in (two, two.forward):
         with pytest.raises(OptionError, match="input: arrays u, v, as a tuple or by name, got ndarray"):
             call(x)
