@@ -252,4 +252,4 @@ def _remedy(images: NDArray, labels: NDArray) -> str:
 def _in_words(*splits: Split) -> str:
     low, high = min(split.images.min() for split in splits), max(split.images.max() for split in splits)
     scale = splits[0].scale
-    return f"{low:g} … {high:g}, " + ("as they are" if scale == 1 else f"divided by {scale:g}")
+    return f"{low:zg} … {high:zg}, " + ("as they are" if scale == 1 else f"divided by {scale:g}")

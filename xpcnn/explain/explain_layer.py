@@ -179,7 +179,7 @@ def _say_what_was_run(page: Explanation, done: Pass, x: Array, classes: tuple[st
     true, best = int(done.target[n]), int(p.argmax())
     mean = ", the mean over the batch" if x.shape[0] > 1 else ""
     page.notes.append(
-        f"Loss: cross-entropy {done.loss:.4g}{mean}. Probability of the target {named(true)}: {p[true]:.4g}; "
+        f"Loss: cross-entropy {done.loss:z.4g}{mean}. Probability of the target {named(true)}: {p[true]:.4g}; "
         f"in this pass, the network says {named(best)} with {p[best]:.4g}."
     )
 
