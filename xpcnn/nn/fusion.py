@@ -1,4 +1,4 @@
-"""Fuse or swap neighbouring layers of a `Sequential`, to save passes over memory.
+"""Fuse or swap neighbouring layers of a `Sequential`, or of a chain in a `Graph`, to save passes over memory.
 
 Training: ReLU and max pooling commute, bit for bit, and so do their gradients. Pooling first leaves less work for ReLU.
 
