@@ -6,10 +6,7 @@
     maximum     y = maxᵢ xᵢ                   dxᵢ = Σ_s dy · [xᵢ = y] / (number of j with xⱼ = y)         (4)
     concat      y = [x₁, x₂, …]               dxᵢ = the part of dy at xᵢ's place in y                     (5)
 
-Shapes are broadcast as in the array API standard: axes are aligned at the last one, and an axis that has length 1 or
-is missing is repeated. Σ_s is the sum over the axes along which xᵢ was repeated:
-
-    y[…, i, …] = x[…, 0, …]   ⇒   dx[…, 0, …] = Σᵢ dy[…, i, …]                                            (6)
+Shapes are broadcast. Σ_s is the sum over the axes along which xᵢ was repeated, see `xpcnn.ops.broadcast`.
 
 Equal maxima share the gradient of (4), as in `torch.amax`.
 """
@@ -25,6 +22,7 @@ from ..backend import array_namespace
 from ..errors import OptionError, ShapeError
 from ..typing import Array, Cache, Shape
 from . import dispatch
+from .broadcast import sum_to
 from .check import check_array, check_floats, check_gradient
 
 
@@ -136,17 +134,6 @@ def shared(dy: Array, count: Array, xp: Any) -> Array:
     """dy divided among so many that are the largest; among none where there is a NaN, which is equal to nothing."""
     share: Array = dy / xp.where(count == 0, xp.ones_like(count), count)
     return share
-
-
-def sum_to(dy: Array, shape: Shape) -> Array:
-    """The gradient of an input with that shape, which was broadcast to dy's shape; (6)."""
-    if tuple(dy.shape) == tuple(shape):
-        return dy
-    xp = array_namespace(dy)
-    ahead = dy.ndim - len(shape)
-    axes = [*range(ahead), *(ahead + i for i, size in enumerate(shape) if size == 1 and dy.shape[ahead + i] != 1)]
-    summed: Array = xp.reshape(xp.sum(dy, axis=tuple(axes)), tuple(shape))  # (6)
-    return summed
 
 
 def _sum(a: Array, b: Array) -> Array:
