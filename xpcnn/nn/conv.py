@@ -11,10 +11,10 @@ from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
-from .layer import Layer
+from .layer import WeightedLayer
 
 
-class Conv2d(Layer):
+class Conv2d(WeightedLayer):
     """Convolution of images with learned filters; equations in `xpcnn.ops.conv`.
 
     Parameters
@@ -37,7 +37,7 @@ class Conv2d(Layer):
     (8, 28, 28, 6)
     """
 
-    parameter_names = ("weight", "bias")
+    pair_backward = staticmethod(dispatch.backward)
     config_names = (
         "in_channels",
         "out_channels",
@@ -89,10 +89,6 @@ class Conv2d(Layer):
     def forward(self, x: Array) -> tuple[Array, Cache]:
         y, cache = dispatch.forward("conv2d", x, self.weight, self.bias, window=self.window, groups=self.groups)
         return y, cache
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dw, db = dispatch.backward(dy, cache, input_grad=input_grad)
-        return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         return math.prod(output_shape) * self.window.taps * self.in_channels // self.groups

@@ -11,10 +11,10 @@ from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
-from .layer import Layer
+from .layer import WeightedLayer
 
 
-class ConvTranspose2d(Layer):
+class ConvTranspose2d(WeightedLayer):
     """Upsampling with learned filters, the transpose of `Conv2d`; equations in `xpcnn.ops.conv_transpose`.
 
     Parameters
@@ -38,7 +38,7 @@ class ConvTranspose2d(Layer):
     (8, 14, 14, 8)
     """
 
-    parameter_names = ("weight", "bias")
+    pair_backward = staticmethod(conv_transpose2d_backward)
     config_names = (
         "in_channels",
         "out_channels",
@@ -96,10 +96,6 @@ class ConvTranspose2d(Layer):
             output_padding=self.output_padding,
             groups=self.groups,
         )
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dw, db = conv_transpose2d_backward(dy, cache, input_grad=input_grad)
-        return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         return math.prod(input_shape) * self.window.taps * self.out_channels // self.groups
