@@ -19,6 +19,7 @@ from ..backend import array_namespace
 from ..errors import ShapeError
 from ..options import as_count
 from ..typing import Array, Cache
+from . import dispatch
 from .check import check_batch, check_floats, check_gradient, check_items
 
 
@@ -146,9 +147,9 @@ def channel_slice_forward(x: Array, *, start: int, stop: int) -> tuple[Array, Ca
 def channel_slice_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `channel_slice_forward`, (4): dy (N, …, stop − start) → dx (N, …, C)."""
     start, stop, shape = cache
-    xp = check_gradient("ChannelSlice", dy, (*shape[:-1], stop - start))
-    dx: Array = xp.zeros(shape, dtype=dy.dtype, device=dy.device)
-    dx[..., start:stop] = dy  # (4)
+    check_gradient("ChannelSlice", dy, (*shape[:-1], stop - start))
+    around = [(0, 0)] * (len(shape) - 2) + [(start, shape[-1] - stop)]
+    dx: Array = dispatch.forward("zero_pad", dy, around)[0]  # (4)
     return dx
 
 
