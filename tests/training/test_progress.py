@@ -203,7 +203,7 @@ def test_epochs_are_counted_from_1_and_batches_as_they_are_done(tmp_path, monkey
         def advance(self, batches=1):
             told.extend(["advance"] * batches)
 
-    monkeypatch.setattr("xpcnn.training.trainer.progress", lambda verbose: Told())
+    monkeypatch.setattr("xpcnn.training.fitting.progress", lambda verbose: Told())
     with stopped_at(9, trainer(tmp_path)) as run:
         run.fit(loader(), epochs=3)
     assert told == [(1, 3, 7, 0), *["advance"] * 7, (2, 3, 7, 0), *["advance"] * 2]

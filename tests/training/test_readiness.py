@@ -242,7 +242,7 @@ def test_a_best_model_that_cannot_be_written_loses_none(tmp_path, monkeypatch):
 
     run = trainer(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("xpcnn.training.trainer.keep_best", full)
+        patch.setattr("xpcnn.training.fitting.keep_best", full)
         with pytest.raises(FileError, match="No space left"):
             run.fit(loader(), split(30, seed=1), epochs=1)
     again = trainer(tmp_path)
