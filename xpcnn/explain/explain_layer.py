@@ -11,13 +11,14 @@ import numpy as np
 from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError, one_line, printable
 from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
-from ..nn.activation import Activation, Identity, LogSoftmax, Softmax
+from ..nn.activation import Activation, Identity
 from ..nn.hooks import find_layer, leaf_layers
 from ..nn.layer import check_layer
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from ..nn.shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
+from ..nn.softmax import LogSoftmax, Softmax
 from ..nn.upsample import Upsample
 from ..ops.check import check_array, check_floats
 from ..ops.softmax import softmax_forward

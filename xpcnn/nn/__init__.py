@@ -3,18 +3,23 @@
 from ..renamed import renamed
 from . import init
 from .activation import (
+    CELU,
     ELU,
     GELU,
     SELU,
+    Clip,
+    HardSigmoid,
+    HardSwish,
     Identity,
     LeakyReLU,
-    LogSoftmax,
+    Mish,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
-    Softmax,
     Softplus,
+    Softsign,
     Tanh,
 )
 from .branches import Concat, Residual
@@ -23,7 +28,6 @@ from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
 from .graph import Graph
-from .hard_activation import Clip, HardSigmoid, HardSwish, ReLU6
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
 from .instance_norm import InstanceNorm2d
@@ -42,7 +46,7 @@ from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
 from .shuffle import ChannelShuffle, ChannelSlice, PixelShuffle, PixelUnshuffle
-from .soft_activation import CELU, Mish, Softsign
+from .softmax import LogSoftmax, Softmax
 from .upsample import Upsample
 
 __all__ = [
