@@ -1,4 +1,4 @@
-"""What tests of data sets share: folders of their own, and a mirror on this machine."""
+"""Fixtures of the tests of data sets: folders of their own, and a mirror on this machine."""
 
 from __future__ import annotations
 

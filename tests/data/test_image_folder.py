@@ -38,7 +38,7 @@ def pets(tmp_path):
 
 
 def check(split) -> list[int]:
-    """That each image is uniform, and of its own class; their levels."""
+    """Check that each image is uniform and of its own class; return their levels."""
     levels = split.images[:, 0, 0, 0]
     assert (split.images == levels[:, None, None, None]).all()
     assert (split.labels == (levels < 200)).all()
@@ -63,7 +63,7 @@ def test_the_parts_depend_on_contents_and_seed_alone(pets):
 
 
 def test_pictures_keep_their_part_when_files_are_renamed_moved_or_added(pets, tmp_path):
-    """What was trained on does not come to be tested on."""
+    """No training image becomes a test image."""
     before = image_folder(pets)
     for number, path in enumerate(sorted((pets / "dog").iterdir(), reverse=True)):
         path.rename(pets / "dog" / f"renamed-{number}.png")

@@ -178,7 +178,7 @@ def test_clips_with_one_bound_and_bad_ones():
 
 
 def test_mish_and_softsign_are_right_to_rounding(xp):
-    """Where log(1 + e) and 1 − t² would have lost their digits."""
+    """Numbers for which log(1 + e) and 1 − t² would have lost their digits."""
     x = np.array([-80.0, -30.0, -17.0, -9.0, -1e-3, 1e-8, 5.0])
     for name in ("Mish", "Softsign"):
         forward, backward = pair(name)

@@ -1,4 +1,4 @@
-"""What the trainer writes down is what happened: sums over unequal batches, the best epoch, what the schedule hears.
+"""The trainer's records are true: sums over unequal batches, the best epoch, the loss that the schedule observes.
 
 Accuracies and losses are scripted, so that each number can be checked by hand.
 """

@@ -95,7 +95,7 @@ def test_a_weight_that_was_infinite_from_the_start_may_stay_so(tmp_path):
 
 
 def test_the_start_is_where_the_network_is_given():
-    """What becomes infinite between that and the first step is no weight that was so at the start."""
+    """A weight that becomes infinite between that and the first step was not infinite at the start."""
     model = Linear(2, 2, rng=0)
     model.bias[0] = -np.inf
     weights = FiniteWeights(model)

@@ -1,4 +1,4 @@
-"""What only the end of an epoch would find out is refused before the first step; what fails there loses no epoch."""
+"""Faults that only an epoch's end would show are refused before the first step; a failure there loses no epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `export_onnx` writes: whole networks, names, properties, layouts, or a clear line and no file."""
+"""`export_onnx` writes whole networks, names, properties and layouts, or a clear line and no file."""
 
 from __future__ import annotations
 

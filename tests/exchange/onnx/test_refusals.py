@@ -1,4 +1,4 @@
-"""What no layer stands for is refused, in one line that names the file, the node and the operator."""
+"""Operators without a layer are refused, in one line that names the file, the node and the operator."""
 
 from __future__ import annotations
 
