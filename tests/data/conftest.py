@@ -24,6 +24,30 @@ def _own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
 
 
+@pytest.fixture
+def pets(tmp_path):
+    """A folder of pictures: ten dogs of levels 100 … 109, five cats of 200 … 204."""
+    from .pictures import put  # needs Pillow
+
+    for i in range(10):
+        put(tmp_path / "pets", f"dog/{i}", 100 + i)
+    for i in range(5):
+        put(tmp_path / "pets", f"cat/{i}", 200 + i)
+    return tmp_path / "pets"
+
+
+@pytest.fixture
+def write_text(tmp_path):
+    """A function that writes a text to a file, and returns its path."""
+
+    def to_file(text: str, name="a.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return to_file
+
+
 @dataclass
 class Mirror:
     """A server on this machine: its address, what it gives, and what it was asked for."""
