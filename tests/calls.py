@@ -111,6 +111,26 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
         weight_init="he_uniform",
         rng=0,
     ),
+    "nn.Conv1d": lambda to: call(
+        nn.Conv1d, 4, 4, 3, stride=1, padding=(1, 2), dilation=2, groups=2, bias=False, weight_init="he_uniform", rng=0
+    ),
+    "nn.ConvTranspose1d": lambda to: call(
+        nn.ConvTranspose1d,
+        4,
+        4,
+        3,
+        stride=2,
+        padding=(1, 2),
+        output_padding=1,
+        dilation=2,
+        groups=2,
+        bias=False,
+        weight_init="he_uniform",
+        rng=0,
+    ),
+    "nn.MaxPool1d": lambda to: call(nn.MaxPool1d, 2, stride=1, padding=(1, 0), dilation=1, ceil_mode=True),
+    "nn.AvgPool1d": lambda to: call(nn.AvgPool1d, 2, stride=1, padding=1, ceil_mode=True, count_include_pad=False),
+    "nn.AdaptiveAvgPool1d": lambda to: call(nn.AdaptiveAvgPool1d, 2),
     "nn.CrossEntropyLoss": lambda to: call(
         nn.CrossEntropyLoss, weight=[1.0, 2.0], label_smoothing=0.1, reduction="sum"
     ),

@@ -70,6 +70,42 @@ def _avg_pool(torch: Any, layer: Any, x: Any, p: Any) -> Any:
     return last(pool(first(x), layer.kernel_size, layer.stride, (top, left), layer.ceil_mode, layer.count_include_pad))
 
 
+def _conv1d(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    x = torch.nn.functional.pad(first(x), _ends(layer, x.shape[1]))
+    w = p["weight"].movedim(2, 1)
+    return last(torch.nn.functional.conv1d(x, w, p.get("bias"), layer.stride, 0, layer.dilation, layer.groups))
+
+
+def _ends(layer: Any, size: int) -> tuple[int, int]:
+    """The padding of a layer of sequences, before and after."""
+    if layer.padding == "same":
+        reach = layer.dilation * (layer.kernel_size - 1) + 1
+        total = max(0, (-(-size // layer.stride) - 1) * layer.stride + reach - size)
+        return total // 2, total - total // 2
+    return layer.padding if isinstance(layer.padding, tuple) else (layer.padding, layer.padding)
+
+
+def _transposed1d(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    w = p["weight"]  # (Cin, K, Cout/groups)
+    y = torch.nn.functional.conv_transpose1d(
+        first(x), w.movedim(2, 1), p.get("bias"), layer.stride, 0, 0, layer.groups, layer.dilation
+    )
+    before, after = _ends(layer, x.shape[1])
+    return last(y[:, :, before : y.shape[2] - after])
+
+
+def _max_pool1d(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    before, _ = _ends(layer, x.shape[1])
+    pool = torch.nn.functional.max_pool1d
+    return last(pool(first(x), layer.kernel_size, layer.stride, before, layer.dilation, layer.ceil_mode))
+
+
+def _avg_pool1d(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    before, _ = _ends(layer, x.shape[1])
+    pool = torch.nn.functional.avg_pool1d
+    return last(pool(first(x), layer.kernel_size, layer.stride, before, layer.ceil_mode, layer.count_include_pad))
+
+
 def _batch_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
     norm = torch.nn.functional.batch_norm
     return last(norm(first(x), None, None, p.get("weight"), p.get("bias"), True, eps=layer.eps))
@@ -140,6 +176,15 @@ def _concat(torch: Any, layer: Any, x: Any, p: Any) -> Any:
 FUNCTIONS: dict[str, Function] = {
     "Conv2d": _conv,
     "ConvTranspose2d": _transposed,
+    "Conv1d": _conv1d,
+    "ConvTranspose1d": _transposed1d,
+    "MaxPool1d": _max_pool1d,
+    "AvgPool1d": _avg_pool1d,
+    "AdaptiveAvgPool1d": lambda torch, layer, x, p: last(
+        torch.nn.functional.adaptive_avg_pool1d(first(x), layer.output_size)
+    ),
+    "GlobalMaxPool1d": lambda torch, layer, x, p: x.max(1).values,
+    "GlobalAvgPool1d": lambda torch, layer, x, p: x.mean(1),
     "MaxPool2d": _max_pool,
     "AvgPool2d": _avg_pool,
     "AdaptiveAvgPool2d": lambda torch, layer, x, p: last(

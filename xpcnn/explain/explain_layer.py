@@ -17,6 +17,7 @@ from ..nn.layer import check_layer
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from ..nn.sequences import SequenceLayer
 from ..nn.shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
 from ..nn.softmax import LogSoftmax, Softmax
 from ..nn.upsample import Upsample
@@ -130,9 +131,7 @@ def explain(
         return page
     visit = done.visits[0]
     focus = _largest(visit.y) if at is None else _position(at, visit.y)
-    explainer, module = EXPLAINERS.get(type(visit.layer), (other, ""))
     page.title = repr(visit.layer)
-    page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
     _say_what_was_run(page, done, x, tuple(map(one_line, names)), focus[0])
     if len(done.visits) > 1:
         page.notes.append(f"The layer stands in {len(done.visits)} places of the network; this is the first.")
@@ -141,6 +140,11 @@ def explain(
         page.notes.append(
             f"Mean and variance are those of {items}, as in training; inference uses the running ones, which stay."
         )
+    if isinstance(visit.layer, SequenceLayer):
+        page.notes.append("Sequences (N, L, C) are shown as the images of height 1 that they are, (N, 1, L, C).")
+        visit, focus = visit.of_images(), (focus[0], 0, *focus[1:]) if len(focus) == 3 else focus
+    explainer, module = EXPLAINERS.get(type(visit.layer), (other, ""))
+    page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
     explainer(page, visit, visit.layer, focus)
     return page
 

@@ -18,6 +18,7 @@ from .. import nn
 from ..errors import FormatError, XpcnnError
 from ..nn import Layer
 from ..nn.layer import dotted
+from ..nn.sequences import SequenceLayer, as_images
 from ..typing import Shape
 
 MOST_NUMBERS = 2**27  # in a layer's output or padded input, for one item: 512 MiB in float32
@@ -57,10 +58,9 @@ def _follow(layer: Layer, shape: Shape, path: str, most: int) -> Shape | None:
     if layer.arity != (1, 1):
         return _joined(layer, shape, charge)
     try:
-        if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d) and layer.window.taps > MOST_TAPS:
-            raise FormatError(
-                f"architecture, layer '{path}'", f"windows of at most {MOST_TAPS} taps", str(layer.window)
-            )
+        pool = as_images(layer)
+        if isinstance(pool, nn.MaxPool2d | nn.AvgPool2d) and pool.window.taps > MOST_TAPS:
+            raise FormatError(f"architecture, layer '{path}'", f"windows of at most {MOST_TAPS} taps", str(pool.window))
         made = _made(layer, shape, charge)
     except FormatError:
         raise
@@ -112,6 +112,9 @@ def _joined(layer: Layer, shapes: Any, charge: _Charge) -> Shape | None:
 
 def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
     """The output shape of a layer without children; most keep the input's."""
+    if isinstance(layer, SequenceLayer):
+        length, channels = shape
+        return _made(layer.of_images(), (1, length, channels), charge)[-2:]
     if isinstance(layer, nn.Linear):
         return (*shape[:-1], layer.out_features)
     if isinstance(layer, nn.Flatten):

@@ -24,8 +24,8 @@ from .activation import (
 )
 from .branches import Concat, Residual
 from .container import Container
-from .conv import Conv2d
-from .conv_transpose import ConvTranspose2d
+from .conv import Conv1d, Conv2d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .dropout import Dropout, Dropout2d
 from .graph import Graph
 from .hooks import Hooks, with_hooks
@@ -39,7 +39,18 @@ from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .pad import ReflectionPad2d, ReplicationPad2d
 from .planning import Plan, plan
-from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from .pool import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAvgPool1d,
+    GlobalAvgPool2d,
+    GlobalMaxPool1d,
+    GlobalMaxPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 from .reduce import Max, Mean
 from .response_norm import L2Normalize, LocalResponseNorm
 from .scale import Scale
@@ -54,8 +65,10 @@ __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "Add",
+    "AvgPool1d",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -65,13 +78,17 @@ __all__ = [
     "Clip",
     "Concat",
     "Container",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
     "Flatten",
+    "GlobalAvgPool1d",
     "GlobalAvgPool2d",
+    "GlobalMaxPool1d",
     "GlobalMaxPool2d",
     "Graph",
     "GroupNorm",
@@ -94,6 +111,7 @@ __all__ = [
     "Loss",
     "MSELoss",
     "Max",
+    "MaxPool1d",
     "MaxPool2d",
     "Maximum",
     "Mean",

@@ -20,16 +20,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from ..backend import array_namespace
-from ..ops import dispatch
 from ..ops.norm import check_shape
 from ..typing import Array
 from .activation import ReLU
-from .conv import Conv2d
+from .conv import Conv1d, Conv2d
 from .layer import Layer
 from .norm import BatchNorm1d, BatchNorm2d
-from .pool import MaxPool2d
+from .pool import MaxPool1d, MaxPool2d
 
 Kind = TypeVar("Kind", bound=Layer)
+_NORM: dict[type[Layer], type[BatchNorm1d | BatchNorm2d]] = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d}
 InferenceStep: TypeAlias = tuple[str, Callable[[Array], Array]]  # the name of its first layer
 
 
@@ -37,7 +37,7 @@ def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, A
     """The children's names in the order in which they run, with the options of their forward."""
     names = list(children)
     for i in range(len(names) - 1):
-        if type(children[names[i]]) is ReLU and type(children[names[i + 1]]) is MaxPool2d:
+        if type(children[names[i]]) is ReLU and type(children[names[i + 1]]) in (MaxPool1d, MaxPool2d):
             names[i], names[i + 1] = names[i + 1], names[i]  # (1)
     steps: list[tuple[str, dict[str, Any]]] = []
     for name in names:
@@ -55,8 +55,8 @@ def inference_steps(children: Mapping[str, Layer]) -> list[InferenceStep]:
     while rest:
         name, layer = rest.pop(0)
         step: Callable[[Array], Array] = layer
-        if type(layer) is Conv2d:
-            norm, relu = _take(rest, BatchNorm2d), _take(rest, ReLU)
+        if isinstance(layer, Conv1d | Conv2d) and type(layer) in _NORM:
+            norm, relu = _take(rest, _NORM[type(layer)]), _take(rest, ReLU)
             if norm is not None or relu is not None:
                 step = FusedConvolution(layer, norm, relu is not None)
         steps.append((name, step))
@@ -66,18 +66,17 @@ def inference_steps(children: Mapping[str, Layer]) -> list[InferenceStep]:
 class FusedConvolution:
     """A convolution in inference, with or without the batch norm and the ReLU after it."""
 
-    def __init__(self, conv: Conv2d, norm: BatchNorm2d | None, relu: bool) -> None:
+    def __init__(self, conv: Conv1d | Conv2d, norm: BatchNorm1d | BatchNorm2d | None, relu: bool) -> None:
         self.conv, self.norm, self.relu = conv, norm, relu
 
     def __call__(self, x: Array) -> Array:
         conv = self.conv
         scale, b = None, conv.bias  # (F,)
         if self.norm is not None:
-            check_shape("BatchNorm2d after Conv2d", "running_mean", self.norm.running_mean, (conv.out_channels,))
+            who = f"{type(self.norm).__name__} after {type(conv).__name__}"
+            check_shape(who, "running_mean", self.norm.running_mean, (conv.out_channels,))
             scale, b = affine(self.norm, b)
-        return dispatch.output(
-            "conv2d_inference", x, conv.weight, b, window=conv.window, groups=conv.groups, scale=scale, relu=self.relu
-        )
+        return conv.infer(x, b, scale=scale, relu=self.relu)
 
 
 def affine(norm: BatchNorm1d | BatchNorm2d, b: Array | None = None) -> tuple[Array, Array]:

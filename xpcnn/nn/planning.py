@@ -209,7 +209,9 @@ def _elementwise(layer: Any, shapes: list[Shape]) -> Any:
 
 _STEPS: dict[type, Callable[[Any, list[Shape]], Any]] = {
     Conv2d: _conv2d,
-    FusedConvolution: lambda fused, shapes: _conv2d(fused.conv, shapes, fused.norm, fused.relu),
+    FusedConvolution: lambda fused, shapes: (
+        _conv2d(fused.conv, shapes, fused.norm, fused.relu) if isinstance(fused.conv, Conv2d) else None
+    ),
     BatchNorm1d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(partial(affine, norm)),
     BatchNorm2d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(partial(affine, norm)),
     MaxPool2d: _pool,

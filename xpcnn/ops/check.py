@@ -46,8 +46,8 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
     )
     if not fits:
         expected = "(" + ", ".join(["N", *map(str, axes)]) + ")"
-        if len(axes) == 3 and x.ndim == 4 and x.shape[1] == axes[2]:
-            remedy = "images are channels last: move axis 1 to the end"
+        if len(axes) in (2, 3) and x.ndim == len(axes) + 1 and x.shape[1] == axes[-1]:
+            remedy = f"{'images' if x.ndim == 4 else 'sequences'} are channels last: move axis 1 to the end"
         elif x.ndim == len(axes):
             remedy = "add the batch axis: x[None, ...]"
         elif len(axes) == 1 and x.ndim > 2:

@@ -23,7 +23,7 @@ from .joins import join
 from .operators import gemm, give, matmul, per_channel, plainly, reads
 from .pooling import bins
 from .scaling import scaled
-from .value import Made
+from .value import Made, Value
 from .windows import conv, conv_transpose, images
 
 Template: TypeAlias = Any  # "x", a number, or (operator, template, …)
@@ -140,11 +140,22 @@ def _affine(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made
     return None
 
 
+def _bins_of_sequences(node: Node, state: GraphState) -> Made | None:
+    """Adaptive pooling of sequences (N, C, L) as one product with the bins, x Bᵀ."""
+    value, columns = state.value(node), state.optional(node, 1)
+    if value.axes != (1, 0) or columns is None or columns.ndim != 2 or len(columns) != value.shape[0]:
+        return None
+    length, out = columns.shape
+    if not np.allclose(columns.T, bins(out, length), atol=1e-6):
+        return None
+    return Made(Value((out, value.shape[1]), (1, 0)), node.inputs[:1], nn.AdaptiveAvgPool1d(out))
+
+
 @reads("MatMul")
 def _matmul(node: Node, state: GraphState) -> Made:
     """A product with weights; or the second of two with the bins of adaptive pooling, A (x Bᵀ)."""
     if not state.is_constant(node.inputs[0]):
-        return matmul(node, state)
+        return _bins_of_sequences(node, state) or matmul(node, state)
     producer = state.producer(node.inputs[1])
     if producer is None or producer.operator != "MatMul" or state.is_constant(producer.inputs[0]):
         raise node.refuse("weights as the second factor", "as the first")

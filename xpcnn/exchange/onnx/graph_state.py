@@ -213,6 +213,11 @@ class GraphState:
             raise node.refuse("images (N, C, H, W)", f"an item of sizes {value.sizes}, channels at {value.axes}")
         return value
 
+    def windowed(self, node: Node) -> Value:
+        """The node's first input, which must be images (N, C, H, W) or sequences (N, C, L)."""
+        value = self.value(node)
+        return value if value.axes == (1, 0) else self.images(node)
+
     def rows(self, node: Node) -> Value:
         """The node's first input, which must be rows (N, features)."""
         value = self.value(node)

@@ -7,6 +7,13 @@
     AdaptiveAvgPool2d   AveragePool where the bins are all alike, GlobalAveragePool for one, else two MatMul
     GlobalAvgPool2d     GlobalAveragePool, Flatten
     GlobalMaxPool2d     GlobalMaxPool, Flatten
+    Conv1d              Conv
+    ConvTranspose1d     ConvTranspose, as ConvTranspose2d
+    MaxPool1d           MaxPool, as MaxPool2d
+    AvgPool1d           AveragePool, as AvgPool2d
+    AdaptiveAvgPool1d   AveragePool, GlobalAveragePool or MatMul, as AdaptiveAvgPool2d
+    GlobalAvgPool1d     GlobalAveragePool, Flatten
+    GlobalMaxPool1d     GlobalMaxPool, Flatten
     Linear              Gemm; MatMul and Add, between two Transpose, on the last axis of more than rows
     Flatten             Flatten; the columns of the Linear that follows change places
     Unflatten           Reshape to channels last, Transpose
@@ -61,7 +68,7 @@
     Multiply            Mul
     Maximum             Max
 
-Images are (N, C, H, W) between the nodes, other items (N, C, …).
+Images are (N, C, H, W) between the nodes, sequences (N, C, L), other items (N, C, …).
 """
 
 from __future__ import annotations
@@ -74,6 +81,7 @@ import numpy as np
 
 from ... import nn
 from ...backend import to_numpy
+from ...nn.sequences import as_images
 from ...ops.window import Placement, Window
 from ...typing import Shape
 from .graph import Graph, Tensor, channels_first
@@ -124,27 +132,25 @@ def _nothing(at: Place, layer: nn.Layer) -> str:
     return at.x.name
 
 
-@translates(nn.Conv2d)
-def _conv(at: Place, layer: nn.Conv2d) -> str:
+@translates(nn.Conv1d, nn.Conv2d)
+def _conv(at: Place, layer: nn.Conv1d | nn.Conv2d) -> str:
+    window = as_images(layer).window
     return at.node(
         "Conv",
-        *_weight_and_bias(at, layer, (0, 3, 1, 2)),  # (Cout, KH, KW, Cin/groups) → (Cout, Cin/groups, KH, KW)
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        pads=onnx_pads(placed(at, layer.window).pads),
-        dilations=layer.dilation,
+        *_weight_and_bias(at, layer),  # (Cout, KH, KW, Cin/groups) → (Cout, Cin/groups, KH, KW)
+        **window_attributes(at, window, placed(at, window).pads),
         group=layer.groups,
     )
 
 
-@translates(nn.ConvTranspose2d)
-def _conv_transpose(at: Place, layer: nn.ConvTranspose2d) -> str:
-    x, *weights = _weight_and_bias(at, layer, (0, 3, 1, 2))  # (Cin, KH, KW, Cout/groups) → (Cin, Cout/groups, KH, KW)
-    pads: Any = layer.window.padding
-    extra = layer.output_padding
-    if any(more >= stride for more, stride in zip(extra, layer.stride, strict=True)):  # which onnxruntime refuses
+@translates(nn.ConvTranspose1d, nn.ConvTranspose2d)
+def _conv_transpose(at: Place, layer: nn.ConvTranspose1d | nn.ConvTranspose2d) -> str:
+    x, *weights = _weight_and_bias(at, layer)  # (Cin, KH, KW, Cout/groups) → (Cin, Cout/groups, KH, KW)
+    images = as_images(layer)
+    pads, extra = images.window.padding, images.output_padding
+    if any(more >= stride for more, stride in zip(extra, images.stride, strict=True)):  # which onnxruntime refuses
         top, bottom, left, right = pads
-        ends = list(zip((bottom, right), extra, layer.stride, strict=True))
+        ends = list(zip((bottom, right), extra, images.stride, strict=True))
         # zeros after the image make the output a stride larger each; what is too much of it is padding
         zeros = [max(0, -((end - more) // stride)) for end, more, stride in ends]
         bottom, right = (end + n * stride - more for n, (end, more, stride) in zip(zeros, ends, strict=True))
@@ -154,11 +160,8 @@ def _conv_transpose(at: Place, layer: nn.ConvTranspose2d) -> str:
         "ConvTranspose",
         x,
         *weights,
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        pads=onnx_pads(pads),
-        output_padding=extra,
-        dilations=layer.dilation,
+        **window_attributes(at, images.window, pads),
+        output_padding=extra[-spatial(at) :],
         group=layer.groups,
     )
 
@@ -185,8 +188,8 @@ def _flatten(at: Place, layer: nn.Flatten) -> str:
 
 @translates(nn.Unflatten)
 def _unflatten(at: Place, layer: nn.Unflatten) -> str:
-    images = at.node("Reshape", at.x.name, at.constant("shape", [0, *layer.shape], "int64"), part="channels_last")
-    return at.node("Transpose", images, perm=to_channels_first(3))
+    items = at.node("Reshape", at.x.name, at.constant("shape", [0, *layer.shape], "int64"), part="channels_last")
+    return at.node("Transpose", items, perm=to_channels_first(len(layer.shape)))
 
 
 @translates(nn.ZeroPad2d)
@@ -200,20 +203,32 @@ def _zero_pad_channels(at: Place, layer: nn.ZeroPadChannels) -> str:
     return at.node("Pad", at.x.name, at.constant("pads", pads, "int64"))
 
 
+def spatial(at: Place) -> int:
+    """The number of axes that a window has at that place: 2 of images, 1 of sequences."""
+    return len(at.x.shape) - 1
+
+
 def placed(at: Place, window: Window) -> Placement:
-    """The window over the images at that place."""
-    height, width, _ = at.x.shape
+    """The window over the images at that place, or over its sequences as images of height 1."""
+    height, width = (1, *at.x.shape[:-1])[-2:]
     return window.place(height, width)
 
 
-def onnx_pads(pads: tuple[int, int, int, int]) -> list[int]:
-    """(top, bottom, left, right) as ONNX has it: all beginnings, then all ends.
+def window_attributes(at: Place, window: Window, pads: tuple[int, int, int, int]) -> dict[str, Any]:
+    """The attributes of an operator with that window and padding."""
+    axes = slice(-spatial(at), None)
+    attributes = {"kernel_shape": window.kernel, "strides": window.stride, "dilations": window.dilation}
+    return {name: pair[axes] for name, pair in attributes.items()} | {"pads": onnx_pads(pads, spatial(at))}
+
+
+def onnx_pads(pads: tuple[int, int, int, int], axes: int = 2) -> list[int]:
+    """(top, bottom, left, right) as ONNX has it, all beginnings, then all ends; of sequences, only left and right.
 
     >>> onnx_pads((1, 2, 3, 4))
     [1, 3, 2, 4]
     """
     top, bottom, left, right = pads
-    return [top, left, bottom, right]
+    return [top, left, bottom, right] if axes == 2 else [left, right]
 
 
 def to_channels_first(rank: int) -> tuple[int, ...]:
@@ -230,11 +245,12 @@ def pad_images(at: Place, sides: tuple[int, int, int, int], value: float, part: 
     """A Pad of height and width. Zeros are written as −0, for onnxruntime makes a Pad of +0 and a pool after it into
     one pool, in which a padding's 0 is no number of the maximum, or which it refuses as its padding is too wide."""
     value = value or -0.0
-    top, left, bottom, right = onnx_pads(sides)
-    pads = at.constant("pads", [0, 0, top, left, 0, 0, bottom, right], "int64")
+    axes = spatial(at)
+    ends = onnx_pads(sides, axes)
+    pads = at.constant("pads", [0, 0, *ends[:axes], 0, 0, *ends[axes:]], "int64")
     return at.node("Pad", at.x.name, pads, at.constant("padding", value), part=part)
 
 
-def _weight_and_bias(at: Place, layer: nn.Conv2d | nn.ConvTranspose2d, axes: tuple[int, ...]) -> list[str]:
-    weight = at.constant("weight", np.transpose(to_numpy(layer.weight), axes))
+def _weight_and_bias(at: Place, layer: Any) -> list[str]:
+    weight = at.constant("weight", np.moveaxis(to_numpy(layer.weight), -1, 1))
     return [at.x.name, weight, *([] if layer.bias is None else [at.constant("bias", layer.bias)])]

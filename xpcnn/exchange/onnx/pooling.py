@@ -11,30 +11,25 @@ import math
 import numpy as np
 
 from ... import nn
+from ...nn.sequences import as_images
 from ...ops.window import Placement
 from ...typing import NDArray
-from .layers import Place, onnx_pads, pad_images, placed, translates
+from .layers import Place, pad_images, placed, spatial, translates, window_attributes
 
 
-@translates(nn.MaxPool2d)
-def _max_pool(at: Place, layer: nn.MaxPool2d) -> str:
-    place = placed(at, layer.window)
+@translates(nn.MaxPool1d, nn.MaxPool2d)
+def _max_pool(at: Place, layer: nn.MaxPool1d | nn.MaxPool2d) -> str:
+    window = as_images(layer).window
+    place = placed(at, window)
     pads, x = _used(place), at.x.name
-    if any(pad >= layer.kernel_size[side // 2] for side, pad in enumerate(pads)):  # ONNX has no such MaxPool
+    if any(pad >= window.kernel[side // 2] for side, pad in enumerate(pads)):  # ONNX has no such MaxPool
         pads, x = (0, 0, 0, 0), pad_images(at, pads, -math.inf, part="Pad")
-    return at.node(
-        "MaxPool",
-        x,
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        pads=onnx_pads(pads),
-        dilations=layer.dilation,
-    )
+    return at.node("MaxPool", x, **window_attributes(at, window, pads))
 
 
-@translates(nn.AvgPool2d)
-def _avg_pool(at: Place, layer: nn.AvgPool2d) -> str:
-    window = layer.window
+@translates(nn.AvgPool1d, nn.AvgPool2d)
+def _avg_pool(at: Place, layer: nn.AvgPool1d | nn.AvgPool2d) -> str:
+    window = as_images(layer).window
     place = placed(at, window)
     asked = place.pads if isinstance(window.padding, str) else window.padding
     pads, x, counted = _used(place), at.x.name, layer.count_include_pad
@@ -42,37 +37,34 @@ def _avg_pool(at: Place, layer: nn.AvgPool2d) -> str:
         x = pad_images(at, asked, 0.0, part="Pad") if any(asked) else x
         top, bottom, left, right = (max(used - zeros, 0) for used, zeros in zip(pads, asked, strict=True))
         pads, counted = (top, bottom, left, right), False
-    return at.node(
-        "AveragePool",
-        x,
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        pads=onnx_pads(pads),
-        count_include_pad=int(counted),
-    )
+    attributes = window_attributes(at, window, pads)
+    del attributes["dilations"]  # which come with opset 19
+    return at.node("AveragePool", x, **attributes, count_include_pad=int(counted))
 
 
-@translates(nn.AdaptiveAvgPool2d)
-def _adaptive_avg_pool(at: Place, layer: nn.AdaptiveAvgPool2d) -> str:
-    (height, width, _), (oh, ow) = at.x.shape, layer.output_size
-    if (oh, ow) == (1, 1):
+@translates(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
+def _adaptive_avg_pool(at: Place, layer: nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d) -> str:
+    sizes, out = at.x.shape[:-1], as_images(layer).output_size[-spatial(at) :]
+    if set(out) == {1}:
         return at.node("GlobalAveragePool")
-    if height % oh == 0 and width % ow == 0:
-        kernel = (height // oh, width // ow)
+    if all(size % o == 0 for size, o in zip(sizes, out, strict=True)):
+        kernel = [size // o for size, o in zip(sizes, out, strict=True)]
         return at.node("AveragePool", kernel_shape=kernel, strides=kernel)
-    rows = at.constant("rows", bins(oh, height))  # (OH, H)
-    columns = at.constant("columns", bins(ow, width).T)  # (W, OW)
+    columns = at.constant("columns", bins(out[-1], sizes[-1]).T)  # (W, OW)
+    if len(out) == 1:
+        return at.node("MatMul", at.x.name, columns)  # (N, C, L) @ (L, OL)
+    rows = at.constant("rows", bins(out[0], sizes[0]))  # (OH, H)
     x = at.node("MatMul", at.x.name, columns, part="columns")  # (N, C, H, W) @ (W, OW)
     return at.node("MatMul", rows, x)  # (OH, H) @ (N, C, H, OW)
 
 
-@translates(nn.GlobalAvgPool2d)
-def _global_avg_pool(at: Place, layer: nn.GlobalAvgPool2d) -> str:
+@translates(nn.GlobalAvgPool1d, nn.GlobalAvgPool2d)
+def _global_avg_pool(at: Place, layer: nn.Layer) -> str:
     return at.node("Flatten", at.node("GlobalAveragePool", part="pooled"), axis=1)
 
 
-@translates(nn.GlobalMaxPool2d)
-def _global_max_pool(at: Place, layer: nn.GlobalMaxPool2d) -> str:
+@translates(nn.GlobalMaxPool1d, nn.GlobalMaxPool2d)
+def _global_max_pool(at: Place, layer: nn.Layer) -> str:
     return at.node("Flatten", at.node("GlobalMaxPool", part="pooled"), axis=1)
 
 

@@ -237,13 +237,20 @@ def _reshaped(node: Node, state: GraphState, sizes: tuple[int, ...]) -> Made | R
     return _flattened(state, root, value)
 
 
+_GLOBAL: dict[type[nn.Layer], type[nn.Layer]] = {
+    nn.AdaptiveAvgPool1d: nn.GlobalAvgPool1d,
+    nn.AdaptiveAvgPool2d: nn.GlobalAvgPool2d,
+    nn.MaxPool1d: nn.GlobalMaxPool1d,
+    nn.MaxPool2d: nn.GlobalMaxPool2d,
+}
+
+
 def _flattened(state: GraphState, root: str, value: Value) -> Made:
     made = state.known[root]
     assert isinstance(made, Made)
     row = value.as_row()
-    if isinstance(made.layer, nn.AdaptiveAvgPool2d) and row.shape == value.shape[-1:]:
-        return Made(row, made.inputs, nn.GlobalAvgPool2d())
-    producer = state.producer(root)
-    if producer is not None and producer.operator in ("GlobalMaxPool", "ReduceMax"):
-        return Made(row, made.inputs, nn.GlobalMaxPool2d())
+    producer, kind = state.producer(root), type(made.layer)
+    whole = producer is not None and producer.operator in ("GlobalMaxPool", "ReduceMax")
+    if row.shape == value.shape[-1:] and kind in _GLOBAL and (whole or kind not in (nn.MaxPool1d, nn.MaxPool2d)):
+        return Made(row, made.inputs, _GLOBAL[kind]())
     return Made(row, (root,), nn.Flatten())
