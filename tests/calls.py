@@ -172,6 +172,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.ZeroPad2d": lambda to: call(nn.ZeroPad2d, (1, 2)),
     "nn.ZeroPadChannels": lambda to: call(nn.ZeroPadChannels, 1, 2),
     "nn.eval_mode": lambda to: call(nn.eval_mode, network()),
+    "nn.register": lambda to: call(nn.register, Named),
     "nn.with_hooks": lambda to: call(nn.with_hooks, network(), nn.Hooks()),
     "optim.SGD": lambda to: call(
         optim.SGD, network().parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1

@@ -37,6 +37,7 @@ from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
+from .own_layers import register
 from .pad import ReflectionPad2d, ReplicationPad2d
 from .planning import Plan, plan
 from .pool import (
@@ -145,6 +146,7 @@ __all__ = [
     "eval_mode",
     "init",
     "plan",
+    "register",
     "with_hooks",
 ]
 

@@ -159,6 +159,13 @@ class Layer(ABC):
             for name in self.config_names
         }
 
+    def composed(self) -> Layer | None:
+        """Layers of `xpcnn.nn` that compute in inference what this layer of your own does; None if there are none.
+
+        `export_onnx` writes them, each time with the current arrays.
+        """
+        return None
+
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape of one output item for one input item, both without the batch axis; runs on zeros.
 
@@ -267,8 +274,8 @@ class WeightedLayer(Layer):
 
 
 def dotted(name: str, key: str) -> str:
-    """The dotted name of a part or an array of the named layer; "" is the network itself."""
-    return f"{name}.{key}" if name else key
+    """The dotted name of a part or an array of the named layer; "" is the network, or the layer, itself."""
+    return f"{name}.{key}" if name and key else name or key
 
 
 def check_layer(who: str, model: Layer) -> None:

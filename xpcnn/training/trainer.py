@@ -71,7 +71,7 @@ class Trainer:
             resumed. With on_step each loss is read, which waits for a device
         folder : of the run: `history.csv`, `checkpoint.safetensors` (the last state),
             `model.safetensors` (the best epoch by validation accuracy, then loss, the first of equal ones;
-            `weights.safetensors` if there are layers from outside xpcnn), `trained_on.safetensors` (digests of
+            `weights.safetensors` if there are layers that no file can name), `trained_on.safetensors` (digests of
             images). None keeps the best in memory
         classes : names of the classes, saved with the model
         checkpoint_seconds : a checkpoint is written after each epoch, on Ctrl-C, and at least this often
