@@ -130,6 +130,10 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     ),
     "nn.MaxPool1d": lambda to: call(nn.MaxPool1d, 2, stride=1, padding=(1, 0), dilation=1, ceil_mode=True),
     "nn.AvgPool1d": lambda to: call(nn.AvgPool1d, 2, stride=1, padding=1, ceil_mode=True, count_include_pad=False),
+    "nn.ZeroPad1d": lambda to: call(nn.ZeroPad1d, (1, 2)),
+    "nn.ReflectionPad1d": lambda to: call(nn.ReflectionPad1d, (1, 2)),
+    "nn.ReplicationPad1d": lambda to: call(nn.ReplicationPad1d, (1, 2)),
+    "nn.Dropout1d": lambda to: call(nn.Dropout1d, 0.5, rng=0),
     "nn.AdaptiveAvgPool1d": lambda to: call(nn.AdaptiveAvgPool1d, 2),
     "nn.CrossEntropyLoss": lambda to: call(
         nn.CrossEntropyLoss, weight=[1.0, 2.0], label_smoothing=0.1, reduction="sum"

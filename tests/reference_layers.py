@@ -209,6 +209,15 @@ def _mirror(i, size):
     return i
 
 
+def _ends(place):
+    """Sequences with their own numbers around them: `place(i, size)` is where that of position i stands."""
+
+    def shape_of(layer, shape):
+        return shape[0], shape[1] + sum(layer.padding), shape[2]
+
+    return _moved(shape_of, lambda layer, at, shape: (at[0], place(at[1] - layer.padding[0], shape[1]), at[2]))
+
+
 def _reflection(layer, at, shape):
     n, i, j, c = at
     return n, _mirror(i - layer.padding[0], shape[1]), _mirror(j - layer.padding[2], shape[2]), c
@@ -302,6 +311,9 @@ LOOPS = {
     "AdaptiveAvgPool1d": _bins1d,
     "GlobalMaxPool1d": _global1d(max),
     "GlobalAvgPool1d": _global1d(_mean),
+    "ZeroPad1d": lambda layer, x, a: np.stack([np.pad(item, (layer.padding, (0, 0))) for item in x]),
+    "ReflectionPad1d": _ends(_mirror),
+    "ReplicationPad1d": _ends(lambda i, size: min(max(i, 0), size - 1)),
     "Linear": _linear,
     "Flatten": _flatten,
     "Unflatten": _unflatten,
@@ -330,6 +342,7 @@ LOOPS = {
     "GroupNorm": _group_norm,
     "Normalize": _normalize,
     "Dropout": _same,
+    "Dropout1d": _same,
     "Dropout2d": _same,
     **{name: _activation(meaning.value) for name, meaning in reference_activation.FUNCTIONS.items()},
 }

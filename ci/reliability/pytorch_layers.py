@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any
 
-WITHOUT = {"Dropout": "draws its mask from another generator", "Dropout2d": "draws its mask from another generator"}
+WITHOUT = dict.fromkeys(("Dropout", "Dropout1d", "Dropout2d"), "draws its mask from another generator")
 
 Function = Callable[[Any, Any, Any, Any], Any]
 
@@ -199,6 +199,9 @@ FUNCTIONS: dict[str, Function] = {
     "ZeroPadChannels": lambda torch, layer, x, p: torch.nn.functional.pad(x, (layer.before, layer.after)),
     "Upsample": _upsample,
     "Scale": lambda torch, layer, x, p: x * p["weight"] + p["bias"],
+    "ZeroPad1d": lambda torch, layer, x, p: last(torch.nn.functional.pad(first(x), layer.padding)),
+    "ReflectionPad1d": lambda torch, layer, x, p: last(torch.nn.functional.pad(first(x), layer.padding, "reflect")),
+    "ReplicationPad1d": lambda torch, layer, x, p: last(torch.nn.functional.pad(first(x), layer.padding, "replicate")),
     "ReflectionPad2d": _edge_pad("reflect"),
     "ReplicationPad2d": _edge_pad("replicate"),
     "PixelShuffle": lambda torch, layer, x, p: last(torch.nn.functional.pixel_shuffle(first(x), layer.upscale_factor)),

@@ -100,6 +100,9 @@ LAYERS = [
     nn.Conv1d(4, 6, 3, stride=2, padding=(2, 1), dilation=2, groups=2, rng=0),
     nn.Conv1d(4, 6, 3, padding="same", rng=0),
     nn.ConvTranspose1d(4, 6, 3, stride=2, padding=(0, 1), output_padding=1, rng=0),
+    nn.ZeroPad1d((2, 1)),
+    nn.ReflectionPad1d((3, 8)),
+    nn.ReplicationPad1d((0, 12)),
     nn.MaxPool1d(2, ceil_mode=True),
     nn.MaxPool1d(2, stride=1, padding=2, dilation=3),
     nn.AvgPool1d(3, stride=2, padding=1, ceil_mode=True),
@@ -117,6 +120,30 @@ def test_files_of_onnx(tmp_path, rng, layer):
     back = graphs.compare(tmp_path / "m.onnx", graphs.randomize(layer, rng), x)
     alike = isinstance(layer, nn.AdaptiveAvgPool1d) and 9 % layer.output_size == 0 and layer.output_size > 1
     assert [type(each) for each in back.children().values()] == [nn.AvgPool1d if alike else type(layer)]
+
+
+def test_padding_and_what_is_cut_off_again(tmp_path, rng):
+    """With output_padding ≥ stride, zeros are put after the sequence."""
+    pytest.importorskip("onnxruntime")
+    layer = nn.ConvTranspose1d(4, 6, 2, dilation=3, output_padding=2, rng=0)
+    graphs.compare(tmp_path / "m.onnx", layer.to_backend(), rng.normal(size=(2, 9, 4)).astype("float32"))
+
+
+def test_rows_become_sequences(tmp_path, rng):
+    torch, save_file = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch").save_file
+    T = torch.nn
+    theirs = T.Sequential(T.Linear(5, 12), T.ReLU(), T.Unflatten(1, (3, 4)), T.Conv1d(3, 2, 3, padding=1), T.Flatten())
+    save_file(theirs.state_dict(), tmp_path / "w.safetensors")
+    ours = nn.Sequential(
+        nn.Linear(5, 12), nn.ReLU(), nn.Unflatten((4, 3)), nn.Conv1d(3, 2, 3, padding=1), nn.Flatten()
+    ).to_backend()
+    load_pytorch(ours, tmp_path / "w.safetensors", input_shape=(5,))
+    x = rng.normal(size=(2, 5)).astype("float32")
+    with torch.no_grad():
+        y = theirs(torch.tensor(x)).numpy()
+    np.testing.assert_allclose(graphs.host(ours, x).reshape(2, 4, 2).transpose(0, 2, 1).reshape(2, 8), y, atol=1e-6)
+    again = graphs.compare(tmp_path / "m.onnx", nn.Sequential(*list(ours)[:4]), x)
+    assert isinstance(again[2], nn.Unflatten)
 
 
 @pytest.mark.parametrize("auto", ["SAME_UPPER", "SAME_LOWER", "VALID"])

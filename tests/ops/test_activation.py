@@ -27,7 +27,9 @@ SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
 
 def test_every_elementwise_layer_is_here():
     every = {name for name, make in EXAMPLES.items() if make()[0].elementwise}
-    assert every - {"Identity", "Dropout", "Dropout2d"} == set(NAMES) - VARIANTS.keys(), "tests/reference_activation.py"
+    assert every - {"Identity", "Dropout", "Dropout1d", "Dropout2d"} == set(NAMES) - VARIANTS.keys(), (
+        "tests/reference_activation.py"
+    )
 
 
 def layer_of(name):

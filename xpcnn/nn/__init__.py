@@ -26,7 +26,7 @@ from .branches import Concat, Residual
 from .container import Container
 from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d
-from .dropout import Dropout, Dropout2d
+from .dropout import Dropout, Dropout1d, Dropout2d
 from .graph import Graph
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
@@ -38,7 +38,7 @@ from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1L
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .own_layers import register
-from .pad import ReflectionPad2d, ReplicationPad2d
+from .pad import ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, ZeroPad1d
 from .planning import Plan, plan
 from .pool import (
     AdaptiveAvgPool1d,
@@ -85,6 +85,7 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
     "Dropout2d",
     "Flatten",
     "GlobalAvgPool1d",
@@ -127,7 +128,9 @@ __all__ = [
     "Plan",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
     "ReflectionPad2d",
+    "ReplicationPad1d",
     "ReplicationPad2d",
     "Residual",
     "Scale",
@@ -141,6 +144,7 @@ __all__ = [
     "Tanh",
     "Unflatten",
     "Upsample",
+    "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPadChannels",
     "eval_mode",

@@ -177,7 +177,7 @@ ORDER = r"Reshape\): expected an image of numbers in an order that one product c
         ([node("Gemm", "x5 q", "r"), *AFTER["one step"], node("Conv", "i d4", "d"), constant("last", [0, 3, 2, 4]),
           node("Reshape", "r last", "j"), node("Transpose", "j", "o", perm=[0, 3, 1, 2]), node("Conv", "o d4", "e"),
           node("Add", "d e", "y")], ORDER),
-        ([node("Gemm", "x5 q", "r"), constant("three", [0, 4, 6]), node("Reshape", "r three", "i"),
+        ([node("Gemm", "x5 q", "r"), constant("five", [0, 2, 2, 2, 3]), node("Reshape", "r five", "i"),
           node("Relu", "i", "y")], "images, or rows with one axis, got an item of sizes"),
         ([node("Gemm", "x5 q", "r"), *AFTER["one step"], node("Transpose", "i", "j", perm=[0, 1, 3, 2]),
           node("Conv", "j d4", "y")], r"images \(N, C, H, W\)"),

@@ -10,7 +10,7 @@ from ...errors import FormatError
 from ...nn import ChannelShuffle, Linear, Unflatten
 from ...typing import NDArray, Shape
 from .file import MOST_BYTES, Contents, Node, read_tensor
-from .value import Known, Made, Reshaped, Value
+from .value import Known, Made, Reshaped, Value, channels_first
 
 MOST_NUMBERS = 2**26  # of one item, anywhere in the network
 
@@ -150,24 +150,24 @@ class GraphState:
         return self._rows.get(name, Value((size,), (0,)))
 
     def settle(self, name: str) -> Known | None:
-        """What is known of the value as it is: a row with three axes is images (N, C, H, W) from now on."""
+        """What is known of the value as it is: a row with more axes is images (N, C, H, W), or sequences."""
         known = self.known.get(name)
         if isinstance(known, Reshaped):
-            known = self.known[name] = self.unflattened(name, known, (2, 0, 1))
+            known = self.known[name] = self.unflattened(name, known, channels_first(len(known.sizes)))
         return known
 
     def unflattened(self, name: str, known: Reshaped, axes: tuple[int, ...]) -> Known:
-        """Images of which that row is made, whose axes in the graph are these; what is known already, if it is none."""
+        """Images or sequences of which that row is made, whose axes in the graph are these; else what is known."""
         root, node = self.known[known.root], self.producer(name)
         if (
             not isinstance(root, Made)
             or len(root.value.shape) != 1
-            or len(known.sizes) != 3
+            or len(known.sizes) not in (2, 3)
             or known.perm
             or node is None
         ):
             return known
-        shape = tuple(known.sizes[axes.index(axis)] for axis in range(3))
+        shape = tuple(known.sizes[axes.index(axis)] for axis in range(len(axes)))
         images = Value(shape, axes)
         row = images.as_row()
         if root.value != row:

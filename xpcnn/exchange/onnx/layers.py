@@ -14,6 +14,9 @@
     AdaptiveAvgPool1d   AveragePool, GlobalAveragePool or MatMul, as AdaptiveAvgPool2d
     GlobalAvgPool1d     GlobalAveragePool, Flatten
     GlobalMaxPool1d     GlobalMaxPool, Flatten
+    ZeroPad1d           Pad
+    ReflectionPad1d     Pad
+    ReplicationPad1d    Pad
     Linear              Gemm; MatMul and Add, between two Transpose, on the last axis of more than rows
     Flatten             Flatten; the columns of the Linear that follows change places
     Unflatten           Reshape to channels last, Transpose
@@ -58,6 +61,7 @@
     Max                 ReduceMax, between two Transpose
     Identity            nothing
     Dropout             nothing
+    Dropout1d           nothing
     Dropout2d           nothing
     Sequential          its layers
     Residual            its layers, Add
@@ -127,7 +131,7 @@ def translates(*kinds: type[nn.Layer]) -> Callable[[Translator], Translator]:
     return register
 
 
-@translates(nn.Identity, nn.Dropout, nn.Dropout2d)
+@translates(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
 def _nothing(at: Place, layer: nn.Layer) -> str:
     return at.x.name
 
@@ -192,9 +196,9 @@ def _unflatten(at: Place, layer: nn.Unflatten) -> str:
     return at.node("Transpose", items, perm=to_channels_first(len(layer.shape)))
 
 
-@translates(nn.ZeroPad2d)
-def _zero_pad(at: Place, layer: nn.ZeroPad2d) -> str:
-    return pad_images(at, layer.padding, 0.0)
+@translates(nn.ZeroPad1d, nn.ZeroPad2d)
+def _zero_pad(at: Place, layer: nn.ZeroPad1d | nn.ZeroPad2d) -> str:
+    return pad_images(at, as_images(layer).padding, 0.0)
 
 
 @translates(nn.ZeroPadChannels)
@@ -241,13 +245,17 @@ def to_channels_last(rank: int) -> tuple[int, ...]:
     return (0, *range(2, rank + 1), 1)
 
 
+def pad_widths(at: Place, sides: tuple[int, int, int, int]) -> list[int]:
+    """The pads of a Pad at that place: of all axes, the batch's and the channels' among them."""
+    ends, axes = onnx_pads(sides, spatial(at)), spatial(at)
+    return [0, 0, *ends[:axes], 0, 0, *ends[axes:]]
+
+
 def pad_images(at: Place, sides: tuple[int, int, int, int], value: float, part: str = "") -> str:
     """A Pad of height and width. Zeros are written as −0, for onnxruntime makes a Pad of +0 and a pool after it into
     one pool, in which a padding's 0 is no number of the maximum, or which it refuses as its padding is too wide."""
     value = value or -0.0
-    axes = spatial(at)
-    ends = onnx_pads(sides, axes)
-    pads = at.constant("pads", [0, 0, *ends[:axes], 0, 0, *ends[axes:]], "int64")
+    pads = at.constant("pads", pad_widths(at, sides), "int64")
     return at.node("Pad", at.x.name, pads, at.constant("padding", value), part=part)
 
 

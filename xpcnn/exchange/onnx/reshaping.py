@@ -17,11 +17,11 @@ from ... import nn
 from ...typing import NDArray
 from .constants import axes_of
 from .file import Node
-from .graph_state import GraphState
+from .graph_state import MOST_NUMBERS, GraphState
 from .layers import to_channels_first
 from .operators import reads
 from .rearranging import rearranged
-from .value import Made, Reshaped, Value
+from .value import Made, Reshaped, Value, channels_first
 from .windows import images, plainest
 
 
@@ -41,10 +41,10 @@ def _cast(node: Node, state: GraphState) -> Made:
 @reads("Transpose")
 def _transpose(node: Node, state: GraphState) -> Made | Reshaped:
     reshaped = state.reshaped(node)
-    if reshaped is not None and node.integers("perm", ()) == to_channels_first(3):
-        made = state.unflattened(node.inputs[0], reshaped, (0, 1, 2))
+    if reshaped is not None and node.integers("perm", ()) == to_channels_first(rank := len(reshaped.sizes)):
+        made = state.unflattened(node.inputs[0], reshaped, tuple(range(rank)))
         if isinstance(made, Made):
-            return Made(Value(made.value.shape, (2, 0, 1)), made.inputs, made.layer)
+            return Made(Value(made.value.shape, channels_first(rank)), made.inputs, made.layer)
     perm = node.integers("perm", ())
     if reshaped is not None and not reshaped.perm and _is_cut(reshaped, state.value_of(reshaped.root, node), perm):
         if sorted(perm) != list(range(len(reshaped.sizes) + 1)) or perm[0] != 0:
@@ -136,6 +136,8 @@ def _pad(node: Node, state: GraphState) -> Made:
     if not sides:
         return Made(value, node.inputs[:1])
     own = {value.axes[axis - 1]: widths for axis, widths in sides.items() if axis}
+    if rank == 3 and own.keys() == {0} and mode in (*around, "constant"):
+        return _padded_sequences(node, value, own[0], mode)
     if rank != 4 or 0 in sides or (2 in own and len(own) > 1):
         raise node.refuse("height and width, or channels", f"axes {sorted(sides)}")
     layer: nn.Layer
@@ -152,6 +154,16 @@ def _pad(node: Node, state: GraphState) -> Made:
     height, width, channels = (size + sum(own.get(axis, ())) for axis, size in enumerate(value.shape))
     out = images((height, width, channels), node)
     return Made(Value(out.shape, value.axes), node.inputs[:1], layer)
+
+
+def _padded_sequences(node: Node, value: Value, ends: tuple[int, int], mode: str) -> Made:
+    length, channels = value.shape
+    if min(ends) < 0 or (mode == "reflect" and max(ends) >= length):
+        raise node.refuse("ends below the sequence's length", str(ends))
+    if math.prod(shape := (length + sum(ends), channels)) > MOST_NUMBERS:
+        raise node.refuse(f"at most {MOST_NUMBERS} numbers", str(shape))
+    kinds = {"reflect": nn.ReflectionPad1d, "edge": nn.ReplicationPad1d, "constant": nn.ZeroPad1d}
+    return Made(Value(shape, value.axes), node.inputs[:1], kinds[mode](ends))
 
 
 @reads("Resize", "Upsample")

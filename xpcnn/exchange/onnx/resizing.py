@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ... import nn
+from ...nn.sequences import as_images
 from ...ops.bilinear import weights
-from .layers import Place, onnx_pads, translates
+from .layers import Place, pad_widths, translates
 
 
 @translates(nn.Upsample)
@@ -32,8 +33,10 @@ def _resize(at: Place, factors: tuple[float, ...], *, transformation: str, **opt
     return at.node("Resize", at.x.name, "", scales, coordinate_transformation_mode=transformation, **options)
 
 
-@translates(nn.ReflectionPad2d, nn.ReplicationPad2d)
-def _edge_pad(at: Place, layer: nn.ReflectionPad2d | nn.ReplicationPad2d) -> str:
-    top, left, bottom, right = onnx_pads(layer.padding)
-    pads = at.constant("pads", [0, 0, top, left, 0, 0, bottom, right], "int64")
-    return at.node("Pad", at.x.name, pads, mode="reflect" if isinstance(layer, nn.ReflectionPad2d) else "edge")
+_REFLECTS = (nn.ReflectionPad1d, nn.ReflectionPad2d)
+
+
+@translates(*_REFLECTS, nn.ReplicationPad1d, nn.ReplicationPad2d)
+def _edge_pad(at: Place, layer: nn.Layer) -> str:
+    pads = at.constant("pads", pad_widths(at, as_images(layer).padding), "int64")
+    return at.node("Pad", at.x.name, pads, mode="reflect" if isinstance(layer, _REFLECTS) else "edge")
