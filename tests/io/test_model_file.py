@@ -16,7 +16,7 @@ import xpcnn
 from xpcnn import nn
 from xpcnn import random as xpcnn_random
 from xpcnn.errors import FileError, FormatError, OptionError
-from xpcnn.io.architecture import registry
+from xpcnn.io.known_layers import registry
 from xpcnn.io.model_file import load_model, save_model
 from xpcnn.io.tensors import read_tensors, write_tensors
 

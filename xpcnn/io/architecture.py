@@ -5,17 +5,16 @@
     {"type": "Sequential", "children": {"0": {…}, "1": {…}}}                      a layer made of layers
     {"same_as": "0.body"}                                                         the layer of that name, again
 
-A document from a file is not trusted. Types are looked up among the layers of `xpcnn.nn` and the classes that this
-program has given to `nn.register`; nothing is imported. Depth and number of
-layers are checked before the first layer is built. No array gets a size that only the document claims: a single zero,
-repeated by strides of 0, stands for each array until the file is known to have one of that shape.
+A document from a file is not trusted. Types are looked up among those of `known_layers`, and nothing is imported. Depth
+and number of layers are checked before the first layer is built. No array gets a size that only the document claims: a
+single zero, repeated by strides of 0, stands for each array until the file is known to have one of that shape.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,38 +24,21 @@ from ..backend import asarray, use_backend
 from ..errors import FormatError, OptionError
 from ..nn.init import stand_ins
 from ..nn.layer import Layer, dotted
-from ..nn.own_layers import registered
 from ..random import Seed, generator
 from ..typing import NDArray
+from .known_layers import (
+    as_attributes,
+    checked_name,
+    class_of,
+    described_parts,
+    is_ours,
+    makes_its_layers,
+    options_of,
+)
 
 MOST_LAYERS = 10_000  # each use of a layer counts
 MOST_DEPTH = 64
 MOST_NAME = 64
-_OWN = "own:"  # before the name of a registered class, so that no later layer of xpcnn.nn can be meant
-_OF_NEW_WEIGHTS = ("rng", "weight_init")  # arguments that a file does not need
-_ANY_NUMBER = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-
-@cache
-def registry() -> dict[str, type[Layer]]:
-    """All layers of `xpcnn.nn` that a document may name."""
-    exported = (getattr(nn, name) for name in nn.__all__ if name != "OpLayer")  # a base class
-    return {
-        each.__name__: each
-        for each in exported
-        if isinstance(each, type)
-        and issubclass(each, Layer)
-        and not inspect.isabstract(each)
-        and each is not nn.OpLayer
-    }
-
-
-def type_name(kind: type[Layer]) -> str | None:
-    """How a document names layers of that class; None if it cannot."""
-    name = kind.__name__
-    if _is_ours(kind):
-        return name
-    return _OWN + name if registered(name) is kind else None
 
 
 def to_config(layer: Layer) -> dict[str, Any]:
@@ -74,29 +56,13 @@ def to_config(layer: Layer) -> dict[str, Any]:
     def describe(each: Layer, path: str) -> dict[str, Any]:
         if id(each) in places:
             return {"same_as": places[id(each)]}
-        kind = type(each)
-        name = type_name(kind)
-        if name is None:
-            raise OptionError(
-                f"layer {path or kind.__name__}",
-                "a layer of xpcnn.nn or a registered one, which a file can name",
-                f"{kind.__module__}.{kind.__qualname__}",
-                "write @nn.register above its class, or save the weights alone: "
-                "write_tensors(path, model.state_dict(), {})",
-            )
-        if name.startswith(_OWN):
-            _check_own(each, path)
+        name = checked_name(each, path)
         places[id(each)] = path
-        children = {key: describe(child, dotted(path, key)) for key, child in _parts(each).items()}
+        children = {key: describe(child, dotted(path, key)) for key, child in described_parts(each).items()}
         arguments = {key: _json_value(value) for key, value in each.config().items()}
         return {"type": name, **arguments} | ({"children": children} if children else {})
 
     return describe(layer, "")
-
-
-def can_name(model: Layer) -> bool:
-    """Whether a document can name all layers of the network."""
-    return type_name(type(model)) is not None and all(map(can_name, _parts(model).values()))
 
 
 def check_same(model: Layer, again: Layer) -> None:
@@ -177,14 +143,14 @@ class _Builder:
         if "same_as" in config:
             return self.built[config["same_as"]]
         name = config.get("type")
-        kind = _type(name, who)
+        kind = class_of(name, who)
         parts = {key: self.build(child, dotted(path, key)) for key, child in config.get("children", {}).items()}
         arguments = {key: _tuple(value) for key, value in config.items() if key not in ("type", "children")}
         arguments = {**kind.unsaid, **arguments}
         if unknown := sorted(arguments.keys() - set(kind.config_names)):
             raise FormatError(who, f"arguments of {name}", ", ".join(unknown)[:80], "a newer xpcnn may know them")
         layer = self._make(kind, parts, arguments, path, who)
-        if list(layer.children()) != list(parts) and not _makes_its_layers(layer):
+        if list(layer.children()) != list(parts) and not makes_its_layers(layer):
             raise FormatError(who, f"the children of {name}", ", ".join(parts)[:80])
         self.built[path] = layer
         return layer
@@ -192,10 +158,10 @@ class _Builder:
     def _make(
         self, kind: type[Layer], children: dict[str, Layer], arguments: dict[str, Any], path: str, who: str
     ) -> Layer:
-        make: Callable[..., Layer] = partial(kind, **_attributes(children))
-        if issubclass(kind, nn.Container) and (children or _is_ours(kind)):
+        make: Callable[..., Layer] = partial(kind, **as_attributes(children))
+        if issubclass(kind, nn.Container) and (children or is_ours(kind)):
             make = partial(kind.from_children, children)
-        options = _options(kind)
+        options = options_of(kind)
         if wrong := [key for key, value in arguments.items() if key in options and not _fits(options[key], value)]:
             raise FormatError(who, f"{wrong[0]}: a value that {kind.__name__} takes", repr(arguments[wrong[0]])[:80])
         if "rng" in options:
@@ -209,7 +175,7 @@ class _Builder:
             raise FormatError(
                 who, f"arguments that {kind.__name__} takes", " ".join(str(error).split())[:200]
             ) from error
-        made = layer.named_layers() if _makes_its_layers(layer) else [("", layer)]
+        made = layer.named_layers() if makes_its_layers(layer) else [("", layer)]
         for name, each in made:
             for key in each.parameter_names + each.buffer_names:
                 self._fill(each, key, dotted(dotted(path, name), key))
@@ -229,67 +195,6 @@ class _Builder:
             raise FormatError("architecture", f"array {name}: {self.floats}, as those before it", str(given.dtype))
         setattr(layer, key, asarray(given))
         self.unused.discard(name)
-
-
-def _type(name: Any, who: str) -> type[Layer]:
-    """The class that the document names."""
-    own = name.removeprefix(_OWN) if isinstance(name, str) and name.startswith(_OWN) else None
-    kind = registered(own) if own is not None else registry().get(name) if isinstance(name, str) else None
-    if kind is not None:
-        return kind
-    if own is None:
-        raise FormatError(who, "the type of a layer in xpcnn.nn", repr(name)[:80], "a newer xpcnn may know it")
-    remedy = "in a program of your own, import its module, with @nn.register above the class, before load_model or "
-    remedy += "xpcnn.cli.main: docs/howto/custom_layer.md"
-    raise FormatError(who, "a layer of xpcnn.nn, or one that this program has registered", repr(own)[:80], remedy)
-
-
-def _is_ours(kind: type[Layer]) -> bool:
-    return registry().get(kind.__name__) is kind
-
-
-def _check_own(layer: Layer, path: str) -> None:
-    """Refuse a registered layer that its file would not bring back as it is."""
-    kind = type(layer)
-    who = f"layer {path or kind.__name__}"
-    if missing := [name for name in kind.config_names if not hasattr(layer, name)]:
-        raise OptionError(who, f"each of config_names as an attribute of {kind.__name__}", f"no {missing[0]}")
-    said = {*kind.config_names, *(name.partition(".")[0] for name in layer.children()), *_OF_NEW_WEIGHTS}
-    unsaid = [name for name, each in _options(kind).items() if name not in said and each.kind not in _ANY_NUMBER]
-    if unsaid:
-        expected = f"config_names of {kind.__name__} with all arguments of its constructor"
-        raise OptionError(who, expected, f"none of {', '.join(unsaid)}", "each is an attribute of that name, too")
-
-
-def _parts(layer: Layer) -> dict[str, Layer]:
-    """The layers within it that its document describes."""
-    return {} if _makes_its_layers(layer) else layer.children()
-
-
-def _makes_its_layers(layer: Layer) -> bool:
-    """Whether a registered layer's constructor makes the layers within it, and does not take them."""
-    kind, children = type(layer), layer.children()
-    options = _options(kind)
-    if _is_ours(kind) or any(each.kind in _ANY_NUMBER for each in options.values()):
-        return False
-    return not any(name.partition(".")[0] in options for name in children)
-
-
-def _attributes(children: Mapping[str, Layer]) -> dict[str, Any]:
-    """The layers by the attributes that hold them: "blocks.0" and "blocks.1" are a list, blocks."""
-    found: dict[str, Any] = {}
-    for name, child in children.items():
-        key, _, number = name.partition(".")
-        if number:
-            found.setdefault(key, []).append(child)
-        else:
-            found[key] = child
-    return found
-
-
-@cache
-def _options(kind: type[Layer]) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(kind).parameters
 
 
 def _fits(option: inspect.Parameter, value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from ..backend import array_namespace, asarray
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
-from ..io.architecture import can_name
+from ..io.known_layers import can_name
 from ..io.model_file import REGRESSION, SCALE, UNIT, SavedModel, described
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer

@@ -16,7 +16,7 @@ from xpcnn import models, nn
 from xpcnn.errors import FileError, MissingExtraError, OptionError, ShapeError
 from xpcnn.exchange import export_onnx, import_onnx
 from xpcnn.exchange.onnx import export, layers
-from xpcnn.io.architecture import registry
+from xpcnn.io.known_layers import registry
 from xpcnn.nn.layer_examples import EXAMPLES
 
 from .graphs import (
