@@ -173,15 +173,16 @@ def test_options_are_refused_under_the_layer_s_own_name(make, said):
 
 @pytest.mark.parametrize(("layer", "shape", "said"), CALLS, ids=[said for *_, said in CALLS])
 def test_inputs_are_refused_in_words_of_sequences(layer, shape, said):
+    layer = layer.to_backend()
     for call in (layer, layer.forward):
         with pytest.raises(XpcnnError) as raised:
-            call(np.zeros(shape, "float32"))
+            call(xpcnn.asarray(np.zeros(shape), "float32"))
         assert said in str(raised.value)
         assert not {"image", "images", "width", "2d"} & set(str(raised.value).split())
 
 
 def test_gradients_of_another_shape_are_refused():
     layer = nn.Conv1d(4, 6, 3)
-    _, cache = layer.forward(np.zeros((2, 5, 4), "float32"))
+    _, cache = layer.forward(xpcnn.asarray(np.zeros((2, 5, 4)), "float32"))
     with pytest.raises(ShapeError, match=r"Conv1d backward: expected dy \(2, 3, 6\)"):
-        layer.backward(np.zeros((2, 1, 3, 6), "float32"), cache)
+        layer.backward(xpcnn.asarray(np.zeros((2, 1, 3, 6)), "float32"), cache)

@@ -36,12 +36,12 @@ _WORDS = {
 
 def with_height(x: Array) -> Array:
     """Sequences (N, L, C) as images (N, 1, L, C), and a kernel (F, K, C) as (F, 1, K, C); all else as it is."""
-    return array_namespace(x).expand_dims(x, axis=1) if x.ndim == 3 else x
+    return array_namespace(x).reshape(x, (x.shape[0], 1, *x.shape[1:])) if x.ndim == 3 else x
 
 
 def without_height(x: Array) -> Array:
     """The reverse of `with_height`."""
-    return array_namespace(x).squeeze(x, axis=1) if x.ndim == 4 else x
+    return array_namespace(x).reshape(x, (x.shape[0], *x.shape[2:])) if x.ndim == 4 else x
 
 
 class SequenceLayer(Layer):
