@@ -10,6 +10,7 @@ fail() { echo "release: $*" >&2; exit 2; }
 grep -qx "__version__ = \"$version\"" xpcnn/__init__.py || fail "xpcnn/__init__.py has another version than $version"
 grep -q "^## \[$version\] - " CHANGELOG.md || fail "CHANGELOG.md has no section '## [$version] - DATE'"
 grep -qx "version: $version" CITATION.cff || fail "CITATION.cff has another version than $version"
+grep -q "^date-released: " CITATION.cff || fail "CITATION.cff has no date-released"
 ! git rev-parse -q --verify "refs/tags/v$version" > /dev/null || fail "the tag v$version exists"
 
 [ "${CHECK:-yes}" = no ] || bash ci/check.sh

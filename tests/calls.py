@@ -111,6 +111,30 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
         weight_init="he_uniform",
         rng=0,
     ),
+    "nn.Conv1d": lambda to: call(
+        nn.Conv1d, 4, 4, 3, stride=1, padding=(1, 2), dilation=2, groups=2, bias=False, weight_init="he_uniform", rng=0
+    ),
+    "nn.ConvTranspose1d": lambda to: call(
+        nn.ConvTranspose1d,
+        4,
+        4,
+        3,
+        stride=2,
+        padding=(1, 2),
+        output_padding=1,
+        dilation=2,
+        groups=2,
+        bias=False,
+        weight_init="he_uniform",
+        rng=0,
+    ),
+    "nn.MaxPool1d": lambda to: call(nn.MaxPool1d, 2, stride=1, padding=(1, 0), dilation=1, ceil_mode=True),
+    "nn.AvgPool1d": lambda to: call(nn.AvgPool1d, 2, stride=1, padding=1, ceil_mode=True, count_include_pad=False),
+    "nn.ZeroPad1d": lambda to: call(nn.ZeroPad1d, (1, 2)),
+    "nn.ReflectionPad1d": lambda to: call(nn.ReflectionPad1d, (1, 2)),
+    "nn.ReplicationPad1d": lambda to: call(nn.ReplicationPad1d, (1, 2)),
+    "nn.Dropout1d": lambda to: call(nn.Dropout1d, 0.5, rng=0),
+    "nn.AdaptiveAvgPool1d": lambda to: call(nn.AdaptiveAvgPool1d, 2),
     "nn.CrossEntropyLoss": lambda to: call(
         nn.CrossEntropyLoss, weight=[1.0, 2.0], label_smoothing=0.1, reduction="sum"
     ),
@@ -157,7 +181,9 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.Upsample": lambda to: call(nn.Upsample, (2, 1.5), mode="bilinear", align_corners=True),
     "nn.ZeroPad2d": lambda to: call(nn.ZeroPad2d, (1, 2)),
     "nn.ZeroPadChannels": lambda to: call(nn.ZeroPadChannels, 1, 2),
+    "nn.plan": lambda to: call(nn.plan, network(), (4, 4, 1)),
     "nn.eval_mode": lambda to: call(nn.eval_mode, network()),
+    "nn.register": lambda to: call(nn.register, Named),
     "nn.with_hooks": lambda to: call(nn.with_hooks, network(), nn.Hooks()),
     "optim.SGD": lambda to: call(
         optim.SGD, network().parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1

@@ -48,6 +48,62 @@ def _global(reduce):
     return pooled
 
 
+def _conv1d(layer, x, a):
+    """As a rule for each output: it reads what lies D apart, from j·S − P on."""
+    w, (before, after) = a["weight"], layer.padding
+    filters, taps, per_group = w.shape
+    length = (x.shape[1] + before + after - layer.dilation * (taps - 1) - 1) // layer.stride + 1
+    y = np.zeros((x.shape[0], length, filters))
+    for n, j, f in np.ndindex(*y.shape):
+        first = f // (filters // layer.groups) * per_group
+        y[n, j, f] = a["bias"][f]
+        for v, c in np.ndindex(taps, per_group):
+            at = j * layer.stride + v * layer.dilation - before
+            if 0 <= at < x.shape[1]:
+                y[n, j, f] += x[n, at, first + c] * w[f, v, c]
+    return y
+
+
+def _conv_transpose1d(layer, x, a):
+    w, pad = a["weight"], layer.padding
+    _, taps, group_out = w.shape
+    length = (x.shape[1] - 1) * layer.stride - 2 * pad + layer.dilation * (taps - 1) + 1 + layer.output_padding
+    y = np.zeros((x.shape[0], length, group_out * layer.groups)) + a["bias"]
+    for n, j, c in np.ndindex(*x.shape):
+        first = c // (x.shape[2] // layer.groups) * group_out
+        for v, f in np.ndindex(taps, group_out):
+            at = j * layer.stride + v * layer.dilation - pad
+            if 0 <= at < length:
+                y[n, at, first + f] += x[n, j, c] * w[c, v, f]
+    return y
+
+
+def _pool1d(reduce):
+    def pooled(layer, x, a):
+        length = (x.shape[1] + 2 * layer.padding - layer.kernel_size) // layer.stride + 1
+        y = np.zeros((x.shape[0], length, x.shape[2]))
+        for n, j, c in np.ndindex(*y.shape):
+            start = j * layer.stride - layer.padding
+            y[n, j, c] = reduce([x[n, k, c] for k in range(start, start + layer.kernel_size) if 0 <= k < x.shape[1]])
+        return y
+
+    return pooled
+
+
+def _global1d(reduce):
+    return lambda layer, x, a: np.array([[reduce(list(item[:, c])) for c in range(x.shape[2])] for item in x])
+
+
+def _bins1d(layer, x, a):
+    out, length = layer.output_size, x.shape[1]
+    bins = [slice(math.floor(i * length / out), math.ceil((i + 1) * length / out)) for i in range(out)]
+    return np.stack([x[:, each].mean(axis=1) for each in bins], axis=1)
+
+
+def _mean(values):
+    return sum(values) / len(values)
+
+
 def _linear(layer, x, a):
     y = np.zeros((*x.shape[:-1], len(a["weight"])))
     for *at, o in np.ndindex(*y.shape):
@@ -151,6 +207,15 @@ def _mirror(i, size):
     while not 0 <= i < size:
         i = -i if i < 0 else 2 * (size - 1) - i
     return i
+
+
+def _ends(place):
+    """Sequences with their own numbers around them: `place(i, size)` is where that of position i stands."""
+
+    def shape_of(layer, shape):
+        return shape[0], shape[1] + sum(layer.padding), shape[2]
+
+    return _moved(shape_of, lambda layer, at, shape: (at[0], place(at[1] - layer.padding[0], shape[1]), at[2]))
 
 
 def _reflection(layer, at, shape):
@@ -262,7 +327,17 @@ LOOPS = {
     "AvgPool2d": _avg_pool,
     "AdaptiveAvgPool2d": lambda layer, x, a: reference_windows.adaptive_avg_pool(x, layer.output_size),
     "GlobalMaxPool2d": _global(max),
-    "GlobalAvgPool2d": _global(lambda values: sum(values) / len(values)),
+    "GlobalAvgPool2d": _global(_mean),
+    "Conv1d": _conv1d,
+    "ConvTranspose1d": _conv_transpose1d,
+    "MaxPool1d": _pool1d(max),
+    "AvgPool1d": _pool1d(_mean),
+    "AdaptiveAvgPool1d": _bins1d,
+    "GlobalMaxPool1d": _global1d(max),
+    "GlobalAvgPool1d": _global1d(_mean),
+    "ZeroPad1d": lambda layer, x, a: np.stack([np.pad(item, (layer.padding, (0, 0))) for item in x]),
+    "ReflectionPad1d": _ends(_mirror),
+    "ReplicationPad1d": _ends(lambda i, size: min(max(i, 0), size - 1)),
     "Linear": _linear,
     "Flatten": _flatten,
     "Unflatten": _unflatten,
@@ -286,7 +361,7 @@ LOOPS = {
     "InstanceNorm2d": _instance_norm,
     "LocalResponseNorm": _response_norm,
     "L2Normalize": _l2_normalize,
-    "Mean": _reduced(lambda values: sum(values) / len(values)),
+    "Mean": _reduced(_mean),
     "Max": _reduced(max),
     "Identity": _same,
     "PReLU": _prelu,
@@ -298,6 +373,7 @@ LOOPS = {
     "GroupNorm": _group_norm,
     "Normalize": _normalize,
     "Dropout": _same,
+    "Dropout1d": _same,
     "Dropout2d": _same,
     **{name: _activation(meaning.value) for name, meaning in reference_activation.FUNCTIONS.items()},
 }

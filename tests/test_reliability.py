@@ -33,7 +33,7 @@ from ci.reliability import (
     threads,
     together,
 )
-from ci.reliability.row import FAILS, HOLDS, NOT_TRIED, Effort, Row
+from ci.reliability.row import FAILS, HOLDS, NOT_TRIED, Effort, Row, shown
 from xpcnn import nn
 from xpcnn.training.nonfinite import Finding
 
@@ -222,6 +222,14 @@ def test_nan(monkeypatch):
     elsewhere = Finding("9", "forward", "1 NaN of 3 numbers in the output of layer 9 (Spoil), forward", ())
     monkeypatch.setattr("xpcnn.training.nonfinite_report.search", lambda *arguments: elsewhere)
     assert outcomes(nonfinite.rows(Effort(most=3))) == {nonfinite.ELSEWHERE: 3}
+
+
+def test_of_a_long_error_the_beginning_and_the_end_are_shown():
+    row = Row("name", "what", good=())
+    row.add("failed", f"run 7: exit 2: {shown('xpcnn: a.npz: ' + 'x' * 5000 + ' the cause')} then exit 0: {shown('')}")
+    (example,) = row.examples["failed"]
+    assert example.startswith("run 7: exit 2: xpcnn: a.npz: xxx")
+    assert example.endswith(" the cause then exit 0:")
 
 
 @pytest.mark.skipif(not child.LINUX, reason="/proc")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .ops.dispatch import use_implementation
     from .random import seed
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "asarray",

@@ -34,8 +34,9 @@ from types import FrameType
 from typing import Any
 
 from xpcnn.backend import NAMES
+from xpcnn.cli.info import cores
 
-from . import machine, report
+from . import report
 from .errors import BenchError
 from .nets import CASES, ON_CPU, ON_DEVICE
 from .peers import CPU_PEERS, GPU_PEERS, PEERS
@@ -57,7 +58,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--backend", default="numpy", choices=NAMES, help="xpcnn's (%(default)s); with cupy, PyTorch on the GPU too")
     add("--nets", nargs="+", choices=CASES, metavar="NET", help=", ".join(CASES))
     add("--peers", nargs="+", choices=PEERS, metavar="PEER", help=", ".join(PEERS))
-    add("--threads", type=_count, default=machine.cores(), help="of each peer (all cores: %(default)s)")
+    add("--threads", type=_count, default=cores(), help="of each peer (all cores: %(default)s)")
     add("--rounds", type=_count, help=f"bursts of each peer ({EFFORT.rounds}; in the sweep {SWEEP_EFFORT.rounds})")
     add("--quick", action="store_true", help="tiny settings, all parts")
     add("--out", type=Path, help="where the figures go as JSON (build/bench.json)")

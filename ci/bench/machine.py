@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from xpcnn.cli.info import cores
+
 from .errors import BenchError
 from .processes import ROOT
 
@@ -33,10 +35,6 @@ def describe(threads: int, pools: list[dict[str, Any]]) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
     }
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _blas(pools: list[dict[str, Any]]) -> str:

@@ -27,7 +27,7 @@ from typing import Any
 from ci.bench.processes import ROOT
 
 from . import page
-from .row import NOT_TRIED, Effort, Row, bad
+from .row import NOT_TRIED, Effort, Row, bad, shown
 
 CHECKS = (
     "gradients", "against_pytorch", "threads", "processes", "resume", "kills", "disk", "signals", "together", "memory",
@@ -65,7 +65,7 @@ def check(name: str, effort: Effort) -> list[Row]:
         rows = function(effort) or [Row(name, "the check came to no row", ())]
     except Exception as error:
         rows = [Row(name, "the check itself", ())]
-        rows[0].add("failed by itself", traceback.format_exc()[-250:] or repr(error))
+        rows[0].add("failed by itself", shown(traceback.format_exc()) or repr(error))
     seconds = time.monotonic() - begun
     for row in rows:
         row.seconds = seconds / len(rows)

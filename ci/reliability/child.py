@@ -20,9 +20,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from ci.bench.machine import cores
+from xpcnn.cli.info import cores
 
-from .row import Row
+from .row import Row, shown
 
 FORKS = hasattr(os, "fork")
 LINUX = sys.platform == "linux"
@@ -123,7 +123,7 @@ def share(functions: Sequence[Callable[[], Row]], row: Row, *, limit: float = 36
         if ended.how == "exit 0":
             row.merge(ended.value)
         else:
-            row.add(f"a worker ended with {ended.how}", ended.err[-250:])
+            row.add(f"a worker ended with {ended.how}", shown(ended.err))
 
 
 def command(arguments: list[str], folder: str | os.PathLike[str] | None = None) -> Callable[[], None]:

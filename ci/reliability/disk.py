@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import child
-from .row import Effort, Row, not_tried
+from .row import Effort, Row, not_tried, shown
 from .small import CHECKPOINT, CONFIG, arguments, broken_files, data_file, finished, left_by, workplace
 
 WENT_ON = "said so in a line, went on, and ended as on a good disk, bit for bit"
@@ -140,7 +140,7 @@ def _trial(
 
     ended = child.run(on_a_full_disk)
     if ended.how not in ("exit 0", "exit 2") or "Traceback" in ended.err:
-        row.add(NOISY, f"{label}: {ended.how}: {ended.err[-250:]}")
+        row.add(NOISY, f"{label}: {ended.how}: {shown(ended.err)}")
         return
     if ended.how == "exit 2" and len(ended.err.strip().splitlines()) != 1:
         row.add(NOISY, f"{label}: {ended.err}")
@@ -152,7 +152,7 @@ def _trial(
         begun = (folder / CONFIG).exists() or (folder / CHECKPOINT).exists()
         again = child.run(child.command(["train", "--resume", str(folder), "--quiet"] if begun else words))
         if again.how != "exit 0":
-            row.add(FAILED, f"{label}: {again.how}: {again.err[-250:]}")
+            row.add(FAILED, f"{label}: {again.how}: {shown(again.err)}")
             return
     found = left_by(folder)
     wrong = [name for name in expected if found.get(name) != expected[name]]

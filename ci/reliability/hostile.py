@@ -11,7 +11,7 @@ from typing import Any
 from xpcnn.errors import XpcnnError
 
 from . import attacks, child
-from .row import Effort, Row, not_tried
+from .row import Effort, Row, not_tried, shown
 from .small import workplace
 
 NAME = "hostile files"
@@ -58,7 +58,7 @@ def _trial(folder: Path, make: Callable[[Path], Path], read: Callable[[Path], An
     if ended.how in ("exit 0", "exit 2") and ended.value is None:  # of the command line
         one = len(ended.err.strip().splitlines()) == (ended.how == "exit 2")
         return ((REFUSED if ended.how == "exit 2" else HARMLESS), "") if one else (LONG, ended.err)
-    return tuple(ended.value) if ended.value else (TIME, f"{ended.how}: {ended.err[-200:]}")
+    return tuple(ended.value) if ended.value else (TIME, f"{ended.how}: {shown(ended.err)}")
 
 
 def _open(read: Callable[[Path], Any], path: Path) -> tuple[str, str]:

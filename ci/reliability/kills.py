@@ -16,7 +16,7 @@ from xpcnn.training.config import RunConfig
 from xpcnn.training.run import resume, start
 
 from . import child
-from .row import Effort, Row, not_tried
+from .row import Effort, Row, not_tried, shown
 from .small import CHECKPOINT, CONFIG, broken_files, data_file, left_by, workplace
 
 NAME = "kills"
@@ -81,7 +81,7 @@ def _run(
             row.add(OTHER if wrong else EQUAL, f"{folder.name}: {', '.join(wrong)}")
             return
         if ended.how != "signal 9":
-            row.add(FAILED, f"{folder.name}: {ended.how}: {ended.err[-200:]}")
+            row.add(FAILED, f"{folder.name}: {ended.how}: {shown(ended.err)}")
             return
         older, left = left, set(folder.glob(".*.tmp"))
         row.add(DURING if left - older else BETWEEN)

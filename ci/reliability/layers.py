@@ -46,6 +46,10 @@ def images(rng: Rng, size: tuple[int, int], channels: int) -> np.ndarray[Any, np
     return rng.normal(size=(batch(rng), *size, channels))
 
 
+def sequences(rng: Rng, length: int, channels: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return rng.normal(size=(batch(rng), length, channels))
+
+
 def fitting(rng: Rng, kernel: tuple[int, int], dilation: tuple[int, int], padding: Any) -> tuple[int, int]:
     """An image's size that the window fits into."""
     pads = padding if isinstance(padding, tuple) else (0, 0, 0, 0)
@@ -101,6 +105,51 @@ def _avg_pool(rng: Rng) -> Made:
     return layer, images(rng, fitting(rng, kernel, (1, 1), pads), int(rng.integers(1, 4)))
 
 
+def _of_sequences(rng: Rng) -> tuple[int, int, int, tuple[int, int], int]:
+    """A kernel, a stride, a dilation, a padding at both ends, and a length that the window fits into."""
+    kernel, stride, dilation = (int(rng.integers(1, most + 1)) for most in (4, 3, 2))
+    padding = pair(rng, 0, 3)
+    return kernel, stride, dilation, padding, max(1, dilation * (kernel - 1) + 1 - sum(padding)) + int(rng.integers(5))
+
+
+def _conv1d(rng: Rng) -> Made:
+    groups = int(rng.integers(1, 4))
+    into, out = groups * int(rng.integers(1, 4)), groups * int(rng.integers(1, 4))
+    kernel, stride, dilation, padding, length = _of_sequences(rng)
+    layer = nn.Conv1d(
+        into, out, kernel, stride=stride, padding="same" if rng.random() < 0.2 else padding, dilation=dilation,
+        groups=groups, bias=bool(rng.random() < 0.7), rng=rng,
+    )  # fmt: skip
+    return layer, sequences(rng, length, into)
+
+
+def _transposed1d(rng: Rng) -> Made:
+    groups = int(rng.integers(1, 4))
+    into, out = groups * int(rng.integers(1, 3)), groups * int(rng.integers(1, 3))
+    kernel, stride, dilation, _, _ = _of_sequences(rng)
+    layer = nn.ConvTranspose1d(
+        into, out, kernel, stride=stride, padding=pair(rng, 0, 1), dilation=dilation, groups=groups,
+        bias=bool(rng.random() < 0.7), rng=rng,
+    )  # fmt: skip
+    return layer, sequences(rng, 3 + int(rng.integers(3)), into)
+
+
+def _max_pool1d(rng: Rng) -> Made:
+    kernel, stride, dilation, _, length = _of_sequences(rng)
+    padding = int(rng.integers(kernel // 2 + 1))
+    layer = nn.MaxPool1d(kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=bool(rng.random() < 0.5))
+    return layer, sequences(rng, length, int(rng.integers(1, 4)))
+
+
+def _avg_pool1d(rng: Rng) -> Made:
+    kernel, stride, _, _, length = _of_sequences(rng)
+    layer = nn.AvgPool1d(
+        kernel, stride=stride, padding=int(rng.integers(kernel // 2 + 1)), ceil_mode=bool(rng.random() < 0.5),
+        count_include_pad=bool(rng.random() < 0.5),
+    )  # fmt: skip
+    return layer, sequences(rng, length + kernel, int(rng.integers(1, 4)))
+
+
 def _upsample(rng: Rng) -> Layer:
     how: dict[str, Any] = {"mode": "bilinear", "align_corners": bool(rng.random() < 0.5)}
     kind = rng.integers(3)
@@ -142,6 +191,10 @@ _RANDOM: dict[str, Callable[[Rng], Made]] = {
     "ConvTranspose2d": _transposed,
     "MaxPool2d": _max_pool,
     "AvgPool2d": _avg_pool,
+    "Conv1d": _conv1d,
+    "ConvTranspose1d": _transposed1d,
+    "MaxPool1d": _max_pool1d,
+    "AvgPool1d": _avg_pool1d,
     "AdaptiveAvgPool2d": _anywhere(lambda rng, _: nn.AdaptiveAvgPool2d(pair(rng, 1, 5))),
     "GlobalMaxPool2d": _anywhere(lambda rng, _: nn.GlobalMaxPool2d()),
     "GlobalAvgPool2d": _anywhere(lambda rng, _: nn.GlobalAvgPool2d()),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from . import child
-from .row import Effort, Row, not_tried
+from .row import Effort, Row, not_tried, shown
 from .small import CHECKPOINT, CONFIG, arguments, broken_files, data_file, finished, left_by, workplace
 
 ENOUGH, ONE_LINE = "enough", "one line, and what was kept is whole and goes on"
@@ -76,7 +76,7 @@ def _trial(
         del blocks
 
     ended = child.run(with_little_memory, limit=LONGEST)
-    label = f"{limit / 2**20:.0f} MiB: {ended.how}: {ended.err[-200:]}"
+    label = f"{limit / 2**20:.0f} MiB: {ended.how}: {shown(ended.err)}"
     if ended.how == "hang":
         return HANG, label
     if ended.how.startswith("signal"):
@@ -92,7 +92,7 @@ def _trial(
             child.command(["train", "--resume", str(folder), "--quiet"] if begun else words), limit=LONGEST
         )
         if again.how != "exit 0":
-            return OTHER, f"{label} then {again.how}: {again.err[-200:]}"
+            return OTHER, f"{label} then {again.how}: {shown(again.err)}"
     wrong = [name for name, found in left_by(folder).items() if found != expected[name]]
     if wrong:
         return OTHER, f"{label} {', '.join(wrong)}"

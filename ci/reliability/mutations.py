@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from ci.bench.machine import cores
+from xpcnn.cli.info import cores
 from xpcnn.errors import XpcnnError
 
 from . import child
 from .damage import damage
 from .kind import Kind, SenselessError
 from .kinds import kinds
-from .row import MOST_EXAMPLES, Effort, Row, not_tried, plain
+from .row import MOST_EXAMPLES, Effort, Row, not_tried, plain, shown
 from .small import digest, workplace
 
 NAME = "mutated files"
@@ -97,7 +97,7 @@ class _Worker:
         elif self.child.ended():
             ended = self.child.wait(1)
             if self.at < self.end:
-                self._lost(ABORTED, f"{ended.how}: {ended.err[-200:]}")
+                self._lost(ABORTED, f"{ended.how}: {shown(ended.err)}")
             self.child = None
         elif self.seen != self.at:
             self.seen, self.since = self.at, time.monotonic()

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_info
 import xpcnn
 from ci.bench import machine
 from ci.bench.errors import BenchError
+from xpcnn.cli.info import cores
 
 from .row import FAILS, HOLDS, NOT_TRIED, Effort, Row
 
@@ -21,12 +22,16 @@ _WITNESSES = ("torch", "onnx", "h5py", "pillow", "scikit-learn")
 
 def about(effort: Effort, seconds: float) -> dict[str, Any]:
     """The machine, the versions, and the form of the checks."""
-    cores = machine.cores()
+    count = cores()
     pools = [{"library": "numpy" if "numpy" in pool["filepath"] else "", **pool} for pool in threadpool_info()]
     try:
-        found = machine.describe(cores, pools)
+        found = machine.describe(count, pools)
     except BenchError:  # the BLAS does not matter here
-        found = {"cpu": platform.processor() or platform.machine(), "cores": cores, "blas": "a BLAS of an unknown core"}
+        found = {
+            "cpu": platform.processor() or platform.machine(),
+            "cores": count,
+            "blas": "a BLAS of an unknown core",
+        }
         found |= {"system": platform.system(), "python": platform.python_version(), "date": "", "commit": ""}
     return {
         **found,

@@ -12,7 +12,7 @@ import numpy as np
 from xpcnn import models, nn, optim
 
 from . import child
-from .row import Effort, Row, not_tried
+from .row import Effort, Row, not_tried, shown
 from .small import digest
 
 SAME, OTHER = "the same numbers", "other numbers"
@@ -35,7 +35,7 @@ def rows(effort: Effort) -> list[Row]:
         # in a child, so that a hang becomes a row of the table and does not stop the checks
         ended = child.run(lambda run=run: run(seeds), limit=LIMIT) if child.FORKS else None  # type: ignore[misc]
         if ended is not None and ended.how != "exit 0":
-            row.add(f"ended with {ended.how}", ended.err[-250:])
+            row.add(f"ended with {ended.how}", shown(ended.err))
         else:
             got = ended.value if ended else run(seeds)
             for seed, one, other in zip(seeds, got, expected, strict=True):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any
 
-WITHOUT = {"Dropout": "draws its mask from another generator", "Dropout2d": "draws its mask from another generator"}
+WITHOUT = dict.fromkeys(("Dropout", "Dropout1d", "Dropout2d"), "draws its mask from another generator")
 
 Function = Callable[[Any, Any, Any, Any], Any]
 
@@ -68,6 +68,42 @@ def _avg_pool(torch: Any, layer: Any, x: Any, p: Any) -> Any:
     top, _, left, _ = layer.window.padding
     pool = torch.nn.functional.avg_pool2d
     return last(pool(first(x), layer.kernel_size, layer.stride, (top, left), layer.ceil_mode, layer.count_include_pad))
+
+
+def _conv1d(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    x = torch.nn.functional.pad(first(x), _ends(layer, x.shape[1]))
+    w = p["weight"].movedim(2, 1)
+    return last(torch.nn.functional.conv1d(x, w, p.get("bias"), layer.stride, 0, layer.dilation, layer.groups))
+
+
+def _ends(layer: Any, size: int) -> tuple[int, int]:
+    """The padding of a layer of sequences, before and after."""
+    if layer.padding == "same":
+        reach = layer.dilation * (layer.kernel_size - 1) + 1
+        total = max(0, (-(-size // layer.stride) - 1) * layer.stride + reach - size)
+        return total // 2, total - total // 2
+    return layer.padding if isinstance(layer.padding, tuple) else (layer.padding, layer.padding)
+
+
+def _transposed1d(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    w = p["weight"]  # (Cin, K, Cout/groups)
+    y = torch.nn.functional.conv_transpose1d(
+        first(x), w.movedim(2, 1), p.get("bias"), layer.stride, 0, 0, layer.groups, layer.dilation
+    )
+    before, after = _ends(layer, x.shape[1])
+    return last(y[:, :, before : y.shape[2] - after])
+
+
+def _max_pool1d(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    before, _ = _ends(layer, x.shape[1])
+    pool = torch.nn.functional.max_pool1d
+    return last(pool(first(x), layer.kernel_size, layer.stride, before, layer.dilation, layer.ceil_mode))
+
+
+def _avg_pool1d(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    before, _ = _ends(layer, x.shape[1])
+    pool = torch.nn.functional.avg_pool1d
+    return last(pool(first(x), layer.kernel_size, layer.stride, before, layer.ceil_mode, layer.count_include_pad))
 
 
 def _batch_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
@@ -140,6 +176,15 @@ def _concat(torch: Any, layer: Any, x: Any, p: Any) -> Any:
 FUNCTIONS: dict[str, Function] = {
     "Conv2d": _conv,
     "ConvTranspose2d": _transposed,
+    "Conv1d": _conv1d,
+    "ConvTranspose1d": _transposed1d,
+    "MaxPool1d": _max_pool1d,
+    "AvgPool1d": _avg_pool1d,
+    "AdaptiveAvgPool1d": lambda torch, layer, x, p: last(
+        torch.nn.functional.adaptive_avg_pool1d(first(x), layer.output_size)
+    ),
+    "GlobalMaxPool1d": lambda torch, layer, x, p: x.max(1).values,
+    "GlobalAvgPool1d": lambda torch, layer, x, p: x.mean(1),
     "MaxPool2d": _max_pool,
     "AvgPool2d": _avg_pool,
     "AdaptiveAvgPool2d": lambda torch, layer, x, p: last(
@@ -154,6 +199,9 @@ FUNCTIONS: dict[str, Function] = {
     "ZeroPadChannels": lambda torch, layer, x, p: torch.nn.functional.pad(x, (layer.before, layer.after)),
     "Upsample": _upsample,
     "Scale": lambda torch, layer, x, p: x * p["weight"] + p["bias"],
+    "ZeroPad1d": lambda torch, layer, x, p: last(torch.nn.functional.pad(first(x), layer.padding)),
+    "ReflectionPad1d": lambda torch, layer, x, p: last(torch.nn.functional.pad(first(x), layer.padding, "reflect")),
+    "ReplicationPad1d": lambda torch, layer, x, p: last(torch.nn.functional.pad(first(x), layer.padding, "replicate")),
     "ReflectionPad2d": _edge_pad("reflect"),
     "ReplicationPad2d": _edge_pad("replicate"),
     "PixelShuffle": lambda torch, layer, x, p: last(torch.nn.functional.pixel_shuffle(first(x), layer.upscale_factor)),

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xpcnn.errors import one_line
+from xpcnn.errors import one_line, shortened
 
 HOLDS, FAILS, NOT_TRIED = "holds", "DOES NOT HOLD", "not tried"
 MOST_EXAMPLES = 3  # for each outcome that must not occur
-_LONGEST_EXAMPLE = 300  # characters
+_LONGEST_EXAMPLE = 500  # characters
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,12 @@ class Row:
 
 def plain(text: str) -> str:
     """The text as one short line of printable characters, without the folder of the trial."""
-    return one_line(re.sub(r"/\S*?xpcnn-reliability-\w+/(worker\d+/)?", "", text))[:_LONGEST_EXAMPLE]
+    return shortened(one_line(re.sub(r"/\S*?xpcnn-reliability-\w+/(worker\d+/)?", "", text)), _LONGEST_EXAMPLE)
+
+
+def shown(err: str) -> str:
+    """What a process wrote to standard error: its beginning, which says what failed, and its end, which says why."""
+    return shortened(err.strip(), 200)
 
 
 def not_tried(name: str, what: str, why: str) -> Row:

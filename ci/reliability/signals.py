@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from . import child
-from .row import Effort, Row, not_tried
+from .row import Effort, Row, not_tried, shown
 from .small import CHECKPOINT, CONFIG, arguments, broken_files, data_file, finished, left_by, workplace
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -112,7 +112,7 @@ def _slowly(words: list[str]) -> None:
 def _judge(
     row: Row, name: str, label: str, how: str, err: str, folder: Path, data: Path, expected: dict[str, str]
 ) -> None:
-    label = f"{label}: {how}: {err[-200:]}"
+    label = f"{label}: {how}: {shown(err)}"
     lines = err.strip().splitlines()
     begun = (folder / CONFIG).exists() or (folder / CHECKPOINT).exists()
     if how == "hang":
@@ -129,7 +129,7 @@ def _judge(
         words = ["train", "--resume", str(folder), "--quiet"] if begun else arguments(data, folder)
         again = child.run(child.command(words))
         same = again.how == "exit 0" and left_by(folder) == expected
-        outcome, label = (STOPPED if same else OTHER), f"{label} then {again.how}: {again.err[-200:]}"
+        outcome, label = (STOPPED if same else OTHER), f"{label} then {again.how}: {shown(again.err)}"
     row.add(outcome, label, part=name)
 
 

@@ -15,7 +15,7 @@ from xpcnn.training import CSVLog, Trainer
 from xpcnn.training.callback import Step
 
 from . import child
-from .row import Effort, Row, not_tried
+from .row import Effort, Row, not_tried, shown
 from .small import CHECKPOINT, network, split, workplace
 
 FINE = "steps with a finite loss"
@@ -33,7 +33,7 @@ def rows(effort: Effort) -> list[Row]:
     with workplace() as place:
         ended = child.run(lambda: measure(place / "run", steps), limit=3600)
     if ended.how != "exit 0":
-        row.add(f"ended with {ended.how}", ended.err[-250:])
+        row.add(f"ended with {ended.how}", shown(ended.err))
         return [row]
     begun, last, losses = ended.value
     row.add(FINE, times=sum(map(math.isfinite, losses)))

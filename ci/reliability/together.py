@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import child
 from .child import Ended
-from .row import Effort, Row, not_tried
+from .row import Effort, Row, not_tried, shown
 from .small import CHECKPOINT, CONFIG, arguments, broken_files, data_file, finished, left_by, workplace
 
 APART, ONE = "each in a folder of its own", "one ran, the others were refused in a line"
@@ -66,7 +66,7 @@ def _at_once(commands: list[Callable[[], None]]) -> list[Ended]:
 def _apart(folder: Path, data: Path, runs: int) -> tuple[str, str]:
     ended = _at_once([child.command(arguments(data, None, "--seed", str(i)), folder) for i in range(runs)])
     if noisy := [each for each in ended if "Traceback" in each.err or each.how not in ("exit 0", "exit 2")]:
-        return NOISY, f"{noisy[0].how}: {noisy[0].err[-250:]}"
+        return NOISY, f"{noisy[0].how}: {shown(noisy[0].err)}"
     made = sorted((folder / "runs").iterdir())
     seeds = sorted(json.loads((each / CONFIG).read_text())["seed"] for each in made if (each / CONFIG).exists())
     well = [i for i, each in enumerate(ended) if each.how == "exit 0"]
@@ -82,7 +82,7 @@ def _one(folder: Path, data: Path, runs: int) -> tuple[str, str]:
     if len([each for each in ended if each.how == "exit 0"]) != 1:
         return TWO, f"{runs} runs: " + ", ".join(each.how for each in ended)
     if noisy := [each for each in ended if each.how != "exit 0" and len(each.err.strip().splitlines()) != 1]:
-        return NOISY, f"{noisy[0].how}: {noisy[0].err[-250:]}"
+        return NOISY, f"{noisy[0].how}: {shown(noisy[0].err)}"
     (won,) = (i for i, each in enumerate(ended) if each.how == "exit 0")
     child.run(child.command(arguments(data, folder / "alone", "--seed", str(won))))
     if left_by(folder / "run") != left_by(folder / "alone"):
@@ -100,4 +100,4 @@ def _resumed(folder: Path, data: Path, runs: int) -> tuple[str, str]:
     first.kill()
     first.wait(10)
     refused = second.how == "exit 2" and len(second.err.strip().splitlines()) == 1
-    return (REFUSED, "") if refused and going else (TAKEN, f"the second: {second.how}: {second.err[-200:]}")
+    return (REFUSED, "") if refused and going else (TAKEN, f"the second: {second.how}: {shown(second.err)}")

@@ -14,7 +14,7 @@ SIZE = 64
 
 @pytest.fixture
 def seen(monkeypatch):
-    """How many images a network is given at a time."""
+    """The numbers of images that a network is given at a time."""
     sizes, flatten = [], Flatten.__call__
 
     def counted(self, x):

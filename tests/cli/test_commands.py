@@ -1,4 +1,4 @@
-"""What commands say of xpcnn and this machine; every wrong turn, whichever the command, is one line and its status."""
+"""Commands describe xpcnn and this machine; every mistake, whichever the command, is one line and its status."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def said(capsys):
 
 @pytest.fixture
 def _at_once(monkeypatch, tmp_path):
-    """What is accepted is not run."""
+    """Accepted options are not run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("xpcnn.cli.train.dry_run", lambda *_, **__: None)
 

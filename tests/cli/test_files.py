@@ -1,4 +1,4 @@
-"""What commands make of the words and files that they are given, whichever command it is."""
+"""All commands read the words and files that they are given in the same way."""
 
 from __future__ import annotations
 

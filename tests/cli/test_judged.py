@@ -65,7 +65,7 @@ def say(capsys):
 
 
 def learned_from(path) -> bool:
-    """Whether the run in the working folder was trained or validated on this picture."""
+    """True if the run in the working folder was trained or validated on this picture."""
     kept = read(Path("run"))
     digest = image_digests(np.array(image.open(path))[None], 255)
     return bool(np.isin(digest, kept.all()).any())

@@ -1,4 +1,4 @@
-"""What `gradcheck`, `doctor` and `info` say of a machine on which something is wrong."""
+"""`gradcheck`, `doctor` and `info` report a machine on which something is wrong."""
 
 from __future__ import annotations
 

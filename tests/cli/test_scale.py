@@ -1,4 +1,4 @@
-"""What a model is given to judge is scaled as its training images were, or the command says otherwise."""
+"""Images for a model are scaled as its training images were, or the command says otherwise."""
 
 from __future__ import annotations
 

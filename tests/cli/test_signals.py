@@ -66,7 +66,7 @@ def test_a_signal_while_a_module_is_imported(tmp_path, module, number):
 
 
 def test_an_interrupt_that_python_would_lose_arrives_all_the_same(tmp_path):
-    """What is raised while an object is cleared up is printed and forgotten."""
+    """An exception that is raised while an object is cleared up is printed and forgotten."""
     code = """
 import os, signal, time
 from xpcnn import cli

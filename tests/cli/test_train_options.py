@@ -1,4 +1,4 @@
-"""Which settings a run has: those of the command, before those of the file, before the data set's own defaults."""
+"""A run has the settings of the command, before those of the file, before the data set's own defaults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xpcnn.training.config import RunConfig
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    """What a command asks `start` for: the configuration, the folder, and what else it says."""
+    """The arguments with which a command calls `start` (the configuration, the folder), and its output."""
     monkeypatch.chdir(tmp_path)
     told = {}
 

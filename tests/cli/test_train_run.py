@@ -1,4 +1,4 @@
-"""What `xpcnn train` keeps of a run: eval and predict agree with it; the same seed, or Ctrl-C, gives the same bytes."""
+"""The files of `xpcnn train`: eval and predict agree with them; the same seed, or Ctrl-C, gives the same bytes."""
 
 from __future__ import annotations
 

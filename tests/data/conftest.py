@@ -1,4 +1,4 @@
-"""What tests of data sets share: folders of their own, and a mirror on this machine."""
+"""Fixtures of the tests of data sets: folders of their own, and a mirror on this machine."""
 
 from __future__ import annotations
 
@@ -22,6 +22,30 @@ def _own_folders(tmp_path, monkeypatch):
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
     monkeypatch.delenv("XPCNN_DATA", raising=False)
     monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """A folder of pictures: ten dogs of levels 100 … 109, five cats of 200 … 204."""
+    from .pictures import put  # needs Pillow
+
+    for i in range(10):
+        put(tmp_path / "pets", f"dog/{i}", 100 + i)
+    for i in range(5):
+        put(tmp_path / "pets", f"cat/{i}", 200 + i)
+    return tmp_path / "pets"
+
+
+@pytest.fixture
+def write_text(tmp_path):
+    """A function that writes a text to a file, and returns its path."""
+
+    def to_file(text: str, name="a.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return to_file
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What images are divided by is right, or said: the same picture is the same whatever type its numbers have."""
+"""Images are divided by the right number, or the number is stated: a picture is the same in every type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def binary(rng):
 
 
 def seen(split: Split) -> np.ndarray:
-    """What a network is given, in the split's order."""
+    """The network's inputs, in the split's order."""
     ((x, _),) = Loader(split, len(split)).epoch(0)
     return np.asarray(x)
 

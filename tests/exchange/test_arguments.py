@@ -1,4 +1,4 @@
-"""What has a network as an argument has it first, and says so to those who begin with the file."""
+"""Functions that take a network take it first, and say so to those who begin with the file."""
 
 from __future__ import annotations
 

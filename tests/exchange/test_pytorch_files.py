@@ -1,4 +1,4 @@
-"""What files of PyTorch may hold: types that are widened or refused, pickles, and bytes that are no weights at all."""
+"""Files of PyTorch may hold types that are widened or refused, pickles, and bytes that are no weights at all."""
 
 from __future__ import annotations
 

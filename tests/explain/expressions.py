@@ -1,4 +1,4 @@
-"""What a printed formula comes to, read as its reader reads it."""
+"""The value of a printed formula, read as its reader reads it."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def test_in_a_browser_a_script_in_a_name_does_not_run(tmp_path):
 
 
 def probed(source, probe, folder):
-    """What a script found that runs in the page after its own."""
+    """The findings of a script that runs in the page after its own."""
     open_page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", source)  # for the probe alone
     dom, _ = in_chromium(open_page.replace("</body>", f"{BEGIN}{probe}{END}</body>"), folder)
     return json.loads(unescape(re.search(r' data-seen="([^"]*)"', dom)[1]))

@@ -21,6 +21,7 @@ from xpcnn.explain.explain_layer import EXPLAINERS
 from xpcnn.explain.explanation import Ref
 from xpcnn.explain.formatting import Numbers, expression
 from xpcnn.nn.layer_examples import EXAMPLES
+from xpcnn.nn.sequences import as_images
 
 from .expressions import REST, value_of
 
@@ -61,7 +62,7 @@ OTHERS = {  # what is worked out in other ways than in the samples
     "GroupNorm of rows": (lambda: nn.GroupNorm(2, 4), plain((3, 4))),
     "Dropout, all kept": (lambda: nn.Dropout(0.0, rng=0), plain((3, 4))),
 }
-LEAVES = {name: make for name, make in EXAMPLES.items() if type(make()[0]) in EXPLAINERS}
+LEAVES = {name: make for name, make in EXAMPLES.items() if type(as_images(make()[0])) in EXPLAINERS}
 UNWORKED = [name for name, make in EXAMPLES.items() if not isinstance(make()[0], nn.Container) and name not in LEAVES]
 
 

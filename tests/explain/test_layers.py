@@ -1,4 +1,4 @@
-"""What explanations say of layers of one kind: convolutions and pooling of every geometry, and the remarks of each."""
+"""Explanations of layers of one kind: convolutions and pooling of every geometry, and the remarks of each."""
 
 from __future__ import annotations
 

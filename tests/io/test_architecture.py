@@ -13,7 +13,8 @@ import xpcnn
 from xpcnn import nn
 from xpcnn.errors import FormatError, OptionError
 from xpcnn.io import architecture
-from xpcnn.io.architecture import from_config, registry, to_config
+from xpcnn.io.architecture import from_config, to_config
+from xpcnn.io.known_layers import registry
 from xpcnn.nn import layer_examples
 
 from ..arrays import assert_close

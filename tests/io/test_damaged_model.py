@@ -11,7 +11,8 @@ import pytest
 from xpcnn import nn
 from xpcnn.errors import FormatError
 from xpcnn.io import load_model, read_tensors, save_model
-from xpcnn.io.architecture import registry, to_config
+from xpcnn.io.architecture import to_config
+from xpcnn.io.known_layers import registry
 
 from ..damage import MISSING, write, wrong, wrong_arrays
 from .test_architecture import example

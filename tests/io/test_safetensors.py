@@ -1,4 +1,4 @@
-"""What the official library writes is read, and it reads what we write; neither takes memory beyond the arrays.
+"""The official library's files are read, and it reads ours; neither takes memory beyond the arrays.
 
 Damage of a single bit anywhere in a file of ours is noticed.
 """

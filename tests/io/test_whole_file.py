@@ -1,4 +1,4 @@
-"""What a reader asks for costs no more memory than the file has bytes."""
+"""A reader's requests cost no more memory than the file has bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the fast implementations for NumPy share: inputs in many memory orders, threads that really run."""
+"""Shared by the tests of the fast implementations for NumPy: inputs in many memory orders, threads that really run."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def orders(x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def is_batch_last(x: np.ndarray) -> bool:
-    """Whether (N, …) lies in memory as a C-contiguous (…, N)."""
+    """True if (N, …) lies in memory as a C-contiguous (…, N)."""
     return bool(np.moveaxis(x, 0, -1).flags.c_contiguous)
 
 

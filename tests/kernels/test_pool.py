@@ -1,4 +1,4 @@
-"""What maximum and average pooling with the batch last have in common: what they refuse, and any number of threads."""
+"""Maximum and average pooling with the batch last refuse the same, and give the same bits for any number of threads."""
 
 from __future__ import annotations
 

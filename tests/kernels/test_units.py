@@ -26,7 +26,7 @@ ROWS = [(1, 30, 50), (9, 3000, 50), (64, 400, 50), (700, 5, 50), (64, 3001, 500)
 
 
 def calls():
-    """What runs, and an operation's name with its arguments."""
+    """The implementation that runs, and an operation's name with its arguments."""
     for shape in IMAGES:
         x, channels = np.zeros(shape, "f4"), np.ones(shape[-1], "f4")
         for name, (kernel, options) in CONVOLUTIONS.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -116,6 +117,8 @@ def test_the_smallest_image_and_a_smaller_one(name):
         with pytest.raises(ShapeError, match=rf"^{name}: expected images of at least {least}×{least}, got") as caught:
             models.build(name, shape, 2)
         assert "\n" not in str(caught.value)
+        other = re.search(r"; resize the images, or use (\w+), which takes this size$", str(caught.value))[1]
+        assert models.build(other, shape, 2).output_shape(shape) == (2,)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import xpcnn
+from xpcnn import nn as layers
 from xpcnn.errors import OptionError, ShapeError
 from xpcnn.gradient_check import gradcheck
 from xpcnn.nn import OpLayer
-from xpcnn.nn import activation as layers
 
 from ..arrays import assert_close
 

@@ -8,7 +8,7 @@ import pytest
 import xpcnn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradient_check import gradcheck
-from xpcnn.nn.dropout import Dropout, Dropout2d
+from xpcnn.nn.dropout import Dropout, Dropout1d, Dropout2d
 
 from ..arrays import assert_close
 
@@ -43,6 +43,15 @@ def test_2d_drops_whole_channels(xp):
     np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1, :1, :], y.shape))
     assert abs((y[:, 0, 0, :] != 0).mean() - 0.5) < 0.1
     assert len({row.tobytes() for row in y[:, 0, 0, :]}) > 1  # each image its own channels
+
+
+def test_1d_drops_whole_channels_of_sequences(xp):
+    y, _ = Dropout1d(0.5, rng=1).forward(xp.array(np.ones((20, 7, 30)), "float32"))
+    y = xpcnn.to_numpy(y)
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1, :], y.shape))
+    assert len({row.tobytes() for row in y[:, 0, :]}) > 1  # each sequence its own channels
+    with pytest.raises(ShapeError, match=r"Dropout1d: expected input \(N, L, C\), got \(2, 3\)"):
+        Dropout1d().forward(xp.array(np.ones((2, 3))))
 
 
 def test_inference_is_the_identity(xp):

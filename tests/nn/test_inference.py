@@ -93,7 +93,7 @@ def test_a_network_of_batch_norm_dropout_and_residual(xp, rng):
 
 
 def test_each_image_s_gradient_is_its_own(rng):
-    """What the batch holds besides does not matter, as it would with the batch's statistics."""
+    """The other images of the batch do not matter, as they would with the batch's statistics."""
     model = trained_norms(network().astype("float64"), rng)
     x, dy = rng.normal(size=(4, 5, 4, 2)), rng.normal(size=(4, 3))
     _, cache = eval_mode(model).forward(x)

@@ -1,4 +1,4 @@
-"""What every layer has: names, state, conversion; and the contract holds for a layer of one's own."""
+"""Every layer has names, state and conversion; the contract holds for a layer of one's own, too."""
 
 from __future__ import annotations
 

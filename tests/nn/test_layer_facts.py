@@ -1,4 +1,4 @@
-"""What a layer says of itself to the parts that rearrange numbers (ONNX, weights of PyTorch) is what it does."""
+"""A layer's facts for the parts that rearrange numbers (ONNX, weights of PyTorch) are true."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ def test_nothing_is_copied_batch_first_or_last(order):
 
 
 def test_refuses_what_makes_no_sense(xp):
-    for shape in (12, (3, 4), (1, 3, 2, 2), "322"):
-        with pytest.raises(OptionError, match=r"Unflatten: expected shape: \(H, W, C\), got "):
+    for shape in (12, (12,), (1, 3, 2, 2), "322"):
+        with pytest.raises(OptionError, match=r"Unflatten: expected shape: \(H, W, C\) or \(L, C\), got "):
             Unflatten(shape)
     for shape in ((3, 0, 2), (3, -2, 2), (3, 2.0, 2), (3, True, 2)):
         with pytest.raises(OptionError, match=r"Unflatten: expected each axis of shape: an integer ≥ 1, got "):
@@ -74,7 +74,8 @@ def test_refuses_what_makes_no_sense(xp):
     for given, got in (
         (x[:, :6], r"\(5, 6\); build the layer for 6"),
         (x[0, :], r"\(12,\); add the batch axis"),
-        (xp.array(np.ones((5, 3, 2, 2))), r"\(5, 3, 2, 2\); put Flatten\(\) before"),
+        (xp.array(np.ones((5, 3, 2, 2))), r"\(5, 3, 2, 2\); put Flatten\(\) before$"),
+        (xp.array(np.ones((5, 3, 2, 4))), r"\(5, 3, 2, 4\); put Flatten\(\) before, and build the layer for 24"),
     ):
         with pytest.raises(ShapeError, match=refused + got):
             layer(given)

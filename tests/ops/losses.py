@@ -1,4 +1,4 @@
-"""What the tests of the losses share: each loss by its name, its value and gradient at once."""
+"""Shared by the tests of the losses: each loss by its name, its value and gradient at once."""
 
 from __future__ import annotations
 

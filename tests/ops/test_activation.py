@@ -27,7 +27,16 @@ SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
 
 def test_every_elementwise_layer_is_here():
     every = {name for name, make in EXAMPLES.items() if make()[0].elementwise}
-    others = {"Identity", "Dropout", "Dropout2d", "Abs", "Exp", "Log", "Power"}  # tests/ops/test_elementary.py
+    others = {
+        "Identity",
+        "Dropout",
+        "Dropout1d",
+        "Dropout2d",
+        "Abs",
+        "Exp",
+        "Log",
+        "Power",
+    }  # tests/ops/test_elementary.py
     assert every - others == set(NAMES) - VARIANTS.keys(), "tests/reference_activation.py"
 
 
@@ -179,7 +188,7 @@ def test_clips_with_one_bound_and_bad_ones():
 
 
 def test_mish_and_softsign_are_right_to_rounding(xp):
-    """Where log(1 + e) and 1 − t² would have lost their digits."""
+    """Numbers for which log(1 + e) and 1 − t² would have lost their digits."""
     x = np.array([-80.0, -30.0, -17.0, -9.0, -1e-3, 1e-8, 5.0])
     for name in ("Mish", "Softsign"):
         forward, backward = pair(name)

@@ -105,6 +105,11 @@ ONES = np.ones((2, 3))
             ShapeError,
             r"broadcast to one, got \(2, 3\), \(2, 2\); axes are",
         ),
+        (
+            (np.ones((2, 6, 3, 1)), np.ones((2, 4, 5, 1))),
+            ShapeError,
+            r"got \(2, 6, 3, 1\), \(2, 4, 5, 1\); bring all to one size, such as with Upsample\(size=\(6, 5\)\)",
+        ),
         ((ONES[:1], np.ones((0, 3))), ShapeError, "at least one item along every axis"),
         ((ONES, [1.0]), DTypeError, "an array"),
     ],

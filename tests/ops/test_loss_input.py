@@ -55,6 +55,14 @@ def test_bad_targets_for_elements(xp, name):
 
 
 @pytest.mark.parametrize("name", LABELLED)
+def test_maps_of_scores_get_both_remedies(xp, name):
+    """Those of a classifier lack a Flatten; those of a network with a class per pixel are rows in another shape."""
+    remedy = r"put Flatten\(\) before for a row an image; for a row a pixel, reshape it to \(-1, 3\)$"
+    with pytest.raises(ShapeError, match=r"\(N, K\), got \(2, 4, 4, 3\); " + remedy):
+        run(name, xp.array(np.zeros((2, 4, 4, 3))), xp.array([0, 1]))
+
+
+@pytest.mark.parametrize("name", LABELLED)
 def test_bad_targets_for_classes(xp, name):
     y = xp.array(np.zeros((4, 3)))
     labels = xp.array([0, 1, 2, 0])

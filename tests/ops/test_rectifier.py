@@ -1,4 +1,4 @@
-"""What activations with a corner have beyond the others: PReLU's learned slope, and options."""
+"""Activations with a corner: PReLU's learned slope, and options."""
 
 from __future__ import annotations
 

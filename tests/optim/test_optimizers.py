@@ -287,7 +287,7 @@ def test_centered_rmsprop_with_constant_gradients(xp, dtype, steps):
 
 
 def test_a_state_of_centered_rmsprop_with_mean_squares_is_refused():
-    """That is what it was: to be taken for variances, it would have to be the same number."""
+    """The mean squares are no variances: they are refused, not taken for them."""
     optimizer = RMSProp({"p": np.ones(3)}, centered=True)
     with pytest.raises(FormatError, match=r"missing \['variance.p'\], unknown \['square_mean.p'\]"):
         optimizer.load_state_dict({"square_mean.p": np.ones(3), "mean.p": np.ones(3)}, steps=1)

@@ -1,4 +1,4 @@
-"""How each picture looks: every text, image, line and axis on it, with its place, size and colour."""
+"""Each picture's texts, images, lines and axes, with their places, sizes and colours, are those of the snapshot."""
 
 from __future__ import annotations
 

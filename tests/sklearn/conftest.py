@@ -1,4 +1,4 @@
-"""What the estimators are fitted to: images and rows."""
+"""Images and rows to which the estimators are fitted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What estimators refuse, they refuse in a line: options, images, a training that diverges, no scikit-learn."""
+"""Estimators refuse in a line: options, images, a training that diverges, no scikit-learn."""
 
 from __future__ import annotations
 

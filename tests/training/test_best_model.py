@@ -46,6 +46,15 @@ def test_it_is_that_of_the_best_epoch(xp, tmp_path, monkeypatch, options, kept, 
     assert best is not run.kept_model
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_of_equal_epochs_the_first_is_kept_and_patience_runs_on(tmp_path, monkeypatch, kept):
+    run = trainer(tmp_path if kept else None, patience=2)
+    states = scripted(monkeypatch, [0.5, 0.7, 0.7, 0.7, 0.7])
+    assert len(run.fit(loader(), split(9), epochs=5)) == 4
+    assert run.position.best_epoch == 2
+    assert_same(host(run.best_model.state_dict()), states[1])
+
+
 def test_without_validation_it_is_the_last():
     run = trainer()
     run.fit(loader(), epochs=2)

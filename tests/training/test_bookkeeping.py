@@ -1,4 +1,4 @@
-"""What the trainer writes down is what happened: sums over unequal batches, the best epoch, what the schedule hears.
+"""The trainer's records are true: sums over unequal batches, the best epoch, the loss that the schedule observes.
 
 Accuracies and losses are scripted, so that each number can be checked by hand.
 """
@@ -19,6 +19,7 @@ from xpcnn.nn import BatchNorm1d, CrossEntropyLoss, Dropout, Flatten, HingeLoss,
 from xpcnn.optim import SGD, Adam, AdamW, Constant, Cosine, Plateau
 from xpcnn.training import Evaluation, Trainer, evaluate
 from xpcnn.training.config import RunConfig
+from xpcnn.training.fitting import Fitting
 from xpcnn.training.run import start
 
 
@@ -175,20 +176,22 @@ def test_a_plateau_that_has_fired_is_resumed_as_such(tmp_path, monkeypatch):
     assert [row.lr for row in again.history] == [0.5, 0.5, 0.05]
 
 
-def test_a_row_s_learning_rate_survives_a_stop_at_the_end_of_its_epoch(tmp_path):
+def test_a_row_s_learning_rate_survives_a_stop_at_the_end_of_its_epoch(tmp_path, monkeypatch):
     def run():
         return linear(lr=0.7, folder=tmp_path, schedule=Cosine(0.1, total=9))
 
-    first, save = run(), Trainer._save
+    first, save = run(), Fitting.save
 
-    def save_and_stop(loader):
+    def save_and_stop(self):
+        save(self)
         if first.position.batch == 3:  # the last batch of the epoch is done, its row is not written
-            save(first, loader)
             raise KeyboardInterrupt
 
-    first.checkpoint_seconds, first._save = 0.0, save_and_stop
+    first.checkpoint_seconds = 0.0
+    monkeypatch.setattr(Fitting, "save", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
         first.fit(Loader(split(), 4), epochs=3)
+    monkeypatch.undo()
     again = run()
     again.fit(Loader(split(), 4), epochs=3, resume=True)
     assert [row.lr for row in again.history] == [Cosine(0.1, total=9).lr_at(step) for step in (2, 5, 8)]

@@ -30,7 +30,7 @@ IN_USE = "a folder that no run is writing to, got one that is in use"
 
 @pytest.fixture(autouse=True)
 def every_lock_is_closed_again():
-    """Where the system says which files a process has open."""
+    """Tried where the system says which files a process has open."""
 
     def locks():
         folder = Path("/proc/self/fd")

@@ -1,4 +1,4 @@
-"""What a run is asked for: every schedule that has a name, and settings that are refused."""
+"""A run's settings: every schedule that has a name, and settings that are refused."""
 
 from __future__ import annotations
 

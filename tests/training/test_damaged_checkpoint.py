@@ -35,7 +35,7 @@ def state(run):
 
 
 def outcomes(saved, cases):
-    """What is not refused, of (what is wrong, arrays, document); what is refused leaves all as it was."""
+    """The cases (what is wrong, arrays, document) that are not refused; a refused one changes nothing."""
     folder = saved[2]
     run, taken = trainer(folder, **OPTIONS), []
     before = state(run)

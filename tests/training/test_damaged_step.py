@@ -25,7 +25,7 @@ def kept(tmp_path_factory):
 
 
 def outcomes(kept, cases, given):
-    """What is replayed, of (what is wrong, arrays, document)."""
+    """The cases (what is wrong, arrays, document) that are replayed."""
     path, model, taken = kept[2], network(), []
     arrays, states = host(model.state_dict()), generators(model)
     for what, changed, document in cases:

@@ -7,7 +7,7 @@ import pytest
 
 import xpcnn
 from xpcnn.data import Loader, Split
-from xpcnn.errors import NonFiniteError
+from xpcnn.errors import NonFiniteError, OptionError
 from xpcnn.nn import BatchNorm1d, Flatten, Linear, Sequential
 from xpcnn.optim import SGD
 from xpcnn.training import Trainer
@@ -95,7 +95,7 @@ def test_a_weight_that_was_infinite_from_the_start_may_stay_so(tmp_path):
 
 
 def test_the_start_is_where_the_network_is_given():
-    """What becomes infinite between that and the first step is no weight that was so at the start."""
+    """A weight that becomes infinite between that and the first step was not infinite at the start."""
     model = Linear(2, 2, rng=0)
     model.bias[0] = -np.inf
     weights = FiniteWeights(model)
@@ -105,3 +105,34 @@ def test_the_start_is_where_the_network_is_given():
         weights.check("who", model.state_dict(), "now")
     model.weight[1, 0] = 0
     weights.check("who", model.state_dict(), "now")
+
+
+@pytest.mark.parametrize(("options", "looks"), [({}, 1), ({"ema": 0.9}, 2), ({"on_epoch": [lambda *told: None]}, 2)])
+def test_at_the_end_of_an_epoch_all_weights_are_looked_at_once(tmp_path, monkeypatch, options, looks):
+    """Those of a moving average as well; and again where a callback may have changed them."""
+    run, seen, check = trainer(tmp_path, **options), [], FiniteWeights.check
+    whole = run.model.state_dict()
+    run.fit(loader(), epochs=1)  # a step looks at the parameters, which are all that this network has
+    monkeypatch.setattr(
+        FiniteWeights, "check", lambda self, *arguments: seen.append(arguments) or check(self, *arguments)
+    )
+    run.fit(loader(), epochs=2)
+    assert all(arrays.keys() == whole.keys() for _, arrays, _ in seen)
+    assert len(seen) == 7 + looks
+
+
+def test_weights_that_a_callback_spoils_are_not_kept(tmp_path):
+    def spoil(run, row):
+        run.model[1].weight[0, 0] = np.nan
+
+    with pytest.raises(NonFiniteError, match=r"finite weights, got NaN or infinity in 1\.weight"):
+        trainer(tmp_path, on_epoch=[spoil]).fit(loader(), epochs=1)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_a_train_step_of_one_s_own_returns_what_the_loop_adds_up():
+    run = trainer()
+    step = run.train_step
+    run.train_step = lambda x, y: tuple(step(x, y))[:2]
+    with pytest.raises(OptionError, match=r"Trainer.fit: expected train_step to return a StepResult, got tuple"):
+        run.fit(loader(), epochs=1)

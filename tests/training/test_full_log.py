@@ -105,7 +105,7 @@ def test_nor_a_row_of_the_history(tmp_path, monkeypatch, epoch, process):
             raise FileError(str(path), "to write the file", "No space left on device")
         write_csv(path, history)
 
-    monkeypatch.setattr("xpcnn.training.trainer.write_csv", full)
+    monkeypatch.setattr("xpcnn.training.fitting.write_csv", full)
     made = trainer(tmp_path)
     with pytest.raises(FileError, match="No space left"):
         made.fit(loader(), split(30, seed=1), epochs=2)

@@ -1,4 +1,4 @@
-"""Where a step's time goes: each layer has its own, all add up, and the model is as before."""
+"""A step's time is divided among the layers: each has its own, all add up, and the model is as before."""
 
 from __future__ import annotations
 

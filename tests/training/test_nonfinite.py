@@ -36,7 +36,7 @@ def batch(xp, n=10):
 
 
 def nets(spoil):
-    """Where the layer that spoils stands, under its name, in networks of all kinds."""
+    """Networks of all kinds that contain the layer that spoils, by that layer's name."""
     conv = Conv2d(1, 2, 3, padding=1, rng=0)
     same = Conv2d(2, 2, 3, padding=1, rng=1)
     yield "1", Sequential(conv, spoil, ReLU(), Flatten(), Linear(72, 3, rng=2))

@@ -124,7 +124,7 @@ def test_layers_and_criteria_of_one_s_own_are_passed(tmp_path):
     with pytest.raises(NonFiniteError):
         run.fit(loader(), epochs=1)
     path = tmp_path / "nonfinite-1.safetensors"
-    with pytest.raises(FormatError, match=r"layers of xpcnn alone, got others; pass model="):
+    with pytest.raises(FormatError, match=r"registered ones alone, got others; pass model="):
         replay(path)
     again = failing(None, at=1)
     with pytest.raises(FormatError, match=r"a criterion of xpcnn, got another; pass criterion="):

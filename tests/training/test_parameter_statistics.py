@@ -1,4 +1,4 @@
-"""What weights and gradients look like, checked by hand; and the optimizer's next step, which is then taken back."""
+"""Statistics of weights and gradients, checked by hand; and of the optimizer's next step, which is then taken back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run shows: nothing, plain lines, or a bar on a terminal that keeps the lines and leaves nothing else.
+"""A run shows nothing, plain lines, or a bar on a terminal that keeps the lines and leaves nothing else.
 
 The terminal is a few lines of code that obey what is written to them and know what stands on the screen in the end.
 """
@@ -79,7 +79,7 @@ def terminal(monkeypatch):
 
 
 def last_frame(stream):
-    """What stood on the bar's row when it was last drawn."""
+    """The text on the bar's row when it was last drawn."""
     drawn = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", stream.getvalue())
     return [part for part in re.split(r"[\r\n]", drawn) if "/" in part][-1]
 
@@ -104,7 +104,7 @@ def test_silent_and_lines(kind, expected, capsys):
 
 
 def test_a_line_is_there_at_once():
-    """Who follows a log file sees each epoch when it ends, not when the buffer is full."""
+    """A reader of a log file sees each epoch when it ends, not when the buffer is full."""
     file = io.BytesIO()
     with redirect_stdout(io.TextIOWrapper(file)):
         Lines().line("epoch 1")
@@ -203,7 +203,7 @@ def test_epochs_are_counted_from_1_and_batches_as_they_are_done(tmp_path, monkey
         def advance(self, batches=1):
             told.extend(["advance"] * batches)
 
-    monkeypatch.setattr("xpcnn.training.trainer.progress", lambda verbose: Told())
+    monkeypatch.setattr("xpcnn.training.fitting.progress", lambda verbose: Told())
     with stopped_at(9, trainer(tmp_path)) as run:
         run.fit(loader(), epochs=3)
     assert told == [(1, 3, 7, 0), *["advance"] * 7, (2, 3, 7, 0), *["advance"] * 2]

@@ -1,4 +1,4 @@
-"""What only the end of an epoch would find out is refused before the first step; what fails there loses no epoch."""
+"""Faults that only an epoch's end would show are refused before the first step; a failure there loses no epoch."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def test_a_best_model_that_cannot_be_written_loses_none(tmp_path, monkeypatch):
 
     run = trainer(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("xpcnn.training.trainer.keep_best", full)
+        patch.setattr("xpcnn.training.fitting.keep_best", full)
         with pytest.raises(FileError, match="No space left"):
             run.fit(loader(), split(30, seed=1), epochs=1)
     again = trainer(tmp_path)

@@ -1,4 +1,4 @@
-"""What TensorBoard is told, read back from its event files: every number, over the steps, and none twice for long."""
+"""TensorBoard's event files, read back: every number, over the steps, and none twice for long."""
 
 from __future__ import annotations
 

@@ -120,6 +120,21 @@ def test_a_checkpoint_that_does_not_say_goes_on_with_a_warning(split, tmp_path):
         assert len(trainer(tmp_path).fit(Loader(split, 8), epochs=2, resume=True)) == 2
 
 
+def test_a_checkpoint_that_is_refused_is_said_to_be_of_an_older_xpcnn(split, tmp_path):
+    trainer(tmp_path).fit(Loader(split, 8), epochs=1)
+    tensors, metadata = read_tensors(tmp_path / CHECKPOINT)
+    metadata.pop("format", None)
+    older = {name: value for name, value in metadata["run"].items() if name not in ("data", "validation data")}
+    for run, text in (
+        (None, "run: what it was made of, got none: the checkpoint is of an older xpcnn"),  # 0.1.0's first
+        (older | {"images": 7}, "of an older xpcnn: expected the 7 training images that the run began with"),
+        (older | {"optimizer": "LBFGS"}, "of an older xpcnn: expected a run with optimizer"),
+    ):
+        write_tensors(tmp_path / CHECKPOINT, tensors, metadata | {"run": run})
+        with pytest.raises(FormatError, match=text):
+            trainer(tmp_path).fit(Loader(split, 8), epochs=2, resume=True)
+
+
 @pytest.mark.parametrize(
     ("tensors", "kind"),
     [

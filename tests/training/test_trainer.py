@@ -102,7 +102,7 @@ def test_between_two_checkpoints_are_so_many_seconds(tmp_path, monkeypatch):
     def second(trainer, step):
         now[0] += 1.0
 
-    monkeypatch.setattr("xpcnn.training.trainer.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("xpcnn.training.fitting.time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr("xpcnn.training.checkpoint.save", lambda path, *rest: written.append(now[0]))
     trainer(tmp_path, checkpoint_seconds=2.5, on_step=[second]).fit(loader(), epochs=1)
     assert written == [3.0, 6.0, 7.0]
@@ -116,9 +116,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(xp, tmp
     step, calls = run.train_step, []
 
     def diverging(x, y):
-        loss, correct = step(x, y)
+        done = step(x, y)
         calls.append(1)
-        return (loss * bad if len(calls) == 3 else loss), correct
+        return done._replace(loss=done.loss * bad) if len(calls) == 3 else done
 
     run.train_step = diverging
     with pytest.raises(NonFiniteError, match=rf"finite loss, got {bad} in epoch 2, batch 3; lower the learning rate"):
@@ -270,10 +270,10 @@ def test_accuracy_of_targets_that_are_probabilities_is_by_the_likeliest(xp):
     x, y = next(iter(Loader(split(), 64).epoch(0)))
     soft = xp.array(0.8 * np.eye(3)[xpcnn.to_numpy(y)] + 0.1, "float32")
     before = host(run.model.state_dict())
-    _, hard_correct = run.train_step(x, y)
+    hard_correct = run.train_step(x, y).correct
     run = trainer(schedule=None)
     assert_same(host(run.model.state_dict()), before)
-    _, soft_correct = run.train_step(x, soft)
+    soft_correct = run.train_step(x, soft).correct
     assert 0 < int(soft_correct) == int(hard_correct)
 
 

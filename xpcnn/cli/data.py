@@ -89,7 +89,7 @@ def _show(dataset: Dataset) -> None:
         print(f"{part:<10} mean {_numbers(mean)}, deviation {_numbers(deviation)}, of {split.scale_in_words}")
     if not dataset.classes:
         for part, split in (("train", dataset.train), ("test", dataset.test)):
-            print(f"{part:<10} targets from {split.labels.min():.6g} to {split.labels.max():.6g}")
+            print(f"{part:<10} targets from {split.labels.min():z.6g} to {split.labels.max():z.6g}")
         return
     counts = (_counts(split, len(dataset.classes)) for split in (dataset.train, dataset.test))
     rows = list(zip(map(one_line, dataset.classes), *counts, strict=True))
@@ -110,7 +110,7 @@ def _counts(split: Split, classes: int) -> list[str]:
 
 
 def _numbers(values: NDArray) -> str:
-    return " ".join(f"{value:.4f}" for value in values)
+    return " ".join(f"{value:z.4f}" for value in values)
 
 
 def _size(shape: Sequence[int]) -> str:

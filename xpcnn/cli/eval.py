@@ -26,10 +26,10 @@ def run(options: argparse.Namespace) -> None:
     batch_size = run_batch_size(saved) if options.batch_size is None else options.batch_size
     result = evaluate(saved.model, split, criterion, batch_size)
     if not saved.is_classifier:
-        print(f"{chosen.label} loss {result.loss:.6g} ({criterion!r} of {len(split)} images)")
+        print(f"{chosen.label} loss {result.loss:z.6g} ({criterion!r} of {len(split)} images)")
         return
     correct = round(result.accuracy * len(split))
-    print(f"{chosen.label} accuracy {result.accuracy:.2%} ({correct} of {len(split)})  loss {result.loss:.4f}")
+    print(f"{chosen.label} accuracy {result.accuracy:.2%} ({correct} of {len(split)})  loss {result.loss:z.4f}")
     if len(result.confusion) > 5:
         print(f"top-5 accuracy {result.top5_accuracy:.2%}")
     _print_confusion(result, chosen.classes)

@@ -171,7 +171,7 @@ def _check_range(who: str, low: float, high: float, scale: float) -> None:
     """Refuse numbers that the training images cannot have had."""
     if not (low >= 0 and high <= scale):
         expected = f"numbers from 0 to {scale:g}, as in training"
-        raise DataError(who, expected, f"{low:g} to {high:g}", "pass --scale, the number that stands for white")
+        raise DataError(who, expected, f"{low:zg} to {high:zg}", "pass --scale, the number that stands for white")
 
 
 def _warn_of_raw_numbers(scale: float) -> None:

@@ -115,7 +115,7 @@ def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int) -> Iter
 def _text(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     for name, best in rows:
         if not classifies:
-            yield "\t".join([one_line(name), *(f"{value:.6g}" for _, value in best)]) + "\n"
+            yield "\t".join([one_line(name), *(f"{value:z.6g}" for _, value in best)]) + "\n"
             continue
         cells = (f"{one_line(label)}\t{probability:.4f}" for label, probability in best)
         yield "\t".join([one_line(name), *cells]) + "\n"
@@ -134,7 +134,7 @@ def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
     yield written(["file", "rank", "class", "probability"] if classifies else ["file", "output", "value"])
     for name, best in rows:
         for rank, (label, number) in enumerate(best, 1):
-            yield written([printable(name), *([rank] if classifies else []), printable(label), f"{number:.6g}"])
+            yield written([printable(name), *([rank] if classifies else []), printable(label), f"{number:z.6g}"])
 
 
 def _json(rows: Iterable[Row], classifies: bool) -> Iterator[str]:

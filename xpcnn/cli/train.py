@@ -120,7 +120,7 @@ def _carry_out(run: Callable[..., dict[str, Any]], folder: Path, *, verbose: boo
         raise OutOfMemoryError(
             "train", "more memory", getattr(error, "got", str(error)) or "no more", remedy
         ) from error
-    well = "loss {test_loss:.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
+    well = "loss {test_loss:z.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; "

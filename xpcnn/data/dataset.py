@@ -58,12 +58,13 @@ class Split:
         if labels.dtype == np.float32:
             if labels.shape[:1] != images.shape[:1] or labels.ndim not in (1, 2) or 0 in labels.shape:
                 expected = f"targets ({len(images)},) or ({len(images)}, D), one row an image"
-                raise DataError("Split", expected, str(labels.shape))
+                raise DataError("Split", expected, str(labels.shape), _remedy(images, labels))
             if not np.isfinite(labels).all():
                 raise DataError("Split", "finite targets", "NaN or infinity", "leave such images out")
         else:
             if labels.shape != images.shape[:1]:
-                raise DataError("Split", f"labels ({len(images)},), one an image", str(labels.shape))
+                expected = f"labels ({len(images)},), one an image"
+                raise DataError("Split", expected, str(labels.shape), _remedy(images, labels))
             if labels.dtype != np.int64:
                 if labels.dtype.kind in "SU":
                     remedy = "classes, labels = np.unique(labels, return_inverse=True)"
@@ -237,7 +238,18 @@ class Dataset:
         return f"to train {_in_words(self.train)}; to test {_in_words(self.test)}"
 
 
+def _remedy(images: NDArray, labels: NDArray) -> str:
+    """For labels that are not one for each image."""
+    if labels.shape[:1] != images.shape[:1] or 0 in labels.shape:
+        return "leave out images without a label, and labels without an image"
+    if labels.ndim > 2:  # one for each pixel
+        return f"labels.reshape({len(labels)}, -1).astype('float32'), and Flatten() at the network's end"
+    if labels.shape[1] == 1:
+        return "labels[:, 0]"
+    return "labels.argmax(1) if a row is one-hot, labels.astype('float32') for the targets of a regression"
+
+
 def _in_words(*splits: Split) -> str:
     low, high = min(split.images.min() for split in splits), max(split.images.max() for split in splits)
     scale = splits[0].scale
-    return f"{low:g} … {high:g}, " + ("as they are" if scale == 1 else f"divided by {scale:g}")
+    return f"{low:zg} … {high:zg}, " + ("as they are" if scale == 1 else f"divided by {scale:g}")

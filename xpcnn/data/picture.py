@@ -210,7 +210,7 @@ def _in_mode(image: Any, mode: str) -> Any:
 
 def _without_scale(path: Path, image: Any) -> FormatError:
     low, high = image.getextrema()
-    found = f"{'floats' if image.mode == 'F' else '32 bits'}, {low:g} … {high:g}"
+    found = f"{'floats' if image.mode == 'F' else '32 bits'}, {low:zg} … {high:zg}"
     remedy = "pass scale=, the number that stands for white; to xpcnn predict, --scale"
     return FormatError(str(path), "8 or 16 bits a pixel, or a scale", found, remedy)
 

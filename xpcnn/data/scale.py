@@ -61,7 +61,7 @@ def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) ->
         kind = "whole numbers" if integers else "numbers"
         remedy = f"{state(BYTE)}; scale=1 takes numbers as they are"
         expected = "images in [0, 1], or of whole numbers 0 … 255"
-        raise DataError(who, expected, f"{kind} from {low:g} to {high:g}", remedy)
+        raise DataError(who, expected, f"{kind} from {low:zg} to {high:zg}", remedy)
     if 0 < high < scale / 2:
         warn(who, f"images are divided by {scale:g}, but the largest number is {high:g}", state(high))
     return scale

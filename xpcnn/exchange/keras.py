@@ -7,8 +7,12 @@
     Conv2D (KH, KW, I/g, O)                  Conv2d (O, KH, KW, I/g)
     DepthwiseConv2D (KH, KW, C, M)           Conv2d with groups=C (C·M, KH, KW, 1)
     Conv2DTranspose (KH, KW, O, I)           ConvTranspose2d (I, KH, KW, O)
+    Conv1D (K, I/g, O)                       Conv1d (O, K, I/g)
+    DepthwiseConv1D (K, C, M)                Conv1d with groups=C (C·M, K, 1)
+    Conv1DTranspose (K, O, I)                ConvTranspose1d (I, K, O)
     Dense (I, O)                             Linear (O, I)
     PReLU with shared_axes=[1, 2] (1, 1, C)  PReLU (C,)
+    PReLU with shared_axes=[1] (1, C)        PReLU (C,)
     BatchNormalization, LayerNormalization, GroupNormalization: vectors in the order gamma, beta, mean, variance
 
 Both are channels last, so a Flatten makes the same rows, and a Reshape the same images as an Unflatten. Give the layers
@@ -27,7 +31,7 @@ from ..io.hdf5 import read_hdf5
 from ..nn.layer import Layer, check_layer, dotted
 from ..options import as_path
 from ..typing import Shape
-from .layout import Layout, Part, own_arrays
+from .layout import CONVOLUTIONS, Layout, Part, own_arrays
 from .weight_matching import FileLayers, Names, copy_weights
 
 _VARIABLES = "vars"
@@ -78,15 +82,15 @@ def _layouts(layer: Layer, shapes: dict[str, Shape]) -> list[dict[str, Layout]]:
     if "weight" not in shapes:
         return [same]
     weight, shape = [], shapes["weight"]
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-        weight.append(Layout.moved(shape, (1, 2, 3, 0)))
-        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels:
-            split = (layer.groups, shape[0] // layer.groups, *shape[1:3])  # (C, M, KH, KW)
-            weight.append(Layout(shape, split, (2, 3, 0, 1)))
+    if isinstance(layer, CONVOLUTIONS):
+        weight.append(Layout.moved(shape, (*range(1, len(shape)), 0)))
+        if isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.groups == layer.in_channels:
+            split = (layer.groups, shape[0] // layer.groups, *shape[1:-1])  # (C, M, KH, KW)
+            weight.append(Layout(shape, split, (*range(2, len(split)), 0, 1)))
     elif isinstance(layer, nn.Linear):
         weight.append(Layout.moved(shape, (1, 0)))
     elif isinstance(layer, nn.PReLU):
-        weight += [Layout(shape, (1, 1, *shape), (0, 1, 2)), same["weight"]]
+        weight += [Layout(shape, (*ones, *shape), tuple(range(len(ones) + 1))) for ones in ((1, 1), (1,), ())]
     else:
         weight.append(same["weight"])
     return [same | {"weight": each} for each in weight]

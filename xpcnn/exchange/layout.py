@@ -1,7 +1,8 @@
 """The layout of a layer's arrays in another program's file.
 
-Ours are `Conv2d` (Cout, KH, KW, Cin/groups), `ConvTranspose2d` (Cin, KH, KW, Cout/groups), `Linear` (out, in), and
-vectors. Another program's array is ours with its axes permuted, and sometimes with permuted rows or columns.
+Ours are `Conv2d` (Cout, KH, KW, Cin/groups), `ConvTranspose2d` (Cin, KH, KW, Cout/groups), those of sequences without
+KH, `Linear` (out, in), and vectors. Another program's array is ours with its axes permuted, and sometimes with permuted
+rows or columns.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import Self
 
 import numpy as np
 
-from ..nn import Layer
+from ..nn import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Layer
 from ..typing import NDArray, Shape
+
+CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@
     mlx:   module.load_weights("weights.safetensors")
 
 MLX is channels last, too, and its arrays have the same layout as ours, except ConvTranspose2d, (O, KH, KW, I) there and
-(I, KH, KW, O) here. Layers within an mlx.nn.Sequential are named layers.0, layers.1 …
+(I, KH, KW, O) here, and ConvTranspose1d alike. Layers within an mlx.nn.Sequential are named layers.0, layers.1 …
 
 Give the layers the same options; MLX's GroupNorm forms the same groups as ours with pytorch_compatible=True.
 """
@@ -112,10 +112,11 @@ def _parts(who: str, model: Layer) -> list[Part]:
     parts = []
     for name, layer, shapes in own_arrays(model):
         layouts = {key: Layout.same(shape) for key, shape in shapes.items()}
-        if isinstance(layer, nn.ConvTranspose2d):
+        if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d):
             if layer.groups > 1:
-                raise OptionError(who, f"layers that MLX has, at {name}", "ConvTranspose2d with groups")
-            layouts["weight"] = Layout.moved(shapes["weight"], (3, 1, 2, 0))
+                raise OptionError(who, f"layers that MLX has, at {name}", f"{type(layer).__name__} with groups")
+            last = len(shapes["weight"]) - 1
+            layouts["weight"] = Layout.moved(shapes["weight"], (last, *range(1, last), 0))
         parts.append(Part(name, theirs[name], {key: dotted(name, key) for key in shapes}, (layouts,)))
     return parts
 

@@ -9,6 +9,8 @@
     PyTorch                            xpcnn
     Conv2d (O, I/g, KH, KW)            (O, KH, KW, I/g)
     ConvTranspose2d (I, O/g, KH, KW)   (I, KH, KW, O/g)
+    Conv1d (O, I/g, K)                 (O, K, I/g)
+    ConvTranspose1d (I, O/g, K)        (I, K, O/g)
     Linear (O, I)                      the same; after a Flatten, columns (C, H, W) become (H, W, C), and so do rows and
                                        bias before an Unflatten, which is T.Unflatten(1, (C, H, W))
     LayerNorm (C, H, W)                (H, W, C)
@@ -35,7 +37,7 @@ from ..nn.layer import Layer, check_layer, dotted
 from ..options import as_path, as_shape
 from ..typing import NDArray, Shape
 from .flatten_order import Columns, flattened_columns
-from .layout import Layout, Part, own_arrays
+from .layout import CONVOLUTIONS, Layout, Part, own_arrays
 from .weight_matching import FileLayers, Names, copy_weights
 
 _COUNTER = "num_batches_tracked"
@@ -143,10 +145,11 @@ def _parts(who: str, model: Layer, input_shape: Shape | None) -> list[Part]:
 
 
 def _layout(layer: Layer, shape: Shape, columns: Columns) -> Layout:
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and len(shape) == 4:
-        return Layout.moved(shape, (0, 3, 1, 2))
-    if isinstance(layer, nn.LayerNorm) and len(shape) > 1:
-        return Layout.moved(shape, (len(shape) - 1, *range(len(shape) - 1)))
+    last = len(shape) - 1
+    if isinstance(layer, CONVOLUTIONS) and last:
+        return Layout.moved(shape, (0, last, *range(1, last)))
+    if isinstance(layer, nn.LayerNorm) and last:
+        return Layout.moved(shape, (last, *range(last)))
     if isinstance(layer, nn.Linear):
         return Layout.same(shape, columns.taken if len(shape) == 2 else None, rows=columns.given)
     a_number_each = columns.taken is not None and shape[-1] == len(columns.taken)

@@ -10,14 +10,16 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError, one_line, printable
-from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout2d, Layer, Linear, PReLU
-from ..nn.activation import Activation, Identity, LogSoftmax, Softmax
+from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout1d, Dropout2d, Layer, Linear, PReLU
+from ..nn.activation import Activation, Identity
 from ..nn.hooks import find_layer, leaf_layers
 from ..nn.layer import check_layer
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from ..nn.sequences import SequenceLayer
 from ..nn.shape import Flatten, Unflatten, ZeroPad2d, ZeroPadChannels
+from ..nn.softmax import LogSoftmax, Softmax
 from ..nn.upsample import Upsample
 from ..ops.check import check_array, check_floats
 from ..ops.softmax import softmax_forward
@@ -62,6 +64,7 @@ EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     Softmax: (softmax, "softmax"),
     LogSoftmax: (softmax, "softmax"),
     Dropout: (dropout, "dropout"),
+    Dropout1d: (dropout, "dropout"),
     Dropout2d: (dropout, "dropout"),
     PReLU: (prelu, "rectifier"),
     **{kind: (activation, kind.formula.module) for kind in Activation.__subclasses__() if "formula" in vars(kind)},
@@ -129,9 +132,7 @@ def explain(
         return page
     visit = done.visits[0]
     focus = _largest(visit.y) if at is None else _position(at, visit.y)
-    explainer, module = EXPLAINERS.get(type(visit.layer), (other, ""))
     page.title = repr(visit.layer)
-    page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
     _say_what_was_run(page, done, x, tuple(map(one_line, names)), focus[0])
     if len(done.visits) > 1:
         page.notes.append(f"The layer stands in {len(done.visits)} places of the network; this is the first.")
@@ -140,6 +141,11 @@ def explain(
         page.notes.append(
             f"Mean and variance are those of {items}, as in training; inference uses the running ones, which stay."
         )
+    if isinstance(visit.layer, SequenceLayer):
+        page.notes.append("Sequences (N, L, C) are shown as the images of height 1 that they are, (N, 1, L, C).")
+        visit, focus = visit.of_images(), (focus[0], 0, *focus[1:]) if len(focus) == 3 else focus
+    explainer, module = EXPLAINERS.get(type(visit.layer), (other, ""))
+    page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
     explainer(page, visit, visit.layer, focus)
     return page
 
@@ -179,7 +185,7 @@ def _say_what_was_run(page: Explanation, done: Pass, x: Array, classes: tuple[st
     true, best = int(done.target[n]), int(p.argmax())
     mean = ", the mean over the batch" if x.shape[0] > 1 else ""
     page.notes.append(
-        f"Loss: cross-entropy {done.loss:.4g}{mean}. Probability of the target {named(true)}: {p[true]:.4g}; "
+        f"Loss: cross-entropy {done.loss:z.4g}{mean}. Probability of the target {named(true)}: {p[true]:.4g}; "
         f"in this pass, the network says {named(best)} with {p[best]:.4g}."
     )
 

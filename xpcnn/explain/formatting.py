@@ -44,7 +44,7 @@ class Numbers:
             return "0"
         if self.whole:
             text = f"{value:.0f}"
-        elif abs(value) < 0.5 * 10.0**-self.decimals:
+        elif abs(value) <= 0.5 * 10.0**-self.decimals:
             text = f"{value:.2g}"
         elif self.decimals <= MOST_DECIMALS:
             text = f"{value:.{max(self.decimals, 0)}f}"

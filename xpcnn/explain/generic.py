@@ -9,6 +9,7 @@ from typing import Any
 
 from ..backend import to_numpy
 from ..nn.layer import Layer, OpLayer
+from ..nn.own_layers import standing_for
 from .equations import Equation, equations
 from .explanation import Explanation, Index
 from .run import Visit
@@ -44,7 +45,14 @@ def other(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
 
 
 def _equations(page: Explanation, layer: Layer) -> tuple[Equation, ...]:
-    """The equations of the operation's module, else of the layer's; without any, the first line of its docstring."""
+    """The equations of the operation's module, else of the layer's; without any, the first line of its docstring.
+
+    Of a layer from outside of xpcnn, those of its docstring come first: numbered ones, else all with a sign =.
+    """
+    said = inspect.getdoc(type(layer)) or ""
+    if standing_for(type(layer)) is None and " = " in said:
+        lines = [line.strip() for line in said.splitlines() if " = " in line]
+        return tuple(equations(type(layer).__doc__ or "")) or tuple(Equation((line,), ()) for line in lines)
     pair = getattr(layer, "pair", None) if isinstance(layer, OpLayer) else None
     pair = pair or (getattr(type(layer), "pair_backward", None),)
     for module in (getattr(pair[0], "__module__", None), type(layer).__module__):
@@ -55,5 +63,4 @@ def _equations(page: Explanation, layer: Layer) -> tuple[Equation, ...]:
                 int(n) for function in pair for n in re.findall(r"\((\d+)\)", getattr(function, "__doc__", None) or "")
             }
             return tuple(each for each in found if own & set(each.numbers)) or tuple(found)
-    said = inspect.getdoc(type(layer))
     return (Equation((said.splitlines()[0],), ()),) if said else ()

@@ -59,7 +59,7 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
         terms = " + ".join(f"{{{name}}}" for name in names)
         if len(shown) < rows:
             rest = sum(map(page.value, refs[MOST_TERMS:]))
-            terms += f" + ({rows - len(shown)} more terms: {rest:.3g})".replace("-", "−")
+            terms += f" + ({rows - len(shown)} more terms: {rest:z.3g})".replace("-", "−")
         value = -sum(map(page.value, refs)) / rows
         return Worked(Ref("L", ()), filled(f"−({terms}) / {rows}" if rows > 1 else "−{l0}", **names), value)
 

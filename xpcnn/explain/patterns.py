@@ -34,7 +34,7 @@ def filled(pattern: str, **given: Ref | float) -> tuple[Piece, ...]:
     """
     for name, each in given.items():
         if not isinstance(each, Ref):
-            pattern = pattern.replace(f"{{{name}}}", f"{each:.4g}".replace("-", "−").replace("inf", "∞"))
+            pattern = pattern.replace(f"{{{name}}}", f"{each:z.4g}".replace("-", "−").replace("inf", "∞"))
     parts = re.split(r"\{(.*?)\}", pattern)
     return tuple(given[part] if number % 2 else part for number, part in enumerate(parts) if part)  # type: ignore[misc]
 

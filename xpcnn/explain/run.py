@@ -12,6 +12,7 @@ from ..errors import DataError, OptionError, ShapeError
 from ..nn.hooks import Hooks, with_hooks
 from ..nn.layer import Layer
 from ..nn.loss import CrossEntropyLoss
+from ..nn.sequences import with_height
 from ..training.training_state import unchanged
 from ..typing import Array, Cache, NDArray
 from .explanation import Axes, Explanation
@@ -43,6 +44,12 @@ class Visit:
             if key in self.grads:
                 page.add(name, meaning, letters, to_numpy(getattr(self.layer, key)))
                 page.add(f"d{name}", f"∂L/∂{name}", letters, to_numpy(self.grads[key]))
+
+    def of_images(self) -> Visit:
+        """The visit of the layer of images that a layer of sequences is."""
+        layer, cache, _ = self.cache
+        x, y, dy, dx = (with_height(each) for each in (self.x, self.y, self.dy, self.dx))  # type: ignore[arg-type]
+        return Visit(layer, x, y, cache, dy, dx, {name: with_height(each) for name, each in self.grads.items()})
 
     def slope(self) -> NDArray:
         """Backward's result for dy = 1: the derivative, if each output depends only on the input at its position."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..backend import to_numpy
-from ..nn.activation import LogSoftmax, Softmax
+from ..nn.softmax import LogSoftmax, Softmax
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked
 from .patterns import applied

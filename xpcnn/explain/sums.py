@@ -56,7 +56,7 @@ def total(page: Explanation, target: Ref, *products: list[Factor], over: Piece |
         pieces += [*([" + "] if pieces else []), *_term(products[which], parts[which], int(i - starts[which]))]
     if len(kept) < len(values):
         left, rest = len(values) - len(kept), np.delete(values, kept)
-        said = f"({left} smaller terms: {rest.sum():.3g})" if rest.any() else f"({left} terms that are 0)"
+        said = f"({left} smaller terms: {rest.sum():z.3g})" if rest.any() else f"({left} terms that are 0)"
         pieces.append((" + " if pieces else "") + said.replace("-", "−"))
     result = float(values.sum())
     if over is not None:

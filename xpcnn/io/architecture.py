@@ -1,19 +1,20 @@
 """A network as a document: its layers in order, with their arguments.
 
     {"type": "Linear", "in_features": 4, "out_features": 2, "bias": true}         a layer
+    {"type": "own:ScaleShift", "channels": 8}                                     of a class that has been registered
     {"type": "Sequential", "children": {"0": {…}, "1": {…}}}                      a layer made of layers
     {"same_as": "0.body"}                                                         the layer of that name, again
 
-A document from a file is not trusted. Types are looked up among the layers of `xpcnn.nn` only. Depth and number of
-layers are checked before the first layer is built. No array gets a size that only the document claims: a single zero,
-repeated by strides of 0, stands for each array until the file is known to have one of that shape.
+A document from a file is not trusted. Types are looked up among those of `known_layers`, and nothing is imported. Depth
+and number of layers are checked before the first layer is built. No array gets a size that only the document claims: a
+single zero, repeated by strides of 0, stands for each array until the file is known to have one of that shape.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from functools import cache, partial
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,31 +26,27 @@ from ..nn.init import stand_ins
 from ..nn.layer import Layer, dotted
 from ..random import Seed, generator
 from ..typing import NDArray
+from .known_layers import (
+    as_attributes,
+    checked_name,
+    class_of,
+    described_parts,
+    is_ours,
+    makes_its_layers,
+    options_of,
+)
 
 MOST_LAYERS = 10_000  # each use of a layer counts
 MOST_DEPTH = 64
 MOST_NAME = 64
 
 
-@cache
-def registry() -> dict[str, type[Layer]]:
-    """All layers that a document may name: those of `xpcnn.nn`."""
-    exported = (getattr(nn, name) for name in nn.__all__ if name != "OpLayer")  # a base class
-    return {
-        each.__name__: each
-        for each in exported
-        if isinstance(each, type)
-        and issubclass(each, Layer)
-        and not inspect.isabstract(each)
-        and each is not nn.OpLayer
-    }
-
-
 def to_config(layer: Layer) -> dict[str, Any]:
     """The document that describes a network, without its weights.
 
     Raises
-        OptionError : it contains a layer from outside `xpcnn.nn`
+        OptionError : it contains a layer that is neither of `xpcnn.nn` nor registered, or whose constructor has
+            arguments that it does not name in `config_names`
 
     >>> to_config(nn.Sequential(nn.Linear(4, 2)))["children"]["0"]
     {'type': 'Linear', 'in_features': 4, 'out_features': 2, 'bias': True}
@@ -59,20 +56,28 @@ def to_config(layer: Layer) -> dict[str, Any]:
     def describe(each: Layer, path: str) -> dict[str, Any]:
         if id(each) in places:
             return {"same_as": places[id(each)]}
-        kind = type(each)
-        if registry().get(kind.__name__) is not kind:
-            raise OptionError(
-                f"layer {path or kind.__name__}",
-                "a layer of xpcnn.nn, which a file can name",
-                f"{kind.__module__}.{kind.__qualname__}",
-                "save its weights alone: write_tensors(path, model.state_dict(), {})",
-            )
+        name = checked_name(each, path)
         places[id(each)] = path
-        children = {name: describe(child, dotted(path, name)) for name, child in each.children().items()}
-        arguments = {name: _json_value(value) for name, value in each.config().items()}
-        return {"type": kind.__name__, **arguments} | ({"children": children} if children else {})
+        children = {key: describe(child, dotted(path, key)) for key, child in described_parts(each).items()}
+        arguments = {key: _json_value(value) for key, value in each.config().items()}
+        return {"type": name, **arguments} | ({"children": children} if children else {})
 
     return describe(layer, "")
+
+
+def check_same(model: Layer, again: Layer) -> None:
+    """Refuse a network that its document brought back with other arguments.
+
+    Raises
+        OptionError : names the layer
+    """
+    for (name, one), (_, other) in zip(model.named_layers(), again.named_layers(), strict=True):
+        before, after = _json_value(one.config()), _json_value(other.config())
+        if before != after:
+            key = next(key for key in before if before[key] != after[key])
+            kind = type(one).__name__
+            expected = f"{kind}.{key} to be the constructor's argument {key}"
+            raise OptionError(f"layer {name or kind}", expected, f"{before[key]!r}, of which {after[key]!r} is made")
 
 
 def from_config(config: Mapping[str, Any], tensors: Mapping[str, NDArray] | None = None, *, rng: Seed = None) -> Layer:
@@ -138,16 +143,14 @@ class _Builder:
         if "same_as" in config:
             return self.built[config["same_as"]]
         name = config.get("type")
-        kind = registry().get(name) if isinstance(name, str) else None
-        if kind is None:
-            raise FormatError(who, "the type of a layer in xpcnn.nn", repr(name)[:80], "a newer xpcnn may know it")
+        kind = class_of(name, who)
         parts = {key: self.build(child, dotted(path, key)) for key, child in config.get("children", {}).items()}
         arguments = {key: _tuple(value) for key, value in config.items() if key not in ("type", "children")}
         arguments = {**kind.unsaid, **arguments}
         if unknown := sorted(arguments.keys() - set(kind.config_names)):
             raise FormatError(who, f"arguments of {name}", ", ".join(unknown)[:80], "a newer xpcnn may know them")
         layer = self._make(kind, parts, arguments, path, who)
-        if list(layer.children()) != list(parts):
+        if list(layer.children()) != list(parts) and not makes_its_layers(layer):
             raise FormatError(who, f"the children of {name}", ", ".join(parts)[:80])
         self.built[path] = layer
         return layer
@@ -155,8 +158,10 @@ class _Builder:
     def _make(
         self, kind: type[Layer], children: dict[str, Layer], arguments: dict[str, Any], path: str, who: str
     ) -> Layer:
-        make = partial(kind.from_children, children) if issubclass(kind, nn.Container) else partial(kind, **children)
-        options = _options(kind)
+        make: Callable[..., Layer] = partial(kind, **as_attributes(children))
+        if issubclass(kind, nn.Container) and (children or is_ours(kind)):
+            make = partial(kind.from_children, children)
+        options = options_of(kind)
         if wrong := [key for key, value in arguments.items() if key in options and not _fits(options[key], value)]:
             raise FormatError(who, f"{wrong[0]}: a value that {kind.__name__} takes", repr(arguments[wrong[0]])[:80])
         if "rng" in options:
@@ -170,8 +175,10 @@ class _Builder:
             raise FormatError(
                 who, f"arguments that {kind.__name__} takes", " ".join(str(error).split())[:200]
             ) from error
-        for key in kind.parameter_names + kind.buffer_names:
-            self._fill(layer, key, dotted(path, key))
+        made = layer.named_layers() if makes_its_layers(layer) else [("", layer)]
+        for name, each in made:
+            for key in each.parameter_names + each.buffer_names:
+                self._fill(each, key, dotted(dotted(path, name), key))
         return layer
 
     def _fill(self, layer: Layer, key: str, name: str) -> None:
@@ -188,11 +195,6 @@ class _Builder:
             raise FormatError("architecture", f"array {name}: {self.floats}, as those before it", str(given.dtype))
         setattr(layer, key, asarray(given))
         self.unused.discard(name)
-
-
-@cache
-def _options(kind: type[Layer]) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(kind).parameters
 
 
 def _fits(option: inspect.Parameter, value: Any) -> bool:

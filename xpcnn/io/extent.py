@@ -18,6 +18,9 @@ from .. import nn
 from ..errors import FormatError, XpcnnError
 from ..nn import Layer
 from ..nn.layer import dotted
+from ..nn.own_layers import standing_for
+from ..nn.sequences import SequenceLayer, as_images
+from ..nn.summary import item_shape
 from ..typing import Shape
 
 MOST_NUMBERS = 2**27  # in a layer's output or padded input, for one item: 512 MiB in float32
@@ -51,22 +54,49 @@ def _follow(layer: Layer, shape: Shape, path: str, most: int) -> Shape | None:
             raise FormatError(f"architecture, layer '{path}'", f"at most {most} numbers of one item", got[:120])
 
     follow: Any = partial(_follow, most=most)
+    if standing_for(type(layer)) is None:
+        return _own(layer, shape, path, charge, follow)
     if isinstance(layer, nn.Container) and layer.children():
         within = {name: partial(follow, child, path=dotted(path, name)) for name, child in layer.children().items()}
         return _through(layer, shape, within, charge)
     if layer.arity != (1, 1):
         return _joined(layer, shape, charge)
     try:
-        if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d) and layer.window.taps > MOST_TAPS:
-            raise FormatError(
-                f"architecture, layer '{path}'", f"windows of at most {MOST_TAPS} taps", str(layer.window)
-            )
+        pool = as_images(layer)
+        if isinstance(pool, nn.MaxPool2d | nn.AvgPool2d) and pool.window.taps > MOST_TAPS:
+            raise FormatError(f"architecture, layer '{path}'", f"windows of at most {MOST_TAPS} taps", str(pool.window))
         made = _made(layer, shape, charge)
     except FormatError:
         raise
     except (XpcnnError, ValueError):  # ValueError: the item has more or fewer axes
         return None
     charge(made)
+    return made
+
+
+def _own(layer: Layer, shape: Any, path: str, charge: _Charge, follow: Any) -> Shape | None:
+    """The output's shape of a layer from outside of `xpcnn.nn`, which says it, or runs on zeros.
+
+    The layers within a container run, too, each after it has been followed.
+    """
+
+    class Followed(nn.Hooks):
+        def infer(self, name: str, child: Layer, x: Any) -> Any:
+            if child is not layer:
+                follow(child, item_shape(x), path=dotted(path, name))
+            return child(x)
+
+    try:
+        if type(layer).output_shape is not Layer.output_shape:
+            made = layer.output_shape(shape)
+        else:
+            made = item_shape(nn.with_hooks(layer, Followed())(layer.zeros(shape)))
+    except FormatError:
+        raise
+    except Exception:  # any error of a stranger's method means that the item does not fit
+        return None
+    if not isinstance(made[0], tuple):
+        charge(made)
     return made
 
 
@@ -112,6 +142,9 @@ def _joined(layer: Layer, shapes: Any, charge: _Charge) -> Shape | None:
 
 def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
     """The output shape of a layer without children; most keep the input's."""
+    if isinstance(layer, SequenceLayer):
+        length, channels = shape
+        return _made(layer.of_images(), (1, length, channels), charge)[-2:]
     if isinstance(layer, nn.Linear):
         return (*shape[:-1], layer.out_features)
     if isinstance(layer, nn.Flatten):

@@ -18,7 +18,7 @@ from ..nn.layer import Layer, check_layer
 from ..options import as_names, as_path, as_shape
 from ..random import Seed
 from ..typing import NDArray, Shape
-from .architecture import from_config, to_config
+from .architecture import check_same, from_config, to_config
 from .document import parse_json
 from .extent import check_extent
 from .tensors import read_tensors, write_tensors
@@ -75,7 +75,8 @@ def save_model(
     """Write a network to a file that `load_model` reads; the file is written completely or not at all.
 
     Parameters
-        model : with layers of `xpcnn.nn` only; for others, save the weights with `write_tensors`
+        model : of layers of `xpcnn.nn`, and of classes that `nn.register` knows; for others, save the weights with
+            `write_tensors`
         path : of the file
         input_shape : of one input, without the batch axis, such as (28, 28, 1); for several inputs, one shape each
         classes : names of the outputs
@@ -113,7 +114,8 @@ def described(
     tensors = {name: to_numpy(array) for name, array in model.state_dict().items()}
     try:
         with use_backend("numpy"):
-            _parse(str(path), parse_json(json.dumps(metadata)), tensors, rng=0)  # raises unless it can be read again
+            again = _parse(str(path), parse_json(json.dumps(metadata)), tensors, rng=0)  # raises unless it can be
+        check_same(model, again.model)
     except (XpcnnError, TypeError, ValueError, RecursionError) as error:
         raise OptionError(str(path), "a network and metadata that a file can hold", str(error)) from error
     return tensors, metadata

@@ -13,5 +13,7 @@ def as_image_shape(who: str, input_shape: Shape, least: int = 1) -> tuple[int, i
         raise ShapeError(who, "input_shape (H, W, C)", repr(input_shape), "such as (28, 28, 1)")
     height, width, channels = (as_count(who, "each axis of input_shape", size) for size in input_shape)
     if min(height, width) < least:
-        raise ShapeError(who, f"images of at least {least}×{least}", f"{height}×{width}", "resize the images")
+        fits = "mnist_cnn" if min(height, width) >= 4 else "mlp"
+        remedy = f"resize the images, or use {fits}, which takes this size"
+        raise ShapeError(who, f"images of at least {least}×{least}", f"{height}×{width}", remedy)
     return height, width, channels

@@ -3,28 +3,32 @@
 from ..renamed import renamed
 from . import init
 from .activation import (
+    CELU,
     ELU,
     GELU,
     SELU,
+    Clip,
+    HardSigmoid,
+    HardSwish,
     Identity,
     LeakyReLU,
-    LogSoftmax,
+    Mish,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
-    Softmax,
     Softplus,
+    Softsign,
     Tanh,
 )
 from .branches import Concat, Residual
 from .container import Container
-from .conv import Conv2d
-from .conv_transpose import ConvTranspose2d
-from .dropout import Dropout, Dropout2d
+from .conv import Conv1d, Conv2d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d
+from .dropout import Dropout, Dropout1d, Dropout2d
 from .elementary import Abs, Exp, Log, Power
 from .graph import Graph
-from .hard_activation import Clip, HardSigmoid, HardSwish, ReLU6
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
 from .instance_norm import InstanceNorm2d
@@ -34,15 +38,28 @@ from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
-from .pad import ReflectionPad2d, ReplicationPad2d
-from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from .own_layers import register
+from .pad import ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, ZeroPad1d
+from .planning import Plan, plan
+from .pool import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAvgPool1d,
+    GlobalAvgPool2d,
+    GlobalMaxPool1d,
+    GlobalMaxPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 from .reduce import Max, Mean, Min, Sum
 from .response_norm import L2Normalize, LocalResponseNorm
 from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Reshape, Unflatten, ZeroPad2d, ZeroPadChannels
 from .shuffle import ChannelShuffle, Permute, PixelShuffle, PixelUnshuffle, Slice
-from .soft_activation import CELU, Mish, Softsign
+from .softmax import LogSoftmax, Softmax
 from .upsample import Resample, Upsample
 
 __all__ = [
@@ -51,8 +68,10 @@ __all__ = [
     "GELU",
     "SELU",
     "Abs",
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "Add",
+    "AvgPool1d",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -61,14 +80,19 @@ __all__ = [
     "Clip",
     "Concat",
     "Container",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
     "Dropout2d",
     "Exp",
     "Flatten",
+    "GlobalAvgPool1d",
     "GlobalAvgPool2d",
+    "GlobalMaxPool1d",
     "GlobalMaxPool2d",
     "Graph",
     "GroupNorm",
@@ -92,6 +116,7 @@ __all__ = [
     "Loss",
     "MSELoss",
     "Max",
+    "MaxPool1d",
     "MaxPool2d",
     "Maximum",
     "Mean",
@@ -106,10 +131,13 @@ __all__ = [
     "Permute",
     "PixelShuffle",
     "PixelUnshuffle",
+    "Plan",
     "Power",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
     "ReflectionPad2d",
+    "ReplicationPad1d",
     "ReplicationPad2d",
     "Resample",
     "Reshape",
@@ -127,10 +155,13 @@ __all__ = [
     "Tanh",
     "Unflatten",
     "Upsample",
+    "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPadChannels",
     "eval_mode",
     "init",
+    "plan",
+    "register",
     "with_hooks",
 ]
 

@@ -6,15 +6,17 @@ import math
 
 from ..errors import OptionError
 from ..ops import dispatch
+from ..ops.check import check_batch
 from ..ops.window import Padding, Window
 from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
-from .layer import Layer
+from .layer import WeightedLayer
+from .sequences import Sides, WindowLayer, with_height, without_height
 
 
-class Conv2d(Layer):
+class Conv2d(WeightedLayer):
     """Convolution of images with learned filters; equations in `xpcnn.ops.conv`.
 
     Parameters
@@ -37,7 +39,7 @@ class Conv2d(Layer):
     (8, 28, 28, 6)
     """
 
-    parameter_names = ("weight", "bias")
+    pair_backward = staticmethod(dispatch.backward)
     config_names = (
         "in_channels",
         "out_channels",
@@ -84,15 +86,73 @@ class Conv2d(Layer):
         self.bias = init.draw("zeros", (cout,)) if bias else None
 
     def __call__(self, x: Array) -> Array:
-        return dispatch.output("conv2d_inference", x, self.weight, self.bias, window=self.window, groups=self.groups)
+        return self.infer(x, self.bias)
+
+    def infer(self, x: Array, bias: Array | None, *, scale: Array | None = None, relu: bool = False) -> Array:
+        """The output in inference, with the batch norm and the ReLU after it; see `xpcnn.nn.fusion`."""
+        return dispatch.output(
+            "conv2d_inference", x, self.weight, bias, window=self.window, groups=self.groups, scale=scale, relu=relu
+        )
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         y, cache = dispatch.forward("conv2d", x, self.weight, self.bias, window=self.window, groups=self.groups)
         return y, cache
 
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dw, db = dispatch.backward(dy, cache, input_grad=input_grad)
-        return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
-
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         return math.prod(output_shape) * self.window.taps * self.in_channels // self.groups
+
+
+class Conv1d(WindowLayer):
+    """Convolution of sequences with learned filters: `Conv2d` of height 1.
+
+    Parameters
+        in_channels, out_channels : Cin, Cout
+        kernel_size, stride, dilation : K, S, D
+        padding : zeros at the ends: a number; (before, after); "valid"; "same". For a causal convolution, in which
+            nothing depends on what comes later, (D·(K − 1), 0)
+        groups, bias, weight_init, rng : as of `Conv2d`
+    Parameters that are trained
+        weight : (Cout, K, Cin/groups);  bias : (Cout,)
+    Shapes
+        (N, L, Cin) → (N, OL, Cout);  OL = ⌊(L + 2P − D(K−1) − 1)/S⌋ + 1
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> Conv1d(12, 32, 5, padding=2)(np.zeros((8, 100, 12), np.float32)).shape
+    (8, 100, 32)
+    """
+
+    images = Conv2d
+    parameter_names = Conv2d.parameter_names
+    config_names = Conv2d.config_names
+
+    weight: Array
+    bias: Array | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: Sides = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        weight_init: str | init.Initializer = "he_normal",
+        rng: Seed = None,
+    ) -> None:
+        window = self._window(kernel_size, stride, padding, dilation)
+        options = {"groups": groups, "bias": bias, "weight_init": weight_init, "rng": rng}
+        self._start(in_channels, out_channels, **window, **options)
+        self.in_channels, self.out_channels, self.groups = int(in_channels), int(out_channels), int(groups)
+
+    def infer(self, x: Array, bias: Array | None, *, scale: Array | None = None, relu: bool = False) -> Array:
+        """As of `Conv2d`."""
+        self._check(x)
+        return without_height(self._call(self.of_images().infer, with_height(x), bias, scale=scale, relu=relu))
+
+    def _check(self, x: Array) -> None:
+        check_batch(f"Conv1d({self.in_channels}→{self.out_channels}, {self.kernel_size})", x, "L", self.in_channels)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 
 from ..errors import OptionError
+from ..ops.check import check_batch
 from ..ops.conv_transpose import check_output_padding, conv_transpose2d_backward, conv_transpose2d_forward
 from ..ops.window import Padding, Window
 from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
-from .layer import Layer
+from .layer import WeightedLayer
+from .sequences import WindowLayer
 
 
-class ConvTranspose2d(Layer):
+class ConvTranspose2d(WeightedLayer):
     """Upsampling with learned filters, the transpose of `Conv2d`; equations in `xpcnn.ops.conv_transpose`.
 
     Parameters
@@ -38,7 +40,7 @@ class ConvTranspose2d(Layer):
     (8, 14, 14, 8)
     """
 
-    parameter_names = ("weight", "bias")
+    pair_backward = staticmethod(conv_transpose2d_backward)
     config_names = (
         "in_channels",
         "out_channels",
@@ -97,9 +99,59 @@ class ConvTranspose2d(Layer):
             groups=self.groups,
         )
 
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dw, db = conv_transpose2d_backward(dy, cache, input_grad=input_grad)
-        return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
-
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         return math.prod(input_shape) * self.window.taps * self.out_channels // self.groups
+
+
+class ConvTranspose1d(WindowLayer):
+    """Longer sequences with learned filters, the transpose of `Conv1d`: `ConvTranspose2d` of height 1.
+
+    Parameters
+        in_channels, out_channels : Cin, Cout
+        kernel_size, stride, dilation : K, S, D
+        padding : cut off the output: a number; (before, after)
+        output_padding : additional elements of the output, after the last
+        groups, bias, weight_init, rng : as of `ConvTranspose2d`
+    Parameters that are trained
+        weight : (Cin, K, Cout/groups);  bias : (Cout,)
+    Shapes
+        (N, L, Cin) → (N, OL, Cout);  OL = (L − 1)·S − 2P + D(K−1) + 1 + output_padding
+    Raises
+        OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> ConvTranspose1d(32, 12, 4, stride=2, padding=1)(np.zeros((8, 50, 32), np.float32)).shape
+    (8, 100, 12)
+    """
+
+    images = ConvTranspose2d
+    parameter_names = ConvTranspose2d.parameter_names
+    config_names = ConvTranspose2d.config_names
+
+    weight: Array
+    bias: Array | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        weight_init: str | init.Initializer = "he_normal",
+        rng: Seed = None,
+    ) -> None:
+        window = self._window(kernel_size, stride, padding, dilation)
+        self.output_padding = as_count("ConvTranspose1d", "output_padding", output_padding, least=0)
+        options = {"groups": groups, "bias": bias, "weight_init": weight_init, "rng": rng}
+        self._start(in_channels, out_channels, **window, output_padding=(0, self.output_padding), **options)
+        self.in_channels, self.out_channels, self.groups = int(in_channels), int(out_channels), int(groups)
+
+    def _check(self, x: Array) -> None:
+        who = f"ConvTranspose1d({self.in_channels}→{self.out_channels}, {self.kernel_size})"
+        check_batch(who, x, "L", self.in_channels)

@@ -66,3 +66,20 @@ class Dropout2d(Dropout):
     def _drawn(self, x: Array) -> Shape:
         check_batch("Dropout2d", x, "H", "W", "C")
         return (x.shape[0], 1, 1, x.shape[3])
+
+
+class Dropout1d(Dropout):
+    """Sets whole channels of sequences to 0 with probability p in training, as `Dropout2d` those of images.
+
+    Parameters
+        p : probability, in [0, 1)
+        rng : seed or generator, from which this layer derives its own generator
+    Shapes
+        (N, L, C) → (N, L, C)
+    Raises
+        OptionError, ShapeError, DTypeError
+    """
+
+    def _drawn(self, x: Array) -> Shape:
+        check_batch("Dropout1d", x, "L", "C")
+        return (x.shape[0], 1, x.shape[2])

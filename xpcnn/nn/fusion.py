@@ -1,4 +1,4 @@
-"""Fuse or swap neighbouring layers of a `Sequential`, to save passes over memory.
+"""Fuse or swap neighbouring layers of a `Sequential`, or of a chain in a `Graph`, to save passes over memory.
 
 Training: ReLU and max pooling commute, bit for bit, and so do their gradients. Pooling first leaves less work for ReLU.
 
@@ -20,16 +20,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from ..backend import array_namespace
-from ..ops import dispatch
 from ..ops.norm import check_shape
 from ..typing import Array
 from .activation import ReLU
-from .conv import Conv2d
+from .conv import Conv1d, Conv2d
 from .layer import Layer
 from .norm import BatchNorm1d, BatchNorm2d
-from .pool import MaxPool2d
+from .pool import MaxPool1d, MaxPool2d
 
 Kind = TypeVar("Kind", bound=Layer)
+_NORM: dict[type[Layer], type[BatchNorm1d | BatchNorm2d]] = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d}
 InferenceStep: TypeAlias = tuple[str, Callable[[Array], Array]]  # the name of its first layer
 
 
@@ -37,7 +37,7 @@ def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, A
     """The children's names in the order in which they run, with the options of their forward."""
     names = list(children)
     for i in range(len(names) - 1):
-        if type(children[names[i]]) is ReLU and type(children[names[i + 1]]) is MaxPool2d:
+        if type(children[names[i]]) is ReLU and type(children[names[i + 1]]) in (MaxPool1d, MaxPool2d):
             names[i], names[i + 1] = names[i + 1], names[i]  # (1)
     steps: list[tuple[str, dict[str, Any]]] = []
     for name in names:
@@ -55,8 +55,8 @@ def inference_steps(children: Mapping[str, Layer]) -> list[InferenceStep]:
     while rest:
         name, layer = rest.pop(0)
         step: Callable[[Array], Array] = layer
-        if type(layer) is Conv2d:
-            norm, relu = _take(rest, BatchNorm2d), _take(rest, ReLU)
+        if isinstance(layer, Conv1d | Conv2d) and type(layer) in _NORM:
+            norm, relu = _take(rest, _NORM[type(layer)]), _take(rest, ReLU)
             if norm is not None or relu is not None:
                 step = FusedConvolution(layer, norm, relu is not None)
         steps.append((name, step))
@@ -66,28 +66,27 @@ def inference_steps(children: Mapping[str, Layer]) -> list[InferenceStep]:
 class FusedConvolution:
     """A convolution in inference, with or without the batch norm and the ReLU after it."""
 
-    def __init__(self, conv: Conv2d, norm: BatchNorm2d | None, relu: bool) -> None:
+    def __init__(self, conv: Conv1d | Conv2d, norm: BatchNorm1d | BatchNorm2d | None, relu: bool) -> None:
         self.conv, self.norm, self.relu = conv, norm, relu
 
     def __call__(self, x: Array) -> Array:
         conv = self.conv
         scale, b = None, conv.bias  # (F,)
         if self.norm is not None:
-            check_shape("BatchNorm2d after Conv2d", "running_mean", self.norm.running_mean, (conv.out_channels,))
-            scale, b = self._affine(b, self.norm)
-        return dispatch.output(
-            "conv2d_inference", x, conv.weight, b, window=conv.window, groups=conv.groups, scale=scale, relu=self.relu
-        )
+            who = f"{type(self.norm).__name__} after {type(conv).__name__}"
+            check_shape(who, "running_mean", self.norm.running_mean, (conv.out_channels,))
+            scale, b = affine(self.norm, b)
+        return conv.infer(x, b, scale=scale, relu=self.relu)
 
-    @staticmethod
-    def _affine(b: Array | None, norm: BatchNorm2d) -> tuple[Array, Array]:
-        """s and b′, (F,) each."""
-        var = norm.running_var
-        scale = 1 / array_namespace(var).sqrt(var + norm.eps) + 0 * var  # NaN where it overflowed  (3)
-        if norm.weight is not None:
-            scale = scale * norm.weight
-        shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)
-        return scale, shift if norm.bias is None else shift + norm.bias  # (2)
+
+def affine(norm: BatchNorm1d | BatchNorm2d, b: Array | None = None) -> tuple[Array, Array]:
+    """s and b′ of a batch norm in inference, (C,) each; b is the bias of the convolution before it."""
+    var = norm.running_var
+    scale = 1 / array_namespace(var).sqrt(var + norm.eps) + 0 * var  # NaN where it overflowed  (3)
+    if norm.weight is not None:
+        scale = scale * norm.weight
+    shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)
+    return scale, shift if norm.bias is None else shift + norm.bias  # (2)
 
 
 def _take(rest: list[tuple[str, Layer]], kind: type[Kind]) -> Kind | None:

@@ -159,6 +159,13 @@ class Layer(ABC):
             for name in self.config_names
         }
 
+    def composed(self) -> Layer | None:
+        """Layers of `xpcnn.nn` that compute in inference what this layer of your own does; None if there are none.
+
+        `export_onnx` writes them, each time with the current arrays.
+        """
+        return None
+
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape of one output item for one input item, both without the batch axis; runs on zeros.
 
@@ -255,9 +262,20 @@ class OpLayer(Layer):
         return self.pair[1](dy, cache) if input_grad else None, {}
 
 
+class WeightedLayer(Layer):
+    """Base class of layers with a `weight` and a `bias`, of which either may be None, and their gradients."""
+
+    parameter_names = ("weight", "bias")
+    pair_backward: ClassVar[Callable[..., tuple[Array | None, Array | None, Array | None]]]  # of `xpcnn.ops`
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        dx, dw, db = self.pair_backward(dy, cache, input_grad=input_grad)
+        return dx, {name: grad for name, grad in (("weight", dw), ("bias", db)) if grad is not None}
+
+
 def dotted(name: str, key: str) -> str:
-    """The dotted name of a part or an array of the named layer; "" is the network itself."""
-    return f"{name}.{key}" if name else key
+    """The dotted name of a part or an array of the named layer; "" is the network, or the layer, itself."""
+    return f"{name}.{key}" if name and key else name or key
 
 
 def check_layer(who: str, model: Layer) -> None:

@@ -11,7 +11,7 @@ from .. import nn
 
 Example: TypeAlias = Callable[[], tuple[nn.Layer, np.ndarray[Any, np.dtype[np.float64]]]]
 
-_IMAGES, _ROWS = (2, 6, 5, 4), (5, 4)
+_IMAGES, _SEQUENCES, _ROWS = (2, 6, 5, 4), (2, 7, 4), (5, 4)
 
 
 def _on(shape: tuple[int, ...], make: Callable[[], nn.Layer]) -> Example:
@@ -33,11 +33,22 @@ EXAMPLES: dict[str, Example] = {
     "ConvTranspose2d": _on(
         _IMAGES, lambda: nn.ConvTranspose2d(4, 6, (3, 2), stride=(2, 1), padding=1, groups=2, rng=0)
     ),
+    "Conv1d": _on(_SEQUENCES, lambda: nn.Conv1d(4, 6, 3, stride=2, padding=(2, 1), groups=2, rng=0)),
+    "ConvTranspose1d": _on(_SEQUENCES, lambda: nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, groups=2, rng=0)),
     "MaxPool2d": _on(_IMAGES, lambda: nn.MaxPool2d(3, stride=2, padding=1)),
     "AvgPool2d": _on(_IMAGES, lambda: nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False)),
     "AdaptiveAvgPool2d": _on(_IMAGES, lambda: nn.AdaptiveAvgPool2d((4, 2))),
     "GlobalMaxPool2d": _on(_IMAGES, nn.GlobalMaxPool2d),
     "GlobalAvgPool2d": _on(_IMAGES, nn.GlobalAvgPool2d),
+    "MaxPool1d": _on(_SEQUENCES, lambda: nn.MaxPool1d(3, stride=2, padding=1)),
+    "AvgPool1d": _on(_SEQUENCES, lambda: nn.AvgPool1d(3, stride=2, padding=1, count_include_pad=False)),
+    "AdaptiveAvgPool1d": _on(_SEQUENCES, lambda: nn.AdaptiveAvgPool1d(3)),
+    "GlobalMaxPool1d": _on(_SEQUENCES, nn.GlobalMaxPool1d),
+    "GlobalAvgPool1d": _on(_SEQUENCES, nn.GlobalAvgPool1d),
+    "ZeroPad1d": _on(_SEQUENCES, lambda: nn.ZeroPad1d((1, 2))),
+    "ReflectionPad1d": _on(_SEQUENCES, lambda: nn.ReflectionPad1d((3, 1))),
+    "ReplicationPad1d": _on(_SEQUENCES, lambda: nn.ReplicationPad1d((3, 1))),
+    "Dropout1d": _on(_SEQUENCES, lambda: nn.Dropout1d(0.5, rng=0)),
     "Linear": _on(_ROWS, lambda: nn.Linear(4, 3, rng=0)),
     "Flatten": _on(_IMAGES, nn.Flatten),
     "Unflatten": _on((5, 12), lambda: nn.Unflatten((3, 2, 2))),

@@ -11,10 +11,10 @@ from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Shape
 from . import init
-from .layer import Layer
+from .layer import WeightedLayer
 
 
-class Linear(Layer):
+class Linear(WeightedLayer):
     """Fully connected: y = x wᵀ + b; equations in `xpcnn.ops.linear`.
 
     Parameters
@@ -34,7 +34,7 @@ class Linear(Layer):
     (8, 10)
     """
 
-    parameter_names = ("weight", "bias")
+    pair_backward = staticmethod(dispatch.backward)
     config_names = ("in_features", "out_features", "bias")
 
     def __init__(
@@ -69,10 +69,10 @@ class Linear(Layer):
         if shape is not None:
             check_gradient("Linear", dy, shape)
             dy = _reshaped(dy, (-1, self.out_features))
-        dx, dw, db = dispatch.backward(dy, cache, input_grad=input_grad)
+        dx, grads = super().backward(dy, cache, input_grad=input_grad)
         if dx is not None and shape is not None:
             dx = _reshaped(dx, (*shape[:-1], self.in_features))
-        return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}
+        return dx, grads
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         return math.prod(output_shape) * self.in_features

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
 
 from ..errors import OptionError
 from ..ops import dispatch, norm
@@ -13,22 +11,15 @@ from ..ops.check import check_array, check_batch, check_floats
 from ..options import as_count, as_flag, as_number
 from ..typing import Array, Cache, Shape
 from .init import constant, draw
-from .layer import Layer
+from .layer import WeightedLayer
 
 
-class Normalization(Layer):
-    """Base class: a learned `weight` (γ) and `bias` (β), each of which may be None, and their gradients."""
-
-    parameter_names = ("weight", "bias")
-    pair_backward: ClassVar[Callable[..., tuple[Array | None, Array | None, Array | None]]]
+class Normalization(WeightedLayer):
+    """Base class: the `weight` is γ, and the `bias` β."""
 
     def _start(self, shape: Shape, weight: bool, bias: bool) -> None:
         self.weight = draw(constant(1.0), shape) if weight else None
         self.bias = draw(constant(0.0), shape) if bias else None
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dgamma, dbeta = self.pair_backward(dy, cache, input_grad=input_grad)
-        return dx, {name: grad for name, grad in (("weight", dgamma), ("bias", dbeta)) if grad is not None}
 
 
 class _BatchNorm(Normalization):

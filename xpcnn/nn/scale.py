@@ -6,10 +6,10 @@ from ..ops.scale import scale_backward, scale_forward
 from ..options import as_count, as_flag, as_number
 from ..typing import Array, Cache
 from .init import constant, draw
-from .layer import Layer
+from .layer import WeightedLayer
 
 
-class Scale(Layer):
+class Scale(WeightedLayer):
     """y = x · weight + bias, with a number for all, or one a channel.
 
     Parameters
@@ -29,7 +29,6 @@ class Scale(Layer):
     """
 
     pair_backward = staticmethod(scale_backward)
-    parameter_names = ("weight", "bias")
     config_names = ("num_features", "bias", "init")
     keeps_columns = True
 
@@ -42,7 +41,3 @@ class Scale(Layer):
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         return scale_forward(x, self.weight, self.bias)
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dw, db = self.pair_backward(dy, cache, input_grad=input_grad)
-        return dx, {"weight": dw} if db is None else {"weight": dw, "bias": db}

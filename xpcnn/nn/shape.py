@@ -82,15 +82,15 @@ class Reshape(Layer):
 
 
 class Unflatten(Reshape):
-    """Turns each row into one image, the inverse of `Flatten`: y[n,i,j,c] = x[n, (i·W + j)·C + c].
+    """Turns each row into one image or one sequence, the inverse of `Flatten`: y[n,i,j,c] = x[n, (i·W + j)·C + c].
 
     Decoders and image generators use it to turn a vector into images: Linear, Unflatten, ConvTranspose2d.
     PyTorch's rows are ordered (C, H, W); `xpcnn.exchange.load_pytorch` reorders the rows of weights from there.
 
     Parameters
-        shape : of one image, (H, W, C)
+        shape : of one image, (H, W, C), or one sequence, (L, C)
     Shapes
-        (N, H·W·C) → (N, H, W, C)
+        (N, H·W·C) → (N, H, W, C), (N, L·C) → (N, L, C)
     Raises
         OptionError, ShapeError, DTypeError
 
@@ -100,8 +100,8 @@ class Unflatten(Reshape):
     """
 
     def __init__(self, shape: Shape) -> None:
-        if not isinstance(shape, (tuple, list)) or len(shape) != 3:
-            raise OptionError("Unflatten", "shape: (H, W, C)", repr(shape))
+        if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
+            raise OptionError("Unflatten", "shape: (H, W, C) or (L, C)", repr(shape))
         super().__init__(shape)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:

@@ -1,4 +1,7 @@
-"""Smooth activations, and their gradients. (Those with a corner at 0 are in `xpcnn.ops.rectifier`.)
+"""Smooth activations, and their gradients: the sigmoids, and what is made of one of them.
+
+Activations are cut by shape: smooth ones made of a sigmoid here, of the normal distribution in `gelu`, of neither in
+`soft_activation`; two branches that meet at x = 0 in `rectifier`; straight pieces between bounds in `hard_activation`.
 
     sigmoid     y = σ(x) = 1 / (1 + e⁻ˣ)                              dx = dy · y (1 − y)                    (1)
     tanh        y = tanh(x)                                           dx = dy · (1 − y²)                     (2)

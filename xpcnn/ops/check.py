@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,12 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
     )
     if not fits:
         expected = "(" + ", ".join(["N", *map(str, axes)]) + ")"
-        if len(axes) == 3 and x.ndim == 4 and x.shape[1] == axes[2]:
-            remedy = "images are channels last: move axis 1 to the end"
+        if len(axes) in (2, 3) and x.ndim == len(axes) + 1 and x.shape[1] == axes[-1]:
+            remedy = f"{'images' if x.ndim == 4 else 'sequences'} are channels last: move axis 1 to the end"
         elif x.ndim == len(axes):
             remedy = "add the batch axis: x[None, ...]"
         elif len(axes) == 1 and x.ndim > 2:
-            remedy = "put Flatten() before"
+            remedy = _one_row(x, axes[0])
         elif isinstance(axes[-1], int) and x.ndim == len(axes) + 1:
             remedy = f"build the layer for {x.shape[-1]}, or convert the input"
         else:
@@ -58,6 +59,14 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
         raise ShapeError(who, f"input {expected}", str(tuple(x.shape)), remedy)
     if 0 in x.shape:
         raise ShapeError(who, "at least one item along every axis", str(tuple(x.shape)), "skip empty batches")
+
+
+def _one_row(x: Array, axis: int | str) -> str:
+    """The remedy for (N, …, D) where (N, `axis`) is expected."""
+    if isinstance(axis, str):  # a row for each item, whatever an item is
+        return f"put Flatten() before for a row an image; for a row a pixel, reshape it to (-1, {x.shape[-1]})"
+    numbers = math.prod(x.shape[1:])
+    return "put Flatten() before" + ("" if numbers == axis else f", and build the layer for {numbers}")
 
 
 def check_items(who: str, x: Array, *others: Array | None) -> Any:
@@ -86,7 +95,7 @@ def check_array(who: str, *arrays: Array | None) -> None:
     None is skipped, except as the first.
     """
     for number, x in enumerate(arrays):
-        if x is None and number:
+        if type(x) is np.ndarray or (x is None and number):
             continue
         if not hasattr(x, "ndim") or not hasattr(x, "dtype") or isinstance(x, (np.matrix, np.ma.MaskedArray)):
             raise DTypeError(who, "an array", type(x).__name__, "convert it: xpcnn.asarray(x)")

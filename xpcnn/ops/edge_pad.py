@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..backend import array_namespace
 from ..errors import ShapeError
 from ..options import as_pair
 from ..typing import Array, Cache
@@ -92,7 +93,7 @@ def _check(who: str, x: Array, widths: Widths) -> list[tuple[int, int]]:
 
 
 def _taken(x: Array, sources: list[list[int]]) -> Array:
-    xp = check_floats("pad", x)
+    xp = array_namespace(x)
     for axis, source in enumerate(sources, 1):
         if len(source) > x.shape[axis]:
             x = xp.take(x, xp.asarray(source, dtype=xp.int64, device=x.device), axis=axis)
@@ -100,16 +101,16 @@ def _taken(x: Array, sources: list[list[int]]) -> Array:
 
 
 def _folded(who: str, dy: Array, cache: Cache, fold: Any) -> Array:
-    pairs, shape = cache
-    n, h, w, c = shape
-    xp = check_gradient(who, dy, (n, h + sum(pairs[0]), w + sum(pairs[1]), c))
-    for axis, ((before, after), size) in enumerate(zip(pairs, shape[1:3], strict=True), 1):
-        parts = [(_cut(dy, axis, 0, before), True), (_cut(dy, axis, before + size, before + size + after), False)]
-        dx = _cut(dy, axis, before, before + size)
-        for part, first in parts:
-            if part.shape[axis]:
-                part, start = fold(part, first, size, axis, xp)
-                dx = dx + _placed(part, start, size, axis, xp)  # (3)
+    pairs, (n, *sizes, c) = cache
+    xp = check_gradient(who, dy, (n, *(size + sum(pair) for size, pair in zip(sizes, pairs, strict=True)), c))
+    for axis, (size, (before, after)) in enumerate(zip(sizes, pairs, strict=True), 1):
+        end = before + size
+        dx = xp.asarray(dy[_along(axis, before, end)], copy=True)
+        for first, beyond in ((True, (0, before)), (False, (end, end + after))):
+            if beyond[0] < beyond[1]:
+                part, start = fold(dy[_along(axis, *beyond)], first, size, axis, xp)
+                place = _along(axis, start, start + part.shape[axis])
+                dx[place] = dx[place] + part  # (3)
         dy = dx
     return dy
 
@@ -123,16 +124,6 @@ def _summed(part: Array, first: bool, size: int, axis: int, xp: Any) -> tuple[Ar
     return xp.sum(part, axis=axis, keepdims=True), 0 if first else size - 1
 
 
-def _cut(x: Array, axis: int, start: int, stop: int) -> Array:
-    return x[(*(slice(None),) * axis, slice(start, stop), ...)]
-
-
-def _placed(part: Array, start: int, size: int, axis: int, xp: Any) -> Array:
-    """The part from `start` on, among zeros."""
-
-    def zeros(length: int) -> Array:
-        shape = (*part.shape[:axis], length, *part.shape[axis + 1 :])
-        return xp.zeros(shape, dtype=part.dtype, device=part.device)  # type: ignore[no-any-return]
-
-    whole = [zeros(start), part, zeros(size - start - part.shape[axis])]
-    return xp.concat([each for each in whole if each.shape[axis]], axis=axis)  # type: ignore[no-any-return]
+def _along(axis: int, start: int, stop: int) -> tuple[Any, ...]:
+    """The index of these positions of an axis."""
+    return (*(slice(None),) * axis, slice(start, stop), ...)

@@ -7,10 +7,7 @@
     concat      y = [x₁, x₂, …]               dxᵢ = the part of dy at xᵢ's place in y                     (5)
     minimum     y = minᵢ xᵢ                   dxᵢ as in (4)                                               (7)
 
-Shapes are broadcast as in the array API standard: axes are aligned at the last one, and an axis that has length 1 or
-is missing is repeated. Σ_s is the sum over the axes along which xᵢ was repeated:
-
-    y[…, i, …] = x[…, 0, …]   ⇒   dx[…, 0, …] = Σᵢ dy[…, i, …]                                            (6)
+Shapes are broadcast. Σ_s is the sum over the axes along which xᵢ was repeated, see `xpcnn.ops.broadcast`.
 
 Equal maxima share the gradient of (4), as in `torch.amax`.
 """
@@ -26,6 +23,7 @@ from ..backend import array_namespace
 from ..errors import OptionError, ShapeError
 from ..typing import Array, Cache, Shape
 from . import dispatch
+from .broadcast import sum_to
 from .check import check_array, check_floats, check_gradient
 
 
@@ -129,8 +127,9 @@ def concat_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
     xs = _several("Concat", xs, least=1)
     check_array("Concat", *xs)
     if len({tuple(x.shape[:-1]) for x in xs}) > 1 or not all(x.ndim for x in xs):
-        shapes = ", ".join(str(tuple(x.shape)) for x in xs)
-        raise ShapeError("Concat", "branches that differ in their channels only", shapes)
+        shapes = [tuple(x.shape) for x in xs]
+        remedy = _remedy(shapes, "cut or pad the other axes")
+        raise ShapeError("Concat", "branches that differ in their channels only", ", ".join(map(str, shapes)), remedy)
     xp = check_floats("Concat", *xs)
     return xp.concat(xs, axis=-1), [tuple(x.shape) for x in xs]  # (5)
 
@@ -151,17 +150,6 @@ def shared(dy: Array, count: Array, xp: Any) -> Array:
     return share
 
 
-def sum_to(dy: Array, shape: Shape) -> Array:
-    """The gradient of an input with that shape, which was broadcast to dy's shape; (6)."""
-    if tuple(dy.shape) == tuple(shape):
-        return dy
-    xp = array_namespace(dy)
-    ahead = dy.ndim - len(shape)
-    axes = [*range(ahead), *(ahead + i for i, size in enumerate(shape) if size == 1 and dy.shape[ahead + i] != 1)]
-    summed: Array = xp.reshape(xp.sum(dy, axis=tuple(axes)), tuple(shape))  # (6)
-    return summed
-
-
 def _sum(a: Array, b: Array) -> Array:
     same: Array = dispatch.output("add", a, b) if tuple(a.shape) == tuple(b.shape) else a + b
     return same
@@ -177,13 +165,19 @@ def _check(who: str, xs: Sequence[Array], *, most: int | None = None) -> Shape:
     padded = [(1,) * (ndim - len(shape)) + shape for shape in shapes]
     common = tuple(max(sizes) if min(sizes) else 0 for sizes in zip(*padded, strict=True))
     if any(size not in (1, full) for shape in padded for size, full in zip(shape, common, strict=True)):
-        got = ", ".join(map(str, shapes))
-        raise ShapeError(
-            who, "shapes that can be broadcast to one", got, "axes are aligned at the last one, the channels"
-        )
+        remedy = _remedy(shapes, "axes are aligned at the last one, the channels")
+        raise ShapeError(who, "shapes that can be broadcast to one", ", ".join(map(str, shapes)), remedy)
     if not math.prod(common):
         raise ShapeError(who, "at least one item along every axis", ", ".join(map(str, shapes)), "skip empty batches")
     return common
+
+
+def _remedy(shapes: Sequence[Shape], otherwise: str) -> str:
+    """For shapes that do not fit; maps (N, H, W, C) of different heights or widths can be enlarged."""
+    if any(len(shape) != 4 for shape in shapes) or len({shape[1:3] for shape in shapes}) == 1:
+        return otherwise
+    height, width = (max(shape[axis] for shape in shapes) for axis in (1, 2))
+    return f"bring all to one size, such as with Upsample(size=({height}, {width}))"
 
 
 def _several(who: str, xs: Any, *, least: int = 2, most: int | None = None) -> Sequence[Array]:

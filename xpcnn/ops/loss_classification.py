@@ -79,7 +79,7 @@ def cross_entropy_forward(
         a = a * weight  # (3)
     z = y - xp.max(y, axis=1, keepdims=True)  # (N, K)
     log_p = z - xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))  # (N, K)                        (1)
-    return -_dot(a, log_p, xp) / count, (log_p, a, count, xp)  # ()                                (2)
+    return (0 - _dot(a, log_p, xp)) / count, (log_p, a, count, xp)  # ()                                (2)
 
 
 def cross_entropy_backward(cache: Cache) -> Array:
@@ -115,7 +115,7 @@ def nll_forward(
     q = one_hot("NLLLoss", target, y)  # (N, K)
     count = _weighted(count, q, weight, reduction, xp)
     a = q if weight is None else q * weight
-    return -_dot(a, y, xp) / count, (a, count)  # ()                                              (5)
+    return (0 - _dot(a, y, xp)) / count, (a, count)  # ()                                              (5)
 
 
 def nll_backward(cache: Cache) -> Array:
@@ -197,7 +197,7 @@ def _weighted(count: Any, q: Array, weight: Array | None, reduction: str, xp: An
 
 
 def _dot(a: Array, log_p: Array, xp: Any) -> Array:
-    """Σ a·log p, with 0·log 0 = 0."""
+    """Σ a·log p, with 0·log 0 = 0; a loss is 0 less this, which is never −0."""
     total: Array = xp.sum(_products(a, log_p, xp))
     return total
 

@@ -45,6 +45,7 @@ from ..backend import is_numpy
 from ..errors import OptionError, ShapeError
 from ..options import as_number
 from ..typing import Array, Cache, Shape
+from .broadcast import sum_to
 from .check import check_array, check_batch, check_floats, check_gradient
 
 Mean: TypeAlias = Callable[[Array], Array]
@@ -94,9 +95,9 @@ def layer_norm_backward(
     """
     x_hat, r, gamma, has_beta, axes = cache
     xp = check_gradient("LayerNorm", dy, x_hat.shape, x_hat)
-    items = tuple(range(dy.ndim - axes))
-    dgamma = None if gamma is None else xp.sum(dy * x_hat, axis=items)  # (D₁, …, Dₖ)                      (4)
-    dbeta = xp.sum(dy, axis=items) if has_beta else None  # (D₁, …, Dₖ)    (4)
+    shape = tuple(dy.shape[dy.ndim - axes :])
+    dgamma = None if gamma is None else sum_to(dy * x_hat, shape)  # (D₁, …, Dₖ)                           (4)
+    dbeta = sum_to(dy, shape) if has_beta else None  # (D₁, …, Dₖ)         (4)
     dx = None
     if input_grad:
         dx = _normalise_backward(dy if gamma is None else dy * gamma, x_hat, r, _mean_of_items(axes, xp))

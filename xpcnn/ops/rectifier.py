@@ -27,6 +27,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..options import as_number
 from ..typing import Array, Cache
+from .broadcast import sum_to
 from .check import check_array, check_floats, check_gradient, check_items
 from .formula import Formula
 
@@ -144,10 +145,9 @@ def prelu_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple
     """
     x, slope = cache
     xp = check_gradient("PReLU", dy, x.shape, x)
-    shared = tuple(range(x.ndim if slope.shape[0] == 1 else x.ndim - 1))
-    dslope = xp.sum(dy * xp.minimum(x, _zero(x, xp)), axis=shared)  # () or (C,)                           (3)
+    dslope = sum_to(dy * xp.minimum(x, _zero(x, xp)), tuple(slope.shape))  # (1,) or (C,)                  (3)
     dx = dy * _factor(x > 0, slope, dy, xp) if input_grad else None  # (N, …)                              (2)
-    return dx, xp.reshape(dslope, slope.shape)
+    return dx, dslope
 
 
 def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:

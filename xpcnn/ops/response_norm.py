@@ -13,10 +13,9 @@ Source
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..options import as_count, as_number
 from ..typing import Array, Cache
+from . import dispatch
 from .check import check_batch, check_floats, check_gradient
 
 
@@ -43,29 +42,25 @@ def local_response_norm_forward(
     size = as_count(who, "size", size)
     alpha, beta = as_number(who, "alpha", alpha, "[0, inf)"), as_number(who, "beta", beta, "[0, inf)")
     check_batch(who, x, "H", "W", "C")
-    xp = check_floats(who, x)
-    s = as_number(who, "k", k, "(0, inf)") + alpha / size * _neighbours(x * x, size // 2, (size - 1) // 2, xp)  # (1)
+    check_floats(who, x)
+    s = as_number(who, "k", k, "(0, inf)") + alpha / size * _neighbours(x * x, size // 2, (size - 1) // 2)  # (1)
     return x * s**-beta, (x, s, size, alpha, beta)  # (N, H, W, C)                                     (2)
 
 
 def local_response_norm_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `local_response_norm_forward`, (3): dy (N, H, W, C) → dx (N, H, W, C)."""
     x, s, size, alpha, beta = cache
-    xp = check_gradient("LocalResponseNorm", dy, x.shape, x)
-    near = _neighbours(dy * x * s ** (-beta - 1), (size - 1) // 2, size // 2, xp)
+    check_gradient("LocalResponseNorm", dy, x.shape, x)
+    near = _neighbours(dy * x * s ** (-beta - 1), (size - 1) // 2, size // 2)
     dx: Array = dy * s**-beta - 2 * alpha * beta / size * x * near  # (3)
     return dx
 
 
-def _neighbours(x: Array, before: int, after: int, xp: Any) -> Array:
+def _neighbours(x: Array, before: int, after: int) -> Array:
     """The sum over each channel, those `before` it and those `after` it."""
     channels = x.shape[-1]
     before, after = min(before, channels - 1), min(after, channels - 1)
-
-    def zeros(width: int) -> Array:
-        return xp.zeros((*x.shape[:-1], width), dtype=x.dtype, device=x.device)  # type: ignore[no-any-return]
-
-    padded = xp.concat([zeros(before), x, zeros(after)], axis=-1)  # (N, H, W, before + C + after)
+    padded = dispatch.forward("zero_pad", x, [(0, 0), (0, 0), (before, after)])[0]  # (N, H, W, before + C + after)
     total: Array = padded[..., :channels]
     for start in range(1, before + after + 1):
         total = total + padded[..., start : start + channels]

@@ -11,10 +11,9 @@ layers have "a trainable coefficient" and "a trainable bias".
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..errors import ShapeError
 from ..typing import Array, Cache
+from .broadcast import sum_to
 from .check import check_array, check_gradient, check_items
 
 
@@ -24,7 +23,7 @@ def scale_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Ca
     Parameters
         x : Array (N, …, C), float
         w : Array (1,) or (C,)
-        b : Array of w's shape, or None for no offset
+        b : Array (1,) or (C,), or None for no offset
     Returns
         y : Array (N, …, C)
         cache : for `scale_backward`; refers to x and w
@@ -41,21 +40,14 @@ def scale_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Ca
         if each is not None and tuple(each.shape) not in ((1,), tuple(x.shape[-1:])):
             raise ShapeError("Scale", f"a {name} (1,) or ({x.shape[-1]},), one a channel", str(tuple(each.shape)))
     y: Array = x * w if b is None else x * w + b  # (N, …, C)              (1)
-    return y, (x, w, None if b is None else b.shape[0])
+    return y, (x, w, None if b is None else tuple(b.shape))
 
 
 def scale_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
     """The gradients of `scale_forward`, (2) to (4): dy (N, …, C) → dx (or None), dw, and db (None without b)."""
     x, w, offsets = cache
-    xp = check_gradient("Scale", dy, x.shape, x)
+    check_gradient("Scale", dy, x.shape, x)
     dx = dy * w if input_grad else None  # (2)
-    dw = _over_all(dy * x, w.shape[0], xp)  # (3)
-    db = None if offsets is None else _over_all(dy, offsets, xp)  # (4)
+    dw = sum_to(dy * x, tuple(w.shape))  # (3)
+    db = None if offsets is None else sum_to(dy, offsets)  # (4)
     return dx, dw, db
-
-
-def _over_all(terms: Array, count: int, xp: Any) -> Array:
-    """The sum over all numbers, (1,), or over those of each channel, (C,)."""
-    if count == 1:
-        return xp.reshape(xp.sum(terms), (1,))  # type: ignore[no-any-return]
-    return xp.sum(xp.reshape(terms, (-1, count)), axis=0)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Three more smooth activations, and their gradients.
+"""Smooth activations that need no sigmoid, and their gradients. (Those that do: `xpcnn.ops.activation`.)
 
     Mish        y = x t,  t = tanh(log(1 + eˣ)) = n / (n + 2)         dx = dy · (t + x · 4 e (1 + e) / (n + 2)²)
                 with e = eˣ and n = e (e + 2)                                                                    (1)

@@ -92,8 +92,8 @@ def pictures(
 
 def _caption(label: Any, classes: Sequence[str]) -> str:
     if label.ndim == 0:
-        return class_name(int(label), classes) if label.dtype.kind in "iu" else f"{float(label):.4g}"
+        return class_name(int(label), classes) if label.dtype.kind in "iu" else f"{float(label):z.4g}"
     if label.dtype.kind == "f" and classes and len(classes) == len(label):
         best = (-label).argsort(kind="stable")[:2]
         return "\n".join(f"{class_name(int(i), classes, 13)}: {label[i]:.0%}" for i in best if label[i] > 0)
-    return ", ".join(f"{value:.3g}" for value in label[:3]) + (", …" if len(label) > 3 else "")
+    return ", ".join(f"{value:z.3g}" for value in label[:3]) + (", …" if len(label) > 3 else "")

@@ -106,7 +106,7 @@ def as_images(who: str, x: Array) -> tuple[NDArray, str]:
         notes.append(f"grey: the mean of {pixels.shape[3]} channels")
         pixels = pixels.mean(axis=3)
     if low < 0 or high > 1:
-        notes.append(f"black is {low:.3g}, white {high:.3g}")
+        notes.append(f"black is {low:z.3g}, white {high:z.3g}")
         pixels = (pixels - low) / (high - low)
     return np.clip(pixels, 0, 1), "; ".join(notes)
 

@@ -55,7 +55,8 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         The optimizer's weight decay.
 
     early_stopping : bool, default=False
-        Hold out a part of the training data, stop when the score on it stops rising, and keep the best epoch's weights.
+        Hold out a part of the training data, stop when the score on it stops rising, and keep the best epoch's weights,
+        of equal epochs the first's.
 
     validation_fraction : float, default=0.1
         The fraction that is held out.

@@ -146,7 +146,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
                     best_state = {name: to_numpy(array).copy() for name, array in model.state_dict().items()}
             self.history_.append(row)
             if self.verbose:
-                print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
+                print("  ".join(f"{name} {value:z.4g}" for name, value in row.items()), flush=True)
             if self.early_stopping and epoch - best_epoch >= self.n_iter_no_change:
                 break
         if best_state:

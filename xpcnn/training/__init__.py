@@ -3,6 +3,7 @@
 from .callback import STOP, Step
 from .csv_log import CSVLog
 from .evaluation import Evaluation, evaluate
+from .gradients import StepResult
 from .history import Epoch
 from .layer_times import LayerTime, Profile, profile
 from .metrics import accuracy, confusion_matrix, top_k_accuracy
@@ -27,6 +28,7 @@ __all__ = [
     "Profile",
     "RateSweep",
     "Step",
+    "StepResult",
     "TensorBoardLog",
     "Trainer",
     "accuracy",

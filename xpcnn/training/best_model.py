@@ -10,7 +10,7 @@ from typing import Any
 from ..backend import array_namespace, asarray
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
-from ..io.architecture import registry
+from ..io.known_layers import can_name
 from ..io.model_file import REGRESSION, SCALE, UNIT, SavedModel, described
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
@@ -76,7 +76,7 @@ def best_file(
     Raises
         OptionError : a file cannot hold the model or the names
     """
-    if not all(type(layer) in registry().values() for _, layer in model.named_layers()):
+    if not can_name(model):
         return WEIGHTS, model.state_dict(), {"kind": "weights"}
     extra: dict[str, object] = {} if batch_size is None else {BATCH_SIZE: batch_size}
     extra |= {} if classifies else {REGRESSION: True}

@@ -169,8 +169,13 @@ def _without_addresses(value: object) -> str:
 
 
 def _check_description(who: str, run: Checkpointed, saved: Any) -> None:
+    if saved is None:
+        got = "none: the checkpoint is of an older xpcnn"
+        raise FormatError(who, "run: what it was made of", got, "resume it with that one, or begin another run")
     if not isinstance(saved, dict):
         raise FormatError(who, "run: what it was made of", repr(saved)[:80], REMEDY)
+    if "data" not in saved:
+        who = f"{who}, of an older xpcnn"
     known = _OLDER | {"criterion": _without_addresses(run.criterion)} | saved  # missing in older ones
     for name, value in run.description().items():
         if name in _DATA and (name in saved or name != "images"):

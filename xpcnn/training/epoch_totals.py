@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ..backend import is_numpy
 from ..errors import NonFiniteError
 from ..nn.loss import Loss
-from ..typing import Array
 from .callback import Step
 from .evaluation import Evaluation
-from .gradients import addends
+from .gradients import StepResult, addends
 from .history import Epoch
 from .position import Position
 
@@ -29,12 +27,12 @@ class EpochTotals:
 
     def __init__(self, position: Position, criterion: Loss, read_every: int = 1) -> None:
         self.position, self.criterion, self.read_every = position, criterion, read_every
-        self.unread: list[tuple[Array, Array, Any, int, int]] = []  # loss, correct, items, images, batch
+        self.unread: list[tuple[StepResult, int, int]] = []  # with the images, and the batch
 
-    def add(self, loss: Array, correct: Array, items: Any, images: int) -> None:
+    def add(self, done: StepResult, images: int) -> None:
         """Add the numbers of the last step."""
-        self.unread.append((loss, correct, items, images, self.position.batch))
-        if is_numpy(loss) or len(self.unread) >= self.read_every:
+        self.unread.append((done, images, self.position.batch))
+        if is_numpy(done.loss) or len(self.unread) >= self.read_every:
             self.read()
 
     def read(self) -> None:
@@ -44,7 +42,7 @@ class EpochTotals:
             NonFiniteError : one of them is NaN or infinite
         """
         at = self.position
-        for loss, correct, items, images, batch in self.unread:
+        for (loss, correct, items), images, batch in self.unread:
             value, count = addends(self.criterion.reduction, loss, items, images)
             if not math.isfinite(value):
                 where = f"{value} in epoch {at.epoch + 1}, batch {batch}"
@@ -58,11 +56,11 @@ class EpochTotals:
             at.images += images
         self.unread.clear()
 
-    def step(self, loss: Array, correct: Array, items: Any, images: int, steps: int, lr: float) -> Step:
+    def step(self, done: StepResult, images: int, steps: int, lr: float) -> Step:
         """The last step, for callbacks; waits for a device."""
         at = self.position
-        value, count = addends(self.criterion.reduction, loss, items, images)
-        accuracy = int(correct) / images if self.criterion.classifies else math.nan
+        value, count = addends(self.criterion.reduction, done.loss, done.items, images)
+        accuracy = int(done.correct) / images if self.criterion.classifies else math.nan
         return Step(steps, at.epoch + 1, at.batch, images, value / count if count else math.nan, accuracy, lr)
 
     def row(self, checked: Evaluation | None, lr: float, seconds: float) -> Epoch:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,20 @@ from ..backend import array_namespace, is_numpy
 from ..nn import Layer
 from ..nn.loss import Loss
 from ..typing import Array
+
+
+class StepResult(NamedTuple):
+    """What one step says of its batches.
+
+    Parameters
+        loss : Array (), before the step
+        correct : the number of correctly classified items, an Array (); 0 if the criterion does not classify
+        items : the divisor of the mean loss (see `Loss.items`): an int, or an Array ()
+    """
+
+    loss: Array
+    correct: Array
+    items: Any
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,9 +36,9 @@ class Epoch:
 
     def __str__(self) -> str:
         """The losses and accuracies that exist, in a line that fits 80 columns."""
-        line = f"epoch {self.epoch:3d}  train {self.train_loss:.4f}{_share(self.train_accuracy)}"
+        line = f"epoch {self.epoch:3d}  train {self.train_loss:z.4f}{_share(self.train_accuracy)}"
         if not math.isnan(self.validation_loss):
-            line += f"  validation {self.validation_loss:.4f}{_share(self.validation_accuracy)}"
+            line += f"  validation {self.validation_loss:z.4f}{_share(self.validation_accuracy)}"
         return line + f"  lr {self.lr:.1e}  {self.seconds:.1f} s"
 
 

@@ -121,7 +121,7 @@ def _model(who: str, metadata: dict[str, Any], arrays: dict[str, NDArray], given
         check_arrays(who, given.state_dict(), arrays, "pass model=, built as it was")
         return deepcopy(given).load_state_dict(arrays)
     if metadata.get("architecture") is None:
-        raise FormatError(who, "layers of xpcnn alone", "others", "pass model=, built as it was")
+        raise FormatError(who, "layers of xpcnn.nn and registered ones alone", "others", "pass model=, built as it was")
     return from_config(metadata["architecture"], arrays, rng=0)
 
 

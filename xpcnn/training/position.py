@@ -29,7 +29,10 @@ class Position:
     untold: Untold | None = None
 
     def is_best(self, score: list[float] | None) -> bool:
-        """True if no earlier epoch was better; without validation the last one is always the best."""
+        """True if the score is above all earlier ones; without validation the last epoch is always the best.
+
+        Of equal epochs the first is kept, as in Keras and Lightning, whose comparisons are strict, too.
+        """
         return score is None or self.best_score is None or score > self.best_score
 
     def next_epoch(self, score: list[float] | None) -> Position:

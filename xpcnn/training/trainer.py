@@ -11,22 +11,16 @@ The loop itself is five lines, which you can also write yourself:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from copy import copy
-from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..backend import is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
-from ..errors import FileError, NonFiniteError, OptionError
-from ..io.atomic import sweep
+from ..errors import NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.loss import Loss
 from ..optim.clip import clip_by_norm
@@ -34,28 +28,23 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedule import Constant, Schedule
 from ..options import as_count, as_flag, as_names, as_path
 from ..typing import Array
-from . import checkpoint, trained_on
+from . import checkpoint
 from .accumulation import accumulated_gradients
-from .best_model import best_file, keep_best, with_arrays
+from .best_model import best_file, with_arrays
 from .callback import OnEpoch, OnStep, as_callbacks
-from .checkpoint import CHECKPOINT
 from .claim import Claim, claimed
 from .dry_run import first_batches, put_back
-from .epoch_totals import EpochTotals
 from .evaluation import Evaluation, evaluate
 from .finite_weights import FiniteWeights
-from .gradients import Gradients
-from .history import HISTORY, Epoch, write_csv
-from .interrupt import Interrupt
+from .fitting import Fitting
+from .gradients import Gradients, StepResult
+from .history import Epoch
 from .moving_average import MovingAverage
 from .nonfinite_report import report
-from .out_of_memory import enough_memory
 from .position import Position
-from .progress import Progress, progress
 from .readiness import check_arguments, check_fit, check_ready, warn_of_nothing_left
 from .run_files import KEPT, refuse_run
 from .schedule_end import warn_of_idle_step, warn_of_schedule
-from .telling import tell, tell_rest
 from .training_state import TrainingState
 
 UNREAD_STEPS = 50  # on a device, steps between two readings of the totals: reading waits for the device
@@ -81,8 +70,9 @@ class Trainer:
             OSError, as from a log on a full disk, it and those after it are called for that step when the training is
             resumed. With on_step each loss is read, which waits for a device
         folder : of the run: `history.csv`, `checkpoint.safetensors` (the last state),
-            `model.safetensors` (the best epoch by validation accuracy, then loss; `weights.safetensors` if there are
-            layers from outside xpcnn), `trained_on.safetensors` (digests of images). None keeps the best in memory
+            `model.safetensors` (the best epoch by validation accuracy, then loss, the first of equal ones;
+            `weights.safetensors` if there are layers that no file can name), `trained_on.safetensors` (digests of
+            images). None keeps the best in memory
         classes : names of the classes, saved with the model
         checkpoint_seconds : a checkpoint is written after each epoch, on Ctrl-C, and at least this often
         fast_dev_run : try everything with one step, one batch of validation and a checkpoint, and keep nothing:
@@ -137,7 +127,6 @@ class Trainer:
         self.claim: Claim | None = None  # of the folder, if the caller holds it
         self._state, self._weights = TrainingState(model), FiniteWeights(model)
         self.best_arrays: Mapping[str, Array] | None = None  # of the best epoch, if there is no folder
-        self._items: Any = 0  # divisor of the last step's loss, see `Loss.items`
         self._batch_size: int | None = None  # of the last training
 
     def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> list[Epoch]:
@@ -190,21 +179,9 @@ class Trainer:
 
     def _run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
         """The part of `fit` after all checks."""
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            sweep(self.folder)
-            trained_on.keep(self.folder, loader.split, validation, add=self.position != Position())
-            if self.history:  # the last row may be in the checkpoint alone, as after a full disk
-                write_csv(self.folder / HISTORY, self.history)
-        self.loader, self._state = loader, TrainingState(self.model)
-        self._batch_size = loader.batch_size
-        self._weights.begin(self.model)
+        self.loader, self._state, self._batch_size = loader, TrainingState(self.model), loader.batch_size
         try:
-            with enough_memory(loader, self.folder), Interrupt() as interrupt, progress(self.verbose) as shown:
-                save = partial(self._save, loader)
-                going = tell_rest(self.on_step, self.on_epoch, self, self.history, self.position, save)
-                while going and self.position.epoch < epochs and not self.position.is_stale(self.patience):
-                    going = self._run_epoch(loader, validation, epochs, interrupt, shown)
+            Fitting(self, self._weights, loader, validation, epochs).run()
         finally:
             self.loader = None
         return self.history
@@ -222,7 +199,7 @@ class Trainer:
 
     @property
     def best_model(self) -> Layer:
-        """A copy of `kept_model` after the best epoch by validation; without validation, after the last epoch.
+        """A copy of `kept_model` after the best epoch by validation, the first of equal ones; without, after the last.
 
         Raises
             OptionError : no epoch is done;  FormatError, FileError : it cannot be read from the folder
@@ -232,8 +209,8 @@ class Trainer:
         return with_arrays(self.kept_model, self.folder or self.best_arrays or self.kept_model.state_dict())
 
     @np.errstate(over="ignore", invalid="ignore")  # the results are checked
-    def train_step(self, x: Array, y: Array, *more: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Do one step on one batch; return the loss and the number of correctly classified items (0 in a regression).
+    def train_step(self, x: Array, y: Array, *more: tuple[Array, Array]) -> StepResult:
+        """Do one step on one batch.
 
         Parameters
             more : further batches (x, y), for one step on the images of all
@@ -244,7 +221,6 @@ class Trainer:
             warn_of_idle_step(self.schedule, self.optimizer.steps)
         batches, read = [(x, y), *more], bool(self.on_step) or self.read_every == 1
         total = accumulated_gradients(self.model, self.criterion, self._state, batches, read=read, report=self._report)
-        self._items = total.items
         grads = self.optimizer.select(total.grads)
         if self.clip_norm is not None:
             grads, _ = clip_by_norm(grads, self.clip_norm)
@@ -254,7 +230,7 @@ class Trainer:
             self._weights.check("Trainer", self.optimizer.parameters, f"after step {self.optimizer.steps}")
         if self.average is not None:
             self.average.update(self.model, self.optimizer.steps)
-        return total.loss, total.correct
+        return StepResult(total.loss, total.correct, total.items)
 
     def _report(self, number: int, x: Array, y: Array, gradients: Gradients) -> NonFiniteError:
         """The error for this batch of a step, which gave NaN or infinity."""
@@ -268,75 +244,3 @@ class Trainer:
         """The parts of the run whose state a checkpoint holds."""
         parts = (self.model, self.optimizer, self.criterion, self.schedule, loader)
         return checkpoint.Checkpointed(*parts, self.average, self.accumulate, self._validation)
-
-    def _run_epoch(
-        self, loader: Loader, validation: Split | None, epochs: int, interrupt: Interrupt, shown: Progress
-    ) -> bool:
-        """Run one epoch, or the rest of one; return whether to continue after it."""
-        at = self.position
-        saved = time.perf_counter()
-        begun = saved - at.seconds
-        totals, going = EpochTotals(at, self.criterion, 1 if self.on_step else self.read_every), True
-        shown.start(at.epoch + 1, epochs, len(loader), at.batch)
-        batches = loader.epoch(at.epoch, start=at.batch)
-        while going and (group := list(islice(batches, self.accumulate))):
-            self._items = images = sum(x.shape[0] for x, _ in group)
-            loss, correct = self.train_step(*group[0], *group[1:])
-            at.batch += len(group)
-            totals.add(loss, correct, self._items, images)
-            shown.advance(len(group))
-            at.seconds = time.perf_counter() - begun
-            if self.on_step:
-                step = totals.step(loss, correct, self._items, images, self.optimizer.steps, self.optimizer.lr)
-                going = tell(self.on_step, self, step, at, partial(self._save, loader))
-            interrupted = interrupt.requested
-            if interrupted or not going or time.perf_counter() - saved > self.checkpoint_seconds:
-                totals.read()
-                self._save(loader)
-                saved = time.perf_counter()
-            if interrupted:
-                raise interrupt.error(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
-        if not going:
-            return False
-        totals.read()
-        try:
-            row = self._finish_epoch(loader, validation, totals, begun)
-        except BaseException as error:
-            if not isinstance(error, NonFiniteError):
-                with suppress(FileError):  # such as a full disk, which has already raised an error
-                    self._save(loader)
-            raise
-        shown.line(str(row))
-        going = tell(self.on_epoch, self, row, self.position, partial(self._save, loader))
-        self._save(loader)
-        if interrupt.requested:
-            raise interrupt.error(f"interrupted after epoch {row.epoch}")
-        return going
-
-    def _finish_epoch(self, loader: Loader, validation: Split | None, totals: EpochTotals, begun: float) -> Epoch:
-        """Validate, keep the model if it is the best, and record the epoch's results.
-
-        Until the best model is kept, nothing is changed, so that a run that fails there can finish the epoch again.
-        """
-        self._check_weights()
-        checked, classifies = self.evaluate(validation) if validation else None, self.criterion.classifies
-        row = totals.row(checked, self.optimizer.lr, time.perf_counter() - begun)
-        score = row.score(classifies)
-        if self.position.is_best(score):
-            options = {"classifies": classifies, "validated": checked is not None}
-            self.best_arrays = keep_best(self.folder, self.kept_model, loader, self.classes, **options)
-        self.schedule.observe(checked.loss if checked else row.train_loss)
-        self.history.append(row)
-        self.position = self.position.next_epoch(score)
-        if self.folder is not None:
-            write_csv(self.folder / HISTORY, self.history)
-        return row
-
-    def _check_weights(self) -> None:
-        for part in (self.model,) if self.average is None else (self.model, self.average.model):
-            self._weights.check("Trainer", part.state_dict(), f"after step {self.optimizer.steps}")
-
-    def _save(self, loader: Loader) -> None:
-        if self.folder is not None:
-            self._check_weights()
-            checkpoint.save(self.folder / CHECKPOINT, self.checkpointed(loader), self.position, self.history)

@@ -48,7 +48,7 @@ def write(
 
 
 def run(path: Path, x: np.ndarray) -> np.ndarray:
-    """What onnxruntime computes."""
+    """The outputs that onnxruntime computes."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -66,7 +66,7 @@ def last(x: np.ndarray) -> np.ndarray:
 
 
 def host(model: nn.Layer, x: np.ndarray) -> np.ndarray:
-    """What the network computes in inference, from and to the host."""
+    """The network's outputs in inference, from and to the host."""
     return xpcnn.to_numpy(model(xpcnn.asarray(x)))
 
 

@@ -1,4 +1,4 @@
-"""What `export_onnx` writes: whole networks, names, properties, layouts, or a clear line and no file."""
+"""`export_onnx` writes whole networks, names, properties and layouts, or a clear line and no file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import sys
 
+import numpy as np
 import onnx
 import pytest
 
@@ -15,7 +16,7 @@ from xpcnn import models, nn
 from xpcnn.errors import FileError, MissingExtraError, OptionError, ShapeError
 from xpcnn.exchange import export_onnx, import_onnx
 from xpcnn.exchange.onnx import export, layers
-from xpcnn.io.architecture import registry
+from xpcnn.io.known_layers import registry
 from xpcnn.nn.layer_examples import EXAMPLES
 
 from .graphs import (
@@ -194,6 +195,47 @@ def test_parameters_of_any_backend_and_dtype(tmp_path, xp, rng):
 
 class Own(nn.Linear):
     """A layer that this file has made."""
+
+    def forward(self, x):
+        return super().forward(x)
+
+
+class Doubled(nn.Layer):
+    """It says what it is made of: a layer of its own, and one with its weights."""
+
+    parameter_names = ("factor",)
+
+    def __init__(self, channels):
+        self.conv = nn.Conv2d(channels, channels, 1, rng=3)
+        self.factor = xpcnn.asarray(np.full(channels, 2.0), "float32")
+
+    def forward(self, x):
+        y, cache = self.conv.forward(x)
+        return y * self.factor, cache
+
+    def backward(self, dy, cache, *, input_grad=True):
+        raise NotImplementedError
+
+    def composed(self):
+        scale = nn.Scale(len(self.factor), bias=False)
+        scale.weight = self.factor
+        return nn.Sequential(self.conv, scale)
+
+
+class Block(nn.Residual):
+    """Computes what a Residual does, of layers that it makes itself."""
+
+    def __init__(self, channels):
+        super().__init__(nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, rng=4), Doubled(channels)))
+
+
+def test_layers_of_ones_own_that_say_what_they_are_made_of(tmp_path, rng):
+    shared = Doubled(2).to_backend()
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, rng=0), shared, Block(2), shared, nn.GlobalAvgPool2d())
+    compare(tmp_path / "m.onnx", model.to_backend(), rng.normal(size=(2, 6, 5, 1)).astype("float32"))
+    names = [each.name for each in onnx.load(tmp_path / "m.onnx").graph.initializer]
+    assert names[2:] == ["1.conv.weight", "1.conv.bias", "1.1.weight", "2.body.0.weight", "2.body.0.bias",
+                         "2.body.1.conv.weight", "2.body.1.conv.bias", "2.body.1.1.weight"]  # fmt: skip
 
 
 @pytest.mark.parametrize(

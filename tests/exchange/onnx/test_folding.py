@@ -120,7 +120,7 @@ def test_group_norm_written_out_with_its_factors_on_either_side(tmp_path, scale,
 
 @pytest.mark.parametrize("operator", ["Mul", "Sub", "Div"])
 def test_what_depends_on_the_batch_s_size(tmp_path, operator):
-    """Which is not known: −1 stands for it, and (−1)² is not 1."""
+    """The size is not known: −1 stands for it, and (−1)² is not 1."""
     nodes = [node("Shape", "x", "s"), node("Gather", "s first", "n"), node(operator, "n n", "m"),
              node("Concat", "m rest", "to", axis=0), node("Reshape", "x to", "y")]  # fmt: skip
     with pytest.raises(FormatError, match="sizes that do not depend on the batch's"):

@@ -152,7 +152,7 @@ def _edit(graph: Any, rng: np.random.Generator) -> None:
 
 
 def read(path: Path) -> tuple[SavedModel | None, str]:
-    """What the file holds, or why it is refused."""
+    """The file's content, or the reason why it is refused."""
     try:
         return import_onnx(path), ""
     except FormatError as error:

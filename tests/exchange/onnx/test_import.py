@@ -1,4 +1,4 @@
-"""What `import_onnx` returns: its shape and dtype, on every backend; it trains, is saved, and written again."""
+"""`import_onnx` returns a network of the right shape and dtype on every backend; it trains, is saved and exported."""
 
 from __future__ import annotations
 

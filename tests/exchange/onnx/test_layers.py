@@ -1,4 +1,4 @@
-"""What a layer becomes in a file computes, in onnxruntime, what the layer computes, with all of its options."""
+"""Each layer's nodes in a file compute, in onnxruntime, the same as the layer, with all of its options."""
 
 from __future__ import annotations
 
@@ -213,6 +213,6 @@ def test_ceil_mode_adds_more_than_the_kernel_is_wide(tmp_path, rng):
     "pool", [nn.MaxPool2d(2), nn.MaxPool2d(2, padding=1), nn.AvgPool2d(2), nn.AvgPool2d(3, padding=1)]
 )
 def test_zeros_before_pooling_stay_zeros(tmp_path, rng, width, pool):
-    """Where all numbers are negative, a zero of the padding is the maximum."""
+    """If all numbers are negative, a zero of the padding is the maximum."""
     x = rng.normal(size=(2, 6, 5, 3)).astype("float32") - 9
     compare(tmp_path / "m.onnx", nn.Sequential(nn.ZeroPad2d(width), pool), x)

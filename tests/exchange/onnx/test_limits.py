@@ -126,7 +126,7 @@ def test_constants_that_grow(tmp_path):
 
 @pytest.mark.parametrize("operator", ["Add", "Mod"])
 def test_arithmetic_of_constants(tmp_path, operator):
-    """Which may be as wide as one number after the other for each of many, or of no size, or a division by zero."""
+    """Constants may be broadcast to a huge size, have no size, or be divided by zero."""
     path, wide = tmp_path / "m.onnx", np.ones((1, 2**16), int)
     nodes = [node(operator, "a b", "c"), node("Reshape", "x c", "y")]
     for a, b, text in (

@@ -1,4 +1,4 @@
-"""What no layer stands for is refused, in one line that names the file, the node and the operator."""
+"""Operators without a layer are refused, in one line that names the file, the node and the operator."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ REFUSED = [
      "for auto_pad, got 1×1; write pads as numbers"),
     ([node("ConvTranspose", "x tw", "y", strides=[4, 4], auto_pad="SAME_UPPER")], "an output of at most 19, got 20"),
     ([node("ConvTranspose", "x tw", "y", output_shape=[9, 7])], "an output of at most 7, got 9"),
-    ([node("ConvTranspose", "x tw", "y", output_shape=[1, 3, 7, 7])], "two numbers as output_shape"),
+    ([node("ConvTranspose", "x tw", "y", output_shape=[1, 3, 7, 7])], "a number an axis as output_shape"),
     ([node("GatherND", "x row", "y")], "GatherND"),
     ([node("Relu", "x", "a"), node("Sin", "a", "b"), node("Relu", "b", "y")], r"n_b \(Sin\)"),
     ([node("Relu", "x", "y", domain="com.own")], r"com.own::Relu"),

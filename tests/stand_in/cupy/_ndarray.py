@@ -15,7 +15,7 @@ def _wrap(host):
 
 
 def _of(array):
-    """What is NumPy's in an array; other arguments are refused (_core/core.pyx: `_ndarray_base a`)."""
+    """The NumPy array within an array; other arguments are refused (_core/core.pyx: `_ndarray_base a`)."""
     if not isinstance(array, ndarray):
         raise TypeError(f"Argument 'a' has incorrect type (expected cupy.ndarray, got {type(array).__name__})")
     return array._host

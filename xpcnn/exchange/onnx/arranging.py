@@ -73,7 +73,7 @@ def _reshaped(shape: Shape, wanted: Shape) -> list[nn.Layer]:
         return []
     if len(wanted) == 1:
         return [nn.Flatten()]
-    return [nn.Unflatten(wanted) if (len(shape), len(wanted)) == (1, 3) else nn.Reshape(wanted)]
+    return [nn.Unflatten(wanted) if len(shape) == 1 and len(wanted) in (2, 3) else nn.Reshape(wanted)]
 
 
 def _shape(value: Value, groups: Sequence[Axis]) -> Shape:

@@ -16,6 +16,7 @@ from ...extras import need
 from ...io.atomic import write_atomically
 from ...nn.container import with_layer_name
 from ...nn.layer import check_layer, dotted
+from ...nn.own_layers import standing_for
 from ...options import as_choice, as_count, as_names, as_path, as_shape
 from ...typing import Shape
 from . import activations, moving, normalization, pooling, products, resizing  # noqa: F401  register their translators
@@ -44,7 +45,8 @@ def export_onnx(
     classes (as JSON), the layout, and the range of numbers that the input is expected to have.
 
     Parameters
-        model : layers of `xpcnn.nn` only; `xpcnn.exchange.onnx.layers` lists what becomes of each
+        model : layers of `xpcnn.nn`, of which `xpcnn.exchange.onnx.layers` lists what becomes of each; and layers of
+            your own that say by `composed` which of these compute the same
         path : where to
         input_shape : one input's shape as the network has it, without the batch axis, such as (28, 28, 1)
         classes : the outputs' names
@@ -53,7 +55,7 @@ def export_onnx(
             is (N, H, W, C), as in xpcnn
         batch : N, where it is to be fixed; None for any
     Raises
-        OptionError : a layer is not of `xpcnn.nn`, an argument makes no sense, or the weights exceed 2 GiB
+        OptionError : a layer is none of these, an argument makes no sense, or the weights exceed 2 GiB
         ShapeError : the network does not take inputs of that shape
         FileError : the file cannot be written; an older one is untouched
         MissingExtraError : onnx is not installed
@@ -97,22 +99,34 @@ class _Translation:
     def __init__(self, graph: Graph, model: nn.Layer) -> None:
         self.graph = graph
         self.names = {id(layer): name for name, layer in model.named_layers()}
+        self.composed: list[nn.Layer] = []  # so that their identities are not reused
 
     def network(self, name: str, layer: nn.Layer, x: Tensor) -> Tensor:
         """What the layer makes of x, under that dotted name."""
-        if type(layer) is nn.Graph:
+        kind = standing_for(type(layer))
+        if kind is None and (composed := layer.composed()) is not None:
+            return self.network(name, self.named(layer, composed), x)
+        if isinstance(layer, nn.Graph) and kind is nn.Graph:
             return self.wired(name, layer, x)
-        if type(layer) not in (nn.Sequential, nn.Residual, nn.Concat):
+        if kind not in (nn.Sequential, nn.Residual, nn.Concat):
             return self.layer(name, layer, x)
         children = layer.children()
-        if type(layer) is nn.Sequential:
+        if kind is nn.Sequential:
             for key, child in children.items():
                 x = self.child(name, key, child, x)
             return x
         branches = [self.child(name, key, child, x) for key, child in children.items()]
-        if type(layer) is nn.Residual and len(branches) == 1:
+        if kind is nn.Residual and len(branches) == 1:
             branches.append(x)
-        return self.join(name, nn.Add if type(layer) is nn.Residual else nn.Concat, branches)
+        return self.join(name, nn.Add if kind is nn.Residual else nn.Concat, branches)
+
+    def named(self, layer: nn.Layer, composed: nn.Layer) -> nn.Layer:
+        """Layers that stand for a layer of one's own; their weights have its name, and theirs within it."""
+        check_layer(f"{type(layer).__name__}.composed", composed)
+        self.composed.append(composed)
+        for name, each in composed.named_layers():
+            self.names.setdefault(id(each), dotted(self.names[id(layer)], name))
+        return composed
 
     def wired(self, name: str, layer: nn.Graph, x: Tensor) -> Tensor:
         """What a graph makes of x."""
@@ -152,8 +166,8 @@ class _Translation:
         return y
 
     def layer(self, name: str, layer: nn.Layer, x: Tensor) -> Tensor:
-        kind = type(layer)
-        if kind not in TRANSLATORS:
+        kind = standing_for(type(layer))
+        if kind is None or kind not in TRANSLATORS:
             raise self.refusal(layer)
         order = x.order if layer.elementwise else None
         if kind is nn.Flatten and len(x.shape) > 1 and math.prod(x.shape) not in (x.shape[-1], math.prod(x.shape[:-1])):
@@ -167,7 +181,7 @@ class _Translation:
 
     @staticmethod
     def refusal(layer: nn.Layer) -> OptionError:
-        remedy = "build it of layers of xpcnn.nn"
+        remedy = "build it of layers of xpcnn.nn, or say by its method composed which ones compute the same"
         got = f"{type(layer).__module__}.{type(layer).__qualname__}"
         return OptionError("export_onnx", "a layer of xpcnn.nn, which ONNX has operators for", got, remedy)
 

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from ... import nn
 from ...ops.activation import GELU_A, GELU_B
 from ...typing import NDArray
 from .file import Node
 from .graph_state import GraphState
-from .interpolation import known
+from .interpolation import bins, known
 from .joins import join, joined
 from .normalization import affine
 from .operators import per_channel, plainly, reads
@@ -184,11 +186,23 @@ def _mean(node: Node, state: GraphState) -> Made:
     return Made(made.value, (name,), nn.Normalize([0.0] * channels, [float(len(node.inputs))] * channels))
 
 
+def _bins_of_sequences(node: Node, state: GraphState) -> Made | None:
+    """Adaptive pooling of sequences (N, C, L) as one product with the bins, x Bᵀ."""
+    value, columns = state.value(node), state.optional(node, 1)
+    if len(value.axes) != 2 or columns is None or columns.ndim != 2 or len(columns) != value.sizes[1]:
+        return None
+    length, out = columns.shape
+    if not np.allclose(columns.T, bins(out, length), atol=1e-6):
+        return None
+    name, value = state.images(node)
+    return Made(state.as_images(node, (1, out, value.shape[1])), (name,), nn.AdaptiveAvgPool1d(out))
+
+
 @reads("MatMul")
 def _matmul(node: Node, state: GraphState) -> Made:
     """A product with weights; or the second of two with the matrices of a separable layer, A (x Bᵀ)."""
     if not state.is_constant(node.inputs[0]):
-        return PRODUCTS["MatMul"](node, state, None)
+        return _bins_of_sequences(node, state) or PRODUCTS["MatMul"](node, state, None)
     rows, producer = state.weights(node, 0), state.producer(node.inputs[1])
     if producer is not None and producer.operator == "MatMul" and state.is_constant(producer.inputs[1]):
         columns, value = state.required(producer, 1), state.value(producer)

@@ -8,7 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import FormatError
-from ...nn import AdaptiveAvgPool2d, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, Layer, MaxPool2d
+from ...nn import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    Flatten,
+    GlobalAvgPool1d,
+    GlobalAvgPool2d,
+    GlobalMaxPool1d,
+    GlobalMaxPool2d,
+    Layer,
+    MaxPool1d,
+    MaxPool2d,
+)
+from ...nn.sequences import as_images
 from ...typing import NDArray
 from .arranging import arranged
 from .file import MOST_BYTES, Contents, Node, read_tensor
@@ -142,19 +154,19 @@ class GraphState:
         return known
 
     def images(self, node: Node) -> tuple[str, Value]:
-        """The node's first input as images (N, H, W, C); those with one axis before their channels have height 1."""
+        """The node's first input as images (N, H, W, C) or sequences (N, L, C)."""
         name, value = node.inputs[0], self.value(node)
         if len(value.axes) not in (2, 3):
             raise node.refuse("images (N, C, H, W) or (N, C, L)", f"an item of sizes {value.sizes}")
         channels, *space = value.axes
-        return self.arranged(name, [*[()] * (2 - len(space)), *space, channels])
+        return self.arranged(name, [*space, channels])
 
     def as_images(self, node: Node, shape: tuple[int, int, int]) -> Value:
-        """Images (H, W, C) that a node makes of such as `images` gives."""
-        if min(shape) < 1 or max(shape[:2]) > MOST_SIDE:
+        """Images (H, W, C) that a node makes of images, or sequences (1, L, C) that it makes of sequences."""
+        if min(shape) < 1 or (shape[0] > 1 and max(shape[:2]) > MOST_SIDE):
             raise node.refuse(f"images of 1 to {MOST_SIDE} a side", str(shape))
-        order = (2, 0, 1) if len(self.value(node).axes) == 3 else (2, 1)
-        return limited(Value.plain(shape, order), node)
+        images = len(self.value(node).axes) == 3
+        return limited(Value.plain(shape, (2, 0, 1)) if images else Value.plain(shape[1:], (1, 0)), node)
 
     def ending(self, name: str, chosen: Sequence[int]) -> tuple[str, Value, int]:
         """The value as an array whose last axes, as many as are returned, are these of the graph's."""
@@ -214,14 +226,23 @@ class GraphState:
         made = self.known[name]
         while isinstance(made, Made) and made.layer is None and made.inputs:
             made = self.known[made.inputs[0]]
-        if not isinstance(made, Made) or made.value.shape[:-1] != (1, 1):
+        kind = _GLOBAL.get(type(made.layer)) if isinstance(made, Made) and made.layer is not None else None
+        if not isinstance(made, Made) or kind is None or set(made.value.shape[:-1]) != {1}:
             return None
-        if isinstance(made.layer, AdaptiveAvgPool2d):
-            return GlobalAvgPool2d(), made.inputs
-        before = self.known[made.inputs[0]] if made.inputs else None
-        whole = isinstance(before, Made) and isinstance(made.layer, MaxPool2d) and (
-            made.layer.kernel_size == before.value.shape[:-1] and made.layer.padding == 0)  # fmt: skip
-        return (GlobalMaxPool2d(), made.inputs) if whole else None
+        before = self.known[made.inputs[0]]
+        if isinstance(made.layer, MaxPool1d | MaxPool2d):
+            window = as_images(made.layer).window
+            if not isinstance(before, Made) or window.kernel != before.value.size or any(window.padding):
+                return None
+        return kind(), made.inputs
+
+
+_GLOBAL: dict[type[Layer], type[Layer]] = {
+    AdaptiveAvgPool1d: GlobalAvgPool1d,
+    AdaptiveAvgPool2d: GlobalAvgPool2d,
+    MaxPool1d: GlobalMaxPool1d,
+    MaxPool2d: GlobalMaxPool2d,
+}
 
 
 def limited(value: Value, node: Node) -> Value:

@@ -4,6 +4,17 @@ The files beside this one have a translator for each, and what reads its operato
 
     Conv2d              Conv
     ConvTranspose2d     ConvTranspose, after Pad where output_padding is wider than the stride and the padding
+    Conv1d              Conv
+    ConvTranspose1d     ConvTranspose, as ConvTranspose2d
+    MaxPool1d           MaxPool, as MaxPool2d
+    AvgPool1d           AveragePool, as AvgPool2d
+    AdaptiveAvgPool1d   AveragePool, GlobalAveragePool or MatMul, as AdaptiveAvgPool2d
+    GlobalAvgPool1d     GlobalAveragePool, Flatten
+    GlobalMaxPool1d     GlobalMaxPool, Flatten
+    ZeroPad1d           Pad
+    ReflectionPad1d     Pad
+    ReplicationPad1d    Pad
+    Dropout1d           nothing
     MaxPool2d           MaxPool, after Pad where dilation lets the padding be wider than the kernel
     AvgPool2d           AveragePool, after Pad where padding counts and what ceil_mode adds does not
     AdaptiveAvgPool2d   AveragePool where the bins are all alike, GlobalAveragePool for one, else two MatMul
@@ -73,7 +84,7 @@ The files beside this one have a translator for each, and what reads its operato
     Maximum             Max
     Minimum             Min
 
-Images are (N, C, H, W) between the nodes, other items (N, C, …).
+Images are (N, C, H, W) between the nodes, sequences (N, C, L), other items (N, C, …).
 """
 
 from __future__ import annotations
@@ -153,25 +164,37 @@ def translates(*kinds: type[nn.Layer]) -> Callable[[Translator], Translator]:
     return register
 
 
-@translates(nn.Identity, nn.Dropout, nn.Dropout2d)
+@translates(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
 def _nothing(at: Place, layer: nn.Layer) -> str:
     return at.x.name
 
 
+def spatial(at: Place) -> int:
+    """The number of axes that a window has at that place: 2 of images, 1 of sequences."""
+    return len(at.x.shape) - 1
+
+
 def placed(at: Place, window: Window) -> Placement:
-    """The window over the images at that place."""
-    height, width, _ = at.x.shape
+    """The window over the images at that place, or over its sequences as images of height 1."""
+    height, width = (1, *at.x.shape[:-1])[-2:]
     return window.place(height, width)
 
 
-def onnx_pads(pads: tuple[int, int, int, int]) -> list[int]:
-    """(top, bottom, left, right) as ONNX has it: all beginnings, then all ends.
+def window_attributes(at: Place, window: Window, pads: tuple[int, int, int, int]) -> dict[str, Any]:
+    """The attributes of an operator with that window and padding."""
+    axes = slice(-spatial(at), None)
+    attributes = {"kernel_shape": window.kernel, "strides": window.stride, "dilations": window.dilation}
+    return {name: pair[axes] for name, pair in attributes.items()} | {"pads": onnx_pads(pads, spatial(at))}
+
+
+def onnx_pads(pads: tuple[int, int, int, int], axes: int = 2) -> list[int]:
+    """(top, bottom, left, right) as ONNX has it, all beginnings, then all ends; of sequences, only left and right.
 
     >>> onnx_pads((1, 2, 3, 4))
     [1, 3, 2, 4]
     """
     top, bottom, left, right = pads
-    return [top, left, bottom, right]
+    return [top, left, bottom, right] if axes == 2 else [left, right]
 
 
 def to_channels_first(rank: int) -> tuple[int, ...]:
@@ -184,10 +207,15 @@ def to_channels_last(rank: int) -> tuple[int, ...]:
     return (0, *range(2, rank + 1), 1)
 
 
+def pad_widths(at: Place, sides: tuple[int, int, int, int]) -> list[int]:
+    """The pads of a Pad at that place: of all axes, the batch's and the channels' among them."""
+    ends, axes = onnx_pads(sides, spatial(at)), spatial(at)
+    return [0, 0, *ends[:axes], 0, 0, *ends[axes:]]
+
+
 def pad_images(at: Place, sides: tuple[int, int, int, int], value: float, part: str = "") -> str:
     """A Pad of height and width. Zeros are written as −0, for onnxruntime makes a Pad of +0 and a pool after it into
     one pool, in which a padding's 0 is no number of the maximum, or which it refuses as its padding is too wide."""
     value = value or -0.0
-    top, left, bottom, right = onnx_pads(sides)
-    pads = at.constant("pads", [0, 0, top, left, 0, 0, bottom, right], "int64")
+    pads = at.constant("pads", pad_widths(at, sides), "int64")
     return at.node("Pad", at.x.name, pads, at.constant("padding", value), part=part)

@@ -15,14 +15,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ... import nn
+from ...nn.sequences import as_images
 from ...ops.reduce import reduced
 from ...ops.window import Placement, Window
 from .file import Node
 from .graph_state import GraphState, same
 from .interpolation import bins
-from .layers import Place, onnx_pads, pad_images, placed, translates
+from .layers import Place, pad_images, placed, spatial, translates, window_attributes
 from .operators import reads
-from .products import MOST_WINDOW, plainest, window_options
+from .products import MOST_WINDOW, window_options, windowed
 from .value import Made, Value
 
 
@@ -35,25 +36,26 @@ def _max_pool(node: Node, state: GraphState) -> Made:
     name, value = state.images(first)
     options = window_options(node, value, node.integers("kernel_shape", ()))
     if widths is not None:
-        if options["padding"] != 0:
+        if options["padding"] != (0, 0, 0, 0):
             raise node.refuse("no padding after a Pad of -inf", str(options["padding"]))
-        options["padding"] = plainest(widths)
-    layer = nn.MaxPool2d(**options, ceil_mode=bool(node.integer("ceil_mode", 0)))
-    return Made(_pooled(node, first, state, value, layer.window), (name,), layer)
+        options["padding"] = widths
+    layer = windowed("MaxPool", value, **options, ceil_mode=bool(node.integer("ceil_mode", 0)))
+    return Made(_pooled(node, first, state, value, as_images(layer).window), (name,), layer)
 
 
 def _lowest(node: Node, state: GraphState) -> tuple[int, int, int, int] | None:
-    """The rows and columns of −∞ that a Pad puts around images, as `export_onnx` writes it before MaxPool."""
+    """The −∞ that a Pad puts around images or sequences, as `export_onnx` writes it before MaxPool."""
     if node.operator != "Pad" or len(node.inputs) != 3:
         return None
     pads, fill = (state.constant(name, node.where) for name in node.inputs[1:])
-    if pads is None or fill is None or (pads.size, pads.dtype.kind, fill.size) != (8, "i", 1):
+    if pads is None or fill is None or pads.size not in (6, 8) or pads.dtype.kind != "i" or fill.size != 1:
         return None
     if node.text("mode", "constant") != "constant" or fill.reshape(()) != -np.inf:
         return None
     sides = [int(pad) for pad in pads.ravel()]
-    _, _, top, left, _, _, bottom, right = sides
-    if any((*sides[:2], *sides[4:6])) or not 0 <= min(sides) <= max(sides) <= MOST_WINDOW:
+    half = len(sides) // 2
+    top, left, bottom, right = (side for ends in (sides[:half], sides[half:]) for side in (0, *ends[2:])[-2:])
+    if any((*sides[:2], *sides[half : half + 2])) or not 0 <= min(sides) <= max(sides) <= MOST_WINDOW:
         return None
     return top, bottom, left, right
 
@@ -65,8 +67,8 @@ def _average_pool(node: Node, state: GraphState) -> Made:
     if options.pop("dilation") != (1, 1):
         raise node.refuse("dilations 1", "others")
     counted, ceil = (bool(node.integer(key, 0)) for key in ("count_include_pad", "ceil_mode"))
-    layer = nn.AvgPool2d(**options, ceil_mode=ceil, count_include_pad=counted)
-    return Made(_pooled(node, node, state, value, layer.window), (name,), layer)
+    layer = windowed("AvgPool", value, **options, ceil_mode=ceil, count_include_pad=counted)
+    return Made(_pooled(node, node, state, value, as_images(layer).window), (name,), layer)
 
 
 def _pooled(node: Node, first: Node, state: GraphState, value: Value, window: Window) -> Value:
@@ -95,6 +97,8 @@ def _global_pool(node: Node, state: GraphState) -> Made:
 
 
 def _to_a_pixel(mean: bool, name: str, value: Value, y: Value) -> Made:
+    if len(value.shape) == 2:
+        return Made(y, (name,), nn.AdaptiveAvgPool1d(1) if mean else nn.MaxPool1d(value.shape[0]))
     return Made(y, (name,), nn.AdaptiveAvgPool2d(1) if mean else nn.MaxPool2d(value.size))
 
 
@@ -181,18 +185,19 @@ def _to_reduction(at: Place, layer: nn.Mean) -> str:
     return at.channels_first(operator, *inputs, part="reduced", keepdims=int(layer.keepdims), **axes)
 
 
-@translates(nn.MaxPool2d)
-def _to_max_pool(at: Place, layer: nn.MaxPool2d) -> str:
-    pads, x = _used(placed(at, layer.window)), at.x.name
-    if any(pad >= layer.kernel_size[side // 2] for side, pad in enumerate(pads)):  # ONNX has no such MaxPool
+@translates(nn.MaxPool1d, nn.MaxPool2d)
+def _to_max_pool(at: Place, layer: nn.MaxPool1d | nn.MaxPool2d) -> str:
+    window = as_images(layer).window
+    place = placed(at, window)
+    pads, x = _used(place), at.x.name
+    if any(pad >= window.kernel[side // 2] for side, pad in enumerate(pads)):  # ONNX has no such MaxPool
         pads, x = (0, 0, 0, 0), pad_images(at, pads, -math.inf, part="Pad")
-    options = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "dilations": layer.dilation}
-    return at.node("MaxPool", x, pads=onnx_pads(pads), **options)
+    return at.node("MaxPool", x, **window_attributes(at, window, pads))
 
 
-@translates(nn.AvgPool2d)
-def _to_avg_pool(at: Place, layer: nn.AvgPool2d) -> str:
-    window = layer.window
+@translates(nn.AvgPool1d, nn.AvgPool2d)
+def _to_avg_pool(at: Place, layer: nn.AvgPool1d | nn.AvgPool2d) -> str:
+    window = as_images(layer).window
     place = placed(at, window)
     asked = place.pads if isinstance(window.padding, str) else window.padding
     pads, x, counted = _used(place), at.x.name, layer.count_include_pad
@@ -200,25 +205,28 @@ def _to_avg_pool(at: Place, layer: nn.AvgPool2d) -> str:
         x = pad_images(at, asked, 0.0, part="Pad") if any(asked) else x
         top, bottom, left, right = (max(used - zeros, 0) for used, zeros in zip(pads, asked, strict=True))
         pads, counted = (top, bottom, left, right), False
-    options = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "count_include_pad": int(counted)}
-    return at.node("AveragePool", x, pads=onnx_pads(pads), **options)
+    attributes = window_attributes(at, window, pads)
+    del attributes["dilations"]  # which come with opset 19
+    return at.node("AveragePool", x, **attributes, count_include_pad=int(counted))
 
 
-@translates(nn.AdaptiveAvgPool2d)
-def _to_adaptive_avg_pool(at: Place, layer: nn.AdaptiveAvgPool2d) -> str:
-    (height, width, _), (oh, ow) = at.x.shape, layer.output_size
-    if (oh, ow) == (1, 1):
+@translates(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
+def _to_adaptive_avg_pool(at: Place, layer: nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d) -> str:
+    sizes, out = at.x.shape[:-1], as_images(layer).output_size[-spatial(at) :]
+    if set(out) == {1}:
         return at.node("GlobalAveragePool")
-    if height % oh == 0 and width % ow == 0:
-        kernel = (height // oh, width // ow)
+    if all(size % o == 0 for size, o in zip(sizes, out, strict=True)):
+        kernel = [size // o for size, o in zip(sizes, out, strict=True)]
         return at.node("AveragePool", kernel_shape=kernel, strides=kernel)
-    return at.separable(bins(oh, height), bins(ow, width))
+    if len(out) == 1:
+        return at.node("MatMul", at.x.name, at.constant("columns", bins(out[0], sizes[0]).T))  # (N, C, L) @ (L, OL)
+    return at.separable(bins(out[0], sizes[0]), bins(out[1], sizes[1]))
 
 
-@translates(nn.GlobalAvgPool2d, nn.GlobalMaxPool2d)
+@translates(nn.GlobalAvgPool1d, nn.GlobalAvgPool2d, nn.GlobalMaxPool1d, nn.GlobalMaxPool2d)
 def _to_global_pool(at: Place, layer: nn.Layer) -> str:
-    operator = "GlobalAveragePool" if isinstance(layer, nn.GlobalAvgPool2d) else "GlobalMaxPool"
-    return at.node("Flatten", at.node(operator, part="pooled"), axis=1)
+    mean = isinstance(layer, nn.GlobalAvgPool1d | nn.GlobalAvgPool2d)
+    return at.node("Flatten", at.node("GlobalAveragePool" if mean else "GlobalMaxPool", part="pooled"), axis=1)
 
 
 def _used(place: Placement) -> tuple[int, int, int, int]:

@@ -9,12 +9,13 @@ import numpy as np
 
 from ... import nn
 from ...backend import to_numpy
+from ...nn.sequences import as_images
 from ...ops.window import Window
 from ...typing import NDArray, Shape
 from .file import Node
 from .graph import channels_first
 from .graph_state import GraphState, limited
-from .layers import Place, onnx_pads, pad_images, placed, translates
+from .layers import Place, pad_images, placed, spatial, translates, window_attributes
 from .operators import give, per_channel, reads
 from .value import Made, Value
 
@@ -25,8 +26,8 @@ MOST_WINDOW = 2**10  # a side, a stride, a padding, a dilation
 def _conv(node: Node, state: GraphState, bias: NDArray | None = None) -> Made:
     name, value, weight, options = _convolution(node, state)  # (Cout, Cin/groups, KH, KW)
     out = weight.shape[0]
-    layer = nn.Conv2d(value.shape[-1], out, **options, bias=_has_bias(node, bias), weight_init="zeros")
-    y = state.as_images(node, (*layer.window.place(*value.size).out, out))
+    layer = windowed("Conv", value, value.shape[-1], out, **options, bias=_has_bias(node, bias), weight_init="zeros")
+    y = state.as_images(node, (*as_images(layer).window.place(*value.size).out, out))
     return Made(y, (name,), _filled(layer, node, state, weight, bias, y))
 
 
@@ -40,16 +41,15 @@ def _conv_transpose(node: Node, state: GraphState, bias: NDArray | None = None) 
     wanted = (1, *wanted) if wanted and space == 1 else wanted
     if wanted or isinstance(options["padding"], str) or node.text("auto_pad", "NOTSET").startswith("SAME"):
         options["padding"] = _cut_off(node, value, options, extra, wanted)
-    layer = nn.ConvTranspose2d(
-        value.shape[-1], out, **options, output_padding=extra, bias=_has_bias(node, bias), weight_init="zeros"
-    )
-    pads = layer.window.padding
+    options |= {"output_padding": extra, "bias": _has_bias(node, bias), "weight_init": "zeros"}
+    layer = windowed("ConvTranspose", value, value.shape[-1], out, **options)
+    pads = options["padding"]
     height, width = (
-        (value.shape[axis] - 1) * layer.stride[axis]
+        (value.size[axis] - 1) * options["stride"][axis]
         - sum(pads[2 * axis : 2 * axis + 2])
-        + layer.dilation[axis] * (layer.kernel_size[axis] - 1)
+        + options["dilation"][axis] * (options["kernel_size"][axis] - 1)
         + 1
-        + layer.output_padding[axis]
+        + extra[axis]
         for axis in (0, 1)
     )
     y = state.as_images(node, (height, width, out))
@@ -63,7 +63,6 @@ def _convolution(node: Node, state: GraphState) -> tuple[str, Value, NDArray, di
     if weight.ndim != space + 2 or node.integers("kernel_shape", weight.shape[2:]) != weight.shape[2:]:
         raise node.refuse(f"weights of {space + 2} axes, as kernel_shape says", str(weight.shape))
     options = window_options(node, value, weight.shape[2:])
-    weight = weight.reshape(*weight.shape[:2], *options["kernel_size"])
     groups = node.integer("group", 1)
     cin = weight.shape[1] * groups if node.operator == "Conv" else weight.shape[0]
     if cin != value.shape[-1]:
@@ -84,7 +83,7 @@ def _filled(
     arrays = {} if bias is None else {"bias": per_channel(bias, y, node)}
     if own is not None:
         arrays = {"bias": state.weights(node, 2).reshape(-1)}
-    return give(layer, node, state, weight=weight.transpose(0, 2, 3, 1), **arrays)
+    return give(layer, node, state, weight=np.moveaxis(weight, 1, -1), **arrays)
 
 
 def _cut_off(node: Node, value: Value, options: dict[str, Any], extra: Shape, wanted: Shape) -> Any:
@@ -103,11 +102,11 @@ def _cut_off(node: Node, value: Value, options: dict[str, Any], extra: Shape, wa
             raise node.refuse(f"an output of at most {whole}", str(whole - total))
         less, more = total // 2, total - total // 2
         sides += (less, more) if node.text("auto_pad", "NOTSET") == "SAME_UPPER" else (more, less)
-    return plainest(tuple(sides))
+    return tuple(sides)
 
 
 def window_options(node: Node, value: Value, kernel: Shape) -> dict[str, Any]:
-    """The arguments of a layer with a window over such images."""
+    """The arguments of a layer with a window, as images have them: sequences have height 1."""
     space = len(value.axes) - 1
     one, none = (1,) * space, (0,) * (2 * space)
     stride, dilation = node.integers("strides", one), node.integers("dilations", one)
@@ -128,7 +127,22 @@ def window_options(node: Node, value: Value, kernel: Shape) -> dict[str, Any]:
         if auto == "SAME_LOWER":
             even = Window(kernel, stride, "same", dilation).place(*value.size).pads
             padding = (even[1], even[0], even[3], even[2])
-    return {"kernel_size": kernel, "stride": stride, "padding": plainest(padding), "dilation": dilation}
+    return {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+
+
+_PAIRS = ("kernel_size", "stride", "dilation", "output_padding")
+
+
+def windowed(kind: str, value: Value, *channels: int, **options: Any) -> Any:
+    """The layer of that kind for images, or for sequences; the options are those of images."""
+    padding = options["padding"]
+    if len(value.shape) == 3:
+        return getattr(nn, f"{kind}2d")(*channels, **options | {"padding": plainest(padding)})
+    if not isinstance(padding, str):
+        *_, before, after = padding
+        options["padding"] = before if before == after else (before, after)
+    options = {name: given[1] if name in _PAIRS else given for name, given in options.items()}
+    return getattr(nn, f"{kind}1d")(*channels, **options)
 
 
 def plainest(padding: Any) -> Any:
@@ -182,41 +196,35 @@ PRODUCTS: dict[str, Callable[[Node, GraphState, NDArray | None], Made]] = {
 }
 
 
-@translates(nn.Conv2d)
-def _to_conv(at: Place, layer: nn.Conv2d) -> str:
-    pads = placed(at, layer.window).pads
-    return _written(at, "Conv", layer, (0, 3, 1, 2), pads, at.x.name)  # (Cout, KH, KW, Cin) → (Cout, Cin, KH, KW)
+@translates(nn.Conv1d, nn.Conv2d)
+def _to_conv(at: Place, layer: nn.Conv1d | nn.Conv2d) -> str:
+    window = as_images(layer).window
+    return _written(at, "Conv", layer, at.x.name, window, placed(at, window).pads)
 
 
-@translates(nn.ConvTranspose2d)
-def _to_conv_transpose(at: Place, layer: nn.ConvTranspose2d) -> str:
+@translates(nn.ConvTranspose1d, nn.ConvTranspose2d)
+def _to_conv_transpose(at: Place, layer: nn.ConvTranspose1d | nn.ConvTranspose2d) -> str:
     """ONNX's output_padding stays below the stride; what is more comes from zeros after the input, or less padding."""
-    x, extra, pads = at.x.name, layer.output_padding, layer.window.padding
-    if any(more >= stride for more, stride in zip(extra, layer.stride, strict=True)):
+    images, x = as_images(layer), at.x.name
+    extra, pads = images.output_padding, images.window.padding
+    if any(more >= stride for more, stride in zip(extra, images.stride, strict=True)):
         top, bottom, left, right = pads
-        ends = list(zip((bottom, right), extra, layer.stride, strict=True))
+        ends = list(zip((bottom, right), extra, images.stride, strict=True))
         # zeros after the image make the output a stride larger each; what is too much of it is padding
         zeros = [max(0, -((end - more) // stride)) for end, more, stride in ends]
         bottom, right = (end + n * stride - more for n, (end, more, stride) in zip(zeros, ends, strict=True))
         x = pad_images(at, (0, zeros[0], 0, zeros[1]), 0.0, part="Pad") if any(zeros) else x
         pads, extra = (top, bottom, left, right), (0, 0)
-    return _written(at, "ConvTranspose", layer, (0, 3, 1, 2), pads, x, output_padding=extra)
+    return _written(at, "ConvTranspose", layer, x, images.window, pads, output_padding=extra[-spatial(at) :])
 
 
 def _written(
-    at: Place,
-    operator: str,
-    layer: nn.Conv2d | nn.ConvTranspose2d,
-    axes: Shape,
-    pads: tuple[int, int, int, int],
-    x: str,
-    **more: Any,
+    at: Place, operator: str, layer: Any, x: str, window: Window, pads: tuple[int, int, int, int], **more: Any
 ) -> str:
-    weights = [at.constant("weight", np.transpose(to_numpy(layer.weight), axes))]
+    weights = [at.constant("weight", np.moveaxis(to_numpy(layer.weight), -1, 1))]  # (Cout, Cin, KH, KW)
     if layer.bias is not None:
         weights.append(at.constant("bias", layer.bias))
-    options = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": onnx_pads(pads)}
-    return at.node(operator, x, *weights, **options, dilations=layer.dilation, group=layer.groups, **more)
+    return at.node(operator, x, *weights, **window_attributes(at, window, pads), group=layer.groups, **more)
 
 
 @translates(nn.Linear)

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import math
 from itertools import starmap
-from typing import Any
 
 import numpy as np
 
 from ... import nn
 from ...backend import to_numpy
+from ...nn.sequences import as_images
 from ...ops.bilinear import weights
 from .file import Node
 from .graph_state import GraphState
 from .interpolation import Interpolation, known
-from .layers import Place, onnx_pads, pad_images, translates
+from .layers import Place, pad_images, pad_widths, translates
 from .operators import give, plainly, reads
-from .products import plainest
+from .products import windowed
 from .value import Made
 
 MOST_WEIGHTS = 2**24  # of a matrix
@@ -30,6 +30,8 @@ def _resize(node: Node, state: GraphState) -> Made:
     newer = node.operator == "Resize" and state.opset >= 11
     name, value = state.images(node)
     rank, size = len(value.axes) + 1, value.size
+    if rank != 4:
+        raise node.refuse("images (N, C, H, W)", f"items of sizes {value.sizes}")
     given, scales = _scales(node, state, newer)
     axes = [node.axis(axis, rank - 1) for axis in node.integers("axes", tuple(range(rank)))]
     if len(given) != len(axes) or len(set(axes)) < len(axes):
@@ -73,7 +75,7 @@ def _scales(node: Node, state: GraphState, newer: bool) -> tuple[list[float], bo
     raise node.refuse("scales or sizes", "neither")
 
 
-_AROUND: dict[str, type[Any]] = {"reflect": nn.ReflectionPad2d, "edge": nn.ReplicationPad2d}
+_AROUND = {"reflect": "ReflectionPad", "edge": "ReplicationPad"}
 
 
 @reads("Pad")
@@ -98,14 +100,15 @@ def _pad(node: Node, state: GraphState) -> Made:
     layers: list[nn.Layer] = []
     for axis, (before, after) in enumerate(own[:2]):
         if min(before, after) < 0:
-            layers.append(nn.Slice(max(-before, 0), value.shape[axis] - max(-after, 0), axis=axis + 1))
+            stop = value.size[axis] - max(-after, 0)
+            layers.append(nn.Slice(max(-before, 0), stop, axis=axis + len(value.shape) - 2))
     (top, bottom), (left, right) = (tuple(max(each, 0) for each in pair) for pair in own[:2])
     if any(widths := (top, bottom, left, right)):
-        if mode == "reflect" and any(max(pair) >= n for pair, n in zip(own, value.shape, strict=False)):
+        if mode == "reflect" and any(max(pair) >= n for pair, n in zip(own[:2], value.size, strict=True) if any(pair)):
             raise node.refuse("sides below the image's", str(own))
-        layers.append(_AROUND.get(mode, nn.ZeroPad2d)(plainest(widths)))
+        layers.append(windowed(_AROUND.get(mode, "ZeroPad"), value, padding=widths))
     layers += [nn.ZeroPadChannels(*own[2])] * any(own[2])
-    height, width, channels = (size + sum(pair) for size, pair in zip(value.shape, own, strict=True))
+    height, width, channels = (size + sum(pair) for size, pair in zip((*value.size, value.shape[-1]), own, strict=True))
     y = state.as_images(node, (height, width, channels))
     return Made(y, (name,), layers[0] if len(layers) == 1 else nn.Sequential(*layers))
 
@@ -128,9 +131,9 @@ def _to_matrices(at: Place, layer: nn.Resample) -> str:
     return at.separable(to_numpy(layer.rows), to_numpy(layer.columns))
 
 
-@translates(nn.ZeroPad2d)
-def _to_pad(at: Place, layer: nn.ZeroPad2d) -> str:
-    return pad_images(at, layer.padding, 0.0)
+@translates(nn.ZeroPad1d, nn.ZeroPad2d)
+def _to_pad(at: Place, layer: nn.ZeroPad1d | nn.ZeroPad2d) -> str:
+    return pad_images(at, as_images(layer).padding, 0.0)
 
 
 @translates(nn.ZeroPadChannels)
@@ -139,8 +142,10 @@ def _to_channels(at: Place, layer: nn.ZeroPadChannels) -> str:
     return at.node("Pad", at.x.name, at.constant("pads", pads, "int64"))
 
 
-@translates(nn.ReflectionPad2d, nn.ReplicationPad2d)
-def _to_edge_pad(at: Place, layer: nn.ReflectionPad2d | nn.ReplicationPad2d) -> str:
-    top, left, bottom, right = onnx_pads(layer.padding)
-    pads = at.constant("pads", [0, 0, top, left, 0, 0, bottom, right], "int64")
-    return at.node("Pad", at.x.name, pads, mode="reflect" if isinstance(layer, nn.ReflectionPad2d) else "edge")
+_REFLECTS = (nn.ReflectionPad1d, nn.ReflectionPad2d)
+
+
+@translates(*_REFLECTS, nn.ReplicationPad1d, nn.ReplicationPad2d)
+def _to_edge_pad(at: Place, layer: nn.Layer) -> str:
+    pads = at.constant("pads", pad_widths(at, as_images(layer).padding), "int64")
+    return at.node("Pad", at.x.name, pads, mode="reflect" if isinstance(layer, _REFLECTS) else "edge")

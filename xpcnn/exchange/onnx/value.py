@@ -56,8 +56,8 @@ class Value:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Of images, (H, W)."""
-        height, width, _ = self.shape
+        """Of images, (H, W); of sequences, those of images of height 1."""
+        height, width = (1, *self.shape[:-1])[-2:]
         return height, width
 
     @property

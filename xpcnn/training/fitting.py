@@ -1,0 +1,141 @@
+"""One call of `Trainer.fit`: epochs of steps, each with its validation, its row in the history and its checkpoint."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from ..data.dataset import Split
+from ..data.loader import Loader
+from ..errors import FileError, NonFiniteError, OptionError
+from ..io.atomic import sweep
+from . import checkpoint, trained_on
+from .best_model import keep_best
+from .checkpoint import CHECKPOINT
+from .epoch_totals import EpochTotals
+from .finite_weights import FiniteWeights
+from .gradients import StepResult
+from .history import HISTORY, Epoch, write_csv
+from .interrupt import Interrupt
+from .out_of_memory import enough_memory
+from .position import Position
+from .progress import Progress, progress
+from .telling import tell, tell_rest
+
+
+class Fitting:
+    """The epochs that are still to be trained.
+
+    Parameters
+        trainer : the `Trainer`, whose position and history are those of the run; nothing else is changed in it
+        weights : of the trainer's networks
+        loader, validation, epochs : those of `fit`
+    """
+
+    def __init__(
+        self, trainer: Any, weights: FiniteWeights, loader: Loader, validation: Split | None, epochs: int
+    ) -> None:
+        self.trainer, self.weights = trainer, weights
+        self.loader, self.validation, self.epochs = loader, validation, epochs
+
+    def run(self) -> None:
+        """Train until they are done, validation no longer improves, or a callback asks to stop; see `Trainer.fit`."""
+        trainer = self.trainer
+        if trainer.folder is not None:
+            trainer.folder.mkdir(parents=True, exist_ok=True)
+            sweep(trainer.folder)
+            trained_on.keep(trainer.folder, self.loader.split, self.validation, add=trainer.position != Position())
+            if trainer.history:  # the last row may be in the checkpoint alone, as after a full disk
+                write_csv(trainer.folder / HISTORY, trainer.history)
+        self.weights.begin(trainer.model)
+        with enough_memory(self.loader, trainer.folder), Interrupt() as interrupt, progress(trainer.verbose) as shown:
+            callbacks = trainer.on_step, trainer.on_epoch
+            going = tell_rest(*callbacks, trainer, trainer.history, trainer.position, self.save)
+            while going and trainer.position.epoch < self.epochs and not trainer.position.is_stale(trainer.patience):
+                going = self._run_epoch(interrupt, shown)
+
+    def save(self, *, checked: bool = False) -> None:
+        """Write a checkpoint, if there is a folder.
+
+        Parameters
+            checked : whether the weights are known to be finite
+        """
+        trainer = self.trainer
+        if trainer.folder is not None:
+            if not checked:
+                self._check_weights()
+            run = trainer.checkpointed(self.loader)
+            checkpoint.save(trainer.folder / CHECKPOINT, run, trainer.position, trainer.history)
+
+    def _run_epoch(self, interrupt: Interrupt, shown: Progress) -> bool:
+        """Run one epoch, or the rest of one; return whether to continue after it."""
+        trainer, optimizer, loader = self.trainer, self.trainer.optimizer, self.loader
+        at: Position = trainer.position
+        saved = time.perf_counter()
+        begun = saved - at.seconds
+        totals = EpochTotals(at, trainer.criterion, 1 if trainer.on_step else trainer.read_every)
+        shown.start(at.epoch + 1, self.epochs, len(loader), at.batch)
+        batches, going = loader.epoch(at.epoch, start=at.batch), True
+        while going and (group := list(islice(batches, trainer.accumulate))):
+            done = trainer.train_step(*group[0], *group[1:])
+            if not isinstance(done, StepResult):  # of a user's own train_step
+                raise OptionError("Trainer.fit", "train_step to return a StepResult", type(done).__name__)
+            images = sum(x.shape[0] for x, _ in group)
+            at.batch += len(group)
+            totals.add(done, images)
+            shown.advance(len(group))
+            at.seconds = time.perf_counter() - begun
+            if trainer.on_step:
+                step = totals.step(done, images, optimizer.steps, optimizer.lr)
+                going = tell(trainer.on_step, trainer, step, at, self.save)
+            interrupted = interrupt.requested
+            if interrupted or not going or time.perf_counter() - saved > trainer.checkpoint_seconds:
+                totals.read()
+                self.save()
+                saved = time.perf_counter()
+            if interrupted:
+                raise interrupt.error(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
+        if not going:
+            return False
+        totals.read()
+        try:
+            row = self._finish_epoch(totals, begun)
+        except BaseException as error:
+            if not isinstance(error, NonFiniteError):
+                with suppress(FileError):  # such as a full disk, which has already raised an error
+                    self.save()
+            raise
+        shown.line(str(row))
+        going = tell(trainer.on_epoch, trainer, row, trainer.position, self.save)
+        self.save(checked=not trainer.on_epoch)  # a callback may have changed the weights
+        if interrupt.requested:
+            raise interrupt.error(f"interrupted after epoch {row.epoch}")
+        return going
+
+    def _finish_epoch(self, totals: EpochTotals, begun: float) -> Epoch:
+        """Validate, keep the model if it is the best, and record the epoch's results.
+
+        Until the best model is kept, nothing is changed, so that a run that fails there can finish the epoch again.
+        """
+        self._check_weights()
+        trainer, classifies = self.trainer, self.trainer.criterion.classifies
+        checked = trainer.evaluate(self.validation) if self.validation else None
+        row = totals.row(checked, trainer.optimizer.lr, time.perf_counter() - begun)
+        score = row.score(classifies)
+        if trainer.position.is_best(score):
+            options = {"classifies": classifies, "validated": checked is not None}
+            kept = keep_best(trainer.folder, trainer.kept_model, self.loader, trainer.classes, **options)
+            trainer.best_arrays = kept
+        trainer.schedule.observe(checked.loss if checked else row.train_loss)
+        trainer.history.append(row)
+        trainer.position = trainer.position.next_epoch(score)
+        if trainer.folder is not None:
+            write_csv(trainer.folder / HISTORY, trainer.history)
+        return row
+
+    def _check_weights(self) -> None:
+        trainer = self.trainer
+        for part in (trainer.model,) if trainer.average is None else (trainer.model, trainer.average.model):
+            self.weights.check("Trainer", part.state_dict(), f"after step {trainer.optimizer.steps}")
