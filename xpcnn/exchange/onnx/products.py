@@ -92,7 +92,7 @@ def _cut_off(node: Node, value: Value, options: dict[str, Any], extra: Shape, wa
     Of an odd number, SAME_UPPER cuts more off at the end, everything else at the beginning.
     """
     if len(wanted) not in (0, 2) or len(extra) != 2:
-        raise node.refuse("two numbers as output_shape and as output_padding", f"{wanted} and {extra}")
+        raise node.refuse("a number an axis as output_shape and as output_padding", f"{wanted} and {extra}")
     sides: list[int] = []
     for axis, size in enumerate(value.size):
         stride, reach = options["stride"][axis], options["dilation"][axis] * (options["kernel_size"][axis] - 1) + 1
