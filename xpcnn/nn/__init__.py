@@ -35,6 +35,7 @@ from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1L
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .pad import ReflectionPad2d, ReplicationPad2d
+from .planning import Plan, plan
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from .reduce import Max, Mean, Min, Sum
 from .response_norm import L2Normalize, LocalResponseNorm
@@ -106,6 +107,7 @@ __all__ = [
     "Permute",
     "PixelShuffle",
     "PixelUnshuffle",
+    "Plan",
     "Power",
     "ReLU",
     "ReLU6",
@@ -131,6 +133,7 @@ __all__ = [
     "ZeroPadChannels",
     "eval_mode",
     "init",
+    "plan",
     "with_hooks",
 ]
 

@@ -17,7 +17,7 @@ from ..typing import Array, Cache
 from .layer import Layer
 from .summary import Summary
 
-RunChild: TypeAlias = Callable[[str, Layer, Array], Array]
+RunChild: TypeAlias = Callable[[str, Any, Array], Array]
 
 
 class Container(Layer):
@@ -55,13 +55,14 @@ class Container(Layer):
 
     @abstractmethod
     def run_children(self, x: Array, run: RunChild) -> Array:
-        """The output; `run(name, child, x)` computes that of each child. Tables and plain inference use this method.
+        """The output; `run(name, child, x)` computes that of each child."""
 
-        `Sequential` has its own inference, which fuses some children.
-        """
+    def run_inference(self, x: Array, run: RunChild) -> Array:
+        """The same in inference, where some children may be fused to one step; `run(name, step, x)`."""
+        return self.run_children(x, run)
 
     def __call__(self, x: Array) -> Array:
-        return self.run_children(x, with_layer_name)
+        return self.run_inference(x, with_layer_name)
 
     def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
         row = summary.begin(name, type(self).__name__, depth)

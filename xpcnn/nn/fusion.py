@@ -74,20 +74,20 @@ class FusedConvolution:
         scale, b = None, conv.bias  # (F,)
         if self.norm is not None:
             check_shape("BatchNorm2d after Conv2d", "running_mean", self.norm.running_mean, (conv.out_channels,))
-            scale, b = self._affine(b, self.norm)
+            scale, b = affine(self.norm, b)
         return dispatch.output(
             "conv2d_inference", x, conv.weight, b, window=conv.window, groups=conv.groups, scale=scale, relu=self.relu
         )
 
-    @staticmethod
-    def _affine(b: Array | None, norm: BatchNorm2d) -> tuple[Array, Array]:
-        """s and b′, (F,) each."""
-        var = norm.running_var
-        scale = 1 / array_namespace(var).sqrt(var + norm.eps) + 0 * var  # NaN where it overflowed  (3)
-        if norm.weight is not None:
-            scale = scale * norm.weight
-        shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)
-        return scale, shift if norm.bias is None else shift + norm.bias  # (2)
+
+def affine(norm: BatchNorm1d | BatchNorm2d, b: Array | None = None) -> tuple[Array, Array]:
+    """s and b′ of a batch norm in inference, (C,) each; b is the bias of the convolution before it."""
+    var = norm.running_var
+    scale = 1 / array_namespace(var).sqrt(var + norm.eps) + 0 * var  # NaN where it overflowed  (3)
+    if norm.weight is not None:
+        scale = scale * norm.weight
+    shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)
+    return scale, shift if norm.bias is None else shift + norm.bias  # (2)
 
 
 def _take(rest: list[tuple[str, Layer]], kind: type[Kind]) -> Kind | None:

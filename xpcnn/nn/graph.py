@@ -30,7 +30,7 @@ from ..backend import array_namespace
 from ..errors import OptionError, ShapeError
 from ..ops import dispatch
 from ..typing import Array, Cache, Shape
-from .container import Container, RunChild, with_layer_name
+from .container import Container, RunChild
 from .fusion import inference_steps, training_steps
 from .layer import Layer
 
@@ -90,10 +90,10 @@ class Graph(Container):
             values[name] = run(name, child, _read(values, self.reads[name]))
         return _read(values, self.outputs)
 
-    def __call__(self, x: Any) -> Any:
+    def run_inference(self, x: Any, run: RunChild) -> Any:
         values = self._by_name(x, self.inputs, "input")
         for step in self._inference:
-            values[step.writes] = with_layer_name(step.name, step.run, _read(values, step.reads))
+            values[step.writes] = run(step.name, step.run, _read(values, step.reads))
             for name in step.frees:
                 del values[name]
         return _read(values, self.outputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..typing import Array, Cache
-from .container import Container, RunChild, with_layer_name
+from .container import Container, RunChild
 from .fusion import inference_steps, training_steps
 from .layer import Layer
 
@@ -41,9 +41,9 @@ class Sequential(Container):
             x = run(name, child, x)
         return x
 
-    def __call__(self, x: Array) -> Array:
+    def run_inference(self, x: Array, run: RunChild) -> Array:
         for name, step in self._inference:
-            x = with_layer_name(name, step, x)
+            x = run(name, step, x)
         return x
 
     def forward(self, x: Array) -> tuple[Array, Cache]:

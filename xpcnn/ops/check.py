@@ -86,7 +86,7 @@ def check_array(who: str, *arrays: Array | None) -> None:
     None is skipped, except as the first.
     """
     for number, x in enumerate(arrays):
-        if x is None and number:
+        if type(x) is np.ndarray or (x is None and number):
             continue
         if not hasattr(x, "ndim") or not hasattr(x, "dtype") or isinstance(x, (np.matrix, np.ma.MaskedArray)):
             raise DTypeError(who, "an array", type(x).__name__, "convert it: xpcnn.asarray(x)")

@@ -73,6 +73,24 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "add": ("add.IMPLEMENTATION",),
 }
 
+_PLANNED = {  # module and name in xpcnn.kernels.planned
+    "conv2d": "conv.Convolution",
+    "linear": "linear.Dense",
+    "pool2d": "pool.Pooling",
+    "global_avg_pool2d": "pool.GlobalMean",
+    "relu": "elementwise.Rectifier",
+    "batch_norm_inference": "elementwise.Affine",
+    "elementwise": "elementwise.Elementwise",
+    "join": "elementwise.Join",
+    "concat": "elementwise.Concatenation",
+    "zero_pad": "elementwise.ZeroPadding",
+    "flatten": "elementwise.Flattening",
+    "as it is": "elementwise.AsItIs",
+    "entry": "program.Entry",
+    "wiring": "program.Wiring",
+    "programs": "program.Programs",
+}
+
 _forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=None)
 
 
@@ -85,6 +103,12 @@ def implementations(op: str) -> tuple[Implementation, ...]:
         module, _, name = entry.partition(".")
         faster.append(getattr(import_module(f"xpcnn.kernels.{module}"), name))
     return (*faster, _REFERENCE[op])
+
+
+def planned(name: str) -> Any:
+    """The class of the operation's step in a plan, or one of the classes that a plan is made of."""
+    module, _, kind = _PLANNED[name].partition(".")
+    return getattr(import_module(f"xpcnn.kernels.planned.{module}"), kind)
 
 
 def operations() -> tuple[str, ...]:
@@ -127,10 +151,10 @@ class use_implementation:
 
 def choose(op: str, *args: Any, **options: Any) -> Implementation:
     """The implementation that runs for these arguments."""
-    forced = _forced.get() or _from_settings()
+    name = forced()
     candidates = implementations(op)
-    if forced is not None:
-        candidates = (*(each for each in candidates if each.name == forced), _REFERENCE[op])
+    if name is not None:
+        candidates = (*(each for each in candidates if each.name == name), _REFERENCE[op])
     return next(each for each in candidates if each.refuses(*args, **options) is None)
 
 
@@ -156,6 +180,11 @@ def output(op: str, *args: Any, **options: Any) -> Array:
 def pair(op: str) -> tuple[Callable[..., tuple[Array, Cache]], Callable[[Array, Cache], Array]]:
     """The operation's (forward, backward), for a layer that consists of this one operation."""
     return partial(forward, op), backward
+
+
+def forced() -> str | None:
+    """The name of the implementation that is forced, or None."""
+    return _forced.get() or _from_settings()
 
 
 def _from_settings() -> str | None:

@@ -232,10 +232,11 @@ class Trainer:
         return with_arrays(self.kept_model, self.folder or self.best_arrays or self.kept_model.state_dict())
 
     @np.errstate(over="ignore", invalid="ignore")  # the results are checked
-    def train_step(self, x: Array, y: Array, *more: tuple[Array, Array]) -> tuple[Array, Array]:
+    def train_step(self, x: Any, y: Array, *more: tuple[Any, Array]) -> tuple[Array, Array]:
         """Do one step on one batch; return the loss and the number of correctly classified items (0 in a regression).
 
         Parameters
+            x : one array; of several inputs a tuple, or a mapping by name, of arrays with one row an item
             more : further batches (x, y), for one step on the images of all
         Raises
             NonFiniteError : as in `fit`

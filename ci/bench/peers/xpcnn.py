@@ -53,8 +53,9 @@ class Xpcnn(Peer):
         return XpcnnTraining(net)
 
     def inference(self, net: Net) -> Callable[[], np.ndarray]:
-        model, x = model_of(net), xpcnn.asarray(net.x)
-        return lambda: xpcnn.to_numpy(model(x))
+        x = xpcnn.asarray(net.x)
+        plan = nn.plan(model_of(net), tuple(x.shape[1:]))  # of large batches it is the network itself
+        return lambda: xpcnn.to_numpy(plan(x))
 
     def convolution(self, geometry: Geometry) -> Callable[[], dict[str, np.ndarray]]:
         g, arrays = geometry, geometry.arrays()

@@ -6,6 +6,7 @@ their axes here, too, but no array of them is made larger.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from .file import Node
 from .graph_state import GraphState
 
 MOST_NUMBERS = 4096  # of an array that is computed
+MOST_WEIGHTS = 2**28  # of one that holds the same number everywhere
 _CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 _ARITHMETIC: dict[str, Any] = {
     "Add": np.add,
@@ -43,7 +45,8 @@ def fold(node: Node, state: GraphState) -> NDArray | None:
         return None
     result = np.asarray(_FOLDERS[node.operator](node, state, state.required(node, 0)))
     if result.dtype.kind == "f":
-        state.charge(node, result.nbytes if result.base is None else 0)
+        views = any(np.may_share_memory(result, state.required(node, number)) for number in range(len(given)))
+        state.charge(node, 0 if views or not any(result.strides) else result.nbytes)
     elif result.size > MOST_NUMBERS:
         raise node.refuse(f"at most {MOST_NUMBERS} integers", str(result.size))
     return result
@@ -92,11 +95,13 @@ def _concat(node: Node, state: GraphState, first: NDArray) -> NDArray:
 
 
 def _constant_of_shape(node: Node, state: GraphState, shape: NDArray) -> NDArray:
+    """One number, that stands for all: weights may be written so, as large as they like."""
     value = node.tensor("value")
-    sizes = [int(size) for size in shape]
-    if len(sizes) > 1 or max(sizes, default=0) > MOST_NUMBERS:
-        raise node.refuse("a few numbers", f"sizes {sizes[:4]}")
-    return np.full(sizes, 0.0 if value is None else value.ravel()[0])
+    sizes = [int(size) for size in shape.ravel()]
+    if len(sizes) > 8 or min(sizes, default=0) < 0 or math.prod(sizes) > MOST_WEIGHTS:
+        raise node.refuse(f"at most {MOST_WEIGHTS} numbers", f"sizes {sizes[:8]}")
+    number = np.zeros((), "float32") if value is None else value.reshape(())
+    return np.broadcast_to(number, sizes)
 
 
 def _reshape(node: Node, state: GraphState, array: NDArray) -> NDArray:
@@ -123,6 +128,15 @@ def _arithmetic(node: Node, state: GraphState, first: NDArray) -> NDArray:
     if operator in ("Sub", "Mul", "Div") and (np.any(first < 0) or np.any(second < (operator == "Div"))):
         raise node.refuse("sizes that do not depend on the batch's", "another")
     return np.asarray(_ARITHMETIC[operator](first, second))
+
+
+def _equal(node: Node, state: GraphState, first: NDArray) -> NDArray:
+    second = state.required(node, 1)
+    if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_NUMBERS:
+        raise node.refuse("a few integers", f"{first.dtype} {first.shape} and {second.dtype} {second.shape}")
+    if np.any(first < 0) or np.any(second < 0):  # −1 stands for the batch's size
+        raise node.refuse("sizes that do not depend on the batch's", "another")
+    return np.asarray(first == second)
 
 
 def _range(node: Node, state: GraphState, start: NDArray) -> NDArray:
@@ -152,6 +166,7 @@ _FOLDERS: dict[str, Callable[[Node, GraphState, NDArray], Any]] = {
     "CastLike": _cast,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
+    "Equal": _equal,
     "Flatten": _flatten,
     "Gather": _gather,
     "Identity": lambda node, state, array: array,

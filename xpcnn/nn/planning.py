@@ -1,0 +1,252 @@
+"""Plans: a network's inference for one shape, as a list of array calls in memory that is allocated once.
+
+`model(x)` checks its arguments, chooses implementations and allocates arrays in every layer, each time. For one image
+and a small network this takes longer than the arithmetic. A plan does it once:
+
+    >>> import numpy as np
+    >>> from xpcnn import nn
+    >>> model = nn.Sequential(nn.Conv2d(1, 6, 5, rng=0), nn.ReLU(), nn.GlobalAvgPool2d(), nn.Linear(6, 10, rng=1))
+    >>> faster = nn.plan(model, (28, 28, 1))
+    >>> x = np.ones((1, 28, 28, 1), np.float32)
+    >>> bool(np.allclose(faster(x), model(x), atol=1e-6))
+    True
+
+How an operation is planned is said in `xpcnn.kernels.planned`. A layer that has no plan there runs as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..ops import dispatch
+from ..typing import Array, NDArray, Shape
+from .activation import ReLU
+from .branches import Concat, Residual
+from .container import Container, with_layer_name
+from .conv import Conv2d
+from .dropout import Dropout
+from .fusion import FusedConvolution, affine
+from .join import Add, Maximum, Multiply, Subtract
+from .layer import Layer, check_layer
+from .linear import Linear
+from .norm import BatchNorm1d, BatchNorm2d
+from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .shape import Flatten, ZeroPad2d, ZeroPadChannels
+from .summary import as_input_shape
+
+MANY = 8  # items; for so many, the network's own operations are faster
+_JOINS: dict[type, np.ufunc] = {Add: np.add, Subtract: np.subtract, Multiply: np.multiply, Maximum: np.maximum}
+_OWN = __name__.partition(".")[0] + "."
+
+
+class Plan:
+    """A network's inference for items of one shape; `nn.plan` makes it.
+
+    Its call returns what `model(x)` returns, within rounding. It reads weights and running statistics at each call, so
+    it never uses old ones. Several threads may call it: each then works in memory of its own.
+    """
+
+    def __init__(self, model: Layer, input_shape: Any) -> None:
+        check_layer("plan", model)
+        self.model, self.input_shape = model, as_input_shape(input_shape)
+        self._samples = _as_list(model.zeros(self.input_shape))
+        model(_like(self._samples))  # its errors name the layer
+        self._programs = None
+        if dispatch.forced() is None and all(isinstance(each, np.ndarray) for each in self._samples):
+            self._programs, self._single = _Tracer().programs(model, self._samples)
+
+    def __call__(self, x: Any) -> Any:
+        """The network's output.
+
+        Parameters
+            x : as the network takes it. A plan is faster for fewer than 8 items of its shape, in the network's dtype;
+                anything else is passed to the network
+        Raises
+            ShapeError : a weight was replaced by one of another shape or dtype;  and as the network
+        """
+        arrays = _as_list(x)
+        if self._programs is None or not self._holds(arrays):
+            return self.model(x)
+        outputs = self._programs(arrays)
+        return outputs[0] if self._single else tuple(outputs)
+
+    def _holds(self, arrays: list[Any]) -> bool:
+        """True if these arrays are of the shapes and dtypes that were planned."""
+        shapes = [getattr(array, "shape", ()) for array in arrays]
+        return (
+            len(arrays) == len(self._samples)
+            and 0 < (n := shapes[0][0] if shapes[0] else 0) < MANY
+            and all(
+                type(array) is np.ndarray and shape == (n, *sample.shape[1:]) and array.dtype == sample.dtype
+                for array, shape, sample in zip(arrays, shapes, self._samples, strict=True)
+            )
+        )
+
+    def __reduce__(self) -> Any:
+        return Plan, (self.model, self.input_shape)
+
+
+def plan(model: Layer, input_shape: Any) -> Plan:
+    """Plan a network's inference for items of one shape.
+
+    Parameters
+        model : any network
+        input_shape : of one item, such as (28, 28, 1); of several inputs, a sequence of shapes
+    Returns
+        Plan : a function of x that returns what model(x) returns. On other arrays than NumPy's, and where an
+            implementation is forced, it calls the network
+    Raises
+        OptionError, ShapeError, DTypeError : as the network's inference
+    """
+    return Plan(model, input_shape)
+
+
+class _Value:
+    """A value of the network: its number, and an example of one item."""
+
+    def __init__(self, number: int, sample: NDArray) -> None:
+        self.number, self.sample = number, sample
+
+
+class _NotPlanned(Exception):
+    """The network has a part that no plan can hold."""
+
+
+class _Tracer:
+    """Follows an example through the network, and notes a step for each layer."""
+
+    def __init__(self) -> None:
+        self.shapes: list[Shape] = []
+        self.entries: list[Any] = []
+
+    def programs(self, model: Layer, samples: list[NDArray]) -> tuple[Any, bool]:
+        """The programs, and whether there is one output; None if they cannot be planned."""
+        inputs = [self._value(each) for each in samples]
+        try:
+            outputs = self.run("", model, _like(inputs))
+        except _NotPlanned:
+            return None, True
+        single = isinstance(outputs, _Value)
+        wiring = dispatch.planned("wiring")(
+            self.entries,
+            self.shapes,
+            [each.number for each in inputs],
+            [each.number for each in _as_list(outputs)],
+            samples[0].dtype,
+        )
+        return dispatch.planned("programs")(wiring), single
+
+    def run(self, name: str, layer: Any, x: Any) -> Any:
+        """Run a layer or a fused step on values, as `Container.run_inference` wants it."""
+        own = type(layer).__module__.startswith(_OWN)
+        if own and isinstance(layer, Residual):
+            parts = layer.children()
+            around = self.run("shortcut", parts["shortcut"], x) if "shortcut" in parts else x
+            return self.run("", Add(), (self.run("body", parts["body"], x), around))
+        if own and isinstance(layer, Concat) and layer.children():
+            return self.run("", Concat(), tuple(self.run(name, each, x) for name, each in layer.children().items()))
+        if own and isinstance(layer, Container) and not isinstance(layer, Concat):
+            return layer.run_inference(x, self.run)
+        reads = _as_list(x)
+        if own and isinstance(layer, Dropout):
+            return reads[0]
+        y = layer(_like([each.sample for each in reads]))
+        if not isinstance(y, np.ndarray) or y.dtype != reads[0].sample.dtype or y.shape[:1] != (1,):
+            raise _NotPlanned
+        value = self._value(y)
+        step = own and _STEPS.get(type(layer), _elementwise)(layer, [each.sample.shape for each in reads])
+        step = step or dispatch.planned("as it is")(partial(with_layer_name, name, layer))
+        self.entries.append(dispatch.planned("entry")(step, tuple(each.number for each in reads), value.number))
+        return value
+
+    def _value(self, sample: NDArray) -> _Value:
+        self.shapes.append(sample.shape[1:])
+        return _Value(len(self.shapes) - 1, sample)
+
+
+def _conv2d(layer: Conv2d, shapes: list[Shape], norm: BatchNorm2d | None = None, relu: bool = False) -> Any:
+    bias = _current(layer, "bias")
+
+    def shift() -> tuple[Array | None, Array | None]:
+        return None, bias()
+
+    return dispatch.planned("conv2d")(
+        _current(layer, "weight"),
+        shift if norm is None else lambda: affine(norm, bias()),
+        layer.window.place(shapes[0][1], shapes[0][2]),
+        filters=layer.out_channels,
+        channels=layer.in_channels,
+        groups=layer.groups,
+        relu=relu,
+    )
+
+
+def _pool(layer: MaxPool2d | AvgPool2d, shapes: list[Shape]) -> Any:
+    place = layer.window.place(shapes[0][1], shapes[0][2])
+    if isinstance(layer, AvgPool2d) and any(place.pads):  # each mean has its own number of elements
+        return None
+    return dispatch.planned("pool2d")(place, np.add if isinstance(layer, AvgPool2d) else np.maximum)
+
+
+def _join(layer: Layer, shapes: list[Shape]) -> Any:
+    same_rank = len({len(shape) for shape in shapes}) == 1
+    return dispatch.planned("join")(_JOINS[type(layer)]) if same_rank else None
+
+
+def _zero_pad(layer: ZeroPad2d | ZeroPadChannels, shapes: list[Shape]) -> Any:
+    return dispatch.planned("zero_pad")([before for before, _ in layer.options()["widths"]])
+
+
+def _elementwise(layer: Any, shapes: list[Shape]) -> Any:
+    plain = isinstance(layer, Layer) and layer.elementwise and not layer.parameter_names and len(shapes) == 1
+    return dispatch.planned("elementwise")(layer) if plain else None
+
+
+_STEPS: dict[type, Callable[[Any, list[Shape]], Any]] = {
+    Conv2d: _conv2d,
+    FusedConvolution: lambda fused, shapes: _conv2d(fused.conv, shapes, fused.norm, fused.relu),
+    BatchNorm1d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(partial(affine, norm)),
+    BatchNorm2d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(partial(affine, norm)),
+    MaxPool2d: _pool,
+    AvgPool2d: _pool,
+    GlobalAvgPool2d: lambda layer, shapes: dispatch.planned("global_avg_pool2d")(),
+    ReLU: lambda layer, shapes: dispatch.planned("relu")(),
+    Linear: lambda layer, shapes: (
+        dispatch.planned("linear")(_current(layer, "weight"), _current(layer, "bias")) if len(shapes[0]) == 2 else None
+    ),
+    ZeroPad2d: _zero_pad,
+    ZeroPadChannels: _zero_pad,
+    Flatten: lambda layer, shapes: dispatch.planned("flatten")(),
+    Concat: lambda layer, shapes: dispatch.planned("concat")(),
+    **dict.fromkeys(_JOINS, _join),
+}
+
+
+def _current(layer: Layer, key: str) -> Callable[[], Any]:
+    """Return the parameter as it is at the time of the call."""
+    planned = getattr(layer, key)
+
+    def read() -> Any:
+        array = getattr(layer, key)
+        if array is planned or array is None:
+            return array
+        if planned is None or array.shape != planned.shape or array.dtype != planned.dtype:
+            got = f"{array.dtype} {tuple(array.shape)}"
+            raise ShapeError("plan", f"the {key} of {type(layer).__name__} as it was", got, "make a new plan")
+        return array
+
+    return read
+
+
+def _as_list(x: Any) -> list[Any]:
+    return list(x) if isinstance(x, (tuple, list)) else [x]
+
+
+def _like(values: list[Any]) -> Any:
+    """As a network takes them: one by itself, several as a tuple."""
+    return values[0] if len(values) == 1 else tuple(values)
