@@ -16,7 +16,7 @@ from ...typing import NDArray
 from .file import Node
 from .graph_state import GraphState
 
-MOST_NUMBERS = 4096  # of an array that is computed
+MOST_NUMBERS = 2**16  # of an array that is computed
 MOST_WEIGHTS = 2**28  # of one that holds the same number everywhere
 _CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 _ARITHMETIC: dict[str, Any] = {
@@ -104,6 +104,14 @@ def _constant_of_shape(node: Node, state: GraphState, shape: NDArray) -> NDArray
     return np.broadcast_to(number, sizes)
 
 
+def _expand(node: Node, state: GraphState, array: NDArray) -> NDArray:
+    sizes = [int(size) for size in state.required(node, 1).ravel()]
+    shape = np.broadcast_shapes(array.shape, tuple(max(size, 0) for size in sizes))
+    if len(shape) > 8 or min(sizes, default=0) < 0 or math.prod(shape) > MOST_WEIGHTS:
+        raise node.refuse(f"at most {MOST_WEIGHTS} numbers", f"sizes {sizes[:8]}")
+    return np.broadcast_to(array, shape)
+
+
 def _reshape(node: Node, state: GraphState, array: NDArray) -> NDArray:
     sizes = [int(size) for size in state.required(node, 1)]
     if node.integer("allowzero", 0) == 0:
@@ -119,7 +127,7 @@ def _flatten(node: Node, state: GraphState, array: NDArray) -> NDArray:
 def _arithmetic(node: Node, state: GraphState, first: NDArray) -> NDArray:
     """Of integers; or of two numbers. A size may be added to any, but the batch's is not known."""
     second, operator = state.required(node, 1), node.operator
-    if first.dtype.kind == second.dtype.kind == "f" and first.size == second.size == 1:
+    if first.dtype.kind == second.dtype.kind == "f" and first.size * second.size <= MOST_NUMBERS:
         return np.asarray((np.true_divide if operator == "Div" else _ARITHMETIC[operator])(first, second))
     if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_NUMBERS:
         raise node.refuse("a few integers", f"{first.dtype} {first.shape} and {second.dtype} {second.shape}")
@@ -140,13 +148,17 @@ def _equal(node: Node, state: GraphState, first: NDArray) -> NDArray:
 
 
 def _range(node: Node, state: GraphState, start: NDArray) -> NDArray:
-    numbers = [state.required(node, number) for number in range(3)]
-    if any(each.size != 1 or each.dtype.kind == "f" for each in numbers) or not np.all(numbers[2]):
-        raise node.refuse("three integers", "others")
-    found = range(*(int(each.reshape(())) for each in numbers))
-    if len(found) > MOST_NUMBERS:
-        raise node.refuse("a few integers", str(len(found)))
-    return np.asarray(found, np.int64)
+    """Numbers from one on, before another; a negative end may stand for the batch's size."""
+    given = [state.required(node, number) for number in range(3)]
+    if any(each.size != 1 or each.dtype != start.dtype or not np.isfinite(each).all() for each in given):
+        raise node.refuse("three finite numbers of one type", "others")
+    begin, end, step = (each.item() for each in given)
+    if not step or end < 0:
+        raise node.refuse("sizes that do not depend on the batch's, and a step", f"{end} and {step}")
+    count = max(math.ceil((end - begin) / step), 0)
+    if count > MOST_NUMBERS:
+        raise node.refuse("a few numbers", str(count))
+    return np.asarray(begin + np.arange(count) * step, start.dtype)
 
 
 def _cast(node: Node, state: GraphState, array: NDArray) -> NDArray:
@@ -167,6 +179,7 @@ _FOLDERS: dict[str, Callable[[Node, GraphState, NDArray], Any]] = {
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "Equal": _equal,
+    "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
     "Identity": lambda node, state, array: array,
