@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+import xpcnn
 from xpcnn.errors import FormatError
 from xpcnn.exchange import import_onnx
 
@@ -125,3 +126,51 @@ def test_what_depends_on_the_batch_s_size(tmp_path, operator):
              node("Concat", "m rest", "to", axis=0), node("Reshape", "x to", "y")]  # fmt: skip
     with pytest.raises(FormatError, match="sizes that do not depend on the batch's"):
         import_onnx(write(tmp_path / "m.onnx", nodes, [1, 4], first=[0], rest=[4]))
+
+
+def test_weights_that_are_one_number(tmp_path, monkeypatch):
+    """As in files that show a topology alone; nothing of their size is made before a layer has them."""
+    value = onnx.helper.make_tensor("", onnx.TensorProto.FLOAT, [1], [0.25])
+    nodes = [node("ConstantOfShape", "s", "w", value=value), node("Conv", "x w", "y")]
+    weights = import_onnx(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], s=[4, 3, 3, 3])).model[0].weight
+    np.testing.assert_array_equal(xpcnn.to_numpy(weights), np.full((4, 3, 3, 3), 0.25))
+    check(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], s=[4, 3, 3, 3]), 5, 5, 3)
+    with pytest.raises(FormatError, match="at most 268435456 numbers"):
+        import_onnx(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], s=[2**20, 2**20, 3, 3]))
+    path = write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], s=[4, 3, 3, 3])
+    monkeypatch.setattr("xpcnn.exchange.onnx.graph_state.MOST_BYTES", 4 * 108)
+    import_onnx(path)
+    monkeypatch.setattr("xpcnn.exchange.onnx.graph_state.MOST_BYTES", 4 * 108 - 1)
+    with pytest.raises(FormatError, match="weights of at most 431 bytes in all"):
+        import_onnx(path)
+
+
+def test_a_grid_of_places(tmp_path):
+    """As detectors add to what they find: the middle of each pixel, made of the image's sizes."""
+    nodes = [
+        node("Shape", "x", "sizes"), node("Gather", "sizes three", "w"), node("Cast", "w", "wf", to=FLOAT),
+        node("Range", "begin wf step", "i"), node("Add", "i half", "middle"), node("Reshape", "middle row", "r"),
+        node("Gather", "sizes two_three", "hw"), node("Expand", "r hw", "grid"),
+        node("Unsqueeze", "grid front", "g"), node("Add", "x g", "y"),
+    ]  # fmt: skip
+    weights = {"three": 3, "two_three": [2, 3], "row": [1, -1], "front": [0, 1]}
+    weights |= {"begin": np.float32(0), "step": np.float32(1), "half": np.float32(0.5)}
+    check(write(tmp_path / "m.onnx", nodes, ["n", 2, 3, 4], **weights), 3, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "text"),
+    [
+        ([node("Gather", "s zero", "n"), node("Range", "zero n one", "i")], "do not depend on the batch's, and a step"),
+        ([node("Range", "zero one zero", "i")], "do not depend on the batch's, and a step"),
+        ([node("Range", "zero many one", "i")], "a few numbers, got 1099511627776"),
+        ([node("Expand", "one s", "i")], "at most 268435456 numbers"),
+        ([node("Expand", "one huge", "i")], "at most 268435456 numbers"),
+    ],
+)
+def test_ranges_and_repetitions_that_are_refused(tmp_path, nodes, text):
+    nodes = [node("Shape", "x", "s"), *nodes, node("Reshape", "x i", "y")]
+    weights = {"zero": 0, "one": 1, "many": 2**40, "huge": [2**20, 2**20]}
+    path = write(tmp_path / "m.onnx", nodes, ["n", 4], **weights)
+    with pytest.raises(FormatError, match=text):
+        import_onnx(path)

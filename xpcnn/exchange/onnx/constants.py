@@ -6,6 +6,7 @@ their axes here, too, but no array of them is made larger.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,8 @@ from ...typing import NDArray
 from .file import Node
 from .graph_state import GraphState
 
-MOST_NUMBERS = 4096  # of an array that is computed
+MOST_NUMBERS = 2**16  # of an array that is computed
+MOST_WEIGHTS = 2**28  # of one that holds the same number everywhere
 _CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 _ARITHMETIC: dict[str, Any] = {
     "Add": np.add,
@@ -43,7 +45,8 @@ def fold(node: Node, state: GraphState) -> NDArray | None:
         return None
     result = np.asarray(_FOLDERS[node.operator](node, state, state.required(node, 0)))
     if result.dtype.kind == "f":
-        state.charge(node, result.nbytes if result.base is None else 0)
+        views = any(np.may_share_memory(result, state.required(node, number)) for number in range(len(given)))
+        state.charge(node, 0 if views or not any(result.strides) else result.nbytes)
     elif result.size > MOST_NUMBERS:
         raise node.refuse(f"at most {MOST_NUMBERS} integers", str(result.size))
     return result
@@ -92,11 +95,21 @@ def _concat(node: Node, state: GraphState, first: NDArray) -> NDArray:
 
 
 def _constant_of_shape(node: Node, state: GraphState, shape: NDArray) -> NDArray:
+    """One number, that stands for all: weights may be written so, as large as they like."""
     value = node.tensor("value")
-    sizes = [int(size) for size in shape]
-    if len(sizes) > 1 or max(sizes, default=0) > MOST_NUMBERS:
-        raise node.refuse("a few numbers", f"sizes {sizes[:4]}")
-    return np.full(sizes, 0.0 if value is None else value.ravel()[0])
+    sizes = [int(size) for size in shape.ravel()]
+    if len(sizes) > 8 or min(sizes, default=0) < 0 or math.prod(sizes) > MOST_WEIGHTS:
+        raise node.refuse(f"at most {MOST_WEIGHTS} numbers", f"sizes {sizes[:8]}")
+    number = np.zeros((), "float32") if value is None else value.reshape(())
+    return np.broadcast_to(number, sizes)
+
+
+def _expand(node: Node, state: GraphState, array: NDArray) -> NDArray:
+    sizes = [int(size) for size in state.required(node, 1).ravel()]
+    shape = np.broadcast_shapes(array.shape, tuple(max(size, 0) for size in sizes))
+    if len(shape) > 8 or min(sizes, default=0) < 0 or math.prod(shape) > MOST_WEIGHTS:
+        raise node.refuse(f"at most {MOST_WEIGHTS} numbers", f"sizes {sizes[:8]}")
+    return np.broadcast_to(array, shape)
 
 
 def _reshape(node: Node, state: GraphState, array: NDArray) -> NDArray:
@@ -114,7 +127,7 @@ def _flatten(node: Node, state: GraphState, array: NDArray) -> NDArray:
 def _arithmetic(node: Node, state: GraphState, first: NDArray) -> NDArray:
     """Of integers; or of two numbers. A size may be added to any, but the batch's is not known."""
     second, operator = state.required(node, 1), node.operator
-    if first.dtype.kind == second.dtype.kind == "f" and first.size == second.size == 1:
+    if first.dtype.kind == second.dtype.kind == "f" and first.size * second.size <= MOST_NUMBERS:
         return np.asarray((np.true_divide if operator == "Div" else _ARITHMETIC[operator])(first, second))
     if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_NUMBERS:
         raise node.refuse("a few integers", f"{first.dtype} {first.shape} and {second.dtype} {second.shape}")
@@ -125,14 +138,27 @@ def _arithmetic(node: Node, state: GraphState, first: NDArray) -> NDArray:
     return np.asarray(_ARITHMETIC[operator](first, second))
 
 
+def _equal(node: Node, state: GraphState, first: NDArray) -> NDArray:
+    second = state.required(node, 1)
+    if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_NUMBERS:
+        raise node.refuse("a few integers", f"{first.dtype} {first.shape} and {second.dtype} {second.shape}")
+    if np.any(first < 0) or np.any(second < 0):  # −1 stands for the batch's size
+        raise node.refuse("sizes that do not depend on the batch's", "another")
+    return np.asarray(first == second)
+
+
 def _range(node: Node, state: GraphState, start: NDArray) -> NDArray:
-    numbers = [state.required(node, number) for number in range(3)]
-    if any(each.size != 1 or each.dtype.kind == "f" for each in numbers) or not np.all(numbers[2]):
-        raise node.refuse("three integers", "others")
-    found = range(*(int(each.reshape(())) for each in numbers))
-    if len(found) > MOST_NUMBERS:
-        raise node.refuse("a few integers", str(len(found)))
-    return np.asarray(found, np.int64)
+    """Numbers from one on, before another; a negative end may stand for the batch's size."""
+    given = [state.required(node, number) for number in range(3)]
+    if any(each.size != 1 or each.dtype != start.dtype or not np.isfinite(each).all() for each in given):
+        raise node.refuse("three finite numbers of one type", "others")
+    begin, end, step = (each.item() for each in given)
+    if not step or end < 0:
+        raise node.refuse("sizes that do not depend on the batch's, and a step", f"{end} and {step}")
+    count = max(math.ceil((end - begin) / step), 0)
+    if count > MOST_NUMBERS:
+        raise node.refuse("a few numbers", str(count))
+    return np.asarray(begin + np.arange(count) * step, start.dtype)
 
 
 def _cast(node: Node, state: GraphState, array: NDArray) -> NDArray:
@@ -152,6 +178,8 @@ _FOLDERS: dict[str, Callable[[Node, GraphState, NDArray], Any]] = {
     "CastLike": _cast,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
+    "Equal": _equal,
+    "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
     "Identity": lambda node, state, array: array,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ OLDEST_OPSET = 7
 
 # The numbers of element types and of attributes' types in ONNX's protocol buffers
 _DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
-_FIELDS = {"f": 1, "i": 2, "s": 3, "t": 4, "floats": 6, "ints": 7}
+_FIELDS = {"f": 1, "i": 2, "s": 3, "t": 4, "g": 5, "floats": 6, "ints": 7}
 
 
 class Node:
@@ -44,12 +45,15 @@ class Node:
     """
 
     def __init__(self, proto: Any, file: str, number: int) -> None:
+        names = (proto.name, proto.op_type, proto.domain, *proto.input, *proto.output)
+        _check_text(file, (*names, *(attribute.name for attribute in proto.attribute)))
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}::"
         self.operator = f"{domain}{proto.op_type}"
         self.name = _short(proto.name or f"{proto.op_type}_{number}")
         self.inputs: tuple[str, ...] = tuple(proto.input)
         self.outputs: tuple[str, ...] = tuple(proto.output)
         self.where = f"{file}: node {_short(proto.name or number)} ({_short(self.operator)})"
+        self._file = file
         self._attributes = {attribute.name: attribute for attribute in proto.attribute}
         self._read: set[str] = set()
 
@@ -75,6 +79,15 @@ class Node:
     def tensor(self, name: str) -> NDArray | None:
         value = self._value(name, "t")
         return None if value is None else read_tensor(value, self.where)
+
+    def branch(self, name: str) -> tuple[list[Node], dict[str, Any], list[str]]:
+        """The nodes, constants and outputs of a graph within the graph."""
+        graph = self._value(name, "g")
+        if graph is None or len(graph.output) != len(self.outputs):
+            raise self.refuse(f"a graph {name} with {len(self.outputs)} outputs", "another")
+        _check_text(self.where, (each.name for each in (*graph.initializer, *graph.output)))
+        nodes = [Node(node, self._file, number) for number, node in enumerate(graph.node)]
+        return nodes, {tensor.name: tensor for tensor in graph.initializer}, [each.name for each in graph.output]
 
     def axis(self, axis: int, rank: int) -> int:
         """That axis of a batch of items with `rank` axes, counted from the batch's."""
@@ -120,6 +133,7 @@ class Contents:
         nodes : in the order of the file
         tensors : the constants, by name, as they are in the file
         inputs : by name, their sizes, the batch's first; None where the file leaves one open
+        refused : inputs that no network can take, by name, with the reason
         outputs : their names
         dtype : the inputs'
         opset : the version of the operators
@@ -130,6 +144,7 @@ class Contents:
     nodes: list[Node]
     tensors: dict[str, Any]
     inputs: dict[str, tuple[int | None, ...]]
+    refused: dict[str, FormatError]
     outputs: tuple[str, ...]
     dtype: str
     opset: int
@@ -179,22 +194,22 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
         raise FormatError(who, f"one opset, {OLDEST_OPSET} to {newest}", got, "upgrade onnx, or export it again")
     if graph.sparse_initializer:
         raise FormatError(who, "dense weights", "sparse ones")
+    _check_text(who, (each.name for each in (*graph.initializer, *graph.input, *graph.output)))
     bring_in(graph.initializer, Path(path), MOST_BYTES - size)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
-    inputs = [each for each in graph.input if each.name not in tensors]
-    for ends, what in ((inputs, "inputs"), (graph.output, "outputs")):
+    given = [each for each in graph.input if each.name not in tensors]
+    for ends, what in ((given, "inputs"), (graph.output, "outputs")):
         if not 1 <= len({each.name for each in ends}) == len(ends) <= MOST_ENDS:
             raise FormatError(who, f"1 to {MOST_ENDS} {what}, each once", str(len(ends)))
-    types = {each.name: _input_type(who, each) for each in inputs}
-    if len({(sizes[0], dtype) for sizes, dtype in types.values()}) > 1:
-        raise FormatError(who, "inputs of one batch and one dtype", "several")
+    inputs, dtype, refused = _inputs(who, given)
     properties = {each.key: each.value for each in model.metadata_props}
     return Contents(
         [Node(node, who, number) for number, node in enumerate(graph.node)],
         tensors,
-        {name: sizes for name, (sizes, _) in types.items()},
+        inputs,
+        refused,
         tuple(each.name for each in graph.output),
-        next(iter(types.values()))[1],
+        dtype,
         opsets[0],
         _classes(properties.get("classes", "")),
         properties.get("layout", ""),
@@ -228,6 +243,26 @@ def read_tensor(proto: Any, who: str) -> NDArray:
     return array
 
 
+def _inputs(who: str, given: Sequence[Any]) -> tuple[dict[str, tuple[int | None, ...]], str, dict[str, FormatError]]:
+    """The inputs that a network can take, of one type and with the batch first, and why it cannot take the others."""
+    taken, refused = dict[str, tuple[int | None, ...]](), dict[str, FormatError]()
+    dtype = ""
+    for each in given:
+        where = f"{who}: input {_short(each.name)}" if len(given) > 1 else who
+        try:
+            sizes, own = _input_type(where, each)
+            first, batch = next(iter(taken.items()), (each.name, sizes))
+            if (own, sizes[0]) != (dtype or own, batch[0]):
+                expected = f"{dtype} ({batch[0] or 'N'}, …), as of {_short(first)}"
+                raise FormatError(where, expected, f"{own} ({sizes[0] or 'N'}, …)")
+            taken[each.name], dtype = sizes, own
+        except FormatError as error:
+            refused[each.name] = error
+    if not taken:
+        raise next(iter(refused.values()))
+    return taken, dtype, refused
+
+
 def _input_type(who: str, value: Any) -> tuple[tuple[int | None, ...], str]:
     kind = value.type.tensor_type
     dtype = _DTYPES.get(kind.elem_type, "")
@@ -247,6 +282,12 @@ def _classes(text: str) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
+
+
+def _check_text(who: str, names: Iterable[str | bytes]) -> None:
+    """The parser gives bytes where a name is no UTF-8."""
+    if wrong := [name for name in names if isinstance(name, bytes)]:
+        raise FormatError(who, "names in UTF-8", repr(wrong[0])[:80], "get the file again")
 
 
 def _short(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from .value import Known, Made, Value
 def import_onnx(
     path: str | os.PathLike[str],
     *,
-    input_shape: Iterable[int] | None = None,
+    input_shape: Iterable[Any] | Mapping[str, Any] | None = None,
     layout: Literal["NCHW", "NHWC"] | None = None,
     output: str | None = None,
 ) -> SavedModel:
@@ -39,10 +39,12 @@ def import_onnx(
     a network without them; where they are there, it has them, with their running statistics.
 
     A chain of layers is a `Sequential`, everything else a `Graph`, whose entries have the names of the file's nodes.
-    Weights may lie in a second file in the same folder, as PyTorch writes them.
+    Weights may lie in a second file in the same folder, as PyTorch writes them. Of several inputs, all of the same
+    type and each with the batch as its first axis, the network takes those that the wanted outputs depend on.
 
     Parameters
-        input_shape : one input's shape (H, W, C), where the file leaves it open; of several inputs, a shape for each
+        input_shape : an item's shape (H, W, C), where the file leaves it open; of several inputs, a shape or None for
+            each in the order of the file, or a mapping by name
         layout : which axis of the graph's inputs has the channels; None for what `export_onnx` has noted, else for
             the last if the graph begins by bringing it to the front, else for the first
         output : name of the one output that is wanted, or of any other value in the graph, as programs that show the
@@ -79,9 +81,7 @@ def import_onnx(
     targets = contents.outputs if output is None else (output,)
     state = GraphState(contents)
     state.known.update({name: Made(value, ()) for name, value in begin.items()})
-    for node in contents.nodes:
-        state.announce(node)
-        state.define(node, _understand(node, state))
+    _run(state, contents.nodes)
     if output is not None and output not in state.known:
         near = get_close_matches(output, filter(state.producer, state.known), 3, 0.5)
         expected = f"output: {', '.join(dict.fromkeys((*near, *contents.outputs)))[:200]}, or another value"
@@ -91,13 +91,27 @@ def import_onnx(
     wide = [value for value in begin.values() if len(value.shape) > 1]
     last = bool(wide) and all(value == Value.plain(value.shape, range(len(value.shape))) for value in wide)
     targets = tuple(_end(who, state, name, last) for name in targets)
-    model, taken = assemble(state, targets)
-    shapes = tuple(begin[name].shape for name in taken)
     end = state.known[targets[0]]
     fits = len(targets) == 1 and isinstance(end, Made) and len(contents.classes) == end.value.shape[-1]
     classes = contents.classes if fits else ()
-    shape: Any = shapes[0] if len(shapes) == 1 else shapes
-    return SavedModel(model, shape, classes, {"producer": contents.producer})
+    model, read = assemble(state, targets)
+    shapes: Any = tuple(begin[name].shape for name in read)
+    return SavedModel(model, shapes if len(read) > 1 else shapes[0], classes, {"producer": contents.producer})
+
+
+def _run(state: GraphState, nodes: Iterable[Node]) -> None:
+    """Find out what each node makes; of an `If` whose condition is known, the nodes that would run."""
+    for node in nodes:
+        state.announce(node)
+        condition = state.constant(node.inputs[0], node.where) if node.operator == "If" and node.inputs else None
+        if condition is None or condition.size != 1:
+            state.define(node, _understand(node, state))
+            continue
+        inner, tensors, outputs = node.branch("then_branch" if condition.reshape(()) else "else_branch")
+        state.enter(node, tensors)
+        _run(state, inner)
+        for name, made in zip(node.outputs, outputs, strict=True):
+            state.stand_for(name, made, node)
 
 
 def _end(who: str, state: GraphState, name: str, last: bool) -> str:
@@ -135,23 +149,27 @@ def _understand(node: Node, state: GraphState) -> Known | list[Made] | NDArray:
         return node.refuse("inputs and attributes that fit together", str(error))
 
 
-def _inputs(who: str, contents: Contents, input_shape: Iterable[Any] | None, layout: str | None) -> dict[str, Value]:
-    """The inputs as the network will have them."""
+def _inputs(who: str, contents: Contents, input_shape: Any, layout: str | None) -> dict[str, Value]:
+    """The inputs as the network will have them, by name."""
     if layout is not None:
         as_choice("import_onnx", "layout", layout, ("NCHW", "NHWC"))
-    given: list[Any] = [input_shape] * len(contents.inputs)
-    if input_shape is not None and len(contents.inputs) > 1:
-        given = list(input_shape)
-        if len(given) != len(contents.inputs):
-            expected = f"input_shape: a shape for each of {', '.join(contents.inputs)}"
-            raise OptionError(who, expected[:200], str(len(given)))
-    return {
-        name: _input(who, contents, name, shape, layout) for name, shape in zip(contents.inputs, given, strict=True)
-    }
+    names = list(contents.inputs)
+    if input_shape is None or isinstance(input_shape, Mapping):
+        input_shape = input_shape or {}
+    elif len(names) == 1:
+        input_shape = {names[0]: input_shape}
+    elif isinstance(input_shape, tuple | list) and len(input_shape) == len(names):
+        input_shape = dict(zip(names, input_shape, strict=True))
+    else:
+        raise OptionError(who, f"input_shape: one each of {', '.join(names)[:200]}", repr(input_shape)[:80])
+    if unknown := [str(name) for name in input_shape if name not in names]:
+        raise OptionError(who, f"input_shape of {', '.join(names)[:200]}", unknown[0][:80])
+    return {name: _input(who, contents, name, input_shape.get(name), layout) for name in names}
 
 
 def _input(who: str, contents: Contents, name: str, input_shape: Iterable[int] | None, layout: str | None) -> Value:
     """That input as the network will have it."""
+    who = who if len(contents.inputs) == 1 else f"{who}: input {name[:80]}"
     sizes = contents.inputs[name][1:]
     rank = len(sizes)
     if layout is None and contents.layout in ("NCHW", "NHWC"):

@@ -46,6 +46,8 @@ def join(node: Node, state: GraphState) -> Made:
 def joined(node: Node, state: GraphState, names: Sequence[str]) -> Made:
     """ONNX aligns shapes at the last axis in the graph, and layers at the channels."""
     values = [state.made(name, node).value for name in names]
+    if node.operator in ("Add", "Sub", "Mul", "Div") and len(values) != 2:
+        raise node.refuse("two inputs", str(len(values)))
     if len(values) == 1:
         return same(values[0], names[0])
     layer = _LAYERS[node.operator]()

@@ -15,15 +15,15 @@ _INPUT = "x"
 
 
 def assemble(state: GraphState, targets: Sequence[str]) -> tuple[Sequential | Graph, list[str]]:
-    """The network that makes the values of these names, and the names of the graph's inputs that it takes.
+    """The network that makes the values of these names of the graph's inputs, and the names of those that it needs.
 
     A graph's entries have their nodes' names, in letters that names of parameters may have.
     """
-    sources = state.contents.inputs
+    inputs = state.contents.inputs
     made = {name: known for name, known in state.known.items() if isinstance(known, Made)}
     stands_for: dict[str, str] = {}  # where nothing is computed: the value that it is
     for name, each in made.items():
-        same = name not in sources and each.layer is None
+        same = name not in inputs and each.layer is None
         stands_for[name] = stands_for[each.inputs[0]] if same else name
     ends = [stands_for[name] for name in targets]
     needed, rest = set[str](), list(ends)
@@ -32,15 +32,16 @@ def assemble(state: GraphState, targets: Sequence[str]) -> tuple[Sequential | Gr
         if name not in needed:
             needed.add(name)
             rest += (stands_for[each] for each in made[name].inputs)
+    sources = [name for name in inputs if name in needed]
     names = [name for name in made if name in needed and name not in sources]
     reads = {name: tuple(stands_for[each] for each in made[name].inputs) for name in names}
     layers: dict[str, Layer] = {name: layer for name in names if (layer := made[name].layer) is not None}
-    taken = [name for name in sources if name in needed]
-    chain = [(before,) for before in [*taken, *names][: len(names)]]
-    if len(ends) == len(taken) == 1 and list(reads.values()) == chain:
-        return Sequential(*layers.values()), taken
+    chain = [(before,) for before in [*sources, *names][: len(names)]]
+    if len(ends) == len(sources) == 1 and list(reads.values()) == chain:
+        return Sequential(*layers.values()), sources
     safe = _Names()
-    called = {name: safe.give(name if len(taken) > 1 else _INPUT) for name in taken}
+    called = {name: _INPUT if len(sources) == 1 else safe.give(name) for name in sources}
+    safe.taken.update(called.values())
     called |= {name: safe.give(state.node_name(name)) for name in names}
     entries: dict[str, tuple[Layer | str, ...]] = {
         called[name]: (layers[name], *(called[each] for each in reads[name])) for name in names
@@ -52,7 +53,7 @@ def assemble(state: GraphState, targets: Sequence[str]) -> tuple[Sequential | Gr
             entries[again := safe.give(name)] = (Identity(), output)
             output = again
         outputs.append(output)
-    return Graph(entries, inputs=[called[name] for name in taken], outputs=outputs), taken
+    return Graph(entries, inputs=[called[name] for name in sources], outputs=outputs), sources
 
 
 class _Names:
