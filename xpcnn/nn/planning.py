@@ -53,7 +53,7 @@ class Plan:
 
     def __init__(self, model: Layer, input_shape: Any) -> None:
         check_layer("plan", model)
-        self.model, self.input_shape = model, as_input_shape(input_shape)
+        self.model, self.input_shape = model, as_input_shape(input_shape, "plan")
         self._samples = _as_list(model.zeros(self.input_shape))
         model(_like(self._samples))  # its errors name the layer
         self._programs = None
