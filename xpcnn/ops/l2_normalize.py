@@ -1,10 +1,11 @@
 """Vectors of length 1, and the gradient: each place's channels divided by their Euclidean norm.
 
-    ‖x‖ = m r,   m = max_c |x_c|,   r = √(Σ_c (x_c/m)²)                      (1)
-    y_c = x_c / m / r                          where ‖x‖ > ε, else x_c / ε    (2)
+    ‖x‖ = m r,   m = max_c |x_c|,   r = √(Σ_c (x_c/m)²)                       (1)
+    y_c = x_c / m / r   where ‖x‖ > ε, else x_c / ε                           (2)
     dx_c = (dy_c − y_c · Σ_e dy_e y_e) / m / r   where ‖x‖ > ε, else dy_c / ε  (3)
 
-By m, neither the squares of large numbers overflow, nor do those of small ones vanish; ‖x‖ itself may overflow. (3) is dy without its part along y: a vector that grows in its own direction has the same y.
+By m, neither the squares of large numbers overflow, nor do those of small ones vanish; ‖x‖ itself may overflow. (3) is
+dy without its part along y: a vector that grows in its own direction has the same y.
 
 Source: W. Liu, A. Rabinovich and A. Berg, ParseNet: looking wider to see better, 2015, section 3.3
 """
