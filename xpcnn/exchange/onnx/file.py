@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Node:
     """
 
     def __init__(self, proto: Any, file: str, number: int) -> None:
+        names = (proto.name, proto.op_type, proto.domain, *proto.input, *proto.output)
+        _check_text(file, (*names, *(attribute.name for attribute in proto.attribute)))
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}::"
         self.operator = f"{domain}{proto.op_type}"
         self.name = _short(proto.name or f"{proto.op_type}_{number}")
@@ -80,6 +82,7 @@ class Node:
         graph = self._value(name, "g")
         if graph is None or len(graph.output) != len(self.outputs):
             raise self.refuse(f"a graph {name} with {len(self.outputs)} outputs", "another")
+        _check_text(self.where, (each.name for each in (*graph.initializer, *graph.output)))
         nodes = [Node(node, self._file, number) for number, node in enumerate(graph.node)]
         return nodes, {tensor.name: tensor for tensor in graph.initializer}, [each.name for each in graph.output]
 
@@ -184,6 +187,7 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
         raise FormatError(who, f"one opset, {OLDEST_OPSET} to {newest}", got, "upgrade onnx, or export it again")
     if graph.sparse_initializer:
         raise FormatError(who, "dense weights", "sparse ones")
+    _check_text(who, (each.name for each in (*graph.initializer, *graph.input, *graph.output)))
     bring_in(graph.initializer, Path(path), MOST_BYTES - size)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     given = [each for each in graph.input if each.name not in tensors]
@@ -268,6 +272,12 @@ def _classes(text: str) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
+
+
+def _check_text(who: str, names: Iterable[str | bytes]) -> None:
+    """The parser gives bytes where a name is no UTF-8."""
+    if wrong := [name for name in names if isinstance(name, bytes)]:
+        raise FormatError(who, "names in UTF-8", repr(wrong[0])[:80], "get the file again")
 
 
 def _short(value: object) -> str:
