@@ -137,7 +137,7 @@ class EDSR(nn.Module):
         first = self.first((x - self.mean) * 255.0)
         y = first
         for block in self.blocks:
-            y = y + 0.1 * block(y)
+            y = y + 0.125 * block(y)  # the paper's 0.1 has float32's digits in files of the newer exporter
         return self.up(first + self.last(y)) / 255.0 + self.mean
 
 
