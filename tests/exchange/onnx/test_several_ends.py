@@ -86,6 +86,7 @@ def test_an_input_that_no_network_takes_stops_only_what_reads_it(tmp_path):
     nodes = [node("Relu", "a", "y"), node("Cast", "i", "f", to=FLOAT), node("Add", "a f", "z")]
     path = opened(tmp_path / "m.onnx", nodes, {"a": ["n", 3], "i": ["n", 3]}, ("y", "z"))
     assert import_onnx(path, output="y").input_shape == (3,)
+    assert import_onnx(path, output="y", input_shape={"a": (3,)}).input_shape == (3,)
     with pytest.raises(FormatError, match="input i: expected an input of float32 or float64, got int64") as caught:
         import_onnx(path)
     assert "\n" not in str(caught.value)

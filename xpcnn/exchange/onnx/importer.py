@@ -154,10 +154,10 @@ def _inputs(who: str, contents: Contents, input_shape: Any, layout: str | None) 
     if layout is not None:
         as_choice("import_onnx", "layout", layout, ("NCHW", "NHWC"))
     names = [each.name for each in contents.inputs]
-    if len(names) == 1:
-        input_shape = {names[0]: input_shape}
-    elif input_shape is None or isinstance(input_shape, Mapping):
+    if input_shape is None or isinstance(input_shape, Mapping):
         input_shape = input_shape or {}
+    elif len(names) == 1:
+        input_shape = {names[0]: input_shape}
     elif isinstance(input_shape, tuple | list) and len(input_shape) == len(names):
         input_shape = dict(zip(names, input_shape, strict=True))
     else:
