@@ -22,6 +22,7 @@ from .damage import Change, damage, within_gzip, within_png, within_zip
 from .kind import Kind, ran
 from .small import arrays_of, split
 
+NETWORKS = ("ONNX", "ONNX, several inputs", "ONNX, weights beside it")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 
 
@@ -31,7 +32,7 @@ def kinds(folder: Path) -> dict[str, Kind | str]:
     for package, names, make in (
         ("h5py", ("HDF5 data", "Keras h5"), _hdf5),
         ("PIL", FORMATS, _pictures),
-        ("onnx", ("ONNX",), _networks),
+        ("onnx", NETWORKS, _networks),
     ):
         found |= make(folder) if find_spec(package) else dict.fromkeys(names, f"{package} is not installed")
     return found
@@ -140,13 +141,26 @@ def _hdf5(folder: Path) -> dict[str, Kind]:
 
 
 def _networks(folder: Path) -> dict[str, Kind | str]:
+    """A network in one file; a graph of several inputs, and the second file in which its weights are."""
     if find_spec("pytest") is None:
-        return {"ONNX": "pytest is not installed, and its tests' graphs are used"}
+        return dict.fromkeys(NETWORKS, "pytest is not installed, and its tests' graphs are used")
     from tests.exchange.onnx import test_hostile as onnx
     from xpcnn.exchange import export_onnx
 
     export_onnx(onnx.network(), folder / "network.onnx", input_shape=onnx.SHAPE, opset=17)
-    return {"ONNX": Kind("network.onnx", _onnx, (damage, onnx.edit))}
+    onnx.write_graph(folder / "graph.onnx")
+    made = (
+        Kind("network.onnx", _onnx, (damage, onnx.edit)),
+        Kind("graph.onnx", partial(_beside, folder, "w.bin"), (damage, onnx.edit)),
+        Kind("w.bin", partial(_beside, folder, "graph.onnx"), (damage,)),
+    )
+    return dict(zip(NETWORKS, made, strict=True))
+
+
+def _beside(folder: Path, other: str, path: Path) -> Any:
+    """The network of two files, of which the other one is intact."""
+    (path.parent / other).write_bytes((folder / other).read_bytes())
+    return _onnx(path.with_name("graph.onnx"))
 
 
 def _onnx(path: Path) -> Any:

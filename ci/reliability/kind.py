@@ -39,7 +39,9 @@ class Kind:
 
 def ran(saved: Any) -> tuple[Any, ...]:
     """The output of a loaded network; it must not fail if its file was accepted."""
-    if np.prod(saved.input_shape, dtype=float) > _MOST_TO_RUN:
+    shapes = saved.input_shape if saved.model.arity[0] > 1 else (saved.input_shape,)
+    if sum(np.prod(shape, dtype=float) for shape in shapes) > _MOST_TO_RUN:
         return ()
-    y = saved.model(np.zeros((1, *saved.input_shape), "float32"))
+    x = tuple(np.zeros((1, *shape), "float32") for shape in shapes)
+    y = saved.model(x if len(x) > 1 else x[0])
     return tuple(map(np.asarray, y)) if isinstance(y, tuple) else (np.asarray(y),)  # a tuple of several outputs

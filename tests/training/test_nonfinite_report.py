@@ -5,10 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xpcnn import asarray
 from xpcnn.data import Loader, Split
 from xpcnn.errors import FileError, FormatError, NonFiniteError
 from xpcnn.io.tensors import read_tensors, write_tensors
-from xpcnn.nn import CrossEntropyLoss, Dropout, Flatten, HuberLoss, Identity, Linear, MSELoss, ReLU, Sequential
+from xpcnn.nn import (
+    Add,
+    CrossEntropyLoss,
+    Dropout,
+    Flatten,
+    Graph,
+    HuberLoss,
+    Identity,
+    Linear,
+    MSELoss,
+    ReLU,
+    Sequential,
+)
 from xpcnn.optim import SGD
 from xpcnn.training import Trainer, replay
 from xpcnn.training.gradients import Gradients
@@ -163,6 +176,28 @@ def test_a_step_outside_a_run(tmp_path):
     run.train_step(x, y)
     with pytest.raises(NonFiniteError, match=r"in step 2, epoch 1, batch 1; lower"):
         run.train_step(x, y)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_step_of_several_inputs(tmp_path, by_name, capsys):
+    entries = {"a": (Linear(3, 4, rng=0), "left"), "b": (Linear(2, 4, rng=1), "right"), "y": (Add(), "a", "b")}
+    net = Graph(entries, inputs=("left", "right")).to_backend()
+    run = Trainer(net, SGD(net.parameters(), lr=0.1), folder=tmp_path, read_every=1, verbose=False)
+    left, right = (asarray(np.ones((6, size)), "float32") for size in (3, 2))
+    bad = asarray(np.full((6, 2), np.nan), "float32")
+    labels = asarray(np.arange(6) % 4)
+    steps = [((left, right), (left, bad)), ({"right": right, "left": left}, {"right": bad, "left": left})]
+    good, wrong = steps[by_name]
+    assert float(run.train_step(good, labels).loss) > 0
+    with pytest.raises(NonFiniteError, match="12 NaN of 12 numbers in the input, in step 2"):
+        run.train_step(wrong, labels)
+    assert replay(tmp_path / "nonfinite-2.safetensors").text == "12 NaN of 12 numbers in the input"
+    assert "12 NaN of 12" in capsys.readouterr().out
+    tensors, metadata = read_tensors(tmp_path / "nonfinite-2.safetensors")
+    assert [tensors[f"batch.x.{i}"].shape for i in (0, 1)] == [(6, 3), (6, 2)]
+    write_tensors(tmp_path / "broken.safetensors", {n: a for n, a in tensors.items() if n != "batch.x.1"}, metadata)
+    with pytest.raises(FormatError, match=r"arrays batch.x.0, batch.x.1, batch.y and batch.indices"):
+        replay(tmp_path / "broken.safetensors")
 
 
 def test_devices_read_late_and_say_how_to_find_it(xp):

@@ -12,7 +12,7 @@ is not needed. All numbers are for one item of a batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +111,9 @@ def as_input_shape(input_shape: Shape, who: str = "summary") -> Shape:
 
 
 def several(value: Any) -> tuple[Array, ...]:
-    """The arrays of a value, which is an array or a tuple of arrays."""
+    """The arrays of a value, which is an array, a tuple of arrays, or arrays by name."""
+    if isinstance(value, Mapping):
+        return several(tuple(value.values()))
     return tuple(array for each in value for array in several(each)) if isinstance(value, tuple | list) else (value,)
 
 

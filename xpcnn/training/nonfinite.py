@@ -63,9 +63,10 @@ def search(model: Layer, criterion: Loss, x: Array, y: Array) -> Finding | None:
 
 def _run(model: Layer, criterion: Loss, x: Array, y: Array, hooks: _Search) -> None:
     kind = type(criterion).__name__
-    for name, array in (("input", x), ("targets", y)):
-        if not is_finite(array):
-            raise _Found("", "", f"{_amount(array)} in the {name}")
+    for name, value in (("input", x), ("targets", y)):
+        for array in several(value):
+            if not is_finite(array):
+                raise _Found("", "", f"{_amount(array)} in the {name}")
     logits, cache = model.forward(x)
     hooks.compare("the network's output, where branches meet", "forward", logits)
     loss, loss_cache = criterion.forward(logits, y)

@@ -1,12 +1,13 @@
 """Save a training step that gave NaN or infinity to a file, and run it again from there.
 
-`nonfinite-STEP.safetensors` holds the batch (x, y and its indices in the split), the model's arrays and generators
-from before the step, its architecture, the criterion, and the position in the run. Like all files of xpcnn it is
-safe to open.
+`nonfinite-STEP.safetensors` holds the batch (x, or x.0, x.1 … of several inputs, y, and its indices in the split), the
+model's arrays and generators from before the step, its architecture, the criterion, and the position in the run. Like
+all files of xpcnn it is safe to open.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..io.architecture import from_config, to_config
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
 from ..nn.loss import Loss
+from ..nn.summary import several
 from ..options import as_count
 from ..random import check_states, set_states, states
 from ..typing import Array, NDArray
@@ -77,7 +79,9 @@ def keep(
         "generators": states(model.generators()),
     }
     tensors = {f"model.{name}": array for name, array in model.state_dict().items()}
-    tensors |= {"batch.x": x, "batch.y": y} | ({} if indices is None else {"batch.indices": indices})
+    xs = [x[name] for name in model.inputs] if isinstance(model, nn.Graph) and isinstance(x, Mapping) else several(x)
+    tensors |= {f"batch.x.{number}" if len(xs) > 1 else "batch.x": each for number, each in enumerate(xs)}
+    tensors |= {"batch.y": y} | ({} if indices is None else {"batch.indices": indices})
     write_tensors(path, tensors, metadata)
 
 
@@ -103,7 +107,7 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
     place = _place(who, metadata.get("run"))
     check_states(who, tried.generators(), metadata.get("generators"))
     set_states(tried.generators(), metadata["generators"])
-    x, y = _batch(who, tensors)
+    x, y = _batch(who, tensors, tried.arity[0])
     try:
         finding = search(tried, criterion, x, y) or together(batch_gradients(tried, criterion, x, y))
     except XpcnnError as error:
@@ -125,15 +129,19 @@ def _model(who: str, metadata: dict[str, Any], arrays: dict[str, NDArray], given
     return from_config(metadata["architecture"], arrays, rng=0)
 
 
-def _batch(who: str, tensors: dict[str, NDArray]) -> tuple[Array, Array]:
-    """The images and labels, on the current backend."""
+def _batch(who: str, tensors: dict[str, NDArray], inputs: int) -> tuple[Any, Array]:
+    """The images, a tuple of arrays if the network has several inputs, and labels, on the current backend."""
     parts = {name: array for name, array in tensors.items() if not name.startswith("model.")}
-    x, y = parts.get("batch.x"), parts.get("batch.y")
-    if x is None or y is None or not parts.keys() <= {"batch.x", "batch.y", "batch.indices"}:
-        raise FormatError(who, "arrays batch.x, batch.y and batch.indices", ", ".join(parts)[:80] or "none")
-    if not (x.ndim and y.ndim and len(x) == len(y) > 0):
-        raise FormatError(who, "a label or a target for each image", f"{x.shape} images and {y.shape}")
-    return asarray(x), asarray(y)
+    names = [f"batch.x.{number}" for number in range(inputs)] if inputs > 1 else ["batch.x"]
+    needed = {*names, "batch.y"}
+    if not needed <= parts.keys() <= needed | {"batch.indices"}:
+        raise FormatError(who, f"arrays {', '.join(names)}, batch.y and batch.indices", ", ".join(parts)[:80] or "none")
+    y = parts["batch.y"]
+    for x in (parts[name] for name in names):
+        if not (x.ndim and y.ndim and len(x) == len(y) > 0):
+            raise FormatError(who, "a label or a target for each image", f"{x.shape} images and {y.shape}")
+    xs = tuple(asarray(parts[name]) for name in names)
+    return xs if inputs > 1 else xs[0], asarray(y)
 
 
 def _place(who: str, run: Any) -> str:

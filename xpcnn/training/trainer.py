@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -209,10 +210,11 @@ class Trainer:
         return with_arrays(self.kept_model, self.folder or self.best_arrays or self.kept_model.state_dict())
 
     @np.errstate(over="ignore", invalid="ignore")  # the results are checked
-    def train_step(self, x: Array, y: Array, *more: tuple[Array, Array]) -> StepResult:
+    def train_step(self, x: Any, y: Array, *more: tuple[Any, Array]) -> StepResult:
         """Do one step on one batch.
 
         Parameters
+            x : one array; of several inputs a tuple, or a mapping by name, of arrays with one row an item
             more : further batches (x, y), for one step on the images of all
         Raises
             NonFiniteError : as in `fit`

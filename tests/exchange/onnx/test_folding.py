@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+import xpcnn
 from xpcnn.errors import FormatError
 from xpcnn.exchange import import_onnx
 
@@ -125,3 +126,20 @@ def test_what_depends_on_the_batch_s_size(tmp_path, operator):
              node("Concat", "m rest", "to", axis=0), node("Reshape", "x to", "y")]  # fmt: skip
     with pytest.raises(FormatError, match="sizes that do not depend on the batch's"):
         import_onnx(write(tmp_path / "m.onnx", nodes, [1, 4], first=[0], rest=[4]))
+
+
+def test_weights_that_are_one_number(tmp_path, monkeypatch):
+    """As in files that show a topology alone; nothing of their size is made before a layer has them."""
+    value = onnx.helper.make_tensor("", onnx.TensorProto.FLOAT, [1], [0.25])
+    nodes = [node("ConstantOfShape", "s", "w", value=value), node("Conv", "x w", "y")]
+    weights = import_onnx(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], s=[4, 3, 3, 3])).model[0].weight
+    np.testing.assert_array_equal(xpcnn.to_numpy(weights), np.full((4, 3, 3, 3), 0.25))
+    check(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], s=[4, 3, 3, 3]), 5, 5, 3)
+    with pytest.raises(FormatError, match="at most 268435456 numbers"):
+        import_onnx(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], s=[2**20, 2**20, 3, 3]))
+    path = write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], s=[4, 3, 3, 3])
+    monkeypatch.setattr("xpcnn.exchange.onnx.graph_state.MOST_BYTES", 4 * 108)
+    import_onnx(path)
+    monkeypatch.setattr("xpcnn.exchange.onnx.graph_state.MOST_BYTES", 4 * 108 - 1)
+    with pytest.raises(FormatError, match="weights of at most 431 bytes in all"):
+        import_onnx(path)

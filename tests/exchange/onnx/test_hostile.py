@@ -12,7 +12,7 @@ import pytest
 
 import xpcnn
 from xpcnn import nn
-from xpcnn.errors import FormatError, OptionError
+from xpcnn.errors import FileError, FormatError, OptionError
 from xpcnn.exchange import export_onnx, import_onnx
 from xpcnn.io import SavedModel
 
@@ -44,6 +44,42 @@ def network() -> nn.Sequential:
     )
 
 
+def write_graph(path: Path, **options: Any) -> None:
+    """A file of two inputs and two outputs, in which an `If` holds a graph; its weights in a second file, "w.bin"."""
+    entries = {
+        "left": (nn.Conv2d(3, 4, 3, rng=0), "a"),
+        "right": (nn.Linear(3, 4, rng=1), "b"),
+        "gate": (nn.Sequential(nn.Sigmoid(), nn.Unflatten((1, 1, 4))), "right"),
+        "product": (nn.Multiply(), "left", "gate"),
+        "shifted": (nn.Subtract(), "product", "left"),
+        "pooled": (nn.GlobalAvgPool2d(), "shifted"),
+        "joined": (nn.Concat(), "pooled", "right"),
+        "score": (nn.Linear(8, 2, rng=2), "joined"),
+    }
+    net = nn.Graph(entries, inputs=("a", "b"), outputs=("score", "product"))
+    export_onnx(net, path, input_shape=((6, 5, 3), (3,)), **options)
+    model = onnx.load(path)
+    after, before = next(node for node in model.graph.node if node.op_type == "Sigmoid"), "right"
+    ends = [onnx.helper.make_tensor_value_info(name, 1, None) for name in ("then", "else")]
+    branches = [
+        onnx.helper.make_graph([onnx.helper.make_node(operator, [before], [end.name])], end.name, [], [end])
+        for operator, end in zip(("Relu", "Tanh"), ends, strict=True)
+    ]
+    nodes = [
+        onnx.helper.make_node("Shape", [before], ["shape"]),
+        onnx.helper.make_node("Gather", ["shape", "one"], ["size"]),
+        onnx.helper.make_node("Equal", ["size", "four"], ["is_four"]),
+        onnx.helper.make_node("If", ["is_four"], ["chosen"], then_branch=branches[0], else_branch=branches[1]),
+    ]
+    for name, number in (("one", 1), ("four", 4)):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(number), name))
+    at = list(model.graph.node).index(after)
+    for each in reversed(nodes):
+        model.graph.node.insert(at, each)
+    after.input[0] = "chosen"
+    onnx.save(model, path, save_as_external_data=True, location="w.bin", size_threshold=0, convert_attribute=False)
+
+
 def flip(data: bytes, rng: np.random.Generator) -> bytes:
     """Other bytes, and every fourth file cut off."""
     mutated = bytearray(data)
@@ -69,6 +105,9 @@ def edit(data: bytes, rng: np.random.Generator) -> bytes:
 def _edit(graph: Any, rng: np.random.Generator) -> None:
     nodes, tensors = graph.node, graph.initializer
     each, tensor = nodes[rng.integers(len(nodes))], tensors[rng.integers(len(tensors))]
+    if each.op_type == "If" and rng.random() < 0.7:  # a node within it
+        within = [node for branch in each.attribute for node in branch.g.node]
+        each = within[rng.integers(len(within))] if within else each
     names = [name for other in nodes for name in (*other.input, *other.output)] + [t.name for t in tensors] + [""]
     number = NUMBERS[rng.integers(len(NUMBERS))]
 
@@ -120,7 +159,7 @@ def _edit(graph: Any, rng: np.random.Generator) -> None:
                 tensor.external_data.add(key=key, value=str(value))
 
     def own_size() -> None:
-        choose(list(graph.input[0].type.tensor_type.shape.dim)).dim_value = number
+        choose(list(choose(list(graph.input)).type.tensor_type.shape.dim)).dim_value = number
 
     def output() -> None:
         each.output[0] = choose(names)
@@ -128,7 +167,7 @@ def _edit(graph: Any, rng: np.random.Generator) -> None:
     choose([
         attribute, attribute, size, integers, connect, connect, add, own_size, output,
         lambda: setattr(each, "op_type", choose(OPERATORS)),
-        lambda: nodes.remove(each) if len(nodes) > 2 else None,
+        lambda: nodes.remove(each) if each in nodes and len(nodes) > 2 else None,
         lambda: each.input.append(choose(names)),
         lambda: each.input.pop() if each.input else None,
         lambda: setattr(tensor, "data_type", int(rng.integers(0, 24))),
@@ -137,6 +176,7 @@ def _edit(graph: Any, rng: np.random.Generator) -> None:
         lambda: setattr(tensor, "data_location", 1),
         elsewhere, elsewhere,
         lambda: graph.output.append(onnx.helper.make_tensor_value_info(choose(names), 1, None)),
+        lambda: graph.input.append(onnx.helper.make_tensor_value_info(choose([*names, "z"]), 1, [number, 3])),
     ])()  # fmt: skip
 
 
@@ -145,6 +185,9 @@ def read(path: Path) -> tuple[SavedModel | None, str]:
     try:
         return import_onnx(path), ""
     except FormatError as error:
+        return None, str(error)
+    except FileError as error:  # another name of its weights' file
+        assert "its weights in" in str(error)  # noqa: PT017
         return None, str(error)
     except OptionError as error:
         assert "input_shape, which the file leaves open" in str(error)  # noqa: PT017
@@ -165,10 +208,12 @@ def test_mutated_files_give_nothing_but_format_errors(
     for opset, layout in ((17, "NCHW"), (20, "NHWC")):
         export_onnx(network(), tmp_path / "m.onnx", input_shape=SHAPE, opset=opset, layout=layout)
         originals.append((tmp_path / "m.onnx").read_bytes())
+    write_graph(tmp_path / "m.onnx")
+    originals.append((tmp_path / "m.onnx").read_bytes())
     rng = np.random.default_rng(7)
     refused, path = 0, tmp_path / "mutated.onnx"
     for i in range(files):
-        path.write_bytes(mutate(originals[i % 2], rng))
+        path.write_bytes(mutate(originals[i % 3], rng))
         saved, error = read(path)
         if saved is None:
             refused += 1
@@ -176,7 +221,9 @@ def test_mutated_files_give_nothing_but_format_errors(
             assert len(error) < 1000
         else:
             with np.errstate(all="ignore"):  # weights of any size
-                y = saved.model(xpcnn.asarray(np.zeros((2, *saved.input_shape), "float32")))
+                shapes = saved.input_shape if saved.model.arity[0] > 1 else (saved.input_shape,)
+                x = tuple(xpcnn.asarray(np.zeros((2, *shape), "float32")) for shape in shapes)
+                y = saved.model(x if len(x) > 1 else x[0])
                 assert all(len(each) == 2 for each in (y if isinstance(y, tuple) else (y,)))
     assert files // 10 < refused < files
 
@@ -188,13 +235,18 @@ def test_mutated_files_give_nothing_but_format_errors(
         (lambda m: m.graph.node.insert(0, node("Add", "x y", "z")), r"in the order in which they run, got \['y'\]"),
         (lambda m: m.graph.node.append(node("Relu", "z", "z")), "in the order in which they run"),
         (lambda m: m.graph.node.append(onnx.helper.make_node("Relu", ["x"], [])), "in the order in which they run"),
+        (lambda m: m.graph.node[0].input.__setitem__(0, "Relu~"), r"names in UTF-8, got b'Relu\\xff'"),
+        (lambda m: setattr(m.graph.node[0], "name", "Relu~"), "names in UTF-8"),
+        (lambda m: m.graph.initializer.add(name="Relu~"), "names in UTF-8"),
+        (lambda m: m.graph.input.add(name="Relu~"), "names in UTF-8"),
+        (lambda m: m.graph.output.add(name="Relu~"), "names in UTF-8"),
         (lambda m: m.graph.ClearField("node"), "1 to 10000 nodes, got 0"),
         (lambda m: m.graph.node.extend([node("Relu", "x", "z")] * 10_000), "1 to 10000 nodes, got 10001"),
         (lambda m: m.ClearField("opset_import"), "one opset, 7 to .*got none"),
         (lambda m: setattr(m.opset_import[0], "version", 6), "one opset, 7 to .*got 6"),
         (lambda m: setattr(m.opset_import[0], "version", 999), "got 999; upgrade onnx"),
-        (lambda m: m.graph.input.append(m.graph.input[0]), "one input, and 1 to 64 outputs, got 2 and 1"),
-        (lambda m: m.graph.ClearField("output"), "one input, and 1 to 64 outputs, got 1 and 0"),
+        (lambda m: m.graph.input.append(m.graph.input[0]), "1 to 64 inputs, each with a name of its own, got 2"),
+        (lambda m: m.graph.ClearField("output"), "1 to 64 outputs, each with a name of its own, got 0"),
         (lambda m: setattr(m.graph.output[0], "name", "none"), "an output in rows or images"),
         (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 10), "float64, got element type 10"),
         (lambda m: m.graph.input[0].ClearField("type"), "float32 or float64, got element type 0"),
@@ -207,7 +259,7 @@ def test_mutated_files_give_nothing_but_format_errors(
 def test_graphs_that_are_none(tmp_path, change, text):
     model = onnx.load(write(tmp_path / "m.onnx", RELU, ["n", 4]))
     change(model)
-    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString().replace(b"Relu~", b"Relu\xff"))
     with pytest.raises(FormatError, match=text) as caught:
         import_onnx(tmp_path / "m.onnx")
     assert "\n" not in str(caught.value)

@@ -187,3 +187,25 @@ def test_gelu_written_with_erf(tmp_path, scale, order):
     constants = {"root": np.sqrt(2), "inverse": np.sqrt(0.5), "one": 1.0, "half": 0.5}
     model = check(write(tmp_path / "m.onnx", nodes, ["n", 3, 5, 5], **constants), 5, 5, 3)
     assert [each.approximate for _, each in model.named_layers() if isinstance(each, nn.GELU)] == ["none"]
+
+
+@pytest.mark.parametrize("product", ["Conv", "Gemm"])
+def test_a_sum_after_a_bias(tmp_path, product):
+    """As in hard sigmoids written out: relu6(conv(x) + 3)."""
+    sizes, weight = (["n", 3, 5, 4], (2, 3, 1, 1)) if product == "Conv" else (["n", 3], (3, 2))
+    nodes = [node(product, "x w b", "p"), node("Add", "p three", "y")]
+    path = write(tmp_path / "m.onnx", nodes, sizes, w=numbers(*weight), b=numbers(2), three=3.0)
+    model = check(path, *([5, 4, 3] if product == "Conv" else [3]))
+    assert kinds(model) == ["Conv2d" if product == "Conv" else "Linear", "Scale"]
+
+
+def test_older_softmax_of_pooled_images(tmp_path):
+    """It is over all axes from the given one on, of which one is longer than 1."""
+    nodes = [node("GlobalAveragePool", "x", "p"), node("Softmax", "p", "y")]
+    check(write(tmp_path / "m.onnx", nodes, ["n", 3, 4, 5], opset=9), 4, 5, 3)
+    for path, axis in ((tmp_path / "a.onnx", 0), (tmp_path / "b.onnx", 2)):
+        write(
+            path, [node("GlobalAveragePool", "x", "p"), node("Softmax", "p", "y", axis=axis)], ["n", 3, 4, 5], opset=9
+        )
+        with pytest.raises(FormatError, match="the channels, got axis"):
+            import_onnx(path)

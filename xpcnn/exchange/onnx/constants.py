@@ -6,6 +6,7 @@ their axes here, too, but no array of them is made larger.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,7 @@ from .file import Node
 from .graph_state import GraphState
 
 MOST_NUMBERS = 4096  # of an array that is computed
+MOST_WEIGHTS = 2**28  # of one that holds the same number everywhere
 _CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 
 
@@ -33,7 +35,8 @@ def fold(node: Node, state: GraphState) -> NDArray | None:
         return None
     result = _FOLDERS[node.operator](node, state, state.required(node, 0))
     if result.dtype.kind == "f":
-        state.charge(node, result.nbytes if result.base is None else 0)
+        views = any(np.may_share_memory(result, state.required(node, number)) for number in range(len(given)))
+        state.charge(node, 0 if views or not any(result.strides) else result.nbytes)
     elif result.size > MOST_NUMBERS:
         raise node.refuse(f"at most {MOST_NUMBERS} integers", str(result.size))
     return result
@@ -90,11 +93,13 @@ def _concat(node: Node, state: GraphState, first: NDArray) -> NDArray:
 
 
 def _constant_of_shape(node: Node, state: GraphState, shape: NDArray) -> NDArray:
+    """One number, that stands for all: weights may be written so, as large as they like."""
     value = node.tensor("value")
-    sizes = [int(size) for size in shape]
-    if len(sizes) > 1 or max(sizes, default=0) > MOST_NUMBERS:
-        raise node.refuse("a few numbers", f"sizes {sizes[:4]}")
-    return np.full(sizes, 0.0 if value is None else value.ravel()[0])
+    sizes = [int(size) for size in shape.ravel()]
+    if len(sizes) > 8 or min(sizes, default=0) < 0 or math.prod(sizes) > MOST_WEIGHTS:
+        raise node.refuse(f"at most {MOST_WEIGHTS} numbers", f"sizes {sizes[:8]}")
+    number = np.zeros((), "float32") if value is None else value.reshape(())
+    return np.broadcast_to(number, sizes)
 
 
 def _reshape(node: Node, state: GraphState, array: NDArray) -> NDArray:
@@ -128,6 +133,13 @@ def _of_sizes(node: Node, state: GraphState, first: NDArray) -> NDArray:
     return np.asarray({"Sub": np.subtract, "Mul": np.multiply, "Div": np.floor_divide}[node.operator](first, second))
 
 
+def _equal(node: Node, state: GraphState, first: NDArray) -> NDArray:
+    second = _other_integers(node, state, first)
+    if np.any(first < 0) or np.any(second < 0):  # −1 stands for the batch's size
+        raise node.refuse("sizes that do not depend on the batch's", "another")
+    return np.asarray(first == second)
+
+
 def _mod(node: Node, state: GraphState, first: NDArray) -> NDArray:
     second = _other_integers(node, state, first)
     if node.integer("fmod", 0) or not np.all(second):
@@ -156,6 +168,7 @@ _FOLDERS: dict[str, Callable[[Node, GraphState, NDArray], NDArray]] = {
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "Div": _of_sizes,
+    "Equal": _equal,
     "Gather": _gather,
     "Identity": lambda node, state, array: array,
     "Mod": _mod,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -39,7 +39,7 @@ def export_onnx(
     model: nn.Layer,
     path: str | os.PathLike[str],
     *,
-    input_shape: Iterable[int],
+    input_shape: Iterable[Any],
     classes: Iterable[str] = (),
     opset: int = OLDEST_OPSET,
     layout: Literal["NCHW", "NHWC"] = "NCHW",
@@ -47,16 +47,18 @@ def export_onnx(
 ) -> None:
     """Write a network, as it is in inference, to an ONNX file; the file is there whole and checked, or not at all.
 
-    The graph has one input, "input", and one output, "output"; both are float32, whatever dtype the parameters have.
-    Its nodes and weights have the names of the network's layers and parameters. The file's properties hold the
-    classes (as JSON), the layout, and the range of numbers that the input is expected to have.
+    The graph has one input, "input", and one output, "output"; several have their names in `nn.Graph`. All are float32,
+    whatever dtype the parameters have. Its nodes and weights have the names of the network's layers and parameters.
+    The file's properties hold the classes (as JSON), the layout, and the range of numbers that the input is expected
+    to have.
 
     Parameters
         model : layers of `xpcnn.nn`, of which `xpcnn.exchange.onnx.layers` lists what becomes of each; and layers of
             your own that say by `composed` which of these compute the same
         path : where to
-        input_shape : one input's shape as the network has it, without the batch axis, such as (28, 28, 1)
-        classes : the outputs' names
+        input_shape : one input's shape as the network has it, without the batch axis, such as (28, 28, 1); of several
+            inputs, a shape each
+        classes : the names of the one output's numbers
         opset : the version of ONNX's operators; more programs read the older ones
         layout : of images that go in and come out: "NCHW" is (N, C, H, W), which is usual in ONNX files, and "NHWC"
             is (N, H, W, C), as in xpcnn
@@ -77,27 +79,53 @@ def export_onnx(
     check_layer(who, model)
     path = as_path("export_onnx", path)
     onnx = need("onnx", who, "for files in its format")
-    if model.arity != (1, 1):
-        raise OptionError(who, "a network of one input and one output", "several inputs")
-    shape = as_shape(who, input_shape)
+    shapes = _by_input(who, model, input_shape)
     newest = onnx.defs.onnx_opset_version()
     if as_count(who, "opset", opset) < OLDEST_OPSET or opset > newest:
         raise OptionError(who, f"opset: {OLDEST_OPSET} to {newest}", str(opset))
     as_choice(who, "layout", layout, ("NCHW", "NHWC"))
     size = "N" if batch is None else as_count(who, "batch", batch)
-    graph = Graph(opset)
-    x = Tensor("input", shape)
-    if layout == "NHWC" and len(shape) > 1:
-        perm = to_channels_first(len(shape))
-        x = Tensor(graph.node("Transpose", ["input"], "input/Transpose", perm=perm), shape)
-    y = graph.in_own_order(_Translation(graph, model).network("", model, x))
+    graph = Graph(opset, shapes)
+    xs = tuple(_begun(graph, name, shape, layout) for name, shape in shapes.items())
+    made = _Translation(graph, model).network("", model, xs if len(xs) > 1 else xs[0])
+    ys = [graph.in_own_order(y) for y in (made if isinstance(made, tuple) else (made,))]
     names = as_names(who, "classes", classes)
-    if not all(isinstance(name, str) for name in names) or len(names) not in (0, y.shape[-1]):
-        raise OptionError(who, f"classes: a name for each of the {y.shape[-1]} outputs, or none", repr(names)[:80])
-    _end(graph, y, layout)
+    scores = ys[0].shape[-1] if len(ys) == 1 else 0
+    if not all(isinstance(name, str) for name in names) or len(names) not in (0, scores):
+        raise OptionError(who, f"classes: a name for each of the {scores} outputs, or none", repr(names)[:80])
+    outputs = dict(zip(_end_names(getattr(model, "outputs", ()), len(ys), "output"), ys, strict=True))
+    turned = {name: layout == "NHWC" and len(y.shape) > 1 for name, y in outputs.items()}
+    graph.finish({n: (y.name, to_channels_last(len(y.shape)) if turned[n] else None) for n, y in outputs.items()})
     properties = {"classes": json.dumps(names, ensure_ascii=False), "layout": layout, "input_range": "[0, 1]"}
-    sizes = {"input": [size, *_outside(shape, layout)], "output": [size, *_outside(y.shape, layout)]}
-    write_atomically(path, _document(onnx, graph, sizes, properties, str(path)))
+    begins = {name: [size, *_outside(shape, layout)] for name, shape in shapes.items()}
+    ends = {name: [size, *_outside(y.shape, layout)] for name, y in outputs.items()}
+    write_atomically(path, _document(onnx, graph, begins, ends, properties, str(path)))
+
+
+def _by_input(who: str, model: nn.Layer, input_shape: Iterable[Any]) -> dict[str, Shape]:
+    """The inputs' shapes by their names in the graph."""
+    if model.arity == (1, 1):
+        return {"input": as_shape(who, input_shape)}
+    least, most = model.arity
+    shapes = input_shape if isinstance(input_shape, tuple | list) else ()
+    if len(shapes) < least or (most is not None and len(shapes) > most):
+        raise OptionError(who, f"input_shape: a shape for each of {least} inputs", repr(input_shape)[:80])
+    names = _end_names(getattr(model, "inputs", ()), len(shapes), "input")
+    return {name: as_shape(who, shape) for name, shape in zip(names, shapes, strict=True)}
+
+
+def _end_names(own: Sequence[str], number: int, word: str) -> list[str]:
+    """The names of the graph's inputs, or outputs: a network's own, if it has several."""
+    if number == 1:
+        return [word]
+    return list(own) if len(own) == number else [f"{word}.{i}" for i in range(number)]
+
+
+def _begun(graph: Graph, name: str, shape: Shape, layout: str) -> Tensor:
+    """The input with its channels first."""
+    if layout == "NCHW" or len(shape) == 1:
+        return Tensor(name, shape)
+    return Tensor(graph.node("Transpose", [name], f"{name}/Transpose", perm=to_channels_first(len(shape))), shape)
 
 
 class _Translation:
@@ -108,20 +136,23 @@ class _Translation:
         self.names = {id(layer): name for name, layer in model.named_layers()}
         self.composed: list[nn.Layer] = []  # so that their identities are not reused
 
-    def network(self, name: str, layer: nn.Layer, x: Tensor) -> Tensor:
-        """What the layer makes of x, under that dotted name."""
-        kind = standing_for(type(layer))
+    def network(self, name: str, layer: nn.Layer, x: Any) -> Any:
+        """What the layer makes of x, under that dotted name: a Tensor of a Tensor, or a tuple of several."""
+        kind, children = standing_for(type(layer)), layer.children()
         if kind is None and (composed := layer.composed()) is not None:
             return self.network(name, self.named(layer, composed), x)
         if isinstance(layer, nn.Graph) and kind is nn.Graph:
             return self.wired(name, layer, x)
-        if kind not in (nn.Sequential, nn.Residual, nn.Concat):
-            return self.layer(name, layer, x)
-        children = layer.children()
         if kind is nn.Sequential:
             for key, child in children.items():
                 x = self.child(name, key, child, x)
             return x
+        if isinstance(x, tuple):
+            if kind not in JOINS or children:
+                raise self.refusal(layer)
+            return self.join(name, kind, list(x))
+        if kind not in (nn.Residual, nn.Concat):
+            return self.layer(name, layer, x)
         branches = [self.child(name, key, child, x) for key, child in children.items()]
         if kind is nn.Residual and len(branches) == 1:
             branches.append(x)
@@ -135,20 +166,14 @@ class _Translation:
             self.names.setdefault(id(each), dotted(self.names[id(layer)], name))
         return composed
 
-    def wired(self, name: str, layer: nn.Graph, x: Tensor) -> Tensor:
+    def wired(self, name: str, layer: nn.Graph, x: Any) -> Any:
         """What a graph makes of x."""
-        if len(layer.inputs) > 1 or len(layer.outputs) > 1:
-            raise OptionError("export_onnx", "graphs of one input and one output", repr(layer).partition("\n")[0])
-        values = {layer.inputs[0]: x}
+        values = dict(zip(layer.inputs, x if len(layer.inputs) > 1 else (x,), strict=True))
         for key, child in layer.children().items():
-            read = [values[each] for each in layer.reads[key]]
-            if len(read) == 1:
-                values[key] = self.child(name, key, child, read[0])
-            elif type(child) in JOINS and not child.children():
-                values[key] = with_layer_name(key, self.join, dotted(name, key), type(child), read)
-            else:
-                raise self.refusal(child)
-        return values[layer.outputs[0]]
+            read = tuple(values[each] for each in layer.reads[key])
+            values[key] = self.child(name, key, child, read if len(read) > 1 else read[0])
+        made = tuple(values[each] for each in layer.outputs)
+        return made if len(made) > 1 else made[0]
 
     def join(self, name: str, kind: type[nn.Layer], values: list[Tensor]) -> Tensor:
         """What a join makes of values; ONNX broadcasts channels first, so that all must have the same axes."""
@@ -168,9 +193,8 @@ class _Translation:
             made = self.graph.node(operator, [made, other], name if number == len(values) else f"{name}.{number}")
         return Tensor(made, np.broadcast_shapes(*shapes))
 
-    def child(self, name: str, key: str, child: nn.Layer, x: Tensor) -> Tensor:
-        y: Tensor = with_layer_name(key, self.network, dotted(name, key), child, x)
-        return y
+    def child(self, name: str, key: str, child: nn.Layer, x: Any) -> Any:
+        return with_layer_name(key, self.network, dotted(name, key), child, x)
 
     def layer(self, name: str, layer: nn.Layer, x: Tensor) -> Tensor:
         kind = standing_for(type(layer))
@@ -193,34 +217,36 @@ class _Translation:
         return OptionError("export_onnx", "a layer of xpcnn.nn, which ONNX has operators for", got, remedy)
 
 
-def _end(graph: Graph, y: Tensor, layout: str) -> None:
-    """The last value gets the name "output"."""
-    if layout == "NHWC" and len(y.shape) > 1:
-        graph.node("Transpose", [y.name], "output", perm=to_channels_last(len(y.shape)))
-    elif y.name == "input":
-        graph.node("Identity", ["input"], "output")
-    else:
-        for node in graph.nodes:
-            for names in (node.input, node.output):
-                names[:] = ["output" if name == y.name else name for name in names]
-
-
 def _outside(shape: Shape, layout: str) -> Shape:
     """One item's shape, as the graph takes or gives it."""
     return shape if layout == "NHWC" else (shape[-1], *shape[:-1])
 
 
-def _document(onnx: Any, graph: Graph, sizes: dict[str, list[Any]], properties: dict[str, str], who: str) -> bytes:
-    """The file's contents, once ONNX's own checker has found no fault in them."""
+def _document(
+    onnx: Any,
+    graph: Graph,
+    begins: dict[str, list[Any]],
+    ends: dict[str, list[Any]],
+    properties: dict[str, str],
+    who: str,
+) -> bytes:
+    """The file's contents, once ONNX's own checker has found no fault in them.
+
+    Parameters
+        begins, ends : sizes of the graph's inputs and outputs, by name
+    """
     total = sum(array.nbytes for array in graph.constants.values())
     if total > MOST_BYTES:
         raise OptionError(who, f"weights of at most {MOST_BYTES} bytes in an ONNX file", str(total))
     kind = onnx.TensorProto.FLOAT
-    ends = {name: onnx.helper.make_tensor_value_info(name, kind, sizes[name]) for name in ("input", "output")}
+    inputs, outputs = (
+        [onnx.helper.make_tensor_value_info(name, kind, sizes) for name, sizes in given.items()]
+        for given in (begins, ends)
+    )
     weights = [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
     operators = [onnx.helper.make_opsetid("", graph.opset)]
     model = onnx.helper.make_model(
-        onnx.helper.make_graph(graph.nodes, "network", [ends["input"]], [ends["output"]], weights),
+        onnx.helper.make_graph(graph.nodes, "network", inputs, outputs, weights),
         producer_name="xpcnn",
         producer_version=__version__,
         opset_imports=operators,

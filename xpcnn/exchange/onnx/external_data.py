@@ -40,8 +40,10 @@ def bring_in(tensors: Iterable[Any], path: Path, most: int) -> None:
         tensor.ClearField("data_location")
 
 
-def _plain_name(who: str, name: str) -> str:
+def _plain_name(who: str, name: str | bytes) -> str:
     """The name, if it is that of a file in the same folder on every system."""
+    if isinstance(name, bytes):  # as the parser gives what is no text
+        raise FormatError(who, "weights in a file of the same folder, by a plain name", repr(name)[:80])
     name = name.removeprefix("./")
     if name in ("", ".", "..") or any(letter in "/\\:\0" for letter in name):
         raise FormatError(who, "weights in a file of the same folder, by a plain name", repr(name)[:80])
@@ -60,12 +62,7 @@ def _number(who: str, given: dict[str, str], key: str) -> int | None:
 def _read(who: str, place: Path, offset: int | None, length: int | None, most: int) -> bytes:
     """So many bytes of the file, from that place on; None for its beginning, and for all that follows."""
     try:
-        kind = os.lstat(place).st_mode
-        if not stat.S_ISREG(kind):  # opening a pipe would wait for ever
-            raise FormatError(who, f"weights in {place.name[:80]}, a regular file", "another", "copy it there")
-        with open(
-            os.open(place, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)), "rb"
-        ) as file:
+        with os.fdopen(_opened(who, place), "rb") as file:
             size, start = os.fstat(file.fileno()).st_size, offset or 0
             count = size - start if length is None else length
             if count < 0 or start + count > size:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,12 @@ from .protobuf_size import other_than_weights
 MOST_BYTES = 2**30  # of a file, and of the weights of all its nodes together
 MOST_OTHER = 2**24  # bytes of a file that are not weights
 MOST_NODES = 10_000
-MOST_OUTPUTS = 64
+MOST_ENDS = 64  # inputs, and outputs
 OLDEST_OPSET = 7
 
 # The numbers of element types and of attributes' types in ONNX's protocol buffers
 _DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
-_FIELDS = {"f": 1, "i": 2, "s": 3, "t": 4, "ints": 7}
+_FIELDS = {"f": 1, "i": 2, "s": 3, "t": 4, "g": 5, "ints": 7}
 
 
 class Node:
@@ -44,12 +45,15 @@ class Node:
     """
 
     def __init__(self, proto: Any, file: str, number: int) -> None:
+        names = (proto.name, proto.op_type, proto.domain, *proto.input, *proto.output)
+        _check_text(file, (*names, *(attribute.name for attribute in proto.attribute)))
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}::"
         self.operator = f"{domain}{proto.op_type}"
         self.name = _short(proto.name or f"{proto.op_type}_{number}")
         self.inputs: tuple[str, ...] = tuple(proto.input)
         self.outputs: tuple[str, ...] = tuple(proto.output)
         self.where = f"{file}: node {_short(proto.name or number)} ({_short(self.operator)})"
+        self._file = file
         self._attributes = {attribute.name: attribute for attribute in proto.attribute}
         self._read: set[str] = set()
 
@@ -72,6 +76,15 @@ class Node:
     def tensor(self, name: str) -> NDArray | None:
         value = self._value(name, "t")
         return None if value is None else read_tensor(value, self.where)
+
+    def branch(self, name: str) -> tuple[list[Node], dict[str, Any], list[str]]:
+        """The nodes, constants and outputs of a graph within the graph."""
+        graph = self._value(name, "g")
+        if graph is None or len(graph.output) != len(self.outputs):
+            raise self.refuse(f"a graph {name} with {len(self.outputs)} outputs", "another")
+        _check_text(self.where, (each.name for each in (*graph.initializer, *graph.output)))
+        nodes = [Node(node, self._file, number) for number, node in enumerate(graph.node)]
+        return nodes, {tensor.name: tensor for tensor in graph.initializer}, [each.name for each in graph.output]
 
     def has(self, name: str) -> bool:
         return name in self._attributes
@@ -98,15 +111,30 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Input:
+    """An input of the graph.
+
+    Parameters
+        name : in the file
+        sizes : the batch's first; None where the file leaves one open
+        dtype : float32 or float64
+    """
+
+    name: str
+    sizes: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
 class Contents:
     """What a file holds.
 
     Parameters
         nodes : in the order of the file
         tensors : the constants, by name, as they are in the file
-        input, outputs : their names
-        sizes : the input's, the batch's first; None where the file leaves one open
-        dtype : the input's
+        inputs : one or more, which a network can take
+        refused : other inputs, by name, with the reason
+        outputs : their names
         opset : the version of the operators
         classes, layout : as the file's properties have them, if `export_onnx` wrote them; or empty
         producer : the program that wrote the file
@@ -114,10 +142,9 @@ class Contents:
 
     nodes: list[Node]
     tensors: dict[str, Any]
-    input: str
+    inputs: tuple[Input, ...]
+    refused: dict[str, FormatError]
     outputs: tuple[str, ...]
-    sizes: tuple[int | None, ...]
-    dtype: str
     opset: int
     classes: tuple[str, ...]
     layout: str
@@ -160,21 +187,21 @@ def read_file(path: str | os.PathLike[str]) -> Contents:
         raise FormatError(who, f"one opset, {OLDEST_OPSET} to {newest}", got, "upgrade onnx, or export it again")
     if graph.sparse_initializer:
         raise FormatError(who, "dense weights", "sparse ones")
+    _check_text(who, (each.name for each in (*graph.initializer, *graph.input, *graph.output)))
     bring_in(graph.initializer, Path(path), MOST_BYTES - size)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
-    inputs = [each for each in graph.input if each.name not in tensors]
-    outputs = [each.name for each in graph.output]
-    if len(inputs) != 1 or not 1 <= len(set(outputs)) == len(outputs) <= MOST_OUTPUTS:
-        raise FormatError(who, f"one input, and 1 to {MOST_OUTPUTS} outputs", f"{len(inputs)} and {len(outputs)}")
+    given = [each for each in graph.input if each.name not in tensors]
+    for what, names in (("inputs", [each.name for each in given]), ("outputs", [each.name for each in graph.output])):
+        if not 1 <= len(set(names)) == len(names) <= MOST_ENDS:
+            raise FormatError(who, f"1 to {MOST_ENDS} {what}, each with a name of its own", str(len(names)))
+    inputs, refused = _inputs(who, given)
     properties = {each.key: each.value for each in model.metadata_props}
-    sizes, dtype = _input_type(who, inputs[0])
     return Contents(
         [Node(node, who, number) for number, node in enumerate(graph.node)],
         tensors,
-        inputs[0].name,
-        tuple(outputs),
-        sizes,
-        dtype,
+        inputs,
+        refused,
+        tuple(each.name for each in graph.output),
         opsets[0],
         _classes(properties.get("classes", "")),
         properties.get("layout", ""),
@@ -208,7 +235,25 @@ def read_tensor(proto: Any, who: str) -> NDArray:
     return array
 
 
-def _input_type(who: str, value: Any) -> tuple[tuple[int | None, ...], str]:
+def _inputs(who: str, given: Sequence[Any]) -> tuple[tuple[Input, ...], dict[str, FormatError]]:
+    """The inputs that a network can take, of one type and with the batch first, and why it cannot take the others."""
+    taken, refused = list[Input](), dict[str, FormatError]()
+    for each in given:
+        where = f"{who}: input {_short(each.name)}" if len(given) > 1 else who
+        try:
+            made = _input(where, each)
+            if taken and (made.dtype, made.sizes[0]) != (taken[0].dtype, taken[0].sizes[0]):
+                one, other = (f"{each.dtype} ({each.sizes[0] or 'N'}, …)" for each in (taken[0], made))
+                raise FormatError(where, f"{one}, as of {_short(taken[0].name)}", other)
+            taken.append(made)
+        except FormatError as error:
+            refused[each.name] = error
+    if not taken:
+        raise next(iter(refused.values()))
+    return tuple(taken), refused
+
+
+def _input(who: str, value: Any) -> Input:
     kind = value.type.tensor_type
     dtype = _DTYPES.get(kind.elem_type, "")
     if dtype not in ("float32", "float64"):
@@ -217,7 +262,7 @@ def _input_type(who: str, value: Any) -> tuple[tuple[int | None, ...], str]:
     sizes = tuple(None if size == -1 else size for size in sizes)  # as Paddle writes what is open
     if not 2 <= len(sizes) <= 8 or any(size is not None and size < 1 for size in sizes):
         raise FormatError(who, "an input (N, …) of sizes ≥ 1", _short(sizes))
-    return sizes, dtype
+    return Input(value.name, sizes, dtype)
 
 
 def _classes(text: str) -> tuple[str, ...]:
@@ -227,6 +272,12 @@ def _classes(text: str) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
+
+
+def _check_text(who: str, names: Iterable[str | bytes]) -> None:
+    """The parser gives bytes where a name is no UTF-8."""
+    if wrong := [name for name in names if isinstance(name, bytes)]:
+        raise FormatError(who, "names in UTF-8", repr(wrong[0])[:80], "get the file again")
 
 
 def _short(value: object) -> str:

@@ -122,7 +122,7 @@ def _add(node: Node, state: GraphState) -> Made:
 def _biased(node: Node, state: GraphState, constant: int) -> Made:
     bias = state.weights(node, constant)
     producer = state.producer(node.inputs[1 - constant])
-    if producer is not None and producer.operator in _PRODUCTS:
+    if producer is not None and producer.operator in _PRODUCTS and not any(producer.inputs[2:]):
         return _PRODUCTS[producer.operator](producer, state, bias)
     affine = _affine(node, producer, state, bias) if producer is not None and producer.operator == "Mul" else None
     return scaled(node, state) if affine is None else affine

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -37,20 +39,56 @@ class Graph:
 
     Parameters
         opset : the version of ONNX's operators that is written
+        inputs : names of the graph's inputs
     """
 
-    def __init__(self, opset: int) -> None:
+    def __init__(self, opset: int, inputs: Iterable[str]) -> None:
         self.opset = opset
         self.nodes: list[Any] = []
+        self._ends = set(inputs)  # and outputs: what keeps its name
+        self._values = set(self._ends)
         self.constants: dict[str, NDArray] = {}
         self._reordered: Counter[str] = Counter()  # by the row's name: each branch that wants its order has a node
 
     def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        """A node with one output, which has the node's name."""
+        """A node with one output, which has the node's name: the given one, or one with a number if that is taken."""
         from onnx import helper
 
-        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
-        return name
+        unique, number = name, 1
+        while unique in self._values:
+            unique, number = f"{name}.{number}", number + 1
+        self._values.add(unique)
+        self.nodes.append(helper.make_node(operator, inputs, [unique], name=unique, **attributes))
+        return unique
+
+    def finish(self, outputs: Mapping[str, tuple[str, Shape | None]]) -> None:
+        """Give the outputs their names, which other values may have had.
+
+        Parameters
+            outputs : for each name the value, and the permutation of its axes, if it is to be transposed
+        """
+        from onnx import helper
+
+        values = {output: value for output, (value, _) in outputs.items()}
+
+        def rename(value: str, name: str) -> None:
+            self._values ^= {value, name}
+            values.update({output: name for output, each in values.items() if each == value})
+            for node in self.nodes:
+                for names in (node.input, node.output):
+                    names[:] = [name if each == value else each for each in names]
+
+        for output, (_, perm) in outputs.items():
+            if output in self._values and (perm is not None or values[output] != output):
+                rename(output, next(free for n in count(1) if (free := f"{output}.{n}") not in self._values))
+            if perm is not None or values[output] in self._ends:
+                operator, options = ("Transpose", {"perm": perm}) if perm is not None else ("Identity", {})
+                name = f"{output}/{operator}"
+                self.nodes.append(helper.make_node(operator, [values[output]], [output], name=name, **options))
+                self._values.add(output)
+            elif values[output] != output:
+                rename(values[output], output)
+            self._ends.add(output)
 
     def constant(self, name: str, array: NDArray) -> str:
         """The constant's name: the given one, or one with a number where another array has that."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ...errors import FormatError
 from ...nn import ChannelShuffle, Linear, Unflatten
 from ...typing import NDArray, Shape
-from .file import MOST_BYTES, Contents, Node, read_tensor
+from .file import MOST_BYTES, MOST_NODES, Contents, Node, read_tensor
 from .value import Known, Made, Reshaped, Value, channels_first
 
 MOST_NUMBERS = 2**26  # of one item, anywhere in the network
@@ -33,11 +34,14 @@ class GraphState:
         self.wanted: dict[str, Value] = {}
         self._rows = rows or {}
         self._products: dict[str, str] = {}  # for rows: the product that made their numbers, each in its place
-        self.opset, self.dtype, self.batch = contents.opset, contents.dtype, contents.sizes[0]
-        self.known: dict[str, Known] = {}
+        first = contents.inputs[0]
+        self.opset, self.dtype, self.batch = contents.opset, first.dtype, first.sizes[0]
+        self.known: dict[str, Known] = {**contents.refused}
+        self._tensors = {**contents.tensors}
         self._constants: dict[str, NDArray] = {}
         self._producers: dict[str, Node] = {}
         self._charged = 0
+        self._nodes = 0
 
     def announce(self, node: Node) -> None:
         """The node makes its outputs: they have not been there before, and what it is made of has.
@@ -50,6 +54,9 @@ class GraphState:
         if undefined or again or not node.outputs:
             raise node.refuse("nodes in the order in which they run", f"{(undefined + again)[:3]} here")
         self._producers.update({name: node for name in node.outputs})
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise node.refuse(f"at most {MOST_NODES} nodes, with those within others", "more")
 
     def define(self, node: Node, result: Known | list[Made] | NDArray) -> None:
         """What the node's outputs are; of most, all but the first are nothing that a layer gives."""
@@ -76,11 +83,26 @@ class GraphState:
             if each in self._products and isinstance(known, Made) and known.value == made.value:
                 self._products.setdefault(name, self._products[each])
 
+    def enter(self, node: Node, tensors: Mapping[str, Any]) -> None:
+        """The constants of a graph within the node, by names that nothing has had."""
+        if again := [name for name in tensors if self.is_defined(name)]:
+            raise node.refuse("each name once", f"{again[:3]} again")
+        self._tensors |= tensors
+
+    def stand_for(self, name: str, other: str, node: Node) -> None:
+        """The value of that name, an output of the node, is what another one is."""
+        if (constant := self.constant(other, node.where)) is not None:
+            self._constants[name] = constant
+        elif isinstance(known := self.known.get(other), Made):
+            self.known[name] = Made(known.value, (other,))
+        else:
+            self.known[name] = known or node.refuse("outputs that its graph makes", repr(other))
+
     def is_defined(self, name: str) -> bool:
-        return name in self.known or name in self._constants or name in self.contents.tensors
+        return name in self.known or self.is_constant(name)
 
     def is_constant(self, name: str) -> bool:
-        return name in self._constants or name in self.contents.tensors
+        return name in self._constants or name in self._tensors
 
     def producer(self, name: str) -> Node | None:
         """The node that makes it; None for the input and the file's tensors."""
@@ -93,8 +115,8 @@ class GraphState:
 
     def constant(self, name: str, who: str) -> NDArray | None:
         """A constant's numbers; None where it is none."""
-        if name not in self._constants and name in self.contents.tensors:
-            self._constants[name] = read_tensor(self.contents.tensors[name], who)
+        if name not in self._constants and name in self._tensors:
+            self._constants[name] = read_tensor(self._tensors[name], who)
         return self._constants.get(name)
 
     def required(self, node: Node, number: int) -> NDArray:

@@ -32,6 +32,8 @@ def join(node: Node, state: GraphState) -> Made:
     if any(state.is_constant(name) for name in node.inputs):
         return scaled(node, state)
     values = [state.value(node, number) for number in range(len(node.inputs))]
+    if node.operator in ("Add", "Sub", "Mul") and len(values) != 2:
+        raise node.refuse("two inputs", str(len(values)))
     if len(values) == 1:
         return Made(values[0], node.inputs)
     inputs = node.inputs

@@ -14,49 +14,52 @@ from .value import Made
 _INPUT = "x"
 
 
-def assemble(state: GraphState, targets: Sequence[str]) -> Sequential | Graph:
-    """The network that makes the values of these names of the graph's input.
+def assemble(state: GraphState, targets: Sequence[str]) -> tuple[Sequential | Graph, list[str]]:
+    """The network that makes the values of these names of the graph's inputs, and the names of those that it needs.
 
     A graph's entries have their nodes' names, in letters that names of parameters may have.
     """
-    source = state.contents.input
+    inputs = [each.name for each in state.contents.inputs]
     made = {name: known for name, known in state.known.items() if isinstance(known, Made)}
     stands_for: dict[str, str] = {}  # where nothing is computed: the value that it is
     for name, each in made.items():
-        same = name != source and each.layer is None
+        same = name not in inputs and each.layer is None
         stands_for[name] = stands_for[each.inputs[0]] if same else name
     ends = [stands_for[name] for name in targets]
-    needed, rest = {source}, list(ends)
+    needed, rest = set[str](), list(ends)
     while rest:
         name = rest.pop()
         if name not in needed:
             needed.add(name)
             rest += (stands_for[each] for each in made[name].inputs)
-    names = [name for name in made if name in needed and name != source]
+    sources = [name for name in inputs if name in needed]
+    names = [name for name in made if name in needed and name not in sources]
     reads = {name: tuple(stands_for[each] for each in made[name].inputs) for name in names}
     layers: dict[str, Layer] = {name: layer for name in names if (layer := made[name].layer) is not None}
-    if len(ends) == 1 and list(reads.values()) == [(before,) for before in [source, *names][: len(names)]]:
-        return Sequential(*layers.values())
+    if len(ends) == 1 and list(reads.values()) == [(before,) for before in [sources[0], *names][: len(names)]]:
+        return Sequential(*layers.values()), sources
     safe = _Names()
-    called = {source: _INPUT} | {name: safe.give(state.node_name(name)) for name in names}
+    called = {name: safe.give(_INPUT if len(sources) == 1 else name) for name in sources}
+    given = list(called.values())
+    called |= {name: safe.give(state.node_name(name)) for name in names}
     entries: dict[str, tuple[Layer | str, ...]] = {
         called[name]: (layers[name], *(called[each] for each in reads[name])) for name in names
     }
     outputs: list[str] = []
     for name, end in zip(targets, ends, strict=True):
         output = called[end]
-        if output in (_INPUT, *outputs):  # which no entry makes for this output alone
+        if output in (*given, *outputs):  # which no entry makes for this output alone
             entries[again := safe.give(name)] = (Identity(), output)
             output = again
         outputs.append(output)
-    return Graph(entries, inputs=_INPUT, outputs=outputs)
+    return Graph(entries, inputs=given, outputs=outputs), sources
 
 
 class _Names:
     """Names of entries, each once."""
 
     def __init__(self) -> None:
-        self.taken = {_INPUT}
+        self.taken = set[str]()
         self.times: Counter[str] = Counter()
 
     def give(self, name: str) -> str:

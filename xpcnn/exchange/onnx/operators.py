@@ -137,8 +137,10 @@ def _softmax(node: Node, state: GraphState) -> Made:
     value = state.value(node)
     rank = len(value.shape) + 1
     axis = node.integer("axis", -1 if state.opset >= 13 else 1) % rank
-    if axis != value.channel_axis or (state.opset < 13 and axis != rank - 1):  # older ones: over all axes from it on
-        raise node.refuse(f"axis {value.channel_axis}, the channels", f"axis {axis}")
+    over = [axis] if state.opset >= 13 else range(axis, rank)  # older ones: over all axes from it on
+    others = [value.sizes[each - 1] for each in over if each not in (0, value.channel_axis)]
+    if axis == 0 or value.channel_axis not in over or max(others, default=1) > 1:
+        raise node.refuse(f"axis {value.channel_axis}, the channels", f"axis {axis} of {value.sizes}")
     return Made(value, node.inputs[:1], nn.Softmax() if node.operator == "Softmax" else nn.LogSoftmax())
 
 
@@ -171,8 +173,6 @@ def gemm(node: Node, state: GraphState, bias: NDArray | None = None) -> Made:
     weight = weight if node.integer("transB", 0) else weight.T
     beta = node.number("beta", 1.0)
     if state.optional(node, 2) is not None:
-        if bias is not None:
-            raise node.refuse("one bias", "two")
         bias = state.weights(node, 2) * beta
     return _linear(node, state, weight, bias)
 

@@ -29,8 +29,8 @@ def refusal(state: GraphState, targets: Iterable[str], parts: Collection[str]) -
         parts : operators that stand within layers of several: where these are stopped before, they are not at fault
     """
     found = _stops(state, targets)
-    if not found:
-        return None
+    if not found:  # but an input may
+        return next((known for name in targets if isinstance(known := state.known.get(name), FormatError)), None)
     stops = [(node, error) for node, error in found if node.operator not in parts] or found
     node, error = stops[0]
     error.remedy = "; ".join(filter(None, (error.remedy, _others(stops), _way_out(state, node))))
@@ -73,7 +73,7 @@ def _others(stops: list[tuple[Node, FormatError]]) -> str:
 def _way_out(state: GraphState, node: Node) -> str:
     """What can be read of the file as it is."""
     others = [name for name in state.contents.outputs if isinstance(state.known.get(name), Made)]
-    before = [name for name in node.inputs if name != state.contents.input and isinstance(state.known.get(name), Made)]
+    before = [name for name in node.inputs if state.producer(name) and isinstance(state.known.get(name), Made)]
     if others:
         return f"output={others[0][:60]!r} can be read"
     return f"output={before[0][:60]!r} reads what comes before" if before else ""

@@ -228,6 +228,8 @@ def _bilinear(node: Node, value: Value, where: str, factors: list[float], size: 
 
 
 def _reshaped(node: Node, state: GraphState, sizes: tuple[int, ...]) -> Made | Reshaped:
+    if not sizes:
+        raise node.refuse("an axis besides the batch's", "none", "leave out the last Squeeze")
     before = state.reshaped(node)
     root = node.inputs[0] if before is None else before.root
     value = state.value_of(root, node)

@@ -264,8 +264,6 @@ def _kernel(node: Node, state: GraphState) -> NDArray:
 def _bias(node: Node, state: GraphState, bias: NDArray | None) -> NDArray | None:
     if state.optional(node, 2) is None:
         return bias
-    if bias is not None:
-        raise node.refuse("one bias", "two")
     bias = state.weights(node, 2)
     return np.reshape(bias, (-1, *(1,) * (len(state.windowed(node).shape) - 1)))
 
