@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import xpcnn
+from xpcnn import nn
 from xpcnn.errors import DTypeError, GradientError, OptionError
 from xpcnn.gradient_check import Report, Row, check_pair, gradcheck
 from xpcnn.nn import (
@@ -198,6 +199,19 @@ def test_rounding_does_not_convict_a_right_gradient(seed):
     assert report.passed, report
     report = gradcheck(LayerNorm(2), 0.5 + 0.02 * rng.normal(size=(2, 3, 3, 2)), directions=1, rng=rng)
     assert report.passed, report
+
+
+def test_large_numbers_do_not_convict_a_right_gradient():
+    """Their sum is small, but its rounding error is not."""
+    report = gradcheck(nn.Identity(), 1e6 * np.random.default_rng(7).normal(size=(5, 4)))
+    assert report.passed, report
+
+
+@pytest.mark.parametrize("layer", [nn.GlobalMaxPool2d(), nn.Max((1, 2)), nn.L2Normalize()], ids=repr)
+def test_a_kink_within_the_smallest_step_is_named(layer):
+    x = 1e-6 * np.random.default_rng(7).normal(size=(2, 6, 5, 4))
+    with pytest.raises(GradientError, match="at a kink"):
+        gradcheck(layer, x)
 
 
 def test_what_cannot_be_checked():

@@ -130,7 +130,7 @@ def witnesses(
         size = abs(here) + abs(far)
         linear = linear and abs(far - near) <= 1e-12 * size and abs(far - central) <= 1e-6 * scale + noise
         if linear:
-            record("adjoint identity", far, claimed, of_claim + abs(far - near) + 1e-14 * size)
+            record("adjoint identity", far, claimed, of_claim + of_loss + abs(far - near) + 1e-14 * size)
     if not analytic:
         worst.pop("complex step", None)
     if not linear:
@@ -144,7 +144,8 @@ def _central_difference(
     """(1), and its possible rounding error, where L has that of `of_loss`; None at a kink.
 
     Where f is smooth, (1) is the same for ε and ε/2, and the one-sided differences converge as ε halves. A kink at the
-    point keeps them apart. A kink within ε of it makes the two values of (1) differ, and a smaller ε is tried.
+    point keeps them apart. A kink within ε of it makes the two values of (1) differ, and a smaller ε is tried; a kink
+    within the smallest one is as one at the point.
     """
     for step in _ST_EPS:
         wide, narrow = ([(loss(a + d * h).real - here) / h for h in (e, -e)] for e in (step, step / 2))
@@ -154,6 +155,8 @@ def _central_difference(
         kink = gaps[1] > 1e-5 * size + 10 * noise and gaps[1] > 0.75 * gaps[0]
         if not kink and abs(sum(wide) / 2 - central) <= TOLERANCE["central difference"] * size + noise:
             break
+    else:
+        kink = True
     return None if kink else central, noise
 
 

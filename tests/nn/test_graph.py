@@ -114,6 +114,29 @@ def test_an_output_that_no_loss_depends_on(rng):
     assert not np.any(graph.backward((None, y[1], None), cache)[1]["a.weight"])
 
 
+def two_of_two():
+    entries = {"p": (Linear(4, 4, rng=1), "a"), "q": (Linear(4, 4, rng=2), "b")}
+    return Graph(entries, inputs=("a", "b"), outputs=("p", "q"))
+
+
+@pytest.mark.parametrize("used", ["10000", "01000", "00010", "10100", "01001", "11010", "00110"])
+def test_outputs_of_inner_graphs_that_no_loss_depends_on(rng, used):
+    """A value that is read several times gets a gradient from some of its uses, for some of its arrays."""
+    entries = {"g": (two_of_two(), "x", "x"), "h": (two_of_two(), "g"), "s": (Add(), "g"), "k": (two_of_two(), "g")}
+    graph = Graph(entries, outputs=("h", "s", "k")).astype("float64")
+    _, cache = graph.forward(xpcnn.asarray(rng.normal(size=(3, 4)), dtype="float64"))
+    flags = [each == "1" for each in used]  # for the outputs of h, s and k
+    dys = [xpcnn.asarray(rng.normal(size=(3, 4)), dtype="float64") for _ in flags]
+    some = [dy if each else None for dy, each in zip(dys, flags, strict=True)]
+    zeros = [dy if each else 0 * dy for dy, each in zip(dys, flags, strict=True)]
+    dx, grads = graph.backward(((some[0], some[1]), some[2], [some[3], some[4]]), cache)
+    expected_dx, expected = graph.backward(((zeros[0], zeros[1]), zeros[2], (zeros[3], zeros[4])), cache)
+    assert_close(dx, xpcnn.to_numpy(expected_dx))
+    assert grads.keys() == expected.keys()
+    for name, gradient in grads.items():
+        assert_close(gradient, xpcnn.to_numpy(expected[name]))
+
+
 @needs_torch
 def test_against_autograd(rng):
     import torch

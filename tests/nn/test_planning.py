@@ -228,8 +228,9 @@ def test_threads_share_a_plan():
     assert not wrong
 
 
-def test_results_belong_to_the_caller():
-    plan = nn.plan(nn.Sequential(nn.Conv2d(1, 2, 1, rng=0)), (3, 3, 1))
+@pytest.mark.parametrize("channels", [1, 2])  # one channel: the plan's order of axes is the layers'
+def test_results_belong_to_the_caller(channels):
+    plan = nn.plan(nn.Sequential(nn.Conv2d(1, channels, 1, rng=0)), (3, 3, 1))
     x = np.ones((1, 3, 3, 1), np.float32)
     first = plan(x)
     kept = first.copy()
@@ -252,6 +253,46 @@ def test_layers_of_ones_own_run_as_they_are():
     model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1, rng=0), Centred(), nn.ReLU())
     x = np.random.default_rng(0).random((5, 6, 6, 1), np.float32)
     close(nn.plan(model, (6, 6, 1)), model, x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.mean(axis=0, keepdims=True),
+        lambda x: x[: len(x) // 2 + 1],
+        lambda x: x.astype("float64") if len(x) > 1 else x,
+        lambda x: (x, x) if len(x) > 1 else x,
+    ],
+)
+def test_a_layer_of_ones_own_whose_output_is_another_for_more_items(function):
+    class Own(nn.Layer):
+        def forward(self, x):
+            return function(x), None
+
+        def backward(self, dy, cache, *, input_grad=True):
+            raise NotImplementedError
+
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), Own())
+    plan = nn.plan(model, (3,))
+    for n in (1, 3, 1):
+        x = np.random.default_rng(n).random((n, 3), np.float32)
+        got, expected = plan(x), model(x)
+        assert type(got) is type(expected)
+        if isinstance(got, np.ndarray):
+            assert got.dtype == expected.dtype
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
+        assert np.shape(got) == np.shape(expected)
+
+
+@pytest.mark.parametrize("key", ["weight", "bias", "running_mean", "running_var"])
+@pytest.mark.parametrize("value", [np.ones(1, np.float32), np.ones(3), [1.0, 1.0, 1.0]])
+def test_arrays_of_a_batch_norm_that_do_not_fit_any_more(key, value):
+    for layers in ([], [nn.Conv2d(3, 3, 1, rng=0)]):
+        norm = nn.BatchNorm2d(3)
+        plan = nn.plan(nn.Sequential(*layers, norm), (2, 2, 3))
+        setattr(norm, key, value)
+        with pytest.raises(ShapeError, match=f"the {key} of BatchNorm2d as it was"):
+            plan(np.ones((1, 2, 2, 3), np.float32))
 
 
 class Sum(nn.Container):
@@ -296,7 +337,7 @@ def test_pickling_and_forced_implementations():
     plan = pickle.loads(pickle.dumps(nn.plan(model, (28, 28, 1))))
     close(plan, model, x)
     with use_implementation("reference"):
-        assert (nn.plan(model, (28, 28, 1))(x) == model(x)).all()
+        assert (plan(x) == model(x)).all()
 
 
 @pytest.mark.parametrize("x", [np.zeros((0, 28, 28, 1), np.float32), np.zeros((1, 28, 28, 1)), [[1.0]], 3, ()])

@@ -128,6 +128,12 @@ def test_numbers_of_inputs():
         join.concat_forward(())
     with pytest.raises(ShapeError, match=r"Concat.*channels only, got \(2, 3\), \(3, 3\)"):
         join.concat_forward((ONES, np.ones((3, 3))))
+    with pytest.raises(DTypeError, match=r"Concat: expected an array, got None"):
+        join.concat_forward((ONES, None))
+    with pytest.raises(ShapeError, match=r"Concat: expected at least one item along every axis, got .*\(2, 0\)"):
+        join.concat_forward((ONES, np.ones((2, 0))))
+    with pytest.raises(ShapeError, match=r"Concat: expected arrays \(N, …, C\), got \(3,\), \(3,\)"):
+        join.concat_forward((ONES[0], ONES[0]))  # the batches would become one
 
 
 @pytest.mark.parametrize("name", PAIRS)

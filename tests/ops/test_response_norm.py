@@ -64,6 +64,39 @@ def test_length_1_of_large_and_tiny_vectors(xp, dtype, size):
     np.testing.assert_allclose(to_numpy(dx), np.array([[0.64 + 0.48, 0.36 + 0.48]]) / 5 / size, rtol=1e-5)
 
 
+def test_length_1_of_a_vector_whose_length_overflows(xp):
+    largest = float(np.finfo(np.float32).max)
+    y, cache = nn.L2Normalize().forward(xp.array([[largest, -largest], [largest, 1.0]], "float32"))
+    np.testing.assert_allclose(to_numpy(y), [[0.5**0.5, -(0.5**0.5)], [1.0, 0.0]], rtol=1e-6, atol=1e-37)
+    assert np.abs(to_numpy(nn.L2Normalize().backward(xp.array(np.ones((2, 2)), "float32"), cache)[0])).max() < 1e-37
+
+
+@pytest.mark.filterwarnings("ignore:invalid")
+def test_a_nan_stays_one(xp):
+    y = to_numpy(nn.L2Normalize()(xp.array([[np.nan, 1.0], [np.inf, 1.0], [3.0, 4.0]])))
+    assert np.isnan(y[0]).all()
+    assert np.isnan(y[1, 0])
+    np.testing.assert_allclose(y[2], [0.6, 0.8])
+
+
+@pytest.mark.parametrize("size", [1e12, 1e15, 1e18])
+def test_gradients_of_large_numbers(xp, rng, size):
+    """s^(−β−1) vanishes in float32, its product with x does not."""
+    layer, host, dy = nn.LocalResponseNorm(3), rng.normal(size=(2, 1, 1, 4)) * size, rng.normal(size=(2, 1, 1, 4))
+    (_, exact), (_, cache) = layer.forward(host), layer.forward(xp.array(host, "float32"))
+    dx = to_numpy(layer.backward(xp.array(dy, "float32"), cache)[0])
+    wanted = layer.backward(dy, exact)[0]
+    np.testing.assert_allclose(dx, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid)")
+def test_what_overflows_is_no_number(xp):
+    y, cache = nn.LocalResponseNorm(3).forward(xp.array([[[[1e30, 1.0, 1.0, 1.0]]]], "float32"))
+    assert np.isnan(to_numpy(y)).tolist() == [[[[True, True, False, False]]]]
+    dx = to_numpy(nn.LocalResponseNorm(3).backward(xp.array(np.ones((1, 1, 1, 4)), "float32"), cache)[0])
+    assert np.isnan(dx).any()
+
+
 def test_a_vector_of_zeros(xp):
     y, cache = nn.L2Normalize(eps=0.5).forward(xp.array(np.zeros((1, 3))))
     assert_close(y, np.zeros((1, 3)))

@@ -111,11 +111,11 @@ class Graph(Container):
     def backward(self, dy: Any, cache: Cache, *, input_grad: bool = True) -> tuple[Any, dict[str, Array]]:
         """As in every layer. For several outputs, dy is a tuple or mapping, with None for unused outputs."""
         wanted = self._wanted[input_grad]
-        waiting = {name: each for name, each in self._by_name(dy, self.outputs, "dy").items() if each is not None}
-        complete, grads = len(waiting) == len(self.outputs), dict[str, Array]()
+        waiting = self._by_name(dy, self.outputs, "dy")
+        complete, grads = all(all(_there(each)) for each in waiting.values()), dict[str, Array]()
         for step, each in zip(reversed(self._training), reversed(cache), strict=True):
             gradient = waiting.pop(step.writes, None)
-            if gradient is None or step.writes not in wanted:
+            if step.writes not in wanted or not any(_there(gradient)):
                 continue
             asked = any(name in wanted for name in step.reads)
             dx = self.backward_child(step.name, gradient, each, grads, asked)
@@ -123,7 +123,7 @@ class Graph(Container):
                 parts: Any = (dx,) if len(step.reads) == 1 else dx
                 for name, part in zip(step.reads, parts, strict=True):
                     if name in wanted:
-                        waiting[name] = _add(waiting[name], part) if name in waiting else part  # (1)
+                        waiting[name] = _add(waiting.get(name), part)  # (1)
         if not complete:
             own = self.parameters().items()
             grads = {name: grads[name] if name in grads else array_namespace(p).zeros_like(p) for name, p in own}
@@ -144,9 +144,7 @@ class Graph(Container):
         read = Counter(name for names in self.reads.values() for name in names)
         for name in (*self.inputs, *self.reads):
             if not read[name] and name not in self.outputs:
-                raise OptionError(
-                    f"Graph, {name}", "an entry that reads it", "none", "name it as an output, or leave it out"
-                )
+                raise OptionError(f"Graph, {name}", "an entry that reads it", "none", "make it an output, or drop it")
         for name, names in self.reads.items():
             values = [self._values(each) for each in names]
             if len(values) > 1 and max(values) > 1:
@@ -288,8 +286,15 @@ def _read(values: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return values[names[0]] if len(names) == 1 else tuple(values[name] for name in names)
 
 
+def _there(dv: Any) -> list[bool]:
+    """For each array of a gradient, whether it is there, or None."""
+    return [each for part in dv for each in _there(part)] if isinstance(dv, tuple | list) else [dv is not None]
+
+
 def _add(one: Any, other: Any) -> Any:
-    """The sum of two gradients of one value, which is an array or a tuple of arrays."""
-    if isinstance(one, tuple):
+    """The sum of two gradients of one value, which is an array, None, or several of them."""
+    if one is None or other is None:
+        return other if one is None else one
+    if isinstance(one, tuple | list):
         return tuple(_add(a, b) for a, b in zip(one, other, strict=True))
     return dispatch.output("add", one, other)

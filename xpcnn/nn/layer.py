@@ -32,6 +32,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -225,8 +226,10 @@ class Layer(ABC):
         """A batch of one item of zeros, in the dtype and on the device of this layer's arrays.
 
         Raises
-            ShapeError : it would have more than 2³¹ − 1 numbers
+            ShapeError : it would have more than 2³¹ − 1 numbers, or there are several shapes for one input
         """
+        if not all(isinstance(size, Integral) for size in input_shape):
+            raise ShapeError(type(self).__name__, "the shape of its one input", str(tuple(input_shape)))
         if math.prod(input_shape) > _MOST_NUMBERS:
             limit = f"one item of at most {_MOST_NUMBERS} numbers"
             raise ShapeError(type(self).__name__, limit, str(tuple(input_shape)))

@@ -53,11 +53,11 @@ class Plan:
 
     def __init__(self, model: Layer, input_shape: Any) -> None:
         check_layer("plan", model)
-        self.model, self.input_shape = model, as_input_shape(input_shape)
+        self.model, self.input_shape = model, as_input_shape(input_shape, "plan")
         self._samples = _as_list(model.zeros(self.input_shape))
         model(_like(self._samples))  # its errors name the layer
         self._programs = None
-        if dispatch.forced() is None and all(isinstance(each, np.ndarray) for each in self._samples):
+        if all(isinstance(each, np.ndarray) for each in self._samples):
             self._programs, self._single = _Tracer().programs(model, self._samples)
 
     def __call__(self, x: Any) -> Any:
@@ -70,9 +70,13 @@ class Plan:
             ShapeError : a weight was replaced by one of another shape or dtype;  and as the network
         """
         arrays = _as_list(x)
-        if self._programs is None or not self._holds(arrays):
+        if self._programs is None or dispatch.forced() is not None or not self._holds(arrays):
             return self.model(x)
-        outputs = self._programs(arrays)
+        try:
+            outputs = self._programs(arrays)
+        except dispatch.planned("not planned"):
+            self._programs = None
+            return self.model(x)
         return outputs[0] if self._single else tuple(outputs)
 
     def _holds(self, arrays: list[Any]) -> bool:
@@ -113,10 +117,6 @@ class _Value:
         self.number, self.sample = number, sample
 
 
-class _NotPlanned(Exception):
-    """The network has a part that no plan can hold."""
-
-
 class _Tracer:
     """Follows an example through the network, and notes a step for each layer."""
 
@@ -129,7 +129,7 @@ class _Tracer:
         inputs = [self._value(each) for each in samples]
         try:
             outputs = self.run("", model, _like(inputs))
-        except _NotPlanned:
+        except dispatch.planned("not planned"):
             return None, True
         single = isinstance(outputs, _Value)
         wiring = dispatch.planned("wiring")(
@@ -157,7 +157,7 @@ class _Tracer:
             return reads[0]
         y = layer(_like([each.sample for each in reads]))
         if not isinstance(y, np.ndarray) or y.dtype != reads[0].sample.dtype or y.shape[:1] != (1,):
-            raise _NotPlanned
+            raise dispatch.planned("not planned")
         value = self._value(y)
         step = own and _STEPS.get(type(layer), _elementwise)(layer, [each.sample.shape for each in reads])
         step = step or dispatch.planned("as it is")(partial(with_layer_name, name, layer))
@@ -177,13 +177,25 @@ def _conv2d(layer: Conv2d, shapes: list[Shape], norm: BatchNorm2d | None = None,
 
     return dispatch.planned("conv2d")(
         _current(layer, "weight"),
-        shift if norm is None else lambda: affine(norm, bias()),
+        shift if norm is None else _affine(norm, bias),
         layer.window.place(shapes[0][1], shapes[0][2]),
         filters=layer.out_channels,
         channels=layer.in_channels,
         groups=layer.groups,
         relu=relu,
     )
+
+
+def _affine(norm: BatchNorm1d | BatchNorm2d, bias: Callable[[], Any] = lambda: None) -> Callable[[], Any]:
+    """Return the factor and the offset of a batch norm as they are at the time of the call."""
+    arrays = [_current(norm, key) for key in (*norm.parameter_names, *norm.buffer_names)]
+
+    def read() -> tuple[Array, Array]:
+        for array in arrays:
+            array()
+        return affine(norm, bias())
+
+    return read
 
 
 def _pool(layer: MaxPool2d | AvgPool2d, shapes: list[Shape]) -> Any:
@@ -212,8 +224,8 @@ _STEPS: dict[type, Callable[[Any, list[Shape]], Any]] = {
     FusedConvolution: lambda fused, shapes: (
         _conv2d(fused.conv, shapes, fused.norm, fused.relu) if isinstance(fused.conv, Conv2d) else None
     ),
-    BatchNorm1d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(partial(affine, norm)),
-    BatchNorm2d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(partial(affine, norm)),
+    BatchNorm1d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(_affine(norm)),
+    BatchNorm2d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(_affine(norm)),
     MaxPool2d: _pool,
     AvgPool2d: _pool,
     GlobalAvgPool2d: lambda layer, shapes: dispatch.planned("global_avg_pool2d")(),
@@ -237,8 +249,9 @@ def _current(layer: Layer, key: str) -> Callable[[], Any]:
         array = getattr(layer, key)
         if array is planned or array is None:
             return array
-        if planned is None or array.shape != planned.shape or array.dtype != planned.dtype:
-            got = f"{array.dtype} {tuple(array.shape)}"
+        shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", type(array).__name__)
+        if planned is None or shape != planned.shape or dtype != planned.dtype:
+            got = str(dtype) if shape is None else f"{dtype} {tuple(shape)}"
             raise ShapeError("plan", f"the {key} of {type(layer).__name__} as it was", got, "make a new plan")
         return array
 

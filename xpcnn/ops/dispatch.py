@@ -86,6 +86,7 @@ _PLANNED = {  # module and name in xpcnn.kernels.planned
     "zero_pad": "elementwise.ZeroPadding",
     "flatten": "elementwise.Flattening",
     "as it is": "elementwise.AsItIs",
+    "not planned": "step.NotPlanned",
     "entry": "program.Entry",
     "wiring": "program.Wiring",
     "programs": "program.Programs",

@@ -14,7 +14,6 @@ Equal maxima share the gradient of (4), as in `torch.amax`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
@@ -117,19 +116,22 @@ def concat_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
     """Concatenate the inputs along the last axis (the channels), (5).
 
     Parameters
-        xs : Arrays (…, Cᵢ) of the same dtype, float; their shapes may differ only in the last axis
+        xs : Arrays (N, …, Cᵢ) of the same dtype, float; their shapes may differ only in the last axis
     Returns
-        y : Array (…, Σᵢ Cᵢ)
+        y : Array (N, …, Σᵢ Cᵢ)
         cache : for `concat_backward`; holds shapes
     Raises
         ShapeError, DTypeError, OptionError
     """
-    xs = _several("Concat", xs, least=1)
-    check_array("Concat", *xs)
+    for x in _several("Concat", xs, least=1):
+        check_array("Concat", x)
+    shapes = ", ".join(str(tuple(x.shape)) for x in xs)
     if len({tuple(x.shape[:-1]) for x in xs}) > 1 or not all(x.ndim for x in xs):
-        shapes = [tuple(x.shape) for x in xs]
-        remedy = _remedy(shapes, "cut or pad the other axes")
-        raise ShapeError("Concat", "branches that differ in their channels only", ", ".join(map(str, shapes)), remedy)
+        remedy = _remedy([tuple(x.shape) for x in xs], "cut or pad the other axes")
+        raise ShapeError("Concat", "branches that differ in their channels only", shapes, remedy)
+    if xs[0].ndim == 1:  # the last axis is the batch's
+        raise ShapeError("Concat", "arrays (N, …, C)", shapes, "give each number an axis of channels first")
+    _refuse_empty("Concat", xs)
     xp = check_floats("Concat", *xs)
     return xp.concat(xs, axis=-1), [tuple(x.shape) for x in xs]  # (5)
 
@@ -167,9 +169,14 @@ def _check(who: str, xs: Sequence[Array], *, most: int | None = None) -> Shape:
     if any(size not in (1, full) for shape in padded for size, full in zip(shape, common, strict=True)):
         remedy = _remedy(shapes, "axes are aligned at the last one, the channels")
         raise ShapeError(who, "shapes that can be broadcast to one", ", ".join(map(str, shapes)), remedy)
-    if not math.prod(common):
-        raise ShapeError(who, "at least one item along every axis", ", ".join(map(str, shapes)), "skip empty batches")
+    _refuse_empty(who, xs)
     return common
+
+
+def _refuse_empty(who: str, xs: Sequence[Array]) -> None:
+    if any(0 in x.shape for x in xs):
+        got = ", ".join(str(tuple(x.shape)) for x in xs)
+        raise ShapeError(who, "at least one item along every axis", got, "skip empty batches")
 
 
 def _remedy(shapes: Sequence[Shape], otherwise: str) -> str:

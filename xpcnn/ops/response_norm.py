@@ -5,7 +5,8 @@
     dx_c = dy_c · s_c^−β − 2αβ/n · x_c · Σ_d dy_d x_d s_d^(−β−1),                                      (3)
            d from c − ⌊(n − 1)/2⌋ to c + ⌊n/2⌋: the channels that c is a neighbour of
 
-As in PyTorch and ONNX, α is divided by n; the paper's is not.
+As in PyTorch and ONNX, α is divided by n; the paper's is not. Where s overflows, y is NaN. In (3), y_d / s_d takes the
+place of x_d s_d^(−β−1), which vanishes earlier.
 
 Source
     A. Krizhevsky, I. Sutskever and G. Hinton, ImageNet classification, 2012, section 3.3    → (1), (2)
@@ -44,15 +45,16 @@ def local_response_norm_forward(
     check_batch(who, x, "H", "W", "C")
     check_floats(who, x)
     s = as_number(who, "k", k, "(0, inf)") + alpha / size * _neighbours(x * x, size // 2, (size - 1) // 2)  # (1)
-    return x * s**-beta, (x, s, size, alpha, beta)  # (N, H, W, C)                                     (2)
+    factor = s**-beta + 0 * s  # 0·∞ is NaN
+    return x * factor, (x, s, factor, size, alpha, beta)  # (N, H, W, C)                               (2)
 
 
 def local_response_norm_backward(dy: Array, cache: Cache) -> Array:
     """The gradient of `local_response_norm_forward`, (3): dy (N, H, W, C) → dx (N, H, W, C)."""
-    x, s, size, alpha, beta = cache
+    x, s, factor, size, alpha, beta = cache
     check_gradient("LocalResponseNorm", dy, x.shape, x)
-    near = _neighbours(dy * x * s ** (-beta - 1), (size - 1) // 2, size // 2)
-    dx: Array = dy * s**-beta - 2 * alpha * beta / size * x * near  # (3)
+    near = _neighbours(dy * (x * factor / s), (size - 1) // 2, size // 2)
+    dx: Array = dy * factor - 2 * alpha * beta / size * x * near  # (3)
     return dx
 
 

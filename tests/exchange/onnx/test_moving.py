@@ -195,7 +195,7 @@ def test_several_inputs(tmp_path):
     assert_near(saved.model(tuple(last(x) if x.ndim > 2 else x for x in xs.values())), expected)
     alone = import_onnx(path, output="row2", layout="NCHW")
     assert (alone.input_shape, kinds(alone.model)) == ((3,), ["Tanh"])
-    with pytest.raises(OptionError, match="a shape for each of left, right, row, got 1"):
+    with pytest.raises(OptionError, match="input_shape: one each of left, right, row"):
         import_onnx(path, input_shape=[(6, 5, 4)])
 
 

@@ -43,7 +43,7 @@ class Buffer:
 
     def value(self) -> NDArray:
         """A copy, in the order of axes that the layers use."""
-        return np.ascontiguousarray(self.inside.transpose(1, 2, 3, 0)) if self.is_images else self.inside.copy()
+        return (self.inside.transpose(1, 2, 3, 0) if self.is_images else self.inside).copy()
 
 
 def aligned(shape: Shape, dtype: Any) -> NDArray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...typing import NDArray
 from .buffer import Buffer
-from .step import Call, PlanStep
+from .step import Call, NotPlanned, PlanStep
 
 
 class Rectifier(PlanStep):
@@ -137,7 +137,12 @@ class AsItIs(PlanStep):
         self.layer = layer
 
     def bind(self, reads: Sequence[Buffer], y: Buffer, workspace: list[NDArray]) -> Call:
-        if len(reads) == 1:
-            x = reads[0]
-            return lambda: y.fill(self.layer(x.value()))
-        return lambda: y.fill(self.layer(tuple(each.value() for each in reads)))
+
+        def run() -> None:
+            values = tuple(each.value() for each in reads)
+            value = self.layer(values if len(values) > 1 else values[0])
+            if not isinstance(value, np.ndarray) or value.shape != y.shape or value.dtype != y.inside.dtype:
+                raise NotPlanned  # such as the mean of a batch
+            y.fill(value)
+
+        return run

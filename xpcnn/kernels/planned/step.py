@@ -12,6 +12,10 @@ from .buffer import NONE, Buffer, Margin
 Call: TypeAlias = Callable[[], object]
 
 
+class NotPlanned(Exception):
+    """The network has a part that no plan can hold."""
+
+
 class PlanStep(ABC):
     """One operation of a plan."""
 
