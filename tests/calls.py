@@ -140,6 +140,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     ),
     "nn.Dropout": lambda to: call(nn.Dropout, 0.5, rng=0),
     "nn.Dropout2d": lambda to: call(nn.Dropout2d, 0.5, rng=0),
+    "nn.StochasticDepth": lambda to: call(nn.StochasticDepth, 0.5, rng=0),
     "nn.Graph": lambda to: call(
         nn.Graph, {"a": (nn.ReLU(), "u"), "b": (nn.Add(), "a", "v")}, inputs=("u", "v"), outputs="b"
     ),
@@ -244,6 +245,8 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "models.mnist_cnn": lambda to: call(models.mnist_cnn, (28, 28, 1), 3, rng=0),
     "models.resnet20": lambda to: call(models.resnet20, (8, 8, 3), 3, rng=0),
     "models.vgg_small": lambda to: call(models.vgg_small, (8, 8, 3), 3, rng=0),
+    "models.squeezenet1_1": lambda to: call(models.squeezenet1_1, (17, 17, 3), 3, rng=0),
+    "models.unet": lambda to: call(models.unet, (16, 16, 3), 3, filters=1, rng=0),
     "models.normalized": lambda to: call(models.normalized, network(), (0.5,), (0.2,)),
     "ops.Window": lambda to: call(Window, (3, 3), 2, 1, 1, True),
     "exchange.export_onnx": lambda to: call(

@@ -375,5 +375,6 @@ LOOPS = {
     "Dropout": _same,
     "Dropout1d": _same,
     "Dropout2d": _same,
+    "StochasticDepth": _same,
     **{name: _activation(meaning.value) for name, meaning in reference_activation.FUNCTIONS.items()},
 }

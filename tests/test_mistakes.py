@@ -128,7 +128,10 @@ OTHERS = {
     "exchange.load_keras", "plot.curves", "plot.learning_rates", "training.replay", "models.MODELS", "models.vgg",
     "training.TensorBoardLog",
     "models.vgg11",
-    "models.vgg13", "models.vgg16", "models.vgg19",
+    "models.vgg13", "models.vgg16", "models.vgg19", "models.convnext_tiny", "models.densenet121",
+    "models.efficientnet_b0", "models.fcn_resnet50", "models.googlenet", "models.inception_v3", "models.mobilenet_v2",
+    "models.mobilenet_v3_large", "models.mobilenet_v3_small", "models.regnet_y_400mf", "models.resnet18",
+    "models.resnet34", "models.resnet50", "models.shufflenet_v2_x1_0",
 }  # fmt: skip
 
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any
 
-WITHOUT = dict.fromkeys(("Dropout", "Dropout1d", "Dropout2d"), "draws its mask from another generator")
+WITHOUT = dict.fromkeys(
+    ("Dropout", "Dropout1d", "Dropout2d", "StochasticDepth"), "draws its mask from another generator"
+)
 
 Function = Callable[[Any, Any, Any, Any], Any]
 

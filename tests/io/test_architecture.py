@@ -33,6 +33,7 @@ EXAMPLES = {
     ),
     "Dropout": lambda: nn.Dropout(0.25),
     "Dropout2d": lambda: nn.Dropout2d(0.75),
+    "StochasticDepth": lambda: nn.StochasticDepth(0.75),
     "ELU": lambda: nn.ELU(0.5),
     "Graph": lambda: nn.Graph(
         {

@@ -12,14 +12,16 @@ import xpcnn
 from xpcnn import models
 from xpcnn.errors import OptionError, ShapeError
 from xpcnn.models import MODELS
-from xpcnn.nn import Conv2d, Dropout, Linear, ReLU, Residual
+from xpcnn.nn import Conv2d, Dropout, GlobalAvgPool2d, Layer, Linear, ReLU, Residual, Upsample
 
 from ..arrays import assert_close
-from .shapes import SMALLEST, TRAINED
+from .shapes import SMALLEST, TRAINED, heavy_ones_slow, outputs, uneven
 
 # torchvision's vgg11 … vgg19 and vgg11_bn … vgg19_bn
 IMAGENET = {11: (132_863_336, 132_868_840), 13: (133_047_848, 133_053_736),
             16: (138_357_544, 138_365_992), 19: (143_667_240, 143_678_248)}  # fmt: skip
+
+LAST = {"squeezenet1_1": GlobalAvgPool2d, "unet": Conv2d, "fcn_resnet50": Upsample}  # the last layer, where not Linear
 
 
 def count(model):
@@ -92,25 +94,24 @@ def test_feature_maps_of_lenet5():
     assert shapes == [(28, 28, 6), (14, 14, 6), (10, 10, 16), (5, 5, 16), (400,), (120,), (84,), (10,)]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", heavy_ones_slow(MODELS))
 def test_logits_are_the_same_on_every_backend(xp, rng, name):
-    """At a size that is not square, nor a multiple of what the poolings divide it by."""
-    shape = (SMALLEST[name] + 1, SMALLEST[name] * 2 + 3, 3)
+    shape = uneven(name)
     x, x_ = xp.normal(rng, 2, *shape, dtype="float32")
     with xpcnn.use_backend("numpy"):
         expected = models.build(name, shape, 5, rng=3)(x)
     model = models.build(name, shape, 5, rng=3)
     assert_close(model(x_), expected, factor=10)
-    assert model.output_shape(shape) == (5,) == expected.shape[1:]
-    last = list(model.children().values())[-1]
-    assert isinstance(last, Linear)  # logits: no softmax after it
-    assert last.out_features == 5
+    assert model.output_shape(shape) == outputs(name, shape, 5) == expected.shape[1:]
+    last = [layer for layer in layers(model, Layer) if not layer.children()][-1]
+    assert isinstance(last, LAST.get(name, Linear))  # logits: no softmax after it
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_smallest_image_and_a_smaller_one(name):
     least = SMALLEST[name]
-    assert models.build(name, (least, least, 3), 2, rng=0).output_shape((least, least, 3)) == (2,)
+    shape = (least, least, 3)
+    assert models.build(name, shape, 2, rng=0).output_shape(shape) == outputs(name, shape, 2)
     if least == 1:
         return
     for shape in ((least - 1, least, 3), (least, least - 1, 3)):
@@ -125,7 +126,8 @@ def test_the_smallest_image_and_a_smaller_one(name):
     ("make", "text"),
     [
         (lambda: models.build("alexnet", (28, 28, 1), 10), "mlp, lenet5, mnist_cnn, .*got 'alexnet'"),
-        (lambda: models.build("resnet", (28, 28, 1), 10), "got 'resnet'; did you mean resnet20\\?"),
+        (lambda: models.build("resnet", (28, 28, 1), 10), "got 'resnet'; did you mean resnet\\d+\\?"),
+        (lambda: models.unet(filters=0), "unet: expected filters: .*got 0"),
         (lambda: models.build("lenet5", (28, 28, 0), 10), "each axis of input_shape: .*got 0"),
         (lambda: models.build("mlp", (28, 0, 1), 10), "each axis of input_shape: .*got 0"),
         (lambda: models.build("mlp", (4,), 0), "out_features: .*got 0"),
@@ -138,6 +140,12 @@ def test_what_makes_no_sense(make, text):
     with pytest.raises(OptionError, match=text) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(32, 40, 3), (40, 32, 3)])
+def test_unet_halves_an_image_four_times(shape):
+    with pytest.raises(ShapeError, match=r"^unet: expected .* multiples of 16, got .*crop or pad"):
+        models.unet(shape)
 
 
 @pytest.mark.parametrize("name", TRAINED)

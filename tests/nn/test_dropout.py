@@ -8,12 +8,12 @@ import pytest
 import xpcnn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradient_check import gradcheck
-from xpcnn.nn.dropout import Dropout, Dropout1d, Dropout2d
+from xpcnn.nn.dropout import Dropout, Dropout1d, Dropout2d, StochasticDepth
 
 from ..arrays import assert_close
 
 
-@pytest.mark.parametrize("kind", [Dropout, Dropout2d])
+@pytest.mark.parametrize("kind", [Dropout, Dropout2d, StochasticDepth])
 def test_gradcheck(xp, kind, rng):
     layer = kind(0.4, rng=0)
     state = layer.rng.bit_generator.state
@@ -54,9 +54,23 @@ def test_1d_drops_whole_channels_of_sequences(xp):
         Dropout1d().forward(xp.array(np.ones((2, 3))))
 
 
+@pytest.mark.parametrize("shape", [(200, 3), (200, 2, 3, 4)])
+def test_stochastic_depth_drops_whole_items(xp, shape):
+    layer = StochasticDepth(0.25, rng=1)
+    ones = xp.array(np.ones(shape), "float32")
+    y, cache = layer.forward(ones)
+    dx, grads = layer.backward(ones, cache)
+    assert grads == {}
+    y, dx = (xpcnn.to_numpy(each).reshape(200, -1) for each in (y, dx))
+    np.testing.assert_array_equal(y, dx)
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
+    np.testing.assert_allclose(y[y != 0], 4 / 3, rtol=1e-6)
+    assert abs((y[:, 0] != 0).mean() - 0.75) < 0.1
+
+
 def test_inference_is_the_identity(xp):
     x = xp.array(np.ones((2, 3, 3, 4)))
-    for layer in (Dropout(0.5), Dropout2d(0.5)):
+    for layer in (Dropout(0.5), Dropout2d(0.5), StochasticDepth(0.5)):
         assert layer(x) is x
         assert layer.output_shape((3, 3, 4)) == (3, 3, 4)
 

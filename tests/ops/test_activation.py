@@ -32,6 +32,7 @@ def test_every_elementwise_layer_is_here():
         "Dropout",
         "Dropout1d",
         "Dropout2d",
+        "StochasticDepth",
         "Abs",
         "Exp",
         "Log",

@@ -14,6 +14,7 @@
     Linear (O, I)                      the same; after a Flatten, columns (C, H, W) become (H, W, C), and so do rows and
                                        bias before an Unflatten, which is T.Unflatten(1, (C, H, W))
     LayerNorm (C, H, W)                (H, W, C)
+    a parameter (C, 1, 1) of a module  the factors of a Scale without offsets, which has the parameter's name
     num_batches_tracked                not needed; written as 0
     all others                         the same
 
@@ -86,7 +87,7 @@ bias=True)
     check_layer("load_pytorch", model)
     path = as_path("load_pytorch", path)
     parts = _parts(who, model, input_shape)
-    copy_weights(who, model, parts, _read(path), names=names, strict=strict)
+    copy_weights(who, model, parts, _read(path, _factors(model)), names=names, strict=strict)
     return model
 
 
@@ -117,13 +118,15 @@ def save_pytorch(
     name_of: Callable[[str], str | None] = names.get if isinstance(names, Mapping) else names or (lambda name: None)
     state = {name: to_numpy(array) for name, array in model.state_dict().items()}
     tensors: dict[str, NDArray] = {}
+    factors = _factors(model)
     for part in _parts(who, model, input_shape):
         renamed = name_of(part.name)
         given = {key: part.layouts[0][key].theirs(state[own]) for key, own in part.arrays.items()}
         if "running_mean" in given:
             given[_COUNTER] = np.array(0, np.int64)
         for key, array in given.items():
-            name = dotted(part.name if renamed is None else renamed, key)
+            name = part.name if renamed is None else renamed
+            name = name if part.name in factors else dotted(name, key)
             if name in tensors:
                 raise OptionError(who, "another name for each layer", f"{name} twice")
             tensors[name] = array
@@ -138,10 +141,22 @@ def _parts(who: str, model: Layer, input_shape: Shape | None) -> list[Part]:
             name,
             name,
             {key: dotted(name, key) for key in shapes},
-            ({key: _layout(layer, shape, columns.get(name, Columns())) for key, shape in shapes.items()},),
+            _layouts(layer, shapes, columns.get(name, Columns())),
         )
         for name, layer, shapes in own_arrays(model)
     ]
+
+
+def _factors(model: Layer) -> set[str]:
+    """The names of the layers that are a parameter of a module in PyTorch, not a module."""
+    return {name for name, layer in model.named_layers() if isinstance(layer, nn.Scale) and layer.bias is None}
+
+
+def _layouts(layer: Layer, shapes: Mapping[str, Shape], columns: Columns) -> tuple[Mapping[str, Layout], ...]:
+    if isinstance(layer, nn.Scale) and layer.bias is None:
+        (shape,) = shapes.values()
+        return {"weight": Layout(shape, (*shape, 1, 1), (0, 1, 2))}, {"weight": Layout.same(shape)}
+    return ({key: _layout(layer, shape, columns) for key, shape in shapes.items()},)
 
 
 def _layout(layer: Layer, shape: Shape, columns: Columns) -> Layout:
@@ -156,11 +171,11 @@ def _layout(layer: Layer, shape: Shape, columns: Columns) -> Layout:
     return Layout.same(shape, columns.taken if a_number_each else None)
 
 
-def _read(path: str | os.PathLike[str]) -> FileLayers:
+def _read(path: str | os.PathLike[str], factors: set[str]) -> FileLayers:
     """The file's arrays by layer, without PyTorch's unused batch counters."""
     layers: FileLayers = {}
     for full, array in read_foreign_tensors(path).items():
-        name, _, key = full.rpartition(".")
+        name, _, key = (full, "", "weight") if full in factors else full.rpartition(".")
         if key != _COUNTER:
             layers.setdefault(name, {})[key] = array
     return layers

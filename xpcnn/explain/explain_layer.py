@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError, one_line, printable
-from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout1d, Dropout2d, Layer, Linear, PReLU
+from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout1d, Dropout2d, Layer, Linear, PReLU, StochasticDepth
 from ..nn.activation import Activation, Identity
 from ..nn.hooks import find_layer, leaf_layers
 from ..nn.layer import check_layer
@@ -66,6 +66,7 @@ EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     Dropout: (dropout, "dropout"),
     Dropout1d: (dropout, "dropout"),
     Dropout2d: (dropout, "dropout"),
+    StochasticDepth: (dropout, "dropout"),
     PReLU: (prelu, "rectifier"),
     **{kind: (activation, kind.formula.module) for kind in Activation.__subclasses__() if "formula" in vars(kind)},
 }

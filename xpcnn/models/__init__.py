@@ -1,32 +1,88 @@
-"""Named architectures. Each is a function (input_shape, num_classes, *, rng) → Sequential that returns logits."""
+"""Named architectures. Each is a function (input_shape, num_classes, *, rng) → a network that returns logits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ..errors import OptionError
-from ..nn import Sequential
+from ..nn import Layer
 from ..options import did_you_mean
 from ..random import Seed
 from ..typing import Shape
+from .convnext import convnext_tiny
+from .densenet import densenet121
+from .efficientnet import efficientnet_b0
+from .fcn import fcn_resnet50
+from .googlenet import googlenet
+from .inception import inception_v3
 from .lenet import lenet5, mnist_cnn
 from .mlp import mlp
+from .mobilenet_v2 import mobilenet_v2
+from .mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from .normalized import normalized
-from .resnet import resnet20
+from .regnet import regnet_y_400mf
+from .resnet import resnet18, resnet34, resnet50
+from .resnet_cifar import resnet20
+from .shufflenet import shufflenet_v2_x1_0
+from .squeezenet import squeezenet1_1
+from .unet import unet
 from .vgg import vgg, vgg11, vgg13, vgg16, vgg19, vgg_small
 
-MODELS: dict[str, Callable[..., Sequential]] = {
-    each.__name__: each for each in (mlp, lenet5, mnist_cnn, vgg_small, resnet20, vgg11, vgg13, vgg16, vgg19)
+MODELS: dict[str, Callable[..., Layer]] = {
+    each.__name__: each
+    for each in (
+        mlp,
+        lenet5,
+        mnist_cnn,
+        vgg_small,
+        resnet20,
+        vgg11,
+        vgg13,
+        vgg16,
+        vgg19,
+        googlenet,
+        inception_v3,
+        resnet18,
+        resnet34,
+        resnet50,
+        squeezenet1_1,
+        densenet121,
+        mobilenet_v2,
+        shufflenet_v2_x1_0,
+        mobilenet_v3_small,
+        mobilenet_v3_large,
+        efficientnet_b0,
+        regnet_y_400mf,
+        convnext_tiny,
+        unet,
+        fcn_resnet50,
+    )
 }
 
 __all__ = [
     "MODELS",
     "build",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "fcn_resnet50",
+    "googlenet",
+    "inception_v3",
     "lenet5",
     "mlp",
     "mnist_cnn",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
     "normalized",
+    "regnet_y_400mf",
+    "resnet18",
     "resnet20",
+    "resnet34",
+    "resnet50",
+    "shufflenet_v2_x1_0",
+    "squeezenet1_1",
+    "unet",
     "vgg",
     "vgg11",
     "vgg13",
@@ -36,7 +92,7 @@ __all__ = [
 ]
 
 
-def build(name: str, input_shape: Shape, num_classes: int, *, rng: Seed = None) -> Sequential:
+def build(name: str, input_shape: Shape, num_classes: int, *, rng: Seed = None) -> Layer:
     """Build the architecture with that name, for inputs (H, W, C) and that many classes.
 
     Raises

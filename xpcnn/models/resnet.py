@@ -1,66 +1,128 @@
-"""ResNet-20 in its CIFAR form.
+"""ResNet-18, 34 and 50: residual networks for large images.
 
-A 3×3 convolution, then three stages of n = 3 blocks with 16, 32 and 64 filters, global average pooling and one
-dense layer: 6n + 2 = 20 layers with weights. A block is y = relu(f(x) + x). In the first block of a stage, f has
-stride 2, and the shortcut takes every second pixel and appends zero channels ("option A"), without parameters.
+    conv1     7×7, 64, stride 2; 3×3 max pooling, stride 2
+    layer1…4  blocks with 64, 128, 256 and 512 filters; the first block of layer2, 3 and 4 has stride 2
+    fc        mean of each channel, dense layer
 
-Source: K. He et al., Deep residual learning for image recognition, 2015, section 4.2.
+A block is y = relu(f(x) + x). f is two 3×3 convolutions, or in ResNet-50 a bottleneck 1×1, 3×3, 1×1 whose last has four
+times as many filters. Where the shape changes, x goes through a 1×1 convolution with batch norm ("option B"). The
+bottleneck's stride is in its 3×3 convolution, as in torchvision ("v1.5"); in the paper it is in the first 1×1.
+
+Source: K. He et al., Deep residual learning for image recognition, 2015, table 1.
 """
 
 from __future__ import annotations
 
-from ..nn import (
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    GlobalAvgPool2d,
-    Layer,
-    Linear,
-    ReLU,
-    Residual,
-    Sequential,
-    ZeroPadChannels,
-)
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from ..nn import BatchNorm2d, Conv2d, GlobalAvgPool2d, Graph, Layer, Linear, MaxPool2d, ReLU, Sequential
 from ..random import Seed, generator
 from ..typing import Shape
 from .image import as_image_shape
+from .wiring import chain, conv_norm, residual, wired
+
+Block: TypeAlias = Callable[..., Graph]  # (channels, filters, stride, dilation, rng)
+
+DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}  # blocks in layer1 to layer4
 
 
-def resnet20(input_shape: Shape = (32, 32, 3), num_classes: int = 10, *, rng: Seed = None) -> Sequential:
-    """ResNet-20 for small images.
+def resnet18(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
+    """ResNet-18.
 
     Parameters
         input_shape : (H, W, C)
         num_classes : outputs (logits)
         rng : seed or generator of the initial weights
 
-    >>> import math
-    >>> sum(math.prod(array.shape) for array in resnet20().parameters().values())
-    269722
+    >>> resnet18((64, 64, 3), 10).output_shape((64, 64, 3))
+    (10,)
     """
+    return _resnet(18, basic, 512, input_shape, num_classes, rng)
+
+
+def resnet34(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
+    """ResNet-34; parameters as `resnet18`."""
+    return _resnet(34, basic, 512, input_shape, num_classes, rng)
+
+
+def resnet50(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
+    """ResNet-50; parameters as `resnet18`."""
+    return _resnet(50, bottleneck, 2048, input_shape, num_classes, rng)
+
+
+def _resnet(depth: int, block: Block, features: int, input_shape: Shape, num_classes: int, rng: Seed) -> Graph:
     rng = generator(rng)
-    _, _, channels = as_image_shape("resnet20", input_shape)
-    layers: list[Layer] = [Conv2d(channels, 16, 3, padding=1, bias=False, rng=rng), BatchNorm2d(16), ReLU()]
-    channels = 16
-    for filters in (16, 32, 64):
-        for _ in range(3):
-            layers += [_block(channels, filters, rng), ReLU()]
-            channels = filters
-    head = Linear(64, num_classes, weight_init="glorot_uniform", rng=rng)
-    return Sequential(*layers, GlobalAvgPool2d(), head)
+    _, _, channels = as_image_shape(f"resnet{depth}", input_shape)
+    head = {"avgpool": GlobalAvgPool2d(), "fc": Linear(features, num_classes, weight_init="glorot_uniform", rng=rng)}
+    return chain(trunk(channels, block, DEPTHS[depth], rng=rng) | head)
 
 
-def _block(channels: int, filters: int, rng: Seed) -> Residual:
-    stride = 1 if channels == filters else 2
-    body = Sequential(
-        Conv2d(channels, filters, 3, stride=stride, padding=1, bias=False, rng=rng),
-        BatchNorm2d(filters),
-        ReLU(),
-        Conv2d(filters, filters, 3, padding=1, bias=False, rng=rng),
-        BatchNorm2d(filters),
-    )
-    if stride == 1:
-        return Residual(body)
-    added = filters - channels
-    every_second = AvgPool2d(1, stride=2)  # a 1×1 window averages nothing
-    return Residual(body, Sequential(every_second, ZeroPadChannels(added // 2, added - added // 2)))
+def trunk(
+    channels: int, block: Block, depths: Sequence[int], *, strides: Sequence[int] = (1, 2, 2, 2), rng: Seed
+) -> dict[str, Layer]:
+    """The layers before the head.
+
+    Parameters
+        strides : of layer1 to layer4. Where layer3 or layer4 has 1 instead of 2, its convolutions are dilated instead,
+            so that each unit sees as much of the image
+    """
+    layers: dict[str, Layer] = {
+        "conv1": Conv2d(channels, 64, 7, stride=2, padding=3, bias=False, rng=rng),
+        "bn1": BatchNorm2d(64),
+        "relu": ReLU(),
+        "maxpool": MaxPool2d(3, stride=2, padding=1),
+    }
+    channels, dilation = 64, 1
+    for i, (depth, stride) in enumerate(zip(depths, strides, strict=True)):
+        filters, before = 64 * 2**i, dilation
+        dilation *= 2 if i and stride == 1 else 1
+        blocks: list[Layer] = []
+        for number in range(depth):
+            first = number == 0
+            made = block(channels, filters, stride if first else 1, before if first else dilation, rng)
+            channels = filters * (4 if block is bottleneck else 1)
+            blocks.append(made)
+        layers[f"layer{i + 1}"] = Sequential(*blocks)
+    return layers
+
+
+def basic(channels: int, filters: int, stride: int, dilation: int, rng: Seed) -> Graph:
+    """f: two 3×3 convolutions."""
+    body = {
+        "conv1": _conv(channels, filters, 3, stride, dilation, rng),
+        "bn1": BatchNorm2d(filters),
+        "relu1": ReLU(),
+        "conv2": _conv(filters, filters, 3, 1, dilation, rng),
+        "bn2": BatchNorm2d(filters),
+    }
+    return _block(body, channels, filters, stride, rng)
+
+
+def bottleneck(channels: int, filters: int, stride: int, dilation: int, rng: Seed) -> Graph:
+    """f: 1×1, 3×3 and 1×1 convolutions, the last with four times as many filters."""
+    body = {
+        "conv1": _conv(channels, filters, 1, 1, 1, rng),
+        "bn1": BatchNorm2d(filters),
+        "relu1": ReLU(),
+        "conv2": _conv(filters, filters, 3, stride, dilation, rng),
+        "bn2": BatchNorm2d(filters),
+        "relu2": ReLU(),
+        "conv3": _conv(filters, 4 * filters, 1, 1, 1, rng),
+        "bn3": BatchNorm2d(4 * filters),
+    }
+    return _block(body, channels, 4 * filters, stride, rng)
+
+
+def _block(body: dict[str, Layer], channels: int, filters: int, stride: int, rng: Seed) -> Graph:
+    """y = relu(f(x) + x), or relu(f(x) + downsample(x)) where the shape changes."""
+    entries, shortcut = wired(body), "x"
+    if stride > 1 or channels != filters:
+        shortcut = "downsample"
+        entries = {shortcut: (conv_norm(channels, filters, stride=stride, activation=None, rng=rng), "x")} | entries
+    return residual(entries, shortcut, ReLU())
+
+
+def _conv(channels: int, filters: int, size: int, stride: int, dilation: int, rng: Seed) -> Conv2d:
+    padding = dilation * (size - 1) // 2
+    return Conv2d(channels, filters, size, stride=stride, padding=padding, dilation=dilation, bias=False, rng=rng)

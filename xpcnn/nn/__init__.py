@@ -26,7 +26,7 @@ from .branches import Concat, Residual
 from .container import Container
 from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d
-from .dropout import Dropout, Dropout1d, Dropout2d
+from .dropout import Dropout, Dropout1d, Dropout2d, StochasticDepth
 from .elementary import Abs, Exp, Log, Power
 from .graph import Graph
 from .hooks import Hooks, with_hooks
@@ -150,6 +150,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "StochasticDepth",
     "Subtract",
     "Sum",
     "Tanh",

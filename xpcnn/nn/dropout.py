@@ -83,3 +83,29 @@ class Dropout1d(Dropout):
     def _drawn(self, x: Array) -> Shape:
         check_batch("Dropout1d", x, "L", "C")
         return (x.shape[0], 1, x.shape[2])
+
+
+class StochasticDepth(Dropout):
+    """Sets whole items to 0 with probability p in training.
+
+    It stands at the end of a residual block's body: an item then passes the block by its shortcut alone.
+
+    Parameters
+        p : probability, in [0, 1)
+        rng : seed or generator, from which this layer derives its own generator
+    Shapes
+        (N, …) → (N, …)
+    Raises
+        OptionError, ShapeError, DTypeError
+    Source
+        G. Huang et al., Deep networks with stochastic depth, 2016, section 3
+
+    >>> import numpy as np
+    >>> y, cache = StochasticDepth(0.5, rng=0).forward(np.ones((100, 2)))
+    >>> sorted(set(map(tuple, y.tolist())))
+    [(0.0, 0.0), (2.0, 2.0)]
+    """
+
+    def _drawn(self, x: Array) -> Shape:
+        check_batch("StochasticDepth", x, *x.shape[1:])
+        return (x.shape[0],) + (1,) * (x.ndim - 1)

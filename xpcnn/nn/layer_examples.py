@@ -103,6 +103,7 @@ EXAMPLES: dict[str, Example] = {
     "Normalize": _on(_IMAGES, lambda: nn.Normalize((0.5, 0.4, 0.3, 0.1), (0.25, 0.5, 2.0, 0.1))),
     "Dropout": _on(_IMAGES, lambda: nn.Dropout(0.5, rng=0)),
     "Dropout2d": _on(_IMAGES, lambda: nn.Dropout2d(0.5, rng=0)),
+    "StochasticDepth": _on(_IMAGES, lambda: nn.StochasticDepth(0.5, rng=0)),
     "Add": _on(_IMAGES, lambda: _joined(nn.Add())),
     "Subtract": _on(_IMAGES, lambda: _joined(nn.Subtract())),
     "Multiply": _on(_IMAGES, lambda: _joined(nn.Multiply())),

@@ -10,6 +10,7 @@ Inference then needs no change. The caller draws `keep`, so that the operation i
 Sources
     N. Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, 2014, section 10: (1)
     J. Tompson et al., Efficient object localization using convolutional networks, 2015: whole channels
+    G. Huang et al., Deep networks with stochastic depth, 2016: whole items
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from xpcnn.exchange.onnx import export, layers
 from xpcnn.io.known_layers import registry
 from xpcnn.nn.layer_examples import EXAMPLES
 
+from ...models.shapes import heavy_ones_slow, uneven
 from .graphs import (
     assert_near,
     compare,
@@ -67,9 +68,9 @@ def narrow(monkeypatch):
         monkeypatch.setattr(sys.modules["xpcnn.models.vgg"], kind.__name__, narrowed(kind))
 
 
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize("name", heavy_ones_slow(models.MODELS))
 def test_every_model(tmp_path, rng, narrow, name):
-    shape = (33, 65, 3) if name in ("vgg11", "vgg13", "vgg16", "vgg19") else (20, 17, 3)
+    shape = uneven(name)
     model = models.build(name, shape, 5, rng=0)
     x = rng.random((2, *shape), dtype="float32")
     compare(tmp_path / "m.onnx", randomize(model, rng), x)

@@ -74,6 +74,7 @@ The files beside this one have a translator for each, and what reads its operato
     Identity            nothing
     Dropout             nothing
     Dropout2d           nothing
+    StochasticDepth     nothing
     Sequential          its layers
     Residual            its layers, Add
     Concat              its layers, Concat
@@ -164,7 +165,7 @@ def translates(*kinds: type[nn.Layer]) -> Callable[[Translator], Translator]:
     return register
 
 
-@translates(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
+@translates(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.StochasticDepth)
 def _nothing(at: Place, layer: nn.Layer) -> str:
     return at.x.name
 
