@@ -23,6 +23,7 @@ extensions = [
     "commands",
     "docstrings",
     "mathml",
+    "models",
     "reference",
 ]
 exclude_patterns = ["_build", "extensions", "gallery/*.py", "gallery/*.ipynb", "gallery/*.json", "gallery/*.md5"]

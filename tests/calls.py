@@ -245,6 +245,8 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "models.mnist_cnn": lambda to: call(models.mnist_cnn, (28, 28, 1), 3, rng=0),
     "models.resnet20": lambda to: call(models.resnet20, (8, 8, 3), 3, rng=0),
     "models.vgg_small": lambda to: call(models.vgg_small, (8, 8, 3), 3, rng=0),
+    "models.facts_of": lambda to: call(models.facts_of, "lenet5"),
+    "models.defaults": lambda to: call(models.defaults, "lenet5"),
     "models.squeezenet1_1": lambda to: call(models.squeezenet1_1, (17, 17, 3), 3, rng=0),
     "models.unet": lambda to: call(models.unet, (16, 16, 3), 3, filters=1, rng=0),
     "models.normalized": lambda to: call(models.normalized, network(), (0.5,), (0.2,)),

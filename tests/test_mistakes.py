@@ -126,6 +126,7 @@ OTHERS = {
     "explain.Explanation", "data.names", *(f"data.{name}" for name in data.names()), "data.csv_file",
     "data.hdf5_file", "data.image_folder", "exchange.import_onnx",
     "exchange.load_keras", "plot.curves", "plot.learning_rates", "training.replay", "models.MODELS", "models.vgg",
+    "models.Facts", "models.Preprocessing",
     "training.TensorBoardLog",
     "models.vgg11",
     "models.vgg13", "models.vgg16", "models.vgg19", "models.convnext_tiny", "models.densenet121",

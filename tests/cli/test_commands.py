@@ -146,7 +146,7 @@ cli.main(["info"])
         (["traine", "digits"], "did you mean train? see xpcnn --help"),
         (["plot", "sailency", "run", "one.npy"], "did you mean saliency? see xpcnn plot --help"),
         (["predict", "run", "one.npy", "--format", "jsn"], "did you mean json? see xpcnn predict --help"),
-        (["summary", "resnet"], "got 'resnet'; did you mean resnet20?"),
+        (["summary", "resnet"], "got 'resnet'; did you mean resnet"),
         (["data", "get", "mnst"], "got 'mnst'; did you mean mnist?"),
         (
             ["plot", "batch", "digits", "photos"],

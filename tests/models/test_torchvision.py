@@ -1,11 +1,6 @@
-"""The large architectures equal torchvision's: names, outputs, running statistics and all gradients.
-
-torchvision 0.29 runs beside a PyTorch that it was not built for, once the operators exist that it registers.
-"""
+"""The large architectures equal torchvision's: names, outputs, running statistics and all gradients."""
 
 from __future__ import annotations
-
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -18,16 +13,6 @@ from .shapes import heavy_ones_slow
 
 torch = pytest.importorskip("torch")
 CLOSE = 1e-10
-
-
-@pytest.fixture(scope="module")
-def torchvision():
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for operator in ("nms", "qnms"):
-        with suppress(RuntimeError):  # it is there
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield pytest.importorskip("torchvision")
-    del library  # with it go the operators
 
 
 def theirs(torchvision, name):

@@ -14,18 +14,20 @@ from .files import model_path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help=f"a model file, the folder of a run, or one of {', '.join(models.MODELS)}")
-    parser.add_argument("--input-shape", type=_shape, default=(28, 28, 1), metavar="H,W,C", help="default 28,28,1")
-    parser.add_argument("--classes", type=int, default=10, help="default 10")
+    parser.add_argument("--input-shape", type=_shape, metavar="H,W,C", help="default: the architecture's own")
+    parser.add_argument("--classes", type=int, help="default: the architecture's own")
 
 
 def run(options: argparse.Namespace) -> None:
     if options.model in models.MODELS:
-        as_count("--classes", "outputs", options.classes)
+        shape, classes = models.defaults(options.model)
+        shape, classes = options.input_shape or shape, classes if options.classes is None else options.classes
+        as_count("--classes", "outputs", classes)
         try:
-            model = models.build(options.model, options.input_shape, options.classes, rng=0)
-            print(model.summary(options.input_shape))
+            print(models.build(options.model, shape, classes, rng=0).summary(shape))
+            print(models.facts_of(options.model))
         except MemoryError as error:
-            needed = f"memory for {options.model} and one image {options.input_shape}"
+            needed = f"memory for {options.model} and one image {shape}"
             remedy = "pass a smaller --input-shape, or fewer --classes"
             raise OutOfMemoryError("summary", needed, str(error) or "no more", remedy) from None
         return

@@ -45,15 +45,34 @@ def check_extent(model: Layer, input_shape: Shape) -> None:
     _follow(model, tuple(input_shape), "", max(MOST_NUMBERS, MOST_TIMES * size))
 
 
-def _follow(layer: Layer, shape: Shape, path: str, most: int) -> Shape | None:
-    """The shape of the layer's output; None if the item does not fit."""
+def multiply_adds(model: Layer, input_shape: Shape) -> int:
+    """The multiply-adds of inference for one item, from the layers' sizes alone.
+
+    Raises
+        FormatError : as `check_extent`, with the same limits
+    """
+    counted: list[int] = []
+    _follow(
+        model,
+        tuple(input_shape),
+        "",
+        max(MOST_NUMBERS, MOST_TIMES * math.prod(input_shape)),
+        lambda layer, shape, made: counted.append(layer.multiply_adds(shape, made)),
+    )
+    return sum(counted)
+
+
+def _follow(
+    layer: Layer, shape: Shape, path: str, most: int, seen: Callable[[Layer, Shape, Shape], None] | None = None
+) -> Shape | None:
+    """The shape of the layer's output; None if the item does not fit. `seen` gets each layer that is no container."""
 
     def charge(made: Shape) -> None:
         if math.prod(made) > most:
             got = f"{made} of {shape}"
             raise FormatError(f"architecture, layer '{path}'", f"at most {most} numbers of one item", got[:120])
 
-    follow: Any = partial(_follow, most=most)
+    follow: Any = partial(_follow, most=most, seen=seen)
     if standing_for(type(layer)) is None:
         return _own(layer, shape, path, charge, follow)
     if isinstance(layer, nn.Container) and layer.children():
@@ -71,6 +90,8 @@ def _follow(layer: Layer, shape: Shape, path: str, most: int) -> Shape | None:
     except (XpcnnError, ValueError):  # ValueError: the item has more or fewer axes
         return None
     charge(made)
+    if seen is not None:
+        seen(layer, shape, made)
     return made
 
 

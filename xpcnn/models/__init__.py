@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import OptionError
 from ..nn import Layer
-from ..options import did_you_mean
 from ..random import Seed
 from ..typing import Shape
 from .convnext import convnext_tiny
 from .densenet import densenet121
 from .efficientnet import efficientnet_b0
+from .facts import Facts, Preprocessing, defaults, facts_of, known
 from .fcn import fcn_resnet50
 from .googlenet import googlenet
 from .inception import inception_v3
@@ -61,10 +60,14 @@ MODELS: dict[str, Callable[..., Layer]] = {
 
 __all__ = [
     "MODELS",
+    "Facts",
+    "Preprocessing",
     "build",
     "convnext_tiny",
+    "defaults",
     "densenet121",
     "efficientnet_b0",
+    "facts_of",
     "fcn_resnet50",
     "googlenet",
     "inception_v3",
@@ -99,6 +102,5 @@ def build(name: str, input_shape: Shape, num_classes: int, *, rng: Seed = None) 
         OptionError : no architecture has that name
         ShapeError : the images are too small for it
     """
-    if not isinstance(name, str) or name not in MODELS:
-        raise OptionError("model", "one of " + ", ".join(MODELS), repr(name), did_you_mean(name, MODELS))
+    known(name)
     return MODELS[name](input_shape, num_classes, rng=rng)

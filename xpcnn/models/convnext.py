@@ -27,6 +27,7 @@ from ..nn import (
 )
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import Preprocessing, architecture
 from .image import as_image_shape
 from .wiring import chain, residual, wired
 
@@ -34,6 +35,7 @@ _STAGES = ((96, 3), (192, 3), (384, 9), (768, 3))  # channels, blocks
 _DROPPED = 0.1  # the probability that the last block is dropped; that of the first is 0, between them it rises
 
 
+@architecture("Liu et al. 2022, https://arxiv.org/abs/2201.03545", Preprocessing(236, 224))
 def convnext_tiny(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """ConvNeXt-T.
 

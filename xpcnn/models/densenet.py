@@ -15,6 +15,7 @@ from __future__ import annotations
 from ..nn import AvgPool2d, BatchNorm2d, Concat, Conv2d, GlobalAvgPool2d, Graph, Layer, Linear, MaxPool2d, ReLU
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import IMAGENET, architecture
 from .image import as_image_shape
 from .wiring import Entries, chain
 
@@ -22,6 +23,7 @@ _BLOCKS = (6, 12, 24, 16)
 _GROWTH = 32
 
 
+@architecture("Huang et al. 2016, https://arxiv.org/abs/1608.06993", IMAGENET)
 def densenet121(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """DenseNet-121.
 

@@ -21,6 +21,7 @@ from functools import partial
 from ..nn import Dropout, GlobalAvgPool2d, Graph, Layer, Linear, Sequential, SiLU, StochasticDepth
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import IMAGENET, architecture
 from .image import as_image_shape
 from .wiring import chain, conv_norm, residual, squeeze_excitation, wired
 
@@ -36,6 +37,7 @@ _STAGES = (
 _DROPPED = 0.2  # the probability that the last block is dropped; that of the first is 0, between them it rises
 
 
+@architecture("Tan and Le 2019, https://arxiv.org/abs/1905.11946", IMAGENET)
 def efficientnet_b0(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """EfficientNet-B0.
 

@@ -15,11 +15,13 @@ from __future__ import annotations
 from ..nn import BatchNorm2d, Conv2d, Dropout, Graph, ReLU, Sequential, Upsample
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import Preprocessing, architecture
 from .image import as_image_shape
 from .resnet import DEPTHS, bottleneck, trunk
 from .wiring import chain
 
 
+@architecture("Long et al. 2014, https://arxiv.org/abs/1411.4038", Preprocessing(520))
 def fcn_resnet50(input_shape: Shape = (520, 520, 3), num_classes: int = 21, *, rng: Seed = None) -> Graph:
     """FCN on ResNet-50.
 

@@ -31,6 +31,7 @@ from ..nn import (
 )
 from ..random import Seed, generator
 from ..typing import Pair, Shape
+from .facts import HALVES, Preprocessing, architecture
 from .image import as_image_shape
 from .wiring import chain
 
@@ -50,6 +51,7 @@ _MODULES: dict[str, _Widths | int] = {  # 1×1; 1×1 → 3×3; 1×1 → 3×3; po
 }
 
 
+@architecture("Szegedy et al. 2014, https://arxiv.org/abs/1409.4842", Preprocessing(256, 224, *HALVES))
 def googlenet(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """GoogLeNet with batch norm.
 

@@ -20,6 +20,7 @@ from functools import partial
 from ..nn import AvgPool2d, Concat, Dropout, GlobalAvgPool2d, Graph, Layer, Linear, MaxPool2d
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import HALVES, Preprocessing, architecture
 from .googlenet import basic_conv
 from .image import as_image_shape
 from .wiring import Entries, chain, wired
@@ -28,6 +29,7 @@ _WIDE, _TALL = (1, 7), (7, 1)
 _PAD_WIDE, _PAD_TALL = (0, 3), (3, 0)
 
 
+@architecture("Szegedy et al. 2015, https://arxiv.org/abs/1512.00567", Preprocessing(342, 299, *HALVES))
 def inception_v3(input_shape: Shape = (299, 299, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """Inception v3.
 

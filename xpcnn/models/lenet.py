@@ -6,9 +6,11 @@ from ..nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from ..ops import Window
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import architecture
 from .image import as_image_shape
 
 
+@architecture("LeCun et al. 1998, https://doi.org/10.1109/5.726791")
 def lenet5(input_shape: Shape = (28, 28, 1), num_classes: int = 10, *, rng: Seed = None) -> Sequential:
     """LeNet-5 in its modern form: ReLU and max pooling instead of tanh and subsampling, and full connections.
 
@@ -44,6 +46,7 @@ def lenet5(input_shape: Shape = (28, 28, 1), num_classes: int = 10, *, rng: Seed
     )
 
 
+@architecture()
 def mnist_cnn(input_shape: Shape = (28, 28, 1), num_classes: int = 10, *, rng: Seed = None) -> Sequential:
     """Two 3×3 convolutions of 32 and 64 filters, each with 2×2 max pooling, and a dense layer of 128.
 

@@ -9,8 +9,10 @@ from ..nn import Flatten, Layer, Linear, ReLU, Sequential
 from ..options import as_count
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import architecture
 
 
+@architecture()
 def mlp(input_shape: Shape, num_classes: int, *, hidden: tuple[int, ...] = (128,), rng: Seed = None) -> Sequential:
     """Flatten, then fully connected layers with ReLU between them.
 

@@ -21,12 +21,14 @@ from functools import partial
 from ..nn import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Graph, Layer, Linear, ReLU6, Sequential
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import IMAGENET, architecture
 from .image import as_image_shape
 from .wiring import chain, conv_norm, residual, wired
 
 _BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
 
+@architecture("Sandler et al. 2018, https://arxiv.org/abs/1801.04381", IMAGENET)
 def mobilenet_v2(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """MobileNet v2 of width 1.0.
 

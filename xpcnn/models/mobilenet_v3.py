@@ -15,6 +15,7 @@ from typing import TypeAlias
 from ..nn import Dropout, GlobalAvgPool2d, Graph, HardSigmoid, HardSwish, Layer, Linear, ReLU, Sequential
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import IMAGENET, architecture
 from .image import as_image_shape
 from .wiring import chain, conv_norm, divisible, residual, squeeze_excitation, wired
 
@@ -54,6 +55,7 @@ _SMALL: tuple[_Row, ...] = (
 _conv_norm = partial(conv_norm, eps=0.001, momentum=0.01)
 
 
+@architecture("Howard et al. 2019, https://arxiv.org/abs/1905.02244", IMAGENET)
 def mobilenet_v3_large(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """MobileNet v3, large.
 
@@ -68,6 +70,7 @@ def mobilenet_v3_large(input_shape: Shape = (224, 224, 3), num_classes: int = 10
     return _mobilenet("mobilenet_v3_large", _LARGE, 1280, input_shape, num_classes, rng)
 
 
+@architecture("Howard et al. 2019, https://arxiv.org/abs/1905.02244", IMAGENET)
 def mobilenet_v3_small(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """MobileNet v3, small; parameters as `mobilenet_v3_large`."""
     return _mobilenet("mobilenet_v3_small", _SMALL, 1024, input_shape, num_classes, rng)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from ..nn import GlobalAvgPool2d, Graph, Layer, Linear, ReLU
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import IMAGENET, architecture
 from .image import as_image_shape
 from .wiring import Entries, chain, conv_norm, residual, squeeze_excitation
 
@@ -22,6 +23,7 @@ _STAGES = ((48, 1), (104, 3), (208, 6), (440, 6))  # width, depth
 _GROUP = 8
 
 
+@architecture("Radosavovic et al. 2020, https://arxiv.org/abs/2003.13678", IMAGENET)
 def regnet_y_400mf(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """RegNetY of 400 million multiply-adds.
 

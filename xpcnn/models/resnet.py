@@ -19,6 +19,7 @@ from typing import TypeAlias
 from ..nn import BatchNorm2d, Conv2d, GlobalAvgPool2d, Graph, Layer, Linear, MaxPool2d, ReLU, Sequential
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import IMAGENET, architecture
 from .image import as_image_shape
 from .wiring import chain, conv_norm, residual, wired
 
@@ -27,6 +28,7 @@ Block: TypeAlias = Callable[..., Graph]  # (channels, filters, stride, dilation,
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}  # blocks in layer1 to layer4
 
 
+@architecture("He et al. 2015, https://arxiv.org/abs/1512.03385", IMAGENET)
 def resnet18(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """ResNet-18.
 
@@ -41,11 +43,13 @@ def resnet18(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng
     return _resnet(18, basic, 512, input_shape, num_classes, rng)
 
 
+@architecture("He et al. 2015, https://arxiv.org/abs/1512.03385", IMAGENET)
 def resnet34(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """ResNet-34; parameters as `resnet18`."""
     return _resnet(34, basic, 512, input_shape, num_classes, rng)
 
 
+@architecture("He et al. 2015, https://arxiv.org/abs/1512.03385", IMAGENET)
 def resnet50(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """ResNet-50; parameters as `resnet18`."""
     return _resnet(50, bottleneck, 2048, input_shape, num_classes, rng)

@@ -23,9 +23,11 @@ from ..nn import (
 )
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import architecture
 from .image import as_image_shape
 
 
+@architecture("He et al. 2015, https://arxiv.org/abs/1512.03385")
 def resnet20(input_shape: Shape = (32, 32, 3), num_classes: int = 10, *, rng: Seed = None) -> Sequential:
     """ResNet-20 for small images.
 

@@ -25,12 +25,14 @@ from ..nn import (
 )
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import IMAGENET, architecture
 from .image import as_image_shape
 from .wiring import Entries, chain, conv_norm
 
 _STAGES = {"stage2": (116, 4), "stage3": (232, 8), "stage4": (464, 4)}  # channels, blocks
 
 
+@architecture("Ma et al. 2018, https://arxiv.org/abs/1807.11164", IMAGENET)
 def shufflenet_v2_x1_0(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """ShuffleNet v2 of width 1.0.
 

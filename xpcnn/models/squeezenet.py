@@ -17,12 +17,14 @@ from __future__ import annotations
 from ..nn import Concat, Conv2d, Dropout, GlobalAvgPool2d, Graph, Layer, MaxPool2d, ReLU, Sequential
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import IMAGENET, architecture
 from .image import as_image_shape
 from .wiring import chain, wired
 
 _FIRES = ((16, 64, 2), (32, 128, 2), (48, 192, 2), (64, 256, 2))  # squeezed, expanded twice, modules
 
 
+@architecture("Iandola et al. 2016, https://arxiv.org/abs/1602.07360", IMAGENET)
 def squeezenet1_1(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
     """SqueezeNet 1.1.
 

@@ -21,12 +21,14 @@ from ..nn import BatchNorm2d, Concat, Conv2d, ConvTranspose2d, Graph, MaxPool2d,
 from ..options import as_count
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import architecture
 from .image import as_image_shape
 from .wiring import Entries, chain
 
 _LEVELS = 4
 
 
+@architecture("Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597")
 def unet(input_shape: Shape = (256, 256, 3), num_classes: int = 2, *, filters: int = 64, rng: Seed = None) -> Graph:
     """U-Net with padding and batch norm.
 

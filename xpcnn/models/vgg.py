@@ -13,6 +13,7 @@ from ..nn import BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d, Layer, 
 from ..options import as_flag
 from ..random import Seed, generator
 from ..typing import Shape
+from .facts import IMAGENET, architecture
 from .image import as_image_shape
 
 Plan: TypeAlias = tuple[int | Literal["M"], ...]  # filters of a 3×3 convolution, or "M" for 2×2 max pooling
@@ -26,6 +27,7 @@ _VGG: dict[int, Plan] = {
 }
 
 
+@architecture()
 def vgg_small(input_shape: Shape = (32, 32, 3), num_classes: int = 10, *, rng: Seed = None) -> Sequential:
     """Seven 3×3 convolutions with batch norm, three poolings, global average pooling and one dense layer.
 
@@ -46,21 +48,25 @@ def vgg_small(input_shape: Shape = (32, 32, 3), num_classes: int = 10, *, rng: S
     )
 
 
+@architecture("Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556", IMAGENET)
 def vgg11(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, **options: Any) -> Sequential:
     """VGG with 8 convolutions and 3 dense layers; see `vgg`."""
     return vgg(11, input_shape, num_classes, **options)
 
 
+@architecture("Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556", IMAGENET)
 def vgg13(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, **options: Any) -> Sequential:
     """VGG with 10 convolutions and 3 dense layers; see `vgg`."""
     return vgg(13, input_shape, num_classes, **options)
 
 
+@architecture("Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556", IMAGENET)
 def vgg16(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, **options: Any) -> Sequential:
     """VGG with 13 convolutions and 3 dense layers; see `vgg`."""
     return vgg(16, input_shape, num_classes, **options)
 
 
+@architecture("Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556", IMAGENET)
 def vgg19(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, **options: Any) -> Sequential:
     """VGG with 16 convolutions and 3 dense layers; see `vgg`."""
     return vgg(19, input_shape, num_classes, **options)

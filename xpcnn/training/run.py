@@ -117,7 +117,10 @@ class _Run:
         model = models.build(config.model, train.input_shape, outputs, rng=config.seed)
         if config.normalize:
             model = models.normalized(model, *train.statistics())
-        model.output_shape(train.input_shape)  # a model that cannot run fails here, before a folder is made
+        made = model.output_shape(train.input_shape)  # a model that cannot run fails here, before a folder is made
+        if made != (outputs,):
+            expected = f"a model with {outputs} outputs for an image"
+            raise OptionError("train model", expected, f"{config.model}, whose output is {made}")
         next(self.loader.epoch(0))  # so do images that cannot be augmented
         optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         batches = min(len(self.loader), config.overfit_batches or len(self.loader))  # per epoch
