@@ -25,7 +25,7 @@ class RemoteFile:
 
     Parameters
         name : its name on a mirror, and on this machine
-        size, sha256 : bytes, and their hash; 0 and "" if they are not published, so that it cannot be downloaded
+        size, sha256 : bytes, and their hash; 0 if the size is not published, "" if it cannot be downloaded
         also : other names of the same contents, such as the unpacked file or folder
     """
 
@@ -106,12 +106,13 @@ class _ProgressBar:
     def __init__(self, file: RemoteFile, bar: Any) -> None:
         self.total = 0  # bytes, from the mirror; pooch sets it
         self._file, self._bar, self._done = file, bar, 0
-        self._task = bar.add_task(file.name, total=file.size)
+        self._task = bar.add_task(file.name, total=file.size or None)
 
     def update(self, size: int) -> None:
         self._done += size
-        if self._done > self._file.size + _CHUNK:
-            raise ValueError(f"more than the file's {self._file.size} bytes")
+        size = self._file.size or self.total  # of the file, or what the mirror says
+        if size and self._done > size + _CHUNK:
+            raise ValueError(f"more than the file's {size} bytes")
         self._bar.update(self._task, completed=self._done)
 
     def reset(self) -> None:

@@ -4,5 +4,15 @@ from .keras import load_keras
 from .mlx import load_mlx, save_mlx
 from .onnx import export_onnx, import_onnx
 from .pytorch import load_pytorch, save_pytorch
+from .weights import load_weights
 
-__all__ = ["export_onnx", "import_onnx", "load_keras", "load_mlx", "load_pytorch", "save_mlx", "save_pytorch"]
+__all__ = [
+    "export_onnx",
+    "import_onnx",
+    "load_keras",
+    "load_mlx",
+    "load_pytorch",
+    "load_weights",
+    "save_mlx",
+    "save_pytorch",
+]

@@ -86,8 +86,8 @@ bias=True)
     who = str(path)
     check_layer("load_pytorch", model)
     path = as_path("load_pytorch", path)
-    parts = _parts(who, model, input_shape)
-    copy_weights(who, model, parts, _read(path, _factors(model)), names=names, strict=strict)
+    parts = parts_of(who, model, input_shape)
+    copy_weights(who, model, parts, file_layers(read_foreign_tensors(path), model), names=names, strict=strict)
     return model
 
 
@@ -119,7 +119,7 @@ def save_pytorch(
     state = {name: to_numpy(array) for name, array in model.state_dict().items()}
     tensors: dict[str, NDArray] = {}
     factors = _factors(model)
-    for part in _parts(who, model, input_shape):
+    for part in parts_of(who, model, input_shape):
         renamed = name_of(part.name)
         given = {key: part.layouts[0][key].theirs(state[own]) for key, own in part.arrays.items()}
         if "running_mean" in given:
@@ -133,7 +133,8 @@ def save_pytorch(
     safetensors.save(path, tensors, {"format": "pt"}, checksum=False)
 
 
-def _parts(who: str, model: Layer, input_shape: Shape | None) -> list[Part]:
+def parts_of(who: str, model: Layer, input_shape: Shape | None) -> list[Part]:
+    """The network's layers, as they are in PyTorch's files."""
     shape = None if input_shape is None else as_shape(who, input_shape)
     columns = flattened_columns(who, model, shape)
     return [
@@ -171,10 +172,11 @@ def _layout(layer: Layer, shape: Shape, columns: Columns) -> Layout:
     return Layout.same(shape, columns.taken if a_number_each else None)
 
 
-def _read(path: str | os.PathLike[str], factors: set[str]) -> FileLayers:
+def file_layers(arrays: Mapping[str, NDArray], model: Layer) -> FileLayers:
     """The file's arrays by layer, without PyTorch's unused batch counters."""
     layers: FileLayers = {}
-    for full, array in read_foreign_tensors(path).items():
+    factors = _factors(model)
+    for full, array in arrays.items():
         name, _, key = (full, "", "weight") if full in factors else full.rpartition(".")
         if key != _COUNTER:
             layers.setdefault(name, {})[key] = array

@@ -70,7 +70,7 @@ def copy_weights(
     if as_flag(who, "strict", strict):
         problems += [("missing", missing), ("unknown", sorted(unknown, key=_tokens))]
     if any(listed for _, listed in problems):
-        got = "; ".join(f"{kind}: {_few(listed)}" for kind, listed in problems if listed)
+        got = "; ".join(f"{kind}: {few(listed)}" for kind, listed in problems if listed)
         remedy = "build the same network, name what belongs together (names=)"
         raise FormatError(who, "the arrays of this network", got, remedy + (" or pass strict=False" if strict else ""))
     if not state:
@@ -109,7 +109,7 @@ def _named(
     absent = [f"{name!r} of the file" for name in pairs.values() if name not in layers]
     absent += [f"{name!r} of the network" for name in unknown]
     if absent:
-        raise FormatError(who, "names of layers that have arrays", f"names= with {_few(absent)}, which is none")
+        raise FormatError(who, "names of layers that have arrays", f"names= with {few(absent)}, which is none")
     if len(set(pairs.values())) < len(pairs):
         raise FormatError(who, "names= with one layer of the file for each of the network's", "one for several")
     return pairs
@@ -144,7 +144,7 @@ def _positions(who: str, order: Sequence[str], layers: Sequence[str]) -> dict[st
         for candidate in (name, name.rpartition(".")[0]):
             found.setdefault(candidate, position)
     if absent := [name for name in layers if name not in found]:
-        raise FormatError(who, "names= with all of the file's layers", f"none of {_few(absent)}")
+        raise FormatError(who, "names= with all of the file's layers", f"none of {few(absent)}")
     return found
 
 
@@ -183,6 +183,6 @@ def _found(arrays: Mapping[str, NDArray]) -> _Shapes:
     return tuple(sorted((key, np.shape(array)) for key, array in arrays.items()))
 
 
-def _few(listed: Sequence[str]) -> str:
+def few(listed: Sequence[str]) -> str:
     rest = len(listed) - _MOST_NAMED
     return ", ".join(listed[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -190,7 +190,7 @@ def _read_header(who: str, file: BinaryIO) -> tuple[bytes, int]:
     begins = file.read(9)
     length = int.from_bytes(begins[:8], "little")
     if begins[8:] != b"{" or length > max(size, MOST_HEADER):
-        raise FormatError(who, "a safetensors file", *_other_kind(begins))
+        raise FormatError(who, "a safetensors file", *_other_kind(who, begins))
     if length > MOST_HEADER:
         raise FormatError(who, f"a header of at most {MOST_HEADER} bytes", f"one of {length}")
     file.seek(8)
@@ -276,13 +276,15 @@ def _broken(who: str, got: str) -> FormatError:
     return FormatError(who, "a whole safetensors file", got, "get the file again")
 
 
-def _other_kind(begins: bytes) -> tuple[str, str]:
+def _other_kind(who: str, begins: bytes) -> tuple[str, str]:
     """The kind of a file that is no safetensors file, and a remedy."""
     if begins.startswith(_PICKLE_OR_ZIP):
+        name = Path(who).name[:80]
         return (
             "a pickle, or another archive, as torch.save writes it",
-            "convert it where PyTorch is: "
-            'safetensors.torch.save_file(torch.load("weights.pt", weights_only=True), "weights.safetensors")',
+            "convert it where PyTorch is: import safetensors.torch, torch; "
+            f'state = torch.load("{name}", map_location="cpu", weights_only=True); '
+            f'safetensors.torch.save_file(state, "{Path(name).stem}.safetensors")',
         )
     if not begins:
         return "an empty file", "get it again"
