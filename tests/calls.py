@@ -247,6 +247,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "models.vgg_small": lambda to: call(models.vgg_small, (8, 8, 3), 3, rng=0),
     "models.facts_of": lambda to: call(models.facts_of, "lenet5"),
     "models.defaults": lambda to: call(models.defaults, "lenet5"),
+    "models.new_head": lambda to: call(models.new_head, network(), 3, rng=0),
     "models.squeezenet1_1": lambda to: call(models.squeezenet1_1, (17, 17, 3), 3, rng=0),
     "models.unet": lambda to: call(models.unet, (16, 16, 3), 3, filters=1, rng=0),
     "models.normalized": lambda to: call(models.normalized, network(), (0.5,), (0.2,)),

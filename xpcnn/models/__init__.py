@@ -13,6 +13,7 @@ from .efficientnet import efficientnet_b0
 from .facts import Facts, Preprocessing, defaults, facts_of, known
 from .fcn import fcn_resnet50
 from .googlenet import googlenet
+from .head import new_head
 from .inception import inception_v3
 from .lenet import lenet5, mnist_cnn
 from .mlp import mlp
@@ -77,6 +78,7 @@ __all__ = [
     "mobilenet_v2",
     "mobilenet_v3_large",
     "mobilenet_v3_small",
+    "new_head",
     "normalized",
     "regnet_y_400mf",
     "resnet18",
