@@ -28,6 +28,7 @@ from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .dropout import Dropout, Dropout1d, Dropout2d, StochasticDepth
 from .elementary import Abs, Exp, Log, Power
+from .features import features
 from .graph import Graph
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
@@ -160,6 +161,7 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPadChannels",
     "eval_mode",
+    "features",
     "init",
     "plan",
     "register",
