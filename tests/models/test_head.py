@@ -17,7 +17,7 @@ from xpcnn.training import Trainer, evaluate
 from .shapes import heavy_ones_slow, outputs, uneven
 
 
-@pytest.mark.parametrize("name", heavy_ones_slow(models.MODELS))
+@pytest.mark.parametrize("name", heavy_ones_slow([name for name in models.MODELS if not name.startswith("vgg1")]))
 def test_every_architecture(tmp_path, name):
     """Saved, read again, with another head: as many outputs as asked for, and no other layer is new."""
     shape = uneven(name)

@@ -107,7 +107,7 @@ def test_logits_are_the_same_on_every_backend(xp, rng, name):
     assert isinstance(last, LAST.get(name, Linear))  # logits: no softmax after it
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", heavy_ones_slow(MODELS))
 def test_the_smallest_image_and_a_smaller_one(name):
     least = SMALLEST[name]
     shape = (least, least, 3)
