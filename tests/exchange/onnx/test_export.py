@@ -20,15 +20,7 @@ from xpcnn.io.known_layers import registry
 from xpcnn.nn.layer_examples import EXAMPLES
 
 from ...models.shapes import heavy_ones_slow, uneven
-from .graphs import (
-    assert_near,
-    compare,
-    first,
-    host,
-    last,
-    randomize,
-    run,
-)
+from .graphs import assert_near, compare, first, host, last, randomize, run
 
 JOINS = {kind.__name__ for kind in export.JOINS}
 CONTAINERS = {"Sequential", "Residual", "Concat", "Graph"} | JOINS
