@@ -14,7 +14,7 @@ from typing import Any
 
 from ..backend import asarray, dtype_name, to_numpy, use_backend
 from ..errors import FormatError, OptionError, ShapeError, XpcnnError
-from ..nn.features import features
+from ..nn.feature_output import features
 from ..nn.layer import Layer, check_layer
 from ..options import as_names, as_path, as_shape
 from ..random import Seed

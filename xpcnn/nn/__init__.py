@@ -28,7 +28,7 @@ from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .dropout import Dropout, Dropout1d, Dropout2d, StochasticDepth
 from .elementary import Abs, Exp, Log, Power
-from .features import features
+from .feature_output import features
 from .graph import Graph
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
