@@ -216,7 +216,9 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "Permute": lambda torch, layer, x, p: x.permute(0, *layer.axes),
     "Reshape": lambda torch, layer, x, p: x.reshape(-1, *layer.shape),
-    "Resample": lambda torch, layer, x, p: torch.einsum("ip,jq,npqc->nijc", p["rows"], p["columns"], x),
+    "Resample": lambda torch, layer, x, p: torch.einsum(
+        "ip,jq,npqc->nijc", *(torch.as_tensor(each, dtype=x.dtype) for each in (layer.rows, layer.columns)), x
+    ),
     "Abs": lambda torch, layer, x, p: torch.abs(x),
     "Exp": lambda torch, layer, x, p: torch.exp(x),
     "Log": lambda torch, layer, x, p: torch.log(x),

@@ -224,13 +224,15 @@ def refused(tmp_path, layer, said):
 
 def test_arguments_that_a_file_would_forget_are_refused(tmp_path):
     @nn.register
-    class Power(nn.OpLayer):
+    class Exponent(nn.OpLayer):
         pair = (lambda x: (x, None), lambda dy, cache: dy)
 
         def __init__(self, exponent=2):
             self.exponent = exponent
 
-    refused(tmp_path, Power(3), "config_names of Power with all arguments of its constructor, got none of exponent")
+    refused(
+        tmp_path, Exponent(3), "config_names of Exponent with all arguments of its constructor, got none of exponent"
+    )
 
 
 def test_arguments_that_are_no_attributes_are_refused(tmp_path):

@@ -108,12 +108,22 @@ def test_every_geometry_of_pooling(g: Geometry, ceil, kind, seed):
     close(nn.plan(model, x.shape[1:]), model, x)
 
 
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mlp",
+        "lenet5",
+        "mnist_cnn",
+        "vgg_small",
+        "resnet20",
+        "mobilenet_v3_small",
+        "shufflenet_v2_x1_0",
+        "squeezenet1_1",
+    ],
+)
 def test_models(name):
-    shape = (32, 32, 3)
+    shape = (40, 40, 3)
     model = models.build(name, shape, 10, rng=0)
-    if sum(array.size for array in model.parameters().values()) > 3e6:
-        pytest.skip("large")
     x = np.random.default_rng(0).random((2, *shape), np.float32)
     plan = nn.plan(model, shape)
     close(plan, model, x)

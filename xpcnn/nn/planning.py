@@ -51,6 +51,7 @@ class Plan:
     it never uses old ones. Several threads may call it: each then works in memory of its own.
     """
 
+    @np.errstate(all="ignore")  # of an example of zeros
     def __init__(self, model: Layer, input_shape: Any) -> None:
         check_layer("plan", model)
         self.model, self.input_shape = model, as_input_shape(input_shape, "plan")
