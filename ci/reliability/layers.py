@@ -30,7 +30,8 @@ def random_layer(name: str, rng: Rng) -> Made:
             layer.output_shape(x.shape[1:])
             return layer, x
     layer, x = EXAMPLES[name]()
-    return layer, rng.normal(size=(batch(rng), *x.shape[1:]))
+    shape = (batch(rng), *x.shape[1:])
+    return layer, rng.uniform(0.2, 3, shape) if (x > 0).all() else rng.normal(size=shape)  # some, as Log, need x > 0
 
 
 def batch(rng: Rng) -> int:
