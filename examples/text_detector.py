@@ -2,7 +2,7 @@
 ===========================================
 
 The detector of printed text in the package rapidocr-onnxruntime is imported, gives what it gives in ONNX Runtime,
-learns from eight pictures to find blurred digits, and is exported again. Get its file with
+learns from eight pictures to find enlarged digits, and is exported again. Get its file with
 ``pip install --no-deps rapidocr-onnxruntime``. Without it, a small untrained network takes its place.
 """
 
@@ -30,7 +30,7 @@ else:
 # %%
 # Read it
 # -------
-# The file leaves height and width open. Each entry of the graph is a layer of this library.
+# The file leaves height and width open. Each entry of the graph is a layer of xpcnn.
 
 detector = import_onnx(path, input_shape=shape).model
 weights = sum(array.size for array in detector.parameters().values())
