@@ -10,6 +10,7 @@ in the background of a script.
 from __future__ import annotations
 
 import argparse
+import atexit
 import io
 import os
 import signal
@@ -88,10 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line. It always ends in SystemExit, with the signals of `_ENDS` set for the end of a process."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     starting, received = True, 0
+    again = threading.Timer(0, _send_again)  # that sends a signal once more
     if sys.stdout is None:
         sys.stdout = _Closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for × in an ASCII log, as Python does on standard error
+
+    def send_soon(number: int) -> None:
+        nonlocal again
+        again = threading.Timer(0.01, _send_again, (number,))
+        again.start()
 
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal received
@@ -100,19 +107,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             _tell(_ENDS[signal.Signals(number)])
             os._exit(128 + number)
         if _importing(frame):
-            _send_soon(number)
+            send_soon(number)
         else:
             raise Interrupted(_ENDS[signal.Signals(number)], number)
 
     def unraisable(lost: Any) -> None:
         if isinstance(lost.exc_value, Interrupted):  # it came while Python was cleaning up: raise it again afterwards
-            _send_soon(lost.exc_value.number)
+            send_soon(lost.exc_value.number)
         else:
             sys.__unraisablehook__(lost)
 
     for number in _ENDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, end)
+    atexit.register(_ignore_signals)
     before, sys.unraisablehook = sys.unraisablehook, unraisable
     try:
         options = _parse(words)
@@ -126,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = _interrupted(Interrupted(_ENDS[signal.Signals(received)], received))  # a module converted it
     finally:
         starting, sys.unraisablehook = False, before
-    _ignore_signals()
+        again.cancel()
     sys.exit(status)
 
 
@@ -135,10 +143,6 @@ def _importing(frame: FrameType | None) -> bool:
     while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
         frame = frame.f_back
     return frame is not None
-
-
-def _send_soon(number: int) -> None:
-    threading.Timer(0.01, _send_again, (number,)).start()
 
 
 def _send_again(number: int) -> None:
