@@ -84,6 +84,9 @@ REFUSED = [
     ([node("Flatten", "x", "f"), node("Gemm", "f column", "g"), node("Squeeze", "g one_axis1", "y")],
      "an output with an axis besides the batch's"),
     ([node("Squeeze", "x batch", "y")], "axes of length 1, and not the batch's"),
+    ([node("GlobalAveragePool", "x", "a"), node("Squeeze", "a axis_6", "y")], "an axis of 4, got 6"),
+    ([node("Unsqueeze", "x axis_6", "y")], "an axis of 5, got 6"),
+    ([node("ReduceL2", "x axis_6", "n"), node("Max", "n one", "k"), node("Div", "x k", "y")], "an axis of 4, got 6"),
     ([node("Flatten", "x", "f"), node("Gather", "f backwards", "y", axis=1)], "the order of flattened images"),
     ([node("Transpose", "", "y")], r"n_y \(Transpose\): expected 1 inputs, got 0"),
     ([node("Transpose", "x", "y", perm=[1, 0, 2, 3])], "leaves the batch axis"),
@@ -116,7 +119,7 @@ REFUSED = [
 ]  # fmt: skip
 CONSTANTS = W | {
     "zero": 0.0, "six": 6.0, "nan": np.full((4, 3, 3, 3), np.nan), "row": [-1], "one_row": [1, -1],
-    "threes": [-1, 3, 25], "wrong": [-1, 7], "below_0": [0, -3, -25], "one_axis": [2],
+    "threes": [-1, 3, 25], "wrong": [-1, 7], "below_0": [0, -3, -25], "one_axis": [2], "axis_6": [6],
     "channel_and_height": [1, 2], "batch": [0],
     "groups": [0, 3, -1], "turned_image": [-1, 5, 3, 5],
     "tw": np.ones((3, 2, 3, 3)),

@@ -146,10 +146,10 @@ def _unit_length(node: Node, state: GraphState) -> Made | None:
         eps, found = float(bounds[0].reshape(())), state.producer(found.inputs[0])
     if found is None or found.operator != "ReduceL2" or found.inputs[0] != x or found.integer("keepdims", 1) != 1:
         return None
-    axes, rank = state.integers(found, 1, "axes") or (), len(state.value(node).axes)
-    if len(axes) != 1 or axes[0] % (rank + 1) == 0 or eps <= 0:
+    axes = state.integers(found, 1, "axes") or ()
+    if len(axes) != 1 or eps <= 0:
         return None
-    name, value = state.last(x, axes[0] % (rank + 1) - 1)
+    name, value = state.last(x, found.item_axis(axes[0], len(state.value(node).axes)))
     return Made(value, (name,), nn.L2Normalize(plainly(eps)))
 
 

@@ -40,8 +40,9 @@ def _flatten(node: Node, state: GraphState) -> Made:
 @reads("Squeeze")
 def _squeeze(node: Node, state: GraphState) -> Made:
     sizes, axes = state.value(node).sizes, state.integers(node, 1, "axes")
-    rank = len(sizes) + 1
-    dropped = {axis % rank for axis in axes} if axes is not None else {i + 1 for i, n in enumerate(sizes) if n == 1}
+    if axes is None:
+        axes = tuple(axis for axis, size in enumerate(sizes, 1) if size == 1)
+    dropped = {node.axis(axis, len(sizes)) for axis in axes}
     if any(axis == 0 or sizes[axis - 1] != 1 for axis in dropped):
         raise node.refuse("axes of length 1, and not the batch's", str(axes))
     return with_sizes(node, state, tuple(size for i, size in enumerate(sizes) if i + 1 not in dropped))
@@ -53,7 +54,7 @@ def _unsqueeze(node: Node, state: GraphState) -> Made:
     rank = len(sizes) + 1 + len(axes)
     if rank > 8:
         raise node.refuse("at most 8 axes", str(rank))
-    added = {axis % rank for axis in axes}
+    added = {node.axis(axis, rank - 1) for axis in axes}
     if len(added) != len(axes) or 0 in added:
         raise node.refuse("new axes after the batch's", str(axes))
     rest = iter(sizes)
