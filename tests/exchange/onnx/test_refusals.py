@@ -79,6 +79,7 @@ REFUSED = [
     ([node("Sub", "x x x", "y")], "two inputs, got 3"),
     ([node("Add", "x x x", "y")], "two inputs, got 3"),
     ([node("Mul", "x", "y")], "two inputs, got 1"),
+    ([node("Div", "x", "y")], "two inputs, got 1"),
     ([node("Flatten", "x", "y", axis=2)], "axis 1, got another"),
     ([node("Squeeze", "x one_axis", "y")], r"axes of length 1, and not the batch's, got \(2,\)"),
     ([node("Flatten", "x", "f"), node("Gemm", "f column", "g"), node("Squeeze", "g one_axis1", "y")],

@@ -120,8 +120,10 @@ def _pattern(node: Node, state: GraphState) -> Made:
 @reads("Div")
 def _quotient(node: Node, state: GraphState) -> Made:
     """(x − mean) / std, with a number for each channel; x / max(‖x‖, ε); or a quotient by itself."""
+    if len(node.inputs) != 2:
+        raise node.refuse("two inputs", str(len(node.inputs)))
     producer = state.producer(node.inputs[0])
-    if state.is_constant(node.inputs[-1]) and producer is not None and producer.operator == "Sub" and (
+    if state.is_constant(node.inputs[1]) and producer is not None and producer.operator == "Sub" and (
         state.is_constant(producer.inputs[1])):  # fmt: skip
         value = state.value(producer)
         plain = plainly if state.dtype == "float32" else float
@@ -181,7 +183,8 @@ def _mean(node: Node, state: GraphState) -> Made:
     """Of values: their sum, divided."""
     if len(node.inputs) == 1:
         return joined(node, state, node.inputs)
-    state.known[name := state.new_name(f"{node.name}_Add")] = made = joined(node, state, node.inputs)
+    made = joined(node, state, node.inputs)
+    name = state.add(f"{node.name}_Add", made)
     channels = made.value.shape[-1]
     return Made(made.value, (name,), nn.Normalize([0.0] * channels, [float(len(node.inputs))] * channels))
 

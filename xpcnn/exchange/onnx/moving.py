@@ -88,7 +88,7 @@ def with_sizes(node: Node, state: GraphState, sizes: Shape) -> Made:
         changed = row.with_sizes(sizes) if row is not None else None
         assert changed is not None
     if len(sizes) == 1 and len(changed.shape) > 1:
-        state.known[view := state.new_name(node.name)] = same(changed, name)
+        view = state.add(node.name, same(changed, name))
         name, changed = state.arranged(view, [tuple(range(len(changed.parts)))], node.name)
     return same(changed, name)
 
@@ -119,8 +119,7 @@ def _slice(node: Node, state: GraphState) -> Made:
             if (start, step) != (0, 1) or end < 2**31 - 1:
                 raise node.refuse("slices of items, and not of the batch", f"axis 0 from {start}")
             continue
-        state.known[name := state.new_name(node.name)] = made
-        made = part(node, state, name, axis, start, end, step)
+        made = part(node, state, state.add(node.name, made), axis, start, end, step)
     return made
 
 
