@@ -18,9 +18,9 @@ from ...ops.activation import GELU_A, GELU_B
 from ...typing import NDArray
 from .file import Node
 from .graph_state import GraphState
-from .interpolation import bins, known
+from .interpolation import bins, layer_with_matrices
 from .joins import join, joined
-from .normalization import affine
+from .normalization import group_norm_with_weights
 from .operators import per_channel, plainly, reads
 from .products import PRODUCTS, linear
 from .value import Made
@@ -162,7 +162,10 @@ def _sum(node: Node, state: GraphState) -> Made:
     producer = state.producer(node.inputs[1 - constants[0]]) if len(constants) == 1 and len(node.inputs) == 2 else None
     if producer is not None and producer.operator in (*PRODUCTS, "Mul"):
         bias = state.weights(node, constants[0])
-        made = affine(node, producer, state, bias) if producer.operator == "Mul" else _biased(producer, state, bias)
+        if producer.operator == "Mul":
+            made = group_norm_with_weights(node, producer, state, bias)
+        else:
+            made = _biased(producer, state, bias)
         if made is not None:
             return made
     return join(node, state)
@@ -213,7 +216,7 @@ def _matmul(node: Node, state: GraphState) -> Made:
             rows.ndim == columns.ndim == 2):  # fmt: skip
             name, images = state.images(producer)
             shape = (len(rows), columns.shape[1], images.shape[2])
-            if (layer := known(rows, columns.T)) is not None:
+            if (layer := layer_with_matrices(rows, columns.T)) is not None:
                 return Made(state.as_images(producer, shape), (name,), layer)
     if len(state.value(node, 1).axes) < 2:
         raise node.refuse("weights as the second factor", "as the first")

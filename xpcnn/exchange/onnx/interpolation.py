@@ -102,7 +102,7 @@ class Interpolation:
         return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
 
 
-def known(rows: NDArray, columns: NDArray, scale: tuple[float, float] | None = None) -> nn.Layer | None:
+def layer_with_matrices(rows: NDArray, columns: NDArray, scale: tuple[float, float] | None = None) -> nn.Layer | None:
     """The layer that has these matrices (OH, H) and (OW, W), if one has."""
     (oh, height), (ow, width) = rows.shape, columns.shape
     layer: nn.Layer = nn.AdaptiveAvgPool2d((oh, ow))

@@ -6,7 +6,6 @@ What only moves axes is read without a layer; see `value`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -222,12 +221,9 @@ def _to_reshape(at: Place, layer: nn.Reshape) -> str:
 
 @translates(nn.Permute)
 def _to_transpose(at: Place, layer: nn.Permute) -> str:
-    graph = [1 if axis == len(layer.axes) else axis + 1 for axis in layer.axes]  # where those axes stand
-    return at.node("Transpose", perm=_channels_first([0, *graph]))
-
-
-def _channels_first(axes: Sequence[int]) -> list[int]:
-    return [axes[axis] for axis in to_channels_first(len(axes) - 1)]
+    rank = len(layer.axes)
+    axes = [0, *(1 if axis == rank else axis + 1 for axis in layer.axes)]  # where they stand in the graph
+    return at.node("Transpose", perm=[axes[axis] for axis in to_channels_first(rank)])
 
 
 @translates(nn.Slice)
