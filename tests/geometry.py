@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hypothesis import assume
 from hypothesis import strategies as st
+
+from xpcnn.ops.window import Window
 
 Pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
@@ -35,3 +38,10 @@ def geometries(draw: st.DrawFn, *, most_padding: int = 3) -> Geometry:
     return Geometry(
         draw(st.integers(1, 3)), (size[0], size[1]), draw(st.integers(1, 3)), kernel, stride, pads, dilation
     )
+
+
+def window_of(g: Geometry, ceil: bool) -> Window:
+    """The window, for an example in which it is over an element of the image everywhere."""
+    window = Window(g.kernel, g.stride, g.pads, g.dilation, ceil)
+    assume(window.place(*g.size).covered)
+    return window

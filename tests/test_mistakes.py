@@ -57,7 +57,6 @@ WRONG = {
     "Array": ["0", "None", "a text", "a list", "a layer"],
     "Mapping[str, Array]": ["0", "None", "a text", "an array", "a layer", "a model's method"],
 }
-NEGATIVE = {("nn.LeakyReLU", 0), ("nn.PReLU", 1), ("optim.SGD", "lr")}
 
 
 @pytest.fixture(scope="module")

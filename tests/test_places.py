@@ -109,7 +109,7 @@ def test_places_of_an_implementation(operation):
     assert dispatch.implementations(operation)[-1].name == "reference", "_REFERENCE in xpcnn/ops/dispatch.py"
     assert f'"{operation}"' in LAYERS_CODE, "xpcnn/nn: a layer that asks dispatch"
     for each in dispatch.implementations(operation)[:-1]:
-        assert f"`{each.name}`" in DESIGN, "the table of docs/design.md, Who takes which call"
+        assert f"`{each.name}`" in DESIGN, "the table of docs/design.md, Which implementation runs"
 
 
 def test_every_module_with_an_implementation_is_asked_and_tested():

@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from xpcnn.kernels import pool_pieces, threads
 from xpcnn.kernels.batch_last import MINIMUM_BATCH
 from xpcnn.ops.window import Window
-
-from ..geometry import Geometry
 
 DTYPES = ("float32", "float64")
 BATCHES = (
@@ -43,12 +40,6 @@ WINDOWS = [
     (Window(3, 2, (2, 0, 0, 1), (1, 2), ceil=True), (6, 7)),
     (Window((4, 5), (2, 3), (3, 3, 4, 4)), (5, 4)),
 ]
-
-
-def window_of(g: Geometry, ceil: bool) -> Window:
-    window = Window(g.kernel, g.stride, g.pads, g.dilation, ceil)
-    assume(window.place(*g.size).covered)
-    return window
 
 
 # The number of elements in a piece: all at once, a run cut in two, a column or so.

@@ -13,7 +13,7 @@ from xpcnn.kernels.avg_pool import backward, forward, refuses
 from xpcnn.ops.pool import avg_pool2d_backward, avg_pool2d_forward
 from xpcnn.ops.window import Window
 
-from ..geometry import geometries
+from ..geometry import geometries, window_of
 from .cases import (
     BATCHES,
     DTYPES,
@@ -22,7 +22,6 @@ from .cases import (
     assert_same,
     is_batch_last,
     orders,
-    window_of,
 )
 
 

@@ -12,7 +12,7 @@ from xpcnn.kernels.max_pool import backward, forward
 from xpcnn.ops.pool import max_pool2d_backward, max_pool2d_forward
 from xpcnn.ops.window import Window
 
-from ..geometry import geometries
+from ..geometry import geometries, window_of
 from .cases import (
     BATCHES,
     DTYPES,
@@ -21,7 +21,6 @@ from .cases import (
     assert_same,
     is_batch_last,
     orders,
-    window_of,
 )
 
 

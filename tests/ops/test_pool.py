@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import xpcnn
@@ -27,17 +27,11 @@ from xpcnn.ops.window import Window
 
 from .. import reference_windows as reference
 from ..arrays import assert_close, needs_torch
-from ..geometry import Geometry, geometries
+from ..geometry import Geometry, geometries, window_of
 
 same = partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-11)  # what is NumPy on every backend
 DTYPES = st.sampled_from(["float32", "float64"])
 PAST_THE_PADDING = Geometry(2, (6, 5), 3, (3, 2), (2, 2), (0, 0, 0, 0), (1, 1))  # with `ceil`, in both axes
-
-
-def window_of(g: Geometry, ceil: bool) -> Window:
-    window = Window(g.kernel, g.stride, g.pads, g.dilation, ceil)
-    assume(window.place(*g.size).covered)
-    return window
 
 
 def distinct(rng: np.random.Generator, *shape: int) -> np.ndarray:

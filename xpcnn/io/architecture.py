@@ -31,7 +31,7 @@ from .known_layers import (
     checked_name,
     class_of,
     described_parts,
-    is_ours,
+    in_registry,
     makes_its_layers,
     options_of,
 )
@@ -159,7 +159,7 @@ class _Builder:
         self, kind: type[Layer], children: dict[str, Layer], arguments: dict[str, Any], path: str, who: str
     ) -> Layer:
         make: Callable[..., Layer] = partial(kind, **as_attributes(children))
-        if issubclass(kind, nn.Container) and (children or is_ours(kind)):
+        if issubclass(kind, nn.Container) and (children or in_registry(kind)):
             make = partial(kind.from_children, children)
         options = options_of(kind)
         if wrong := [key for key, value in arguments.items() if key in options and not _fits(options[key], value)]:

@@ -38,7 +38,7 @@ def registry() -> dict[str, type[Layer]]:
 def type_name(kind: type[Layer]) -> str | None:
     """How a document names layers of that class; None if it cannot."""
     name = kind.__name__
-    if is_ours(kind):
+    if in_registry(kind):
         return name
     return OWN + name if registered(name) is kind else None
 
@@ -61,7 +61,7 @@ def class_of(name: Any, who: str) -> type[Layer]:
     raise FormatError(who, "a layer of xpcnn.nn, or one that this program has registered", repr(own)[:80], remedy)
 
 
-def is_ours(kind: type[Layer]) -> bool:
+def in_registry(kind: type[Layer]) -> bool:
     return registry().get(kind.__name__) is kind
 
 
@@ -107,7 +107,7 @@ def makes_its_layers(layer: Layer) -> bool:
     """Whether a registered layer's constructor makes the layers within it, and does not take them."""
     kind, children = type(layer), layer.children()
     options = options_of(kind)
-    if is_ours(kind) or any(each.kind in _ANY_NUMBER for each in options.values()):
+    if in_registry(kind) or any(each.kind in _ANY_NUMBER for each in options.values()):
         return False
     return not any(name.partition(".")[0] in options for name in children)
 

@@ -10,7 +10,7 @@ from ..typing import Shape
 from .convnext import convnext_tiny
 from .densenet import densenet121
 from .efficientnet import efficientnet_b0
-from .facts import Facts, Preprocessing, defaults, facts_of, known
+from .facts import Facts, Preprocessing, check_name, defaults, facts_of
 from .fcn import fcn_resnet50
 from .googlenet import googlenet
 from .head import new_head
@@ -104,5 +104,5 @@ def build(name: str, input_shape: Shape, num_classes: int, *, rng: Seed = None) 
         OptionError : no architecture has that name
         ShapeError : the images are too small for it
     """
-    known(name)
+    check_name(name)
     return MODELS[name](input_shape, num_classes, rng=rng)

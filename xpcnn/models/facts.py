@@ -100,7 +100,7 @@ def architecture(paper: str = "", preprocessing: Preprocessing | None = None) ->
     return register
 
 
-def known(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise an error unless there is an architecture of that name.
 
     Raises
@@ -119,7 +119,7 @@ def defaults(name: str) -> tuple[Shape, int]:
     >>> defaults("lenet5")
     ((28, 28, 1), 10)
     """
-    known(name)
+    check_name(name)
     given = inspect.signature(RECORDS[name].make).parameters
     shape, classes = (given[key].default for key in ("input_shape", "num_classes"))
     return ((28, 28, 1), 10) if shape is inspect.Parameter.empty else (shape, classes)

@@ -57,7 +57,7 @@ def register(kind: Kind) -> Kind:
     if inspect.isabstract(kind):
         missing = ", ".join(sorted(kind.__abstractmethods__))
         raise OptionError("nn.register", f"{name} with all methods of a layer", f"none of {missing}")
-    if _is_ours(kind) or name in _ours():
+    if is_ours(kind) or name in _ours():
         raise OptionError("nn.register", "a name that no layer of xpcnn.nn has", name, "give the class another name")
     before = _OWN.get(name, kind)
     if (before.__module__, before.__qualname__) != (kind.__module__, kind.__qualname__):
@@ -87,17 +87,18 @@ def standing_for(kind: type[Layer]) -> type[Layer] | None:
     'Sequential'
     """
     for each in kind.__mro__:
-        if _is_ours(each):
+        if is_ours(each):
             return each
         if _COMPUTING & vars(each).keys():
             return None
     return None
 
 
-def _is_ours(kind: type) -> bool:
+def is_ours(kind: type) -> bool:
+    """True for a class that is part of xpcnn, also one that it does not export."""
     return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _ours(kind: type[Layer] = Layer) -> set[str]:
     """The names of all classes of layers that are part of xpcnn."""
-    return {kind.__name__}.union(*(_ours(each) for each in kind.__subclasses__() if _is_ours(each)))
+    return {kind.__name__}.union(*(_ours(each) for each in kind.__subclasses__() if is_ours(each)))

@@ -35,13 +35,13 @@ from .join import Add, Maximum, Multiply, Subtract
 from .layer import Layer, check_layer
 from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
+from .own_layers import is_ours
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .shape import Flatten, ZeroPad2d, ZeroPadChannels
 from .summary import as_input_shape
 
 MANY = 8  # items; for so many, the network's own operations are faster
 _JOINS: dict[type, np.ufunc] = {Add: np.add, Subtract: np.subtract, Multiply: np.multiply, Maximum: np.maximum}
-_OWN = __name__.partition(".")[0] + "."
 
 
 class Plan:
@@ -144,7 +144,7 @@ class _Tracer:
 
     def run(self, name: str, layer: Any, x: Any) -> Any:
         """Run a layer or a fused step on values, as `Container.run_inference` wants it."""
-        own = type(layer).__module__.startswith(_OWN)
+        own = is_ours(type(layer))
         if own and isinstance(layer, Residual):
             parts = layer.children()
             around = self.run("shortcut", parts["shortcut"], x) if "shortcut" in parts else x

@@ -44,7 +44,7 @@ def adaptive_avg_pool2d_forward(x: Array, *, output_size: tuple[int, int]) -> tu
     oh, ow = as_pair(who, "output_size", output_size)
     check_batch(who, x, "H", "W", "C")
     xp = check_floats(who, x)
-    a, b = _bins(oh, x.shape[1], x, xp), _bins(ow, x.shape[2], x, xp)  # (OH, H), (OW, W)
+    a, b = bins(oh, x.shape[1], x, xp), bins(ow, x.shape[2], x, xp)  # (OH, H), (OW, W)
     return separable(a, b, x, xp), (a, b, x.shape[0], x.shape[3])  # (N, OH, OW, C)                      (2)
 
 
@@ -61,11 +61,10 @@ def adaptive_avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
     return separable(a.T, b.T, dy, xp)  # (N, H, W, C)                                                   (3)
 
 
-def _bins(out: int, size: int, x: Array, xp: Any) -> Array:
+def bins(out: int, size: int, x: Array, xp: Any) -> Array:
     """The matrix (O, L) of (1) and (2), of x's dtype."""
     i = xp.arange(out, dtype=xp.int64, device=x.device)[:, None]  # (O, 1)
     p = xp.arange(size, dtype=xp.int64, device=x.device)[None, :]  # (1, L)
     start, end = (i * size) // out, ((i + 1) * size + out - 1) // out  # (1)
     inside = xp.astype((start <= p) & (p < end), x.dtype)  # (O, L)
-    bins: Array = inside / xp.astype(end - start, x.dtype)
-    return bins
+    return inside / xp.astype(end - start, x.dtype)  # type: ignore[no-any-return]

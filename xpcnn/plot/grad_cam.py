@@ -6,7 +6,7 @@ mean of the score's gradients, and the map keeps the evidence for the class:
     α[n,k] = 1/(h·w) Σ_ij ∂S_c/∂A[n,i,j,k]                     (1)
     L[n,i,j] = max(0, Σ_k α[n,k] A[n,i,j,k])                   (2)
 
-Bilinear interpolation then gives the map the image's size (`plot/bilinear.py`).
+Bilinear interpolation then gives the map the image's size (`xpcnn.ops.bilinear`).
 
 Source: R. Selvaraju et al., Grad-CAM: visual explanations from deep networks, 2017, equations 1 and 2
 """
@@ -23,9 +23,9 @@ from ..nn import Conv2d, ConvTranspose2d
 from ..nn.hooks import find_layer
 from ..nn.inference import Inference
 from ..nn.layer import Layer
+from ..ops.bilinear import bilinear2d_forward
 from ..options import as_names
 from ..typing import Array, Cache
-from .bilinear import bilinear
 from .figure import as_images, check_finite, one_image, output_name, overlay
 from .scores import score_gradients
 
@@ -135,9 +135,10 @@ def _map(
     assert da is not None
     xp = array_namespace(a)
     alpha = xp.mean(da, axis=(1, 2), keepdims=True)  # (N, 1, 1, K)  (1)
-    heat = xp.sum(alpha * a, axis=3)  # (N, h, w)
+    heat = xp.sum(alpha * a, axis=3, keepdims=True)  # (N, h, w, 1)
     heat = xp.where(heat < 0, xp.zeros_like(heat), heat)  # NaN stays (2)
-    return bilinear(heat, x.shape[1], x.shape[2]), classes, call.name
+    resized = bilinear2d_forward(heat, size=(x.shape[1], x.shape[2]))[0]  # (N, H, W, 1)
+    return resized[..., 0], classes, call.name
 
 
 def _last_features(who: str, calls: list[_Call]) -> _Call:

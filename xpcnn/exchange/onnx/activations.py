@@ -173,7 +173,7 @@ def _softmax(node: Node, state: GraphState) -> Made:
     if old := state.opset < 13 and axis < rank - 1:
         flat = value.with_sizes((*value.sizes[:axis], math.prod(value.sizes[axis:])))
         assert flat is not None
-        state.known[name := state.new_name(f"{node.name}_axes")] = same(flat, node.inputs[0])
+        name = state.add(f"{node.name}_axes", same(flat, name))
     name, made = state.last(name, axis)
     layer = nn.Softmax() if node.operator == "Softmax" else nn.LogSoftmax()
     if old and (back := made.with_sizes(value.sizes)) is not None:

@@ -21,11 +21,11 @@ def arranged(value: Value, groups: Sequence[Axis]) -> tuple[list[nn.Layer], Valu
     made = Value(shape, tuple(value.parts[part] for part in order), axes)
     if order == tuple(range(len(order))):
         return _reshaped(value.shape, shape), made._merged()
-    layers = _known(value, tuple(groups), order, shape) or _general(value, groups, order, shape)
+    layers = _shuffle(value, tuple(groups), order, shape) or _general(value, groups, order, shape)
     return layers, replace(made._merged(), moved=True)
 
 
-def _known(value: Value, groups: tuple[Axis, ...], order: Axis, shape: Shape) -> list[nn.Layer]:
+def _shuffle(value: Value, groups: tuple[Axis, ...], order: Axis, shape: Shape) -> list[nn.Layer]:
     """A shuffle of channels or pixels, if it is one."""
     own, (*_, last) = value.own, value.own
     row = (math.prod(shape),)

@@ -16,7 +16,7 @@ from ...typing import NDArray
 from .file import Node
 from .graph_state import GraphState
 
-MOST_NUMBERS = 2**16  # of an array that is computed
+MOST_COMPUTED = 2**16  # numbers of an array
 MOST_WEIGHTS = 2**28  # of one that holds the same number everywhere
 _CAST = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 _ARITHMETIC: dict[str, Any] = {
@@ -47,8 +47,8 @@ def fold(node: Node, state: GraphState) -> NDArray | None:
     if result.dtype.kind == "f":
         views = any(np.may_share_memory(result, state.required(node, number)) for number in range(len(given)))
         state.charge(node, 0 if views or not any(result.strides) else result.nbytes)
-    elif result.size > MOST_NUMBERS:
-        raise node.refuse(f"at most {MOST_NUMBERS} integers", str(result.size))
+    elif result.size > MOST_COMPUTED:
+        raise node.refuse(f"at most {MOST_COMPUTED} integers", str(result.size))
     return result
 
 
@@ -72,7 +72,7 @@ def _shape(node: Node, state: GraphState) -> NDArray:
 
 def _gather(node: Node, state: GraphState, array: NDArray) -> NDArray:
     indices = state.required(node, 1)
-    if array.dtype.kind == "f" or indices.size * array.size > MOST_NUMBERS:
+    if array.dtype.kind == "f" or indices.size * array.size > MOST_COMPUTED:
         raise node.refuse("a few integers", f"{array.dtype} {array.shape}")
     return np.asarray(np.take(array, indices, axis=node.integer("axis", 0)))
 
@@ -89,7 +89,7 @@ def _slice(node: Node, state: GraphState, array: NDArray) -> NDArray:
 
 def _concat(node: Node, state: GraphState, first: NDArray) -> NDArray:
     arrays = [state.required(node, number) for number in range(len(node.inputs))]
-    if sum(array.size for array in arrays) > MOST_NUMBERS:
+    if sum(array.size for array in arrays) > MOST_COMPUTED:
         raise node.refuse("a few numbers", f"{len(arrays)} arrays of {first.dtype}")
     return np.concatenate(arrays, axis=node.integer("axis", 0))
 
@@ -127,9 +127,9 @@ def _flatten(node: Node, state: GraphState, array: NDArray) -> NDArray:
 def _arithmetic(node: Node, state: GraphState, first: NDArray) -> NDArray:
     """Of integers; or of two numbers. A size may be added to any, but the batch's is not known."""
     second, operator = state.required(node, 1), node.operator
-    if first.dtype.kind == second.dtype.kind == "f" and first.size * second.size <= MOST_NUMBERS:
+    if first.dtype.kind == second.dtype.kind == "f" and first.size * second.size <= MOST_COMPUTED:
         return np.asarray((np.true_divide if operator == "Div" else _ARITHMETIC[operator])(first, second))
-    if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_NUMBERS:
+    if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_COMPUTED:
         raise node.refuse("a few integers", f"{first.dtype} {first.shape} and {second.dtype} {second.shape}")
     if operator == "Mod" and (node.integer("fmod", 0) or not np.all(second)):
         raise node.refuse("fmod 0, and no division by 0", "another")
@@ -140,7 +140,7 @@ def _arithmetic(node: Node, state: GraphState, first: NDArray) -> NDArray:
 
 def _equal(node: Node, state: GraphState, first: NDArray) -> NDArray:
     second = state.required(node, 1)
-    if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_NUMBERS:
+    if "f" in (first.dtype.kind, second.dtype.kind) or first.size * second.size > MOST_COMPUTED:
         raise node.refuse("a few integers", f"{first.dtype} {first.shape} and {second.dtype} {second.shape}")
     if np.any(first < 0) or np.any(second < 0):  # −1 stands for the batch's size
         raise node.refuse("sizes that do not depend on the batch's", "another")
@@ -156,7 +156,7 @@ def _range(node: Node, state: GraphState, start: NDArray) -> NDArray:
     if not step or end < 0:
         raise node.refuse("sizes that do not depend on the batch's, and a step", f"{end} and {step}")
     count = max(math.ceil((end - begin) / step), 0)
-    if count > MOST_NUMBERS:
+    if count > MOST_COMPUTED:
         raise node.refuse("a few numbers", str(count))
     return np.asarray(begin + np.arange(count) * step, start.dtype)
 

@@ -1,4 +1,4 @@
-"""An ONNX file from anybody, read into plain objects: nodes, weights, the input and the output.
+"""An ONNX file from anybody, read into plain objects: nodes, weights, inputs and outputs.
 
 Nothing in the file is run or looked up, and nothing is allocated of a size that the file only claims. No other file
 is opened but one of weights, in the same folder: `external_data`.

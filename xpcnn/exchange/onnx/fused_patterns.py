@@ -18,9 +18,9 @@ from ...ops.activation import GELU_A, GELU_B
 from ...typing import NDArray
 from .file import Node
 from .graph_state import GraphState
-from .interpolation import bins, known
+from .interpolation import bins, layer_with_matrices
 from .joins import join, joined
-from .normalization import affine
+from .normalization import group_norm_with_weights
 from .operators import per_channel, plainly, reads
 from .products import PRODUCTS, linear
 from .value import Made
@@ -120,8 +120,10 @@ def _pattern(node: Node, state: GraphState) -> Made:
 @reads("Div")
 def _quotient(node: Node, state: GraphState) -> Made:
     """(x − mean) / std, with a number for each channel; x / max(‖x‖, ε); or a quotient by itself."""
+    if len(node.inputs) != 2:
+        raise node.refuse("two inputs", str(len(node.inputs)))
     producer = state.producer(node.inputs[0])
-    if state.is_constant(node.inputs[-1]) and producer is not None and producer.operator == "Sub" and (
+    if state.is_constant(node.inputs[1]) and producer is not None and producer.operator == "Sub" and (
         state.is_constant(producer.inputs[1])):  # fmt: skip
         value = state.value(producer)
         plain = plainly if state.dtype == "float32" else float
@@ -146,10 +148,10 @@ def _unit_length(node: Node, state: GraphState) -> Made | None:
         eps, found = float(bounds[0].reshape(())), state.producer(found.inputs[0])
     if found is None or found.operator != "ReduceL2" or found.inputs[0] != x or found.integer("keepdims", 1) != 1:
         return None
-    axes, rank = state.integers(found, 1, "axes") or (), len(state.value(node).axes)
-    if len(axes) != 1 or axes[0] % (rank + 1) == 0 or eps <= 0:
+    axes = state.integers(found, 1, "axes") or ()
+    if len(axes) != 1 or eps <= 0:
         return None
-    name, value = state.last(x, axes[0] % (rank + 1) - 1)
+    name, value = state.last(x, found.item_axis(axes[0], len(state.value(node).axes)))
     return Made(value, (name,), nn.L2Normalize(plainly(eps)))
 
 
@@ -160,7 +162,10 @@ def _sum(node: Node, state: GraphState) -> Made:
     producer = state.producer(node.inputs[1 - constants[0]]) if len(constants) == 1 and len(node.inputs) == 2 else None
     if producer is not None and producer.operator in (*PRODUCTS, "Mul"):
         bias = state.weights(node, constants[0])
-        made = affine(node, producer, state, bias) if producer.operator == "Mul" else _biased(producer, state, bias)
+        if producer.operator == "Mul":
+            made = group_norm_with_weights(node, producer, state, bias)
+        else:
+            made = _biased(producer, state, bias)
         if made is not None:
             return made
     return join(node, state)
@@ -181,7 +186,8 @@ def _mean(node: Node, state: GraphState) -> Made:
     """Of values: their sum, divided."""
     if len(node.inputs) == 1:
         return joined(node, state, node.inputs)
-    state.known[name := state.new_name(f"{node.name}_Add")] = made = joined(node, state, node.inputs)
+    made = joined(node, state, node.inputs)
+    name = state.add(f"{node.name}_Add", made)
     channels = made.value.shape[-1]
     return Made(made.value, (name,), nn.Normalize([0.0] * channels, [float(len(node.inputs))] * channels))
 
@@ -210,7 +216,7 @@ def _matmul(node: Node, state: GraphState) -> Made:
             rows.ndim == columns.ndim == 2):  # fmt: skip
             name, images = state.images(producer)
             shape = (len(rows), columns.shape[1], images.shape[2])
-            if (layer := known(rows, columns.T)) is not None:
+            if (layer := layer_with_matrices(rows, columns.T)) is not None:
                 return Made(state.as_images(producer, shape), (name,), layer)
     if len(state.value(node, 1).axes) < 2:
         raise node.refuse("weights as the second factor", "as the first")

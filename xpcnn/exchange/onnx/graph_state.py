@@ -226,19 +226,20 @@ class GraphState:
                 if isinstance(layer, Flatten) and (pool := self._pooled(root)) is not None:
                     layer, inputs = pool
                 kind = type(layer).__name__
-                root = self.new_name(called or (base if base.endswith(kind) else f"{base}_{kind}"))
-                self.known[root] = Made(value, inputs, layer)
+                own = called or (base if base.endswith(kind) else f"{base}_{kind}")
+                root = self.add(own, Made(value, inputs, layer))
             self._arranged[key] = root
         made = self.known[self._arranged[key]]
         assert isinstance(made, Made)
         return self._arranged[key], made.value
 
-    def new_name(self, called: str) -> str:
-        """A name for a value that no node makes, whose layer is called so."""
+    def add(self, called: str, made: Made) -> str:
+        """Take in a value that no node makes, whose layer is called so; return the name that it gets."""
         number = len(self._called)
         while (name := f"{called}/{number}") in self._taken or self.is_defined(name):
             number += 1
         self._called[name] = called
+        self.known[name] = made
         return name
 
     def _pooled(self, name: str) -> tuple[Layer, tuple[str, ...]] | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ... import nn
+from ...ops import adaptive_pool
 from ...ops.bilinear import weights
 from ...typing import NDArray
 from .file import Node
@@ -101,7 +102,7 @@ class Interpolation:
         return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
 
 
-def known(rows: NDArray, columns: NDArray, scale: tuple[float, float] | None = None) -> nn.Layer | None:
+def layer_with_matrices(rows: NDArray, columns: NDArray, scale: tuple[float, float] | None = None) -> nn.Layer | None:
     """The layer that has these matrices (OH, H) and (OW, W), if one has."""
     (oh, height), (ow, width) = rows.shape, columns.shape
     layer: nn.Layer = nn.AdaptiveAvgPool2d((oh, ow))
@@ -128,7 +129,4 @@ def bins(out: int, size: int) -> NDArray:
     array([[0.5, 0.5, 0. ],
            [0. , 0.5, 0.5]])
     """
-    i, at = np.arange(out)[:, None], np.arange(size)
-    start, end = i * size // out, -(-(i + 1) * size // out)
-    inside: NDArray = ((start <= at) & (at < end)) / (end - start)
-    return inside
+    return np.asarray(adaptive_pool.bins(out, size, np.zeros(()), np))

@@ -37,10 +37,13 @@ def join(node: Node, state: GraphState) -> Made:
     if any(state.is_constant(name) for name in names):
         return _with_constant(node, state)
     if node.operator == "Div":
-        value = state.value(node, 1)
-        state.known[inverse := state.new_name(f"{node.name}_Power")] = Made(value, names[1:], nn.Power(-1.0))
-        names = (names[0], inverse)
+        names = (names[0], _inverse(node, state, names[1]))
     return joined(node, state, names)
+
+
+def _inverse(node: Node, state: GraphState, name: str) -> str:
+    """1 / x of that value."""
+    return state.add(f"{node.name}_Power", Made(state.made(name, node).value, (name,), nn.Power(-1.0)))
 
 
 def joined(node: Node, state: GraphState, names: Sequence[str]) -> Made:
@@ -124,9 +127,7 @@ def _with_constant(node: Node, state: GraphState) -> Made:
     if operator == "Div" and constant == 1 and not np.all(numbers):
         raise node.refuse("a divisor that is not 0", "0")
     if operator == "Div" and constant == 0:
-        value = state.made(name, node).value
-        state.known[inverse := state.new_name(f"{node.name}_Power")] = Made(value, (name,), nn.Power(-1.0))
-        name, operator = inverse, "Mul"
+        name, operator = _inverse(node, state, name), "Mul"
     name, value, numbers = _fitted(node, state, name, numbers)
     if operator in ("Mul", "Div"):
         return Made(value, (name,), _scale(node, state, 1 / numbers if operator == "Div" else numbers, None))

@@ -6,7 +6,6 @@ What only moves axes is read without a layer; see `value`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,8 +39,9 @@ def _flatten(node: Node, state: GraphState) -> Made:
 @reads("Squeeze")
 def _squeeze(node: Node, state: GraphState) -> Made:
     sizes, axes = state.value(node).sizes, state.integers(node, 1, "axes")
-    rank = len(sizes) + 1
-    dropped = {axis % rank for axis in axes} if axes is not None else {i + 1 for i, n in enumerate(sizes) if n == 1}
+    if axes is None:
+        axes = tuple(axis for axis, size in enumerate(sizes, 1) if size == 1)
+    dropped = {node.axis(axis, len(sizes)) for axis in axes}
     if any(axis == 0 or sizes[axis - 1] != 1 for axis in dropped):
         raise node.refuse("axes of length 1, and not the batch's", str(axes))
     return with_sizes(node, state, tuple(size for i, size in enumerate(sizes) if i + 1 not in dropped))
@@ -53,7 +53,7 @@ def _unsqueeze(node: Node, state: GraphState) -> Made:
     rank = len(sizes) + 1 + len(axes)
     if rank > 8:
         raise node.refuse("at most 8 axes", str(rank))
-    added = {axis % rank for axis in axes}
+    added = {node.axis(axis, rank - 1) for axis in axes}
     if len(added) != len(axes) or 0 in added:
         raise node.refuse("new axes after the batch's", str(axes))
     rest = iter(sizes)
@@ -87,7 +87,7 @@ def with_sizes(node: Node, state: GraphState, sizes: Shape) -> Made:
         changed = row.with_sizes(sizes) if row is not None else None
         assert changed is not None
     if len(sizes) == 1 and len(changed.shape) > 1:
-        state.known[view := state.new_name(node.name)] = same(changed, name)
+        view = state.add(node.name, same(changed, name))
         name, changed = state.arranged(view, [tuple(range(len(changed.parts)))], node.name)
     return same(changed, name)
 
@@ -118,8 +118,7 @@ def _slice(node: Node, state: GraphState) -> Made:
             if (start, step) != (0, 1) or end < 2**31 - 1:
                 raise node.refuse("slices of items, and not of the batch", f"axis 0 from {start}")
             continue
-        state.known[name := state.new_name(node.name)] = made
-        made = part(node, state, name, axis, start, end, step)
+        made = part(node, state, state.add(node.name, made), axis, start, end, step)
     return made
 
 
@@ -222,12 +221,9 @@ def _to_reshape(at: Place, layer: nn.Reshape) -> str:
 
 @translates(nn.Permute)
 def _to_transpose(at: Place, layer: nn.Permute) -> str:
-    graph = [1 if axis == len(layer.axes) else axis + 1 for axis in layer.axes]  # where those axes stand
-    return at.node("Transpose", perm=_channels_first([0, *graph]))
-
-
-def _channels_first(axes: Sequence[int]) -> list[int]:
-    return [axes[axis] for axis in to_channels_first(len(axes) - 1)]
+    rank = len(layer.axes)
+    axes = [0, *(1 if axis == rank else axis + 1 for axis in layer.axes)]  # where they stand in the graph
+    return at.node("Transpose", perm=[axes[axis] for axis in to_channels_first(rank)])
 
 
 @translates(nn.Slice)

@@ -113,7 +113,7 @@ def _instance_norm(node: Node, state: GraphState) -> Made:
     return Made(value, (name,), give(layer, node, state, weight=weight, bias=bias))
 
 
-def affine(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made | None:
+def group_norm_with_weights(node: Node, product: Node, state: GraphState, bias: NDArray) -> Made | None:
     """γ and β of a GroupNorm that was left without them so far."""
     for number in (0, 1):
         made = state.known.get(product.inputs[number])

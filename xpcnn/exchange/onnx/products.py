@@ -43,15 +43,9 @@ def _conv_transpose(node: Node, state: GraphState, bias: NDArray | None = None) 
         options["padding"] = _cut_off(node, value, options, extra, wanted)
     options |= {"output_padding": extra, "bias": _has_bias(node, bias), "weight_init": "zeros"}
     layer = windowed("ConvTranspose", value, value.shape[-1], out, **options)
-    pads = options["padding"]
-    height, width = (
-        (value.size[axis] - 1) * options["stride"][axis]
-        - sum(pads[2 * axis : 2 * axis + 2])
-        + options["dilation"][axis] * (options["kernel_size"][axis] - 1)
-        + 1
-        + extra[axis]
-        for axis in (0, 1)
-    )
+    top, bottom, left, right = options["padding"]
+    height, width = _whole(value, options, extra)
+    height, width = height - top - bottom, width - left - right
     y = state.as_images(node, (height, width, out))
     return Made(y, (name,), _filled(layer, node, state, weight, bias, y))
 
@@ -94,15 +88,19 @@ def _cut_off(node: Node, value: Value, options: dict[str, Any], extra: Shape, wa
     if len(wanted) not in (0, 2) or len(extra) != 2:
         raise node.refuse("a number an axis as output_shape and as output_padding", f"{wanted} and {extra}")
     sides: list[int] = []
-    for axis, size in enumerate(value.size):
-        stride, reach = options["stride"][axis], options["dilation"][axis] * (options["kernel_size"][axis] - 1) + 1
-        whole = (size - 1) * stride + reach + extra[axis]
-        total = whole - (wanted[axis] if wanted else size * stride)
+    for axis, whole in enumerate(_whole(value, options, extra)):
+        total = whole - (wanted[axis] if wanted else value.size[axis] * options["stride"][axis])
         if total < 0:  # programs add rows, on different sides, or none
             raise node.refuse(f"an output of at most {whole}", str(whole - total))
         less, more = total // 2, total - total // 2
         sides += (less, more) if node.text("auto_pad", "NOTSET") == "SAME_UPPER" else (more, less)
     return tuple(sides)
+
+
+def _whole(value: Value, options: dict[str, Any], extra: Shape) -> list[int]:
+    """Height and width of what a transposed convolution makes, before its padding is cut off."""
+    each = zip(value.size, *(options[key] for key in ("stride", "dilation", "kernel_size")), extra, strict=True)
+    return [(size - 1) * stride + dilation * (kernel - 1) + 1 + more for size, stride, dilation, kernel, more in each]
 
 
 def window_options(node: Node, value: Value, kernel: Shape) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ...nn.sequences import as_images
 from ...ops.bilinear import weights
 from .file import Node
 from .graph_state import GraphState
-from .interpolation import Interpolation, known
+from .interpolation import Interpolation, layer_with_matrices
 from .layers import Place, pad_images, pad_widths, translates
 from .operators import give, plainly, reads
 from .products import windowed
@@ -56,7 +56,7 @@ def _resize(node: Node, state: GraphState) -> Made:
     if max(oh * size[0], ow * size[1]) > MOST_WEIGHTS:
         raise node.refuse(f"matrices of at most {MOST_WEIGHTS} weights", f"{size} to {(oh, ow)}")
     rows, columns = how.matrix(0, size[0], oh, scale[0]), how.matrix(1, size[1], ow, scale[1])
-    layer = known(rows, columns, (scale[0], scale[1]) if scales else None)
+    layer = layer_with_matrices(rows, columns, (scale[0], scale[1]) if scales else None)
     if layer is None:
         state.charge(node, 4 * (rows.size + columns.size))
         layer = give(nn.Resample(size, (oh, ow)), node, state, rows=rows, columns=columns)
