@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import xpcnn
+from xpcnn import asarray, nn, to_numpy
 from xpcnn.errors import OptionError
 from xpcnn.nn import (
     BatchNorm2d,
@@ -154,3 +155,32 @@ def test_layers_within_layers_keep_their_names():
 def test_what_is_no_network_is_refused(make):
     with pytest.raises(OptionError, match=r"(with_hooks|eval_mode): expected a network, got (NoneType|str)"):
         make()
+
+
+def test_every_join_of_a_graph_runs_through_hooks():
+    class Names(nn.Hooks):
+        def __init__(self):
+            self.names = []
+
+        def infer(self, name, layer, x):
+            self.names.append(name)
+            return layer(x)
+
+        def forward(self, name, layer, x):
+            self.names.append(name)
+            return layer.forward(x)
+
+    joins = {
+        "a": (nn.ReLU(), "x"),
+        "c": (nn.Concat(), "a", "x"),
+        "s": (nn.Add(), "a", "x"),
+        "y": (nn.Concat(), "c", "s"),
+    }
+    hooks, x = Names(), asarray(np.ones((2, 3)))
+    watched = nn.with_hooks(nn.Graph(joins), hooks)
+    watched(x)
+    assert hooks.names == ["a", "c", "s", "y"]
+    y, cache = watched.forward(x)
+    assert hooks.names == 2 * ["a", "c", "s", "y"]
+    dx, _ = watched.backward(y, cache)
+    assert to_numpy(dx).tolist() == [[6.0] * 3] * 2

@@ -77,7 +77,7 @@ def find_layer(
 
 
 def with_hooks(model: Layer, hooks: Hooks) -> Layer:
-    """The network, with each layer that is not a container running through `hooks`."""
+    """The network, with each layer that is not a container running through `hooks`; `Concat` as a join is a layer."""
     check_layer("with_hooks", model)
     if not isinstance(hooks, Hooks):
         remedy = "derive from nn.Hooks, and pass an instance"
@@ -89,7 +89,7 @@ def with_hooks(model: Layer, hooks: Hooks) -> Layer:
         if id(layer) not in made:
             made[id(layer)] = (
                 layer.with_children({name: wrap(child) for name, child in layer.children().items()})
-                if isinstance(layer, Container)
+                if isinstance(layer, Container) and (layer.children() or layer.arity == (1, 1))
                 else _Hooked(names[id(layer)], layer, hooks)
             )
         return made[id(layer)]
