@@ -60,7 +60,7 @@ def judge(test: Path, folder: Path) -> str:
         for layout in ("NCHW", "NHWC"):
             for output in dict.fromkeys((None, model.graph.output[0].name)):
                 try:
-                    network = import_onnx(path, layout=layout, output=output).model
+                    network: Any = import_onnx(path, layout=layout, output=output).model
                     given = [np.moveaxis(x, 1, -1) if layout == "NCHW" and x.ndim > 2 else x for x in inputs[:several]]
                     arrays = tuple(xpcnn.asarray(np.ascontiguousarray(x)) for x in given)
                     made = network(arrays[0] if several == 1 else arrays)
@@ -95,7 +95,8 @@ def _outside(model: Any) -> str:
 def _tensor(path: Path) -> NDArray:
     tensor = onnx.TensorProto()
     tensor.ParseFromString(path.read_bytes())
-    return numpy_helper.to_array(tensor)
+    array: NDArray = numpy_helper.to_array(tensor)
+    return array
 
 
 def _as_items(graph: Any) -> None:
