@@ -22,6 +22,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_forced():
+    """A plan passes everything to the network where an implementation is forced."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("XPCNN_IMPLEMENTATION", raising=False)
+        yield
+
+
 def close(plan, model, x):
     np.testing.assert_allclose(
         plan(x), model(x), rtol=1e-9 if x.dtype == np.float64 else 2e-5, atol=1e-12 if x.dtype == np.float64 else 2e-5
