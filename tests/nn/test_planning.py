@@ -31,9 +31,9 @@ def _nothing_is_forced():
 
 
 def close(plan, model, x):
-    np.testing.assert_allclose(
-        plan(x), model(x), rtol=1e-9 if x.dtype == np.float64 else 2e-5, atol=1e-12 if x.dtype == np.float64 else 2e-5
-    )
+    """Equal within rounding; that of Winograd's algorithm is up to 1e-5 of the largest output in float32."""
+    rtol, atol = (1e-9, 1e-12) if x.dtype == np.float64 else (2e-5, 1e-4)
+    np.testing.assert_allclose(plan(x), model(x), rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
