@@ -39,6 +39,7 @@ def register(kind: Kind) -> Kind:
         OptionError : it is no such class; its name is taken; config_names has a name that its constructor has not
 
     >>> from xpcnn import nn
+    >>> __name__ = "my_layers"  # the module in which the class stands
     >>> @register
     ... class Square(nn.OpLayer):
     ...     pair = (lambda x: (x * x, x), lambda dy, x: 2 * x * dy)
@@ -80,6 +81,7 @@ def standing_for(kind: type[Layer]) -> type[Layer] | None:
     """The class of `xpcnn.nn` that computes what this class does: itself, or one whose methods it inherits unchanged.
 
     >>> from xpcnn import nn
+    >>> __name__ = "my_layers"  # the module in which the class stands
     >>> class Block(nn.Sequential):
     ...     def __init__(self, channels):
     ...         super().__init__(nn.Linear(channels, channels), nn.ReLU())
