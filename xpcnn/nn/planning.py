@@ -75,7 +75,7 @@ class Plan:
             return self.model(x)
         try:
             outputs = self._programs(arrays)
-        except dispatch.planned("not planned"):
+        except dispatch.planned().NotPlanned:
             self._programs = None
             return self.model(x)
         return outputs[0] if self._single else tuple(outputs)
@@ -130,17 +130,17 @@ class _Tracer:
         inputs = [self._value(each) for each in samples]
         try:
             outputs = self.run("", model, _like(inputs))
-        except dispatch.planned("not planned"):
+        except dispatch.planned().NotPlanned:
             return None, True
         single = isinstance(outputs, _Value)
-        wiring = dispatch.planned("wiring")(
+        wiring = dispatch.planned().Wiring(
             self.entries,
             self.shapes,
             [each.number for each in inputs],
             [each.number for each in _as_list(outputs)],
             samples[0].dtype,
         )
-        return dispatch.planned("programs")(wiring), single
+        return dispatch.planned().Programs(wiring), single
 
     def run(self, name: str, layer: Any, x: Any) -> Any:
         """Run a layer or a fused step on values, as `Container.run_inference` wants it."""
@@ -158,11 +158,11 @@ class _Tracer:
             return reads[0]
         y = layer(_like([each.sample for each in reads]))
         if not isinstance(y, np.ndarray) or y.dtype != reads[0].sample.dtype or y.shape[:1] != (1,):
-            raise dispatch.planned("not planned")
+            raise dispatch.planned().NotPlanned
         value = self._value(y)
         step = own and _STEPS.get(type(layer), _elementwise)(layer, [each.sample.shape for each in reads])
-        step = step or dispatch.planned("as it is")(partial(with_layer_name, name, layer))
-        self.entries.append(dispatch.planned("entry")(step, tuple(each.number for each in reads), value.number))
+        step = step or dispatch.planned().AsItIs(partial(with_layer_name, name, layer))
+        self.entries.append(dispatch.planned().Entry(step, tuple(each.number for each in reads), value.number))
         return value
 
     def _value(self, sample: NDArray) -> _Value:
@@ -176,7 +176,7 @@ def _conv2d(layer: Conv2d, shapes: list[Shape], norm: BatchNorm2d | None = None,
     def shift() -> tuple[Array | None, Array | None]:
         return None, bias()
 
-    return dispatch.planned("conv2d")(
+    return dispatch.planned().Convolution(
         _current(layer, "weight"),
         shift if norm is None else _affine(norm, bias),
         layer.window.place(shapes[0][1], shapes[0][2]),
@@ -203,21 +203,21 @@ def _pool(layer: MaxPool2d | AvgPool2d, shapes: list[Shape]) -> Any:
     place = layer.window.place(shapes[0][1], shapes[0][2])
     if isinstance(layer, AvgPool2d) and any(place.pads):  # each mean has its own number of elements
         return None
-    return dispatch.planned("pool2d")(place, np.add if isinstance(layer, AvgPool2d) else np.maximum)
+    return dispatch.planned().Pooling(place, np.add if isinstance(layer, AvgPool2d) else np.maximum)
 
 
 def _join(layer: Layer, shapes: list[Shape]) -> Any:
     same_rank = len({len(shape) for shape in shapes}) == 1
-    return dispatch.planned("join")(_JOINS[type(layer)]) if same_rank else None
+    return dispatch.planned().Join(_JOINS[type(layer)]) if same_rank else None
 
 
 def _zero_pad(layer: ZeroPad2d | ZeroPadChannels, shapes: list[Shape]) -> Any:
-    return dispatch.planned("zero_pad")([before for before, _ in layer.options()["widths"]])
+    return dispatch.planned().ZeroPadding([before for before, _ in layer.options()["widths"]])
 
 
 def _elementwise(layer: Any, shapes: list[Shape]) -> Any:
     plain = isinstance(layer, Layer) and layer.elementwise and not layer.parameter_names and len(shapes) == 1
-    return dispatch.planned("elementwise")(layer) if plain else None
+    return dispatch.planned().Elementwise(layer) if plain else None
 
 
 _STEPS: dict[type, Callable[[Any, list[Shape]], Any]] = {
@@ -225,19 +225,19 @@ _STEPS: dict[type, Callable[[Any, list[Shape]], Any]] = {
     FusedConvolution: lambda fused, shapes: (
         _conv2d(fused.conv, shapes, fused.norm, fused.relu) if isinstance(fused.conv, Conv2d) else None
     ),
-    BatchNorm1d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(_affine(norm)),
-    BatchNorm2d: lambda norm, shapes: dispatch.planned("batch_norm_inference")(_affine(norm)),
+    BatchNorm1d: lambda norm, shapes: dispatch.planned().Affine(_affine(norm)),
+    BatchNorm2d: lambda norm, shapes: dispatch.planned().Affine(_affine(norm)),
     MaxPool2d: _pool,
     AvgPool2d: _pool,
-    GlobalAvgPool2d: lambda layer, shapes: dispatch.planned("global_avg_pool2d")(),
-    ReLU: lambda layer, shapes: dispatch.planned("relu")(),
+    GlobalAvgPool2d: lambda layer, shapes: dispatch.planned().GlobalMean(),
+    ReLU: lambda layer, shapes: dispatch.planned().Rectifier(),
     Linear: lambda layer, shapes: (
-        dispatch.planned("linear")(_current(layer, "weight"), _current(layer, "bias")) if len(shapes[0]) == 2 else None
+        dispatch.planned().Dense(_current(layer, "weight"), _current(layer, "bias")) if len(shapes[0]) == 2 else None
     ),
     ZeroPad2d: _zero_pad,
     ZeroPadChannels: _zero_pad,
-    Flatten: lambda layer, shapes: dispatch.planned("flatten")(),
-    Concat: lambda layer, shapes: dispatch.planned("concat")(),
+    Flatten: lambda layer, shapes: dispatch.planned().Flattening(),
+    Concat: lambda layer, shapes: dispatch.planned().Concatenation(),
     **dict.fromkeys(_JOINS, _join),
 }
 

@@ -73,25 +73,6 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "add": ("add.IMPLEMENTATION",),
 }
 
-_PLANNED = {  # module and name in xpcnn.kernels.planned
-    "conv2d": "conv.Convolution",
-    "linear": "linear.Dense",
-    "pool2d": "pool.Pooling",
-    "global_avg_pool2d": "pool.GlobalMean",
-    "relu": "elementwise.Rectifier",
-    "batch_norm_inference": "elementwise.Affine",
-    "elementwise": "elementwise.Elementwise",
-    "join": "elementwise.Join",
-    "concat": "elementwise.Concatenation",
-    "zero_pad": "elementwise.ZeroPadding",
-    "flatten": "elementwise.Flattening",
-    "as it is": "elementwise.AsItIs",
-    "not planned": "step.NotPlanned",
-    "entry": "program.Entry",
-    "wiring": "program.Wiring",
-    "programs": "program.Programs",
-}
-
 _forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=None)
 
 
@@ -106,10 +87,9 @@ def implementations(op: str) -> tuple[Implementation, ...]:
     return (*faster, _REFERENCE[op])
 
 
-def planned(name: str) -> Any:
-    """The class of the operation's step in a plan, or one of the classes that a plan is made of."""
-    module, _, kind = _PLANNED[name].partition(".")
-    return getattr(import_module(f"xpcnn.kernels.planned.{module}"), kind)
+def planned() -> Any:
+    """The module of the steps that operations have in a plan."""
+    return import_module("xpcnn.kernels.planned")
 
 
 def operations() -> tuple[str, ...]:
