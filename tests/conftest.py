@@ -93,3 +93,14 @@ def _any_batch_where_an_implementation_is_forced(any_batch: None) -> None:
 @pytest.fixture(autouse=True)
 def _same_random_numbers() -> None:
     xpcnn.seed(1)
+
+
+@pytest.fixture(autouse=True)
+def _signals():
+    """The command line's `main` leaves them as the end of a process wants them."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [(number, signal.getsignal(number)) for number in numbers]
+    yield
+    for number, handler in before:
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)

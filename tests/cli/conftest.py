@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
-from xpcnn import cli
-
 from .command import FAST, xpcnn_command
-
-
-@pytest.fixture(autouse=True)
-def _signals():
-    """`main` leaves them as the end of a process wants them."""
-    before = {number: signal.getsignal(number) for number in cli._ENDS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
