@@ -13,9 +13,10 @@ from typing import Self
 import numpy as np
 
 from ..backend import refuse_mask
-from ..errors import DataError, OptionError, readable
+from ..errors import DataError, OptionError, readable, shortened
 from ..options import as_count, as_names
 from ..typing import NDArray, Shape
+from . import display
 from .digests import choose, image_digests
 from .pixels import channels_last, to_floats
 from .scale import BYTE, as_scale, scale_of, stored
@@ -84,6 +85,9 @@ class Split:
         labels = f"labels 0 … {self.labels.max()}" if self.has_classes else f"targets {self.labels.shape[1:]}"
         scale = "" if self.scale == BYTE else f", scale {self.scale:g}"
         return f"Split({len(self)} images {self.input_shape}, {labels}{scale})"
+
+    def _repr_html_(self) -> str:
+        return display.split(self)
 
     @property
     def has_classes(self) -> bool:
@@ -224,6 +228,15 @@ class Dataset:
         if self.train.input_shape != self.test.input_shape:
             got = f"{self.train.input_shape} and {self.test.input_shape}"
             raise DataError(self.name, "images of one size in train and test", got)
+
+    def __repr__(self) -> str:
+        parts = f", parts={shortened(self.parts)!r}" if self.parts else ""
+        classes = shortened(", ".join(self.classes), 80)
+        named = f", classes={len(self.classes)}: {classes}" if classes else ""
+        return f"Dataset({self.name!r}, train={self.train}, test={self.test}{named}{parts})"
+
+    def _repr_html_(self) -> str:
+        return display.dataset(self)
 
     @property
     def input_shape(self) -> Shape:

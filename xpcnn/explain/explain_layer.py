@@ -37,6 +37,7 @@ from .pooling import adaptive_average_pooling, average_pooling, global_average_p
 from .run import Pass, run
 from .shape import flatten, identity, unflatten, upsampling, zero_padding
 from .softmax import softmax
+from .webpage import html
 
 LOSS = "loss"
 
@@ -120,7 +121,7 @@ def explain(
     if not np.isfinite(to_numpy(x)).all():
         raise DataError("explain", "finite numbers in x", "NaN or infinity")
     done = run(model, None if name == LOSS else name, x, target=target, dy=dy)
-    page = Explanation("CrossEntropyLoss()", printable(name))
+    page = Explanation("CrossEntropyLoss()", printable(name), as_page=html)
     page.path = [(printable(each), type(own).__name__) for each, own in leaf_layers(model).items()]
     page.path += [] if done.loss is None else [(LOSS, "CrossEntropyLoss")]
     if name == LOSS:

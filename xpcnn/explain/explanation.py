@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ..errors import GradientError, OptionError
+from ..html import page
 from ..options import as_count
 from ..typing import NDArray
 from .equations import Equation
@@ -120,6 +121,7 @@ class Explanation:
         arrays : by name
         steps : in the order in which they run
         image : the network's input, (H, W, 1 or 3) in [0, 1], if it is one
+        as_page : makes the page that a notebook shows
     """
 
     title: str
@@ -130,6 +132,14 @@ class Explanation:
     arrays: dict[str, NamedArray] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     image: NDArray | None = None
+    as_page: Callable[[Explanation], str] | None = None
+
+    def __repr__(self) -> str:
+        made = ", ".join(step.makes for step in self.steps)
+        return f"Explanation({self.title}, layer {self.name!r}: {made}; print(explain.text(…)) writes it out)"
+
+    def _repr_html_(self) -> str | None:
+        return None if self.as_page is None else page(self.as_page(self))
 
     def add(self, name: str, meaning: str, axes: Axes, values: NDArray) -> None:
         """Add an array."""

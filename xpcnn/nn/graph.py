@@ -31,6 +31,7 @@ from ..errors import OptionError, ShapeError
 from ..ops import dispatch
 from ..typing import Array, Cache, Shape
 from .container import Container, RunChild
+from .display import written
 from .fusion import inference_steps, training_steps
 from .layer import Layer
 
@@ -205,11 +206,8 @@ class Graph(Container):
         return dict(zip(names, given, strict=True))
 
     def __repr__(self) -> str:
-        rows = [
-            f"\n  ({name}) {', '.join(self.reads[name])} → " + repr(each).replace("\n", "\n  ")
-            for name, each in self._children.items()
-        ]
-        return f"Graph({', '.join(self.inputs)} → {', '.join(self.outputs)}{''.join(rows)}\n)"
+        parts = {f"({name}) {', '.join(self.reads[name])} →": each for name, each in self._children.items()}
+        return written(f"Graph({', '.join(self.inputs)} → {', '.join(self.outputs)}", parts)
 
 
 def _parse(entries: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, Layer], dict[str, tuple[str, ...]]]:

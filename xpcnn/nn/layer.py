@@ -39,7 +39,9 @@ import numpy as np
 
 from ..backend import array_namespace, asarray, astype, copy_into
 from ..errors import DTypeError, FormatError, OptionError, ShapeError
+from ..table import Table
 from ..typing import Array, Cache, Shape
+from . import display
 from .summary import Summary, as_input_shape, item_shape
 
 _MOST_NUMBERS = 2**31 - 1  # in an item of zeros: 8 GiB in float32
@@ -178,13 +180,13 @@ class Layer(ABC):
         """Multiply-adds of forward for one item (0 if too few to count)."""
         return 0
 
-    def summary(self, input_shape: Shape) -> str:
+    def summary(self, input_shape: Shape) -> Table:
         """A table of all layers: output, parameters, multiply-adds forward and backward, memory.
 
         Parameters
             input_shape : of one item, without the batch axis, such as (28, 28, 1)
         Returns
-            str : one row each time a layer runs, in inference on zeros; a container's layers are indented, and the
+            a text: one row each time a layer runs, in inference on zeros; a container's layers are indented, and the
                 parameters of a layer that has run before are in brackets
         Raises
             OptionError : input_shape is no sequence of integers ≥ 1
@@ -243,6 +245,9 @@ class Layer(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
         return f"{type(self).__name__}({arguments})"
+
+    def _repr_html_(self) -> str:
+        return display.network(self)
 
 
 class OpLayer(Layer):

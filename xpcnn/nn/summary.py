@@ -19,7 +19,7 @@ from typing import Any
 from ..backend import array_namespace
 from ..errors import OptionError
 from ..options import as_count
-from ..table import columns
+from ..table import Table, columns
 from ..typing import Array, Shape
 
 _HEADER = ("Layer", "Output", "Parameters", "Forward", "Backward", "Output KiB")
@@ -81,8 +81,8 @@ class Summary:
     def _waits(self, x: Any) -> bool:
         return any(id(each) in self._waiting for each in several(x))
 
-    def table(self, parameters: Iterable[Array]) -> str:
-        """The rows and their sums, as text.
+    def table(self, parameters: Iterable[Array]) -> Table:
+        """The rows and their sums.
 
         Parameters
             parameters : of the whole network, each once
@@ -98,7 +98,7 @@ class Summary:
             f"multiply-adds forward + backward: {forward + backward:,}; "
             f"memory of parameters: {memory} KiB, of outputs: {outputs} KiB an item"
         )
-        return columns(_HEADER, [row.cells() for row in self.rows], total, left=(0, 1)) + "\n" + closing
+        return columns(_HEADER, [row.cells() for row in self.rows], total, left=(0, 1)).and_line(closing)
 
 
 def as_input_shape(input_shape: Shape, who: str = "summary") -> Shape:

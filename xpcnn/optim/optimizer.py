@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import html
 from ..backend import array_namespace, copy_into, dtype_name, is_numpy
 from ..errors import DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
 from ..ops.check import check_array
@@ -170,6 +171,10 @@ class Optimizer(ABC):
         plain = {name: v for name, v in options.items() if isinstance(v, float | int | str | tuple) and name != "steps"}
         said = ", ".join(f"{name}={value!r}" for name, value in plain.items())
         return f"{type(self).__name__}({len(self.parameters)} parameters, {said})"
+
+    def _repr_html_(self) -> str:
+        said = {"steps taken": self.steps, "parameters": ", ".join(self.parameters)}
+        return html.panel(repr(self), html.facts(said))
 
     def _check(self, grads: Mapping[str, Array]) -> None:
         who = f"{type(self).__name__} step"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import html
 from ..backend import asarray, to_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
@@ -29,6 +30,21 @@ class Evaluation:
     accuracy: float
     top5_accuracy: float  # among 5 classes, or all if there are fewer
     confusion: np.ndarray[Any, np.dtype[np.int64]]  # (K, K): row = true class, column = predicted
+
+    def __repr__(self) -> str:
+        if not self.confusion.size:
+            return f"Evaluation(loss={self.loss:z.6g})"
+        shares = f"accuracy={self.accuracy:.4%}, top5_accuracy={self.top5_accuracy:.4%}"
+        size, images = len(self.confusion), int(self.confusion.sum())
+        return f"Evaluation(loss={self.loss:z.6g}, {shares}, confusion={size}×{size} of {images:,} images)"
+
+    def _repr_html_(self) -> str:
+        if not self.confusion.size:
+            return html.panel(f"loss {self.loss:z.4f}")
+        images, right = int(self.confusion.sum()), int(np.trace(self.confusion))
+        said = {"accuracy": f"{self.accuracy:.2%}: {right:,} of {images:,}", "loss": f"{self.loss:z.4f}"}
+        said |= {"among the first five": f"{self.top5_accuracy:.2%}"} if len(self.confusion) > 5 else {}
+        return html.panel("Evaluation", html.facts(said), html.confusion(self.confusion))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the results are checked

@@ -41,7 +41,7 @@ from .claim import Claim
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
-from .history import Epoch
+from .history import History
 from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
 from .tensorboard_log import TensorBoardLog
 from .trainer import Trainer
@@ -90,7 +90,7 @@ def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) ->
         return run.finish(resume=begun)
 
 
-def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Epoch]:
+def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True) -> History:
     """Do one step, one validation and one checkpoint of the run that `config` describes; keep nothing."""
     run = _Run(config, folder, verbose)
     run.tell()

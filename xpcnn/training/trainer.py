@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import html
 from ..backend import is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
 from ..errors import NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
+from ..nn.display import headline
 from ..nn.loss import Loss
 from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer
@@ -39,7 +41,7 @@ from .evaluation import Evaluation, evaluate
 from .finite_weights import FiniteWeights
 from .fitting import Fitting
 from .gradients import Gradients, StepResult
-from .history import Epoch
+from .history import History
 from .moving_average import MovingAverage
 from .nonfinite_report import report
 from .position import Position
@@ -121,7 +123,7 @@ class Trainer:
         self.fast_dev_run = as_flag("Trainer", "fast_dev_run", fast_dev_run)
         self.overfit_batches = as_count("Trainer", "overfit_batches", overfit_batches, least=0)
         self.read_every = as_count("Trainer", "read_every", read_every)
-        self.history: list[Epoch] = []
+        self.history = History()
         self.position = Position()
         self.loader: Loader | None = None  # in use by `fit`
         self._validation: Split | None = None  # of the last `fit`
@@ -130,7 +132,7 @@ class Trainer:
         self.best_arrays: Mapping[str, Array] | None = None  # of the best epoch, if there is no folder
         self._batch_size: int | None = None  # of the last training
 
-    def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> list[Epoch]:
+    def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> History:
         """Train until `epochs` epochs in total are done.
 
         Parameters
@@ -170,15 +172,15 @@ class Trainer:
             warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
             return self._run_epochs(loader, validation, epochs)
 
-    def _dry_run(self, loader: Loader, validation: Split | None) -> list[Epoch]:
+    def _dry_run(self, loader: Loader, validation: Split | None) -> History:
         """Run one epoch of one step, and undo it."""
         loader = first_batches(loader, self.accumulate)
         with put_back(self.checkpointed(loader), self.folder) as folder:
             trial = copy(self)
-            trial.folder, trial.position, trial.history = folder, Position(), []
+            trial.folder, trial.position, trial.history = folder, Position(), History()
             return trial._run_epochs(loader, validation and validation.take(min(len(validation), 256)), 1)
 
-    def _run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
+    def _run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> History:
         """The part of `fit` after all checks."""
         self.loader, self._state, self._batch_size = loader, TrainingState(self.model), loader.batch_size
         try:
@@ -241,6 +243,19 @@ class Trainer:
         run = {"step": self.optimizer.steps + 1, "epoch": at.epoch + 1, "batch": batch + 1}
         indices = None if self.loader is None else self.loader.indices(at.epoch, batch)
         return report(self.model, self.criterion, (x, y), gradients, run, indices, self.folder)
+
+    def __repr__(self) -> str:
+        model = headline(self.model)
+        return f"Trainer({model}; {self.optimizer!r}; {self.criterion!r}; {self.position.epoch} epochs done)"
+
+    def _repr_html_(self) -> str:
+        at, batches = self.position, f", and {self.position.batch} batches" if self.position.batch else ""
+        said = {
+            "model": headline(self.model), "optimizer": self.optimizer, "criterion": self.criterion,
+            "done": f"{at.epoch} epochs{batches}; {self.optimizer.steps} steps", "best epoch": at.best_epoch or None,
+            "folder": self.folder,
+        }  # fmt: skip
+        return html.panel("Trainer", html.facts(said), *self.history.shown())
 
     def checkpointed(self, loader: Loader) -> checkpoint.Checkpointed:
         """The parts of the run whose state a checkpoint holds."""
