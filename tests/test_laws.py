@@ -24,7 +24,7 @@ PACKAGE = Path(xpcnn.__file__).parent
 # Each part may import itself and the parts before it.
 ORDER = [
     {"errors", "renamed", "typing", "settings"},
-    {"options", "extras", "table"},
+    {"options", "extras", "png", "html", "table", "progress"},
     {"backend", "random"},
     {"ops"},
     {"nn"},
@@ -41,6 +41,7 @@ HEAVY = {
     "cupy",
     "torch",
     "rich",
+    "IPython",
     "safetensors",
     "threadpoolctl",
     "platformdirs",

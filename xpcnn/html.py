@@ -44,8 +44,9 @@ class Html(str):
 
 
 def panel(title: str, *parts: Html) -> Html:
-    """A cell's output: a title in one line, and the parts below each other."""
-    return Html(f'{_STYLE}<div class="xpcnn"><div><b>{_text(title, 300)}</b></div>{"".join(parts)}</div>')
+    """A cell's output: a title in one line, if it is not empty, and the parts below each other."""
+    heading = f"<div><b>{_text(title, 300)}</b></div>" if title else ""
+    return Html(f'{_STYLE}<div class="xpcnn">{heading}{"".join(parts)}</div>')
 
 
 def facts(said: Mapping[str, Any]) -> Html:

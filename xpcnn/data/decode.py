@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DataError, FormatError, shortened, warn
 from ..io.limits import machine_memory
+from ..progress import Progress, counting
 from ..typing import NDArray, Shape
 from .picture import MOST_PIXELS, header, read_picture
 from .picture_scale import warn_of_dark_pictures, warn_of_stated_scale
@@ -50,33 +51,36 @@ def read_pictures(
     if size is not None:
         _check_bytes(len(paths), (*size, channels or 1), pixel_bytes, most_bytes)
     faults: dict[int, FormatError] = {}
-    headers = _tried(partial(header, size=size, who=_WHO), dict(enumerate(paths)), faults)
-    channels = channels or (1 if all(each.is_grey for each in headers.values()) else 3)
-    read = partial(read_picture, size=size, channels=channels, scale=scale, who=_WHO)
-    largest = sorted((each.decoded for each in headers.values()), reverse=True)[:THREADS]
-    decoding = _DECODED * min(sum(largest), max(MOST_PIXELS, *largest[:1], 0))
-    images: NDArray | None = None
-    first = ""
+    with counting("pictures") as shown:
+        shown.start("looking", len(paths))
+        headers = _tried(partial(header, size=size, who=_WHO), dict(enumerate(paths)), faults, shown)
+        channels = channels or (1 if all(each.is_grey for each in headers.values()) else 3)
+        read = partial(read_picture, size=size, channels=channels, scale=scale, who=_WHO)
+        largest = sorted((each.decoded for each in headers.values()), reverse=True)[:THREADS]
+        decoding = _DECODED * min(sum(largest), max(MOST_PIXELS, *largest[:1], 0))
+        images: NDArray | None = None
+        first = ""
 
-    def place(i: int) -> None:
-        nonlocal images, first
-        image = read(paths[i])
-        if images is None:  # the first one, before any thread starts
-            _check_bytes(len(paths), image.shape, pixel_bytes, most_bytes, decoding)
-            images, first = np.empty((len(paths), *image.shape), image.dtype), f"{_size(image.shape)} ({paths[i]})"
-        if image.shape != images.shape[1:]:
-            remedy = "pass size=64 or another; to a command, --option size=64"
-            got = f"{first} and {_size(image.shape)} ({paths[i]})"
-            raise DataError(_WHO, "pictures of one size", got, remedy)
-        images[i] = image
+        def place(i: int) -> None:
+            nonlocal images, first
+            image = read(paths[i])
+            if images is None:  # the first one, before any thread starts
+                _check_bytes(len(paths), image.shape, pixel_bytes, most_bytes, decoding)
+                images, first = np.empty((len(paths), *image.shape), image.dtype), f"{_size(image.shape)} ({paths[i]})"
+            if image.shape != images.shape[1:]:
+                remedy = "pass size=64 or another; to a command, --option size=64"
+                got = f"{first} and {_size(image.shape)} ({paths[i]})"
+                raise DataError(_WHO, "pictures of one size", got, remedy)
+            images[i] = image
 
-    waiting = list(headers)
-    while waiting and images is None:
-        _tried(place, {waiting[0]: waiting.pop(0)}, faults, threads=0)
-    # Memory that one thread has freed is not always available to another: each may keep a largest picture.
-    large = {i: i for i in waiting if headers[i].decoded > MOST_PIXELS // THREADS}
-    _tried(place, large, faults, threads=0)
-    _tried(place, {i: i for i in waiting if i not in large}, faults)
+        waiting = list(headers)
+        shown.start("reading", len(waiting))
+        while waiting and images is None:
+            _tried(place, {waiting[0]: waiting.pop(0)}, faults, shown, threads=0)
+        # Memory that one thread has freed is not always available to another: each may keep a largest picture.
+        large = {i: i for i in waiting if headers[i].decoded > MOST_PIXELS // THREADS}
+        _tried(place, large, faults, shown, threads=0)
+        _tried(place, {i: i for i in waiting if i not in large}, faults, shown)
     kept = [i for i in headers if i not in faults]
     if faults:
         _tell(paths, faults, skip=skip_broken and bool(kept))
@@ -91,11 +95,16 @@ def read_pictures(
 
 
 def _tried(
-    work: Callable[[Item], Result], items: dict[int, Item], faults: dict[int, FormatError], threads: int = THREADS
+    work: Callable[[Item], Result],
+    items: dict[int, Item],
+    faults: dict[int, FormatError],
+    shown: Progress,
+    threads: int = THREADS,
 ) -> dict[int, Result]:
     """work(item) for each item. If it says that the file is broken, the error is added to `faults`, by number.
 
     Parameters
+        shown : counts the items
         threads : how many do the work; 0 for the calling one
     """
 
@@ -106,12 +115,17 @@ def _tried(
             faults[i] = error
             return None
 
+    done: dict[int, Result | None] = {}
     if not threads:
-        done = {i: one(i) for i in items}
+        for i in items:
+            done[i] = one(i)
+            shown.advance()
     else:
         pool = ThreadPoolExecutor(threads)
         try:
-            done = dict(zip(items, pool.map(one, items), strict=True))
+            for i, result in zip(items, pool.map(one, items), strict=True):
+                done[i] = result
+                shown.advance()
         finally:  # after an error or Ctrl-C, cancel what has not begun
             pool.shutdown(cancel_futures=True)
     return {i: result for i, result in done.items() if i not in faults}  # type: ignore[misc]

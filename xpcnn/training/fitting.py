@@ -11,6 +11,7 @@ from ..data.dataset import Split
 from ..data.loader import Loader
 from ..errors import FileError, NonFiniteError, OptionError
 from ..io.atomic import sweep
+from ..progress import Progress, progress
 from . import checkpoint, trained_on
 from .best_model import keep_best
 from .checkpoint import CHECKPOINT
@@ -21,7 +22,6 @@ from .history import HISTORY, Epoch, write_csv
 from .interrupt import Interrupt
 from .out_of_memory import enough_memory
 from .position import Position
-from .progress import Progress, progress
 from .telling import tell, tell_rest
 
 
@@ -76,7 +76,8 @@ class Fitting:
         saved = time.perf_counter()
         begun = saved - at.seconds
         totals = EpochTotals(at, trainer.criterion, 1 if trainer.on_step else trainer.read_every)
-        shown.start(at.epoch + 1, self.epochs, len(loader), at.batch)
+        later = (self.epochs - at.epoch - 1) * len(loader)
+        shown.start(f"epoch {at.epoch + 1}/{self.epochs}", len(loader), at.batch, later)
         batches, going = loader.epoch(at.epoch, start=at.batch), True
         while going and (group := list(islice(batches, trainer.accumulate))):
             done = trainer.train_step(*group[0], *group[1:])
@@ -85,7 +86,7 @@ class Fitting:
             images = sum(x.shape[0] for x, _ in group)
             at.batch += len(group)
             totals.add(done, images)
-            shown.advance(len(group))
+            shown.advance(len(group), totals.said)
             at.seconds = time.perf_counter() - begun
             if trainer.on_step:
                 step = totals.step(done, images, optimizer.steps, optimizer.lr)
