@@ -23,7 +23,7 @@ PACKAGE = Path(xpcnn.__file__).parent
 
 # Each part may import itself and the parts before it.
 ORDER = [
-    {"errors", "renamed", "typing", "settings"},
+    {"errors", "habits", "renamed", "typing", "settings"},
     {"options", "extras", "png", "html", "table", "progress"},
     {"backend", "random"},
     {"ops"},

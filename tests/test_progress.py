@@ -14,7 +14,8 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from xpcnn.progress import Bar, Cell, Lines, Progress, counting, progress
+from xpcnn import data
+from xpcnn.progress import Bar, Lines, Progress, counting, progress
 
 from .training.small import loader, stopped_at, trainer
 
@@ -211,3 +212,59 @@ def test_epochs_are_counted_from_1_and_batches_as_they_are_done(tmp_path, monkey
     told.clear()
     trainer(tmp_path).fit(loader(), epochs=3, resume=True)
     assert told == [("epoch 2/3", 7, 2, 7), *["advance"] * 5, ("epoch 3/3", 7, 0, 0), *["advance"] * 7]
+
+
+def test_away_from_a_terminal_a_line_says_where_the_run_is_every_some_seconds(monkeypatch, capsys, caplog):
+    """Step, loss, rate, and the time that all remaining epochs take at it; the same through logging."""
+    now = [100.0]
+    monkeypatch.setattr("xpcnn.progress.time.monotonic", lambda: now[0])
+    with caplog.at_level("INFO", "xpcnn"), Lines() as shown:
+        shown.start("epoch 2/3", 40, 0, later=40)
+        for _ in range(8):
+            now[0] += 2
+            shown.advance(1, lambda: "train 0.5000  75.00%")
+        shown.line("epoch 2 is over")
+    status = "epoch 2/3, 6 of 40 batches  train 0.5000  75.00%  0.5 batches/s  0:02:28 left"
+    assert capsys.readouterr() == (f"{status}\nepoch 2 is over\n", "")
+    assert [each.getMessage() for each in caplog.records] == [status, "epoch 2 is over"]
+
+
+def test_a_silent_run_is_logged(caplog, tmp_path):
+    with caplog.at_level("INFO", "xpcnn"):
+        trainer(tmp_path).fit(loader(), epochs=2)
+    assert [each.getMessage().split()[:2] for each in caplog.records] == [["epoch", "1"], ["epoch", "2"]]
+
+
+def test_the_bar_shows_loss_and_accuracy_as_they_run(terminal):
+    with redirect_stdout(terminal), progress(True) as shown:
+        shown.start("epoch 100/100", 1875, 1233)
+        shown.advance(1, lambda: "train 0.5000  75.00%")
+        assert isinstance(shown, Bar)
+        shown._progress.refresh()
+    assert last_frame(terminal).rstrip().endswith("train 0.5000  75.00%")
+
+
+def test_a_short_preparation_shows_nothing_and_a_long_one_a_bar_on_standard_error(terminal, monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr("xpcnn.progress.time.monotonic", lambda: now[0])
+    for seconds, bar in ((0.01, False), (1, True)):
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with counting("pictures") as shown:
+            shown.start("reading", 10)
+            for _ in range(10):
+                now[0] += seconds
+                shown.advance()
+        assert ("━" in terminal.getvalue()) is bar
+    assert capsys.readouterr().out == ""
+
+
+def test_reading_pictures_counts_them(tmp_path, monkeypatch, capsys):
+    image = pytest.importorskip("PIL.Image")
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        image.new("L", (4, 4)).save(tmp_path / name)
+    monkeypatch.setattr("xpcnn.progress.SECONDS", -1)
+    data.image_folder(tmp_path, test_fraction=0.5)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert re.search(r"^looking, 4 of 4 pictures .*^reading, 4 of 4 pictures ", told.err, re.DOTALL | re.MULTILINE)

@@ -105,6 +105,8 @@ def as_input_shape(input_shape: Shape, who: str = "summary") -> Shape:
     """Check that one item's axes, or those of each input, are integers ≥ 1, else raise an OptionError; return them."""
     if isinstance(input_shape, (tuple, list)) and input_shape and isinstance(input_shape[0], (tuple, list)):
         return tuple(as_input_shape(each, who) for each in input_shape)
+    if getattr(input_shape, "ndim", 0) == 1:  # an array
+        input_shape = tuple(input_shape)
     if not isinstance(input_shape, (tuple, list)):
         raise OptionError(who, "input_shape: one item's axes, such as (28, 28, 1)", repr(input_shape))
     return tuple(as_count(who, "each axis of input_shape", size) for size in input_shape)

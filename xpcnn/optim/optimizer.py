@@ -28,6 +28,7 @@ import numpy as np
 from .. import html
 from ..backend import array_namespace, copy_into, dtype_name, is_numpy
 from ..errors import DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
+from ..habits import OPTIMIZER, Familiar
 from ..ops.check import check_array
 from ..options import as_count, as_number
 from ..renamed import warn_of_new_name
@@ -38,7 +39,7 @@ MODEST = 1e3
 REMEDY = "lower the learning rate, clip the gradients, or raise eps where it is tiny"
 
 
-class Optimizer(ABC):
+class Optimizer(Familiar, ABC):
     """Base class of all optimizers.
 
     Parameters
@@ -49,6 +50,8 @@ class Optimizer(ABC):
     Raises
         OptionError, DTypeError
     """
+
+    _elsewhere = OPTIMIZER
 
     def __init__(
         self, parameters: Mapping[str, Array], *, lr: float, weight_decay: float = 0.0, slots: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from ..backend import is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
 from ..errors import NonFiniteError, OptionError
+from ..habits import TRAINER, Familiar
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.display import headline
 from ..nn.loss import Loss
@@ -53,7 +54,7 @@ from .training_state import TrainingState
 UNREAD_STEPS = 50  # on a device, steps between two readings of the totals: reading waits for the device
 
 
-class Trainer:
+class Trainer(Familiar):
     """Trains a network: epochs, validation, schedule, checkpoints, early stopping.
 
     Parameters
@@ -87,6 +88,8 @@ class Trainer:
     Raises
         OptionError : an argument is invalid, or the optimizer has arrays other than the model's
     """
+
+    _elsewhere = TRAINER
 
     def __init__(
         self,
