@@ -29,7 +29,7 @@ LAYER = {
     "predict_proba": "softmax of model(x): ops.softmax_forward(model(x))[0]",
     "score": "training.evaluate(model, split).accuracy",
     "evaluate": "training.evaluate(model, split)",
-    "to": f"astype('float64') changes the dtype; {_MOVE}",
+    "to": f"{_MOVE}; astype('float64') changes the dtype",
     "cuda": _MOVE,
     "cpu": "xpcnn.use_backend('numpy'), then model.to_backend()",
     "float": "model.astype('float32')",

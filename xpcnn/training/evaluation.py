@@ -33,10 +33,10 @@ class Evaluation:
 
     def __repr__(self) -> str:
         if not self.confusion.size:
-            return f"Evaluation(loss={self.loss:z.6g})"
-        shares = f"accuracy={self.accuracy:.4%}, top5_accuracy={self.top5_accuracy:.4%}"
+            return f"Evaluation(loss={self.loss:z.4g})"
+        shares = f"accuracy={self.accuracy:.4g}, top5_accuracy={self.top5_accuracy:.4g}"
         size, images = len(self.confusion), int(self.confusion.sum())
-        return f"Evaluation(loss={self.loss:z.6g}, {shares}, confusion={size}×{size} of {images:,} images)"
+        return f"Evaluation(loss={self.loss:z.4g}, {shares}, confusion={size}×{size} of {images:,} images)"
 
     def _repr_html_(self) -> str:
         if not self.confusion.size:
