@@ -21,7 +21,7 @@ SIDE = 64  # pixels of a picture
 BLUE, ORANGE = "#3b8fd1", "#d9742b"  # readable on white and on black
 _RIGHT, _WRONG = "rgba(59,143,209", "rgba(217,116,43"  # the same, for any opacity
 _STYLE = """<style>
-.xpcnn{max-width:62em;line-height:1.45;overflow-x:auto}
+.xpcnn{max-width:62em;margin-bottom:.8em;line-height:1.45;overflow-x:auto}
 .xpcnn .xpcnn-scroll{max-height:26em;overflow:auto}
 .xpcnn table{border-collapse:collapse;margin:.4em 0;font-size:.92em;display:table;width:auto;border:0}
 .xpcnn tr,.xpcnn td,.xpcnn th{background:none;color:inherit;border:0}
