@@ -32,6 +32,7 @@ from .conv import Conv2d
 from .dropout import Dropout
 from .fusion import FusedConvolution, affine
 from .join import Add, Maximum, Multiply, Subtract
+from .display import headline
 from .layer import Layer, check_layer
 from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
@@ -60,6 +61,9 @@ class Plan:
         self._programs = None
         if all(isinstance(each, np.ndarray) for each in self._samples):
             self._programs, self._single = _Tracer().programs(model, self._samples)
+
+    def __repr__(self) -> str:
+        return f"Plan({headline(self.model)}; input {self.input_shape})"
 
     def __call__(self, x: Any) -> Any:
         """The network's output.
