@@ -29,10 +29,10 @@ from .activation import ReLU
 from .branches import Concat, Residual
 from .container import Container, with_layer_name
 from .conv import Conv2d
+from .display import headline
 from .dropout import Dropout
 from .fusion import FusedConvolution, affine
 from .join import Add, Maximum, Multiply, Subtract
-from .display import headline
 from .layer import Layer, check_layer
 from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
