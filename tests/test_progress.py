@@ -219,12 +219,12 @@ def test_away_from_a_terminal_a_line_says_where_the_run_is_every_some_seconds(mo
     now = [100.0]
     monkeypatch.setattr("xpcnn.progress.time.monotonic", lambda: now[0])
     with caplog.at_level("INFO", "xpcnn"), Lines() as shown:
-        shown.start("epoch 2/3", 40, 0, later=40)
+        shown.start("epoch 2/3", 40, 4, later=40)  # 4 were done before, in no time
         for _ in range(8):
             now[0] += 2
             shown.advance(1, lambda: "train 0.5000  75.00%")
         shown.line("epoch 2 is over")
-    status = "epoch 2/3, 6 of 40 batches  train 0.5000  75.00%  0.5 batches/s  0:02:28 left"
+    status = "epoch 2/3, 10 of 40 batches  train 0.5000  75.00%  0.5 batches/s  0:02:20 left"
     assert capsys.readouterr() == (f"{status}\nepoch 2 is over\n", "")
     assert [each.getMessage() for each in caplog.records] == [status, "epoch 2 is over"]
 
