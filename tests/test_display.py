@@ -77,6 +77,7 @@ def test_a_network_is_a_table_of_its_layers():
     assert "Sequential of 2 layers, 224 parameters" in text
     assert "Conv2d(in_channels=3, out_channels=8, kernel_size=(3, 3), padding=1)" in text
     assert "weight (8, 3, 3, 3), bias (8,)" in text
+    assert "Linear(in_features=2, out_features=3" in shown(nn.eval_mode(nn.Sequential(nn.Linear(2, 3))))[0]
     text, _ = shown(nn.Graph({"a": (nn.Linear(2, 2), "x"), "y": (nn.Add(), "a", "x")}))
     assert "a, x" in text
     text, _ = shown(models.build("densenet121", (224, 224, 3), 1000, rng=0))

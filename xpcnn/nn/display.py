@@ -65,6 +65,8 @@ def call(layer: Any) -> str:
     >>> call(Conv2d(3, 8, 3, padding=1))
     'Conv2d(in_channels=3, out_channels=8, kernel_size=(3, 3), padding=1)'
     """
+    if not type(layer).config_names:
+        return repr(layer)
     defaults = {name: each.default for name, each in signature(type(layer)).parameters.items()}
     said = ", ".join(
         f"{name}={value!r}"
