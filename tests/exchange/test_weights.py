@@ -118,22 +118,66 @@ def test_what_is_missing_and_left_over_is_listed_with_the_way_on(known, tmp_path
     assert done.left == ("aux1.weight", "aux2.weight")
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.module."])
-def test_names_of_wrappers_are_taken_off(known, tmp_path, prefix):
-    arrays = {prefix + name: array for name, array in safetensors.load(tmp_path / "torch.safetensors")[0].items()}
-    safetensors.save(tmp_path / "wrapped.safetensors", arrays, {}, checksum=False)
+def renamed(tmp_path, name_of, **others):
+    """PyTorch's file with other names, and other arrays."""
+    state = {name_of(name): array for name, array in safetensors.load(tmp_path / "torch.safetensors")[0].items()}
+    state |= {name.replace("__", "."): array for name, array in others.items()}
+    safetensors.save(tmp_path / "other.safetensors", state, {}, checksum=False)
+    return tmp_path / "other.safetensors"
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.module.", "state_dict.net.backbone."])
+def test_names_of_wrappers_are_taken_off_and_said(known, tmp_path, prefix):
     net = network(seed=3)
-    load_weights(net, tmp_path / "wrapped.safetensors")
+    path = renamed(tmp_path, lambda name: prefix + name, n_averaged=np.array(7))
+    assert load_weights(net, path).notes == (f"took {prefix!r} off the names",)
     assert_equal(net, numbers(known))
 
 
-def test_half_precision_becomes_the_networks_type(known, tmp_path):
-    arrays = {name: array.astype("f2") for name, array in safetensors.load(tmp_path / "torch.safetensors")[0].items()}
-    arrays["bn1.num_batches_tracked"] = np.array(3)
-    safetensors.save(tmp_path / "half.safetensors", arrays, {}, checksum=False)
+def test_a_file_of_two_networks(known, tmp_path):
+    """None is chosen silently; `prefix` chooses, and the rest is listed."""
+    averaged = {f"ema__{name.replace('.', '__')}": np.zeros_like(a) for name, a in numbers(known).items()}
+    path = renamed(tmp_path, lambda name: "net." + name, **averaged)
     net = network(seed=3)
-    load_weights(net, tmp_path / "half.safetensors")
-    np.testing.assert_allclose(numbers(net)["fc.weight"], numbers(known)["fc.weight"], rtol=1e-3)
+    with pytest.raises(FormatError, match=r"prefix='(ema|net)\.' takes the names that begin so") as caught:
+        load_weights(net, path)
+    assert "\n" not in str(caught.value)
+    done = load_weights(net, path, prefix="net.")
+    assert_equal(net, numbers(known))
+    assert len(done.left) == len(averaged)
+    assert "ema.fc.bias" in done.left
+    load_weights(net, path, prefix="ema.", new="gate.*", unused="gate.weight")
+    assert not numbers(net)["fc.weight"].any()
+    with pytest.raises(OptionError, match=r"prefix: .*, got 'emma\.'; those before names of this network: 'ema\.', 'net\.'"):
+        load_weights(net, path, prefix="emma.")
+
+
+def test_densenets_as_torchvision_publishes_them(tmp_path):
+    block = {"norm1": (nn.BatchNorm2d(3), "x"), "conv1": (nn.Conv2d(3, 3, 1, bias=False, rng=0), "norm1")}
+    net = nn.Graph({"denselayer12": (nn.Graph(block), "x")})
+    save_pytorch(net, tmp_path / "torch.safetensors")
+    path = renamed(tmp_path, lambda name: name.replace("norm1", "norm.1").replace("conv1", "conv.1"))
+    assert len(load_weights(net, path).taken) == 5
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64"])
+def test_other_precision_becomes_the_networks_type_and_is_said(known, tmp_path, kind):
+    torch = pytest.importorskip("torch") if kind == "bfloat16" else None
+    path = tmp_path / "half.safetensors"
+    arrays = safetensors.load(tmp_path / "torch.safetensors")[0]
+    if torch is None:
+        arrays = {
+            name: array if name.endswith("num_batches_tracked") else array.astype(kind)
+            for name, array in arrays.items()
+        }
+        safetensors.save(path, arrays, {}, checksum=False)
+    else:
+        from safetensors.torch import save_file
+
+        save_file({name: torch.tensor(array).bfloat16() for name, array in arrays.items() if array.ndim}, path)
+    net = network(seed=3)
+    assert load_weights(net, path).notes == (f"converted 9 arrays of {kind}",)
+    np.testing.assert_allclose(numbers(net)["fc.weight"], numbers(known)["fc.weight"], rtol=1e-2)
     assert numbers(net)["fc.weight"].dtype == np.float32
 
 
