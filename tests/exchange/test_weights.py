@@ -148,7 +148,9 @@ def test_a_file_of_two_networks(known, tmp_path):
     assert "ema.fc.bias" in done.left
     load_weights(net, path, prefix="ema.", new="gate.*", unused="gate.weight")
     assert not numbers(net)["fc.weight"].any()
-    with pytest.raises(OptionError, match=r"prefix: .*, got 'emma\.'; those before names of this network: 'ema\.', 'net\.'"):
+    with pytest.raises(
+        OptionError, match=r"prefix: .*, got 'emma\.'; those before names of this network: 'ema\.', 'net\.'"
+    ):
         load_weights(net, path, prefix="emma.")
 
 
