@@ -13,7 +13,7 @@ from xpcnn.errors import DataError, FileError, FormatError, OptionError
 from xpcnn.exchange import export_onnx, load_weights, save_pytorch
 from xpcnn.io import safetensors, save_model
 
-from ..data.conftest import _own_folders, mirror  # noqa: F401
+from ..data.conftest import NOWHERE, _own_folders, mirror  # noqa: F401
 
 SHAPE = (6, 5, 3)
 
@@ -265,3 +265,67 @@ def test_an_address_with_another_hash_or_none(known, tmp_path, mirror):  # noqa:
         with pytest.raises(OptionError, match="weights: expected"):
             load_weights(network(), mirror.address + address)
     assert mirror.asked == ["/net.safetensors"]
+
+
+def test_a_short_hash_in_the_files_name(known, tmp_path, mirror):  # noqa: F811
+    """As PyTorch's hub names files: the first digits of the SHA-256."""
+    pytest.importorskip("pooch")
+    data = (tmp_path / "torch.safetensors").read_bytes()
+    digits = hashlib.sha256(data).hexdigest()[:8]
+    for name in (f"net-{digits}.safetensors", "net-00000000.safetensors"):
+        (mirror.folder / name).write_bytes(data)
+    for _ in range(2):
+        load_weights(network(seed=3), f"{mirror.address}net-{digits}.safetensors")
+    assert len(mirror.asked) == 1
+    with pytest.raises(DataError, match="does not match the known hash 00000000"):
+        load_weights(network(), f"{mirror.address}net-00000000.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("hf:timm/resnet18.a1_in1k", "timm/resnet18.a1_in1k/resolve/main/model.safetensors"),
+        ("hf-hub:timm/net/deep/w.safetensors@v1", "timm/net/resolve/v1/deep/w.safetensors"),
+        ("hf://a/b/w.safetensors@refs/pr/1", "a/b/resolve/refs%2Fpr%2F1/w.safetensors"),
+    ],
+)
+def test_a_file_on_the_hub(known, tmp_path, mirror, monkeypatch, written, asked):  # noqa: F811
+    pytest.importorskip("pooch")
+    monkeypatch.setenv("HF_ENDPOINT", mirror.address)
+    data = (tmp_path / "torch.safetensors").read_bytes()
+    (mirror.folder / asked).parent.mkdir(parents=True)
+    (mirror.folder / asked).write_bytes(data)
+    net = network(seed=3)
+    with pytest.raises(OptionError, match=r"expected hf:OWNER/NAME/FILE@REVISION#sha256=HASH, .*page on the hub"):
+        load_weights(net, written)
+    load_weights(net, f"{written}#sha256={hashlib.sha256(data).hexdigest()}")
+    assert_equal(net, numbers(known))
+    assert mirror.asked == [f"/{asked}"]
+
+
+def test_the_page_of_a_file_on_the_hub():
+    from xpcnn.data.remote_weights import _parsed
+
+    sha256 = "ab" * 32
+    for way in (
+        "blob/main/a/w.safetensors",
+        "resolve/main/a/w.safetensors",
+        "resolve/main/a/w.safetensors?download=true",
+    ):
+        found = _parsed(f"https://huggingface.co/timm/net/{way}#sha256={sha256}")
+        assert found == ("https://huggingface.co/timm/net/resolve/main/a/", "w.safetensors", sha256)
+
+
+def test_no_network_or_half_a_file_leaves_nothing(known, tmp_path, mirror, monkeypatch):  # noqa: F811
+    pytest.importorskip("pooch")
+    data = (tmp_path / "torch.safetensors").read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    (mirror.folder / "net.safetensors").write_bytes(data[:-100])
+    mirror.promised["/net.safetensors"] = len(data)
+    monkeypatch.setenv("HF_ENDPOINT", NOWHERE)
+    for address in (f"{mirror.address}net.safetensors", "hf:a/b", f"{NOWHERE}net.safetensors"):
+        with pytest.raises(DataError) as caught:
+            load_weights(network(), f"{address}#sha256={sha256}")
+        assert "\n" not in str(caught.value)
+        assert sha256 in str(caught.value)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]

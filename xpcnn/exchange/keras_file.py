@@ -151,8 +151,8 @@ def _numbered(who: str, arrays: Mapping[str, NDArray], model: KerasModel | None)
             continue
         names = known.variables()
         if names is not None and len(names) != len(variables):
-            got = f"{len(variables)} arrays in a {known.kind}, such as a quantised one"
-            raise FormatError(f"{who}: {'/'.join(known.name)}", f"the arrays {', '.join(names)}", got, _WHOLE)
+            got = f"{len(variables)} arrays in a {known.kind}, as a quantised one has"
+            raise FormatError(f"{who}: {'/'.join(known.name)}", f"the arrays {', '.join(names)}", got)
         ordered = sorted(variables.items(), key=lambda each: (len(each[0]), each[0]))
         renamed = names or [key for key, _ in ordered]
         layers["/".join(known.name)] = dict(zip(renamed, (array for _, array in ordered), strict=True))
