@@ -153,7 +153,7 @@ def load(path: str | os.PathLike[str]) -> Saved:
     >>> answer.label in saved.classes, round(sum(probability for _, probability in answer.scores), 4)
     (True, 1.0)
     >>> saved.features([image, image], layer="4").shape
-    (2, 3, 3, 16)
+    (2, 2, 2, 16)
     """
     found = load_model(model_path(as_path("load", path)))
     return Saved(found.model, found.input_shape, found.classes, found.extra)
