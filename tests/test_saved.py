@@ -59,6 +59,8 @@ def test_every_form_of_a_picture_gives_the_same_numbers(run):
     expected = scores(saved.predict(run / "a.png"))
     for same in (str(run / "a.png"), picture, pixels, pixels[None], pixels / 255, run / "one.npy", [pixels]):
         assert scores(saved.predict(same)) == [pytest.approx(expected[0], abs=1e-6)]
+    assert scores(saved.predict(255 - pixels, invert=True)) == [pytest.approx(expected[0], abs=1e-6)]
+    assert scores(saved.predict(pixels * 2.0, scale=510)) == [pytest.approx(expected[0], abs=1e-6)]
     several = saved.predict([pixels, run / "two.npy", picture])
     assert [each.name for each in several] == ["0", f"{run}/two.npy[0]", f"{run}/two.npy[1]", "2"]
     assert scores(several)[3] == pytest.approx(expected[0], abs=1e-6)

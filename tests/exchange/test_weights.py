@@ -196,6 +196,12 @@ def test_a_pickle_is_refused_with_what_converts_it(tmp_path, name):
     )
 
 
+def test_a_file_of_keras_names_the_function_that_reads_it(tmp_path):
+    (tmp_path / "m.keras").write_bytes(b"PK\3\4" + bytes(50))
+    with pytest.raises(FormatError, match=r"got a file of Keras; xpcnn\.exchange\.load_keras reads it"):
+        load_weights(network(), tmp_path / "m.keras")
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

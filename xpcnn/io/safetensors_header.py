@@ -131,6 +131,8 @@ def broken(who: str, got: str) -> FormatError:
 
 def _other_kind(who: str, begins: bytes) -> tuple[str, str]:
     """The kind of a file that is no safetensors file, and a remedy."""
+    if Path(who).suffix.lower() in (".keras", ".h5"):
+        return "a file of Keras", "xpcnn.exchange.load_keras reads it"
     if begins.startswith(_PICKLE_OR_ZIP):
         name = Path(who).name[:80]
         return (
