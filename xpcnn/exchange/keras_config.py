@@ -1,7 +1,4 @@
-"""The layers of a whole Keras model, as its configuration in JSON lists them. No class is looked up by a name in it.
-
-    .keras      config.json          Keras 3
-    .h5         model_config         Keras 2 and 3
+"""The layers of a whole Keras model, as the config.json of a .keras file lists them. No class is looked up by a name.
 
 A file names variables by number alone. The configuration tells which ones a layer has: a batch normalisation without
 scale has β, mean and variance. It also tells which layer comes before which.

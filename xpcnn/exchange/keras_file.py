@@ -2,8 +2,10 @@
 
     .keras          a zip archive of config.json and model.weights.h5      Keras 3, model.save
     .weights.h5     groups named vars, with numbered variables             Keras 3, model.save_weights
-    .h5             groups of named variables, and the configuration       Keras 2 and 3, model.save
-                    the same without it                                    Keras 2, model.save_weights
+    .h5             groups of named variables                              Keras 2 and 3, model.save;
+                                                                           Keras 2, model.save_weights
+
+The configuration in a .h5 file is an attribute and not read: a damaged one can keep the HDF5 library in an endless loop.
 
 A layer of Keras that is two here, or has other numbers here, is written as those:
 
@@ -25,7 +27,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import FormatError
-from ..io.hdf5 import read_hdf5_texts
+from ..io.hdf5 import read_hdf5
 from ..io.limits import REMEDY, most_inflated
 from ..typing import NDArray
 from .keras_config import KerasLayer, KerasModel
@@ -79,8 +81,7 @@ def read_keras(path: str | os.PathLike[str]) -> KerasFile:
     """
     who = str(path)
     contents, config = _unzipped(who, path) if zipfile.is_zipfile(path) else (None, None)
-    arrays, texts = read_hdf5_texts(path, ("model_config",), contents=contents, most_bytes=_MOST_WEIGHTS)
-    config = config or texts.get("/model_config", "").encode()
+    arrays = read_hdf5(path, contents=contents, most_bytes=_MOST_WEIGHTS)
     model = KerasModel(who, config) if config else None
     numbered = any("/vars/" in f"/{name}" for name in arrays)
     raw = _numbered(who, arrays, model) if numbered else _by_name(who, arrays)

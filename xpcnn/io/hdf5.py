@@ -31,12 +31,17 @@ _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 
 
 def read_hdf5(
-    path: str | os.PathLike[str], *, names: Collection[str] | None = None, most_bytes: int = 2**32
+    path: str | os.PathLike[str],
+    *,
+    names: Collection[str] | None = None,
+    contents: bytes | None = None,
+    most_bytes: int = 2**32,
 ) -> dict[str, NDArray]:
     """The arrays of a file, by their names from the root, such as "layers/conv2d/vars/0".
 
     Parameters
         names : the root's arrays and groups to read, if they exist; None reads all
+        contents : of the file, if it is inside another one; `path` is then for errors only
         most_bytes : refuse files whose arrays together are larger
     Raises
         FormatError : the file is no complete HDF5 file, or uses a feature that is refused here
@@ -51,42 +56,17 @@ def read_hdf5(
     {'a/b': array([1., 2.])}
     """
     who = str(path)
-    try:
-        with Path(path).open("rb") as opened:
-            file_size = os.fstat(opened.fileno()).st_size
-    except OSError as error:
-        raise FileError.unreadable(who, error) from error
-    return _read(who, path, file_size, names, most_bytes, ())[0]
-
-
-def read_hdf5_texts(
-    path: str | os.PathLike[str], attributes: Collection[str], *, contents: bytes | None = None, most_bytes: int = 2**32
-) -> tuple[dict[str, NDArray], dict[str, str]]:
-    """As `read_hdf5`, and the attributes of these names that are one text, by "group/name".
-
-    Parameters
-        contents : of the file, if it is inside another one; the path is then for errors only
-    Raises
-        FormatError, FileError, MissingExtraError : as `read_hdf5`
-    """
-    who = str(path)
-    if contents is not None:
-        return _read(who, io.BytesIO(contents), len(contents), None, most_bytes, attributes)
-    try:
-        size = Path(path).stat().st_size
-    except OSError as error:
-        raise FileError.unreadable(who, error) from error
-    return _read(who, path, size, None, most_bytes, attributes)
-
-
-def _read(
-    who: str, source: Any, file_size: int, names: Collection[str] | None, most_bytes: int, attributes: Collection[str]
-) -> tuple[dict[str, NDArray], dict[str, str]]:
     h5py = need("h5py", who, "to read HDF5 files")
-    reader = _Reader(h5py, who, file_size, most_bytes, attributes)
+    source: Any = path if contents is None else io.BytesIO(contents)
+    try:
+        file_size = Path(path).stat().st_size if contents is None else len(contents)
+        if contents is None:
+            Path(path).open("rb").close()
+    except OSError as error:
+        raise FileError.unreadable(who, error) from error
     try:
         with h5py.File(source, "r") as file:
-            return reader.read(file, names), reader.texts
+            return _Reader(h5py, who, file_size, most_bytes).read(file, names)
     except (FormatError, MemoryError):
         raise
     except Exception as error:  # any error of the library means that the file is wrong
@@ -95,10 +75,8 @@ def _read(
 
 
 class _Reader:
-    def __init__(self, h5py: Any, who: str, file_size: int, most_bytes: int, attributes: Collection[str]) -> None:
+    def __init__(self, h5py: Any, who: str, file_size: int, most_bytes: int) -> None:
         self.h5py, self.who, self.file_size, self.most_bytes = h5py, who, file_size, most_bytes
-        self.attributes = attributes
-        self.texts: dict[str, str] = {}
         self.seen: set[int] = set()  # addresses of groups and data sets in the file
         self.bytes = 0
         self.arrays: dict[str, NDArray] = {}
@@ -109,9 +87,6 @@ class _Reader:
         return self.arrays
 
     def _group(self, path: str, group: Any, depth: int, keys: Iterable[str]) -> None:
-        for key in self.attributes:
-            if key in group.attrs:
-                self._text(f"{path}/{key}", group.attrs, key)
         for key in keys:
             name = f"{path}/{key}" if path else key
             if depth > MOST_DEPTH:
@@ -135,12 +110,6 @@ class _Reader:
         self.seen.add(address)
         if len(self.seen) > MOST_OBJECTS:
             raise self._refusal(f"at most {MOST_OBJECTS} groups and arrays", "more")
-
-    def _text(self, name: str, attributes: Any, key: str) -> None:
-        found = attributes.get_id(key)
-        if found.shape == () and self.h5py.check_string_dtype(found.dtype) is not None:
-            value = attributes[key]
-            self.texts[name] = value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
     def _array(self, name: str, dataset: Any) -> NDArray:
         created = dataset.id.get_create_plist()
