@@ -1,4 +1,6 @@
-"""The layers of a whole Keras model, as the config.json of a .keras file lists them. No class is looked up by a name.
+"""The layers of a whole Keras model, as config.json in a .keras file lists them.
+
+No class is looked up by a name in it.
 
 A file names variables by number alone. The configuration tells which ones a layer has: a batch normalisation without
 scale has β, mean and variance. It also tells which layer comes before which.

@@ -5,7 +5,7 @@
     .h5             groups of named variables                              Keras 2 and 3, model.save;
                                                                            Keras 2, model.save_weights
 
-The configuration in a .h5 file is an attribute and not read: a damaged one can keep the HDF5 library in an endless loop.
+The configuration in a .h5 file is an attribute, and is not read: a damaged one can keep HDF5 in an endless loop.
 
 A layer of Keras that is two here, or has other numbers here, is written as those:
 
