@@ -50,9 +50,9 @@ def load_keras(model: Layer, path: str | os.PathLike[str], *, names: Names = Non
     """Copy the weights of a Keras model into a network with the same layers.
 
     Layers are matched by name ("block/conv" there is "block.conv" here), or if the names differ, those with arrays of
-    the same shapes in order. A whole model (.keras) states its order; where layers of one shape are in branches
-    beside each other, pass `names`. A .h5 file has names alone, whose numbers must show the order. A .weights.h5 file has numbered names ("layers/conv2d", "layers/conv2d_1") in the
-    order in which the layers were made.
+    the same shapes in order. A .keras file states the model's order; where layers of one shape are in branches beside
+    each other, pass `names`. A .h5 file has names alone, whose numbers must show the order. A .weights.h5 file has
+    numbered names ("layers/conv2d", "layers/conv2d_1") in the order in which the layers were made.
 
     Parameters
         model : the network to change
