@@ -81,18 +81,20 @@ class Line:
         return f"xpcnn/{self.module.replace('.', '/')}.py"
 
     def code(self) -> list[tuple[int, str]]:
-        """The line numbers and the code of the lines with these equation numbers."""
+        """The line numbers and the code of the lines with these equation numbers; of the whole function without any."""
         found: Any = import_module(f"xpcnn.{self.module}")
         for name in self.function.split("."):
             found = getattr(found, name)
         lines, first = inspect.getsourcelines(found)
-        numbered = [(first + i, line.strip()) for i, line in enumerate(lines)]
-        return [(n, line) for n, line in numbered if _equations(line) & {*self.equations}]
+        numbered = [(first + i, line.rstrip()) for i, line in enumerate(lines)]
+        if not self.equations:
+            return numbered
+        return [(n, line.strip()) for n, line in numbered if _equations(line) & {*self.equations}]
 
     def __str__(self) -> str:
         equations = ", ".join(f"({n})" for n in self.equations)
         page = f"; derived in docs/derivations/{self.derivation}.md" if self.derivation else ""
-        return f"{self.file}, {self.function}, equation {equations}{page}"
+        return f"{self.file}, {self.function}{equations and f', equation {equations}'}{page}"
 
 
 def _equations(line: str) -> set[int]:
@@ -121,7 +123,7 @@ class Exercise:
         factors : (*arguments) → numbers that a result may be too large by, by their names
         afterwards : (function, seconds) → what an answer that is right does further, as a line; it raises
             `Unfinished` otherwise
-        seconds : the time that all cases may take
+        seconds : the time that all cases may take, and `afterwards` as well
     """
 
     number: int
@@ -144,10 +146,8 @@ class Exercise:
 
     @property
     def name(self) -> str:
-        """The name of the function that the learner writes."""
-        found = re.search(r"^def (\w+)\(", self.code, re.MULTILINE)
-        assert found
-        return found[1]
+        """The name of the function that the learner writes, the last of the code."""
+        return str(re.findall(r"^def (\w+)\(", self.code, re.MULTILINE)[-1])
 
     @property
     def stem(self) -> str:

@@ -1,4 +1,4 @@
-"""Judges an answer to an exercise: right or wrong, by the library's witnesses; where it differs, and what it looks like.
+"""Judges an answer to an exercise: right or wrong, by the library's result and by witnesses.
 
 Each case is tried with copies of its arguments, so an answer that writes into them harms nothing, and is told. What the
 answer returns is compared with the library's result, number by number. Gradients that agree are then compared with
@@ -114,9 +114,7 @@ def named(result: Any, exercise: Exercise) -> dict[str, Any]:
     return {name: np.asarray(value) for name, value in found.items()}
 
 
-def _values(
-    result: Any, exercise: Exercise, expected: Mapping[str, NDArray]
-) -> tuple[dict[str, NDArray], str, str]:
+def _values(result: Any, exercise: Exercise, expected: Mapping[str, NDArray]) -> tuple[dict[str, NDArray], str, str]:
     """The result's arrays, and what is wrong with their kind or shape."""
     names = list(exercise.outputs)
     several = f"({', '.join(names)})"
@@ -176,9 +174,7 @@ def agrees(one: Outcome, other: Outcome) -> bool:
     if one.kind != other.kind or one.values.keys() != other.values.keys():
         return False
     pairs = [(one.values[name], other.values[name]) for name in one.values]
-    return all(
-        a.shape == b.shape and bool(np.all(close(a, b) | (np.isnan(a) & np.isnan(b)))) for a, b in pairs
-    )
+    return all(a.shape == b.shape and bool(np.all(close(a, b) | (np.isnan(a) & np.isnan(b)))) for a, b in pairs)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,11 @@ def _general(trial: Trial, wrong: list[int], name: str) -> str:
             return _factor_in_words(trial, wrong, [f or 0.0 for f in factors])
         for axes in ((1, 2), (0, 1), (0,), (1,), (2,), (-1,)):
             if all(_is(np.flip, a, b, axes) for a, b in pairs):
-                return "turned by 180°" if len(axes) == 2 else f"the wrong way round along axis {axes[0] % b.ndim}"
+                return (
+                    "turned by 180°"
+                    if len(axes) == 2
+                    else f"the wrong way round along axis {axes[0] % pairs[0][1].ndim}"
+                )
     for one, other in combinations(range(4), 2):
         if all(_is(np.swapaxes, a, b, one, other) for a, b in pairs):
             return f"right, but for its axes {one} and {other}, which are swapped"

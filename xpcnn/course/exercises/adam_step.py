@@ -53,9 +53,9 @@ def _with(
 EXERCISE = Exercise(
     number=14,
     title="Adam",
-    text="""Momentum and RMSProp together, as running means m and v of the gradient and of its square. Both begin at 0 and
-are too small at first; m̂ and v̂ correct this at step t = 1, 2, … They are for p only: m and v go on without the
-correction. Return new p, m and v.""",
+    text="""Momentum and RMSProp together, as running means m and v of the gradient and of its square. Both begin
+at 0 and are too small at first; m̂ and v̂ correct this at step t = 1, 2, … They are for p only: m and v go on
+without the correction. Return new p, m and v.""",
     formula="""m ← β₁·m + (1 − β₁)·g                                                   (1)
 v ← β₂·v + (1 − β₂)·g²                                                  (2)
 m̂ = m / (1 − β₁ᵗ),   v̂ = v / (1 − β₂ᵗ)                                  (3)

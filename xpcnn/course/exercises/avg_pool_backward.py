@@ -59,8 +59,8 @@ def _make(dy: NDArray, size: Two, kernel: Two, step: Two, divisor: float | None 
 EXERCISE = Exercise(
     number=8,
     title="Average pooling, backward",
-    text="""The output of a window is the mean of its KH·KW elements. So each of them gets an equal part of dy. Where
-windows overlap, the parts add up; an element that no window covers gets 0.""",
+    text="""The output of a window is the mean of its KH·KW elements. So each of them gets an equal part of dy.
+Where windows overlap, the parts add up; an element that no window covers gets 0.""",
     formula="dx[n,p,q,c] = Σ_{i,j} dy[n,i,j,c] / (KH·KW)   over the windows that cover (p, q)      (5)",
     hint="`dx[n, i*s0 : i*s0 + kh, j*s1 : j*s1 + kw, c] += dy[n, i, j, c] / (kh * kw)`, for each n, i, j and c.",
     code='''import numpy as np

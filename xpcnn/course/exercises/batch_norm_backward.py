@@ -76,14 +76,16 @@ def _cases() -> list[Case]:
 EXERCISE = Exercise(
     number=10,
     title="Batch norm, backward",
-    text="""In forward, each channel's M numbers (all but the last axis) get mean 0 and variance 1, are multiplied by γ, and
-β is added. x has three ways to the loss: through x̂ itself, through the mean, and through the variance, which all M
-numbers share.""",
-    formula="""forward:   μ = Σ x / M,   σ² = Σ (x − μ)² / M,   r = 1/√(σ² + ε),   x̂ = r·(x − μ),   y = γ·x̂ + β   (1) to (3)
-dγ = Σ dy·x̂,   dβ = Σ dy                                                                             (4)
-dx = γ·r·(dy − dβ/M − x̂·dγ/M)                                                                       (5)""",
-    hint="""`axes = tuple(range(x.ndim - 1))` are all axes but the last, and M is `x[..., 0].size`. Compute x̂ and r as
-forward does, then dγ and dβ, and only then dx, which uses both.""",
+    text="""In forward, each channel's M numbers (all but the last axis) get mean 0 and variance 1, are
+multiplied by γ, and β is added. x has three ways to the loss: through x̂ itself, through the mean, and through the
+variance, which all M numbers share.""",
+    formula="""μ = Σ x / M,   σ² = Σ (x − μ)² / M                                                (1)
+x̂ = r·(x − μ),   r = 1/√(σ² + ε)                                                  (2)
+y = γ·x̂ + β                                                                       (3)
+dγ = Σ dy·x̂,   dβ = Σ dy                                                          (4)
+dx = γ·r·(dy − dβ/M − x̂·dγ/M)                                                     (5)""",
+    hint="""`axes = tuple(range(x.ndim - 1))` are all axes but the last, and M is `x[..., 0].size`. Compute x̂
+and r as forward does, then dγ and dβ, and only then dx, which uses both.""",
     code='''import numpy as np
 
 
@@ -101,12 +103,8 @@ def batch_norm_backward(dy, x, gamma, eps):
     factors=lambda dy, *_: {"M, the numbers a channel": dy[..., 0].size, "N, the number of images": len(dy)},
     mistakes=(
         Mistake("mean and variance were constants", _with(lambda dy, h, g, r, m: g * r * dy)),
-        Mistake(
-            "the variance were a constant", _with(lambda dy, h, g, r, m: g * r * (dy - _means(dy, h)[0]))
-        ),
-        Mistake(
-            "the mean were a constant", _with(lambda dy, h, g, r, m: g * r * (dy - h * _means(dy, h)[1]))
-        ),
+        Mistake("the variance were a constant", _with(lambda dy, h, g, r, m: g * r * (dy - _means(dy, h)[0]))),
+        Mistake("the mean were a constant", _with(lambda dy, h, g, r, m: g * r * (dy - h * _means(dy, h)[1]))),
         Mistake("γ were forgotten in dx", _with(lambda dy, h, g, r, m: _dx(dy, h, 0 * g + 1, r, m))),
         Mistake("r = 1/√(σ² + ε) were forgotten in dx", _with(lambda dy, h, g, r, m: _dx(dy, h, g, 0 * r + 1, m))),
         Mistake(

@@ -36,10 +36,11 @@ def _terms(name: str, index: tuple[int, ...], dy: NDArray) -> list[Term]:
 EXERCISE = Exercise(
     number=4,
     title="The gradient of the bias",
-    text="""dy is ∂L/∂y: how much the loss changes with each output. The bias of filter f is added once to every output of
-this filter, so all of them pass it their dy.""",
+    text="""dy is ∂L/∂y: how much the loss changes with each output. The bias of filter f is added once to every
+output of this filter, so all of them pass it their dy.""",
     formula="db[f] = Σ_{n,i,j} dy[n,i,j,f]                                               (3)",
-    hint="A sum over the first three axes: `axis=(0, 1, 2)`. A loss that is a mean has divided by N already, in its dy.",
+    hint="""A sum over the first three axes: `axis=(0, 1, 2)`. A loss that is a mean has divided by N already, in
+its dy.""",
     code='''def conv2d_db(dy):
     """dy (N, OH, OW, Cout) → db (Cout,)."""
     db = ...

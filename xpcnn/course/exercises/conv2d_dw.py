@@ -81,11 +81,11 @@ def _first_channel(dy: NDArray, x: NDArray, kernel: Two, stride: Two, padding: T
 EXERCISE = Exercise(
     number=5,
     title="The gradient of the kernel",
-    text="""One weight is used at every position of every image. There it is multiplied by the element of x̂ under it,
-so there it gets dy times this element. Add it all up. (x̂ is x with its padding, as in forward.)""",
+    text="""One weight is used at every position of every image. There it is multiplied by the element of x̂
+under it, so there it gets dy times this element. Add it all up. (x̂ is x with its padding, as in forward.)""",
     formula="dw[f,u,v,c] = Σ_{n,i,j} dy[n,i,j,f] · x̂[n, i·S₀ + u, j·S₁ + v, c]          (2)",
-    hint="""Loop over n, i, j and f as in forward, and take the same window of x̂. Where forward has
-`y[n, i, j, f] = np.sum(window * w[f])`, backward has `dw[f] += dy[n, i, j, f] * window`.""",
+    hint="""Loop over n, i, j and f as in forward, and take the same window of x̂. Where forward has `y[n, i, j,
+f] = np.sum(window * w[f])`, backward has `dw[f] += dy[n, i, j, f] * window`.""",
     code='''import numpy as np
 
 

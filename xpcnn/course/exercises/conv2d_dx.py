@@ -93,15 +93,15 @@ def _width_alone(dy: NDArray, w: NDArray, size: Two, stride: Two, padding: Two) 
 EXERCISE = Exercise(
     number=6,
     title="The gradient of the input",
-    text="""An element of x̂ is read by every window that covers it, each time with another tap. In forward, tap (u, v) at
-position (i, j) *reads* row i·S₀ + u and column j·S₁ + v; in backward, it *adds* dy·w there. Add to an array of x̂'s size,
-and cut off the padding at the end.""",
+    text="""An element of x̂ is read by every window that covers it, each time with another tap. In forward, tap
+(u, v) at position (i, j) *reads* row i·S₀ + u and column j·S₁ + v; in backward, it *adds* dy·w there. Add to an
+array of x̂'s size, and cut off the padding at the end.""",
     formula="""dx̂[n,p,q,c] = Σ dy[n,i,j,f] · w[f,u,v,c]   over all f, i, j, u, v with
                                            i·S₀ + u = p and j·S₁ + v = q       (4)""",
-    hint="""Loop over n, i, j and f as in forward. Where forward has `y[n, i, j, f] = np.sum(window * w[f])`, backward has
-`window += dy[n, i, j, f] * w[f]`, on a window of dx̂. Then `dx̂[:, p0 : p0 + H, p1 : p1 + W]`, which is right for a
-padding of 0, too. (The textbooks' way, for stride 1: pad dy by K − 1 zeros, and convolve it with the kernel turned by
-180°.)""",
+    hint="""Loop over n, i, j and f as in forward. Where forward has `y[n, i, j, f] = np.sum(window * w[f])`,
+backward has `window += dy[n, i, j, f] * w[f]`, on a window of dx̂. Then `dx̂[:, p0 : p0 + H, p1 : p1 + W]`, which
+is right for a padding of 0, too. (The textbooks' way, for stride 1: pad dy by K − 1 zeros, and convolve it with the
+kernel turned by 180°.)""",
     code='''import numpy as np
 
 

@@ -60,12 +60,12 @@ def _width_alone(x: NDArray, w: NDArray, b: NDArray, stride: Two, padding: Two) 
 EXERCISE = Exercise(
     number=3,
     title="Convolution, forward",
-    text="""The step of the first exercise, at every position of every image, with every filter. x̂ is the image with its
-padding: `padding[0]` rows of zeros above and below, `padding[1]` columns left and right. `stride[0]` is the step along
-the height, `stride[1]` the one along the width. Begin with loops over n, i, j and f.""",
+    text="""The step of the first exercise, at every position of every image, with every filter. x̂ is the image
+with its padding: `padding[0]` rows of zeros above and below, `padding[1]` columns left and right. `stride[0]` is
+the step along the height, `stride[1]` the one along the width. Begin with loops over n, i, j and f.""",
     formula="y[n,i,j,f] = b[f] + Σ_{u,v,c} x̂[n, i·S₀ + u, j·S₁ + v, c] · w[f,u,v,c]      (1)",
-    hint="""`np.pad(x, ((0, 0), (p0, p0), (p1, p1), (0, 0)))` makes x̂. The window at (i, j) begins at row i·S₀ and
-column j·S₁ of it, and has the kernel's size. Only then take it times `w[f]`, as in the first exercise.""",
+    hint="""`np.pad(x, ((0, 0), (p0, p0), (p1, p1), (0, 0)))` makes x̂. The window at (i, j) begins at row i·S₀
+and column j·S₁ of it, and has the kernel's size. Only then take it times `w[f]`, as in the first exercise.""",
     code='''import numpy as np
 
 
@@ -85,15 +85,21 @@ def conv2d_forward(x, w, b, stride, padding):
     mistakes=(
         Mistake("the stride were ignored", lambda x, w, b, s, p: _make(x, w, b, s, p, step=(1, 1))),
         Mistake("the stride were ignored", lambda x, w, b, s, p: _make(x, w, b, (1, 1), p)),
-        Mistake("the stride of the height were used for both axes", lambda x, w, b, s, p: _make(x, w, b, (s[0],) * 2, p)),
-        Mistake("the stride of the width were used for both axes", lambda x, w, b, s, p: _make(x, w, b, (s[1],) * 2, p)),
+        Mistake(
+            "the stride of the height were used for both axes", lambda x, w, b, s, p: _make(x, w, b, (s[0],) * 2, p)
+        ),
+        Mistake(
+            "the stride of the width were used for both axes", lambda x, w, b, s, p: _make(x, w, b, (s[1],) * 2, p)
+        ),
         Mistake("the padding were ignored", lambda x, w, b, s, p: _make(x, w, b, s, (0, 0))),
         Mistake("the padding were that of the width on both axes", _width_alone),
         Mistake("the bias were added at every tap", lambda x, w, b, s, p: _make(x, w, b * w[0].size, s, p)),
         Mistake("the bias were forgotten", lambda x, w, b, s, p: _make(x, w, 0 * b, s, p)),
         Mistake("the kernel were turned by 180°", lambda x, w, b, s, p: _make(x, w[:, ::-1, ::-1], b, s, p)),
         Mistake("only the first channel were used", _first_channel),
-        Mistake("every image were the first", lambda x, w, b, s, p: 0 * _make(x, w, b, s, p) + _make(x[:1], w, b, s, p)),
+        Mistake(
+            "every image were the first", lambda x, w, b, s, p: 0 * _make(x, w, b, s, p) + _make(x[:1], w, b, s, p)
+        ),
     ),
     line=Line("ops.conv", "correlate", (1,), "convolution"),
     terms=_terms,

@@ -37,7 +37,8 @@ def _first(mask: NDArray) -> NDArray:
     n, kh, kw, c = mask.shape
     flat = mask.reshape(n, kh * kw, c)
     only = np.arange(kh * kw)[:, None] == flat.argmax(1)[:, None]
-    return only.reshape(mask.shape)
+    first: NDArray = only.reshape(mask.shape)
+    return first
 
 
 def _assigned_windows(dy: NDArray, x: NDArray, kernel: Two, stride: Two) -> NDArray:
@@ -52,9 +53,11 @@ def _terms(name: str, index: tuple[int, ...], dy: NDArray, x: NDArray, kernel: T
     terms = []
     for i, j, window in places(dy.shape[1:3], kernel, stride):
         u, v = p - i * stride[0], q - j * stride[1]
-        if 0 <= u < kernel[0] and 0 <= v < kernel[1] and _first(x[window] == x[window].max((1, 2), keepdims=True))[
-            n, u, v, c
-        ]:
+        if (
+            0 <= u < kernel[0]
+            and 0 <= v < kernel[1]
+            and _first(x[window] == x[window].max((1, 2), keepdims=True))[n, u, v, c]
+        ):
             terms.append(Term(f"dy[{n},{i},{j},{c}]", dy[n, i, j, c], {"i": i, "j": j}))
     return terms
 
@@ -78,12 +81,13 @@ def _cases() -> list[Case]:
 EXERCISE = Exercise(
     number=7,
     title="Maximum pooling, backward",
-    text="""The output of a window is its largest element, and depends on no other: this element gets all of dy. Of equal
-maxima the first, row by row, gets all of it. Where windows overlap, an element may win several times, and then it gets
-the sum.""",
+    text="""The output of a window is its largest element, and depends on no other: this element gets all of dy.
+Of equal maxima the first, row by row, gets all of it. Where windows overlap, an element may win several times, and
+then it gets the sum.""",
     formula="dx[n,p,q,c] = Σ_{i,j} dy[n,i,j,c]   over the windows whose first maximum is (p, q)      (4)",
-    hint="""For each n, i, j and c: cut out the window `x[n, i*s0 : i*s0 + kh, j*s1 : j*s1 + kw, c]`. `np.argmax` of it
-is a number k; the first maximum is in row `k // kw` and column `k % kw` of the window. Add dy there, with `+=`.""",
+    hint="""For each n, i, j and c: cut out the window `x[n, i*s0 : i*s0 + kh, j*s1 : j*s1 + kw, c]`. `np.argmax`
+of it is a number k; the first maximum is in row `k // kw` and column `k % kw` of the window. Add dy there, with
+`+=`.""",
     code='''import numpy as np
 
 

@@ -26,8 +26,8 @@ def _case(step: str, v: float, *shape: int) -> Case:
 EXERCISE = Exercise(
     number=12,
     title="Momentum",
-    text="""A velocity v adds up the gradients of earlier steps, each weaker by the factor μ than the one after it. The
-step goes along v. Return new p and v; the arrays that are given stay as they are.""",
+    text="""A velocity v adds up the gradients of earlier steps, each weaker by the factor μ than the one after
+it. The step goes along v. Return new p and v; the arrays that are given stay as they are.""",
     formula="""v ← μ·v + g                                                               (2)
 p ← p − lr·v                                                              (3)""",
     hint="First the new v, then p with this new v. The learning rate is outside of v.",

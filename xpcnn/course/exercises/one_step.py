@@ -19,7 +19,7 @@ def _right(patch: NDArray, w: NDArray, b: float) -> Any:
 
 def _terms(name: str, index: tuple[int, ...], patch: NDArray, w: NDArray, b: float) -> list[Term]:
     taps = [
-        Term(f"patch[{u},{v},{c}]·w[{u},{v},{c}]", patch[u, v, c] * w[u, v, c], {"u": u, "v": v, "c": c})
+        Term(f"patch[{u},{v},{c}]·w[{u},{v},{c}]", float(patch[u, v, c] * w[u, v, c]), {"u": u, "v": v, "c": c})
         for u, v, c in np.ndindex(*w.shape)
     ]
     return [*taps, Term("b", b, {"u": -1, "v": -1, "c": -1})]
@@ -38,8 +38,8 @@ def _cases() -> list[Case]:
 EXERCISE = Exercise(
     number=1,
     title="One step of a convolution",
-    text="""A kernel lies on a patch of the image of its own size. Multiply the numbers that lie on each other, add up
-the products, and add the bias once.""",
+    text="""A kernel lies on a patch of the image of its own size. Multiply the numbers that lie on each other,
+add up the products, and add the bias once.""",
     formula="y = b + Σ_{u,v,c} patch[u,v,c] · w[u,v,c]                                  (1)",
     hint="`patch * w` multiplies element by element, and `np.sum` adds all of it up. The bias is not in the sum.",
     code='''def one_step(patch, w, b):

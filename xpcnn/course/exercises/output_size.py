@@ -31,10 +31,11 @@ def _cases() -> list[Case]:
 EXERCISE = Exercise(
     number=2,
     title="How many positions a window has",
-    text="""A kernel slides along an axis of the image that has `padding` zeros at each end, `stride` elements at a
-time. At how many positions does it fit? If a rest shorter than the stride is left at the end, it is not used.""",
+    text="""A kernel slides along an axis of the image that has `padding` zeros at each end, `stride` elements at
+a time. At how many positions does it fit? If a rest shorter than the stride is left at the end, it is not used.""",
     formula="O = ⌊(L + 2·P − K) / S⌋ + 1                                                 (1)",
-    hint="`//` divides and rounds down; `/` makes a float. The first position needs no step: hence the + 1 at the end.",
+    hint="""`//` divides and rounds down; `/` makes a float. The first position needs no step: hence the + 1 at
+the end.""",
     code='''def output_size(size, kernel, stride, padding):
     """size, kernel, stride, padding: integers, of one axis → the number of positions, an integer."""
     positions = ...

@@ -46,8 +46,8 @@ def _rms(g: NDArray, new: NDArray, old: NDArray, eps: float) -> NDArray:
 EXERCISE = Exercise(
     number=13,
     title="RMSProp",
-    text="""Every weight gets a step size of its own: the gradient is divided by the root of a running mean of its squares.
-Where gradients are large, steps become smaller. Return new p and s.""",
+    text="""Every weight gets a step size of its own: the gradient is divided by the root of a running mean of
+its squares. Where gradients are large, steps become smaller. Return new p and s.""",
     formula="""s ← α·s + (1 − α)·g²                                                      (1)
 p ← p − lr·g / (√s + ε)                                                   (4)""",
     hint="First the new s, then its root, then ε, outside of the root.",

@@ -60,14 +60,14 @@ def _cases() -> list[Case]:
 EXERCISE = Exercise(
     number=9,
     title="Softmax with cross-entropy",
-    text="""The scores of each image (the logits, a row) become probabilities p, and the loss is the mean of −log p of the
-right classes. Return the loss, and its gradient with respect to the logits. q is 1 at the right class, and 0 elsewhere.
-Subtract each row's largest score first: nothing changes, and `exp` does not overflow.""",
+    text="""The scores of each image (the logits, a row) become probabilities p, and the loss is the mean of −log
+p of the right classes. Return the loss, and its gradient with respect to the logits. q is 1 at the right class, and
+0 elsewhere. Subtract each row's largest score first: nothing changes, and `exp` does not overflow.""",
     formula="""log p[n,k] = z[n,k] − log Σ_j exp z[n,j],   z[n,k] = logits[n,k] − max_j logits[n,j]       (1)
 loss = −Σ_n log p[n, labels[n]] / N                                                       (2)
 dlogits[n,k] = (p[n,k] − q[n,k]) / N                                                      (4)""",
-    hint="""`logits.max(axis=1, keepdims=True)` is the largest of each row. `log_p[np.arange(n), labels]` picks the right
-class of each row. For the gradient, subtract 1 from p at these places.""",
+    hint="""`logits.max(axis=1, keepdims=True)` is the largest of each row. `log_p[np.arange(n), labels]` picks
+the right class of each row. For the gradient, subtract 1 from p at these places.""",
     code='''import numpy as np
 
 
@@ -81,7 +81,10 @@ def softmax_cross_entropy(logits, labels):
     cases=_cases,
     right=_right,
     pair=_pair,
-    factors=lambda logits, labels: {"N, the number of images": len(logits), "K, the number of classes": logits.shape[1]},
+    factors=lambda logits, labels: {
+        "N, the number of images": len(logits),
+        "K, the number of classes": logits.shape[1],
+    },
     mistakes=(
         Mistake("the maximum were not subtracted, so that exp overflows", _scaled("N", "N", shift=False)),
         Mistake("the loss were a sum and its gradient that of the mean", _scaled("1", "N")),
@@ -92,9 +95,12 @@ def softmax_cross_entropy(logits, labels):
         Mistake("the target were not subtracted", _gradient(lambda p, q: p)),
         Mistake("the gradient had the opposite sign", _gradient(lambda p, q: q - p)),
         Mistake(
-            "dlogits were the gradient with respect to the probabilities", _gradient(lambda p, q: -q / np.maximum(p, 1e-300))
+            "dlogits were the gradient with respect to the probabilities",
+            _gradient(lambda p, q: -q / np.maximum(p, 1e-300)),
         ),
-        Mistake("dlogits were multiplied by softmax's own p(1 − p) once more", _gradient(lambda p, q: (p - q) * p * (1 - p))),
+        Mistake(
+            "dlogits were multiplied by softmax's own p(1 − p) once more", _gradient(lambda p, q: (p - q) * p * (1 - p))
+        ),
     ),
     line=Line("ops.loss_classification", "cross_entropy_backward", (4,), "classification_losses"),
     example="""softmax_cross_entropy(np.log(np.array([[1.0, 3.0]])), np.array([0]))  # 1.386 and [[-0.75, 0.75]]""",
