@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..course.child import checked
-from ..course.exercise import exercise_named, exercises
+from ..course.exercise import all_exercises, exercise_named
 from ..course.folder import is_course, named_or_begun, reached, write
 from ..errors import DataError, OptionError
 from ..options import as_number
@@ -30,7 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--folder", type=path_word, help=f"of the course, for check (default: the current one, or {FOLDER} in it)"
     )
     parser.add_argument("--overwrite", action="store_true", help="write files again that are there: answers are lost")
-    parser.add_argument("--seconds", type=float, metavar="S", help="the most time that a check may take (default: 20)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        metavar="S",
+        help="the most time that a check may take (default: 20, or 60 where it trains)",
+    )
 
 
 def run(options: argparse.Namespace) -> int | None:
@@ -42,7 +47,7 @@ def run(options: argparse.Namespace) -> int | None:
     if options.what == "check":
         return _check(_folder(options.folder), options)
     if not options.names:
-        expected = f"the name of an exercise: {', '.join(exercises())}"
+        expected = f"the name of an exercise: {', '.join(all_exercises())}"
         raise OptionError(f"course {options.what}", expected, "none")
     for name in options.names:
         exercise = exercise_named(name)
@@ -54,9 +59,10 @@ def run(options: argparse.Namespace) -> int | None:
 
 def _write(folder: str, overwrite: bool) -> None:
     written = write(folder, overwrite=overwrite)
-    print(f"{len(exercises())} exercises in {written.folder}: {len(written.new)} files written", end="")
+    print(f"{len(all_exercises())} exercises in {written.folder}: {len(written.new)} files written", end="")
     print(f", {len(written.kept)} were there and stay as they are" if written.kept else "")
-    print(f"begin with {written.folder / (next(iter(exercises().values())).stem + '.py')}, or the notebook beside it;")
+    first = next(iter(all_exercises().values()))
+    print(f"begin with {written.folder / first.stem}.py, or the notebook beside it;")
     print(f"then, in {written.folder}: xpcnn course check")
 
 
@@ -85,7 +91,7 @@ def _check(folder: Path, options: argparse.Namespace) -> int:
 def _progress(folder: Path) -> str:
     done = reached(folder)
     rows = []
-    for exercise in exercises().values():
+    for exercise in all_exercises().values():
         right, of = done.get(exercise.name, (0, 0))
         state = "right" if of and right == of else f"{right} of {of} steps" if of else ""
         rows.append((str(exercise.number), exercise.title, exercise.name, state))

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .exercise import Case, Exercise, Line, Mistake, Term, Unfinished, exercises
+from .exercise import Case, Exercise, Line, Mistake, Term, Unfinished, all_exercises
 from .folder import Written, own, write
 from .verdict import Verdict, check
 
@@ -19,8 +19,8 @@ __all__ = [
     "Unfinished",
     "Verdict",
     "Written",
+    "all_exercises",
     "check",
-    "exercises",
     "own",
     "write",
 ]

@@ -160,7 +160,7 @@ class Unfinished(Exception):
 
 
 @cache
-def exercises() -> Mapping[str, Exercise]:
+def all_exercises() -> Mapping[str, Exercise]:
     """All exercises in their order, by the names of their functions."""
     package = import_module("xpcnn.course.exercises")
     modules: list[ModuleType] = [
@@ -179,7 +179,7 @@ def exercise_named(name: str) -> Exercise:
     >>> exercise_named("conv2d_dw").title, exercise_named("1").name
     ('The gradient of the kernel', 'one_step')
     """
-    known = exercises()
+    known = all_exercises()
     for exercise in known.values():
         if str(name) in (exercise.name, exercise.stem, str(exercise.number), f"{exercise.number:02}"):
             return exercise

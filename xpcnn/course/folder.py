@@ -13,8 +13,8 @@ from ..errors import DataError, FileError, FormatError, OptionError
 from ..io.atomic import sweep, write_atomically
 from ..io.document import parse_json
 from ..options import as_flag, expanded
-from .exercise import Exercise, exercise_named, exercises
-from .pages import CHECK, FORMS, overview, page
+from .exercise import Exercise, all_exercises, exercise_named
+from .pages import FORMS, NOT_LOADED, overview, page
 
 PROGRESS = "progress.json"
 _FORMAT = "xpcnn course 1"
@@ -48,8 +48,8 @@ def write(folder: str | Path, *, overwrite: bool = False) -> Written:
     overwrite = as_flag("course", "overwrite", overwrite)
     if path.exists() and not path.is_dir():
         raise OptionError("course", "a folder", f"the file '{path}'", "choose another name")
-    files = {f"{e.stem}.{form}": page(e, form) for e in exercises().values() for form in FORMS}
-    files["README.md"] = overview(exercises().values(), "ipynb")
+    files = {f"{e.stem}.{form}": page(e, form) for e in all_exercises().values() for form in FORMS}
+    files["README.md"] = overview(all_exercises().values(), "ipynb")
     present = {each.name for each in path.iterdir()} if path.is_dir() else set()
     new = [name for name in files if overwrite or name not in present]
     for name in new:
@@ -84,7 +84,7 @@ def reached(folder: Path) -> dict[str, tuple[int, int]]:
     except (ValueError, KeyError, TypeError, AttributeError):
         remedy = "delete it, and write the course again: the exercises stay as they are"
         raise FormatError(str(path), "the progress of a course", "something else", remedy) from None
-    return {name: steps[name] for name in exercises() if name in steps}
+    return {name: steps[name] for name in all_exercises() if name in steps}
 
 
 def record(folder: Path, exercise: Exercise, done: int, of: int) -> None:
@@ -123,7 +123,7 @@ def _code_of(path: Path) -> str:
 
 
 def _code(text: str, form: str, path: Path) -> str:
-    """The code of a page: of a notebook, that of its cells but the one for the check, without commands of IPython."""
+    """The code of a page: of a notebook, without that of cells that check or try it, and commands of IPython."""
     if form == "py":
         return text
     try:
@@ -131,7 +131,7 @@ def _code(text: str, form: str, path: Path) -> str:
         sources = [
             "".join(cell["source"])
             for cell in cells
-            if cell["cell_type"] == "code" and CHECK not in cell["metadata"].get("tags", ())
+            if cell["cell_type"] == "code" and not {*NOT_LOADED} & {*cell["metadata"].get("tags", ())}
         ]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise FormatError(str(path), "a notebook", "something else", "open it in Jupyter, or delete it") from None
@@ -154,8 +154,8 @@ def load(path: Path, exercise: Exercise) -> Callable[..., Any]:
         raise
     except BaseException as error:
         line = getattr(error, "lineno", None) or _last_line(error, str(path))
-        got = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path.name}, line {line}", "code that runs", got, "see the message") from None
+        got = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+        raise DataError(f"{path.name}, line {line}", "code that runs", got) from None
     function = names.get(exercise.name)
     if not callable(function):
         remedy = "keep its name, or delete the file and write the course again"
@@ -181,8 +181,8 @@ def own(name: str, folder: str | Path = ".") -> Callable[..., Any]:
     Raises
         OptionError : no such exercise
 
-    >>> own("sgd_step")(1.0, 5.0, 0.1) if False else "not in a course: the library's"
-    "not in a course: the library's"
+    >>> own("output_size")(5, 3, 2, 1)
+    3
     """
     exercise = exercise_named(name)
     path = expanded("course", folder)
@@ -197,4 +197,4 @@ def own(name: str, folder: str | Path = ".") -> Callable[..., Any]:
 def named_or_begun(folder: Path, names: Iterable[str]) -> list[Exercise]:
     """The exercises of these names; without any, those that have been begun."""
     chosen = [exercise_named(name) for name in names]
-    return chosen or [each for each in exercises().values() if begun(folder, each)]
+    return chosen or [each for each in all_exercises().values() if begun(folder, each)]

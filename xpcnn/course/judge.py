@@ -11,6 +11,7 @@ import contextlib
 import copy
 import io
 import threading
+import time
 import traceback
 from _thread import interrupt_main
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,6 +66,9 @@ def limit(seconds: float) -> Iterator[None]:
         raise Stopped from None
     finally:
         timer.cancel()
+        if over.is_set():  # what interrupts may still be on its way
+            with contextlib.suppress(KeyboardInterrupt):
+                time.sleep(0.05)
 
 
 def outcome(function: Function, exercise: Exercise, case: Case, expected: Mapping[str, NDArray]) -> Outcome:
@@ -215,9 +219,20 @@ def witnessed(exercise: Exercise, function: Function, cases: Sequence[Case]) -> 
     if exercise.pair is None:
         return []
     case = [each for each in cases if each.smooth][-1]
-    forward, backward, arguments = exercise.pair(function, *copy.deepcopy(dict(case.arguments)).values())
+
+    def arrays(*given: Any) -> Any:
+        """The answer's result, with arrays for the lists and numbers that it may return."""
+        result = function(*given)
+        parts = result if len(exercise.outputs) > 1 else (result,)
+        made = tuple(
+            {key: np.asarray(value) for key, value in part.items()} if isinstance(part, Mapping) else np.asarray(part)
+            for part in parts
+        )
+        return made if len(exercise.outputs) > 1 else made[0]
+
+    forward, backward, arguments = exercise.pair(arrays, *copy.deepcopy(dict(case.arguments)).values())
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
             report = check_pair(forward, backward, arguments, subject=exercise.name, directions=2)
     except XpcnnError as error:
         raise Unfinished(str(error)) from None

@@ -8,18 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from ..typing import NDArray
-from .exercise import Term
+from .exercise import Function, Term
 from .judge import Outcome, Trial, agrees, close, outcome
 
 _MOST_TERMS = 6
 
 
 def looks_like(trial: Trial) -> str:
-    """The end of "It looks as if …", or nothing."""
+    """The end of "It looks as if …", or nothing.
+
+    Where no mistake explains all cases, an answer may make several: then what explains the first that is wrong, and
+    those before it.
+    """
+    first = trial.right.index(False) + 1
+    begin = Trial(trial.exercise, trial.cases[:first], trial.expected[:first], trial.got[:first])
+    return _looks_like(trial) or _looks_like(begin)
+
+
+def _looks_like(trial: Trial) -> str:
     for mistake in trial.exercise.mistakes:
         if _same_numbers(trial, mistake.function):
             return mistake.words
@@ -35,7 +46,7 @@ def looks_like(trial: Trial) -> str:
     return both[0] if both else ""
 
 
-def _same_numbers(trial: Trial, mistake) -> bool:  # type: ignore[no-untyped-def]
+def _same_numbers(trial: Trial, mistake: Function) -> bool:
     for case, its, mine in zip(trial.cases, trial.expected, trial.got, strict=True):
         if mine.kind == "time" or not agrees(outcome(mistake, trial.exercise, case, its.values), mine):
             return False
@@ -75,7 +86,7 @@ def _general(trial: Trial, wrong: list[int], name: str) -> str:
     return ""
 
 
-def _is(turn, a: NDArray, b: NDArray, *axes) -> bool:  # type: ignore[no-untyped-def]
+def _is(turn: Function, a: NDArray, b: NDArray, *axes: Any) -> bool:
     try:
         turned = turn(a, *axes)
     except (ValueError, IndexError):  # no such axes
@@ -170,11 +181,10 @@ def _in_the_sum(place: str, terms: list[Term], missing: float) -> list[str]:
     more = f" + … ({len(terms)} terms)" if len(terms) > _MOST_TERMS else ""
     lines = [f"{place} = {shown}{more}"]
     size = max(abs(term.value) for term in terms)
-    for words, sign in (("is missing", 1), ("counts twice", -1)):
+    for one, several, sign in (("is missing", "are missing", 1), ("counts twice", "count twice", -1)):
         for what, value in _parts(terms):
             if size and abs(sign * value - missing) <= 1e-9 * max(size, abs(missing)):
-                plural = what.startswith("all ")
-                return [*lines, f"{what} {words if not plural else words.replace('is', 'are').replace('ts', 't')}"]
+                return [*lines, f"{what} {several if what.startswith('all ') else one}"]
     return lines
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from .exercise import Exercise
 
 FORMS = ("py", "ipynb")
-CHECK = "check"  # the tag of the cell that asks for the verdict
+CHECK, EXAMPLE = "check", "example"  # tags of the cells that ask for the verdict, and that try the function
+NOT_LOADED = (CHECK, EXAMPLE)
 
 
 def page(exercise: Exercise, form: str) -> str:
@@ -54,7 +55,7 @@ def notebook(exercise: Exercise) -> str:
         _markdown(f"# {exercise.number}. {exercise.title}\n\n{exercise.text}\n\n```text\n{exercise.formula}\n```"),
         _markdown(f"<details>\n<summary>A hint</summary>\n\n{exercise.hint}\n\n</details>"),
         _code(exercise.code.strip()),
-        *([_code(exercise.example, "example")] if exercise.example else []),
+        *([_code(exercise.example, EXAMPLE)] if exercise.example else []),
         _code(f"from xpcnn import course\n\ncourse.check({name})", CHECK),
     ]
     for position, cell in enumerate(cells):

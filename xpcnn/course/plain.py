@@ -21,8 +21,8 @@ def drawn(seed: int, *shape: int) -> NDArray:
     return array
 
 
-def padded(x: NDArray, padding: Two) -> NDArray:
-    array: NDArray = np.pad(x, ((0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)))
+def padded(x: NDArray, padding: Two, value: float = 0.0) -> NDArray:
+    array: NDArray = np.pad(x, ((0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)), constant_values=value)
     return array
 
 

@@ -41,7 +41,10 @@ output of this filter, so all of them pass it their dy.""",
     formula="db[f] = Σ_{n,i,j} dy[n,i,j,f]                                               (3)",
     hint="""A sum over the first three axes: `axis=(0, 1, 2)`. A loss that is a mean has divided by N already, in
 its dy.""",
-    code='''def conv2d_db(dy):
+    code='''import numpy as np
+
+
+def conv2d_db(dy):
     """dy (N, OH, OW, Cout) → db (Cout,)."""
     db = ...
     return db

@@ -9,7 +9,7 @@ import numpy as np
 from ...ops import Window, conv2d_backward, conv2d_forward
 from ...typing import NDArray
 from ..exercise import Case, Exercise, Line, Mistake, Pair, Term
-from ..plain import Two, cut, drawn, positions, spread, with_padding
+from ..plain import Two, correlated, cut, drawn, padded, positions, spread, with_padding
 
 
 def _right(dy: NDArray, w: NDArray, size: Two, stride: Two, padding: Two) -> Any:
@@ -90,6 +90,15 @@ def _width_alone(dy: NDArray, w: NDArray, size: Two, stride: Two, padding: Two) 
     return cut(spread(dy, w, with_padding(size, padding), stride), size, (padding[1],) * 2)
 
 
+def _full_from_the_width(dy: NDArray, w: NDArray, size: Two, stride: Two, padding: Two) -> NDArray:
+    """The textbooks' way: zeros between the elements of dy, as many around it as the width asks for, w turned."""
+    n, oh, ow, filters = dy.shape
+    wide = np.zeros((n, (oh - 1) * stride[0] + 1, (ow - 1) * stride[1] + 1, filters))
+    wide[:, :: stride[0], :: stride[1]] = dy
+    around = (size[1] + w.shape[2] - 1 - wide.shape[2]) // 2
+    return correlated(padded(wide, (around, around)), w[:, ::-1, ::-1].transpose(3, 1, 2, 0), size, (1, 1))
+
+
 EXERCISE = Exercise(
     number=6,
     title="The gradient of the input",
@@ -135,6 +144,7 @@ def conv2d_dx(dy, w, size, stride, padding):
         Mistake("only the last filter were used: assigned, where it should be added", _last_filter),
         Mistake("the padding were cut off by pad:-pad, which is empty for a padding of 0", _minus_pad),
         Mistake("the padding were cut off by pad:-pad, which is empty for a padding of 0", _minus_pad_assigned),
+        Mistake("the zeros around dy were counted from the width alone", _full_from_the_width),
         Mistake("the padding were not cut off", _left_padded),
         Mistake("the padding were cut off at the end only", _cut_at_the_end),
         Mistake("the padding of the width were cut off on both axes", _width_alone),

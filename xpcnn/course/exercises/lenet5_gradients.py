@@ -33,7 +33,8 @@ def _right(x: NDArray, labels: NDArray, params: Mapping[str, NDArray]) -> Any:
     model, criterion = _model(x, params), nn.CrossEntropyLoss()
     logits, cache = model.forward(x)
     loss, loss_cache = criterion.forward(logits, labels)
-    return loss, dict(model.backward(criterion.backward(loss_cache), cache)[1])
+    grads = model.backward(criterion.backward(loss_cache), cache)[1]
+    return loss, {name: grads[name] for name in params}
 
 
 def _pair(function: Function, x: NDArray, labels: NDArray, params: Mapping[str, NDArray]) -> Pair:
@@ -130,8 +131,8 @@ def _trained(function: Function, dataset: data.Dataset, scale: int, steps: int) 
     batches: Any = (batch for epoch in range(_STEPS) for batch in loader.epoch(epoch))
     started = time.perf_counter()
     for _, (x, labels) in zip(range(steps), batches, strict=False):
-        x = x.repeat(scale, axis=1).repeat(scale, axis=2)
-        _, grads = function(x, labels, {name: to_numpy(p).copy() for name, p in model.parameters().items()})
+        x = x.astype("float64").repeat(scale, axis=1).repeat(scale, axis=2)
+        _, grads = function(x, labels, {name: to_numpy(p).astype("float64") for name, p in model.parameters().items()})
         optimizer.step({name: np.asarray(grads[name], "float32") for name in model.parameters()})
     took = time.perf_counter() - started
     test = dataset.test.select(slice(0, 2000))

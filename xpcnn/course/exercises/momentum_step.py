@@ -31,7 +31,10 @@ it. The step goes along v. Return new p and v; the arrays that are given stay as
     formula="""v ← μ·v + g                                                               (2)
 p ← p − lr·v                                                              (3)""",
     hint="First the new v, then p with this new v. The learning rate is outside of v.",
-    code='''def momentum_step(p, g, v, lr, mu):
+    code='''import numpy as np
+
+
+def momentum_step(p, g, v, lr, mu):
     """p, its gradient g and its velocity v, of one shape; lr and mu, numbers → the new p and v."""
     v = ...
     p = ...

@@ -42,7 +42,10 @@ EXERCISE = Exercise(
 add up the products, and add the bias once.""",
     formula="y = b + Σ_{u,v,c} patch[u,v,c] · w[u,v,c]                                  (1)",
     hint="`patch * w` multiplies element by element, and `np.sum` adds all of it up. The bias is not in the sum.",
-    code='''def one_step(patch, w, b):
+    code='''import numpy as np
+
+
+def one_step(patch, w, b):
     """patch (KH, KW, C), w (KH, KW, C), b a number → y, a number."""
     y = ...
     return y
@@ -60,9 +63,7 @@ add up the products, and add the bias once.""",
     ),
     line=Line("ops.conv", "correlate", (1,), "convolution"),
     terms=_terms,
-    example="""import numpy as np
-
-patch = np.array([[1.0, 0], [1, 1]])[:, :, None]
+    example="""patch = np.array([[1.0, 0], [1, 1]])[:, :, None]
 w = np.array([[1.0, -1], [1, -1]])[:, :, None]
 one_step(patch, w, 0.0)  # 1·1 + 0·(−1) + 1·1 + 1·(−1) = 1""",
 )

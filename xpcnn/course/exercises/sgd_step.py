@@ -22,7 +22,10 @@ EXERCISE = Exercise(
     text="Move a parameter p a little against its gradient g. Return a new array: p itself stays as it is.",
     formula="p ← p − lr·g                                                              (3)",
     hint="One line, without a loop. `p -= …` would write into the caller's array; `p - …` makes a new one.",
-    code='''def sgd_step(p, g, lr):
+    code='''import numpy as np
+
+
+def sgd_step(p, g, lr):
     """p and its gradient g, of one shape; lr, a number → the new p."""
     p = ...
     return p

@@ -1,0 +1,138 @@
+"""Every exercise accepts right answers in several styles, and calls each of its typical mistakes by its name.
+
+The witnesses, which know no backward, must find every wrong gradient, too.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from xpcnn import course
+from xpcnn.course.exercise import Unfinished, all_exercises
+from xpcnn.course.judge import tried, witnessed
+from xpcnn.course.looks import looks_like
+
+from .solutions import SOLUTIONS
+
+EXERCISES = all_exercises()
+ANSWERS = [(name, i) for name, functions in SOLUTIONS.items() for i in range(len(functions))]
+MISTAKES = [(name, i) for name, exercise in EXERCISES.items() for i in range(len(exercise.mistakes))]
+
+
+def test_every_exercise_has_a_solution_mistakes_and_a_number():
+    assert SOLUTIONS.keys() == EXERCISES.keys()
+    assert [each.number for each in EXERCISES.values()] == list(range(1, len(EXERCISES) + 1))
+    assert all(each.mistakes and each.hint and each.formula for each in EXERCISES.values())
+
+
+@pytest.mark.parametrize(("name", "position"), ANSWERS)
+def test_a_right_answer_is_right(name, position):
+    verdict = course.check(SOLUTIONS[name][position], name)
+    assert verdict, verdict
+    assert all(right for _, right in verdict.steps)
+    assert str(EXERCISES[name].line) in verdict.lines[-1]
+
+
+@pytest.mark.parametrize(("name", "position"), MISTAKES)
+def test_a_mistake_is_called_by_its_name(name, position):
+    exercise = EXERCISES[name]
+    mistake = exercise.mistakes[position]
+    trial = tried(exercise, mistake.function, 20)
+    assert not all(trial.right)
+    assert looks_like(trial) == mistake.words
+
+
+@pytest.mark.parametrize("name", [name for name, each in EXERCISES.items() if each.pair and name != "lenet5_gradients"])
+def test_witnesses_find_what_the_comparison_finds(name):
+    """A mistake that differs in the last smooth case is found by witnesses alone."""
+    exercise, found = EXERCISES[name], 0
+    for mistake in exercise.mistakes:
+        trial = tried(exercise, mistake.function, 20)
+        last = max(i for i, case in enumerate(trial.cases) if case.smooth)
+        mine, its = trial.got[last], trial.expected[last]
+        gradients = [key for key in its.values if key != "loss"]
+        if mine.trouble or all(np.allclose(mine.values[key], its.values[key]) for key in gradients):
+            continue
+        with pytest.raises(Unfinished, match="central difference"):
+            witnessed(exercise, mistake.function, trial.cases)
+        found += 1
+    assert found >= 3
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_library_s_line_is_there(name):
+    line = EXERCISES[name].line
+    assert line.code()
+    assert {n for n in line.equations} <= {int(n) for _, code in line.code() for n in re.findall(r"\d+", code)}
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_hole_is_empty_and_the_formula_s_numbers_are_the_library_s(name):
+    exercise, names = EXERCISES[name], {}
+    assert re.search(r"^ +(\w+ = )?\.\.\.$", exercise.code, re.MULTILINE)
+    exec(exercise.code, names)
+    verdict = course.check(names[name])
+    assert not verdict
+    numbers = {int(n) for n in re.findall(r"\((\d)\)", exercise.formula)}
+    assert {*exercise.line.equations} <= numbers or not numbers
+    exec(compile(exercise.code, name, "exec"), names)
+    names[name] = SOLUTIONS[name][0]
+    exec("import numpy as np\n" + exercise.example, names)  # the example runs with a right answer
+
+
+def at(i, j, kernel):
+    """What the windows of document 001's backward cover: they begin at (i, j), whatever the stride."""
+    return slice(i, i + kernel[0]), slice(j, j + kernel[1])
+
+
+def document_001_dw(dy, x, kernel, stride, padding):
+    x = np.pad(x, ((0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)))
+    dw = np.zeros((*kernel, x.shape[3], dy.shape[3]))
+    for m, i, j, f in np.ndindex(*dy.shape):
+        dw[:, :, :, f] += x[(m, *at(i, j, kernel))] * dy[m, i, j, f]
+    return dw.transpose(3, 0, 1, 2)
+
+
+def document_001_dx(dy, w, size, stride, padding):
+    dx = np.zeros((len(dy), *size, w.shape[3]))
+    whole = np.pad(dx, ((0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)))
+    for m in range(len(dy)):
+        for i, j, f in np.ndindex(*dy.shape[1:]):
+            whole[(m, *at(i, j, w.shape[1:3]))] += w[f] * dy[m, i, j, f]
+        dx[m] = whole[m, padding[0] : -padding[0], padding[1] : -padding[1]]
+    return dx
+
+
+def document_001_max(dy, x, kernel, stride, padding):
+    dx = np.zeros_like(x)
+    for m, i, j, c in np.ndindex(*dy.shape):
+        window = x[(m, *at(i, j, kernel), c)]
+        dx[(m, *at(i, j, kernel), c)] += (window == np.max(window)) * dy[m, i, j, c]
+    return dx
+
+
+def document_000_max(dy, x, kernel, stride, padding):
+    dx = np.zeros_like(x)
+    for m, i, j, c in np.ndindex(*dy.shape):
+        top, left = i * stride[0], j * stride[1]
+        k, l = np.unravel_index(np.argmax(x[m, top : top + kernel[0], left : left + kernel[1], c]), kernel)
+        dx[m, top + k, left + l, c] = dy[m, i, j, c]
+    return dx
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "words"),
+    [
+        ("conv2d_dw", document_001_dw, "the stride were ignored"),
+        ("conv2d_dx", document_001_dx, "the padding were cut off by pad:-pad, which is empty for a padding of 0"),
+        ("max_pool_backward", document_001_max, "the stride were ignored"),
+        ("max_pool_backward", document_000_max, "overlapping windows were assigned, where they should be added"),
+        ("one_step", lambda patch, w, b: np.sum(np.multiply(patch, w) + b), "the bias were added at every tap"),
+    ],
+)
+def test_what_the_documents_do_is_called_by_its_name(name, answer, words):
+    verdict = course.check(answer, name)
+    assert verdict.looks_like == words, verdict
