@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int | None:
         _write(options.what, options.overwrite)
         return None
     if options.what == "check":
-        return _check(_folder(options.folder), options)
+        return _check(options)
     if not options.names:
         expected = f"the name of an exercise: {', '.join(all_exercises())}"
         raise OptionError(f"course {options.what}", expected, "none")
@@ -74,10 +74,11 @@ def _folder(given: Path | None) -> Path:
     raise DataError("course", "the folder of a course", f"none: {where}", "xpcnn course FOLDER writes one")
 
 
-def _check(folder: Path, options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> int:
     seconds = options.seconds
     if seconds is not None:
         seconds = as_number("course check", "--seconds", seconds, "(0, inf)")
+    folder = _folder(options.folder)
     reached(folder)  # a broken file is refused before anything runs
     verdicts = []
     for exercise in named_or_begun(folder, options.names):

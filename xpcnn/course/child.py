@@ -31,7 +31,7 @@ def checked(folder: Path, exercise: Exercise, seconds: float | None = None) -> V
     count = len(exercise.cases())
     if not files:
         record(folder, exercise, 0, count)
-        told = f"{exercise.name}: the hole is still empty in {exercise.stem}.py and {exercise.stem}.ipynb"
+        told = f"{exercise.name}: the hole is still empty, in {exercise.stem}.py and in {exercise.stem}.ipynb"
         return Verdict(exercise.name, False, (), (told,))
     time = exercise.seconds if seconds is None else seconds
     most = (3 if exercise.afterwards or exercise.pair else 2) * time + _GRACE

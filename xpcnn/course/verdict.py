@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,15 +79,29 @@ def check(
     return verdict
 
 
+def _empty(exercise: Exercise) -> tuple[str, ...]:
+    return (f"{exercise.name}: the hole is still empty; xpcnn course hint {exercise.name} has a hint",)
+
+
+def _is_untouched(exercise: Exercise, function: Callable[..., Any]) -> bool:
+    """True if the function is the one of the exercise's page."""
+    try:
+        return inspect.getsource(function).strip() in exercise.code
+    except (OSError, TypeError):  # there is no source
+        return False
+
+
 def _judged(exercise: Exercise, function: Callable[..., Any], seconds: float) -> Verdict:
+    if _is_untouched(exercise, function):
+        return Verdict(exercise.name, False, tuple((case.step, False) for case in exercise.cases()), _empty(exercise))
     trial = tried(exercise, function, seconds)
     steps = tuple((case.step, right) for case, right in zip(trial.cases, trial.right, strict=True))
     name, count = exercise.name, f"{sum(trial.right)} of {len(steps)} steps"
     if not all(trial.right):
         first = trial.right.index(False)
-        lines = [f"{name}: not right yet, {count}"]
         if all(got.kind == "hole" for got in trial.got):
-            return Verdict(name, False, steps, (*lines, trial.got[0].trouble))
+            return Verdict(name, False, steps, _empty(exercise))
+        lines = [f"{name}: not right yet, {count}"]
         where, *more = difference(trial, first)
         lines += [f'step "{steps[first][0]}": {where}', *more]
         looks = looks_like(trial)
