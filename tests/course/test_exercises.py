@@ -6,6 +6,7 @@ The witnesses, which know no backward, must find every wrong gradient, too.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,3 +137,15 @@ def document_000_max(dy, x, kernel, stride, padding):
 def test_what_the_documents_do_is_called_by_its_name(name, answer, words):
     verdict = course.check(answer, name)
     assert verdict.looks_like == words, verdict
+
+
+def test_the_page_on_the_documents_names_tests_and_exercises_that_exist():
+    root = Path(__file__).parent.parent.parent
+    text = (root / "docs" / "seeds.md").read_text(encoding="utf-8")
+    table = text[text.index("## Their mistakes") :]
+    tests = (root / "tests" / "test_seed_mistakes.py").read_text(encoding="utf-8")
+    assert all(f"def {name}(" in tests for name in re.findall(r"`(test_\w+)`", table))
+    assert all((root / name).exists() for name in re.findall(r"`(tests/[\w/]+\.py)`", table))
+    exercises = [name for row in re.findall(r"\|[^|\n]*\|\n", table) for name in re.findall(r"`(\w+)`", row)]
+    assert len(exercises) > 10
+    assert {*exercises} <= EXERCISES.keys()

@@ -66,7 +66,7 @@ def conv2d_db(dy):
         Mistake("only the last image were used: assigned, where it should be added", lambda dy: dy[-1].sum((0, 1))),
         Mistake("the sum did not go over the images", lambda dy: dy.sum((1, 2))),
         Mistake("the sum went over the filters, too", lambda dy: dy.sum()),
-        Mistake("the shape were that of document 001, (1, 1, 1, Cout)", lambda dy: dy.sum((0, 1, 2), keepdims=True)),
+        Mistake("the shape were (1, 1, 1, Cout)", lambda dy: dy.sum((0, 1, 2), keepdims=True)),
     ),
     line=Line("ops.conv", "conv2d_backward", (3,), "convolution"),
 )

@@ -119,7 +119,7 @@ def conv2d_dw(dy, x, kernel, stride, padding):
         Mistake("dy were turned by 180°", _turned),
         Mistake("only the first channel were used", _first_channel),
         Mistake(
-            "its axes were those of document 001, (KH, KW, Cin, Cout)",
+            "its axes were (KH, KW, Cin, Cout)",
             lambda dy, x, k, s, p: _make(dy, x, k, s, p).transpose(1, 2, 3, 0),
         ),
     ),
