@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from xpcnn import course
 from xpcnn.course.exercise import Unfinished, all_exercises
+from xpcnn.course.exercises import lenet5_gradients
 from xpcnn.course.judge import tried, witnessed
 from xpcnn.course.looks import looks_like
+from xpcnn.data import digits
 
 from .solutions import SOLUTIONS
 
@@ -149,3 +152,31 @@ def test_the_page_on_the_documents_names_tests_and_exercises_that_exist():
     exercises = [name for row in re.findall(r"\|[^|\n]*\|\n", table) for name in re.findall(r"`(\w+)`", row)]
     assert len(exercises) > 10
     assert {*exercises} <= EXERCISES.keys()
+
+
+def test_lenet5_trains_on_mnist_where_it_is_and_the_answer_is_fast(monkeypatch):
+    steps = {}
+
+    def trained(function, dataset, scale, count):
+        steps[dataset.name] = count
+        return f"{count} steps on {dataset.name}"
+
+    mnist = SimpleNamespace(name="mnist")
+    found = SimpleNamespace(source=SimpleNamespace(find=lambda: ["here"]))
+    monkeypatch.setattr(lenet5_gradients, "_trained", trained)
+    monkeypatch.setattr(lenet5_gradients.data, "mnist", lambda: mnist)
+    missing = SimpleNamespace(source=SimpleNamespace(find=lambda: ["here", None]))
+    monkeypatch.setitem(lenet5_gradients.KNOWN, "mnist", missing)
+    assert lenet5_gradients._afterwards(print, 60.0) == "200 steps on digits"  # and there is no download
+    monkeypatch.setitem(lenet5_gradients.KNOWN, "mnist", found)
+    assert lenet5_gradients._afterwards(print, 60.0) == "200 steps on mnist"
+    assert lenet5_gradients._afterwards(print, 1e-9) == "200 steps on digits, as MNIST would take it too long"
+    assert steps == {"mnist": 1, "digits": 200}
+
+
+def test_what_has_learned_nothing_is_not_done():
+    def frozen(x, labels, params):
+        return 0.0, {name: 0 * p for name, p in params.items()}
+
+    with pytest.raises(Unfinished, match="at least 70% was expected"):
+        lenet5_gradients._trained(frozen, digits(), 2, lenet5_gradients._STEPS)

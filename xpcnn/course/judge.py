@@ -151,11 +151,13 @@ def _values(result: Any, exercise: Exercise, expected: Mapping[str, NDArray]) ->
         except (TypeError, ValueError):
             return {}, f"{name} is no array, but {_kind(part)}", "type"
         right = expected[name]
-        if array.dtype != right.dtype and not (array.ndim == 0 and array.dtype.kind in "if" and right.ndim == 0):
-            if array.dtype.kind not in "iufb":
-                return {}, f"{name} is no array of numbers, but {_kind(part)}", "type"
-            if not trouble:
-                trouble, kind = f"{name} should be {right.dtype}, as its inputs are, and is {array.dtype}", "dtype"
+        if array.dtype.kind not in "iufb":
+            return {}, f"{name} is no array of numbers, but {_kind(part)}", "type"
+        if right.dtype.kind == "i":
+            if array.dtype.kind != "i":
+                trouble, kind = f"{name} should be an integer, and is {array}, a {array.dtype}", "dtype"
+        elif array.dtype != right.dtype and right.ndim and not trouble:
+            trouble, kind = f"{name} should be {right.dtype}, as its inputs are, and is {array.dtype}", "dtype"
         if array.shape != right.shape and not trouble:
             trouble, kind = f"{name} should have the shape {right.shape}, and has {array.shape}", "shape"
     return values, trouble, kind

@@ -47,7 +47,7 @@ def _seconds(function: Function, *arguments: Any) -> float:
 
 
 def _afterwards(function: Function, seconds: float) -> str:
-    x, w = drawn(0, 4, 16, 16, 8), drawn(1, 16, 3, 3, 8)
+    x, w = drawn(0, 2, 12, 12, 8), drawn(1, 16, 3, 3, 8)
     mine, slow, library = (_seconds(each, x, w) for each in (function, _slow, _right))
     told = f"{1000 * mine:.3g} ms; the loops {1000 * slow:.3g} ms, the library {1000 * library:.3g} ms"
     if mine * _FASTER > slow:
