@@ -6,6 +6,7 @@ The witnesses, which know no backward, must find every wrong gradient, too.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,7 +35,8 @@ def test_every_exercise_has_a_solution_mistakes_and_a_number():
 
 @pytest.mark.parametrize(("name", "position"), ANSWERS)
 def test_a_right_answer_is_right(name, position):
-    verdict = course.check(SOLUTIONS[name][position], name)
+    exercise = replace(EXERCISES[name], afterwards=None) if name == "lenet5_gradients" else EXERCISES[name]
+    verdict = course.check(SOLUTIONS[name][position], exercise)  # LeNet-5's training is a test of its own
     assert verdict, verdict
     assert all(right for _, right in verdict.steps)
     assert str(EXERCISES[name].line) in verdict.lines[-1]
@@ -155,23 +157,33 @@ def test_the_page_on_the_documents_names_tests_and_exercises_that_exist():
 
 
 def test_lenet5_trains_on_mnist_where_it_is_and_the_answer_is_fast(monkeypatch):
-    steps = {}
-
     def trained(function, dataset, scale, count):
-        steps[dataset.name] = count
         return f"{count} steps on {dataset.name}"
 
-    mnist = SimpleNamespace(name="mnist")
-    found = SimpleNamespace(source=SimpleNamespace(find=lambda: ["here"]))
-    monkeypatch.setattr(lenet5_gradients, "_trained", trained)
-    monkeypatch.setattr(lenet5_gradients.data, "mnist", lambda: mnist)
-    missing = SimpleNamespace(source=SimpleNamespace(find=lambda: ["here", None]))
-    monkeypatch.setitem(lenet5_gradients.KNOWN, "mnist", missing)
-    assert lenet5_gradients._afterwards(print, 60.0) == "200 steps on digits"  # and there is no download
-    monkeypatch.setitem(lenet5_gradients.KNOWN, "mnist", found)
-    assert lenet5_gradients._afterwards(print, 60.0) == "200 steps on mnist"
-    assert lenet5_gradients._afterwards(print, 1e-9) == "200 steps on digits, as MNIST would take it too long"
-    assert steps == {"mnist": 1, "digits": 200}
+    for places, seconds, said in (
+        (["here", None], 60.0, "200 steps on digits"),  # it is not whole, and there is no download
+        (["here", "here"], 60.0, "200 steps on mnist"),
+        (["here", "here"], 1e-9, "20 steps on digits"),
+    ):
+        found = SimpleNamespace(source=SimpleNamespace(find=lambda places=places: places))
+        monkeypatch.setitem(lenet5_gradients.KNOWN, "mnist", found)
+        monkeypatch.setattr(lenet5_gradients.data, "mnist", lambda: SimpleNamespace(name="mnist"))
+        monkeypatch.setattr(lenet5_gradients, "_trained", trained)
+        assert lenet5_gradients._afterwards(print, seconds) == said
+
+
+@pytest.mark.slow
+def test_lenet5_learns_the_digits():
+    said = lenet5_gradients._trained(SOLUTIONS["lenet5_gradients"][0], digits(), 2, lenet5_gradients._STEPS)
+    assert re.search(r"(8[5-9]|9\d)\.\d% of 360 test images", said)
+
+
+def test_a_slow_answer_takes_fewer_steps():
+    said = lenet5_gradients._trained(EXERCISES["lenet5_gradients"].right, digits(), 2, 20)
+    before, after = map(float, re.search(r"loss (.*) → (.*);", said).groups())
+    assert after < before
+    with pytest.raises(Unfinished, match="the loss was to fall, and went from 1"):
+        lenet5_gradients._trained(lambda x, labels, p: (1.0, {key: 0 * p[key] for key in p}), digits(), 2, 20)
 
 
 def test_what_has_learned_nothing_is_not_done():

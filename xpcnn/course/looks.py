@@ -16,7 +16,7 @@ from ..typing import NDArray
 from .exercise import Function, Term
 from .judge import Outcome, Trial, agrees, close, outcome
 
-_MOST_TERMS = 6
+_MOST_TERMS = 4
 
 
 def looks_like(trial: Trial) -> str:
