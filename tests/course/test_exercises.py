@@ -5,6 +5,7 @@ The witnesses, which know no backward, must find every wrong gradient, too.
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from xpcnn.course.judge import tried, witnessed
 from xpcnn.course.looks import looks_like
 from xpcnn.data import digits
 
+from . import solutions
 from .solutions import SOLUTIONS
 
 EXERCISES = all_exercises()
@@ -127,6 +129,48 @@ def document_000_max(dy, x, kernel, stride, padding):
         k, l = np.unravel_index(np.argmax(x[m, top : top + kernel[0], left : left + kernel[1], c]), kernel)
         dx[m, top + k, left + l, c] = dy[m, i, j, c]
     return dx
+
+
+def edited(function, old, new):
+    """The answer, with a piece of its code replaced."""
+    code = inspect.getsource(function)
+    assert old in code
+    names = dict(vars(solutions))
+    exec(code.replace(old, new), names)
+    return names[function.__name__]
+
+
+WRONG = [  # code that is written independently of the exercises' own
+    ("conv2d_dx", solutions.dx_textbook, "w[:, ::-1, ::-1])", "w)", "the kernel were not turned"),
+    ("conv2d_dx", solutions.dx_loops, "+= dy", "= dy", "overlapping windows were assigned, where they should be added"),
+    ("conv2d_dx", solutions.dx_loops, "j * stride[1]", "j * stride[0]",
+     "the stride of the height were used for both axes"),
+    ("conv2d_dx", solutions.dx_loops, "[:, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]", "",
+     "the padding were not cut off"),
+    ("conv2d_dw", solutions.dw_loops, "return dw", "return dw / len(dy)", "dw were divided by N, the number of images"),
+    ("conv2d_dw", solutions.dw_taps, "x, (_, oh, ow, filters) = pad(x, padding), dy", "_, oh, ow, filters = dy",
+     "the input were left unpadded"),
+    ("conv2d_forward", solutions.conv_loops, "w[f]) + b[f]", "w[f] + b[f])", "the bias were added at every tap"),
+    ("conv2d_forward", solutions.conv_windows, "windows, w)", "windows, w[:, ::-1, ::-1])",
+     "the kernel were turned by 180°"),
+    ("max_pool_backward", solutions.max_pool_argmax, "constant_values=-np.inf", "", "the padding were 0, not −∞"),
+    ("max_pool_backward", solutions.max_pool_search, "> x[best]", ">= x[best]", "the last of tied maxima got dy"),
+    ("avg_pool_backward", solutions.avg_pool_loops, " / kernel[0] / kernel[1]", "",
+     "dy were not divided by KH·KW, the number of taps"),
+    ("softmax_cross_entropy", solutions.entropy_arrays, "d / len(logits)", "d",
+     "the loss were a mean and its gradient that of the sum"),
+    ("batch_norm_backward", solutions.batch_norm_steps, " + dmean / m", "", "the mean were a constant"),
+    ("adam_step", solutions.adam, "/ (1 - beta1**t)", "/ (1 - beta1 ** (t - 1))", ""),
+    ("rmsprop_step", solutions.rmsprop, "(s**0.5 + eps)", "(s + eps) ** 0.5", "ε were inside of the root"),
+    ("momentum_step", solutions.momentum, "mu * v + g", "mu * v + (1 - mu) * g", "g were multiplied by 1 − μ"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "right", "old", "new", "words"), WRONG)
+def test_a_wrong_answer_of_another_hand_is_called_by_its_name(name, right, old, new, words):
+    verdict = course.check(edited(right, old, new), name)
+    assert not verdict
+    assert verdict.looks_like == words, verdict
 
 
 @pytest.mark.parametrize(
