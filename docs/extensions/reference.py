@@ -21,7 +21,6 @@ from sphinx.application import Sphinx
 import xpcnn
 
 INTERNAL = {"__main__", "cli", "typing", "options", "extras"}
-EXERCISES = "xpcnn.course.exercises"  # data; the course's page lists them
 PAGES = Path(__file__).parent.parent / "reference"
 
 
@@ -51,7 +50,7 @@ def pages(part: str) -> list[Page]:
     modules = [package]
     if hasattr(package, "__path__"):
         found = (each.name for each in pkgutil.walk_packages(package.__path__, f"{part}."))
-        modules += [import_module(name) for name in found if "._" not in name and not name.startswith(EXERCISES)]
+        modules += [import_module(name) for name in found if "._" not in name]
     return [_page(package, module) for module in modules]
 
 
