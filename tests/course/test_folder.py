@@ -160,3 +160,17 @@ def test_no_such_exercise():
         exercise_named("conv2d_fwd")
     with pytest.raises(OptionError):
         course.own("nonsense")
+
+
+def test_a_verdict_that_cannot_be_kept_is_told_all_the_same(folder):
+    (folder / PROGRESS).write_text("{")
+    verdict = course.check(lambda p, g, lr: p - lr * g, "sgd_step")
+    assert verdict.right
+    assert "this was not kept: " in verdict.lines[-1]
+
+
+def test_an_answer_may_import_a_file_beside_it_but_none_in_the_place_of_numpy(folder):
+    (folder / "numpy.py").write_text("raise ZeroDivisionError")
+    (folder / "mine.py").write_text("def step(g, lr):\n    return lr * g\n")
+    fill(folder / "11_sgd_step.py", "from mine import step\n    p = p - step(g, lr)")
+    assert checked(folder, EXERCISES["sgd_step"]).right

@@ -1,23 +1,24 @@
-"""Checks files in a process of their own, so that an answer may hang, crash or end it.
-
-`python -m xpcnn.course.child FILE NAME SECONDS REPORT` checks one file in the current folder, and writes the verdict to
-the file REPORT.
-"""
+"""Checks files in a process of their own, so that an answer may hang, crash or end it."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from ..errors import XpcnnError
+from ..io.atomic import write_atomically
 from .exercise import Exercise, exercise_named
 from .folder import begun, load, record
 from .judge import Stopped, limit
 from .verdict import Verdict, check
 
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[1].split('\\n'); from xpcnn.course.child import main; main(*sys.argv[2:])"
+)
 _GRACE = 10.0  # seconds to start and to end in
 
 
@@ -37,12 +38,12 @@ def checked(folder: Path, exercise: Exercise, seconds: float | None = None) -> V
     most = (3 if exercise.afterwards or exercise.pair else 2) * time + _GRACE
     with tempfile.TemporaryDirectory() as place:
         report = Path(place) / "report.json"
-        words = [files[0].name, exercise.name, str(time), str(report)]
-        command = [sys.executable, "-m", "xpcnn.course.child", *words]
+        path = "\n".join(map(os.path.abspath, sys.path))  # modules are found where this process finds them
+        words = [path, str(folder), files[0].name, exercise.name, str(time), str(report)]
+        command = [sys.executable, "-I", "-c", _PROGRAM, *words]
         try:
-            done = subprocess.run(
-                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=most, check=False
-            )
+            none = subprocess.DEVNULL  # not a pipe, which a process that the answer starts could keep open
+            done = subprocess.run(command, stdin=none, stdout=none, stderr=none, timeout=most, check=False)
             ended = f"it ended the process, with status {done.returncode}"
         except subprocess.TimeoutExpired:
             ended = f"it did not come to an end within {most:g} s, and was stopped"
@@ -55,8 +56,11 @@ def checked(folder: Path, exercise: Exercise, seconds: float | None = None) -> V
     return Verdict(verdict.exercise, verdict.right, verdict.steps, (f"{first} ({files[0].name})", *others))
 
 
-def _main(file: str, name: str, seconds: str, report: str) -> None:
+def main(folder: str, file: str, name: str, seconds: str, report: str) -> None:
+    """Check a file in the folder, and write the verdict to the file `report`."""
     exercise = exercise_named(name)
+    os.chdir(folder)
+    sys.path.append(os.getcwd())  # last: a file of the learner's that is called numpy.py is no NumPy
     try:
         try:
             with limit(float(seconds)):
@@ -68,8 +72,4 @@ def _main(file: str, name: str, seconds: str, report: str) -> None:
         record(Path(), exercise, 0, len(exercise.cases()))
         verdict = Verdict(exercise.name, False, (), (f"{exercise.name}: not right yet", str(error)))
     text = {"exercise": verdict.exercise, "right": verdict.right, "steps": verdict.steps, "lines": verdict.lines}
-    Path(report).write_text(json.dumps(text), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    write_atomically(report, json.dumps(text).encode())
