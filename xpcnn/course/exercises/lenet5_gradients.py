@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import data, models, nn
-from ...backend import to_numpy
+from ...backend import to_numpy, use_backend
 from ...data.registry import KNOWN
 from ...errors import XpcnnError
 from ...ops import Window, conv2d_backward, conv2d_forward, max_pool2d_backward, max_pool2d_forward
@@ -49,8 +49,9 @@ def _pair(function: Function, x: NDArray, labels: NDArray, params: Mapping[str, 
 
 
 def _cases() -> list[Case]:
-    params = models.lenet5((12, 12, 1), 10, rng=3).astype("float64").parameters()
-    params = {name: p + 0.05 * drawn(5, *p.shape) for name, p in params.items()}
+    with use_backend("numpy"):
+        made = models.lenet5((12, 12, 1), 10, rng=3).parameters()
+    params = {name: to_numpy(p).astype("float64") + 0.05 * drawn(5, *p.shape) for name, p in made.items()}
     return [
         Case("one image", {"x": drawn(0, 1, 12, 12, 1), "labels": np.array([3]), "params": params}),
         Case("two images", {"x": drawn(1, 2, 12, 12, 1), "labels": np.array([9, 0]), "params": params}),
