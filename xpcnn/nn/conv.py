@@ -12,7 +12,7 @@ from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
-from .layer import WeightedLayer
+from .weighted import WeightedLayer
 from .sequences import Sides, WindowLayer, with_height, without_height
 
 

@@ -48,6 +48,8 @@ _MOST_NUMBERS = 2**31 - 1  # in an item of zeros: 8 GiB in float32
 class Layer(ABC):
     """Base class of all layers. See the module's docstring for the contract."""
 
+    __slots__ = ("__dict__", "__weakref__", "_frozen", "_infers")  # see `frozen_layer` in `xpcnn.nn.freezing`
+
     parameter_names: ClassVar[tuple[str, ...]] = ()  # attributes that the optimizer writes
     buffer_names: ClassVar[tuple[str, ...]] = ()  # attributes that are saved but not trained
     config_names: ClassVar[tuple[str, ...]] = ()  # attributes that are the constructor's arguments
@@ -63,6 +65,16 @@ class Layer(ABC):
         if {"forward", "__call__", "pair"} & vars(cls).keys():
             cls.elementwise = vars(cls).get("elementwise", "formula" in vars(cls))  # of one element
             cls.keeps_columns = vars(cls).get("keeps_columns", False)
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The names of the parameters within this layer that are not trained, see `freeze`; none in a container."""
+        return getattr(self, "_frozen", frozenset())
+
+    @property
+    def infers(self) -> bool:
+        """Whether forward and backward are those of inference."""
+        return getattr(self, "_infers", False)
 
     @abstractmethod
     def forward(self, x: Array) -> tuple[Array, Cache]:
@@ -101,7 +113,7 @@ class Layer(ABC):
         return walk("", self)
 
     def parameters(self) -> dict[str, Array]:
-        """The trained arrays themselves, by dotted name; a shared one is included once."""
+        """The trained arrays themselves, by dotted name; a shared one is included once, a frozen one is not."""
         return {name: getattr(layer, key) for name, layer, key in self.named_arrays(buffers=False)}
 
     def state_dict(self) -> dict[str, Array]:
@@ -215,11 +227,18 @@ class Layer(ABC):
         summary.end(row, x, y, trained=bool(parameters))
         return y
 
-    def named_arrays(self, *, buffers: bool) -> Iterator[tuple[str, Layer, str]]:
-        """(dotted name, layer, attribute) of every parameter and, with `buffers`, every buffer that exists."""
-        for prefix, layer in self.named_layers():
+    def named_arrays(self, *, buffers: bool, frozen: bool = False) -> Iterator[tuple[str, Layer, str]]:
+        """(dotted name, layer, attribute) of every trained parameter that exists.
+
+        Parameters
+            buffers : all buffers and frozen parameters, too
+            frozen : frozen parameters, too
+        """
+        layers = list(self.named_layers())
+        left_out = {dotted(name, key) for name, layer in layers for key in layer.frozen if not (buffers or frozen)}
+        for prefix, layer in layers:
             for key in layer.parameter_names + (layer.buffer_names if buffers else ()):
-                if getattr(layer, key) is not None:
+                if getattr(layer, key) is not None and dotted(prefix, key) not in left_out:
                     yield dotted(prefix, key), layer, key
 
     def zeros(self, input_shape: Shape) -> Array:
@@ -263,17 +282,6 @@ class OpLayer(Layer):
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         return self.pair[1](dy, cache) if input_grad else None, {}
-
-
-class WeightedLayer(Layer):
-    """Base class of layers with a `weight` and a `bias`, of which either may be None, and their gradients."""
-
-    parameter_names = ("weight", "bias")
-    pair_backward: ClassVar[Callable[..., tuple[Array | None, Array | None, Array | None]]]  # of `xpcnn.ops`
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dw, db = self.pair_backward(dy, cache, input_grad=input_grad)
-        return dx, {name: grad for name, grad in (("weight", dw), ("bias", db)) if grad is not None}
 
 
 def dotted(name: str, key: str) -> str:

@@ -11,7 +11,7 @@ from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Shape
 from . import init
-from .layer import WeightedLayer
+from .weighted import WeightedLayer
 
 
 class Linear(WeightedLayer):
