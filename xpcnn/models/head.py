@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backend import dtype_name
 from ..errors import OptionError
-from ..nn import Container, Conv2d, Layer, Linear
+from ..nn import Container, Conv2d, Layer, Linear, all_parameters
 from ..nn.layer import check_layer
 from ..options import as_count
 from ..random import Seed
@@ -60,7 +60,7 @@ def new_head(model: Layer, outputs: int, *, rng: Seed = None) -> Layer:
 def _last(layer: Layer) -> list[tuple[str, Layer]]:
     """The way to the last layer with parameters: names of children, and the children."""
     for name, child in reversed(layer.children().items()) if isinstance(layer, Container) else ():
-        if child.parameters():
+        if all_parameters(child):
             return [(name, child), *_last(child)]
     return []
 

@@ -12,8 +12,8 @@ from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
-from .weighted import WeightedLayer
 from .sequences import Sides, WindowLayer, with_height, without_height
+from .weighted import WeightedLayer
 
 
 class Conv2d(WeightedLayer):

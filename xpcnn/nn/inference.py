@@ -16,6 +16,7 @@ from ..errors import OptionError
 from ..typing import Array, Cache
 from .container import Container
 from .dropout import Dropout
+from .frozen_part import computes_as_ours
 from .hooks import Hooks, with_hooks
 from .layer import Layer, check_layer
 from .norm import BatchNorm1d, BatchNorm2d
@@ -60,15 +61,16 @@ def eval_mode(model: Layer, hooks: Inference | None = None) -> Layer:
     return with_hooks(model, Inference() if hooks is None else hooks)
 
 
-def in_inference(layer: Layer, frozen: Iterable[str] = ()) -> Layer:
+def in_inference(layer: Layer, frozen: Iterable[str] | None = None, *, infers: bool = True) -> Layer:
     """The layer as it is in inference: the same attributes (one `__dict__`), so that each sees what the other changes.
 
     Parameters
-        frozen : names of its parameters that are not trained, besides those that are not already
+        frozen : names of its parameters that are not trained; None for those that are not already
+        infers : False for the layer as it is in training
     """
     other = copy(layer)
     other.__dict__ = layer.__dict__
-    other._infers, other._frozen = True, layer.frozen.union(frozen)
+    other._infers, other._frozen = infers, layer.frozen if frozen is None else frozenset(frozen)
     return other
 
 
@@ -79,9 +81,7 @@ def check_inference(name: str, layer: Layer) -> None:
         OptionError
     """
     methods = ("__call__", "forward", "backward") if isinstance(layer, _DIFFERENT) else ("__call__",)
-    ours = __name__.partition(".")[0] + "."
-    own = not all(getattr(type(layer), method).__module__.startswith(ours) for method in methods)
-    if own or (not isinstance(layer, Container) and _has_others_within(layer)):
+    if not computes_as_ours(layer, *methods) or (not isinstance(layer, Container) and _has_others_within(layer)):
         raise OptionError(
             f"layer {name}: gradients of inference",
             "layers whose inference is that of xpcnn's layers",

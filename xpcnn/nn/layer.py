@@ -48,7 +48,9 @@ _MOST_NUMBERS = 2**31 - 1  # in an item of zeros: 8 GiB in float32
 class Layer(ABC):
     """Base class of all layers. See the module's docstring for the contract."""
 
-    __slots__ = ("__dict__", "__weakref__", "_frozen", "_infers")  # see `frozen_layer` in `xpcnn.nn.freezing`
+    __slots__ = ("__dict__", "__weakref__", "_frozen", "_infers")  # two layers may have one __dict__: `in_inference`
+    _frozen: frozenset[str]
+    _infers: bool
 
     parameter_names: ClassVar[tuple[str, ...]] = ()  # attributes that the optimizer writes
     buffer_names: ClassVar[tuple[str, ...]] = ()  # attributes that are saved but not trained
@@ -58,6 +60,7 @@ class Layer(ABC):
     # Properties of inference for code that rearranges numbers, such as `xpcnn.exchange`. A subclass that computes
     # something else sets them again.
     elementwise: ClassVar[bool] = False  # the same function of each number, independent of its position
+    observed: ClassVar[bool] = False  # whether it runs through hooks
     keeps_columns: ClassVar[bool] = False  # permuting the columns of x (N, D) and the parameters (D,) permutes y's
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -228,11 +231,9 @@ class Layer(ABC):
         return y
 
     def named_arrays(self, *, buffers: bool, frozen: bool = False) -> Iterator[tuple[str, Layer, str]]:
-        """(dotted name, layer, attribute) of every trained parameter that exists.
+        """(dotted name, layer, attribute) of every trained parameter; with `frozen` of the frozen ones, too.
 
-        Parameters
-            buffers : all buffers and frozen parameters, too
-            frozen : frozen parameters, too
+        With `buffers` all arrays are there.
         """
         layers = list(self.named_layers())
         left_out = {dotted(name, key) for name, layer in layers for key in layer.frozen if not (buffers or frozen)}
