@@ -57,6 +57,16 @@ def new_head(model: Layer, outputs: int, *, rng: Seed = None) -> Layer:
     return made
 
 
+def head_name(model: Layer) -> str:
+    """The dotted name of the last layer with parameters, which `new_head` replaces; "" is the network itself.
+
+    >>> from xpcnn.nn import ReLU, Sequential
+    >>> head_name(Sequential(Linear(8, 4), ReLU(), Linear(4, 1000)))
+    '2'
+    """
+    return ".".join(name for name, _ in _last(model))
+
+
 def _last(layer: Layer) -> list[tuple[str, Layer]]:
     """The way to the last layer with parameters: names of children, and the children."""
     for name, child in reversed(layer.children().items()) if isinstance(layer, Container) else ():

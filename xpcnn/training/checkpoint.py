@@ -217,7 +217,11 @@ def _items_are_images(criterion: Loss) -> bool:
 
 
 def _scalars(who: str, saved: Any, optimizer: Optimizer) -> dict[str, Any]:
-    if not isinstance(saved, dict) or saved.keys() - {"begun"} != optimizer.scalars().keys() - {"begun"}:
+    if (
+        not isinstance(saved, dict)
+        or saved.keys() - {"begun"} != optimizer.scalars().keys() - {"begun"}
+        or saved["lr"] is None
+    ):
         raise FormatError(who, "steps and lr", repr(saved)[:80], REMEDY)
     copy(optimizer).load_scalars(who, **saved)
     return saved
