@@ -138,13 +138,9 @@ class Layer(ABC):
         """
         own = self.state_dict()
         if strict and own.keys() != state.keys():
-            missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-            raise FormatError(
-                "load_state_dict",
-                "this network's names",
-                f"missing {missing}, unknown {unknown}",
-                "build the same architecture, or pass strict=False",
-            )
+            got = f"missing {sorted(own.keys() - state.keys())}, unknown {sorted(state.keys() - own.keys())}"
+            remedy = "build the same architecture, or pass strict=False"
+            raise FormatError("load_state_dict", "this network's names", got, remedy)
         copy_into({name: array for name, array in own.items() if name in state}, state, "load_state_dict")
         return self
 
@@ -218,17 +214,21 @@ class Layer(ABC):
         """
         found = Summary()
         self.summarize(self.zeros(as_input_shape(input_shape)), found)
-        return found.table(self.parameters().values())
+        return found.table(*self._numbers())
 
     def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
         """Add this layer's row to the summary; return its output in inference."""
         row = summary.begin(name, type(self).__name__, depth)
         y = self(x)
-        parameters = self.parameters().values()
-        multiply_adds = self.multiply_adds(item_shape(x), item_shape(y))
-        summary.count(row, id(self), x, y, parameters, multiply_adds)
-        summary.end(row, x, y, trained=bool(parameters))
+        parameters, trained = self._numbers()
+        summary.count(row, id(self), x, y, parameters, trained, self.multiply_adds(item_shape(x), item_shape(y)))
+        summary.end(row, x, y, trained=bool(trained))
         return y
+
+    def _numbers(self) -> tuple[list[Array], int]:
+        """All parameters, and how many numbers in them are trained."""
+        every = [getattr(layer, key) for _, layer, key in self.named_arrays(buffers=False, frozen=True)]
+        return every, sum(math.prod(each.shape) for each in self.parameters().values())
 
     def named_arrays(self, *, buffers: bool, frozen: bool = False) -> Iterator[tuple[str, Layer, str]]:
         """(dotted name, layer, attribute) of every trained parameter; with `frozen` of the frozen ones, too.
@@ -253,9 +253,7 @@ class Layer(ABC):
         if math.prod(input_shape) > _MOST_NUMBERS:
             limit = f"one item of at most {_MOST_NUMBERS} numbers"
             raise ShapeError(type(self).__name__, limit, str(tuple(input_shape)))
-        like = next(iter(self.state_dict().values()), None)
-        if like is None:
-            like = asarray([0.0])
+        like = next(iter(self.state_dict().values()), asarray([0.0]))
         xp = array_namespace(like)
         zeros: Array = xp.zeros((1, *input_shape), dtype=like.dtype, device=like.device)
         return zeros

@@ -46,6 +46,7 @@ from .claim import Claim
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
+from .features import keep_features
 from .history import Epoch
 from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
 from .source import Begun, kept, open_source
@@ -150,6 +151,9 @@ class _Run:
             expected = f"a model with {outputs} outputs for an image"
             got = f"{config.model or config.source}, whose output is {made}"
             raise OptionError("train model", expected, got)
+        if config.cache_features:
+            splits = (self.loader.split,) if validation is None else (self.loader.split, validation)
+            model = keep_features(model, *splits, batch_size=config.batch_size)
         next(self.loader.epoch(0))  # so do images that cannot be augmented
         optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         every = {id(p): name for name, p in all_parameters(model).items()}  # before them there may be a Normalize

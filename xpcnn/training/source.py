@@ -119,7 +119,8 @@ class Opened:
         else:
             model = self.saved.model.astype("float32")
             normalization, head = None, ""
-            if not classes or tuple(classes) != self.saved.classes:
+            named = not all(name.isdecimal() for name in classes)  # numbers may stand for other classes
+            if not named or tuple(classes) != self.saved.classes:
                 head = head_name(model)
                 model = models.new_head(model, outputs, rng=config.seed)
             told = [
