@@ -45,7 +45,8 @@ def has_frozen(layer: Layer) -> bool:
 
 def can_stay(layer: Layer) -> bool:
     """Whether nothing within is trained, changes, or is random: its forward then is its inference."""
-    return all(each.infers or _is_constant(each) for _, each in layer.named_layers() if not each.children())
+    leaves = (each for _, each in layer.named_layers() if not each.children())
+    return all(not each.observed and (each.infers or _is_constant(each)) for each in leaves)
 
 
 def computes_as_ours(layer: Layer, *methods: str) -> bool:
@@ -56,4 +57,4 @@ def computes_as_ours(layer: Layer, *methods: str) -> bool:
 
 def _is_constant(layer: Layer) -> bool:
     changes = any(layer.named_arrays(buffers=True)) or bool(layer.generators())
-    return not changes and not layer.observed and computes_as_ours(layer, "__call__")
+    return not changes and computes_as_ours(layer, "__call__")
