@@ -127,7 +127,7 @@ def test_nothing_is_kept_for_the_frozen_part_and_its_backward_does_not_run(xp, m
     own = {id(array) for array in [x, *whole.state_dict().values()]}
     kept = [tuple(array.shape) for key, array in arrays_of(cache).items() if key not in own]
     assert kept == [(3, 16)]  # the input of the trained layer
-    assert len(arrays_of(whole.forward(x)[1]).keys() - own) > 3
+    assert len(arrays_of(whole.forward(x)[1]).keys() - own) >= 3
 
     def spoilt(*args, **options):
         raise AssertionError("backward of a frozen layer")

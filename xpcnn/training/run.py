@@ -146,6 +146,8 @@ class _Run:
             model = models.normalized(model, *train.statistics())
         elif self.begun is not None and self.begun.normalization is not None:
             model = models.normalized(model, *self.begun.normalization)
+        if source is not None:
+            source.check_images(model, train)
         made = model.output_shape(train.input_shape)  # a model that cannot run fails here, before a folder is made
         if made != (outputs,):
             expected = f"a model with {outputs} outputs for an image"

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import models
+from ..data.dataset import Split
 from ..data.remote_weights import fetch_weights, is_address
-from ..errors import FormatError, OptionError, one_line
+from ..errors import FormatError, OptionError, ShapeError, one_line, warn
 from ..exchange import import_onnx, load_weights
 from ..io import safetensors
-from ..io.model_file import SavedModel, load_model, save_model
+from ..io.model_file import SCALE, SavedModel, load_model, save_model
 from ..models.facts import RECORDS
 from ..models.head import head_name
 from ..nn import Layer, Normalize, all_parameters, freeze
@@ -99,6 +100,30 @@ class Opened:
     saved: SavedModel | None
     input_shape: Shape
 
+    def check_images(self, model: Layer, split: Split) -> None:
+        """Refuse images that the network does not take, and warn of numbers unlike those that it has learned from.
+
+        Raises
+            OptionError
+        """
+        input_shape = split.input_shape
+        if self.saved is not None and SCALE in self.saved.extra and self.saved.is_unit != split.is_unit:
+            unlike, alike = ("not ", "") if split.is_unit else ("", "not ")
+            what = f"the network has learned from images that were {unlike}in [0, 1], and these are {alike}in [0, 1]"
+            warn(self.shown, what, "prepare these as those were")
+        try:
+            model.output_shape(input_shape)
+        except (ShapeError, OptionError) as error:
+            expected, got = (_size(shape) for shape in (self.input_shape, input_shape))
+            expected = f"images {expected} for the network of {self.shown}"
+            remedy = "of pictures in folders, --option size=… and channels=… say how they are read"
+            raise OptionError("train from", expected, f"{got}: {error}", remedy) from None
+
+    @property
+    def shown(self) -> str:
+        """The source's name, for people."""
+        return one_line(Path(self.name).name or self.name)
+
     def begin(self, config: RunConfig, input_shape: Shape, outputs: int, classes: Sequence[str]) -> Begun:
         """The network for images of that shape, with that many outputs.
 
@@ -106,14 +131,17 @@ class Opened:
             FormatError, OptionError : the weights are not those of the architecture, or the network has no last layer
                 that could be replaced
         """
-        shown = one_line(Path(self.name).name or self.name)
         if self.saved is None:
             model = models.build(config.model, input_shape, outputs, rng=config.seed)
             head = head_name(model)
-            taken = load_weights(
-                model, self.path, new=f"{head}.*", unused=words(config.unused), input_shape=input_shape
-            )
-            told = [f"from {shown}: {len(taken.taken)} arrays of {config.model}, all but its last layer's"]
+            new, unused = f"{head}.*", words(config.unused)
+            try:
+                taken = load_weights(model, self.path, new=new, unused=unused, input_shape=input_shape)
+            except FormatError as error:
+                if "new=" in error.remedy or "unused=" in error.remedy:
+                    error.remedy = "name the file's architecture with --model; --unused leaves arrays of the file out"
+                raise
+            told = [f"from {self.shown}: {len(taken.taken)} arrays of {config.model}, all but its last layer's"]
             facts = RECORDS[config.model].preprocessing
             normalization = None if facts is None or len(facts.mean) != input_shape[-1] else (facts.mean, facts.std)
         else:
@@ -124,7 +152,7 @@ class Opened:
                 head = head_name(model)
                 model = models.new_head(model, outputs, rng=config.seed)
             told = [
-                f"from {shown}: {len(model.state_dict())} arrays of its network"
+                f"from {self.shown}: {len(model.state_dict())} arrays of its network"
                 + (", with its last layer" * (not head))
             ]
         if head:
@@ -181,7 +209,7 @@ def _from_onnx(path: Path, input_shape: Shape | None) -> SavedModel:
 
 
 def _preparation(model: Layer, normalization: Any, by_data: bool, input_shape: Shape) -> str:
-    size = "×".join(map(str, input_shape))
+    size = _size(input_shape)
     first = next(iter(model.children().values()), None)
     if isinstance(first, Normalize):
         if by_data:
@@ -195,6 +223,10 @@ def _preparation(model: Layer, normalization: Any, by_data: bool, input_shape: S
         )
     mean, std = normalization
     return f"images {size}, normalised as torchvision's weights expect: mean {tuple(mean)}, deviation {tuple(std)}"
+
+
+def _size(shape: Shape) -> str:
+    return "×".join(map(str, shape))
 
 
 def _parts(names: Iterable[str]) -> str:
