@@ -64,6 +64,7 @@ def unfreeze(model: Layer) -> Layer:
 
 def all_parameters(model: Layer) -> dict[str, Array]:
     """The arrays that are trained where nothing is frozen, by dotted name."""
+    check_layer("all_parameters", model)
     return {name: getattr(layer, key) for name, layer, key in model.named_arrays(buffers=False, frozen=True)}
 
 
