@@ -19,6 +19,7 @@ from xpcnn.nn import (
     Concat,
     Container,
     Conv2d,
+    ConvTranspose2d,
     Dropout,
     Flatten,
     Graph,
@@ -28,6 +29,7 @@ from xpcnn.nn import (
     MaxPool2d,
     ReLU,
     Residual,
+    Scale,
     Sequential,
     Tanh,
     all_parameters,
@@ -304,3 +306,20 @@ def test_a_container_of_one_s_own(xp, rng):
     assert list(grads) == ["2.weight", "2.bias"]
     _, _, grads = step(freeze(model, "2.*"), x, xp)
     assert sorted(grads) == ["0.inner.bias", "0.inner.weight"]
+
+
+@pytest.mark.parametrize("name", ["reference", "rows", "winograd", "im2col", "batch_last"])
+def test_a_frozen_layer_computes_no_gradients_of_its_weights(name, any_batch, rng):
+    layers = Conv2d(8, 8, 3, padding=1, rng=0), ConvTranspose2d(8, 4, 2, rng=1), Flatten(), Linear(4 * 81, 5, rng=2)
+    model = freeze(Sequential(Scale(8), *layers), ["1.*", "2.*", "4.*"])
+    x = rng.normal(size=(9, 8, 8, 8)).astype("float32")
+    with xpcnn.use_implementation(name):
+        y, cache = model.forward(x)
+        values = x
+        for layer in model.children().values():
+            values, own = layer.forward(values)
+            assert not layer.infers or layer.backward(values, own)[1] == {}
+        _, grads = model.backward(y, cache, input_grad=False)
+        expected = unfreeze(model).backward(y, unfreeze(model).forward(x)[1], input_grad=False)[1]
+    for key, gradient in grads.items():
+        np.testing.assert_array_equal(gradient, expected[key])

@@ -85,11 +85,20 @@ def inference(
     return batch_first(_correlate(batch_last(x), filters, b, place, groups, relu))
 
 
-def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
+def backward(
+    dy: NDArray, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
+) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
     """`conv2d_backward`, row by row."""
-    x, w, has_bias, place, groups = cache
+    x, w, _, place, groups = cache
     check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]), w)
     dy = batch_last(dy)  # (OH, OW, F, N)
+    dw, db = _weight_gradients(dy, cache) if weight_grad else (None, None)
+    return batch_first(input_gradient(dy, w, x.shape, place, groups)) if input_grad else None, dw, db
+
+
+def _weight_gradients(dy: NDArray, cache: Cache) -> tuple[NDArray, NDArray | None]:
+    """dw, and db or None."""
+    x, w, has_bias, place, groups = cache
     k = w[0].size
 
     def add(total: NDArray, block: Block) -> None:
@@ -101,11 +110,7 @@ def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDA
 
     cost = 2.0 * dy.size * k
     total = reduce_units(add, (groups, k + 1, w.shape[0] // groups), x.dtype, blocks(x, place, cost), cost)
-    dw, db = _from_matrix(total[:, :k], w.shape), total[:, k].reshape(-1) if has_bias else None
-    dx = None
-    if input_grad:
-        dx = batch_first(input_gradient(dy, w, x.shape, place, groups))
-    return dx, dw, db
+    return _from_matrix(total[:, :k], w.shape), total[:, k].reshape(-1) if has_bias else None
 
 
 def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement, groups: int = 1) -> NDArray:

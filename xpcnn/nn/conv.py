@@ -39,6 +39,7 @@ class Conv2d(WeightedLayer):
     (8, 28, 28, 6)
     """
 
+    costly_weight = True
     pair_backward = staticmethod(dispatch.backward)
     config_names = (
         "in_channels",

@@ -40,6 +40,7 @@ class ConvTranspose2d(WeightedLayer):
     (8, 14, 14, 8)
     """
 
+    costly_weight = True
     pair_backward = staticmethod(conv_transpose2d_backward)
     config_names = (
         "in_channels",

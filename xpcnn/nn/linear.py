@@ -34,6 +34,7 @@ class Linear(WeightedLayer):
     (8, 10)
     """
 
+    costly_weight = True
     pair_backward = staticmethod(dispatch.backward)
     config_names = ("in_features", "out_features", "bias")
 
