@@ -26,6 +26,7 @@ one by one; here the batch replaces the width.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -280,12 +281,8 @@ def blocks(x: NDArray, place: Placement, cost: float) -> list[Block]:
     cut = max(-(-halo // step), 1, (WORKSPACE // column - halo) // step)  # at least as much inside as edge
     pieces = max(1, min(BLOCKS, int(cost / SHARE)))
     rows = min(-(-oh // pieces), WORKSPACE // (column * (halo + ow * step))) if cut >= ow else 1
-    return [
-        Block(rows_, columns, images)
-        for images in chunks(n, IMAGES)
-        for rows_ in chunks(oh, max(1, rows))
-        for columns in chunks(ow, cut)
-    ]
+    parts = chunks(n, IMAGES), chunks(oh, max(1, rows)), chunks(ow, cut)
+    return [Block(i, j, images) for images, i, j in product(*parts)]
 
 
 def _matrix(w: NDArray, groups: int) -> NDArray:
