@@ -256,8 +256,7 @@ def grouped(x: NDArray, groups: int) -> NDArray:
 
 def products(patches: NDArray, dy: NDArray) -> NDArray:
     """Σ_ij patches[…,i,j] dy[…,i,j]ᵀ for patches (…, i, j, K, n) and dy (…, i, j, F, n): (…, K, F)."""
-    k, n = patches.shape[-2:]
-    f = dy.shape[-2]
+    (k, n), f = patches.shape[-2:], dy.shape[-2]
     if f * k <= (f + k) * n:  # small: many products, then their sum
         total: NDArray = np.matmul(patches, dy.swapaxes(-1, -2)).sum(axis=(-4, -3))
         return total
