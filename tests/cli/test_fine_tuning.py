@@ -152,6 +152,7 @@ WRONG = {
         "'layer1*', which matches none of 1.weight",
     ),
     "rates that match nothing": ("few.npz --from run --lr-scale layer1*=0.1", "lr_scale: names of parameters"),
+    "rates of what is frozen": ("few.npz --from run --freeze 1.* --lr-scale 1.*=0.1", "parameters that are trained"),
     "rates without a number": ("few.npz --from run --lr-scale 1.*", "factors by names, such as 'layer*=0.1'"),
     "everything frozen": ("few.npz --from run --freeze *", "parameters that are left to train"),
     "the new head frozen": ("few.npz --from run --freeze 10.*", "a new last layer that is trained"),

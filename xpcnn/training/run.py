@@ -35,10 +35,10 @@ from ..data.registry import KNOWN
 from ..errors import DataError, MissingExtraError, OptionError, one_line, warn
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
-from ..nn import CrossEntropyLoss, Layer, MSELoss, all_parameters
+from ..nn import CrossEntropyLoss, MSELoss, all_parameters
 from ..optim import OPTIMIZERS
 from ..options import expanded, matching
-from ..typing import Shape
+from ..typing import Array, Shape
 from .best_model import MODEL, run_batch_size
 from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
@@ -141,7 +141,7 @@ class _Run:
             model, self.frozen = models.build(config.model, train.input_shape, outputs, rng=config.seed), ""
         else:
             model, self.frozen = self.begun.frozen(config.freeze)
-        scales = factors(model, config.lr_scales)
+        scales = factors(model.parameters() if config.unfreeze_at is None else all_parameters(model), config.lr_scales)
         if config.normalize:
             model = models.normalized(model, *train.statistics())
         elif self.begun is not None and self.begun.normalization is not None:
@@ -229,16 +229,16 @@ class _Run:
         return result
 
 
-def factors(model: Layer, scales: Mapping[str, float]) -> dict[int, float]:
+def factors(parameters: Mapping[str, Array], scales: Mapping[str, float]) -> dict[int, float]:
     """Factors by the identity of a parameter, from those by patterns of its name.
 
     Raises
         OptionError : a pattern matches none
     """
-    every, chosen = all_parameters(model), dict[int, float]()
+    chosen = dict[int, float]()
     for pattern, factor in scales.items():
-        names = matching("train", "lr_scale", pattern, list(every), "parameters")
-        chosen |= {id(every[name]): factor for name in names}
+        names = matching("train", "lr_scale", pattern, list(parameters), "parameters that are trained")
+        chosen |= {id(parameters[name]): factor for name in names}
     return chosen
 
 
