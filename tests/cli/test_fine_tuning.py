@@ -96,7 +96,7 @@ def test_a_run_goes_on_without_the_file_it_came_from(files, tmp_path, source, wo
     lines, errors, status = run(tmp_path, "train", files / "few.npz", *FEW[2:], *words, "--out", "whole")
     assert (errors, status) == ("", 0)
     assert told in lines[3]
-    assert images in lines[5]
+    assert any(images in line for line in lines)
     shutil.copytree(tmp_path / "whole", tmp_path / "again")
     (tmp_path / source).unlink()
     for name in ("checkpoint.safetensors", "model.safetensors", "history.csv", "result.json", "trained_on.safetensors"):

@@ -71,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="source",
         metavar="SOURCE",
         help="fine-tune the network in a run's folder, a model.safetensors, a .onnx file or the file at an address "
-        "https://…#sha256=…; with --model, take weights for it from there, such as a PyTorch state_dict in safetensors",
+        "https://…#sha256=… or hf:OWNER/NAME/FILE; "
+        "with --model, take weights for it from there, such as a PyTorch state_dict in safetensors",
     )
     parser.add_argument("--unused", metavar="NAMES", help="arrays of that file to leave out, such as 'aux*'")
     parser.add_argument("--freeze", metavar="NAMES", help="parameters not to train, such as 'conv1*,layer[123]*'")

@@ -23,7 +23,7 @@ from ..io.model_file import SCALE, SavedModel, load_model, save_model
 from ..models.facts import RECORDS
 from ..models.head import head_name
 from ..nn import Layer, Normalize, all_parameters, freeze
-from ..options import expanded
+from ..options import expanded, few
 from ..random import generator
 from ..typing import Shape
 from .best_model import MODEL
@@ -142,6 +142,8 @@ class Opened:
                     error.remedy = "name the file's architecture with --model; --unused leaves arrays of the file out"
                 raise
             told = [f"from {self.shown}: {len(taken.taken)} arrays of {config.model}, all but its last layer's"]
+            told += [f"left {len(taken.left)} of the file's: {few(taken.left)}"] if taken.left else []
+            told += taken.notes
             facts = RECORDS[config.model].preprocessing
             normalization = None if facts is None or len(facts.mean) != input_shape[-1] else (facts.mean, facts.std)
         else:
