@@ -290,15 +290,6 @@ def _names(mine: Any, theirs: Any) -> tuple[str, str]:
     return f"the {len(mine)} names of this optimizer", f"missing {missing}, unknown {unknown}"
 
 
-def show_overflow(p: Array, squares: Array) -> None:
-    """On a device, make p NaN where the squares that divide its step have overflowed: 0·∞ is NaN.
-
-    Otherwise its steps, divided by infinity, would be 0 forever, and nobody would notice.
-    """
-    if not is_numpy(p):
-        p += 0 * squares
-
-
 def _squares(arrays: Iterable[tuple[str, Any]]) -> float:
     """The sum of all squares of named NumPy arrays; NaN or infinite if a number is, or is too large."""
     return sum(float(np.vdot(array, array)) for _, array in arrays)
