@@ -77,6 +77,9 @@ def test_a_network_is_a_table_of_its_layers():
     assert "Sequential of 2 layers, 224 parameters" in text
     assert "Conv2d(in_channels=3, out_channels=8, kernel_size=(3, 3), padding=1)" in text
     assert "weight (8, 3, 3, 3), bias (8,)" in text
+    frozen = nn.freeze(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), "0.*")
+    assert "13 parameters, 4 of them trained" in shown(frozen)[0]
+    assert "weight (3, 2) frozen, bias (3,) frozen" in shown(frozen)[0]
     assert "Linear(in_features=2, out_features=3" in shown(nn.eval_mode(nn.Sequential(nn.Linear(2, 3))))[0]
     text, _ = shown(nn.Graph({"a": (nn.Linear(2, 2), "x"), "y": (nn.Add(), "a", "x")}))
     assert "a, x" in text

@@ -14,6 +14,7 @@ _TRAIN = "training.Trainer(model, optimizer).fit(loader, validation, epochs=…)
 _NO_GRAD = "layer(x) is inference and remembers nothing; only layer.forward(x) keeps what backward needs"
 _NO_ZERO = "gradients are returned by backward and added up nowhere, so there is nothing to set to zero"
 _SOME = "SGD({name: p for name, p in model.parameters().items() if …}, lr=…)"
+_FREEZE = "nn.freeze(model, '0.*') is the network in which the parameters of these names stay as they are"
 _NONE = "xpcnn has none: no recurrent or attention layers, no embeddings, no 3-d convolutions"
 
 LAYER = {
@@ -23,8 +24,8 @@ LAYER = {
     "eval": "no mode: layer(x) is inference already; nn.eval_mode(layer) gives its gradients",
     "training": "no mode: layer.forward(x) is for training, layer(x) for inference",
     "zero_grad": _NO_ZERO,
-    "requires_grad_": f"what is trained is what the optimizer is made of: {_SOME}",
-    "trainable": f"what is trained is what the optimizer is made of: {_SOME}",
+    "requires_grad_": _FREEZE,
+    "trainable": _FREEZE,
     "predict": "model(x) returns the scores; of a saved one, xpcnn.load(path).predict(pictures) gives the classes",
     "predict_proba": "softmax of model(x): ops.softmax_forward(model(x))[0]",
     "score": "training.evaluate(model, split).accuracy",
@@ -209,11 +210,14 @@ def names_of(module: str, names: Iterable[str]) -> Any:
 class Familiar:
     """The base of classes of which people expect methods that they have elsewhere."""
 
+    __slots__ = ()
     _elsewhere: ClassVar[Mapping[str, str]] = {}  # what stands for each
 
     if not TYPE_CHECKING:  # to a type checker, other names stay errors
 
         def __getattr__(self, name: str) -> Any:
+            if name[0] == "_":  # asked for often, by protocols and of slots that are not set
+                raise AttributeError(name)
             if hasattr(type(self), name):  # a property, which has raised an AttributeError of its own
                 return object.__getattribute__(self, name)
             said = type(self)._elsewhere.get(name, "")

@@ -36,17 +36,20 @@ def headline(layer: Any) -> str:
     """A network in one line: its class, and how many layers and parameters it has."""
     within = sum(1 for _ in layer.named_layers()) - 1
     layers = f" of {within} layer{'s' * (within != 1)}" if within else ""
-    return f"{type(layer).__name__}{layers}, {_numbers(layer.parameters()):,} parameters"
+    number, trained = _numbers(_all(layer)), _numbers(layer.parameters())
+    of_them = "" if trained == number else f", {trained:,} of them trained"
+    return f"{type(layer).__name__}{layers}, {number:,} parameters{of_them}"
 
 
 def network(layer: Any) -> str:
     """A table of a network's layers and their parameters, as HTML."""
-    own = {name: each.parameters() for name, each in layer.named_layers() if not each.children()}
+    own = {name: _all(each) for name, each in layer.named_layers() if not each.children()}
     reads: Mapping[str, tuple[str, ...]] = getattr(layer, "reads", {})
     rows = []
     for name, each in layer.named_layers():
         if name in own:
-            shapes = ", ".join(f"{key} {tuple(p.shape)}" for key, p in own[name].items())
+            marks = {key: "" if key in each.parameters() else " frozen" for key in own[name]}
+            shapes = ", ".join(f"{key} {tuple(p.shape)}{marks[key]}" for key, p in own[name].items())
             cells = (call(each), f"{_numbers(own[name]):,}" if shapes else "", shapes)
         else:
             cells = (type(each).__name__, "", "")
@@ -74,6 +77,11 @@ def call(layer: Any) -> str:
         if name not in defaults or value not in (defaults[name], (defaults[name],) * 2)
     )
     return f"{type(layer).__name__}({said})"
+
+
+def _all(layer: Any) -> dict[str, Any]:
+    """All parameters, the frozen ones, too."""
+    return {name: getattr(each, key) for name, each, key in layer.named_arrays(buffers=False, frozen=True)}
 
 
 def _numbers(parameters: Mapping[str, Any]) -> int:

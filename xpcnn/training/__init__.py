@@ -4,6 +4,7 @@ from ..habits import names_of
 from .callback import STOP, Step
 from .csv_log import CSVLog
 from .evaluation import Evaluation, evaluate
+from .features import keep_features
 from .gradients import StepResult
 from .history import Epoch
 from .layer_times import LayerTime, Profile, profile
@@ -36,6 +37,7 @@ __all__ = [
     "confusion_matrix",
     "evaluate",
     "gradient_statistics",
+    "keep_features",
     "lr_find",
     "profile",
     "replay",
