@@ -70,16 +70,16 @@ trainer = training.Trainer(model, optim.Adam(model.parameters(), lr=0.003))
 trainer
 
 # %% [output]
-# Trainer(Sequential of 10 layers, 53,002 parameters; Adam(8 parameters, lr=0.003, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0); CrossEntropyLoss(weight=None, label_smoothing=0.0, reduction='mean'); 0 epochs done)
+# Trainer(Sequential of 10 layers, 53,002 parameters; Adam, CrossEntropyLoss; 0 epochs done)
 # [text/html]
 
 # %%
 history = trainer.fit(loader, validation, epochs=3)
 
 # %% [output]
-# epoch   1  train 1.2605  65.51%  validation 0.5234  82.64%  lr 3.0e-03  0.3 s
-# epoch   2  train 0.2467  92.27%  validation 0.1620  95.14%  lr 3.0e-03  1.0 s
-# epoch   3  train 0.1102  96.98%  validation 0.0989  97.22%  lr 3.0e-03  0.4 s
+# epoch   1  train 1.2605  65.51%  validation 0.5234  82.64%  lr 3.0e-03  0.2 s
+# epoch   2  train 0.2467  92.27%  validation 0.1620  95.14%  lr 3.0e-03  0.3 s
+# epoch   3  train 0.1102  96.98%  validation 0.0989  97.22%  lr 3.0e-03  0.2 s
 # [text/html]
 
 # %% [markdown]
@@ -90,14 +90,14 @@ history = trainer.fit(loader, validation, epochs=3)
 trainer.fit(loader, validation, epochs=5)
 
 # %% [output]
-# epoch   4  train 0.0743  98.07%  validation 0.0801  96.53%  lr 3.0e-03  0.4 s
-# epoch   5  train 0.0600  98.22%  validation 0.1478  95.14%  lr 3.0e-03  0.3 s
+# epoch   4  train 0.0743  98.07%  validation 0.0801  96.53%  lr 3.0e-03  0.2 s
+# epoch   5  train 0.0600  98.22%  validation 0.1478  95.14%  lr 3.0e-03  0.4 s
 # [text/html]
-# epoch   1  train 1.2605  65.51%  validation 0.5234  82.64%  lr 3.0e-03  0.3 s
-# epoch   2  train 0.2467  92.27%  validation 0.1620  95.14%  lr 3.0e-03  1.0 s
-# epoch   3  train 0.1102  96.98%  validation 0.0989  97.22%  lr 3.0e-03  0.4 s
-# epoch   4  train 0.0743  98.07%  validation 0.0801  96.53%  lr 3.0e-03  0.4 s
-# epoch   5  train 0.0600  98.22%  validation 0.1478  95.14%  lr 3.0e-03  0.3 s
+# epoch   1  train 1.2605  65.51%  validation 0.5234  82.64%  lr 3.0e-03  0.2 s
+# epoch   2  train 0.2467  92.27%  validation 0.1620  95.14%  lr 3.0e-03  0.3 s
+# epoch   3  train 0.1102  96.98%  validation 0.0989  97.22%  lr 3.0e-03  0.2 s
+# epoch   4  train 0.0743  98.07%  validation 0.0801  96.53%  lr 3.0e-03  0.2 s
+# epoch   5  train 0.0600  98.22%  validation 0.1478  95.14%  lr 3.0e-03  0.4 s
 # [text/html]
 
 # %% [markdown]

@@ -262,8 +262,8 @@ class Trainer(Familiar):
         return report(self.model, self.criterion, (x, y), gradients, run, indices, self.folder)
 
     def __repr__(self) -> str:
-        model = headline(self.model)
-        return f"Trainer({model}; {self.optimizer!r}; {self.criterion!r}; {self.position.epoch} epochs done)"
+        parts = f"{type(self.optimizer).__name__}, {type(self.criterion).__name__}"
+        return f"Trainer({headline(self.model)}; {parts}; {self.position.epoch} epochs done)"
 
     def _repr_html_(self) -> str:
         at, batches = self.position, f", and {self.position.batch} batches" if self.position.batch else ""
