@@ -19,7 +19,7 @@ from .dataset import Dataset
 from .digits import digits
 from .hdf5_file import hdf5_file
 from .image_folder import image_folder
-from .locations import Source
+from .locations import RemoteFiles
 from .mnist import FASHION_MNIST, KMNIST, MNIST, fashion_mnist, kmnist, mnist
 from .option_types import check_options
 from .signs import SIGNS, signs
@@ -41,7 +41,7 @@ class Entry:
     test: int
     input_shape: Shape
     classes: int
-    source: Source | None = None
+    source: RemoteFiles | None = None
 
 
 KNOWN = {

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from ..errors import FormatError, OptionError
 from .download import RemoteFile
-from .locations import Source
+from .locations import RemoteFiles
 
 _ADDRESS = re.compile(r"(?P<folder>https?://[^#?\s]+/)(?P<name>[^#?/\s]+)#sha256=(?P<sha256>[0-9a-fA-F]{64})")
 
@@ -45,7 +45,7 @@ def fetch_weights(address: str) -> Path:
     if Path(name).name != name:
         raise OptionError("weights", "the name of a file at the end of the address", repr(name)[:80])
     folder = f"weights/{sha256[:16]}"
-    source = Source(folder, (RemoteFile(name, sha256=sha256),), (found["folder"],), subfolders=(folder,))
+    source = RemoteFiles(folder, (RemoteFile(name, sha256=sha256),), (found["folder"],), subfolders=(folder,))
     (path,) = source.fetch()
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:

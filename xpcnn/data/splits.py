@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, wraps
 from inspect import signature
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class Parts:
         return parts[0] if len(parts) == 1 else parts[0].join(parts[1])
 
     @property
-    def input_shape(self) -> Shape:
+    def input_shape(self) -> Any:
         """One image's shape, (H, W, C)."""
         return self.everything.input_shape if self.given is None else self.given.input_shape
 
