@@ -1,4 +1,4 @@
-"""Makes a loop's next items ahead in a thread while the loop works; says so if the thread hangs.
+"""Makes a loop's next items ahead in threads while the loop works; says so if a thread hangs.
 
 Nothing here can hang, because nothing waits for space in a queue: the loop itself submits each piece of work, and the
 thread does it. If the loop ends early, by `break`, an error, Ctrl-C or the end of the program, it cancels what the
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 
 def prefetched(
-    make: Callable[[Item], Result], items: Iterable[Item], ahead: int, timeout: float = HANGING
+    make: Callable[[Item], Result], items: Iterable[Item], ahead: int, timeout: float = HANGING, threads: int = 1
 ) -> Iterator[Result]:
     """make(item) for each item, in order; up to `ahead` results are made before they are requested.
 
@@ -38,6 +38,7 @@ def prefetched(
         make : called in another thread, in a copy of the context in which the loop begins
         ahead : ≥ 1
         timeout : seconds that one result may take
+        threads : that make results, several at a time if there are several
     Raises
         FileError : it took longer
 
@@ -46,13 +47,13 @@ def prefetched(
     """
     process, context = os.getpid(), copy_context()
     items = iter(items)
-    worker = Workers(1, "xpcnn-prefetch")
+    worker = Workers(threads, "xpcnn-prefetch")
     waiting: deque[tuple[Item, Future[Result] | None]] = deque()
 
     def begun(item: Item) -> Future[Result] | None:
         try:
             mmap.mmap(-1, _ROOM).close()  # Python waits forever for a thread that has too little memory to begin
-            return worker.submit(context.run, make, item)
+            return worker.submit(context.copy().run, make, item)
         except (RuntimeError, OSError):
             return None
 
@@ -64,8 +65,8 @@ def prefetched(
         except TimeoutError:
             if future.done():  # it is make's own error
                 raise
-            remedy = "see whether its disk or network answers; Loader(…, timeout=) waits longer"
-            raise FileError("Loader", f"a batch within {timeout:g} s", "none: the source hangs", remedy) from None
+            remedy = "see whether its disk or network answers; Loader(…, timeout=) waits longer for a batch"
+            raise FileError("source", f"the next items within {timeout:g} s", "none: it hangs", remedy) from None
 
     try:
         while True:
