@@ -30,16 +30,8 @@ image = pytest.importorskip("PIL.Image")
         ({"test_fraction": 0}, OptionError, r"test_fraction: a number in \(0, 1\), got 0"),
         ({"test_fraction": 1.0}, OptionError, r"test_fraction: a number in \(0, 1\)"),
         ({"seed": -1}, OptionError, "seed: an integer ≥ 0"),
-        (
-            {"most_bytes": 2**62, "source": "memory", "size": 10**6},
-            DataError,
-            "bytes, which this machine has, got .*; pass a smaller",
-        ),
-        (
-            {"most_bytes": 100, "source": "memory"},
-            DataError,
-            "at most 100 bytes, got 360 for 15 pictures of 4×6; pass a smaller size",
-        ),
+        ({"most_bytes": 2**62, "size": 10**6}, DataError, "bytes, which this machine has, got .*; pass a smaller"),
+        ({"most_bytes": 100}, DataError, "at most 100 bytes, got 360 for 15 pictures of 4×6; pass a smaller size"),
     ],
 )
 def test_refuses_options(pets, options, error, text):
@@ -53,7 +45,7 @@ def test_too_many_pixels_are_refused_before_there_is_memory_for_them(tmp_path):
         os.link(tmp_path / "dog/0.png", tmp_path / "dog" / f"{i}.png")
     put(tmp_path, "cat/0", 200, shape=(2000, 2000))
     with at_most(50 * 2**20), pytest.raises(DataError, match="got 204000000 for 51 pictures"):
-        image_folder(tmp_path, most_bytes=10**8, source="memory")
+        image_folder(tmp_path, most_bytes=10**8)
 
 
 def test_too_large_a_size_is_refused_before_a_picture_is_decoded(pets, monkeypatch):
@@ -198,7 +190,7 @@ def test_what_is_decoded_at_once_counts(tmp_path):
         (tmp_path / name).mkdir(exist_ok=True)
         image.new("1", (8000, 8000), 1).save(tmp_path / name / f"{i}.png")
     with pytest.raises(DataError, match="for 4 pictures of 8×8 and what is decoded at once"):
-        image_folder(tmp_path, size=8, most_bytes=2**28, source="memory")
+        image_folder(tmp_path, size=8, most_bytes=2**28)
 
 
 def test_missing_classes_and_folders(tmp_path, pets):

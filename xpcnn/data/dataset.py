@@ -128,6 +128,11 @@ class Split:
         sizes = [size for each in (*self.inputs, self.labels) if (size := getattr(each, "buffer", None))]
         return min(sizes, default=None)
 
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """What each source is: place, number, bytes, a digest of names and sizes; in values of JSON. None of arrays."""
+        return [each.facts() for each in (*self.inputs, self.labels) if isinstance(each, Source)]
+
     def batch(self, index: NDArray) -> tuple[Any, NDArray]:
         """The items at these positions as a network gets them: (x, y), x divided by the scale, float32."""
         both = zip(self.inputs, self._scales, strict=True)  # on the host, so that every backend has the same bits

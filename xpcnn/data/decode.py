@@ -37,8 +37,8 @@ class Reading:
         size, channels, scale : see `read_picture`; without channels, 1 if all pictures are grey
         skip_broken : leave out pictures that cannot be read, with a warning, instead of refusing all
         source : "memory" holds all pictures there; "cache" decodes each once into a file; "disk" decodes them whenever
-            they are needed; None is memory up to `most_bytes`, else a cache, or disk where there is no room for one
-        most_bytes : to hold in memory; None for `IN_MEMORY`, or with source="memory" for this machine's memory
+            they are needed; None is memory up to `IN_MEMORY`, else a cache, or disk where there is no room for one
+        most_bytes : refuse to hold more in memory; None for as much as this machine has
         cache : the folder for caches, and for what is known of pictures on disk; None for the user's
     """
 

@@ -58,8 +58,8 @@ def image_folder(
         seed : of that choice
         source : "memory" decodes all pictures at the beginning; "cache" does so once and for all, into a file on the
             disk, from which they are read; "disk" decodes a picture whenever it is needed. All give the same bits. By
-            default memory for up to `most_bytes`, otherwise a cache, or disk if there is no room for that
-        most_bytes : to hold in memory; by default 512 MiB, or with source="memory" as much as this machine has
+            default memory for up to 512 MiB of pixels, otherwise a cache, or disk if there is no room for that
+        most_bytes : refuse to hold more in memory, instead of reading from a disk
         cache : the folder for caches, by default the user's; also for what is known of each picture on disk
     Raises
         DataError : fewer than two classes, a class without pictures, pictures of several sizes, or folders that may
@@ -92,7 +92,7 @@ def image_folder(
         channels=channels,
         scale=scale,
         skip_broken=broken == "skip",
-        source=source,
+        source="memory" if source is None and most_bytes is not None else source,
         most_bytes=most_bytes,
         cache=None if cache is None else expanded("image_folder", cache),
     )

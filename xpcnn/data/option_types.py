@@ -66,6 +66,7 @@ def _is_anything(value: Any) -> bool:
 # The functions themselves check `size`, `label` and numbers that must be in an interval.
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "broken": ("error or skip", lambda value: value in ("error", "skip")),
+    "buffer": ("an integer ≥ 1", _is_count),
     "cache": ("a path", _is_path),
     "channels": ("1 for grey, 3 for RGB", _is_count),
     "channels_first": ("True or False", _is_flag),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, FileError, FormatError
+from ..io.member import Member
 from ..typing import NDArray, Shape
 from .file_source import FileSource
 from .picture import MOST_PIXELS, Place
@@ -35,7 +36,8 @@ def stat_of(place: Place) -> tuple[int, ...]:
         found = place.stat()
     except OSError as error:
         raise FileError.unreadable(place, error) from error
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    size = place.size if isinstance(place, Member) else found.st_size
+    return size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def fingerprint(places: Sequence[Place], stats: Sequence[tuple[int, ...]], *options: Any) -> str:

@@ -66,8 +66,7 @@ class _Reader:
         channels = reading.channels or (1 if all(each.is_grey for each in headers.values()) else 3)
         source, shape, dtype = self._choose(headers, channels)
         if source == "memory":
-            given = reading.most_bytes if reading.source else None
-            most = machine_memory() if given is None else given
+            most = machine_memory() if reading.most_bytes is None else reading.most_bytes
             images, kept = decoded(self.places, reading, headers, channels, most, self.faults)
             return images, kept, max(headers[i].bits for i in kept)
         mark = self._mark(settle=True)
@@ -90,7 +89,7 @@ class _Reader:
                 mark = mark or self._mark()
                 store = Store.of(self._path(kind), about, kind, mark)
                 records = None if store is None else store.records()
-                if store is not None and records is not None and (source or store.pixels > self._most()):
+                if store is not None and records is not None and (source or store.pixels > IN_MEMORY):
                     print(self._words(store, known=True), file=sys.stderr)
                     return store, records
         return None
@@ -120,7 +119,7 @@ class _Reader:
         if not shape:
             return "memory", (), dtype  # which names what is broken
         needed = len(self.places) * int(np.prod(shape)) * dtype.itemsize
-        if source is None and needed <= self._most():
+        if source is None and needed <= IN_MEMORY:
             return "memory", shape, dtype
         if source is None:
             folder = next(each for each in self._path("cache").parents if each.is_dir())
@@ -142,9 +141,6 @@ class _Reader:
         elif shape[0] * shape[1] > MOST_PIXELS:
             got = f"{shape[0]}×{shape[1]}"
             raise DataError(_WHO, f"a size of at most {MOST_PIXELS} pixels", got, "pass a smaller size")
-
-    def _most(self) -> int:
-        return IN_MEMORY if self.reading.most_bytes is None else self.reading.most_bytes
 
     def _mark(self, *, settle: bool = False) -> str:
         """The pictures' fingerprint. With `settle`, a change from now on gives another one."""

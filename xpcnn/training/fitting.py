@@ -120,11 +120,11 @@ class Fitting:
         """The next step's batches; if their source fails, a checkpoint holds all that is done."""
         try:
             return list(islice(batches, self.trainer.accumulate))
-        except (DataError, FileError, FormatError):
+        except (DataError, FileError, FormatError) as error:
             totals.read()
             with suppress(FileError):  # the same disk may be full or gone
                 self.save()
-            raise
+            raise FileError(error.who, error.expected, error.got, error.remedy) from error
 
     def _finish_epoch(self, totals: EpochTotals, begun: float) -> Epoch:
         """Validate, keep the model if it is the best, and record the epoch's results.
