@@ -18,7 +18,7 @@ from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..nn.layer import Layer, check_layer
-from ..ops.loss_classification import one_hot
+from ..ops.one_hot import one_hot
 from ..ops.softmax import log_softmax_forward
 from ..options import as_count, as_names
 from ..typing import NDArray
