@@ -138,6 +138,12 @@ class Split:
         both = zip(self.inputs, self._scales, strict=True)  # on the host, so that every backend has the same bits
         return self._as_given(to_floats(each[index], scale) for each, scale in both), as_targets(self.labels[index])
 
+    def expect(self, index: NDArray) -> None:
+        """Tell the sources which items will be read next."""
+        for each in (*self.inputs, self.labels):
+            if isinstance(each, Source):
+                each.expect(index)
+
     def select(self, index: NDArray | slice) -> Self:
         """The images at these positions, with their labels; those of a source stay where they are."""
         images, labels = self._as_given(selected(each, index) for each in self.inputs), selected(self.labels, index)

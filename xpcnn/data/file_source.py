@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import DataError, FileError, FormatError
 from ..io.at_offset import read_at
 from ..typing import NDArray, Shape
-from .source import Source
+from .source import Source, item_bytes
 
 
 class FileSource(Source):
@@ -28,6 +28,8 @@ class FileSource(Source):
     Raises
         FileError : it cannot be opened
     """
+
+    ahead = 0
 
     def __init__(self, path: Path, offset: int, shape: Shape, dtype: np.dtype[Any]) -> None:
         self.path, self.offset, self.shape, self.dtype = path, offset, shape, dtype
@@ -53,6 +55,13 @@ class FileSource(Source):
             self._fill(rows[first:last].reshape(-1).data, self.offset + int(positions[first]) * size)
             first = last
         return items.astype(self.dtype.newbyteorder("="), copy=False)
+
+    def expect(self, positions: NDArray) -> None:
+        if hasattr(os, "posix_fadvise"):  # the system reads ahead, without a thread that would take time from training
+            size = item_bytes(self)
+            for position in positions.tolist():
+                begin = self.offset + position * size
+                os.posix_fadvise(self._file.fileno(), begin, size, os.POSIX_FADV_WILLNEED)
 
     def _fill(self, place: memoryview, offset: int) -> None:
         try:

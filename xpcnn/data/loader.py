@@ -158,6 +158,7 @@ class Loader:
 
     def _make(self, order: NDArray, epoch: int, number: int) -> tuple[Any, NDArray]:
         """Batch `number` of the epoch, on the host."""
+        self.split.expect(self._part(order, number + 1))
         images, labels = self.split.batch(self._part(order, number))
         if self.augment is None:
             return images, labels

@@ -44,6 +44,9 @@ class Source:
         """The items at these positions, int64 (n,), each from 0 to N − 1: a new array (n, …)."""
         raise NotImplementedError
 
+    def expect(self, positions: NDArray) -> None:
+        """Be told which items will be read next, so that a disk can begin; reading nothing is right, too."""
+
     def facts(self) -> dict[str, Any]:
         """What it is, in JSON's values: where it lies, how many items and bytes, a digest of names and sizes."""
         return {"kind": type(self).__name__, "items": len(self)}
@@ -68,6 +71,9 @@ class Selected(Source):
 
     def __getitem__(self, positions: NDArray) -> NDArray:
         return self.source[self.positions[positions]]
+
+    def expect(self, positions: NDArray) -> None:
+        self.source.expect(self.positions[positions])
 
     def facts(self) -> dict[str, Any]:
         return self.source.facts()
@@ -112,6 +118,9 @@ class Mapped(Source):
 
     def __getitem__(self, positions: NDArray) -> NDArray:
         return self.function(self.source[positions])
+
+    def expect(self, positions: NDArray) -> None:
+        self.source.expect(positions)
 
     def facts(self) -> dict[str, Any]:
         return self.source.facts()
