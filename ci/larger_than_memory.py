@@ -99,8 +99,9 @@ def phases(folder: Path, source: str, batch_size: int) -> dict[str, float]:
         training.evaluate(model, dataset.test)
     with phase("picture of the most wrong"):
         plot.save(plot.most_wrong(model, dataset.test, classes=dataset.classes), folder / "wrong.png")
-    with phase("prediction of all pictures"):
-        predict(run, folder / "pictures", folder / "answers.csv")
+    if source == "cache":  # it does not depend on the source
+        with phase("prediction of all pictures"):
+            predict(run, folder / "pictures", folder / "answers.csv")
     return found
 
 
@@ -160,7 +161,10 @@ def main(words: list[str] | None = None) -> int:
         make(folder, options.pictures)
         print(f"{options.pictures} pictures made in {time.perf_counter() - begun:.0f} s", flush=True)
         results = {each: _part(folder, "phases", each, options.batch_size) for each in ("cache", "disk", "tar")}
-        rows = [(name, *(f"{results[source][name]:.0f}" for source in results)) for name in results["cache"]]
+        rows = [
+            (name, *(f"{each[name]:.0f}" if name in each else "" for each in results.values()))
+            for name in results["cache"]
+        ]
         print(columns(("highest resident memory, MiB", *results), rows))
         rates = _part(folder, "speeds", "all", options.batch_size)
     print(columns(("source", "images a second"), [(name, f"{rate:.0f}") for name, rate in rates.items()]))
