@@ -74,7 +74,7 @@ def as_array_source(who: str, source: str | None, most_bytes: int | None) -> tup
     Raises
         OptionError : another source than "memory" or "disk"
     """
-    if source not in _SOURCES:
+    if not isinstance(source, str | None) or source not in _SOURCES:
         raise OptionError(who, 'source: "memory" or "disk"', repr(source))
     if most_bytes is None:
         return source, machine_memory()
