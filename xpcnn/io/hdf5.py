@@ -12,6 +12,7 @@ Sources
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -31,12 +32,17 @@ _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 
 
 def read_hdf5(
-    path: str | os.PathLike[str], *, names: Collection[str] | None = None, most_bytes: int = 2**32
+    path: str | os.PathLike[str],
+    *,
+    names: Collection[str] | None = None,
+    contents: bytes | None = None,
+    most_bytes: int = 2**32,
 ) -> dict[str, NDArray]:
     """The arrays of a file, by their names from the root, such as "layers/conv2d/vars/0".
 
     Parameters
         names : the root's arrays and groups to read, if they exist; None reads all
+        contents : of the file, if it is inside another one; `path` is then for errors only
         most_bytes : refuse files whose arrays together are larger
     Raises
         FormatError : the file is no complete HDF5 file, or uses a feature that is refused here
@@ -50,7 +56,7 @@ def read_hdf5(
     ...     read_hdf5(f"{folder}/file.h5")
     {'a/b': array([1., 2.])}
     """
-    with open_hdf5(path) as (file, reader):
+    with open_hdf5(path, contents=contents) as (file, reader):
         return reader(file, names, most_bytes, lambda dataset: False)
 
 
@@ -58,21 +64,26 @@ Reader: TypeAlias = Callable[[Any, Collection[str] | None, int, Callable[[Any], 
 
 
 @contextmanager
-def open_hdf5(path: str | os.PathLike[str], *, keep: bool = False) -> Iterator[tuple[Any, Reader]]:
+def open_hdf5(
+    path: str | os.PathLike[str], *, contents: bytes | None = None, keep: bool = False
+) -> Iterator[tuple[Any, Reader]]:
     """The open file, and the function that reads it: (file, names, most_bytes, stays) → arrays by name.
 
     Where `stays(dataset)` is true, the arrays have the data set itself, after the same checks.
 
     Parameters
+        contents : see `read_hdf5`
         keep : leave the file open at the end of the block, unless there is an error
     Raises
         as `read_hdf5`
     """
     who = str(path)
     h5py = need("h5py", who, "to read HDF5 files")
+    source: Any = path if contents is None else io.BytesIO(contents)
     try:
-        with Path(path).open("rb") as opened:
-            file_size = os.fstat(opened.fileno()).st_size
+        file_size = Path(path).stat().st_size if contents is None else len(contents)
+        if contents is None:
+            Path(path).open("rb").close()
     except OSError as error:
         raise FileError.unreadable(who, error) from error
 
@@ -81,7 +92,7 @@ def open_hdf5(path: str | os.PathLike[str], *, keep: bool = False) -> Iterator[t
 
     file: Any = None
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(source, "r")
         yield file, read
         if not keep:
             file.close()
