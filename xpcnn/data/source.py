@@ -8,6 +8,7 @@ sources; those that read files have a file each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from ..backend import refuse_mask
 from ..errors import DataError, FileError, XpcnnError
 from ..typing import NDArray, Shape
+from .prefetch import prefetched
 
 BLOCK_BYTES = 2**24  # that are read at once where all items are looked at
 
@@ -223,11 +225,17 @@ def blocks(items: Items, step: int | None = None) -> Iterator[NDArray]:
     """All items, `step` at a time; by default about `BLOCK_BYTES`. Views of an array, and new arrays of a source."""
     if step is None:
         step = max(1, BLOCK_BYTES // max(1, item_bytes(items)))
-    for begin in range(0, len(items), step):
-        if isinstance(items, Source):
-            yield items[np.arange(begin, min(begin + step, len(items)))]
-        else:
-            yield items[begin : begin + step]
+    begins = range(0, len(items), step)
+    if not isinstance(items, Source):
+        yield from (items[begin : begin + step] for begin in begins)
+    elif items.ahead:
+        yield from prefetched(partial(_block, items, step), begins, items.ahead)
+    else:
+        yield from map(partial(_block, items, step), begins)
+
+
+def _block(source: Source, step: int, begin: int) -> NDArray:
+    return source[np.arange(begin, min(begin + step, len(source)))]
 
 
 def item_bytes(items: Items) -> int:
