@@ -236,7 +236,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "data.load": lambda to: call(data.load, to / "all.npz"),
     "data.load_parts": lambda to: call(data.load_parts, to / "all.npz"),
     "data.Loader": lambda to: call(
-        data.Loader, split(), 2, shuffle=True, seed=0, drop_last=True, augment=None, prefetch=0
+        data.Loader, split(), 2, shuffle=True, seed=0, drop_last=True, augment=None, prefetch=0, buffer=3, timeout=1.0
     ),
     "training.evaluate": lambda to: call(training.evaluate, network(), split(), nn.CrossEntropyLoss(), batch_size=3),
     "training.accuracy": lambda to: call(training.accuracy, SCORES, IDS),

@@ -117,7 +117,7 @@ def test_data_show_their_pictures_with_labels():
     text, _ = shown(dataset)
     assert EVIL.partition("\x1b")[0] in text
     assert "\x1b" not in text
-    assert "30 images" in text
+    assert "30 items" in text
     targets = data.Split(split().images, np.linspace(0, 1, 60, dtype="float32").reshape(30, 2))
     assert "0, 0.0169" in shown(targets)[0]
     large = data.Split(np.random.default_rng(0).integers(0, 255, (20, 300, 200, 3)).astype("uint8"), np.arange(20))
@@ -223,3 +223,34 @@ def test_colours_suit_light_and_dark():
 def test_a_screenful():
     assert table.screenful(list("abcdef"), 4) == "a\nb\n… 3 more …\nf"
     assert table.screenful(list("abcd"), 4) == "a\nb\nc\nd"
+
+
+class Source:
+    """Items as another program has them, read by position."""
+
+    def __init__(self, items):
+        self.items, self.shape, self.dtype = items, items.shape, items.dtype
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+def test_splits_of_every_kind_show_what_they_hold():
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 255, (9, 6, 5, 3)).astype("uint8"), np.arange(9)
+    rows = rng.normal(size=(9, 4)).astype("float32")
+    for made, count in (
+        (data.Split(Source(images), labels), 9),
+        (data.Split((images, images[..., :1]), labels), 18),
+        (data.Split((images, rows), labels, scale=(255.0, 1.0)), 9),
+        (data.Split(images, (images[..., 0] > 99).astype("int64")), 18),
+        (data.Split(images, images.astype("float32") / 255), 18),
+        (data.Split(images, rows), 9),
+    ):
+        text, kinds = shown(made)
+        assert kinds.count("img") == count
+        assert text.startswith("9 items")
+        shown(data.Loader(made, 4))

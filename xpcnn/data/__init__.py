@@ -14,6 +14,7 @@ from .mnist import fashion_mnist, kmnist, mnist
 from .registry import load, load_parts, names
 from .signs import signs
 from .splits import Parts
+from .tar_shards import tar_shards
 
 __all__ = [
     "Dataset",
@@ -35,6 +36,7 @@ __all__ = [
     "mnist",
     "names",
     "signs",
+    "tar_shards",
 ]
 
 __getattr__ = names_of(__name__, __all__)

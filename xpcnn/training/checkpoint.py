@@ -29,6 +29,7 @@ from .gradients import not_finite
 from .history import Epoch, History, from_document, to_document
 from .moving_average import MovingAverage
 from .position import REMEDY, Position
+from .trained_on import what_changed
 from .untold import Untold
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -146,7 +147,12 @@ def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, History]:
     path = folder / CHECKPOINT
     if not path.exists():
         raise DataError("resume", f"a checkpoint at {path}", "no such file", "name the folder of a run")
-    return load(path, run)
+    try:
+        return load(path, run)
+    except FormatError as error:
+        if "images" in error.expected and (told := what_changed(folder, run.loader.split)):
+            error.got += f"; {told}"
+        raise
 
 
 def _check_data(who: str, part: str, saved: Any, given: Any) -> None:
