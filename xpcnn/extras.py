@@ -16,6 +16,7 @@ EXTRAS = {
     "PIL": ("pillow", "images"),
     "h5py": ("h5py", "hdf5"),
     "matplotlib": ("matplotlib", "plot"),
+    "mpi4py": ("mpi4py", "mpi"),
     "onnx": ("onnx", "onnx"),
     "pooch": ("pooch", "download"),
     "shtab": ("shtab", "completion"),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
+from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
@@ -36,7 +37,7 @@ def cut(items: int, shards: int) -> list[tuple[int, int]]:
     """
     size, more = divmod(items, shards)
     starts = [s * size + min(s, more) for s in range(shards + 1)]
-    return list(zip(starts[:-1], starts[1:], strict=True))
+    return list(pairwise(starts))
 
 
 def current() -> Shard | None:

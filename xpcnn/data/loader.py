@@ -16,6 +16,7 @@ import numpy as np
 from ..backend import asarray
 from ..errors import OptionError
 from ..options import MOST_SEED, as_count, as_flag
+from ..shards import cut
 from ..typing import Array, NDArray, Shape
 from .augment import Augment
 from .dataset import Split
@@ -101,12 +102,13 @@ class Loader:
         whole, rest = divmod(len(self.split), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, Array]]:
+    def epoch(self, epoch: int, start: int = 0, step: int = 1) -> Iterator[tuple[Array, Array]]:
         """The batches of one epoch.
 
         Parameters
             epoch : its number, from 0 on
             start : the batch to begin with, from 0 on; with `len(loader)` there are none
+            step : 2 for every second batch, and so on
         Returns
             pairs of x : Array (N, H, W, C), float32, images divided by the scale, and y : Array (N,), int64; for a
                 regression, the targets; or the results of `augment`
@@ -115,9 +117,38 @@ class Loader:
         """
         if epoch < 0 or not 0 <= start <= len(self):
             raise OptionError("Loader", f"epoch ≥ 0, start from 0 to {len(self)}", f"epoch {epoch}, start {start}")
-        make, numbers = partial(self._make, self._order(epoch), epoch), range(start, len(self))
+        make, numbers = partial(self._make, self._order(epoch), epoch), range(start, len(self), step)
         batches = prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
         return ((asarray(x), asarray(y)) for x, y in batches)
+
+    def shards(
+        self, epoch: int, start: int, shards: int, own: range
+    ) -> Iterator[tuple[int, list[tuple[Array, Array]]]]:
+        """The batches of one epoch in shards (see `xpcnn.shards`), of which only some are read.
+
+        Augmentation draws from a generator that depends on the shard, too.
+
+        Parameters
+            epoch, start : as of `epoch`
+            shards : in each batch
+            own : the numbers of those to read
+        Returns
+            pairs of the number of items in the batch, and (x, y) of each own shard; of one without items, the first
+            item of the batch
+
+        >>> split = Split(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10))
+        >>> [(items, [y.tolist() for x, y in parts]) for items, parts in Loader(split, 8).shards(0, 0, 4, range(1, 3))]
+        [(8, [[2, 3], [4, 5]]), (2, [[9], [8]])]
+        """
+        order = self._order(epoch)
+
+        def make(number: int) -> tuple[int, list[tuple[NDArray, NDArray]]]:
+            items = len(self._part(order, number))
+            return items, [self._make(order, epoch, number, cut(items, shards)[s], s) for s in own]
+
+        numbers = range(start, len(self))
+        batches = prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
+        return ((items, [(asarray(x), asarray(y)) for x, y in parts]) for items, parts in batches)
 
     def indices(self, epoch: int, batch: int) -> NDArray:
         """The indices in the split of a batch's items, in their order: (N,), int64.
@@ -144,14 +175,19 @@ class Loader:
             return np.arange(len(self.split))
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.split))
 
-    def _make(self, order: NDArray, epoch: int, number: int) -> tuple[NDArray, NDArray]:
-        """Batch `number` of the epoch, on the host."""
+    def _make(
+        self, order: NDArray, epoch: int, number: int, shard: tuple[int, int] | None = None, s: int = 0
+    ) -> tuple[NDArray, NDArray]:
+        """Batch `number` of the epoch, or its shard number s, from one item to another, on the host."""
         index = self._part(order, number)
+        if shard is not None:
+            index = index[slice(*shard)] if shard[0] < shard[1] else index[:1]
         images, labels = self.split.images[index], self.split.labels[index]  # one index for both
         images = to_floats(images, self.split.scale)  # on the host, so that every backend has the same bits
         if self.augment is None:
             return images, labels
-        rng = np.random.default_rng([self.seed, epoch, number + 1])  # with 0 instead of 1 it would be the shuffling's
+        place = [self.seed, epoch, number + 1]  # with 0 instead of 1 it would be the shuffling's
+        rng = np.random.default_rng(place if shard is None else [*place, s + 1])
         changed = self.augment(images, labels, rng)
         counts = [getattr(each, "shape", ())[:1] for each in changed] if isinstance(changed, tuple) else []
         if len(counts) != 2 or counts[0] != counts[1] or not counts[0]:

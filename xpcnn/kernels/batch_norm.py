@@ -81,7 +81,8 @@ def forward(
     whole = mean if first is None else first + mean  # (C,)
     if shards is not None:
         own = whole
-        whole, var, count = joined_statistics(own, var, count, shards)
+        joined: Any = joined_statistics(own, var, count, shards)
+        whole, var, count = joined
         mean = mean + (whole - own)
     r = 1 / np.sqrt(var + eps)  # (C,)                                                            (2)
     y = _apply(rows, first, *_affine(gamma, beta, mean, r), relu)
