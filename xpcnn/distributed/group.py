@@ -25,6 +25,7 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..errors import OptionError, RankError, XpcnnError
+from ..ops.dispatch import one_blas_thread
 from ..shards import cut
 from ..typing import Array, NDArray
 from .ranks import Ranks
@@ -51,6 +52,13 @@ class Group:
     def hosts(self) -> list[str]:
         """The host of each rank; none with one process."""
         return [] if self._ranks is None else self._ranks.hosts
+
+    def in_words(self) -> str:
+        """Such as "4 processes on 2 hosts, 1 thread each"; all ranks need not call it."""
+        hosts = len(set(self.hosts)) or 1
+        where = "this host" if hosts == 1 else f"{hosts} hosts"
+        with one_blas_thread() as threads:
+            return f"{self.size} processes on {where}, {threads} thread{'s' * (threads > 1)} each"
 
     @property
     def sent(self) -> tuple[int, int]:
@@ -85,7 +93,8 @@ class Group:
         own, end = self.shards(shards), root(shards)
         values: dict[Node, Mapping[str, Array]] = {(s, 1): each for s, each in zip(own, grads, strict=True)}
         if self._ranks is None:
-            return dict(total(values, end, shards, _add))
+            whole: Mapping[str, Array] = total(values, end, shards, _add)
+            return dict(whole)
         parts = [total(values, node, shards, _add) for node in nodes(own.start, own.stop, shards)]
         return _unpacked(self._summed([_packed(part) for part in parts], shards), grads[0])
 

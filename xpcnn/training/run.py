@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import rmtree
@@ -28,7 +28,8 @@ import numpy as np
 from .. import __version__, data, models, plot
 from ..backend import current_backend
 from ..data.dataset import Dataset, Split
-from ..data.loader import Loader
+from ..data.loader import Loader, images_at_once
+from ..distributed import Group
 from ..errors import DataError, MissingExtraError, OptionError, one_line, warn
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
@@ -40,48 +41,61 @@ from .checkpoint import CHECKPOINT
 from .claim import Claim
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
-from .evaluation import evaluate
+from .evaluation import Evaluation, evaluate
 from .history import Epoch
 from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
 from .tensorboard_log import TensorBoardLog
 from .trainer import Trainer
 
 
-def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbose: bool = True) -> dict[str, Any]:
+def start(
+    config: RunConfig, folder: Path, *, claim: Claim | None = None, verbose: bool = True, group: Group | None = None
+) -> dict[str, Any]:
     """Do the run that `config` describes, in a new folder; return its result.
 
     Parameters
         folder : of the run; it is claimed before anything else, and removed again if the run does not start
         claim : of the folder, if the caller holds it
+        group : processes that all call this; rank 0 alone has the folder
     Raises
         OptionError : the folder already holds a run, or one of the files that a run writes, or another run is writing
             to it
     """
+    group = group or Group()
+    if group.rank:
+        return _Run(config, folder, False, None, group).finish(resume=False)
     with claim or Claim(folder) as claim:
         refuse_run("train", folder, ALL, f"xpcnn train --resume {folder}")
-        run = _Run(config, folder, verbose, claim)
+        run = _Run(config, folder, verbose, claim, group)
         run.tell()
         _write_config(config, folder)
         return run.finish(resume=False)
 
 
-def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) -> dict[str, Any]:
+def resume(
+    folder: Path, dataset: str | None = None, *, verbose: bool = True, group: Group | None = None
+) -> dict[str, Any]:
     """Continue the run in that folder, bit for bit as if it had not stopped; return its result.
 
     Parameters
         dataset : the new path of the run's data set, if it has moved
+        group : as of `start`; any number of processes
     Raises
         DataError : there is no run, or its data set is missing;  FormatError : its files are broken
         OptionError : the run is still running
     """
-    config = read_config(folder)
-    with Claim(folder) as claim:
+    group = group or Group()
+    config = group.first(lambda: read_config(folder))
+    with nullcontext() if group.rank else Claim(folder) as claim:
         if dataset is not None:
             config = replace(config, dataset=dataset)
         elif config.dataset not in data.names() and not Path(config.dataset).exists():
             remedy = f"where it is now: xpcnn train PATH --resume {folder}"
             raise DataError(str(folder), f"the run's data set {config.dataset}", "nothing there", remedy)
-        run, begun = _Run(config, folder, verbose, claim), (folder / CHECKPOINT).exists()
+        begun = group.first((folder / CHECKPOINT).exists)
+        run = _Run(config, folder, verbose and not group.rank, claim, group)
+        if group.rank:
+            return run.finish(resume=begun)
         if dataset is not None:
             _write_config(config, folder)
         if not begun:  # it ended before its first checkpoint: it starts again, and so do its logs
@@ -90,16 +104,25 @@ def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) ->
         return run.finish(resume=begun)
 
 
-def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Epoch]:
+def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True, group: Group | None = None) -> list[Epoch]:
     """Do one step, one validation and one checkpoint of the run that `config` describes; keep nothing."""
-    run = _Run(config, folder, verbose)
+    run = _Run(config, folder, verbose, group=group)
     run.tell()
     run.trainer.fast_dev_run = True
     return run.trainer.fit(run.loader, run.validation, epochs=1)
 
 
 class _Run:
-    def __init__(self, config: RunConfig, folder: Path, verbose: bool, claim: Claim | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: Path,
+        verbose: bool,
+        claim: Claim | None = None,
+        group: Group | None = None,
+    ) -> None:
+        self.group = group or Group()
+        self.group.check_same("train", asdict(config) | {"dataset": Path(config.dataset).name})
         if config.patience is not None and not config.validation:
             remedy = "hold images out, such as --validation 0.1, or leave patience out"
             raise OptionError("train", "validation images, as there is patience", "validation 0", remedy)
@@ -139,6 +162,8 @@ class _Run:
             folder=folder,
             classes=classes,
             verbose=verbose,
+            group=self.group,
+            shards=config.shards,
         )
         self.trainer.claim = claim
 
@@ -146,6 +171,8 @@ class _Run:
         """Describe the data, so that the user notices mistakes; warn of images that are in both parts."""
         if self.trainer.verbose:
             print(found(self.dataset, self.loader.split, self.validation))
+            if self.group.size > 1:
+                print(self.group.in_words(), f"; {self.trainer.sharding.count} shards a batch", sep="")
         if repeated := int(np.isin(self.dataset.test.digests, self.dataset.train.digests).sum()):
             what = f"{repeated} of the {len(self.dataset.test)} images to test on are also among those to train on"
             warn(self.dataset.name, what, "what the test says will be too good: take them out of one of the two")
@@ -165,8 +192,7 @@ class _Run:
     def finish(self, *, resume: bool) -> dict[str, Any]:
         begun = time.perf_counter()
         rows = self.trainer.fit(self.loader, self.validation, epochs=self.config.epochs, resume=resume)
-        best = load_model(self.folder / MODEL)
-        tested = evaluate(best.model, self.dataset.test, self.trainer.criterion, run_batch_size(best))
+        tested = self._test()
         classifies = bool(self.dataset.classes)
         result = {
             "test_accuracy": tested.accuracy if classifies else None,
@@ -183,10 +209,23 @@ class _Run:
             "seconds": sum(row.seconds for row in rows),
             "seconds_since_start": time.perf_counter() - begun,
         }
+        if self.group.rank:
+            return result
         _write_json(self.folder / RESULT, result)
         with suppress(MissingExtraError):
             plot.save(plot.curves(rows), self.folder / CURVES)
         return result
+
+    def _test(self) -> Evaluation:
+        """What the best model says of the test images; each process has a part of them."""
+        trainer, test = self.trainer, self.dataset.test
+        if self.group.size == 1:
+            best = load_model(self.folder / MODEL)
+            return evaluate(best.model, test, trainer.criterion, run_batch_size(best))
+        model = trainer.best_model
+        self.group.share(model.state_dict())
+        size = images_at_once(test.input_shape, self.loader.batch_size)
+        return evaluate(model, test, trainer.criterion, size, group=self.group)
 
 
 def found(dataset: Dataset, train: Split, validation: Split | None) -> str:

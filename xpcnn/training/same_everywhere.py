@@ -30,7 +30,8 @@ class Shared:
         group = trainer.sharding.group
         if group.size == 1:
             return cls()
-        return group.first(lambda: cls(_change(trainer.on_step), _change(trainer.on_epoch)))
+        after: Shared = group.first(lambda: cls(_change(trainer.on_step), _change(trainer.on_epoch)))
+        return after
 
 
 def _change(callbacks: Any) -> bool:
