@@ -6,7 +6,6 @@ XPCNN_IMPLEMENTATION  the implementation to run, such as `reference`; if an oper
 XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; if unset, as many as NumPy's BLAS would use
 XPCNN_CACHE_MIB       MiB of freed arrays' memory that the fast implementations on NumPy keep for the next ones: 512
 XPCNN_DATA            the folder in which data sets are searched first
-XPCNN_RANKS_FILE      set by `xpcnn train --processes`: where rank 0 writes which process has which rank
 
 PMI_RANK and its like, which programs such as mpiexec set, say that the program was started under MPI.
 """
@@ -48,16 +47,6 @@ def data_folder() -> Path | None:
 
 def started_by_mpi() -> bool:
     return any(name in os.environ for name in ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MPI_LOCALRANKID"))
-
-
-def ranks_file() -> Path | None:
-    path = os.environ.get("XPCNN_RANKS_FILE")
-    return Path(path) if path else None
-
-
-def with_ranks_file(path: Path) -> dict[str, str]:
-    """The environment of a program whose rank 0 writes that file."""
-    return {**os.environ, "XPCNN_RANKS_FILE": str(path)}
 
 
 def threads_are_set() -> bool:

@@ -11,17 +11,17 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO
 
-from .. import settings
 from ..errors import MissingExtraError, RankError
 from ..extras import need
 
 # What mpich's mpiexec says of itself, which is no part of the program's output.
 _LAUNCHER = re.compile(r"=+$|=   |YOUR APPLICATION TERM|This typically|Please see the FAQ|Abort\(|\[(mpiexec|proxy)")
-_DIED = re.compile(r"PID (\d+) RUNNING AT (\S+)")
-_EXIT = re.compile(r"EXIT CODE: (\d+)")
+# mpiexec kills all processes when one dies. If one is killed, its shell stays for a moment, in which the others notice
+# it (`Ranks`), rank 0 writes a checkpoint, and one line is printed.
+_KEEP = """trap : INT TERM HUP; exec 3>&2 2>/dev/null; "$@" 2>&3 3>&-; s=$?
+case $s in 13[1-9]) sleep 20;; esac; exit $s"""
 
 
 def launch(words: Sequence[str], processes: int) -> int:
@@ -37,33 +37,32 @@ def launch(words: Sequence[str], processes: int) -> int:
     if mpiexec is None:
         remedy = "pip install mpich, or load your system's MPI"
         raise MissingExtraError("--processes", "an MPI library's mpiexec", "none on the path", remedy)
-    with TemporaryDirectory(prefix="xpcnn-") as folder:
-        ranks = Path(folder) / "ranks"
-        started = subprocess.Popen(
-            [mpiexec, "-n", str(processes), sys.executable, "-m", "mpi4py", "-m", "xpcnn", *words],
-            env=settings.with_ranks_file(ranks),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="backslashreplace",
-            start_new_session=True,  # so that Ctrl-C reaches it once
-        )
-        said = _Said(started)
-        number = _wait(started)
-        said.close()
-        if number:
-            return 128 + number
-        if started.returncode and not said.errors:
-            raise _died("".join(said.launcher), started.returncode, ranks)
-        return started.returncode
+    started = subprocess.Popen(
+        [mpiexec, "-n", str(processes), "sh", "-c", _KEEP, "sh", sys.executable, "-m", "mpi4py", "-m", "xpcnn", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="backslashreplace",
+        start_new_session=True,  # so that Ctrl-C reaches it once
+    )
+    said = _Said(started)
+    number = _wait(started)
+    said.close()
+    if number:
+        return 128 + number
+    if started.returncode and not said.errors:
+        got = f"status {started.returncode} of mpiexec, and no reason"
+        remedy = "xpcnn train --resume, with the run's folder, goes on from its last checkpoint"
+        raise RankError("one of the processes", "to go on", got, remedy)
+    return started.returncode
 
 
 class _Said:
     """Passes on what the processes print, line by line, without what mpiexec adds."""
 
     def __init__(self, started: subprocess.Popen[str]) -> None:
-        self.launcher: list[str] = []
+        self._launcher = False  # it has begun to speak
         self.errors = 0  # lines of xpcnn's own
         self._threads = [
             threading.Thread(target=self._pass_on, args=pair, daemon=True)
@@ -79,8 +78,8 @@ class _Said:
 
     def _pass_on(self, source: IO[str], target: IO[str] | None) -> None:
         for line in source:
-            if _LAUNCHER.match(line) or (self.launcher and not line.strip()):
-                self.launcher.append(line)
+            if _LAUNCHER.match(line) or (self._launcher and not line.strip()):
+                self._launcher = True
                 continue
             self.errors += line.startswith(("xpcnn: ", "Traceback")) and not line.startswith("xpcnn: warning")
             with suppress(OSError, AttributeError):  # nobody reads it
@@ -102,18 +101,3 @@ def _wait(started: subprocess.Popen[str]) -> int:
             else:
                 first = number
                 started.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
-
-
-def _died(launcher: str, status: int, ranks: Path) -> RankError:
-    """The error for processes that ended without a word, from what mpiexec says of them."""
-    who, died, code = "one of the processes", _DIED.search(launcher), _EXIT.search(launcher)
-    if died is not None:
-        pid, host = died.groups()
-        lines = ranks.read_text().splitlines() if ranks.exists() else []
-        rank = next((line.split()[0] for line in lines if line.endswith(f" {pid}")), None)
-        who = f"a process on {host}, before it had a rank" if rank is None else f"rank {rank} on {host}"
-    status = int(code[1]) if code is not None else status
-    killed = 0 < status < signal.NSIG
-    got = f"killed by {signal.Signals(status).name}" if killed else f"ended with status {status}"
-    remedy = "xpcnn train --resume, with the run's folder, goes on from its last checkpoint on any number of processes"
-    return RankError(who, "to go on", got, remedy)

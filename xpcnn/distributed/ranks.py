@@ -1,7 +1,8 @@
 """Messages among the processes of one MPI program. Nothing waits forever, and a failure reaches all.
 
 Each call is begun without blocking, and then asked whether it is done, between short sleeps: so a process that waits
-leaves the core to others. While it waits, it also looks for a message that another rank has failed. After half of
+leaves the core to others. While it waits, it also looks for a message that another rank has failed, and whether the
+processes of its own host are alive. After half of
 `timeout` it asks the others whether they are there; after all of it, those that have not answered hang or have gone.
 Those that wait answer.
 
@@ -16,6 +17,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,7 @@ class Ranks:
         self.comm, self.side, self.ending = world.Dup(), world.Dup(), world.Dup()
         self.rank, self.size = world.rank, world.size
         self.hosts: list[str] = world.allgather(mpi.Get_processor_name())
+        self.pids: list[int] = world.allgather(os.getpid())
         self.messages = self.bytes = 0
         self.broken = False  # a call was left undone, so that MPI cannot end as it should
         self._calls, self._told = 0, list[Any]()
@@ -166,13 +169,25 @@ class Ranks:
             self.side.Recv([text, self.mpi.BYTE], source=status.source, tag=status.tag)
             rank, tag, said = status.source, status.tag, json.loads(text)
             if tag == FAILED:
-                who, *rest = said["parts"]
-                self._failure = self._failure or RankError(f"{self.name(rank)}: {who}", *rest)
+                self._failure = self._failure or self._told_by(rank, said)
             elif tag == ASKED:
                 self._tell(HERE, said, [rank])
             elif said["call"] == self._calls:
                 here.add(rank)
+        for rank, (host, pid) in enumerate(zip(self.hosts, self.pids, strict=True)):
+            if self._failure is None and host == self.hosts[self.rank] and not _is_alive(pid):
+                self._failure = self._dead(rank)
+                self._tell(FAILED, {"dead": rank})
         return here
+
+    def _told_by(self, rank: int, said: dict[str, Any]) -> RankError:
+        if "dead" in said:
+            return self._dead(said["dead"])
+        who, *rest = said["parts"]
+        return RankError(f"{self.name(rank)}: {who}", *rest)
+
+    def _dead(self, rank: int) -> RankError:
+        return RankError(self.name(rank), "to go on", "killed: its process is no more", "", (rank,))
 
     def _missing(self, here: set[int]) -> RankError:
         missing = tuple(sorted(set(range(self.size)) - here))
@@ -182,3 +197,14 @@ class Ranks:
 
     def _count(self, size: int, messages: int) -> None:
         self.bytes, self.messages = self.bytes + size, self.messages + messages
+
+
+def _is_alive(pid: int) -> bool:
+    """False if no process of this host has that number, or one that has ended and is not cleared away yet."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:  # no such file, as there is no /proc
+        return True

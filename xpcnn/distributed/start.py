@@ -7,7 +7,6 @@ import os
 from .. import settings
 from ..backend import current_backend
 from ..extras import need
-from ..io.atomic import write_atomically
 from ..options import as_number
 from .group import Group
 from .ranks import Ranks
@@ -39,7 +38,6 @@ def init(*, timeout: float = TIMEOUT) -> Group:
         ranks = Ranks(mpi, timeout)
         _found.append(Group(ranks if ranks.size > 1 else None))
         _share_the_host(ranks)
-        _write_pids(ranks)
     return _found[0]
 
 
@@ -56,11 +54,3 @@ def _share_the_host(ranks: Ranks) -> None:
 
         devices = cupy.cuda.runtime.getDeviceCount()
         cupy.cuda.Device(ranks.hosts[: ranks.rank].count(ranks.hosts[ranks.rank]) % devices).use()
-
-
-def _write_pids(ranks: Ranks) -> None:
-    pids = ranks.comm.gather(os.getpid())
-    path = settings.ranks_file()
-    if path is not None and ranks.rank == 0:
-        lines = [f"{rank} {ranks.hosts[rank]} {pid}\n" for rank, pid in enumerate(pids)]
-        write_atomically(path, "".join(lines).encode())
