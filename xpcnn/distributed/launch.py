@@ -16,12 +16,14 @@ from typing import IO
 from ..errors import MissingExtraError, RankError
 from ..extras import need
 
-# What mpich's mpiexec says of itself, which is no part of the program's output.
-_LAUNCHER = re.compile(r"=+$|=   |YOUR APPLICATION TERM|This typically|Please see the FAQ|Abort\(|\[(mpiexec|proxy)")
+# What mpich's mpiexec and the shell say of a process, which is no part of the program's output.
+_LAUNCHER = re.compile(
+    r"=+$|=   |YOUR APPLICATION TERM|This typically|Please see the FAQ|Abort\(|\[(mpiexec|proxy)"
+    r"|(Killed|Aborted|Bus error|Segmentation fault)( \(core dumped\))?$"
+)
 # mpiexec kills all processes when one dies. If one is killed, its shell stays for a moment, in which the others notice
 # it (`Ranks`), rank 0 writes a checkpoint, and one line is printed.
-_KEEP = """trap : INT TERM HUP; exec 3>&2 2>/dev/null; "$@" 2>&3 3>&-; s=$?
-case $s in 13[1-9]) sleep 20;; esac; exit $s"""
+_KEEP = 'trap : INT TERM HUP; "$@"; s=$?; case $s in 13[1-9]) sleep 20;; esac; exit $s'
 
 
 def launch(words: Sequence[str], processes: int) -> int:

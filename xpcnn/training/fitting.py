@@ -9,7 +9,7 @@ from typing import Any
 
 from ..data.dataset import Split
 from ..data.loader import Loader
-from ..errors import FileError, NonFiniteError, OptionError, RankError
+from ..errors import FileError, Interrupted, NonFiniteError, OptionError, RankError
 from ..io.atomic import sweep
 from . import checkpoint, trained_on
 from .best_model import keep_best
@@ -55,7 +55,7 @@ class Fitting:
         self.shared = Shared.by(trainer)
         with enough_memory(self.loader, trainer.folder), Interrupt() as interrupt, progress(trainer.verbose) as shown:
             callbacks = trainer.on_step, trainer.on_epoch
-            going = self._agree(tell_rest(*callbacks, trainer, trainer.history, trainer.position, self.save))
+            going, _ = self._agree(tell_rest(*callbacks, trainer, trainer.history, trainer.position, self.save), 0)
             while going and trainer.position.epoch < self.epochs and not trainer.position.is_stale(trainer.patience):
                 going = self._run_epoch(interrupt, shown)
 
@@ -96,10 +96,10 @@ class Fitting:
             raise
         shown.line(str(row))
         going = tell(trainer.on_epoch, trainer, row, trainer.position, self.save)
-        going = self._agree(going, interrupt, shares=self.shared.after_epoch)
+        going, signal = self._agree(going, interrupt.requested, shares=self.shared.after_epoch)
         self.save(checked=not trainer.on_epoch)  # a callback may have changed the weights
-        if interrupt.requested:
-            raise interrupt.error(f"interrupted after epoch {row.epoch}")
+        if signal:
+            raise Interrupted(f"interrupted after epoch {row.epoch}", signal)
         return going
 
     def _run_steps(self, totals: EpochTotals, begun: float, interrupt: Interrupt, shown: Progress) -> bool:
@@ -121,18 +121,18 @@ class Fitting:
             if trainer.on_step:
                 step = totals.step(done, images, optimizer.steps, optimizer.lr)
                 going = tell(trainer.on_step, trainer, step, at, self.save)
-            going = self._agree(going, interrupt, shares=self.shared.after_step)
-            interrupted = interrupt.requested
-            if interrupted or not going or time.perf_counter() - saved > trainer.checkpoint_seconds:
+            going, signal = self._agree(going, interrupt.requested, shares=self.shared.after_step)
+            if signal or not going or time.perf_counter() - saved > trainer.checkpoint_seconds:
                 totals.read()
                 self.save()
                 saved = time.perf_counter()
-            if interrupted:
-                raise interrupt.error(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
+            if signal:
+                where = f"epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}"
+                raise Interrupted(f"interrupted in {where}", signal)
         return going
 
-    def _agree(self, going: bool, interrupt: Interrupt | None = None, *, shares: bool = False) -> bool:
-        """What all processes do next: stop if one of them stops, end if one of them is interrupted.
+    def _agree(self, going: bool, signal: int, *, shares: bool = False) -> tuple[bool, int]:
+        """What all processes do next: stop if one of them stops, end if one of them has had a signal.
 
         Parameters
             shares : give all processes what a callback of rank 0 may have changed
@@ -141,12 +141,9 @@ class Fitting:
         if shares:
             share_state(self.trainer, self.loader)
         if group.size > 1:
-            requested = 0 if interrupt is None else interrupt.requested
-            told = group.most(2 * requested + (not going))
-            going = not told % 2
-            if interrupt is not None:
-                interrupt.requested = told // 2
-        return going
+            told = group.most(2 * signal + (not going))
+            going, signal = not told % 2, told // 2
+        return going, signal
 
     def _finish_epoch(self, totals: EpochTotals, begun: float) -> Epoch:
         """Validate, keep the model if it is the best, and record the epoch's results.
