@@ -13,9 +13,9 @@ With one process every call returns what it is given, and needs no MPI. `Trainer
 
 from __future__ import annotations
 
+import atexit
 import json
 import pickle
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -201,19 +201,14 @@ class Group:
                 traceback.print_exception(error)
         if not ranks.end(failed=True, missing=missing):
             self.speaks = self.rank == min(set(range(self.size)) - set(missing))
+        if not ranks.mpi.Is_finalized():
+            atexit.register(ranks.abort, self.speaks)  # after this program has said what happened
 
     def end(self) -> None:
         """Wait until all ranks have come here, and end MPI; call it last, or leave it to the end of the program."""
         if self._ranks is not None:
             with self.together():
                 self._ranks.end(failed=False)
-
-    def abort(self, status: int) -> None:
-        """End the processes of all ranks, unless all have come to the end by themselves."""
-        if self._ranks is not None and not self._ranks.mpi.Is_finalized():
-            sys.stdout.flush()
-            sys.stderr.flush()
-            self._ranks.abort(status, self.speaks)
 
     def __repr__(self) -> str:
         return f"Group(rank {self.rank} of {self.size})"

@@ -28,7 +28,7 @@ from ..typing import NDArray
 FAILED, ASKED, HERE = 1, 2, 3  # tags
 LOOK = 0.02  # seconds between two looks for messages of others
 CLOSE = 0.5  # seconds in which a call that all have begun may still be done, after one has failed
-ABORT = 5.0  # seconds
+ABORT, STATUS = 5.0, 2  # seconds; of the processes that end so
 GRACE = 30.0  # seconds in which all come to the end after one has failed
 
 
@@ -143,12 +143,14 @@ class Ranks:
             self.mpi.Finalize()
         return True
 
-    def abort(self, status: int, speaks: bool) -> None:
+    def abort(self, speaks: bool) -> None:
         """End all processes; those that do not speak leave it for `ABORT` seconds to the one that does."""
         if not speaks:
             time.sleep(ABORT)
-        threading.Timer(ABORT, os._exit, (status,)).start()  # MPI may wait for hosts that cannot be reached
-        self.comm.Abort(status)
+        late = threading.Timer(ABORT, os._exit, (STATUS,))  # MPI may wait for hosts that cannot be reached
+        late.daemon = True
+        late.start()
+        self.comm.Abort(STATUS)
 
     def name(self, rank: int | None = None) -> str:
         """Such as "rank 3 on node7"."""

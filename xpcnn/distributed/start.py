@@ -19,7 +19,7 @@ def init(*, timeout: float = TIMEOUT) -> Group:
     """The processes of this program. It was started with several by `mpiexec -n 4 python -m mpi4py …`, else it is one.
 
     On each host, the processes share the cores: each uses as many threads as there are cores for it, unless the
-    environment says how many. On GPUs each takes one.
+    user's settings say how many. On GPUs each takes one.
 
     Parameters
         timeout : seconds that one rank waits for another before it says that the other hangs

@@ -54,8 +54,10 @@ class Sharding:
         """The sharding for these arguments, as of `Trainer`.
 
         Raises
-            OptionError : there are more processes than shards
+            OptionError : there are more processes than shards, or it is no group
         """
+        if group is not None and not isinstance(group, Group):
+            raise OptionError(who, "group: the result of distributed.init()", repr(group)[:80])
         if shards is None:
             shards = 1 if group is None else max(SHARDS, group.size)
         shards, group = as_count(who, "shards", shards, least=0), group or Group()
