@@ -16,7 +16,7 @@ from __future__ import annotations
 import atexit
 import json
 import pickle
-import traceback
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -72,7 +72,7 @@ class Group:
         array([0, 1, 2])
         """
         start, stop = cut(arrays[0].shape[0], self.size)[self.rank]
-        parts = tuple(array[start:stop] for array in arrays)
+        parts = tuple(array[start:stop, ...] for array in arrays)
         return parts[0] if len(parts) == 1 else parts
 
     def shards(self, shards: int) -> range:
@@ -197,10 +197,10 @@ class Group:
             error.who = f"{ranks.name()}: {error.who}"
         else:
             ranks.fail(["it", "to go on", f"{type(error).__name__}: {error}", ""])
-            if isinstance(error, Exception):
-                traceback.print_exception(error)
         if not ranks.end(failed=True, missing=missing):
             self.speaks = self.rank == min(set(range(self.size)) - set(missing))
+        if isinstance(error, RankError) and not self.speaks:
+            sys.excepthook = lambda *_: None  # it has been said
         if not ranks.mpi.Is_finalized():
             atexit.register(ranks.abort, self.speaks)  # after this program has said what happened
 

@@ -15,6 +15,7 @@ from typing import IO
 
 from ..errors import MissingExtraError, RankError
 from ..extras import need
+from .ranks import STATUS
 
 # What mpich's mpiexec and the shell say of a process, which is no part of the program's output.
 _LAUNCHER = re.compile(
@@ -24,6 +25,7 @@ _LAUNCHER = re.compile(
 # mpiexec kills all processes when one dies. If one is killed, its shell stays for a moment, in which the others notice
 # it (`Ranks`), rank 0 writes a checkpoint, and one line is printed.
 _KEEP = 'trap : INT TERM HUP; "$@"; s=$?; case $s in 13[1-9]) sleep 20;; esac; exit $s'
+_OWN = (0, 1, 2, 129, 130, 141, 143)  # the statuses with which `xpcnn` ends by itself
 
 
 def launch(words: Sequence[str], processes: int) -> int:
@@ -57,7 +59,7 @@ def launch(words: Sequence[str], processes: int) -> int:
         got = f"status {started.returncode} of mpiexec, and no reason"
         remedy = "xpcnn train --resume, with the run's folder, goes on from its last checkpoint"
         raise RankError("one of the processes", "to go on", got, remedy)
-    return started.returncode
+    return started.returncode if started.returncode in _OWN else STATUS
 
 
 class _Said:

@@ -6,8 +6,8 @@ The loss of the whole batch is that of `xpcnn.training.gradients`, over the shar
     ∂L/∂y_s = (D_s / D) · ∂L_s/∂y_s             a shard's part of the whole loss                (2)
     g = Σ_s g_s                                 each g_s from (2)                               (3)
 
-With a sum as reduction, the factors of (1) and (2) are 1. Of items that all have the class weight 0, D_s = 0, and the
-shard counts nothing.
+With a sum as reduction, D, D_s and the factor of (2) are 1. Of items that all have the class weight 0, D_s = 0 and
+there is no L_s: D_s·L_s is then the sum itself, which smoothed labels may make positive.
 
 Each layer's generator is drawn from once a batch, by every process; from that number and s each shard makes its own.
 """
@@ -15,6 +15,7 @@ Each layer's generator is drawn from once a batch, by every process; from that n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -87,7 +88,7 @@ class Sharding:
         """This process's shards of a whole batch."""
         cuts = cut(y.shape[0], self.count)
         some = [slice(*cuts[s]) if cuts[s][0] < cuts[s][1] else slice(1) for s in self.own]
-        return ShardedBatch(y.shape[0], [(_rows(x, each), y[each]) for each in some], lambda: (x, y))
+        return ShardedBatch(y.shape[0], [(_rows(x, each), y[each, ...]) for each in some], lambda: (x, y))
 
     def batches(self, loader: Loader, epoch: int, start: int) -> Iterator[ShardedBatch]:
         """This process's shards of each batch of an epoch."""
@@ -128,20 +129,19 @@ def sharded_gradients(model: Layer, criterion: Loss, batch: ShardedBatch, shardi
     def work(shard: Shard) -> tuple[Array, int, Any, dict[str, Array]]:
         x, y = parts[shard.number]
         logits, cache = model.forward(x)
-        loss, loss_cache = criterion.forward(logits, y)
         items, correct = criterion.items(logits, y), correct_items(criterion, logits, y)
-        counts = float(items) > 0
-        own = [float(items), float(loss) * (float(items) if means else 1.0) if counts else 0.0, int(correct)]
-        each = shard.gather(own)  # (S, 3): D_s, D_s·L_s or L_s, and the items that are right
-        divisor, total, right = (sum(column) for column in each.T.tolist())
-        if means:
-            total = total / divisor if divisor else 0.0  # (1)
-        factor = own[0] / divisor if means and divisor else float(not means)
+        count = float(items) if means else 1.0
+        own = criterion if count else _summed(criterion)
+        loss, loss_cache = own.forward(logits, y)
+        each = shard.gather([float(items), float(loss) * (count or 1.0), int(correct)])  # (S, 3)
+        divisor, whole, right = (sum(column) for column in each.T.tolist())
+        divided = divisor or 1.0 if means else 1.0
         xp = array_namespace(loss)
-        dy = criterion.backward(loss_cache)
-        dy = dy * factor if counts and shard.items else xp.zeros_like(dy)  # (2)
+        dy = own.backward(loss_cache) * ((count or 1.0) / divided)  # (2)
         _, grads = model.backward(dy, cache, input_grad=False)
-        whole = xp.asarray(total, dtype=loss.dtype, device=loss.device)
+        if not shard.items:  # batch norm's sums have reached it
+            grads = {name: xp.zeros_like(g) for name, g in grads.items()}
+        whole = xp.asarray(whole / divided, dtype=loss.dtype, device=loss.device)  # (1)
         return whole, int(right), int(divisor) if isinstance(items, int) else divisor, grads
 
     def exchange(numbers: list[Any]) -> Any:
@@ -165,6 +165,12 @@ def sharded_gradients(model: Layer, criterion: Loss, batch: ShardedBatch, shardi
     return Gradients(loss, xp.asarray(correct, device=loss.device), items, total)
 
 
+def _summed(criterion: Loss) -> Loss:
+    other = copy(criterion)
+    other.reduction = "sum"
+    return other
+
+
 def _generators(model: Layer, own: range) -> tuple[list[Any], dict[int, list[np.random.Generator]]]:
     """The layers that draw, and a generator for each of them and each shard."""
     drawing: list[Any] = [layer for _, layer in model.named_layers() if _draws(layer)]
@@ -178,5 +184,5 @@ def _draws(layer: Any) -> bool:
 
 def _rows(x: Any, rows: slice) -> Any:
     if isinstance(x, dict):
-        return {name: each[rows] for name, each in x.items()}
-    return tuple(each[rows] for each in several(x)) if isinstance(x, tuple | list) else x[rows]
+        return {name: each[rows, ...] for name, each in x.items()}
+    return tuple(each[rows, ...] for each in several(x)) if isinstance(x, tuple | list) else x[rows, ...]
