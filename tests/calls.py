@@ -272,7 +272,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
         exchange.load_pytorch, network(), to / "pytorch.safetensors", input_shape=(4, 4, 1), strict=True
     ),
     "exchange.load_weights": lambda to: call(
-        exchange.load_weights, network(), to / "pytorch.safetensors", input_shape=(4, 4, 1)
+        exchange.load_weights, network(), to / "pytorch.safetensors", prefix="", input_shape=(4, 4, 1)
     ),
     "exchange.save_mlx": lambda to: call(exchange.save_mlx, network(), to / "m.npz"),
     "exchange.load_mlx": lambda to: call(exchange.load_mlx, network(), to / "mlx.npz", strict=True),

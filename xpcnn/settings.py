@@ -6,6 +6,7 @@ XPCNN_IMPLEMENTATION  the implementation to run, such as `reference`; if an oper
 XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; if unset, as many as NumPy's BLAS would use
 XPCNN_CACHE_MIB       MiB of freed arrays' memory that the fast implementations on NumPy keep for the next ones: 512
 XPCNN_DATA            the folder in which data sets are searched first
+HF_ENDPOINT           the address of Hugging Face's hub, or of a mirror of it
 
 PMI_RANK and its like, which programs such as mpiexec set, say that the program was started under MPI.
 """
@@ -52,6 +53,10 @@ def started_by_mpi() -> bool:
 def threads_are_set() -> bool:
     """True if the user has said how many threads to use."""
     return any(os.environ.get(name) for name in ("XPCNN_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"))
+
+
+def hub_address() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 def _count(name: str, what: str, least: int) -> int | None:
