@@ -25,7 +25,7 @@ def network(rng):
     )  # fmt: skip
 
 
-def train(folder, group, shards=8, epochs=3, stop=0, resume=False, fail="", **options):
+def train(folder, group, shards=8, epochs=3, stop=0, resume=False, fail="", patience=2, **options):
     """The trainer after it, and what its callbacks noted."""
     digits, told = data.digits(), []
     model = network(np.random.default_rng(3 + group.rank))  # rank 0's weights count
@@ -49,7 +49,7 @@ def train(folder, group, shards=8, epochs=3, stop=0, resume=False, fail="", **op
         schedule=optim.Cosine(0.02, 6),
         clip_norm=0.5,
         ema=0.8,
-        patience=2,
+        patience=patience,
         accumulate=2,
         on_step=[note],
         on_epoch=[training.CSVLog(f"{folder}/epochs.csv")],

@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     if options.processes is not None:
         processes = as_count("train", "--processes", options.processes, most=MOST_PROCESSES)
         if processes > 1:
-            return launch(_without_processes(options.words), processes)
+            return launch(["-m", "xpcnn", *_without_processes(options.words)], processes)
     group = init(timeout=options.timeout)
     try:
         with group.together():

@@ -29,7 +29,10 @@ _OWN = (0, 1, 2, 129, 130, 141, 143)  # the statuses with which `xpcnn` ends by 
 
 
 def launch(words: Sequence[str], processes: int) -> int:
-    """Run `xpcnn` with these words as that many processes; pass signals on to them; return the exit status.
+    """Run Python with these words as that many processes; pass signals on to them; return the exit status.
+
+    Parameters
+        words : a program that calls `init`: "-m", "xpcnn", "train" …
 
     Raises
         MissingExtraError : there is no mpi4py or no mpiexec
@@ -42,7 +45,7 @@ def launch(words: Sequence[str], processes: int) -> int:
         remedy = "pip install mpich, or load your system's MPI"
         raise MissingExtraError("--processes", "an MPI library's mpiexec", "none on the path", remedy)
     started = subprocess.Popen(
-        [mpiexec, "-n", str(processes), "sh", "-c", _KEEP, "sh", sys.executable, "-m", "mpi4py", "-m", "xpcnn", *words],
+        [mpiexec, "-n", str(processes), "sh", "-c", _KEEP, "sh", sys.executable, "-m", "mpi4py", *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -85,7 +88,7 @@ class _Said:
             if _LAUNCHER.match(line) or (self._launcher and not line.strip()):
                 self._launcher = True
                 continue
-            self.errors += line.startswith(("xpcnn: ", "Traceback")) and not line.startswith("xpcnn: warning")
+            self.errors += line.startswith(("xpcnn: ", "xpcnn.errors.")) and not line.startswith("xpcnn: warning")
             with suppress(OSError, AttributeError):  # nobody reads it
                 target.write(line)  # type: ignore[union-attr]
                 target.flush()  # type: ignore[union-attr]
