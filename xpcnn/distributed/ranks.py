@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -140,16 +141,16 @@ class Ranks:
                 return False
         if (states == 1).all():
             self._look()
+            _alarm(GRACE)
             self.mpi.Finalize()
+            _alarm(0)
         return True
 
     def abort(self, speaks: bool) -> None:
         """End all processes; those that do not speak leave it for `ABORT` seconds to the one that does."""
         if not speaks:
             time.sleep(ABORT)
-        late = threading.Timer(ABORT, os._exit, (STATUS,))  # MPI may wait for hosts that cannot be reached
-        late.daemon = True
-        late.start()
+        _alarm(ABORT)
         self.comm.Abort(STATUS)
 
     def name(self, rank: int | None = None) -> str:
@@ -199,6 +200,13 @@ class Ranks:
 
     def _count(self, size: int, messages: int) -> None:
         self.bytes, self.messages = self.bytes + size, self.messages + messages
+
+
+def _alarm(seconds: float) -> None:
+    """End this process after so many seconds: MPI may wait for a host that cannot be reached, and runs no Python."""
+    if hasattr(signal, "alarm") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(seconds))
 
 
 def _is_alive(pid: int) -> bool:
