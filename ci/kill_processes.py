@@ -79,6 +79,7 @@ def main() -> None:
                     with suppress(ProcessLookupError):
                         os.kill(each[rank], how)
                         kills, hung = kills + 1, hung + (how == signal.SIGSTOP)
+                        print(kills, end=" ", flush=True)
                     _, errors = started.communicate(timeout=200)
                     slowest = max(slowest, time.monotonic() - begun)
                     lines = [line for line in errors.splitlines() if line.startswith("xpcnn.errors.")]

@@ -3,8 +3,8 @@
     python -m ci.scaling                    the table of docs/howto/processes.md, for ResNet-20 on 32×32 images
 
 The model adds, for each exchange of a step, log₂ P times the latency and the bytes over the bandwidth, to the measured
-processor time of a process's share of the batch. An exchange here is the loss, the forward and the backward of each batch norm,
-the two halves of the gradients' sum, and the agreement to go on. The batch has 32 images for each process.
+processor time of a process's share of the batch. An exchange here is the loss, the forward and the backward of each
+batch norm, the two halves of the gradients' sum, and the agreement to go on. The batch has 32 images for each process.
 """
 
 from __future__ import annotations

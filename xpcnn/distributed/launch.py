@@ -24,7 +24,9 @@ _LAUNCHER = re.compile(
 )
 # mpiexec kills all processes when one dies. If one is killed, its shell stays for a moment, in which the others notice
 # it (`Ranks`), rank 0 writes a checkpoint, and one line is printed.
-_KEEP = 'trap : INT TERM HUP; "$@"; s=$?; case $s in 13[1-9]) sleep 20; kill -KILL $$;; esac; exit $s'
+_KEEP = (
+    'trap : INT TERM HUP; "$@"; s=$?; case $s in 13[1-9]) sleep 20; kill -KILL $$;; 142) kill -KILL $$;; esac; exit $s'
+)
 _OWN = (0, 1, 2, 129, 130, 141, 143)  # the statuses with which `xpcnn` ends by itself
 
 

@@ -13,6 +13,7 @@ directly; MPI may send fewer and longer messages.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import threading
@@ -141,16 +142,16 @@ class Ranks:
                 return False
         if (states == 1).all():
             self._look()
-            _alarm(GRACE)
+            alarm(GRACE)
             self.mpi.Finalize()
-            _alarm(0)
+            alarm(0)
         return True
 
     def abort(self, speaks: bool) -> None:
         """End all processes; those that do not speak leave it for `ABORT` seconds to the one that does."""
         if not speaks:
             time.sleep(ABORT)
-        _alarm(ABORT)
+        alarm(ABORT)
         self.comm.Abort(STATUS)
 
     def name(self, rank: int | None = None) -> str:
@@ -202,11 +203,11 @@ class Ranks:
         self.bytes, self.messages = self.bytes + size, self.messages + messages
 
 
-def _alarm(seconds: float) -> None:
+def alarm(seconds: float) -> None:
     """End this process after so many seconds: MPI may wait for a host that cannot be reached, and runs no Python."""
     if hasattr(signal, "alarm") and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(int(seconds))
+        signal.alarm(math.ceil(seconds))
 
 
 def _is_alive(pid: int) -> bool:

@@ -9,7 +9,7 @@ from ..backend import current_backend
 from ..extras import need
 from ..options import as_number
 from .group import Group
-from .ranks import Ranks
+from .ranks import Ranks, alarm
 
 TIMEOUT = 300.0  # seconds
 _found: list[Group] = []
@@ -34,8 +34,10 @@ def init(*, timeout: float = TIMEOUT) -> Group:
     if not settings.started_by_mpi():
         return Group()
     if not _found:
+        alarm(timeout)  # MPI itself waits forever for a process that never comes
         mpi = need("mpi4py.MPI", "distributed.init", "as the program was started under MPI")
         ranks = Ranks(mpi, timeout)
+        alarm(0)
         _found.append(Group(ranks if ranks.size > 1 else None))
         _share_the_host(ranks)
     return _found[0]
