@@ -123,7 +123,7 @@ OTHERS = {
     "training.Profile", "training.RateSweep", "training.Step", "training.StepResult", "data.Parts",
     "training.STOP", "io.SavedModel", "plot.TopLosses",
     "explain.Explanation", "data.names", *(f"data.{name}" for name in data.names()), "data.csv_file",
-    "data.hdf5_file", "data.image_folder", "exchange.import_onnx",
+    "data.hdf5_file", "data.image_folder", "data.tar_shards", "exchange.import_onnx",
     "exchange.load_keras", "plot.curves", "plot.learning_rates", "training.replay", "models.MODELS", "models.vgg",
     "models.Facts", "models.Preprocessing",
     "training.TensorBoardLog",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 from ..data.dataset import Split
 from ..data.loader import Loader
-from ..errors import FileError, Interrupted, NonFiniteError, OptionError, RankError
+from ..errors import DataError, FileError, FormatError, Interrupted, NonFiniteError, OptionError, RankError
 from ..io.atomic import sweep
 from . import checkpoint, trained_on
 from .best_model import keep_best
@@ -75,6 +76,8 @@ class Fitting:
     def _run_epoch(self, interrupt: Interrupt, shown: Progress) -> bool:
         """Run one epoch, or the rest of one; return whether to continue after it."""
         trainer, at = self.trainer, self.trainer.position
+        if trainer.unfreeze_at is not None and at.epoch + 1 >= trainer.unfreeze_at:
+            trainer.unfreeze()
         begun = time.perf_counter() - at.seconds
         totals = EpochTotals(at, trainer.criterion, 1 if trainer.on_step else trainer.read_every)
         shown.start(at.epoch + 1, self.epochs, len(self.loader), at.batch)
@@ -109,11 +112,11 @@ class Fitting:
         saved, sharding, going = time.perf_counter(), trainer.sharding, True
         whole = sharding.is_whole
         batches: Any = loader.epoch(at.epoch, at.batch) if whole else sharding.batches(loader, at.epoch, at.batch)
-        while going and (some := list(islice(batches, trainer.accumulate))):
+        while going and (some := self._read(batches, totals)):
             done = trainer.train_step(*some[0], *some[1:]) if whole else trainer.step(some)
             if not isinstance(done, StepResult):  # of a user's own train_step
                 raise OptionError("Trainer.fit", "train_step to return a StepResult", type(done).__name__)
-            images = sum(batch[0].shape[0] if whole else batch.items for batch in some)
+            images = sum(batch[1].shape[0] if whole else batch.items for batch in some)
             at.batch += len(some)
             totals.add(done, images)
             shown.advance(len(some))
@@ -144,6 +147,16 @@ class Fitting:
             told = group.most(2 * signal + (not going))
             going, signal = not told % 2, told // 2
         return going, signal
+
+    def _read(self, batches: Iterator[Any], totals: EpochTotals) -> list[Any]:
+        """The next step's batches; if their source fails, a checkpoint holds all that is done."""
+        try:
+            return list(islice(batches, self.trainer.accumulate))
+        except (DataError, FileError, FormatError) as error:
+            totals.read()
+            with suppress(FileError):  # the same disk may be full or gone
+                self.save()
+            raise FileError(error.who, error.expected, error.got, error.remedy) from error
 
     def _finish_epoch(self, totals: EpochTotals, begun: float) -> Epoch:
         """Validate, keep the model if it is the best, and record the epoch's results.

@@ -12,7 +12,7 @@ import numpy as np
 from .. import __version__
 from ..backend import current_backend, to_numpy
 from ..data.loader import Loader
-from ..errors import XpcnnError
+from ..errors import OptionError, XpcnnError
 from ..random import set_states, states
 from .checkpoint import without_addresses
 
@@ -38,13 +38,18 @@ def _change(callbacks: Any) -> bool:
     return any(not getattr(callback, "only_reads", False) for callback in callbacks)
 
 
-def check_same(trainer: Any, loader: Loader, epochs: int) -> None:
+def check_same(trainer: Any, loader: Loader, epochs: int, *, own_step: bool) -> None:
     """Refuse processes with other versions, data or options than rank 0's.
 
+    Parameters
+        own_step : whether `train_step` is the user's, which knows no shards
     Raises
         OptionError : on all of them
     """
     group = trainer.sharding.group
+    if own_step and not trainer.sharding.is_whole:
+        what = "xpcnn's own train_step, as batches have shards"
+        raise OptionError("Trainer.fit", what, type(trainer).__name__, "pass shards=1, on one process")
     if group.size == 1:
         return
     options = ("accumulate", "clip_norm", "patience", "overfit_batches", "fast_dev_run", "schedule")
@@ -81,6 +86,8 @@ def share_state(trainer: Any, loader: Loader) -> None:
 def share_run(trainer: Any, loader: Loader) -> None:
     """Give all processes the state of rank 0 before the first step, and its position, history and best model."""
     group = trainer.sharding.group
+    if group.size > 1 and group.first(lambda: len(trainer.optimizer.parameters)) > len(trainer.optimizer.parameters):
+        trainer.unfreeze()  # as rank 0 did, which has resumed
     share_state(trainer, loader)
     if group.size > 1:
         run = group.first(lambda: (trainer.position, trainer.history, _best(trainer)))

@@ -93,11 +93,12 @@ class Sharding:
     def batches(self, loader: Loader, epoch: int, start: int) -> Iterator[ShardedBatch]:
         """This process's shards of each batch of an epoch."""
 
-        def whole(number: int) -> tuple[Array, Array]:
+        def whole(number: int) -> tuple[Any, Array]:
             items, parts = next(loader.shards(epoch, number, self.count, range(self.count)))
             xs, ys = zip(*parts[:items], strict=True)  # shards without items are the last ones
             xp = array_namespace(ys[0])
-            return xp.concat(xs), xp.concat(ys)
+            several = isinstance(xs[0], tuple)
+            return tuple(map(xp.concat, zip(*xs, strict=True))) if several else xp.concat(xs), xp.concat(ys)
 
         for number, (items, parts) in enumerate(loader.shards(epoch, start, self.count, self.own), start):
             yield ShardedBatch(items, parts, partial(whole, number))
