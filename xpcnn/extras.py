@@ -1,7 +1,7 @@
 """Optional packages: each belongs to an extra, and is imported where it is needed.
 
 pip install 'xpcnn[plot]'       a single extra
-pip install 'xpcnn[all]'        all of them, except CuPy
+pip install 'xpcnn[all]'        all of them, except CuPy and MPI
 """
 
 from __future__ import annotations

@@ -62,11 +62,9 @@ def start(
 
     Parameters
         folder : of the run; it is claimed before anything else, and removed again if the run does not start
-        claim : of the folder, if the caller holds it
-        group : processes that all call this; rank 0 alone has the folder
+        claim, group : of the folder, if the caller holds it; processes that all call this, of which rank 0 has it
     Raises
-        OptionError : the folder already holds a run, or one of the files that a run writes, or another run is writing
-            to it
+        OptionError : the folder holds a run, or one of the files that a run writes, or another run is writing to it
     """
     if group is not None and group.rank:
         return _Run(config, folder, False, group=group).finish(resume=False)

@@ -88,8 +88,7 @@ class Trainer:
             writes it into the parameters, as it always is on NumPy
         verbose : show progress
         group : processes that train together, from `distributed.init`; rank 0's folder, callbacks and weights count
-        shards : into which each batch is cut, each with draws of its own; 0: one for each process. By default 1, with
-            a group 8 or one for each process. See the page on several processes
+        shards : into which each batch is cut; 0: one for each process; by default 1, or 8 or more with a group
     Raises
         OptionError : an argument is invalid, or the optimizer has arrays other than the model's
     """
