@@ -70,7 +70,6 @@ TRAINER = {
     "train": "trainer.fit(loader, validation, epochs=…)",
     "compile": "the optimizer and the criterion are arguments of Trainer(…)",
     "test": "trainer.evaluate(split)",
-    "validate": "trainer.evaluate(split)",
     "predict": "trainer.best_model(x) returns the scores",
     "save_checkpoint": "Trainer(…, folder=…) writes them; fit(…, resume=True) continues",
     "callbacks": "Trainer(…, on_step=[…], on_epoch=[…])",
