@@ -209,6 +209,7 @@ GIVEN = {
     "linear": {"w", "b"},
     "pool": {"x̂", "r"},
     "adaptive_pool": {"A", "B"},
+    "global_pool": {"t"},
     "rectifier": {"s"},
     "dropout": {"m"},
     "batch_norm": {"d", "γ", "β"},

@@ -10,9 +10,11 @@ either the references' names or their numbers between the words, and knows which
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -85,6 +87,18 @@ class Worked:
         return [self.target, *(piece for piece in self.pieces if isinstance(piece, Ref))]
 
 
+class Rule(ABC):
+    """How each number of an array is computed from others; see `rules`."""
+
+    @abstractmethod
+    def worked(self, page: Explanation, makes: str, index: Index) -> Worked:
+        """The number with this index of the array `makes`, worked out."""
+
+    @abstractmethod
+    def portable(self, number: Mapping[str, int]) -> Any:
+        """The rule for a script, with a number for the name of each array."""
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """The computation of one array from others.
@@ -96,6 +110,7 @@ class Step:
         focus : the element of `makes` that is worked out if only one can be
         work : works out any element of `makes`; None if the page only shows the array
         notes : further remarks
+        rule : the same as `work`, if it can be written as one
     """
 
     title: str
@@ -105,6 +120,7 @@ class Step:
     focus: Index
     work: Callable[[Index], Worked] | None
     notes: tuple[str, ...] = ()
+    rule: Rule | None = None
 
 
 @dataclass(eq=False)
@@ -142,11 +158,14 @@ class Explanation:
         reads: tuple[str, ...],
         makes: str,
         focus: Index,
-        work: Callable[[Index], Worked] | None,
+        work: Callable[[Index], Worked] | Rule | None,
         *notes: str,
+        rule: Rule | None = None,
     ) -> None:
         """Add a step, see `Step`."""
-        self.steps.append(Step(title, equations, reads, makes, focus, work, notes))
+        if isinstance(work, Rule):
+            rule, work = work, partial(work.worked, self, makes)
+        self.steps.append(Step(title, equations, reads, makes, focus, work, notes, rule))
 
     def value(self, ref: Ref) -> float:
         """The number, as the library computed it."""
