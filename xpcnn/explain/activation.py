@@ -90,7 +90,7 @@ def _element(page: Explanation, pattern: Pattern, constants: dict[str, float]) -
 def _with(pattern: Pattern, **given: str) -> Pattern:
     """The pattern, or both of them, with these texts for names in braces."""
     if not isinstance(pattern, str):
-        return tuple(_with(each, **given) for each in pattern)  # type: ignore[return-value, arg-type]
+        return tuple(_with(each, **given) for each in pattern)  # type: ignore[return-value]
     for name, text in given.items():
         pattern = pattern.replace(f"{{{name}}}", text)
     return pattern

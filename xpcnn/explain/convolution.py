@@ -29,7 +29,8 @@ def convolution(page: Explanation, visit: Visit, layer: Conv2d, at: Index) -> No
     xp = array_namespace(visit.x)
     padded = f"padded with zeros: {', '.join(map(str, place.pads))} (top, bottom, left, right)"
     meaning = f"input, {padded if any(place.pads) else 'without padding'}"
-    page.add("x̂", meaning, ("n", "p", "q", "c"), to_numpy(place.pad(visit.x, xp)))
+    inner = f"x[n, p - {top}, q - {left}, c]"
+    page.add("x̂", meaning, ("n", "p", "q", "c"), to_numpy(place.pad(visit.x, xp)), of=inner)
     visit.show_parameters(page, ("f", "u", "v", "c"), "f")
     visit.show(page, ("n", "p", "q", "c"), ("n", "i", "j", "f"), x=False)
     bias = layer.bias is not None
@@ -50,7 +51,8 @@ def convolution(page: Explanation, visit: Visit, layer: Conv2d, at: Index) -> No
     )
     title, reads_from = "Forward: a patch of the input times a filter", ("x̂", "w", "b")[: 2 + bias]
     page.add_step(title, quoted("conv", 1), reads_from, "y", at, output)
-    _patches(page, visit, layer, place, at)
+    if page.aside:
+        _patches(page, visit, layer, place, at)
     tap = largest(page.arrays["dw"].values, (f,))
     title = "Backward: the weights. Each stands in every output of its filter"
     page.add_step(title, quoted("conv", 2), ("dy", "x̂"), "dw", tap, weight_gradient)
@@ -106,7 +108,8 @@ def transposed(page: Explanation, visit: Visit, layer: ConvTranspose2d, at: Inde
     page.add("x", "input", ("n", "i", "j", "c"), to_numpy(visit.x))
     visit.show_parameters(page, ("c", "u", "v", "f"), "f")
     page.add("y", "output", ("n", "p", "q", "f"), to_numpy(visit.y))
-    page.add("dŷ", "∂L/∂y, padded with zeros", ("n", "p", "q", "f"), to_numpy(place.pad(visit.dy, xp)))  # type: ignore[arg-type]
+    inner, padded = f"dy[n, p - {top}, q - {left}, f]", to_numpy(place.pad(visit.dy, xp))  # type: ignore[arg-type]
+    page.add("dŷ", "∂L/∂y, padded with zeros", ("n", "p", "q", "f"), padded, of=inner)
     page.add("dx", "∂L/∂x", ("n", "i", "j", "c"), to_numpy(visit.dx))
     bias = layer.bias is not None
     (kh, kw), (sh, sw), (dh, dw) = layer.kernel_size, layer.stride, layer.dilation

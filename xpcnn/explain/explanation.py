@@ -58,12 +58,16 @@ class NamedArray:
         meaning : what it is, in words
         axes : the index letters of the equations, one for each axis
         values : on the host
+        of : where its numbers stand in another array, such as "x[n, p - 1, q - 1, c]"; a number with an index outside
+            of that one is `outside`
     """
 
     name: str
     meaning: str
     axes: Axes
     values: NDArray
+    of: str = ""
+    outside: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ class Explanation:
         arrays : by name
         steps : in the order in which they run
         image : the network's input, (H, W, 1 or 3) in [0, 1], if it is one
+        aside : whether to show other ways to compute the same, too
     """
 
     title: str
@@ -146,10 +151,11 @@ class Explanation:
     arrays: dict[str, NamedArray] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     image: NDArray | None = None
+    aside: bool = True
 
-    def add(self, name: str, meaning: str, axes: Axes, values: NDArray) -> None:
-        """Add an array."""
-        self.arrays[name] = NamedArray(name, meaning, axes, values)
+    def add(self, name: str, meaning: str, axes: Axes, values: NDArray, *, of: str = "", outside: float = 0.0) -> None:
+        """Add an array, see `NamedArray`."""
+        self.arrays[name] = NamedArray(name, meaning, axes, values, of, outside)
 
     def add_step(
         self,

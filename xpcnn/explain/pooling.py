@@ -28,7 +28,8 @@ def max_pooling(page: Explanation, visit: Visit, layer: MaxPool2d, at: Index) ->
     xp = array_namespace(visit.x)
     _, (winner, *_) = max_pool2d_forward(visit.x, window=layer.window)  # the reference's cache holds t
     meaning = f"input{', padded with −∞' if any(place.pads) else ''}"
-    page.add("x̂", meaning, LARGE, to_numpy(place.pad(visit.x, xp, -math.inf)))
+    inner, padded = f"x[n, p - {top}, q - {left}, c]", to_numpy(place.pad(visit.x, xp, -math.inf))
+    page.add("x̂", meaning, LARGE, padded, of=inner, outside=-math.inf)
     page.add("t", f"the tap that won: number u·{kw} + v", SMALL, to_numpy(winner).astype(np.int64))
     visit.show(page, LARGE, SMALL, x=False)
     x_hat, t = page.arrays["x̂"].values, page.arrays["t"].values
@@ -73,7 +74,8 @@ def average_pooling(page: Explanation, visit: Visit, layer: AvgPool2d, at: Index
     counts = tap_counts(place, layer.count_include_pad, visit.x, xp)
     r = np.full(place.out, counts) if isinstance(counts, int) else to_numpy(counts)[..., 0]
     meaning = f"input{', padded with zeros' if any(place.pads) else ''}"
-    page.add("x̂", meaning, LARGE, to_numpy(place.pad(visit.x, xp)))
+    inner = f"x[n, p - {top}, q - {left}, c]"
+    page.add("x̂", meaning, LARGE, to_numpy(place.pad(visit.x, xp)), of=inner)
     page.add("r", "how many taps count", ("i", "j"), r)
     visit.show(page, LARGE, SMALL, x=False)
 
