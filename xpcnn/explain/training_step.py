@@ -33,6 +33,7 @@ class TrainingStep:
 
     Parameters
         wiring : the calls of layers, and how they are wired
+        values : the arrays that flow between them, on the host
         stops : the walk, in the order of the computation
         loss, loss_after : of the same items, before and after the update
         optimizer : in words
@@ -41,6 +42,7 @@ class TrainingStep:
     """
 
     wiring: Wiring
+    values: list[NDArray]
     stops: list[Stop]
     loss: float
     loss_after: float
@@ -133,7 +135,8 @@ def step(
         after = run(model, NOTHING, x, target=done.target, criterion=criterion)
     assert done.loss is not None
     assert after.loss is not None
-    made = TrainingStep(walk.wiring, walk.stops, done.loss, after.loss, repr(optimizer))
+    values = [to_numpy(value) for value in walk.wiring.values]
+    made = TrainingStep(walk.wiring, values, walk.stops, done.loss, after.loss, repr(optimizer))
     about = Explanation("", "")
     describe(about, done, x, tuple(map(one_line, names)), 0, criterion)
     made.notes, made.image = about.notes, about.image
