@@ -108,7 +108,7 @@ def transposed(page: Explanation, visit: Visit, layer: ConvTranspose2d, at: Inde
     page.add("x", "input", ("n", "i", "j", "c"), to_numpy(visit.x))
     visit.show_parameters(page, ("c", "u", "v", "f"), "f")
     page.add("y", "output", ("n", "p", "q", "f"), to_numpy(visit.y))
-    inner, padded = f"dy[n, p - {top}, q - {left}, f]", to_numpy(place.pad(visit.dy, xp))  # type: ignore[arg-type]
+    inner, padded = f"dy[n, p - {top}, q - {left}, f]", to_numpy(place.pad(visit.dy, xp))
     page.add("dŷ", "∂L/∂y, padded with zeros", ("n", "p", "q", "f"), padded, of=inner)
     page.add("dx", "∂L/∂x", ("n", "i", "j", "c"), to_numpy(visit.dx))
     bias = layer.bias is not None

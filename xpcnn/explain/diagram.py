@@ -8,7 +8,7 @@ from html import escape
 from .wiring import Node, Wiring
 
 WIDTH, HEIGHT, GAP = 168, 24, 14  # of a box, and between rows
-MOST_LETTERS = 20
+MOST_LETTERS = 18
 
 
 def diagram(wiring: Wiring, marks: Callable[[int], str] = lambda number: "", link: Callable[[int], str] = str) -> str:
@@ -21,7 +21,6 @@ def diagram(wiring: Wiring, marks: Callable[[int], str] = lambda number: "", lin
     places = _places(wiring)
     wide = 1 + max((column for _, column in places.values()), default=0)
     deep = 1 + max((row for row, _ in places.values()), default=0)
-    writer = {node.writes: node for node in wiring.nodes}
     lines, boxes = [], []
     for number, node in enumerate(wiring.nodes):
         for value in node.reads:
@@ -29,11 +28,11 @@ def diagram(wiring: Wiring, marks: Callable[[int], str] = lambda number: "", lin
         boxes.append(_box(node, places[node.writes], marks(number), link(number)))
     lines.append(_line(places[wiring.output], (deep, places[wiring.output][1])))
     ends = _label("input", places[0]) + _label("loss", (deep, places[wiring.output][1]))
-    assert writer or not wiring.nodes
     width, height = wide * (WIDTH + GAP) + 2 * GAP, (deep + 1) * (HEIGHT + GAP)
     return (
         f'<svg class="wiring" viewBox="0 0 {width} {height}" width="{width}" role="img" '
-        f'aria-label="the network" fill="none" stroke="currentColor" font-size="12" font-family="system-ui, sans-serif">'
+        f'aria-label="the network" fill="none" stroke="currentColor" font-size="12" '
+        f'font-family="system-ui, sans-serif">'
         f"{''.join(lines)}{''.join(boxes)}{ends}</svg>"
     )
 
@@ -60,7 +59,8 @@ def _line(start: tuple[int, int], end: tuple[int, int]) -> str:
     x, u, y = x + WIDTH // 2, u + WIDTH // 2, y + HEIGHT
     if end[0] - start[0] > 1 and x == u:  # around the boxes between
         side = x + WIDTH // 2 + GAP // 2
-        return f'<path d="M{x + 40},{y} C{side},{y} {side},{y} {side},{y + GAP} V{v - GAP} C{side},{v} {side},{v} {u + 40},{v}"/>'
+        way = f"M{x + 40},{y} Q{side},{y} {side},{y + GAP} V{v - GAP} Q{side},{v} {u + 40},{v}"
+        return f'<path d="{way}"/>'
     return f'<path d="M{x},{y} C{x},{v} {u},{y} {u},{v}"/>'
 
 

@@ -83,11 +83,11 @@ EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     Dropout2d: (dropout, "dropout"),
     StochasticDepth: (dropout, "dropout"),
     PReLU: (prelu, "rectifier"),
-    Add: (join, "join"),
-    Multiply: (join, "join"),
-    Concat: (join, "join"),
     **{kind: (activation, kind.formula.module) for kind in Activation.__subclasses__() if "formula" in vars(kind)},
 }
+
+# The same for layers that read several values.
+JOINS: dict[type[Layer], tuple[Callable[..., None], str]] = dict.fromkeys((Add, Multiply, Concat), (join, "join"))
 
 
 def explain(
@@ -178,7 +178,7 @@ def show(page: Explanation, visit: Visit, focus: Index) -> None:
     if isinstance(visit.layer, SequenceLayer):
         page.notes.append("Sequences (N, L, C) are shown as the images of height 1 that they are, (N, 1, L, C).")
         visit, focus = visit.of_images(), (focus[0], 0, *focus[1:]) if len(focus) == 3 else focus
-    explainer, module = EXPLAINERS.get(type(visit.layer), (other, ""))
+    explainer, module = {**EXPLAINERS, **JOINS}.get(type(visit.layer), (other, ""))
     page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
     explainer(page, visit, visit.layer, focus)
 

@@ -106,6 +106,7 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
     which, place = sets.of(at), sets.learned(at)
     title = f"Forward: the mean of the {count} numbers of a set"
     page.add_step(title, quoted("norm", 1), ("x",), "μ", which, mean_of)
+    page.add_step("Forward: less the mean", (), ("x", "μ"), "d", at, Text(f"{{x{every}}} − {{μ{whose}}}"))
     page.add_step("Forward: their variance", quoted("norm", 1), ("d",), "σ²", which, variance)
     page.add_step("Forward: mean 0 and variance 1", quoted("norm", 2), ("d", "σ²"), "x̂", at, normalised)
     page.add_step("Forward: the learned mean and variance", quoted("norm", 3), ("γ", "x̂", "β"), "y", at, output)

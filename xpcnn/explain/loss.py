@@ -47,7 +47,7 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
         return Worked(Ref("log p", index), filled(f"{{z}} − log({sums})", **refs), value)
 
     def loss_of(index: Index) -> Worked:
-        refs = [Ref("log p", (n, int(k))) for n, k in enumerate(done.target)]  # type: ignore[arg-type]
+        refs = [Ref("log p", (n, int(k))) for n, k in enumerate(done.target)]
         shown = refs[:MOST_TERMS]
         names = {f"l{n}": ref for n, ref in enumerate(shown)}
         terms = " + ".join(f"{{{name}}}" for name in names)

@@ -60,6 +60,7 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
     own = (c,)
     title = f"Forward: the mean over the {count} numbers of a channel"
     page.add_step(title, quoted("batch_norm", 1), ("x",), "μ", own, mean_of)
+    page.add_step("Forward: less the mean", (), ("x", "μ"), "d", at, Text(f"{{x{at_all}}} − {{μ[c]}}"))
     page.add_step("Forward: their variance", quoted("batch_norm", 1), ("d",), "σ²", own, variance)
     page.add_step("Forward: its root, inverted", quoted("batch_norm", 2), ("σ²",), "r", own, inverse)
     page.add_step("Forward: mean 0 and variance 1", quoted("batch_norm", 2), ("r", "d"), "x̂", at, normalised)

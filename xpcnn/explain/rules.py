@@ -163,7 +163,7 @@ class Text(Rule):
                 text = text.replace(f"{{{name}}}", constant(value))
             parts = re.split(r"\{(.*?)\}", text)
             pieces.append([_portable(part, number) if i % 2 else part for i, part in enumerate(parts) if part])
-        return {"k": "text", "t": pieces, "s": _portable(self.sign, number) if self.sign else None}
+        return {"k": "text", "t": pieces, "s": _portable(self.sign, number) if len(texts) > 1 else None}
 
 
 def letters_of(array: NamedArray, index: Index) -> dict[str, Any]:

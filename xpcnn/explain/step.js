@@ -103,13 +103,11 @@
     const refs = (done?.pieces ?? []).filter((piece) => typeof piece !== "string");
     const box = section.querySelector(".formula");
     const value = stop.made.text(flat);
-    const users = `<p class="symbols"><b>${escape(stop.made.label(flat))}</b>`;
+    box.innerHTML = `<p class="value"><b>${escape(stop.made.label(flat))}</b> = <b>${value}</b></p>`;
     if (done) {
+      const names = formula(done.pieces, ({ member, at }) => member.label(at));
       const numbers = formula(done.pieces, ({ member, at }) => member.text(at));
-      box.innerHTML = `${users} = ${formula(done.pieces, ({ member, at }) => member.label(at))}</p>` +
-        `<p class="numbers">= ${numbers}</p><p class="value">= <b>${value}</b></p>`;
-    } else {
-      box.innerHTML = `${users} = <b>${value}</b></p>`;
+      box.innerHTML += `<p class="symbols">= ${names}</p><p class="numbers">= ${numbers}</p>`;
     }
     const named = new Set([...stop.r, ...refs.map(({ member }) => stop.group.indexOf(member))]);
     named.delete(stop.m);
@@ -125,11 +123,17 @@
     }
   }
 
+  // Show a stop as it was shown last.
+  function fill(section) {
+    if (!section.querySelector(".arrays").firstChild) show(Number(section.id.slice(1)), state[section.id.slice(1)]);
+  }
+
   let current = 0;
   function here(number) {
     current = number;
     const link = document.getElementById("here");
-    link.textContent = `${number + 1} / ${stops.length}  ${document.getElementById(`t${number}`).textContent.trim().replace(/^\d+\s*/, "")}`;
+    const title = document.getElementById(`t${number}`);
+    link.textContent = `${number + 1} of ${stops.length}: ${title.textContent.trim().replace(/^\d+\s*/, "")}`;
     link.href = `#s${number}`;
     document.getElementById("back").disabled = number === 0;
     document.getElementById("next").disabled = number === stops.length - 1;
@@ -140,8 +144,9 @@
     const found = /^#s(\d+)(?:\.(\d+))?$/.exec(location.hash);
     if (!found || !stops[found[1]]) return;
     const number = Number(found[1]);
-    if (found[2] !== undefined) show(number, Number(found[2]));
     const section = document.getElementById(`s${number}`);
+    if (found[2] !== undefined) show(number, Number(found[2]));
+    else fill(section);
     section.scrollIntoView();
     section.querySelector(".result td.target")?.focus({ preventScroll: true });
     here(number);
@@ -190,12 +195,18 @@
     slider.addEventListener("input", choice);
     choice();
   }
-  stops.forEach((stop, number) => show(number, stop.f));
+  // Stops are filled when they come near, and all of them for paper.
+  const sections = [...document.querySelectorAll("section[id^=s]")];
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) fill(entry.target);
+  }, { rootMargin: "2000px" });
+  addEventListener("beforeprint", () => sections.forEach(fill));
+  sections.slice(0, 3).forEach(fill);
   here(0);
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) here(Number(entry.target.id.slice(1)));
   }, { rootMargin: "-20% 0px -75% 0px" });
-  for (const section of document.querySelectorAll("section[id^=s]")) seen.observe(section);
+  for (const section of sections) [seen, near].forEach((observer) => observer.observe(section));
   addEventListener("hashchange", follow);
   follow();
   document.documentElement.classList.add("ready");

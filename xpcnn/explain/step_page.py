@@ -1,4 +1,4 @@
-"""The page of a training step: each array once, and a rule for each stop, from which the script works out any number."""
+"""The page of a training step: each array once, and a rule for each stop, by which the script works out any number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import one_line
 from ..typing import NDArray
 from .diagram import diagram
-from .explanation import Explanation, NamedArray, Step, check_precision
+from .explanation import Explanation, NamedArray, check_precision
 from .formatting import Numbers, equation_line, statistics
 from .picture import photograph
 from .rules import tree
@@ -23,7 +23,7 @@ from .walk import Key, Stop
 if TYPE_CHECKING:
     from .training_step import TrainingStep
 
-MOST_NUMBERS = 850_000  # that a page holds: 4.5 MB
+MOST_NUMBERS = 800_000  # that a page holds: 4.3 MB
 PARTS = {"forward": "Forward", "loss": "The loss", "backward": "Backward", "update": "The update"}
 
 
@@ -180,7 +180,8 @@ p go to the next and the previous stop.</footer>
         for name, array in page.arrays.items():
             if not array.of:
                 names[name] = len(members)
-                members.append([name, self.number[keys[name]], array.values.shape, array.axes, array.meaning])
+                meaning = self.meaning(array, keys[name])
+                members.append([name, self.number[keys[name]], array.values.shape, array.axes, meaning])
         for name, array in page.arrays.items():
             if array.of:
                 source, _, at = array.of.partition("[")
@@ -199,6 +200,13 @@ p go to the next and the previous stop.</footer>
         self.names.append(names)
         return self.groups[id(page)]
 
+    def meaning(self, array: NamedArray, key: Key) -> str:
+        """What the array is; of an input, which layer wrote it."""
+        if key[0] != "v" or array.meaning != "input":
+            return array.meaning
+        writer = [node.title for node in self.walk.wiring.nodes if node.writes == key[1]]
+        return f"from {writer[0]}" if writer else "the network's input"
+
     def payloads(self) -> list[Any]:
         """Each array: its numbers, the decimals with which they are written, the largest, and a summary."""
         room = MOST_NUMBERS
@@ -216,7 +224,7 @@ p go to the next and the previous stop.</footer>
             written: Any
             if _constant(array):
                 written = {"c": _json(float(array.flat[0]) if array.size else 0.0)}
-            elif key in whole:
+            elif key in whole or len(needed.get(key, ())) == array.size:
                 written = {"f": base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode()}
             else:
                 self.left_out += 1
