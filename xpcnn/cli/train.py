@@ -65,6 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="by the training images' mean and deviation, in the model",
     )
     parser.add_argument("--log", metavar="WORDS", help=f"of every step: {','.join(LOGS)} (default: none)")
+    parser.add_argument(
+        "--keep-every", type=int, metavar="N", help="keep a model after each N epochs, for explain --epochs"
+    )
     parser.add_argument("--fast-dev-run", action="store_true", help="try all of it with one batch, and keep nothing")
     parser.add_argument(
         "--config", type=path_word, metavar="FILE", help="a .toml file of these options; those given here win"

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..backend import to_numpy
 from ..errors import OptionError, one_line
+from ..io.atomic import write_atomically
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.layer import check_layer
 from ..nn.loss import Loss, check_loss
 from ..optim import SGD
 from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer, check_optimizer
-from ..options import as_names, as_number
+from ..options import as_names, as_number, as_path
 from ..training.training_state import unchanged
 from ..typing import Array, NDArray
 from .explain_layer import check_input, describe
@@ -39,6 +40,7 @@ class TrainingStep:
         optimizer : in words
         notes : what was run
         image : the first item, if it is an image
+        classes : names of the network's outputs
     """
 
     wiring: Wiring
@@ -49,6 +51,7 @@ class TrainingStep:
     optimizer: str
     notes: list[str] = field(default_factory=list)
     image: NDArray | None = None
+    classes: tuple[str, ...] = ()
 
     def check(self, tolerance: float = 1e-4) -> int:
         """Work out every number of every stop, and compare it with the library's; return how many.
@@ -59,17 +62,23 @@ class TrainingStep:
         pages = {id(stop.page): stop.page for stop in self.stops}
         return sum(page.check(tolerance) for page in pages.values())
 
-    def html(self, *, title: str = "", precision: int = 4) -> str:
-        """The step as a self-contained HTML page."""
+    def html(self, *, title: str = "", precision: int = 4, epochs: Mapping[int, Layer] | None = None) -> str:
+        """The step as a self-contained HTML page.
+
+        Parameters
+            title : what was trained, such as a file's name
+            precision : significant digits
+            epochs : the network after some epochs, by their numbers; the page then has a slider over them
+        """
+        from .epochs import epochs as shown
         from .step_page import write
 
-        return write(self, title=title, precision=precision)
+        more = "" if epochs is None else shown(epochs, self.values[0][0], self.classes)
+        return write(self, title=title, precision=precision, more=more)
 
-    def save(self, path: str | Path, *, title: str = "", precision: int = 4) -> None:
-        """Write the page to a file."""
-        from ..io.atomic import write_atomically
-
-        write_atomically(Path(path), self.html(title=title, precision=precision).encode())
+    def save(self, path: str | Path, **options: Any) -> None:
+        """Write the page to a file, with the options of `html`."""
+        write_atomically(as_path("TrainingStep.save", path), self.html(**options).encode())
 
     def _repr_html_(self) -> str:
         from .step_page import overview
@@ -138,7 +147,8 @@ def step(
     values = [to_numpy(value) for value in walk.wiring.values]
     made = TrainingStep(walk.wiring, values, walk.stops, done.loss, after.loss, repr(optimizer))
     about = Explanation("", "")
-    describe(about, done, x, tuple(map(one_line, names)), 0, criterion)
+    made.classes = tuple(map(one_line, names))
+    describe(about, done, x, made.classes, 0, criterion)
     made.notes, made.image = about.notes, about.image
     return made
 

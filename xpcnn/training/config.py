@@ -28,7 +28,7 @@ SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
 CONFIG = "config.json"  # in a run's folder
 LOGS = ("csv", "tensorboard")
 # Settings that config.json of xpcnn 0.1 does not hold; their defaults match its behaviour.
-LATER = ("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log")
+LATER = ("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log", "keep_every")
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class RunConfig:
     overfit_batches: int = 0  # train on this many first batches alone
     log: str = ""  # words of `LOGS`, separated by commas
     drop_last: bool = False  # skip a short last batch
+    keep_every: int = 0  # epochs from one kept model to the next; 0 keeps the best alone
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
@@ -89,6 +90,7 @@ class RunConfig:
             as_count("train", "patience", self.patience)
         as_count("train", "accumulate", self.accumulate)
         as_count("train", "overfit_batches", self.overfit_batches, least=0)
+        as_count("train", "keep_every", self.keep_every, least=0)
         if self.ema is not None:
             as_number("train", "ema", self.ema, "(0, 1)")
         as_number("train", "lr", self.lr, "(0, inf)")

@@ -10,6 +10,7 @@ result.json             the results
 curves.png              if matplotlib is installed
 trained_on.safetensors  digests of the training and validation images
 steps.csv, tensorboard  if the settings ask for these logs
+epochs                  models of several epochs, if the settings ask for them
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
 from .history import Epoch
+from .kept_models import EPOCHS, KeptModels
 from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
 from .tensorboard_log import TensorBoardLog
 from .trainer import Trainer
@@ -86,7 +88,8 @@ def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) ->
             _write_config(config, folder)
         if not begun:  # it ended before its first checkpoint: it starts again, and so do its logs
             (folder / STEPS).unlink(missing_ok=True)
-            rmtree(folder / TENSORBOARD, ignore_errors=True)
+            for name in (TENSORBOARD, EPOCHS):
+                rmtree(folder / name, ignore_errors=True)
         return run.finish(resume=begun)
 
 
@@ -125,6 +128,9 @@ class _Run:
         optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         batches = min(len(self.loader), config.overfit_batches or len(self.loader))  # per epoch
         log_steps, log_epochs = self._logs()
+        self.keep = KeptModels(folder, config.keep_every) if config.keep_every else None
+        if self.keep is not None:
+            log_epochs.append(self.keep)
         self.trainer = Trainer(
             model,
             optimizer,
@@ -164,6 +170,8 @@ class _Run:
 
     def finish(self, *, resume: bool) -> dict[str, Any]:
         begun = time.perf_counter()
+        if self.keep is not None and not resume:
+            self.keep.keep(self.trainer, self.loader, 0)
         rows = self.trainer.fit(self.loader, self.validation, epochs=self.config.epochs, resume=resume)
         best = load_model(self.folder / MODEL)
         tested = evaluate(best.model, self.dataset.test, self.trainer.criterion, run_batch_size(best))
