@@ -84,7 +84,7 @@
     });
     const size = shape.reduce((product, each) => product * each, 1);
     const { summary } = member.array();
-    return [made.join(""), whole.size < size ? `<br><small>${escape(summary)}; ${whole.size} of them shown</small>` : ""];
+    return [made.join(""), whole.size < size ? `<br><small>${escape(summary)}; shown: ${whole.size}</small>` : ""];
   }
 
   function figure(member, number, marks, result) {
