@@ -90,7 +90,7 @@ def draw(
 
     >>> from xpcnn.nn import MaxPool2d
     >>> draw(MaxPool2d(2), (4, 4, 1))
-    Drawing(MaxPool2d(2): y, t, dx)
+    Drawing(MaxPool2d: y, t, dx)
     """
     if isinstance(layer, Window):
         layer = Conv2d(1, 1, layer.kernel, stride=layer.stride, padding=layer.padding, dilation=layer.dilation, rng=0)
@@ -100,7 +100,7 @@ def draw(
     middle = (0, *(size // 2 for size in shape)) if at is None else tuple(at)
     dy = asarray(np.arange(1.0, 1 + np.prod((x.shape[0], *shape))).reshape(x.shape[0], *shape).astype("float32"))
     page = explain(layer, "", asarray(x), dy=dy, at=middle)
-    return picture(page, _short(layer), tuple(steps), numbers, partial(_read, layer, asarray(x)))
+    return picture(page, type(layer).__name__, tuple(steps), numbers, partial(_read, layer, asarray(x)))
 
 
 def picture(
@@ -157,12 +157,6 @@ def _items(input_shape: Shape, layer: Layer) -> NDArray:
     return rng.permutation(size).reshape(shape).astype("float32") / np.float32(1 if size < 100 else size)
 
 
-def _short(layer: Layer) -> str:
-    """The layer without the arguments that are as usual."""
-    name = type(layer).__name__
-    return name if len(repr(layer)) > 60 else repr(layer).replace("kernel_size=", "").split(", ")[0].rstrip(")") + ")"
-
-
 def _step(page: Explanation, step: Step, terms: list[Ref], top: int, numbers: bool) -> tuple[str, tuple[int, int]]:
     """The row of a step: the arrays that it reads, with what it reads of them, and the one that it makes."""
     around = boxes(page, step)
@@ -205,7 +199,7 @@ def _array(
     body += f'<tspan font-size="11" opacity=".75" dx="5">{escape(sizes)}</tspan></text>'
     left, deep = x, 0
     for table in shown:
-        sheet = table.title.split(", ")[-1] if len(shown) > 1 else ""
+        sheet = ", ".join(part for part in table.title.split(", ") if not all(part in each.title for each in shown))
         body += f'<text x="{left}" y="{y + 24}" font-size="10" opacity=".75">{escape(sheet)}</text>' if sheet else ""
         cells = ""
         for i, row in enumerate(table.cells):

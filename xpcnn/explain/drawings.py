@@ -11,6 +11,7 @@ import numpy as np
 from .. import nn
 from ..backend import asarray
 from ..nn import Layer
+from ..nn.activation import Activation
 from ..ops.window import Window
 from ..optim import SGD, Adam
 from ..typing import Shape
@@ -21,14 +22,15 @@ from .explanation import Explanation
 from .run import Visit
 
 Make: TypeAlias = Callable[[], Drawing]
+LARGEST_REACH = 9  # of a window that is drawn
 
 
 def _conv(cin: int, cout: int, kernel: int, shape: Shape, *steps: str, **options: Any) -> Make:
     return lambda: draw(nn.Conv2d(cin, cout, kernel, rng=0, **options), shape, steps=steps)
 
 
-def _of(make: Callable[[], Layer], shape: Shape, *steps: str, numbers: bool = False) -> Make:
-    return lambda: draw(make(), shape, steps=steps, numbers=numbers)
+def _of(make: Callable[[], Layer], shape: Shape, *steps: str, **options: Any) -> Make:
+    return lambda: draw(make(), shape, steps=steps, **options)
 
 
 def _join(layer: Layer, *shapes: Shape) -> Drawing:
@@ -113,8 +115,8 @@ DRAWINGS: dict[str, list[Make]] = {
     "scale": [_of(lambda: nn.Scale(2), (2, 2, 2), "y", "dx")],
     "pad": [_of(lambda: nn.ZeroPad2d((1, 0, 2, 1)), (3, 3, 1))],
     "edge_pad": [
-        _of(lambda: nn.ReflectionPad2d(2), (4, 4, 1), "y", "dx"),
-        _of(lambda: nn.ReplicationPad2d(2), (4, 4, 1), "y", "dx"),
+        _of(lambda: nn.ReflectionPad2d(2), (4, 4, 1), "y", "dx", at=(0, 0, 1, 0)),
+        _of(lambda: nn.ReplicationPad2d(2), (4, 4, 1), "y", "dx", at=(0, 0, 1, 0)),
     ],
     "upsample": [_of(lambda: nn.Upsample(2), (3, 3, 1))],
     "bilinear": [_of(lambda: nn.Upsample(2, mode="bilinear"), (3, 3, 1), "y", "dx")],
@@ -141,6 +143,7 @@ DRAWINGS: dict[str, list[Make]] = {
         partial(_loss, nn.BCEWithLogitsLoss()),
     ],
     "loss_classification": [partial(_loss, nn.CrossEntropyLoss()), partial(_loss, nn.HingeLoss())],
+    "fast_convolution": [_conv(1, 1, 3, (4, 4, 1), "Y")],
     "optimizers": [_paths],
     "checking": [_difference],
 }
@@ -153,3 +156,34 @@ def drawings(name: str) -> list[Drawing]:
     [Drawing(Linear: y, dw, db, dx)]
     """
     return [make() for make in DRAWINGS.get(name, ())]
+
+
+def drawing_of(layer: Layer) -> Drawing | None:
+    """The geometry of a layer, on an image as small as shows it; the curve of an activation; None for others.
+
+    >>> drawing_of(nn.Conv2d(64, 128, 3, stride=2, padding=1))
+    Drawing(Conv2d: y, dw, dx)
+    """
+    if isinstance(layer, Activation):
+        return activation_curve(layer)
+    if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.MaxPool2d | nn.AvgPool2d):
+        return None
+    window = layer.window
+    reach = [d * (k - 1) + 1 for k, d in zip(window.kernel, window.dilation, strict=True)]
+    if max(reach) > LARGEST_REACH:
+        return None
+    if isinstance(layer, nn.ConvTranspose2d):
+        small: Layer = nn.ConvTranspose2d(
+            1, 1, window.kernel, stride=window.stride, padding=layer.padding, dilation=window.dilation, rng=0
+        )
+        return draw(small, (3, 3, 1), steps=("y", "dw", "dx"))
+    pads = (0, 0, 0, 0) if isinstance(window.padding, str) else window.padding
+    height, width = (
+        max(reach[axis] + 2 * window.stride[axis] - pads[2 * axis] - pads[2 * axis + 1], 2) for axis in (0, 1)
+    )
+    if isinstance(layer, nn.Conv2d):
+        groups = min(layer.groups, 2)
+        own: Any = {"stride": window.stride, "padding": layer.padding, "dilation": window.dilation, "groups": groups}
+        small = nn.Conv2d(groups, groups, window.kernel, rng=0, **own)
+        return draw(small, (height, width, groups), steps=("y", "dw", "dx"))
+    return draw(layer, (height, width, 1), steps=("y", "t", "dx") if isinstance(layer, nn.MaxPool2d) else ("y", "dx"))

@@ -180,6 +180,7 @@ def show(page: Explanation, visit: Visit, focus: Index) -> None:
         visit, focus = visit.of_images(), (focus[0], 0, *focus[1:]) if len(focus) == 3 else focus
     explainer, module = {**EXPLAINERS, **JOINS}.get(type(visit.layer), (other, ""))
     page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
+    page.layer = visit.layer
     explainer(page, visit, visit.layer, focus)
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..errors import GradientError, OptionError
+from ..nn.layer import Layer
 from ..options import as_count
 from ..typing import NDArray
 from .equations import Equation
@@ -140,6 +141,7 @@ class Explanation:
         arrays : by name
         steps : in the order in which they run
         image : the network's input, (H, W, 1 or 3) in [0, 1], if it is one
+        layer : the layer; None for the loss
         aside : whether to show other ways to compute the same, too
     """
 
@@ -151,6 +153,7 @@ class Explanation:
     arrays: dict[str, NamedArray] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     image: NDArray | None = None
+    layer: Layer | None = None
     aside: bool = True
 
     def add(self, name: str, meaning: str, axes: Axes, values: NDArray, *, of: str = "", outside: float = 0.0) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import one_line
 from ..typing import NDArray
 from .diagram import diagram
+from .drawings import drawing_of
 from .explanation import Explanation, NamedArray, check_precision
 from .formatting import Numbers, equation_line, statistics
 from .picture import photograph
@@ -52,6 +53,7 @@ class _Writer:
         self.members: list[list[Any]] = []
         self.names: list[dict[str, int]] = []
         self.left_out = 0
+        self.drawn: set[Any] = set()  # nodes, and pictures
 
     def write(self, title: str, more: str) -> str:
         stops = [self.stop(stop) for stop in self.walk.stops]
@@ -151,10 +153,21 @@ p go to the next and the previous stop.</footer>
         source = f' title="{escape(stop.page.source)}"' if stop.page.source else ""
         return f"""<section id="s{number}" aria-labelledby="t{number}">
 <h3 id="t{number}"{source}><span>{number + 1}</span> <b>{escape(stop.place)}</b> {escape(title)}</h3>
-{equations}{said}<div class="formula" role="status"></div>
+{equations}{said}{self.drawing(stop)}<div class="formula" role="status"></div>
 <div class="arrays"></div>
 </section>
 """
+
+    def drawing(self, stop: Stop) -> str:
+        """What the layer reads, at its first stop; the same picture only once."""
+        if stop.part != "forward" or stop.node is None or stop.node in self.drawn:
+            return ""
+        self.drawn.add(stop.node)
+        drawn = drawing_of(self.walk.wiring.nodes[stop.node].layer)
+        if drawn is None or drawn in self.drawn:
+            return ""
+        self.drawn.add(drawn)
+        return f"<details><summary>What it reads, and where its gradients go</summary>{drawn.svg()}</details>"
 
     def after(self) -> str:
         walk = self.walk

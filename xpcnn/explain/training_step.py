@@ -86,7 +86,8 @@ class TrainingStep:
         return overview(self)
 
     def __repr__(self) -> str:
-        calls = f"{len(self.wiring.nodes)} calls of layers"
+        number = len(self.wiring.nodes)
+        calls = f"{number} calls of layers" if number != 1 else "1 call of a layer"
         return f"TrainingStep({calls}, {len(self.stops)} stops, loss {self.loss:.4g} → {self.loss_after:.4g})"
 
 
@@ -115,6 +116,7 @@ def step(
     Raises
         OptionError, ShapeError, DTypeError, DataError
 
+    >>> import numpy as np
     >>> from xpcnn import nn
     >>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.ReLU(), nn.Linear(3, 2, rng=1))
     >>> walk = step(model, np.ones((1, 2), "float32"), target=1)
