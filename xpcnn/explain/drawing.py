@@ -5,11 +5,13 @@ Each row is one step: the elements that one number is made of, and that number. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +20,9 @@ from ..errors import OptionError
 from ..io.atomic import write_atomically
 from ..nn import Conv2d, Layer
 from ..nn.layer import check_layer
+from ..nn.sequences import SequenceLayer, as_images
 from ..ops.window import Window
-from ..options import as_path
+from ..options import as_flag, as_names, as_path, as_shape
 from ..typing import Array, NDArray, Shape
 from .explain_layer import explain
 from .explanation import Explanation, Index, NamedArray, Ref, Step
@@ -29,6 +32,7 @@ from .rules import letters_of
 CELL, GAP, LINE = 18, 26, 16
 ABOVE, BELOW = "#e07a1f", "#2c7bc8"  # what is read, and what is made
 MOST_CELLS, MOST_PAGES, MOST_STEPS = 9, 4, 8
+MOST_NUMBERS = 10_000
 DARK = "<style>@media (prefers-color-scheme: dark) { svg { color: #f1f3f6; background: #14171c; } }</style>"
 
 
@@ -92,15 +96,25 @@ def draw(
     >>> draw(MaxPool2d(2), (4, 4, 1))
     Drawing(MaxPool2d: y, t, dx)
     """
-    if isinstance(layer, Window):
-        layer = Conv2d(1, 1, layer.kernel, stride=layer.stride, padding=layer.padding, dilation=layer.dilation, rng=0)
-    check_layer("draw", layer)
-    x = _items(input_shape, layer)
-    shape = tuple(layer.output_shape(tuple(input_shape)))
-    middle = (0, *(size // 2 for size in shape)) if at is None else tuple(at)
+    own = _convolution(layer) if isinstance(layer, Window) else layer
+    check_layer("draw", own)
+    given, wanted = as_shape("draw", input_shape), as_names("draw", "steps", steps)
+    numbers = as_flag("draw", "numbers", numbers)
+    if isinstance(own, SequenceLayer):  # of images of height 1
+        own, given = as_images(own), (1, *given)
+    if math.prod(given) > MOST_NUMBERS:
+        raise OptionError("draw", f"at most {MOST_NUMBERS} numbers", f"input_shape {given}", "draw a smaller item")
+    x = _items(given)
+    shape = tuple(own.output_shape(given))
+    middle = (0, *(size // 2 for size in shape)) if at is None else at
     dy = asarray(np.arange(1.0, 1 + np.prod((x.shape[0], *shape))).reshape(x.shape[0], *shape).astype("float32"))
-    page = explain(layer, "", asarray(x), dy=dy, at=middle)
-    return picture(page, type(layer).__name__, tuple(steps), numbers, partial(_read, layer, asarray(x)))
+    page = explain(own, "", asarray(x), dy=dy, at=middle)
+    return picture(page, type(own).__name__, wanted, numbers, partial(_read, own, asarray(x)))
+
+
+def _convolution(window: Window) -> Layer:
+    options: Any = {"stride": window.stride, "padding": window.padding, "dilation": window.dilation}
+    return Conv2d(1, 1, window.kernel, rng=0, **options)
 
 
 def picture(
@@ -149,8 +163,8 @@ def _read(layer: Layer, x: Array, step: Step) -> list[Ref]:
     return []
 
 
-def _items(input_shape: Shape, layer: Layer) -> NDArray:
-    """A batch of one item, whose numbers are all different; of two for a layer of rows, in which they stand below."""
+def _items(input_shape: Shape) -> NDArray:
+    """A batch of one item, whose numbers are all different; of rows, one of four."""
     shape = (1 if len(input_shape) > 1 else 4, *input_shape)
     rng = np.random.default_rng(3)
     size = int(np.prod(shape))
@@ -209,6 +223,7 @@ def _array(
         body += cells
         left += CELL * len(table.cells[0]) + 10
         deep = max(deep, CELL * len(table.cells))
+    body = f'<g data-array="{escape(array.name)}">{body}</g>'
     return body, (max(left - 10 - x, 7 * len(f"{array.name} {sizes}")), deep + 34)
 
 

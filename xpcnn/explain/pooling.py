@@ -130,20 +130,26 @@ def adaptive_average_pooling(page: Explanation, visit: Visit, layer: AdaptiveAvg
     """The means of bins."""
     n, _, _, c = at
     visit.show(page, LARGE, SMALL)
-    for axis, (name, letters) in enumerate((("A", ("i", "p")), ("B", ("j", "q")))):
+    forward, backward, elements, bins = [], [], [], []
+    for axis, (name, i, p, u) in enumerate((("A", "i", "p", "u"), ("B", "j", "q", "v"))):
         size, count = visit.x.shape[1 + axis], layer.output_size[axis]
         matrix = np.zeros((count, size))
         for row in range(count):
             start, stop = row * size // count, -(-(row + 1) * size // count)
             matrix[row, start:stop] = 1 / (stop - start)
-        page.add(name, f"bins of the {('height', 'width')[axis]}", letters, matrix)
-
-    (height, width), (oh, ow) = visit.x.shape[1:3], layer.output_size
-    a, b = (page.arrays[name].values > 0 for name in "AB")
-    p, q, i, j = f"i*{height}//{oh} + u", f"j*{width}//{ow} + v", f"p*{oh}//{height} + u", f"q*{ow}//{width} + v"
-    output = Sum(f"A[i, {p}]·B[j, {q}]·x[n, {p}, {q}, c] | u<{a.sum(axis=1).max()}, v<{b.sum(axis=1).max()}")
-    bins = f"u<{a.sum(axis=0).max()}, v<{b.sum(axis=0).max()}"
-    input_gradient = Sum(f"A[{i}, p]·B[{j}, q]·dy[n, {i}, {j}, c] | {bins}")
+        page.add(name, f"bins of the {('height', 'width')[axis]}", (i, p), matrix)
+        element, own = f"({i}*{size}//{count} + {u})", f"({p}*{count}//{size} + {u})"  # of a bin; its bins
+        # an element that is not in the bin has a row outside of the matrix, so that its term is left out
+        forward.append(
+            (f"{name}[{i} + {count}*({element}//((({i} + 1)*{size} + {count - 1})//{count})), {element}]", element)
+        )
+        backward.append((f"{name}[{own} + {count}*(({own}*{size}//{count})//({p} + 1)), {p}]", own))
+        elements.append(f"{u}<{(matrix > 0).sum(axis=1).max()}")
+        bins.append(f"{u}<{(matrix > 0).sum(axis=0).max()}")
+    (a, p), (b, q) = forward
+    output = Sum(f"{a}·{b}·x[n, {p}, {q}, c] | {', '.join(elements)}")
+    (a, i), (b, j) = backward
+    input_gradient = Sum(f"{a}·{b}·dy[n, {i}, {j}, c] | {', '.join(bins)}")
     page.add_step("Forward: the mean of a bin", quoted("adaptive_pool", 1, 2), ("A", "B", "x"), "y", at, output)
     focus = largest(page.arrays["dx"].values, (n, slice(None), slice(None), c))
     page.add_step("Backward: the transpose", quoted("adaptive_pool", 3), ("A", "B", "dy"), "dx", focus, input_gradient)

@@ -7,7 +7,7 @@ import hashlib
 import json
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,16 +19,13 @@ from .explanation import Explanation, NamedArray, check_precision
 from .formatting import Numbers, equation_line, statistics
 from .picture import photograph
 from .rules import tree
-from .walk import Key, Stop
-
-if TYPE_CHECKING:
-    from .training_step import TrainingStep
+from .walk import Key, Record, Stop
 
 MOST_NUMBERS = 800_000  # that a page holds: 4.3 MB
 PARTS = {"forward": "Forward", "loss": "The loss", "backward": "Backward", "update": "The update"}
 
 
-def write(walk: TrainingStep, *, title: str = "", precision: int = 4, more: str = "") -> str:
+def write(walk: Record, *, title: str = "", precision: int = 4, more: str = "") -> str:
     """The page.
 
     Parameters
@@ -41,7 +38,7 @@ def write(walk: TrainingStep, *, title: str = "", precision: int = 4, more: str 
 
 
 class _Writer:
-    def __init__(self, walk: TrainingStep, precision: int) -> None:
+    def __init__(self, walk: Record, precision: int) -> None:
         self.walk, self.precision = walk, precision
         self.arrays: dict[Key, NDArray] = {("v", number): value for number, value in enumerate(walk.values)}
         for stop in walk.stops:
@@ -270,7 +267,7 @@ p go to the next and the previous stop.</footer>
         return found
 
 
-def overview(walk: TrainingStep) -> str:
+def overview(walk: Record) -> str:
     """The network and its losses, for a notebook."""
     rows = ""
     for node in walk.wiring.nodes[:MOST_ROWS]:

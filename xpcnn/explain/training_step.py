@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +18,18 @@ from ..optim.optimizer import Optimizer, check_optimizer
 from ..options import as_names, as_number, as_path
 from ..training.training_state import unchanged
 from ..typing import Array, NDArray
+from .epochs import epochs as epochs_of
 from .explain_layer import check_input, describe
 from .explanation import Explanation
 from .run import run
-from .walk import Stop, Walk
-from .wiring import Wiring
+from .step_page import overview, write
+from .walk import Record, Walk
 
 NOTHING = "loss"  # no layer has this name
 
 
-@dataclass(eq=False)
-class TrainingStep:
-    """One training step, number by number; `step` makes it.
-
-    Parameters
-        wiring : the calls of layers, and how they are wired
-        values : the arrays that flow between them, on the host
-        stops : the walk, in the order of the computation
-        loss, loss_after : of the same items, before and after the update
-        optimizer : in words
-        notes : what was run
-        image : the first item, if it is an image
-        classes : names of the network's outputs
-    """
-
-    wiring: Wiring
-    values: list[NDArray]
-    stops: list[Stop]
-    loss: float
-    loss_after: float
-    optimizer: str
-    notes: list[str] = field(default_factory=list)
-    image: NDArray | None = None
-    classes: tuple[str, ...] = ()
+class TrainingStep(Record):
+    """One training step, number by number; `step` makes it."""
 
     def check(self, tolerance: float = 1e-4) -> int:
         """Work out every number of every stop, and compare it with the library's; return how many.
@@ -70,10 +48,7 @@ class TrainingStep:
             precision : significant digits
             epochs : the network after some epochs, by their numbers; the page then has a slider over them
         """
-        from .epochs import epochs as shown
-        from .step_page import write
-
-        more = "" if epochs is None else shown(epochs, self.values[0][0], self.classes)
+        more = "" if epochs is None else epochs_of(epochs, self.values[0][0], self.classes)
         return write(self, title=title, precision=precision, more=more)
 
     def save(self, path: str | Path, **options: Any) -> None:
@@ -81,8 +56,6 @@ class TrainingStep:
         write_atomically(as_path("TrainingStep.save", path), self.html(**options).encode())
 
     def _repr_html_(self) -> str:
-        from .step_page import overview
-
         return overview(self)
 
     def __repr__(self) -> str:

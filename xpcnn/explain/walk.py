@@ -7,7 +7,7 @@ before it, and any number can be followed across layers.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,7 +26,7 @@ from .rules import Sum
 from .run import Pass, Visit
 from .sums import largest
 from .update import Updated, update
-from .wiring import Node, wire
+from .wiring import Node, Wiring, wire
 
 Key: TypeAlias = tuple[Any, ...]  # ("v", value), ("dv", value), ("dx", node, place), ("p", parameter), ("g", …), …
 LEARNED = {"w": "weight", "b": "bias", "γ": "weight", "β": "bias", "s": "weight"}  # names on pages, and of layers
@@ -50,6 +50,32 @@ class Stop:
     page: Explanation
     step: Step
     keys: dict[str, Key]
+
+
+@dataclass(eq=False)
+class Record:
+    """What there is to know of a training step.
+
+    Parameters
+        wiring : the calls of layers, and how they are wired
+        values : the arrays that flow between them, on the host
+        stops : the walk, in the order of the computation
+        loss, loss_after : of the same items, before and after the update
+        optimizer : in words
+        notes : what was run
+        image : the first item, if it is an image
+        classes : names of the network's outputs
+    """
+
+    wiring: Wiring
+    values: list[NDArray]
+    stops: list[Stop]
+    loss: float
+    loss_after: float
+    optimizer: str
+    notes: list[str] = field(default_factory=list)
+    image: NDArray | None = None
+    classes: tuple[str, ...] = ()
 
 
 class Walk:
