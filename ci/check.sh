@@ -47,6 +47,11 @@ step "most of the suite, and the examples, on a stand-in for CuPy"
         python "$example" --tiny > /dev/null
     done
 )
+step "all numbers of the architectures beside torchvision's; files of Keras"
+pip install -q --no-deps --target torchvision_alone torchvision==0.29.1
+PYTHONPATH=torchvision_alone python -m ci.torchvision_equality
+pip install -q keras==3.15.1
+KERAS_BACKEND=torch pytest -q tests/exchange/test_keras_witness.py
 names=$(python -c 'from xpcnn.ops import dispatch; print(*dispatch.names())')
 for name in $names; do
     step "the suite with the implementation $name forced"

@@ -80,6 +80,12 @@ def _curves(*layers: Layer, low: float = -4.0) -> list[Make]:
     return [partial(activation_curve, layer, low) for layer in layers]
 
 
+def _dice() -> Drawing:
+    """Of one pixel in the region, as its output varies."""
+    y = np.linspace(-4, 4, 121, dtype="float32")
+    return loss_curve(nn.DiceLoss(sigmoid=True), np.ones((1, 1, 1, 1), "float32"), y.reshape(-1, 1, 1, 1), y)
+
+
 # By the name of the operation's module in `xpcnn.ops`, or of the derivation.
 DRAWINGS: dict[str, list[Make]] = {
     "window": [lambda: draw(Window(3, stride=2, padding=1), (5, 5, 1), steps=("y",))],
@@ -143,6 +149,8 @@ DRAWINGS: dict[str, list[Make]] = {
         partial(_loss, nn.BCEWithLogitsLoss()),
     ],
     "loss_classification": [partial(_loss, nn.CrossEntropyLoss()), partial(_loss, nn.HingeLoss())],
+    "loss_focal": [partial(_loss, nn.FocalLoss(gamma=2.0)), partial(_loss, nn.FocalLoss(gamma=0.5))],
+    "loss_dice": [_dice],
     "fast_convolution": [_conv(1, 1, 3, (4, 4, 1), "Y")],
     "optimizers": [_paths],
     "checking": [_difference],

@@ -25,9 +25,10 @@ from ..nn import (
     StochasticDepth,
 )
 from ..nn.activation import Activation, Identity
+from ..nn.classification_loss import CrossEntropyLoss
 from ..nn.hooks import find_layer, leaf_layers
 from ..nn.layer import check_layer
-from ..nn.loss import CrossEntropyLoss, Loss
+from ..nn.loss import Loss
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
