@@ -85,6 +85,13 @@ def test_without_a_layer_the_page_is_a_training_step_of_the_whole_network(comman
     assert again == out  # the same mask of dropout, and nothing is kept of the step
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_options_may_stand_anywhere(command, place):
+    words = [".", "0", "image.npy"]
+    words[place:place] = ["--html", "anywhere.html"]
+    assert command(*words)[:2] == (0, command(".", "0", "image.npy", "--html", "anywhere.html")[1])
+
+
 def test_of_a_run_the_step_has_its_optimizer_and_its_kept_models(command, folder):
     start(
         RunConfig(model="mnist_cnn", epochs=1, batch_size=512, optimizer="sgd", lr=0.02, keep_every=1), folder / "run"

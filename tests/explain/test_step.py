@@ -76,6 +76,7 @@ def test_every_number_is_what_its_rule_says(name, images):
     after = {stop.place: stop.page.arrays["p′"].values for stop in walk.stops if stop.step.makes == "p′"}
     for key, array in model.parameters().items():
         np.testing.assert_allclose(after[key], array, rtol=1e-6)
+    assert walk.check(1e-5) > 200  # nor does the walk change with the network
     assert walk.loss_after == pytest.approx(float(nn.CrossEntropyLoss()(model(images), np.array([1, 2]))), rel=1e-5)
 
 

@@ -33,6 +33,7 @@ CELL, GAP, LINE = 18, 26, 16
 ABOVE, BELOW = "#e07a1f", "#2c7bc8"  # what is read, and what is made
 MOST_CELLS, MOST_PAGES, MOST_STEPS = 9, 4, 8
 MOST_NUMBERS = 10_000
+SPACE = ' xmlns="http://www.w3.org/2000/svg"'  # which a file needs
 DARK = "<style>@media (prefers-color-scheme: dark) { svg { color: #f1f3f6; background: #14171c; } }</style>"
 
 
@@ -54,7 +55,7 @@ class Drawing:
         """The SVG; one that stands alone, such as a file, has its own colours for light and dark."""
         width, height = self.size
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" viewBox="0 0 {width} {height}" width="{width}" '
+            f'<svg{SPACE if alone else ""} class="drawing" viewBox="0 0 {width} {height}" width="{width}" '
             f'role="img" aria-label="{escape(self.title)}" style="max-width: 100%; height: auto" fill="currentColor" '
             f'font-family="system-ui, sans-serif" font-size="13">{DARK if alone else ""}{self.body}</svg>'
         )

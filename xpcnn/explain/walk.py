@@ -7,7 +7,7 @@ before it, and any number can be followed across layers.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -133,8 +133,9 @@ class Walk:
                     (f"d {local}", ("g", number, key)),
                 ):
                     if made in page.arrays:
-                        keys[made] = what
-                        self.axes[name] = page.arrays[made].axes
+                        keys[made], array = what, page.arrays[made]
+                        page.arrays[made] = replace(array, values=array.values.copy())  # an optimizer may write there
+                        self.axes[name] = array.axes
         for name in page.arrays:
             keys.setdefault(name, ("own", number, name))
         return page, keys
