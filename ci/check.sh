@@ -26,7 +26,7 @@ pip install -q -e '.[dev]'
 ruff check .
 ruff format --check .
 mypy
-mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_report.py ci/onnx_nodes.py ci/reliability tests/typed_program.py
+mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_report.py ci/larger_than_memory.py ci/onnx_nodes.py ci/reliability tests/typed_program.py
 
 if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"
@@ -48,8 +48,9 @@ step "most of the suite, and the examples, on a stand-in for CuPy"
     done
 )
 step "all numbers of the architectures beside torchvision's; files of Keras"
-pip install -q --no-deps --target torchvision_alone torchvision==0.29.1
-PYTHONPATH=torchvision_alone python -m ci.torchvision_equality
+alone=$(mktemp -d)
+pip install -q --no-deps --target "$alone" torchvision==0.29.1
+PYTHONPATH=$alone python -m ci.torchvision_equality
 pip install -q keras==3.15.1
 KERAS_BACKEND=torch pytest -q tests/exchange/test_keras_witness.py
 names=$(python -c 'from xpcnn.ops import dispatch; print(*dispatch.names())')

@@ -150,6 +150,17 @@ def test_the_page_is_small_well_formed_and_asks_for_nothing(rng):
     assert len(walk._repr_html_()) < 20_000
 
 
+def test_a_frozen_part_and_rates_of_single_parameters(images):
+    model = nn.freeze(branched(), ["0.*", "1.*"])
+    optimizer = optim.AdamW(model.parameters(), lr=0.01).scale(lr={"9*": 0.1, "3*": 0}, weight_decay={"*bias": 0})
+    walk = step(model, images, np.array([1, 2]), optimizer=optimizer)
+    assert walk.check(1e-5) > 500
+    updated = {stop.place for stop in walk.stops if stop.part == "update"}
+    assert updated == model.parameters().keys()
+    assert not any(stop.keys[stop.step.makes][0] == "g" for stop in walk.stops if stop.place.startswith(("0 ", "1 ")))
+    assert "frozen" in walk.html()
+
+
 def test_of_a_large_network_the_page_says_what_is_left_out(images, monkeypatch):
     monkeypatch.setattr("xpcnn.explain.step_page.MOST_NUMBERS", 100)
     walk = step(branched(), images)

@@ -18,11 +18,13 @@ from ..explain.terminal import styled
 from ..explain.webpage import html
 from ..io.atomic import write_atomically
 from ..io.model_file import SavedModel, load_model
+from ..nn import Layer, freeze
+from ..nn.freezing import all_parameters
 from ..optim import OPTIMIZERS, SGD
 from ..optim.optimizer import Optimizer
 from ..options import as_count
 from ..random import seed
-from ..training.config import CONFIG, read_config
+from ..training.config import CONFIG, read_config, words
 from ..training.kept_models import kept_models
 from .files import (
     add_model_argument,
@@ -94,8 +96,8 @@ def _whole_step(options: argparse.Namespace, saved: SavedModel, batch: Image, ta
         raise OptionError("explain", "a layer, or --html FILE for the whole network", "neither", "--html page.html")
     if options.at is not None:
         raise OptionError("--at", "a layer whose output it is in", "none", "name one, or leave --at out")
-    optimizer, whose = _optimizer(options.model, saved)
-    walk = step(saved.model, asarray(batch), target, None, optimizer, classes=saved.classes)
+    model, optimizer, whose = _as_trained(options.model, saved)
+    walk = step(model, asarray(batch), target, None, optimizer, classes=saved.classes)
     walk.notes.append(whose)
     epochs = None
     if options.epochs:
@@ -108,15 +110,19 @@ def _whole_step(options: argparse.Namespace, saved: SavedModel, batch: Image, ta
     )
 
 
-def _optimizer(path: Path, saved: SavedModel) -> tuple[Optimizer, str]:
-    """The optimizer of the run, and what to say of it."""
-    parameters = saved.model.parameters()
+def _as_trained(path: Path, saved: SavedModel) -> tuple[Layer, Optimizer, str]:
+    """The model, frozen as in its run, the run's optimizer, and what to say of it."""
+    model = saved.model
     if not (path.is_dir() and (path / CONFIG).exists()):
-        return SGD(parameters, lr=0.1), "There is no run beside the model: plain gradient descent shows the update."
+        said = "There is no run beside the model: plain gradient descent shows the update."
+        return model, SGD(model.parameters(), lr=0.1), said
     config = read_config(path)
-    optimizer = OPTIMIZERS[config.optimizer](parameters, lr=config.lr, weight_decay=config.weight_decay)
+    if config.freeze:
+        model = freeze(model, words(config.freeze))
+    optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    optimizer.scale(lr=config.lr_scales, names=all_parameters(model))
     said = "The optimizer is that of the run, at its highest rate; what it remembers begins at 0, as in a first step."
-    return optimizer, said
+    return model, optimizer, said
 
 
 def _one(path: Path, saved: SavedModel, **pixels: Any) -> Image:

@@ -10,27 +10,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ..backend import asarray
 from ..errors import OptionError
-from ..options import MOST_SEED, as_count, as_flag
-from ..typing import Array, NDArray, Shape
+from ..options import MOST_SEED, as_count, as_flag, as_number
+from ..typing import Array, NDArray
 from .augment import Augment
 from .dataset import Split
-from .pixels import to_floats
-from .prefetch import prefetched
+from .order import buffered
+from .prefetch import HANGING, prefetched
 
 MOST_AT_ONCE = 256  # images in one batch of inference
 PIXELS_AT_ONCE = 2**18  # pixels of all images together: 64 maps of them in float32 are 64 MiB
 FEWEST_PIXELS = 2**14  # 4 MiB, which is negligible
 
 
-def images_at_once(input_shape: Shape, batch_size: int | None = None) -> int:
+def images_at_once(input_shape: Any, batch_size: int | None = None) -> int:
     """The number of images in one batch of inference: the larger the images, the fewer.
 
     Parameters
+        input_shape : of one image; of several inputs a tuple of shapes, of which the largest counts
         batch_size : that of the training, if it is known: for large images, inference uses no larger batches
 
     >>> images_at_once((28, 28, 1)), images_at_once((64, 64, 3)), images_at_once((224, 224, 3))
@@ -38,7 +40,8 @@ def images_at_once(input_shape: Shape, batch_size: int | None = None) -> int:
     >>> images_at_once((8, 8, 1), 4), images_at_once((64, 64, 3), 4), images_at_once((224, 224, 3), 8)
     (256, 4, 8)
     """
-    pixels = math.prod(input_shape[:-1])
+    shapes = input_shape if input_shape and isinstance(input_shape[0], tuple) else (input_shape,)
+    pixels: int = max(math.prod(shape[:-1]) for shape in shapes)
     fit = PIXELS_AT_ONCE // pixels if batch_size is None else max(batch_size, FEWEST_PIXELS // pixels)
     return max(1, min(MOST_AT_ONCE, fit))
 
@@ -55,7 +58,11 @@ class Loader:
         augment : changes each batch of NumPy arrays, (x, y, rng) → (x, y), such as `augment.parse("flip,crop:4")`;
             see `xpcnn.data.augment`
         prefetch : number of batches that a thread makes ahead while the loop works; the batches are the same.
-            This pays if the loop waits for a GPU; training on a CPU already keeps all cores busy
+            This pays if the loop waits for a GPU or for a disk. None: 0 of arrays, which training on a CPU needs no
+            thread for, and what a source asks for, 1 or 2
+        buffer : shuffle through a buffer of so many items, so that a source is read nearly in its order (see
+            `order.buffered`); None: over all items, or through the buffer that a source asks for
+        timeout : seconds to wait for a batch that is made ahead, before a source is taken to hang
     Raises
         OptionError : an argument makes no sense, or no batch would be left
 
@@ -75,7 +82,9 @@ class Loader:
         seed: int = 0,
         drop_last: bool = False,
         augment: Augment | None = None,
-        prefetch: int = 0,
+        prefetch: int | None = None,
+        buffer: int | None = None,
+        timeout: float = HANGING,
     ) -> None:
         if not isinstance(split, Split):
             raise OptionError("Loader", "a Split, such as digits().train", type(split).__name__)
@@ -91,7 +100,9 @@ class Loader:
             remedy = "leave out what cuts off: brightness, contrast"
             raise OptionError("Loader", "augment for images beyond [0, 1]", repr(augment), remedy)
         self.augment = augment
-        self.prefetch = as_count("Loader", "prefetch", prefetch, least=0)
+        self.prefetch = split.prefetch if prefetch is None else as_count("Loader", "prefetch", prefetch, least=0)
+        self.buffer = split.buffer if buffer is None else as_count("Loader", "buffer", buffer)
+        self.timeout = as_number("Loader", "timeout", timeout, "(0, inf)")
         self._passes = 0
         if not len(self):
             raise OptionError("Loader", f"batches of at most the {len(split)} images", str(batch_size), "keep the last")
@@ -101,23 +112,23 @@ class Loader:
         whole, rest = divmod(len(self.split), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, Array]]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Array]]:
         """The batches of one epoch.
 
         Parameters
             epoch : its number, from 0 on
             start : the batch to begin with, from 0 on; with `len(loader)` there are none
         Returns
-            pairs of x : Array (N, H, W, C), float32, images divided by the scale, and y : Array (N,), int64; for a
-                regression, the targets; or the results of `augment`
+            pairs of x : Array (N, H, W, C), float32, images divided by the scale, or a tuple of several inputs; and
+                y : Array (N, …), int64 classes or float32 targets; or the results of `augment`
         Raises
-            OptionError : no such epoch or batch
+            OptionError : no such epoch or batch;  DataError, FileError : a source cannot be read, or hangs
         """
         if epoch < 0 or not 0 <= start <= len(self):
             raise OptionError("Loader", f"epoch ≥ 0, start from 0 to {len(self)}", f"epoch {epoch}, start {start}")
         make, numbers = partial(self._make, self._order(epoch), epoch), range(start, len(self))
-        batches = prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
-        return ((asarray(x), asarray(y)) for x, y in batches)
+        ahead = prefetched(make, numbers, self.prefetch, self.timeout) if self.prefetch else map(make, numbers)
+        return ((tuple(map(asarray, x)) if isinstance(x, tuple) else asarray(x), asarray(y)) for x, y in ahead)
 
     def indices(self, epoch: int, batch: int) -> NDArray:
         """The indices in the split of a batch's items, in their order: (N,), int64.
@@ -134,7 +145,7 @@ class Loader:
     def _part(self, order: NDArray, batch: int) -> NDArray:
         return order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
-    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+    def __iter__(self) -> Iterator[tuple[Any, Array]]:
         epoch = self._passes
         self._passes += 1
         return self.epoch(epoch)
@@ -142,18 +153,20 @@ class Loader:
     def _order(self, epoch: int) -> NDArray:
         if not self.shuffle:
             return np.arange(len(self.split))
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.split))
+        rng = np.random.default_rng([self.seed, epoch])
+        return rng.permutation(len(self.split)) if self.buffer is None else buffered(len(self.split), self.buffer, rng)
 
-    def _make(self, order: NDArray, epoch: int, number: int) -> tuple[NDArray, NDArray]:
+    def _make(self, order: NDArray, epoch: int, number: int) -> tuple[Any, NDArray]:
         """Batch `number` of the epoch, on the host."""
-        index = self._part(order, number)
-        images, labels = self.split.images[index], self.split.labels[index]  # one index for both
-        images = to_floats(images, self.split.scale)  # on the host, so that every backend has the same bits
+        self.split.expect(self._part(order, number + 1))
+        images, labels = self.split.batch(self._part(order, number))
         if self.augment is None:
             return images, labels
         rng = np.random.default_rng([self.seed, epoch, number + 1])  # with 0 instead of 1 it would be the shuffling's
         changed = self.augment(images, labels, rng)
-        counts = [getattr(each, "shape", ())[:1] for each in changed] if isinstance(changed, tuple) else []
-        if len(counts) != 2 or counts[0] != counts[1] or not counts[0]:
+        both = changed if isinstance(changed, tuple) and len(changed) == 2 else ((), ())
+        inputs = both[0] if isinstance(both[0], tuple) else (both[0],)
+        counts = {getattr(each, "shape", ())[:1] for each in (*inputs, both[1])}
+        if len(counts) != 1 or counts == {()}:
             raise OptionError("Loader", "augment to return (x, y), as many labels as images", repr(changed)[:80])
         return changed[0], changed[1]

@@ -53,10 +53,11 @@ def convolution(page: Explanation, visit: Visit, layer: Conv2d, at: Index) -> No
     page.add_step(title, quoted("conv", 1), reads_from, "y", at, output)
     if page.aside:
         _patches(page, visit, layer, place, at)
-    tap = largest(page.arrays["dw"].values, (f,))
-    title = "Backward: the weights. Each stands in every output of its filter"
-    page.add_step(title, quoted("conv", 2), ("dy", "x̂"), "dw", tap, weight_gradient)
-    if bias:
+    if "dw" in page.arrays:  # it is not frozen
+        tap = largest(page.arrays["dw"].values, (f,))
+        title = "Backward: the weights. Each stands in every output of its filter"
+        page.add_step(title, quoted("conv", 2), ("dy", "x̂"), "dw", tap, weight_gradient)
+    if "db" in page.arrays:
         bias_gradient(page, quoted("conv", 3), f)
     rows, columns = reads(place, i, j)
     height, width = place.size
@@ -128,9 +129,10 @@ def transposed(page: Explanation, visit: Visit, layer: ConvTranspose2d, at: Inde
     notes = [f"y[n,p,q,f] is ŷ[n,p+{top},q+{left},f]: the padding is cut off"] if top or left else []
     page.add_step(title, quoted("conv_transpose", 1), reads_from, "y", at, output, *notes)
     channels = (slice(group * per_group, (group + 1) * per_group), slice(None), slice(None), f % filters)
-    tap = largest(page.arrays["dw"].values, channels)
-    page.add_step("Backward: the weights", quoted("conv_transpose", 3), ("x", "dŷ"), "dw", tap, weight_gradient)
-    if bias:
+    if "dw" in page.arrays:
+        tap = largest(page.arrays["dw"].values, channels)
+        page.add_step("Backward: the weights", quoted("conv_transpose", 3), ("x", "dŷ"), "dw", tap, weight_gradient)
+    if "db" in page.arrays:
         page.add("dy", "∂L/∂y", ("n", "p", "q", "f"), to_numpy(visit.dy))
         bias_gradient(page, quoted("conv_transpose", 4), f)
     focus = largest(page.arrays["dx"].values, (n,))

@@ -180,6 +180,10 @@ def show(page: Explanation, visit: Visit, focus: Index) -> None:
         page.notes.append("Sequences (N, L, C) are shown as the images of height 1 that they are, (N, 1, L, C).")
         visit, focus = visit.of_images(), (focus[0], 0, *focus[1:]) if len(focus) == 3 else focus
     explainer, module = {**EXPLAINERS, **JOINS}.get(type(visit.layer), (other, ""))
+    if visit.layer.infers:
+        page.notes.append("This layer is frozen: it runs as in inference, and is not trained.")
+        if isinstance(visit.layer, BatchNorm1d | BatchNorm2d | Dropout | PReLU):  # whose formulas are those of training
+            explainer, module = other, ""
     page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
     page.layer = visit.layer
     explainer(page, visit, visit.layer, focus)

@@ -27,9 +27,10 @@ def linear(page: Explanation, visit: Visit, layer: Linear, at: Index) -> None:
     input_gradient = Sum(f"dy[n,o]·w[o,i] | o<{outputs}")
     title, reads = "Forward: the input times a row of weights", ("x", "w", "b")[: 2 + bias]
     page.add_step(title, quoted("linear", 1), reads, "y", at, output)
-    focus = largest(page.arrays["dw"].values, (o,))
-    page.add_step("Backward: the weights", quoted("linear", 2), ("dy", "x"), "dw", focus, weight_gradient)
-    if bias:
+    if "dw" in page.arrays:  # it is not frozen
+        focus = largest(page.arrays["dw"].values, (o,))
+        page.add_step("Backward: the weights", quoted("linear", 2), ("dy", "x"), "dw", focus, weight_gradient)
+    if "db" in page.arrays:
         bias_gradient(page, quoted("linear", 3), o)
     focus = largest(page.arrays["dx"].values, (n,))
     title = "Backward: the input. Each element stands in every output"

@@ -41,10 +41,11 @@ class Visit:
         page.add("dx", "∂L/∂x", x_axes, to_numpy(self.dx))
 
     def show_parameters(self, page: Explanation, axes: Axes, output: str) -> None:
-        """Add the weights, with these axes, a bias for each `output` if there is one, and their gradients."""
+        """Add the weights, with these axes, a bias for each `output` if there is one, and their gradients, if any."""
         for name, key, meaning, letters in (("w", "weight", "weights", axes), ("b", "bias", "bias", (output,))):
-            if key in self.grads:
+            if getattr(self.layer, key) is not None:
                 page.add(name, meaning, letters, to_numpy(getattr(self.layer, key)))
+            if key in self.grads:
                 page.add(f"d{name}", f"∂L/∂{name}", letters, to_numpy(self.grads[key]))
 
     def of_images(self) -> Visit:

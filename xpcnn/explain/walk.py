@@ -230,7 +230,9 @@ class Walk:
             key: Key = ("g", *calls[0][:2]) if len(calls) == 1 else ("G", name)
             if len(calls) > 1:
                 self._shared(name, calls, gradient, axes)
-            page = update(optimizer, Updated(name, before[name], after[name], gradient, factor), axes)
+            page = update(
+                optimizer.of_parameter(name), Updated(name, before[name], after[name], gradient, factor), axes
+            )
             keys: dict[str, Key] = {each: ("update", name, each) for each in page.arrays} | {"p": ("p", name), "g": key}
             self._add("update", None, page, keys, page.steps, name)
 

@@ -12,6 +12,8 @@ Your own optimizer defines which arrays it keeps for each parameter, and how it 
 
 Every number that multiplies an array is a Python float, so that all arithmetic is in the parameter's dtype.
 
+Parameters may have learning rates and weight decays of their own, and may join later (`xpcnn.optim.groups`).
+
 On NumPy, a step that would write NaN or infinity raises an error. The result is known only after the step. So if
 numbers are large, the arrays are copied before it, and restored if it fails. On a device, looking at the result would
 mean waiting. There, infinity becomes NaN in the parameters, which the next loss shows.
@@ -21,7 +23,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 
@@ -31,6 +34,7 @@ from ..ops.check import check_array
 from ..options import as_count, as_number
 from ..renamed import warn_of_new_name
 from ..typing import Array
+from .groups import Groups
 
 CALM = 1e24  # if sums of squares are below, no step with a rate up to MODEST can overflow in float32
 MODEST = 1e3
@@ -53,22 +57,13 @@ class Optimizer(ABC):
         self, parameters: Mapping[str, Array], *, lr: float, weight_decay: float = 0.0, slots: tuple[str, ...] = ()
     ) -> None:
         who = type(self).__name__
-        if not isinstance(parameters, Mapping):
-            raise OptionError(who, "a mapping of parameters", type(parameters).__name__, "pass network.parameters()")
-        if not parameters:
-            raise OptionError(who, "at least one parameter", "none", "pass network.parameters()")
-        for name, p in parameters.items():
-            check_array(f"{who}: {name}", p)
-            if not array_namespace(p).isdtype(p.dtype, "real floating"):
-                raise DTypeError(who, f"{name} in float32 or float64", dtype_name(p), "network.astype('float32')")
         self.lr = lr
         self.weight_decay = as_number(who, "weight_decay", weight_decay, "[0, inf)")
         self.steps = 0  # taken so far
-        self.parameters = dict(parameters)
-        self._slots = {
-            slot: {name: array_namespace(p).zeros_like(p) for name, p in parameters.items()} for slot in slots
-        }
-        self._calm = False  # True if parameters and slots are known to be below CALM
+        self.parameters: dict[str, Array] = {}
+        self._slots: dict[str, dict[str, Array]] = {slot: {} for slot in slots}
+        self._groups = Groups()
+        self.add(parameters)
 
     @property
     def lr(self) -> float:
@@ -79,9 +74,66 @@ class Optimizer(ABC):
     def lr(self, value: float) -> None:
         self._lr = as_number(type(self).__name__, "lr", value, "[0, inf)")
 
+    def scale(
+        self,
+        *,
+        lr: Mapping[str, float] | None = None,
+        weight_decay: Mapping[str, float] | None = None,
+        names: Iterable[str] | None = None,
+    ) -> Self:
+        """Give parameters their own learning rates and weight decays, instead of any given before.
+
+        Parameters
+            lr, weight_decay : factors ≥ 0 by patterns of names, such as {"backbone*": 0.1} or {"*bias": 0}; the last
+                pattern that matches a name counts
+            names : the names among which a pattern must match one or more; by default those of the optimizer, but
+                with those that `add` will bring a pattern may be for these
+        Raises
+            OptionError : a pattern matches nothing, or a factor is invalid
+
+        >>> import numpy as np
+        >>> from xpcnn.optim import SGD
+        >>> p, q = np.ones(1), np.ones(1)
+        >>> SGD({"0.weight": p, "1.weight": q}, lr=0.5).scale(lr={"0*": 0.1}).step({"0.weight": p, "1.weight": q})
+        >>> p.tolist(), q.tolist()
+        ([0.95], [0.5])
+        """
+        known = list(self.parameters if names is None else names)
+        self._groups.scale(f"{type(self).__name__} scale", known, lr=lr, weight_decay=weight_decay)
+        self._groups.find(self.parameters)
+        return self
+
+    def add(self, parameters: Mapping[str, Array]) -> None:
+        """Train these parameters, too, from now on: their slots are zero, and their steps are counted from here.
+
+        Raises
+            OptionError : there is none, or one of them is there already;  DTypeError : it has no real floating numbers
+        """
+        who = type(self).__name__
+        if not isinstance(parameters, Mapping):
+            raise OptionError(who, "a mapping of parameters", type(parameters).__name__, "pass network.parameters()")
+        if not parameters:
+            raise OptionError(who, "at least one parameter", "none", "pass network.parameters()")
+        for name, p in parameters.items():
+            check_array(f"{who}: {name}", p)
+            if not array_namespace(p).isdtype(p.dtype, "real floating"):
+                raise DTypeError(who, f"{name} in float32 or float64", dtype_name(p), "network.astype('float32')")
+            if name in self.parameters:
+                raise OptionError(f"{who} add", "parameters that it does not have", name)
+        self.parameters |= parameters
+        for arrays in self._slots.values():
+            arrays |= {name: array_namespace(p).zeros_like(p) for name, p in parameters.items()}
+        if self.steps:
+            self._groups.begun |= dict.fromkeys(parameters, self.steps)
+        self._groups.find(self.parameters)
+        self._calm = False  # True if parameters and slots are known to be below CALM
+
     @abstractmethod
     def update(self, p: Array, g: Array, *slots: Any, **unused: Any) -> None:  # any (p, g, v, …) overrides it
-        """Update one parameter and its slots in place; do not write into its gradient."""
+        """Update one parameter and its slots in place; do not write into its gradient.
+
+        Meanwhile `lr`, `weight_decay` and `steps` are those of the parameter.
+        """
 
     def step(self, grads: Mapping[str, Array]) -> None:
         """Update all parameters once.
@@ -98,27 +150,36 @@ class Optimizer(ABC):
         else:
             self._step(grads)
 
+    def of_parameter(self, name: str) -> Self:
+        """A copy whose `lr`, `weight_decay` and `steps` are those of the parameter, for who shows its update."""
+        other = copy(self)
+        other._lr, other.weight_decay, other.steps = self._groups.of(name, self._lr, self.weight_decay, self.steps)
+        return other
+
     def _step(self, grads: Mapping[str, Array]) -> None:
         self.steps += 1
-        for name, p in self.parameters.items():
-            g = grads[name]
-            if self.weight_decay:
-                g = self.decay(p, g)
-            self.update(p, g, *(arrays[name] for arrays in self._slots.values()))
+        whole = self._lr, self.weight_decay, self.steps
+        try:
+            for name, p in self.parameters.items():
+                self._lr, self.weight_decay, self.steps = self._groups.of(name, *whole)
+                g = self.decay(p, grads[name]) if self.weight_decay else grads[name]
+                self.update(p, g, *(arrays[name] for arrays in self._slots.values()))
+        finally:
+            self._lr, self.weight_decay, self.steps = whole
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
     def _step_and_look(self, grads: Mapping[str, Array]) -> None:
         who, kept = f"{type(self).__name__} step", list[Any]()
         written: list[tuple[str, Any]] = [*self.parameters.items(), *self.state_dict().items()]
-        calm = self._calm and self.lr < MODEST and _squares(grads.items()) < CALM
+        calm = self._calm and self.lr * self._groups.largest < MODEST and _squares(grads.items()) < CALM
         if not calm:
             if bad := _not_finite(grads.items()):
                 raise NonFiniteError(who, "finite gradients", f"NaN or infinity in that of {bad}", REMEDY)
             kept = [array.copy() for _, array in written]
         self._step(grads)
         if bad := _not_finite(written):
-            for (_, array), copy in zip(written, kept, strict=False):
-                array[...] = copy
+            for (_, array), before in zip(written, kept, strict=False):
+                array[...] = before
             self.steps -= bool(kept)
             changed = "nothing has been changed" if kept else "which has been written"
             raise NonFiniteError(who, "finite numbers to write", f"NaN or infinity in {bad}; {changed}", REMEDY)
@@ -143,16 +204,15 @@ class Optimizer(ABC):
         return {f"{slot}.{name}": array for slot, arrays in self._slots.items() for name, array in arrays.items()}
 
     def scalars(self) -> dict[str, Any]:
-        """The changing numbers on which the next step depends: `steps` and `lr`."""
-        return {"steps": self.steps, "lr": self.lr}
+        """The changing numbers on which the next step depends: `steps`, `lr`, and `begun` if parameters were added."""
+        return {"steps": self.steps, "lr": self.lr} | ({"begun": dict(begun)} if (begun := self._groups.begun) else {})
 
-    def load_state_dict(self, state: Mapping[str, Any], *, steps: int, lr: float | None = None) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], **scalars: Any) -> None:
         """Continue bit for bit from the state of another: `load_state_dict(other.state_dict(), **other.scalars())`.
 
         Parameters
             state : arrays of any backend; they are copied
-            steps : the number of steps taken so far
-            lr : the learning rate; None leaves it to a schedule
+            scalars : as in `load_scalars`
         Raises
             FormatError : names or shapes do not match; in this case nothing is changed
         """
@@ -160,9 +220,25 @@ class Optimizer(ABC):
         if own.keys() != state.keys():
             remedy = "build the same optimizer for the same network"
             raise FormatError(who, *_names(own.keys(), state.keys()), remedy)
+        trial = copy(self)
+        trial.load_scalars(who, **scalars)
+        copy_into(own, state, who)
+        self.load_scalars(who, **scalars)
+
+    def load_scalars(self, who: str, *, steps: int, lr: float | None = None, begun: Any = None) -> None:
+        """Continue with the numbers of another's `scalars`.
+
+        Parameters
+            who : for the error
+            steps : the number of steps taken so far
+            lr : the learning rate; None leaves it to a schedule
+            begun : for parameters that were added, by name, the number of steps before
+        Raises
+            OptionError : one is invalid; in this case nothing is changed
+        """
         steps = as_count(who, "steps", steps, least=0)
         rate = self.lr if lr is None else as_number(who, "lr", lr, "[0, inf)")
-        copy_into(own, state, who)
+        self._groups = self._groups.begun_at(who, begun, self.parameters, steps)
         self.steps, self.lr, self._calm = steps, rate, False
 
     def __repr__(self) -> str:
@@ -218,15 +294,6 @@ def _names(mine: Any, theirs: Any) -> tuple[str, str]:
     """The expected and the given names, for an error."""
     missing, unknown = sorted(mine - theirs), sorted(theirs - mine)
     return f"the {len(mine)} names of this optimizer", f"missing {missing}, unknown {unknown}"
-
-
-def show_overflow(p: Array, squares: Array) -> None:
-    """On a device, make p NaN where the squares that divide its step have overflowed: 0·∞ is NaN.
-
-    Otherwise its steps, divided by infinity, would be 0 forever, and nobody would notice.
-    """
-    if not is_numpy(p):
-        p += 0 * squares
 
 
 def _squares(arrays: Iterable[tuple[str, Any]]) -> float:

@@ -70,7 +70,7 @@ def try_out(model: Layer, split: Split, criterion: Loss) -> int:
     logits = model(x)
     counts.add(logits, y, look=False)
     weighs = split.has_classes and getattr(criterion, "weight", None) is not None and criterion.reduction == "mean"
-    if weighs and not float(criterion.items(logits, asarray(split.labels))):
+    if weighs and isinstance(split.labels, np.ndarray) and not float(criterion.items(logits, asarray(split.labels))):
         raise DataError("evaluate", "classes with a weight", "images of classes that all have the weight 0")
     return int(logits.shape[-1])
 
@@ -80,7 +80,7 @@ class _Counts:
 
     def __init__(self, criterion: Loss, split: Split) -> None:
         self.criterion = criterion
-        self.highest = int(split.labels.max()) if criterion.classifies and split.has_classes else -1  # label
+        self.highest = split.highest_class if criterion.classifies else -1
         self.total = self.counted = 0.0
         self.images = self.in_top5 = 0
         self.confusion = np.zeros((0, 0), np.int64)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 from ..data.dataset import Split
 from ..data.loader import Loader
-from ..errors import FileError, NonFiniteError, OptionError
+from ..errors import DataError, FileError, FormatError, NonFiniteError, OptionError
 from ..io.atomic import sweep
+from ..typing import Array
 from . import checkpoint, trained_on
 from .best_model import keep_best
 from .checkpoint import CHECKPOINT
@@ -73,16 +75,18 @@ class Fitting:
         """Run one epoch, or the rest of one; return whether to continue after it."""
         trainer, optimizer, loader = self.trainer, self.trainer.optimizer, self.loader
         at: Position = trainer.position
+        if trainer.unfreeze_at is not None and at.epoch + 1 >= trainer.unfreeze_at:
+            trainer.unfreeze()
         saved = time.perf_counter()
         begun = saved - at.seconds
         totals = EpochTotals(at, trainer.criterion, 1 if trainer.on_step else trainer.read_every)
         shown.start(at.epoch + 1, self.epochs, len(loader), at.batch)
         batches, going = loader.epoch(at.epoch, start=at.batch), True
-        while going and (group := list(islice(batches, trainer.accumulate))):
+        while going and (group := self._read(batches, totals)):
             done = trainer.train_step(*group[0], *group[1:])
             if not isinstance(done, StepResult):  # of a user's own train_step
                 raise OptionError("Trainer.fit", "train_step to return a StepResult", type(done).__name__)
-            images = sum(x.shape[0] for x, _ in group)
+            images = sum(y.shape[0] for _, y in group)
             at.batch += len(group)
             totals.add(done, images)
             shown.advance(len(group))
@@ -113,6 +117,16 @@ class Fitting:
         if interrupt.requested:
             raise interrupt.error(f"interrupted after epoch {row.epoch}")
         return going
+
+    def _read(self, batches: Iterator[tuple[Any, Array]], totals: EpochTotals) -> list[tuple[Any, Array]]:
+        """The next step's batches; if their source fails, a checkpoint holds all that is done."""
+        try:
+            return list(islice(batches, self.trainer.accumulate))
+        except (DataError, FileError, FormatError) as error:
+            totals.read()
+            with suppress(FileError):  # the same disk may be full or gone
+                self.save()
+            raise FileError(error.who, error.expected, error.got, error.remedy) from error
 
     def _finish_epoch(self, totals: EpochTotals, begun: float) -> Epoch:
         """Validate, keep the model if it is the best, and record the epoch's results.
