@@ -147,6 +147,7 @@ def test_the_page_is_small_well_formed_and_asks_for_nothing(rng):
     data = json.loads(re.search(r'id="data">(.*?)</script>', source, re.DOTALL)[1])
     assert len(data["stops"]) == len(walk.stops) == source.count('<section id="s')
     assert sum(size for written, size, *_ in data["arrays"] if "f" in written) < MOST_NUMBERS
+    assert MOST_NUMBERS * 4 * 4 / 3 < 4.5e6  # bytes, as text; there is more on a page
     assert len(walk._repr_html_()) < 20_000
 
 
