@@ -186,6 +186,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     if any("\0" in word for word in words):
         spoken.error("a word with a null byte")
     options, unknown = spoken.parse_known_args(words)
+    options.words = words
     if options.version:
         from .. import __version__
 

@@ -8,21 +8,23 @@ on seed, epoch and batch alone, so batches are the same whether they are made ah
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..backend import asarray
 from ..errors import OptionError
 from ..options import MOST_SEED, as_count, as_flag, as_number
+from ..shards import cut
 from ..typing import Array, NDArray
 from .augment import Augment
 from .dataset import Split
 from .order import buffered
 from .prefetch import HANGING, prefetched
 
+Made = TypeVar("Made")
 MOST_AT_ONCE = 256  # images in one batch of inference
 PIXELS_AT_ONCE = 2**18  # pixels of all images together: 64 maps of them in float32 are 64 MiB
 FEWEST_PIXELS = 2**14  # 4 MiB, which is negligible
@@ -112,12 +114,13 @@ class Loader:
         whole, rest = divmod(len(self.split), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Array]]:
+    def epoch(self, epoch: int, start: int = 0, step: int = 1) -> Iterator[tuple[Any, Array]]:
         """The batches of one epoch.
 
         Parameters
             epoch : its number, from 0 on
             start : the batch to begin with, from 0 on; with `len(loader)` there are none
+            step : 2 for every second batch, and so on
         Returns
             pairs of x : Array (N, H, W, C), float32, images divided by the scale, or a tuple of several inputs; and
                 y : Array (N, …), int64 classes or float32 targets; or the results of `augment`
@@ -126,9 +129,52 @@ class Loader:
         """
         if epoch < 0 or not 0 <= start <= len(self):
             raise OptionError("Loader", f"epoch ≥ 0, start from 0 to {len(self)}", f"epoch {epoch}, start {start}")
-        make, numbers = partial(self._make, self._order(epoch), epoch), range(start, len(self))
-        ahead = prefetched(make, numbers, self.prefetch, self.timeout) if self.prefetch else map(make, numbers)
-        return ((tuple(map(asarray, x)) if isinstance(x, tuple) else asarray(x), asarray(y)) for x, y in ahead)
+        make, numbers = partial(self._make, self._order(epoch), epoch, step), range(start, len(self), step)
+        return ((_moved(x), asarray(y)) for x, y in self._ahead(make, numbers))
+
+    def shards(
+        self, epoch: int, start: int, shards: int, own: range
+    ) -> Iterator[tuple[int, list[tuple[Array, Array]]]]:
+        """The batches of one epoch in shards (see `xpcnn.shards`), of which only some are read.
+
+        Augmentation draws from a generator that depends on the shard, too.
+
+        Parameters
+            epoch, start : as of `epoch`
+            shards : in each batch
+            own : the numbers of those to read
+        Returns
+            pairs of the number of items in the batch, and (x, y) of each own shard; of one without items, the first
+            item of the batch
+
+        >>> split = Split(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10))
+        >>> [(items, [y.tolist() for x, y in parts]) for items, parts in Loader(split, 8).shards(0, 0, 4, range(1, 3))]
+        [(8, [[2, 3], [4, 5]]), (2, [[9], [8]])]
+        """
+        order = self._order(epoch)
+
+        def rows(number: int) -> list[NDArray]:
+            index = self._part(order, number)
+            cuts = cut(len(index), shards)
+            return [index[cuts[s][0] : cuts[s][1]] if cuts[s][0] < cuts[s][1] else index[:1] for s in own]
+
+        def make(number: int) -> tuple[int, list[tuple[Any, NDArray]]]:
+            each = rows(number)
+            self.split.expect(np.concatenate(rows(number + 1)))
+            x, y = self.split.batch(np.concatenate(each))
+            ends = np.cumsum([len(some) for some in each]).tolist()
+            slices = [slice(end - len(some), end) for end, some in zip(ends, each, strict=True)]
+            parts = [(tuple(a[at] for a in x) if isinstance(x, tuple) else x[at], y[at]) for at in slices]
+            place = [self.seed, epoch, number + 1]
+            made = [self._augmented(*part, [*place, s + 1]) for s, part in zip(own, parts, strict=True)]
+            return len(self._part(order, number)), made
+
+        batches = self._ahead(make, range(start, len(self)))
+        return ((items, [(_moved(x), asarray(y)) for x, y in parts]) for items, parts in batches)
+
+    def _ahead(self, make: Callable[[int], Made], numbers: Iterable[int]) -> Iterator[Made]:
+        """Batches made ahead, if there are to be any."""
+        return prefetched(make, numbers, self.prefetch, self.timeout) if self.prefetch else map(make, numbers)
 
     def indices(self, epoch: int, batch: int) -> NDArray:
         """The indices in the split of a batch's items, in their order: (N,), int64.
@@ -156,13 +202,16 @@ class Loader:
         rng = np.random.default_rng([self.seed, epoch])
         return rng.permutation(len(self.split)) if self.buffer is None else buffered(len(self.split), self.buffer, rng)
 
-    def _make(self, order: NDArray, epoch: int, number: int) -> tuple[Any, NDArray]:
+    def _make(self, order: NDArray, epoch: int, step: int, number: int) -> tuple[Any, NDArray]:
         """Batch `number` of the epoch, on the host."""
-        self.split.expect(self._part(order, number + 1))
-        images, labels = self.split.batch(self._part(order, number))
+        self.split.expect(self._part(order, number + step))
+        x, y = self.split.batch(self._part(order, number))
+        return self._augmented(x, y, [self.seed, epoch, number + 1])  # with 0 instead of 1 it would be the shuffling's
+
+    def _augmented(self, images: Any, labels: NDArray, place: list[int]) -> tuple[Any, NDArray]:
         if self.augment is None:
             return images, labels
-        rng = np.random.default_rng([self.seed, epoch, number + 1])  # with 0 instead of 1 it would be the shuffling's
+        rng = np.random.default_rng(place)
         changed = self.augment(images, labels, rng)
         both = changed if isinstance(changed, tuple) and len(changed) == 2 else ((), ())
         inputs = both[0] if isinstance(both[0], tuple) else (both[0],)
@@ -170,3 +219,7 @@ class Loader:
         if len(counts) != 1 or counts == {()}:
             raise OptionError("Loader", "augment to return (x, y), as many labels as images", repr(changed)[:80])
         return changed[0], changed[1]
+
+
+def _moved(x: Any) -> Any:
+    return tuple(map(asarray, x)) if isinstance(x, tuple) else asarray(x)

@@ -11,6 +11,7 @@ implementation, but that one may still refuse.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
@@ -90,6 +91,12 @@ def implementations(op: str) -> tuple[Implementation, ...]:
 def planned() -> Any:
     """The module of the steps that operations have in a plan."""
     return import_module("xpcnn.kernels.planned")
+
+
+def one_blas_thread() -> AbstractContextManager[int]:
+    """A block in which NumPy's BLAS uses one thread, so that its sums depend on nothing else."""
+    limit: AbstractContextManager[int] = import_module("xpcnn.kernels.threads").one_blas_thread
+    return limit
 
 
 def operations() -> tuple[str, ...]:

@@ -29,7 +29,7 @@ CONFIG = "config.json"  # in a run's folder
 LOGS = ("csv", "tensorboard")
 # Settings that config.json of xpcnn 0.1 does not hold; their defaults match its behaviour.
 LATER = (
-    *("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log"),
+    *("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log", "shards"),
     *("source", "unused", "freeze", "unfreeze_at", "lr_scale", "cache_features", "keep_every"),
 )
 
@@ -59,6 +59,7 @@ class RunConfig:
     accumulate: int = 1  # batches per step
     ema: float | None = None  # decay of the weights' moving average
     overfit_batches: int = 0  # train on this many first batches alone
+    shards: int = 1  # of a batch, see `Trainer`
     log: str = ""  # words of `LOGS`, separated by commas
     drop_last: bool = False  # skip a short last batch
     source: str = ""  # the file, run or address of a network, or of weights for the model, to begin with
@@ -101,6 +102,7 @@ class RunConfig:
             raise OptionError("train log", "words among " + ", ".join(LOGS), repr(unknown[0]))
         as_count("train", "epochs", self.epochs)
         as_count("train", "batch_size", self.batch_size)
+        as_count("train", "shards", self.shards, least=0, most=self.batch_size)
         as_count("train", "seed", self.seed, least=0, most=MOST_SEED)
         if self.patience is not None:
             as_count("train", "patience", self.patience)

@@ -38,6 +38,13 @@ class KeptModels:
         write_tensors(folder / f"{epoch:04}.safetensors", tensors, metadata)
 
 
+def keep_untrained(trainer: Any, loader: Loader) -> None:
+    """Keep the model as it is before the first epoch, if models are kept."""
+    for each in trainer.on_epoch:
+        if isinstance(each, KeptModels):
+            each.keep(trainer, loader, 0)
+
+
 def kept_models(folder: Path) -> dict[int, Path]:
     """The models of a run's epochs, in order."""
     found = (folder / EPOCHS).glob("*.safetensors")
