@@ -53,7 +53,6 @@ from .pooling import adaptive_average_pooling, average_pooling, global_average_p
 from .run import Pass, Visit, run
 from .shape import flatten, identity, unflatten, upsampling, zero_padding
 from .softmax import softmax
-from .webpage import html
 
 LOSS = "loss"
 
@@ -135,7 +134,7 @@ def explain(
     name = LOSS if str(layer) == LOSS else find_layer("explain", model, layer, also=f", or {LOSS}")[0]
     check_input("explain", x)
     done = run(model, name, x, target=target, dy=dy)  # no layer is called "loss"
-    page = Explanation("CrossEntropyLoss()", printable(name), as_page=html)
+    page = Explanation("CrossEntropyLoss()", printable(name))
     page.path = [(printable(each), type(own).__name__) for each, own in leaf_layers(model).items()]
     page.path += [] if done.loss is None else [(LOSS, "CrossEntropyLoss")]
     if name == LOSS:

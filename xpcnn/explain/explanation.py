@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -144,7 +144,6 @@ class Explanation:
         image : the network's input, (H, W, 1 or 3) in [0, 1], if it is one
         layer : the layer; None for the loss
         aside : whether to show other ways to compute the same, too
-        as_page : makes the page that a notebook shows
     """
 
     title: str
@@ -157,14 +156,15 @@ class Explanation:
     image: NDArray | None = None
     layer: Layer | None = None
     aside: bool = True
-    as_page: Callable[[Explanation], str] | None = None
+    as_page: ClassVar[Callable[[Any], str] | None] = None  # `webpage.html`, which that file sets: it imports this one
 
     def __repr__(self) -> str:
         made = ", ".join(step.makes for step in self.steps)
         return f"Explanation({self.title}, layer {self.name!r}: {made}; print(explain.text(…)) writes it out)"
 
     def _repr_html_(self) -> str | None:
-        return None if self.as_page is None else page(self.as_page(self))
+        write = type(self).as_page
+        return None if write is None else page(write(self))
 
     def add(self, name: str, meaning: str, axes: Axes, values: NDArray, *, of: str = "", outside: float = 0.0) -> None:
         """Add an array, see `NamedArray`."""
