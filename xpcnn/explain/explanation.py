@@ -156,14 +156,14 @@ class Explanation:
     image: NDArray | None = None
     layer: Layer | None = None
     aside: bool = True
-    as_page: ClassVar[Callable[[Any], str] | None] = None  # `webpage.html`, which that file sets: it imports this one
+    _as_page: ClassVar[Callable[[Any], str] | None] = None  # `webpage.html`, which that file sets: it imports this one
 
     def __repr__(self) -> str:
         made = ", ".join(step.makes for step in self.steps)
         return f"Explanation({self.title}, layer {self.name!r}: {made}; print(explain.text(…)) writes it out)"
 
     def _repr_html_(self) -> str | None:
-        write = type(self).as_page
+        write = type(self)._as_page
         return None if write is None else page(write(self))
 
     def add(self, name: str, meaning: str, axes: Axes, values: NDArray, *, of: str = "", outside: float = 0.0) -> None:

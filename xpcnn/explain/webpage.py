@@ -40,7 +40,7 @@ def html(page: Explanation, *, precision: int = 4, title: str = "") -> str:
     return _Writer(page, precision).write(one_line(str(title)))
 
 
-Explanation.as_page = html
+Explanation._as_page = html
 
 
 class _Writer:
