@@ -20,8 +20,8 @@ TABLE = [
 ]  # fmt: skip
 KEYS = [*RunConfig.__dataclass_fields__, "out", "quiet"]
 NUMBERS = [
-    "epochs", "batch-size", "lr", "weight-decay", "validation", "patience", "seed", "accumulate", "shards", "timeout", "ema",
-    "overfit-batches",
+    "epochs", "batch-size", "lr", "weight-decay", "validation", "patience", "seed", "accumulate", "shards", "timeout",
+    "ema", "overfit-batches",
 ]  # fmt: skip
 
 

@@ -52,7 +52,7 @@ class EpochTotals:
                 raise NonFiniteError("Trainer", "a finite loss", where, remedy)
             at.loss_sum += value
             at.items += count
-            at.correct += int(correct)
+            at.correct += float(correct)
             at.images += images
         self.unread.clear()
 
@@ -60,7 +60,7 @@ class EpochTotals:
         """The last step, for callbacks; waits for a device."""
         at = self.position
         value, count = addends(self.criterion.reduction, done.loss, done.items, images)
-        accuracy = int(done.correct) / images if self.criterion.classifies else math.nan
+        accuracy = float(done.correct) / images if self.criterion.classifies else math.nan
         return Step(steps, at.epoch + 1, at.batch, images, value / count if count else math.nan, accuracy, lr)
 
     def row(self, checked: Evaluation | None, lr: float, seconds: float) -> Epoch:

@@ -134,7 +134,7 @@ def sharded_gradients(model: Layer, criterion: Loss, batch: ShardedBatch, shardi
         count = float(items) if means else 1.0
         own = criterion if count else _summed(criterion)
         loss, loss_cache = own.forward(logits, y)
-        each = shard.gather([float(items), float(loss) * (count or 1.0), int(correct)])  # (S, 3)
+        each = shard.gather([float(items), float(loss) * (count or 1.0), float(correct)])  # (S, 3)
         divisor, whole, right = (sum(column) for column in each.T.tolist())
         divided = divisor or 1.0 if means else 1.0
         xp = array_namespace(loss)
