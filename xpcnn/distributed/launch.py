@@ -61,9 +61,9 @@ def launch(words: Sequence[str], processes: int) -> int:
     if number:
         return 128 + number
     if started.returncode and not said.errors:
-        got = f"status {started.returncode} of mpiexec, and no reason"
+        who, got = said.died or ("one of the processes", f"status {started.returncode} of mpiexec, and no reason")
         remedy = "xpcnn train --resume, with the run's folder, goes on from its last checkpoint"
-        raise RankError("one of the processes", "to go on", got, remedy)
+        raise RankError(who, "to go on", got, remedy)
     return started.returncode if started.returncode in _OWN else STATUS
 
 
@@ -73,6 +73,7 @@ class _Said:
     def __init__(self, started: subprocess.Popen[str]) -> None:
         self._launcher = False  # it has begun to speak
         self.errors = 0  # lines of xpcnn's own
+        self.died: tuple[str, str] | None = None  # the first process that was killed, and how
         self._threads = [
             threading.Thread(target=self._pass_on, args=pair, daemon=True)
             for pair in ((started.stdout, sys.stdout), (started.stderr, sys.stderr))
@@ -87,6 +88,10 @@ class _Said:
 
     def _pass_on(self, source: IO[str], target: IO[str] | None) -> None:
         for line in source:
+            if died := _DIED.match(line):
+                how = signal.Signals(int(died[3]) - 128).name
+                self.died = self.died or (f"rank {died[1]} on {died[2]}", f"killed by {how}")
+                continue
             if _LAUNCHER.match(line) or (self._launcher and not line.strip()):
                 self._launcher = True
                 continue
