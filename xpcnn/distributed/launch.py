@@ -24,9 +24,13 @@ _LAUNCHER = re.compile(
 )
 # mpiexec kills all processes when one dies. If one is killed, its shell stays for a moment, in which the others notice
 # it (`Ranks`), rank 0 writes a checkpoint, and one line is printed.
-_KEEP = (
-    'trap : INT TERM HUP; "$@"; s=$?; case $s in 13[1-9]) sleep 20; kill -KILL $$;; 142) kill -KILL $$;; esac; exit $s'
-)
+_KEEP = """trap : INT TERM HUP; "$@"; s=$?
+case $s in
+    13[1-9]) echo "xpcnn-died $PMI_RANK $(hostname) $s" >&2; sleep 20; kill -KILL $$ ;;
+    142) kill -KILL $$ ;;
+esac
+exit $s"""
+_DIED = re.compile(r"xpcnn-died (\d+) (\S+) (\d+)$")
 _OWN = (0, 1, 2, 129, 130, 141, 143)  # the statuses with which `xpcnn` ends by itself
 
 
@@ -35,7 +39,6 @@ def launch(words: Sequence[str], processes: int) -> int:
 
     Parameters
         words : a program that calls `init`: "-m", "xpcnn", "train" …
-
     Raises
         MissingExtraError : there is no mpi4py or no mpiexec
         RankError : a process died without a word

@@ -177,8 +177,7 @@ class Trainer:
             best_file(self.kept_model, loader.split.input_shape, self.classes, classifies=self.criterion.classifies)
         self._validation = validation
         first = self.sharding.group.rank == 0
-        own_step = getattr(self.train_step, "__func__", None) is not Trainer.train_step
-        check_same(self, loader, epochs, own_step=own_step)
+        check_same(self, loader, epochs, Trainer.train_step)
         with claimed(None if self.fast_dev_run else self.folder, self.claim):
             if resume and first:
                 self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
