@@ -88,7 +88,7 @@ class Trainer:
             writes it into the parameters, as it always is on NumPy
         verbose : show progress
         group : processes that train together, from `distributed.init`; rank 0's folder, callbacks and weights count
-        shards : into which each batch is cut; 0: one for each process; by default 1, or 8 or more with a group
+        shards : into which each batch is cut; 0 for one each process; by default 1, with a group 8 or more
     Raises
         OptionError : an argument is invalid, or the optimizer has arrays other than the model's
     """
@@ -177,7 +177,7 @@ class Trainer:
             best_file(self.kept_model, loader.split.input_shape, self.classes, classifies=self.criterion.classifies)
         self._validation = validation
         first = self.sharding.group.rank == 0
-        check_same(self, loader, epochs, own_step=type(self).train_step is not Trainer.train_step)
+        check_same(self, loader, epochs, Trainer.train_step)
         with claimed(None if self.fast_dev_run else self.folder, self.claim):
             if resume and first:
                 self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
@@ -188,8 +188,7 @@ class Trainer:
                 return self._dry_run(loader, validation)
             if not resume and first:  # on resuming, it is fine if all epochs are done
                 warn_of_nothing_left(self.position, epochs, self.patience)
-            if first:
-                warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
+            warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
             return self._run_epochs(loader, validation, epochs)
 
     def _dry_run(self, loader: Loader, validation: Split | None) -> list[Epoch]:
