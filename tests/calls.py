@@ -304,4 +304,17 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "explain.text": lambda to: call(explain.text, page(), precision=3),
     "explain.html": lambda to: call(explain.html, page(), precision=3, title="mine"),
     "explain.explain": lambda to: call(explain.explain, network(), "0", X, target=1, at=(0, 0, 0), classes=("a", "b")),
+    "explain.step": lambda to: call(
+        explain.step,
+        model := network(),
+        X,
+        1,
+        nn.CrossEntropyLoss(),
+        optim.SGD(model.parameters(), lr=0.1),
+        clip_norm=1.0,
+        classes=("a", "b"),
+    ),
+    "explain.draw": lambda to: call(
+        explain.draw, nn.MaxPool2d(2), (4, 4, 1), at=(0, 0, 0, 0), steps=("y",), numbers=True
+    ),
 }

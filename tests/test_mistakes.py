@@ -122,6 +122,7 @@ OTHERS = {
     "training.Finding", "training.GradientStatistics", "training.LayerTime", "training.ParameterStatistics",
     "training.Profile", "training.RateSweep", "training.Step", "training.StepResult", "data.Parts",
     "training.STOP", "io.SavedModel", "plot.TopLosses",
+    "explain.Drawing", "explain.TrainingStep",
     "explain.Explanation", "data.names", *(f"data.{name}" for name in data.names()), "data.csv_file",
     "data.hdf5_file", "data.image_folder", "data.tar_shards", "exchange.import_onnx",
     "exchange.load_keras", "plot.curves", "plot.learning_rates", "training.replay", "models.MODELS", "models.vgg",

@@ -103,6 +103,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log", metavar="WORDS", help=f"of every step: {','.join(LOGS)} (default: none)")
     parser.add_argument(
+        "--keep-every", type=int, metavar="N", help="keep a model after each N epochs, for explain --epochs"
+    )
+    parser.add_argument(
         "--shards",
         type=int,
         metavar="S",

@@ -30,7 +30,7 @@ LOGS = ("csv", "tensorboard")
 # Settings that config.json of xpcnn 0.1 does not hold; their defaults match its behaviour.
 LATER = (
     *("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log", "shards"),
-    *("source", "unused", "freeze", "unfreeze_at", "lr_scale", "cache_features"),
+    *("source", "unused", "freeze", "unfreeze_at", "lr_scale", "cache_features", "keep_every"),
 )
 
 
@@ -68,6 +68,7 @@ class RunConfig:
     unfreeze_at: int | None = None  # the epoch from which they are
     lr_scale: str = ""  # factors on the learning rate, see `lr_scales`
     cache_features: bool = False  # compute the outputs of the frozen part once
+    keep_every: int = 0  # epochs from one kept model to the next; 0 keeps the best alone
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
@@ -107,6 +108,7 @@ class RunConfig:
             as_count("train", "patience", self.patience)
         as_count("train", "accumulate", self.accumulate)
         as_count("train", "overfit_batches", self.overfit_batches, least=0)
+        as_count("train", "keep_every", self.keep_every, least=0)
         if self.ema is not None:
             as_number("train", "ema", self.ema, "(0, 1)")
         self._check_freezing()

@@ -11,6 +11,7 @@ curves.png              if matplotlib is installed
 start.safetensors       of a fine-tuning, the network with which it began: the file that it came from may go
 trained_on.safetensors  digests of the training and validation images
 steps.csv, tensorboard  if the settings ask for these logs
+epochs                  models of several epochs, if the settings ask for them
 """
 
 from __future__ import annotations
@@ -41,17 +42,16 @@ from ..optim import OPTIMIZERS
 from ..options import expanded, matching
 from ..typing import Array, Shape
 from .best_model import MODEL, run_batch_size
-from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
 from .claim import Claim
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
-from .csv_log import CSVLog
 from .evaluation import evaluate
 from .features import keep_features
 from .history import Epoch
+from .kept_models import EPOCHS, keep_untrained
 from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
+from .run_logs import run_logs
 from .source import Begun, kept, open_source
-from .tensorboard_log import TensorBoardLog
 from .trainer import Trainer
 
 
@@ -107,7 +107,8 @@ def resume(
             _write_config(config, folder)
         if not begun:  # it ended before its first checkpoint: it starts again, and so do its logs
             (folder / STEPS).unlink(missing_ok=True)
-            rmtree(folder / TENSORBOARD, ignore_errors=True)
+            for name in (TENSORBOARD, EPOCHS):
+                rmtree(folder / name, ignore_errors=True)
         return run.finish(resume=begun)
 
 
@@ -175,7 +176,7 @@ class _Run:
         every = {id(p): name for name, p in all_parameters(model).items()}  # before them there may be a Normalize
         optimizer.scale(lr={every[key]: factor for key, factor in scales.items()}, names=every.values())
         batches = min(len(self.loader), config.overfit_batches or len(self.loader))  # per epoch
-        log_steps, log_epochs = self._logs()
+        log_steps, log_epochs = run_logs(config, folder)
         self.trainer = Trainer(
             model,
             optimizer,
@@ -208,20 +209,10 @@ class _Run:
             what = f"{repeated} of the {len(self.dataset.test)} images to test on are also among those to train on"
             warn(self.dataset.name, what, "what the test says will be too good: take them out of one of the two")
 
-    def _logs(self) -> tuple[list[OnStep], list[OnEpoch]]:
-        """The requested logs of steps and of epochs."""
-        steps: list[OnStep] = []
-        epochs: list[OnEpoch] = []
-        if "csv" in self.config.logs:
-            steps.append(CSVLog(self.folder / STEPS))
-        if "tensorboard" in self.config.logs:
-            board = TensorBoardLog(self.folder / TENSORBOARD)
-            steps.append(board)
-            epochs.append(board)
-        return steps, epochs
-
     def finish(self, *, resume: bool) -> dict[str, Any]:
         begun = time.perf_counter()
+        if not resume:
+            keep_untrained(self.trainer, self.loader)
         rows = self.trainer.fit(self.loader, self.validation, epochs=self.config.epochs, resume=resume)
         best, criterion = self.group.first(lambda: load_model(self.folder / MODEL)), self.trainer.criterion
         shared = None if self.trainer.sharding.is_whole else self.group
