@@ -26,7 +26,7 @@ pip install -q -e '.[dev]'
 ruff check .
 ruff format --check .
 mypy
-mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_report.py ci/larger_than_memory.py ci/onnx_nodes.py ci/reliability tests/typed_program.py
+mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_report.py ci/kill_processes.py ci/larger_than_memory.py ci/onnx_nodes.py ci/scaling.py ci/reliability tests/typed_program.py
 
 if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"
@@ -89,6 +89,12 @@ python -m ci.bench --quick --out figures.json
 python -m ci.bench --from figures.json --markdown --picture benchmark.png
 step "what xpcnn withstands: the quick form"
 python -m ci.reliability --quick
+step "several processes: random ones are killed; two hosts, of which one is cut off (as root, with network namespaces)"
+python -m ci.kill_processes --kills 6 --epochs 12
+if ip netns add xpcnn-try 2> /dev/null; then
+    ip netns delete xpcnn-try
+    bash ci/several_hosts.sh
+fi
 step "ONNX's own tests of operators"
 pip install -q --no-deps --target onnx118 onnx==1.18.0
 python -m ci.onnx_nodes onnx118/onnx/backend/test/data/node
