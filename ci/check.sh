@@ -76,6 +76,8 @@ python docs/digits.py runs/digits-mnist_cnn picture.png
 step "CuPy where there is no GPU says so in a line, and has the signatures of its stand-in"
 pip install -q 'cupy-cuda12x==14.*'
 CUDA_VISIBLE_DEVICES='' pytest -q tests/test_backend.py tests/test_cupy_stand_in.py
+step "what a GPU would be asked to do: no count above the committed one"
+python -m ci.launches --check
 step "the script for a GPU, tried on the stand-in for CuPy"
 PYTHONPATH=$PWD/tests/stand_in SUITE=tests/nn/test_norm.py PYTHON=python bash ci/gpu.sh report --quick --nets lenet5
 step "the benchmark: every part, too short to mean anything, and its table and picture from the file"
