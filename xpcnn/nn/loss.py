@@ -16,10 +16,9 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..errors import OptionError
+from ..ops import dispatch
 from ..ops.check import check_array
 from ..ops.loss_classification import (
-    cross_entropy_backward,
-    cross_entropy_forward,
     hinge_backward,
     hinge_forward,
     nll_backward,
@@ -161,7 +160,7 @@ class CrossEntropyLoss(Loss):
     2.3026
     """
 
-    pair = (cross_entropy_forward, cross_entropy_backward)
+    pair = dispatch.loss_pair("cross_entropy")
     classifies = True
 
     def __init__(self, *, weight: Any = None, label_smoothing: float = 0.0, reduction: str = "mean") -> None:

@@ -50,8 +50,10 @@ class _BatchNorm(Normalization):
         y, cache, (mean, var) = dispatch.forward(op, x, self.weight, self.bias, eps=self.eps)
         count = math.prod(x.shape[:-1])
         # New arrays, never written in place: references to the old ones keep the old values.
-        self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
-        self.running_var = (1 - self.momentum) * self.running_var + self.momentum * (count / (count - 1)) * var
+        before = (self.running_mean, self.running_var)
+        self.running_mean, self.running_var = dispatch.output(
+            "running_statistics", *before, mean, var, momentum=self.momentum, count=count
+        )
         return y, cache
 
     def _check(self, x: Array) -> None:

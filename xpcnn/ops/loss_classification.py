@@ -63,7 +63,7 @@ def cross_entropy_forward(
     """
     who = "CrossEntropyLoss"
     smoothing = as_number(who, "label_smoothing", label_smoothing, "[0, 1)")
-    xp = _check(who, y, target, weight)
+    xp = check_scores(who, y, target, weight)
     count: Any = divisor(who, reduction, y.shape[0])
     if target.ndim == 2:
         if tuple(target.shape) != tuple(y.shape):
@@ -110,7 +110,7 @@ def nll_forward(
     >>> float(loss), nll_backward(cache)
     (3.0, array([[-1., -0.]]))
     """
-    xp = _check("NLLLoss", y, target, weight)
+    xp = check_scores("NLLLoss", y, target, weight)
     count: Any = divisor("NLLLoss", reduction, y.shape[0])
     q = one_hot("NLLLoss", target, y)  # (N, K)
     count = _weighted(count, q, weight, reduction, xp)
@@ -146,7 +146,7 @@ def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[
     >>> float(loss), hinge_backward(cache)
     (0.125, array([[-0.25,  0.25,  0.  ,  0.  ]]))
     """
-    xp = _check("HingeLoss", y, target)
+    xp = check_scores("HingeLoss", y, target)
     count = divisor("HingeLoss", reduction, y.shape[0]) * y.shape[1]
     q = one_hot("HingeLoss", target, y)  # (N, K)
     margins = 1 + y - xp.sum(_products(q, y, xp), axis=1, keepdims=True)  # (N, K)
@@ -163,12 +163,7 @@ def hinge_backward(cache: Cache) -> Array:
 
 def one_hot(who: str, labels: Array, y: Array) -> Array:
     """q (N, K) in y's dtype, for labels (N,) and outputs y (N, K), by comparison with 0 … K−1."""
-    xp = array_namespace(y, labels)
-    n, k = y.shape
-    if tuple(labels.shape) != (n,):
-        raise ShapeError(who, f"labels ({n},)", str(tuple(labels.shape)), "one label for each row")
-    if not xp.isdtype(labels.dtype, "integral"):
-        raise DTypeError(who, "integer labels", dtype_name(labels), "convert them: xpcnn.asarray(labels, 'int64')")
+    xp, k = check_labels(who, labels, y), y.shape[1]
     labels = xp.astype(labels, xp.int64)[:, None]  # (N, 1)
     classes = xp.arange(k, dtype=xp.int64, device=y.device)[None, :]  # (1, K)
     q: Array = xp.astype(labels == classes, y.dtype)  # (N, K)
@@ -183,7 +178,17 @@ def one_hot(who: str, labels: Array, y: Array) -> Array:
     return q
 
 
-def _check(who: str, y: Array, target: Array, weight: Array | None = None) -> Any:
+def check_labels(who: str, labels: Array, y: Array) -> Any:
+    """Check that there is an integer for each row of y; return their namespace."""
+    xp, n = array_namespace(y, labels), y.shape[0]
+    if tuple(labels.shape) != (n,):
+        raise ShapeError(who, f"labels ({n},)", str(tuple(labels.shape)), "one label for each row")
+    if not xp.isdtype(labels.dtype, "integral"):
+        raise DTypeError(who, "integer labels", dtype_name(labels), "convert them: xpcnn.asarray(labels, 'int64')")
+    return xp
+
+
+def check_scores(who: str, y: Array, target: Array, weight: Array | None = None) -> Any:
     check_batch(who, y, "K")
     check_array(who, target)
     if weight is not None and tuple(weight.shape) != (y.shape[1],):

@@ -18,6 +18,7 @@ from cupyx._ledger import note as _note
 from . import cuda as cuda
 from . import fft as fft
 from . import linalg as linalg
+from ._elementwise import ElementwiseKernel as ElementwiseKernel
 from ._ndarray import _host, _launched, _of, _shares, _wrap, ndarray, ufunc
 
 __version__ = "14.2.0 (a stand-in, computed by NumPy)"
@@ -59,6 +60,10 @@ def full(shape, fill_value, dtype=None, order="C"):
     made = empty(shape, dtype or _np.asarray(_host(fill_value)).dtype, order)
     made[...] = fill_value
     return made
+
+
+def ascontiguousarray(a, dtype=None):
+    return a if _of(a).flags.c_contiguous and dtype in (None, a.dtype) else array(a, dtype, order="C")
 
 
 def empty(shape, dtype=float, order="C"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import cupyx
 import numpy as np
 from cupyx._ledger import note
@@ -80,6 +82,7 @@ class ndarray:
     size = property(lambda self: self._host.size)
     dtype = property(lambda self: self._host.dtype)
     nbytes = property(lambda self: self._host.nbytes)
+    flags = property(lambda self: SimpleNamespace(c_contiguous=self._host.flags.c_contiguous))
     device = property(lambda self: Device(0))
     T = property(lambda self: _wrap(self._host.T))
 
@@ -115,6 +118,14 @@ class ndarray:
 
     def copy(self, order="C"):
         return _launched("copy", self._host.copy(order), self)
+
+    # Views, and copies where there is no view (_core/_routines_manipulation.pyx)
+
+    def reshape(self, *shape, order="C", copy=None):
+        return _launched("reshape", self._host.reshape(*shape, order=order), self)
+
+    def swapaxes(self, axis1, axis2):
+        return _wrap(self._host.swapaxes(axis1, axis2))
 
     def __deepcopy__(self, memo):
         return self.copy()
