@@ -98,6 +98,17 @@ def planned() -> Any:
     return import_module("xpcnn.kernels.planned")
 
 
+def step_at_once(optimizer: Any, grads: Any) -> bool:
+    """Update all parameters of that optimizer in one kernel or a few, where there is one; False if nothing was done."""
+    if forced() == "reference":
+        return False
+    steps, rows = import_module("xpcnn.kernels.cuda.steps"), optimizer.rows(grads)
+    if steps.refuses(optimizer, rows) is not None:
+        return False
+    steps.step(*optimizer.in_c(), optimizer.slots, rows)
+    return True
+
+
 def operations() -> tuple[str, ...]:
     """The operations with several implementations; all others have only the reference."""
     return tuple(_FASTER)

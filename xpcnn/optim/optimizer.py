@@ -27,6 +27,7 @@ import numpy as np
 
 from ..backend import array_namespace, copy_into, dtype_name, is_numpy
 from ..errors import DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
+from ..ops import dispatch
 from ..ops.check import check_array
 from ..options import as_count, as_number
 from ..renamed import warn_of_new_name
@@ -65,9 +66,8 @@ class Optimizer(ABC):
         self.weight_decay = as_number(who, "weight_decay", weight_decay, "[0, inf)")
         self.steps = 0  # taken so far
         self.parameters = dict(parameters)
-        self._slots = {
-            slot: {name: array_namespace(p).zeros_like(p) for name, p in parameters.items()} for slot in slots
-        }
+        self._slots: dict[str, dict[str, Array]] = {slot: {} for slot in slots}
+        self.make_slots()
         self._calm = False  # True if parameters and slots are known to be below CALM
 
     @property
@@ -82,6 +82,13 @@ class Optimizer(ABC):
     @abstractmethod
     def update(self, p: Array, g: Array, *slots: Any, **unused: Any) -> None:  # any (p, g, v, …) overrides it
         """Update one parameter and its slots in place; do not write into its gradient."""
+
+    def in_c(self) -> tuple[str, dict[str, float]] | None:
+        """One step of a number `p` with its gradient `g` and its slots as C, and the numbers in it by their names.
+
+        On CuPy it updates all parameters at once, after it has agreed with `update` there. Each class says it for itself.
+        """
+        return None
 
     def step(self, grads: Mapping[str, Array]) -> None:
         """Update all parameters once.
@@ -100,11 +107,29 @@ class Optimizer(ABC):
 
     def _step(self, grads: Mapping[str, Array]) -> None:
         self.steps += 1
-        for name, p in self.parameters.items():
-            g = grads[name]
-            if self.weight_decay:
-                g = self.decay(p, g)
-            self.update(p, g, *(arrays[name] for arrays in self._slots.values()))
+        if "in_c" not in vars(type(self)) or not dispatch.step_at_once(self, grads):
+            self.update_each(grads)
+
+    def update_each(self, grads: Mapping[str, Array]) -> None:
+        """Update one parameter after the other."""
+        for p, g, *slots in self.rows(grads):
+            self.update(p, self.decay(p, g) if self.weight_decay else g, *slots)
+
+    def rows(self, grads: Mapping[str, Array]) -> list[tuple[Array, ...]]:
+        """For each parameter: itself, its gradient, its slots."""
+        return [(p, grads[name], *(each[name] for each in self._slots.values())) for name, p in self.parameters.items()]
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the arrays that are kept for each parameter."""
+        return tuple(self._slots)
+
+    def make_slots(self) -> None:
+        """Zeros for each parameter, as before the first step."""
+        self._slots = {
+            slot: {name: array_namespace(p).zeros_like(p) for name, p in self.parameters.items()}
+            for slot in self._slots
+        }
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
     def _step_and_look(self, grads: Mapping[str, Array]) -> None:

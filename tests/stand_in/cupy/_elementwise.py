@@ -153,7 +153,20 @@ def _compiled(source):
     path = folder / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}.so"
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}")
-        command = [compiler, "-x", "c++", "-std=c++17", "-O2", "-Wall", "-Wno-unused", "-shared", "-fPIC", "-", "-o", made]
+        command = [
+            compiler,
+            "-x",
+            "c++",
+            "-std=c++17",
+            "-O2",
+            "-Wall",
+            "-Wno-unused",
+            "-shared",
+            "-fPIC",
+            "-",
+            "-o",
+            made,
+        ]
         done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
         if done.returncode or "warning" in done.stderr:
             raise RuntimeError(f"{done.stderr}\n{source}")

@@ -8,19 +8,16 @@ from typing import Any
 import numpy as np
 
 from ...ops.window import Window
-from ...typing import Array
+from .kernel import CupyArray
 
 Case = Callable[[str], tuple[tuple[Any, ...], dict[str, Any]]]
 
 
-def normal(dtype: str, *shape: int, seed: int = 0) -> Array:
+def normal(dtype: str, *shape: int, seed: int = 0) -> CupyArray:
     """An array of that shape on the device, the same each time."""
     import cupy
 
-    return cupy.asarray(np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype))  # type: ignore[no-any-return]
-
-
-def _convolution(shape: tuple[int, ...], filters: int, window: Window, groups: int = 1, *, fused: bool = False) -> Case:
+    return cupy.asarray(np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype))  def _convolution(shape: tuple[int, ...], filters: int, window: Window, groups: int = 1, *, fused: bool = False) -> Case:
     def make(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         x, w = normal(dtype, *shape), normal(dtype, filters, *window.kernel, shape[3] // groups)
         options: dict[str, Any] = {"window": window, "groups": groups}
@@ -67,9 +64,7 @@ CASES: dict[str, list[Case]] = {
     "relu": [_call((4, 5, 3))],
     "max_pool2d": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
     "max_pool2d_inference": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
-    "avg_pool2d": [
-        _call((2, 7, 6, 3), window=Window(3, 2, 1), count_include_pad=counted) for counted in (False, True)
-    ],
+    "avg_pool2d": [_call((2, 7, 6, 3), window=Window(3, 2, 1), count_include_pad=counted) for counted in (False, True)],
     "global_avg_pool2d": [_call((3, 4, 5, 6))],
     "batch_norm": _NORMS,
     "batch_norm_relu": _NORMS,
@@ -80,9 +75,7 @@ CASES: dict[str, list[Case]] = {
         lambda dtype: ((normal(dtype, 5), None, *_statistics(dtype), normal(dtype, 5, seed=3)), {}),
         lambda dtype: ((None, normal(dtype, 5), *_statistics(dtype)), {}),
     ],
-    "running_statistics": [
-        lambda dtype: ((*_statistics(dtype), *_statistics(dtype)), {"momentum": 0.1, "count": 12})
-    ],
+    "running_statistics": [lambda dtype: ((*_statistics(dtype), *_statistics(dtype)), {"momentum": 0.1, "count": 12})],
     "zero_pad": [_call((2, 3, 4, 5), widths=[(1, 0), (0, 2), (3, 1)]), _call((2, 3), widths=[(0, 2)])],
     "cross_entropy": [_loss(), _loss(label_smoothing=0.1, weight=True), _loss(weight=True, reduction="sum")],
 }

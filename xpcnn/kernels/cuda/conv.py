@@ -26,8 +26,8 @@ from typing import Any
 from ...ops.check import check_gradient
 from ...ops.conv import check_conv2d
 from ...ops.window import Placement, Window
-from ...typing import Array, Cache
-from .kernel import Kernel, refuses_kind
+from ...typing import Cache
+from .kernel import CupyArray, Kernel, refuses_kind
 from .proof import proven
 from .sums import column_sums, empty, parts_of, total
 
@@ -145,30 +145,28 @@ def refuses(x: Any, w: Any, b: Any = None, *, scale: Any = None, **options: Any)
     return refuses_kind(x, w, b, scale)
 
 
-def forward(
-    x: Array, w: Array, b: Array | None = None, *, window: Window, groups: int = 1
-) -> tuple[Array, Cache]:
+def forward(x: CupyArray, w: CupyArray, b: CupyArray | None = None, *, window: Window, groups: int = 1) -> tuple[CupyArray, Cache]:
     """`conv2d_forward`."""
     _, place = check_conv2d(x, w, b, window, groups)
     return _correlate(x, w, b, None, False, place, groups), (x, w, b is not None, place, groups)
 
 
 def inference(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
+    x: CupyArray,
+    w: CupyArray,
+    b: CupyArray | None = None,
     *,
     window: Window,
     groups: int = 1,
-    scale: Array | None = None,
+    scale: CupyArray | None = None,
     relu: bool = False,
-) -> Array:
+) -> CupyArray:
     """`conv2d_inference`."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
     return _correlate(x, w, b, scale, relu, place, groups)
 
 
-def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
+def backward(dy: CupyArray, cache: Cache, *, input_grad: bool = True) -> tuple[CupyArray | None, CupyArray, CupyArray | None]:
     """`conv2d_backward`."""
     import cupy
 
@@ -194,7 +192,14 @@ def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array
             continue
         da, some, first = _matmul(part, filters), dx[images], images.start * place.out[0] * place.out[1]  # (2)
         GATHER(
-            da, *geometry, w.shape[3], start - first, stop - start, int(start > first), some, size=some.size,
+            da,
+            *geometry,
+            w.shape[3],
+            start - first,
+            stop - start,
+            int(start > first),
+            some,
+            size=some.size,
             reach=da.size,
         )  # fmt: skip                                                                                (3)
     assert dw is not None
@@ -202,15 +207,15 @@ def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array
 
 
 def _correlate(
-    x: Array, w: Array, b: Array | None, scale: Array | None, relu: bool, place: Placement, groups: int
-) -> Array:
+    x: CupyArray, w: CupyArray, b: CupyArray | None, scale: CupyArray | None, relu: bool, place: Placement, groups: int
+) -> CupyArray:
     """y, scaled, with the bias, without what is negative."""
     f, n = w.shape[0], x.shape[0]
     y = empty((n, *place.out, f), x)  # (N, OH, OW, F)
     finish = (w if scale is None else scale, w if b is None else b)
     flags = (int(scale is not None), int(b is not None), int(relu))
     if _is_depthwise(w, groups):
-        return DEPTHWISE(x, w, *finish, *_geometry(x, w, place), f, *flags, y, size=y.size)  # type: ignore[no-any-return]  # (5)
+        return DEPTHWISE(x, w, *finish, *_geometry(x, w, place), f, *flags, y, size=y.size)  # (5)
     filters, rows = w.reshape(groups, f // groups, -1).swapaxes(1, 2), y.reshape(-1, f)  # (G, K, F/G), (T, F)
     for _, start, stop in _chunks(n, place, x.dtype.itemsize * filters.shape[1] * groups):
         part = rows[start:stop]
@@ -221,19 +226,18 @@ def _correlate(
     return y
 
 
-def _lowered(x: Array, w: Array, place: Placement, groups: int, start: int, stop: int) -> Array:
+def _lowered(x: CupyArray, w: CupyArray, place: Placement, groups: int, start: int, stop: int) -> CupyArray:
     """(1) for these positions: (G, t, K)."""
     if _is_view(w, place, groups):
         return x.reshape(1, -1, x.shape[3])[:, start:stop]
     a = empty((groups, stop - start, w[0].size), x)
-    return LOWER(  # type: ignore[no-any-return]
-        x, *_geometry(x, w, place), w.shape[3], start, stop - start, a, size=a.size, reach=stop
+    return LOWER(  x, *_geometry(x, w, place), w.shape[3], start, stop - start, a, size=a.size, reach=stop
     )  # (1)
 
 
 def _depthwise_backward(
-    dy: Array, x: Array, w: Array, place: Placement, input_grad: bool
-) -> tuple[Array | None, Array]:
+    dy: CupyArray, x: CupyArray, w: CupyArray, place: Placement, input_grad: bool
+) -> tuple[CupyArray | None, CupyArray]:
     geometry, f, count = _geometry(x, w, place), w.shape[0], dy.size // w.shape[0]
     parts, rows = parts_of(count)
     s = empty((parts, *w.shape), x)
@@ -244,16 +248,12 @@ def _depthwise_backward(
     return DEPTHWISE_DX(dy, w, *geometry, f, dx, size=dx.size), dw  # (6)
 
 
-def _matmul(a: Array, b: Array, out: Array | None = None) -> Array:
+def _matmul(a: CupyArray, b: CupyArray, out: CupyArray | None = None) -> CupyArray:
     """The product of (G, …) matrices; of one, a plain product, which takes transposed factors as they lie."""
     import cupy
 
     if a.shape[0] > 1:
-        return cupy.matmul(a, b, out=out)  # type: ignore[no-any-return]
-    return cupy.matmul(a[0], b[0], out=None if out is None else out[0])[None]  # type: ignore[no-any-return]
-
-
-def _chunks(images: int, place: Placement, row_bytes: int) -> Iterator[tuple[slice, int, int]]:
+        return cupy.matmul(a, b, out=out)  return cupy.matmul(a[0], b[0], out=None if out is None else out[0])[None]  def _chunks(images: int, place: Placement, row_bytes: int) -> Iterator[tuple[slice, int, int]]:
     """Images, first position and end, of pieces whose rows of so many bytes fit the workspace."""
     positions, most = place.out[0] * place.out[1], max(1, WORKSPACE // row_bytes)
     together = most // positions
@@ -266,18 +266,18 @@ def _chunks(images: int, place: Placement, row_bytes: int) -> Iterator[tuple[sli
             yield slice(n, n + 1), n * positions + start, n * positions + min(start + most, positions)
 
 
-def _geometry(x: Array, w: Array, place: Placement) -> tuple[int, ...]:
+def _geometry(x: CupyArray, w: CupyArray, place: Placement) -> tuple[int, ...]:
     window = place.window
     return (
         *x.shape[1:], *place.out, *window.kernel, *window.stride, *window.dilation, place.pads[0], place.pads[2]
     )  # fmt: skip
 
 
-def _is_depthwise(w: Array, groups: int) -> bool:
+def _is_depthwise(w: CupyArray, groups: int) -> bool:
     return groups > 1 and w.shape[3] == 1
 
 
-def _is_view(w: Array, place: Placement, groups: int) -> bool:
+def _is_view(w: CupyArray, place: Placement, groups: int) -> bool:
     """True if a is x."""
     window = place.window
     return groups == 1 and window.taps == 1 and window.stride == (1, 1) and not any(place.pads)

@@ -19,8 +19,8 @@ from typing import Any
 from ...ops.loss_classification import check_labels, check_scores
 from ...ops.loss_elementwise import divisor
 from ...options import as_number
-from ...typing import Array, Cache
-from .kernel import Kernel, refuses_kind
+from ...typing import Cache
+from .kernel import CupyArray, Kernel, refuses_kind
 from .proof import proven
 from .sums import empty
 
@@ -71,8 +71,13 @@ def refuses(y: Any, target: Any, *, weight: Any = None, **options: Any) -> str |
 
 
 def forward(
-    y: Array, target: Array, *, weight: Array | None = None, label_smoothing: float = 0.0, reduction: str = "mean"
-) -> tuple[Array, Cache]:
+    y: CupyArray,
+    target: CupyArray,
+    *,
+    weight: CupyArray | None = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> tuple[CupyArray, Cache]:
     """`cross_entropy_forward`, for labels."""
     import cupy
 
@@ -96,11 +101,11 @@ def forward(
     return loss / d_own, (y, target, w, m, s, total, d_own, *options, 0.0)
 
 
-def backward(cache: Cache) -> Array:
+def backward(cache: Cache) -> CupyArray:
     """`cross_entropy_backward`."""
     y = cache[0]
     dy = empty(y.shape, y)
-    return GRADIENT(*cache, dy, size=dy.size)  # type: ignore[no-any-return]  # (4)
+    return GRADIENT(*cache, dy, size=dy.size)  # (4)
 
 
 IMPLEMENTATION = proven("cross_entropy", refuses, forward, backward)

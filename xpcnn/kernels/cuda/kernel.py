@@ -13,10 +13,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
-from ...typing import Array
-
+CupyArray: TypeAlias = Any  # without CuPy there is no name for it
 LARGEST = 2**31 - 2**16  # positions that 32 bits can hold, and some steps beyond them
 KERNELS: dict[str, Kernel] = {}  # by name, for those who compile all of them
 
@@ -57,6 +56,7 @@ class Kernel:
             if isinstance(arg, cupy.ndarray):
                 largest = max(largest, arg.size)
                 if number in self.raw and not arg.flags.c_contiguous:
+                    assert number < self.reads.count(",") + 1, f"{self.name} writes into an array that is no block"
                     given[number] = cupy.ascontiguousarray(arg)
         compiled = _compiled(self, largest > LARGEST)
         return compiled(*given) if size is None else compiled(*given, size=size)
@@ -82,7 +82,7 @@ def _compiled(kernel: Kernel, wide: bool) -> Any:
     return cupy.ElementwiseKernel(*kernel.texts(wide))
 
 
-def refuses_kind(*arrays: Array | None) -> str | None:
+def refuses_kind(*arrays: CupyArray | None) -> str | None:
     """The reason why no kernel takes these arrays, or None."""
     for x in arrays:
         if x is None:

@@ -14,7 +14,6 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -28,6 +27,7 @@ from ...ops.dispatch import Implementation
 LIMITS = {"float32": 1e-4, "float64": 1e-10}  # largest difference, relative to the largest number
 AGREES = "agrees"
 _lock = RLock()
+_said: dict[tuple[str, int], str] = {}  # by name and device
 
 
 def proven(
@@ -46,58 +46,64 @@ def proven(
 
 
 def verdict(op: str) -> str:
-    """What the comparison of that operation's kernels with the reference has said on the current device."""
-    import cupy
-
-    return _verdict(op, cupy.cuda.Device().id)
+    """What the comparison of that operation's kernels with the reference says on the current device."""
+    return remembered(op, lambda: _compare(op))
 
 
 def operations() -> tuple[str, ...]:
     """The operations that have such kernels."""
-    return tuple(op for op in dispatch.operations() if any(each.name == "cuda" for each in dispatch.implementations(op)))
+    return tuple(
+        op for op in dispatch.operations() if any(each.name == "cuda" for each in dispatch.implementations(op))
+    )
 
 
-@cache
-def _verdict(op: str, device: int) -> str:
+def remembered(name: str, compare: Callable[[], str]) -> str:
+    """The verdict of that name on the current device: `AGREES`, or what is wrong; found out once."""
+    import cupy
+
+    device = cupy.cuda.Device().id
+    said = _said.get((name, device))
+    if said is not None:
+        return said
     with _lock:
         path, key = _path(device)
-        known = _read(path)
-        said = known.get(key, {}).get(op)
+        said = _read(path).get(key, {}).get(name)
         if said != AGREES:
-            said = compare(op)
-            known = _read(path)
-            known.setdefault(key, {})[op] = said
+            said = _find_out(compare)
+            known = _read(path)  # again: another process may have written
+            known.setdefault(key, {})[name] = said
             _write(path, known)
         if said != AGREES:
-            warnings.warn(f"the CUDA kernels of {op} are left out on this device: {said}", RuntimeWarning, stacklevel=2)
-        return str(said)
+            left_out = f"the CUDA kernels of {name} are left out on this device: {said}"
+            warnings.warn(left_out, RuntimeWarning, stacklevel=2)
+        _said[name, device] = said
+        return said
 
 
-def compare(op: str) -> str:
-    """Run both on the cases of that operation: `AGREES`, or what is wrong."""
+def _find_out(compare: Callable[[], str]) -> str:
     from cupyx import allow_synchronize
 
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of allow_synchronize itself, and of overflows on the stand-in
+        with allow_synchronize(True):
+            try:
+                return compare()
+            except Exception as error:  # whatever a compiler or driver raises
+                return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _compare(op: str) -> str:
+    """Run both on the cases of that operation."""
     from .cases import CASES
 
     (own,) = (each for each in dispatch.implementations(op) if each.name == "cuda")
     reference = dispatch.implementations(op)[-1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of allow_synchronize itself, and of overflows on the stand-in
-        with allow_synchronize(True):
-            return _compared(own, reference, CASES[op])
-
-
-def _compared(own: Implementation, reference: Implementation, cases: Any) -> str:
-    with np.errstate(all="ignore"):
-        for dtype, limit in LIMITS.items():
-            for number, make in enumerate(cases):
-                try:
-                    expected, found = (_results(each, *make(dtype)) for each in (reference, own))
-                except Exception as error:  # whatever a compiler or driver raises
-                    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                worst = max(map(_difference, found, expected), default=0.0) if len(found) == len(expected) else np.inf
-                if not worst <= limit:
-                    return f"differs from the reference by {worst:.1e} in {dtype}, case {number}"
+    for dtype, limit in LIMITS.items():
+        for number, make in enumerate(CASES[op]):
+            expected, found = (_results(each, *make(dtype)) for each in (reference, own))
+            worst = max(map(difference, found, expected), default=0.0) if len(found) == len(expected) else np.inf
+            if not worst <= limit:
+                return f"differs from the reference by {worst:.1e} in {dtype}, case {number}"
     return AGREES
 
 
@@ -119,7 +125,8 @@ def _arrays(made: Any) -> list[Any]:
     return [] if made is None else [to_numpy(made)]
 
 
-def _difference(found: Any, expected: Any) -> float:
+def difference(found: Any, expected: Any) -> float:
+    """The largest difference of two arrays of numbers, relative to the largest expected one."""
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return float("inf")
     if not (np.isfinite(found) == np.isfinite(expected)).all():

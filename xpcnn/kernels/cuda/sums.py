@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...typing import Array
-from .kernel import Kernel
+from .kernel import CupyArray, Kernel
 
 MOST_PARTS = 512
 FEWEST_ROWS = 64  # of a part
@@ -49,7 +48,7 @@ def parts_of(count: int) -> tuple[int, int]:
     return -(-count // rows), rows
 
 
-def column_sums(x: Array) -> Array:
+def column_sums(x: CupyArray) -> CupyArray:
     """(1): x (…, C) → (C,)."""
     columns = x.shape[-1]
     m = x.size // columns
@@ -57,16 +56,16 @@ def column_sums(x: Array) -> Array:
     return total(PARTS(x, m, columns, rows, empty((parts, columns), x), size=parts * columns))  # (1)
 
 
-def total(s: Array) -> Array:
+def total(s: CupyArray) -> CupyArray:
     """Σ_k of (1): s (K, …) → (…)."""
     if s.shape[0] == 1:
         return s[0]
     y = empty(s.shape[1:], s)
-    return TOTAL(s, s.shape[0], y.size, y, size=y.size)  # type: ignore[no-any-return]                         (1)
+    return TOTAL(s, s.shape[0], y.size, y, size=y.size)(1)
 
 
-def empty(shape: tuple[int, ...], like: Array, dtype: Any = None) -> Array:
+def empty(shape: tuple[int, ...], like: CupyArray, dtype: Any = None) -> CupyArray:
     """A new array on the device of another, of its dtype."""
     import cupy
 
-    return cupy.empty(shape, dtype or like.dtype)  # type: ignore[no-any-return]
+    return cupy.empty(shape, dtype or like.dtype)
