@@ -82,7 +82,9 @@ class FusedConvolution:
 def affine(norm: BatchNorm1d | BatchNorm2d, b: Array | None = None) -> tuple[Array, Array]:
     """s and b′ of a batch norm in inference, (C,) each; b is the bias of the convolution before it.  (2), (3)"""
     statistics = (norm.running_mean, norm.running_var)
-    return dispatch.output("batch_norm_affine", norm.weight, norm.bias, *statistics, b, eps=norm.eps)
+    s_b: Any = dispatch.output("batch_norm_affine", norm.weight, norm.bias, *statistics, b, eps=norm.eps)
+    scale, shift = s_b
+    return scale, shift
 
 
 def _take(rest: list[tuple[str, Layer]], kind: type[Kind]) -> Kind | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import Any
 
 from ..errors import OptionError
 from ..ops import dispatch, norm
@@ -51,9 +52,9 @@ class _BatchNorm(Normalization):
         count = math.prod(x.shape[:-1])
         # New arrays, never written in place: references to the old ones keep the old values.
         before = (self.running_mean, self.running_var)
-        self.running_mean, self.running_var = dispatch.output(
-            "running_statistics", *before, mean, var, momentum=self.momentum, count=count
-        )
+        options = {"momentum": self.momentum, "count": count}
+        moved: Any = dispatch.output("running_statistics", *before, mean, var, **options)
+        self.running_mean, self.running_var = moved
         return y, cache
 
     def _check(self, x: Array) -> None:

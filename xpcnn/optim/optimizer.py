@@ -86,7 +86,7 @@ class Optimizer(ABC):
     def in_c(self) -> tuple[str, dict[str, float]] | None:
         """One step of a number `p` with its gradient `g` and its slots as C, and the numbers in it by their names.
 
-        On CuPy it updates all parameters at once, after it has agreed with `update` there. Each class says it for itself.
+        On CuPy it updates all parameters at once, after it has agreed with `update` there. No class inherits it.
         """
         return None
 

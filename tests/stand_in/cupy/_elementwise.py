@@ -3,8 +3,8 @@
     ElementwiseKernel("T x, raw T w, int64 n", "T y", "y = x * w[i % n]", "name")
 
 A thread i runs the operation once. A parameter is `raw` (indexed by the operation, as if it lay in C order), or an
-element, broadcast with the others. One capital letter is a type that the arrays agree on. What a GPU would not say is an
-error here: an index out of bounds. Threads run in an order that none of them may depend on.
+element, broadcast with the others. One capital letter is a type that the arrays agree on. What a GPU would not say is
+an error here: an index out of bounds. Threads run in an order that none of them may depend on.
 """
 
 from __future__ import annotations
@@ -153,21 +153,8 @@ def _compiled(source):
     path = folder / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}.so"
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}")
-        command = [
-            compiler,
-            "-x",
-            "c++",
-            "-std=c++17",
-            "-O2",
-            "-Wall",
-            "-Wno-unused",
-            "-shared",
-            "-fPIC",
-            "-",
-            "-o",
-            made,
-        ]
-        done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+        flags = ["-x", "c++", "-std=c++17", "-O2", "-Wall", "-Wno-unused", "-shared", "-fPIC", "-"]
+        done = subprocess.run([compiler, *flags, "-o", made], input=source, capture_output=True, text=True, check=False)
         if done.returncode or "warning" in done.stderr:
             raise RuntimeError(f"{done.stderr}\n{source}")
         made.replace(path)

@@ -28,7 +28,7 @@ from typing import Any
 from ...ops.batch_norm import check_inference, check_training
 from ...ops.check import check_gradient
 from ...typing import Cache
-from .kernel import CupyArray, Kernel, refuses_kind
+from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
 from .sums import empty, parts_of
 
@@ -157,8 +157,8 @@ def refuses(x: Any, gamma: Any = None, beta: Any = None, *more: Any, eps: float 
 
 
 def forward(
-    x: CupyArray, gamma: CupyArray | None = None, beta: CupyArray | None = None, *, eps: float = 1e-5, relu: bool = False
-) -> tuple[CupyArray, Cache, tuple[CupyArray, CupyArray]]:
+    x: Array, gamma: Array | None = None, beta: Array | None = None, *, eps: float = 1e-5, relu: bool = False
+) -> tuple[Array, Cache, tuple[Array, Array]]:
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`."""
     _, m = check_training(x, gamma, beta, eps)
     ch = x.shape[-1]
@@ -173,7 +173,7 @@ def forward(
     return y, (x, y if relu else None, mean, r, gamma, beta is not None), (mean, var)
 
 
-def backward(dy: CupyArray, cache: Cache, *, input_grad: bool = True) -> tuple[CupyArray | None, CupyArray | None, CupyArray | None]:
+def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array | None, Array | None]:
     """`batch_norm_backward`, or `batch_norm_relu_backward`."""
     x, y, mean, r, gamma, has_beta = cache
     check_gradient("BatchNorm", dy, x.shape, x)
@@ -193,31 +193,35 @@ def backward(dy: CupyArray, cache: Cache, *, input_grad: bool = True) -> tuple[C
 
 
 def inference(
-    x: CupyArray, gamma: CupyArray | None, beta: CupyArray | None, mean: CupyArray, var: CupyArray, *, eps: float = 1e-5
-) -> CupyArray:
+    x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, *, eps: float = 1e-5
+) -> Array:
     """`batch_norm_inference`."""
     check_inference(x, gamma, beta, mean, var, eps)
     y, flags = empty(x.shape, x), (int(gamma is not None), int(beta is not None))
-    return GIVEN(  x, mean, var, _or(gamma, mean), _or(beta, mean), eps, x.shape[-1], *flags, y, size=y.size
-    )  # (3)
+    return GIVEN(x, mean, var, _or(gamma, mean), _or(beta, mean), eps, x.shape[-1], *flags, y, size=y.size)  # (3)
 
 
 def affine(
-    gamma: CupyArray | None, beta: CupyArray | None, mean: CupyArray, var: CupyArray, b: CupyArray | None = None, *, eps: float = 1e-5
-) -> tuple[CupyArray, CupyArray]:
+    gamma: Array | None, beta: Array | None, mean: Array, var: Array, b: Array | None = None, *, eps: float = 1e-5
+) -> tuple[Array, Array]:
     """`batch_norm_affine`."""
     scale, shift = empty(mean.shape, mean), empty(mean.shape, mean)
     flags = [int(each is not None) for each in (gamma, beta, b)]
     given = (_or(gamma, mean), _or(beta, mean), mean, var, _or(b, mean))
-    return AFFINE(*given, eps, *flags, scale, shift, size=mean.size)  def running(
-    mean: CupyArray, var: CupyArray, batch_mean: CupyArray, batch_var: CupyArray, *, momentum: float, count: int
-) -> tuple[CupyArray, CupyArray]:
+    AFFINE(*given, eps, *flags, scale, shift, size=mean.size)
+    return scale, shift
+
+
+def running(
+    mean: Array, var: Array, batch_mean: Array, batch_var: Array, *, momentum: float, count: int
+) -> tuple[Array, Array]:
     """`running_statistics`."""
-    return RUNNING(  mean, var, batch_mean, batch_var, momentum, momentum * (count / (count - 1))
-    )
+    new = empty(mean.shape, mean), empty(var.shape, var)
+    RUNNING(mean, var, batch_mean, batch_var, momentum, momentum * (count / (count - 1)), *new)
+    return new
 
 
-def _or(array: CupyArray | None, other: CupyArray) -> CupyArray:
+def _or(array: Array | None, other: Array) -> Array:
     """The array; or another, which no thread reads, in place of one that is not there."""
     return other if array is None else array
 

@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 
 from ...ops.window import Window
-from .kernel import CupyArray
+from .kernel import Array
 
 Case = Callable[[str], tuple[tuple[Any, ...], dict[str, Any]]]
 
 
-def normal(dtype: str, *shape: int, seed: int = 0) -> CupyArray:
+def normal(dtype: str, *shape: int, seed: int = 0) -> Array:
     """An array of that shape on the device, the same each time."""
     import cupy
 
-    return cupy.asarray(np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype))  def _convolution(shape: tuple[int, ...], filters: int, window: Window, groups: int = 1, *, fused: bool = False) -> Case:
+    return cupy.asarray(np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype))
+
+
+def _convolution(shape: tuple[int, ...], filters: int, window: Window, groups: int = 1, *, fused: bool = False) -> Case:
     def make(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         x, w = normal(dtype, *shape), normal(dtype, filters, *window.kernel, shape[3] // groups)
         options: dict[str, Any] = {"window": window, "groups": groups}

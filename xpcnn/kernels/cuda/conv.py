@@ -15,7 +15,7 @@ positions of one image. For one tap, stride 1 and no padding, a is x itself. Whe
     y[t,f] = Σ_{u,v} x̂ · w[f,u,v],   dx[n,p,q,c] = Σ_{f,u,v} dy · w[f,u,v]                    (5), (6)
     dw[f,u,v] = Σ_t dy[t,f] · x̂                                                               (7)
 
-Source: K. Chellapilla, S. Puri and P. Simard, High performance convolutional neural networks, 2006, section 2 → (1), (2)
+Source: K. Chellapilla, S. Puri and P. Simard, High performance convolutional neural networks, 2006, section 2
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ...ops.check import check_gradient
 from ...ops.conv import check_conv2d
 from ...ops.window import Placement, Window
 from ...typing import Cache
-from .kernel import CupyArray, Kernel, refuses_kind
+from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
 from .sums import column_sums, empty, parts_of, total
 
@@ -145,28 +145,28 @@ def refuses(x: Any, w: Any, b: Any = None, *, scale: Any = None, **options: Any)
     return refuses_kind(x, w, b, scale)
 
 
-def forward(x: CupyArray, w: CupyArray, b: CupyArray | None = None, *, window: Window, groups: int = 1) -> tuple[CupyArray, Cache]:
+def forward(x: Array, w: Array, b: Array | None = None, *, window: Window, groups: int = 1) -> tuple[Array, Cache]:
     """`conv2d_forward`."""
     _, place = check_conv2d(x, w, b, window, groups)
     return _correlate(x, w, b, None, False, place, groups), (x, w, b is not None, place, groups)
 
 
 def inference(
-    x: CupyArray,
-    w: CupyArray,
-    b: CupyArray | None = None,
+    x: Array,
+    w: Array,
+    b: Array | None = None,
     *,
     window: Window,
     groups: int = 1,
-    scale: CupyArray | None = None,
+    scale: Array | None = None,
     relu: bool = False,
-) -> CupyArray:
+) -> Array:
     """`conv2d_inference`."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
     return _correlate(x, w, b, scale, relu, place, groups)
 
 
-def backward(dy: CupyArray, cache: Cache, *, input_grad: bool = True) -> tuple[CupyArray | None, CupyArray, CupyArray | None]:
+def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
     """`conv2d_backward`."""
     import cupy
 
@@ -207,8 +207,8 @@ def backward(dy: CupyArray, cache: Cache, *, input_grad: bool = True) -> tuple[C
 
 
 def _correlate(
-    x: CupyArray, w: CupyArray, b: CupyArray | None, scale: CupyArray | None, relu: bool, place: Placement, groups: int
-) -> CupyArray:
+    x: Array, w: Array, b: Array | None, scale: Array | None, relu: bool, place: Placement, groups: int
+) -> Array:
     """y, scaled, with the bias, without what is negative."""
     f, n = w.shape[0], x.shape[0]
     y = empty((n, *place.out, f), x)  # (N, OH, OW, F)
@@ -226,18 +226,17 @@ def _correlate(
     return y
 
 
-def _lowered(x: CupyArray, w: CupyArray, place: Placement, groups: int, start: int, stop: int) -> CupyArray:
+def _lowered(x: Array, w: Array, place: Placement, groups: int, start: int, stop: int) -> Array:
     """(1) for these positions: (G, t, K)."""
     if _is_view(w, place, groups):
         return x.reshape(1, -1, x.shape[3])[:, start:stop]
     a = empty((groups, stop - start, w[0].size), x)
-    return LOWER(  x, *_geometry(x, w, place), w.shape[3], start, stop - start, a, size=a.size, reach=stop
-    )  # (1)
+    return LOWER(x, *_geometry(x, w, place), w.shape[3], start, stop - start, a, size=a.size, reach=stop)  # (1)
 
 
 def _depthwise_backward(
-    dy: CupyArray, x: CupyArray, w: CupyArray, place: Placement, input_grad: bool
-) -> tuple[CupyArray | None, CupyArray]:
+    dy: Array, x: Array, w: Array, place: Placement, input_grad: bool
+) -> tuple[Array | None, Array]:
     geometry, f, count = _geometry(x, w, place), w.shape[0], dy.size // w.shape[0]
     parts, rows = parts_of(count)
     s = empty((parts, *w.shape), x)
@@ -248,12 +247,16 @@ def _depthwise_backward(
     return DEPTHWISE_DX(dy, w, *geometry, f, dx, size=dx.size), dw  # (6)
 
 
-def _matmul(a: CupyArray, b: CupyArray, out: CupyArray | None = None) -> CupyArray:
+def _matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """The product of (G, …) matrices; of one, a plain product, which takes transposed factors as they lie."""
     import cupy
 
     if a.shape[0] > 1:
-        return cupy.matmul(a, b, out=out)  return cupy.matmul(a[0], b[0], out=None if out is None else out[0])[None]  def _chunks(images: int, place: Placement, row_bytes: int) -> Iterator[tuple[slice, int, int]]:
+        return cupy.matmul(a, b, out=out)
+    return cupy.matmul(a[0], b[0], out=None if out is None else out[0])[None]
+
+
+def _chunks(images: int, place: Placement, row_bytes: int) -> Iterator[tuple[slice, int, int]]:
     """Images, first position and end, of pieces whose rows of so many bytes fit the workspace."""
     positions, most = place.out[0] * place.out[1], max(1, WORKSPACE // row_bytes)
     together = most // positions
@@ -266,18 +269,18 @@ def _matmul(a: CupyArray, b: CupyArray, out: CupyArray | None = None) -> CupyArr
             yield slice(n, n + 1), n * positions + start, n * positions + min(start + most, positions)
 
 
-def _geometry(x: CupyArray, w: CupyArray, place: Placement) -> tuple[int, ...]:
+def _geometry(x: Array, w: Array, place: Placement) -> tuple[int, ...]:
     window = place.window
     return (
         *x.shape[1:], *place.out, *window.kernel, *window.stride, *window.dilation, place.pads[0], place.pads[2]
     )  # fmt: skip
 
 
-def _is_depthwise(w: CupyArray, groups: int) -> bool:
+def _is_depthwise(w: Array, groups: int) -> bool:
     return groups > 1 and w.shape[3] == 1
 
 
-def _is_view(w: CupyArray, place: Placement, groups: int) -> bool:
+def _is_view(w: Array, place: Placement, groups: int) -> bool:
     """True if a is x."""
     window = place.window
     return groups == 1 and window.taps == 1 and window.stride == (1, 1) and not any(place.pads)

@@ -20,7 +20,7 @@ from ...ops.loss_classification import check_labels, check_scores
 from ...ops.loss_elementwise import divisor
 from ...options import as_number
 from ...typing import Cache
-from .kernel import CupyArray, Kernel, refuses_kind
+from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
 from .sums import empty
 
@@ -71,13 +71,13 @@ def refuses(y: Any, target: Any, *, weight: Any = None, **options: Any) -> str |
 
 
 def forward(
-    y: CupyArray,
-    target: CupyArray,
+    y: Array,
+    target: Array,
     *,
-    weight: CupyArray | None = None,
+    weight: Array | None = None,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
-) -> tuple[CupyArray, Cache]:
+) -> tuple[Array, Cache]:
     """`cross_entropy_forward`, for labels."""
     import cupy
 
@@ -101,7 +101,7 @@ def forward(
     return loss / d_own, (y, target, w, m, s, total, d_own, *options, 0.0)
 
 
-def backward(cache: Cache) -> CupyArray:
+def backward(cache: Cache) -> Array:
     """`cross_entropy_backward`."""
     y = cache[0]
     dy = empty(y.shape, y)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, TypeAlias
 
-CupyArray: TypeAlias = Any  # without CuPy there is no name for it
+Array: TypeAlias = Any  # one of CuPy's: without CuPy there is no name for it
 LARGEST = 2**31 - 2**16  # positions that 32 bits can hold, and some steps beyond them
 KERNELS: dict[str, Kernel] = {}  # by name, for those who compile all of them
 
@@ -82,7 +82,7 @@ def _compiled(kernel: Kernel, wide: bool) -> Any:
     return cupy.ElementwiseKernel(*kernel.texts(wide))
 
 
-def refuses_kind(*arrays: CupyArray | None) -> str | None:
+def refuses_kind(*arrays: Array | None) -> str | None:
     """The reason why no kernel takes these arrays, or None."""
     for x in arrays:
         if x is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...ops.pad import check_zero_pad, zero_pad_backward
 from ...typing import Cache
-from .kernel import CupyArray, Kernel, refuses_kind
+from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
 from .sums import empty
 
@@ -36,7 +36,7 @@ def refuses(x: Any, widths: Any) -> str | None:
     return kind
 
 
-def forward(x: CupyArray, widths: Sequence[tuple[int, int]]) -> tuple[CupyArray, Cache]:
+def forward(x: Array, widths: Sequence[tuple[int, int]]) -> tuple[Array, Cache]:
     """`zero_pad_forward`."""
     _, inner, shape = check_zero_pad(x, widths)
     y, more = empty(shape, x), [1] * (4 - x.ndim)

@@ -22,7 +22,7 @@ from ...ops.check import check_batch, check_floats, check_gradient
 from ...ops.pool import check_pool
 from ...ops.window import Placement, Window
 from ...typing import Cache
-from .kernel import CupyArray, Kernel, refuses_kind
+from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
 from .sums import empty
 
@@ -121,7 +121,7 @@ def refuses(x: Any, **options: Any) -> str | None:
     return refuses_kind(x)
 
 
-def max_forward(x: CupyArray, *, window: Window) -> tuple[CupyArray, Cache]:
+def max_forward(x: Array, *, window: Window) -> tuple[Array, Cache]:
     """`max_pool2d_forward`."""
     _, place = check_pool(f"MaxPool2d({window})", x, window)
     y = empty((x.shape[0], *place.out, x.shape[3]), x)  # (N, OH, OW, C)
@@ -130,14 +130,14 @@ def max_forward(x: CupyArray, *, window: Window) -> tuple[CupyArray, Cache]:
     return y, (winner, tuple(x.shape), place)
 
 
-def max_inference(x: CupyArray, *, window: Window) -> CupyArray:
+def max_inference(x: Array, *, window: Window) -> Array:
     """`max_pool2d_inference`."""
     _, place = check_pool(f"MaxPool2d({window})", x, window)
     y = empty((x.shape[0], *place.out, x.shape[3]), x)  # (N, OH, OW, C)
     return MAXIMUM(x, *_geometry(x, place), -math.inf, y, size=y.size)  # (1)
 
 
-def max_backward(dy: CupyArray, cache: Cache) -> CupyArray:
+def max_backward(dy: Array, cache: Cache) -> Array:
     """`max_pool2d_backward`."""
     winner, shape, place = cache
     check_gradient("MaxPool2d", dy, winner.shape)
@@ -145,7 +145,7 @@ def max_backward(dy: CupyArray, cache: Cache) -> CupyArray:
     return MAXIMUM_DX(dy, winner, *_geometry(dx, place), dx, size=dx.size)  # (4)
 
 
-def avg_forward(x: CupyArray, *, window: Window, count_include_pad: bool = True) -> tuple[CupyArray, Cache]:
+def avg_forward(x: Array, *, window: Window, count_include_pad: bool = True) -> tuple[Array, Cache]:
     """`avg_pool2d_forward`."""
     _, place = check_pool(f"AvgPool2d({window})", x, window)
     y = empty((x.shape[0], *place.out, x.shape[3]), x)  # (N, OH, OW, C)
@@ -154,7 +154,7 @@ def avg_forward(x: CupyArray, *, window: Window, count_include_pad: bool = True)
     return y, (counted, tuple(x.shape), place)
 
 
-def avg_backward(dy: CupyArray, cache: Cache) -> CupyArray:
+def avg_backward(dy: Array, cache: Cache) -> Array:
     """`avg_pool2d_backward`."""
     counted, shape, place = cache
     check_gradient("AvgPool2d", dy, (shape[0], *place.out, shape[3]))
@@ -162,7 +162,7 @@ def avg_backward(dy: CupyArray, cache: Cache) -> CupyArray:
     return AVERAGE_DX(dy, *_geometry(dx, place), *counted, dx, size=dx.size)  # (5)
 
 
-def global_forward(x: CupyArray) -> tuple[CupyArray, Cache]:
+def global_forward(x: Array) -> tuple[Array, Cache]:
     """`global_avg_pool2d_forward`, which is (3) with a window of the image's size."""
     check_batch("GlobalAvgPool2d", x, "H", "W", "C")
     check_floats("GlobalAvgPool2d", x)
@@ -171,12 +171,15 @@ def global_forward(x: CupyArray) -> tuple[CupyArray, Cache]:
     return CHANNEL_MEAN(x, h * w, c, y, size=y.size), (n, h, w, c)
 
 
-def global_backward(dy: CupyArray, cache: Cache) -> CupyArray:
+def global_backward(dy: Array, cache: Cache) -> Array:
     """`global_avg_pool2d_backward`."""
     n, h, w, c = cache
     check_gradient("GlobalAvgPool2d", dy, (n, c))
     dx = empty((n, h, w, c), dy)
-    return CHANNEL_MEAN_DX(dy, h * w, c, dx, size=dx.size)  def _geometry(x: CupyArray, place: Placement) -> tuple[int, ...]:
+    return CHANNEL_MEAN_DX(dy, h * w, c, dx, size=dx.size)
+
+
+def _geometry(x: Array, place: Placement) -> tuple[int, ...]:
     window = place.window
     return (
         *x.shape[1:], *place.out, *window.kernel, *window.stride, *window.dilation, place.pads[0], place.pads[2]

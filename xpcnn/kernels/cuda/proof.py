@@ -2,8 +2,8 @@
 
 Where an operation first meets an array of CuPy's, its implementation here runs the small cases of `cases.py`, and so
 does the reference, with CuPy's own functions. The verdict is kept in the user's cache folder, for this device, driver,
-version of CuPy and these kernels' text. An implementation that disagrees, or cannot be compiled, refuses every call, and a
-warning says so.
+version of CuPy and these kernels' text. An implementation that disagrees, or cannot be compiled, refuses every call,
+and a warning says so.
 """
 
 from __future__ import annotations

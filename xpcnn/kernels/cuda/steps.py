@@ -1,8 +1,8 @@
 """An optimizer's step on CuPy: one kernel for many parameters.
 
-A thread updates one number p of one parameter, with its gradient g and its slots, by the C text that the optimizer gives
-beside its equations. The arrays are parameters of the kernel, so that nothing has to be copied to the device; as many as
-fit into 4 KB, which is all that older devices take.
+A thread updates one number p of one parameter, with its gradient g and its slots, by the C text that the optimizer
+gives beside its equations. The arrays are parameters of the kernel, so that nothing has to be copied to the device; as
+many as fit into 4 KB, which is all that older devices take.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from hashlib import sha256
 from typing import Any
 
 from .cases import normal
-from .kernel import CupyArray, Kernel, refuses_kind
+from .kernel import Array, Kernel, refuses_kind
 from .proof import AGREES, LIMITS, difference, remembered
 
 MOST_BYTES = 3900  # of a kernel's parameters
 _ARRAY_BYTES, _END_BYTES = 32, 8  # of a flat array, and of where it ends among the threads
 
 
-def refuses(optimizer: Any, rows: Sequence[tuple[CupyArray, ...]]) -> str | None:
+def refuses(optimizer: Any, rows: Sequence[tuple[Array, ...]]) -> str | None:
     """The reason why these (p, g, *slots) cannot be updated together, or None."""
     for row in rows:
         reason = refuses_kind(*row)
@@ -35,9 +35,7 @@ def refuses(optimizer: Any, rows: Sequence[tuple[CupyArray, ...]]) -> str | None
     return None if said == AGREES else f"on this device, {said}"
 
 
-def step(
-    code: str, numbers: Mapping[str, float], slots: tuple[str, ...], rows: Sequence[tuple[CupyArray, ...]]
-) -> None:
+def step(code: str, numbers: Mapping[str, float], slots: tuple[str, ...], rows: Sequence[tuple[Array, ...]]) -> None:
     """Run the C text for each number of all parameters; rows are (p, g, *slots)."""
     together = max(1, MOST_BYTES // (_ARRAY_BYTES * (2 + len(slots)) + _END_BYTES))
     for first in range(0, len(rows), together):
@@ -84,7 +82,8 @@ def _compare(optimizer: Any) -> str:
                 twin.steps = seed + 1
                 grads = {name: normal(dtype, *p.shape, seed=seed + 1) for name, p in twin.parameters.items()}
                 if at_once:
-                    step(*twin.in_c(), twin.slots, twin.rows(grads))
+                    code, numbers = twin.in_c()
+                    step(code, numbers, twin.slots, twin.rows(grads))
                 else:
                     twin.update_each(grads)
             ends.append([*twin.parameters.values(), *twin.state_dict().values()])

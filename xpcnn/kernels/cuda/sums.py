@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .kernel import CupyArray, Kernel
+from .kernel import Array, Kernel
 
 MOST_PARTS = 512
 FEWEST_ROWS = 64  # of a part
@@ -48,7 +48,7 @@ def parts_of(count: int) -> tuple[int, int]:
     return -(-count // rows), rows
 
 
-def column_sums(x: CupyArray) -> CupyArray:
+def column_sums(x: Array) -> Array:
     """(1): x (…, C) → (C,)."""
     columns = x.shape[-1]
     m = x.size // columns
@@ -56,7 +56,7 @@ def column_sums(x: CupyArray) -> CupyArray:
     return total(PARTS(x, m, columns, rows, empty((parts, columns), x), size=parts * columns))  # (1)
 
 
-def total(s: CupyArray) -> CupyArray:
+def total(s: Array) -> Array:
     """Σ_k of (1): s (K, …) → (…)."""
     if s.shape[0] == 1:
         return s[0]
@@ -64,7 +64,7 @@ def total(s: CupyArray) -> CupyArray:
     return TOTAL(s, s.shape[0], y.size, y, size=y.size)(1)
 
 
-def empty(shape: tuple[int, ...], like: CupyArray, dtype: Any = None) -> CupyArray:
+def empty(shape: tuple[int, ...], like: Array, dtype: Any = None) -> Array:
     """A new array on the device of another, of its dtype."""
     import cupy
 
