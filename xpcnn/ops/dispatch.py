@@ -21,7 +21,7 @@ from typing import Any
 from .. import settings
 from ..errors import OptionError
 from ..typing import Array, Cache
-from . import batch_norm, conv, global_pool, linear, loss_classification, pad, pool, rectifier
+from . import batch_norm, conv, gather, global_pool, linear, loss_classification, pad, pool, rectifier
 from .add import add
 
 
@@ -56,6 +56,7 @@ _REFERENCE = {
         ("batch_norm_affine", batch_norm.batch_norm_affine, None),
         ("running_statistics", batch_norm.running_statistics, None),
         ("cross_entropy", loss_classification.cross_entropy_forward, loss_classification.cross_entropy_backward),
+        ("gather_images", gather.gather_images, None),
         ("zero_pad", pad.zero_pad_forward, pad.zero_pad_backward),
         ("add", add, None),
     )
@@ -76,6 +77,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "batch_norm_affine": ("cuda.batch_norm.AFFINE_MAP",),
     "running_statistics": ("cuda.batch_norm.STATISTICS",),
     "cross_entropy": ("cuda.cross_entropy.IMPLEMENTATION",),
+    "gather_images": ("cuda.gather.IMPLEMENTATION",),
     "add": ("add.IMPLEMENTATION",),
 }
 
@@ -96,6 +98,12 @@ def implementations(op: str) -> tuple[Implementation, ...]:
 def planned() -> Any:
     """The module of the steps that operations have in a plan."""
     return import_module("xpcnn.kernels.planned")
+
+
+def verdict_of_step(optimizer: Any) -> str:
+    """Whether the kernel for that optimizer's step agrees with its `update` on the current device, or what is wrong."""
+    said: str = import_module("xpcnn.kernels.cuda.steps").verdict(optimizer)
+    return said
 
 
 def step_at_once(optimizer: Any, grads: Any) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any, TypeAlias
 
-from ..backend import is_numpy
+from ..backend import array_namespace, is_numpy, to_numpy
 from ..errors import NonFiniteError
 from ..nn.loss import Loss
 from .callback import Step
@@ -12,6 +13,8 @@ from .evaluation import Evaluation
 from .gradients import StepResult, addends
 from .history import Epoch
 from .position import Position
+
+Unread: TypeAlias = list[tuple[StepResult, int, int]]
 
 REMEDY = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"  # for a loss that is NaN
 
@@ -27,7 +30,7 @@ class EpochTotals:
 
     def __init__(self, position: Position, criterion: Loss, read_every: int = 1) -> None:
         self.position, self.criterion, self.read_every = position, criterion, read_every
-        self.unread: list[tuple[StepResult, int, int]] = []  # with the images, and the batch
+        self.unread: Unread = []  # with the images, and the batch
 
     def add(self, done: StepResult, images: int) -> None:
         """Add the numbers of the last step."""
@@ -42,12 +45,12 @@ class EpochTotals:
             NonFiniteError : one of them is NaN or infinite
         """
         at = self.position
-        for (loss, correct, items), images, batch in self.unread:
+        for (loss, correct, items), (done, images, batch) in zip(read_back(self.unread), self.unread, strict=True):
             value, count = addends(self.criterion.reduction, loss, items, images)
             if not math.isfinite(value):
                 where = f"{value} in epoch {at.epoch + 1}, batch {batch}"
                 remedy = REMEDY
-                if not is_numpy(loss):
+                if not is_numpy(done.loss):
                     remedy += "; resumed with read_every=1, the run ends before NaN is written, and names its layer"
                 raise NonFiniteError("Trainer", "a finite loss", where, remedy)
             at.loss_sum += value
@@ -82,3 +85,19 @@ class EpochTotals:
             validation_accuracy=checked.accuracy if checked else math.nan,
             seconds=seconds,
         )
+
+
+def read_back(unread: Unread) -> list[Any]:
+    """Loss, correct and items of each step, on the host; from a device they come as one array."""
+    results: list[Any] = [done for done, *_ in unread]
+    if not results or is_numpy(results[0].loss):
+        return results
+    columns: list[Any] = [list(column) for column in zip(*results, strict=True)]
+    xp, parts = array_namespace(results[0].loss), dict[int, Any]()
+    for number, column in enumerate(columns):
+        if hasattr(column[0], "dtype"):
+            parts[number] = xp.astype(xp.stack(column), xp.float64)  # (steps,)
+    host = to_numpy(xp.stack(list(parts.values())))
+    for number, row in zip(parts, host, strict=True):
+        columns[number] = list(row)
+    return list(zip(*columns, strict=True))

@@ -37,6 +37,8 @@ def _convolutions(**options: Any) -> list[Case]:
         _convolution((2, 7, 6, 6), 4, Window((2, 3), 2, 1), 2, **options),
         _convolution((2, 6, 7, 3), 6, Window(3, (1, 2), 1, (2, 1)), 3, **options),
         _convolution((2, 4, 4, 5), 3, Window(1), **options),
+        _convolution((5, 9, 9, 2), 3, Window(3, 1, 1), **options),  # more positions than a part of a sum has
+        _convolution((5, 9, 9, 2), 2, Window(3, 1, 1), 2, **options),
     ]
 
 
@@ -57,6 +59,13 @@ def _loss(**options: Any) -> Case:
         return (normal(dtype, 9, 7), cupy.asarray(np.arange(9) % 7)), given
 
     return make
+
+
+def _images(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    import cupy
+
+    images = np.random.default_rng(0).integers(256, size=(7, 3, 2, 2), dtype=np.uint8)
+    return (cupy.asarray(images), cupy.asarray(np.array([6, 0, 3, 3]))), {"scale": 255.0}
 
 
 _POOLS = (Window(2, 2), Window(3, 2, (1, 0, 0, 1), (1, 2)), Window((3, 2), 1, 1))
@@ -80,5 +89,6 @@ CASES: dict[str, list[Case]] = {
     ],
     "running_statistics": [lambda dtype: ((*_statistics(dtype), *_statistics(dtype)), {"momentum": 0.1, "count": 12})],
     "zero_pad": [_call((2, 3, 4, 5), widths=[(1, 0), (0, 2), (3, 1)]), _call((2, 3), widths=[(0, 2)])],
+    "gather_images": [_images],
     "cross_entropy": [_loss(), _loss(label_smoothing=0.1, weight=True), _loss(weight=True, reduction="sum")],
 }

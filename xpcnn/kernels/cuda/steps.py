@@ -31,8 +31,13 @@ def refuses(optimizer: Any, rows: Sequence[tuple[Array, ...]]) -> str | None:
             return "arrays of several dtypes"
         if not all(array.flags.c_contiguous for array in row):
             return "arrays that are not contiguous"
-    said = remembered(f"{type(optimizer).__name__}: {optimizer.in_c()[0]}", lambda: _compare(optimizer))
+    said = verdict(optimizer)
     return None if said == AGREES else f"on this device, {said}"
+
+
+def verdict(optimizer: Any) -> str:
+    """Whether the kernel agrees with `update` on the current device, or what is wrong."""
+    return remembered(f"{type(optimizer).__name__}: {optimizer.in_c()[0]}", lambda: _compare(optimizer))
 
 
 def step(code: str, numbers: Mapping[str, float], slots: tuple[str, ...], rows: Sequence[tuple[Array, ...]]) -> None:

@@ -61,7 +61,7 @@ def total(s: Array) -> Array:
     if s.shape[0] == 1:
         return s[0]
     y = empty(s.shape[1:], s)
-    return TOTAL(s, s.shape[0], y.size, y, size=y.size)(1)
+    return TOTAL(s, s.shape[0], y.size, y, size=y.size)  # (1)
 
 
 def empty(shape: tuple[int, ...], like: Array, dtype: Any = None) -> Array:
