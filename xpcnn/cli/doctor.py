@@ -38,14 +38,15 @@ def run(options: argparse.Namespace) -> int:
     for name, value in machine():
         print(f"{name:<20} {value}")
     print()
-    problems = 0
-    for name, check in (_CHECKS | _kernel_checks()).items():
+    problems, checks = 0, _CHECKS | _kernel_checks()
+    width = max(map(len, checks))
+    for name, check in checks.items():
         try:
             verdict, well = check()
         except (XpcnnError, OSError) as error:
             verdict, well = " ".join(str(error).split()), False
         problems += not well
-        print(f"{'ok' if well else 'PROBLEM':<8} {name:<20} {verdict}", flush=True)
+        print(f"{'ok' if well else 'PROBLEM':<8} {name:<{width}}  {verdict}", flush=True)
     print(f"\n{problems or 'no'} problem{'s' * (problems != 1)}")
     return 1 if problems else 0
 

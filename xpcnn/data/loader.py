@@ -1,8 +1,8 @@
 """Batches of a split, in an order that depends on the seed and the epoch alone.
 
 So a run that stops in the middle of an epoch continues with exactly the batch that would have been next, on every
-backend. Batches are made and augmented on the host, and then moved. Bytes that are not augmented can
-lie on a GPU, where batches are gathered, with the same bits (`on_device.py`). Augmentation draws from a generator that depends
+backend. Batches are made and augmented on the host, and then moved. Bytes that are not augmented can lie on a GPU,
+where batches are gathered, with the same bits (`on_device.py`). Augmentation draws from a generator that depends
 on seed, epoch and batch alone, so batches are the same whether they are made ahead or not, in whichever thread.
 """
 
