@@ -47,6 +47,12 @@ step "most of the suite, and the examples, on a stand-in for CuPy"
         python "$example" --tiny > /dev/null
     done
 )
+step "all numbers of the architectures beside torchvision's; files of Keras"
+alone=$(mktemp -d)
+pip install -q --no-deps --target "$alone" torchvision==0.29.1
+PYTHONPATH=$alone python -m ci.torchvision_equality
+pip install -q keras==3.15.1
+KERAS_BACKEND=torch pytest -q tests/exchange/test_keras_witness.py
 names=$(python -c 'from xpcnn.ops import dispatch; print(*(set(dispatch.names()) - {"cuda"}))') # that one is CuPy's
 for name in $names; do
     step "the suite with the implementation $name forced"

@@ -165,6 +165,8 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.Max": lambda to: call(nn.Max, -1, keepdims=True),
     "nn.Sum": lambda to: call(nn.Sum, (1, 2), keepdims=True),
     "nn.Min": lambda to: call(nn.Min, -1, keepdims=True),
+    "nn.FocalLoss": lambda to: call(nn.FocalLoss, 1.5, weight=[1.0, 2.0], ignore_index=255, reduction="sum"),
+    "nn.DiceLoss": lambda to: call(nn.DiceLoss, sigmoid=False, smooth=0.5, ignore_index=255, reduction="sum"),
     "nn.HingeLoss": lambda to: call(nn.HingeLoss, reduction="sum"),
     "nn.HuberLoss": lambda to: call(nn.HuberLoss, 1.0, reduction="sum"),
     "nn.L1Loss": lambda to: call(nn.L1Loss, reduction="sum"),
@@ -173,7 +175,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.Linear": lambda to: call(nn.Linear, 3, 4, bias=False, weight_init="he_uniform", rng=0),
     "nn.MSELoss": lambda to: call(nn.MSELoss, reduction="sum"),
     "nn.MaxPool2d": lambda to: call(nn.MaxPool2d, 2, stride=1, padding=1, dilation=1, ceil_mode=True),
-    "nn.NLLLoss": lambda to: call(nn.NLLLoss, weight=[1.0, 2.0], reduction="sum"),
+    "nn.NLLLoss": lambda to: call(nn.NLLLoss, weight=[1.0, 2.0], ignore_index=255, reduction="sum"),
     "nn.Normalize": lambda to: call(nn.Normalize, (0.5,), (0.2,)),
     "nn.PReLU": lambda to: call(nn.PReLU, 3, 0.2),
     "nn.Residual": lambda to: call(nn.Residual, nn.ReLU(), nn.Tanh()),
@@ -270,7 +272,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
         exchange.load_pytorch, network(), to / "pytorch.safetensors", input_shape=(4, 4, 1), strict=True
     ),
     "exchange.load_weights": lambda to: call(
-        exchange.load_weights, network(), to / "pytorch.safetensors", input_shape=(4, 4, 1)
+        exchange.load_weights, network(), to / "pytorch.safetensors", prefix="", input_shape=(4, 4, 1)
     ),
     "exchange.save_mlx": lambda to: call(exchange.save_mlx, network(), to / "m.npz"),
     "exchange.load_mlx": lambda to: call(exchange.load_mlx, network(), to / "mlx.npz", strict=True),

@@ -91,3 +91,53 @@ def hinge(y, labels, mean=True):
                 dy[n, k] += 1 / n_classes
                 dy[n, label] -= 1 / n_classes
     return (total / n_rows, dy / n_rows) if mean else (total, dy)
+
+
+def positions(rows, y, target, ignore=None):
+    """A loss of rows (N, K) at all positions of y (N, …, K) but those with the label `ignore`, and its gradient."""
+    k = y.shape[-1]
+    target = target.reshape(-1, k) if target.ndim == y.ndim else target.reshape(-1)
+    kept = np.ones(len(target), bool) if ignore is None else target != ignore
+    loss, dy = rows(y.reshape(-1, k)[kept], target[kept])
+    whole = np.zeros((len(target), k))
+    whole[kept] = dy
+    return loss, whole.reshape(y.shape)
+
+
+def focal(y, labels, gamma, weight=None, mean=True):
+    """From the probability of the class itself; only where it is far from 0 and 1."""
+    n_classes = y.shape[1]
+    w = np.ones(n_classes) if weight is None else weight
+    total, divisor, dy = 0.0, 0.0, np.zeros_like(y)
+    for n, c in enumerate(labels):
+        p = [math.exp(v) / sum(math.exp(u) for u in y[n]) for v in y[n]]
+        total -= w[c] * (1 - p[c]) ** gamma * math.log(p[c])
+        divisor += w[c]
+        slope = gamma * (1 - p[c]) ** (gamma - 1) * math.log(p[c]) - (1 - p[c]) ** gamma / p[c]  # ∂L/∂p[c]
+        for k in range(n_classes):
+            dy[n, k] = w[c] * slope * p[c] * ((k == c) - p[k])
+    return (total / divisor, dy / divisor) if mean else (total, dy)
+
+
+def dice(y, q, kept, sigmoid, smooth, mean=True):
+    """y and q (N, positions, K), kept (N, positions)."""
+    (n_images, n_positions, n_classes), total, dy = y.shape, 0.0, np.zeros_like(y)
+    count = n_classes * (n_images if mean else 1)
+    for n in range(n_images):
+        if sigmoid:
+            p = [[1 / (1 + math.exp(-v)) for v in row] for row in y[n]]
+        else:
+            p = [[math.exp(v) / sum(math.exp(u) for u in row) for v in row] for row in y[n]]
+        where = [i for i in range(n_positions) if kept[n, i]]
+        for k in range(n_classes):
+            both = sum(p[i][k] * q[n, i, k] for i in where)
+            sizes = sum(p[i][k] + q[n, i, k] for i in where)
+            total += 1 - (2 * both + smooth) / (sizes + smooth)
+            for i in where:
+                slope = (2 * both + smooth) / (sizes + smooth) ** 2 - 2 * q[n, i, k] / (sizes + smooth)  # of p[i][k]
+                for j in range(n_classes):
+                    if sigmoid:
+                        dy[n, i, j] += slope * (j == k) * p[i][k] * (1 - p[i][k])
+                    else:
+                        dy[n, i, j] += slope * p[i][k] * ((j == k) - p[i][j])
+    return total / count, dy / count

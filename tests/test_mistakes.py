@@ -158,7 +158,9 @@ FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
     "conv2d": ((X, f(3, 2, 2, 2), f(3)), {"window": WINDOW}),
     "conv_transpose2d": ((X, f(2, 2, 2, 3), f(3)), {"window": WINDOW}),
     "cross_entropy": ((SCORES, IDS), {}),
+    "dice": ((SCORES[:, None], IDS[:, None]), {}),
     "dropout": ((X, X > 0), {"p": 0.5}),
+    "focal": ((SCORES, IDS), {}),
     "group_norm": ((X, f(2), f(2)), {"groups": 1}),
     "hinge": ((SCORES, IDS), {}),
     "huber": ((SCORES, SCORES), {}),
@@ -265,19 +267,19 @@ def test_losses_refuse_other_targets(name):
     loss, y, target = LOSSES[name]()
     y, target = (each.astype("float32") if each.dtype.kind == "f" else each for each in (y, target))
     loss(y, target)
-    wrong = [*NO_ARRAY.values(), target[:-1], target.astype("uint8").astype("float16"), target[None], y[:, :3]]
+    wrong = [*NO_ARRAY.values(), target[:-1], target.astype("uint8").astype("float16"), target[None], y[..., :3]]
     if loss.classifies:
         one_hot = np.eye(4, dtype="float32")[target]
         wrong += [
             target + 1,
             target - 1,
             target.astype("float32"),
-            one_hot[:2],
+            one_hot[:-1],
             one_hot[None],
             one_hot.astype("int64"),
             target[:, None],
         ]
-        if name != "CrossEntropyLoss":
+        if name not in ("CrossEntropyLoss", "DiceLoss"):
             wrong += [one_hot]
     else:
         wrong += [np.arange(len(y)), y.astype("float64"), y.astype("int64"), y[:, 0]]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .gradient_check import gradcheck
     from .ops.dispatch import use_implementation
     from .random import seed
+    from .saved import load
 
 __version__ = "0.2.0.dev0"
 
@@ -23,6 +24,7 @@ __all__ = [
     "explain",
     "gradcheck",
     "io",
+    "load",
     "models",
     "nn",
     "ops",
@@ -40,6 +42,7 @@ __all__ = [
 _FUNCTIONS = {
     "asarray": "backend",
     "gradcheck": "gradient_check",
+    "load": "saved",
     "seed": "random",
     "synchronize": "backend",
     "to_numpy": "backend",

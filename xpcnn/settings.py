@@ -6,6 +6,7 @@ XPCNN_IMPLEMENTATION  the implementation to run, such as `reference`; if an oper
 XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; if unset, as many as NumPy's BLAS would use
 XPCNN_CACHE_MIB       MiB of freed arrays' memory that the fast implementations on NumPy keep for the next ones: 512
 XPCNN_DATA            the folder in which data sets are searched first
+HF_ENDPOINT           the address of Hugging Face's hub, or of a mirror of it
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ def cache_bytes() -> int:
 def data_folder() -> Path | None:
     folder = os.environ.get("XPCNN_DATA")
     return Path(folder) if folder else None
+
+
+def hub_address() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 def _count(name: str, what: str, least: int) -> int | None:

@@ -28,6 +28,10 @@ OPTIONS: dict[str, Callable[[Rng, int], Any]] = {  # of losses, by their names; 
     "pos_weight": lambda rng, k: rng.uniform(0.5, 2, k) if rng.random() < 0.5 else None,
     "label_smoothing": lambda rng, k: float(rng.choice([0.0, 0.2])),
     "delta": lambda rng, k: float(rng.uniform(0.3, 2)),
+    "gamma": lambda rng, k: float(rng.choice([0.0, 0.5, 2.0])),
+    "ignore_index": lambda rng, k: 0 if rng.random() < 0.5 else None,
+    "smooth": lambda rng, k: float(rng.uniform(0.1, 2)),
+    "sigmoid": lambda rng, k: False,  # of labels; tests/ops/test_loss_positions.py tries the other
 }
 Check = Callable[[str, Rng], Report]
 WITNESSES = ("central difference", "complex step", "adjoint identity")
@@ -70,23 +74,27 @@ def _layer(name: str, rng: Rng) -> Report:
 
 
 def _loss(name: str, rng: Rng) -> Report:
-    n, k = int(rng.integers(1, 7)), int(rng.integers(2, 7))
-    criterion, target = random_loss(name, rng, n, k)
+    criterion, shape, target = random_loss(name, rng)
 
     def backward(dy: Any, cache: Any) -> tuple[Any]:
         return (criterion.backward(cache) * dy,)
 
-    y = rng.normal(size=(n, k)) * rng.choice([0.1, 1.0, 10.0])
+    y = rng.normal(size=shape) * rng.choice([0.1, 1.0, 10.0])
     return check_pair(lambda y: criterion.forward(y, target), backward, {"y": y}, directions=1, rng=rng)
 
 
-def random_loss(name: str, rng: Rng, n: int, k: int) -> tuple[nn.Loss, Any]:
-    """A criterion of random options, and targets for (n, k)."""
+def random_loss(name: str, rng: Rng) -> tuple[nn.Loss, tuple[int, ...], Any]:
+    """A criterion of random options, a shape of outputs, and targets for it."""
+    k = int(rng.integers(2, 9))
+    _, y, like = LOSSES[name]()
+    shape = (*(int(size) for size in rng.integers(1, 9, y.ndim - 1)), k)
     kind = getattr(nn, name)
     criterion = kind(**{option: OPTIONS[option](rng, k) for option in signature(kind).parameters})
-    _, _, like = LOSSES[name]()
     if like.dtype.kind == "i":
-        soft = name == "CrossEntropyLoss" and rng.random() < 0.5
-        return criterion, rng.dirichlet(np.ones(k), n) if soft else rng.integers(0, k, n)
+        if name == "CrossEntropyLoss" and vars(criterion)["ignore_index"] is None and rng.random() < 0.5:
+            return criterion, shape, rng.dirichlet(np.ones(k), shape[:-1])
+        labels = rng.integers(0, k, shape[:-1])
+        labels.flat[0] = 1  # not all are ignored
+        return criterion, shape, labels
     unit = like.min() >= 0 and like.max() <= 1
-    return criterion, rng.uniform(size=(n, k)) if unit else rng.normal(size=(n, k))
+    return criterion, shape, rng.uniform(size=shape) if unit else rng.normal(size=shape)

@@ -9,7 +9,8 @@ import pytest
 
 from xpcnn import nn
 from xpcnn.cli import main
-from xpcnn.cli.files import class_number, images
+from xpcnn.cli.files import class_number
+from xpcnn.data.model_images import images_in
 from xpcnn.errors import MissingExtraError, OptionError
 from xpcnn.io.model_file import SavedModel, save_model
 from xpcnn.nn import Sequential
@@ -21,7 +22,7 @@ def test_a_picture_without_pillow_is_named_and_no_command_that_was_not_given(tmp
     for module in ("PIL", "PIL.Image"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=r"cat\.png: expected pillow to read pictures.*xpcnn\[images\]") as told:
-        list(images(picture, SavedModel(Sequential(), (4, 4, 1), (), {})))
+        list(images_in(picture, SavedModel(Sequential(), (4, 4, 1), (), {})))
     assert "predict" not in str(told.value)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from xpcnn.cli.datasets import model_and_dataset
-from xpcnn.cli.files import images
 from xpcnn.data import Loader, Split
+from xpcnn.data.model_images import images_in
 from xpcnn.errors import DataError, FormatError, OptionError, XpcnnWarning
 from xpcnn.io.model_file import SavedModel, load_model, save_model
 from xpcnn.nn import Flatten, Linear, Sequential
@@ -27,7 +27,7 @@ def trained(folder, numbers, scale=None):
 
 
 def read(path, saved, **options):
-    return np.stack([image for _, image in images(path, saved, **options)])[..., 0]
+    return np.stack([image for _, image in images_in(path, saved, **options)])[..., 0]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_one_image_of_0_to_16_is_divided_by_16(tmp_path, sixteenths):
     np.save(tmp_path / "a.npy", sixteenths / 16)
     np.testing.assert_allclose(read(tmp_path / "a.npy", saved), sixteenths / 16, rtol=1e-6)
     np.save(tmp_path / "a.npy", 15 * sixteenths)
-    with pytest.raises(DataError, match=r"numbers from 0 to 16, as in training, got 0 to 240; pass --scale"):
+    with pytest.raises(DataError, match=r"numbers from 0 to 16, as in training, got 0 to 240; pass scale="):
         read(tmp_path / "a.npy", saved)
     np.testing.assert_allclose(read(tmp_path / "a.npy", saved, scale=240), sixteenths / 16, rtol=1e-6)
 
@@ -71,7 +71,7 @@ def test_bytes_and_what_looks_like_none(tmp_path, rng):
         np.save(tmp_path / "a.npy", numbers.astype(kind))
         np.testing.assert_allclose(read(tmp_path / "a.npy", saved), numbers / 255, rtol=1e-6)
     np.save(tmp_path / "a.npy", numbers // 16)
-    with pytest.warns(XpcnnWarning, match="divided by 255, as in training, but the largest number is 15; pass --scale"):
+    with pytest.warns(XpcnnWarning, match="divided by 255, as in training, but the largest number is 15; pass scale="):
         np.testing.assert_allclose(read(tmp_path / "a.npy", saved), numbers // 16 / 255, rtol=1e-6)
     np.save(tmp_path / "a.npy", numbers.astype("uint16") * 257)
     np.testing.assert_allclose(read(tmp_path / "a.npy", saved), numbers / 255, rtol=1e-6)
@@ -89,7 +89,7 @@ def test_standardised_images(tmp_path, rng):
     np.testing.assert_allclose(read(tmp_path / "a.npy", saved), numbers, rtol=1e-6)
     np.save(tmp_path / "a.npy", np.clip(numbers, 0.25, 0.75))
     np.testing.assert_allclose(read(tmp_path / "a.npy", saved), np.clip(numbers, 0.25, 0.75), rtol=1e-6)
-    with pytest.raises(OptionError, match=r"--invert: expected a model of images in \[0, 1\]"):
+    with pytest.raises(OptionError, match=r"invert: expected a model of images in \[0, 1\]"):
         read(tmp_path / "a.npy", saved, invert=True)
 
 
@@ -146,12 +146,12 @@ def test_a_dark_picture_is_dark_and_said(tmp_path, rng, trained_on, numbers, lik
     if trained_on == numbers == "uint16":
         np.testing.assert_allclose(read(tmp_path / "a.png", saved)[0], dark / white, atol=1 / 255)
         return
-    with pytest.warns(XpcnnWarning, match=rf"divided by {white}, but .* is (about )?\d+; pass --scale {likely}, or"):
+    with pytest.warns(XpcnnWarning, match=rf"divided by {white}, but .* is (about )?\d+; pass scale={likely} "):
         np.testing.assert_allclose(read(tmp_path / "a.png", saved)[0], dark / white, atol=1 / 255)
     np.testing.assert_allclose(read(tmp_path / "a.png", saved, scale=likely)[0], dark / likely, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("scale", "text"), [(16, "scale of 16, but .* is 255; pass --scale 255, or"), (4095, "")])
+@pytest.mark.parametrize(("scale", "text"), [(16, "scale of 16, but .* is 255; pass scale=255 "), (4095, "")])
 def test_a_scale_that_does_not_fit_the_picture(tmp_path, scale, text):
     image = pytest.importorskip("PIL.Image")
     plain = SavedModel(Sequential(), (4, 4, 1), (), {})

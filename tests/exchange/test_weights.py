@@ -13,7 +13,7 @@ from xpcnn.errors import DataError, FileError, FormatError, OptionError
 from xpcnn.exchange import export_onnx, load_weights, save_pytorch
 from xpcnn.io import safetensors, save_model
 
-from ..data.conftest import _own_folders, mirror  # noqa: F401
+from ..data.conftest import NOWHERE, _own_folders, mirror  # noqa: F401
 
 SHAPE = (6, 5, 3)
 
@@ -118,22 +118,68 @@ def test_what_is_missing_and_left_over_is_listed_with_the_way_on(known, tmp_path
     assert done.left == ("aux1.weight", "aux2.weight")
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.module."])
-def test_names_of_wrappers_are_taken_off(known, tmp_path, prefix):
-    arrays = {prefix + name: array for name, array in safetensors.load(tmp_path / "torch.safetensors")[0].items()}
-    safetensors.save(tmp_path / "wrapped.safetensors", arrays, {}, checksum=False)
+def renamed(tmp_path, name_of, **others):
+    """PyTorch's file with other names, and other arrays."""
+    state = {name_of(name): array for name, array in safetensors.load(tmp_path / "torch.safetensors")[0].items()}
+    state |= {name.replace("__", "."): array for name, array in others.items()}
+    safetensors.save(tmp_path / "other.safetensors", state, {}, checksum=False)
+    return tmp_path / "other.safetensors"
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.module.", "state_dict.net.backbone."])
+def test_names_of_wrappers_are_taken_off_and_said(known, tmp_path, prefix):
     net = network(seed=3)
-    load_weights(net, tmp_path / "wrapped.safetensors")
+    path = renamed(tmp_path, lambda name: prefix + name, n_averaged=np.array(7))
+    assert load_weights(net, path).notes == (f"took {prefix!r} off the names",)
     assert_equal(net, numbers(known))
 
 
-def test_half_precision_becomes_the_networks_type(known, tmp_path):
-    arrays = {name: array.astype("f2") for name, array in safetensors.load(tmp_path / "torch.safetensors")[0].items()}
-    arrays["bn1.num_batches_tracked"] = np.array(3)
-    safetensors.save(tmp_path / "half.safetensors", arrays, {}, checksum=False)
+def test_a_file_of_two_networks(known, tmp_path):
+    """None is chosen silently; `prefix` chooses, and the rest is listed."""
+    averaged = {f"ema__{name.replace('.', '__')}": np.zeros_like(a) for name, a in numbers(known).items()}
+    path = renamed(tmp_path, lambda name: "net." + name, **averaged)
     net = network(seed=3)
-    load_weights(net, tmp_path / "half.safetensors")
-    np.testing.assert_allclose(numbers(net)["fc.weight"], numbers(known)["fc.weight"], rtol=1e-3)
+    with pytest.raises(FormatError, match=r"prefix='(ema|net)\.' takes the names that begin so") as caught:
+        load_weights(net, path)
+    assert "\n" not in str(caught.value)
+    done = load_weights(net, path, prefix="net.")
+    assert_equal(net, numbers(known))
+    assert len(done.left) == len(averaged)
+    assert "ema.fc.bias" in done.left
+    load_weights(net, path, prefix="ema.", new="gate.*", unused="gate.weight")
+    assert not numbers(net)["fc.weight"].any()
+    with pytest.raises(
+        OptionError, match=r"prefix: .*, got 'emma\.'; those before names of this network: 'ema\.', 'net\.'"
+    ):
+        load_weights(net, path, prefix="emma.")
+
+
+def test_densenets_as_torchvision_publishes_them(tmp_path):
+    block = {"norm1": (nn.BatchNorm2d(3), "x"), "conv1": (nn.Conv2d(3, 3, 1, bias=False, rng=0), "norm1")}
+    net = nn.Graph({"denselayer12": (nn.Graph(block), "x")})
+    save_pytorch(net, tmp_path / "torch.safetensors")
+    path = renamed(tmp_path, lambda name: name.replace("norm1", "norm.1").replace("conv1", "conv.1"))
+    assert len(load_weights(net, path).taken) == 5
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64"])
+def test_other_precision_becomes_the_networks_type_and_is_said(known, tmp_path, kind):
+    torch = pytest.importorskip("torch") if kind == "bfloat16" else None
+    path = tmp_path / "half.safetensors"
+    arrays = safetensors.load(tmp_path / "torch.safetensors")[0]
+    if torch is None:
+        arrays = {
+            name: array if name.endswith("num_batches_tracked") else array.astype(kind)
+            for name, array in arrays.items()
+        }
+        safetensors.save(path, arrays, {}, checksum=False)
+    else:
+        from safetensors.torch import save_file
+
+        save_file({name: torch.tensor(array).bfloat16() for name, array in arrays.items() if array.ndim}, path)
+    net = network(seed=3)
+    assert load_weights(net, path).notes == (f"converted 9 arrays of {kind}",)
+    np.testing.assert_allclose(numbers(net)["fc.weight"], numbers(known)["fc.weight"], rtol=1e-2)
     assert numbers(net)["fc.weight"].dtype == np.float32
 
 
@@ -148,6 +194,12 @@ def test_a_pickle_is_refused_with_what_converts_it(tmp_path, name):
         f'state = torch.load("{name}", map_location="cpu", weights_only=True); '
         f'safetensors.torch.save_file(state, "{stem}.safetensors")'
     )
+
+
+def test_a_file_of_keras_names_the_function_that_reads_it(tmp_path):
+    (tmp_path / "m.keras").write_bytes(b"PK\3\4" + bytes(50))
+    with pytest.raises(FormatError, match=r"got a file of Keras; xpcnn\.exchange\.load_keras reads it"):
+        load_weights(network(), tmp_path / "m.keras")
 
 
 @pytest.mark.parametrize(
@@ -219,3 +271,67 @@ def test_an_address_with_another_hash_or_none(known, tmp_path, mirror):  # noqa:
         with pytest.raises(OptionError, match="weights: expected"):
             load_weights(network(), mirror.address + address)
     assert mirror.asked == ["/net.safetensors"]
+
+
+def test_a_short_hash_in_the_files_name(known, tmp_path, mirror):  # noqa: F811
+    """As PyTorch's hub names files: the first digits of the SHA-256."""
+    pytest.importorskip("pooch")
+    data = (tmp_path / "torch.safetensors").read_bytes()
+    digits = hashlib.sha256(data).hexdigest()[:8]
+    for name in (f"net-{digits}.safetensors", "net-00000000.safetensors"):
+        (mirror.folder / name).write_bytes(data)
+    for _ in range(2):
+        load_weights(network(seed=3), f"{mirror.address}net-{digits}.safetensors")
+    assert len(mirror.asked) == 1
+    with pytest.raises(DataError, match="does not match the known hash 00000000"):
+        load_weights(network(), f"{mirror.address}net-00000000.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("hf:timm/resnet18.a1_in1k", "timm/resnet18.a1_in1k/resolve/main/model.safetensors"),
+        ("hf-hub:timm/net/deep/w.safetensors@v1", "timm/net/resolve/v1/deep/w.safetensors"),
+        ("hf://a/b/w.safetensors@refs/pr/1", "a/b/resolve/refs%2Fpr%2F1/w.safetensors"),
+    ],
+)
+def test_a_file_on_the_hub(known, tmp_path, mirror, monkeypatch, written, asked):  # noqa: F811
+    pytest.importorskip("pooch")
+    monkeypatch.setenv("HF_ENDPOINT", mirror.address)
+    data = (tmp_path / "torch.safetensors").read_bytes()
+    (mirror.folder / asked).parent.mkdir(parents=True)
+    (mirror.folder / asked).write_bytes(data)
+    net = network(seed=3)
+    with pytest.raises(OptionError, match=r"expected hf:OWNER/NAME/FILE@REVISION#sha256=HASH, .*page on the hub"):
+        load_weights(net, written)
+    load_weights(net, f"{written}#sha256={hashlib.sha256(data).hexdigest()}")
+    assert_equal(net, numbers(known))
+    assert mirror.asked == [f"/{asked}"]
+
+
+def test_the_page_of_a_file_on_the_hub():
+    from xpcnn.data.remote_weights import _parsed
+
+    sha256 = "ab" * 32
+    for way in (
+        "blob/main/a/w.safetensors",
+        "resolve/main/a/w.safetensors",
+        "resolve/main/a/w.safetensors?download=true",
+    ):
+        found = _parsed(f"https://huggingface.co/timm/net/{way}#sha256={sha256}")
+        assert found == ("https://huggingface.co/timm/net/resolve/main/a/", "w.safetensors", sha256)
+
+
+def test_no_network_or_half_a_file_leaves_nothing(known, tmp_path, mirror, monkeypatch):  # noqa: F811
+    pytest.importorskip("pooch")
+    data = (tmp_path / "torch.safetensors").read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    (mirror.folder / "net.safetensors").write_bytes(data[:-100])
+    mirror.promised["/net.safetensors"] = len(data)
+    monkeypatch.setenv("HF_ENDPOINT", NOWHERE)
+    for address in (f"{mirror.address}net.safetensors", "hf:a/b", f"{NOWHERE}net.safetensors"):
+        with pytest.raises(DataError) as caught:
+            load_weights(network(), f"{address}#sha256={sha256}")
+        assert "\n" not in str(caught.value)
+        assert sha256 in str(caught.value)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]

@@ -141,7 +141,7 @@ def test_missing_files_and_folders(tmp_path):
 
 
 def test_never_writes_what_it_would_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MOST_HEADER", 1000)
+    monkeypatch.setattr(module.safetensors_header, "MOST_HEADER", 1000)
     write_tensors(tmp_path / "file", {}, {"a": "x" * 800})
     assert read_tensors(tmp_path / "file")[1] == {"a": "x" * 800}
     with pytest.raises(OptionError, match="names and metadata of at most 1000 bytes"):

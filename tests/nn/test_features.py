@@ -8,7 +8,6 @@ import pytest
 import xpcnn
 from xpcnn import nn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
-from xpcnn.io import load_model, save_model
 from xpcnn.nn import features
 
 
@@ -32,18 +31,6 @@ def test_the_output_of_a_layer_within(xp, rng, batch_size):
     assert isinstance(found, np.ndarray)
     np.testing.assert_allclose(found, xpcnn.to_numpy(net.children()["body"](x_)), rtol=1e-4, atol=1e-6)
     assert features(net, x_, "body.0").shape == (5, 4, 5, 3)
-
-
-def test_of_a_saved_model(tmp_path, rng):
-    model = nn.Sequential(*body().children().values(), nn.Linear(3, 2, rng=2))
-    save_model(model, tmp_path / "m.safetensors", input_shape=(6, 7, 2), extra={"scale": 100})
-    saved = load_model(tmp_path / "m.safetensors")
-    x = rng.integers(0, 100, (3, 6, 7, 2)).astype("u1")
-    expected = features(model, x.astype("f4") / np.float32(100), "3")
-    np.testing.assert_allclose(saved.features(x, 3), expected, rtol=1e-6)
-    np.testing.assert_allclose(saved.features(x / np.float32(100), "3", batch_size=2), expected, rtol=1e-6)
-    with pytest.raises(ShapeError, match=r"features: expected images \(N, 6, 7, 2\), got \(3, 7, 6, 2\)"):
-        saved.features(np.zeros((3, 7, 6, 2), "f4"), "3")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,17 @@ import pytest
 from xpcnn import nn
 from xpcnn.backend import array_namespace
 from xpcnn.errors import OptionError, ShapeError
-from xpcnn.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
+from xpcnn.nn import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    FocalLoss,
+    HingeLoss,
+    HuberLoss,
+    L1Loss,
+    Loss,
+    MSELoss,
+    NLLLoss,
+)
 from xpcnn.nn.loss_examples import EXAMPLES
 
 from .. import reference_loss as reference
@@ -40,12 +50,15 @@ def cases(y, t):
         (NLLLoss(weight=W, reduction="sum"), LABELS, reference.nll(y, LABELS, W, False)),
         (HingeLoss(), LABELS, reference.hinge(y, LABELS)),
         (HingeLoss(reduction="sum"), LABELS, reference.hinge(y, LABELS, False)),
+        (FocalLoss(0.5, weight=W), LABELS, reference.focal(y, LABELS, 0.5, W)),
+        (CrossEntropyLoss(ignore_index=1), LABELS, reference.positions(reference.cross_entropy, y, LABELS, 1)),
     ]
 
 
 def test_every_loss_has_cases():
     numbers = np.zeros((4, 3))
-    assert {type(criterion).__name__ for criterion, _, _ in cases(numbers, numbers)} == EXAMPLES.keys()
+    names = {type(criterion).__name__ for criterion, _, _ in cases(numbers, numbers)}
+    assert names | {"DiceLoss"} == EXAMPLES.keys()  # of positions: tests/ops/test_loss_positions.py
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -96,7 +109,7 @@ def test_configuration_is_json_and_builds_the_same_again():
         config = json.loads(json.dumps(criterion.config()))
         assert repr(type(criterion)(**config)) == repr(criterion)
     assert repr(CrossEntropyLoss(weight=[1, 2])) == (
-        "CrossEntropyLoss(weight=[1.0, 2.0], label_smoothing=0.0, reduction='mean')"
+        "CrossEntropyLoss(weight=[1.0, 2.0], label_smoothing=0.0, ignore_index=None, reduction='mean')"
     )
 
 

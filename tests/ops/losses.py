@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xpcnn.ops import loss_classification, loss_elementwise
+from xpcnn import ops
 
 from ..arrays import assert_close
 
@@ -13,8 +13,7 @@ LABELLED = ("cross_entropy", "nll", "hinge")
 
 
 def pair(name):
-    module = loss_elementwise if name in ELEMENTWISE else loss_classification
-    return getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
+    return getattr(ops, f"{name}_forward"), getattr(ops, f"{name}_backward")
 
 
 def run(name, y, target, **options):

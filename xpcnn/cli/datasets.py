@@ -19,8 +19,9 @@ from ..errors import DataError, OptionError
 from ..io.document import parse_json
 from ..io.model_file import SavedModel
 from ..options import expanded
+from ..training.best_model import model_path
 from ..training.config import CONFIG, RunConfig, read_config
-from .files import model_path, read_model
+from .files import read_model
 
 _PLACES = ("labels", "test", "test_fraction", "seed")  # options that belong to one data set only
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import asarray
+from ..data.model_images import Image, images_in
 from ..errors import DataError, OptionError, printable
 from ..explain import explain
 from ..explain.terminal import styled
@@ -20,11 +21,9 @@ from ..io.model_file import SavedModel
 from ..options import as_count
 from ..random import seed
 from .files import (
-    Image,
     add_model_argument,
     add_pixel_arguments,
     class_number,
-    images,
     path_word,
     read_model,
 )
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     pixels = {"invert": options.invert, "scale": options.scale}
     batch = _one(options.image, saved, **pixels)[None]
     if options.batch is not None:
-        more = [image for _, image in images(options.batch, saved, **pixels)]
+        more = [image for _, image in images_in(options.batch, saved, **pixels)]
         if len(more) > MOST_IMAGES:
             raise DataError(str(options.batch), f"at most {MOST_IMAGES} images", str(len(more)), "save fewer of them")
         batch = np.concatenate([batch, np.stack(more)])
@@ -81,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _one(path: Path, saved: SavedModel, **pixels: Any) -> Image:
-    found = [image for _, image in images(path, saved, **pixels)]
+    found = [image for _, image in images_in(path, saved, **pixels)]
     if len(found) != 1:
         raise DataError(str(path), "one image", f"{len(found)} of them", "save one: np.save(path, images[0])")
     return found[0]

@@ -10,7 +10,8 @@ from ..errors import OptionError, printable
 from ..exchange import export_onnx, save_mlx, save_pytorch
 from ..io.model_file import SavedModel
 from ..nn import Normalize
-from .files import add_model_argument, model_path, path_word, read_model
+from ..training.best_model import model_path
+from .files import add_model_argument, path_word, read_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

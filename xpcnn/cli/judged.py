@@ -12,9 +12,10 @@ from ..data.splits import Parts
 from ..errors import DataError, OptionError, one_line, warn
 from ..io.model_file import SavedModel
 from ..training import trained_on
+from ..training.best_model import model_path
 from ..training.trained_on import TrainedOn
 from .datasets import add_dataset_arguments, dataset_options, model_and_dataset, run_of
-from .files import add_model_argument, model_path
+from .files import add_model_argument
 
 _LABELS = {"test": "test", "train": "train", "validation": "validation", "all": "overall", "unseen": "unseen"}
 _HELP = (

@@ -13,6 +13,7 @@ from typing import Any
 from .. import data, plot
 from ..backend import asarray
 from ..data.loader import Loader
+from ..data.model_images import images_in
 from ..errors import DataError, printable
 from ..io.model_file import SavedModel
 from ..options import as_count
@@ -22,7 +23,7 @@ from ..training.evaluation import evaluate
 from ..training.history import HISTORY, read_csv
 from ..typing import Array
 from .datasets import add_dataset_arguments, dataset_options
-from .files import add_model_argument, add_pixel_arguments, class_number, images, path_word, read_model
+from .files import add_model_argument, add_pixel_arguments, class_number, path_word, read_model
 from .judged import Judged, add_judged_arguments, judged
 
 KINDS = {
@@ -143,7 +144,7 @@ def _batch(options: argparse.Namespace) -> Any:
 def _model_and_image(options: argparse.Namespace) -> tuple[SavedModel, Array]:
     saved = read_model(options.model)
     as_count("--index", "number of an image", options.index, least=0)
-    every = images(options.image, saved, invert=options.invert, scale=options.scale)
+    every = images_in(options.image, saved, invert=options.invert, scale=options.scale)
     found = next(islice(every, options.index, None), None)
     if found is None:
         raise DataError(str(options.image), f"an image number {options.index}", "fewer images")

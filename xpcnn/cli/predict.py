@@ -9,34 +9,23 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
 
-import numpy as np
-
-from ..backend import asarray, to_numpy
-from ..data.picture_files import find_pictures, say_passed_over
+from ..data.model_images import Image, images_in
 from ..errors import (
     DataError,
     FileError,
     MissingExtraError,
-    NonFiniteError,
     OptionError,
     XpcnnError,
     one_line,
     printable,
 )
 from ..io.atomic import write_atomically
-from ..io.model_file import SavedModel
-from ..ops.softmax import softmax_forward
-from ..training.best_model import run_batch_size
-from .files import Image, add_model_argument, add_pixel_arguments, images, path_word, read_model
+from ..saved import Answer, files
+from .files import add_model_argument, add_pixel_arguments, path_word, read_model
 
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")  # or not ASCII: `_escaped` handles these
-
-# The image's name, then classes and probabilities, the best first; for a regression, the outputs' numbers and values.
-Row: TypeAlias = tuple[str, list[tuple[str, float]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,13 +57,13 @@ def run(options: argparse.Namespace) -> int:
     def every() -> Iterator[tuple[str, Image]]:
         for path in _files(options.files, refuse):
             try:
-                yield from images(path, saved, invert=options.invert, scale=options.scale)
+                yield from images_in(path, saved, invert=options.invert, scale=options.scale)
             except MissingExtraError:  # it would be the same for every picture
                 raise
             except XpcnnError as error:
                 refuse(error)
 
-    rows = _rows(saved, every(), options.top_k)
+    rows = saved.answers(every(), options.top_k)
     parts = _FORMATS[options.format](rows, saved.is_classifier)
     if options.out is None:
         sys.stdout.writelines(parts)
@@ -86,33 +75,13 @@ def run(options: argparse.Namespace) -> int:
 def _files(paths: Iterable[Path], refuse: Callable[[XpcnnError], None]) -> Iterator[Path]:
     """The files, and for a folder the pictures in it."""
     for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
         try:
-            found, others = find_pictures(path)
-        except FileError as error:
+            yield from files(path)
+        except (DataError, FileError) as error:
             refuse(error)
-            continue
-        say_passed_over(str(path), others)
-        if not found:
-            refuse(DataError("predict", f"pictures in {path}", "none"))
-        yield from found
 
 
-def _rows(saved: SavedModel, every: Iterator[tuple[str, Image]], k: int) -> Iterator[Row]:
-    classifies, size = saved.is_classifier, run_batch_size(saved)
-    while batch := list(islice(every, size)):
-        outputs = saved.model(asarray(np.stack([image for _, image in batch])))
-        numbers = to_numpy(softmax_forward(outputs)[0] if classifies else outputs)  # (N, K)
-        for (name, _), row in zip(batch, numbers, strict=True):
-            if not np.isfinite(row).all():
-                raise NonFiniteError("predict", f"finite numbers for {name}", "NaN", "train again with a lower rate")
-            best = np.argsort(-row, kind="stable")[:k].tolist() if classifies else range(len(row))
-            yield name, [(saved.classes[i] if saved.classes else str(i), float(row[i])) for i in best]
-
-
-def _text(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
+def _text(rows: Iterable[Answer], classifies: bool) -> Iterator[str]:
     for name, best in rows:
         if not classifies:
             yield "\t".join([one_line(name), *(f"{value:z.6g}" for _, value in best)]) + "\n"
@@ -121,7 +90,7 @@ def _text(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
         yield "\t".join([one_line(name), *cells]) + "\n"
 
 
-def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
+def _csv(rows: Iterable[Answer], classifies: bool) -> Iterator[str]:
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
 
@@ -137,7 +106,7 @@ def _csv(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
             yield written([printable(name), *([rank] if classifies else []), printable(label), f"{number:z.6g}"])
 
 
-def _json(rows: Iterable[Row], classifies: bool) -> Iterator[str]:
+def _json(rows: Iterable[Answer], classifies: bool) -> Iterator[str]:
     before = "[\n"
     for name, best in rows:
         predictions = [{"class": label, "probability": probability} for label, probability in best]
@@ -152,4 +121,4 @@ def _escaped(letters: re.Match[str]) -> str:
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in letters[0])
 
 
-_FORMATS: dict[str, Callable[[Iterable[Row], bool], Iterator[str]]] = {"text": _text, "csv": _csv, "json": _json}
+_FORMATS: dict[str, Callable[[Iterable[Answer], bool], Iterator[str]]] = {"text": _text, "csv": _csv, "json": _json}

@@ -8,8 +8,8 @@ from .. import models
 from ..errors import DataError, OutOfMemoryError
 from ..io.model_file import load_model
 from ..options import as_count, as_path, did_you_mean
+from ..training.best_model import model_path
 from ..typing import Shape
-from .files import model_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

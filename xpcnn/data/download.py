@@ -6,9 +6,11 @@ folder, and is removed if the download fails or is interrupted.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +27,8 @@ class RemoteFile:
 
     Parameters
         name : its name on a mirror, and on this machine
-        size, sha256 : bytes, and their hash; 0 if the size is not published, "" if it cannot be downloaded
+        size, sha256 : bytes, and their hash or its first digits; 0 if the size is not published, "" if it cannot be
+            downloaded
         also : other names of the same contents, such as the unpacked file or folder
     """
 
@@ -84,7 +87,7 @@ def _retrieve(pooch: Any, url: str, file: RemoteFile, folder: Path) -> Path:
     console = Console(stderr=True)
     folder.mkdir(parents=True, exist_ok=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        downloader = pooch.HTTPDownloader(
+        http = pooch.HTTPDownloader(
             progressbar=_ProgressBar(file, bar),
             chunk_size=_CHUNK,
             timeout=_TIMEOUT,
@@ -94,10 +97,25 @@ def _retrieve(pooch: Any, url: str, file: RemoteFile, folder: Path) -> Path:
         level = logger.level
         logger.setLevel("WARNING")  # it would repeat the bar, or the error
         try:
-            path = pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=downloader)
+            path = pooch.retrieve(
+                url, None, fname=file.name, path=folder, downloader=partial(_checked, http, file.sha256)
+            )
         finally:
             logger.setLevel(level)
     return Path(path)
+
+
+def _checked(http: Any, sha256: str, url: str, temporary: str, _pooch: Any) -> None:
+    """Download into the temporary file, which gets its name if the hash begins with these digits.
+
+    Raises
+        ValueError : it does not
+    """
+    http(url, temporary, _pooch)
+    with open(temporary, "rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if not sha256 or not found.startswith(sha256):
+        raise ValueError(f"its SHA-256 is {found[:16]}…, which does not match the known hash {sha256[:16]}")
 
 
 class _ProgressBar:

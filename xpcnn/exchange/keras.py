@@ -1,7 +1,7 @@
-"""Weights from Keras 3: the `.weights.h5` file of `model.save_weights`.
+"""Weights from Keras, from any file that it writes.
 
-    keras:  model.save_weights("model.weights.h5")
-    here:   load_keras(model, "model.weights.h5")
+    keras:  model.save("model.keras")
+    here:   load_keras(model, "model.keras")
 
     Keras                                    xpcnn
     Conv2D (KH, KW, I/g, O)                  Conv2d (O, KH, KW, I/g)
@@ -13,7 +13,12 @@
     Dense (I, O)                             Linear (O, I)
     PReLU with shared_axes=[1, 2] (1, 1, C)  PReLU (C,)
     PReLU with shared_axes=[1] (1, C)        PReLU (C,)
-    BatchNormalization, LayerNormalization, GroupNormalization: vectors in the order gamma, beta, mean, variance
+    SeparableConv1D, SeparableConv2D         NAME/depthwise: Conv1d or Conv2d with groups=C and no bias;
+                                             NAME/pointwise: one with kernel_size=1
+    BatchNormalization without scale         γ = 1
+    BatchNormalization without centre        β = 0
+    Normalization                            Scale(C), or Normalize with the same numbers
+    other normalisations                     γ, β, mean and variance
 
 Both are channels last, so a Flatten makes the same rows, and a Reshape the same images as an Unflatten. Give the layers
 the same options: Keras's normalisations add eps=0.001, and its "same" padding with a stride pads below and to the
@@ -23,31 +28,38 @@ right first.
 from __future__ import annotations
 
 import os
-import zipfile
+from itertools import pairwise
+
+import numpy as np
 
 from .. import nn
-from ..errors import FormatError
-from ..io.hdf5 import read_hdf5
+from ..errors import FormatError, warn
 from ..nn.layer import Layer, check_layer, dotted
 from ..options import as_path
 from ..typing import Shape
+from .keras_file import KerasFile, read_keras
 from .layout import CONVOLUTIONS, Layout, Part, own_arrays
-from .weight_matching import FileLayers, Names, copy_weights
+from .weight_matching import Names, copy_weights, shapes_of
 
-_VARIABLES = "vars"
-_SAVE = 'save_weights("model.weights.h5")'
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)
+_NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+_CLOSE = 1e-4  # relative difference of numbers that Keras and the network both have
 
 
 def load_keras(model: Layer, path: str | os.PathLike[str], *, names: Names = None, strict: bool = True) -> Layer:
-    """Copy the weights of a Keras 3 model into a network with the same layers.
+    """Copy the weights of a Keras model into a network with the same layers.
 
-    Layers of the same kind are matched in order, which Keras's names show ("layers/conv2d", "layers/conv2d_1").
+    Layers are matched by name ("block/conv" there is "block.conv" here), or if the names differ, those with arrays of
+    the same shapes in order. A .keras file states the model's order; where layers of one shape are in branches beside
+    each other, pass `names`. A .h5 file has names alone, whose numbers must show the order. A .weights.h5 file has
+    numbered names ("layers/conv2d", "layers/conv2d_1") in the order in which the layers were made.
 
     Parameters
         model : the network to change
-        path : a file by `save_weights`, whose name ends in .weights.h5
-        names : a mapping or a function from the network's layers ("0") to those of the file ("layers/conv2d"), which
-            omits the rest or returns None for them; or the file's names in the order of the layers
+        path : a .keras, .weights.h5 or .h5 file
+        names : a mapping or a function from the network's layers ("0") to those of the file ("conv2d", "inner/dense";
+            in a .weights.h5 file "layers/conv2d"), which omits the rest or returns None for them; or the file's names
+            in the order of the layers
         strict : True refuses missing and additional arrays in the file, False ignores them
     Returns
         the model
@@ -66,14 +78,38 @@ def load_keras(model: Layer, path: str | os.PathLike[str], *, names: Names = Non
     """
     who = str(path)
     check_layer("load_keras", model)
-    path = as_path("load_keras", path)
-    parts = []
-    for name, layer, shapes in own_arrays(model):
-        numbers = {str(number): key for number, key in enumerate(shapes)}
-        layouts = tuple({number: kind[key] for number, key in numbers.items()} for kind in _layouts(layer, shapes))
-        parts.append(Part(name, name, {number: dotted(name, key) for number, key in numbers.items()}, layouts))
-    copy_weights(who, model, parts, _read(path), names=names, strict=strict)
+    file = read_keras(as_path("load_keras", path))
+    _take_normalizations(who, model, file)
+    _fill_norms(model, file)
+    parts = [_part(name, layer, shapes) for name, layer, shapes in own_arrays(model)]
+    if file.model is not None and names is None and not all(part.file_name in file.layers for part in parts):
+        _check_order(who, parts, file)
+        names = list(file.layers)
+    pairs = copy_weights(who, model, parts, file.layers, names=names, strict=strict)
+    _compare_epsilons(who, model, file, pairs)
     return model
+
+
+def _part(name: str, layer: Layer, shapes: dict[str, Shape]) -> Part:
+    """The layer in Keras: its variables by name or, where a file does not tell these, by number."""
+    theirs = [_name(layer, key) for key in shapes]
+    numbers = [str(number) for number in range(len(shapes))]
+    arrays = {key: dotted(name, own) for keys in (theirs, numbers) for key, own in zip(keys, shapes, strict=True)}
+    layouts = [
+        {key: kind[own] for key, own in zip(keys, shapes, strict=True)}
+        for keys in (theirs, numbers)
+        for kind in _layouts(layer, shapes)
+    ]
+    return Part(name, name.replace(".", "/"), arrays, tuple(layouts))
+
+
+def _name(layer: Layer, key: str) -> str:
+    """Keras's name of the layer's array."""
+    if isinstance(layer, nn.Scale):
+        return {"weight": "scale", "bias": "offset"}[key]
+    if isinstance(layer, nn.PReLU):
+        return "alpha"
+    return _NAMES.get(key, key) if isinstance(layer, _NORMS) else "kernel" if key == "weight" else key
 
 
 def _layouts(layer: Layer, shapes: dict[str, Shape]) -> list[dict[str, Layout]]:
@@ -96,22 +132,56 @@ def _layouts(layer: Layer, shapes: dict[str, Shape]) -> list[dict[str, Layout]]:
     return [same | {"weight": each} for each in weight]
 
 
-def _read(path: str | os.PathLike[str]) -> FileLayers:
-    """The file's arrays by layer, without those of the optimizer and of random number generators."""
-    if zipfile.is_zipfile(path):
-        raise FormatError(str(path), "a .weights.h5 file", "a .keras archive", f"in Keras: model.{_SAVE}")
-    layers: FileLayers = {}
-    for full, array in read_hdf5(path).items():
-        name, _, number = full.rpartition("/")
-        layer, _, kind = name.rpartition("/")
-        if full.startswith("optimizer/") or layer.endswith("seed_generator"):
-            continue
-        if kind != _VARIABLES and name != _VARIABLES:
-            raise FormatError(
-                str(path),
-                "the file of Keras 3's save_weights, with arrays in groups named vars",
-                full[:80],
-                f"in Keras 3: model.{_SAVE}",
-            )
-        layers.setdefault(layer, {})[number] = array
-    return layers
+def _take_normalizations(who: str, model: Layer, file: KerasFile) -> None:
+    """Take out the file's Normalizations that are a `Normalize` here, whose numbers are options, not weights."""
+    found = [name for name, arrays in file.layers.items() if arrays.keys() == {"scale", "offset"}]
+    own = [(name, layer) for name, layer in model.named_layers() if isinstance(layer, nn.Normalize)]
+    for (name, layer), theirs in zip(own, found, strict=False):
+        arrays = file.layers.pop(theirs)
+        std, mean = 1 / arrays["scale"], -arrays["offset"] / arrays["scale"]
+        same = len(mean) == len(layer.mean) and all(
+            np.allclose(one, other, rtol=_CLOSE, atol=_CLOSE * float(std.max()))
+            for one, other in ((mean, layer.mean), (std, layer.std))
+        )
+        if not same:
+            numbers = [", ".join(f"{number:.7g}" for number in each[:8]) for each in (mean, std)]
+            expected = f"Normalize of mean ({numbers[0]}) and std ({numbers[1]}) at {name or 'the top'}, as in {theirs}"
+            raise FormatError(who, expected, "others", "build the network with these")
+
+
+def _fill_norms(model: Layer, file: KerasFile) -> None:
+    """Give γ = 1 and β = 0 to batch normalisations without both, unless the network has such ones."""
+    plain = [layer for _, layer in model.named_layers() if isinstance(layer, _NORMS[:2]) and not layer.affine]
+    for arrays in file.layers.values():
+        if arrays.keys() == {"moving_mean", "moving_variance"} and not plain:
+            ones = np.ones_like(arrays["moving_mean"])
+            arrays |= {"gamma": ones, "beta": 0 * ones}
+
+
+def _check_order(who: str, parts: list[Part], file: KerasFile) -> None:
+    """Refuse to match by order layers of one shape of which neither comes before the other."""
+    alike: dict[object, list[str]] = {}
+    for name, arrays in file.layers.items():
+        alike.setdefault(shapes_of(arrays), []).append(name)
+    for names in alike.values():
+        for one, other in pairwise(names):
+            first, second = (file.options[name].name if name in file.options else () for name in (one, other))
+            if first != second and file.model is not None and not file.model.is_before(first, second):
+                raise FormatError(
+                    who,
+                    "layers of one shape one after another, to match them by order",
+                    f"{one!r} and {other!r}, in branches",
+                    "give the network's layers the same names, or pass names=",
+                )
+
+
+def _compare_epsilons(who: str, model: Layer, file: KerasFile, pairs: dict[str, str]) -> None:
+    """Warn of normalisations that add another number to the variance."""
+    layers = dict(model.named_layers())
+    for own, theirs in pairs.items():
+        here, options = getattr(layers.get(own), "eps", None), file.options.get(theirs)
+        there = None if options is None else options.config.get("epsilon")
+        if isinstance(here, float) and isinstance(there, float) and abs(here - there) > _CLOSE * there:
+            what = f"{theirs} adds {there:g} to the variance, and {own or 'the layer'} here {here:g}"
+            warn(who, what, f"build the network with eps={there:g}")
+            return

@@ -16,6 +16,7 @@
     LayerNorm (C, H, W)                (H, W, C)
     a parameter (C, 1, 1) of a module  the factors of a Scale without offsets, which has the parameter's name
     num_batches_tracked                not needed; written as 0
+    weight norm, spectral norm         computed, see `xpcnn.exchange.reparametrized`
     all others                         the same
 
 Weights alone do not make two networks equal: give the layers the same options, such as padding, eps and
@@ -39,6 +40,7 @@ from ..options import as_path, as_shape
 from ..typing import NDArray, Shape
 from .flatten_order import Columns, flattened_columns
 from .layout import CONVOLUTIONS, Layout, Part, own_arrays
+from .reparametrized import folded
 from .weight_matching import FileLayers, Names, copy_weights
 
 _COUNTER = "num_batches_tracked"
@@ -87,7 +89,8 @@ bias=True)
     check_layer("load_pytorch", model)
     path = as_path("load_pytorch", path)
     parts = parts_of(who, model, input_shape)
-    copy_weights(who, model, parts, file_layers(read_foreign_tensors(path), model), names=names, strict=strict)
+    arrays, _ = folded(who, read_foreign_tensors(path))
+    copy_weights(who, model, parts, file_layers(arrays, model), names=names, strict=strict)
     return model
 
 

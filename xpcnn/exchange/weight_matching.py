@@ -35,7 +35,7 @@ _MOST_NAMED = 5
 
 def copy_weights(
     who: str, model: Layer, parts: Sequence[Part], layers: FileLayers, *, names: Names, strict: bool
-) -> None:
+) -> dict[str, str]:
     """Copy the file's arrays into the network's own, or change nothing.
 
     Parameters
@@ -43,6 +43,8 @@ def copy_weights(
         layers : of the file, by name
         names : see `load_pytorch`
         strict : refuse arrays that only one side has
+    Returns
+        for each of the network's layers that was matched, the file's
     Raises
         FormatError : one line that lists the arrays that are missing, unknown, or have another shape
     """
@@ -53,12 +55,13 @@ def copy_weights(
     unknown = {dotted(name, key) for name, arrays in layers.items() for key in arrays}
     for part in parts:
         theirs = layers.get(pairs.get(part.name, ""), {}) if part.name in pairs else {}
-        layouts = next((each for each in part.layouts if _shapes(each) == _found(theirs)), part.layouts[0])
-        for key, own in part.arrays.items():
+        layouts = next((each for each in part.layouts if _shapes(each) == shapes_of(theirs)), part.layouts[0])
+        for key, layout in layouts.items():
+            own = part.arrays[key]
             if key not in theirs:
                 missing.append(own)
                 continue
-            name, array, layout = dotted(pairs[part.name], key), theirs[key], layouts[key]
+            name, array = dotted(pairs[part.name], key), theirs[key]
             unknown.discard(name)
             if array.shape != layout.shape:
                 wrong.append(f"{name} {array.shape} for {own}, which is {layout.shape} there")
@@ -76,6 +79,7 @@ def copy_weights(
     if not state:
         raise FormatError(who, "arrays of this network", "none", "name what belongs together (names=)")
     model.load_state_dict(state, strict=False)
+    return pairs
 
 
 def match(who: str, parts: Sequence[Part], layers: FileLayers, names: Names) -> dict[str, str]:
@@ -119,7 +123,7 @@ def _in_order(who: str, parts: Sequence[Part], layers: FileLayers, order: Sequen
     """Match layers whose arrays have the same names and shapes, in order."""
     kinds: dict[_Shapes, list[str]] = {}
     for name, arrays in layers.items():
-        kinds.setdefault(_found(arrays), []).append(name)
+        kinds.setdefault(shapes_of(arrays), []).append(name)
     wanted: dict[_Shapes, list[str]] = {}  # the network's layers
     for part in parts:
         kind = next((shapes for each in part.layouts if (shapes := _shapes(each)) in kinds), None)
@@ -179,7 +183,8 @@ def _shapes(layouts: Mapping[str, Layout]) -> _Shapes:
     return tuple(sorted((key, layout.shape) for key, layout in layouts.items()))
 
 
-def _found(arrays: Mapping[str, NDArray]) -> _Shapes:
+def shapes_of(arrays: Mapping[str, NDArray]) -> _Shapes:
+    """The names and shapes of a layer's arrays, in order."""
     return tuple(sorted((key, np.shape(array)) for key, array in arrays.items()))
 
 

@@ -1,40 +1,45 @@
 """Weights for a network, by name, from any file that holds them; what is not taken is said, or refused.
 
     a file of xpcnn, or the folder of a run
-    a PyTorch `state_dict` in a safetensors file         layouts as in `xpcnn.exchange.pytorch`
+    a PyTorch `state_dict` in a safetensors file         layouts as in `xpcnn.exchange.pytorch`; weight norm, spectral
+                                                         norm and pruning are computed (`reparametrized`)
     an ONNX file                                         by the names of its nodes; where these differ, use the network
                                                          of `import_onnx` itself
     https://…/FILE#sha256=HASH                           one of these, downloaded once
+    hf:OWNER/NAME/FILE@REVISION#sha256=HASH              the same, of a repository on Hugging Face
 
-Names of wrappers, such as `module.` before every name, are taken off.
+Names of wrappers, such as `module.` before every name, are taken off. float16 and bfloat16 become the network's type.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
-from ..backend import to_numpy
+from ..backend import dtype_name, to_numpy
 from ..data.remote_weights import fetch_weights, is_address
 from ..errors import FormatError, OptionError, one_line
 from ..io import safetensors
 from ..nn.layer import Layer, check_layer, dotted
 from ..options import as_path, did_you_mean
 from ..typing import NDArray, Shape
+from .file_names import Named, with_own_names
 from .layout import Layout, Part, own_arrays
 from .onnx import import_onnx
 from .pytorch import file_layers, parts_of
+from .reparametrized import folded
 from .weight_matching import FileLayers, few
 
 Patterns: TypeAlias = str | Iterable[str]
 
 _RUN = "model.safetensors"  # in the folder of a run
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
 _MOST_PATTERNS = 4
-_PREFIXES = ("module.", "_orig_mod.", "model.", "_model.")  # of DataParallel, compile and other wrappers
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,20 @@ class Taken:
         source : the file
         taken, kept : names of the network's arrays: those that are the file's now, and those that stay as they were
         left : names of the file's arrays that the network did not get
+        notes : what was done to the file's names and numbers, in a line each
     """
 
     source: str
     taken: tuple[str, ...]
     kept: tuple[str, ...]
     left: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"took {len(self.taken)} arrays of {one_line(self.source)}"]
         lines += [f"kept {len(self.kept)} of the network's own: {few(self.kept)}"] if self.kept else []
         lines += [f"left {len(self.left)} of the file's: {few(self.left)}"] if self.left else []
+        lines += self.notes
         return "\n".join(lines)
 
 
@@ -65,6 +73,7 @@ def load_weights(
     *,
     new: Patterns = (),
     unused: Patterns = (),
+    prefix: str | None = None,
     input_shape: Shape | None = None,
 ) -> Taken:
     """Copy weights into a network by name: all of them, except what `new` and `unused` name.
@@ -75,6 +84,8 @@ def load_weights(
         new : names of the network's arrays that stay as they are, such as "fc.*" for a head of another width; * stands
             for any text
         unused : names of the file's arrays that the network does not have, such as "aux*"
+        prefix : the beginning of the names to take from a file of several networks, such as "state_dict_ema."; by
+            default one that all names have is taken off
         input_shape : of one input, such as (H, W, C); required for PyTorch's files if the network has a Flatten
     Returns
         what was taken, kept and left; `print` it
@@ -95,7 +106,7 @@ def load_weights(
     check_layer("load_weights", model)
     path = fetch_weights(str(source)) if is_address(source) else as_path("load_weights", source)
     who = str(path)
-    parts, layers = _opened(path, model, input_shape)
+    parts, layers, named = _opened(path, model, input_shape, prefix)
     fresh = _chosen("new", new, list(model.state_dict()), "the network's arrays")
     of_file = [dotted(name, key) for name, arrays in layers.items() for key in arrays]
     left = _chosen("unused", unused, of_file, "the file's arrays")
@@ -119,26 +130,38 @@ def load_weights(
                 unfit.append(f"{own} {array.shape} of {array.dtype}, here {expected}")
             else:
                 state[own] = layout.ours(array)
-    _refuse(who, missing, unfit, list(unknown))
+    _refuse(who, missing, unfit, list(unknown), named.hint)
     if not state:
         raise FormatError(who, "arrays of this network", "none that is to be taken", "pass fewer names as new")
     model.load_state_dict(state, strict=False)
     kept = [name for name in model.state_dict() if name not in state]
-    return Taken(who, tuple(state), tuple(kept), tuple(sorted(left)))
+    return Taken(who, tuple(state), tuple(kept), (*sorted(left), *named.others), tuple(named.said))
 
 
-def _opened(path: Path, model: Layer, input_shape: Shape | None) -> tuple[Sequence[Part], FileLayers]:
-    """The network's layers with their layouts in the file, and the file's layers."""
+def _opened(
+    path: Path, model: Layer, input_shape: Shape | None, prefix: str | None
+) -> tuple[Sequence[Part], FileLayers, Named]:
+    """The network's layers with their layouts in the file, the file's layers, and what was done to their names."""
     if path.is_dir():
         path /= _RUN
+    own = model.state_dict()
     if path.suffix.lower() == ".onnx":
         state = import_onnx(path, input_shape=input_shape).model.state_dict()
-        return _own_parts(model, underlined=True), _by_layer({name: to_numpy(array) for name, array in state.items()})
+        arrays = {name: to_numpy(array) for name, array in state.items()}
+        own_parts = _own_parts(model, underlined=True)
+        return own_parts, _by_layer(arrays), with_own_names(arrays, arrays if prefix is None else own, prefix)
     arrays, texts = safetensors.load(path, widen=True)
-    arrays = _without_prefix(arrays, model)
+    types = Counter(safetensors.element_types(path).values())
+    ours = {dtype_name(array) for array in own.values()}
+    said = [f"converted {types[name]} arrays of {name}" for name in _FLOATS if types[name] and name not in ours]
+    if "xpcnn" not in texts:
+        arrays, computed = folded(str(path), arrays)
+        said += computed
+    named = with_own_names(arrays, own, prefix)
+    named.said.extend(said)
     if "xpcnn" in texts:
-        return _own_parts(model), _by_layer(arrays)
-    return parts_of(str(path), model, input_shape), file_layers(arrays, model)
+        return _own_parts(model), _by_layer(named.arrays), named
+    return parts_of(str(path), model, input_shape), file_layers(named.arrays, model), named
 
 
 def _own_parts(model: Layer, *, underlined: bool = False) -> list[Part]:
@@ -162,16 +185,6 @@ def _by_layer(arrays: Mapping[str, NDArray]) -> FileLayers:
     return layers
 
 
-def _without_prefix(arrays: dict[str, NDArray], model: Layer) -> dict[str, NDArray]:
-    """The file's arrays without the name of a wrapper that stands before all of them, and before none of ours."""
-    own = model.state_dict()
-    for prefix in _PREFIXES:
-        wrapped = arrays and all(name.startswith(prefix) for name in arrays)
-        if wrapped and not any(name.startswith(prefix) for name in own):
-            return _without_prefix({name.removeprefix(prefix): array for name, array in arrays.items()}, model)
-    return arrays
-
-
 def _chosen(option: str, patterns: Patterns, names: Sequence[str], what: str) -> set[str]:
     """The names that a pattern matches; each matches one or more."""
     given = [patterns] if isinstance(patterns, str) else patterns
@@ -187,7 +200,7 @@ def _chosen(option: str, patterns: Patterns, names: Sequence[str], what: str) ->
     return chosen
 
 
-def _refuse(who: str, missing: list[str], unfit: list[str], unknown: list[str]) -> None:
+def _refuse(who: str, missing: list[str], unfit: list[str], unknown: list[str], prefix: str) -> None:
     """Raise an error that lists what differs and says how to go on, if anything differs."""
     listed = (("missing in the file", missing), ("of another shape or type", unfit), ("not in the network", unknown))
     if not any(names for _, names in listed):
@@ -196,6 +209,7 @@ def _refuse(who: str, missing: list[str], unfit: list[str], unknown: list[str]) 
     ours = _patterns([*missing, *(each.split(" ")[0] for each in unfit)])
     ways = [f"new={ours} keeps the network's own"] if ours else []
     ways += [f"unused={_patterns(unknown)} leaves the file's"] if unknown else []
+    ways = [f"prefix={prefix!r} takes the names that begin so"] if prefix else ways
     same = (
         "import_onnx(path).model is the file's own network" if who.endswith(".onnx") else "take the same architecture"
     )

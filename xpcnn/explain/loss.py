@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..backend import array_namespace, to_numpy
-from ..nn.loss import CrossEntropyLoss
+from ..nn.classification_loss import CrossEntropyLoss
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked
 from .patterns import applied, filled

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..errors import DataError, OptionError, ShapeError
+from ..nn.classification_loss import CrossEntropyLoss
 from ..nn.hooks import Hooks, with_hooks
 from ..nn.layer import Layer
-from ..nn.loss import CrossEntropyLoss
 from ..nn.sequences import with_height
 from ..training.training_state import unchanged
 from ..typing import Array, Cache, NDArray

@@ -12,6 +12,7 @@ Sources
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -30,12 +31,17 @@ _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 
 
 def read_hdf5(
-    path: str | os.PathLike[str], *, names: Collection[str] | None = None, most_bytes: int = 2**32
+    path: str | os.PathLike[str],
+    *,
+    names: Collection[str] | None = None,
+    contents: bytes | None = None,
+    most_bytes: int = 2**32,
 ) -> dict[str, NDArray]:
     """The arrays of a file, by their names from the root, such as "layers/conv2d/vars/0".
 
     Parameters
         names : the root's arrays and groups to read, if they exist; None reads all
+        contents : of the file, if it is inside another one; `path` is then for errors only
         most_bytes : refuse files whose arrays together are larger
     Raises
         FormatError : the file is no complete HDF5 file, or uses a feature that is refused here
@@ -51,13 +57,15 @@ def read_hdf5(
     """
     who = str(path)
     h5py = need("h5py", who, "to read HDF5 files")
+    source: Any = path if contents is None else io.BytesIO(contents)
     try:
-        with Path(path).open("rb") as opened:
-            file_size = os.fstat(opened.fileno()).st_size
+        file_size = Path(path).stat().st_size if contents is None else len(contents)
+        if contents is None:
+            Path(path).open("rb").close()
     except OSError as error:
         raise FileError.unreadable(who, error) from error
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(source, "r") as file:
             return _Reader(h5py, who, file_size, most_bytes).read(file, names)
     except (FormatError, MemoryError):
         raise

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..backend import asarray, dtype_name, to_numpy, use_backend
-from ..errors import FormatError, OptionError, ShapeError, XpcnnError
-from ..nn.feature_output import features
+from ..backend import to_numpy, use_backend
+from ..errors import FormatError, OptionError, XpcnnError
 from ..nn.layer import Layer, check_layer
 from ..options import as_names, as_path, as_shape
 from ..random import Seed
@@ -63,25 +62,6 @@ class SavedModel:
     def is_unit(self) -> bool:
         """True if the training images were in [0, 1] after the division."""
         return self.extra.get(UNIT, True) is not False
-
-    def features(self, images: Any, layer: str | int, *, batch_size: int = 64) -> NDArray:
-        """What the network computes up to a layer; see `nn.features`.
-
-        Parameters
-            images : Array (N, *input_shape); integers are divided by `scale`
-            layer : its dotted name, such as "avgpool"
-        Returns
-            NumPy array (N, …)
-        """
-        if tuple(getattr(images, "shape", ()))[1:] != self.input_shape:
-            got = str(getattr(images, "shape", type(images).__name__))
-            raise ShapeError("features", f"images (N, {str(self.input_shape)[1:-1]})", got)
-        numbers = to_numpy(images)
-        if numbers.dtype.kind in "ui":
-            numbers = numbers / self.scale
-        like = next(iter(self.model.state_dict().values()), None)
-        batch = asarray(numbers, dtype="float32" if like is None else dtype_name(like))
-        return features(self.model, batch, layer, batch_size=batch_size)
 
 
 def save_model(

@@ -23,6 +23,7 @@ from .activation import (
     Tanh,
 )
 from .branches import Concat, Residual
+from .classification_loss import CrossEntropyLoss, DiceLoss, FocalLoss, HingeLoss, NLLLoss
 from .container import Container
 from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d
@@ -36,7 +37,7 @@ from .instance_norm import InstanceNorm2d
 from .join import Add, Maximum, Minimum, Multiply, Subtract
 from .layer import Layer, OpLayer
 from .linear import Linear
-from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, Loss, MSELoss, NLLLoss
+from .loss import BCEWithLogitsLoss, HuberLoss, L1Loss, Loss, MSELoss
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .own_layers import register
@@ -86,11 +87,13 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
+    "DiceLoss",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Exp",
     "Flatten",
+    "FocalLoss",
     "GlobalAvgPool1d",
     "GlobalAvgPool2d",
     "GlobalMaxPool1d",

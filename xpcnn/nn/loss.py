@@ -4,7 +4,8 @@
     dy          = criterion.backward(cache)         ∂loss/∂y, for the network's backward
     loss        = criterion(y, target)              for validation
 
-Equations are in `xpcnn.ops.loss_elementwise` and `xpcnn.ops.loss_classification`. All take `reduction="mean"` or "sum".
+All take `reduction="mean"` or "sum". Those of this file compare each output with its own target (equations of
+`xpcnn.ops.loss_elementwise`); for those of classes see `classification_loss`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,7 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..errors import OptionError
-from ..ops import dispatch
 from ..ops.check import check_array
-from ..ops.loss_classification import (
-    hinge_backward,
-    hinge_forward,
-    nll_backward,
-    nll_forward,
-)
 from ..ops.loss_elementwise import (
     bce_with_logits_backward,
     bce_with_logits_forward,
@@ -46,11 +40,15 @@ class Loss:
     """
 
     pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Cache], Array]]]
-    classifies: ClassVar[bool] = False  # True if y has a score for each class, so that accuracy is defined
 
     def __init__(self, *, reduction: str = "mean") -> None:
         divisor(type(self).__name__, reduction, 1)
         self.reduction = reduction
+
+    @property
+    def classifies(self) -> bool:
+        """True if y has a score for each class, so that accuracy is defined; a subclass may just say True."""
+        return False
 
     def forward(self, y: Array, target: Array) -> tuple[Array, Cache]:
         """The loss, an array (), and a cache for the `backward` of this call."""
@@ -74,7 +72,8 @@ class Loss:
 
             mean of all = Σ items · mean / Σ items          over the batches
 
-        It is the number of rows; with class weights and labels, the sum of the weights, an Array ().
+        It is the number of rows. With class weights and labels, it is the sum of the weights; with labels that do not
+        count, the number of those that do: an Array ().
         """
         return y.shape[0]
 
@@ -144,34 +143,6 @@ class HuberLoss(Loss):
         super().__init__(reduction=reduction)
 
 
-class CrossEntropyLoss(Loss):
-    """Cross-entropy of softmax(y), for a network whose outputs are logits, one per class.
-
-    Parameters
-        weight : the weight of each class: K numbers or an array (K,); the mean is then weighted, too
-        label_smoothing : ε, the part of each target that is spread evenly over all classes; 0 ≤ ε < 1
-    Shapes
-        y (N, K); target: integers (N,), or probabilities (N, K) of y's dtype
-    Raises
-        OptionError; in forward also ShapeError, DTypeError, DataError
-
-    >>> import numpy as np
-    >>> round(float(CrossEntropyLoss()(np.zeros((8, 10), np.float32), np.arange(8))), 4)  # log 10
-    2.3026
-    """
-
-    pair = dispatch.loss_pair("cross_entropy")
-    classifies = True
-
-    def __init__(self, *, weight: Any = None, label_smoothing: float = 0.0, reduction: str = "mean") -> None:
-        self.weight = _numbers("CrossEntropyLoss", "weight", weight)
-        self.label_smoothing = as_number("CrossEntropyLoss", "label_smoothing", label_smoothing, "[0, 1)")
-        super().__init__(reduction=reduction)
-
-    def items(self, y: Array, target: Array) -> Any:
-        return super().items(y, target) if target.ndim == 2 else _weighted_items(y, target, self.weight)
-
-
 class BCEWithLogitsLoss(Loss):
     """Binary cross-entropy of σ(y), for independent yes-or-no questions; mean over all elements.
 
@@ -190,60 +161,11 @@ class BCEWithLogitsLoss(Loss):
     pair = (bce_with_logits_forward, bce_with_logits_backward)
 
     def __init__(self, *, pos_weight: Any = None, reduction: str = "mean") -> None:
-        self.pos_weight = _numbers("BCEWithLogitsLoss", "pos_weight", pos_weight)
+        self.pos_weight = as_weights("BCEWithLogitsLoss", "pos_weight", pos_weight)
         super().__init__(reduction=reduction)
 
 
-class NLLLoss(Loss):
-    """Negative log-likelihood, for a network that ends in log-softmax.
-
-    Parameters
-        weight : the weight of each class, as in `CrossEntropyLoss`
-    Shapes
-        y (N, K) log-probabilities; target: integers (N,)
-    Raises
-        OptionError; in forward also ShapeError, DTypeError, DataError
-
-    >>> import numpy as np
-    >>> float(NLLLoss()(np.array([[-3.0, -0.05]]), np.array([0])))
-    3.0
-    """
-
-    pair = (nll_forward, nll_backward)
-    classifies = True
-
-    def __init__(self, *, weight: Any = None, reduction: str = "mean") -> None:
-        self.weight = _numbers("NLLLoss", "weight", weight)
-        super().__init__(reduction=reduction)
-
-    def items(self, y: Array, target: Array) -> Any:
-        return _weighted_items(y, target, self.weight)
-
-
-class HingeLoss(Loss):
-    """Multi-class hinge loss (Weston and Watkins); PyTorch's MultiMarginLoss with p = 1 and margin 1.
-
-    Shapes
-        y (N, K) scores; target: integers (N,)
-
-    >>> import numpy as np
-    >>> float(HingeLoss()(np.array([[2.0, 1.5, 0.0, -1.0]]), np.array([0])))
-    0.125
-    """
-
-    pair = (hinge_forward, hinge_backward)
-    classifies = True
-
-
-def _weighted_items(y: Array, target: Array, weight: Any) -> Any:
-    if weight is None:
-        return y.shape[0]
-    xp = array_namespace(y, target)
-    labels = xp.astype(target, xp.int64, copy=False)
-    return xp.sum(xp.take(xp.asarray(weight, dtype=y.dtype, device=y.device), labels, axis=0))  # ()
-
-
-def _numbers(who: str, name: str, value: Any) -> Any:
+def as_weights(who: str, name: str, value: Any) -> Any:
     """Weights as Python numbers, which fit any namespace, any dtype and JSON: a float, a list of them, or None."""
     if value is None:
         return None

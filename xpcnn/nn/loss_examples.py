@@ -35,10 +35,17 @@ def _probabilities(rng: np.random.Generator) -> Numbers:
     return rng.uniform(size=(_ROWS, _CLASSES))
 
 
+def _of_pixels() -> tuple[nn.Loss, Numbers, Numbers]:
+    y = np.random.default_rng(7).normal(size=(_ROWS // 3, 3, _CLASSES))
+    return nn.DiceLoss(), y, np.reshape(np.arange(_ROWS) % _CLASSES, (-1, 3))
+
+
 EXAMPLES: dict[str, Example] = {
     "CrossEntropyLoss": _with(_labels, lambda: nn.CrossEntropyLoss(weight=[1.0, 2.0, 3.0, 0.5], label_smoothing=0.1)),
     "NLLLoss": _with(_labels, nn.NLLLoss),
     "HingeLoss": _with(_labels, nn.HingeLoss),
+    "FocalLoss": _with(_labels, lambda: nn.FocalLoss(weight=[1.0, 2.0, 3.0, 0.5])),
+    "DiceLoss": _of_pixels,
     "MSELoss": _with(_numbers, nn.MSELoss),
     "L1Loss": _with(_numbers, nn.L1Loss),
     "HuberLoss": _with(_numbers, nn.HuberLoss),

@@ -86,6 +86,7 @@ from .loss_classification import (
     nll_backward,
     nll_forward,
 )
+from .loss_dice import dice_backward, dice_forward
 from .loss_elementwise import (
     bce_with_logits_backward,
     bce_with_logits_forward,
@@ -96,6 +97,7 @@ from .loss_elementwise import (
     mse_backward,
     mse_forward,
 )
+from .loss_focal import focal_backward, focal_forward
 from .norm import group_norm_backward, group_norm_forward, layer_norm_backward, layer_norm_forward
 from .normalize import normalize_backward, normalize_forward
 from .pad import zero_pad_backward, zero_pad_forward
@@ -185,12 +187,16 @@ __all__ = [
     "conv_transpose2d_forward",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "dice_backward",
+    "dice_forward",
     "dropout_backward",
     "dropout_forward",
     "elu_backward",
     "elu_forward",
     "exp_backward",
     "exp_forward",
+    "focal_backward",
+    "focal_forward",
     "gelu_backward",
     "gelu_forward",
     "gelu_tanh_backward",

@@ -1,7 +1,8 @@
 """Losses of classification, and their gradients.
 
-A row of outputs y[n,0…K−1] is compared with its class c_n, written as q[n,k] = 1 for k = c_n, else 0. With
-class weights w (default 1), and D = Σ_n w[c_n] for the reduction "mean" (N without weights), 1 for "sum":
+A row of outputs y[n,0…K−1] is compared with its class c_n, written as q[n,k] = 1 for k = c_n, else 0. For images,
+n counts the pixels of all of them. With class weights w (default 1), and D = Σ_n w[c_n] for the reduction "mean" (N
+without weights), 1 for "sum":
 
     softmax      log p[n,k] = z[n,k] − log Σ_j exp z[n,j],    z[n,k] = y[n,k] − max_j y[n,j]          (1)
     entropy      L = −Σ a[n,k]·log p[n,k] / D,                a[n,k] = w[k]·((1 − ε)·q[n,k] + ε/K)    (2), (3)
@@ -14,10 +15,8 @@ class weights w (default 1), and D = Σ_n w[c_n] for the reduction "mean" (N wit
 The shift in (1) changes nothing in exact arithmetic. It keeps every exponent at or below 0, so that no logit is
 too large for exp. Softmax and its loss are one operation because (4) is so simple: for ε = 0 and w = 1 it is
 (p − q)/N, as the Jacobian of softmax cancels against the derivative of the logarithm. In (2), (5) and (7), a term with
-a factor 0 is 0 even if the other factor is −∞. The hinge's gradient at its kinks m = 0 is 0.
-
-A NumPy label that is no class raises a `DataError`. On a device, reading the labels would mean waiting. There, q of
-such a row is NaN, and so are the loss and that row's gradient.
+a factor 0 is 0 even if the other factor is −∞. The hinge's gradient at its kinks m = 0 is 0. A row whose label is
+`ignore_index` has a = q = 0, and D does not count it. If that leaves no row, the mean is NaN.
 
 Sources
     J. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990       → (1), (4)
@@ -27,27 +26,32 @@ Sources
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from ..backend import array_namespace, dtype_name, is_numpy
-from ..errors import DataError, DTypeError, ShapeError
+from ..errors import OptionError, ShapeError
 from ..options import as_number
 from ..typing import Array, Cache
-from .check import check_array, check_batch, check_floats
 from .loss_elementwise import check_target, divisor
+from .one_hot import check_scores, label_count, one_hot, positions
 
 
 def cross_entropy_forward(
-    y: Array, target: Array, *, weight: Array | None = None, label_smoothing: float = 0.0, reduction: str = "mean"
+    y: Array,
+    target: Array,
+    *,
+    weight: Array | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
 ) -> tuple[Array, Cache]:
     """Softmax and the cross-entropy of its probabilities in one operation, (1) to (3).
 
     Parameters
-        y : Array (N, K), float: logits, not probabilities
-        target : labels 0 … K−1, Array (N,) of integers; or probabilities, Array (N, K) of y's dtype, as q
+        y : Array (N, …, K), float: logits, not probabilities
+        target : labels 0 … K−1, Array (N, …) of integers; or probabilities, Array (N, …, K) of y's dtype, as q
         weight : w, Array (K,) of y's dtype, the weight of each class; or None
         label_smoothing : ε, 0 ≤ ε < 1
+        ignore_index : the label of positions that do not count, such as 255; or None
         reduction : "mean", which divides by N for probabilities and by D above for labels; or "sum"
     Returns
         loss : Array ()
@@ -64,40 +68,44 @@ def cross_entropy_forward(
     who = "CrossEntropyLoss"
     smoothing = as_number(who, "label_smoothing", label_smoothing, "[0, 1)")
     xp = check_scores(who, y, target, weight)
-    count: Any = divisor(who, reduction, y.shape[0])
-    if target.ndim == 2:
+    if target.ndim == y.ndim:
         if tuple(target.shape) != tuple(y.shape):
-            expected = f"labels ({y.shape[0]},) or probabilities {tuple(y.shape)}"
+            labels = f"({y.shape[0]},)" if y.ndim == 2 else str(tuple(y.shape[:-1]))
+            expected = f"labels {labels} or probabilities {tuple(y.shape)}"
             raise ShapeError(who, expected, str(tuple(target.shape)), "reshape the target")
         check_target(who, y, target)
-        q = target  # (N, K)
+        if ignore_index is not None:
+            raise OptionError(who, "no ignore_index for probabilities", str(ignore_index), "pass labels")
+        q, count = target, divisor(who, reduction, positions(y))  # (N, …, K)
     else:
-        q = one_hot(who, target, y)  # (N, K)
-        count = _weighted(count, q, weight, reduction, xp)
-    a = q if not smoothing else q * (1 - smoothing) + smoothing / y.shape[1]  # (N, K)
+        q = one_hot(who, target, y, ignore_index)  # (N, …, K)
+        count = label_count(who, reduction, q, weight, ignore_index)
+    a = q  # (N, …, K)
+    if smoothing:
+        one = 1 if ignore_index is None else xp.sum(q, axis=-1, keepdims=True)  # 0 where the label is ignored
+        a = a * (1 - smoothing) + one * (smoothing / y.shape[-1])
     if weight is not None:
         a = a * weight  # (3)
-    z = y - xp.max(y, axis=1, keepdims=True)  # (N, K)
-    log_p = z - xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))  # (N, K)                        (1)
+    log_p = log_probabilities(y, xp)  # (N, …, K)                                                 (1)
     return (0 - _dot(a, log_p, xp)) / count, (log_p, a, count, xp)  # ()                                (2)
 
 
 def cross_entropy_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `cross_entropy_forward` returned, (4): dy (N, K)."""
+    """The gradient of the loss that `cross_entropy_forward` returned, (4): dy (N, …, K)."""
     log_p, a, count, xp = cache
-    dy: Array = (xp.exp(log_p) * xp.sum(a, axis=1, keepdims=True) - a) / count  # (N, K)          (4)
+    dy: Array = (xp.exp(log_p) * xp.sum(a, axis=-1, keepdims=True) - a) / count  # (N, …, K)      (4)
     return dy
 
 
 def nll_forward(
-    y: Array, target: Array, *, weight: Array | None = None, reduction: str = "mean"
+    y: Array, target: Array, *, weight: Array | None = None, ignore_index: int | None = None, reduction: str = "mean"
 ) -> tuple[Array, Cache]:
     """Negative log-likelihood, (5), which is cross-entropy for a network that ends in log-softmax.
 
     Parameters
-        y : Array (N, K), float: log-probabilities
-        target : labels 0 … K−1, Array (N,) of integers
-        weight, reduction : as in `cross_entropy_forward`
+        y : Array (N, …, K), float: log-probabilities
+        target : labels 0 … K−1, Array (N, …) of integers
+        weight, ignore_index, reduction : as in `cross_entropy_forward`
     Returns
         loss : Array ()
         cache : for `nll_backward`
@@ -111,15 +119,14 @@ def nll_forward(
     (3.0, array([[-1., -0.]]))
     """
     xp = check_scores("NLLLoss", y, target, weight)
-    count: Any = divisor("NLLLoss", reduction, y.shape[0])
-    q = one_hot("NLLLoss", target, y)  # (N, K)
-    count = _weighted(count, q, weight, reduction, xp)
+    q = one_hot("NLLLoss", target, y, ignore_index)  # (N, …, K)
+    count = label_count("NLLLoss", reduction, q, weight, ignore_index)
     a = q if weight is None else q * weight
     return (0 - _dot(a, y, xp)) / count, (a, count)  # ()                                              (5)
 
 
 def nll_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `nll_forward` returned, (6): dy (N, K)."""
+    """The gradient of the loss that `nll_forward` returned, (6): dy (N, …, K)."""
     a, count = cache
     dy: Array = -a / count  # (6)
     return dy
@@ -131,8 +138,8 @@ def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[
     Same as PyTorch's MultiMarginLoss with p = 1 and margin 1.
 
     Parameters
-        y : Array (N, K), float: scores
-        target : labels 0 … K−1, Array (N,) of integers
+        y : Array (N, …, K), float: scores
+        target : labels 0 … K−1, Array (N, …) of integers
         reduction : "mean" over N, or "sum"
     Returns
         loss : Array ()
@@ -147,58 +154,25 @@ def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[
     (0.125, array([[-0.25,  0.25,  0.  ,  0.  ]]))
     """
     xp = check_scores("HingeLoss", y, target)
-    count = divisor("HingeLoss", reduction, y.shape[0]) * y.shape[1]
-    q = one_hot("HingeLoss", target, y)  # (N, K)
-    margins = 1 + y - xp.sum(_products(q, y, xp), axis=1, keepdims=True)  # (N, K)
-    h = xp.astype(margins > 0, y.dtype) * (1 - q)  # (N, K); NaN in rows without a class
+    count = divisor("HingeLoss", reduction, positions(y)) * y.shape[-1]
+    q = one_hot("HingeLoss", target, y)  # (N, …, K)
+    margins = 1 + y - xp.sum(_products(q, y, xp), axis=-1, keepdims=True)  # (N, …, K)
+    h = xp.astype(margins > 0, y.dtype) * (1 - q)  # (N, …, K); NaN in rows without a class
     return xp.sum(_products(h, margins, xp)) / count, (h, q, count, xp)  # ()                     (7)
 
 
 def hinge_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `hinge_forward` returned, (8): dy (N, K)."""
+    """The gradient of the loss that `hinge_forward` returned, (8): dy (N, …, K)."""
     h, q, count, xp = cache
-    dy: Array = (h - q * xp.sum(h, axis=1, keepdims=True)) / count  # (N, K)                      (8)
+    dy: Array = (h - q * xp.sum(h, axis=-1, keepdims=True)) / count  # (N, …, K)                  (8)
     return dy
 
 
-def one_hot(who: str, labels: Array, y: Array) -> Array:
-    """q (N, K) in y's dtype, for labels (N,) and outputs y (N, K), by comparison with 0 … K−1."""
-    xp, k = check_labels(who, labels, y), y.shape[1]
-    labels = xp.astype(labels, xp.int64)[:, None]  # (N, 1)
-    classes = xp.arange(k, dtype=xp.int64, device=y.device)[None, :]  # (1, K)
-    q: Array = xp.astype(labels == classes, y.dtype)  # (N, K)
-    if not is_numpy(labels):
-        no_class = xp.full((1, 1), math.nan, dtype=y.dtype, device=y.device)
-        q = xp.where((labels >= 0) & (labels < k), q, no_class)
-        return q
-    low, high = int(xp.min(labels)), int(xp.max(labels))
-    if low < 0 or high >= k:
-        remedy = "number the classes from 0, or give the network more outputs"
-        raise DataError(who, f"labels 0 … {k - 1}", f"{low} … {high}", remedy)
-    return q
-
-
-def check_labels(who: str, labels: Array, y: Array) -> Any:
-    """Check that there is an integer for each row of y; return their namespace."""
-    xp, n = array_namespace(y, labels), y.shape[0]
-    if tuple(labels.shape) != (n,):
-        raise ShapeError(who, f"labels ({n},)", str(tuple(labels.shape)), "one label for each row")
-    if not xp.isdtype(labels.dtype, "integral"):
-        raise DTypeError(who, "integer labels", dtype_name(labels), "convert them: xpcnn.asarray(labels, 'int64')")
-    return xp
-
-
-def check_scores(who: str, y: Array, target: Array, weight: Array | None = None) -> Any:
-    check_batch(who, y, "K")
-    check_array(who, target)
-    if weight is not None and tuple(weight.shape) != (y.shape[1],):
-        raise ShapeError(who, f"weight ({y.shape[1]},), one for each class", str(tuple(weight.shape)))
-    return check_floats(who, y, weight)
-
-
-def _weighted(count: Any, q: Array, weight: Array | None, reduction: str, xp: Any) -> Any:
-    """D, for labels: for a weighted mean, the sum of the weights of the batch's classes."""
-    return count if weight is None or reduction == "sum" else xp.sum(q * weight)
+def log_probabilities(y: Array, xp: Any) -> Array:
+    """log p of logits (N, …, K), (1)."""
+    z = y - xp.max(y, axis=-1, keepdims=True)  # (N, …, K)
+    log_p: Array = z - xp.log(xp.sum(xp.exp(z), axis=-1, keepdims=True))  # (1)
+    return log_p
 
 
 def _dot(a: Array, log_p: Array, xp: Any) -> Array:

@@ -9,7 +9,7 @@ from ..backend import array_namespace
 from ..errors import DataError, OptionError, ShapeError
 from ..nn.inference import Inference, eval_mode
 from ..nn.layer import Layer, check_layer
-from ..ops.loss_classification import one_hot
+from ..ops.one_hot import one_hot
 from ..options import as_count
 from ..typing import Array
 

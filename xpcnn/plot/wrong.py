@@ -19,7 +19,7 @@ from ..data.loader import Loader, images_at_once
 from ..data.pixels import to_floats
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..nn.layer import Layer, check_layer
-from ..ops.loss_classification import one_hot
+from ..ops.one_hot import one_hot
 from ..ops.softmax import log_softmax_forward
 from ..options import as_count, as_names
 from ..typing import NDArray

@@ -21,6 +21,11 @@ WEIGHTS = "weights.safetensors"  # for a model with a user's own layer, which no
 BATCH_SIZE = "batch_size"  # in the file's `extra`: the batch size in training
 
 
+def model_path(path: Path) -> Path:
+    """The model file at the path: the file itself, or the one in a run's folder."""
+    return path / MODEL if path.is_dir() else path
+
+
 def keep_best(
     folder: Path | None, model: Layer, loader: Loader, classes: Iterable[str], *, classifies: bool, validated: bool
 ) -> dict[str, Array] | None:

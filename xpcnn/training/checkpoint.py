@@ -206,7 +206,8 @@ def _check_position(who: str, at: Position, run: Checkpointed, history: list[Epo
 
 
 def _items_are_images(criterion: Loss) -> bool:
-    unweighted = type(criterion).items is Loss.items or getattr(criterion, "weight", 1.0) is None
+    options = [getattr(criterion, name, None) for name in ("weight", "ignore_index")]
+    unweighted = type(criterion).items is Loss.items or options == [None, None]
     return criterion.reduction != "mean" or unweighted
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import OptionError, ShapeError
 from ...ops.check import check_floats
-from ...ops.loss_classification import one_hot
+from ...ops.one_hot import one_hot
 from ...options import as_count, as_number
 from ...typing import Array
 from .base import check_images

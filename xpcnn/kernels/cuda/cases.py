@@ -90,5 +90,10 @@ CASES: dict[str, list[Case]] = {
     "running_statistics": [lambda dtype: ((*_statistics(dtype), *_statistics(dtype)), {"momentum": 0.1, "count": 12})],
     "zero_pad": [_call((2, 3, 4, 5), widths=[(1, 0), (0, 2), (3, 1)]), _call((2, 3), widths=[(0, 2)])],
     "gather_images": [_images],
-    "cross_entropy": [_loss(), _loss(label_smoothing=0.1, weight=True), _loss(weight=True, reduction="sum")],
+    "cross_entropy": [
+        _loss(),
+        _loss(label_smoothing=0.1, weight=True),
+        _loss(weight=True, reduction="sum"),
+        _loss(ignore_index=3),
+    ],
 }

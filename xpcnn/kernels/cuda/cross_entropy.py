@@ -16,18 +16,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...ops.loss_classification import check_labels, check_scores
 from ...ops.loss_elementwise import divisor
+from ...ops.one_hot import check_labels, check_scores, positions
 from ...options import as_number
 from ...typing import Cache
 from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
 from .sums import empty
 
-_SHARE = "T(weighted ? w[k] : 1) * ((k == c ? 1 - smoothing : T(0)) + smoothing / classes)"
+_SHARE = (
+    "ignoring && c == ignored ? T(0) : T(weighted ? w[k] : 1) * ((k == c ? 1 - smoothing : T(0)) + smoothing / classes)"
+)
 ROWS = Kernel(
     "cross_entropy",
-    "raw T y, raw L labels, raw T w, index classes, index weighted, T smoothing, T d",
+    "raw T y, raw L labels, raw T w, index classes, index weighted, T smoothing, index ignoring, int64 ignored, T d",
     "raw T m, raw T s, raw T total, raw T loss, raw T own",
     f"""
     T most = y[i * classes], sum = 0, shares = 0, dot = 0, nan = 0;
@@ -40,18 +42,18 @@ ROWS = Kernel(
         shares += a;
         if (a != 0) dot += a * (y[i * classes + k] - most - sum);
     }}
-    if (c < 0 || c >= classes) nan = (sum - sum) / (sum - sum);
+    if ((c < 0 || c >= classes) && !(ignoring && c == ignored)) nan = (sum - sum) / (sum - sum);
     m[i] = most;
     s[i] = sum;
     total[i] = shares + nan;
     loss[i] = (0 - dot) / d + nan;
-    own[i] = nan != nan ? nan : weighted ? w[c] : T(1);
+    own[i] = nan != nan ? nan : ignoring && c == ignored ? T(0) : weighted ? w[c] : T(1);
     """,
 )
 GRADIENT = Kernel(
     "cross_entropy_dy",
     "raw T y, raw L labels, raw T w, raw T m, raw T s, raw T total, raw T d, index classes, index weighted, "
-    "T smoothing, T known",
+    "T smoothing, index ignoring, int64 ignored, T known",
     "raw T dy",
     f"""
     index k = i % classes, n = i / classes;
@@ -65,7 +67,7 @@ GRADIENT = Kernel(
 def refuses(y: Any, target: Any, *, weight: Any = None, **options: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
     kind = refuses_kind(y, weight)
-    if kind is None and getattr(target, "ndim", 0) == 2:
+    if kind is None and getattr(target, "ndim", 0) == y.ndim:
         return "targets that are probabilities"
     return kind
 
@@ -76,6 +78,7 @@ def forward(
     *,
     weight: Array | None = None,
     label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
     reduction: str = "mean",
 ) -> tuple[Array, Cache]:
     """`cross_entropy_forward`, for labels."""
@@ -85,18 +88,17 @@ def forward(
     smoothing = as_number(who, "label_smoothing", label_smoothing, "[0, 1)")
     check_scores(who, y, target, weight)
     check_labels(who, target, y)
-    n, classes = y.shape
+    n, w = positions(y), y if weight is None else weight
     d = float(divisor(who, reduction, n))
+    counts = reduction == "mean" and not (weight is None and ignore_index is None)  # D is a sum
     rows = [empty((n,), y) for _ in range(5)]
     m, s, total, losses, own = rows
-    options = (classes, int(weight is not None), smoothing)
-    w = y if weight is None else weight
-    ROWS(y, target, w, *options, 1.0 if weight is not None else d, *rows, size=n)  # (1), (2)
+    ignored = (int(ignore_index is not None), ignore_index or 0)
+    options = (y.shape[-1], int(weight is not None), smoothing, *ignored)
+    ROWS(y, target, w, *options, 1.0 if counts else d, *rows, size=n)  # (1), (2)
     loss = cupy.sum(losses)  # ()                                                                    (3)
-    if weight is None:
+    if not counts:
         return loss, (y, target, w, m, s, total, s, *options, d)
-    if reduction == "sum":
-        return loss, (y, target, w, m, s, total, s, *options, 1.0)
     d_own = cupy.sum(own)
     return loss / d_own, (y, target, w, m, s, total, d_own, *options, 0.0)
 

@@ -1,7 +1,8 @@
-"""Metrics of a classifier, from its scores (logits or probabilities) and the true labels, on the host.
+"""Metrics of a classifier, from its scores (logits or probabilities) and the true labels.
 
-Scores are real numbers of any dtype, labels are integers in any dtype. All metrics agree on which class has the
-highest score: of equal scores, that of the lower class. There is no highest score among NaN, so NaN is refused.
+Scores (N, …, K) are of an item, or of each position in it, such as a pixel; labels (N, …) are integers in any dtype.
+All metrics agree on which class has the highest score: of equal scores, that of the lower class. There is no highest
+score among NaN, so NaN is refused.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import refuse_mask, to_numpy
-from ..errors import DTypeError, NonFiniteError, OptionError, ShapeError
-from ..options import as_count
-from ..typing import NDArray
+from ...errors import NonFiniteError, OptionError, ShapeError
+from ...options import as_count
+from ...typing import NDArray
+from .numbers import real
 
 _MOST_CLASSES = 2**15  # for a confusion matrix of 8 GiB
 
@@ -22,7 +23,7 @@ def accuracy(scores: Any, labels: Any) -> float:
     """The fraction of items whose highest score is that of their label.
 
     Parameters
-        scores : Array (N, K), real;  labels : integers (N,)
+        scores : Array (N, …, K), real;  labels : integers (N, …)
     Raises
         ShapeError : they do not fit together;  DTypeError : they are no such numbers, or some are masked
         OptionError : a label has no score;  NonFiniteError : scores contain NaN
@@ -51,17 +52,20 @@ def top_k_accuracy(scores: Any, labels: Any, *, k: int = 5) -> float:
     return float((before < k).mean())
 
 
-def confusion_matrix(scores: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
+def confusion_matrix(
+    scores: Any, labels: Any, *, ignore_index: int | None = None
+) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Counts (K, K): row = true class, column = the class with the highest score.
 
     Parameters, errors
-        as in `accuracy`;  OptionError : more than 32768 classes
+        as in `accuracy`;  ignore_index : the label of positions that do not count, such as 255
+        OptionError : more than 32768 classes
 
     >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 1, 0])
     array([[0, 1],
            [1, 1]])
     """
-    scores, labels = _checked(scores, labels)
+    scores, labels = _checked(scores, labels, ignore_index)
     k = scores.shape[1]
     if k > _MOST_CLASSES:
         remedy = "accuracy and top_k_accuracy take any number"
@@ -69,34 +73,23 @@ def confusion_matrix(scores: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.in
     return np.bincount(labels * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
 
 
-def _checked(scores: Any, labels: Any) -> tuple[NDArray, NDArray]:
-    """Scores (N, K) without NaN, and labels (N,) as int64."""
-    scores, labels = _real("scores", scores), _real("labels", labels)
-    if scores.ndim != 2 or labels.shape != scores.shape[:1] or 0 in scores.shape:
+def _checked(scores: Any, labels: Any, ignore_index: int | None = None) -> tuple[NDArray, NDArray]:
+    """Scores (M, K) without NaN, and labels (M,) as int64, of the M positions that count."""
+    scores, labels = real("scores", scores), real("labels", labels)
+    if scores.ndim < 2 or labels.shape != scores.shape[:-1] or 0 in scores.shape:
         got = f"{scores.shape} and {labels.shape}"
-        raise ShapeError("metrics", "scores (N, K) and labels (N,), N and K ≥ 1", got)
+        raise ShapeError("metrics", "scores (N, …, K) and labels (N, …), N and K ≥ 1", got)
+    scores, labels = scores.reshape(-1, scores.shape[-1]), labels.reshape(-1)
     if np.isnan(scores).any():
         row = int(np.isnan(scores).any(axis=1).argmax())
         raise NonFiniteError("metrics", "scores without NaN", f"NaN in row {row}")
-    low, high = labels.min(), labels.max()
+    if ignore_index is not None:
+        counts = labels != ignore_index
+        scores, labels = scores[counts], labels[counts]
+    low, high = (labels.min(), labels.max()) if labels.size else (0, 0)
     if not (low >= 0 and high < scores.shape[1]):  # also false for NaN
         raise OptionError("metrics", f"labels 0 … {scores.shape[1] - 1}", f"{low} … {high}")
     whole = labels.astype(np.int64)
     if (whole != labels).any():
         raise OptionError("metrics", "labels that are whole numbers", str(labels[whole != labels][0]))
     return scores, whole
-
-
-def _real(name: str, given: Any) -> NDArray:
-    refuse_mask(f"metrics: {name}", given)
-    try:
-        host = to_numpy(given)
-    except (TypeError, ValueError):
-        if isinstance(given, list | tuple):  # rows of different lengths
-            got = f"a {type(given).__name__} of others"
-            raise ShapeError("metrics", f"{name} in rows of one length", got) from None
-        # such as PyTorch's bfloat16
-        raise DTypeError("metrics", f"{name} of a dtype that NumPy has", str(getattr(given, "dtype", given))) from None
-    if host.dtype.kind not in "biuf":
-        raise DTypeError("metrics", f"{name} that are real numbers", f"{type(given).__name__} of dtype {host.dtype}")
-    return host

@@ -1,0 +1,186 @@
+"""A trained network that answers: from pictures or arrays to classes and probabilities, as in `xpcnn predict`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .backend import asarray, dtype_name, to_numpy
+from .data.model_images import Image, images_in, images_of
+from .data.picture_files import find_pictures, say_passed_over
+from .errors import DataError, NonFiniteError, OptionError
+from .io.model_file import SavedModel, load_model
+from .nn.feature_output import features
+from .ops.softmax import softmax_forward
+from .options import as_count, as_path
+from .training.best_model import model_path, run_batch_size
+from .typing import NDArray
+
+
+class Answer(NamedTuple):
+    """What a network says of one image.
+
+    Parameters
+        name : the picture's path, or the image's position
+        scores : (class, probability), the most likely first; for a regression (number of the output, value), in order
+    """
+
+    name: str
+    scores: tuple[tuple[str, float], ...]
+
+    @property
+    def label(self) -> str:
+        """The most likely class."""
+        return self.scores[0][0]
+
+    @property
+    def probability(self) -> float:
+        """That of the most likely class."""
+        return self.scores[0][1]
+
+
+class Saved(SavedModel):
+    """A network from a file, with what its training knew of its images.
+
+    `images` of the methods are the path of a picture, of a folder of pictures or of a .npy array, a picture of
+    Pillow's, an array of one image or several, or a list of these. Pictures are resized to the network's size. Numbers
+    are divided as in training; `scale` states another divisor, and `invert` swaps dark and light.
+    """
+
+    def predict(
+        self, images: Any, *, top_k: int | None = None, scale: float | None = None, invert: bool = False
+    ) -> list[Answer]:
+        """An answer for each image.
+
+        Parameters
+            top_k : so many likely classes; None for all
+        Raises
+            DataError, FormatError, FileError : images that cannot be read, or do not fit
+            OptionError : an invalid option, or a network that does not give a class or numbers for one image
+            NonFiniteError : the network gives NaN;  MissingExtraError : Pillow is needed and not installed
+        """
+        return list(self.answers(self.images(images, scale=scale, invert=invert), top_k))
+
+    def features(
+        self,
+        images: Any,
+        layer: str | int,
+        *,
+        batch_size: int = 64,
+        scale: float | None = None,
+        invert: bool = False,
+    ) -> NDArray:
+        """What the network computes up to a layer; see `nn.features`.
+
+        Parameters
+            layer : its dotted name, such as "avgpool"
+        Returns
+            NumPy array (N, …)
+        Raises
+            OptionError : the network has no such layer; the error lists those that it has;  others : as `predict`
+        """
+        check_one_input("features", self)
+        batch = np.stack([image for _, image in self.images(images, scale=scale, invert=invert)])
+        like = next(iter(self.model.state_dict().values()), None)
+        dtype = "float32" if like is None else dtype_name(like)
+        return features(self.model, asarray(batch, dtype=dtype), layer, batch_size=batch_size)
+
+    def images(self, images: Any, *, scale: float | None = None, invert: bool = False) -> Iterator[tuple[str, Image]]:
+        """Each image as the network takes it: (name, float32 (H, W, C))."""
+        if isinstance(images, list | tuple):
+            for number, each in enumerate(images):
+                for name, image in self.images(each, scale=scale, invert=invert):
+                    yield (name if isinstance(each, str | os.PathLike) else str(number)), image
+        elif isinstance(images, str | os.PathLike):
+            for path in files(as_path("predict", images)):
+                yield from images_in(path, self, scale=scale, invert=invert)
+        elif hasattr(images, "getexif"):  # Pillow's: written and read like any other, without loss
+            with TemporaryDirectory() as folder:
+                path = Path(folder, "picture.tiff" if images.mode in ("CMYK", "F", "LAB", "YCbCr") else "picture.png")
+                images.save(path, exif=images.getexif())
+                for _, image in images_in(path, self, scale=scale, invert=invert):
+                    yield "0", image
+        elif hasattr(images, "shape"):
+            batch = images_of("predict", to_numpy(images), self, scale=scale, invert=invert)
+            yield from ((str(number), image) for number, image in enumerate(batch))
+        else:
+            expected = "pictures, paths or arrays"
+            raise OptionError("predict", expected, type(images).__name__, "pass np.asarray(numbers), or a path")
+
+    def answers(self, images: Iterable[tuple[str, Image]], top_k: int | None = None) -> Iterator[Answer]:
+        """Answers for images of `images`, as they come, in batches."""
+        check_one_input("predict", self)
+        most = None if top_k is None else as_count("predict", "top_k", top_k)
+        size, every = run_batch_size(self), iter(images)
+        while batch := list(islice(every, size)):
+            outputs = self.model(asarray(np.stack([image for _, image in batch])))
+            if outputs.ndim != 2:
+                got = f"outputs {tuple(outputs.shape)}"
+                raise OptionError("predict", "a network with outputs (N, K)", got, "call saved.model in Python")
+            numbers = to_numpy(softmax_forward(outputs)[0] if self.is_classifier else outputs)  # (N, K)
+            for (name, _), row in zip(batch, numbers, strict=True):
+                if not np.isfinite(row).all():
+                    got = "NaN or infinity"
+                    raise NonFiniteError("predict", f"finite numbers for {name}", got, "train again with a lower rate")
+                best = np.argsort(-row, kind="stable")[:most].tolist() if self.is_classifier else range(len(row))
+                label = self.classes.__getitem__ if self.classes else str
+                yield Answer(name, tuple((label(i), float(row[i])) for i in best))
+
+
+def load(path: str | os.PathLike[str]) -> Saved:
+    """The network of a run, or of a model file, ready to answer. Untrusted files are safe to open.
+
+    Parameters
+        path : the folder of a run, or a model.safetensors
+    Raises
+        FormatError : the file is no model file, is damaged, or was made by a newer xpcnn
+        FileError : it is missing or cannot be read
+
+    >>> import tempfile
+    >>> from xpcnn import io, models
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = models.lenet5((12, 12, 1), 3, rng=0)
+    ...     io.save_model(model, f"{folder}/m.safetensors", input_shape=(12, 12, 1), classes=["a", "b", "c"])
+    ...     saved = load(f"{folder}/m.safetensors")
+    >>> image = np.full((12, 12), 255, np.uint8)
+    >>> answer, = saved.predict(image)
+    >>> answer.label in saved.classes, round(sum(probability for _, probability in answer.scores), 4)
+    (True, 1.0)
+    >>> saved.features([image, image], layer="4").shape
+    (2, 2, 2, 16)
+    """
+    found = load_model(model_path(as_path("load", path)))
+    return Saved(found.model, found.input_shape, found.classes, found.extra)
+
+
+def files(path: Path) -> list[Path]:
+    """The file, or for a folder the pictures in it.
+
+    Raises
+        DataError : there are none in the folder;  FileError : it cannot be read
+    """
+    if not path.is_dir():
+        return [path]
+    found, others = find_pictures(path)
+    say_passed_over(str(path), others)
+    if not found:
+        raise DataError("predict", f"pictures in {path}", "none")
+    return found
+
+
+def check_one_input(who: str, saved: SavedModel) -> None:
+    """Refuse a network of several inputs or outputs.
+
+    Raises
+        OptionError
+    """
+    model = saved.model
+    several = [model.arity != (1, 1) and "inputs", len(getattr(model, "outputs", ())) > 1 and "outputs"]
+    if found := [each for each in several if each]:
+        raise OptionError(who, "a network of one input and one output", f"several {found[0]}", "use it in Python")
