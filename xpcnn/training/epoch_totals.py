@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..backend import array_namespace, is_numpy, to_numpy
 from ..errors import NonFiniteError
 from ..nn.loss import Loss
+from ..typing import Array
 from .callback import Step
 from .evaluation import Evaluation
 from .gradients import StepResult, addends
 from .history import Epoch
 from .position import Position
-
-Unread: TypeAlias = list[tuple[StepResult, int, int]]
 
 REMEDY = "lower the learning rate, clip gradients (clip_norm), or look for NaN in the images"  # for a loss that is NaN
 
@@ -30,7 +29,7 @@ class EpochTotals:
 
     def __init__(self, position: Position, criterion: Loss, read_every: int = 1) -> None:
         self.position, self.criterion, self.read_every = position, criterion, read_every
-        self.unread: Unread = []  # with the images, and the batch
+        self.unread: list[tuple[StepResult, int, int]] = []  # with the images, and the batch
 
     def add(self, done: StepResult, images: int) -> None:
         """Add the numbers of the last step."""
@@ -38,14 +37,19 @@ class EpochTotals:
         if is_numpy(done.loss) or len(self.unread) >= self.read_every:
             self.read()
 
-    def read(self) -> None:
+    def read(self, also: Array | None = None) -> float:
         """Add all unread numbers to the position's sums.
 
+        Parameters
+            also : an array () that is read with them, so that a device is waited for once
+        Returns
+            its value; NaN without it
         Raises
             NonFiniteError : one of them is NaN or infinite
         """
         at = self.position
-        for (loss, correct, items), (done, images, batch) in zip(read_back(self.unread), self.unread, strict=True):
+        results, value_of_also = read_back([done for done, *_ in self.unread], also)
+        for (loss, correct, items), (done, images, batch) in zip(results, self.unread, strict=True):
             value, count = addends(self.criterion.reduction, loss, items, images)
             if not math.isfinite(value):
                 where = f"{value} in epoch {at.epoch + 1}, batch {batch}"
@@ -58,6 +62,7 @@ class EpochTotals:
             at.correct += int(correct)
             at.images += images
         self.unread.clear()
+        return value_of_also
 
     def step(self, done: StepResult, images: int, steps: int, lr: float) -> Step:
         """The last step, for callbacks; waits for a device."""
@@ -87,17 +92,15 @@ class EpochTotals:
         )
 
 
-def read_back(unread: Unread) -> list[Any]:
-    """Loss, correct and items of each step, on the host; from a device they come as one array."""
-    results: list[Any] = [done for done, *_ in unread]
-    if not results or is_numpy(results[0].loss):
-        return results
-    columns: list[Any] = [list(column) for column in zip(*results, strict=True)]
-    xp, parts = array_namespace(results[0].loss), dict[int, Any]()
-    for number, column in enumerate(columns):
-        if hasattr(column[0], "dtype"):
-            parts[number] = xp.astype(xp.stack(column), xp.float64)  # (steps,)
-    host = to_numpy(xp.stack(list(parts.values())))
-    for number, row in zip(parts, host, strict=True):
-        columns[number] = list(row)
-    return list(zip(*columns, strict=True))
+def read_back(steps: list[StepResult], also: Array | None = None) -> tuple[list[Any], float]:
+    """Loss, correct and items of each step, and `also`, on the host; from a device they come as one array."""
+    first: Any = steps[0].loss if steps else also
+    if first is None or is_numpy(first):
+        return [*steps], math.nan if also is None else float(also)
+    xp, columns = array_namespace(first), [list(column) for column in zip(*steps, strict=True)]
+    on_device = [column for column in columns if hasattr(column[0], "dtype")]
+    parts = [xp.astype(xp.stack(each), xp.float64) for each in [*on_device, *([] if also is None else [[also]])]]
+    host = to_numpy(xp.concat(parts)).tolist()
+    for column in on_device:
+        column[:], host = host[: len(steps)], host[len(steps) :]
+    return list(zip(*columns, strict=True)), math.nan if also is None else float(host[0])
