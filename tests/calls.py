@@ -187,6 +187,12 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.plan": lambda to: call(nn.plan, network(), (4, 4, 1)),
     "nn.features": lambda to: call(nn.features, network(), X, "0"),
     "nn.eval_mode": lambda to: call(nn.eval_mode, network()),
+    "nn.freeze": lambda to: call(nn.freeze, network(), "0.*"),
+    "nn.unfreeze": lambda to: call(nn.unfreeze, network()),
+    "nn.all_parameters": lambda to: call(nn.all_parameters, network()),
+    "training.keep_features": lambda to: call(
+        training.keep_features, nn.freeze(network(), "0.*"), split(), batch_size=2
+    ),
     "nn.register": lambda to: call(nn.register, Named),
     "nn.with_hooks": lambda to: call(nn.with_hooks, network(), nn.Hooks()),
     "optim.SGD": lambda to: call(

@@ -32,7 +32,7 @@ ORDER = [
     {"data", "models", "io"},
     {"exchange", "plot"},
     {"training", "explain"},
-    {"sklearn", "saved"},
+    {"sklearn", "saved", "course"},
     {"cli", "__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import backend, data, errors, exchange, explain, io, models, nn, ops, optim, plot, training
+    from . import backend, course, data, errors, exchange, explain, io, models, nn, ops, optim, plot, training
     from .backend import asarray, synchronize, to_numpy, use_backend
     from .gradient_check import gradcheck
     from .ops.dispatch import use_implementation
@@ -18,6 +18,7 @@ __version__ = "0.2.0.dev0"
 __all__ = [
     "asarray",
     "backend",
+    "course",
     "data",
     "errors",
     "exchange",

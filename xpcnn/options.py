@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .errors import OptionError
 from .typing import Pair
 
 MOST = 2**63 - 1  # largest count: more than any machine has, and the most that Python's iterators accept
 MOST_SEED = 2**128 - 1  # NumPy's SeedSequence mixes all of it
+Patterns: TypeAlias = str | Iterable[str]  # of names, for `matching`
+_FEW = 5
 
 
 def as_number(who: str, name: str, value: Any, interval: str = "(-inf, inf)") -> float:
@@ -149,6 +152,41 @@ def as_shape(who: str, value: Any) -> tuple[int, ...]:
     if not sizes:
         raise OptionError(who, "input_shape: one axis or more, without the batch's", repr(value)[:80])
     return tuple(as_count(who, "each axis of input_shape", size) for size in sizes)
+
+
+def matching(who: str, option: str, patterns: Patterns, names: Sequence[str], what: str) -> set[str]:
+    """The names that one of the patterns matches; `*` in a pattern stands for any text.
+
+    Parameters
+        patterns : one, or several
+        what : these names are, for the error
+    Raises
+        OptionError : a pattern matches none of the names
+
+    >>> sorted(matching("freeze", "patterns", "0.*", ["0.weight", "0.bias", "1.bias"], "parameters"))
+    ['0.bias', '0.weight']
+    """
+    given = [patterns] if isinstance(patterns, str) else patterns
+    if not isinstance(given, Iterable) or isinstance(given, bytes | bytearray) or getattr(given, "ndim", 1) != 1:
+        raise OptionError(who, f'{option}: names such as "fc.*"', repr(patterns)[:80])
+    chosen: set[str] = set()
+    for pattern in given:
+        matched = {name for name in names if isinstance(pattern, str) and fnmatchcase(name, pattern)}
+        if not matched:
+            got = f"{pattern!r}, which matches none of {few(names)}"[:400]
+            raise OptionError(who, f"{option}: names of {what}", got, did_you_mean(str(pattern), names))
+        chosen |= matched
+    return chosen
+
+
+def few(names: Sequence[str]) -> str:
+    """The first few of the names, and how many more there are.
+
+    >>> few(["a", "b", "c", "d", "e", "f", "g"])
+    'a, b, c, d, e and 2 more'
+    """
+    rest = len(names) - _FEW
+    return ", ".join(names[:_FEW]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,10 +1,10 @@
 """The `xpcnn` command. Each subcommand is a file of this folder, imported when it is run.
 
-Exit status: 0 done; 1 a gradient check failed; 2 wrong options, missing or broken files, each with one line on standard
-error; 129 hung up by SIGHUP, for example because the terminal was closed; 130 interrupted, for example by Ctrl-C; 141
-the reader of the output has gone; 143 terminated by SIGTERM. Training finishes its step and writes a checkpoint before
-it ends with 129, 130 or 143. A signal that is ignored when the program starts stays ignored: SIGHUP under nohup, SIGINT
-in the background of a script.
+Exit status: 0 done; 1 a gradient check failed, or an answer of the course is not right; 2 wrong options, missing or
+broken files, each with one line on standard error; 129 hung up by SIGHUP, for example because the terminal was closed;
+130 interrupted, for example by Ctrl-C; 141 the reader of the output has gone; 143 terminated by SIGTERM. Training
+finishes its step and writes a checkpoint before it ends with 129, 130 or 143. A signal that is ignored when the program
+starts stays ignored: SIGHUP under nohup, SIGINT in the background of a script.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ COMMANDS = {
     "data": "list, download and look at data sets",
     "export": "write a saved model for ONNX, PyTorch or MLX",
     "summary": "a table of a model's layers",
+    "course": "exercises on backpropagation, as notebooks and plain files, that check themselves",
     "gradcheck": "check every layer's hand-written gradients on this machine",
     "info": "versions, backend, BLAS, threads and implementations on this machine",
     "doctor": "versions, backend, BLAS, and whether all is well: a block to paste into a bug report",

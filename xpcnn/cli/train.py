@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import data, models
+from ..data.remote_weights import is_address
 from ..errors import FileError, FormatError, Interrupted, OptionError, OutOfMemoryError, printable
 from ..io.document import parse_toml
 from ..optim import OPTIMIZERS
@@ -23,7 +24,8 @@ from ..training.run_files import RESULT
 from .datasets import add_dataset_arguments, dataset_options
 from .files import path_word
 
-_KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")  # of a TOML file
+_KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")
+_IN_FILES = {"source": "from"}  # a TOML file has the options' names, which Python may not allow
 # Each data set's defaults, which override those of `RunConfig`.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"model": "mnist_cnn", "epochs": 30, "batch_size": 32},
@@ -64,6 +66,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="by the training images' mean and deviation, in the model",
     )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="SOURCE",
+        help="fine-tune the network in a run's folder, a model.safetensors, a .onnx file or the file at an address "
+        "https://…#sha256=… or hf:OWNER/NAME/FILE; "
+        "with --model, take weights for it from there, such as a PyTorch state_dict in safetensors",
+    )
+    parser.add_argument("--unused", metavar="NAMES", help="arrays of that file to leave out, such as 'aux*'")
+    parser.add_argument("--freeze", metavar="NAMES", help="parameters not to train, such as 'conv1*,layer[123]*'")
+    parser.add_argument("--unfreeze-at", type=int, metavar="EPOCH", help="train them, too, from that epoch on")
+    parser.add_argument(
+        "--lr-scale", metavar="NAMES", help="factors on the learning rate of parameters, such as 'layer*=0.1,fc*=2'"
+    )
+    parser.add_argument(
+        "--cache-features",
+        action="store_true",
+        default=None,
+        help="compute the frozen part's outputs once, and keep them",
+    )
     parser.add_argument("--log", metavar="WORDS", help=f"of every step: {','.join(LOGS)} (default: none)")
     parser.add_argument("--fast-dev-run", action="store_true", help="try all of it with one batch, and keep nothing")
     parser.add_argument(
@@ -93,7 +115,7 @@ def run(options: argparse.Namespace) -> None:
         _carry_out(begin, options.resume, verbose=not quiet, ended=ended)
         return
     out, config = _folder(given.pop("out", None)), _config(given)
-    usual = Path("runs") / f"{_stem(config.dataset)}-{config.model}"
+    usual = Path("runs") / f"{_stem(config.dataset)}-{config.model or _stem(config.source)}"
     if options.fast_dev_run:
         dry_run(config, out or next(name for name in names(usual) if not name.exists()), verbose=not quiet)
         print("one step, validation and checkpoint went well; nothing was kept")
@@ -138,8 +160,11 @@ def _config(given: dict[str, Any]) -> RunConfig:
         defaults |= _DEFAULTS.get(dataset, {})
     if isinstance(name, str) and name in OPTIMIZERS:
         defaults |= {"lr": OPTIMIZERS[name].lr, "weight_decay": OPTIMIZERS[name].weight_decay}
+    if given.get("source"):
+        defaults |= {"model": ""}
     config = RunConfig(**(defaults | given))
-    return replace(config, dataset=_absolute(config.dataset))
+    source = config.source if not config.source or is_address(config.source) else _absolute(config.source)
+    return replace(config, dataset=_absolute(config.dataset), source=source)
 
 
 def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[..., dict[str, Any]]:
@@ -157,7 +182,7 @@ def _absolute(dataset: str) -> str:
 
 
 def _stem(dataset: str) -> str:
-    return dataset if dataset in data.names() else Path(dataset).stem
+    return dataset if dataset in data.names() else Path(dataset.partition("#")[0]).stem
 
 
 def _folder(out: Any) -> Path | None:
@@ -182,9 +207,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise FormatError(str(path), "a TOML file", str(error)) from error
     except OSError as error:
         raise FileError.unreadable(path, error) from error
+    keys = [_IN_FILES.get(name, name) for name in _KEYS]
     for name, value in given.items():
-        if name not in _KEYS:
+        if name not in keys:
             under = f"keys stand by themselves, not under [{name}]"
-            remedy = under if isinstance(value, dict) else did_you_mean(name, _KEYS)
-            raise OptionError(str(path), "keys among " + ", ".join(_KEYS), name, remedy)
-    return given
+            remedy = under if isinstance(value, dict) else did_you_mean(name, keys)
+            raise OptionError(str(path), "keys among " + ", ".join(keys), name, remedy)
+    return {next((own for own, key in _IN_FILES.items() if key == name), name): each for name, each in given.items()}

@@ -22,15 +22,13 @@ import numpy as np
 
 from ..errors import FormatError, OptionError
 from ..nn.layer import Layer, dotted
-from ..options import as_flag
+from ..options import as_flag, few
 from ..typing import NDArray, Shape
 from .layout import Layout, Part
 
 Names: TypeAlias = Mapping[str, str] | Callable[[str], str | None] | Sequence[str] | None
 FileLayers: TypeAlias = dict[str, dict[str, NDArray]]
 _Shapes: TypeAlias = tuple[tuple[str, Shape], ...]
-
-_MOST_NAMED = 5
 
 
 def copy_weights(
@@ -186,8 +184,3 @@ def _shapes(layouts: Mapping[str, Layout]) -> _Shapes:
 def shapes_of(arrays: Mapping[str, NDArray]) -> _Shapes:
     """The names and shapes of a layer's arrays, in order."""
     return tuple(sorted((key, np.shape(array)) for key, array in arrays.items()))
-
-
-def few(listed: Sequence[str]) -> str:
-    rest = len(listed) - _MOST_NAMED
-    return ", ".join(listed[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -15,27 +15,23 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeAlias
 
 from ..backend import dtype_name, to_numpy
 from ..data.remote_weights import fetch_weights, is_address
-from ..errors import FormatError, OptionError, one_line
+from ..errors import FormatError, one_line
 from ..io import safetensors
 from ..nn.layer import Layer, check_layer, dotted
-from ..options import as_path, did_you_mean
+from ..options import Patterns, as_path, few, matching
 from ..typing import NDArray, Shape
 from .file_names import Named, with_own_names
 from .layout import Layout, Part, own_arrays
 from .onnx import import_onnx
 from .pytorch import file_layers, parts_of
 from .reparametrized import folded
-from .weight_matching import FileLayers, few
-
-Patterns: TypeAlias = str | Iterable[str]
+from .weight_matching import FileLayers
 
 _RUN = "model.safetensors"  # in the folder of a run
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -107,9 +103,9 @@ def load_weights(
     path = fetch_weights(str(source)) if is_address(source) else as_path("load_weights", source)
     who = str(path)
     parts, layers, named = _opened(path, model, input_shape, prefix)
-    fresh = _chosen("new", new, list(model.state_dict()), "the network's arrays")
+    fresh = matching("load_weights", "new", new, list(model.state_dict()), "the network's arrays")
     of_file = [dotted(name, key) for name, arrays in layers.items() for key in arrays]
-    left = _chosen("unused", unused, of_file, "the file's arrays")
+    left = matching("load_weights", "unused", unused, of_file, "the file's arrays")
     state: dict[str, NDArray] = {}
     missing, unfit = list[str](), list[str]()
     unknown = dict.fromkeys(name for name in of_file if name not in left)
@@ -183,21 +179,6 @@ def _by_layer(arrays: Mapping[str, NDArray]) -> FileLayers:
         name, _, key = full.rpartition(".")
         layers.setdefault(name, {})[key] = array
     return layers
-
-
-def _chosen(option: str, patterns: Patterns, names: Sequence[str], what: str) -> set[str]:
-    """The names that a pattern matches; each matches one or more."""
-    given = [patterns] if isinstance(patterns, str) else patterns
-    if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
-        raise OptionError("load_weights", f'{option}: names such as "fc.*"', repr(patterns)[:80])
-    chosen: set[str] = set()
-    for pattern in given:
-        matched = {name for name in names if isinstance(pattern, str) and fnmatchcase(name, pattern)}
-        if not matched:
-            got = f"{pattern!r}, which matches none of {few(names)}"[:400]
-            raise OptionError("load_weights", f"{option}: names of {what}", got, did_you_mean(str(pattern), names))
-        chosen |= matched
-    return chosen
 
 
 def _refuse(who: str, missing: list[str], unfit: list[str], unknown: list[str], prefix: str) -> None:

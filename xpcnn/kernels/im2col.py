@@ -86,11 +86,20 @@ def inference(
     return _correlate(x, w, b, place, scale, relu)
 
 
-def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
+def backward(
+    dy: NDArray, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
+) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
     """`conv2d_backward`, in blocks."""
+    x, w, _, place = cache
+    check_gradient("Conv2d", dy, (x.shape[0], *place.out, w.shape[0]), w)
+    dw, db = _weight_gradients(dy, cache) if weight_grad else (None, None)
+    return _correlate_dx(dy, w, x.shape, place) if input_grad else None, dw, db
+
+
+def _weight_gradients(dy: NDArray, cache: Cache) -> tuple[NDArray, NDArray | None]:
+    """dw, and db or None."""
     x, w, has_bias, place = cache
     cout = w.shape[0]
-    check_gradient("Conv2d", dy, (x.shape[0], *place.out, cout), w)
     padded: Any = place.pad(x, np)  # (N, PH, PW, C)
     blocks = _blocks(x.shape, w, place)
     dw = np.zeros((cout, w[0].size), w.dtype)  # (F, K)
@@ -103,7 +112,7 @@ def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDA
     parallel(work, _shares(cout, BLOCKS), 2.0 * dy.size * w[0].size)
     with one_blas_thread:
         db = np.ones(dy.size // cout, dy.dtype) @ dy.reshape(-1, cout) if has_bias else None  # (F,)  (3)
-    return _correlate_dx(dy, w, x.shape, place) if input_grad else None, dw.reshape(w.shape), db
+    return dw.reshape(w.shape), db
 
 
 def _correlate(

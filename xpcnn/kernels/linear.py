@@ -52,18 +52,22 @@ def forward(x: NDArray, w: NDArray, b: NDArray | None = None) -> tuple[NDArray, 
     return batch_first(y), (columns, w, b is not None)
 
 
-def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
+def backward(
+    dy: NDArray, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
+) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
     """`linear_backward`, on columns."""
     x, w, has_bias = cache
     check_gradient("Linear", dy, (x.shape[1], w.shape[0]), w)
     columns = batch_last(dy)  # (out, N)
-    products = [(columns, x.T, dw := np.empty(w.shape, w.dtype))]  # (out, N) @ (N, in)            (2)
-    dx = None
+    products: list[Product] = []
+    dx, dw = None, None
+    if weight_grad:
+        products.append((columns, x.T, dw := np.empty(w.shape, w.dtype)))  # (out, N) @ (N, in)     (2)
     if input_grad:
         products.append((w.T, columns, dx := empty(x.shape, x.dtype)))  # (in, out) @ (out, N)  (4)
     _multiply(*products)
     with one_blas_thread:
-        db = columns @ np.ones(x.shape[1], dy.dtype) if has_bias else None  # (out,)               (3)
+        db = columns @ np.ones(x.shape[1], dy.dtype) if has_bias and weight_grad else None  # (out,)  (3)
     return None if dx is None else batch_first(dx), dw, db
 
 

@@ -26,6 +26,7 @@ one by one; here the batch replaces the width.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,11 +86,20 @@ def inference(
     return batch_first(_correlate(batch_last(x), filters, b, place, groups, relu))
 
 
-def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
+def backward(
+    dy: NDArray, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
+) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
     """`conv2d_backward`, row by row."""
-    x, w, has_bias, place, groups = cache
+    x, w, _, place, groups = cache
     check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]), w)
     dy = batch_last(dy)  # (OH, OW, F, N)
+    dw, db = _weight_gradients(dy, cache) if weight_grad else (None, None)
+    return batch_first(input_gradient(dy, w, x.shape, place, groups)) if input_grad else None, dw, db
+
+
+def _weight_gradients(dy: NDArray, cache: Cache) -> tuple[NDArray, NDArray | None]:
+    """dw, and db or None."""
+    x, w, has_bias, place, groups = cache
     k = w[0].size
 
     def add(total: NDArray, block: Block) -> None:
@@ -101,11 +111,7 @@ def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDA
 
     cost = 2.0 * dy.size * k
     total = reduce_units(add, (groups, k + 1, w.shape[0] // groups), x.dtype, blocks(x, place, cost), cost)
-    dw, db = _from_matrix(total[:, :k], w.shape), total[:, k].reshape(-1) if has_bias else None
-    dx = None
-    if input_grad:
-        dx = batch_first(input_gradient(dy, w, x.shape, place, groups))
-    return dx, dw, db
+    return _from_matrix(total[:, :k], w.shape), total[:, k].reshape(-1) if has_bias else None
 
 
 def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement, groups: int = 1) -> NDArray:
@@ -250,8 +256,7 @@ def grouped(x: NDArray, groups: int) -> NDArray:
 
 def products(patches: NDArray, dy: NDArray) -> NDArray:
     """Σ_ij patches[…,i,j] dy[…,i,j]ᵀ for patches (…, i, j, K, n) and dy (…, i, j, F, n): (…, K, F)."""
-    k, n = patches.shape[-2:]
-    f = dy.shape[-2]
+    (k, n), f = patches.shape[-2:], dy.shape[-2]
     if f * k <= (f + k) * n:  # small: many products, then their sum
         total: NDArray = np.matmul(patches, dy.swapaxes(-1, -2)).sum(axis=(-4, -3))
         return total
@@ -275,12 +280,8 @@ def blocks(x: NDArray, place: Placement, cost: float) -> list[Block]:
     cut = max(-(-halo // step), 1, (WORKSPACE // column - halo) // step)  # at least as much inside as edge
     pieces = max(1, min(BLOCKS, int(cost / SHARE)))
     rows = min(-(-oh // pieces), WORKSPACE // (column * (halo + ow * step))) if cut >= ow else 1
-    return [
-        Block(rows_, columns, images)
-        for images in chunks(n, IMAGES)
-        for rows_ in chunks(oh, max(1, rows))
-        for columns in chunks(ow, cut)
-    ]
+    parts = chunks(n, IMAGES), chunks(oh, max(1, rows)), chunks(ow, cut)
+    return [Block(i, j, images) for images, i, j in product(*parts)]
 
 
 def _matrix(w: NDArray, groups: int) -> NDArray:

@@ -119,11 +119,28 @@ def inference(
     return batch_first(_correlate(batch_last(x), filters, b, place, relu))
 
 
-def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDArray | None, NDArray, NDArray | None]:
+def backward(
+    dy: NDArray, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
+) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
     """`conv2d_backward`, four rows at a time."""
-    x, w, has_bias, place = cache
+    x, w, _, place = cache
     check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]), w)
     dy = batch_last(dy)  # (OH, OW, F, N)
+    dw, db = _weight_gradients(dy, cache) if weight_grad else (None, None)
+    dx = None
+    if input_grad:
+        flipped = place.flipped
+        if flipped is None:
+            dx = batch_first(rows.input_gradient(dy, w, x.shape, place))  # (4)
+        else:
+            turned = w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0)  # (C, KH, KW, F)
+            dx = batch_first(_correlate(dy, turned, None, flipped))  # (4)
+    return dx, dw, db
+
+
+def _weight_gradients(dy: NDArray, cache: Cache) -> tuple[NDArray, NDArray | None]:
+    """dw, and db or None."""
+    x, w, has_bias, place = cache
     f, _, kw, c = w.shape
     a = np.ascontiguousarray(A_T.T.astype(dy.dtype))
 
@@ -139,16 +156,7 @@ def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDA
     with one_blas_thread:
         dw = np.tensordot(G.astype(w.dtype), total[:, :-1], (0, 0))  # (KH, (v,c), F)             (2)
     dw = np.ascontiguousarray(dw.reshape(3, kw, c, f).transpose(3, 0, 1, 2))
-    db = total[0, -1].copy() if has_bias else None
-    dx = None
-    if input_grad:
-        flipped = place.flipped
-        if flipped is None:
-            dx = batch_first(rows.input_gradient(dy, w, x.shape, place))  # (4)
-        else:
-            turned = w[:, ::-1, ::-1, :].transpose(3, 1, 2, 0)  # (C, KH, KW, F)
-            dx = batch_first(_correlate(dy, turned, None, flipped))  # (4)
-    return dx, dw, db
+    return dw, total[0, -1].copy() if has_bias else None
 
 
 def _correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, relu: bool = False) -> NDArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backend import dtype_name
 from ..errors import OptionError
-from ..nn import Container, Conv2d, Layer, Linear
+from ..nn import Container, Conv2d, Layer, Linear, all_parameters
 from ..nn.layer import check_layer
 from ..options import as_count
 from ..random import Seed
@@ -57,10 +57,20 @@ def new_head(model: Layer, outputs: int, *, rng: Seed = None) -> Layer:
     return made
 
 
+def head_name(model: Layer) -> str:
+    """The dotted name of the last layer with parameters, which `new_head` replaces; "" is the network itself.
+
+    >>> from xpcnn.nn import ReLU, Sequential
+    >>> head_name(Sequential(Linear(8, 4), ReLU(), Linear(4, 1000)))
+    '2'
+    """
+    return ".".join(name for name, _ in _last(model))
+
+
 def _last(layer: Layer) -> list[tuple[str, Layer]]:
     """The way to the last layer with parameters: names of children, and the children."""
     for name, child in reversed(layer.children().items()) if isinstance(layer, Container) else ():
-        if child.parameters():
+        if all_parameters(child):
             return [(name, child), *_last(child)]
     return []
 

@@ -30,6 +30,7 @@ from .conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .dropout import Dropout, Dropout1d, Dropout2d, StochasticDepth
 from .elementary import Abs, Exp, Log, Power
 from .feature_output import features
+from .freezing import all_parameters, freeze, unfreeze
 from .graph import Graph
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
@@ -163,11 +164,14 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPadChannels",
+    "all_parameters",
     "eval_mode",
     "features",
+    "freeze",
     "init",
     "plan",
     "register",
+    "unfreeze",
     "with_hooks",
 ]
 

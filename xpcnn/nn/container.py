@@ -14,6 +14,7 @@ from typing import Any, Self, TypeAlias
 
 from ..errors import OptionError, XpcnnError
 from ..typing import Array, Cache
+from .frozen_part import Divided
 from .layer import Layer
 from .summary import Summary
 
@@ -31,6 +32,8 @@ class Container(Layer):
                 raise OptionError(type(self).__name__, "layers", f"{child!r} at {name}", "pass instances of Layer")
         self._children = dict(children)
         self._aliases = self._find_aliases()
+        self._trained = {name for name, child in self._children.items() if any(child.named_arrays(buffers=False))}
+        self.divided: Divided | None = None  # if it begins with frozen layers, and others are trained
         self._find_steps()
 
     def children(self) -> dict[str, Layer]:
@@ -62,6 +65,8 @@ class Container(Layer):
         return self.run_children(x, run)
 
     def __call__(self, x: Array) -> Array:
+        if self.divided is not None and self.divided.output is not self.divided.frozen:  # it knows some outputs
+            return self.divided.rest(self.divided.output(x))
         return self.run_inference(x, with_layer_name)
 
     def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
@@ -83,8 +88,10 @@ class Container(Layer):
     def backward_child(
         self, name: str, dy: Array, cache: Cache, grads: dict[str, Array], input_grad: bool
     ) -> Array | None:
-        """Return the child's dx; add its parameters' gradients to `grads`, under this container's names for them."""
+        """Return the child's dx; add its trained parameters' gradients to `grads`, under the container's names."""
         child = self._children[name]
+        if not input_grad and name not in self._trained:
+            return None
         result = with_layer_name(name, _run_backward, child, dy, cache, input_grad)
         returns_both = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)
         if not returns_both or (input_grad and result[0] is None):
@@ -92,7 +99,10 @@ class Container(Layer):
             raise OptionError(f"layer {name}", expected, "no dx" if returns_both else type(result).__name__)
         dx: Array | None
         dx, own = result
+        frozen = child.frozen
         for key, gradient in own.items():
+            if key in frozen:
+                continue
             full = f"{name}.{key}"
             full = self._aliases.get(full, full)
             grads[full] = grads[full] + gradient if full in grads else gradient

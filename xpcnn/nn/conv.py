@@ -12,8 +12,8 @@ from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
-from .layer import WeightedLayer
 from .sequences import Sides, WindowLayer, with_height, without_height
+from .weighted import WeightedLayer
 
 
 class Conv2d(WeightedLayer):
@@ -39,6 +39,7 @@ class Conv2d(WeightedLayer):
     (8, 28, 28, 6)
     """
 
+    costly_weight = True
     pair_backward = staticmethod(dispatch.backward)
     config_names = (
         "in_channels",

@@ -12,8 +12,8 @@ from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Pair, Shape
 from . import init
-from .layer import WeightedLayer
 from .sequences import WindowLayer
+from .weighted import WeightedLayer
 
 
 class ConvTranspose2d(WeightedLayer):
@@ -40,6 +40,7 @@ class ConvTranspose2d(WeightedLayer):
     (8, 14, 14, 8)
     """
 
+    costly_weight = True
     pair_backward = staticmethod(conv_transpose2d_backward)
     config_names = (
         "in_channels",

@@ -1,4 +1,4 @@
-"""Dropout layers: they drop numbers in `forward` only; `layer(x)` is the identity."""
+"""Dropout layers: they drop numbers in `forward` only; `layer(x)` is the identity, with dx = dy."""
 
 from __future__ import annotations
 
@@ -40,10 +40,15 @@ class Dropout(OpLayer):
         return x
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
+        if self.infers:
+            return self(x), None
         xp = check_floats(type(self).__name__, x)
         shape = self._drawn(x)  # all checks come before the draw
         keep = self.rng.random(shape, dtype="float32") >= self.p  # on the host
         return dropout_forward(x, xp.asarray(keep, device=x.device), p=self.p)
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        return (dy if input_grad else None, {}) if self.infers else super().backward(dy, cache, input_grad=input_grad)
 
     def _drawn(self, x: Array) -> Shape:
         """The mask's shape: one draw for numbers that are dropped together."""

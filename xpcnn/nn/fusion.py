@@ -41,7 +41,9 @@ def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, A
             names[i], names[i + 1] = names[i + 1], names[i]  # (1)
     steps: list[tuple[str, dict[str, Any]]] = []
     for name in names:
-        if type(children[name]) is ReLU and steps and type(children[steps[-1][0]]) in (BatchNorm1d, BatchNorm2d):
+        before = children[steps[-1][0]] if steps else None
+        norm = isinstance(before, BatchNorm1d | BatchNorm2d) and type(before) in _NORM.values() and not before.infers
+        if type(children[name]) is ReLU and norm:
             steps[-1] = (steps[-1][0], {"relu": True})
         else:
             steps.append((name, {}))

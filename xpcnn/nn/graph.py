@@ -23,14 +23,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from heapq import heappop, heappush
+from itertools import count
 from typing import Any, NamedTuple, Self
 
 from ..backend import array_namespace
 from ..errors import OptionError, ShapeError
 from ..ops import dispatch
 from ..typing import Array, Cache, Shape
+from .activation import Identity
 from .container import Container, RunChild
+from .entries import as_entry_names, in_order, parse_entries
+from .frozen_part import Divided, can_stay, has_frozen
 from .fusion import inference_steps, training_steps
 from .layer import Layer
 
@@ -68,20 +71,22 @@ class Graph(Container):
         inputs: str | Sequence[str] = "x",
         outputs: str | Sequence[str] | None = None,
     ) -> None:
-        layers, reads = _parse(entries)
-        self.inputs = _names("inputs", inputs)
-        self.outputs = _names("outputs", [*layers][-1] if outputs is None else outputs)
-        order = _in_order(reads, self.inputs)
+        layers, reads = parse_entries(entries)
+        self.inputs = as_entry_names("inputs", inputs)
+        self.outputs = as_entry_names("outputs", [*layers][-1] if outputs is None else outputs)
+        order = in_order(reads, self.inputs)
         self.reads = {name: reads[name] for name in order}
         self.arity = (len(self.inputs), len(self.inputs))
         super().__init__({name: layers[name] for name in order})
 
     @classmethod
     def from_children(cls, children: Mapping[str, Layer], **config: Any) -> Self:
-        reads, outputs = config.pop("reads", {}), _names("outputs", config.pop("outputs", None))
+        reads, outputs = config.pop("reads", {}), as_entry_names("outputs", config.pop("outputs", None))
         if not isinstance(reads, Mapping) or reads.keys() != children.keys():
             raise OptionError("Graph", "reads: what each of its children reads", repr(reads)[:80])
-        entries = {name: (child, *_names(f"what {name} reads", reads[name])) for name, child in children.items()}
+        entries = {
+            name: (child, *as_entry_names(f"what {name} reads", reads[name])) for name, child in children.items()
+        }
         return cls(entries, outputs=outputs, **config)
 
     def run_children(self, x: Any, run: RunChild) -> Any:
@@ -99,6 +104,8 @@ class Graph(Container):
         return _read(values, self.outputs)
 
     def forward(self, x: Any) -> tuple[Any, Cache]:
+        if self.divided is not None:
+            return self.divided.forward(x)
         values = self._by_name(x, self.inputs, "input")
         caches = []
         for step in self._training:
@@ -110,6 +117,8 @@ class Graph(Container):
 
     def backward(self, dy: Any, cache: Cache, *, input_grad: bool = True) -> tuple[Any, dict[str, Array]]:
         """As in every layer. For several outputs, dy is a tuple or mapping, with None for unused outputs."""
+        if self.divided is not None:
+            return self.divided.backward(dy, cache, input_grad=input_grad)
         wanted = self._wanted[input_grad]
         waiting = self._by_name(dy, self.outputs, "dy")
         complete, grads = all(all(_there(each)) for each in waiting.values()), dict[str, Array]()
@@ -169,6 +178,26 @@ class Graph(Container):
             inference += _wire(inference_steps(layers), self.reads[chain[0]], chain[-1])
         self._training, self._inference = (_freeing(steps, self.outputs) for steps in (training, inference))
         self._wanted = {input_grad: self._find_wanted(input_grad) for input_grad in (False, True)}
+        if has_frozen(self):
+            self.divided = self._divide()
+
+    def _divide(self) -> Divided | None:
+        """The frozen entries that depend on nothing trained, and the others; None if one of them is an output."""
+        first = set(self.inputs)
+        for name, child in self._children.items():
+            if first.issuperset(self.reads[name]) and can_stay(child):
+                first.add(name)
+        rest = {name: reads for name, reads in self.reads.items() if name not in first}
+        if first == set(self.inputs) or not first.isdisjoint(self.outputs):
+            return None
+        between = {name: name for reads in rest.values() for name in reads if name in first}  # names in the first part
+        entries: dict[str, tuple[Any, ...]] = {n: (self._children[n], *self.reads[n]) for n in self.reads if n in first}
+        for name in between.keys() & set(self.inputs):  # an input that both parts read
+            between[name] = next(each for i in count() if (each := f"{name}_{i}") not in (*self.reads, *self.inputs))
+            entries[between[name]] = (Identity(), name)
+        frozen = Graph(entries, inputs=self.inputs, outputs=[*between.values()])
+        after = {name: (self._children[name], *reads) for name, reads in rest.items()}
+        return Divided(frozen, Graph(after, inputs=[*between], outputs=self.outputs))
 
     def _chains(self) -> list[list[str]]:
         """Divide the entries into chains: each entry but the first is the only one that reads the entry before it.
@@ -186,7 +215,7 @@ class Graph(Container):
         """The values whose gradients are needed, for trained parameters or for an input."""
         wanted = set(self.inputs) if input_grad else set[str]()
         for step in self._training:
-            if self._children[step.name].parameters() or any(name in wanted for name in step.reads):
+            if step.name in self._trained or any(name in wanted for name in step.reads):
                 wanted.add(step.writes)
         return wanted
 
@@ -210,56 +239,6 @@ class Graph(Container):
             for name, each in self._children.items()
         ]
         return f"Graph({', '.join(self.inputs)} → {', '.join(self.outputs)}{''.join(rows)}\n)"
-
-
-def _parse(entries: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, Layer], dict[str, tuple[str, ...]]]:
-    """The layers, and the names that each reads."""
-    if not isinstance(entries, Mapping) or not entries:
-        expected = 'a mapping such as {"conv": (Conv2d(1, 8, 3), "x")}'
-        raise OptionError("Graph", expected, "none" if isinstance(entries, Mapping) else type(entries).__name__)
-    layers, reads = {}, {}
-    for name, entry in entries.items():
-        if not isinstance(entry, tuple | list) or not entry or not isinstance(entry[0], Layer):
-            raise OptionError(f"Graph, {name}", "(layer, name of what it reads, …)", repr(entry)[:80])
-        layers[name], reads[name] = entry[0], _names(f"what {name} reads", entry[1:])
-        _names("entries", [name])
-    return layers, reads
-
-
-def _names(what: str, given: Any) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, tuple | list) else ()
-    if not names or not all(isinstance(name, str) and name and "." not in name for name in names):
-        raise OptionError("Graph", f"{what}: names without a dot", repr(given)[:80])
-    if not what.startswith("what ") and len(set(names)) < len(names):
-        raise OptionError("Graph", f"{what}: each name once", repr(given)[:80])
-    return names
-
-
-def _in_order(reads: Mapping[str, tuple[str, ...]], inputs: tuple[str, ...]) -> list[str]:
-    """Sort the entries such that each comes after those that it reads, otherwise in the given order."""
-    if doubled := [name for name in inputs if name in reads]:
-        raise OptionError(f"Graph, {doubled[0]}", "other names for entries than for inputs", doubled[0])
-    for name, names in reads.items():
-        if unknown := [each for each in names if each not in reads and each not in inputs]:
-            known = ", ".join((*inputs, *reads))[:200]
-            raise OptionError(f"Graph, {name}", f"names of entries and inputs: {known}", repr(unknown[0]))
-    given, order = [*reads], list[str]()
-    missing = {name: {each for each in names if each in reads} for name, names in reads.items()}
-    readers: dict[str, list[int]] = {name: [] for name in reads}
-    for number, name in enumerate(given):
-        for each in missing[name]:
-            readers[each].append(number)
-    ready = [number for number, name in enumerate(given) if not missing[name]]  # a heap, as it is sorted
-    while ready:
-        order.append(given[heappop(ready)])
-        for number in readers[order[-1]]:
-            missing[given[number]].remove(order[-1])
-            if not missing[given[number]]:
-                heappush(ready, number)
-    if circle := [name for name in given if missing[name]]:
-        got = f"a circle among {', '.join(circle)[:200]}"
-        raise OptionError(f"Graph, {circle[0]}", "entries that read what comes before them", got)
-    return order
 
 
 def _wire(steps: Sequence[tuple[str, Any]], reads: tuple[str, ...], last: str) -> list[_Step]:

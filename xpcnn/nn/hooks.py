@@ -100,6 +100,8 @@ def with_hooks(model: Layer, hooks: Hooks) -> Layer:
 class _Hooked(Layer):
     """A layer that runs through hooks; everything else is delegated to the layer."""
 
+    observed = True
+
     def __init__(self, name: str, layer: Layer, hooks: Hooks) -> None:
         self._name, self._layer, self._hooks = name, layer, hooks
         for names in ("parameter_names", "buffer_names"):  # the layer's arrays keep their names

@@ -3,63 +3,37 @@
     y, cache  = eval_mode(model).forward(x)          y = model(x)
     dx, grads = eval_mode(model).backward(dy, cache)
 
-Most layers compute the same in both. In inference, dropout is the identity, with dx = dy. Batch norm takes μ and σ²
-from its running statistics, which do not depend on x. It is therefore an affine map of each channel:
-
-    x̂ = r (x − μ),   r = 1 / √(σ² + ε)                  (1)
-    y = γ x̂ + β                                         (2)
-    dx = γ r dy                                         (3)
-    dγ = Σ dy · x̂,   dβ = Σ dy                          (4)
-
-Compare (3) with equation 5 of `xpcnn.ops.batch_norm`, in which μ and σ² are the batch's and depend on x.
+Most layers compute the same in both. Dropout and batch norm do not: their forward and backward are those of inference
+in the layer that `in_inference` returns.
 """
 
 from __future__ import annotations
 
-from ..backend import array_namespace
+from collections.abc import Iterable
+from copy import copy
+
 from ..errors import OptionError
-from ..ops.check import check_gradient
-from ..ops.norm import sum_rows
 from ..typing import Array, Cache
 from .container import Container
 from .dropout import Dropout
+from .frozen_part import computes_as_ours
 from .hooks import Hooks, with_hooks
 from .layer import Layer, check_layer
-from .norm import BatchNorm1d, BatchNorm2d, Normalization
+from .norm import BatchNorm1d, BatchNorm2d
 
-_DROPOUT, _BATCH_NORM = Dropout.__call__, (BatchNorm1d.__call__, BatchNorm2d.__call__)
+_DIFFERENT = (Dropout, BatchNorm1d, BatchNorm2d)  # in inference
 
 
 class Inference(Hooks):
     """Hooks that run each layer's forward and backward as in inference. Running statistics do not change."""
 
     def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
-        if type(layer).__call__ is _DROPOUT:
-            return x, None
-        if type(layer).__call__ in _BATCH_NORM:
-            assert isinstance(layer, BatchNorm1d | BatchNorm2d)
-            r = 1 / array_namespace(x).sqrt(layer.running_var + layer.eps)  # (C,)  (1)
-            return layer(x), (r * (x - layer.running_mean), r)  # (1), (2)
-        return layer.forward(x)
+        return in_inference(layer).forward(x)
 
     def backward(
         self, name: str, layer: Layer, dy: Array, cache: Cache, *, input_grad: bool
     ) -> tuple[Array | None, dict[str, Array]]:
-        if type(layer).__call__ is _DROPOUT:
-            return dy, {}
-        if type(layer).__call__ in _BATCH_NORM:
-            assert isinstance(layer, Normalization)
-            x_hat, r = cache  # (N, …, C), (C,)
-            check_gradient(type(layer).__name__, dy, x_hat.shape)
-            xp = array_namespace(dy)
-            grads = {}
-            if layer.weight is not None:
-                r = layer.weight * r
-                grads["weight"] = sum_rows(dy * x_hat, xp)  # (C,)  (4)
-            if layer.bias is not None:
-                grads["bias"] = sum_rows(dy, xp)  # (C,)  (4)
-            return r * dy if input_grad else None, grads  # (3)
-        return layer.backward(dy, cache, input_grad=input_grad)
+        return in_inference(layer).backward(dy, cache, input_grad=input_grad)
 
 
 def eval_mode(model: Layer, hooks: Inference | None = None) -> Layer:
@@ -83,18 +57,39 @@ def eval_mode(model: Layer, hooks: Inference | None = None) -> Layer:
     """
     check_layer("eval_mode", model)
     for name, layer in model.named_layers():
-        own = not type(layer).__call__.__module__.startswith(__name__.partition(".")[0] + ".")
-        if own or (not isinstance(layer, Container) and _has_others_within(layer)):
-            raise OptionError(
-                f"layer {name}: gradients of inference",
-                "layers whose inference is that of xpcnn's layers",
-                type(layer).__name__,
-                "let a layer made of layers derive from Container, without a __call__ of its own",
-            )
+        check_inference(name, layer)
     return with_hooks(model, Inference() if hooks is None else hooks)
+
+
+def in_inference(layer: Layer, frozen: Iterable[str] | None = None, *, infers: bool = True) -> Layer:
+    """The layer as it is in inference: the same attributes (one `__dict__`), so that each sees what the other changes.
+
+    Parameters
+        frozen : names of its parameters that are not trained; None for those that are not already
+        infers : False for the layer as it is in training
+    """
+    other = copy(layer)
+    other.__dict__ = layer.__dict__
+    other._infers, other._frozen = infers, layer.frozen if frozen is None else frozenset(frozen)
+    return other
+
+
+def check_inference(name: str, layer: Layer) -> None:
+    """Raise an error if the gradients of the layer's inference are unknown.
+
+    Raises
+        OptionError
+    """
+    methods = ("__call__", "forward", "backward") if isinstance(layer, _DIFFERENT) else ("__call__",)
+    if not computes_as_ours(layer, *methods) or (not isinstance(layer, Container) and _has_others_within(layer)):
+        raise OptionError(
+            f"layer {name}: gradients of inference",
+            "layers whose inference is that of xpcnn's layers",
+            type(layer).__name__,
+            "let a layer made of layers derive from Container, without a __call__ of its own",
+        )
 
 
 def _has_others_within(layer: Layer) -> bool:
     """True if the layer contains layers that compute something else in training; its own forward would do so, too."""
-    within = (type(each).__call__ for _, each in layer.named_layers() if each is not layer)
-    return any(call is _DROPOUT or call in _BATCH_NORM for call in within)
+    return any(isinstance(each, _DIFFERENT) for _, each in layer.named_layers() if each is not layer)

@@ -48,6 +48,10 @@ _MOST_NUMBERS = 2**31 - 1  # in an item of zeros: 8 GiB in float32
 class Layer(ABC):
     """Base class of all layers. See the module's docstring for the contract."""
 
+    __slots__ = ("__dict__", "__weakref__", "_frozen", "_infers")  # two layers may have one __dict__: `in_inference`
+    _frozen: frozenset[str]
+    _infers: bool
+
     parameter_names: ClassVar[tuple[str, ...]] = ()  # attributes that the optimizer writes
     buffer_names: ClassVar[tuple[str, ...]] = ()  # attributes that are saved but not trained
     config_names: ClassVar[tuple[str, ...]] = ()  # attributes that are the constructor's arguments
@@ -56,6 +60,7 @@ class Layer(ABC):
     # Properties of inference for code that rearranges numbers, such as `xpcnn.exchange`. A subclass that computes
     # something else sets them again.
     elementwise: ClassVar[bool] = False  # the same function of each number, independent of its position
+    observed: ClassVar[bool] = False  # whether it runs through hooks
     keeps_columns: ClassVar[bool] = False  # permuting the columns of x (N, D) and the parameters (D,) permutes y's
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -63,6 +68,16 @@ class Layer(ABC):
         if {"forward", "__call__", "pair"} & vars(cls).keys():
             cls.elementwise = vars(cls).get("elementwise", "formula" in vars(cls))  # of one element
             cls.keeps_columns = vars(cls).get("keeps_columns", False)
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The names of the parameters within this layer that are not trained, see `freeze`; none in a container."""
+        return getattr(self, "_frozen", frozenset())
+
+    @property
+    def infers(self) -> bool:
+        """Whether forward and backward are those of inference."""
+        return getattr(self, "_infers", False)
 
     @abstractmethod
     def forward(self, x: Array) -> tuple[Array, Cache]:
@@ -101,7 +116,7 @@ class Layer(ABC):
         return walk("", self)
 
     def parameters(self) -> dict[str, Array]:
-        """The trained arrays themselves, by dotted name; a shared one is included once."""
+        """The trained arrays themselves, by dotted name; a shared one is included once, a frozen one is not."""
         return {name: getattr(layer, key) for name, layer, key in self.named_arrays(buffers=False)}
 
     def state_dict(self) -> dict[str, Array]:
@@ -123,13 +138,9 @@ class Layer(ABC):
         """
         own = self.state_dict()
         if strict and own.keys() != state.keys():
-            missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-            raise FormatError(
-                "load_state_dict",
-                "this network's names",
-                f"missing {missing}, unknown {unknown}",
-                "build the same architecture, or pass strict=False",
-            )
+            got = f"missing {sorted(own.keys() - state.keys())}, unknown {sorted(state.keys() - own.keys())}"
+            remedy = "build the same architecture, or pass strict=False"
+            raise FormatError("load_state_dict", "this network's names", got, remedy)
         copy_into({name: array for name, array in own.items() if name in state}, state, "load_state_dict")
         return self
 
@@ -203,23 +214,32 @@ class Layer(ABC):
         """
         found = Summary()
         self.summarize(self.zeros(as_input_shape(input_shape)), found)
-        return found.table(self.parameters().values())
+        return found.table(*self._numbers())
 
     def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
         """Add this layer's row to the summary; return its output in inference."""
         row = summary.begin(name, type(self).__name__, depth)
         y = self(x)
-        parameters = self.parameters().values()
-        multiply_adds = self.multiply_adds(item_shape(x), item_shape(y))
-        summary.count(row, id(self), x, y, parameters, multiply_adds)
-        summary.end(row, x, y, trained=bool(parameters))
+        parameters, trained = self._numbers()
+        summary.count(row, id(self), x, y, parameters, trained, self.multiply_adds(item_shape(x), item_shape(y)))
+        summary.end(row, x, y, trained=bool(trained))
         return y
 
-    def named_arrays(self, *, buffers: bool) -> Iterator[tuple[str, Layer, str]]:
-        """(dotted name, layer, attribute) of every parameter and, with `buffers`, every buffer that exists."""
-        for prefix, layer in self.named_layers():
+    def _numbers(self) -> tuple[list[Array], int]:
+        """All parameters, and how many numbers in them are trained."""
+        every = [getattr(layer, key) for _, layer, key in self.named_arrays(buffers=False, frozen=True)]
+        return every, sum(math.prod(each.shape) for each in self.parameters().values())
+
+    def named_arrays(self, *, buffers: bool, frozen: bool = False) -> Iterator[tuple[str, Layer, str]]:
+        """(dotted name, layer, attribute) of every trained parameter; with `frozen` of the frozen ones, too.
+
+        With `buffers` all arrays are there.
+        """
+        layers = list(self.named_layers())
+        left_out = {dotted(name, key) for name, layer in layers for key in layer.frozen if not (buffers or frozen)}
+        for prefix, layer in layers:
             for key in layer.parameter_names + (layer.buffer_names if buffers else ()):
-                if getattr(layer, key) is not None:
+                if getattr(layer, key) is not None and dotted(prefix, key) not in left_out:
                     yield dotted(prefix, key), layer, key
 
     def zeros(self, input_shape: Shape) -> Array:
@@ -233,9 +253,7 @@ class Layer(ABC):
         if math.prod(input_shape) > _MOST_NUMBERS:
             limit = f"one item of at most {_MOST_NUMBERS} numbers"
             raise ShapeError(type(self).__name__, limit, str(tuple(input_shape)))
-        like = next(iter(self.state_dict().values()), None)
-        if like is None:
-            like = asarray([0.0])
+        like = next(iter(self.state_dict().values()), asarray([0.0]))
         xp = array_namespace(like)
         zeros: Array = xp.zeros((1, *input_shape), dtype=like.dtype, device=like.device)
         return zeros
@@ -263,17 +281,6 @@ class OpLayer(Layer):
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         return self.pair[1](dy, cache) if input_grad else None, {}
-
-
-class WeightedLayer(Layer):
-    """Base class of layers with a `weight` and a `bias`, of which either may be None, and their gradients."""
-
-    parameter_names = ("weight", "bias")
-    pair_backward: ClassVar[Callable[..., tuple[Array | None, Array | None, Array | None]]]  # of `xpcnn.ops`
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dw, db = self.pair_backward(dy, cache, input_grad=input_grad)
-        return dx, {name: grad for name, grad in (("weight", dw), ("bias", db)) if grad is not None}
 
 
 def dotted(name: str, key: str) -> str:

@@ -11,7 +11,7 @@ from ..options import as_count, as_flag
 from ..random import Seed
 from ..typing import Array, Cache, Shape
 from . import init
-from .layer import WeightedLayer
+from .weighted import WeightedLayer
 
 
 class Linear(WeightedLayer):
@@ -34,6 +34,7 @@ class Linear(WeightedLayer):
     (8, 10)
     """
 
+    costly_weight = True
     pair_backward = staticmethod(dispatch.backward)
     config_names = ("in_features", "out_features", "bias")
 

@@ -1,4 +1,15 @@
-"""Normalisation layers; equations in `xpcnn.ops.batch_norm` and `xpcnn.ops.norm`."""
+"""Normalisation layers; equations in `xpcnn.ops.batch_norm` and `xpcnn.ops.norm`.
+
+Batch norm in inference takes μ and σ² from its running statistics, which do not depend on x. It is therefore an affine
+map of each channel. Where its gradients are wanted (`nn.eval_mode`, `nn.freeze`), they are
+
+    x̂ = r (x − μ),   r = 1 / √(σ² + ε)                  (1)
+    y = γ x̂ + β                                         (2)
+    dx = γ r dy                                         (3)
+    dγ = Σ dy · x̂,   dβ = Σ dy                          (4)
+
+Compare (3) with equation 5 of `xpcnn.ops.batch_norm`, in which μ and σ² are the batch's and depend on x.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +17,14 @@ import math
 from abc import abstractmethod
 from typing import Any
 
+from ..backend import array_namespace
 from ..errors import OptionError
 from ..ops import dispatch, norm
-from ..ops.check import check_array, check_batch, check_floats
+from ..ops.check import check_array, check_batch, check_floats, check_gradient
 from ..options import as_count, as_flag, as_number
 from ..typing import Array, Cache, Shape
 from .init import constant, draw
-from .layer import WeightedLayer
+from .weighted import WeightedLayer
 
 
 class Normalization(WeightedLayer):
@@ -46,6 +58,10 @@ class _BatchNorm(Normalization):
 
     def forward(self, x: Array, *, relu: bool = False) -> tuple[Array, Cache]:
         """The forward of every layer; `relu=True` also applies the ReLU after this layer."""
+        if self.infers:
+            r = 1 / array_namespace(x).sqrt(self.running_var + self.eps)  # (C,)  (1)
+            x_hat = None if "weight" in self.frozen or self.weight is None else r * (x - self.running_mean)  # (1)
+            return self(x), (x_hat, r, tuple(x.shape))  # (2)
         self._check(x)
         op = "batch_norm_relu" if relu else "batch_norm"
         y, cache, (mean, var) = dispatch.forward(op, x, self.weight, self.bias, eps=self.eps)
@@ -56,6 +72,18 @@ class _BatchNorm(Normalization):
         moved: Any = dispatch.output("running_statistics", *before, mean, var, **options)
         self.running_mean, self.running_var = moved
         return y, cache
+
+    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        if not self.infers:
+            return super().backward(dy, cache, input_grad=input_grad)
+        x_hat, r, shape = cache  # (N, …, C) or None, (C,)
+        check_gradient(type(self).__name__, dy, shape)
+        xp, grads = array_namespace(dy), {}
+        if x_hat is not None:
+            grads["weight"] = norm.sum_rows(dy * x_hat, xp)  # (C,)  (4)
+        if self.bias is not None and "bias" not in self.frozen:
+            grads["bias"] = norm.sum_rows(dy, xp)  # (C,)  (4)
+        return (r if self.weight is None else self.weight * r) * dy if input_grad else None, grads  # (3)
 
     def _check(self, x: Array) -> None:
         who = f"{type(self).__name__}({self.num_features})"

@@ -6,7 +6,7 @@ from ..ops.scale import scale_backward, scale_forward
 from ..options import as_count, as_flag, as_number
 from ..typing import Array, Cache
 from .init import constant, draw
-from .layer import WeightedLayer
+from .weighted import WeightedLayer
 
 
 class Scale(WeightedLayer):

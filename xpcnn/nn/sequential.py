@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from ..typing import Array, Cache
 from .container import Container, RunChild
+from .frozen_part import Divided, can_stay, has_frozen
 from .fusion import inference_steps, training_steps
 from .layer import Layer
 
@@ -11,7 +14,7 @@ from .layer import Layer
 class Sequential(Container):
     """One layer after another: y = fₖ(… f₂(f₁(x))).
 
-    With `input_grad=False`, backward stops at the first layer that has parameters.
+    With `input_grad=False`, backward stops at the first layer that is trained.
 
     Parameters
         layers : any number; the same layer may occur several times, and its gradients are then added
@@ -26,9 +29,14 @@ class Sequential(Container):
 
     def _find_steps(self) -> None:
         self._training = training_steps(self._children)
-        trained = (i for i, (name, _) in enumerate(self._training) if self._children[name].parameters())
+        trained = (i for i, (name, _) in enumerate(self._training) if name in self._trained)
         self._first_trained = next(trained, len(self._training))
         self._inference = inference_steps(self._children)
+        children = list(self._children.items())
+        first = len(list(takewhile(lambda item: can_stay(item[1]), children))) if has_frozen(self) else 0
+        if 0 < first < len(children):
+            parts = (self.with_children(dict(part)) for part in (children[:first], children[first:]))
+            self.divided = Divided(*parts)
 
     def __len__(self) -> int:
         return len(self._children)
@@ -47,6 +55,8 @@ class Sequential(Container):
         return x
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
+        if self.divided is not None:
+            return self.divided.forward(x)
         caches = []
         for name, options in self._training:
             x, cache = self.forward_child(name, x, **options)
@@ -54,6 +64,8 @@ class Sequential(Container):
         return x, caches
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
+        if self.divided is not None:
+            return self.divided.backward(dy, cache, input_grad=input_grad)
         grads: dict[str, Array] = {}
         dx: Array | None = dy
         for i, (name, _) in reversed(list(enumerate(self._training))):

@@ -22,7 +22,8 @@ from ..options import as_count
 from ..table import columns
 from ..typing import Array, Shape
 
-_HEADER = ("Layer", "Output", "Parameters", "Forward", "Backward", "Output KiB")
+_HEADER = ("Layer", "Output", "Parameters", "Trained", "Forward", "Backward", "Output KiB")
+_TRAINED = 3  # the column that is there only if some parameters are frozen
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Row:
     name: str
     output: Shape = ()
     parameters: str = ""
+    trained: str = ""
     forward: int | None = None  # multiply-adds; None for a container
     backward: int = 0
     bytes: int = 0
@@ -39,8 +41,9 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         output = str(self.output)
         if self.forward is None:
-            return self.name, output, "", "", "", ""
-        return self.name, output, self.parameters, f"{self.forward:,}", f"{self.backward:,}", _kib(self.bytes)
+            return self.name, output, "", "", "", "", ""
+        costs = f"{self.forward:,}", f"{self.backward:,}", _kib(self.bytes)
+        return self.name, output, self.parameters, self.trained, *costs
 
 
 class Summary:
@@ -63,42 +66,48 @@ class Summary:
         if trained or self._waits(x):
             self._waiting |= {id(each): each for each in (*several(y), y)}
 
-    def count(self, row: Row, key: int, x: Array, y: Array, parameters: Iterable[Array], multiply_adds: int) -> None:
+    def count(
+        self, row: Row, key: int, x: Array, y: Array, parameters: Iterable[Array], trained: int, multiply_adds: int
+    ) -> None:
         """Write the costs of a layer into its row.
 
         Parameters
             key : the same for each run of one layer; from the second run on, its parameters are in brackets
+            parameters, trained : all of them, and how many numbers in them are trained
             multiply_adds : of forward, for one item
         """
-        sizes = [math.prod(each.shape) for each in parameters]
-        number = f"{sum(sizes):,}"
-        row.parameters = f"({number})" if sizes and key in self._counted else number
+        numbers = sum(math.prod(each.shape) for each in parameters)
+        again = numbers and key in self._counted
+        row.parameters, row.trained = (f"({n:,})" if again else f"{n:,}" for n in (numbers, trained))
         row.forward = multiply_adds
-        row.backward = multiply_adds * (bool(sizes) + self._waits(x))  # (1)
+        row.backward = multiply_adds * (bool(trained) + self._waits(x))  # (1)
         row.bytes = sum(map(_bytes, several(y)))
         self._counted.add(key)
 
     def _waits(self, x: Any) -> bool:
         return any(id(each) in self._waiting for each in several(x))
 
-    def table(self, parameters: Iterable[Array]) -> str:
+    def table(self, parameters: Iterable[Array], trained: int) -> str:
         """The rows and their sums, as text.
 
         Parameters
-            parameters : of the whole network, each once
+            parameters, trained : of the whole network, each once, and how many numbers in them are trained
         """
         arrays = list(parameters)
         costs = [row for row in self.rows if row.forward is not None]
         forward, backward = sum(row.forward or 0 for row in costs), sum(row.backward for row in costs)
         outputs = _kib(sum(row.bytes for row in costs))
-        number = f"{sum(math.prod(each.shape) for each in arrays):,}"
-        total = ("Total", "", number, f"{forward:,}", f"{backward:,}", outputs)
+        number = sum(math.prod(each.shape) for each in arrays)
+        total = ("Total", "", f"{number:,}", f"{trained:,}", f"{forward:,}", f"{backward:,}", outputs)
+        rows: list[tuple[str, ...]] = [_HEADER, total, *(row.cells() for row in self.rows)]
+        if trained == number:
+            rows = [(*row[:_TRAINED], *row[_TRAINED + 1 :]) for row in rows]
         memory = _kib(sum(_bytes(each) for each in arrays))
         closing = (
             f"multiply-adds forward + backward: {forward + backward:,}; "
             f"memory of parameters: {memory} KiB, of outputs: {outputs} KiB an item"
         )
-        return columns(_HEADER, [row.cells() for row in self.rows], total, left=(0, 1)) + "\n" + closing
+        return columns(rows[0], rows[2:], rows[1], left=(0, 1)) + "\n" + closing
 
 
 def as_input_shape(input_shape: Shape, who: str = "summary") -> Shape:

@@ -108,21 +108,24 @@ def conv2d_inference(
     return relu_forward(y)[0] if relu else y
 
 
-def conv2d_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
+def conv2d_backward(
+    dy: Array, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """The gradients of `conv2d_forward`, (2) to (4).
 
     Parameters
         dy : Array (N, OH, OW, Cout)
         input_grad : False leaves dx out, as the first layer of a network can
+        weight_grad : False leaves dw and db out, as a frozen layer can
     Returns
         dx : Array (N, H, W, Cin), or None
-        dw : Array (Cout, KH, KW, Cin/groups)
-        db : Array (Cout,), or None without a bias
+        dw : Array (Cout, KH, KW, Cin/groups), or None
+        db : Array (Cout,), or None, as without a bias
     """
     x, w, has_bias, place, groups = cache
     xp = check_gradient("Conv2d", dy, (x.shape[0], *place.out, w.shape[0]), w)
-    dw = correlate_dw(x, dy, place, groups, xp)  # (Cout, KH, KW, Cin/G)
-    db = xp.sum(dy, axis=(0, 1, 2)) if has_bias else None  # (Cout,)                                     (3)
+    dw = correlate_dw(x, dy, place, groups, xp) if weight_grad else None  # (Cout, KH, KW, Cin/G)
+    db = xp.sum(dy, axis=(0, 1, 2)) if has_bias and weight_grad else None  # (Cout,)                     (3)
     dx = correlate_dx(dy, w, x.shape, place, groups, xp) if input_grad else None  # (N, H, W, Cin)
     return dx, dw, db
 

@@ -80,23 +80,24 @@ def conv_transpose2d_forward(
 
 
 def conv_transpose2d_backward(
-    dy: Array, cache: Cache, *, input_grad: bool = True
-) -> tuple[Array | None, Array, Array | None]:
+    dy: Array, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """The gradients of `conv_transpose2d_forward`, (2) to (4).
 
     Parameters
         dy : Array (N, OH, OW, Cout)
         input_grad : False leaves dx out, as the first layer of a network can
+        weight_grad : False leaves dw and db out, as a frozen layer can
     Returns
         dx : Array (N, H, W, Cin), or None
-        dw : Array (Cin, KH, KW, Cout/groups)
-        db : Array (Cout,), or None without a bias
+        dw : Array (Cin, KH, KW, Cout/groups), or None
+        db : Array (Cout,), or None, as without a bias
     """
     x, w, has_bias, place, groups = cache
     xp = check_gradient("ConvTranspose2d", dy, (x.shape[0], *place.size, w.shape[3] * groups), w)
     dx = correlate(dy, w, place, groups, xp) if input_grad else None  # (N, H, W, Cin)                   (2)
-    dw = correlate_dw(dy, x, place, groups, xp)  # (Cin, KH, KW, Cout/G)                                 (3)
-    db = xp.sum(dy, axis=(0, 1, 2)) if has_bias else None  # (Cout,)                                     (4)
+    dw = correlate_dw(dy, x, place, groups, xp) if weight_grad else None  # (Cin, KH, KW, Cout/G)        (3)
+    db = xp.sum(dy, axis=(0, 1, 2)) if has_bias and weight_grad else None  # (Cout,)                     (4)
     return dx, dw, db
 
 

@@ -106,11 +106,15 @@ def verdict_of_step(optimizer: Any) -> str:
     return said
 
 
-def step_at_once(optimizer: Any, grads: Any) -> bool:
-    """Update all parameters of that optimizer in one kernel or a few, where there is one; False if nothing was done."""
+def step_at_once(optimizer: Any, rows: Any) -> bool:
+    """Update these parameters of the optimizer in one kernel or a few, where there is one; False if nothing was done.
+
+    Parameters
+        rows : (p, g, *slots) of each
+    """
     if forced() == "reference":
         return False
-    steps, rows = import_module("xpcnn.kernels.cuda.steps"), optimizer.rows(grads)
+    steps = import_module("xpcnn.kernels.cuda.steps")
     if steps.refuses(optimizer, rows) is not None:
         return False
     steps.step(*optimizer.in_c(), optimizer.slots, rows)

@@ -40,18 +40,22 @@ def linear_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, C
     return y, (x, w, b is not None)
 
 
-def linear_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
+def linear_backward(
+    dy: Array, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """The gradients of `linear_forward`, (2) to (4).
 
+    Parameters
+        weight_grad : False leaves dw and db out, as a frozen layer can
     Returns
         dx : Array (N, in), or None without `input_grad`
-        dw : Array (out, in)
-        db : Array (out,), or None without a bias
+        dw : Array (out, in), or None
+        db : Array (out,), or None, as without a bias
     """
     x, w, has_bias = cache
     xp = check_gradient("Linear", dy, (x.shape[0], w.shape[0]), w)
-    dw = dy.T @ x  # (out, N) @ (N, in)                                    (2)
-    db = xp.sum(dy, axis=0) if has_bias else None  # (out,)                (3)
+    dw = dy.T @ x if weight_grad else None  # (out, N) @ (N, in)           (2)
+    db = xp.sum(dy, axis=0) if has_bias and weight_grad else None  # (out,)  (3)
     dx = dy @ w if input_grad else None  # (N, out) @ (out, in)            (4)
     return dx, dw, db
 

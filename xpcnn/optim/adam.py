@@ -9,7 +9,8 @@ from ..backend import array_namespace
 from ..errors import OptionError
 from ..options import as_number
 from ..typing import Array
-from .optimizer import Optimizer, show_overflow
+from .optimizer import Optimizer
+from .overflow import show_overflow
 
 
 class Adam(Optimizer):

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from ..backend import array_namespace
 from ..options import as_flag, as_number
 from ..typing import Array
-from .optimizer import Optimizer, show_overflow
+from .optimizer import Optimizer
+from .overflow import show_overflow
 
 
 class AdaGrad(Optimizer):

@@ -12,6 +12,8 @@ Your own optimizer defines which arrays it keeps for each parameter, and how it 
 
 Every number that multiplies an array is a Python float, so that all arithmetic is in the parameter's dtype.
 
+Parameters may have learning rates and weight decays of their own, and may join later (`xpcnn.optim.groups`).
+
 On NumPy, a step that would write NaN or infinity raises an error. The result is known only after the step. So if
 numbers are large, the arrays are copied before it, and restored if it fails. On a device, looking at the result would
 mean waiting. There, infinity becomes NaN in the parameters, which the next loss shows.
@@ -21,17 +23,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 
 from ..backend import array_namespace, copy_into, dtype_name, is_numpy
-from ..errors import DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
+from ..errors import DTypeError, FormatError, NonFiniteError, OptionError
 from ..ops import dispatch
 from ..ops.check import check_array
 from ..options import as_count, as_number
 from ..renamed import warn_of_new_name
 from ..typing import Array
+from .gradients import check_gradients, check_step, differing_names
+from .groups import Groups
+from .overflow import not_finite, squares
 
 CALM = 1e24  # if sums of squares are below, no step with a rate up to MODEST can overflow in float32
 MODEST = 1e3
@@ -54,21 +60,13 @@ class Optimizer(ABC):
         self, parameters: Mapping[str, Array], *, lr: float, weight_decay: float = 0.0, slots: tuple[str, ...] = ()
     ) -> None:
         who = type(self).__name__
-        if not isinstance(parameters, Mapping):
-            raise OptionError(who, "a mapping of parameters", type(parameters).__name__, "pass network.parameters()")
-        if not parameters:
-            raise OptionError(who, "at least one parameter", "none", "pass network.parameters()")
-        for name, p in parameters.items():
-            check_array(f"{who}: {name}", p)
-            if not array_namespace(p).isdtype(p.dtype, "real floating"):
-                raise DTypeError(who, f"{name} in float32 or float64", dtype_name(p), "network.astype('float32')")
         self.lr = lr
         self.weight_decay = as_number(who, "weight_decay", weight_decay, "[0, inf)")
         self.steps = 0  # taken so far
-        self.parameters = dict(parameters)
+        self.parameters: dict[str, Array] = {}
         self._slots: dict[str, dict[str, Array]] = {slot: {} for slot in slots}
-        self.make_slots()
-        self._calm = False  # True if parameters and slots are known to be below CALM
+        self._groups = Groups()
+        self.add(parameters)
 
     @property
     def lr(self) -> float:
@@ -79,9 +77,66 @@ class Optimizer(ABC):
     def lr(self, value: float) -> None:
         self._lr = as_number(type(self).__name__, "lr", value, "[0, inf)")
 
+    def scale(
+        self,
+        *,
+        lr: Mapping[str, float] | None = None,
+        weight_decay: Mapping[str, float] | None = None,
+        names: Iterable[str] | None = None,
+    ) -> Self:
+        """Give parameters their own learning rates and weight decays, instead of any given before.
+
+        Parameters
+            lr, weight_decay : factors ≥ 0 by patterns of names, such as {"backbone*": 0.1} or {"*bias": 0}; the last
+                pattern that matches a name counts
+            names : the names among which a pattern must match one or more; by default those of the optimizer, but
+                with those that `add` will bring a pattern may be for these
+        Raises
+            OptionError : a pattern matches nothing, or a factor is invalid
+
+        >>> import numpy as np
+        >>> from xpcnn.optim import SGD
+        >>> p, q = np.ones(1), np.ones(1)
+        >>> SGD({"0.weight": p, "1.weight": q}, lr=0.5).scale(lr={"0*": 0.1}).step({"0.weight": p, "1.weight": q})
+        >>> p.tolist(), q.tolist()
+        ([0.95], [0.5])
+        """
+        known = list(self.parameters if names is None else names)
+        self._groups.scale(f"{type(self).__name__} scale", known, lr=lr, weight_decay=weight_decay)
+        self._groups.find(self.parameters)
+        return self
+
+    def add(self, parameters: Mapping[str, Array]) -> None:
+        """Train these parameters, too, from now on: their slots are zero, and their steps are counted from here.
+
+        Raises
+            OptionError : there is none, or one of them is there already;  DTypeError : it has no real floating numbers
+        """
+        who = type(self).__name__
+        if not isinstance(parameters, Mapping):
+            raise OptionError(who, "a mapping of parameters", type(parameters).__name__, "pass network.parameters()")
+        if not parameters:
+            raise OptionError(who, "at least one parameter", "none", "pass network.parameters()")
+        for name, p in parameters.items():
+            check_array(f"{who}: {name}", p)
+            if not array_namespace(p).isdtype(p.dtype, "real floating"):
+                raise DTypeError(who, f"{name} in float32 or float64", dtype_name(p), "network.astype('float32')")
+            if name in self.parameters:
+                raise OptionError(f"{who} add", "parameters that it does not have", name)
+        self.parameters |= parameters
+        for arrays in self._slots.values():
+            arrays |= {name: array_namespace(p).zeros_like(p) for name, p in parameters.items()}
+        if self.steps:
+            self._groups.begun |= dict.fromkeys(parameters, self.steps)
+        self._groups.find(self.parameters)
+        self._calm = False  # True if parameters and slots are known to be below CALM
+
     @abstractmethod
     def update(self, p: Array, g: Array, *slots: Any, **unused: Any) -> None:  # any (p, g, v, …) overrides it
-        """Update one parameter and its slots in place; do not write into its gradient."""
+        """Update one parameter and its slots in place; do not write into its gradient.
+
+        Meanwhile `lr`, `weight_decay` and `steps` are those of the parameter.
+        """
 
     def in_c(self) -> tuple[str, dict[str, float]] | None:
         """One step of a number `p` with its gradient `g` and its slots as C, and the numbers in it by their names.
@@ -99,7 +154,7 @@ class Optimizer(ABC):
             OptionError, ShapeError, DTypeError, BackendError : before anything has been changed
             NonFiniteError : a gradient, or a number that the step would write, is NaN or infinite; on NumPy only
         """
-        self._check(grads)
+        check_step(f"{type(self).__name__} step", self.parameters, grads)
         if all(map(is_numpy, grads.values())):
             self._step_and_look(grads)
         else:
@@ -107,47 +162,51 @@ class Optimizer(ABC):
 
     def _step(self, grads: Mapping[str, Array]) -> None:
         self.steps += 1
-        if "in_c" not in vars(type(self)) or not dispatch.step_at_once(self, grads):
-            self.update_each(grads)
+        whole = self._lr, self.weight_decay, self.steps
+        alike: dict[tuple[float, float, int], list[str]] = {}
+        for name in self.parameters:
+            alike.setdefault(self._groups.of(name, *whole), []).append(name)
+        try:
+            for own, names in alike.items():
+                self._lr, self.weight_decay, self.steps = own
+                rows = self.rows(grads, names)
+                if "in_c" not in vars(type(self)) or not dispatch.step_at_once(self, rows):
+                    self.update_each(rows)
+        finally:
+            self._lr, self.weight_decay, self.steps = whole
 
-    def update_each(self, grads: Mapping[str, Array]) -> None:
-        """Update one parameter after the other."""
-        for p, g, *slots in self.rows(grads):
+    def update_each(self, rows: Iterable[tuple[Array, ...]]) -> None:
+        """Update one parameter after the other, given (p, g, *slots) of each."""
+        for p, g, *slots in rows:
             self.update(p, self.decay(p, g) if self.weight_decay else g, *slots)
 
-    def rows(self, grads: Mapping[str, Array]) -> list[tuple[Array, ...]]:
-        """For each parameter: itself, its gradient, its slots."""
-        return [(p, grads[name], *(each[name] for each in self._slots.values())) for name, p in self.parameters.items()]
+    def rows(self, grads: Mapping[str, Array], names: Iterable[str]) -> list[tuple[Array, ...]]:
+        """For each of these parameters: itself, its gradient, its slots."""
+        slots = self._slots.values()
+        return [(self.parameters[name], grads[name], *(each[name] for each in slots)) for name in names]
 
     @property
     def slots(self) -> tuple[str, ...]:
         """The names of the arrays that are kept for each parameter."""
         return tuple(self._slots)
 
-    def make_slots(self) -> None:
-        """Zeros for each parameter, as before the first step."""
-        self._slots = {
-            slot: {name: array_namespace(p).zeros_like(p) for name, p in self.parameters.items()}
-            for slot in self._slots
-        }
-
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
     def _step_and_look(self, grads: Mapping[str, Array]) -> None:
         who, kept = f"{type(self).__name__} step", list[Any]()
         written: list[tuple[str, Any]] = [*self.parameters.items(), *self.state_dict().items()]
-        calm = self._calm and self.lr < MODEST and _squares(grads.items()) < CALM
+        calm = self._calm and self.lr * self._groups.largest < MODEST and squares(grads.items()) < CALM
         if not calm:
-            if bad := _not_finite(grads.items()):
+            if bad := not_finite(grads.items()):
                 raise NonFiniteError(who, "finite gradients", f"NaN or infinity in that of {bad}", REMEDY)
             kept = [array.copy() for _, array in written]
         self._step(grads)
-        if bad := _not_finite(written):
-            for (_, array), copy in zip(written, kept, strict=False):
-                array[...] = copy
+        if bad := not_finite(written):
+            for (_, array), before in zip(written, kept, strict=False):
+                array[...] = before
             self.steps -= bool(kept)
             changed = "nothing has been changed" if kept else "which has been written"
             raise NonFiniteError(who, "finite numbers to write", f"NaN or infinity in {bad}; {changed}", REMEDY)
-        self._calm = calm or _squares(written) < CALM
+        self._calm = calm or squares(written) < CALM
 
     def select(self, grads: Mapping[str, Array]) -> dict[str, Array]:
         """From a network's gradients, select those of this optimizer's parameters (it may have only some of them)."""
@@ -168,26 +227,41 @@ class Optimizer(ABC):
         return {f"{slot}.{name}": array for slot, arrays in self._slots.items() for name, array in arrays.items()}
 
     def scalars(self) -> dict[str, Any]:
-        """The changing numbers on which the next step depends: `steps` and `lr`."""
-        return {"steps": self.steps, "lr": self.lr}
+        """The changing numbers on which the next step depends: `steps`, `lr`, and `begun` if parameters were added."""
+        return {"steps": self.steps, "lr": self.lr} | ({"begun": dict(begun)} if (begun := self._groups.begun) else {})
 
-    def load_state_dict(self, state: Mapping[str, Any], *, steps: int, lr: float | None = None) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], **scalars: Any) -> None:
         """Continue bit for bit from the state of another: `load_state_dict(other.state_dict(), **other.scalars())`.
 
         Parameters
             state : arrays of any backend; they are copied
-            steps : the number of steps taken so far
-            lr : the learning rate; None leaves it to a schedule
+            scalars : as in `load_scalars`
         Raises
             FormatError : names or shapes do not match; in this case nothing is changed
         """
         who, own = f"{type(self).__name__} load_state_dict", self.state_dict()
         if own.keys() != state.keys():
             remedy = "build the same optimizer for the same network"
-            raise FormatError(who, *_names(own.keys(), state.keys()), remedy)
+            raise FormatError(who, *differing_names(own.keys(), state.keys()), remedy)
+        trial = copy(self)
+        trial.load_scalars(who, **scalars)
+        copy_into(own, state, who)
+        self.load_scalars(who, **scalars)
+
+    def load_scalars(self, who: str, *, steps: int, lr: float | None = None, begun: Any = None) -> None:
+        """Continue with the numbers of another's `scalars`.
+
+        Parameters
+            who : for the error
+            steps : the number of steps taken so far
+            lr : the learning rate; None leaves it to a schedule
+            begun : for parameters that were added, by name, the number of steps before
+        Raises
+            OptionError : one is invalid; in this case nothing is changed
+        """
         steps = as_count(who, "steps", steps, least=0)
         rate = self.lr if lr is None else as_number(who, "lr", lr, "[0, inf)")
-        copy_into(own, state, who)
+        self._groups = self._groups.begun_at(who, begun, self.parameters, steps)
         self.steps, self.lr, self._calm = steps, rate, False
 
     def __repr__(self) -> str:
@@ -195,35 +269,6 @@ class Optimizer(ABC):
         plain = {name: v for name, v in options.items() if isinstance(v, float | int | str | tuple) and name != "steps"}
         said = ", ".join(f"{name}={value!r}" for name, value in plain.items())
         return f"{type(self).__name__}({len(self.parameters)} parameters, {said})"
-
-    def _check(self, grads: Mapping[str, Array]) -> None:
-        who = f"{type(self).__name__} step"
-        check_gradients(who, grads)
-        if grads.keys() != self.parameters.keys():
-            part = self.parameters.keys() < grads.keys()
-            remedy = (
-                "optimizer.select(grads) trains these alone" if part else "pass what the network's backward returned"
-            )
-            raise OptionError(who, *_names(self.parameters.keys(), grads.keys()), remedy)
-        for name, p in self.parameters.items():
-            g = grads[name]
-            check_array(f"{who}: the gradient of {name}", g)
-            array_namespace(p, g)
-            if tuple(g.shape) != tuple(p.shape):
-                raise ShapeError(who, f"the gradient of {name} {tuple(p.shape)}", str(tuple(g.shape)))
-            if g.dtype != p.dtype:
-                raise DTypeError(who, f"the gradient of {name} in {dtype_name(p)}", dtype_name(g))
-
-
-def check_gradients(who: str, grads: Mapping[str, Array]) -> None:
-    """Raise an error unless `grads` is a mapping, and not, say, the whole result of a network's backward.
-
-    Raises
-        OptionError
-    """
-    if not isinstance(grads, Mapping):
-        remedy = "dx, grads = network.backward(…): pass grads"
-        raise OptionError(who, "a mapping of gradients", type(grads).__name__, remedy)
 
 
 def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Array]) -> None:
@@ -237,29 +282,3 @@ def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Arr
     if any(parameters.get(name) is not p for name, p in optimizer.parameters.items()):
         remedy = "make it from model.parameters(), after any astype or to_backend"
         raise OptionError(who, "an optimizer of this model's parameters", "one of other arrays", remedy)
-
-
-def _names(mine: Any, theirs: Any) -> tuple[str, str]:
-    """The expected and the given names, for an error."""
-    missing, unknown = sorted(mine - theirs), sorted(theirs - mine)
-    return f"the {len(mine)} names of this optimizer", f"missing {missing}, unknown {unknown}"
-
-
-def show_overflow(p: Array, squares: Array) -> None:
-    """On a device, make p NaN where the squares that divide its step have overflowed: 0·∞ is NaN.
-
-    Otherwise its steps, divided by infinity, would be 0 forever, and nobody would notice.
-    """
-    if not is_numpy(p):
-        p += 0 * squares
-
-
-def _squares(arrays: Iterable[tuple[str, Any]]) -> float:
-    """The sum of all squares of named NumPy arrays; NaN or infinite if a number is, or is too large."""
-    return sum(float(np.vdot(array, array)) for _, array in arrays)
-
-
-def _not_finite(arrays: Iterable[tuple[str, Any]]) -> str:
-    """The names of the first few arrays with NaN or infinity."""
-    names = [name for name, array in arrays if not np.isfinite(array).all()]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

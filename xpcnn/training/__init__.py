@@ -3,6 +3,7 @@
 from .callback import STOP, Step
 from .csv_log import CSVLog
 from .evaluation import Evaluation, evaluate
+from .features import keep_features
 from .gradients import StepResult
 from .history import Epoch
 from .layer_times import LayerTime, Profile, profile
@@ -35,6 +36,7 @@ __all__ = [
     "confusion_matrix",
     "evaluate",
     "gradient_statistics",
+    "keep_features",
     "lr_find",
     "profile",
     "replay",

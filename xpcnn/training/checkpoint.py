@@ -8,8 +8,8 @@ so the run continues bit for bit.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Callable, Mapping
+from copy import copy, deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from ..nn import Layer
 from ..nn.loss import Loss
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
-from ..options import as_count, as_number
 from ..random import check_states, set_states, states
 from ..typing import Array, NDArray
 from .gradients import not_finite
@@ -33,7 +32,7 @@ from .position import REMEDY, Position
 from .untold import Untold
 
 CHECKPOINT = "checkpoint.safetensors"
-_OLDER = {"augmentation": "None", "accumulate": 1, "ema": None}  # not in checkpoints of xpcnn 0.1
+_OLDER = {"augmentation": "None", "accumulate": 1, "ema": None, "unfreeze_at": None}  # not in those of xpcnn 0.1
 # Identify the data by number and by digests; older checkpoints lack the digests.
 _DATA = {"images": "training", "data": "training", "validation data": "validation"}
 
@@ -50,6 +49,8 @@ class Checkpointed:
     average: MovingAverage | None = None
     accumulate: int = 1  # batches per step
     validation: Split | None = None
+    unfreeze_at: int | None = None  # the epoch from which frozen parameters are trained
+    unfreeze: Callable[[], Checkpointed] | None = None  # begins to train them
 
     def description(self) -> dict[str, Any]:
         """The settings that must be the same for a run to continue exactly."""
@@ -63,6 +64,7 @@ class Checkpointed:
             "augmentation": _without_addresses(self.loader.augment),
             "accumulate": self.accumulate,
             "ema": None if self.average is None else self.average.decay,
+            "unfreeze_at": self.unfreeze_at,
             "data": self.loader.split.digest,
             "validation data": None if self.validation is None else self.validation.digest,
         }
@@ -99,10 +101,14 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
         FormatError : the file is broken, or belongs to another run; in this case nothing is changed
     """
     tensors, metadata = read_tensors(path)
-    who, own = str(path), run.tensors()
+    who = str(path)
     if metadata.get("kind") != "checkpoint":
         raise FormatError(who, "a checkpoint", f"a file of kind {metadata.get('kind')!r}"[:80])
     _check_description(who, run, metadata.get("run"))
+    scalars = metadata.get("optimizer")
+    if run.unfreeze is not None and isinstance(scalars, dict) and "begun" in scalars:
+        run = run.unfreeze()
+    own = run.tensors()
     check_arrays(who, own, tensors)
     _check_finite(who, own, tensors)
     history = from_document(who, metadata.get("history"))
@@ -112,7 +118,7 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
             position.items = float(position.images)
         position.untold = Untold.read(f"{who}: untold", metadata.get("untold"))
         _check_position(f"{who}: position", position, run, history)
-        steps, lr = _scalars(f"{who}: optimizer", metadata.get("optimizer"), run.optimizer)
+        scalars = _scalars(f"{who}: optimizer", scalars, run.optimizer)
     except OptionError as error:
         raise FormatError(error.who, error.expected, error.got, REMEDY) from None
     _try_schedule(f"{who}: schedule", run.schedule, metadata.get("schedule"))
@@ -125,7 +131,7 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
     copy_into(own, tensors, who, apart=True)  # nothing is refused from here on
     run.schedule.load_state_dict(metadata["schedule"])
     set_states(run.model.generators(), metadata["generators"])
-    run.optimizer.steps, run.optimizer.lr = steps, lr
+    run.optimizer.load_scalars(who, **scalars)
     return position, history
 
 
@@ -211,10 +217,15 @@ def _items_are_images(criterion: Loss) -> bool:
     return criterion.reduction != "mean" or unweighted
 
 
-def _scalars(who: str, saved: Any, optimizer: Optimizer) -> tuple[int, float]:
-    if not isinstance(saved, dict) or saved.keys() != optimizer.scalars().keys():
+def _scalars(who: str, saved: Any, optimizer: Optimizer) -> dict[str, Any]:
+    if (
+        not isinstance(saved, dict)
+        or saved.keys() - {"begun"} != optimizer.scalars().keys() - {"begun"}
+        or saved["lr"] is None
+    ):
         raise FormatError(who, "steps and lr", repr(saved)[:80], REMEDY)
-    return as_count(who, "steps", saved["steps"], least=0), as_number(who, "lr", saved["lr"], "[0, inf)")
+    copy(optimizer).load_scalars(who, **saved)
+    return saved
 
 
 def _try_schedule(who: str, schedule: Schedule, saved: Any) -> None:

@@ -28,7 +28,10 @@ SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
 CONFIG = "config.json"  # in a run's folder
 LOGS = ("csv", "tensorboard")
 # Settings that config.json of xpcnn 0.1 does not hold; their defaults match its behaviour.
-LATER = ("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log")
+LATER = (
+    *("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log"),
+    *("source", "unused", "freeze", "unfreeze_at", "lr_scale", "cache_features"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class RunConfig:
     """
 
     dataset: str = "digits"  # a name or a path, see `data.load`
-    model: str = "mnist_cnn"
+    model: str = "mnist_cnn"  # "" for that of the source
     epochs: int = 15
     batch_size: int = 64
     lr: float = OPTIMIZERS["adamw"].lr
@@ -58,9 +61,17 @@ class RunConfig:
     overfit_batches: int = 0  # train on this many first batches alone
     log: str = ""  # words of `LOGS`, separated by commas
     drop_last: bool = False  # skip a short last batch
+    source: str = ""  # the file, run or address of a network, or of weights for the model, to begin with
+    unused: str = ""  # patterns of the source's arrays that the model does not have
+    freeze: str = ""  # patterns of parameters that are not trained
+    unfreeze_at: int | None = None  # the epoch from which they are
+    lr_scale: str = ""  # factors on the learning rate, see `lr_scales`
+    cache_features: bool = False  # compute the outputs of the frozen part once
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
+            if name == "model" and self.model == "" and self.source:
+                continue
             if not isinstance(getattr(self, name), str) or getattr(self, name) not in known:
                 given = getattr(self, name)
                 raise OptionError(
@@ -73,6 +84,11 @@ class RunConfig:
             ("normalize", bool, "true or false"),
             ("drop_last", bool, "true or false"),
             ("log", str, "text, such as 'csv,tensorboard'"),
+            ("source", str, "a file, the folder of a run, or an address"),
+            ("unused", str, "names, such as 'aux*'"),
+            ("freeze", str, "names, such as 'layer1*,layer2*'"),
+            ("lr_scale", str, "factors by names, such as 'layer*=0.1'"),
+            ("cache_features", bool, "true or false"),
         ):
             if not isinstance(getattr(self, name), kind):
                 raise OptionError(f"train {name}", what, repr(getattr(self, name)))
@@ -91,6 +107,7 @@ class RunConfig:
         as_count("train", "overfit_batches", self.overfit_batches, least=0)
         if self.ema is not None:
             as_number("train", "ema", self.ema, "(0, 1)")
+        self._check_freezing()
         as_number("train", "lr", self.lr, "(0, inf)")
         as_number("train", "weight_decay", self.weight_decay, "[0, inf)")
         as_number("train", "validation", self.validation, "[0, 1)")
@@ -98,7 +115,51 @@ class RunConfig:
     @property
     def logs(self) -> list[str]:
         """The words of `log`."""
-        return [word.strip() for word in self.log.split(",") if word.strip()]
+        return words(self.log)
+
+    @property
+    def lr_scales(self) -> dict[str, float]:
+        """The factors on the learning rate by patterns: "layer*=0.1,fc*=2"."""
+        pairs = [word.rpartition("=") for word in words(self.lr_scale)]
+        try:
+            return {key: as_number("train", "lr_scale", float(factor), "[0, inf)") for key, _, factor in pairs}
+        except ValueError:
+            expected = "factors by names, such as 'layer*=0.1'"
+            raise OptionError("train lr_scale", expected, repr(self.lr_scale)) from None
+
+    def _check_freezing(self) -> None:
+        """Refuse settings of fine-tuning that do not fit each other."""
+        for name, value, needed in (
+            ("unused", self.unused, "source"),
+            ("freeze", self.freeze, "source"),
+            ("unfreeze_at", self.unfreeze_at is not None, "freeze"),
+            ("cache_features", self.cache_features, "freeze"),
+        ):
+            if value and not getattr(self, needed):
+                remedy = f"leave {name} out" + (": random layers would stay random" if name == "freeze" else "")
+                raise OptionError(
+                    f"train {name}",
+                    "a network to begin with (--from)" if needed == "source" else "a frozen part (--freeze)",
+                    "none",
+                    remedy,
+                )
+        if self.unused and not self.model:
+            raise OptionError("train unused", "an architecture (--model), to which weights are given", "none")
+        if self.unfreeze_at is not None and as_count("train", "unfreeze_at", self.unfreeze_at, least=2) > self.epochs:
+            raise OptionError("train unfreeze_at", f"an epoch from 2 to {self.epochs}, the last", str(self.unfreeze_at))
+        if self.cache_features and self.augment:
+            remedy = "leave one of them out"
+            raise OptionError("train cache_features", "images that stay the same", f"augment {self.augment}", remedy)
+        _ = self.lr_scales
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, which commas separate.
+
+    >>> words("csv, tensorboard")
+    ['csv', 'tensorboard']
+    """
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def read_config(folder: Path) -> RunConfig:

@@ -77,6 +77,8 @@ class Fitting:
         """Run one epoch, or the rest of one; return whether to continue after it."""
         trainer, optimizer, loader = self.trainer, self.trainer.optimizer, self.loader
         at: Position = trainer.position
+        if trainer.unfreeze_at is not None and at.epoch + 1 >= trainer.unfreeze_at:
+            trainer.unfreeze()
         saved = time.perf_counter()
         begun = saved - at.seconds
         totals = EpochTotals(at, trainer.criterion, 1 if trainer.on_step else trainer.read_every)

@@ -9,6 +9,7 @@ import numpy as np
 from ..data.dataset import Split
 from ..data.loader import Loader
 from ..errors import DataError, OptionError, ShapeError, XpcnnError, warn
+from ..nn.freezing import all_parameters
 from ..nn.layer import Layer, check_layer
 from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
@@ -41,6 +42,16 @@ def check_arguments(
     if clip_norm is not None:
         as_number("Trainer", "clip_norm", clip_norm, "(0, inf)")
     as_number("Trainer", "checkpoint_seconds", checkpoint_seconds, "[0, inf)")
+
+
+def as_unfreeze_at(model: Layer, epoch: int | None) -> int | None:
+    """Check the epoch from which all parameters are trained, or None; return it."""
+    if epoch is None:
+        return None
+    if all_parameters(model).keys() == model.parameters().keys():
+        remedy = "pass nn.freeze(model, …), or leave unfreeze_at out"
+        raise OptionError("Trainer", "unfreeze_at: a network with frozen parameters", "none", remedy)
+    return as_count("Trainer", "unfreeze_at", epoch, least=2)
 
 
 def check_fit(loader: object, validation: object, epochs: int, patience: int | None) -> None:

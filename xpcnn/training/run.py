@@ -8,6 +8,7 @@ checkpoint.safetensors  the last state, from which `resume` continues
 model.safetensors       the best model, for `eval` and `predict`
 result.json             the results
 curves.png              if matplotlib is installed
+start.safetensors       of a fine-tuning, the network with which it began: the file that it came from may go
 trained_on.safetensors  digests of the training and validation images
 steps.csv, tensorboard  if the settings ask for these logs
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,11 +31,14 @@ from .. import __version__, data, models, plot
 from ..backend import current_backend
 from ..data.dataset import Dataset, Split
 from ..data.loader import Loader
+from ..data.registry import KNOWN
 from ..errors import DataError, MissingExtraError, OptionError, one_line, warn
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
-from ..nn import CrossEntropyLoss, MSELoss
+from ..nn import CrossEntropyLoss, MSELoss, all_parameters
 from ..optim import OPTIMIZERS
+from ..options import expanded, matching
+from ..typing import Array, Shape
 from .best_model import MODEL, run_batch_size
 from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
@@ -41,8 +46,10 @@ from .claim import Claim
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .csv_log import CSVLog
 from .evaluation import evaluate
+from .features import keep_features
 from .history import Epoch
 from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
+from .source import Begun, kept, open_source
 from .tensorboard_log import TensorBoardLog
 from .trainer import Trainer
 
@@ -61,7 +68,9 @@ def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbos
         refuse_run("train", folder, ALL, f"xpcnn train --resume {folder}")
         run = _Run(config, folder, verbose, claim)
         run.tell()
-        _write_config(config, folder)
+        if run.begun is not None:
+            run.begun.keep(folder, run.dataset.input_shape)
+        _write_config(run.config, folder)
         return run.finish(resume=False)
 
 
@@ -81,7 +90,8 @@ def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) ->
         elif config.dataset not in data.names() and not Path(config.dataset).exists():
             remedy = f"where it is now: xpcnn train PATH --resume {folder}"
             raise DataError(str(folder), f"the run's data set {config.dataset}", "nothing there", remedy)
-        run, begun = _Run(config, folder, verbose, claim), (folder / CHECKPOINT).exists()
+        start = kept(folder).seeded(config.seed) if config.source else None
+        run, begun = _Run(config, folder, verbose, claim, start), (folder / CHECKPOINT).exists()
         if dataset is not None:
             _write_config(config, folder)
         if not begun:  # it ended before its first checkpoint: it starts again, and so do its logs
@@ -99,11 +109,23 @@ def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Ep
 
 
 class _Run:
-    def __init__(self, config: RunConfig, folder: Path, verbose: bool, claim: Claim | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: Path,
+        verbose: bool,
+        claim: Claim | None = None,
+        begun: Begun | None = None,  # if the run is resumed
+    ) -> None:
         if config.patience is not None and not config.validation:
             remedy = "hold images out, such as --validation 0.1, or leave patience out"
             raise OptionError("train", "validation images, as there is patience", "validation 0", remedy)
-        self.config, self.folder = config, folder
+        self.folder = folder
+        source = open_source(config, _input_shape(config)) if config.source and begun is None else None
+        if source is not None and config.dataset not in data.names() and expanded("train", config.dataset).is_dir():
+            *size, channels = source.input_shape
+            config = replace(config, options={"size": size, "channels": channels} | config.options)
+        self.config = config
         self.dataset = data.load(config.dataset, **config.options)
         classes, train, validation = self.dataset.classes, self.dataset.train, None
         if config.validation:
@@ -114,15 +136,30 @@ class _Run:
             train, config.batch_size, shuffle=True, seed=config.seed, augment=augment, drop_last=config.drop_last
         )
         outputs = len(classes) or train.labels.shape[1]
-        model = models.build(config.model, train.input_shape, outputs, rng=config.seed)
+        self.begun = begun if source is None else source.begin(config, train.input_shape, outputs, classes)
+        if self.begun is None:
+            model, self.frozen = models.build(config.model, train.input_shape, outputs, rng=config.seed), ""
+        else:
+            model, self.frozen = self.begun.frozen(config.freeze)
+        scales = factors(model.parameters() if config.unfreeze_at is None else all_parameters(model), config.lr_scales)
         if config.normalize:
             model = models.normalized(model, *train.statistics())
+        elif self.begun is not None and self.begun.normalization is not None:
+            model = models.normalized(model, *self.begun.normalization)
+        if source is not None:
+            source.check_images(model, train)
         made = model.output_shape(train.input_shape)  # a model that cannot run fails here, before a folder is made
         if made != (outputs,):
             expected = f"a model with {outputs} outputs for an image"
-            raise OptionError("train model", expected, f"{config.model}, whose output is {made}")
+            got = f"{config.model or config.source}, whose output is {made}"
+            raise OptionError("train model", expected, got)
+        if config.cache_features:
+            splits = (self.loader.split,) if validation is None else (self.loader.split, validation)
+            model = keep_features(model, *splits, batch_size=config.batch_size)
         next(self.loader.epoch(0))  # so do images that cannot be augmented
         optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        every = {id(p): name for name, p in all_parameters(model).items()}  # before them there may be a Normalize
+        optimizer.scale(lr={every[key]: factor for key, factor in scales.items()}, names=every.values())
         batches = min(len(self.loader), config.overfit_batches or len(self.loader))  # per epoch
         log_steps, log_epochs = self._logs()
         self.trainer = Trainer(
@@ -134,6 +171,7 @@ class _Run:
             ema=config.ema,
             overfit_batches=config.overfit_batches,
             patience=config.patience,
+            unfreeze_at=config.unfreeze_at,
             on_step=log_steps,
             on_epoch=log_epochs,
             folder=folder,
@@ -146,6 +184,8 @@ class _Run:
         """Describe the data, so that the user notices mistakes; warn of images that are in both parts."""
         if self.trainer.verbose:
             print(found(self.dataset, self.loader.split, self.validation))
+            for line in (*(self.begun.told if self.begun is not None else ()), self.frozen):
+                print(line, end="\n" if line else "")
         if repeated := int(np.isin(self.dataset.test.digests, self.dataset.train.digests).sum()):
             what = f"{repeated} of the {len(self.dataset.test)} images to test on are also among those to train on"
             warn(self.dataset.name, what, "what the test says will be too good: take them out of one of the two")
@@ -179,7 +219,7 @@ class _Run:
             else None,
             "best_epoch": self.trainer.position.best_epoch,
             "epochs": len(rows),
-            "parameters": sum(math.prod(array.shape) for array in self.trainer.model.parameters().values()),
+            "parameters": sum(math.prod(array.shape) for array in all_parameters(self.trainer.model).values()),
             "seconds": sum(row.seconds for row in rows),
             "seconds_since_start": time.perf_counter() - begun,
         }
@@ -187,6 +227,30 @@ class _Run:
         with suppress(MissingExtraError):
             plot.save(plot.curves(rows), self.folder / CURVES)
         return result
+
+
+def factors(parameters: Mapping[str, Array], scales: Mapping[str, float]) -> dict[int, float]:
+    """Factors by the identity of a parameter, from those by patterns of its name.
+
+    Raises
+        OptionError : a pattern matches none
+    """
+    chosen = dict[int, float]()
+    for pattern, factor in scales.items():
+        names = matching("train", "lr_scale", pattern, list(parameters), "parameters that are trained")
+        chosen |= {id(parameters[name]): factor for name in names}
+    return chosen
+
+
+def _input_shape(config: RunConfig) -> Shape | None:
+    """The shape of the data set's images, as far as it is known before it is read."""
+    if config.dataset in KNOWN:
+        return KNOWN[config.dataset].input_shape
+    size = config.options.get("size")
+    if size is None:
+        return None
+    height, width = size if isinstance(size, list | tuple) else (size, size)
+    return height, width, config.options.get("channels", 3)
 
 
 def found(dataset: Dataset, train: Split, validation: Split | None) -> str:

@@ -22,7 +22,7 @@ from ..backend import is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
 from ..errors import NonFiniteError, OptionError
-from ..nn import CrossEntropyLoss, Layer
+from ..nn import CrossEntropyLoss, Layer, all_parameters, unfreeze
 from ..nn.loss import Loss
 from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer
@@ -43,7 +43,7 @@ from .history import Epoch
 from .moving_average import MovingAverage
 from .nonfinite_report import report
 from .position import Position
-from .readiness import check_arguments, check_fit, check_ready, warn_of_nothing_left
+from .readiness import as_unfreeze_at, check_arguments, check_fit, check_ready, warn_of_nothing_left
 from .run_files import KEPT, refuse_run
 from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .training_state import TrainingState
@@ -66,6 +66,8 @@ class Trainer:
         ema : decay of an exponential moving average of the weights (see `MovingAverage`), such as 0.999; then the
             average is validated, evaluated and kept as the best model; None for no average
         patience : stop after this many epochs without improvement in validation; it requires validation
+        unfreeze_at : the epoch, from 2, from which all parameters of a network of `nn.freeze` are trained; the
+            optimizer's state of those that were frozen begins then
         on_step, on_epoch : functions f(trainer, step: Step) and g(trainer, row: Epoch), called after each step and
             epoch. One that returns `STOP` ends the training. If one raises, those after it are not called; after an
             OSError, as from a log on a full disk, it and those after it are called for that step when the training is
@@ -98,6 +100,7 @@ class Trainer:
         accumulate: int = 1,
         ema: float | None = None,
         patience: int | None = None,
+        unfreeze_at: int | None = None,
         on_step: Iterable[OnStep] = (),
         on_epoch: Iterable[OnEpoch] = (),
         folder: str | Path | None = None,
@@ -122,6 +125,7 @@ class Trainer:
         self.fast_dev_run = as_flag("Trainer", "fast_dev_run", fast_dev_run)
         self.overfit_batches = as_count("Trainer", "overfit_batches", overfit_batches, least=0)
         self.read_every = as_count("Trainer", "read_every", read_every)
+        self.unfreeze_at = as_unfreeze_at(model, unfreeze_at)
         self.history: list[Epoch] = []
         self.position = Position()
         self.loader: Loader | None = None  # in use by `fit`
@@ -235,6 +239,16 @@ class Trainer:
             self.average.update(self.model, self.optimizer.steps)
         return StepResult(total.loss, total.correct, total.items)
 
+    def unfreeze(self) -> None:
+        """Train all of the network's parameters from now on, as from epoch `unfreeze_at` on; see `nn.freeze`."""
+        trained = self.model.parameters()
+        frozen = {name: p for name, p in all_parameters(self.model).items() if name not in trained}
+        if frozen:
+            self.optimizer.add(frozen)
+            self.model = unfreeze(self.model)
+            if self.average is not None:
+                self.average.model = unfreeze(self.average.model)
+
     def _report(self, number: int, x: Array, y: Array, gradients: Gradients) -> NonFiniteError:
         """The error for this batch of a step, which gave NaN or infinity."""
         at = self.position
@@ -245,5 +259,11 @@ class Trainer:
 
     def checkpointed(self, loader: Loader) -> checkpoint.Checkpointed:
         """The parts of the run whose state a checkpoint holds."""
+
+        def unfrozen() -> checkpoint.Checkpointed:
+            self.unfreeze()
+            return self.checkpointed(loader)
+
         parts = (self.model, self.optimizer, self.criterion, self.schedule, loader)
-        return checkpoint.Checkpointed(*parts, self.average, self.accumulate, self._validation)
+        more = (self.average, self.accumulate, self._validation, self.unfreeze_at, unfrozen)
+        return checkpoint.Checkpointed(*parts, *more)

@@ -79,6 +79,9 @@ _FUNCTIONS = {
     "ones_like": lambda a, dtype=None, order="K", subok=None, shape=None: _wrap(
         _np.ones_like(_of(a), dtype, order, shape=shape)
     ),
+    "full_like": lambda a, fill_value, dtype=None, order="K", subok=None, shape=None: _wrap(
+        _np.full_like(_of(a), fill_value, dtype, order, shape=shape)
+    ),
     "arange": lambda start, stop=None, step=1, dtype=None: _wrap(
         _np.arange(0 if stop is None else start, start if stop is None else stop, step, dtype)
     ),
