@@ -10,7 +10,7 @@ implementation, but that one may still refuse.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
@@ -100,10 +100,14 @@ def planned() -> Any:
     return import_module("xpcnn.kernels.planned")
 
 
-def verdict_of_step(optimizer: Any) -> str:
-    """Whether the kernel for that optimizer's step agrees with its `update` on the current device, or what is wrong."""
-    said: str = import_module("xpcnn.kernels.cuda.steps").verdict(optimizer)
-    return said
+def verdicts(optimizers: Iterable[Any]) -> dict[str, Callable[[], str]]:
+    """For CuPy, by the names of operations and optimizers: what says whether their kernels agree with the reference.
+
+    Each returns "agrees", or what is wrong on the current device.
+    """
+    proof, steps = (import_module(f"xpcnn.kernels.cuda.{name}") for name in ("proof", "steps"))
+    found: dict[str, Callable[[], str]] = {op: partial(proof.verdict, op) for op in proof.operations()}
+    return found | {f"{type(each).__name__} step": partial(steps.verdict, each) for each in optimizers}
 
 
 def step_at_once(optimizer: Any, rows: Any) -> bool:

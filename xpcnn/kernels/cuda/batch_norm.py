@@ -156,6 +156,11 @@ def refuses(x: Any, gamma: Any = None, beta: Any = None, *more: Any, eps: float 
     return refuses_kind(x, gamma, beta, *more)
 
 
+def refuses_affine(gamma: Any, beta: Any, mean: Any, var: Any, b: Any = None, **options: Any) -> str | None:
+    """The reason why `affine` refuses the call, or None."""
+    return refuses_kind(mean, var, gamma, beta, b)
+
+
 def forward(
     x: Array, gamma: Array | None = None, beta: Array | None = None, *, eps: float = 1e-5, relu: bool = False
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
@@ -229,5 +234,5 @@ def _or(array: Array | None, other: Array) -> Array:
 IMPLEMENTATION = proven("batch_norm", refuses, forward, backward)
 WITH_RELU = proven("batch_norm_relu", refuses, partial(forward, relu=True), backward)
 INFERENCE = proven("batch_norm_inference", refuses, inference)
-AFFINE_MAP = proven("batch_norm_affine", lambda *args, **options: refuses_kind(*args), affine)
+AFFINE_MAP = proven("batch_norm_affine", refuses_affine, affine)
 STATISTICS = proven("running_statistics", lambda *args, **options: refuses_kind(*args), running)

@@ -84,8 +84,8 @@ def _compiled(kernel: Kernel, wide: bool) -> Any:
 
 def refuses_kind(*arrays: Array | None) -> str | None:
     """The reason why no kernel takes these arrays, or None."""
-    for x in arrays:
-        if x is None:
+    for number, x in enumerate(arrays):
+        if x is None and number:
             continue
         if type(x).__module__.partition(".")[0] != "cupy":
             return "not an array of CuPy's"
