@@ -85,8 +85,10 @@ def _compiled(kernel: Kernel, wide: bool) -> Any:
 def refuses_kind(*arrays: Array | None) -> str | None:
     """The reason why no kernel takes these arrays, or None."""
     for number, x in enumerate(arrays):
-        if x is None and number:
-            continue
+        if x is None:
+            if number:
+                continue
+            return "not an array"
         if type(x).__module__.partition(".")[0] != "cupy":
             return "not an array of CuPy's"
         if x.dtype.char not in "fd":
