@@ -26,7 +26,7 @@ pip install -q -e '.[dev]'
 ruff check .
 ruff format --check .
 mypy
-mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_graphs.py ci/gpu_report.py ci/onnx_nodes.py ci/reliability tests/typed_program.py
+mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_graphs.py ci/gpu_report.py ci/larger_than_memory.py ci/onnx_nodes.py ci/reliability tests/typed_program.py
 
 if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"

@@ -22,6 +22,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "commands",
     "docstrings",
+    "drawings",
     "mathml",
     "models",
     "reference",

@@ -64,7 +64,7 @@ class Named(nn.Sequential):
 def trainer_of(model: Any, to: Path) -> SimpleNamespace:
     return call(
         training.Trainer, model, optimizer(model), nn.CrossEntropyLoss(), schedule=optim.Constant(0.1), clip_norm=1.0,
-        accumulate=2, ema=0.9, patience=2, on_step=(), on_epoch=(), folder=to / "run", classes=("a", "b", "c"),
+        accumulate=2, ema=0.9, group=None, shards=2, patience=2, on_step=(), on_epoch=(), folder=to / "run", classes=("a", "b", "c"),
         checkpoint_seconds=1.0, fast_dev_run=False, overfit_batches=0, read_every=2, verbose=False,
     )  # fmt: skip
 
@@ -236,7 +236,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "data.load": lambda to: call(data.load, to / "all.npz"),
     "data.load_parts": lambda to: call(data.load_parts, to / "all.npz"),
     "data.Loader": lambda to: call(
-        data.Loader, split(), 2, shuffle=True, seed=0, drop_last=True, augment=None, prefetch=0
+        data.Loader, split(), 2, shuffle=True, seed=0, drop_last=True, augment=None, prefetch=0, buffer=3, timeout=1.0
     ),
     "training.evaluate": lambda to: call(training.evaluate, network(), split(), nn.CrossEntropyLoss(), batch_size=3),
     "training.accuracy": lambda to: call(training.accuracy, SCORES, IDS),
@@ -303,4 +303,17 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "explain.text": lambda to: call(explain.text, page(), precision=3),
     "explain.html": lambda to: call(explain.html, page(), precision=3, title="mine"),
     "explain.explain": lambda to: call(explain.explain, network(), "0", X, target=1, at=(0, 0, 0), classes=("a", "b")),
+    "explain.step": lambda to: call(
+        explain.step,
+        model := network(),
+        X,
+        1,
+        nn.CrossEntropyLoss(),
+        optim.SGD(model.parameters(), lr=0.1),
+        clip_norm=1.0,
+        classes=("a", "b"),
+    ),
+    "explain.draw": lambda to: call(
+        explain.draw, nn.MaxPool2d(2), (4, 4, 1), at=(0, 0, 0, 0), steps=("y",), numbers=True
+    ),
 }

@@ -25,11 +25,11 @@ PACKAGE = Path(xpcnn.__file__).parent
 ORDER = [
     {"errors", "renamed", "typing", "settings"},
     {"options", "extras", "table"},
-    {"backend", "random"},
+    {"backend", "random", "shards"},
     {"ops"},
     {"nn"},
     {"gradient_check", "gradient_witnesses", "optim"},
-    {"data", "models", "io"},
+    {"data", "models", "io", "distributed"},
     {"exchange", "plot"},
     {"training", "explain"},
     {"sklearn", "saved", "course"},

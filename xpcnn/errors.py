@@ -129,6 +129,18 @@ class GradientError(XpcnnError, ArithmeticError):
     """A gradient is wrong, or cannot be checked at the given point."""
 
 
+class RankError(XpcnnError, RuntimeError):
+    """Another process of the same program has failed, has gone, or hangs.
+
+    Parameters
+        missing : the ranks that did not come, of those that hang or have gone
+    """
+
+    def __init__(self, who: str, expected: str, got: str, remedy: str = "", missing: tuple[int, ...] = ()) -> None:
+        super().__init__(who, expected, got, remedy)
+        self.missing = missing
+
+
 class MissingExtraError(XpcnnError, ImportError):
     """A required optional package is not installed."""
 

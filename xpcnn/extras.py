@@ -1,7 +1,7 @@
 """Optional packages: each belongs to an extra, and is imported where it is needed.
 
 pip install 'xpcnn[plot]'       a single extra
-pip install 'xpcnn[all]'        all of them, except CuPy
+pip install 'xpcnn[all]'        all of them, except CuPy and MPI
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ EXTRAS = {
     "PIL": ("pillow", "images"),
     "h5py": ("h5py", "hdf5"),
     "matplotlib": ("matplotlib", "plot"),
+    "mpi4py": ("mpi4py", "mpi"),
     "onnx": ("onnx", "onnx"),
     "pooch": ("pooch", "download"),
     "shtab": ("shtab", "completion"),

@@ -7,6 +7,8 @@ XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; if uns
 XPCNN_CACHE_MIB       MiB of freed arrays' memory that the fast implementations on NumPy keep for the next ones: 512
 XPCNN_DATA            the folder in which data sets are searched first
 HF_ENDPOINT           the address of Hugging Face's hub, or of a mirror of it
+
+PMI_RANK and its like, which programs such as mpiexec set, say that the program was started under MPI.
 """
 
 from __future__ import annotations
@@ -42,6 +44,15 @@ def cache_bytes() -> int:
 def data_folder() -> Path | None:
     folder = os.environ.get("XPCNN_DATA")
     return Path(folder) if folder else None
+
+
+def started_by_mpi() -> bool:
+    return any(name in os.environ for name in ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MPI_LOCALRANKID"))
+
+
+def threads_are_set() -> bool:
+    """True if the user has said how many threads to use."""
+    return any(os.environ.get(name) for name in ("XPCNN_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"))
 
 
 def hub_address() -> str:

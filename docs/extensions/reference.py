@@ -19,6 +19,7 @@ import docstrings
 from sphinx.application import Sphinx
 
 import xpcnn
+from xpcnn.explain.drawings import DRAWINGS
 
 INTERNAL = {"__main__", "cli", "typing", "options", "extras"}
 PAGES = Path(__file__).parent.parent / "reference"
@@ -137,6 +138,8 @@ def _module(page: Page) -> str:
         "    :no-index:\n" if last in getattr(import_module(package), "__all__", ()) and page.home == package else ""
     )
     text = f"{_heading(name)}\n\n.. automodule:: {name}\n{hidden}"
+    if package == "xpcnn.ops" and last in DRAWINGS:
+        text += f"\n.. drawings:: {last}\n"
     for name in page.names:
         kind = "class" if inspect.isclass(getattr(import_module(page.home), name)) else "function"
         members = "    :members:\n    :special-members: __call__\n" if kind == "class" else ""

@@ -20,7 +20,7 @@ TABLE = [
 ]  # fmt: skip
 KEYS = [*RunConfig.__dataclass_fields__, "out", "quiet"]
 NUMBERS = [
-    "epochs", "batch-size", "lr", "weight-decay", "validation", "patience", "seed", "accumulate", "ema",
+    "epochs", "batch-size", "lr", "weight-decay", "validation", "patience", "seed", "accumulate", "shards", "timeout", "ema",
     "overfit-batches",
 ]  # fmt: skip
 

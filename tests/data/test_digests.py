@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpcnn.data import digests
+from xpcnn.data import source
 from xpcnn.data.dataset import Split
 from xpcnn.data.digests import choose, image_digests
 
@@ -16,7 +16,7 @@ def test_equal_images_alone_have_equal_digests(rng, monkeypatch):
     found = image_digests(images, 255)
     assert (found.dtype, found.shape) == (np.int64, (300,))
     np.testing.assert_array_equal(found[:, None] == found, groups[:, None] == groups)
-    monkeypatch.setattr(digests, "_BLOCK", 100)
+    monkeypatch.setattr(source, "BLOCK_BYTES", 100)
     by_column = np.asfortranarray(images)
     np.testing.assert_array_equal(image_digests(by_column, 255), found)
     np.testing.assert_array_equal(image_digests(images.repeat(2, axis=2)[:, :, ::2], 255), found)

@@ -55,6 +55,8 @@ def test_too_large_a_size_is_refused_before_a_picture_is_decoded(pets, monkeypat
     monkeypatch.setattr(import_module("xpcnn.data.decode"), "read_picture", decode)
     for channels, needed in ((None, 150000000000), (3, 450000000000)):
         with pytest.raises(DataError, match=f"got {needed} for 15 pictures of 100000×100000; pass a smaller size"):
+            load(pets, size=100000, channels=channels, source="memory")
+        with pytest.raises(DataError, match="a size of at most 67108864 pixels, got 100000×100000; pass a smaller"):
             load(pets, size=100000, channels=channels)
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from xpcnn.data import decode, strips
+from xpcnn.data import pictures as all_pictures
+from xpcnn.data.decode import Reading
 from xpcnn.data.picture import header, read_picture
 from xpcnn.errors import FormatError
 
@@ -33,7 +35,7 @@ def peak():
     return int(line.split()[1]) * 1024
 
 Image.init()
-decode.MOST_PIXELS = 2**23  # these are decoded one at a time
+decode.LARGE = 2**21  # these are decoded one at a time
 before = peak()
 image_folder(sys.argv[1], size=64)
 print(peak() - before)
@@ -131,11 +133,11 @@ def test_of_a_jpeg_that_is_not_decoded_in_full_the_coefficients_count(tmp_path):
 
 
 def test_large_and_small_ones_stay_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(decode, "MOST_PIXELS", 50)
+    monkeypatch.setattr(decode, "LARGE", 12)
     paths = [tmp_path / f"{i}.png" for i in range(9)]
     for i, path in enumerate(paths):
         image.new("L", (4 + i % 3, 6), 20 * i).save(path)
-    images, kept = decode.read_pictures(paths, size=(3, 3), most_bytes=2**20)
+    images, kept = all_pictures.read_pictures(paths, "a", Reading(size=(3, 3)))
     assert images[:, 0, 0, 0].tolist() == [20 * i for i in range(9)]
     assert kept == list(range(9))
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
 
-from xpcnn import nn, seed, use_backend
+from xpcnn import data, nn, seed, use_backend
 from xpcnn.cli import main
 from xpcnn.explain import explain, text
 from xpcnn.io.model_file import load_model, save_model
 from xpcnn.training.best_model import save_best
+from xpcnn.training.config import RunConfig
+from xpcnn.training.run import start
 
 NAMES = ["one <b>", "two", "three"]
 
@@ -70,6 +73,38 @@ def test_the_page_is_written_whole(command, folder):
     assert 'alt="the input image" src="data:image/png;base64,' in page
 
 
+def test_without_a_layer_the_page_is_a_training_step_of_the_whole_network(command, folder):
+    code, out, _ = command("model.safetensors", "image.npy", "--target", "two", "--html", "step.html")
+    assert code == 0
+    assert re.fullmatch(r"step\.html: a training step of 5 layers, 33 stops, loss [\d.]+ → [\d.]+\n", out)
+    page = (folder / "step.html").read_text("utf-8")
+    assert "<title>A training step of model.safetensors: image.npy</title>" in page
+    assert "plain gradient descent shows the update" in page
+    assert "Probability of the target 1 (two)" in page
+    _, again, _ = command("model.safetensors", "image.npy", "--target", "two", "--html", "step.html")
+    assert again == out  # the same mask of dropout, and nothing is kept of the step
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_options_may_stand_anywhere(command, place):
+    words = [".", "0", "image.npy"]
+    words[place:place] = ["--html", "anywhere.html"]
+    assert command(*words)[:2] == (0, command(".", "0", "image.npy", "--html", "anywhere.html")[1])
+
+
+def test_of_a_run_the_step_has_its_optimizer_and_its_kept_models(command, folder):
+    start(
+        RunConfig(model="mnist_cnn", epochs=1, batch_size=512, optimizer="sgd", lr=0.02, keep_every=1), folder / "run"
+    )
+    np.save(folder / "digit.npy", data.digits().test.images[0])
+    assert command("run", "digit.npy", "--html", "run.html", "--epochs")[0] == 0
+    page = (folder / "run.html").read_text("utf-8")
+    assert "Optimizer: SGD(8 parameters, lr=0.02, momentum=0.9, nesterov=True" in " ".join(page.split())
+    assert page.count('<div class="epoch">') == 2
+    assert page.count('<img alt="" src="data:image/png') == 2 * 2 * 2  # epochs, convolutions, filters and features
+    assert "<b>Epoch 0</b>: the network says " in page
+
+
 def test_a_class_may_be_named_or_numbered(command):
     by_name, by_number = (command(".", "loss", "image.npy", "--target", word)[1] for word in (NAMES[0], "0"))
     assert by_name == by_number
@@ -115,6 +150,10 @@ def test_where_symbols_cannot_be_written_the_rest_is(command, monkeypatch):
         ((".", "0", "image.npy", "--precision", "16"), "--precision: expected digits"),
         ((".", "0", "image.npy", "--html", "nowhere/page.html"), "page.html"),
         ((".", "0", "image.npy", "--batch", "shape.npy"), "shape.npy: expected images (4, 4, 1)"),
+        ((".", "image.npy"), "expected a layer, or --html FILE for the whole network, got neither"),
+        ((".", "image.npy", "--html", "a.html", "--at", "0,0,0"), "--at: expected a layer whose output it is in"),
+        ((".", "image.npy", "--html", "a.html", "--epochs"), "expected models of two epochs or more, got 0"),
+        ((".", "0", "image.npy", "--html", "a.html", "--epochs"), "--epochs: expected no layer"),
     ],
 )
 def test_every_wrong_turn_is_one_line_and_status_2(command, folder, words, said):

@@ -50,7 +50,7 @@ def test_every_layer_s_numbers_are_the_library_s(xp, name):
         assert any(array.shape == each.shape and (xpcnn.to_numpy(array) == each).all() for each in shown.values())
     worked = [step.makes for step in page.steps if step.work is not None]
     if type(layer) in EXPLAINERS:
-        assert worked[0] in ("y", "μ", "e")
+        assert worked[0] in ("y", "μ", "m")
         assert worked[-1] == "dx"
         assert page.check(TOLERANCE["float64"]) >= shown["y"].size + shown["dx"].size
     else:

@@ -209,10 +209,11 @@ GIVEN = {
     "linear": {"w", "b"},
     "pool": {"x̂", "r"},
     "adaptive_pool": {"A", "B"},
+    "global_pool": {"t"},
     "rectifier": {"s"},
     "dropout": {"m"},
-    "batch_norm": {"d", "γ", "β"},
-    "norm": {"d", "γ", "β"},
+    "batch_norm": {"γ", "β"},
+    "norm": {"γ", "β"},
     "normalize": {"μ", "σ"},
     "loss_classification": {"y", "q"},
 }

@@ -8,7 +8,9 @@ import pytest
 from xpcnn import nn
 from xpcnn.errors import ShapeError
 from xpcnn.explain import explain
-from xpcnn.explain.explanation import Ref
+from xpcnn.explain.explain_layer import show
+from xpcnn.explain.explanation import Explanation, Ref
+from xpcnn.explain.run import Visit
 
 GEOMETRIES = [
     {"stride": (2, 1), "padding": (0, 2, 1, 0)},
@@ -82,3 +84,20 @@ def test_the_three_ways_through_batch_norm_add_up(rng):
     assert sum(value for *_, value in worked.remarks) == pytest.approx(page.arrays["dx"].values[2, 1], abs=1e-12)
     direct = -2.0 * dy[2, 1] / np.sqrt(x[:, 1].var() + layer.eps)
     assert worked.remarks[0][2] == pytest.approx(direct, rel=1e-12)
+
+
+@pytest.mark.parametrize("join", [nn.Add(), nn.Multiply(), nn.Concat()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("shape", [(2, 3, 4, 2), (2, 1, 4, 2)], ids=["alike", "one is repeated"])
+def test_joins(rng, join, shape):
+    """Of values that have the same shape, and of one that is repeated along an axis."""
+    if isinstance(join, nn.Concat):
+        shape = (2, 3, 4, 5)
+    x = (rng.normal(size=(2, 3, 4, 2)), rng.normal(size=shape))
+    y, cache = join.forward(x)
+    dy = rng.normal(size=y.shape)
+    dx, _ = join.backward(dy, cache)
+    page = Explanation("", "")
+    show(page, Visit(join, x, y, cache, dy, dx), (1, 0, 2, 1))
+    assert page.check(1e-12) == y.size + sum(each.size for each in dx)
+    worked = page.steps[0].work((1, 2, 0, 1))
+    assert worked.refs()[1].at == (1, 2, 0, 1)

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from xpcnn.errors import FileError, OptionError, XpcnnWarning
+from xpcnn.io import lock as io_lock
 from xpcnn.io.model_file import load_model
-from xpcnn.training import claim as module
 from xpcnn.training.claim import LOCK, Claim
 from xpcnn.training.config import RunConfig
 from xpcnn.training.run import resume, start
@@ -139,7 +139,7 @@ def test_a_folder_that_vanishes_between_two_looks_is_made_again(tmp_path, monkey
 
 
 def test_a_lock_that_its_holder_removes_meanwhile_is_taken_on_the_new_file(tmp_path, monkeypatch):
-    lock, calls = module._lock, []
+    lock, calls = io_lock._lock, []
 
     def late(descriptor):
         lock(descriptor)
@@ -147,7 +147,7 @@ def test_a_lock_that_its_holder_removes_meanwhile_is_taken_on_the_new_file(tmp_p
         if len(calls) == 1:
             (tmp_path / "run" / LOCK).unlink()
 
-    monkeypatch.setattr(module, "_lock", late)
+    monkeypatch.setattr(io_lock, "_lock", late)
     with Claim(tmp_path / "run"):
         assert len(calls) == 2
         with pytest.raises(OptionError, match=IN_USE), Claim(tmp_path / "run"):
@@ -158,7 +158,7 @@ def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch):
     def none(descriptor):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(module, "_lock", none)
+    monkeypatch.setattr(io_lock, "_lock", none)
     with pytest.warns(XpcnnWarning, match=r"run: this file system has no locks"), Claim(tmp_path / "run"):
         pass
     with pytest.warns(XpcnnWarning), Claim(tmp_path / "run", numbered=True) as claim:

@@ -15,7 +15,7 @@ from xpcnn.training.checkpoint import CHECKPOINT
 from ..damage import MISSING, TOO_LARGE, VALUES, places, write, wrong, wrong_arrays
 from .small import assert_same, everything, generators, loader, split, stopped_at, trainer
 
-OPTIONS = {"accumulate": 2, "ema": 0.9}
+OPTIONS = {"accumulate": 2, "ema": 0.9, "shards": 2}
 
 
 @pytest.fixture(scope="module")

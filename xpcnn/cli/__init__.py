@@ -30,7 +30,7 @@ COMMANDS = {
     "eval": "accuracy of a saved model on a data set's test images, or on all of them",
     "predict": "what a saved model says of pictures or .npy arrays",
     "plot": "pictures of a run, a model, what it looks at and where it errs, or a data set",
-    "explain": "real numbers through one layer, forward and backward, beside its formula",
+    "explain": "real numbers through one layer, or a whole training step, beside their formulas",
     "data": "list, download and look at data sets",
     "export": "write a saved model for ONNX, PyTorch or MLX",
     "summary": "a table of a model's layers",
@@ -58,7 +58,18 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._between = False
         self.set_defaults(prog=self.prog)  # the innermost parser's stays: "xpcnn plot batch"
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Options may stand between the words of a command of which one is optional, as `layer` is in `explain`."""
+        if self._between or not any(action.nargs == "?" for action in self._get_positional_actions()[:-1]):
+            return super().parse_known_args(args, namespace)
+        self._between = True  # argparse calls this function again, first without the positional words
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._between = False
 
     def error(self, message: str) -> NoReturn:
         end = "" if message.endswith("?") else ";"
@@ -175,6 +186,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     if any("\0" in word for word in words):
         spoken.error("a word with a null byte")
     options, unknown = spoken.parse_known_args(words)
+    options.words = words
     if options.version:
         from .. import __version__
 

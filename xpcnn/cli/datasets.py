@@ -23,7 +23,15 @@ from ..training.best_model import model_path
 from ..training.config import CONFIG, RunConfig, read_config
 from .files import read_model
 
-_PLACES = ("labels", "test", "test_fraction", "seed")  # options that belong to one data set only
+_PLACES = (
+    "labels",
+    "test",
+    "test_fraction",
+    "seed",
+    "source",
+    "cache",
+    "most_bytes",
+)  # options that belong to one data set only
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser, **options: Any) -> None:
@@ -117,7 +125,7 @@ def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
     height, width, channels = saved.input_shape if len(saved.input_shape) == 3 else (1, 1, 1)
     if name in data.names():
         return config.options if config is not None and own else {}
-    if path.is_dir() and channels in (1, 3):
+    if (path.is_dir() or name.endswith(".tar")) and channels in (1, 3):
         options |= {"size": (height, width), "channels": channels}
     if name.endswith((".csv", ".npz", ".npy")):
         options |= {"image_shape": saved.input_shape, "regression": not saved.is_classifier}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -12,18 +13,32 @@ from typing import Any
 
 from .. import data, models
 from ..data.remote_weights import is_address
-from ..errors import FileError, FormatError, Interrupted, OptionError, OutOfMemoryError, printable
+from ..distributed import Group, init
+from ..distributed.launch import launch
+from ..distributed.start import TIMEOUT
+from ..errors import (
+    FileError,
+    FormatError,
+    Interrupted,
+    OptionError,
+    OutOfMemoryError,
+    RankError,
+    XpcnnError,
+    printable,
+)
 from ..io.document import parse_toml
 from ..optim import OPTIMIZERS
-from ..options import did_you_mean, expanded
+from ..options import as_count, did_you_mean, expanded
 from ..training.checkpoint import CHECKPOINT
 from ..training.claim import Claim, names
 from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
 from ..training.run import dry_run, resume, start
 from ..training.run_files import RESULT
+from ..training.sharded_gradients import SHARDS
 from .datasets import add_dataset_arguments, dataset_options
 from .files import path_word
 
+MOST_PROCESSES = 1024  # on one machine
 _KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")
 _IN_FILES = {"source": "from"}  # a TOML file has the options' names, which Python may not allow
 # Each data set's defaults, which override those of `RunConfig`.
@@ -87,6 +102,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compute the frozen part's outputs once, and keep them",
     )
     parser.add_argument("--log", metavar="WORDS", help=f"of every step: {','.join(LOGS)} (default: none)")
+    parser.add_argument(
+        "--keep-every", type=int, metavar="N", help="keep a model after each N epochs, for explain --epochs"
+    )
+    parser.add_argument(
+        "--shards",
+        type=int,
+        metavar="S",
+        help="cut each batch into S parts; 0: one a process (default: 8 with processes)",
+    )
+    parser.add_argument("--processes", type=int, metavar="N", help="train with N processes on this machine, over MPI")
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", default=TIMEOUT, help="that one process waits for another (300)"
+    )
     parser.add_argument("--fast-dev-run", action="store_true", help="try all of it with one batch, and keep nothing")
     parser.add_argument(
         "--config", type=path_word, metavar="FILE", help="a .toml file of these options; those given here win"
@@ -101,7 +129,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", default=None, help="print the result only")
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
+    if options.processes is not None:
+        processes = as_count("train", "--processes", options.processes, most=MOST_PROCESSES)
+        if processes > 1:
+            return launch(["-m", "xpcnn", *_without_processes(options.words)], processes)
+    group = init(timeout=options.timeout)
+    try:
+        with group.together():
+            if group.rank:
+                warnings.simplefilter("ignore")
+            _run(options, group)
+            group.end()
+    except (XpcnnError, KeyboardInterrupt) as error:
+        if group.size == 1 or group.speaks:
+            raise
+        return 128 + getattr(error, "number", signal.SIGINT) if isinstance(error, KeyboardInterrupt) else 2
+    return 0
+
+
+def _without_processes(words: Sequence[str]) -> list[str]:
+    """The command's words without --processes and its number."""
+    rest = list(words)
+    for at in reversed(range(len(rest))):
+        if rest[at].startswith("--processes"):
+            del rest[at : at + (1 if "=" in rest[at] else 2)]
+    return rest
+
+
+def _run(options: argparse.Namespace, group: Group) -> None:
     given = {name: value for name in _KEYS if (value := getattr(options, name, None)) is not None}
     if options.option:
         given["options"] = dataset_options(options.option)
@@ -112,36 +168,44 @@ def run(options: argparse.Namespace) -> None:
         raise OptionError("train quiet", "true or false", repr(quiet))
     if options.resume is not None:
         begin, ended = _resumption(options, given), (options.resume / RESULT).exists()
-        _carry_out(begin, options.resume, verbose=not quiet, ended=ended)
+        _carry_out(begin, options.resume, group, verbose=not quiet, ended=ended)
         return
+    if options.processes is not None or group.size > 1:
+        given = {"shards": max(SHARDS, group.size)} | given
     out, config = _folder(given.pop("out", None)), _config(given)
     usual = Path("runs") / f"{_stem(config.dataset)}-{config.model or _stem(config.source)}"
     if options.fast_dev_run:
-        dry_run(config, out or next(name for name in names(usual) if not name.exists()), verbose=not quiet)
-        print("one step, validation and checkpoint went well; nothing was kept")
-    elif out is not None:
-        _carry_out(partial(start, config, out), out, verbose=not quiet)
+        folder = out or next(name for name in names(usual) if not name.exists())
+        dry_run(config, folder, verbose=not quiet and not group.rank, group=group)
+        if not group.rank:
+            print("one step, validation and checkpoint went well; nothing was kept")
+    elif out is not None or group.rank:
+        _carry_out(partial(start, config, out or usual), out or usual, group, verbose=not quiet)
     else:
         with Claim(usual, numbered=True) as claim:
-            _carry_out(partial(start, config, claim.folder, claim=claim), claim.folder, verbose=not quiet)
+            _carry_out(partial(start, config, claim.folder, claim=claim), claim.folder, group, verbose=not quiet)
 
 
-def _carry_out(run: Callable[..., dict[str, Any]], folder: Path, *, verbose: bool, ended: bool = False) -> None:
+def _carry_out(
+    run: Callable[..., dict[str, Any]], folder: Path, group: Group, *, verbose: bool, ended: bool = False
+) -> None:
     """Carry out the run in that folder, and report at its end."""
     try:
-        result = run(verbose=verbose)
+        result = run(verbose=verbose, group=group)
     except KeyboardInterrupt as error:
         said = "; ".join([str(error) or "interrupted", *_how_to_go_on(folder)])
         raise Interrupted(said, getattr(error, "number", signal.SIGINT)) from None
-    except FileError as error:  # such as a full disk
-        remedy = "; ".join([error.remedy, *_how_to_go_on(folder)])
-        raise FileError(error.who, error.expected, error.got, remedy) from error
+    except (FileError, RankError) as error:  # such as a full disk
+        error.remedy = "; ".join(filter(None, [error.remedy, *_how_to_go_on(folder)]))
+        raise
     except (MemoryError, SystemError) as error:  # SystemError: modules raise it if memory runs out during import
         smaller = "a run with a smaller --batch-size needs less, and --accumulate 2 makes the same steps of halves"
         remedy = "; ".join([*_how_to_go_on(folder), smaller])
         raise OutOfMemoryError(
             "train", "more memory", getattr(error, "got", str(error)) or "no more", remedy
         ) from error
+    if group.rank:
+        return
     well = "loss {test_loss:z.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "

@@ -13,6 +13,7 @@ from .mnist import fashion_mnist, kmnist, mnist
 from .registry import load, load_parts, names
 from .signs import signs
 from .splits import Parts
+from .tar_shards import tar_shards
 
 __all__ = [
     "Dataset",
@@ -34,4 +35,5 @@ __all__ = [
     "mnist",
     "names",
     "signs",
+    "tar_shards",
 ]

@@ -6,13 +6,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import DataError, OptionError, warn
-from ..io.npy import npz_names, read_npy, read_npz
+from ..io.npy import npz_names, read_npy
 from ..options import expanded
-from ..typing import NDArray, Shape
+from ..typing import Shape
 from .labels import class_names
+from .large_arrays import as_array_source, npy_items, npz_items
 from .part_names import TEST, TRAIN, VALIDATION, WORDS, part_name
-from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
+from .source import Items
+from .splits import TEST_FRACTION, Pair, Parts, assemble, counterpart, reader
 
 
 def _pairs(part: str) -> tuple[tuple[str, str], ...]:
@@ -41,7 +45,8 @@ def array_file(
     scale: float | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
-    most_bytes: int = MOST_BYTES,
+    source: str | None = None,
+    most_bytes: int | None = None,
 ) -> Parts:
     """Images and labels from a .npz or .npy file.
 
@@ -62,7 +67,9 @@ def array_file(
         regression : the labels are targets, numbers (N,) or (N, D); the data set has them as (N, D)
         image_shape, channels_first : see `to_images`;  test_fraction, seed : see `hold_out`
         scale : the number that stands for white, such as 16 if images are 0 … 16; see `Split`
-        most_bytes : refuse arrays that are larger
+        source : "memory", or "disk": images stay in their file, and are read where they are needed; by default memory
+            for up to 512 MiB an array. Those of a compressed .npz are unpacked once, into the user's cache
+        most_bytes : refuse to hold more in memory, instead of reading from a disk
     Raises
         FormatError : a file is broken, or holds Python objects;  FileError : it cannot be read
         OptionError : `labels` for a .npz file
@@ -70,14 +77,15 @@ def array_file(
     """
     path = expanded("array_file", path)
     test_path = None if test is None else expanded("array_file", test)
+    source, most_bytes = as_array_source("array_file", source, most_bytes)
     if path.suffix.lower() == ".npz":
         if labels is not None:
             raise OptionError(str(path), "labels for a .npy file only", str(labels), "a .npz holds its own")
-        arrays = read_npz(path, _NAMES, most_bytes=most_bytes)
+        arrays = npz_items(path, _NAMES, source, most_bytes)
         test_names = _find(arrays, _TEST)
         test_part = test_names and (arrays[test_names[0]], arrays[test_names[1]])
         if test_path is not None:
-            beside = read_npz(test_path, _NAMES, most_bytes=most_bytes)
+            beside = npz_items(test_path, _NAMES, source, most_bytes)
             test_part, _ = _named(test_path, beside, (*_TEST, *_TRAIN))
         if test_part is None:
             _warn_of_others(path)
@@ -86,12 +94,12 @@ def array_file(
         found = " and ".join([*train_names[:1], *((test_names or ())[:1] if test_path is None else [test_path.name])])
         given = next((name for name in _CLASSES if name in arrays), None)
         if given is not None and not classes:
-            classes = class_names(f"{path}: {given}", arrays[given])
+            classes = class_names(f"{path}: {given}", np.asarray(arrays[given]))
     else:
-        train_part = _read_pair(path, None if labels is None else expanded("array_file", labels), most_bytes)
+        train_part = _read_pair(path, None if labels is None else expanded("array_file", labels), source, most_bytes)
         if test_path is None and labels is None:
             test_path = counterpart(path)
-        test_part = None if test_path is None else _read_pair(test_path, None, most_bytes)
+        test_part = None if test_path is None else _read_pair(test_path, None, source, most_bytes)
         found = "" if test_path is None else f"{path.name} and {test_path.name}"
     return assemble(
         path,
@@ -117,13 +125,11 @@ def _warn_of_others(path: Path) -> None:
         warn(str(path), what, "call images and labels to test on x_test and y_test")
 
 
-def _find(arrays: dict[str, NDArray], names: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+def _find(arrays: dict[str, Items], names: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
     return next(((x, y) for x, y in names if x in arrays and y in arrays), None)
 
 
-def _named(
-    path: Path, arrays: dict[str, NDArray], names: Sequence[tuple[str, str]]
-) -> tuple[tuple[NDArray, NDArray], tuple[str, str]]:
+def _named(path: Path, arrays: dict[str, Items], names: Sequence[tuple[str, str]]) -> tuple[Pair, tuple[str, str]]:
     """The images and labels among the arrays of a .npz file, and their names."""
     found = _find(arrays, names)
     if found is None:
@@ -132,7 +138,7 @@ def _named(
     return (arrays[found[0]], arrays[found[1]]), found
 
 
-def _read_pair(path: Path, labels: Path | None, most_bytes: int) -> tuple[NDArray, NDArray]:
+def _read_pair(path: Path, labels: Path | None, source: str | None, most_bytes: int) -> Pair:
     """The images of a .npy file, and their labels."""
     if labels is None:
         candidates = [path.with_name(name) for name in _names_of_labels(path.name)]
@@ -140,7 +146,7 @@ def _read_pair(path: Path, labels: Path | None, most_bytes: int) -> tuple[NDArra
         if labels is None:
             missing = " or ".join(each.name for each in candidates)
             raise DataError(str(path), f"its labels in {missing}", "no such file beside it", "pass labels=PATH")
-    return read_npy(path, most_bytes=most_bytes), read_npy(labels, most_bytes=most_bytes)
+    return npy_items(path, source, most_bytes), read_npy(labels, most_bytes=most_bytes)
 
 
 def _names_of_labels(name: str) -> list[str]:

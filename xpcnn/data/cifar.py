@@ -24,11 +24,11 @@ import numpy as np
 from ..errors import FileError, FormatError
 from .dataset import Dataset, Split
 from .download import RemoteFile
-from .locations import Folder, Mirrors, Source
+from .locations import Folder, Mirrors, RemoteFiles
 from .scale import BYTE
 
 _MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
-CIFAR10 = Source(
+CIFAR10 = RemoteFiles(
     "cifar10",
     (
         RemoteFile(
@@ -41,7 +41,7 @@ CIFAR10 = Source(
     _MIRRORS,
     ("", "cifar10"),
 )
-CIFAR100 = Source(
+CIFAR100 = RemoteFiles(
     "cifar100",
     (
         RemoteFile(

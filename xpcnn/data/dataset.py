@@ -1,37 +1,46 @@
-"""Labelled images in the host's memory: a `Split` is one set of them, a `Dataset` a set to train and one to test on.
+"""Labelled images, in memory or in a source: a `Split` is one set, a `Dataset` a set to train and one to test on.
 
 One object holds images and labels and indexes them together, so that no caller has to keep them aligned.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import InitVar, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from ..backend import refuse_mask
 from ..errors import DataError, OptionError, readable
 from ..options import as_count, as_names
-from ..typing import NDArray, Shape
+from ..typing import NDArray
 from .digests import choose, image_digests
-from .pixels import channels_last, to_floats
-from .scale import BYTE, as_scale, scale_of, stored
+from .inputs import as_floats, as_inputs, input_scale, is_unit, joined
+from .pixels import to_floats
+from .scale import BYTE, extremes_of, stored
+from .source import Items, Source, as_source, blocks, selected
 from .statistics import channel_statistics
+from .targets import as_targets, check_targets, highest_class, in_words
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images, each with its label: a class, or for a regression the numbers to predict.
 
+    Images and labels are arrays in memory, or sources, which are read batch by batch: see `data.source`. Of a source
+    only shape and type are checked; its numbers are read in advance only where no scale is stated and the type does
+    not tell it.
+
     Parameters
-        images : NumPy array (N, H, W, C) of finite numbers; kept as uint8, uint16 or float32
-        labels : NumPy array (N,), int64, from 0 on; for a regression the targets, finite float32 (N,) or (N, D)
+        images : NumPy array (N, H, W, C) of finite numbers, kept as uint8, uint16 or float32; or a source of that
+            shape; or for networks with several inputs a tuple of such, of any shapes (N, …)
+        labels : (N,), int64, classes from 0 on; (N, H, W), integers, a class a pixel; or float32 (N, …), finite:
+            targets of a regression, probabilities of the classes, several labels of 0 and 1, an image
         scale : the number that stands for white; images are divided by it before they enter a network. By default
             255 for bytes, 65535 for uint16, and 1 for floats in [0, 1] and for images of 0 and 1 (see `scale_of`);
-            required for others. 1 leaves numbers unchanged, such as standardised ones
+            required for others. 1 leaves numbers unchanged, such as standardised ones. For several inputs a tuple
         channels_first : images are (N, C, H, W); None refuses images that look like that
     Raises
         DataError : other images or labels, different numbers of them, or none;  OptionError : not a scale
@@ -39,61 +48,64 @@ class Split:
     >>> split = Split(np.zeros((3, 8, 8, 1), np.uint8), np.array([0, 1, 0]))
     >>> len(split), split.input_shape
     (3, (8, 8, 1))
+    >>> Split((np.zeros((2, 8, 8, 1)), np.zeros((2, 5))), np.array([0, 1])).input_shape
+    ((8, 8, 1), (5,))
     """
 
-    images: NDArray
-    labels: NDArray
-    scale: float = None  # type: ignore[assignment]  # a number from __post_init__ on
+    images: Any  # Items, or a tuple of several
+    labels: Any  # Items
+    scale: Any = None  # a number from __post_init__ on, or a tuple of several
     channels_first: InitVar[bool | None] = None
 
     def __post_init__(self, channels_first: bool | None) -> None:
-        images, labels = self.images, self.labels
-        for name, array in (("images", images), ("labels", labels)):
-            if not isinstance(array, np.ndarray):
-                raise DataError("Split", f"{name} as a NumPy array", type(array).__name__, "use xpcnn.to_numpy")
-            refuse_mask(f"Split {name}", array)
-        if images.ndim != 4 or 0 in images.shape:
-            raise DataError("Split", "images (N, H, W, C), at least one", str(images.shape), "add missing axes")
-        images = channels_last("Split", images, channels_first)
-        if labels.dtype == np.float32:
-            if labels.shape[:1] != images.shape[:1] or labels.ndim not in (1, 2) or 0 in labels.shape:
-                expected = f"targets ({len(images)},) or ({len(images)}, D), one row an image"
-                raise DataError("Split", expected, str(labels.shape), _remedy(images, labels))
-            if not np.isfinite(labels).all():
-                raise DataError("Split", "finite targets", "NaN or infinity", "leave such images out")
-        else:
-            if labels.shape != images.shape[:1]:
-                expected = f"labels ({len(images)},), one an image"
-                raise DataError("Split", expected, str(labels.shape), _remedy(images, labels))
-            if labels.dtype != np.int64:
-                if labels.dtype.kind in "SU":
-                    remedy = "classes, labels = np.unique(labels, return_inverse=True)"
-                else:
-                    remedy = "labels.astype('int64'), or 'float32' for the targets of a regression"
-                raise DataError("Split", "labels of int64", str(labels.dtype), remedy)
-            if labels.min() < 0:
-                raise DataError("Split", "labels from 0 on", str(labels.min()), "number the classes 0, 1, 2 …")
-        scale = scale_of("Split", [images]) if self.scale is None else as_scale("Split", self.scale)
-        object.__setattr__(self, "images", stored("Split", images, scale))
-        object.__setattr__(self, "scale", scale)
+        inputs, labels = as_inputs(self.images, channels_first), as_source("Split", "labels", self.labels)
+        check_targets("Split", labels, inputs[0].shape)
+        stated = self.scale if isinstance(self.scale, tuple) else (self.scale,) * len(inputs)
+        if len(stated) != len(inputs):
+            raise OptionError("Split", f"a scale for each of {len(inputs)} inputs", repr(self.scale))
+        scales = list(map(input_scale, inputs, stated))
+        kept = [
+            each if isinstance(each, Source) else stored("Split", each, scale)
+            for each, scale in zip(inputs, scales, strict=True)
+        ]
+        for name, value in (("scale", self._as_given(scales)), ("images", self._as_given(kept)), ("labels", labels)):
+            object.__setattr__(self, name, value)
+
+    def _as_given(self, inputs: Iterable[Any]) -> Any:
+        """A tuple of what each input has, or for one input that alone."""
+        every = tuple(inputs)
+        return every if isinstance(self.images, tuple) else every[0]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        labels = f"labels 0 … {self.labels.max()}" if self.has_classes else f"targets {self.labels.shape[1:]}"
-        scale = "" if self.scale == BYTE else f", scale {self.scale:g}"
-        return f"Split({len(self)} images {self.input_shape}, {labels}{scale})"
+        scale = "" if set(self._scales) == {BYTE} else f", scale {', '.join(f'{each:g}' for each in self._scales)}"
+        return f"Split({len(self)} images {self.input_shape}, {in_words(self.labels)}{scale})"
+
+    @property
+    def inputs(self) -> tuple[Items, ...]:
+        """The images of each input, as a tuple also if there is one."""
+        return self.images if isinstance(self.images, tuple) else (self.images,)
+
+    @property
+    def _scales(self) -> tuple[float, ...]:
+        return self.scale if isinstance(self.scale, tuple) else (self.scale,)
 
     @property
     def has_classes(self) -> bool:
-        """True if the labels are classes, and not the targets of a regression."""
-        return bool(self.labels.dtype == np.int64)
+        """True if the labels are classes, of images or pixels, and not floats."""
+        return bool(self.labels.dtype.kind in "iu")
+
+    @cached_property
+    def highest_class(self) -> int:
+        """The highest class among the labels; −1 if they are no classes."""
+        return highest_class(self.labels)
 
     @cached_property
     def is_unit(self) -> bool:
         """True if all images are in [0, 1] after division by the scale."""
-        return bool(self.images.min() >= 0 and self.images.max() <= self.scale)
+        return all(is_unit(each, scale) for each, scale in zip(self.inputs, self._scales, strict=True))
 
     @property
     def scale_in_words(self) -> str:
@@ -101,50 +113,91 @@ class Split:
         return _in_words(self)
 
     @property
-    def input_shape(self) -> Shape:
-        """One image's shape, (H, W, C)."""
-        return tuple(self.images.shape[1:])
+    def input_shape(self) -> Any:
+        """One image's shape, (H, W, C); of several inputs a tuple of shapes."""
+        return self._as_given(tuple(each.shape[1:]) for each in self.inputs)
+
+    @property
+    def prefetch(self) -> int:
+        """The number of batches that a loader makes ahead: none of arrays, and some of sources, which take time."""
+        return max(getattr(each, "ahead", 0) for each in (*self.inputs, self.labels))
+
+    @property
+    def buffer(self) -> int | None:
+        """The items that a loader shuffles through, if a source is fast only in order; else None."""
+        sizes = [size for each in (*self.inputs, self.labels) if (size := getattr(each, "buffer", None))]
+        return min(sizes, default=None)
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """What each source is: place, number, bytes, a digest of names and sizes; in values of JSON. None of arrays."""
+        return [each.facts() for each in (*self.inputs, self.labels) if isinstance(each, Source)]
+
+    def batch(self, index: NDArray) -> tuple[Any, NDArray]:
+        """The items at these positions as a network gets them: (x, y), x divided by the scale, float32."""
+        both = zip(self.inputs, self._scales, strict=True)  # on the host, so that every backend has the same bits
+        return self._as_given(to_floats(each[index], scale) for each, scale in both), as_targets(self.labels[index])
+
+    def expect(self, index: NDArray) -> None:
+        """Tell the sources which items will be read next."""
+        for each in (*self.inputs, self.labels):
+            if isinstance(each, Source):
+                each.expect(index)
 
     def select(self, index: NDArray | slice) -> Self:
-        """The images at these positions, with their labels."""
-        selected = replace(self, images=self.images[index], labels=self.labels[index], channels_first=False)
+        """The images at these positions, with their labels; those of a source stay where they are."""
+        images, labels = self._as_given(selected(each, index) for each in self.inputs), selected(self.labels, index)
+        part = replace(self, images=images, labels=labels, channels_first=False)
         if "digests" in vars(self):  # these are not computed twice
-            vars(selected)["digests"] = self.digests[index]
-        return selected
+            vars(part)["digests"] = self.digests[index]
+        return part
 
     @cached_property
     def digests(self) -> NDArray:
         """A digest of each image, int64 (N,), computed on first use; see `image_digests`."""
-        return image_digests(self.images, self.scale)
+        found = [
+            each.digests if isinstance(each, Source) and each.digests is not None else image_digests(each, scale)
+            for each, scale in zip(self.inputs, self._scales, strict=True)
+        ]
+        return found[0] if len(found) == 1 else image_digests(np.stack(found, axis=1).view(np.uint8), BYTE)
 
     @cached_property
     def digest(self) -> str:
         """One digest of all images and labels in their order, 32 hexadecimal digits."""
-        kind = (self.images.shape, self.images.dtype.str, self.labels.shape, self.labels.dtype.str, self.scale)
+        kinds = [part for each in self.inputs for part in (each.shape, each.dtype.str)]
+        kind = (*kinds, self.labels.shape, self.labels.dtype.str, self.scale)
         whole = blake2b(repr(kind).encode(), digest_size=16)
         whole.update(self.digests.tobytes())
-        whole.update(np.ascontiguousarray(self.labels).tobytes())
+        for block in blocks(self.labels):
+            whole.update(np.ascontiguousarray(block).tobytes())
         return whole.hexdigest()
 
     def join(self, other: Self) -> Self:
         """These images followed by the other's, of the same size; as floats if the scales differ."""
-        parts, scale = (self, other), self.scale if self.scale == other.scale else 1.0
-        images = [part.images if scale == part.scale else to_floats(part.images, part.scale) for part in parts]
-        labels = np.concatenate([part.labels for part in parts])
-        joined = type(self)(np.concatenate(images), labels, scale, channels_first=False)
-        vars(joined)["digests"] = np.concatenate([self.digests, other.digests])
-        return joined
+        mine, its, scale = self.inputs, other.inputs, self.scale
+        if scale != other.scale:
+            mine, its = tuple(map(as_floats, mine, self._scales)), tuple(map(as_floats, its, other._scales))
+            scale = self._as_given(1.0 for _ in mine)
+        labels = joined(self.labels, other.labels)
+        both = type(self)(self._as_given(map(joined, mine, its)), labels, scale, channels_first=False)
+        if not any(isinstance(each, Source) for each in both.inputs):
+            vars(both)["digests"] = np.concatenate([self.digests, other.digests])
+        return both
 
     def statistics(self) -> tuple[NDArray, NDArray]:
         """Each channel's mean and standard deviation over all images, divided by the scale as for a network.
 
         Returns
             mean, std : float64 (C,); std is 1 for a constant channel
+        Raises
+            OptionError : there are several inputs
 
         >>> images = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1)
         >>> [numbers.tolist() for numbers in Split(images, np.array([0])).statistics()]
         [[0.5], [0.5]]
         """
+        if isinstance(self.images, tuple):
+            raise OptionError("statistics", "one input", f"{len(self.images)}", "Split(images[0], labels).statistics()")
         mean, std = channel_statistics(self.images)
         return mean / self.scale, np.where(std > 0, std / self.scale, 1.0)
 
@@ -218,16 +271,16 @@ class Dataset:
             if split.has_classes != bool(self.classes):
                 expected = "names of the classes, or for a regression none"
                 raise DataError(self.name, expected, f"{len(self.classes)} and {part} labels of {split.labels.dtype}")
-            if split.has_classes and split.labels.max() >= len(self.classes):
+            if split.highest_class >= len(self.classes) > 0:
                 expected = f"{part} labels below {len(self.classes)}, the number of classes"
-                raise DataError(self.name, expected, str(split.labels.max()))
+                raise DataError(self.name, expected, str(split.highest_class))
         if self.train.input_shape != self.test.input_shape:
             got = f"{self.train.input_shape} and {self.test.input_shape}"
             raise DataError(self.name, "images of one size in train and test", got)
 
     @property
-    def input_shape(self) -> Shape:
-        """One image's shape, (H, W, C)."""
+    def input_shape(self) -> Any:
+        """One image's shape, (H, W, C); of several inputs a tuple of shapes."""
         return self.train.input_shape
 
     @property
@@ -238,18 +291,9 @@ class Dataset:
         return f"to train {_in_words(self.train)}; to test {_in_words(self.test)}"
 
 
-def _remedy(images: NDArray, labels: NDArray) -> str:
-    """For labels that are not one for each image."""
-    if labels.shape[:1] != images.shape[:1] or 0 in labels.shape:
-        return "leave out images without a label, and labels without an image"
-    if labels.ndim > 2:  # one for each pixel
-        return f"labels.reshape({len(labels)}, -1).astype('float32'), and Flatten() at the network's end"
-    if labels.shape[1] == 1:
-        return "labels[:, 0]"
-    return "labels.argmax(1) if a row is one-hot, labels.astype('float32') for the targets of a regression"
-
-
 def _in_words(*splits: Split) -> str:
-    low, high = min(split.images.min() for split in splits), max(split.images.max() for split in splits)
-    scale = splits[0].scale
+    if isinstance(splits[0].images, tuple):
+        return f"divided by {', '.join(f'{each:g}' for each in splits[0].scale)}"
+    extremes = [extremes_of("Split", split.images) for split in splits]
+    low, high, scale = min(low for low, _ in extremes), max(high for _, high in extremes), splits[0].scale
     return f"{low:zg} … {high:zg}, " + ("as they are" if scale == 1 else f"divided by {scale:g}")

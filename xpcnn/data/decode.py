@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -15,44 +16,74 @@ import numpy as np
 from ..errors import DataError, FormatError, shortened, warn
 from ..io.limits import machine_memory
 from ..typing import NDArray, Shape
-from .picture import MOST_PIXELS, header, read_picture
-from .picture_scale import warn_of_dark_pictures, warn_of_stated_scale
+from .picture import MOST_PIXELS, Header, Place, header, read_picture
+from .picture_source import LARGE, THREADS
+from .scale import BYTE
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-THREADS = 4  # that decode; Pillow releases the interpreter's lock
+IN_MEMORY = 2**29  # bytes; larger sets are read from a disk
 _WHO = "image_folder"
 _DECODED = 16  # most bytes per pixel during decoding, with the result: WebP's; 8 for most formats
 _TOLD = 5  # broken pictures that the message names
 
 
-def read_pictures(
-    paths: Sequence[Path],
-    *,
-    size: tuple[int, int] | None = None,
-    channels: int | None = None,
-    scale: float | None = None,
-    skip_broken: bool = False,
-    most_bytes: int,
-) -> tuple[NDArray, list[int]]:
-    """All pictures, (N, H, W, C), of the first one's size, and the positions of those that could be read.
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read.
 
     Parameters
         size, channels, scale : see `read_picture`; without channels, 1 if all pictures are grey
         skip_broken : leave out pictures that cannot be read, with a warning, instead of refusing all
+        source : "memory" holds all pictures there; "cache" decodes each once into a file; "disk" decodes them whenever
+            they are needed; None is memory up to `IN_MEMORY`, else a cache, or disk where there is no room for one
+        most_bytes : refuse to hold more in memory; None for as much as this machine has
+        cache : the folder for caches, and for what is known of pictures on disk; None for the user's
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    scale: float | None = None
+    skip_broken: bool = False
+    source: str | None = None
+    most_bytes: int | None = None
+    cache: Path | None = None
+
+    @property
+    def white(self) -> float:
+        """The number that stands for white in the result."""
+        return BYTE if self.scale is None else self.scale
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of a number in the result."""
+        return 1 if self.scale is None else 4
+
+    def headers(self, places: Sequence[Place], faults: dict[int, FormatError]) -> dict[int, Header]:
+        """The header of each picture, by number; the errors of broken ones are added to `faults`."""
+        return _tried(partial(header, size=self.size, who=_WHO), dict(enumerate(places)), faults)
+
+    def read(self, place: Place, channels: int) -> NDArray:
+        """One picture, (H, W, C)."""
+        return read_picture(place, size=self.size, channels=channels, scale=self.scale, who=_WHO)
+
+
+def decoded(
+    places: Sequence[Place],
+    reading: Reading,
+    headers: dict[int, Header],
+    channels: int,
+    most_bytes: int,
+    faults: dict[int, FormatError],
+) -> tuple[NDArray, list[int]]:
+    """All pictures, (N, H, W, C), of the first one's size, and the positions of those that could be read.
+
+    Parameters
         most_bytes : refuse to hold more in memory, or to use more for the pictures that are decoded at once
     Raises
         DataError : pictures of several sizes, or too large;  FormatError : broken ones
-        MissingExtraError : Pillow is not installed
     """
-    pixel_bytes = 1 if scale is None else 4
-    if size is not None:
-        _check_bytes(len(paths), (*size, channels or 1), pixel_bytes, most_bytes)
-    faults: dict[int, FormatError] = {}
-    headers = _tried(partial(header, size=size, who=_WHO), dict(enumerate(paths)), faults)
-    channels = channels or (1 if all(each.is_grey for each in headers.values()) else 3)
-    read = partial(read_picture, size=size, channels=channels, scale=scale, who=_WHO)
     largest = sorted((each.decoded for each in headers.values()), reverse=True)[:THREADS]
     decoding = _DECODED * min(sum(largest), max(MOST_PIXELS, *largest[:1], 0))
     images: NDArray | None = None
@@ -60,34 +91,32 @@ def read_pictures(
 
     def place(i: int) -> None:
         nonlocal images, first
-        image = read(paths[i])
+        image = reading.read(places[i], channels)
         if images is None:  # the first one, before any thread starts
-            _check_bytes(len(paths), image.shape, pixel_bytes, most_bytes, decoding)
-            images, first = np.empty((len(paths), *image.shape), image.dtype), f"{_size(image.shape)} ({paths[i]})"
+            check_bytes(len(places), image.shape, reading.pixel_bytes, most_bytes, decoding)
+            images, first = np.empty((len(places), *image.shape), image.dtype), f"{_size(image.shape)} ({places[i]})"
         if image.shape != images.shape[1:]:
-            remedy = "pass size=64 or another; to a command, --option size=64"
-            got = f"{first} and {_size(image.shape)} ({paths[i]})"
-            raise DataError(_WHO, "pictures of one size", got, remedy)
+            raise other_size(first, f"{_size(image.shape)} ({places[i]})")
         images[i] = image
 
     waiting = list(headers)
     while waiting and images is None:
         _tried(place, {waiting[0]: waiting.pop(0)}, faults, threads=0)
     # Memory that one thread has freed is not always available to another: each may keep a largest picture.
-    large = {i: i for i in waiting if headers[i].decoded > MOST_PIXELS // THREADS}
+    large = {i: i for i in waiting if headers[i].decoded > LARGE}
     _tried(place, large, faults, threads=0)
     _tried(place, {i: i for i in waiting if i not in large}, faults)
     kept = [i for i in headers if i not in faults]
     if faults:
-        _tell(paths, faults, skip=skip_broken and bool(kept))
+        tell(places, faults, skip=reading.skip_broken and bool(kept))
     assert images is not None
-    images = images[kept] if faults else images
-    bits = max(headers[i].bits for i in kept)
-    if scale is None:
-        warn_of_dark_pictures(_WHO, images, bits)
-    else:
-        warn_of_stated_scale(_WHO, images, bits, scale)
-    return images, kept
+    return images[kept] if faults else images, kept
+
+
+def other_size(one: str, other: str) -> DataError:
+    """The error for pictures of two sizes, each with its name."""
+    remedy = "pass size=64 or another; to a command, --option size=64"
+    return DataError(_WHO, "pictures of one size", f"{one} and {other}", remedy)
 
 
 def _tried(
@@ -117,9 +146,10 @@ def _tried(
     return {i: result for i, result in done.items() if i not in faults}  # type: ignore[misc]
 
 
-def _check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, decoding: int = 0) -> None:
+def check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, decoding: int = 0) -> None:
+    """Refuse pictures that take more memory than is allowed, or than there is."""
     needed = count * math.prod(shape) * pixel_bytes
-    most, remedy = f"at most {most_bytes} bytes", "pass a smaller size, or most_bytes"
+    most, remedy = f"at most {most_bytes} bytes", "pass a smaller size, or most_bytes, or leave source=memory out"
     if needed > most_bytes:
         got = f"{needed} for {count} pictures of {_size(shape)}"
     elif needed + decoding > most_bytes:
@@ -132,7 +162,7 @@ def _check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, de
     raise DataError(_WHO, most, got, remedy)
 
 
-def _tell(paths: Sequence[Path], faults: dict[int, FormatError], *, skip: bool) -> None:
+def tell(paths: Sequence[Place], faults: dict[int, FormatError], *, skip: bool) -> None:
     """Warn of the pictures that cannot be read, or refuse them."""
     told = [faults[i] for i in sorted(faults)]
     option = 'leave them out with broken="skip"; to a command, --option broken=skip'

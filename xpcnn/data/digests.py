@@ -14,21 +14,21 @@ from ..random import generator
 from ..typing import NDArray
 from .pixels import to_floats
 from .scale import BYTE, SIXTEEN_BITS
+from .source import Items, blocks, item_bytes
 
-_BLOCK = 2**24  # bytes that are copied at once if the images are not contiguous in memory
 _NUMBERS = 2**20  # that are examined at once if they are not bytes
 _STEPS = ((BYTE, "u1"), (16.0, "u1"), (SIXTEEN_BITS, "<u2"))  # to white, and their type: common forms of images
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)  # relative distance from such a step that a number may have
 
 
-def image_digests(images: NDArray, scale: float) -> NDArray:
+def image_digests(images: Items, scale: float) -> NDArray:
     """A digest of 8 bytes of each image as a network gets it, without its label: int64 (N,).
 
     These are the same image: 0 … 255 with scale 255, in any type; 0 … 65535 in steps of 257 with scale 65535; and the
     same fractions 0 … 1, up to rounding in float32. An image's digest does not depend on the other images.
 
     Parameters
-        images : NumPy array (N, …), in any memory order;  scale : the number that they are divided by
+        images : NumPy array or source (N, …), in any memory order;  scale : the number that they are divided by
 
     >>> first, again, other = image_digests(np.array([[1, 2], [1, 2], [2, 1]], np.uint8), 255)
     >>> bool(first == again), bool(first == other)
@@ -40,20 +40,18 @@ def image_digests(images: NDArray, scale: float) -> NDArray:
     return np.frombuffer(b"".join([blake2b(form, digest_size=8).digest() for form in forms]), np.int64)
 
 
-def _bytes(images: NDArray) -> Iterator[memoryview]:
+def _bytes(images: Items) -> Iterator[memoryview]:
     """Each image's bytes."""
-    size = images[0].nbytes
-    step = len(images) if images.flags.c_contiguous else max(1, _BLOCK // size)
-    for begin in range(0, len(images), step):
-        block = np.ascontiguousarray(images[begin : begin + step]).data.cast("B")
+    size = item_bytes(images)
+    for each in blocks(images):
+        block = np.ascontiguousarray(each).data.cast("B")
         yield from (block[at : at + size] for at in range(0, len(block), size))
 
 
-def _common_forms(images: NDArray, scale: float) -> Iterator[bytes]:
+def _common_forms(images: Items, scale: float) -> Iterator[bytes]:
     """Each image in the first form of `_STEPS` that fits it, or else as float32."""
-    step = max(1, _NUMBERS // images[0].size)
-    for begin in range(0, len(images), step):
-        block = to_floats(images[begin : begin + step], scale)
+    for each in blocks(images, max(1, _NUMBERS * images.dtype.itemsize // item_bytes(images))):
+        block = to_floats(each, scale)
         rows = block.reshape(len(block), -1) + np.float32(0)  # (n, D); −0 is 0
         forms = [row.astype("<f4").tobytes() for row in rows]
         left = np.arange(len(rows))

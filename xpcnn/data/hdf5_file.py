@@ -7,13 +7,16 @@ test_*.h5    test_set_x, test_set_y
 from __future__ import annotations
 
 import os
+from typing import Any
+
+import numpy as np
 
 from ..errors import DataError
-from ..io.hdf5 import read_hdf5
 from ..options import expanded
-from ..typing import NDArray
+from .hdf5_source import hdf5_items
 from .labels import class_names
-from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
+from .large_arrays import as_array_source
+from .splits import TEST_FRACTION, Pair, Parts, assemble, counterpart, reader
 
 _NAMES = ("train_set_x", "train_set_y", "test_set_x", "test_set_y", "list_classes")
 
@@ -26,7 +29,8 @@ def hdf5_file(
     scale: float | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
-    most_bytes: int = MOST_BYTES,
+    source: str | None = None,
+    most_bytes: int | None = None,
 ) -> Parts:
     """Images and labels from a .h5 file with train_set_x, train_set_y and list_classes.
 
@@ -34,7 +38,9 @@ def hdf5_file(
         test : the file with test_set_x and test_set_y; by default this file itself if it has them, else the one
             in the same folder with "test" instead of "train" in its name; else a fraction is held out
         scale : the number that stands for white, see `Split`;  test_fraction, seed : see `hold_out`
-        most_bytes : refuse a file whose arrays are larger than that in total
+        source : "memory", or "disk": images stay in their file, and are read where they are needed; by default memory
+            for up to 512 MiB an array
+        most_bytes : refuse to hold more than that of a file in memory, instead of reading from a disk
     Raises
         DataError : it has no train_set_x or train_set_y, or they are not labelled images; or list_classes are neither
             texts nor numbers
@@ -42,21 +48,23 @@ def hdf5_file(
         FileError : it cannot be read;  MissingExtraError : h5py is not installed
     """
     path = expanded("hdf5_file", path)
-    arrays = read_hdf5(path, names=_NAMES, most_bytes=most_bytes)
+    source, most_bytes = as_array_source("hdf5_file", source, most_bytes)
+    arrays = hdf5_items(path, _NAMES, source, most_bytes)
     other = counterpart(path) if test is None else expanded("hdf5_file", test)
     if other is not None:
-        arrays |= read_hdf5(other, names=_NAMES[2:4], most_bytes=most_bytes)
+        arrays |= hdf5_items(other, _NAMES[2:4], source, most_bytes)
     train, test_part = _part(arrays, "train"), _part(arrays, "test")
     alone = test_part is not None and other is None and not any(name.startswith("train") for name in arrays)
     for name in (*_NAMES[: 0 if alone else 2], *(_NAMES[2:4] if other else ())):
         if name not in arrays:
             raise DataError(str(path), f"a data set {name}", ", ".join(sorted(arrays)) or "none")
+    names = arrays.get("list_classes")
     return assemble(
         path,
         train,
         test_part,
         test_path=other,
-        classes=class_names(f"{path}: list_classes", arrays["list_classes"]) if "list_classes" in arrays else (),
+        classes=() if names is None else class_names(f"{path}: list_classes", np.asarray(names)),
         scale=scale,
         test_fraction=test_fraction,
         seed=seed,
@@ -64,6 +72,6 @@ def hdf5_file(
     )
 
 
-def _part(arrays: dict[str, NDArray], name: str) -> tuple[NDArray, NDArray] | None:
+def _part(arrays: dict[str, Any], name: str) -> Pair | None:
     x, y = f"{name}_set_x", f"{name}_set_y"
     return (arrays[x], arrays[y]) if {x, y} <= arrays.keys() else None

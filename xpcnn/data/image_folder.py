@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..options import as_pair, expanded
+from ..options import as_choice, as_pair, expanded
 from ..typing import Pair
 from .dataset import Split
-from .decode import read_pictures
+from .decode import Reading
 from .folder_parts import FolderParts, folder_parts, subfolders
 from .picture_files import ENDINGS, find_pictures, say_passed_over
+from .pictures import SOURCES, read_pictures
 from .scale import BYTE, as_scale, stored
-from .splits import MOST_BYTES, TEST_FRACTION, Parts, reader
+from .source import Source
+from .splits import TEST_FRACTION, Parts, reader
 
 
 @reader
@@ -29,7 +31,9 @@ def image_folder(
     parts: bool | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
-    most_bytes: int = MOST_BYTES,
+    source: str | None = None,
+    most_bytes: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Parts:
     """Pictures in folders, one per class: images (N, H, W, C) of uint8, the classes in the order of their names.
 
@@ -52,11 +56,16 @@ def image_folder(
         parts : False if each subfolder is a class, even if it is called test
         test_fraction : of each class, to test on
         seed : of that choice
-        most_bytes : refuse to hold more in memory
+        source : "memory" decodes all pictures at the beginning; "cache" does so once and for all, into a file on the
+            disk, from which they are read; "disk" decodes a picture whenever it is needed. All give the same bits. By
+            default memory for up to 512 MiB of pixels, otherwise a cache, or disk if there is no room for that
+        most_bytes : refuse to hold more in memory, instead of reading from a disk
+        cache : the folder for caches, by default the user's; also for what is known of each picture on disk
     Raises
         DataError : fewer than two classes, a class without pictures, pictures of several sizes, or folders that may
             be parts or classes
         FormatError : pictures are broken;  OptionError : an option makes no sense
+        FileError : there is no room for the cache
         MissingExtraError : Pillow is not installed
     """
     root = expanded("image_folder", folder)
@@ -65,6 +74,8 @@ def image_folder(
         raise OptionError("image_folder", "channels: 1 for grey, 3 for RGB", repr(channels))
     if broken not in ("error", "skip"):
         raise OptionError("image_folder", 'broken: "error" or "skip"', repr(broken))
+    if source is not None:
+        as_choice("image_folder", "source", source, SOURCES)
     if scale is not None:
         as_scale("image_folder", scale)
     if not root.is_dir():
@@ -76,16 +87,18 @@ def image_folder(
         raise DataError(str(test_root), f"classes that {train_root} has", ", ".join(unknown), "add them there")
     names = tuple(train or test)
     pictures = [(path, names.index(name)) for part in (train, test) for name, paths in part.items() for path in paths]
-    images, kept = read_pictures(
-        [path for path, _ in pictures],
+    reading = Reading(
         size=shape,
         channels=channels,
         scale=scale,
         skip_broken=broken == "skip",
+        source="memory" if source is None and most_bytes is not None else source,
         most_bytes=most_bytes,
+        cache=None if cache is None else expanded("image_folder", cache),
     )
+    images, kept = read_pictures([path for path, _ in pictures], root.resolve().name, reading)
     say_passed_over(str(root), others)
-    if scale is not None:
+    if scale is not None and not isinstance(images, Source):
         images = stored("image_folder", images, scale)
     labels = np.array([label for _, label in pictures], np.int64)[kept]
     if lost := [name for i, name in enumerate(names) if i not in labels]:

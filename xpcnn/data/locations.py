@@ -18,7 +18,7 @@ Mirrors: TypeAlias = str | Iterable[str] | None  # one address, or several
 
 
 @dataclass(frozen=True)
-class Source:
+class RemoteFiles:
     """A named data set's files, and the places to find them.
 
     Parameters

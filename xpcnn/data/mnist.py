@@ -20,7 +20,7 @@ from ..errors import FormatError
 from ..io.idx import read_idx
 from .dataset import Dataset, Split
 from .download import RemoteFile
-from .locations import Folder, Mirrors, Source
+from .locations import Folder, Mirrors, RemoteFiles
 from .scale import BYTE
 
 _NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -37,7 +37,7 @@ def _files(*published: tuple[int, str]) -> tuple[RemoteFile, ...]:
     )
 
 
-MNIST = Source(
+MNIST = RemoteFiles(
     "mnist",
     _files(
         (9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
@@ -48,7 +48,7 @@ MNIST = Source(
     ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
     ("", "mnist", "MNIST/raw"),  # the last as torchvision has it
 )
-FASHION_MNIST = Source(
+FASHION_MNIST = RemoteFiles(
     "fashion_mnist",
     _files(
         (26421880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
@@ -62,7 +62,7 @@ FASHION_MNIST = Source(
     ),
     ("fashion_mnist", "FashionMNIST/raw"),
 )
-KMNIST = Source(
+KMNIST = RemoteFiles(
     "kmnist",
     _files(
         (18165135, "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
@@ -114,7 +114,7 @@ def kmnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
     return _load(KMNIST, folder, mirrors, KANA)
 
 
-def _load(source: Source, folder: Folder, mirrors: Mirrors, classes: tuple[str, ...]) -> Dataset:
+def _load(source: RemoteFiles, folder: Folder, mirrors: Mirrors, classes: tuple[str, ...]) -> Dataset:
     images, labels, test_images, test_labels = source.fetch(folder, mirrors)
     return Dataset(source.name, _read_split(images, labels), _read_split(test_images, test_labels), classes)
 

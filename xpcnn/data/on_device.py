@@ -39,9 +39,10 @@ class OnDevice:
             yield x, xp.take(self.labels, index, axis=0)
 
 
-def fits(images: Any) -> bool:
+def fits(images: Any, labels: Any) -> bool:
     """True if they can lie on the current device."""
-    if type(images) is not np.ndarray or images.dtype != np.uint8 or current_backend().name != "cupy":
+    in_memory = type(images) is np.ndarray and type(labels) is np.ndarray
+    if not in_memory or images.dtype != np.uint8 or current_backend().name != "cupy":
         return False
     import cupy
 

@@ -66,6 +66,8 @@ def _is_anything(value: Any) -> bool:
 # The functions themselves check `size`, `label` and numbers that must be in an interval.
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "broken": ("error or skip", lambda value: value in ("error", "skip")),
+    "buffer": ("an integer ≥ 1", _is_count),
+    "cache": ("a path", _is_path),
     "channels": ("1 for grey, 3 for RGB", _is_count),
     "channels_first": ("True or False", _is_flag),
     "classes": ('the classes\' names, which differ, such as ["cat", "dog"]', _is_names),
@@ -78,5 +80,6 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "parts": ("False, or None to look for parts", _is_flag),
     "regression": ("True or False", _is_flag),
     "scale": ("a number above 0", _is_scale),
+    "source": ("memory, cache or disk", lambda value: value in ("memory", "cache", "disk")),
     "test": ("a path", _is_path),
 }

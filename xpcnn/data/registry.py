@@ -19,11 +19,12 @@ from .dataset import Dataset
 from .digits import digits
 from .hdf5_file import hdf5_file
 from .image_folder import image_folder
-from .locations import Source
+from .locations import RemoteFiles
 from .mnist import FASHION_MNIST, KMNIST, MNIST, fashion_mnist, kmnist, mnist
 from .option_types import check_options
 from .signs import SIGNS, signs
 from .splits import Parts
+from .tar_shards import tar_shards
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Entry:
     test: int
     input_shape: Shape
     classes: int
-    source: Source | None = None
+    source: RemoteFiles | None = None
 
 
 KNOWN = {
@@ -58,6 +59,7 @@ READERS: dict[str, Callable[..., Dataset]] = {
     ".npz": array_file,
     ".npy": array_file,
     ".csv": csv_file,
+    ".tar": tar_shards,
     ".h5": hdf5_file,
     ".hdf5": hdf5_file,
 }
@@ -73,7 +75,8 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
 
     Parameters
         name_or_path : one of `names()`, or a folder of pictures (`image_folder`), a .npz or .npy file
-            (`array_file`), a .csv file (`csv_file`) or a .h5 file (`hdf5_file`)
+            (`array_file`), a .csv file (`csv_file`), a .h5 file (`hdf5_file`), or a .tar file or
+            a folder of those (`tar_shards`)
         options : the arguments of its function, such as `folder` for mnist, or `size` for a folder of pictures
     Raises
         OptionError : no data set has that name or path, or its function does not take these arguments
@@ -129,7 +132,7 @@ def reader_of(name: str, path: Path) -> Callable[..., Dataset]:
         OptionError : the kind of file is unknown
     """
     if path.is_dir():
-        return image_folder
+        return tar_shards if any(path.glob("*.tar")) else image_folder
     if path.suffix.lower() in READERS and path.is_file():
         return READERS[path.suffix.lower()]
     forms = f"an existing folder of pictures or file ({' '.join(READERS)})"

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 from .. import settings
 from ..errors import FormatError, OptionError
 from .download import RemoteFile
-from .locations import Source
+from .locations import RemoteFiles
 
 _PLACE = re.compile(r"(?P<folder>https?://[^#?\s]+/)(?P<name>[^#?/\s]+)(#sha256=(?P<sha256>\S*))?")
 _HUB = re.compile(
@@ -61,7 +61,7 @@ def fetch_weights(address: str) -> Path:
     if Path(name).name != name or "\\" in name:
         raise OptionError("weights", "the name of a file at the end of the address", repr(name)[:80])
     kept = f"weights/{sha256[:16]}"
-    source = Source(kept, (RemoteFile(name, sha256=sha256),), (folder,), subfolders=(kept,))
+    source = RemoteFiles(kept, (RemoteFile(name, sha256=sha256),), (folder,), subfolders=(kept,))
     (path,) = source.fetch()
     with path.open("rb") as file:
         if not hashlib.file_digest(file, "sha256").hexdigest().startswith(sha256):

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DataError, warn
 from ..options import as_number
 from ..typing import NDArray
+from .source import Items, Source, blocks
 
 BYTE, SIXTEEN_BITS = 255.0, 65535.0
 _DARK = 15  # 0 … 16 and 0 … 255 are different scales, not darker images
@@ -28,15 +29,16 @@ def as_scale(who: str, value: object) -> float:
     return as_number(who, "scale", value, "[1e-30, 1e+30]")
 
 
-def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) -> float:
+def scale_of(who: str, parts: Sequence[Items], stated: float | None = None) -> float:
     """The number that the images of all parts are divided by, from their types and their numbers.
 
     Booleans, numbers in [0, 1] and whole numbers 0 and 1 are divided by 1, other whole numbers 0 … 255 by 255, and
     uint16 by 65535. There is a warning if no number is half as large as that: 0 … 16 would be darkness.
 
     Parameters
-        parts : arrays of bool, integers or floats, each with at least one number
-        stated : the scale, if it is known: 1 leaves numbers unchanged, also those below 0 and above 1
+        parts : arrays or sources of bool, integers or floats, each with at least one number
+        stated : the scale, if it is known: 1 leaves numbers unchanged, also those below 0 and above 1. The numbers of
+            a source are then read only if it knows its extremes
     Raises
         DataError : no numbers, numbers that are not finite, or none of these cases and nothing stated
         OptionError : `stated` is not a scale
@@ -44,7 +46,11 @@ def scale_of(who: str, parts: Sequence[NDArray], stated: float | None = None) ->
     >>> scale_of("file", [np.array([0, 255])]), scale_of("file", [np.array([0, 1])])
     (255.0, 1.0)
     """
-    extremes = [_extremes(who, part) for part in parts]
+    if stated is not None and any(isinstance(part, Source) and part.extremes is None for part in parts):
+        for part in parts:
+            _check_numbers(who, part)
+        return as_scale(who, stated)
+    extremes = [extremes_of(who, part) for part in parts]
     low, high = min(least for least, _ in extremes), max(most for _, most in extremes)
     integers = all(part.dtype.kind in "iu" for part in parts)
     if stated is not None:
@@ -84,9 +90,9 @@ def warn_of_misfit(
         warn(who, f"images are divided by the scale of {scale:g}, but the largest number is {high:g}", remedy(high))
 
 
-def warn_of_dark_part(names: Sequence[str], parts: Sequence[NDArray], scale: float) -> None:
+def warn_of_dark_part(names: Sequence[str], parts: Sequence[Items], scale: float) -> None:
     """Warn if the largest number of one part is far below another's, although both have the same scale."""
-    highs = [_extremes(name, part)[1] for name, part in zip(names, parts, strict=True)]
+    highs = [extremes_of(name, part)[1] for name, part in zip(names, parts, strict=True)]
     for name, high in zip(names, highs, strict=True):
         if 0 < high < max(highs) / _DARK:
             what = f"images are divided by {scale:g}, but the largest number is {high:g}, and elsewhere {max(highs):g}"
@@ -105,26 +111,44 @@ def stored(who: str, array: NDArray, scale: float) -> NDArray:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) if scale == 1 else array * np.float32(scale)  # true is white
     if array.dtype != np.uint8:
-        low, high = _extremes(who, array)
+        low, high = extremes_of(who, array)
         if low >= 0 and high <= SIXTEEN_BITS and (array.dtype.kind in "iu" or (scale > 1 and _are_whole([array]))):
             array = array.astype(np.uint8 if high <= BYTE else np.uint16)
     if array.dtype not in (np.uint8, np.uint16):
         with np.errstate(over="ignore"):
             array = np.asarray(array, np.float32)
-            finite = np.isfinite(np.float32(max(abs(number) for number in _extremes(who, array))) / np.float32(scale))
+            finite = np.isfinite(np.float32(max(abs(number) for number in extremes_of(who, array))) / np.float32(scale))
         if not finite:
             raise DataError(who, f"images that float32 holds, divided by {scale:g}", "infinity", state(BYTE))
     return np.ascontiguousarray(array)
 
 
-def _extremes(who: str, array: NDArray) -> tuple[float, float]:
-    if array.dtype.kind not in "biuf":
-        raise DataError(who, "images of numbers", str(array.dtype), "convert them to uint8")
-    low, high = float(array.min()), float(array.max())
+def extremes_of(who: str, items: Items) -> tuple[float, float]:
+    """The lowest and the highest number of all items.
+
+    Raises
+        DataError : they are no numbers, or not finite
+    """
+    _check_numbers(who, items)
+    if isinstance(items, Source):
+        if items.extremes is None:
+            rows = (block.reshape(len(block), -1) for block in blocks(items))
+            items.extremes = np.concatenate([np.stack([each.min(axis=1), each.max(axis=1)], axis=1) for each in rows])
+        low, high = float(items.extremes[:, 0].min()), float(items.extremes[:, 1].max())
+    else:
+        low, high = float(items.min()), float(items.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise DataError(who, "finite images", "NaN or infinity", "leave such images out")
     return low, high
 
 
-def _are_whole(parts: Sequence[NDArray]) -> bool:
-    return all(part.dtype.kind in "biu" or all((image == np.rint(image)).all() for image in part) for part in parts)
+def _check_numbers(who: str, items: Items) -> None:
+    if items.dtype.kind not in "biuf":
+        raise DataError(who, "images of numbers", str(items.dtype), "convert them to uint8")
+
+
+def _are_whole(parts: Sequence[Items]) -> bool:
+    return all(
+        part.dtype.kind in "biu" or all((image == np.rint(image)).all() for block in blocks(part) for image in block)
+        for part in parts
+    )

@@ -11,9 +11,9 @@ from ..errors import FormatError
 from .dataset import Dataset
 from .download import RemoteFile
 from .hdf5_file import hdf5_file
-from .locations import Folder, Source
+from .locations import Folder, RemoteFiles
 
-SIGNS = Source("signs", (RemoteFile("train_signs.h5"), RemoteFile("test_signs.h5")), (), ("", "signs"))
+SIGNS = RemoteFiles("signs", (RemoteFile("train_signs.h5"), RemoteFile("test_signs.h5")), (), ("", "signs"))
 
 
 def signs(folder: Folder = None) -> Dataset:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from inspect import signature
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec, TypeAlias
 
 import numpy as np
 
 from ..errors import DataError
 from ..options import as_count, as_number
-from ..typing import NDArray, Shape
+from ..typing import Shape
 from .dataset import Dataset, Split
 from .digests import choose
 from .labels import to_classes, to_targets
 from .part_names import TEST, VALIDATION, WORDS
 from .pixels import to_images
 from .scale import scale_of, warn_of_dark_part
+from .source import Items, Mapped, Source
 
 TEST_FRACTION = 0.2
 MOST_BYTES = 2**32  # of one data set in memory
 P = ParamSpec("P")
+Pair: TypeAlias = tuple[Items, Any]  # images and labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ class Parts:
         return parts[0] if len(parts) == 1 else parts[0].join(parts[1])
 
     @property
-    def input_shape(self) -> Shape:
+    def input_shape(self) -> Any:
         """One image's shape, (H, W, C)."""
         return self.everything.input_shape if self.given is None else self.given.input_shape
 
@@ -111,8 +113,8 @@ def reader(parts: Callable[P, Parts]) -> Callable[P, Dataset]:
 
 def assemble(
     path: Path,
-    train: tuple[NDArray, NDArray] | None,
-    test: tuple[NDArray, NDArray] | None,
+    train: Pair | None,
+    test: Pair | None,
     *,
     test_path: Path | None = None,
     classes: Sequence[str] = (),
@@ -139,10 +141,13 @@ def assemble(
     of_test = str(test_path) if test_path is not None else who if train is None else f"{who} (test)"
     parts = [(part, name) for part, name in ((train, who), (test, of_test)) if part is not None]
     for (images, labels), name in parts:
-        n = len(images) if images.ndim else 0  # which `to_images` refuses
+        n = len(images) if images.shape else 0  # which `to_images` refuses
         if n and n not in labels.shape[:1] and labels.shape != (1, n):
             raise DataError(name, f"{n} labels, one an image", str(labels.shape))
-    pictures = [to_images(name, x, image_shape=image_shape, channels_first=channels_first) for (x, _), name in parts]
+    pictures: list[Items] = []
+    for (x, _), name in parts:
+        as_images = partial(to_images, name, image_shape=image_shape, channels_first=channels_first)
+        pictures.append(Mapped(x, as_images) if isinstance(x, Source) else as_images(x))
     targets = [y for (_, y), _ in parts]
     names: tuple[str, ...] = ()
     if regression:

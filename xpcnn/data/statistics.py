@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each channel of many images, without a second copy of the images."""
+"""Mean and standard deviation of each channel of many images, some of which are in memory at a time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..typing import NDArray
+from .source import Items, blocks
 
 BLOCK = 2**20  # numbers that are processed at once, 8 MiB in float64
 
 
-def channel_statistics(images: NDArray) -> tuple[NDArray, NDArray]:
+def channel_statistics(images: Items) -> tuple[NDArray, NDArray]:
     """Mean and standard deviation of each channel, in the images' unit.
 
         μ = Σ x / M,   σ = √(Σ (x − μ)² / M)        over the M = N·H·W numbers of a channel
@@ -20,7 +21,7 @@ def channel_statistics(images: NDArray) -> tuple[NDArray, NDArray]:
     or 24 bits are exact, so that σ is exactly 0 for a constant channel.
 
     Parameters
-        images : NumPy array (N, H, W, C), uint8 or float32
+        images : NumPy array or source (N, H, W, C), uint8 or float32
     Returns
         mean, std : float64 (C,)
 
@@ -36,9 +37,9 @@ def channel_statistics(images: NDArray) -> tuple[NDArray, NDArray]:
     return mean, np.sqrt(squares.reshape(w, c).sum(axis=0) / count)
 
 
-def _rows(images: NDArray) -> Iterator[NDArray]:
+def _rows(images: Items) -> Iterator[NDArray]:
     """All images' rows in float64, some at a time: (rows, W·C); NumPy adds up long rows faster than short pixels."""
-    n, h, w, c = images.shape
+    _, h, w, c = images.shape
     size = max(1, BLOCK // (h * w * c))
-    for begin in range(0, n, size):
-        yield images[begin : begin + size].reshape(-1, w * c).astype(np.float64)
+    for block in blocks(images, size):
+        yield block.reshape(-1, w * c).astype(np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..ops.formula import Pattern
 from ..ops.rectifier import LEAKY_RELU
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked, letters
-from .patterns import applied
+from .rules import Sum, Text
 from .run import Visit
 from .sums import Factor, total
 
@@ -26,8 +26,7 @@ def activation(page: Explanation, visit: Visit, layer: Activation, at: Index) ->
     visit.show(page, letters(len(at)), letters(len(at)))
     page.add("f′", "the derivative at x: what backward makes of dy = 1", page.arrays["x"].axes, visit.slope())
     equations = quoted(formula.module, formula.number)
-    forward = _element(page, "y", formula.y, lambda index: constants)
-    slope = _element(page, "f′", formula.slope, lambda index: constants)
+    forward, slope = (_element(page, pattern, constants) for pattern in (formula.y, formula.slope))
     page.add_step("Forward", equations, ("x",), "y", at, forward)
     page.add_step("Backward: the derivative", equations, ("x", "y"), "f′", at, slope)
     _chain_rule(page, at)
@@ -45,8 +44,7 @@ def prelu(page: Explanation, visit: Visit, layer: PReLU, at: Index) -> None:
     page.add("f′", "the derivative at x: what backward makes of dy = 1", page.arrays["x"].axes, visit.slope())
     x = page.arrays["x"].values
 
-    def slope_of(index: Index) -> Ref:
-        return Ref("s", (0 if layer.num_parameters == 1 else index[-1],))
+    c = "0" if layer.num_parameters == 1 else "c"
 
     def slope_gradient(index: Index) -> Worked:
         where = np.nonzero(x <= 0)
@@ -54,12 +52,13 @@ def prelu(page: Explanation, visit: Visit, layer: PReLU, at: Index) -> None:
             where = tuple(part[where[-1] == index[0]] for part in where)
         return total(page, Ref("ds", index), [Factor("dy", where), Factor("x", where)])
 
-    output = _element(page, "y", LEAKY_RELU.y, lambda index: {"negative_slope": slope_of(index)})
-    derivative = _element(page, "f′", LEAKY_RELU.slope, lambda index: {"negative_slope": slope_of(index)})
+    output, derivative = (
+        _element(page, _with(pattern, negative_slope=f"{{s[{c}]}}"), {}) for pattern in (LEAKY_RELU.y, LEAKY_RELU.slope)
+    )
     forward, learned = quoted("rectifier", 2), quoted("rectifier", 3)
     page.add_step("Forward", forward, ("x", "s"), "y", at, output)
     page.add_step("Backward: the derivative", forward, ("x", "s"), "f′", at, derivative)
-    page.add_step("Backward: the slope", learned, ("dy", "x"), "ds", slope_of(at).at, slope_gradient)
+    page.add_step("Backward: the slope", learned, ("dy", "x"), "ds", (0 if c == "0" else at[-1],), slope_gradient)
     _chain_rule(page, at)
 
 
@@ -68,9 +67,8 @@ def dropout(page: Explanation, visit: Visit, layer: Dropout, at: Index) -> None:
     visit.show(page, letters(len(at)), letters(len(at)))
     page.add("m", f"keep / (1 − p), p = {layer.p:g}", page.arrays["x"].axes, visit.slope())
 
-    def output(index: Index) -> Worked:
-        return total(page, Ref("y", index), [Factor("x", index), Factor("m", index)])
-
+    place = f"[{','.join(page.arrays['x'].axes)}]"
+    output = Sum(f"x{place}·m{place}")
     title = "Forward: the mask, drawn anew in each forward pass"
     note = "In inference nothing is dropped: layer(x) is x."
     page.add_step(title, quoted("dropout", 1), ("x", "m"), "y", at, output, note)
@@ -78,20 +76,21 @@ def dropout(page: Explanation, visit: Visit, layer: Dropout, at: Index) -> None:
 
 
 def _chain_rule(page: Explanation, at: Index, factor: str = "f′", equations: Any = ()) -> None:
-    def input_gradient(index: Index) -> Worked:
-        return total(page, Ref("dx", index), [Factor("dy", index), Factor(factor, index)])
+    place = f"[{','.join(page.arrays['x'].axes)}]"
+    rule = Sum(f"dy{place}·{factor}{place}")
+    page.add_step("Backward: the input, by the chain rule", equations, ("dy", factor), "dx", at, rule)
 
-    page.add_step("Backward: the input, by the chain rule", equations, ("dy", factor), "dx", at, input_gradient)
+
+def _element(page: Explanation, pattern: Pattern, constants: dict[str, float]) -> Text:
+    """An activation's formula for every element."""
+    place = f"[{','.join(page.arrays['x'].axes)}]"
+    return Text(_with(pattern, x=f"{{x{place}}}", y=f"{{y{place}}}"), constants, sign=f"x{place}")
 
 
-def _element(
-    page: Explanation, name: str, pattern: Pattern, constants: Callable[[Index], dict[str, Any]]
-) -> Callable[[Index], Worked]:
-    """Works out elements of the array with that name by an activation's formula."""
-
-    def work(index: Index) -> Worked:
-        x, y = Ref("x", index), Ref("y", index)
-        chosen = pattern if isinstance(pattern, str) else pattern[0 if page.value(x) > 0 else 1]
-        return applied(page, Ref(name, index), chosen, x=x, y=y, **constants(index))
-
-    return work
+def _with(pattern: Pattern, **given: str) -> Pattern:
+    """The pattern, or both of them, with these texts for names in braces."""
+    if not isinstance(pattern, str):
+        return tuple(_with(each, **given) for each in pattern)  # type: ignore[return-value]
+    for name, text in given.items():
+        pattern = pattern.replace(f"{{{name}}}", text)
+    return pattern

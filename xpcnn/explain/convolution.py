@@ -11,10 +11,11 @@ from ..nn.conv import Conv2d
 from ..nn.conv_transpose import ConvTranspose2d
 from ..ops.window import Placement
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Worked
+from .explanation import Explanation, Index
+from .rules import Sum
 from .run import Visit
-from .sums import Factor, largest, total
-from .windows import readers, reads, taps
+from .sums import largest
+from .windows import reads
 
 MOST_PATCHES = 2**22  # numbers in the matrix of patches
 
@@ -28,41 +29,35 @@ def convolution(page: Explanation, visit: Visit, layer: Conv2d, at: Index) -> No
     xp = array_namespace(visit.x)
     padded = f"padded with zeros: {', '.join(map(str, place.pads))} (top, bottom, left, right)"
     meaning = f"input, {padded if any(place.pads) else 'without padding'}"
-    page.add("x̂", meaning, ("n", "p", "q", "c"), to_numpy(place.pad(visit.x, xp)))
+    inner = f"x[n, p - {top}, q - {left}, c]"
+    page.add("x̂", meaning, ("n", "p", "q", "c"), to_numpy(place.pad(visit.x, xp)), of=inner)
     visit.show_parameters(page, ("f", "u", "v", "c"), "f")
     visit.show(page, ("n", "p", "q", "c"), ("n", "i", "j", "f"), x=False)
-    u, v = (tap[:, :, None] for tap in taps(place))  # (KH, 1, 1), (1, KW, 1)
-    c = np.arange(per_group)  # (Cin/G,)
     bias = layer.bias is not None
-
-    def output(index: Index) -> Worked:
-        n, i, j, f = index
-        rows, columns = (part[:, :, None] for part in reads(place, i, j))
-        channels = f // filters * per_group + c
-        products = [Factor("x̂", (n, rows, columns, channels)), Factor("w", (f, u, v, c))]
-        return total(page, Ref("y", index), *([[Factor("b", (f,))]] if bias else []), products)
-
-    def weight_gradient(index: Index) -> Worked:
-        f, u, v, c = index
-        n, i, j = (np.arange(size) for size in page.arrays["dy"].values.shape[:3])
-        n, i, j = n[:, None, None], i[:, None], j  # (N, 1, 1), (OH, 1), (OW,)
-        (sh, sw), (dh, dw) = layer.stride, layer.dilation
-        patch = Factor("x̂", (n, i * sh + u * dh, j * sw + v * dw, f // filters * per_group + c))
-        return total(page, Ref("dw", index), [Factor("dy", (n, i, j, f)), patch])
-
-    def input_gradient(index: Index) -> Worked:
-        n, p, q, c = index
-        i, j, u, v = (part[:, :, None] for part in readers(place, p + top, q + left))
-        f = c // per_group * filters + np.arange(filters)
-        return total(page, Ref("dx", index), [Factor("dy", (n, i, j, f)), Factor("w", (f, u, v, c % per_group))])
-
+    (kh, kw), (sh, sw), (dh, dw) = layer.kernel_size, layer.stride, layer.dilation
+    oh, ow = place.out
+    first = f"f//{filters}*{per_group}"  # of the channels that filter f reads
+    own = f"c//{per_group}*{filters}"  # of the filters that read channel c
+    output = Sum(
+        *["b[f]"] * bias,
+        f"x̂[n, i*{sh} + u*{dh}, j*{sw} + v*{dw}, {first} + c]·w[f,u,v,c] | u<{kh}, v<{kw}, c<{per_group}",
+    )
+    weight_gradient = Sum(
+        f"dy[n,i,j,f]·x̂[n, i*{sh} + u*{dh}, j*{sw} + v*{dw}, {first} + c] | n<{visit.x.shape[0]}, i<{oh}, j<{ow}"
+    )
+    row, column = f"(p + {top} - u*{dh})/{sh}", f"(q + {left} - v*{dw})/{sw}"
+    input_gradient = Sum(
+        f"dy[n, {row}, {column}, {own} + f]·w[{own} + f, u, v, c%{per_group}] | u<{kh}, v<{kw}, f<{filters}"
+    )
     title, reads_from = "Forward: a patch of the input times a filter", ("x̂", "w", "b")[: 2 + bias]
     page.add_step(title, quoted("conv", 1), reads_from, "y", at, output)
-    _patches(page, visit, layer, place, at)
-    tap = largest(page.arrays["dw"].values, (f,))
-    title = "Backward: the weights. Each stands in every output of its filter"
-    page.add_step(title, quoted("conv", 2), ("dy", "x̂"), "dw", tap, weight_gradient)
-    if bias:
+    if page.aside:
+        _patches(page, visit, layer, place, at)
+    if "dw" in page.arrays:  # it is not frozen
+        tap = largest(page.arrays["dw"].values, (f,))
+        title = "Backward: the weights. Each stands in every output of its filter"
+        page.add_step(title, quoted("conv", 2), ("dy", "x̂"), "dw", tap, weight_gradient)
+    if "db" in page.arrays:
         bias_gradient(page, quoted("conv", 3), f)
     rows, columns = reads(place, i, j)
     height, width = place.size
@@ -94,13 +89,8 @@ def _patches(page: Explanation, visit: Visit, layer: Conv2d, place: Placement, a
     y = to_numpy(visit.y)[n, :, :, own].reshape(-1, filters)
     page.add("Y", "output: row i·OW + j", ("t", "f"), y)
     bias = layer.bias is not None
-    k = np.arange(page.arrays["W"].values.shape[1])
-
-    def product(index: Index) -> Worked:
-        t, f = index
-        offset = [[Factor("b", (group * filters + f,))]] if bias else []
-        return total(page, Ref("Y", index), *offset, [Factor("P", (t, k)), Factor("W", (f, k))])
-
+    offset = [f"b[{group * filters} + f]"] if bias else []
+    product = Sum(*offset, f"P[t,k]·W[f,k] | k<{page.arrays['W'].values.shape[1]}")
     whose = f" of group {group}" if layer.groups > 1 else ""
     note = f"Every patch as a row, every filter{whose} as a row: Y = P Wᵀ + b holds all outputs of image {n}."
     focus = (i * place.out[1] + j, f % filters)
@@ -119,41 +109,30 @@ def transposed(page: Explanation, visit: Visit, layer: ConvTranspose2d, at: Inde
     page.add("x", "input", ("n", "i", "j", "c"), to_numpy(visit.x))
     visit.show_parameters(page, ("c", "u", "v", "f"), "f")
     page.add("y", "output", ("n", "p", "q", "f"), to_numpy(visit.y))
-    page.add("dŷ", "∂L/∂y, padded with zeros", ("n", "p", "q", "f"), to_numpy(place.pad(visit.dy, xp)))  # type: ignore[arg-type]
+    inner, padded = f"dy[n, p - {top}, q - {left}, f]", to_numpy(place.pad(visit.dy, xp))
+    page.add("dŷ", "∂L/∂y, padded with zeros", ("n", "p", "q", "f"), padded, of=inner)
     page.add("dx", "∂L/∂x", ("n", "i", "j", "c"), to_numpy(visit.dx))
-    u, v = (tap[:, :, None] for tap in taps(place))
     bias = layer.bias is not None
-
-    def output(index: Index) -> Worked:
-        n, p, q, f = index
-        i, j, u, v = (part[:, :, None] for part in readers(place, p + top, q + left))
-        c = f // filters * per_group + np.arange(per_group)
-        products = [Factor("x", (n, i, j, c)), Factor("w", (c, u, v, f % filters))]
-        return total(page, Ref("y", index), *([[Factor("b", (f,))]] if bias else []), products)
-
-    def input_gradient(index: Index) -> Worked:
-        n, i, j, c = index
-        rows, columns = (part[:, :, None] for part in reads(place, i, j))
-        f = np.arange(filters)
-        painted = Factor("dŷ", (n, rows, columns, c // per_group * filters + f))
-        return total(page, Ref("dx", index), [painted, Factor("w", (c, u, v, f))])
-
-    def weight_gradient(index: Index) -> Worked:
-        c, u, v, f = index
-        n, i, j = (np.arange(size) for size in page.arrays["x"].values.shape[:3])
-        n, i, j = n[:, None, None], i[:, None], j
-        (sh, sw), (dh, dw) = layer.stride, layer.dilation
-        painted = Factor("dŷ", (n, i * sh + u * dh, j * sw + v * dw, c // per_group * filters + f))
-        return total(page, Ref("dw", index), [Factor("x", (n, i, j, c)), painted])
-
+    (kh, kw), (sh, sw), (dh, dw) = layer.kernel_size, layer.stride, layer.dilation
+    first = f"f//{filters}*{per_group}"  # of the channels that paint filter f
+    own = f"c//{per_group}*{filters}"  # of the filters that channel c paints
+    row, column = f"(p + {top} - u*{dh})/{sh}", f"(q + {left} - v*{dw})/{sw}"
+    painted = f"dŷ[n, i*{sh} + u*{dh}, j*{sw} + v*{dw}, {own} + f]"
+    output = Sum(
+        *["b[f]"] * bias,
+        f"x[n, {row}, {column}, {first} + c]·w[{first} + c, u, v, f%{filters}] | u<{kh}, v<{kw}, c<{per_group}",
+    )
+    input_gradient = Sum(f"{painted}·w[c,u,v,f] | u<{kh}, v<{kw}, f<{filters}")
+    weight_gradient = Sum(f"x[n,i,j,c]·{painted} | n<{visit.x.shape[0]}, i<{out[0]}, j<{out[1]}")
     group = f // filters
     title, reads_from = "Forward: every input element paints a kernel", ("x", "w", "b")[: 2 + bias]
     notes = [f"y[n,p,q,f] is ŷ[n,p+{top},q+{left},f]: the padding is cut off"] if top or left else []
     page.add_step(title, quoted("conv_transpose", 1), reads_from, "y", at, output, *notes)
     channels = (slice(group * per_group, (group + 1) * per_group), slice(None), slice(None), f % filters)
-    tap = largest(page.arrays["dw"].values, channels)
-    page.add_step("Backward: the weights", quoted("conv_transpose", 3), ("x", "dŷ"), "dw", tap, weight_gradient)
-    if bias:
+    if "dw" in page.arrays:
+        tap = largest(page.arrays["dw"].values, channels)
+        page.add_step("Backward: the weights", quoted("conv_transpose", 3), ("x", "dŷ"), "dw", tap, weight_gradient)
+    if "db" in page.arrays:
         page.add("dy", "∂L/∂y", ("n", "p", "q", "f"), to_numpy(visit.dy))
         bias_gradient(page, quoted("conv_transpose", 4), f)
     focus = largest(page.arrays["dx"].values, (n,))
@@ -163,10 +142,9 @@ def transposed(page: Explanation, visit: Visit, layer: ConvTranspose2d, at: Inde
 def bias_gradient(page: Explanation, equations: Any, f: int) -> None:
     """db, the sum of dy over all axes but the last."""
 
-    def gradient(index: Index) -> Worked:
-        shape = page.arrays["dy"].values.shape
-        return total(page, Ref("db", index), [Factor("dy", (*np.indices(shape[:-1]), index[0]))])
-
+    axes, shape = page.arrays["dy"].axes, page.arrays["dy"].values.shape
+    loops = ", ".join(f"{letter}<{size}" for letter, size in zip(axes[:-1], shape, strict=False))
+    gradient = Sum(f"dy[{','.join(axes)}] | {loops}")
     page.add_step("Backward: the bias, which is added to every output", equations, ("dy",), "db", (f,), gradient)
 
 

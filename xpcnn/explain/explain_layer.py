@@ -10,10 +10,25 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import DataError, OptionError, ShapeError, one_line, printable
-from ..nn import Conv2d, ConvTranspose2d, Dropout, Dropout1d, Dropout2d, Layer, Linear, PReLU, StochasticDepth
+from ..nn import (
+    Add,
+    Concat,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Layer,
+    Linear,
+    Multiply,
+    PReLU,
+    StochasticDepth,
+)
 from ..nn.activation import Activation, Identity
+from ..nn.classification_loss import CrossEntropyLoss
 from ..nn.hooks import find_layer, leaf_layers
 from ..nn.layer import check_layer
+from ..nn.loss import Loss
 from ..nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from ..nn.normalize import Normalize
 from ..nn.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
@@ -29,12 +44,13 @@ from .activation import activation, dropout, prelu
 from .convolution import convolution, transposed
 from .explanation import Explanation, Index
 from .generic import other
+from .join import join
 from .layer_norm import set_norm
 from .linear import linear
 from .loss import cross_entropy
 from .norm import batch_norm, normalize
 from .pooling import adaptive_average_pooling, average_pooling, global_average_pooling, global_max_pooling, max_pooling
-from .run import Pass, run
+from .run import Pass, Visit, run
 from .shape import flatten, identity, unflatten, upsampling, zero_padding
 from .softmax import softmax
 
@@ -70,6 +86,9 @@ EXPLAINERS: dict[type[Layer], tuple[Callable[..., None], str]] = {
     PReLU: (prelu, "rectifier"),
     **{kind: (activation, kind.formula.module) for kind in Activation.__subclasses__() if "formula" in vars(kind)},
 }
+
+# The same for layers that read several values.
+JOINS: dict[type[Layer], tuple[Callable[..., None], str]] = dict.fromkeys((Add, Multiply, Concat), (join, "join"))
 
 
 def explain(
@@ -113,13 +132,8 @@ def explain(
     check_layer("explain", model)
     names = as_names("explain", "classes", classes)
     name = LOSS if str(layer) == LOSS else find_layer("explain", model, layer, also=f", or {LOSS}")[0]
-    check_array("explain", x)
-    check_floats("explain", x)
-    if x.ndim < 2 or 0 in x.shape:
-        raise ShapeError("explain", "x: a batch (N, …) of one item or more", str(tuple(x.shape)), "x[None, ...]")
-    if not np.isfinite(to_numpy(x)).all():
-        raise DataError("explain", "finite numbers in x", "NaN or infinity")
-    done = run(model, None if name == LOSS else name, x, target=target, dy=dy)
+    check_input("explain", x)
+    done = run(model, name, x, target=target, dy=dy)  # no layer is called "loss"
     page = Explanation("CrossEntropyLoss()", printable(name))
     page.path = [(printable(each), type(own).__name__) for each, own in leaf_layers(model).items()]
     page.path += [] if done.loss is None else [(LOSS, "CrossEntropyLoss")]
@@ -128,13 +142,13 @@ def explain(
             raise OptionError("explain", "a target, to explain the loss", "dy", "leave dy out")
         page.source = "xpcnn.ops.loss_classification"
         focus = (0, int(done.target[0])) if at is None else _position(at, done.output)
-        _say_what_was_run(page, done, x, tuple(map(one_line, names)), focus[0])
+        describe(page, done, x, tuple(map(one_line, names)), focus[0])
         cross_entropy(page, done, focus)
         return page
     visit = done.visits[0]
-    focus = _largest(visit.y) if at is None else _position(at, visit.y)
+    focus = largest_output(visit.y) if at is None else _position(at, visit.y)
     page.title = repr(visit.layer)
-    _say_what_was_run(page, done, x, tuple(map(one_line, names)), focus[0])
+    describe(page, done, x, tuple(map(one_line, names)), focus[0])
     if len(done.visits) > 1:
         page.notes.append(f"The layer stands in {len(done.visits)} places of the network; this is the first.")
     if isinstance(visit.layer, (BatchNorm1d, BatchNorm2d)):
@@ -142,16 +156,40 @@ def explain(
         page.notes.append(
             f"Mean and variance are those of {items}, as in training; inference uses the running ones, which stay."
         )
-    if isinstance(visit.layer, SequenceLayer):
-        page.notes.append("Sequences (N, L, C) are shown as the images of height 1 that they are, (N, 1, L, C).")
-        visit, focus = visit.of_images(), (focus[0], 0, *focus[1:]) if len(focus) == 3 else focus
-    explainer, module = EXPLAINERS.get(type(visit.layer), (other, ""))
-    page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
-    explainer(page, visit, visit.layer, focus)
+    show(page, visit, focus)
     return page
 
 
-def _largest(y: Array) -> Index:
+def check_input(who: str, x: Array) -> None:
+    """Refuse what is no batch of finite numbers.
+
+    Raises
+        ShapeError, DTypeError, DataError
+    """
+    check_array(who, x)
+    check_floats(who, x)
+    if x.ndim < 2 or 0 in x.shape:
+        raise ShapeError(who, "x: a batch (N, …) of one item or more", str(tuple(x.shape)), "x[None, ...]")
+    if not np.isfinite(to_numpy(x)).all():
+        raise DataError(who, "finite numbers in x", "NaN or infinity")
+
+
+def show(page: Explanation, visit: Visit, focus: Index) -> None:
+    """Add the arrays and steps of a layer's call, with this element of its output worked out."""
+    if isinstance(visit.layer, SequenceLayer):
+        page.notes.append("Sequences (N, L, C) are shown as the images of height 1 that they are, (N, 1, L, C).")
+        visit, focus = visit.of_images(), (focus[0], 0, *focus[1:]) if len(focus) == 3 else focus
+    explainer, module = {**EXPLAINERS, **JOINS}.get(type(visit.layer), (other, ""))
+    if visit.layer.infers:
+        page.notes.append("This layer is frozen: it runs as in inference, and is not trained.")
+        if isinstance(visit.layer, BatchNorm1d | BatchNorm2d | Dropout | PReLU):  # whose formulas are those of training
+            explainer, module = other, ""
+    page.source = f"xpcnn.ops.{module}" if module else type(visit.layer).__module__
+    page.layer = visit.layer
+    explainer(page, visit, visit.layer, focus)
+
+
+def largest_output(y: Array) -> Index:
     """The index of the largest number of the first item."""
     first = to_numpy(y)[0]
     place = np.unravel_index(int(np.where(np.isnan(first), -np.inf, first).argmax()), first.shape)
@@ -171,12 +209,18 @@ def _position(at: Iterable[int], y: Array) -> Index:
     return tuple(int(k) for k in index)
 
 
-def _say_what_was_run(page: Explanation, done: Pass, x: Array, classes: tuple[str, ...], n: int) -> None:
+def describe(
+    page: Explanation, done: Pass, x: Array, classes: tuple[str, ...], n: int, criterion: Loss | None = None
+) -> None:
+    """Add what was run to the page's notes, and its image."""
     page.image = _image(x, n)
     items = "one item" if x.shape[0] == 1 else f"a batch of {x.shape[0]} items, of which item {n} is shown"
     page.notes.append(f"A training pass of {items}, forward and backward; the network is left as it was.")
     if done.target is None:
         page.notes.append("Backward begins with the gradient of the output that was given.")
+        return
+    if not isinstance(criterion, CrossEntropyLoss | None) or np.ndim(to_numpy(done.target)) != 1:
+        page.notes.append(f"Loss: {criterion!r}, {done.loss:z.4g}.")
         return
 
     def named(k: int) -> str:

@@ -10,13 +10,16 @@ either the references' names or their numbers between the words, and knows which
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..errors import GradientError, OptionError
+from ..nn.layer import Layer
 from ..options import as_count
 from ..typing import NDArray
 from .equations import Equation
@@ -56,12 +59,16 @@ class NamedArray:
         meaning : what it is, in words
         axes : the index letters of the equations, one for each axis
         values : on the host
+        of : where its numbers stand in another array, such as "x[n, p - 1, q - 1, c]"; a number with an index outside
+            of that one is `outside`
     """
 
     name: str
     meaning: str
     axes: Axes
     values: NDArray
+    of: str = ""
+    outside: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,18 @@ class Worked:
         return [self.target, *(piece for piece in self.pieces if isinstance(piece, Ref))]
 
 
+class Rule(ABC):
+    """How each number of an array is computed from others; see `rules`."""
+
+    @abstractmethod
+    def worked(self, page: Explanation, makes: str, index: Index) -> Worked:
+        """The number with this index of the array `makes`, worked out."""
+
+    @abstractmethod
+    def portable(self, number: Mapping[str, int]) -> Any:
+        """The rule for a script, with a number for the name of each array."""
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """The computation of one array from others.
@@ -96,6 +115,7 @@ class Step:
         focus : the element of `makes` that is worked out if only one can be
         work : works out any element of `makes`; None if the page only shows the array
         notes : further remarks
+        rule : the same as `work`, if it can be written as one
     """
 
     title: str
@@ -105,6 +125,7 @@ class Step:
     focus: Index
     work: Callable[[Index], Worked] | None
     notes: tuple[str, ...] = ()
+    rule: Rule | None = None
 
 
 @dataclass(eq=False)
@@ -120,6 +141,8 @@ class Explanation:
         arrays : by name
         steps : in the order in which they run
         image : the network's input, (H, W, 1 or 3) in [0, 1], if it is one
+        layer : the layer; None for the loss
+        aside : whether to show other ways to compute the same, too
     """
 
     title: str
@@ -130,10 +153,12 @@ class Explanation:
     arrays: dict[str, NamedArray] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     image: NDArray | None = None
+    layer: Layer | None = None
+    aside: bool = True
 
-    def add(self, name: str, meaning: str, axes: Axes, values: NDArray) -> None:
-        """Add an array."""
-        self.arrays[name] = NamedArray(name, meaning, axes, values)
+    def add(self, name: str, meaning: str, axes: Axes, values: NDArray, *, of: str = "", outside: float = 0.0) -> None:
+        """Add an array, see `NamedArray`."""
+        self.arrays[name] = NamedArray(name, meaning, axes, values, of, outside)
 
     def add_step(
         self,
@@ -142,11 +167,14 @@ class Explanation:
         reads: tuple[str, ...],
         makes: str,
         focus: Index,
-        work: Callable[[Index], Worked] | None,
+        work: Callable[[Index], Worked] | Rule | None,
         *notes: str,
+        rule: Rule | None = None,
     ) -> None:
         """Add a step, see `Step`."""
-        self.steps.append(Step(title, equations, reads, makes, focus, work, notes))
+        if isinstance(work, Rule):
+            rule, work = work, partial(work.worked, self, makes)
+        self.steps.append(Step(title, equations, reads, makes, focus, work, notes, rule))
 
     def value(self, ref: Ref) -> float:
         """The number, as the library computed it."""

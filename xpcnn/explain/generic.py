@@ -27,7 +27,9 @@ def other(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
     of_items = {name for name, *_ in arrays}
     for name in layer.parameter_names:
         if getattr(layer, name) is not None:
-            arrays += [(name, "learned", getattr(layer, name)), (f"d {name}", f"∂L/∂{name}", visit.grads[name])]
+            arrays.append((name, "learned", getattr(layer, name)))
+        if name in visit.grads:
+            arrays.append((f"d {name}", f"∂L/∂{name}", visit.grads[name]))
     for name, meaning, array in arrays:
         host = to_numpy(array)
         axes = ("n", *(f"a{k}" for k in range(1, host.ndim))) if name in of_items else None
@@ -35,7 +37,7 @@ def other(page: Explanation, visit: Visit, layer: Layer, at: Index) -> None:
     learned = tuple(name for name, *_ in arrays if name not in of_items and not name.startswith("d "))
     found = _equations(page, layer)
     page.add_step("Forward", found, (*names, *learned), "y", at, None)
-    for name in learned:
+    for name in filter(visit.grads.__contains__, learned):
         focus = largest(page.arrays[f"d {name}"].values)
         page.add_step(f"Backward: {name}", (), ("dy", "x"), f"d {name}", focus, None)
     for name in names:

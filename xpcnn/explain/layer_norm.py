@@ -11,10 +11,10 @@ from ..nn.norm import GroupNorm, LayerNorm
 from ..ops.norm import group_norm_forward, layer_norm_forward
 from ..typing import NDArray
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Worked, letters
-from .patterns import applied
+from .explanation import Explanation, Index, letters
+from .rules import Sum, Text
 from .run import Visit
-from .sums import Factor, largest, total
+from .sums import largest
 
 
 class _Sets:
@@ -39,10 +39,6 @@ class _Sets:
     def learned(self, index: Index) -> Index:
         """The index of γ and β for a number."""
         return index[-1:] if self.width else index[len(self.shape) - self.axes :]
-
-    def sharing(self, own: Index) -> tuple[Any, ...]:
-        """The numbers that share one γ."""
-        return (*np.indices(self.shape[: len(self.shape) - len(own)]), *own)
 
 
 def _centred(x: NDArray, sets: _Sets, size: Index) -> NDArray:
@@ -87,46 +83,30 @@ def set_norm(page: Explanation, visit: Visit, layer: LayerNorm | GroupNorm, at: 
     page.add("a", "mean(g) of each set", of_set, per_set(np.mean, gradient))
     page.add("b", "mean(g x̂) of each set", of_set, per_set(np.mean, gradient * normal))
 
-    def mean_of(index: Index) -> Worked:
-        return total(page, Ref("μ", index), [Factor("x", sets.members(index))], over=str(count))
-
-    def variance(index: Index) -> Worked:
-        return total(page, Ref("σ²", index), [Factor("d", sets.members(index))] * 2, over=str(count))
-
-    def normalised(index: Index) -> Worked:
-        variance = Ref("σ²", sets.of(index))
-        return applied(page, Ref("x̂", index), "{d} / √({v} + {ε})", d=Ref("d", index), v=variance, ε=layer.eps)
-
-    def output(index: Index) -> Worked:
-        place = sets.learned(index)
-        return total(page, Ref("y", index), [Factor("γ", place), Factor("x̂", index)], [Factor("β", place)])
-
-    def weight_gradient(index: Index) -> Worked:
-        shared = sets.sharing(index)
-        return total(page, Ref("dγ", index), [Factor("dy", shared), Factor("x̂", shared)])
-
-    def bias_gradient(index: Index) -> Worked:
-        return total(page, Ref("dβ", index), [Factor("dy", sets.sharing(index))])
-
-    def scaled(index: Index) -> Worked:
-        return total(page, Ref("g", index), [Factor("dy", index), Factor("γ", sets.learned(index))])
-
-    def mean_of_g(index: Index) -> Worked:
-        return total(page, Ref("a", index), [Factor("g", sets.members(index))], over=str(count))
-
-    def mean_of_g_x(index: Index) -> Worked:
-        members = sets.members(index)
-        return total(page, Ref("b", index), [Factor("g", members), Factor("x̂", members)], over=str(count))
-
-    def input_gradient(index: Index) -> Worked:
-        which = sets.of(index)
-        refs = {"g": Ref("g", index), "a": Ref("a", which), "b": Ref("b", which), "x̂": Ref("x̂", index)}
-        pattern = "({g} − {a} − {x̂}·{b}) / √({v} + {ε})"
-        return applied(page, Ref("dx", index), pattern, v=Ref("σ²", which), ε=layer.eps, **refs)
+    every = f"[{','.join(axes)}]"  # a number, by its own letters; its set; what is learned for it
+    whose = f"[n, c//{sets.width}]" if sets.width else f"[{','.join(of_set)}]"
+    known = f"[{','.join(own)}]"
+    member = f"[{','.join((*axes[:-1], f'g*{sets.width} + c'))}]" if sets.width else every  # of a set, by its letters
+    inner = [*zip(axes[1:-1], shape[1:-1], strict=True), ("c", sets.width)] if sets.width else []
+    inside = " | " + ", ".join(f"{letter}<{size}" for letter, size in inner or zip(own, learned, strict=True))
+    outer = zip(axes, shape, strict=True) if not sets.width else zip(axes[:-1], shape, strict=False)
+    shared = " | " + ", ".join(f"{letter}<{size}" for letter, size in outer if letter not in own)
+    deviation = f"√({{σ²{whose}}} + {{ε}})"
+    eps = {"ε": layer.eps}
+    mean_of = Sum(f"x{member}{inside}", over=str(count))
+    variance = Sum(f"d{member}·d{member}{inside}", over=str(count))
+    normalised = Text(f"{{d{every}}} / {deviation}", eps)
+    output = Sum(f"γ{known}·x̂{every}", f"β{known}")
+    weight_gradient, bias_gradient = Sum(f"dy{every}·x̂{every}{shared}"), Sum(f"dy{every}{shared}")
+    scaled = Sum(f"dy{every}·γ{known}")
+    mean_of_g = Sum(f"g{member}{inside}", over=str(count))
+    mean_of_g_x = Sum(f"g{member}·x̂{member}{inside}", over=str(count))
+    input_gradient = Text(f"({{g{every}}} − {{a{whose}}} − {{x̂{every}}}·{{b{whose}}}) / {deviation}", eps)
 
     which, place = sets.of(at), sets.learned(at)
     title = f"Forward: the mean of the {count} numbers of a set"
     page.add_step(title, quoted("norm", 1), ("x",), "μ", which, mean_of)
+    page.add_step("Forward: less the mean", (), ("x", "μ"), "d", at, Text(f"{{x{every}}} − {{μ{whose}}}"))
     page.add_step("Forward: their variance", quoted("norm", 1), ("d",), "σ²", which, variance)
     page.add_step("Forward: mean 0 and variance 1", quoted("norm", 2), ("d", "σ²"), "x̂", at, normalised)
     page.add_step("Forward: the learned mean and variance", quoted("norm", 3), ("γ", "x̂", "β"), "y", at, output)

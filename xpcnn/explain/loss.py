@@ -10,7 +10,8 @@ from ..backend import array_namespace, to_numpy
 from ..nn.classification_loss import CrossEntropyLoss
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked
-from .patterns import applied, filled
+from .patterns import filled
+from .rules import Largest, Text
 from .run import Pass
 from .sums import MOST_TERMS
 
@@ -25,17 +26,13 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
     log_p = to_numpy(cache[0])
     assert done.target is not None
     page.add("y", "the network's outputs", ("n", "k"), y)
+    page.add("m", "the largest of the row", ("n",), y.max(axis=1))
     page.add("z", "y, less its largest", ("n", "k"), y - y.max(axis=1, keepdims=True))
     page.add("log p", "logarithms of the probabilities", ("n", "k"), log_p)
     page.add("p", "probabilities", ("n", "k"), np.exp(log_p))
     page.add("q", "1 for the target, else 0", ("n", "k"), np.eye(classes)[done.target])
     page.add("L", "loss", (), to_numpy(loss))
     page.add("dy", "∂L/∂y: backward begins here", ("n", "k"), to_numpy(criterion.backward(cache)))
-
-    def shifted(index: Index) -> Worked:
-        n, _ = index
-        top = (n, int(y[n].argmax()))
-        return applied(page, Ref("z", index), "{y} − {top}", y=Ref("y", index), top=Ref("y", top))
 
     def logarithm(index: Index) -> Worked:
         n, _ = index
@@ -49,11 +46,8 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
         value = page.value(refs["z"]) - math.log(float(np.exp(z).sum()))
         return Worked(Ref("log p", index), filled(f"{{z}} − log({sums})", **refs), value)
 
-    def probability(index: Index) -> Worked:
-        return applied(page, Ref("p", index), "exp({l})", l=Ref("log p", index))
-
     def loss_of(index: Index) -> Worked:
-        refs = [Ref("log p", (n, int(k))) for n, k in enumerate(done.target)]  # type: ignore[arg-type]
+        refs = [Ref("log p", (n, int(k))) for n, k in enumerate(done.target)]
         shown = refs[:MOST_TERMS]
         names = {f"l{n}": ref for n, ref in enumerate(shown)}
         terms = " + ".join(f"{{{name}}}" for name in names)
@@ -63,15 +57,19 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
         value = -sum(map(page.value, refs)) / rows
         return Worked(Ref("L", ()), filled(f"−({terms}) / {rows}" if rows > 1 else "−{l0}", **names), value)
 
-    def gradient(index: Index) -> Worked:
-        refs = {"p": Ref("p", index), "q": Ref("q", index)}
-        return applied(page, Ref("dy", index), f"({{p}} − {{q}}) / {rows}" if rows > 1 else "{p} − {q}", **refs)
-
+    exponentials = " + ".join(f"exp({{z[n,{k}]}})" for k in range(classes))
+    log = Text(f"{{z[n,k]}} − log({exponentials})") if classes <= MOST_TERMS else None
+    parts = " + ".join(f"{{log p[{n},{k}]}}" for n, k in enumerate(done.target))
+    mean = Text(f"−({parts}) / {rows}" if rows > 1 else f"−{parts}") if rows <= MOST_TERMS else None
+    gradient = Text(f"({{p[n,k]}} − {{q[n,k]}}) / {rows}" if rows > 1 else "{p[n,k]} − {q[n,k]}")
     module = "loss_classification"
     title = "Forward: nothing above 0, so that no exp overflows"
-    page.add_step(title, quoted(module, 1), ("y",), "z", at, shifted)
-    page.add_step("Forward: logarithms of the probabilities", quoted(module, 1), ("z",), "log p", at, logarithm)
-    page.add_step("Forward: the probabilities", (), ("log p",), "p", at, probability)
-    page.add_step("Forward: how unlikely the target is", quoted(module, 2), ("log p",), "L", (), loss_of)
+    page.add_step("Forward: the largest output", (), ("y",), "m", at[:1], Largest(f"y[n,k] | k<{classes}"))
+    page.add_step(title, quoted(module, 1), ("y", "m"), "z", at, Text("{y[n,k]} − {m[n]}"))
+    title = "Forward: logarithms of the probabilities"
+    page.add_step(title, quoted(module, 1), ("z",), "log p", at, log or logarithm)
+    page.add_step("Forward: the probabilities", (), ("log p",), "p", at, Text("exp({log p[n,k]})"))
+    title = "Forward: how unlikely the target is"
+    page.add_step(title, quoted(module, 2), ("log p",), "L", (), mean or loss_of)
     note = f"With one target a row, (4) is {f'(p − q)/{rows}' if rows > 1 else 'p − q'}."
     page.add_step("Backward: probability less target", quoted(module, 4), ("p", "q"), "dy", at, gradient, note)

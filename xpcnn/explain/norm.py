@@ -12,10 +12,10 @@ from ..nn.norm import BatchNorm1d, BatchNorm2d
 from ..nn.normalize import Normalize
 from ..ops.batch_norm import batch_norm_forward
 from .equations import quoted
-from .explanation import Explanation, Index, Ref, Worked, letters
-from .patterns import applied
+from .explanation import Explanation, Index, Worked, letters
+from .rules import Sum, Text
 from .run import Visit
-from .sums import Factor, largest, total
+from .sums import largest
 
 
 def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d, at: Index) -> None:
@@ -36,51 +36,31 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
     affine = layer.weight is not None
     page.add("γ", "learned" if affine else "1: nothing is learned", ("c",), to_numpy(layer.weight) if affine else ones)
     page.add("β", "learned" if affine else "0: nothing is learned", ("c",), to_numpy(layer.bias) if affine else zeros)
-    everywhere = np.indices(shape[:-1]).reshape(len(shape) - 1, count)  # index of each of the M positions
-
-    def channel(name: str, c: int) -> Factor:
-        return Factor(name, (*everywhere, c))
-
-    def mean_of(index: Index) -> Worked:
-        return total(page, Ref("μ", index), [channel("x", index[0])], over=str(count))
-
-    def variance(index: Index) -> Worked:
-        return total(page, Ref("σ²", index), [channel("d", index[0])] * 2, over=str(count))
-
-    def inverse(index: Index) -> Worked:
-        return applied(page, Ref("r", index), "1 / √({v} + {ε})", v=Ref("σ²", index), ε=layer.eps)
-
-    def normalised(index: Index) -> Worked:
-        return total(page, Ref("x̂", index), [Factor("r", index[-1:]), Factor("d", index)])
-
-    def output(index: Index) -> Worked:
-        products = [Factor("γ", index[-1:]), Factor("x̂", index)]
-        return total(page, Ref("y", index), products, [Factor("β", index[-1:])])
-
-    def weight_gradient(index: Index) -> Worked:
-        return total(page, Ref("dγ", index), [channel("dy", index[0]), channel("x̂", index[0])])
-
-    def bias_gradient(index: Index) -> Worked:
-        return total(page, Ref("dβ", index), [channel("dy", index[0])])
+    at_all = f"[{','.join(axes)}]"
+    loops = " | " + ", ".join(f"{letter}<{size}" for letter, size in zip(axes[:-1], shape, strict=False))
+    mean_of = Sum(f"x{at_all}{loops}", over=str(count))
+    variance = Sum(f"d{at_all}·d{at_all}{loops}", over=str(count))
+    inverse = Text("1 / √({σ²[c]} + {ε})", {"ε": layer.eps})
+    normalised = Sum(f"r[c]·d{at_all}")
+    output = Sum(f"γ[c]·x̂{at_all}", "β[c]")
+    weight_gradient = Sum(f"dy{at_all}·x̂{at_all}{loops}")
+    bias_gradient = Sum(f"dy{at_all}{loops}")
+    whole = f"{{γ[c]}}·{{r[c]}}·({{dy{at_all}}} − {{dβ[c]}}/{count} − {{x̂{at_all}}}·{{dγ[c]}}/{count})"
 
     def input_gradient(index: Index) -> Worked:
-        own = index[-1:]
-        refs = {"γ": Ref("γ", own), "r": Ref("r", own), "dy": Ref("dy", index), "x̂": Ref("x̂", index)}
-        refs |= {"dβ": Ref("dβ", own), "dγ": Ref("dγ", own)}
-        target = Ref("dx", index)
         ways = {
-            "directly": "{γ}·{r}·{dy}",
-            "through μ": f"−{{γ}}·{{r}}·{{dβ}}/{count}",
-            "through σ²": f"−{{γ}}·{{r}}·{{x̂}}·{{dγ}}/{count}",
+            "directly": f"{{γ[c]}}·{{r[c]}}·{{dy{at_all}}}",
+            "through μ": f"−{{γ[c]}}·{{r[c]}}·{{dβ[c]}}/{count}",
+            "through σ²": f"−{{γ[c]}}·{{r[c]}}·{{x̂{at_all}}}·{{dγ[c]}}/{count}",
         }
-        parts = {label: applied(page, target, pattern, **refs) for label, pattern in ways.items()}
+        parts = {label: Text(pattern).worked(page, "dx", index) for label, pattern in ways.items()}
         remarks = tuple((label, part.pieces, part.value) for label, part in parts.items())
-        pattern = f"{{γ}}·{{r}}·({{dy}} − {{dβ}}/{count} − {{x̂}}·{{dγ}}/{count})"
-        return replace(applied(page, target, pattern, **refs), remarks=remarks)
+        return replace(Text(whole).worked(page, "dx", index), remarks=remarks)
 
     own = (c,)
     title = f"Forward: the mean over the {count} numbers of a channel"
     page.add_step(title, quoted("batch_norm", 1), ("x",), "μ", own, mean_of)
+    page.add_step("Forward: less the mean", (), ("x", "μ"), "d", at, Text(f"{{x{at_all}}} − {{μ[c]}}"))
     page.add_step("Forward: their variance", quoted("batch_norm", 1), ("d",), "σ²", own, variance)
     page.add_step("Forward: its root, inverted", quoted("batch_norm", 2), ("σ²",), "r", own, inverse)
     page.add_step("Forward: mean 0 and variance 1", quoted("batch_norm", 2), ("r", "d"), "x̂", at, normalised)
@@ -99,7 +79,8 @@ def batch_norm(page: Explanation, visit: Visit, layer: BatchNorm1d | BatchNorm2d
     page.add_step(f"Backward: the {whose}mean", equations, ("dy",), "dβ", own, bias_gradient)
     focus = largest(page.arrays["dx"].values, (at[0], ..., c))
     title = "Backward: the input, which moves y in three ways"
-    page.add_step(title, quoted("batch_norm", 5), ("dy", "x̂", "γ", "r", "dβ", "dγ"), "dx", focus, input_gradient)
+    reads, equations = ("dy", "x̂", "γ", "r", "dβ", "dγ"), quoted("batch_norm", 5)
+    page.add_step(title, equations, reads, "dx", focus, input_gradient, rule=Text(whole))
 
 
 def normalize(page: Explanation, visit: Visit, layer: Normalize, at: Index) -> None:
@@ -109,12 +90,7 @@ def normalize(page: Explanation, visit: Visit, layer: Normalize, at: Index) -> N
     page.add("μ", "means, given", ("c",), np.array(layer.mean))
     page.add("σ", "standard deviations, given", ("c",), np.array(layer.std))
 
-    def output(index: Index) -> Worked:
-        refs = {"x": Ref("x", index), "μ": Ref("μ", index[-1:]), "σ": Ref("σ", index[-1:])}
-        return applied(page, Ref("y", index), "({x} − {μ}) / {σ}", **refs)
-
-    def input_gradient(index: Index) -> Worked:
-        return total(page, Ref("dx", index), [Factor("dy", index), Factor("σ", index[-1:], divides=True)])
-
+    place = f"[{','.join(page.arrays['x'].axes)}]"
+    output, input_gradient = Text(f"({{x{place}}} − {{μ[c]}}) / {{σ[c]}}"), Sum(f"dy{place} / σ[c]")
     page.add_step("Forward", quoted("normalize", 1), ("x", "μ", "σ"), "y", at, output)
     page.add_step("Backward: the input", quoted("normalize", 2), ("dy", "σ"), "dx", at, input_gradient)

@@ -14,9 +14,9 @@ ABOVE, BELOW = (224, 122, 31), (44, 123, 200)
 MOST_PIXELS = 96  # along an axis; of larger arrays, some are left out
 
 
-def heat(values: NDArray, size: float) -> str:
+def heat(values: NDArray, size: float, most: int = MOST_PIXELS) -> str:
     """A data URL of the picture of a matrix; a number of absolute value `size` has the strongest colour."""
-    step = [-(-length // MOST_PIXELS) for length in values.shape]
+    step = [-(-length // most) for length in values.shape]
     values = np.nan_to_num(values[:: step[0], :: step[1]].astype(np.float64), posinf=size, neginf=-size)
     pixels = np.empty((*values.shape, 4), np.uint8)
     pixels[..., :3] = np.where(values[..., None] > 0, ABOVE, BELOW)

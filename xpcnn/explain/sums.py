@@ -65,6 +65,20 @@ def total(page: Explanation, target: Ref, *products: list[Factor], over: Piece |
     return Worked(target, tuple(pieces) or ("0",), result)
 
 
+def maximum(page: Explanation, target: Ref, candidates: Factor) -> Worked:
+    """The target as the largest of some elements; if there are many, only the largest few are written out."""
+    values = page.arrays[candidates.array].values[candidates.at].astype(np.float64).ravel()
+    places = np.stack([np.broadcast_to(part, values.shape) for part in candidates.at], axis=1)
+    order = np.argsort(np.where(np.isnan(values), -np.inf, -values), kind="stable")
+    kept = np.sort(order[:MOST_TERMS])
+    pieces: list[Piece] = ["max("]
+    for k in kept:
+        pieces += [*([", "] if len(pieces) > 1 else []), Ref(candidates.array, tuple(map(int, places[k])))]
+    rest = len(values) - len(kept)
+    pieces.append(f", and {rest} smaller ones)" if rest else ")")
+    return Worked(target, tuple(pieces), float(np.max(values)))
+
+
 def largest(values: NDArray, within: tuple[Any, ...] = ()) -> Index:
     """The index of the number furthest from 0, among those in `within` (an index or a slice for each axis)."""
     allowed = np.zeros(values.shape, bool)

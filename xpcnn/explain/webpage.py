@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import one_line
+from .drawings import drawing_of
 from .explanation import Explanation, NamedArray, Piece, Ref, Step, Worked, check_page
 from .formatting import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
 from .picture import heat, photograph
@@ -97,12 +98,16 @@ class _Writer:
         image = ""
         if page.image is not None:
             image = f'<img class="input" alt="the input image" src="{photograph(page.image)}">'
+        drawn = None if page.layer is None else drawing_of(page.layer)
+        drawing = ""
+        if drawn is not None:
+            drawing = f"<details><summary>What it reads, and where its gradients go</summary>{drawn.svg()}</details>"
         about = f'<p class="about">{escape(title)}</p>' if title else ""
         nav = f'<nav aria-label="layers of the network"><ol>{path}</ol></nav>' if len(page.path) > 1 else ""
         return f"""<header>
 {image}<div>{about}<h1>{escape(kind)}</h1>
 <p class="call"><code>{escape(page.title)}</code></p>
-<ul class="notes">{notes}</ul></div>
+<ul class="notes">{notes}</ul>{drawing}</div>
 {nav}
 </header>"""
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -55,6 +56,27 @@ def read_hdf5(
     ...     read_hdf5(f"{folder}/file.h5")
     {'a/b': array([1., 2.])}
     """
+    with open_hdf5(path, contents=contents) as (file, reader):
+        return reader(file, names, most_bytes, lambda dataset: False)
+
+
+Reader: TypeAlias = Callable[[Any, Collection[str] | None, int, Callable[[Any], bool]], dict[str, Any]]
+
+
+@contextmanager
+def open_hdf5(
+    path: str | os.PathLike[str], *, contents: bytes | None = None, keep: bool = False
+) -> Iterator[tuple[Any, Reader]]:
+    """The open file, and the function that reads it: (file, names, most_bytes, stays) → arrays by name.
+
+    Where `stays(dataset)` is true, the arrays have the data set itself, after the same checks.
+
+    Parameters
+        contents : see `read_hdf5`
+        keep : leave the file open at the end of the block, unless there is an error
+    Raises
+        as `read_hdf5`
+    """
     who = str(path)
     h5py = need("h5py", who, "to read HDF5 files")
     source: Any = path if contents is None else io.BytesIO(contents)
@@ -64,24 +86,33 @@ def read_hdf5(
             Path(path).open("rb").close()
     except OSError as error:
         raise FileError.unreadable(who, error) from error
+
+    def read(file: Any, names: Any, most_bytes: int, stays: Callable[[Any], bool]) -> dict[str, Any]:
+        return _Reader(h5py, who, file_size, most_bytes, stays).read(file, names)
+
+    file: Any = None
     try:
-        with h5py.File(source, "r") as file:
-            return _Reader(h5py, who, file_size, most_bytes).read(file, names)
-    except (FormatError, MemoryError):
-        raise
-    except Exception as error:  # any error of the library means that the file is wrong
-        text = " ".join(str(error).split())[:200]
+        file = h5py.File(source, "r")
+        yield file, read
+        if not keep:
+            file.close()
+    except BaseException as error:
+        if file is not None:
+            file.close()
+        if isinstance(error, FormatError | MemoryError) or not isinstance(error, Exception):
+            raise
+        text = " ".join(str(error).split())[:200]  # any error of the library means that the file is wrong
         raise FormatError(who, "a whole HDF5 file", text or type(error).__name__, "get the file again") from error
 
 
 class _Reader:
-    def __init__(self, h5py: Any, who: str, file_size: int, most_bytes: int) -> None:
-        self.h5py, self.who, self.file_size, self.most_bytes = h5py, who, file_size, most_bytes
+    def __init__(self, h5py: Any, who: str, file_size: int, most_bytes: int, stays: Callable[[Any], bool]) -> None:
+        self.h5py, self.who, self.file_size, self.most_bytes, self.stays = h5py, who, file_size, most_bytes, stays
         self.seen: set[int] = set()  # addresses of groups and data sets in the file
         self.bytes = 0
-        self.arrays: dict[str, NDArray] = {}
+        self.arrays: dict[str, Any] = {}
 
-    def read(self, file: Any, names: Collection[str] | None) -> dict[str, NDArray]:
+    def read(self, file: Any, names: Collection[str] | None) -> dict[str, Any]:
         self._once("/", file)
         self._group("", file, 1, [key for key in file if names is None or key in names])
         return self.arrays
@@ -111,7 +142,8 @@ class _Reader:
         if len(self.seen) > MOST_OBJECTS:
             raise self._refusal(f"at most {MOST_OBJECTS} groups and arrays", "more")
 
-    def _array(self, name: str, dataset: Any) -> NDArray:
+    def _array(self, name: str, dataset: Any) -> Any:
+        """The array, or the data set itself if it is to stay in the file."""
         created = dataset.id.get_create_plist()
         if created.get_layout() == self.h5py.h5d.VIRTUAL or created.get_external_count():
             raise self._refusal("numbers that stand in it", f"{name}, which lies in another file")
@@ -126,6 +158,8 @@ class _Reader:
         if size > (most_inflated(stored) if filters else stored):
             remedy = REMEDY if filters and stored else ""
             raise self._refusal(f"{size} bytes for {name} {dataset.shape}", f"{stored}", remedy)
+        if self.stays(dataset):
+            return dataset
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise self._refusal(f"at most {self.most_bytes} bytes of arrays", f"more, up to {name}")

@@ -14,6 +14,7 @@ with the equation numbers of `xpcnn.ops.batch_norm`. Likewise Σ dy · (x − μ
 If much cancels, because a channel's numbers are far from 0 but close to each other, one more pass is made, with x − x₁
 instead of x. x₁ is the channel's first number, so that a constant channel has x̂ = 0, to the last bit. If σ² is too
 large for r² or overflows, the reference runs.
+Of a shard, μ and σ² are put together with those of the others, and in (5) dγ and dβ are the sums of all.
 With a ReLU, negative y become 0, dy counts where y > 0, and the cache also holds y. x̂ is neither computed nor kept:
 the cache refers to x. Sums over N are products with ones, which BLAS does fastest. The factors of a channel are
 repeated for its N numbers, so that one inner loop runs over C·N.
@@ -30,12 +31,15 @@ from typing import Any
 import numpy as np
 
 from ..ops.batch_norm import (
+    Shards,
     batch_norm_backward,
     batch_norm_forward,
     batch_norm_relu_backward,
     batch_norm_relu_forward,
     check_inference,
     check_training,
+    joined_statistics,
+    joined_sums,
 )
 from ..ops.check import check_gradient
 from ..ops.dispatch import Implementation
@@ -48,16 +52,22 @@ CANCELLED = 64  # largest ratio of Σ x² to the squares about the mean; beyond 
 PIECE = 1 << 18  # elements
 
 
-def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5) -> str | None:
+def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5, shards: Any = None) -> str | None:
     """The reason why this implementation refuses the call, or None."""
     return refuses_batch(x)
 
 
 def forward(
-    x: NDArray, gamma: NDArray | None = None, beta: NDArray | None = None, *, eps: float = 1e-5, relu: bool = False
+    x: NDArray,
+    gamma: NDArray | None = None,
+    beta: NDArray | None = None,
+    *,
+    eps: float = 1e-5,
+    relu: bool = False,
+    shards: Shards | None = None,
 ) -> tuple[NDArray, Cache, tuple[NDArray, NDArray]]:
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`, piece by piece."""
-    _, count = check_training(x, gamma, beta, eps)
+    _, count = check_training(x, gamma, beta, eps, shards)
     rows = _rows(x)  # (P, C, N)
     first = None
     mean, var, far = _statistics(rows, None, count)  # (C,) each                                  (1)
@@ -66,12 +76,18 @@ def forward(
         mean, var, _ = _statistics(rows, first, count)  # of x − x₁                               (1)
     if not (var < np.finfo(var.dtype).max ** 0.5).all():
         reference = batch_norm_relu_forward if relu else batch_norm_forward
-        done: Any = reference(x, gamma, beta, eps=eps)
+        done: Any = reference(x, gamma, beta, eps=eps, shards=shards)
         return done[0], (None, batch_norm_relu_backward if relu else batch_norm_backward, done[1]), done[2]
+    whole = mean if first is None else first + mean  # (C,)
+    if shards is not None:
+        own = whole
+        joined: Any = joined_statistics(own, var, count, shards)
+        whole, var, count = joined
+        mean = mean + (whole - own)
     r = 1 / np.sqrt(var + eps)  # (C,)                                                            (2)
     y = _apply(rows, first, *_affine(gamma, beta, mean, r), relu)
-    cache = (rows, first, mean, r, gamma, beta is not None, x.shape, y if relu else None)
-    return _images(y, x.shape), cache, (mean if first is None else first + mean, var)
+    cache = (rows, first, mean, r, gamma, beta is not None, x.shape, y if relu else None, count, shards)
+    return _images(y, x.shape), cache, (whole, var)
 
 
 def backward(
@@ -82,7 +98,7 @@ def backward(
         _, reference, cache = cache
         gradients: tuple[NDArray | None, NDArray | None, NDArray | None] = reference(dy, cache, input_grad=input_grad)
         return gradients
-    x, first, mean, r, gamma, has_beta, shape, y = cache
+    x, first, mean, r, gamma, has_beta, shape, y, count, shards = cache
     check_gradient("BatchNorm", dy, shape, x)
     rows = _rows(dy)  # (P, C, N)
     places, channels = _cut(rows)
@@ -104,10 +120,10 @@ def backward(
     dbeta = sums.sum(axis=0)  # (C,)                                                              (4)
     dx = None
     if input_grad:
-        count = dy.size // len(r)  # M
+        all_dgamma, all_dbeta = (dgamma, dbeta) if shards is None else joined_sums(dgamma, dbeta, shards)
         a = r if gamma is None else gamma * r  # (C,)                                             (5)
-        f = -a * r * (dgamma / count)  # (C,)                                                     (5)
-        g = -a * (dbeta / count) - f * mean  # (C,)                                               (5)
+        f = -a * r * (all_dgamma / count)  # (C,)                                                 (5)
+        g = -a * (all_dbeta / count) - f * mean  # (C,)                                           (5)
         dx = _images(_combine(rows, y, x, first, a, f, g), shape)
     return dx, None if gamma is None else dgamma, dbeta if has_beta else None
 

@@ -22,6 +22,7 @@ from ..errors import OptionError
 from ..ops import dispatch, norm
 from ..ops.check import check_array, check_batch, check_floats, check_gradient
 from ..options import as_count, as_flag, as_number
+from ..shards import current
 from ..typing import Array, Cache, Shape
 from .init import constant, draw
 from .weighted import WeightedLayer
@@ -63,9 +64,13 @@ class _BatchNorm(Normalization):
             x_hat = None if "weight" in self.frozen or self.weight is None else r * (x - self.running_mean)  # (1)
             return self(x), (x_hat, r, tuple(x.shape))  # (2)
         self._check(x)
-        op = "batch_norm_relu" if relu else "batch_norm"
-        y, cache, (mean, var) = dispatch.forward(op, x, self.weight, self.bias, eps=self.eps)
+        op, shard = "batch_norm_relu" if relu else "batch_norm", current()
+        y, cache, (mean, var) = dispatch.forward(op, x, self.weight, self.bias, eps=self.eps, shards=shard)
         count = math.prod(x.shape[:-1])
+        if shard is not None:
+            if not shard.leads:
+                return y, cache
+            count = shard.in_the_batch(count)
         # New arrays, never written in place: references to the old ones keep the old values.
         before = (self.running_mean, self.running_var)
         options = {"momentum": self.momentum, "count": count}

@@ -18,27 +18,53 @@ for the whole channel, the mean of g = γ dy is γ dβ/M, and the mean of g x̂ 
 In inference, μ and σ² are given; usually they are running averages from training, which each batch moves by a share m,
 with the variance over M − 1. (3) is then an affine map of each channel:
 
-    y = s x + t,   s = γ / √(σ² + ε),   t = β − s μ                        (6)
-    μ̄ ← (1 − m) μ̄ + m μ,   σ̄² ← (1 − m) σ̄² + m σ² · M/(M − 1)              (7)
+    y = s x + t,   s = γ / √(σ² + ε),   t = β − s μ                        (8)
+    μ̄ ← (1 − m) μ̄ + m μ,   σ̄² ← (1 − m) σ̄² + m σ² · M/(M − 1)              (9)
 
-Source: S. Ioffe and C. Szegedy, Batch normalization, 2015, algorithm 1 and section 3.
+A batch may be in shards, each with n_s numbers of a channel, their mean μ_s and their variance σ²_s about it. Then
+
+    M = Σ_s n_s,   μ = Σ_s n_s μ_s / M                                     (6)
+    σ² = Σ_s n_s (σ²_s + (μ_s − μ)²) / M                                   (7)
+
+and (5) has the sums of all shards, Σ_s dγ_s and Σ_s dβ_s, each from (4) with the x̂ of the whole batch. A shard
+returns its own dγ_s and dβ_s. The sums over shards are in float64 and in the shards' order.
+
+Sources
+    S. Ioffe and C. Szegedy, Batch normalization, 2015, algorithm 1 and section 3
+    T. Chan, G. Golub and R. LeVeque, Algorithms for computing the sample variance, 1983, equation 2.1   → (6), (7)
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
-from ..backend import array_namespace
+import numpy as np
+
+from ..backend import array_namespace, dtype_name, to_numpy
 from ..errors import ShapeError
-from ..typing import Array, Cache
+from ..typing import Array, Cache, NDArray
 from .check import check_array, check_floats, check_gradient
 from .norm import affine, check_norm, check_shape, deviation, sum_rows
 from .rectifier import relu_backward, relu_forward
 
 
+class Shards(Protocol):
+    """The other shards of the batch, as `xpcnn.shards.Shard` is."""
+
+    items: int
+
+    def gather(self, numbers: Any) -> NDArray:
+        """The numbers of all shards, (k,) → (S, k)."""
+
+
 def batch_norm_forward(
-    x: Array, gamma: Array | None = None, beta: Array | None = None, *, eps: float = 1e-5
+    x: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    *,
+    eps: float = 1e-5,
+    shards: Shards | None = None,
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
     """Normalise each channel over all axes but the last, with the batch's own statistics; (1) to (3).
 
@@ -46,6 +72,7 @@ def batch_norm_forward(
         x : Array (N, …, C), float: (N, C) or (N, H, W, C)
         gamma, beta : Array (C,) of x's dtype, or None for 1 and 0
         eps : ε > 0
+        shards : if x is a shard: then the statistics, and the sums of backward, are those of the whole batch
     Returns
         y : Array (N, …, C)
         cache : for `batch_norm_backward`; refers to gamma, holds x̂ and r
@@ -60,14 +87,20 @@ def batch_norm_forward(
     (array([[-1., -1.],
            [ 1.,  1.]]), array([2., 7.]), array([1., 4.]))
     """
-    xp, count = check_training(x, gamma, beta, eps)
+    xp, count = check_training(x, gamma, beta, eps, shards)
     first = x[(*[0] * (x.ndim - 1), ...)]  # (C,), x₁
     x_hat = x - first  # (N, …, C)
     offset = sum_rows(x_hat, xp) / count  # (C,)
     x_hat -= offset  # (N, …, C)
-    var, r = deviation(x_hat, lambda each: sum_rows(each, xp) / count, eps, xp)  # (C,) each               (1), (2)
+    mean = first + offset  # (C,)
+    if shards is None:
+        var, r = deviation(x_hat, lambda each: sum_rows(each, xp) / count, eps, xp)  # (C,) each           (1), (2)
+    else:
+        whole, var, count = joined_statistics(mean, sum_rows(x_hat * x_hat, xp) / count, count, shards)
+        x_hat -= whole - mean  # (N, …, C)
+        mean, r = whole, 1 / xp.sqrt(var + eps) + 0 * var  # (C,) each; NaN where σ² overflowed            (2)
     x_hat *= r  # (N, …, C)                                                (2)
-    return affine(x_hat, gamma, beta), (x_hat, r, gamma, beta is not None), (first + offset, var)
+    return affine(x_hat, gamma, beta), (x_hat, r, gamma, beta is not None, count, shards), (mean, var)
 
 
 def batch_norm_backward(
@@ -82,24 +115,29 @@ def batch_norm_backward(
         dx : Array (N, …, C), or None
         dgamma, dbeta : Array (C,), or None if forward had none
     """
-    x_hat, r, gamma, has_beta = cache
+    x_hat, r, gamma, has_beta, count, shards = cache
     xp = check_gradient("BatchNorm", dy, x_hat.shape, x_hat)
     dgamma = sum_rows(dy * x_hat, xp)  # (C,)                              (4)
     dbeta = sum_rows(dy, xp)  # (C,)                                       (4)
     dx = None
     if input_grad:
-        count = math.prod(dy.shape[:-1])  # M
-        dx = dy - dbeta / count  # (N, …, C)
-        dx -= x_hat * (dgamma / count)
+        all_dgamma, all_dbeta = (dgamma, dbeta) if shards is None else joined_sums(dgamma, dbeta, shards)
+        dx = dy - all_dbeta / count  # (N, …, C)
+        dx -= x_hat * (all_dgamma / count)
         dx *= r if gamma is None else gamma * r  # (5)
     return dx, None if gamma is None else dgamma, dbeta if has_beta else None
 
 
 def batch_norm_relu_forward(
-    x: Array, gamma: Array | None = None, beta: Array | None = None, *, eps: float = 1e-5
+    x: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    *,
+    eps: float = 1e-5,
+    shards: Shards | None = None,
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
     """`batch_norm_forward` followed by ReLU; same arguments and results."""
-    y, cache, statistics = batch_norm_forward(x, gamma, beta, eps=eps)
+    y, cache, statistics = batch_norm_forward(x, gamma, beta, eps=eps, shards=shards)
     y, relu_cache = relu_forward(y)
     return y, (cache, relu_cache), statistics
 
@@ -143,7 +181,7 @@ def batch_norm_inference(
 def batch_norm_affine(
     gamma: Array | None, beta: Array | None, mean: Array, var: Array, b: Array | None = None, *, eps: float = 1e-5
 ) -> tuple[Array, Array]:
-    """Batch norm with given statistics as an affine map y = s x + t of each channel, (6); b, if given, is added to x.
+    """Batch norm with given statistics as an affine map y = s x + t of each channel, (8); b, if given, is added to x.
 
     Parameters
         gamma, beta, b : Array (C,), or None for 1, 0 and 0
@@ -156,13 +194,13 @@ def batch_norm_affine(
     if gamma is not None:
         s = s * gamma
     t = s * (-mean if b is None else b - mean)
-    return s, t if beta is None else t + beta  # (6)
+    return s, t if beta is None else t + beta  # (8)
 
 
 def running_statistics(
     mean: Array, var: Array, batch_mean: Array, batch_var: Array, *, momentum: float, count: int
 ) -> tuple[Array, Array]:
-    """Move running averages towards the statistics of a batch, (7).
+    """Move running averages towards the statistics of a batch, (9).
 
     Parameters
         mean, var, batch_mean, batch_var : Array (C,)
@@ -171,23 +209,55 @@ def running_statistics(
     Returns
         mean, var : Array (C,) each, new ones
     """
-    mean = (1 - momentum) * mean + momentum * batch_mean  # (7)
-    return mean, (1 - momentum) * var + momentum * (count / (count - 1)) * batch_var  # (7)
+    mean = (1 - momentum) * mean + momentum * batch_mean  # (9)
+    return mean, (1 - momentum) * var + momentum * (count / (count - 1)) * batch_var  # (9)
 
 
-def check_training(x: Array, gamma: Array | None, beta: Array | None, eps: float) -> tuple[Any, int]:
-    """Check that the arrays fit together and that M is enough for a variance; return their namespace and M."""
+def joined_statistics(mean: Array, var: Array, count: int, shards: Shards) -> tuple[Array, Array, int]:
+    """μ and σ² of the whole batch, (C,) each, and M, from those of this shard; (6) and (7)."""
+    own = [np.asarray(to_numpy(each), np.float64) for each in (mean, var)]
+    counts, means, variances = np.split(shards.gather(np.concatenate([[count], *own])), [1, 1 + len(own[0])], axis=1)
+    m = _enough(int(counts.sum()), f"{int(counts.sum())} in all shards")
+    mu = (counts * means).sum(axis=0) / m  # (S, C) → (C,)                 (6)
+    sigma2 = (counts * (variances + (means - mu) ** 2)).sum(axis=0) / m  # (C,)                            (7)
+    return _like(mu, mean), _like(sigma2, mean), m
+
+
+def joined_sums(dgamma: Array, dbeta: Array, shards: Shards) -> tuple[Array, Array]:
+    """Σ_s dγ_s and Σ_s dβ_s of the whole batch, (C,) each."""
+    both = shards.gather(np.concatenate([to_numpy(dgamma), to_numpy(dbeta)])).sum(axis=0)  # (2C,)
+    return _like(both[: len(both) // 2], dgamma), _like(both[len(both) // 2 :], dbeta)
+
+
+def _like(numbers: NDArray, array: Array) -> Array:
+    xp: Any = array_namespace(array)
+    with np.errstate(over="ignore"):  # then it is infinite
+        made: Array = xp.asarray(numbers.astype(dtype_name(array)), device=array.device)
+    return made
+
+
+def check_training(
+    x: Array, gamma: Array | None, beta: Array | None, eps: float, shards: Shards | None = None
+) -> tuple[Any, int]:
+    """Check that the arrays fit together, and that M is enough for a variance; return their namespace and M.
+
+    Of a shard, M is its own, and `joined_statistics` checks that of the whole batch.
+    """
     check_array("BatchNorm", x, gamma, beta)
     xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
     count = math.prod(x.shape[:-1])  # M
+    return xp, _enough(count, str(tuple(x.shape))) if shards is None else count
+
+
+def _enough(count: int, got: str) -> int:
     if count < 2:
         raise ShapeError(
             "BatchNorm",
             "more than one value a channel to train on",
-            str(tuple(x.shape)),
+            got,
             "use larger batches (Loader's drop_last=True leaves out one image left over), or layer(x) for inference",
         )
-    return xp, count
+    return count
 
 
 def check_inference(x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float) -> Any:

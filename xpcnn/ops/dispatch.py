@@ -11,6 +11,7 @@ implementation, but that one may still refuse.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
@@ -123,6 +124,12 @@ def step_at_once(optimizer: Any, rows: Any) -> bool:
         return False
     steps.step(*optimizer.in_c(), optimizer.slots, rows)
     return True
+
+
+def one_blas_thread() -> AbstractContextManager[int]:
+    """A block in which NumPy's BLAS uses one thread, so that its sums depend on nothing else."""
+    limit: AbstractContextManager[int] = import_module("xpcnn.kernels.threads").one_blas_thread
+    return limit
 
 
 def operations() -> tuple[str, ...]:

@@ -160,6 +160,12 @@ class Optimizer(ABC):
         else:
             self._step(grads)
 
+    def of_parameter(self, name: str) -> Self:
+        """A copy whose `lr`, `weight_decay` and `steps` are those of the parameter, for who shows its update."""
+        other = copy(self)
+        other._lr, other.weight_decay, other.steps = self._groups.of(name, self._lr, self.weight_decay, self.steps)
+        return other
+
     def _step(self, grads: Mapping[str, Array]) -> None:
         self.steps += 1
         whole = self._lr, self.weight_decay, self.steps

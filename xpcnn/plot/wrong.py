@@ -16,7 +16,6 @@ import numpy as np
 from ..backend import array_namespace, to_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
-from ..data.pixels import to_floats
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..nn.layer import Layer, check_layer
 from ..ops.one_hot import one_hot
@@ -66,9 +65,9 @@ def top_losses(model: Layer, split: Split, n: int, *, batch_size: int | None = N
             logits = model(x)
             if logits.ndim != 2:
                 raise ShapeError(who, "a classifier, whose output is (N, K)", str(tuple(logits.shape)))
-            if int(split.labels.max()) >= logits.shape[1]:
+            if split.highest_class >= logits.shape[1]:
                 expected = f"labels below {logits.shape[1]}, as the model has outputs"
-                raise DataError(who, expected, str(int(split.labels.max())))
+                raise DataError(who, expected, str(split.highest_class))
             xp = array_namespace(logits)
             log_p, _ = log_softmax_forward(logits)  # (N, K)
             chosen = xp.astype(one_hot(who, y, logits), xp.bool)  # (N, K)
@@ -98,7 +97,7 @@ def most_wrong(
     """
     classes = as_names("most_wrong", "classes", classes)
     found = top_losses(model, split, n, batch_size=batch_size)
-    pixels, note = as_images("most_wrong", to_floats(split.images[found.index], split.scale))
+    pixels, note = as_images("most_wrong", split.batch(found.index)[0])
     captions = [
         f"{class_name(true, classes)}\n→ {class_name(predicted, classes, 12)}, {_percent(probability)}"
         for true, predicted, probability in zip(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..backend import is_numpy
 from ..errors import NonFiniteError
@@ -10,6 +11,7 @@ from ..nn import Layer
 from ..nn.loss import Loss
 from ..typing import Array
 from .gradients import Gradients, batch_gradients, joined
+from .sharded_gradients import ShardedBatch, Sharding, sharded_gradients
 from .training_state import TrainingState
 
 
@@ -17,16 +19,18 @@ def accumulated_gradients(
     model: Layer,
     criterion: Loss,
     state: TrainingState,
-    batches: Sequence[tuple[Array, Array]],
+    batches: Sequence[tuple[Any, Array] | ShardedBatch],
     *,
+    sharding: Sharding,
     read: bool,
-    report: Callable[[int, Array, Array, Gradients], NonFiniteError],
+    report: Callable[[int, Any, Array, Gradients], NonFiniteError],
 ) -> Gradients:
     """The loss and the gradients of all the batches together.
 
     Parameters
         state : of the model
-        batches : (x, y), one or more
+        batches : (x, y), or this process's shards, one or more
+        sharding : says which shards these are
         read : look for NaN in each batch on a device, too, and wait for the device
         report : makes the error from (number of the batch, x, y, its gradients); it finds the model as it was before
             that batch
@@ -35,12 +39,15 @@ def accumulated_gradients(
     """
     total = None
     with state.put_back_on_error() as before:
-        for number, (x, y) in enumerate(batches):
+        for number, batch in enumerate(batches):
             before = state.take() if number else before
-            part = batch_gradients(model, criterion, x, y)
+            if isinstance(batch, ShardedBatch):
+                part = sharded_gradients(model, criterion, batch, sharding)
+            else:
+                part = batch_gradients(model, criterion, *batch)
             if (read or is_numpy(part.loss)) and not part.finite():
                 state.put_back(before)
-                raise report(number, x, y, part)
+                raise report(number, *(batch.whole() if isinstance(batch, ShardedBatch) else batch), part)
             total = part if total is None else joined(total, part, criterion.reduction)
     assert total is not None
     return total

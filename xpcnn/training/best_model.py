@@ -18,6 +18,7 @@ from ..typing import Array, Shape
 
 MODEL = "model.safetensors"
 WEIGHTS = "weights.safetensors"  # for a model with a user's own layer, which no file can name
+SCALES = "scales"  # in the file's `extra`: the divisors of several inputs
 BATCH_SIZE = "batch_size"  # in the file's `extra`: the batch size in training
 
 
@@ -85,7 +86,9 @@ def best_file(
         return WEIGHTS, model.state_dict(), {"kind": "weights"}
     extra: dict[str, object] = {} if batch_size is None else {BATCH_SIZE: batch_size}
     extra |= {} if classifies else {REGRESSION: True}
-    extra |= {} if split is None else {SCALE: split.scale, UNIT: split.is_unit}
+    if split is not None:
+        several = isinstance(split.images, tuple)
+        extra |= {SCALES: list(split.scale)} if several else {SCALE: split.scale, UNIT: split.is_unit}
     return MODEL, *described(model, MODEL, input_shape=input_shape, classes=classes, extra=extra)
 
 

@@ -29,10 +29,12 @@ from .gradients import not_finite
 from .history import Epoch, from_document, to_document
 from .moving_average import MovingAverage
 from .position import REMEDY, Position
+from .trained_on import what_changed
 from .untold import Untold
 
 CHECKPOINT = "checkpoint.safetensors"
-_OLDER = {"augmentation": "None", "accumulate": 1, "ema": None, "unfreeze_at": None}  # not in those of xpcnn 0.1
+# not in those of xpcnn 0.1
+_OLDER = {"augmentation": "None", "accumulate": 1, "shards": 1, "ema": None, "unfreeze_at": None}
 # Identify the data by number and by digests; older checkpoints lack the digests.
 _DATA = {"images": "training", "data": "training", "validation data": "validation"}
 
@@ -51,18 +53,20 @@ class Checkpointed:
     validation: Split | None = None
     unfreeze_at: int | None = None  # the epoch from which frozen parameters are trained
     unfreeze: Callable[[], Checkpointed] | None = None  # begins to train them
+    shards: int = 1  # of a batch
 
     def description(self) -> dict[str, Any]:
         """The settings that must be the same for a run to continue exactly."""
         return {
             "optimizer": type(self.optimizer).__name__,
-            "criterion": _without_addresses(self.criterion),
+            "criterion": without_addresses(self.criterion),
             "schedule": type(self.schedule).__name__,
             "images": len(self.loader.split),
             "batch size": self.loader.batch_size,
             "shuffling": [self.loader.shuffle, self.loader.seed, self.loader.drop_last],
-            "augmentation": _without_addresses(self.loader.augment),
+            "augmentation": without_addresses(self.loader.augment),
             "accumulate": self.accumulate,
+            "shards": self.shards,
             "ema": None if self.average is None else self.average.decay,
             "unfreeze_at": self.unfreeze_at,
             "data": self.loader.split.digest,
@@ -146,7 +150,12 @@ def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, list[Epoch
     path = folder / CHECKPOINT
     if not path.exists():
         raise DataError("resume", f"a checkpoint at {path}", "no such file", "name the folder of a run")
-    return load(path, run)
+    try:
+        return load(path, run)
+    except FormatError as error:
+        if "images" in error.expected and (told := what_changed(folder, run.loader.split)):
+            error.got += f"; {told}"
+        raise
 
 
 def _check_data(who: str, part: str, saved: Any, given: Any) -> None:
@@ -169,7 +178,7 @@ def _warn_of_images(position: Position, criterion: Loss) -> None:
         )
 
 
-def _without_addresses(value: object) -> str:
+def without_addresses(value: object) -> str:
     """The repr of the value, without memory addresses, which those of functions contain."""
     return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))
 
@@ -182,7 +191,7 @@ def _check_description(who: str, run: Checkpointed, saved: Any) -> None:
         raise FormatError(who, "run: what it was made of", repr(saved)[:80], REMEDY)
     if "data" not in saved:
         who = f"{who}, of an older xpcnn"
-    known = _OLDER | {"criterion": _without_addresses(run.criterion)} | saved  # missing in older ones
+    known = _OLDER | {"criterion": without_addresses(run.criterion)} | saved  # missing in older ones
     for name, value in run.description().items():
         if name in _DATA and (name in saved or name != "images"):
             _check_data(who, _DATA[name], saved.get(name, value), value)

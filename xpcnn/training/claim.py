@@ -7,7 +7,6 @@ the file closed, and forked processes leave it to their parent.
 
 from __future__ import annotations
 
-import errno
 import os
 import weakref
 from collections.abc import Iterator
@@ -16,10 +15,10 @@ from itertools import count
 from pathlib import Path
 from types import TracebackType
 
-from ..errors import FileError, OptionError, warn
+from ..errors import FileError, OptionError
+from ..io.lock import locked, release
 
 LOCK = ".xpcnn-lock"
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP}  # file systems without locks
 
 
 class Claim:
@@ -69,7 +68,7 @@ class Claim:
         if not self._depth:
             _claims.discard(self)
             if self._lock is not None:
-                _release(self.folder / LOCK, self._lock)
+                release(self.folder / LOCK, self._lock)
                 self._lock = None
             self._remove_empty()
 
@@ -102,7 +101,7 @@ class Claim:
         return True
 
     def _take_lock(self) -> bool:
-        self._lock = _locked(self.folder / LOCK)
+        self._lock = locked(self.folder / LOCK)
         return self._lock is not None
 
     def _remove_empty(self) -> None:
@@ -134,45 +133,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):  # Windows does not fork
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def _locked(path: Path) -> int | None:
-    """Open and lock the file; None if another run has locked it."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _lock(descriptor)
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                warn(str(path.parent), "this file system has no locks", "start no second run in that folder")
-                return descriptor
-            os.close(descriptor)
-            if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
-                return None
-            raise
-        os.close(descriptor)  # its holder has just removed it
-
-
-def _release(path: Path, descriptor: int) -> None:
-    if os.name != "posix":  # Windows cannot remove an open file
-        os.close(descriptor)
-    with suppress(OSError):
-        path.unlink()  # while it is locked, so that others then lock a new file
-    if os.name == "posix":
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    """Lock the file, or raise OSError at once."""
-    try:
-        import fcntl
-    except ImportError:
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -29,8 +29,8 @@ CONFIG = "config.json"  # in a run's folder
 LOGS = ("csv", "tensorboard")
 # Settings that config.json of xpcnn 0.1 does not hold; their defaults match its behaviour.
 LATER = (
-    *("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log"),
-    *("source", "unused", "freeze", "unfreeze_at", "lr_scale", "cache_features"),
+    *("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log", "shards"),
+    *("source", "unused", "freeze", "unfreeze_at", "lr_scale", "cache_features", "keep_every"),
 )
 
 
@@ -59,6 +59,7 @@ class RunConfig:
     accumulate: int = 1  # batches per step
     ema: float | None = None  # decay of the weights' moving average
     overfit_batches: int = 0  # train on this many first batches alone
+    shards: int = 1  # of a batch, see `Trainer`
     log: str = ""  # words of `LOGS`, separated by commas
     drop_last: bool = False  # skip a short last batch
     source: str = ""  # the file, run or address of a network, or of weights for the model, to begin with
@@ -67,6 +68,7 @@ class RunConfig:
     unfreeze_at: int | None = None  # the epoch from which they are
     lr_scale: str = ""  # factors on the learning rate, see `lr_scales`
     cache_features: bool = False  # compute the outputs of the frozen part once
+    keep_every: int = 0  # epochs from one kept model to the next; 0 keeps the best alone
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
@@ -100,11 +102,13 @@ class RunConfig:
             raise OptionError("train log", "words among " + ", ".join(LOGS), repr(unknown[0]))
         as_count("train", "epochs", self.epochs)
         as_count("train", "batch_size", self.batch_size)
+        as_count("train", "shards", self.shards, least=0, most=self.batch_size)
         as_count("train", "seed", self.seed, least=0, most=MOST_SEED)
         if self.patience is not None:
             as_count("train", "patience", self.patience)
         as_count("train", "accumulate", self.accumulate)
         as_count("train", "overfit_batches", self.overfit_batches, least=0)
+        as_count("train", "keep_every", self.keep_every, least=0)
         if self.ema is not None:
             as_number("train", "ema", self.ema, "(0, 1)")
         self._check_freezing()

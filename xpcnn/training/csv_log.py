@@ -38,6 +38,8 @@ class CSVLog:
         if something else changes the file meanwhile, or lines are missing when a run is resumed
     """
 
+    only_reads = True  # it changes nothing in the trainer
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = as_path("CSVLog", path)
         self._kind: type[Step] | type[Epoch] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from ..backend import array_namespace, is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader
-from ..errors import FileError, NonFiniteError, OptionError
+from ..errors import DataError, FileError, FormatError, Interrupted, NonFiniteError, OptionError, RankError
 from ..io.atomic import sweep
 from ..nn import Layer
 from ..typing import Array
@@ -26,6 +27,7 @@ from .interrupt import Interrupt
 from .out_of_memory import enough_memory
 from .position import Position
 from .progress import Progress, progress
+from .same_everywhere import Shared, share_state
 from .telling import tell, tell_rest
 
 
@@ -43,6 +45,7 @@ class Fitting:
     ) -> None:
         self.trainer, self.weights = trainer, weights
         self.loader, self.validation, self.epochs = loader, validation, epochs
+        self.shared = Shared()
 
     def run(self) -> None:
         """Train until they are done, validation no longer improves, or a callback asks to stop; see `Trainer.fit`."""
@@ -54,9 +57,10 @@ class Fitting:
             if trainer.history:  # the last row may be in the checkpoint alone, as after a full disk
                 write_csv(trainer.folder / HISTORY, trainer.history)
         self.weights.begin(trainer.model)
+        self.shared = Shared.by(trainer)
         with enough_memory(self.loader, trainer.folder), Interrupt() as interrupt, progress(trainer.verbose) as shown:
             callbacks = trainer.on_step, trainer.on_epoch
-            going = tell_rest(*callbacks, trainer, trainer.history, trainer.position, self.save)
+            going, _ = self._agree(tell_rest(*callbacks, trainer, trainer.history, trainer.position, self.save), 0)
             while going and trainer.position.epoch < self.epochs and not trainer.position.is_stale(trainer.patience):
                 going = self._run_epoch(interrupt, shown)
 
@@ -75,36 +79,20 @@ class Fitting:
 
     def _run_epoch(self, interrupt: Interrupt, shown: Progress) -> bool:
         """Run one epoch, or the rest of one; return whether to continue after it."""
-        trainer, optimizer, loader = self.trainer, self.trainer.optimizer, self.loader
-        at: Position = trainer.position
+        trainer, at = self.trainer, self.trainer.position
         if trainer.unfreeze_at is not None and at.epoch + 1 >= trainer.unfreeze_at:
             trainer.unfreeze()
-        saved = time.perf_counter()
-        begun = saved - at.seconds
+        begun = time.perf_counter() - at.seconds
         totals = EpochTotals(at, trainer.criterion, 1 if trainer.on_step else trainer.read_every)
-        shown.start(at.epoch + 1, self.epochs, len(loader), at.batch)
-        batches, going = loader.epoch(at.epoch, start=at.batch), True
-        while going and (group := list(islice(batches, trainer.accumulate))):
-            done = trainer.train_step(*group[0], *group[1:])
-            if not isinstance(done, StepResult):  # of a user's own train_step
-                raise OptionError("Trainer.fit", "train_step to return a StepResult", type(done).__name__)
-            images = sum(x.shape[0] for x, _ in group)
-            at.batch += len(group)
-            totals.add(done, images)
-            shown.advance(len(group))
-            at.seconds = time.perf_counter() - begun
-            if trainer.on_step:
-                step = totals.step(done, images, optimizer.steps, optimizer.lr)
-                going = tell(trainer.on_step, trainer, step, at, self.save)
-            interrupted = interrupt.requested
-            if interrupted or not going or time.perf_counter() - saved > trainer.checkpoint_seconds:
-                totals.read()
+        shown.start(at.epoch + 1, self.epochs, len(self.loader), at.batch)
+        try:
+            if not self._run_steps(totals, begun, interrupt, shown):
+                return False
+        except RankError:  # the step that another process did not do is undone
+            totals.read()
+            with suppress(FileError):
                 self.save()
-                saved = time.perf_counter()
-            if interrupted:
-                raise interrupt.error(f"interrupted in epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}")
-        if not going:
-            return False
+            raise
         total = totals.read(self._sum_of_weights())
         try:
             if not math.isfinite(total):  # else all weights are finite
@@ -117,10 +105,64 @@ class Fitting:
             raise
         shown.line(str(row))
         going = tell(trainer.on_epoch, trainer, row, trainer.position, self.save)
+        going, signal = self._agree(going, interrupt.requested, shares=self.shared.after_epoch)
         self.save(checked=not trainer.on_epoch)  # a callback may have changed the weights
-        if interrupt.requested:
-            raise interrupt.error(f"interrupted after epoch {row.epoch}")
+        if signal:
+            raise Interrupted(f"interrupted after epoch {row.epoch}", signal)
         return going
+
+    def _run_steps(self, totals: EpochTotals, begun: float, interrupt: Interrupt, shown: Progress) -> bool:
+        """Run the steps of an epoch, or the rest of them; return whether to continue after them."""
+        trainer, optimizer, loader = self.trainer, self.trainer.optimizer, self.loader
+        at: Position = trainer.position
+        saved, sharding, going = time.perf_counter(), trainer.sharding, True
+        whole = sharding.is_whole
+        batches: Any = loader.epoch(at.epoch, at.batch) if whole else sharding.batches(loader, at.epoch, at.batch)
+        while going and (some := self._read(batches, totals)):
+            done = trainer.train_step(*some[0], *some[1:]) if whole else trainer.step(some)
+            if not isinstance(done, StepResult):  # of a user's own train_step
+                raise OptionError("Trainer.fit", "train_step to return a StepResult", type(done).__name__)
+            images = sum(batch[1].shape[0] if whole else batch.items for batch in some)
+            at.batch += len(some)
+            totals.add(done, images)
+            shown.advance(len(some))
+            at.seconds = time.perf_counter() - begun
+            if trainer.on_step:
+                step = totals.step(done, images, optimizer.steps, optimizer.lr)
+                going = tell(trainer.on_step, trainer, step, at, self.save)
+            going, signal = self._agree(going, interrupt.requested, shares=self.shared.after_step)
+            if signal or not going or time.perf_counter() - saved > trainer.checkpoint_seconds:
+                totals.read()
+                self.save()
+                saved = time.perf_counter()
+            if signal:
+                where = f"epoch {at.epoch + 1}, after batch {at.batch} of {len(loader)}"
+                raise Interrupted(f"interrupted in {where}", signal)
+        return going
+
+    def _agree(self, going: bool, signal: int, *, shares: bool = False) -> tuple[bool, int]:
+        """What all processes do next: stop if one of them stops, end if one of them has had a signal.
+
+        Parameters
+            shares : give all processes what a callback of rank 0 may have changed
+        """
+        group = self.trainer.sharding.group
+        if shares:
+            share_state(self.trainer, self.loader)
+        if group.size > 1:
+            told = group.most(2 * signal + (not going))
+            going, signal = not told % 2, told // 2
+        return going, signal
+
+    def _read(self, batches: Iterator[Any], totals: EpochTotals) -> list[Any]:
+        """The next step's batches; if their source fails, a checkpoint holds all that is done."""
+        try:
+            return list(islice(batches, self.trainer.accumulate))
+        except (DataError, FileError, FormatError) as error:
+            totals.read()
+            with suppress(FileError):  # the same disk may be full or gone
+                self.save()
+            raise FileError(error.who, error.expected, error.got, error.remedy) from error
 
     def _finish_epoch(self, totals: EpochTotals, begun: float) -> Epoch:
         """Validate, keep the model if it is the best, and record the epoch's results.
@@ -128,7 +170,7 @@ class Fitting:
         Until the best model is kept, nothing is changed, so that a run that fails there can finish the epoch again.
         """
         trainer, classifies = self.trainer, self.trainer.criterion.classifies
-        checked = trainer.evaluate(self.validation) if self.validation else None
+        checked = trainer.validate(self.validation) if self.validation else None
         row = totals.row(checked, trainer.optimizer.lr, time.perf_counter() - begun)
         score = row.score(classifies)
         if trainer.position.is_best(score):

@@ -96,7 +96,7 @@ def batch_gradients(model: Layer, criterion: Loss, x: Array, y: Array) -> Gradie
         none = xp.asarray(items, dtype=loss.dtype, device=loss.device) == 0
         loss, dy = (xp.where(none, xp.zeros_like(each), each) for each in (loss, dy))
     _, grads = model.backward(dy, cache, input_grad=False)
-    return Gradients(loss, _correct(criterion, logits, y), items, grads)
+    return Gradients(loss, correct_items(criterion, logits, y), items, grads)
 
 
 def joined(one: Gradients, other: Gradients, reduction: str) -> Gradients:
@@ -132,7 +132,8 @@ def _not_zero(items: Array) -> Array:
     return divisor
 
 
-def _correct(criterion: Loss, logits: Array, y: Array) -> Array:
+def correct_items(criterion: Loss, logits: Array, y: Array) -> Array:
+    """The number of correctly classified items, an Array (); 0 if the criterion does not classify."""
     xp = array_namespace(logits)
     if not criterion.classifies:
         none: Array = xp.asarray(0, device=logits.device)

@@ -7,8 +7,6 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-from ..errors import Interrupted
-
 _NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
 
@@ -36,10 +34,6 @@ class Interrupt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._restore()
-
-    def error(self, text: str) -> Interrupted:
-        """The error that ends the training, once everything is saved."""
-        return Interrupted(text, self.requested)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = number

@@ -93,8 +93,8 @@ def check_ready(
 def _check_outputs(loader: Loader, classes: Sequence[str], outputs: int) -> None:
     if classes and len(classes) != outputs:
         raise OptionError(WHO, f"{outputs} names of classes, as the model has outputs", str(len(classes)))
-    highest = int(loader.split.labels.max())
-    if loader.augment is None and loader.split.has_classes and highest >= outputs:
+    highest = loader.split.highest_class
+    if loader.augment is None and highest >= outputs:
         raise DataError(WHO, f"labels below {outputs}, as the model has outputs", str(highest))
 
 

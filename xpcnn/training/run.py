@@ -11,6 +11,7 @@ curves.png              if matplotlib is installed
 start.safetensors       of a fine-tuning, the network with which it began: the file that it came from may go
 trained_on.safetensors  digests of the training and validation images
 steps.csv, tensorboard  if the settings ask for these logs
+epochs                  models of several epochs, if the settings ask for them
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import rmtree
@@ -32,6 +33,7 @@ from ..backend import current_backend
 from ..data.dataset import Dataset, Split
 from ..data.loader import Loader
 from ..data.registry import KNOWN
+from ..distributed import Group
 from ..errors import DataError, MissingExtraError, OptionError, one_line, warn
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
@@ -40,33 +42,35 @@ from ..optim import OPTIMIZERS
 from ..options import expanded, matching
 from ..typing import Array, Shape
 from .best_model import MODEL, run_batch_size
-from .callback import OnEpoch, OnStep
 from .checkpoint import CHECKPOINT
 from .claim import Claim
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
-from .csv_log import CSVLog
 from .evaluation import evaluate
 from .features import keep_features
 from .history import Epoch
+from .kept_models import EPOCHS, keep_untrained
 from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
+from .run_logs import run_logs
 from .source import Begun, kept, open_source
-from .tensorboard_log import TensorBoardLog
 from .trainer import Trainer
 
 
-def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbose: bool = True) -> dict[str, Any]:
+def start(
+    config: RunConfig, folder: Path, *, claim: Claim | None = None, verbose: bool = True, group: Group | None = None
+) -> dict[str, Any]:
     """Do the run that `config` describes, in a new folder; return its result.
 
     Parameters
         folder : of the run; it is claimed before anything else, and removed again if the run does not start
-        claim : of the folder, if the caller holds it
+        claim, group : of the folder, if the caller holds it; processes that all call this, of which rank 0 has it
     Raises
-        OptionError : the folder already holds a run, or one of the files that a run writes, or another run is writing
-            to it
+        OptionError : the folder holds a run, or one of the files that a run writes, or another run is writing to it
     """
+    if group is not None and group.rank:
+        return _Run(config, folder, False, group=group).finish(resume=False)
     with claim or Claim(folder) as claim:
         refuse_run("train", folder, ALL, f"xpcnn train --resume {folder}")
-        run = _Run(config, folder, verbose, claim)
+        run = _Run(config, folder, verbose, claim, group=group)
         run.tell()
         if run.begun is not None:
             run.begun.keep(folder, run.dataset.input_shape)
@@ -74,35 +78,43 @@ def start(config: RunConfig, folder: Path, *, claim: Claim | None = None, verbos
         return run.finish(resume=False)
 
 
-def resume(folder: Path, dataset: str | None = None, *, verbose: bool = True) -> dict[str, Any]:
+def resume(
+    folder: Path, dataset: str | None = None, *, verbose: bool = True, group: Group | None = None
+) -> dict[str, Any]:
     """Continue the run in that folder, bit for bit as if it had not stopped; return its result.
 
     Parameters
         dataset : the new path of the run's data set, if it has moved
+        group : as of `start`
     Raises
         DataError : there is no run, or its data set is missing;  FormatError : its files are broken
         OptionError : the run is still running
     """
-    config = read_config(folder)
-    with Claim(folder) as claim:
+    group = group or Group()
+    config = group.first(lambda: read_config(folder))
+    with nullcontext() if group.rank else Claim(folder) as claim:
         if dataset is not None:
             config = replace(config, dataset=dataset)
         elif config.dataset not in data.names() and not Path(config.dataset).exists():
             remedy = f"where it is now: xpcnn train PATH --resume {folder}"
             raise DataError(str(folder), f"the run's data set {config.dataset}", "nothing there", remedy)
-        start = kept(folder).seeded(config.seed) if config.source else None
-        run, begun = _Run(config, folder, verbose, claim, start), (folder / CHECKPOINT).exists()
+        start = group.first(lambda: kept(folder).seeded(config.seed)) if config.source else None
+        begun = group.first((folder / CHECKPOINT).exists)
+        run = _Run(config, folder, verbose and not group.rank, claim, start, group)
+        if group.rank:
+            return run.finish(resume=begun)
         if dataset is not None:
             _write_config(config, folder)
         if not begun:  # it ended before its first checkpoint: it starts again, and so do its logs
             (folder / STEPS).unlink(missing_ok=True)
-            rmtree(folder / TENSORBOARD, ignore_errors=True)
+            for name in (TENSORBOARD, EPOCHS):
+                rmtree(folder / name, ignore_errors=True)
         return run.finish(resume=begun)
 
 
-def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True) -> list[Epoch]:
+def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True, group: Group | None = None) -> list[Epoch]:
     """Do one step, one validation and one checkpoint of the run that `config` describes; keep nothing."""
-    run = _Run(config, folder, verbose)
+    run = _Run(config, folder, verbose, group=group)
     run.tell()
     run.trainer.fast_dev_run = True
     return run.trainer.fit(run.loader, run.validation, epochs=1)
@@ -116,7 +128,10 @@ class _Run:
         verbose: bool,
         claim: Claim | None = None,
         begun: Begun | None = None,  # if the run is resumed
+        group: Group | None = None,
     ) -> None:
+        self.group = group or Group()
+        self.group.check_same("train", asdict(config) | {"dataset": Path(config.dataset).name})
         if config.patience is not None and not config.validation:
             remedy = "hold images out, such as --validation 0.1, or leave patience out"
             raise OptionError("train", "validation images, as there is patience", "validation 0", remedy)
@@ -161,7 +176,7 @@ class _Run:
         every = {id(p): name for name, p in all_parameters(model).items()}  # before them there may be a Normalize
         optimizer.scale(lr={every[key]: factor for key, factor in scales.items()}, names=every.values())
         batches = min(len(self.loader), config.overfit_batches or len(self.loader))  # per epoch
-        log_steps, log_epochs = self._logs()
+        log_steps, log_epochs = run_logs(config, folder)
         self.trainer = Trainer(
             model,
             optimizer,
@@ -177,6 +192,8 @@ class _Run:
             folder=folder,
             classes=classes,
             verbose=verbose,
+            group=self.group,
+            shards=config.shards,
         )
         self.trainer.claim = claim
 
@@ -186,27 +203,20 @@ class _Run:
             print(found(self.dataset, self.loader.split, self.validation))
             for line in (*(self.begun.told if self.begun is not None else ()), self.frozen):
                 print(line, end="\n" if line else "")
+            if self.group.size > 1:
+                print(self.group.in_words(), f"; {self.trainer.sharding.count} shards a batch", sep="")
         if repeated := int(np.isin(self.dataset.test.digests, self.dataset.train.digests).sum()):
             what = f"{repeated} of the {len(self.dataset.test)} images to test on are also among those to train on"
             warn(self.dataset.name, what, "what the test says will be too good: take them out of one of the two")
 
-    def _logs(self) -> tuple[list[OnStep], list[OnEpoch]]:
-        """The requested logs of steps and of epochs."""
-        steps: list[OnStep] = []
-        epochs: list[OnEpoch] = []
-        if "csv" in self.config.logs:
-            steps.append(CSVLog(self.folder / STEPS))
-        if "tensorboard" in self.config.logs:
-            board = TensorBoardLog(self.folder / TENSORBOARD)
-            steps.append(board)
-            epochs.append(board)
-        return steps, epochs
-
     def finish(self, *, resume: bool) -> dict[str, Any]:
         begun = time.perf_counter()
+        if not resume:
+            keep_untrained(self.trainer, self.loader)
         rows = self.trainer.fit(self.loader, self.validation, epochs=self.config.epochs, resume=resume)
-        best = load_model(self.folder / MODEL)
-        tested = evaluate(best.model, self.dataset.test, self.trainer.criterion, run_batch_size(best))
+        best, criterion = self.group.first(lambda: load_model(self.folder / MODEL)), self.trainer.criterion
+        shared = None if self.trainer.sharding.is_whole else self.group
+        tested = evaluate(best.model, self.dataset.test, criterion, run_batch_size(best), group=shared)
         classifies = bool(self.dataset.classes)
         result = {
             "test_accuracy": tested.accuracy if classifies else None,
@@ -223,6 +233,8 @@ class _Run:
             "seconds": sum(row.seconds for row in rows),
             "seconds_since_start": time.perf_counter() - begun,
         }
+        if self.group.rank:
+            return result
         _write_json(self.folder / RESULT, result)
         with suppress(MissingExtraError):
             plot.save(plot.curves(rows), self.folder / CURVES)

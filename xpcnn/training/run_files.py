@@ -9,12 +9,13 @@ from .best_model import MODEL, WEIGHTS
 from .checkpoint import CHECKPOINT
 from .config import CONFIG
 from .history import HISTORY
+from .kept_models import EPOCHS
 from .trained_on import TRAINED_ON
 
 STEPS, TENSORBOARD, RESULT, CURVES = "steps.csv", "tensorboard", "result.json", "curves.png"
 START = "start.safetensors"  # the network with which a fine-tuning began
 KEPT = (CHECKPOINT, MODEL, WEIGHTS, HISTORY)  # files that a `Trainer` writes after an epoch
-ALL = (CONFIG, *KEPT, RESULT, CURVES, TRAINED_ON, STEPS, TENSORBOARD, START)  # files that `xpcnn train` may write
+ALL = (CONFIG, *KEPT, RESULT, CURVES, TRAINED_ON, STEPS, TENSORBOARD, START, EPOCHS)  # that `xpcnn train` may write
 
 
 def refuse_run(who: str, folder: Path, names: tuple[str, ...], how_to_resume: str) -> None:

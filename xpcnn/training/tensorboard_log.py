@@ -42,6 +42,8 @@ class TensorBoardLog:
         FileError : a number cannot be written to the folder
     """
 
+    only_reads = True  # it changes nothing in the trainer
+
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = as_path("TensorBoardLog", folder)
         need("tensorboardX", "TensorBoardLog", "to write its files")

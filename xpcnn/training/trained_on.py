@@ -36,7 +36,8 @@ class TrainedOn:
 
 
 def keep(folder: Path, train: Split, validation: Split | None, *, add: bool) -> None:
-    """Record the training and validation images of a run: a digest of each image, and one of each whole split.
+    """Record the training and validation images of a run: a digest of each image, one of each whole split, and what
+    its sources are, such as a folder's number and bytes of pictures.
 
     Parameters
         add : keep the digests already in the folder, for a run that continues
@@ -49,8 +50,9 @@ def keep(folder: Path, train: Split, validation: Split | None, *, add: bool) -> 
     tensors = {name: np.union1d(given[i], kept[i]) for i, name in enumerate(("train", "validation"))}
     if before is not None and all(len(tensors[name]) == len(getattr(before, name)) for name in tensors):
         return
+    sources = {"train": train.facts, "validation": [] if validation is None else validation.facts}
     whole = {"train": train.digest, "validation": None if validation is None else validation.digest}
-    write_tensors(folder / TRAINED_ON, tensors, {"kind": _KIND, "whole": whole})
+    write_tensors(folder / TRAINED_ON, tensors, {"kind": _KIND, "whole": whole, "sources": sources})
 
 
 def read(folder: Path) -> TrainedOn | None:
@@ -67,6 +69,25 @@ def read(folder: Path) -> TrainedOn | None:
     if metadata.get("kind") != _KIND or wrong:
         raise FormatError(str(path), "the digests of a run's images", "another file", "remove it")
     return TrainedOn(tensors["train"], tensors["validation"])
+
+
+def what_changed(folder: Path, train: Split) -> str:
+    """How the sources of the training images differ from the run's, in words; "" if that is not known."""
+    path = folder / TRAINED_ON
+    metadata = read_tensors(path)[1] if path.exists() else {}
+    sources = metadata.get("sources")
+    saved = sources.get("train") if isinstance(sources, dict) else None
+    if not saved or saved == train.facts:
+        return ""
+    before, now = (", ".join(map(_in_words, facts)) for facts in (saved, train.facts))
+    return f"the run had {before}, and this is {now or 'in memory'}"
+
+
+def _in_words(facts: object) -> str:
+    """Such as "300 pictures of 1832400 bytes in /photos"."""
+    if not isinstance(facts, dict):
+        return repr(facts)
+    return f"{facts.get('items')} items of {facts.get('bytes')} bytes in {facts.get('path')}"
 
 
 def _are_digests(array: NDArray) -> bool:

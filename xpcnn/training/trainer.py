@@ -21,6 +21,7 @@ import numpy as np
 from ..backend import is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
+from ..distributed import Group
 from ..errors import NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer, all_parameters, unfreeze
 from ..nn.loss import Loss
@@ -45,7 +46,9 @@ from .nonfinite_report import report
 from .position import Position
 from .readiness import as_unfreeze_at, check_arguments, check_fit, check_ready, warn_of_nothing_left
 from .run_files import KEPT, refuse_run
+from .same_everywhere import check_same, share_run
 from .schedule_end import warn_of_idle_step, warn_of_schedule
+from .sharded_gradients import ShardedBatch, Sharding
 from .training_state import TrainingState
 
 UNREAD_STEPS = 1000  # on a device, most steps between two readings of the totals: reading waits for the device
@@ -85,6 +88,8 @@ class Trainer:
             each epoch. With 1, NaN is found before the optimizer
             writes it into the parameters, as it always is on NumPy
         verbose : show progress
+        group : processes that train together, from `distributed.init`; rank 0's folder, callbacks and weights count
+        shards : into which each batch is cut; 0: one for each process; by default 1, or 8 or more with a group
     Raises
         OptionError : an argument is invalid, or the optimizer has arrays other than the model's
     """
@@ -110,7 +115,12 @@ class Trainer:
         overfit_batches: int = 0,
         read_every: int = UNREAD_STEPS,
         verbose: bool = True,
+        group: Group | None = None,
+        shards: int | None = None,
     ) -> None:
+        self.sharding = Sharding.checked("Trainer", group, shards)
+        if self.sharding.group.rank:
+            on_step, on_epoch, folder, verbose = (), (), None, False
         self.criterion = CrossEntropyLoss() if criterion is None else criterion
         check_arguments(model, optimizer, self.criterion, schedule, patience, clip_norm, checkpoint_seconds)
         self.model, self.optimizer = model, optimizer
@@ -156,6 +166,10 @@ class Trainer:
             Interrupted : Ctrl-C, SIGTERM or SIGHUP; the current step was finished and a checkpoint written
         Warns if nothing is left to train, and if the schedule ends before the training.
         """
+        with self.sharding.group.together():
+            return self._fit(loader, validation, epochs, resume)
+
+    def _fit(self, loader: Loader, validation: Split | None, epochs: int, resume: bool) -> list[Epoch]:
         check_fit(loader, validation, epochs, self.patience)
         if self.overfit_batches:
             loader = first_batches(loader, self.overfit_batches)
@@ -163,16 +177,20 @@ class Trainer:
         if self.folder is not None:  # refuse before the first step a model that no file can hold
             best_file(self.kept_model, loader.split.input_shape, self.classes, classifies=self.criterion.classifies)
         self._validation = validation
+        first = self.sharding.group.rank == 0
+        check_same(self, loader, epochs, own_step=type(self).train_step is not Trainer.train_step)
         with claimed(None if self.fast_dev_run else self.folder, self.claim):
-            if resume:
+            if resume and first:
                 self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
             elif self.folder is not None and self.position == Position() and self.claim is None:
                 refuse_run("Trainer.fit", self.folder, KEPT, "pass resume=True")
+            share_run(self, loader)
             if self.fast_dev_run:
                 return self._dry_run(loader, validation)
-            if not resume:  # on resuming, it is fine if all epochs are done
+            if not resume and first:  # on resuming, it is fine if all epochs are done
                 warn_of_nothing_left(self.position, epochs, self.patience)
-            warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
+            if first:
+                warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
             return self._run_epochs(loader, validation, epochs)
 
     def _dry_run(self, loader: Loader, validation: Split | None) -> list[Epoch]:
@@ -198,6 +216,13 @@ class Trainer:
             batch_size = images_at_once(split.input_shape, self._batch_size)
         return evaluate(self.kept_model, split, self.criterion, batch_size)
 
+    def validate(self, split: Split) -> Evaluation:
+        """What `evaluate` returns, from all processes together, each with a part of the batches; all must call it."""
+        if self.sharding.is_whole:
+            return self.evaluate(split)
+        size = images_at_once(split.input_shape, self._batch_size)
+        return evaluate(self.kept_model, split, self.criterion, size, group=self.sharding.group)
+
     @property
     def kept_model(self) -> Layer:
         """The network that is validated and kept, in its current state: the moving average, if there is one."""
@@ -214,20 +239,28 @@ class Trainer:
             raise OptionError("Trainer.best_model", "an epoch that is done", "none", "call fit before")
         return with_arrays(self.kept_model, self.folder or self.best_arrays or self.kept_model.state_dict())
 
-    @np.errstate(over="ignore", invalid="ignore")  # the results are checked
     def train_step(self, x: Any, y: Array, *more: tuple[Any, Array]) -> StepResult:
         """Do one step on one batch.
 
         Parameters
-            x : one array; of several inputs a tuple, or a mapping by name, of arrays with one row an item
+            x : one array; of several inputs a tuple, or a mapping by name, of arrays with one row an item. Every
+                process passes the whole batch
             more : further batches (x, y), for one step on the images of all
         Raises
             NonFiniteError : as in `fit`
         """
         if self.loader is None:
             warn_of_idle_step(self.schedule, self.optimizer.steps)
-        batches, read = [(x, y), *more], bool(self.on_step) or self.read_every == 1
-        total = accumulated_gradients(self.model, self.criterion, self._state, batches, read=read, report=self._report)
+        batches = [(x, y), *more]
+        return self.step(batches if self.sharding.is_whole else [self.sharding.of(*each) for each in batches])
+
+    @np.errstate(over="ignore", invalid="ignore")  # the results are checked
+    def step(self, batches: Sequence[tuple[Any, Array] | ShardedBatch]) -> StepResult:
+        """Do one step on these batches, of which this process has all or some shards; see `train_step`."""
+        read, sharding = bool(self.on_step) or self.read_every == 1, self.sharding
+        total = accumulated_gradients(
+            self.model, self.criterion, self._state, batches, sharding=sharding, read=read, report=self._report
+        )
         grads = self.optimizer.select(total.grads)
         if self.clip_norm is not None:
             grads, _ = clip_by_norm(grads, self.clip_norm)
@@ -266,4 +299,4 @@ class Trainer:
 
         parts = (self.model, self.optimizer, self.criterion, self.schedule, loader)
         more = (self.average, self.accumulate, self._validation, self.unfreeze_at, unfrozen)
-        return checkpoint.Checkpointed(*parts, *more)
+        return checkpoint.Checkpointed(*parts, *more, shards=self.sharding.shards)

@@ -151,8 +151,12 @@ RUNNING = Kernel(
 )
 
 
-def refuses(x: Any, gamma: Any = None, beta: Any = None, *more: Any, eps: float = 1e-5) -> str | None:
+def refuses(
+    x: Any, gamma: Any = None, beta: Any = None, *more: Any, eps: float = 1e-5, shards: Any = None
+) -> str | None:
     """The reason why these implementations refuse the call, or None."""
+    if shards is not None:
+        return "a batch in shards"
     return refuses_kind(x, gamma, beta, *more)
 
 
@@ -162,7 +166,13 @@ def refuses_affine(gamma: Any, beta: Any, mean: Any, var: Any, b: Any = None, **
 
 
 def forward(
-    x: Array, gamma: Array | None = None, beta: Array | None = None, *, eps: float = 1e-5, relu: bool = False
+    x: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    *,
+    eps: float = 1e-5,
+    shards: None = None,
+    relu: bool = False,
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`."""
     _, m = check_training(x, gamma, beta, eps)

@@ -166,16 +166,20 @@ def inference(
     return _correlate(x, w, b, scale, relu, place, groups)
 
 
-def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
+def backward(
+    dy: Array, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
+) -> tuple[Array | None, Array | None, Array | None]:
     """`conv2d_backward`."""
     import cupy
 
     x, w, has_bias, place, groups = cache
     n, f = x.shape[0], w.shape[0]
     check_gradient("Conv2d", dy, (n, *place.out, f), w)
-    db = column_sums(dy) if has_bias else None  # (F,)                                                  (4)
+    db = (
+        column_sums(dy) if has_bias and weight_grad else None
+    )  # (F,)                                                  (4)
     if _is_depthwise(w, groups):
-        dx, dw = _depthwise_backward(dy, x, w, place, input_grad)
+        dx, dw = _depthwise_backward(dy, x, w, place, input_grad, weight_grad)
         return dx, dw, db
     geometry, filters = _geometry(x, w, place), w.reshape(groups, f // groups, -1)  # (G, F/G, K)
     rows = dy.reshape(-1, groups, f // groups).swapaxes(0, 1)  # (G, T, F/G)
@@ -183,8 +187,9 @@ def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array
     dw, dx = None, empty(x.shape, x) if input_grad else None
     for images, start, stop in _chunks(n, place, x.dtype.itemsize * filters.shape[-1] * groups):
         part = rows[:, start:stop]
-        one = _matmul(part.swapaxes(1, 2), _lowered(x, w, place, groups, start, stop))  # (G, F/G, K)     (2)
-        dw = one if dw is None else dw + one
+        if weight_grad:
+            one = _matmul(part.swapaxes(1, 2), _lowered(x, w, place, groups, start, stop))  # (G, F/G, K)     (2)
+            dw = one if dw is None else dw + one
         if dx is None:
             continue
         if _is_view(w, place, groups):
@@ -202,8 +207,7 @@ def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array
             size=some.size,
             reach=da.size,
         )  # fmt: skip                                                                                (3)
-    assert dw is not None
-    return dx, dw.reshape(w.shape), db
+    return dx, None if dw is None else dw.reshape(w.shape), db
 
 
 def _correlate(
@@ -235,16 +239,18 @@ def _lowered(x: Array, w: Array, place: Placement, groups: int, start: int, stop
 
 
 def _depthwise_backward(
-    dy: Array, x: Array, w: Array, place: Placement, input_grad: bool
-) -> tuple[Array | None, Array]:
+    dy: Array, x: Array, w: Array, place: Placement, input_grad: bool, weight_grad: bool
+) -> tuple[Array | None, Array | None]:
     geometry, f, count = _geometry(x, w, place), w.shape[0], dy.size // w.shape[0]
-    parts, rows = parts_of(count)
-    s = empty((parts, *w.shape), x)
-    dw = total(DEPTHWISE_DW(x, dy, *geometry, f, count, rows, s, size=s.size))  # (7)
-    if not input_grad:
-        return None, dw
-    dx = empty(x.shape, x)
-    return DEPTHWISE_DX(dy, w, *geometry, f, dx, size=dx.size), dw  # (6)
+    dx = dw = None
+    if weight_grad:
+        parts, rows = parts_of(count)
+        s = empty((parts, *w.shape), x)
+        dw = total(DEPTHWISE_DW(x, dy, *geometry, f, count, rows, s, size=s.size))  # (7)
+    if input_grad:
+        dx = empty(x.shape, x)
+        DEPTHWISE_DX(dy, w, *geometry, f, dx, size=dx.size)  # (6)
+    return dx, dw
 
 
 def _matmul(a: Array, b: Array, out: Array | None = None) -> Array:
