@@ -51,7 +51,7 @@ from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .sharded_gradients import ShardedBatch, Sharding
 from .training_state import TrainingState
 
-UNREAD_STEPS = 50  # on a device, steps between two readings of the totals: reading waits for the device
+UNREAD_STEPS = 1000  # on a device, most steps between two readings of the totals: reading waits for the device
 
 
 class Trainer:
@@ -84,7 +84,8 @@ class Trainer:
         fast_dev_run : try everything with one step, one batch of validation and a checkpoint, and keep nothing:
             model, optimizer and folder are unchanged afterwards
         overfit_batches : train on this many first batches of the split alone, without shuffling; 0 for all
-        read_every : on a device, steps between two readings of the totals. With 1, NaN is found before the optimizer
+        read_every : on a device, most steps between two readings of the totals, which are also read at the end of
+            each epoch. With 1, NaN is found before the optimizer
             writes it into the parameters, as it always is on NumPy
         verbose : show progress
         group : processes that train together, from `distributed.init`; rank 0's folder, callbacks and weights count
