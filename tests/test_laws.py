@@ -177,7 +177,9 @@ def test_every_function_follows_the_arrays_it_is_given(xp, name):
     assert all(type(each) is kind for each in results)
 
 
-OPERATIONS = [path for path in FILES if path.parent.name in ("ops", "kernels", "planned") and path.stem != "__init__"]
+OPERATIONS = [
+    path for path in FILES if path.parent.name in ("ops", "kernels", "planned", "cuda") and path.stem != "__init__"
+]
 
 
 @pytest.mark.parametrize("path", OPERATIONS, ids=lambda path: path.stem)

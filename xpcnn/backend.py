@@ -103,7 +103,10 @@ def _load_cupy() -> Backend:
         import array_api_compat.cupy as cupy
     except ImportError as error:
         reason = "no module cupy" if error.name == "cupy" else " ".join(str(error).split())[:200]
-        remedy = "pip install cupy-cuda12x or cupy-cuda13x (≥ 14), to match the driver that nvidia-smi prints"
+        remedy = (
+            "pip install cupy-cuda12x or cupy-cuda13x (≥ 14), to match the driver that nvidia-smi prints; with [ctk] "
+            "where there is no CUDA toolkit"
+        )
         raise BackendError("backend cupy", "CuPy", reason, remedy) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()

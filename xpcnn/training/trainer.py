@@ -54,7 +54,7 @@ from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .sharded_gradients import ShardedBatch, Sharding
 from .training_state import TrainingState
 
-UNREAD_STEPS = 50  # on a device, steps between two readings of the totals: reading waits for the device
+UNREAD_STEPS = 1000  # on a device, most steps between two readings of the totals: reading waits for the device
 
 
 class Trainer(Familiar):
@@ -87,11 +87,12 @@ class Trainer(Familiar):
         fast_dev_run : try everything with one step, one batch of validation and a checkpoint, and keep nothing:
             model, optimizer and folder are unchanged afterwards
         overfit_batches : train on this many first batches of the split alone, without shuffling; 0 for all
-        read_every : on a device, steps between two readings of the totals. With 1, NaN is found before the optimizer
+        read_every : on a device, most steps between two readings of the totals, which are also read at the end of
+            each epoch. With 1, NaN is found before the optimizer
             writes it into the parameters, as it always is on NumPy
         verbose : show progress
         group : processes that train together, from `distributed.init`; rank 0's folder, callbacks and weights count
-        shards : into which each batch is cut; 0: one for each process; by default 1, or 8 or more with a group
+        shards : into which each batch is cut; 0 for one each process; by default 1, with a group 8 or more
     Raises
         OptionError : an argument is invalid, or the optimizer has arrays other than the model's
     """
@@ -182,7 +183,7 @@ class Trainer(Familiar):
             best_file(self.kept_model, loader.split.input_shape, self.classes, classifies=self.criterion.classifies)
         self._validation = validation
         first = self.sharding.group.rank == 0
-        check_same(self, loader, epochs, own_step=type(self).train_step is not Trainer.train_step)
+        check_same(self, loader, epochs, Trainer.train_step)
         with claimed(None if self.fast_dev_run else self.folder, self.claim):
             if resume and first:
                 self.position, self.history = checkpoint.resume(self.folder, self.checkpointed(loader))
@@ -193,8 +194,7 @@ class Trainer(Familiar):
                 return self._dry_run(loader, validation)
             if not resume and first:  # on resuming, it is fine if all epochs are done
                 warn_of_nothing_left(self.position, epochs, self.patience)
-            if first:
-                warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
+            warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
             return self._run_epochs(loader, validation, epochs)
 
     def _dry_run(self, loader: Loader, validation: Split | None) -> History:
