@@ -23,8 +23,8 @@ PACKAGE = Path(xpcnn.__file__).parent
 
 # Each part may import itself and the parts before it.
 ORDER = [
-    {"errors", "renamed", "typing", "settings"},
-    {"options", "extras", "table"},
+    {"errors", "habits", "renamed", "typing", "settings"},
+    {"options", "extras", "png", "html", "table", "progress"},
     {"backend", "random", "shards"},
     {"ops"},
     {"nn"},
@@ -41,6 +41,7 @@ HEAVY = {
     "cupy",
     "torch",
     "rich",
+    "IPython",
     "safetensors",
     "threadpoolctl",
     "platformdirs",

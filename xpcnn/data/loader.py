@@ -20,6 +20,7 @@ from ..errors import OptionError
 from ..options import MOST_SEED, as_count, as_flag, as_number
 from ..shards import cut
 from ..typing import Array, NDArray
+from . import display
 from .augment import Augment
 from .dataset import Split
 from .on_device import OnDevice, fits
@@ -116,6 +117,14 @@ class Loader:
         """Batches in an epoch."""
         whole, rest = divmod(len(self.split), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
+
+    def __repr__(self) -> str:
+        shuffled = ", shuffled" if self.shuffle else ""
+        augment = f", augment={self.augment!r}" if self.augment else ""
+        return f"Loader({len(self)} batches of {self.batch_size}{shuffled}{augment}, {self.split!r})"
+
+    def _repr_html_(self) -> str:
+        return display.loader(self)
 
     def epoch(self, epoch: int, start: int = 0, step: int = 1) -> Iterator[tuple[Any, Array]]:
         """The batches of one epoch.

@@ -28,8 +28,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from .. import html
 from ..backend import array_namespace, copy_into, dtype_name, is_numpy
 from ..errors import DTypeError, FormatError, NonFiniteError, OptionError
+from ..habits import OPTIMIZER, Familiar
 from ..ops import dispatch
 from ..ops.check import check_array
 from ..options import as_count, as_number
@@ -44,7 +46,7 @@ MODEST = 1e3
 REMEDY = "lower the learning rate, clip the gradients, or raise eps where it is tiny"
 
 
-class Optimizer(ABC):
+class Optimizer(Familiar, ABC):
     """Base class of all optimizers.
 
     Parameters
@@ -55,6 +57,8 @@ class Optimizer(ABC):
     Raises
         OptionError, DTypeError
     """
+
+    _elsewhere = OPTIMIZER
 
     def __init__(
         self, parameters: Mapping[str, Array], *, lr: float, weight_decay: float = 0.0, slots: tuple[str, ...] = ()
@@ -275,6 +279,10 @@ class Optimizer(ABC):
         plain = {name: v for name, v in options.items() if isinstance(v, float | int | str | tuple) and name != "steps"}
         said = ", ".join(f"{name}={value!r}" for name, value in plain.items())
         return f"{type(self).__name__}({len(self.parameters)} parameters, {said})"
+
+    def _repr_html_(self) -> str:
+        said = {"steps taken": self.steps, "parameters": ", ".join(self.parameters)}
+        return html.panel(repr(self), html.facts(said))
 
 
 def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Array]) -> None:

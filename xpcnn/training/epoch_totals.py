@@ -64,6 +64,14 @@ class EpochTotals:
         self.unread.clear()
         return value_of_also
 
+    def said(self) -> str:
+        """Loss and accuracy of the epoch so far, as far as they have been read."""
+        at = self.position
+        if not at.items:
+            return ""
+        share = f" {at.correct / at.images:7.2%}" if self.criterion.classifies else ""
+        return f"train {at.loss_sum / at.items:z.4f}{share}"
+
     def step(self, done: StepResult, images: int, steps: int, lr: float) -> Step:
         """The last step, for callbacks; waits for a device."""
         at = self.position

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import html
 from ..backend import asarray, to_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
@@ -40,6 +41,21 @@ class Evaluation:
     def mean_iou(self) -> float:
         """Intersection over union, the mean over the classes that are there or predicted; NaN in a regression."""
         return float(np.nanmean(iou(self.confusion))) if self.confusion.size else math.nan
+
+    def __repr__(self) -> str:
+        if not self.confusion.size:
+            return f"Evaluation(loss={self.loss:z.4g})"
+        shares = f"accuracy={self.accuracy:.4g}, top5_accuracy={self.top5_accuracy:.4g}"
+        size, images = len(self.confusion), int(self.confusion.sum())
+        return f"Evaluation(loss={self.loss:z.4g}, {shares}, confusion={size}×{size} of {images:,} images)"
+
+    def _repr_html_(self) -> str:
+        if not self.confusion.size:
+            return html.panel(f"loss {self.loss:z.4f}")
+        images, right = int(self.confusion.sum()), int(np.trace(self.confusion))
+        said = {"accuracy": f"{self.accuracy:.2%}: {right:,} of {images:,}", "loss": f"{self.loss:z.4f}"}
+        said |= {"among the first five": f"{self.top5_accuracy:.2%}"} if len(self.confusion) > 5 else {}
+        return html.panel("Evaluation", html.facts(said), html.confusion(self.confusion))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the results are checked

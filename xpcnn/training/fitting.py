@@ -15,6 +15,7 @@ from ..data.loader import Loader
 from ..errors import DataError, FileError, FormatError, Interrupted, NonFiniteError, OptionError, RankError
 from ..io.atomic import sweep
 from ..nn import Layer
+from ..progress import Progress, progress
 from ..typing import Array
 from . import checkpoint, trained_on
 from .best_model import keep_best
@@ -26,7 +27,6 @@ from .history import HISTORY, Epoch, write_csv
 from .interrupt import Interrupt
 from .out_of_memory import enough_memory
 from .position import Position
-from .progress import Progress, progress
 from .same_everywhere import Shared, share_state
 from .telling import tell, tell_rest
 
@@ -84,7 +84,8 @@ class Fitting:
             trainer.unfreeze()
         begun = time.perf_counter() - at.seconds
         totals = EpochTotals(at, trainer.criterion, 1 if trainer.on_step else trainer.read_every)
-        shown.start(at.epoch + 1, self.epochs, len(self.loader), at.batch)
+        later = (self.epochs - at.epoch - 1) * len(self.loader)
+        shown.start(f"epoch {at.epoch + 1}/{self.epochs}", len(self.loader), at.batch, later)
         try:
             if not self._run_steps(totals, begun, interrupt, shown):
                 return False
@@ -125,7 +126,7 @@ class Fitting:
             images = sum(batch[1].shape[0] if whole else batch.items for batch in some)
             at.batch += len(some)
             totals.add(done, images)
-            shown.advance(len(some))
+            shown.advance(len(some), totals.said)
             at.seconds = time.perf_counter() - begun
             if trainer.on_step:
                 step = totals.step(done, images, optimizer.steps, optimizer.lr)
