@@ -56,8 +56,8 @@ def tried(name: str) -> dict[str, Any]:
             stream.synchronize()
             found = xpcnn.to_numpy(y)
             replay = seconds(lambda: graph.launch(stream), stream)
-    except Exception as error:
-        return {"net": name, "why not": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+    except Exception as refusal:
+        return {"net": name, "why not": f"{type(refusal).__name__}: {' '.join(str(refusal).split())[:200]}"}
     expected = xpcnn.to_numpy(model(xpcnn.asarray(second)))
     error = float(np.abs(found - expected).max() / np.abs(expected).max())
     return {"net": name, "plain": plain * 1e3, "replay": replay * 1e3, "error": error, "agrees": error <= LIMIT}
