@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import time
-from math import log2
+from math import log2, prod
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ def exchanges(model: nn.Layer, processes: int, shards: int) -> list[float]:
     own = max(stop - start for start, stop in cut(shards, processes))
     channels = [layer.num_features for _, layer in model.named_layers() if isinstance(layer, nn.BatchNorm2d)]
     sums = [8 * own * (processes - 1) * k for c in channels for k in (1 + 2 * c, 2 * c)]
-    numbers = sum(p.size for p in model.parameters().values())
+    numbers = sum(prod(p.shape) for p in model.parameters().values())
     parts = max(len(nodes(start, stop, shards)) for start, stop in cut(shards, processes))
     share = 4 * numbers * (processes - 1) / processes
     return [8 * own * (processes - 1) * 3, *sums, share * parts, share, 8 * (processes - 1)]

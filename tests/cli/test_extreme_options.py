@@ -21,7 +21,8 @@ TABLE = [
 KEYS = [*RunConfig.__dataclass_fields__, "out", "quiet"]
 NUMBERS = [
     "epochs", "batch-size", "lr", "weight-decay", "validation", "patience", "seed", "accumulate", "shards", "timeout",
-    "ema", "overfit-batches",
+    "ema",
+    "overfit-batches",
 ]  # fmt: skip
 
 

@@ -24,9 +24,13 @@ _LAUNCHER = re.compile(
 )
 # mpiexec kills all processes when one dies. If one is killed, its shell stays for a moment, in which the others notice
 # it (`Ranks`), rank 0 writes a checkpoint, and one line is printed.
-_KEEP = (
-    'trap : INT TERM HUP; "$@"; s=$?; case $s in 13[1-9]) sleep 20; kill -KILL $$;; 142) kill -KILL $$;; esac; exit $s'
-)
+_KEEP = """trap : INT TERM HUP; "$@"; s=$?
+case $s in
+    13[1-9]) echo "xpcnn-died $PMI_RANK $(hostname) $s" >&2; sleep 20; kill -KILL $$ ;;
+    142) kill -KILL $$ ;;
+esac
+exit $s"""
+_DIED = re.compile(r"xpcnn-died (\d+) (\S+) (\d+)$")
 _OWN = (0, 1, 2, 129, 130, 141, 143)  # the statuses with which `xpcnn` ends by itself
 
 
@@ -35,7 +39,6 @@ def launch(words: Sequence[str], processes: int) -> int:
 
     Parameters
         words : a program that calls `init`: "-m", "xpcnn", "train" …
-
     Raises
         MissingExtraError : there is no mpi4py or no mpiexec
         RankError : a process died without a word
@@ -61,9 +64,9 @@ def launch(words: Sequence[str], processes: int) -> int:
     if number:
         return 128 + number
     if started.returncode and not said.errors:
-        got = f"status {started.returncode} of mpiexec, and no reason"
+        who, got = said.died or ("one of the processes", f"status {started.returncode} of mpiexec, and no reason")
         remedy = "xpcnn train --resume, with the run's folder, goes on from its last checkpoint"
-        raise RankError("one of the processes", "to go on", got, remedy)
+        raise RankError(who, "to go on", got, remedy)
     return started.returncode if started.returncode in _OWN else STATUS
 
 
@@ -73,6 +76,7 @@ class _Said:
     def __init__(self, started: subprocess.Popen[str]) -> None:
         self._launcher = False  # it has begun to speak
         self.errors = 0  # lines of xpcnn's own
+        self.died: tuple[str, str] | None = None  # the first process that was killed, and how
         self._threads = [
             threading.Thread(target=self._pass_on, args=pair, daemon=True)
             for pair in ((started.stdout, sys.stdout), (started.stderr, sys.stderr))
@@ -87,6 +91,10 @@ class _Said:
 
     def _pass_on(self, source: IO[str], target: IO[str] | None) -> None:
         for line in source:
+            if died := _DIED.match(line):
+                how = signal.Signals(int(died[3]) - 128).name
+                self.died = self.died or (f"rank {died[1]} on {died[2]}", f"killed by {how}")
+                continue
             if _LAUNCHER.match(line) or (self._launcher and not line.strip()):
                 self._launcher = True
                 continue

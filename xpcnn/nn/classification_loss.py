@@ -12,9 +12,8 @@ import numpy as np
 
 from ..backend import array_namespace
 from ..errors import OptionError
+from ..ops import dispatch
 from ..ops.loss_classification import (
-    cross_entropy_backward,
-    cross_entropy_forward,
     hinge_backward,
     hinge_forward,
     nll_backward,
@@ -44,7 +43,7 @@ class CrossEntropyLoss(Loss):
     2.3026
     """
 
-    pair = (cross_entropy_forward, cross_entropy_backward)
+    pair = dispatch.loss_pair("cross_entropy")
     classifies = True
 
     def __init__(

@@ -38,16 +38,16 @@ def _change(callbacks: Any) -> bool:
     return any(not getattr(callback, "only_reads", False) for callback in callbacks)
 
 
-def check_same(trainer: Any, loader: Loader, epochs: int, *, own_step: bool) -> None:
+def check_same(trainer: Any, loader: Loader, epochs: int, step: Any) -> None:
     """Refuse processes with other versions, data or options than rank 0's.
 
     Parameters
-        own_step : whether `train_step` is the user's, which knows no shards
+        step : the trainer's `train_step`, unless the user has another, which knows no shards
     Raises
         OptionError : on all of them
     """
     group = trainer.sharding.group
-    if own_step and not trainer.sharding.is_whole:
+    if not trainer.sharding.is_whole and getattr(trainer.train_step, "__func__", None) is not step:
         what = "xpcnn's own train_step, as batches have shards"
         raise OptionError("Trainer.fit", what, type(trainer).__name__, "pass shards=1, on one process")
     if group.size == 1:
