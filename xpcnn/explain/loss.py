@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..nn.classification_loss import CrossEntropyLoss
+from ..ops.softmax import log_softmax_forward
 from .equations import quoted
 from .explanation import Explanation, Index, Ref, Worked
 from .patterns import filled
@@ -23,7 +24,7 @@ def cross_entropy(page: Explanation, done: Pass, at: Index) -> None:
     loss, cache = criterion.forward(done.output, labels)
     y = to_numpy(done.output)
     rows, classes = y.shape
-    log_p = to_numpy(cache[0])
+    log_p = to_numpy(log_softmax_forward(done.output)[0])  # each implementation has its own cache
     assert done.target is not None
     page.add("y", "the network's outputs", ("n", "k"), y)
     page.add("m", "the largest of the row", ("n",), y.max(axis=1))
