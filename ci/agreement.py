@@ -93,9 +93,8 @@ def parts() -> Iterator[tuple[str, Callable[[str], Results], dict[str, float]]]:
     yield "training", training, TRAINING_LIMITS
 
 
-def compare(backend: str) -> Rows:
-    """A row for each quantity of each part: the error in each dtype; and True if all are within the limits."""
-    rows: Rows = []
+def compare(backend: str, rows: Rows) -> None:
+    """Add a row for each quantity of each part: the error in each dtype; and True if all are within the limits."""
     for name, compute, limits in parts():
         errors: dict[str, dict[str, float]] = {}
         for dtype in limits:
@@ -108,7 +107,6 @@ def compare(backend: str) -> Rows:
         for quantity in sorted(errors):
             agrees = all(errors[quantity][dtype] <= limit for dtype, limit in limits.items())
             rows.append({"part": name, "quantity": quantity, **errors[quantity], "agrees": agrees})
-    return rows
 
 
 def table(rows: Rows) -> str:
@@ -118,7 +116,8 @@ def table(rows: Rows) -> str:
         for row in rows
     ]
     worst = ", ".join(
-        f"{max(row[dtype] for row in rows if row['part'] != 'training'):.1e} in {dtype}" for dtype in LIMITS
+        f"{max((row[dtype] for row in rows if row['part'] != 'training'), default=0.0):.1e} in {dtype}"
+        for dtype in LIMITS
     )
     wrong = sum(not row["agrees"] for row in rows)
     summary = f"{len(rows)} quantities, {wrong} beyond the limits; largest error but for training {worst}"
@@ -150,7 +149,11 @@ def main() -> int:
     if backend == "numpy":
         print("ci.agreement: expected XPCNN_BACKEND=cupy or another that is not NumPy, got numpy", file=sys.stderr)
         return 2
-    rows = compare(backend)
+    rows: Rows = []
+    try:
+        compare(backend, rows)
+    except KeyboardInterrupt:  # as where a stage of ci/gpu.sh is out of time
+        print(f"interrupted after {rows[-1]['part'] if rows else 'nothing'}", file=sys.stderr)
     if options.out:
         options.out.write_text(json.dumps({"backend": backend, "limits": LIMITS, "rows": rows}, indent=1) + "\n")
     print(table(rows))

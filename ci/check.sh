@@ -26,7 +26,7 @@ pip install -q -e '.[dev]'
 ruff check .
 ruff format --check .
 mypy
-mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_report.py ci/kill_processes.py ci/larger_than_memory.py ci/onnx_nodes.py ci/scaling.py ci/reliability tests/typed_program.py
+mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_graphs.py ci/gpu_report.py ci/kill_processes.py ci/larger_than_memory.py ci/onnx_nodes.py ci/scaling.py ci/reliability tests/typed_program.py
 
 if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"
@@ -42,7 +42,7 @@ XPCNN_BACKEND=array_api_strict pytest -q -n 2 "${arrays[@]}"
 step "most of the suite, and the examples, on a stand-in for CuPy"
 (
     export PYTHONPATH=$PWD/tests/stand_in XPCNN_BACKEND=cupy
-    pytest -q -n 2 tests/test_*.py tests/ops tests/nn tests/optim tests/training tests/data tests/plot tests/sklearn
+    pytest -q -n 2 tests/test_*.py tests/kernels/test_cuda.py tests/ops tests/nn tests/optim tests/training tests/data tests/plot tests/sklearn
     for example in examples/*.py; do
         python "$example" --tiny > /dev/null
     done
@@ -53,7 +53,7 @@ pip install -q --no-deps --target "$alone" torchvision==0.29.1
 PYTHONPATH=$alone python -m ci.torchvision_equality
 pip install -q keras==3.15.1
 KERAS_BACKEND=torch pytest -q tests/exchange/test_keras_witness.py
-names=$(python -c 'from xpcnn.ops import dispatch; print(*dispatch.names())')
+names=$(python -c 'from xpcnn.ops import dispatch; print(*(set(dispatch.names()) - {"cuda"}))') # that one is CuPy's
 for name in $names; do
     step "the suite with the implementation $name forced"
     # not tests/kernels: it calls the kernels itself, and checks the thresholds, which a forced implementation ignores
@@ -82,8 +82,14 @@ python docs/digits.py runs/digits-mnist_cnn picture.png
 step "CuPy where there is no GPU says so in a line, and has the signatures of its stand-in"
 pip install -q 'cupy-cuda12x==14.*'
 CUDA_VISIBLE_DEVICES='' pytest -q tests/test_backend.py tests/test_cupy_stand_in.py
+step "the CUDA kernels compile for four GPU architectures; skipped where NVRTC cannot be had"
+pip install -q nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 || echo "no NVRTC: not compiled"
+CUDA_VISIBLE_DEVICES='' pytest -q tests/kernels/test_cuda.py
+step "what a GPU would be asked to do: no count above the committed one"
+python -m ci.launches --check
 step "the script for a GPU, tried on the stand-in for CuPy"
 PYTHONPATH=$PWD/tests/stand_in SUITE=tests/nn/test_norm.py PYTHON=python bash ci/gpu.sh report --quick --nets lenet5
+PYTHONPATH=$PWD/tests/stand_in PYTHON=python bash ci/gpu.sh --minutes 1 short --quick --nets lenet5
 step "the benchmark: every part, too short to mean anything, and its table and picture from the file"
 python -m ci.bench --quick --out figures.json
 python -m ci.bench --from figures.json --markdown --picture benchmark.png

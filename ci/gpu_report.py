@@ -1,7 +1,7 @@
 """The report of ci/gpu.sh: python -m ci.gpu_report PARTS FOLDER
 
 PARTS is the folder with the parts' results: output, statuses, seconds and figures. All of them go to FOLDER/gpu.json,
-and a readable report to FOLDER/gpu.md. The status is 1 if a part failed.
+and a readable report to FOLDER/gpu.md. The status is 1 if a part failed; one that is out of time did not.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from ci import agreement
+from ci import agreement, gpu_graphs
 from ci.bench import report
 
 MOST_FAILURES = 100  # that are listed
-SHOWN = 30  # last lines of a failed part's output
+OUT_OF_TIME = 124  # the status that `timeout` gives
+SHOWN = 60  # last lines of a failed part's output
 
 
 def gather(parts: Path) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def gather(parts: Path) -> dict[str, Any]:
             for name, status, seconds in rows
         ],
         "suite": _suite(parts / "suite.xml"),
+        "graphs": _figures(parts / "graphs.json"),
         "agreement": _figures(parts / "agreement.json"),
         "benchmark": _figures(parts / "benchmark.json"),
     }
@@ -54,8 +56,10 @@ def text(found: dict[str, Any]) -> str:
         lines += _block(agreement.table(agrees["rows"]))
     if measured:
         lines += ["", "## Benchmark", "", *_block(report.text(measured))]
+    if found["graphs"]:
+        lines += ["", "## CUDA graphs", "", *_block(gpu_graphs.table(found["graphs"]))]
     for part in found["parts"]:
-        if part["status"]:
+        if part["name"] == "doctor" or part["status"]:
             lines += ["", f"## What {part['name']} said last", "", *_block("\n".join(part["said"]))]
     return "\n".join(lines) + "\n"
 
@@ -67,7 +71,10 @@ def _suite(path: Path) -> dict[str, Any] | None:
     """Counts, and the names of the tests that did not pass."""
     if not path.exists():
         return None
-    cases = list(ElementTree.parse(path).iter("testcase"))
+    try:
+        cases = list(ElementTree.parse(path).iter("testcase"))
+    except ElementTree.ParseError:  # it was killed while writing
+        return None
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
     skipped = sum(case.find("skipped") is not None for case in cases)
     counts = zip(_COUNTS, (len(cases) - len(failed) - skipped, len(failed), skipped), strict=True)
@@ -75,10 +82,15 @@ def _suite(path: Path) -> dict[str, Any] | None:
 
 
 def _figures(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else None
+    try:
+        return json.loads(path.read_text()) if path.exists() else None
+    except ValueError:  # it was killed while writing
+        return None
 
 
 def _status(part: dict[str, Any]) -> str:
+    if part["status"] == OUT_OF_TIME:
+        return "out of time"
     return "**failed**" if part["status"] else "passed"
 
 
@@ -96,7 +108,7 @@ def main() -> int:
     (folder / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
     (folder / "gpu.md").write_text(text(found))
     print(f"\n{folder / 'gpu.md'}: " + ", ".join(f"{part['name']} {_status(part)}" for part in found["parts"]))
-    return int(any(part["status"] for part in found["parts"]))
+    return int(any(part["status"] not in (0, OUT_OF_TIME) for part in found["parts"]))
 
 
 if __name__ == "__main__":

@@ -25,9 +25,18 @@ extensions = [
     "drawings",
     "mathml",
     "models",
+    "notebooks",
     "reference",
 ]
-exclude_patterns = ["_build", "extensions", "gallery/*.py", "gallery/*.ipynb", "gallery/*.json", "gallery/*.md5"]
+exclude_patterns = [
+    "_build",
+    "extensions",
+    "gallery/*.py",
+    "gallery/*.ipynb",
+    "gallery/*.json",
+    "gallery/*.md5",
+    "notebooks/*.ipynb",
+]
 suppress_warnings = ["config.cache"]  # the gallery's settings hold a function
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]

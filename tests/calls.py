@@ -64,9 +64,9 @@ class Named(nn.Sequential):
 def trainer_of(model: Any, to: Path) -> SimpleNamespace:
     return call(
         training.Trainer, model, optimizer(model), nn.CrossEntropyLoss(), schedule=optim.Constant(0.1), clip_norm=1.0,
-        accumulate=2, ema=0.9, group=None, shards=2,
-        patience=2, on_step=(), on_epoch=(), folder=to / "run", classes=("a", "b", "c"),
-        checkpoint_seconds=1.0, fast_dev_run=False, overfit_batches=0, read_every=2, verbose=False,
+        accumulate=2, ema=0.9, group=None, shards=2, patience=2, on_step=(), on_epoch=(), folder=to / "run",
+        classes=("a", "b", "c"), checkpoint_seconds=1.0,
+        fast_dev_run=False, overfit_batches=0, read_every=2, verbose=False,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -124,6 +125,43 @@ def test_nobody_takes_it_for_cupy():
 
     assert "stand-in" in cupy.__version__
     assert b"stand-in" in cupy.cuda.runtime.getDeviceProperties(0)["name"]
+
+
+@pytest.mark.skipif(not IS_STAND_IN, reason="of the stand-in")
+@on_cupy
+@pytest.mark.parametrize(
+    ("call", "counted"),
+    [
+        (lambda x, xp: x + 1, {"launch": 1}), (lambda x, xp: assign(x, 0, 1.0), {"launch": 1}),
+        (lambda x, xp: x @ x.T, {"launch": 1}), (lambda x, xp: x[::-1, ::-1] @ x, {"launch": 2}),
+        (lambda x, xp: xp.reshape(x, (4,)), {}), (lambda x, xp: xp.reshape(x.T, (4,)), {"launch": 1}),
+        (lambda x, xp: xp.concatenate([x, x]), {"launch": 2}), (lambda x, xp: xp.where(x > 0, x, x), {"launch": 2}),
+        (lambda x, xp: xp.zeros((2,)), {"launch": 1}), (lambda x, xp: xp.empty((2,)), {}),
+        (lambda x, xp: x[0, 0], {}), (lambda x, xp: float(x[0, 0]), {"to_host": 1, "wait": 1}),
+        (lambda x, xp: xp.asarray(np.ones(2)), {"to_device": 1}), (lambda x, xp: x[x > 0], {"launch": 3, "wait": 1}),
+        (lambda x, xp: add_in_place(x[:, ::2], x[:, ::2]), {"launch": 1}),
+    ],
+)  # fmt: skip
+def test_what_a_gpu_would_do_is_counted(x, call, counted):
+    from cupyx import _ledger
+
+    xp = array_namespace(x)
+    _ledger.records = []
+    try:
+        call(x, xp)
+        assert Counter(each.kind for each in _ledger.records) == counted
+    finally:
+        _ledger.records = None
+
+
+def test_a_count_that_grows_is_said():
+    from ci.launches import grown
+
+    before = {"nets": {"lenet5": {"launches": 5, "waits": 0, "pytorch": 3}}}
+    after = {"nets": {"lenet5": {"launches": 6, "waits": 0, "pytorch": 4}}}
+    assert grown(after, before) == ["nets lenet5 launches: 6, committed 5"]
+    assert grown(before, before) == []
+    assert grown(before, {}) == ["nets lenet5 launches: 5, committed none", "nets lenet5 waits: 0, committed none"]
 
 
 def parameters(arguments: ast.arguments) -> list[tuple[str, str, bool]]:

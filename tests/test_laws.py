@@ -23,8 +23,8 @@ PACKAGE = Path(xpcnn.__file__).parent
 
 # Each part may import itself and the parts before it.
 ORDER = [
-    {"errors", "renamed", "typing", "settings"},
-    {"options", "extras", "table"},
+    {"errors", "habits", "renamed", "typing", "settings"},
+    {"options", "extras", "png", "html", "table", "progress"},
     {"backend", "random", "shards"},
     {"ops"},
     {"nn"},
@@ -41,6 +41,7 @@ HEAVY = {
     "cupy",
     "torch",
     "rich",
+    "IPython",
     "safetensors",
     "threadpoolctl",
     "platformdirs",
@@ -176,7 +177,9 @@ def test_every_function_follows_the_arrays_it_is_given(xp, name):
     assert all(type(each) is kind for each in results)
 
 
-OPERATIONS = [path for path in FILES if path.parent.name in ("ops", "kernels", "planned") and path.stem != "__init__"]
+OPERATIONS = [
+    path for path in FILES if path.parent.name in ("ops", "kernels", "planned", "cuda") and path.stem != "__init__"
+]
 
 
 @pytest.mark.parametrize("path", OPERATIONS, ids=lambda path: path.stem)

@@ -27,7 +27,9 @@ from xpcnn.ops import dispatch
 from xpcnn.optim import OPTIMIZERS
 
 ROOT = Path(xpcnn.__file__).parent.parent
-LAYERS_CODE = "".join(path.read_text() for path in sorted((ROOT / "xpcnn/nn").glob("*.py")))
+LAYERS_CODE = "".join(
+    path.read_text() for folder in ("nn", "data") for path in sorted((ROOT / "xpcnn" / folder).glob("*.py"))
+)
 README = (ROOT / "README.md").read_text()
 DESIGN = (ROOT / "docs/design.md").read_text()
 DERIVATIONS = (ROOT / "docs/derivations/index.md").read_text()
@@ -107,7 +109,7 @@ def test_places_of_a_command(name):
 @pytest.mark.parametrize("operation", dispatch.operations())
 def test_places_of_an_implementation(operation):
     assert dispatch.implementations(operation)[-1].name == "reference", "_REFERENCE in xpcnn/ops/dispatch.py"
-    assert f'"{operation}"' in LAYERS_CODE, "xpcnn/nn: a layer that asks dispatch"
+    assert f'"{operation}"' in LAYERS_CODE, "xpcnn/nn: a layer that asks dispatch; or xpcnn/data"
     for each in dispatch.implementations(operation)[:-1]:
         assert f"`{each.name}`" in DESIGN, "the table of docs/design.md, Which implementation runs"
 

@@ -58,9 +58,22 @@ def __getattr__(name: str) -> Any:
     elif name in __all__:
         value = import_module(f"{__name__}.{name}")
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise _missing(name)
     globals()[name] = value
     return value
+
+
+def _missing(name: str) -> AttributeError:
+    """The error for another name; one of a part of xpcnn is told with that part."""
+    from importlib.util import find_spec
+
+    from .habits import TOP, no_such_name
+
+    if not name.startswith("_") and name not in TOP and find_spec(f"{__name__}.{name}") is None:
+        for part in ("nn", "optim", "data", "training", "models", "io", "exchange"):
+            if name in import_module(f"{__name__}.{part}").__all__:
+                return AttributeError(f"module {__name__!r} has no attribute {name!r}; here: {part}.{name}")
+    return no_such_name(__name__, name, __all__)
 
 
 def __dir__() -> list[str]:

@@ -103,7 +103,10 @@ def _load_cupy() -> Backend:
         import array_api_compat.cupy as cupy
     except ImportError as error:
         reason = "no module cupy" if error.name == "cupy" else " ".join(str(error).split())[:200]
-        remedy = "pip install cupy-cuda12x or cupy-cuda13x (≥ 14), to match the driver that nvidia-smi prints"
+        remedy = (
+            "pip install cupy-cuda12x or cupy-cuda13x (≥ 14), to match the driver that nvidia-smi prints; with [ctk] "
+            "where there is no CUDA toolkit"
+        )
         raise BackendError("backend cupy", "CuPy", reason, remedy) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
@@ -145,12 +148,12 @@ def array_namespace(*arrays: Array | None) -> Any:
         ) from None
 
 
-def asarray(data: Any, dtype: str | None = None) -> Array:
+def asarray(data: Any, dtype: Any = None) -> Array:
     """An array of the current backend, from an array of any backend or from (nested) Python numbers.
 
     Parameters
         data : arrays keep their element type; Python floats become float32, integers int64
-        dtype : the element type's name, such as "float32"
+        dtype : the element type's name, such as "float32", or an object that stands for it, such as np.float32
     Raises
         BackendError : the current backend cannot be used
         DTypeError : the data are no numbers, or no dtype has that name
@@ -173,7 +176,7 @@ def asarray(data: Any, dtype: str | None = None) -> Array:
     if host.dtype.kind not in "fiubc":
         raise DTypeError("asarray", "numbers", f"{type(data).__name__} of dtype {host.dtype}")
     if dtype is not None:
-        host = host.astype(_checked(dtype), copy=False)
+        host = host.astype(checked_dtype(dtype), copy=False)
     if backend.name == "numpy":
         return host
     if not host.flags.writeable or not host.flags.c_contiguous:
@@ -182,17 +185,29 @@ def asarray(data: Any, dtype: str | None = None) -> Array:
     return array
 
 
-def astype(array: Array, dtype: str) -> Array:
-    """The array with the named element type ("float32", "float64", "int64" …); the array itself if it has that type."""
+def astype(array: Array, dtype: Any) -> Array:
+    """The array with that element type ("float32", "float64", "int64" …); the array itself if it has it already."""
     xp = array_namespace(array)
-    result: Array = xp.astype(array, getattr(xp, _checked(dtype)), copy=False)
+    result: Array = xp.astype(array, getattr(xp, checked_dtype(dtype)), copy=False)
     return result
 
 
-def _checked(dtype: str) -> str:
-    if dtype not in DTYPES:
-        raise DTypeError("dtype", "one of " + ", ".join(DTYPES), repr(dtype))
-    return dtype
+def checked_dtype(dtype: Any, who: str = "dtype", known: tuple[str, ...] = DTYPES) -> str:
+    """The name of an element type, from its name or an object of NumPy or another library that stands for it.
+
+    Raises
+        DTypeError : it is none of those known
+
+    >>> checked_dtype(np.float64), checked_dtype(np.dtype("uint8"))
+    ('float64', 'uint8')
+    """
+    if isinstance(dtype, np.dtype | type):
+        name = np.dtype(dtype).name
+    else:  # such as torch.float64, and array_api_strict.float64
+        name = str(dtype).rpartition(".")[2] if "dtype" in type(dtype).__name__.casefold() else dtype
+    if not isinstance(name, str) or name not in known:
+        raise DTypeError(who, " or ".join(known) if len(known) == 2 else "one of " + ", ".join(known), repr(dtype))
+    return name
 
 
 def dtype_name(array: Array) -> str:

@@ -156,6 +156,10 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(text)
         self.number = int(number)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows below the cell: where the training stopped, without the lines of the library."""
+        return [f"{self}; calling fit again goes on from there"]
+
 
 class XpcnnWarning(UserWarning):
     """Something was done that is probably not intended; the line says who, what, and what to do about it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import html
 from .backend import asarray, to_numpy
 from .errors import DTypeError, GradientError, OptionError
 from .gradient_witnesses import (
@@ -33,10 +34,14 @@ class Report:
 
     subject: str
     rows: tuple[Row, ...]
+    unchecked: tuple[str, ...] = ()  # arguments for which backward gave None
 
     @property
     def passed(self) -> bool:
         return bool(self.rows) and all(row.passed for row in self.rows)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         lines = [f"{self.subject}: {'gradients agree' if self.passed else 'WRONG GRADIENTS'}"]
@@ -44,7 +49,18 @@ class Report:
             f"  {row.argument:<16} {row.witness:<20} {row.error:8.1e}  {'ok' if row.passed else 'FAILED'}"
             for row in self.rows
         ]
+        lines += [f"  {name:<16} not checked: backward gave None for it" for name in self.unchecked]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        body = [
+            (row.argument, row.witness, f"{row.error:.1e}", f"{row.limit:.1e}",
+             html.verdict(row.passed, "ok" if row.passed else "FAILED"))
+            for row in self.rows
+        ]  # fmt: skip
+        body += [(name, "not checked: backward gave None for it", "", "", html.Html("")) for name in self.unchecked]
+        header = ("gradient of", "witness", "relative error", "allowed", "verdict")
+        return html.panel(str(self).partition("\n")[0], html.table(header, body, left=(0, 1, 4)))
 
 
 def gradcheck(layer: Layer, x: Any, *, directions: int = 4, rng: Seed = 0) -> Report:
@@ -147,12 +163,14 @@ def check_pair(
 
     Parameters
         forward : (*arrays) → (y, cache); y is an array, or a tuple of arrays
-        backward : (dy, cache) → the gradients in the order of forward's arrays; None skips one
+        backward : (dy, cache) → a tuple of the gradients in the order of forward's arrays; one that is None is not
+            checked, and the report says so
         arguments : the arrays, float64, by the names that the report shows
         subject : the name of the operation, for the report and errors
         directions, rng : as in `gradcheck`
     Raises
-        GradientError : as in `gradcheck`;  OptionError : `directions` is no integer ≥ 1
+        GradientError : as in `gradcheck`, and if backward returns another number of gradients, or none
+        OptionError : `directions` is no integer ≥ 1
     """
     as_count("gradcheck", "directions", directions)
     rng = generator(rng)
@@ -160,6 +178,12 @@ def check_pair(
     y, cache = forward(*arrays)
     dy: Any = tuple(random_like(each, rng) for each in y) if isinstance(y, tuple) else random_like(y, rng)
     gradients = backward(dy, cache)
+    names = ", ".join(arguments)
+    if not isinstance(gradients, tuple | list) or len(gradients) != len(arrays):
+        many = isinstance(gradients, tuple | list)
+        got = f"{len(gradients)}" if many else type(gradients).__name__
+        remedy = "where there is none, return None in its place" if many else "return (dx,), a tuple also of one"
+        raise GradientError(f"{subject} backward", f"a tuple of {len(arrays)} gradients, of {names}", got, remedy)
     rounded = [_rounded(forward, backward, arrays, dy, np.random.default_rng(i)) for i in range(PROBES)]
     least = Rounding.least(dy if isinstance(dy, tuple) else (dy,))
     rows: list[Row] = []
@@ -182,7 +206,10 @@ def check_pair(
 
         rounding = Rounding(*least, [each[position] for each in rounded])
         rows += witnesses(name, loss, arrays[position], gradient, rounding, directions, rng, subject)
-    return Report(subject, tuple(rows))
+    unchecked = tuple(name for name, gradient in zip(arguments, gradients, strict=True) if gradient is None)
+    if len(unchecked) == len(arrays):
+        raise GradientError(f"{subject} backward", f"a gradient of {names}", "None for each", "return one to check")
+    return Report(subject, tuple(rows), unchecked)
 
 
 def _rounded(

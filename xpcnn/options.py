@@ -30,6 +30,7 @@ def as_number(who: str, name: str, value: Any, interval: str = "(-inf, inf)") ->
     >>> as_number("Dropout", "p", 0.5, "[0, 1)")
     0.5
     """
+    value = _alone(value)
     low, high = map(float, interval[1:-1].split(","))
     number = _float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     fits = low <= number <= high
@@ -40,7 +41,10 @@ def as_number(who: str, name: str, value: Any, interval: str = "(-inf, inf)") ->
 
 def as_pair(who: str, name: str, value: Pair, *, least: int = 1) -> tuple[int, int]:
     """Check one number for both or a pair, as `as_count` does, else raise OptionError; return (height, width)."""
+    value = _alone(value)
     both: Any = (value, value) if _is_int(value) else value
+    if getattr(both, "ndim", 0) == 1:  # an array
+        both = tuple(both)
     if not (isinstance(both, (tuple, list)) and len(both) == 2 and all(_is_int(v) and v >= least for v in both)):
         raise OptionError(who, f"{name}: an integer ≥ {least} or a pair of them", _shown(value))
     return as_count(who, name, both[0], least=least), as_count(who, name, both[1], least=least)
@@ -48,6 +52,7 @@ def as_pair(who: str, name: str, value: Pair, *, least: int = 1) -> tuple[int, i
 
 def as_count(who: str, name: str, value: int, *, least: int = 1, most: int = MOST) -> int:
     """Check that the value is an integer from `least` to `most`, else raise OptionError; return it."""
+    value = _alone(value)
     if not (_is_int(value) and value >= least):
         raise OptionError(who, f"{name}: an integer ≥ {least}", _shown(value))
     if value > most:
@@ -199,6 +204,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     near = get_close_matches(str(name), list(known), 1)
     return f"did you mean {near[0]}?" if near else ""
+
+
+def _alone(value: Any) -> Any:
+    """The number in an array () that holds one alone, such as a loss; anything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
 
 
 def _float(value: Any) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .errors import warn
+from .habits import no_such_name
 
 
 def renamed(module: str, **names: str) -> Callable[[str], Any]:
@@ -19,7 +20,7 @@ def renamed(module: str, **names: str) -> Callable[[str], Any]:
 
     def look_up(name: str) -> Any:
         if name not in names:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            raise no_such_name(module, name, sys.modules[module].__all__)
         warn_of_new_name(f"{module}.{name}", names[name])
         return getattr(sys.modules[module], names[name])
 

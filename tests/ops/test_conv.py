@@ -38,6 +38,7 @@ def blocks(request, monkeypatch):
     if request.param == "many blocks":
         for module in (im2col, rows, winograd):
             monkeypatch.setattr(module, "WORKSPACE", 1)
+        monkeypatch.setattr("xpcnn.kernels.cuda.conv.WORKSPACE", 1)
         monkeypatch.setattr(im2col, "POSITIONS", 1)
         monkeypatch.setattr(im2col, "FILTERS", 1)
         monkeypatch.setattr(im2col, "SHARE", 1.0)

@@ -78,7 +78,8 @@ def rows(run):
 @contextmanager
 def stopped_at(number, run):
     """The trainer, which Ctrl-C stops in the step of that number: it is finished, no other is begun."""
-    step, calls = run.train_step, []
+    name = "train_step" if run.sharding.is_whole else "step"
+    step, calls = getattr(run, name), []
 
     def interrupted(*batches):
         calls.append(1)
@@ -86,7 +87,7 @@ def stopped_at(number, run):
             os.kill(os.getpid(), signal.SIGINT)
         return step(*batches)
 
-    run.train_step = interrupted
+    setattr(run, name, interrupted)
     with pytest.raises(KeyboardInterrupt, match="interrupted"):
         yield run
     assert len(calls) == number

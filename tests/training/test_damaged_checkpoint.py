@@ -71,6 +71,7 @@ HARMLESS = {
     ("run", "shards"): {MISSING: OLDER, True: "it is 1"},
     ("position", "loss_sum"): {-1: PLAUSIBLE, 2**70: PLAUSIBLE, 0.5: PLAUSIBLE},
     ("position", "items"): {MISSING: OLDER},
+    ("position", "correct"): {0.5: "half of an image's pixels"},
     ("untold",): {MISSING: OLDER},
     ("position", "seconds"): {2**70: SHOWN, 0.5: SHOWN},
     ("optimizer", "lr"): {2**70: "the schedule sets it before it is used", 0.5: "likewise"},

@@ -6,23 +6,27 @@ import argparse
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from .. import io, models, settings
 from ..backend import asarray, current_backend, is_numpy, to_numpy
-from ..errors import XpcnnError
+from ..errors import BackendError, XpcnnError
 from ..gradient_check import gradcheck
 from ..nn import Conv2d
 from ..nn.layer_examples import EXAMPLES
+from ..ops import dispatch
 from ..ops.dispatch import use_implementation
 from ..options import expanded
 from .info import cores, machine
 
 LEAST_FREE = 2**30  # bytes on the disk for runs and data sets
 LEAST_RATE = 8.0  # GFLOP/s per core in a matrix product: any BLAS with vector instructions reaches it
+TOOLKIT = "install a CUDA toolkit, or the extra xpcnn[cuda12-toolkit] or [cuda13-toolkit]"
 AGREEMENT = 1e-4  # relative to the largest output, between implementations in float32
 
 
@@ -34,14 +38,15 @@ def run(options: argparse.Namespace) -> int:
     for name, value in machine():
         print(f"{name:<20} {value}")
     print()
-    problems = 0
-    for name, check in _CHECKS.items():
+    problems, checks = 0, _CHECKS | _kernel_checks()
+    width = max(20, *map(len, checks))
+    for name, check in checks.items():
         try:
             verdict, well = check()
         except (XpcnnError, OSError) as error:
             verdict, well = " ".join(str(error).split()), False
         problems += not well
-        print(f"{'ok' if well else 'PROBLEM':<8} {name:<20} {verdict}", flush=True)
+        print(f"{'ok' if well else 'PROBLEM':<8} {name:<{width}} {verdict}", flush=True)
     print(f"\n{problems or 'no'} problem{'s' * (problems != 1)}")
     return 1 if problems else 0
 
@@ -117,6 +122,31 @@ def _data_folder() -> tuple[str, bool]:
     if not folder.is_dir():
         return f"XPCNN_DATA is {folder}, which is no folder; make it, or correct the name", False
     return f"in XPCNN_DATA, {folder}", True
+
+
+def _kernel_checks() -> dict[str, Callable[[], tuple[str, bool]]]:
+    """On CuPy: each operation's kernels, compared with the reference on this device; see `xpcnn.kernels.cuda`."""
+    try:
+        if current_backend().name != "cupy":
+            return {}
+    except BackendError:
+        return {}  # which the table above says
+    from ..optim import SGD, Adam, AdamW
+
+    optimizers = [kind({"p": asarray([1.0])}, lr=0.1) for kind in (SGD, Adam, AdamW)]
+    for each in optimizers:
+        each.steps = 1
+    return {f"CUDA {name}": partial(_kernels, say) for name, say in dispatch.verdicts(optimizers).items()}
+
+
+def _kernels(say: Callable[[], str]) -> tuple[str, bool]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is said here
+        said = say()
+    if said == "agrees":
+        return "agrees with the reference on this device", True
+    missing = any(word in said for word in ("nvrtc", "libcu", ".so", "cuda_fp16.h", "headers"))
+    return f"left out: {said}" + (f"; {TOOLKIT}" if missing else ""), False
 
 
 _CHECKS: dict[str, Callable[[], tuple[str, bool]]] = {

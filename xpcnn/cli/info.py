@@ -116,6 +116,10 @@ def _implementations() -> list[tuple[str, str]]:
         "batch_norm": ((x, *affine), {}),
         "batch_norm_relu": ((x, *affine), {}),
         "batch_norm_inference": ((x, *affine, norm.running_mean, norm.running_var), {}),
+        "batch_norm_affine": ((*affine, norm.running_mean, norm.running_var), {}),
+        "running_statistics": ((*2 * (norm.running_mean, norm.running_var),), {"momentum": 0.1, "count": 64}),
+        "cross_entropy": ((rows, asarray(np.zeros(64, np.int64))), {}),
+        "gather_images": ((asarray(np.zeros((64, 28, 28, 1), np.uint8)), asarray(np.arange(64))), {"scale": 255}),
         "zero_pad": ((x, [(1, 1), (1, 1), (0, 0)]), {}),
         "add": ((x, x), {}),
     }

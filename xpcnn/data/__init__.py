@@ -1,5 +1,6 @@
 """Data sets and batches."""
 
+from ..habits import names_of
 from . import augment
 from .array_file import array_file
 from .cifar import cifar10, cifar100
@@ -37,3 +38,5 @@ __all__ = [
     "signs",
     "tar_shards",
 ]
+
+__getattr__ = names_of(__name__, __all__)

@@ -13,9 +13,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..errors import DataError, OptionError, readable
+from ..errors import DataError, OptionError, readable, shortened
 from ..options import as_count, as_names
 from ..typing import NDArray
+from . import display
 from .digests import choose, image_digests
 from .inputs import as_floats, as_inputs, input_scale, is_unit, joined
 from .pixels import to_floats
@@ -91,6 +92,9 @@ class Split:
     @property
     def _scales(self) -> tuple[float, ...]:
         return self.scale if isinstance(self.scale, tuple) else (self.scale,)
+
+    def _repr_html_(self) -> str:
+        return display.split(self)
 
     @property
     def has_classes(self) -> bool:
@@ -277,6 +281,15 @@ class Dataset:
         if self.train.input_shape != self.test.input_shape:
             got = f"{self.train.input_shape} and {self.test.input_shape}"
             raise DataError(self.name, "images of one size in train and test", got)
+
+    def __repr__(self) -> str:
+        parts = f", parts={shortened(self.parts)!r}" if self.parts else ""
+        classes = shortened(", ".join(self.classes), 80)
+        named = f", classes={len(self.classes)}: {classes}" if classes else ""
+        return f"Dataset({self.name!r}, train={self.train}, test={self.test}{named}{parts})"
+
+    def _repr_html_(self) -> str:
+        return display.dataset(self)
 
     @property
     def input_shape(self) -> Any:

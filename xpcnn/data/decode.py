@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import DataError, FormatError, shortened, warn
 from ..io.limits import machine_memory
+from ..progress import Progress, counting
 from ..typing import NDArray, Shape
 from .picture import MOST_PIXELS, Header, Place, header, read_picture
 from .picture_source import LARGE, THREADS
@@ -62,7 +63,9 @@ class Reading:
 
     def headers(self, places: Sequence[Place], faults: dict[int, FormatError]) -> dict[int, Header]:
         """The header of each picture, by number; the errors of broken ones are added to `faults`."""
-        return _tried(partial(header, size=self.size, who=_WHO), dict(enumerate(places)), faults)
+        with counting("pictures") as shown:
+            shown.start("looking", len(places))
+            return _tried(partial(header, size=self.size, who=_WHO), dict(enumerate(places)), faults, shown)
 
     def read(self, place: Place, channels: int) -> NDArray:
         """One picture, (H, W, C)."""
@@ -100,12 +103,14 @@ def decoded(
         images[i] = image
 
     waiting = list(headers)
-    while waiting and images is None:
-        _tried(place, {waiting[0]: waiting.pop(0)}, faults, threads=0)
-    # Memory that one thread has freed is not always available to another: each may keep a largest picture.
-    large = {i: i for i in waiting if headers[i].decoded > LARGE}
-    _tried(place, large, faults, threads=0)
-    _tried(place, {i: i for i in waiting if i not in large}, faults)
+    with counting("pictures") as shown:
+        shown.start("reading", len(waiting))
+        while waiting and images is None:
+            _tried(place, {waiting[0]: waiting.pop(0)}, faults, shown, threads=0)
+        # Memory that one thread has freed is not always available to another: each may keep a largest picture.
+        large = {i: i for i in waiting if headers[i].decoded > LARGE}
+        _tried(place, large, faults, shown, threads=0)
+        _tried(place, {i: i for i in waiting if i not in large}, faults, shown)
     kept = [i for i in headers if i not in faults]
     if faults:
         tell(places, faults, skip=reading.skip_broken and bool(kept))
@@ -120,11 +125,16 @@ def other_size(one: str, other: str) -> DataError:
 
 
 def _tried(
-    work: Callable[[Item], Result], items: dict[int, Item], faults: dict[int, FormatError], threads: int = THREADS
+    work: Callable[[Item], Result],
+    items: dict[int, Item],
+    faults: dict[int, FormatError],
+    shown: Progress,
+    threads: int = THREADS,
 ) -> dict[int, Result]:
     """work(item) for each item. If it says that the file is broken, the error is added to `faults`, by number.
 
     Parameters
+        shown : counts the items
         threads : how many do the work; 0 for the calling one
     """
 
@@ -135,12 +145,17 @@ def _tried(
             faults[i] = error
             return None
 
+    done: dict[int, Result | None] = {}
     if not threads:
-        done = {i: one(i) for i in items}
+        for i in items:
+            done[i] = one(i)
+            shown.advance()
     else:
         pool = ThreadPoolExecutor(threads)
         try:
-            done = dict(zip(items, pool.map(one, items), strict=True))
+            for i, result in zip(items, pool.map(one, items), strict=True):
+                done[i] = result
+                shown.advance()
         finally:  # after an error or Ctrl-C, cancel what has not begun
             pool.shutdown(cancel_futures=True)
     return {i: result for i, result in done.items() if i not in faults}  # type: ignore[misc]

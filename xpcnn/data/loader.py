@@ -1,7 +1,8 @@
 """Batches of a split, in an order that depends on the seed and the epoch alone.
 
 So a run that stops in the middle of an epoch continues with exactly the batch that would have been next, on every
-backend. Batches are made and augmented on the host, and then moved. Augmentation draws from a generator that depends
+backend. Batches are made and augmented on the host, and then moved. Bytes that are not augmented can lie on a GPU,
+where batches are gathered, with the same bits (`on_device.py`). Augmentation draws from a generator that depends
 on seed, epoch and batch alone, so batches are the same whether they are made ahead or not, in whichever thread.
 """
 
@@ -19,8 +20,10 @@ from ..errors import OptionError
 from ..options import MOST_SEED, as_count, as_flag, as_number
 from ..shards import cut
 from ..typing import Array, NDArray
+from . import display
 from .augment import Augment
 from .dataset import Split
+from .on_device import OnDevice, fits
 from .order import buffered
 from .prefetch import HANGING, prefetched
 
@@ -106,6 +109,7 @@ class Loader:
         self.buffer = split.buffer if buffer is None else as_count("Loader", "buffer", buffer)
         self.timeout = as_number("Loader", "timeout", timeout, "(0, inf)")
         self._passes = 0
+        self._held: OnDevice | None = None  # the split on a GPU
         if not len(self):
             raise OptionError("Loader", f"batches of at most the {len(split)} images", str(batch_size), "keep the last")
 
@@ -113,6 +117,14 @@ class Loader:
         """Batches in an epoch."""
         whole, rest = divmod(len(self.split), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
+
+    def __repr__(self) -> str:
+        shuffled = ", shuffled" if self.shuffle else ""
+        augment = f", augment={self.augment!r}" if self.augment else ""
+        return f"Loader({len(self)} batches of {self.batch_size}{shuffled}{augment}, {self.split!r})"
+
+    def _repr_html_(self) -> str:
+        return display.loader(self)
 
     def epoch(self, epoch: int, start: int = 0, step: int = 1) -> Iterator[tuple[Any, Array]]:
         """The batches of one epoch.
@@ -129,6 +141,10 @@ class Loader:
         """
         if epoch < 0 or not 0 <= start <= len(self):
             raise OptionError("Loader", f"epoch ≥ 0, start from 0 to {len(self)}", f"epoch {epoch}, start {start}")
+        if step == 1 and self.augment is None and fits(self.split.images, self.split.labels):
+            if self._held is None:
+                self._held = OnDevice(self.split.images, self.split.labels, self.split.scale)
+            return self._held.batches(self._order(epoch), self.batch_size, start, len(self))
         make, numbers = partial(self._make, self._order(epoch), epoch, step), range(start, len(self), step)
         return ((_moved(x), asarray(y)) for x, y in self._ahead(make, numbers))
 

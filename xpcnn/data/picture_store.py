@@ -19,7 +19,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import FileIO
@@ -31,6 +31,7 @@ import numpy as np
 from ..errors import FileError, FormatError
 from ..io.at_offset import read_at, write_at
 from ..io.lock import locked, release
+from ..progress import counting
 from ..typing import NDArray
 from .decode import other_size
 from .digests import image_digests
@@ -129,7 +130,8 @@ class Store:
                     self._make_room(file)
                 valid = (_checks(before) == before["check"]) & ((before["state"] == FINE) | (before["state"] == LARGE))
                 work = partial(self._one, file, decoder, scale, before, valid)
-                with _progress(what, len(before)) as advance:
+                with counting("pictures") as shown:
+                    shown.start(what, len(before))
                     for i, done in enumerate(prefetched(work, range(len(before)), 2 * THREADS, threads=THREADS)):
                         if isinstance(done, FormatError):
                             done = _record(i, BROKEN, 0, (0, 0)), b""
@@ -137,7 +139,7 @@ class Store:
                             record, pixels = done
                             write_at(file, pixels, self.first + i * self._item)
                             write_at(file, record.tobytes(), len(self._head) + RECORD.itemsize * i)
-                        advance()
+                        shown.advance()
                 os.fsync(file.fileno())
             os.replace(part, self.path)
         except OSError as error:
@@ -214,15 +216,3 @@ def _checks(records: NDArray, first: int = 0) -> NDArray:
 def _unwritable(path: Path, error: OSError) -> FileError:
     remedy = "free some space, name another folder with cache=, or take source=disk"
     return FileError(str(path), "to write the file", error.strerror or str(error), remedy)
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, if that is a terminal; the block gets a function that advances it by one."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)

@@ -66,6 +66,9 @@ class Parts:
         """
         return self._held_out[1] if self.stated is None else self.stated
 
+    def __repr__(self) -> str:
+        return f"Parts({self.name!r}, given={self.given}, stated={self.stated}, {len(self.classes)} classes)"
+
     @property
     def everything(self) -> Split:
         """All images: those to train on, then those to test on."""

@@ -50,9 +50,12 @@ def as_targets(labels: NDArray) -> NDArray:
     return labels.astype(np.int64 if labels.dtype.kind in "iu" else np.float32, copy=False)
 
 
-def highest_class(labels: Items) -> int:
-    """The highest class, or −1 if the labels are floats."""
-    return max(int(block.max()) for block in blocks(labels)) if labels.dtype.kind in "iu" else -1
+def highest_class(labels: Items, ignored: int | None = None) -> int:
+    """The highest class other than `ignored`, or −1 if there is none, as where the labels are floats."""
+    if labels.dtype.kind not in "iu":
+        return -1
+    kept = (block if ignored is None else block[block != ignored] for block in blocks(labels))
+    return max((int(block.max()) for block in kept if block.size), default=-1)
 
 
 def in_words(labels: Items) -> str:

@@ -14,11 +14,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..errors import GradientError, OptionError
+from ..html import page
 from ..nn.layer import Layer
 from ..options import as_count
 from ..typing import NDArray
@@ -155,6 +156,15 @@ class Explanation:
     image: NDArray | None = None
     layer: Layer | None = None
     aside: bool = True
+    _as_page: ClassVar[Callable[[Any], str] | None] = None  # `webpage.html`, which that file sets: it imports this one
+
+    def __repr__(self) -> str:
+        made = ", ".join(step.makes for step in self.steps)
+        return f"Explanation({self.title}, layer {self.name!r}: {made}; print(explain.text(…)) writes it out)"
+
+    def _repr_html_(self) -> str | None:
+        write = type(self)._as_page
+        return None if write is None else page(write(self))
 
     def add(self, name: str, meaning: str, axes: Axes, values: NDArray, *, of: str = "", outside: float = 0.0) -> None:
         """Add an array, see `NamedArray`."""

@@ -82,7 +82,9 @@
     const box = section.querySelector(".formula");
     if (!box) continue;
     const rest = () => show(section, section.dataset.focus);
-    box.style.height = `${box.getBoundingClientRect().height}px`; // so that nothing moves under the pointer
+    // So that nothing moves under the pointer. Not before it comes: a notebook's frame may have no size yet.
+    const keep = () => (box.style.height ||= `${box.getBoundingClientRect().height}px`);
+    for (const event of ["pointerover", "focusin"]) section.addEventListener(event, keep, { capture: true });
     let pinned = null; // by a click, until another
     section.addEventListener("pointerover", (event) => {
       const cell = event.target.closest("td");

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import struct
-import zlib
-
 import numpy as np
 
+from ..png import data_url
 from ..typing import NDArray
 
 ABOVE, BELOW = (224, 122, 31), (44, 123, 200)
@@ -32,20 +29,3 @@ def photograph(image: NDArray) -> str:
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     return data_url(np.round((values - low) / ((high - low) or 1) * 255).astype(np.uint8))
-
-
-def data_url(pixels: NDArray) -> str:
-    """A PNG of bytes (H, W, 1, 3 or 4): grey, RGB or RGBA.
-
-    Source: ISO/IEC 15948, chapters 5, 9 and 11
-    """
-    height, width, channels = pixels.shape
-    kind = {1: 0, 3: 2, 4: 6}[channels]
-    lines = b"".join(b"\0" + row.tobytes() for row in pixels)  # each row unfiltered
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -40,6 +40,9 @@ def html(page: Explanation, *, precision: int = 4, title: str = "") -> str:
     return _Writer(page, precision).write(one_line(str(title)))
 
 
+Explanation._as_page = html
+
+
 class _Writer:
     def __init__(self, page: Explanation, precision: int) -> None:
         self.page, self.precision = page, precision

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..backend import to_numpy, use_backend
 from ..errors import FormatError, OptionError, XpcnnError
+from ..nn.display import headline
 from ..nn.layer import Layer, check_layer
 from ..options import as_names, as_path, as_shape
 from ..random import Seed
@@ -47,6 +48,13 @@ class SavedModel:
     input_shape: Shape
     classes: tuple[str, ...]
     extra: dict[str, Any]
+
+    def __repr__(self) -> str:
+        outputs = f", {len(self.classes)} classes" if self.classes else ""
+        return f"{type(self).__name__}({headline(self.model)}, input {self.input_shape}{outputs})"
+
+    def _repr_html_(self) -> str:
+        return self.model._repr_html_()
 
     @property
     def is_classifier(self) -> bool:

@@ -67,6 +67,9 @@ class Facts:
     parameters: int
     multiply_adds: int
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         """Lines for people."""
         size = "×".join(map(str, self.input_shape))

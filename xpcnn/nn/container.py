@@ -14,6 +14,7 @@ from typing import Any, Self, TypeAlias
 
 from ..errors import OptionError, XpcnnError
 from ..typing import Array, Cache
+from .display import written
 from .frozen_part import Divided
 from .layer import Layer
 from .summary import Summary
@@ -127,8 +128,7 @@ class Container(Layer):
         return aliases
 
     def __repr__(self) -> str:
-        rows = "".join(f"\n  ({name}) " + repr(each).replace("\n", "\n  ") for name, each in self._children.items())
-        return f"{type(self).__name__}({rows}\n)" if rows else f"{type(self).__name__}()"
+        return written(f"{type(self).__name__}(", {f"({name})": each for name, each in self._children.items()})
 
 
 def with_layer_name(name: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:

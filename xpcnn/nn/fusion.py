@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
-from ..backend import array_namespace
+from ..ops import dispatch
 from ..ops.norm import check_shape
 from ..typing import Array
 from .activation import ReLU
@@ -82,13 +82,11 @@ class FusedConvolution:
 
 
 def affine(norm: BatchNorm1d | BatchNorm2d, b: Array | None = None) -> tuple[Array, Array]:
-    """s and b′ of a batch norm in inference, (C,) each; b is the bias of the convolution before it."""
-    var = norm.running_var
-    scale = 1 / array_namespace(var).sqrt(var + norm.eps) + 0 * var  # NaN where it overflowed  (3)
-    if norm.weight is not None:
-        scale = scale * norm.weight
-    shift = scale * (-norm.running_mean if b is None else b - norm.running_mean)
-    return scale, shift if norm.bias is None else shift + norm.bias  # (2)
+    """s and b′ of a batch norm in inference, (C,) each; b is the bias of the convolution before it.  (2), (3)"""
+    statistics = (norm.running_mean, norm.running_var)
+    s_b: Any = dispatch.output("batch_norm_affine", norm.weight, norm.bias, *statistics, b, eps=norm.eps)
+    scale, shift = s_b
+    return scale, shift
 
 
 def _take(rest: list[tuple[str, Layer]], kind: type[Kind]) -> Kind | None:

@@ -32,6 +32,7 @@ from ..ops import dispatch
 from ..typing import Array, Cache, Shape
 from .activation import Identity
 from .container import Container, RunChild
+from .display import written
 from .entries import as_entry_names, in_order, parse_entries
 from .frozen_part import Divided, can_stay, has_frozen
 from .fusion import inference_steps, training_steps
@@ -234,11 +235,8 @@ class Graph(Container):
         return dict(zip(names, given, strict=True))
 
     def __repr__(self) -> str:
-        rows = [
-            f"\n  ({name}) {', '.join(self.reads[name])} → " + repr(each).replace("\n", "\n  ")
-            for name, each in self._children.items()
-        ]
-        return f"Graph({', '.join(self.inputs)} → {', '.join(self.outputs)}{''.join(rows)}\n)"
+        parts = {f"({name}) {', '.join(self.reads[name])} →": each for name, each in self._children.items()}
+        return written(f"Graph({', '.join(self.inputs)} → {', '.join(self.outputs)}", parts)
 
 
 def _wire(steps: Sequence[tuple[str, Any]], reads: tuple[str, ...], last: str) -> list[_Step]:

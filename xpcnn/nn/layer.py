@@ -37,15 +37,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..backend import array_namespace, asarray, astype, copy_into
-from ..errors import DTypeError, FormatError, OptionError, ShapeError
+from ..backend import array_namespace, asarray, astype, checked_dtype, copy_into
+from ..errors import FormatError, OptionError, ShapeError
+from ..habits import LAYER, Familiar
+from ..table import Table
 from ..typing import Array, Cache, Shape
+from . import display
 from .summary import Summary, as_input_shape, item_shape
 
 _MOST_NUMBERS = 2**31 - 1  # in an item of zeros: 8 GiB in float32
 
 
-class Layer(ABC):
+class Layer(Familiar, ABC):
     """Base class of all layers. See the module's docstring for the contract."""
 
     __slots__ = ("__dict__", "__weakref__", "_frozen", "_infers")  # two layers may have one __dict__: `in_inference`
@@ -57,6 +60,7 @@ class Layer(ABC):
     config_names: ClassVar[tuple[str, ...]] = ()  # attributes that are the constructor's arguments
     arity: tuple[int, int | None] = (1, 1)  # fewest and most inputs; several come as a tuple, None is any number
     unsaid: ClassVar[Mapping[str, Any]] = {}  # values of arguments that files of older versions do not have
+    _elsewhere = LAYER
     # Properties of inference for code that rearranges numbers, such as `xpcnn.exchange`. A subclass that computes
     # something else sets them again.
     elementwise: ClassVar[bool] = False  # the same function of each number, independent of its position
@@ -144,7 +148,7 @@ class Layer(ABC):
         copy_into({name: array for name, array in own.items() if name in state}, state, "load_state_dict")
         return self
 
-    def astype(self, dtype: str) -> Self:
+    def astype(self, dtype: Any) -> Self:
         """Convert all parameters and buffers to "float32" or "float64"; create the optimizer afterwards.
 
         If the dtype changes they are new arrays, which an existing optimizer does not know.
@@ -152,8 +156,7 @@ class Layer(ABC):
         Raises
             DTypeError : another dtype
         """
-        if dtype not in ("float32", "float64"):
-            raise DTypeError("Layer.astype", "float32 or float64", repr(dtype))
+        dtype = checked_dtype(dtype, "Layer.astype", ("float32", "float64"))
         for _, layer, key in list(self.named_arrays(buffers=True)):
             setattr(layer, key, astype(getattr(layer, key), dtype))
         return self
@@ -189,13 +192,13 @@ class Layer(ABC):
         """Multiply-adds of forward for one item (0 if too few to count)."""
         return 0
 
-    def summary(self, input_shape: Shape) -> str:
+    def summary(self, input_shape: Shape) -> Table:
         """A table of all layers: output, parameters, multiply-adds forward and backward, memory.
 
         Parameters
             input_shape : of one item, without the batch axis, such as (28, 28, 1)
         Returns
-            str : one row each time a layer runs, in inference on zeros; a container's layers are indented, and the
+            a text: one row each time a layer runs, in inference on zeros; a container's layers are indented, and the
                 parameters of a layer that has run before are in brackets
         Raises
             OptionError : input_shape is no sequence of integers ≥ 1
@@ -261,6 +264,9 @@ class Layer(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
         return f"{type(self).__name__}({arguments})"
+
+    def _repr_html_(self) -> str:
+        return display.network(self)
 
 
 class OpLayer(Layer):

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..backend import array_namespace, to_numpy
 from ..errors import OptionError
+from ..habits import CRITERION, Familiar
 from ..ops.check import check_array
 from ..ops.loss_elementwise import (
     bce_with_logits_backward,
@@ -33,13 +34,14 @@ from ..options import as_number
 from ..typing import Array, Cache
 
 
-class Loss:
+class Loss(Familiar):
     """Base class of criteria: its attributes are the constructor's arguments, `pair` is the operation.
 
     Your own criterion names another pair, or defines `forward` and `backward`.
     """
 
     pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Cache], Array]]]
+    _elsewhere = CRITERION
 
     def __init__(self, *, reduction: str = "mean") -> None:
         divisor(type(self).__name__, reduction, 1)

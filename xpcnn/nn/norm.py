@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import Any
 
 from ..backend import array_namespace
 from ..errors import OptionError
@@ -71,8 +72,10 @@ class _BatchNorm(Normalization):
                 return y, cache
             count = shard.in_the_batch(count)
         # New arrays, never written in place: references to the old ones keep the old values.
-        self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
-        self.running_var = (1 - self.momentum) * self.running_var + self.momentum * (count / (count - 1)) * var
+        before = (self.running_mean, self.running_var)
+        options = {"momentum": self.momentum, "count": count}
+        moved: Any = dispatch.output("running_statistics", *before, mean, var, **options)
+        self.running_mean, self.running_var = moved
         return y, cache
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:

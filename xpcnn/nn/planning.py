@@ -29,6 +29,7 @@ from .activation import ReLU
 from .branches import Concat, Residual
 from .container import Container, with_layer_name
 from .conv import Conv2d
+from .display import headline
 from .dropout import Dropout
 from .fusion import FusedConvolution, affine
 from .join import Add, Maximum, Multiply, Subtract
@@ -60,6 +61,9 @@ class Plan:
         self._programs = None
         if all(isinstance(each, np.ndarray) for each in self._samples):
             self._programs, self._single = _Tracer().programs(model, self._samples)
+
+    def __repr__(self) -> str:
+        return f"Plan({headline(self.model)}; input {self.input_shape})"
 
     def __call__(self, x: Any) -> Any:
         """The network's output.

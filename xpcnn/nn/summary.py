@@ -19,7 +19,7 @@ from typing import Any
 from ..backend import array_namespace
 from ..errors import OptionError
 from ..options import as_count
-from ..table import columns
+from ..table import Table, columns
 from ..typing import Array, Shape
 
 _HEADER = ("Layer", "Output", "Parameters", "Trained", "Forward", "Backward", "Output KiB")
@@ -87,8 +87,8 @@ class Summary:
     def _waits(self, x: Any) -> bool:
         return any(id(each) in self._waiting for each in several(x))
 
-    def table(self, parameters: Iterable[Array], trained: int) -> str:
-        """The rows and their sums, as text.
+    def table(self, parameters: Iterable[Array], trained: int) -> Table:
+        """The rows and their sums.
 
         Parameters
             parameters, trained : of the whole network, each once, and how many numbers in them are trained
@@ -107,13 +107,15 @@ class Summary:
             f"multiply-adds forward + backward: {forward + backward:,}; "
             f"memory of parameters: {memory} KiB, of outputs: {outputs} KiB an item"
         )
-        return columns(rows[0], rows[2:], rows[1], left=(0, 1)) + "\n" + closing
+        return columns(rows[0], rows[2:], rows[1], left=(0, 1)).and_line(closing)
 
 
 def as_input_shape(input_shape: Shape, who: str = "summary") -> Shape:
     """Check that one item's axes, or those of each input, are integers ≥ 1, else raise an OptionError; return them."""
     if isinstance(input_shape, (tuple, list)) and input_shape and isinstance(input_shape[0], (tuple, list)):
         return tuple(as_input_shape(each, who) for each in input_shape)
+    if getattr(input_shape, "ndim", 0) == 1:  # an array
+        input_shape = tuple(input_shape)
     if not isinstance(input_shape, (tuple, list)):
         raise OptionError(who, "input_shape: one item's axes, such as (28, 28, 1)", repr(input_shape))
     return tuple(as_count(who, "each axis of input_shape", size) for size in input_shape)

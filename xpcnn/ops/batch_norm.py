@@ -15,7 +15,11 @@ overflows: see `xpcnn.ops.norm`.) The gradients are
 (5) is equation 5 of `xpcnn.ops.norm`, dx = r (g − mean(g) − x̂ · mean(g x̂)), which is derived there: with one γ
 for the whole channel, the mean of g = γ dy is γ dβ/M, and the mean of g x̂ is γ dγ/M.
 
-In inference, μ and σ² are given; usually they are running averages from training.
+In inference, μ and σ² are given; usually they are running averages from training, which each batch moves by a share m,
+with the variance over M − 1. (3) is then an affine map of each channel:
+
+    y = s x + t,   s = γ / √(σ² + ε),   t = β − s μ                        (8)
+    μ̄ ← (1 − m) μ̄ + m μ,   σ̄² ← (1 − m) σ̄² + m σ² · M/(M − 1)              (9)
 
 A batch may be in shards, each with n_s numbers of a channel, their mean μ_s and their variance σ²_s about it. Then
 
@@ -172,6 +176,41 @@ def batch_norm_inference(
     if beta is not None:
         y += beta  # (3)
     return y
+
+
+def batch_norm_affine(
+    gamma: Array | None, beta: Array | None, mean: Array, var: Array, b: Array | None = None, *, eps: float = 1e-5
+) -> tuple[Array, Array]:
+    """Batch norm with given statistics as an affine map y = s x + t of each channel, (8); b, if given, is added to x.
+
+    Parameters
+        gamma, beta, b : Array (C,), or None for 1, 0 and 0
+        mean, var : Array (C,)
+        eps : ε > 0
+    Returns
+        s, t : Array (C,) each
+    """
+    s = 1 / array_namespace(var).sqrt(var + eps) + 0 * var  # NaN where it overflowed            (2)
+    if gamma is not None:
+        s = s * gamma
+    t = s * (-mean if b is None else b - mean)
+    return s, t if beta is None else t + beta  # (8)
+
+
+def running_statistics(
+    mean: Array, var: Array, batch_mean: Array, batch_var: Array, *, momentum: float, count: int
+) -> tuple[Array, Array]:
+    """Move running averages towards the statistics of a batch, (9).
+
+    Parameters
+        mean, var, batch_mean, batch_var : Array (C,)
+        momentum : m
+        count : M
+    Returns
+        mean, var : Array (C,) each, new ones
+    """
+    mean = (1 - momentum) * mean + momentum * batch_mean  # (9)
+    return mean, (1 - momentum) * var + momentum * (count / (count - 1)) * batch_var  # (9)
 
 
 def joined_statistics(mean: Array, var: Array, count: int, shards: Shards) -> tuple[Array, Array, int]:

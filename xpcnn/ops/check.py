@@ -63,8 +63,6 @@ def check_batch(who: str, x: Array, *axes: int | str) -> None:
 
 def _one_row(x: Array, axis: int | str) -> str:
     """The remedy for (N, …, D) where (N, `axis`) is expected."""
-    if isinstance(axis, str):  # a row for each item, whatever an item is
-        return f"put Flatten() before for a row an image; for a row a pixel, reshape it to (-1, {x.shape[-1]})"
     numbers = math.prod(x.shape[1:])
     return "put Flatten() before" + ("" if numbers == axis else f", and build the layer for {numbers}")
 

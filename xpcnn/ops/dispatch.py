@@ -10,7 +10,7 @@ implementation, but that one may still refuse.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from typing import Any
 from .. import settings
 from ..errors import OptionError
 from ..typing import Array, Cache
-from . import batch_norm, conv, global_pool, linear, pad, pool, rectifier
+from . import batch_norm, conv, gather, global_pool, linear, loss_classification, pad, pool, rectifier
 from .add import add
 
 
@@ -54,23 +54,31 @@ _REFERENCE = {
         ("batch_norm", batch_norm.batch_norm_forward, batch_norm.batch_norm_backward),
         ("batch_norm_relu", batch_norm.batch_norm_relu_forward, batch_norm.batch_norm_relu_backward),
         ("batch_norm_inference", batch_norm.batch_norm_inference, None),
+        ("batch_norm_affine", batch_norm.batch_norm_affine, None),
+        ("running_statistics", batch_norm.running_statistics, None),
+        ("cross_entropy", loss_classification.cross_entropy_forward, loss_classification.cross_entropy_backward),
+        ("gather_images", gather.gather_images, None),
         ("zero_pad", pad.zero_pad_forward, pad.zero_pad_backward),
         ("add", add, None),
     )
 }
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
-    "conv2d": ("winograd.IMPLEMENTATION", "rows.IMPLEMENTATION", "im2col.IMPLEMENTATION"),
-    "conv2d_inference": ("winograd.INFERENCE", "rows.INFERENCE", "im2col.INFERENCE"),
+    "conv2d": ("winograd.IMPLEMENTATION", "rows.IMPLEMENTATION", "im2col.IMPLEMENTATION", "cuda.conv.IMPLEMENTATION"),
+    "conv2d_inference": ("winograd.INFERENCE", "rows.INFERENCE", "im2col.INFERENCE", "cuda.conv.INFERENCE"),
     "linear": ("linear.IMPLEMENTATION",),
-    "relu": ("relu.IMPLEMENTATION",),
-    "max_pool2d": ("max_pool.IMPLEMENTATION",),
-    "max_pool2d_inference": ("max_pool.INFERENCE",),
-    "avg_pool2d": ("avg_pool.IMPLEMENTATION",),
-    "global_avg_pool2d": ("global_pool.IMPLEMENTATION",),
-    "batch_norm": ("batch_norm.IMPLEMENTATION",),
-    "batch_norm_relu": ("batch_norm.WITH_RELU",),
-    "batch_norm_inference": ("batch_norm.INFERENCE",),
-    "zero_pad": ("zero_pad.IMPLEMENTATION",),
+    "relu": ("relu.IMPLEMENTATION", "cuda.activation.RECTIFIER"),
+    "max_pool2d": ("max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
+    "max_pool2d_inference": ("max_pool.INFERENCE", "cuda.pool.MAX_INFERENCE"),
+    "avg_pool2d": ("avg_pool.IMPLEMENTATION", "cuda.pool.AVG"),
+    "global_avg_pool2d": ("global_pool.IMPLEMENTATION", "cuda.pool.GLOBAL_AVG"),
+    "batch_norm": ("batch_norm.IMPLEMENTATION", "cuda.batch_norm.IMPLEMENTATION"),
+    "batch_norm_relu": ("batch_norm.WITH_RELU", "cuda.batch_norm.WITH_RELU"),
+    "batch_norm_inference": ("batch_norm.INFERENCE", "cuda.batch_norm.INFERENCE"),
+    "zero_pad": ("zero_pad.IMPLEMENTATION", "cuda.pad.IMPLEMENTATION"),
+    "batch_norm_affine": ("cuda.batch_norm.AFFINE_MAP",),
+    "running_statistics": ("cuda.batch_norm.STATISTICS",),
+    "cross_entropy": ("cuda.cross_entropy.IMPLEMENTATION",),
+    "gather_images": ("cuda.gather.IMPLEMENTATION",),
     "add": ("add.IMPLEMENTATION",),
 }
 
@@ -83,7 +91,7 @@ def implementations(op: str) -> tuple[Implementation, ...]:
     import_module("xpcnn.kernels.threads").reserve(1)  # before any matrix product, in any implementation
     faster = []
     for entry in _FASTER[op]:
-        module, _, name = entry.partition(".")
+        module, _, name = entry.rpartition(".")
         faster.append(getattr(import_module(f"xpcnn.kernels.{module}"), name))
     return (*faster, _REFERENCE[op])
 
@@ -91,6 +99,31 @@ def implementations(op: str) -> tuple[Implementation, ...]:
 def planned() -> Any:
     """The module of the steps that operations have in a plan."""
     return import_module("xpcnn.kernels.planned")
+
+
+def verdicts(optimizers: Iterable[Any]) -> dict[str, Callable[[], str]]:
+    """For CuPy, by the names of operations and optimizers: what says whether their kernels agree with the reference.
+
+    Each returns "agrees", or what is wrong on the current device.
+    """
+    proof, steps = (import_module(f"xpcnn.kernels.cuda.{name}") for name in ("proof", "steps"))
+    found: dict[str, Callable[[], str]] = {op: partial(proof.verdict, op) for op in proof.operations()}
+    return found | {f"{type(each).__name__} step": partial(steps.verdict, each) for each in optimizers}
+
+
+def step_at_once(optimizer: Any, rows: Any) -> bool:
+    """Update these parameters of the optimizer in one kernel or a few, where there is one; False if nothing was done.
+
+    Parameters
+        rows : (p, g, *slots) of each
+    """
+    if forced() == "reference":
+        return False
+    steps = import_module("xpcnn.kernels.cuda.steps")
+    if steps.refuses(optimizer, rows) is not None:
+        return False
+    steps.step(*optimizer.in_c(), optimizer.slots, rows)
+    return True
 
 
 def one_blas_thread() -> AbstractContextManager[int]:
@@ -168,6 +201,11 @@ def output(op: str, *args: Any, **options: Any) -> Array:
 def pair(op: str) -> tuple[Callable[..., tuple[Array, Cache]], Callable[[Array, Cache], Array]]:
     """The operation's (forward, backward), for a layer that consists of this one operation."""
     return partial(forward, op), backward
+
+
+def loss_pair(op: str) -> tuple[Callable[..., tuple[Array, Cache]], Callable[[Cache], Array]]:
+    """The operation's (forward, backward), for a loss, whose backward takes the cache alone."""
+    return partial(forward, op), lambda cache: cache[0].backward(cache[1])
 
 
 def forced() -> str | None:

@@ -21,14 +21,7 @@ from .check import check_array, check_batch, check_floats
 
 def one_hot(who: str, labels: Array, y: Array, ignore_index: int | None = None) -> Array:
     """q (N, …, K) in y's dtype, for labels (N, …) and outputs y (N, …, K), by comparison with 0 … K−1."""
-    xp = array_namespace(y, labels)
-    *positions, k = y.shape
-    if tuple(labels.shape) != tuple(positions):
-        one = f"({positions[0]},)" if len(positions) == 1 else str(tuple(positions))
-        remedy = "one label for each row" if len(positions) == 1 else "a label an image needs Flatten() before"
-        raise ShapeError(who, f"labels {one}", str(tuple(labels.shape)), remedy)
-    if not xp.isdtype(labels.dtype, "integral"):
-        raise DTypeError(who, "integer labels", dtype_name(labels), "convert them: xpcnn.asarray(labels, 'int64')")
+    xp, k = check_labels(who, labels, y), y.shape[-1]
     labels = xp.astype(labels, xp.int64)
     classes = xp.arange(k, dtype=xp.int64, device=y.device)  # (K,)
     q: Array = xp.astype(labels[..., None] == classes, y.dtype)  # (N, …, K)
@@ -45,6 +38,19 @@ def one_hot(who: str, labels: Array, y: Array, ignore_index: int | None = None) 
         remedy = "number the classes from 0, or give the network more outputs"
         raise DataError(who, f"labels 0 … {k - 1}", f"{int(xp.min(seen))} … {int(xp.max(seen))}", remedy)
     return q
+
+
+def check_labels(who: str, labels: Array, y: Array) -> Any:
+    """Check that there is an integer for each position of y; return their namespace."""
+    xp = array_namespace(y, labels)
+    *positions, _ = y.shape
+    if tuple(labels.shape) != tuple(positions):
+        one = f"({positions[0]},)" if len(positions) == 1 else str(tuple(positions))
+        remedy = "one label for each row" if len(positions) == 1 else "a label an image needs Flatten() before"
+        raise ShapeError(who, f"labels {one}", str(tuple(labels.shape)), remedy)
+    if not xp.isdtype(labels.dtype, "integral"):
+        raise DTypeError(who, "integer labels", dtype_name(labels), "convert them: xpcnn.asarray(labels, 'int64')")
+    return xp
 
 
 def check_scores(who: str, y: Array, target: Array, weight: Array | None = None) -> Any:

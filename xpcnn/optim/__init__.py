@@ -1,5 +1,6 @@
 """Optimizers, learning-rate schedules and gradient clipping."""
 
+from ..habits import names_of
 from .adam import Adam, AdamW
 from .adaptive import Adadelta, AdaGrad, RMSProp
 from .clip import clip_by_norm, clip_by_value
@@ -28,3 +29,5 @@ __all__ = [
     "clip_by_norm",
     "clip_by_value",
 ]
+
+__getattr__ = names_of(__name__, __all__)

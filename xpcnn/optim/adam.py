@@ -62,6 +62,23 @@ class Adam(Optimizer):
         p -= self.lr / (1 - beta1**self.steps) * m / d  # (4)
         show_overflow(p, v)
 
+    def in_c(self) -> tuple[str, dict[str, float]]:
+        code = "g += decay * p; " * bool(self.weight_decay) + _IN_C
+        return code, self._numbers() | {"decay": self.weight_decay}
+
+    def _numbers(self) -> dict[str, float]:
+        beta1, beta2 = self.betas
+        return {
+            "beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "root2": math.sqrt(1 - beta2), "eps": self.eps,
+            "rate": self.lr / (1 - beta1**self.steps), "corrected": math.sqrt(1 - beta2**self.steps),
+        }  # fmt: skip
+
+
+_IN_C = """
+    mean = beta1 * mean + rest1 * g; g *= root2; square_mean = beta2 * square_mean + g * g;
+    p -= rate * mean / (sqrt(square_mean) / corrected + eps); p += 0 * square_mean;
+"""  # (1) to (4); 0·∞ is NaN
+
 
 class AdamW(Adam):
     """Adam with weight decay decoupled from the gradient, so that it is not divided by √v̂.
@@ -89,3 +106,6 @@ class AdamW(Adam):
     def decay(self, p: Array, g: Array) -> Array:
         p *= 1 - self.lr * self.weight_decay  # (1)
         return g
+
+    def in_c(self) -> tuple[str, dict[str, float]]:
+        return "p *= kept; " + _IN_C, self._numbers() | {"kept": 1 - self.lr * self.weight_decay}  # (1)

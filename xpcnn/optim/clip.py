@@ -23,7 +23,7 @@ from ..ops.check import check_floats
 from ..ops.clip import clip
 from ..options import as_number
 from ..typing import Array
-from .optimizer import check_gradients
+from .gradients import check_gradients
 
 
 def clip_by_value(grads: Mapping[str, Array], limit: float) -> dict[str, Array]:

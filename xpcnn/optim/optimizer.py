@@ -28,20 +28,25 @@ from typing import Any, Self
 
 import numpy as np
 
+from .. import html
 from ..backend import array_namespace, copy_into, dtype_name, is_numpy
-from ..errors import DTypeError, FormatError, NonFiniteError, OptionError, ShapeError
+from ..errors import DTypeError, FormatError, NonFiniteError, OptionError
+from ..habits import OPTIMIZER, Familiar
+from ..ops import dispatch
 from ..ops.check import check_array
 from ..options import as_count, as_number
 from ..renamed import warn_of_new_name
 from ..typing import Array
+from .gradients import check_gradients, check_step, differing_names
 from .groups import Groups
+from .overflow import not_finite, squares
 
 CALM = 1e24  # if sums of squares are below, no step with a rate up to MODEST can overflow in float32
 MODEST = 1e3
 REMEDY = "lower the learning rate, clip the gradients, or raise eps where it is tiny"
 
 
-class Optimizer(ABC):
+class Optimizer(Familiar, ABC):
     """Base class of all optimizers.
 
     Parameters
@@ -52,6 +57,8 @@ class Optimizer(ABC):
     Raises
         OptionError, DTypeError
     """
+
+    _elsewhere = OPTIMIZER
 
     def __init__(
         self, parameters: Mapping[str, Array], *, lr: float, weight_decay: float = 0.0, slots: tuple[str, ...] = ()
@@ -135,6 +142,13 @@ class Optimizer(ABC):
         Meanwhile `lr`, `weight_decay` and `steps` are those of the parameter.
         """
 
+    def in_c(self) -> tuple[str, dict[str, float]] | None:
+        """One step of a number `p` with its gradient `g` and its slots as C, and the numbers in it by their names.
+
+        On CuPy it updates all parameters at once, after it has agreed with `update` there. No class inherits it.
+        """
+        return None
+
     def step(self, grads: Mapping[str, Array]) -> None:
         """Update all parameters once.
 
@@ -144,7 +158,7 @@ class Optimizer(ABC):
             OptionError, ShapeError, DTypeError, BackendError : before anything has been changed
             NonFiniteError : a gradient, or a number that the step would write, is NaN or infinite; on NumPy only
         """
-        self._check(grads)
+        check_step(f"{type(self).__name__} step", self.parameters, grads)
         if all(map(is_numpy, grads.values())):
             self._step_and_look(grads)
         else:
@@ -159,31 +173,50 @@ class Optimizer(ABC):
     def _step(self, grads: Mapping[str, Array]) -> None:
         self.steps += 1
         whole = self._lr, self.weight_decay, self.steps
+        alike: dict[tuple[float, float, int], list[str]] = {}
+        for name in self.parameters:
+            alike.setdefault(self._groups.of(name, *whole), []).append(name)
         try:
-            for name, p in self.parameters.items():
-                self._lr, self.weight_decay, self.steps = self._groups.of(name, *whole)
-                g = self.decay(p, grads[name]) if self.weight_decay else grads[name]
-                self.update(p, g, *(arrays[name] for arrays in self._slots.values()))
+            for own, names in alike.items():
+                self._lr, self.weight_decay, self.steps = own
+                rows = self.rows(grads, names)
+                if "in_c" not in vars(type(self)) or not dispatch.step_at_once(self, rows):
+                    self.update_each(rows)
         finally:
             self._lr, self.weight_decay, self.steps = whole
+
+    def update_each(self, rows: Iterable[tuple[Array, ...]]) -> None:
+        """Update one parameter after the other, given (p, g, *slots) of each."""
+        for p, g, *slots in rows:
+            self.update(p, self.decay(p, g) if self.weight_decay else g, *slots)
+
+    def rows(self, grads: Mapping[str, Array], names: Iterable[str]) -> list[tuple[Array, ...]]:
+        """For each of these parameters: itself, its gradient, its slots."""
+        slots = self._slots.values()
+        return [(self.parameters[name], grads[name], *(each[name] for each in slots)) for name in names]
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the arrays that are kept for each parameter."""
+        return tuple(self._slots)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
     def _step_and_look(self, grads: Mapping[str, Array]) -> None:
         who, kept = f"{type(self).__name__} step", list[Any]()
         written: list[tuple[str, Any]] = [*self.parameters.items(), *self.state_dict().items()]
-        calm = self._calm and self.lr * self._groups.largest < MODEST and _squares(grads.items()) < CALM
+        calm = self._calm and self.lr * self._groups.largest < MODEST and squares(grads.items()) < CALM
         if not calm:
-            if bad := _not_finite(grads.items()):
+            if bad := not_finite(grads.items()):
                 raise NonFiniteError(who, "finite gradients", f"NaN or infinity in that of {bad}", REMEDY)
             kept = [array.copy() for _, array in written]
         self._step(grads)
-        if bad := _not_finite(written):
+        if bad := not_finite(written):
             for (_, array), before in zip(written, kept, strict=False):
                 array[...] = before
             self.steps -= bool(kept)
             changed = "nothing has been changed" if kept else "which has been written"
             raise NonFiniteError(who, "finite numbers to write", f"NaN or infinity in {bad}; {changed}", REMEDY)
-        self._calm = calm or _squares(written) < CALM
+        self._calm = calm or squares(written) < CALM
 
     def select(self, grads: Mapping[str, Array]) -> dict[str, Array]:
         """From a network's gradients, select those of this optimizer's parameters (it may have only some of them)."""
@@ -219,7 +252,7 @@ class Optimizer(ABC):
         who, own = f"{type(self).__name__} load_state_dict", self.state_dict()
         if own.keys() != state.keys():
             remedy = "build the same optimizer for the same network"
-            raise FormatError(who, *_names(own.keys(), state.keys()), remedy)
+            raise FormatError(who, *differing_names(own.keys(), state.keys()), remedy)
         trial = copy(self)
         trial.load_scalars(who, **scalars)
         copy_into(own, state, who)
@@ -247,34 +280,9 @@ class Optimizer(ABC):
         said = ", ".join(f"{name}={value!r}" for name, value in plain.items())
         return f"{type(self).__name__}({len(self.parameters)} parameters, {said})"
 
-    def _check(self, grads: Mapping[str, Array]) -> None:
-        who = f"{type(self).__name__} step"
-        check_gradients(who, grads)
-        if grads.keys() != self.parameters.keys():
-            part = self.parameters.keys() < grads.keys()
-            remedy = (
-                "optimizer.select(grads) trains these alone" if part else "pass what the network's backward returned"
-            )
-            raise OptionError(who, *_names(self.parameters.keys(), grads.keys()), remedy)
-        for name, p in self.parameters.items():
-            g = grads[name]
-            check_array(f"{who}: the gradient of {name}", g)
-            array_namespace(p, g)
-            if tuple(g.shape) != tuple(p.shape):
-                raise ShapeError(who, f"the gradient of {name} {tuple(p.shape)}", str(tuple(g.shape)))
-            if g.dtype != p.dtype:
-                raise DTypeError(who, f"the gradient of {name} in {dtype_name(p)}", dtype_name(g))
-
-
-def check_gradients(who: str, grads: Mapping[str, Array]) -> None:
-    """Raise an error unless `grads` is a mapping, and not, say, the whole result of a network's backward.
-
-    Raises
-        OptionError
-    """
-    if not isinstance(grads, Mapping):
-        remedy = "dx, grads = network.backward(…): pass grads"
-        raise OptionError(who, "a mapping of gradients", type(grads).__name__, remedy)
+    def _repr_html_(self) -> str:
+        said = {"steps taken": self.steps, "parameters": ", ".join(self.parameters)}
+        return html.panel(repr(self), html.facts(said))
 
 
 def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Array]) -> None:
@@ -288,20 +296,3 @@ def check_optimizer(who: str, optimizer: Optimizer, parameters: Mapping[str, Arr
     if any(parameters.get(name) is not p for name, p in optimizer.parameters.items()):
         remedy = "make it from model.parameters(), after any astype or to_backend"
         raise OptionError(who, "an optimizer of this model's parameters", "one of other arrays", remedy)
-
-
-def _names(mine: Any, theirs: Any) -> tuple[str, str]:
-    """The expected and the given names, for an error."""
-    missing, unknown = sorted(mine - theirs), sorted(theirs - mine)
-    return f"the {len(mine)} names of this optimizer", f"missing {missing}, unknown {unknown}"
-
-
-def _squares(arrays: Iterable[tuple[str, Any]]) -> float:
-    """The sum of all squares of named NumPy arrays; NaN or infinite if a number is, or is too large."""
-    return sum(float(np.vdot(array, array)) for _, array in arrays)
-
-
-def _not_finite(arrays: Iterable[tuple[str, Any]]) -> str:
-    """The names of the first few arrays with NaN or infinity."""
-    names = [name for name, array in arrays if not np.isfinite(array).all()]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -58,3 +58,11 @@ class SGD(Optimizer):
             v += g  # (2)
             g = g + self.momentum * v if self.nesterov else v  # (4)
         p -= self.lr * g  # (3)
+
+    def in_c(self) -> tuple[str, dict[str, float]]:
+        code = "g += decay * p; " * bool(self.weight_decay)  # (1)
+        if self.momentum:
+            code += "velocity = momentum * velocity + g; "  # (2)
+            code += "g += momentum * velocity; " if self.nesterov else "g = velocity; "  # (4)
+        code += "p -= lr * g;"  # (3)
+        return code, {"lr": self.lr, "momentum": self.momentum, "decay": self.weight_decay}

@@ -1,7 +1,7 @@
 """The common parts of all pictures: a figure drawn in memory, and its file.
 
-Figures are Matplotlib objects made without pyplot: no window, no display, no global state. You can change a returned
-figure (`figure.axes[0].set_title(…)`) before `save`.
+Figures are Matplotlib objects made without pyplot: no window, no global state. You can change a returned figure
+(`figure.axes[0].set_title(…)`) before `save`. As the value of a notebook's cell, it is shown.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,16 @@ def new_figure(width: float, height: float, title: str = "", *, arranged: bool =
         figure.set_layout_engine(matplotlib("layout_engine").ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     if title:
         figure.suptitle(one_line(title), fontsize=11, parse_math=False)
+    figure._repr_png_ = partial(_as_png, figure)  # type: ignore[attr-defined]  # a partial can be copied and pickled
     return figure
+
+
+def _as_png(figure: Figure) -> tuple[bytes, dict[str, int]]:
+    """What a notebook shows, and the size at which it does; if pyplot is in use, the notebook draws it itself."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    width, height = (round(inches * 96) for inches in figure.get_size_inches())  # CSS has 96 pixels an inch
+    return picture.getvalue(), {"width": width, "height": height}
 
 
 def matplotlib(module: str) -> Any:

@@ -21,6 +21,7 @@ from ..nn.layer import Layer, check_layer
 from ..ops.one_hot import one_hot
 from ..ops.softmax import log_softmax_forward
 from ..options import as_count, as_names
+from ..table import Table, Tabular, columns
 from ..typing import NDArray
 from .batch import pictures
 from .figure import as_images, class_name
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, eq=False)
-class TopLosses:
+@dataclass(frozen=True, eq=False, repr=False)
+class TopLosses(Tabular):
     """Images in order of decreasing loss, as NumPy arrays of equal length."""
 
     index: NDArray  # in the split
@@ -38,6 +39,13 @@ class TopLosses:
     true: NDArray  # the label
     predicted: NDArray  # the class with the highest score
     probability: NDArray  # of the predicted class, by the model
+
+    def table(self) -> Table:
+        """One row an image."""
+        header = ("Image", "Loss", "True", "Predicted", "Probability")
+        rows = zip(*(each.tolist() for each in vars(self).values()), strict=True)
+        body = [(str(i), f"{loss:.4f}", str(true), str(said), f"{p:.1%}") for i, loss, true, said, p in rows]
+        return columns(header, body)
 
 
 def top_losses(model: Layer, split: Split, n: int, *, batch_size: int | None = None) -> TopLosses:

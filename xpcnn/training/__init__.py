@@ -1,5 +1,6 @@
 """Training: the loop, metrics, checkpoints, logs, diagnostics, and whole runs by name."""
 
+from ..habits import names_of
 from .callback import STOP, Step
 from .csv_log import CSVLog
 from .evaluation import Evaluation, evaluate
@@ -42,3 +43,5 @@ __all__ = [
     "replay",
     "top_k_accuracy",
 ]
+
+__getattr__ = names_of(__name__, __all__)

@@ -26,7 +26,7 @@ from ..optim.schedule import Schedule
 from ..random import check_states, set_states, states
 from ..typing import Array, NDArray
 from .gradients import not_finite
-from .history import Epoch, from_document, to_document
+from .history import Epoch, History, from_document, to_document
 from .moving_average import MovingAverage
 from .position import REMEDY, Position
 from .trained_on import what_changed
@@ -98,7 +98,7 @@ def save(path: Path, run: Checkpointed, position: Position, history: list[Epoch]
     write_tensors(path, run.tensors(), metadata)
 
 
-def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
+def load(path: Path, run: Checkpointed) -> tuple[Position, History]:
     """Load a saved run's state into a run that was built in the same way.
 
     Raises
@@ -139,7 +139,7 @@ def load(path: Path, run: Checkpointed) -> tuple[Position, list[Epoch]]:
     return position, history
 
 
-def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, list[Epoch]]:
+def resume(folder: Path | None, run: Checkpointed) -> tuple[Position, History]:
     """`load` the checkpoint in the run's folder.
 
     Raises

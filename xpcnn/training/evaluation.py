@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import html
 from ..backend import asarray, to_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
+from ..data.targets import highest_class
 from ..distributed import Group
 from ..errors import DataError, NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
@@ -20,17 +22,40 @@ from ..ops.check import check_array
 from ..ops.dispatch import one_blas_thread
 from ..typing import Array
 from .gradients import addends
-from .metrics import confusion_matrix, top_k_accuracy
+from .metrics import confusion_matrix, iou, top_k_accuracy
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of a model on labelled images; in a regression only the loss, and the rest is NaN or empty."""
+    """The results of a model on labelled images; in a regression only the loss, and the rest is NaN or empty.
+
+    With a class for each pixel, all of this is of pixels.
+    """
 
     loss: float
     accuracy: float
     top5_accuracy: float  # among 5 classes, or all if there are fewer
     confusion: np.ndarray[Any, np.dtype[np.int64]]  # (K, K): row = true class, column = predicted
+
+    @property
+    def mean_iou(self) -> float:
+        """Intersection over union, the mean over the classes that are there or predicted; NaN in a regression."""
+        return float(np.nanmean(iou(self.confusion))) if self.confusion.size else math.nan
+
+    def __repr__(self) -> str:
+        if not self.confusion.size:
+            return f"Evaluation(loss={self.loss:z.4g})"
+        shares = f"accuracy={self.accuracy:.4g}, top5_accuracy={self.top5_accuracy:.4g}"
+        size, images = len(self.confusion), int(self.confusion.sum())
+        return f"Evaluation(loss={self.loss:z.4g}, {shares}, confusion={size}×{size} of {images:,})"
+
+    def _repr_html_(self) -> str:
+        if not self.confusion.size:
+            return html.panel(f"loss {self.loss:z.4f}")
+        images, right = int(self.confusion.sum()), int(np.trace(self.confusion))
+        said = {"accuracy": f"{self.accuracy:.2%}: {right:,} of {images:,}", "loss": f"{self.loss:z.4f}"}
+        said |= {"among the first five": f"{self.top5_accuracy:.2%}"} if len(self.confusion) > 5 else {}
+        return html.panel("Evaluation", html.facts(said), html.confusion(self.confusion))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the results are checked
@@ -45,8 +70,9 @@ def evaluate(
     """Loss and metrics of a model on labelled images, in inference; they do not depend on the batch size.
 
     Parameters
-        model : returns logits (N, K), or for a regression values like the targets
-        split : labelled images; if labels are probabilities of the classes (N, K), the most likely one is the true one
+        model : returns logits (N, …, K), or for a regression values like the targets
+        split : labelled images, with a class (N,), or a class for each position (N, …); if labels are probabilities of
+            the classes (N, …, K), the most likely one is the true one
         criterion : None for cross-entropy
         batch_size : images at a time; None for as many as `data.loader.images_at_once` returns
         group : processes that share the batches; all must call this, and all get the result, which does not depend on
@@ -97,7 +123,7 @@ class _Counts:
 
     def __init__(self, criterion: Loss, split: Split) -> None:
         self.criterion = criterion
-        self.highest = split.highest_class if criterion.classifies else -1
+        self.highest = highest_label(criterion, split) if criterion.classifies else -1
         self.addends: list[tuple[float, float]] = []  # of each batch
         self.images = self.in_top5 = 0
         self.confusion = np.zeros((0, 0), np.int64)
@@ -115,10 +141,14 @@ class _Counts:
         self.images += len(scores)
         if criterion.classifies:
             target = to_numpy(y)
-            labels = target if target.ndim == 1 else target.argmax(axis=1)  # (N,)
-            confusion = confusion_matrix(scores, labels)
-            self.confusion = self.confusion + confusion if self.confusion.size else confusion
-            self.in_top5 += round(top_k_accuracy(scores, labels, k=min(5, scores.shape[1])) * len(scores))
+            labels = target if target.ndim < scores.ndim else target.argmax(axis=-1)  # (N, …)
+            rows, labels = scores.reshape(-1, scores.shape[-1]), labels.reshape(-1)
+            if (ignored := getattr(criterion, "ignore_index", None)) is not None:
+                rows, labels = rows[labels != ignored], labels[labels != ignored]
+            if len(labels):
+                confusion = confusion_matrix(rows, labels)
+                self.confusion = self.confusion + confusion if self.confusion.size else confusion
+                self.in_top5 += round(top_k_accuracy(rows, labels, k=min(5, rows.shape[1])) * len(rows))
 
     def join(self, addends: list[list[tuple[float, float]]], counts: list[tuple[int, int, Any]]) -> None:
         """Take those of all ranks, which have every so many batches each."""
@@ -134,8 +164,14 @@ class _Counts:
         loss = total / counted
         if not self.criterion.classifies:
             return Evaluation(loss, math.nan, math.nan, self.confusion)
-        accuracy = int(np.trace(self.confusion)) / self.images
-        return Evaluation(loss, accuracy, self.in_top5 / self.images, self.confusion)
+        labelled = int(self.confusion.sum())
+        return Evaluation(loss, int(np.trace(self.confusion)) / labelled, self.in_top5 / labelled, self.confusion)
+
+
+def highest_label(criterion: Loss, split: Split) -> int:
+    """The highest class that the criterion compares with the network's outputs, or −1."""
+    ignored = getattr(criterion, "ignore_index", None)
+    return split.highest_class if ignored != split.highest_class else highest_class(split.labels, ignored)
 
 
 def _not_finite() -> NonFiniteError:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from ..backend import array_namespace, is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader
 from ..errors import DataError, FileError, FormatError, Interrupted, NonFiniteError, OptionError, RankError
 from ..io.atomic import sweep
+from ..nn import Layer
+from ..progress import Progress, progress
+from ..typing import Array
 from . import checkpoint, trained_on
 from .best_model import keep_best
 from .checkpoint import CHECKPOINT
@@ -22,7 +27,6 @@ from .history import HISTORY, Epoch, write_csv
 from .interrupt import Interrupt
 from .out_of_memory import enough_memory
 from .position import Position
-from .progress import Progress, progress
 from .same_everywhere import Shared, share_state
 from .telling import tell, tell_rest
 
@@ -80,7 +84,8 @@ class Fitting:
             trainer.unfreeze()
         begun = time.perf_counter() - at.seconds
         totals = EpochTotals(at, trainer.criterion, 1 if trainer.on_step else trainer.read_every)
-        shown.start(at.epoch + 1, self.epochs, len(self.loader), at.batch)
+        later = (self.epochs - at.epoch - 1) * len(self.loader)
+        shown.start(f"epoch {at.epoch + 1}/{self.epochs}", len(self.loader), at.batch, later)
         try:
             if not self._run_steps(totals, begun, interrupt, shown):
                 return False
@@ -89,8 +94,10 @@ class Fitting:
             with suppress(FileError):
                 self.save()
             raise
-        totals.read()
+        total = totals.read(self._sum_of_weights())
         try:
+            if not math.isfinite(total):  # else all weights are finite
+                self._check_weights()
             row = self._finish_epoch(totals, begun)
         except BaseException as error:
             if not isinstance(error, NonFiniteError):
@@ -119,7 +126,7 @@ class Fitting:
             images = sum(batch[1].shape[0] if whole else batch.items for batch in some)
             at.batch += len(some)
             totals.add(done, images)
-            shown.advance(len(some))
+            shown.advance(len(some), totals.said)
             at.seconds = time.perf_counter() - begun
             if trainer.on_step:
                 step = totals.step(done, images, optimizer.steps, optimizer.lr)
@@ -163,7 +170,6 @@ class Fitting:
 
         Until the best model is kept, nothing is changed, so that a run that fails there can finish the epoch again.
         """
-        self._check_weights()
         trainer, classifies = self.trainer, self.trainer.criterion.classifies
         checked = trainer.validate(self.validation) if self.validation else None
         row = totals.row(checked, trainer.optimizer.lr, time.perf_counter() - begun)
@@ -179,7 +185,19 @@ class Fitting:
             write_csv(trainer.folder / HISTORY, trainer.history)
         return row
 
+    def _networks(self) -> list[Layer]:
+        average = self.trainer.average
+        return [self.trainer.model, *([] if average is None else [average.model])]
+
+    def _sum_of_weights(self) -> Array | None:
+        """On a device, the sum of all weights, which is NaN or infinite if one is; None on NumPy."""
+        arrays: list[Any] = [array for part in self._networks() for array in part.state_dict().values()]
+        if not arrays or is_numpy(arrays[0]):
+            return None
+        total: Array = sum(array_namespace(array).sum(array) for array in arrays)
+        return total
+
     def _check_weights(self) -> None:
         trainer = self.trainer
-        for part in (trainer.model,) if trainer.average is None else (trainer.model, trainer.average.model):
+        for part in self._networks():
             self.weights.check("Trainer", part.state_dict(), f"after step {trainer.optimizer.steps}")

@@ -31,7 +31,7 @@ class StepResult(NamedTuple):
 
     Parameters
         loss : Array (), before the step
-        correct : the number of correctly classified items, an Array (); 0 if the criterion does not classify
+        correct : the number of correctly classified items, an Array () (see `correct_items`)
         items : the divisor of the mean loss (see `Loss.items`): an int, or an Array ()
     """
 
@@ -46,7 +46,7 @@ class Gradients:
 
     Parameters
         loss : Array ()
-        correct : the number of correctly classified items, an Array (); 0 if the criterion does not classify
+        correct : the number of correctly classified items, an Array () (see `correct_items`)
         items : D, the divisor of the mean loss (see `Loss.items`): an int, or an Array ()
         grads : the gradient of every parameter, by its name
     """
@@ -133,11 +133,23 @@ def _not_zero(items: Array) -> Array:
 
 
 def correct_items(criterion: Loss, logits: Array, y: Array) -> Array:
-    """The number of correctly classified items, an Array (); 0 if the criterion does not classify."""
+    """The number of correctly classified items, an Array (); 0 if the criterion does not classify.
+
+    An item of several positions, such as pixels, counts as the fraction of right ones among all that count.
+    """
     xp = array_namespace(logits)
     if not criterion.classifies:
         none: Array = xp.asarray(0, device=logits.device)
         return none
-    true = xp.astype(y, xp.int64, copy=False) if y.ndim == 1 else xp.argmax(y, axis=1)  # (N,), also for probabilities
-    count: Array = xp.sum(xp.astype(xp.argmax(logits, axis=1) == true, xp.int64))
-    return count
+    labelled = y.ndim < logits.ndim
+    true = xp.astype(y, xp.int64, copy=False) if labelled else xp.argmax(y, axis=-1)  # (N, …)
+    right = xp.argmax(logits, axis=-1) == true
+    ignored = getattr(criterion, "ignore_index", None)
+    if logits.ndim == 2 and ignored is None:
+        count: Array = xp.sum(xp.astype(right, xp.int64))
+        return count
+    counts = xp.ones_like(right) if ignored is None else true != ignored
+    of = xp.sum(xp.astype(counts, xp.float32))
+    share = xp.sum(xp.astype(right & counts, xp.float32)) / xp.where(of == 0, xp.ones_like(of), of)
+    items: Array = share * logits.shape[0]
+    return items

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from .. import html
 from ..errors import FileError, FormatError, OptionError
 from ..io.atomic import write_atomically
 from ..options import as_count, as_number
+from ..table import screenful
 
 HISTORY = "history.csv"  # in a run's folder
 
@@ -42,6 +44,28 @@ class Epoch:
         return line + f"  lr {self.lr:.1e}  {self.seconds:.1f} s"
 
 
+class History(list[Epoch]):
+    """The epochs of a training, in order: a list that is shown as lines, and in a notebook with its curves."""
+
+    def __repr__(self) -> str:
+        return screenful([str(row) for row in self]) or "no epoch yet"
+
+    def _repr_html_(self) -> str:
+        return html.panel(f"{len(self)} epochs" if self else "no epoch yet", *self.shown())
+
+    def shown(self) -> list[html.Html]:
+        """Curves of loss and accuracy, and the epochs' lines."""
+        if not self:
+            return []
+        epochs = [row.epoch for row in self]
+        drawn = [
+            html.curves(name, epochs, {part: [getattr(row, f"{part}_{name}") for row in self] for part in _PARTS})
+            for name in ("loss", "accuracy")
+        ]
+        return [html.beside(*drawn), html.lines(repr(self))]
+
+
+_PARTS = ("train", "validation")
 _NAN = {"train_accuracy", "validation_loss", "validation_accuracy"}
 _INTERVALS = {
     "lr": "[0, inf)",
@@ -62,7 +86,7 @@ def to_document(history: list[Epoch]) -> list[dict[str, float | None]]:
     return [{key: None if value != value else value for key, value in asdict(row).items()} for row in history]
 
 
-def from_document(who: str, document: Any) -> list[Epoch]:
+def from_document(who: str, document: Any) -> History:
     """The inverse of `to_document`.
 
     Raises
@@ -70,7 +94,7 @@ def from_document(who: str, document: Any) -> list[Epoch]:
     """
     if not isinstance(document, list):
         raise FormatError(who, "history: a list of epochs", type(document).__name__)
-    return [_row(f"{who}: history, epoch {number}", number, row) for number, row in enumerate(document, 1)]
+    return History(_row(f"{who}: history, epoch {number}", number, row) for number, row in enumerate(document, 1))
 
 
 def _row(who: str, number: int, row: Any) -> Epoch:
@@ -97,7 +121,7 @@ def write_csv(path: Path, history: list[Epoch]) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
-def read_csv(path: Path) -> list[Epoch]:
+def read_csv(path: Path) -> History:
     """The rows that `write_csv` wrote.
 
     Raises
@@ -111,7 +135,7 @@ def read_csv(path: Path) -> list[Epoch]:
         raise FileError(
             str(path), "a run's history", error.strerror or str(error), "name the folder of a run"
         ) from None
-    rows = []
+    rows = History()
     try:
         for line in csv.DictReader(io.StringIO(text), strict=True):
             numbers = {field.name: float(line[field.name]) for field in fields(Epoch)}

@@ -15,7 +15,7 @@ from ..backend import synchronize
 from ..nn import CrossEntropyLoss, Hooks, Layer, with_hooks
 from ..nn.loss import Loss, check_loss
 from ..options import as_count
-from ..table import columns
+from ..table import Table, Tabular, columns
 from ..typing import Array, Cache, Shape
 from .gradients import batch_gradients
 from .training_state import unchanged
@@ -33,14 +33,15 @@ class LayerTime:
     share: float  # of the whole step, layer by layer
 
 
-@dataclass(frozen=True)
-class Profile:
+@dataclass(frozen=True, repr=False)
+class Profile(Tabular):
     """The time of a training step, layer by layer; it prints as a table."""
 
     layers: tuple[LayerTime, ...]
     step: float  # milliseconds of a normal step, in which neighbours may be fused
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """One row per layer."""
         header = ("Layer", "Output", "Forward ms", "Backward ms", "Share")
         body = [
             (
@@ -55,7 +56,7 @@ class Profile:
         forward, backward = sum(row.forward for row in self.layers), sum(row.backward for row in self.layers)
         total = ("Total", "", f"{forward:.3f}", f"{backward:.3f}", "100.0%")
         table = columns(header, body, total, left=(0, 1))
-        return f"{table}\nforward and backward of the network as it trains: {self.step:.3f} ms"
+        return table.and_line(f"forward and backward of the network as it trains: {self.step:.3f} ms")
 
 
 def profile(model: Layer, x: Array, y: Array, criterion: Loss | None = None, *, repeats: int = 10) -> Profile:

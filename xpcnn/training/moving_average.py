@@ -18,6 +18,7 @@ from copy import deepcopy
 
 from ..backend import array_namespace
 from ..nn import Layer
+from ..nn.display import headline
 from ..nn.layer import check_layer
 from ..options import as_number
 from ..typing import Array
@@ -47,6 +48,9 @@ class MovingAverage:
         check_layer("MovingAverage", model)
         self.decay = as_number("MovingAverage", "decay", decay, "(0, 1)")
         self.model = deepcopy(model)
+
+    def __repr__(self) -> str:
+        return f"MovingAverage({headline(self.model)}; decay={self.decay})"
 
     def update(self, model: Layer, steps: int) -> None:
         """Add the network's weights after that many steps to the average."""

@@ -12,7 +12,7 @@ from ..backend import to_numpy
 from ..nn import Hooks, Layer, with_hooks
 from ..nn.loss import Loss
 from ..nn.summary import several
-from ..table import columns
+from ..table import Table, Tabular, columns
 from ..typing import Array, Cache
 from .gradients import is_finite
 from .training_state import unchanged
@@ -29,8 +29,8 @@ class Row:
     size: int
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, repr=False)
+class Finding(Tabular):
     """The place where numbers stop being finite; it prints as a table of the layers up to there."""
 
     layer: str  # dotted name, or "" for no layer
@@ -38,12 +38,13 @@ class Finding:
     text: str  # one line
     rows: tuple[Row, ...]
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """The layers up to there."""
         body = [
             (row.direction, row.layer, f"{row.largest:.3g}", f"{row.not_finite:,} of {row.size:,}") for row in self.rows
         ]
         table = columns(("Pass", "Layer", "Largest", "Not finite"), body, left=(0, 1))
-        return f"{table}\n{self.text}" if body else self.text
+        return table.and_line(self.text) if body else Table(self.text)
 
 
 def search(model: Layer, criterion: Loss, x: Array, y: Array) -> Finding | None:

@@ -22,7 +22,7 @@ from ..nn import CrossEntropyLoss, Layer
 from ..nn.layer import check_layer
 from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
-from ..table import columns
+from ..table import Table, Tabular, columns
 from ..typing import Array, NDArray, Shape
 from .gradients import batch_gradients
 from .training_state import unchanged
@@ -43,13 +43,14 @@ class ParameterStatistics:
     update: float  # (2); NaN without an optimizer, or if it refuses the step
 
 
-@dataclass(frozen=True)
-class GradientStatistics:
+@dataclass(frozen=True, repr=False)
+class GradientStatistics(Tabular):
     """One row per parameter; it prints as a table."""
 
     parameters: tuple[ParameterStatistics, ...]
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """One row per parameter."""
         header = ("Parameter", "Shape", "mean |w|", "rms w", "mean |g|", "rms g", "max |g|", "zero g", "update")
         body = [
             (

@@ -21,7 +21,7 @@ class Position:
     batch: int = 0
     loss_sum: float = 0.0  # of loss × items
     items: float = 0.0  # divisor of the mean loss: the number of images, or the sum of their class weights
-    correct: int = 0
+    correct: float = 0.0  # of images of several positions, such as pixels, the fractions of right ones
     images: int = 0
     seconds: float = 0.0  # spent on this epoch so far
     best_score: list[float] | None = None  # validation accuracy (not in a regression), then −loss

@@ -20,6 +20,7 @@ from itertools import chain, count, islice
 
 import numpy as np
 
+from .. import html
 from ..data.loader import Loader
 from ..errors import NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
@@ -44,6 +45,14 @@ class RateSweep:
     smoothed: tuple[float, ...]
     suggestion: float | None  # where the loss falls most steeply; None if it never falls
     tenth: float  # a tenth of the rate with the lowest loss, another common choice
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        places = [math.log10(rate) for rate in self.rates]
+        drawn = html.curves("loss over log₁₀(lr)", places, {"batch": self.losses, "smoothed": self.smoothed})
+        return html.panel(str(self), drawn)
 
     def __str__(self) -> str:
         steepest = "nowhere" if self.suggestion is None else f"{self.suggestion:.2g}"

@@ -15,7 +15,7 @@ from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Schedule
 from ..options import as_count, as_number
-from .evaluation import try_out
+from .evaluation import highest_label, try_out
 from .position import Position
 from .training_state import unchanged
 
@@ -85,15 +85,14 @@ def check_ready(
             error.who = f"{WHO}, validation: {error.who}"
             raise
         if criterion.classifies:
-            _check_outputs(loader, classes, outputs)
+            _check_outputs(loader, classes, outputs, highest_label(criterion, loader.split))
     if loader.batch_size == 1 or (len(loader.split) % loader.batch_size == 1 and not loader.drop_last):
         _try_one_image(model, loader)
 
 
-def _check_outputs(loader: Loader, classes: Sequence[str], outputs: int) -> None:
+def _check_outputs(loader: Loader, classes: Sequence[str], outputs: int, highest: int) -> None:
     if classes and len(classes) != outputs:
         raise OptionError(WHO, f"{outputs} names of classes, as the model has outputs", str(len(classes)))
-    highest = loader.split.highest_class
     if loader.augment is None and highest >= outputs:
         raise DataError(WHO, f"labels below {outputs}, as the model has outputs", str(highest))
 

@@ -47,7 +47,7 @@ from .claim import Claim
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .evaluation import evaluate
 from .features import keep_features
-from .history import Epoch
+from .history import History
 from .kept_models import EPOCHS, keep_untrained
 from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
 from .run_logs import run_logs
@@ -112,7 +112,7 @@ def resume(
         return run.finish(resume=begun)
 
 
-def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True, group: Group | None = None) -> list[Epoch]:
+def dry_run(config: RunConfig, folder: Path, *, verbose: bool = True, group: Group | None = None) -> History:
     """Do one step, one validation and one checkpoint of the run that `config` describes; keep nothing."""
     run = _Run(config, folder, verbose, group=group)
     run.tell()

@@ -127,14 +127,14 @@ def sharded_gradients(model: Layer, criterion: Loss, batch: ShardedBatch, shardi
     drawing, generators = _generators(model, sharding.own)
     means = criterion.reduction == "mean"
 
-    def work(shard: Shard) -> tuple[Array, int, Any, dict[str, Array]]:
+    def work(shard: Shard) -> tuple[Array, float, Any, dict[str, Array]]:
         x, y = parts[shard.number]
         logits, cache = model.forward(x)
         items, correct = criterion.items(logits, y), correct_items(criterion, logits, y)
         count = float(items) if means else 1.0
         own = criterion if count else _summed(criterion)
         loss, loss_cache = own.forward(logits, y)
-        each = shard.gather([float(items), float(loss) * (count or 1.0), int(correct)])  # (S, 3)
+        each = shard.gather([float(items), float(loss) * (count or 1.0), float(correct)])  # (S, 3)
         divisor, whole, right = (sum(column) for column in each.T.tolist())
         divided = divisor or 1.0 if means else 1.0
         xp = array_namespace(loss)
@@ -143,7 +143,7 @@ def sharded_gradients(model: Layer, criterion: Loss, batch: ShardedBatch, shardi
         if not shard.items:  # batch norm's sums have reached it
             grads = {name: xp.zeros_like(g) for name, g in grads.items()}
         whole = xp.asarray(whole / divided, dtype=loss.dtype, device=loss.device)  # (1)
-        return whole, int(right), int(divisor) if isinstance(items, int) else divisor, grads
+        return whole, right, int(divisor) if isinstance(items, int) else divisor, grads
 
     def exchange(numbers: list[Any]) -> Any:
         return group.gather(numbers, sharding.count)

@@ -18,12 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from .. import html
 from ..backend import is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
 from ..distributed import Group
 from ..errors import NonFiniteError, OptionError
+from ..habits import TRAINER, Familiar
 from ..nn import CrossEntropyLoss, Layer, all_parameters, unfreeze
+from ..nn.display import headline
 from ..nn.loss import Loss
 from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer
@@ -40,7 +43,7 @@ from .evaluation import Evaluation, evaluate
 from .finite_weights import FiniteWeights
 from .fitting import Fitting
 from .gradients import Gradients, StepResult
-from .history import Epoch
+from .history import History
 from .moving_average import MovingAverage
 from .nonfinite_report import report
 from .position import Position
@@ -51,10 +54,10 @@ from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .sharded_gradients import ShardedBatch, Sharding
 from .training_state import TrainingState
 
-UNREAD_STEPS = 50  # on a device, steps between two readings of the totals: reading waits for the device
+UNREAD_STEPS = 1000  # on a device, most steps between two readings of the totals: reading waits for the device
 
 
-class Trainer:
+class Trainer(Familiar):
     """Trains a network: epochs, validation, schedule, checkpoints, early stopping.
 
     Parameters
@@ -84,7 +87,8 @@ class Trainer:
         fast_dev_run : try everything with one step, one batch of validation and a checkpoint, and keep nothing:
             model, optimizer and folder are unchanged afterwards
         overfit_batches : train on this many first batches of the split alone, without shuffling; 0 for all
-        read_every : on a device, steps between two readings of the totals. With 1, NaN is found before the optimizer
+        read_every : on a device, most steps between two readings of the totals, which are also read at the end of
+            each epoch. With 1, NaN is found before the optimizer
             writes it into the parameters, as it always is on NumPy
         verbose : show progress
         group : processes that train together, from `distributed.init`; rank 0's folder, callbacks and weights count
@@ -92,6 +96,8 @@ class Trainer:
     Raises
         OptionError : an argument is invalid, or the optimizer has arrays other than the model's
     """
+
+    _elsewhere = TRAINER
 
     def __init__(
         self,
@@ -135,7 +141,7 @@ class Trainer:
         self.overfit_batches = as_count("Trainer", "overfit_batches", overfit_batches, least=0)
         self.read_every = as_count("Trainer", "read_every", read_every)
         self.unfreeze_at = as_unfreeze_at(model, unfreeze_at)
-        self.history: list[Epoch] = []
+        self.history = History()
         self.position = Position()
         self.loader: Loader | None = None  # in use by `fit`
         self._validation: Split | None = None  # of the last `fit`
@@ -144,7 +150,7 @@ class Trainer:
         self.best_arrays: Mapping[str, Array] | None = None  # of the best epoch, if there is no folder
         self._batch_size: int | None = None  # of the last training
 
-    def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> list[Epoch]:
+    def fit(self, loader: Loader, validation: Split | None = None, *, epochs: int, resume: bool = False) -> History:
         """Train until `epochs` epochs in total are done.
 
         Parameters
@@ -168,7 +174,7 @@ class Trainer:
         with self.sharding.group.together():
             return self._fit(loader, validation, epochs, resume)
 
-    def _fit(self, loader: Loader, validation: Split | None, epochs: int, resume: bool) -> list[Epoch]:
+    def _fit(self, loader: Loader, validation: Split | None, epochs: int, resume: bool) -> History:
         check_fit(loader, validation, epochs, self.patience)
         if self.overfit_batches:
             loader = first_batches(loader, self.overfit_batches)
@@ -191,15 +197,15 @@ class Trainer:
             warn_of_schedule(self.schedule, loader, self.position, epochs, self.accumulate, self.optimizer.steps)
             return self._run_epochs(loader, validation, epochs)
 
-    def _dry_run(self, loader: Loader, validation: Split | None) -> list[Epoch]:
+    def _dry_run(self, loader: Loader, validation: Split | None) -> History:
         """Run one epoch of one step, and undo it."""
         loader = first_batches(loader, self.accumulate)
         with put_back(self.checkpointed(loader), self.folder) as folder:
             trial = copy(self)
-            trial.folder, trial.position, trial.history = folder, Position(), []
+            trial.folder, trial.position, trial.history = folder, Position(), History()
             return trial._run_epochs(loader, validation and validation.take(min(len(validation), 256)), 1)
 
-    def _run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> list[Epoch]:
+    def _run_epochs(self, loader: Loader, validation: Split | None, epochs: int) -> History:
         """The part of `fit` after all checks."""
         self.loader, self._state, self._batch_size = loader, TrainingState(self.model), loader.batch_size
         try:
@@ -287,6 +293,19 @@ class Trainer:
         run = {"step": self.optimizer.steps + 1, "epoch": at.epoch + 1, "batch": batch + 1}
         indices = None if self.loader is None else self.loader.indices(at.epoch, batch)
         return report(self.model, self.criterion, (x, y), gradients, run, indices, self.folder)
+
+    def __repr__(self) -> str:
+        parts = f"{type(self.optimizer).__name__}, {type(self.criterion).__name__}"
+        return f"Trainer({headline(self.model)}; {parts}; {self.position.epoch} epochs done)"
+
+    def _repr_html_(self) -> str:
+        at, batches = self.position, f", and {self.position.batch} batches" if self.position.batch else ""
+        said = {
+            "model": headline(self.model), "optimizer": self.optimizer, "criterion": self.criterion,
+            "done": f"{at.epoch} epochs{batches}; {self.optimizer.steps} steps", "best epoch": at.best_epoch or None,
+            "folder": self.folder,
+        }  # fmt: skip
+        return html.panel("Trainer", html.facts(said), *self.history.shown())
 
     def checkpointed(self, loader: Loader) -> checkpoint.Checkpointed:
         """The parts of the run whose state a checkpoint holds."""

@@ -10,12 +10,16 @@ raises AttributeError: add it, with CuPy's signature.
 
 from __future__ import annotations
 
+from functools import wraps as _wraps
+
 import numpy as _np
+from cupyx._ledger import note as _note
 
 from . import cuda as cuda
 from . import fft as fft
 from . import linalg as linalg
-from ._ndarray import _host, _of, _wrap, ndarray, ufunc
+from ._elementwise import ElementwiseKernel as ElementwiseKernel
+from ._ndarray import _host, _launched, _of, _shares, _wrap, ndarray, ufunc
 
 __version__ = "14.2.0 (a stand-in, computed by NumPy)"
 
@@ -39,6 +43,9 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
     made = _np.array(_host(obj), dtype, copy=copy or None, order=order, ndmin=ndmin)
     if made.dtype.kind not in "?biufc":  # _core/_dtype.pyx, check_supported_dtype
         raise ValueError(f"Unsupported dtype {made.dtype}")
+    if isinstance(obj, ndarray):
+        return _launched("copy", made, obj)
+    _note("to_device", "array", (), [made])
     return _wrap(made)
 
 
@@ -50,13 +57,20 @@ def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
 
 def full(shape, fill_value, dtype=None, order="C"):
     """_creation/basic.py: no array of NumPy's, unless of shape ()"""
-    made = _wrap(_np.empty(shape, dtype or _np.asarray(_host(fill_value)).dtype, order))
+    made = empty(shape, dtype or _np.asarray(_host(fill_value)).dtype, order)
     made[...] = fill_value
     return made
 
 
+def ascontiguousarray(a, dtype=None):
+    return a if _of(a).flags.c_contiguous and dtype in (None, a.dtype) else array(a, dtype, order="C")
+
+
+def empty(shape, dtype=float, order="C"):
+    return _wrap(_np.full(shape, 77, dtype, order))  # what is there is no zero
+
+
 _FUNCTIONS = {
-    "empty": lambda shape, dtype=float, order="C": full(shape, 77, dtype, order),  # what is there is no zero
     "zeros": lambda shape, dtype=float, order="C": full(shape, 0, dtype, order),
     "ones": lambda shape, dtype=float, order="C": full(shape, 1, dtype, order),
     "zeros_like": lambda a, dtype=None, order="K", subok=None, shape=None: _wrap(
@@ -64,6 +78,9 @@ _FUNCTIONS = {
     ),
     "ones_like": lambda a, dtype=None, order="K", subok=None, shape=None: _wrap(
         _np.ones_like(_of(a), dtype, order, shape=shape)
+    ),
+    "full_like": lambda a, fill_value, dtype=None, order="K", subok=None, shape=None: _wrap(
+        _np.full_like(_of(a), fill_value, dtype, order, shape=shape)
     ),
     "arange": lambda start, stop=None, step=1, dtype=None: _wrap(
         _np.arange(0 if stop is None else start, start if stop is None else stop, step, dtype)
@@ -109,7 +126,26 @@ def _waits(*args, **options):
     )
 
 
-globals().update(_FUNCTIONS)
+def _counted(name, function):
+    """The function, which also writes down what a GPU would do."""
+
+    @_wraps(function)
+    def call(*args, **options):
+        made = function(*args, **options)
+        flat = [each for arg in args for each in (arg if isinstance(arg, list | tuple) else (arg,))]
+        read = [each._host for each in flat if isinstance(each, ndarray)]
+        if name in ("concatenate", "stack"):
+            for each in read:
+                _note("launch", name, [each], [each])
+        elif not any(_shares(made._host, each) for each in read):
+            _note("launch", name, read, [made._host])
+        return made
+
+    return call
+
+
+_NOTED = ("zeros", "ones", "where")  # by what they call
+globals().update({name: f if name in _NOTED else _counted(name, f) for name, f in _FUNCTIONS.items()})
 globals().update({name: getattr(_np, name) for name in _NUMPYS_OWN})
 globals().update({name: ufunc(getattr(_np, name), getattr(_np, name).nin) for name in _ELEMENTWISE})
 globals().update(dict.fromkeys(_NAMED, _absent))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import cupyx
 import numpy as np
+from cupyx._ledger import note
 
 from .cuda import Device
 
@@ -25,6 +28,26 @@ def _host(value):
     return value._host if isinstance(value, ndarray) else value
 
 
+def _launched(name, made, *read):
+    """The array that one kernel makes of these; none is needed for a view of one of them."""
+    hosts = [_host(each) for each in read]
+    if made.base is None or not any(isinstance(host, np.ndarray) and _shares(made, host) for host in hosts):
+        note("launch", name, hosts, [made])
+    return _wrap(made)
+
+
+def _shares(a, b):
+    return np.may_share_memory(a, b)
+
+
+def _product_noted(args, made):
+    """One launch; and a copy of each factor whose matrices are neither rows nor columns in memory (linalg.pyx)."""
+    for host in args:
+        if host.ndim > 1 and host.size and host.itemsize not in host.strides[-2:]:
+            note("launch", "copy", [host], [host])
+    note("launch", "matmul", args, [made], 2 * made.size * args[0].shape[-1])
+
+
 class ufunc:
     """Of arrays of CuPy's and of scalars, never of NumPy's arrays (_core/_kernel.pyx, _core/_scalar.pyx: CScalar)."""
 
@@ -36,11 +59,17 @@ class ufunc:
         for each in args:
             if not isinstance(each, (ndarray, bool, int, float, complex, np.generic)):
                 raise TypeError(f"Unsupported type {type(each)}")
+        hosts = [_host(each) for each in args]
         if out is None:
-            return _wrap(self.function(*map(_host, args), **options))
-        (out,) = out if isinstance(out, tuple) else (out,)
-        self.function(*map(_host, args), out=_of(out), **options)
-        return out
+            made = _wrap(self.function(*hosts, **options))
+        else:
+            (made,) = out if isinstance(out, tuple) else (out,)
+            self.function(*hosts, out=_of(made), **options)
+        if self.function is np.matmul:
+            _product_noted(hosts, made._host)
+        else:
+            note("launch", self.function.__name__, hosts, [made._host])
+        return made
 
 
 class ndarray:
@@ -53,6 +82,7 @@ class ndarray:
     size = property(lambda self: self._host.size)
     dtype = property(lambda self: self._host.dtype)
     nbytes = property(lambda self: self._host.nbytes)
+    flags = property(lambda self: SimpleNamespace(c_contiguous=self._host.flags.c_contiguous))
     device = property(lambda self: Device(0))
     T = property(lambda self: _wrap(self._host.T))
 
@@ -60,6 +90,7 @@ class ndarray:
 
     def get(self, stream=None, order="C", out=None, blocking=True):
         cupyx._synchronize()
+        note("to_host", "get", [self._host])
         return self._host.copy(order)
 
     def item(self):
@@ -83,10 +114,18 @@ class ndarray:
     def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
         if casting is not None or subok is not None:
             raise TypeError("casting is not supported yet")
-        return self if not copy and self.dtype == dtype else _wrap(self._host.astype(dtype, order))
+        return self if not copy and self.dtype == dtype else _launched("astype", self._host.astype(dtype, order), self)
 
     def copy(self, order="C"):
-        return _wrap(self._host.copy(order))
+        return _launched("copy", self._host.copy(order), self)
+
+    # Views, and copies where there is no view (_core/_routines_manipulation.pyx)
+
+    def reshape(self, *shape, order="C", copy=None):
+        return _launched("reshape", self._host.reshape(*shape, order=order), self)
+
+    def swapaxes(self, axis1, axis2):
+        return _wrap(self._host.swapaxes(axis1, axis2))
 
     def __deepcopy__(self, memo):
         return self.copy()
@@ -105,12 +144,21 @@ class ndarray:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, key):
-        return _wrap(self._host[self._key(key)])
+        key = self._key(key)
+        if isinstance(key, tuple) and not any(isinstance(each, np.ndarray | list) for each in key):
+            return _wrap(self._host[key])  # a view
+        return _launched("take", self._host[key], self)
 
     def __setitem__(self, key, value):
         if isinstance(value, np.ndarray) and value.shape:  # core.pyx, fill
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
-        self._host[self._key(key)] = _host(value)
+        key, host = self._key(key), _host(value)
+        part = self._host[key]
+        into = part.__array_interface__["data"], part.strides, part.shape
+        if isinstance(host, np.ndarray) and into == (host.__array_interface__["data"], host.strides, host.shape):
+            return  # what += has already written (_core/_routines_indexing.pyx)
+        self._host[key] = host
+        note("launch", "setitem", [host], [part])
 
     def _key(self, key):
         """To read and to write: a mask's elements are counted, int(mask_scanned[-1]); one array of integers wraps."""
@@ -118,6 +166,7 @@ class ndarray:
         kinds = [np.asarray(each).dtype.kind for each in keys if isinstance(each, (np.ndarray, list))]
         if "b" in kinds:
             cupyx._synchronize()
+            note("launch", "count of a mask", [np.asarray(keys[0])])
         elif kinds and len(keys) == 1:
             return np.asarray(keys[0]) % self.shape[0]
         return tuple(keys)

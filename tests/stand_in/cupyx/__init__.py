@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 
+from ._ledger import note
+
 _thread = threading.local()
 
 
@@ -14,6 +16,7 @@ class DeviceSynchronized(RuntimeError):
 
 def _synchronize():
     """The stand-in's own: called wherever CuPy waits for the device to read something back."""
+    note("wait", "synchronization")
     if not getattr(_thread, "allowed", True):
         raise DeviceSynchronized("Device synchronization was detected while disallowed.")
 

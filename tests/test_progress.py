@@ -14,9 +14,10 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from xpcnn.training.progress import Bar, Lines, Silent, progress
+from xpcnn import data
+from xpcnn.progress import Bar, Lines, Progress, counting, progress
 
-from .small import loader, stopped_at, trainer
+from .training.small import loader, stopped_at, trainer
 
 WIDTH = 80
 TERMINAL = {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "LINES": "24"}
@@ -88,17 +89,17 @@ def test_the_one_that_fits_where_output_goes(terminal):
     for stream, expected in ((terminal, Bar), (io.StringIO(), Lines)):
         with redirect_stdout(stream):
             assert type(progress(True)) is expected
-            assert type(progress(False)) is Silent
+            assert type(progress(False)) is Progress
 
 
-@pytest.mark.parametrize(("kind", "expected"), [(Silent, ""), (Lines, "first\nsecond\n")])
+@pytest.mark.parametrize(("kind", "expected"), [(Progress, ""), (Lines, "first\nsecond\n")])
 def test_silent_and_lines(kind, expected, capsys):
     with kind() as shown:
         assert isinstance(shown, kind)
-        shown.start(1, 2, 10, 0)
+        shown.start("epoch 1/2", 10, 0)
         shown.advance()
         shown.line("first")
-        shown.start(2, 2, 10, 3)
+        shown.start("epoch 2/2", 10, 3)
         shown.line("second")
     assert capsys.readouterr() == (expected, "")
 
@@ -116,7 +117,7 @@ def test_the_bar_keeps_lines_and_leaves_nothing_else(terminal):
     with redirect_stdout(terminal):
         with progress(True) as shown:
             for epoch, text in enumerate(texts, start=1):
-                shown.start(epoch, 3, 40, 0)
+                shown.start(f"epoch {epoch}/3", 40, 0)
                 for _ in range(40):
                     shown.advance()
                 shown.line(text)
@@ -131,7 +132,7 @@ def test_the_bar_keeps_lines_and_leaves_nothing_else(terminal):
 
 def test_the_bar_says_where_the_run_is(terminal):
     with redirect_stdout(terminal), progress(True) as shown:
-        shown.start(2, 5, 10, 0)
+        shown.start("epoch 2/5", 10, 0)
         for _ in range(7):
             shown.advance()
     assert re.match(r"epoch 2/5 .* 7/10 ", last_frame(terminal))
@@ -141,10 +142,10 @@ def test_the_bar_says_where_the_run_is(terminal):
 @pytest.mark.parametrize("done", [0, 4])
 def test_the_bar_starts_each_epoch_anew_and_a_resumed_one_where_it_stopped(terminal, done):
     with redirect_stdout(terminal), progress(True) as shown:
-        shown.start(1, 5, 10, 0)
+        shown.start("epoch 1/5", 10, 0)
         for _ in range(10):
             shown.advance()
-        shown.start(2, 5, 10, done)
+        shown.start("epoch 2/5", 10, done)
         shown.advance()
     assert re.match(rf"epoch 2/5 .* {done + 1}/10 ", last_frame(terminal))
     assert "0:00:00" not in last_frame(terminal)  # it does not call itself finished, as the first was
@@ -154,7 +155,7 @@ def test_the_bar_starts_each_epoch_anew_and_a_resumed_one_where_it_stopped(termi
 def test_the_bar_is_cleared_away_when_a_run_breaks_off(terminal, error):
     def run():
         with redirect_stdout(terminal), progress(True) as shown:
-            shown.start(1, 2, 10, 0)
+            shown.start("epoch 1/2", 10, 0)
             shown.line("kept")
             shown.advance()
             raise error
@@ -196,17 +197,74 @@ def test_a_real_terminal():
 def test_epochs_are_counted_from_1_and_batches_as_they_are_done(tmp_path, monkeypatch):
     told = []
 
-    class Told(Silent):
+    class Told(Progress):
         def start(self, *numbers):
             told.append(numbers)
 
-        def advance(self, batches=1):
-            told.extend(["advance"] * batches)
+        def advance(self, count=1, said=None):
+            assert re.fullmatch(r"train \d\.\d{4}  ?\d+\.\d\d%", said())
+            told.extend(["advance"] * count)
 
     monkeypatch.setattr("xpcnn.training.fitting.progress", lambda verbose: Told())
     with stopped_at(9, trainer(tmp_path)) as run:
         run.fit(loader(), epochs=3)
-    assert told == [(1, 3, 7, 0), *["advance"] * 7, (2, 3, 7, 0), *["advance"] * 2]
+    assert told == [("epoch 1/3", 7, 0, 14), *["advance"] * 7, ("epoch 2/3", 7, 0, 7), *["advance"] * 2]
     told.clear()
     trainer(tmp_path).fit(loader(), epochs=3, resume=True)
-    assert told == [(2, 3, 7, 2), *["advance"] * 5, (3, 3, 7, 0), *["advance"] * 7]
+    assert told == [("epoch 2/3", 7, 2, 7), *["advance"] * 5, ("epoch 3/3", 7, 0, 0), *["advance"] * 7]
+
+
+def test_away_from_a_terminal_a_line_says_where_the_run_is_every_some_seconds(monkeypatch, capsys, caplog):
+    """Step, loss, rate, and the time that all remaining epochs take at it; the same through logging."""
+    now = [100.0]
+    monkeypatch.setattr("xpcnn.progress.time.monotonic", lambda: now[0])
+    with caplog.at_level("INFO", "xpcnn"), Lines() as shown:
+        shown.start("epoch 2/3", 40, 4, later=40)  # 4 were done before, in no time
+        for _ in range(8):
+            now[0] += 2
+            shown.advance(1, lambda: "train 0.5000  75.00%")
+        shown.line("epoch 2 is over")
+    status = "epoch 2/3, 10 of 40 batches  train 0.5000  75.00%  0.5 batches/s  0:02:20 left"
+    assert capsys.readouterr() == (f"{status}\nepoch 2 is over\n", "")
+    assert [each.getMessage() for each in caplog.records] == [status, "epoch 2 is over"]
+
+
+def test_a_silent_run_is_logged(caplog, tmp_path):
+    with caplog.at_level("INFO", "xpcnn"):
+        trainer(tmp_path).fit(loader(), epochs=2)
+    assert [each.getMessage().split()[:2] for each in caplog.records] == [["epoch", "1"], ["epoch", "2"]]
+
+
+def test_the_bar_shows_loss_and_accuracy_as_they_run(terminal):
+    with redirect_stdout(terminal), progress(True) as shown:
+        shown.start("epoch 100/100", 1875, 1233)
+        shown.advance(1, lambda: "train 0.5000  75.00%")
+        assert isinstance(shown, Bar)
+        shown._progress.refresh()
+    assert last_frame(terminal).rstrip().endswith("train 0.5000  75.00%")
+
+
+def test_a_short_preparation_shows_nothing_and_a_long_one_a_bar_on_standard_error(terminal, monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr("xpcnn.progress.time.monotonic", lambda: now[0])
+    for seconds, bar in ((0.01, False), (1, True)):
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with counting("pictures") as shown:
+            shown.start("reading", 10)
+            for _ in range(10):
+                now[0] += seconds
+                shown.advance()
+        assert ("━" in terminal.getvalue()) is bar
+    assert capsys.readouterr().out == ""
+
+
+def test_reading_pictures_counts_them(tmp_path, monkeypatch, capsys):
+    image = pytest.importorskip("PIL.Image")
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        image.new("L", (4, 4)).save(tmp_path / name)
+    monkeypatch.setattr("xpcnn.progress.SECONDS", -1)
+    data.image_folder(tmp_path, test_fraction=0.5)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert re.search(r"^looking, 4 of 4 pictures .*^reading, 4 of 4 pictures ", told.err, re.DOTALL | re.MULTILINE)

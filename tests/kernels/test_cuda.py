@@ -1,0 +1,270 @@
+"""The kernels for CuPy, without a GPU: CuPy takes their parameters, and they compile for four GPU architectures.
+
+    pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12; pytest tests/kernels/test_cuda.py
+
+On the stand-in (`PYTHONPATH=tests/stand_in XPCNN_BACKEND=cupy`), further that they agree with the reference where the
+workspace is small, that a kernel that is wrong on a device is left out there with a warning, and that positions are
+computed right next to 2³¹, for which no array is made. What they compute is compared with the reference by the whole
+suite, for example over a grid of geometries by `tests/ops/test_conv.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xpcnn
+from xpcnn import nn, optim
+from xpcnn.kernels.cuda import (
+    activation,
+    batch_norm,
+    conv,
+    cross_entropy,
+    gather,
+    kernel,
+    pad,
+    pool,
+    proof,
+    steps,
+    sums,
+)
+from xpcnn.ops import Window, dispatch
+
+from ..arrays import assert_close
+
+ARCHITECTURES = ("75", "80", "90", "100")
+SPEC = find_spec("cupy")
+IS_STAND_IN = SPEC is not None and "stand_in" in str(SPEC.origin)
+on_stand_in = pytest.mark.skipif(
+    not IS_STAND_IN or os.environ.get("XPCNN_BACKEND") != "cupy" or not shutil.which("g++"),
+    reason="needs the stand-in for CuPy, and g++",
+)
+MODULES = (activation, batch_norm, conv, cross_entropy, gather, pad, pool, steps, sums)
+OPTIMIZERS = {
+    "SGD": lambda p: optim.SGD(p, lr=0.1),
+    "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "Nesterov": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+    "Adam": lambda p: optim.Adam(p, weight_decay=0.01),
+    "AdamW": optim.AdamW,
+}
+
+
+def every_kernel() -> dict[str, kernel.Kernel]:
+    for make in OPTIMIZERS.values():
+        made = make({"p": np.zeros(2, np.float32)})
+        made.steps = 1
+        code, numbers = made.in_c()
+        steps._kernel(code, tuple(numbers), made.slots, 3)
+    return kernel.KERNELS
+
+
+def cuda_source(each: kernel.Kernel, dtype: str, wide: bool) -> str:
+    """What CuPy gives to the compiler, for arrays in one piece."""
+    import cupy
+    from cupy._core import _kernel as own
+    from cupy._core._carray import Indexer
+    from cupy._core._scalar import CScalar
+
+    reads, writes, code, name = each.texts(wide)
+    parameters = [*own._get_param_info(reads, True), *own._get_param_info(writes, False)]
+    letters = {"T": np.dtype(dtype), "L": np.dtype("int64"), "W": np.dtype("uint8")}
+    dtypes = [letters[p.ctype] if p.dtype is None else p.dtype for p in parameters]
+    nin = reads.count(",") + 1
+    *_, types = own._decide_params_type(
+        tuple(parameters[:nin]), tuple(parameters[nin:]), tuple(dtypes[:nin]), tuple(dtypes[nin:])
+    )
+    elements = {"relu": "x", "relu_dx": "dy y", "running_statistics": "mean var batch_mean batch_var"}.get(
+        each.name, ""
+    )
+    infos = [
+        own._ArgInfo(1, cupy.ndarray, d, 1, True, not wide)
+        if p.raw or not p.is_const or p.name in elements.get(each.name, "").split()
+        else own._ArgInfo(3, CScalar, d, 0, True, True)
+        for p, d in zip(parameters, dtypes, strict=True)
+    ]
+    infos.append(own._ArgInfo(2, Indexer, None, 1, True, not wide))
+    parameters += own._get_param_info("CIndexer _ind", False)
+    return own._get_elementwise_kernel_code(tuple(infos), types, tuple(parameters), code, name, "")
+
+
+@pytest.mark.skipif(SPEC is None or IS_STAND_IN, reason="needs CuPy")
+@pytest.mark.parametrize("name", every_kernel())
+def test_they_compile_for_every_architecture(name):
+    pytest.importorskip("nvidia.cuda_nvrtc", reason="needs NVRTC, the package nvidia-cuda-nvrtc-cu12")
+    import cupy
+    import nvidia
+    from cupy.cuda import compiler
+
+    own = Path(cupy.__file__).parent / "_core" / "include"
+    cccl = own / "cupy" / "_cccl"
+    folders = [own, cccl / "libcudacxx", cccl / "thrust", cccl / "cub", *Path(nvidia.__path__[0]).glob("*/include")]
+    options = ("--std=c++17", *(f"-I{folder}" for folder in folders))
+    variants = itertools.product(("float32", "float64"), (False, True), ARCHITECTURES)
+    for dtype, wide, architecture in variants:
+        if architecture != "75" and (wide or dtype == "float64"):
+            continue  # one variant of the text for each architecture, and every variant for one
+        source = "#include <cupy/complex.cuh>\n#include <cupy/carray.cuh>\n#include <cupy/math_constants.h>\n"
+        source += cuda_source(every_kernel()[name], dtype, wide)
+        made, *_ = compiler._NVRTCProgram(source, "kernel.cu").compile((*options, f"-arch=sm_{architecture}"))
+        assert f"xpcnn_{name}".encode() in (made if isinstance(made, bytes) else made.encode())
+
+
+def on_device(*arrays: np.ndarray, dtype: str = "float64") -> list:
+    return [xpcnn.asarray(array, dtype) for array in arrays]
+
+
+@pytest.fixture
+def cupy_backend():
+    with xpcnn.use_backend("cupy"):
+        yield
+
+
+@on_stand_in
+@pytest.mark.usefixtures("cupy_backend")
+@pytest.mark.parametrize("rows", [1, 9, 64])
+@pytest.mark.parametrize(("groups", "stride", "kernel_size"), [(1, 1, 3), (2, 2, 3), (1, 1, 1)])
+def test_a_workspace_that_holds_some_positions_of_an_image(rows, groups, stride, kernel_size, rng, monkeypatch):
+    x, w = on_device(rng.normal(size=(3, 7, 6, 4)), rng.normal(size=(6, kernel_size, kernel_size, 4 // groups)))
+    results = []
+    for name in ("reference", "cuda"):
+        monkeypatch.setattr(conv, "WORKSPACE", rows * kernel_size**2 * 4 * 8)
+        with xpcnn.use_implementation(name):
+            options = {"window": Window(kernel_size, stride, kernel_size // 2), "groups": groups}
+            y, cache = dispatch.forward("conv2d", x, w, None, **options)
+            results.append([y, *dispatch.backward(y, cache)[:2]])
+    for expected, found in zip(*results, strict=True):
+        assert_close(found, xpcnn.to_numpy(expected))
+
+
+@on_stand_in
+@pytest.mark.usefixtures("cupy_backend")
+def test_what_is_wrong_on_a_device_is_left_out_there(rng, monkeypatch, tmp_path):
+    monkeypatch.setattr(proof, "_said", {})
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *names: tmp_path)
+    right = activation.RELU
+    wrong = kernel.Kernel("relu", "T x", "T y", "y = x < 0 ? T(0) : x * T(1.01);")
+    monkeypatch.setattr(activation, "RELU", wrong)
+    (x,) = on_device(rng.normal(size=(3, 4)))
+    with pytest.warns(RuntimeWarning, match=r"CUDA kernels of relu are left out on this device: differs .* float32"):
+        y = nn.ReLU()(x)
+    assert_close(y, np.maximum(xpcnn.to_numpy(x), 0))
+    assert dispatch.choose("relu", x).name == "reference"
+    (said,) = json.loads((tmp_path / "cuda.json").read_text()).values()
+    assert "differs" in said["relu"]
+
+    monkeypatch.setattr(activation, "RELU", right)  # another process, after a repair
+    monkeypatch.setattr(proof, "_said", {})
+    assert dispatch.choose("relu", x).name == "cuda"
+    monkeypatch.setattr(proof, "_said", {})
+    monkeypatch.setattr(proof, "_compare", None)  # not asked again
+    assert dispatch.choose("relu", x).name == "cuda"
+
+
+@on_stand_in
+@pytest.mark.usefixtures("cupy_backend")
+@pytest.mark.parametrize("spoilt", ["{", "[1]", '{"key": 3}', None])
+def test_a_damaged_file_of_verdicts_is_made_again(spoilt, monkeypatch, tmp_path):
+    monkeypatch.setattr(proof, "_said", {})
+    folder = tmp_path / "cache"
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *names: folder)
+    if spoilt is None:
+        folder.write_text("no folder")  # and cannot be one: asked again by each process
+    else:
+        folder.mkdir()
+        (folder / "cuda.json").write_text(spoilt)
+    assert proof.verdict("relu") == proof.AGREES
+    assert spoilt is None or "agrees" in (folder / "cuda.json").read_text()
+
+
+@on_stand_in
+@pytest.mark.usefixtures("cupy_backend")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_of_many_arrays_is_that_of_each(name, rng):
+    shapes = [(n % 5 + 1, 3) for n in range(90)]  # more than one kernel takes
+    ends = []
+    for implementation in ("reference", "cuda"):
+        generator = np.random.default_rng(1)
+        p = {str(n): xpcnn.asarray(generator.normal(size=shape), "float64") for n, shape in enumerate(shapes)}
+        optimizer = OPTIMIZERS[name](p)
+        with xpcnn.use_implementation(implementation):
+            for _ in range(3):
+                optimizer.step({key: xpcnn.asarray(generator.normal(size=p[key].shape), "float64") for key in p})
+        ends.append([*p.values(), *optimizer.state_dict().values()])
+    for expected, found in zip(*ends, strict=True):
+        assert_close(found, xpcnn.to_numpy(expected))
+
+
+@on_stand_in
+@pytest.mark.usefixtures("cupy_backend")
+def test_an_optimizer_of_ones_own_runs_its_own_update():
+    class Still(optim.SGD):
+        def update(self, p, g, *slots):
+            pass
+
+    p = {"p": xpcnn.asarray([1.0, 2.0])}
+    Still(p, lr=0.5, momentum=0.9).step({"p": xpcnn.asarray([1.0, 1.0])})
+    assert p["p"].tolist() == [1.0, 2.0]
+
+
+POSITIONS = """
+#define index {c}
+extern "C" long long lower(long long i, const long long *given) {{
+    index h = given[0], w = given[1], ch = given[2], oh = given[3], ow = given[4], kh = 3, kw = 3, sh = 1, sw = 1;
+    index dh = 1, dw = 1, ph = 1, pw = 1, cg = ch, from = 0, count = given[5];
+    struct {{ long long operator[](index at) {{ return at; }} }} x;
+    struct {{ long long at; long long &operator[](long long) {{ return at; }} }} a;
+    typedef long long T;
+    {code}
+    return a.at;
+}}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
+@pytest.mark.parametrize(
+    ("shape", "filters"),
+    [((1, 46000, 46000, 1), 1), ((33000, 32, 32, 64), 9), ((2, 46340, 46341, 1), 1), ((3_000_000, 8, 8, 64), 9)],
+)
+def test_positions_next_to_the_limit_of_32_bits(shape, filters, tmp_path):
+    """Of an array of these shapes, without the array: what the last thread, and some before it, read."""
+    n, h, w, c = shape
+    window = Window(3, 1, 1)
+    place, size = window.place(h, w), n * h * w * c
+    threads = place.out[0] * place.out[1] * n * 9 * c
+    wide = max(size, threads) > kernel.LARGEST
+    code = conv.LOWER.texts(wide)[2]
+    source = tmp_path / "positions.cpp"
+    source.write_text(POSITIONS.format(c="long long" if wide else "int", code=code))
+    subprocess.run(["g++", "-O1", "-fwrapv", "-shared", "-fPIC", source, "-o", tmp_path / "positions.so"], check=True)
+    lower = ctypes.CDLL(str(tmp_path / "positions.so")).lower
+    lower.restype = ctypes.c_longlong
+    geometry = (ctypes.c_longlong * 6)(h, w, c, *place.out, place.out[0] * place.out[1] * n)
+    for i in [threads - 1 - step for step in (0, 1, 9 * c, 9 * c * w, threads // 2, threads - 1)]:
+        t, k = divmod(i, 9 * c)
+        image, row, column = np.unravel_index(t, (n, *place.out))
+        p, q = int(row) + k // c // 3 - 1, int(column) + k // c % 3 - 1
+        inside = 0 <= p < h and 0 <= q < w
+        assert lower(ctypes.c_longlong(i), geometry) == (((int(image) * h + p) * w + q) * c + k % c if inside else 0)
+
+
+@on_stand_in
+@pytest.mark.usefixtures("cupy_backend")
+def test_an_array_of_more_positions_takes_wide_ones(monkeypatch):
+    monkeypatch.setattr(kernel, "LARGEST", 11)
+    asked = []
+    monkeypatch.setattr(kernel, "_compiled", lambda each, wide: asked.append(wide) or (lambda *args, **options: None))
+    for size in (11, 12):
+        x = xpcnn.asarray(np.zeros(size))
+        activation.RELU(x)
+        sums.PARTS(x, 1, 1, 1, xpcnn.asarray(np.zeros(1)), size=1)
+    sums.PARTS(xpcnn.asarray(np.zeros(2)), 1, 1, 1, xpcnn.asarray(np.zeros(1)), size=1, reach=12)
+    assert asked == [False, False, True, True, True]

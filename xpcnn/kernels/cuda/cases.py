@@ -1,0 +1,99 @@
+"""Small calls of each operation, on which `proof.py` compares the kernels with the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...ops.window import Window
+from .kernel import Array
+
+Case = Callable[[str], tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+def normal(dtype: str, *shape: int, seed: int = 0) -> Array:
+    """An array of that shape on the device, the same each time."""
+    import cupy
+
+    return cupy.asarray(np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype))
+
+
+def _convolution(shape: tuple[int, ...], filters: int, window: Window, groups: int = 1, *, fused: bool = False) -> Case:
+    def make(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        x, w = normal(dtype, *shape), normal(dtype, filters, *window.kernel, shape[3] // groups)
+        options: dict[str, Any] = {"window": window, "groups": groups}
+        if fused:
+            options |= {"scale": normal(dtype, filters, seed=1), "relu": True}
+        return (x, w, normal(dtype, filters)), options
+
+    return make
+
+
+def _convolutions(**options: Any) -> list[Case]:
+    return [
+        _convolution((3, 7, 6, 4), 6, Window(3, (2, 1), (1, 0, 2, 1), (1, 2)), **options),
+        _convolution((2, 7, 6, 6), 4, Window((2, 3), 2, 1), 2, **options),
+        _convolution((2, 6, 7, 3), 6, Window(3, (1, 2), 1, (2, 1)), 3, **options),
+        _convolution((2, 4, 4, 5), 3, Window(1), **options),
+        _convolution((5, 9, 9, 2), 3, Window(3, 1, 1), **options),  # more positions than a part of a sum has
+        _convolution((5, 9, 9, 2), 2, Window(3, 1, 1), 2, **options),
+    ]
+
+
+def _call(*shapes: tuple[int, ...], **options: Any) -> Case:
+    """A call with normally distributed arrays of these shapes; a variance is positive."""
+    return lambda dtype: (tuple(normal(dtype, *shape, seed=n) for n, shape in enumerate(shapes)), options)
+
+
+def _statistics(dtype: str) -> tuple[Any, ...]:
+    return normal(dtype, 5), normal(dtype, 5, seed=1) ** 2
+
+
+def _loss(**options: Any) -> Case:
+    def make(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        import cupy
+
+        given = {name: normal(dtype, 7) ** 2 if name == "weight" else value for name, value in options.items()}
+        return (normal(dtype, 9, 7), cupy.asarray(np.arange(9) % 7)), given
+
+    return make
+
+
+def _images(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    import cupy
+
+    images = np.random.default_rng(0).integers(256, size=(7, 3, 2, 2), dtype=np.uint8)
+    return (cupy.asarray(images), cupy.asarray(np.array([6, 0, 3, 3]))), {"scale": 255.0}
+
+
+_POOLS = (Window(2, 2), Window(3, 2, (1, 0, 0, 1), (1, 2)), Window((3, 2), 1, 1))
+_NORMS = [_call((40, 3, 2, 5), (5,), (5,)), _call((3, 4))]
+CASES: dict[str, list[Case]] = {
+    "conv2d": _convolutions(),
+    "conv2d_inference": _convolutions(fused=True),
+    "relu": [_call((4, 5, 3))],
+    "max_pool2d": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
+    "max_pool2d_inference": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
+    "avg_pool2d": [_call((2, 7, 6, 3), window=Window(3, 2, 1), count_include_pad=counted) for counted in (False, True)],
+    "global_avg_pool2d": [_call((3, 4, 5, 6))],
+    "batch_norm": _NORMS,
+    "batch_norm_relu": _NORMS,
+    "batch_norm_inference": [
+        lambda dtype: ((normal(dtype, 6, 5), normal(dtype, 5), normal(dtype, 5, seed=2), *_statistics(dtype)), {})
+    ],
+    "batch_norm_affine": [
+        lambda dtype: ((normal(dtype, 5), None, *_statistics(dtype), normal(dtype, 5, seed=3)), {}),
+        lambda dtype: ((None, normal(dtype, 5), *_statistics(dtype)), {}),
+    ],
+    "running_statistics": [lambda dtype: ((*_statistics(dtype), *_statistics(dtype)), {"momentum": 0.1, "count": 12})],
+    "zero_pad": [_call((2, 3, 4, 5), widths=[(1, 0), (0, 2), (3, 1)]), _call((2, 3), widths=[(0, 2)])],
+    "gather_images": [_images],
+    "cross_entropy": [
+        _loss(),
+        _loss(label_smoothing=0.1, weight=True),
+        _loss(weight=True, reduction="sum"),
+        _loss(ignore_index=3),
+    ],
+}
