@@ -95,6 +95,9 @@ def _cupy() -> list[tuple[str, str]]:
         return [("cupy", f"not usable: {error.got}")]
 
 
+_OTHER_LIBRARY = "the arrays are not "  # NumPy's, or CuPy's: the reason of all implementations of that library
+
+
 def _implementations() -> list[tuple[str, str]]:
     """For each operation with a choice: what runs for a batch of 64 on the current backend, and why not the others."""
     try:
@@ -130,7 +133,8 @@ def _implementations() -> list[tuple[str, str]]:
         others = []
         for each in dispatch.implementations(op):
             reason = each.refuses(*arrays, **options)
-            if each is not runs:
+            if each is not runs and not (reason or "").startswith(_OTHER_LIBRARY):
                 others.append(each.name if reason is None else f"{each.name}, which refuses: {reason}")
-        told_rows.append((op, f"{runs.name} (others: {'; '.join(others)})"))
+        if others:
+            told_rows.append((op, f"{runs.name} (others: {'; '.join(others)})"))
     return [*told_rows, ("other operations", "reference")]

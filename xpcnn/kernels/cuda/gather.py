@@ -24,7 +24,7 @@ GATHER = Kernel(
 def refuses(x: Any, index: Any, *, scale: float) -> str | None:
     """The reason why this implementation refuses the call, or None."""
     if type(x).__module__.partition(".")[0] != "cupy":
-        return "not an array of CuPy's"
+        return "the arrays are not CuPy's"
     return None if (str(x.dtype), str(index.dtype)) == ("uint8", "int64") else "other dtypes than uint8 and int64"
 
 

@@ -90,7 +90,7 @@ def refuses_kind(*arrays: Array | None) -> str | None:
                 continue
             return "not an array"
         if type(x).__module__.partition(".")[0] != "cupy":
-            return "not an array of CuPy's"
+            return "the arrays are not CuPy's"
         if x.dtype.char not in "fd":
             return f"{x.dtype} is neither float32 nor float64"
     return None
