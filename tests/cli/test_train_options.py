@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import pytest
 
 from xpcnn.cli import main
@@ -117,7 +119,7 @@ def test_a_run_that_ends_early_says_how_to_go_on(tmp_path, monkeypatch, capsys, 
         folder.mkdir()
         for name in begun:
             (folder / name).write_text("{}")
-        raise error
+        raise copy(error)
 
     monkeypatch.setattr("xpcnn.cli.train.start", start)
     monkeypatch.chdir(tmp_path)

@@ -56,13 +56,17 @@ def test_what_nobody_knows(name):
     line = str(caught.value)
     assert "\n" not in line
     if isinstance(name, str) and name:
-        for part in ("digits, mnist, fashion_mnist", "folder of pictures or file (.npz .npy .csv .h5 .hdf5)", name):
+        for part in (
+            "digits, mnist, fashion_mnist",
+            "folder of pictures or file (.npz .npy .csv .tar .h5 .hdf5)",
+            name,
+        ):
             assert part in line
 
 
 def test_an_ending_that_nobody_reads(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(OptionError, match=r"file \(.npz .npy .csv .h5 .hdf5\), got '.*a.txt'"):
+    with pytest.raises(OptionError, match=r"file \(.npz .npy .csv .tar .h5 .hdf5\), got '.*a.txt'"):
         load(tmp_path / "a.txt")
 
 

@@ -11,6 +11,9 @@ from xpcnn.ops import Window, dispatch
 
 CONVOLUTIONS = ("conv2d", "conv2d_inference")
 WINDOW = Window((2, 2), padding=1)
+OPERATIONS = [  # that NumPy has a choice for
+    op for op in dispatch.operations() if {each.name for each in dispatch.implementations(op)} - {"cuda", "reference"}
+]
 
 
 def arguments(op, n, h, w, c, f, rng):
@@ -42,7 +45,7 @@ def results(implementation, arrays, options, rng):
 
 
 @pytest.mark.usefixtures("any_batch")
-@pytest.mark.parametrize("op", dispatch.operations())
+@pytest.mark.parametrize("op", OPERATIONS)
 def test_axes_of_one(op):
     ran = 0
     for n, *sizes in product((1, 3), (1, 3), (1, 3), (1, 2), (1, 2)):

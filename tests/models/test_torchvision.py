@@ -14,17 +14,6 @@ pytest.importorskip("torch")
 CLOSE = 1e-10
 
 
-@pytest.fixture(scope="module")
-def torchvision():
-    from .torchvision_witness import witness
-
-    try:
-        with witness() as found:
-            yield found
-    except ImportError as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.parametrize("name", heavy_ones_slow(IMAGES))
 def test_all_numbers_equal_torchvisions(torchvision, name):
     from .torchvision_witness import compared

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pytest
 
 import xpcnn
+from xpcnn import nn
 from xpcnn.data import Loader, Split, augment
 from xpcnn.errors import DataError, DTypeError, FileError, OptionError, ShapeError, XpcnnError
 from xpcnn.io import load_model
@@ -276,3 +278,26 @@ def test_a_second_fit_after_patience_says_that_it_does_nothing():
     assert len(run.history) == 2
     with pytest.warns(xpcnn.errors.XpcnnWarning, match="not improved for patience=1 epochs, and none is trained"):
         run.fit(loader(), split(9), epochs=5)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "last", "said"),
+    [
+        (nn.CrossEntropyLoss(), nn.Softmax(), "CrossEntropyLoss takes logits, and the network ends in Softmax"),
+        (nn.FocalLoss(), nn.Softmax(), "FocalLoss takes logits"),
+        (nn.NLLLoss(), nn.Softmax(), "NLLLoss takes log-probabilities.*; let it end in LogSoftmax"),
+        (nn.BCEWithLogitsLoss(), nn.Sigmoid(), "BCEWithLogitsLoss takes logits, and the network ends in Sigmoid"),
+        (nn.CrossEntropyLoss(), nn.LogSoftmax(), None),
+        (nn.NLLLoss(), nn.LogSoftmax(), None),
+        (nn.MSELoss(), nn.Sigmoid(), None),
+    ],
+)
+def test_an_activation_that_is_part_of_the_loss_is_told(criterion, last, said):
+    for model in (
+        nn.Sequential(nn.Linear(4, 3, rng=0), last),
+        nn.Graph({"a": (nn.Linear(4, 3, rng=0), "x"), "b": (nn.Sequential(last), "a")}, inputs="x"),
+    ):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            Trainer(model, SGD(model.parameters(), lr=0.1), criterion, verbose=False)
+        assert [bool(re.search(said or "", str(each.message))) for each in told] == [True] * (said is not None)

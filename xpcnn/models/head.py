@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..backend import dtype_name
 from ..errors import OptionError
-from ..nn import Container, Conv2d, Layer, Linear, all_parameters
+from ..nn import Container, Conv2d, Identity, Layer, Linear, Softmax, all_parameters
+from ..nn.last_layer import last_layer
 from ..nn.layer import check_layer
 from ..options import as_count
 from ..random import Seed
@@ -50,6 +51,27 @@ def new_head(model: Layer, outputs: int, *, rng: Seed = None) -> Layer:
         options = {key: value for key, value in layer.config().items() if key != "out_channels"}
         made = Conv2d(out_channels=outputs, **options, weight_init="glorot_uniform", rng=rng)
     made.astype(dtype_name(layer.weight))
+    return _replaced(model, path, made)
+
+
+def without_softmax(model: Layer) -> Layer:
+    """The network without a softmax at its end, as losses of logits want it; else the same network.
+
+    >>> from xpcnn.nn import Sequential, Softmax
+    >>> without_softmax(Sequential(Linear(8, 4), Softmax()))
+    Sequential(
+      (0) Linear(in_features=8, out_features=4, bias=True)
+      (1) Identity()
+    )
+    """
+    path = last_layer(model)
+    if not path or not isinstance(path[-1][1], Softmax):
+        return model
+    return _replaced(model, path, Identity())
+
+
+def _replaced(model: Layer, path: list[tuple[str, Layer]], made: Layer) -> Layer:
+    """The network with another layer at the end of the path."""
     parents = [model, *(each for _, each in path)][: len(path)]
     for parent, (name, _) in zip(reversed(parents), reversed(path), strict=True):
         assert isinstance(parent, Container)

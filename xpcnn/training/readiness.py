@@ -9,7 +9,9 @@ import numpy as np
 from ..data.dataset import Split
 from ..data.loader import Loader
 from ..errors import DataError, OptionError, ShapeError, XpcnnError, warn
+from ..nn import BCEWithLogitsLoss, CrossEntropyLoss, DiceLoss, FocalLoss, NLLLoss, Sigmoid, Softmax
 from ..nn.freezing import all_parameters
+from ..nn.last_layer import last_layer
 from ..nn.layer import Layer, check_layer
 from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
@@ -20,6 +22,13 @@ from .position import Position
 from .training_state import unchanged
 
 WHO = "Trainer.fit"
+_PART_OF: dict[type, tuple[type, ...]] = {  # of a loss, or of what goes before it
+    CrossEntropyLoss: (Softmax,),
+    FocalLoss: (Softmax,),
+    NLLLoss: (Softmax,),
+    BCEWithLogitsLoss: (Sigmoid,),
+    DiceLoss: (Softmax, Sigmoid),
+}
 
 
 def check_arguments(
@@ -35,6 +44,7 @@ def check_arguments(
     check_layer("Trainer", model)
     check_optimizer("Trainer", optimizer, model.parameters())
     check_loss("Trainer", criterion)
+    _warn_of_activation(model, criterion)
     if not isinstance(schedule, Schedule | None):
         raise OptionError("Trainer", "a schedule, such as Cosine(0.1, 1000)", repr(schedule)[:80])
     if patience is not None:
@@ -42,6 +52,16 @@ def check_arguments(
     if clip_norm is not None:
         as_number("Trainer", "clip_norm", clip_norm, "(0, inf)")
     as_number("Trainer", "checkpoint_seconds", checkpoint_seconds, "[0, inf)")
+
+
+def _warn_of_activation(model: Layer, criterion: Loss) -> None:
+    """Warn if the network ends in what the criterion does itself: it would then learn slowly, or hardly."""
+    path = last_layer(model)
+    last = type(path[-1][1] if path else model)
+    if last in _PART_OF.get(type(criterion), ()):
+        wanted = "log-probabilities" if isinstance(criterion, NLLLoss) else "logits"
+        what = f"{type(criterion).__name__} takes {wanted}, and the network ends in {last.__name__}"
+        warn("Trainer", what, f"let it end in {'LogSoftmax' if isinstance(criterion, NLLLoss) else 'the layer before'}")
 
 
 def as_unfreeze_at(model: Layer, epoch: int | None) -> int | None:

@@ -21,7 +21,7 @@ from ..exchange import import_onnx, load_weights
 from ..io import safetensors
 from ..io.model_file import SCALE, SavedModel, load_model, save_model
 from ..models.facts import RECORDS
-from ..models.head import head_name
+from ..models.head import head_name, without_softmax
 from ..nn import Layer, Normalize, all_parameters, freeze
 from ..options import expanded, few
 from ..random import generator
@@ -157,6 +157,9 @@ class Opened:
                 f"from {self.shown}: {len(model.state_dict())} arrays of its network"
                 + (", with its last layer" * (not head))
             ]
+            if classes and (logits := without_softmax(model)) is not model:
+                model = logits
+                told.append("left out its softmax at the end, which is part of the loss")
         if head:
             told.append(f"new last layer {head}: {outputs} outputs")
         told.append(_preparation(model, normalization, config.normalize, input_shape))
