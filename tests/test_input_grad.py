@@ -112,7 +112,7 @@ CALLS = {  # for every operation whose backward takes `input_grad`
 
 
 def pairs():
-    """(operation, implementation, forward, backward) of every pair, public or fast on NumPy, that takes `input_grad`."""
+    """(operation, implementation, forward, backward) of each pair, public or fast on NumPy, that takes `input_grad`."""
     every = {(op, each.name): (each.forward, each.backward) for op in dispatch.operations()
              for each in dispatch.implementations(op) if each.backward is not None and each.name != "cuda"}  # fmt: skip
     for name in ops.__all__:
