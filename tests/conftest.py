@@ -52,13 +52,25 @@ def xp(request: pytest.FixtureRequest) -> Iterator[Library]:
             yield library
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _signals_are_not_ignored() -> None:
-    """Undo a shell's background mode, which ignores signals: xpcnn leaves ignored signals ignored."""
-    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+_USUAL = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _signals_of_fixtures() -> None:
+    _signals_as_at_the_start_of_a_program()
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> None:
+    """The command line's `main` leaves those of the end of a process, and a shell's background ignores some."""
+    _signals_as_at_the_start_of_a_program()
+
+
+def _signals_as_at_the_start_of_a_program() -> None:
+    for name, handler in _USUAL.items():
         number = getattr(signal, name, signal.SIGINT)  # Windows has no SIGHUP
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, usual)
+        if hasattr(signal, name) and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -93,14 +105,3 @@ def _any_batch_where_an_implementation_is_forced(any_batch: None) -> None:
 @pytest.fixture(autouse=True)
 def _same_random_numbers() -> None:
     xpcnn.seed(1)
-
-
-@pytest.fixture(autouse=True)
-def _signals():
-    """The command line's `main` leaves them as the end of a process wants them."""
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = [(number, signal.getsignal(number)) for number in numbers]
-    yield
-    for number, handler in before:
-        if signal.getsignal(number) is not handler:
-            signal.signal(number, handler)
