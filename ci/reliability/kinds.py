@@ -20,7 +20,7 @@ from xpcnn.optim import SGD, Adam, Plateau
 from xpcnn.training import CSVLog, Trainer, checkpoint, replay
 from xpcnn.training.callback import Step
 from xpcnn.training.config import RunConfig, read_config
-from xpcnn.training.history import read_csv
+from xpcnn.training.history import History, read_csv
 from xpcnn.training.run import start
 
 from . import foreign
@@ -108,7 +108,7 @@ def _checkpoint(target: Trainer, loader: data.Loader, before: list[Any], path: P
     position, history = checkpoint.load(path, run)
     target.history = history
     state = state_of(target)
-    target.history = []
+    target.history = History()
     for array, old in zip(run.tensors().values(), before, strict=True):
         array[...] = old
     target.optimizer.steps, target.optimizer.lr = scalars["steps"], scalars["lr"]
