@@ -33,7 +33,8 @@ if ! command -v chromium > /dev/null; then
     apt-get update -qq && apt-get install -y -qq chromium > /dev/null
 fi
 # without the tests that run and kill commands: they are the same on every backend
-arrays=(--ignore=tests/cli --ignore=tests/test_reliability.py --ignore=tests/test_reliability_files.py)
+arrays=(--ignore=tests/cli --ignore=tests/course --ignore=tests/distributed --ignore=tests/test_gpu_script.py)
+arrays+=(--ignore=tests/test_reliability.py --ignore=tests/test_reliability_files.py)
 step "the suite on PyTorch tensors, and with PyTorch as a witness"
 pip install -q torch==2.13.0
 XPCNN_BACKEND=torch pytest -q -n 2 "${arrays[@]}"
