@@ -98,7 +98,7 @@ python -m ci.bench --from figures.json --markdown --picture benchmark.png
 step "what xpcnn withstands: the quick form"
 python -m ci.reliability --quick
 step "several processes: random ones are killed; two hosts, of which one is cut off (as root, with network namespaces)"
-python -m ci.kill_processes --kills 6 --epochs 12
+python -m ci.kill_processes --kills 3 --epochs 6
 if ip netns add xpcnn-try 2> /dev/null; then
     ip netns delete xpcnn-try
     bash ci/several_hosts.sh
