@@ -16,7 +16,7 @@ from .. import reference_loss as reference
 from ..arrays import assert_close, needs_torch
 from .losses import check, run
 
-SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=3)  # N and the sizes of an item
+SHAPES = st.lists(st.integers(1, 3), min_size=1, max_size=3)  # N and the sizes of an item
 OPTIONS = {"reduction": st.sampled_from(["mean", "sum"]), "dtype": st.sampled_from(["float32", "float64"])}
 IGNORED = 255
 
