@@ -87,7 +87,7 @@ def cuda_source(each: kernel.Kernel, dtype: str, wide: bool) -> str:
     )
     infos = [
         own._ArgInfo(1, cupy.ndarray, d, 1, True, not wide)
-        if p.raw or not p.is_const or p.name in elements.get(each.name, "").split()
+        if p.raw or not p.is_const or p.name in elements.split()
         else own._ArgInfo(3, CScalar, d, 0, True, True)
         for p, d in zip(parameters, dtypes, strict=True)
     ]
