@@ -127,7 +127,10 @@ for name, array in scratch.parameters().items():
         array[...] = asarray(rng.normal(0, np.sqrt(2 / math.prod(array.shape[1:])), array.shape))
     else:
         array[...] = 0 if name.endswith("bias") else 1
-curves = {"from the file": train(nn.eval_mode(detector), detector), "from scratch": train(scratch, lambda x: scratch.forward(x)[0])}
+curves = {
+    "from the file": train(nn.eval_mode(detector), detector),
+    "from scratch": train(scratch, lambda x: scratch.forward(x)[0]),
+}
 
 # %%
 # The curves, side by side
