@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -17,6 +14,7 @@ from .diagram import diagram
 from .drawings import drawing_of
 from .explanation import Explanation, NamedArray, check_precision
 from .formatting import Numbers, equation_line, statistics
+from .html_document import html_document
 from .picture import photograph
 from .rules import tree
 from .walk import Key, Record, Stop
@@ -54,28 +52,8 @@ class _Writer:
 
     def write(self, title: str, more: str) -> str:
         stops = [self.stop(stop) for stop in self.walk.stops]
-        data = json.dumps(
-            {"arrays": self.payloads(), "groups": self.members, "stops": stops, "precision": self.precision},
-            ensure_ascii=False, separators=(",", ":"), allow_nan=False,
-        ).replace("<", "\\u003c")  # fmt: skip
-        folder = files(__package__)
-        style = "".join((folder / name).read_text("utf-8") for name in ("page.css", "step.css"))
-        script = "".join((folder / name).read_text("utf-8") for name in ("numbers.js", "step.js"))
-        allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
-        return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>{escape("A training step" + (f" of {title}" if title else ""))}</title>
-<style>{style}</style>
-</head>
-<body class="walk">
-{self.header(title)}
+        data = {"arrays": self.payloads(), "groups": self.members, "stops": stops, "precision": self.precision}
+        body = f"""{self.header(title)}
 <main>
 <noscript><p>The numbers of this page are worked out by its script, which is switched off.</p></noscript>
 {self.sections()}
@@ -85,12 +63,10 @@ class _Writer:
 <footer>Made by xpcnn. Orange numbers are above 0, blue ones below. Click on any number to see what it is made of; n and
 p go to the next and the previous stop.</footer>
 <div class="bar"><button id="back" title="previous stop: p">‹</button> <a id="here" href="#s0"></a>
-<button id="next" title="next stop: n">›</button></div>
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
+<button id="next" title="next stop: n">›</button></div>"""
+        name = "A training step" + (f" of {title}" if title else "")
+        styles, scripts = ("page.css", "step.css"), ("numbers.js", "step.js")
+        return html_document(name, body, data, styles=styles, scripts=scripts, kind="walk")
 
     def header(self, title: str) -> str:
         walk = self.walk

@@ -7,11 +7,7 @@ contains no formulas: this module works out a number's formula and writes it as 
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -20,6 +16,7 @@ from ..errors import one_line
 from .drawings import drawing_of
 from .explanation import Explanation, NamedArray, Piece, Ref, Step, Worked, check_page
 from .formatting import Box, Numbers, Table, boxes, cut, equation_line, expression, statistics, tables, worked
+from .html_document import html_document
 from .picture import heat, photograph
 
 ROWS, COLUMNS, PAGES = 12, 27, 3
@@ -58,36 +55,13 @@ class _Writer:
         kind = page.title.partition("(")[0]
         sections = "".join(self.step(number, step) for number, step in enumerate(page.steps, 1))
         arrays = [[name, list(array.values.shape)] for name, array in page.arrays.items()]
-        data = json.dumps(
-            {"arrays": arrays, "values": self.values, "formulas": self.formulas},
-            ensure_ascii=False, separators=(",", ":"),
-        ).replace("<", "\\u003c")  # fmt: skip
-        folder = files(__package__)
-        style, script = ((folder / name).read_text("utf-8") for name in ("page.css", "page.js"))
-        allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
-        heading = f"{kind} {page.name}".strip()
-        return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>{escape(heading + (f" of {title}" if title else ""))}: every gradient</title>
-<style>{style}</style>
-</head>
-<body>
-{self.header(title, kind)}
+        data = {"arrays": arrays, "values": self.values, "formulas": self.formulas}
+        heading = f"{kind} {page.name}".strip() + (f" of {title}" if title else "")
+        body = f"""{self.header(title, kind)}
 <main>
 {sections}</main>
-<footer>Made by xpcnn. Orange numbers are above 0, blue ones below; a ring marks the numbers of a formula.</footer>
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
+<footer>Made by xpcnn. Orange numbers are above 0, blue ones below; a ring marks the numbers of a formula.</footer>"""
+        return html_document(f"{heading}: every gradient", body, data, styles=["page.css"], scripts=["page.js"])
 
     def header(self, title: str, kind: str) -> str:
         page = self.page
