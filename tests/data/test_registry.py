@@ -11,6 +11,7 @@ import pytest
 
 import xpcnn
 from xpcnn.data.image_folder import image_folder
+from xpcnn.data.mask_folder import mask_folder
 from xpcnn.data.option_types import _KINDS
 from xpcnn.data.registry import KNOWN, READERS, load, names
 from xpcnn.errors import DataError, OptionError
@@ -133,7 +134,7 @@ def test_options_of_another_kind_are_refused_by_name_before_the_file_is_read(tmp
 
 
 def test_every_option_is_checked():
-    makes = {*READERS.values(), image_folder, *(known.make for known in KNOWN.values())}
+    makes = {*READERS.values(), image_folder, mask_folder, *(known.make for known in KNOWN.values())}
     options = {name for make in makes for name in inspect.signature(make).parameters}
     by_the_functions = {"label", "seed", "size", "test_fraction"}
     assert options - {"path"} == {*_KINDS, *by_the_functions}

@@ -10,6 +10,7 @@ from .digits import digits
 from .hdf5_file import hdf5_file
 from .image_folder import image_folder
 from .loader import Loader
+from .mask_folder import mask_folder
 from .mnist import fashion_mnist, kmnist, mnist
 from .registry import load, load_parts, names
 from .signs import signs
@@ -33,6 +34,7 @@ __all__ = [
     "kmnist",
     "load",
     "load_parts",
+    "mask_folder",
     "mnist",
     "names",
     "signs",

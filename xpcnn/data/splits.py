@@ -21,6 +21,7 @@ from .part_names import TEST, VALIDATION, WORDS
 from .pixels import to_images
 from .scale import scale_of, warn_of_dark_part
 from .source import Items, Mapped, Source
+from .targets import task
 
 TEST_FRACTION = 0.2
 MOST_BYTES = 2**32  # of one data set in memory
@@ -80,6 +81,12 @@ class Parts:
         """One image's shape, (H, W, C)."""
         return self.everything.input_shape if self.given is None else self.given.input_shape
 
+    @property
+    def task(self) -> str:
+        """What there is to learn; see `data.targets.task`."""
+        part = self.stated if self.given is None else self.given
+        return "" if part is None else task(self.classes, part.labels)
+
     @cached_property
     def _held_out(self) -> tuple[Split | None, Split | None]:
         return (None, None) if self.given is None else hold_out(self.given, self.test_fraction, self.seed)
@@ -94,11 +101,11 @@ class Parts:
         if train is None or test is None:
             remedy = "add images to train on; xpcnn eval, and data.load_parts, take images to test on alone"
             raise DataError(self.who, "images to train on", f"{self.found or 'images'} to test on alone", remedy)
-        if self.classes and len(self.classes) < 2:
+        if self.task in ("classes", "pixels") and len(self.classes) < 2:
             raise DataError(self.who, self.needed, f"{self.classes[0]} alone", "xpcnn eval takes it as it is")
         found = self.found
         if self.stated is None:
-            whole = " ".join([f"{self.test_fraction:g} of", "each class" if self.classes else "all images"])
+            whole = " ".join([f"{self.test_fraction:g} of", "each class" if self.task == "classes" else "all images"])
             found = f"{whole}{found and f' in {found}'} held out to test on, by content (seed {self.seed})"
         return Dataset(self.name, train, test, self.classes, found)
 
@@ -186,7 +193,7 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """
     as_number("data set", "test_fraction", fraction, "(0, 1)")
     as_count("data set", "seed", seed, least=0)
-    if not split.has_classes:
+    if not split.has_classes or len(split.labels.shape) > 1:
         return split.split(fraction, seed)
     chosen = []
     by_class = np.argsort(split.labels, kind="stable")

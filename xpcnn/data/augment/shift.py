@@ -10,11 +10,11 @@ from ...backend import array_namespace
 from ...errors import OptionError
 from ...options import as_number, as_pair
 from ...typing import Array, Pair
-from .base import Augmentation, pixels
+from .base import Motion, Move, as_label, pixels
 
 
 @dataclass(frozen=True)
-class Shift(Augmentation):
+class Shift(Motion):
     """Moves an image by up to `pixels` pixels, up or down and to the left or right.
 
         y[i,j] = x[i + a, j + b]        a, b uniform in −pixels … pixels
@@ -22,6 +22,7 @@ class Shift(Augmentation):
     Parameters
         pixels : the largest shift, or (height, width)
         fill : value of the pixels that come from outside, in [0, 1]
+        ignore_index : their class in a mask, see `Motion`
     Raises
         OptionError : also when called on images that are not larger
 
@@ -32,21 +33,24 @@ class Shift(Augmentation):
 
     pixels: Pair
     fill: float = 0.0
+    ignore_index: int | None = None
 
     def __post_init__(self) -> None:
         as_pair("Shift", "pixels", self.pixels, least=0)
         as_number("Shift", "fill", self.fill, "[0, 1]")
+        as_label("Shift", self.ignore_index)
 
-    def images(self, x: Array, rng: np.random.Generator) -> Array:
-        return _moved("Shift", x, self.pixels, self.fill, rng)
+    def motion(self, x: Array, rng: np.random.Generator) -> Move:
+        return _motion("Shift", x, self.pixels, self.fill, rng)
 
 
 @dataclass(frozen=True)
-class Crop(Augmentation):
+class Crop(Motion):
     """Pads an image with zeros and cuts its original size out at a random position: `Shift`, as it is known from CIFAR.
 
     Parameters
         padding : rows and columns on each side, or (height, width)
+        ignore_index : the class of the padding in a mask, see `Motion`
     Raises
         OptionError : also when called on images that are not larger
     Source
@@ -54,15 +58,17 @@ class Crop(Augmentation):
     """
 
     padding: Pair
+    ignore_index: int | None = None
 
     def __post_init__(self) -> None:
         as_pair("Crop", "padding", self.padding, least=0)
+        as_label("Crop", self.ignore_index)
 
-    def images(self, x: Array, rng: np.random.Generator) -> Array:
-        return _moved("Crop", x, self.padding, 0.0, rng)
+    def motion(self, x: Array, rng: np.random.Generator) -> Move:
+        return _motion("Crop", x, self.padding, 0.0, rng)
 
 
-def _moved(who: str, x: Array, most: Pair, fill: float, rng: np.random.Generator) -> Array:
+def _motion(who: str, x: Array, most: Pair, outside: float, rng: np.random.Generator) -> Move:
     xp = array_namespace(x)
     n, h, w, _ = x.shape
     limits = as_pair(who, "pixels", most, least=0)
@@ -72,6 +78,11 @@ def _moved(who: str, x: Array, most: Pair, fill: float, rng: np.random.Generator
     for length, limit in zip((h, w), limits, strict=True):
         start = rng.integers(-limit, limit + 1, n)[:, None]  # (N, 1)
         places.append(xp.asarray(start + np.arange(length), device=x.device))  # (N, H), (N, W)
-    y, inside = pixels(xp, x, places[0][:, :, None], places[1][:, None, :])
-    moved: Array = xp.where(inside, y, xp.asarray(fill, dtype=x.dtype, device=x.device))
-    return moved
+
+    def move(images: Array, fill: int | None = None) -> Array:
+        y, inside = pixels(xp, images, places[0][:, :, None], places[1][:, None, :])
+        value = xp.asarray(outside if fill is None else fill, dtype=y.dtype, device=y.device)
+        moved: Array = xp.where(inside, y, value)
+        return moved
+
+    return move
