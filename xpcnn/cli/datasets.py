@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from .. import data
-from ..data.registry import READERS
+from ..data.dataset import Split
+from ..data.registry import READERS, reader_of
+from ..data.resizing import RESIZES
 from ..data.scale import BYTE
+from ..data.source import Items, Mapped, Source
 from ..data.splits import Parts
 from ..errors import DataError, OptionError
 from ..io.document import parse_json
@@ -21,10 +24,12 @@ from ..io.model_file import SavedModel
 from ..options import expanded
 from ..training.best_model import model_path
 from ..training.config import CONFIG, RunConfig, read_config
+from ..typing import NDArray
 from .files import read_model
 
 _PLACES = (
     "labels",
+    "masks",
     "test",
     "test_fraction",
     "seed",
@@ -46,6 +51,20 @@ def add_dataset_arguments(parser: argparse.ArgumentParser, **options: Any) -> No
         metavar="NAME=VALUE",
         help="for a data set's function, such as size=64 for a folder of pictures; may be given several times",
     )
+    parser.add_argument(
+        "--resize",
+        dest="option",
+        action="append",
+        type=_resize_word,
+        metavar="|".join(RESIZES),
+        help="with a size: stretch pictures, cut out their middle, or add a border (default squash); it is kept",
+    )
+
+
+def _resize_word(text: str) -> str:
+    if text not in RESIZES:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(RESIZES)}, got {text!r}")
+    return f"resize={text}"
 
 
 def dataset_options(words: Sequence[str]) -> dict[str, Any]:
@@ -90,7 +109,7 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
     parts = data.load_parts(name, **_options(model, saved, name) | dataset_options(words))
     if parts.input_shape != saved.input_shape:
         raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {parts.input_shape}")
-    if saved.is_classifier != bool(parts.classes):
+    if saved.is_classifier != (parts.task in ("classes", "pixels")):
         kinds = ("classes", "values") if saved.is_classifier else ("values", "classes")
         raise DataError(name, f"labels that are {kinds[0]}, as the model gives", kinds[1])
     if not parts.classes or not saved.classes or parts.classes == saved.classes:
@@ -99,10 +118,18 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
         raise DataError(name, f"the model's classes: {', '.join(saved.classes)}"[:300], ", ".join(unknown)[:100])
     number = np.array([saved.classes.index(each) for each in parts.classes])
     given, stated = (
-        None if split is None else replace(split, labels=number[split.labels], channels_first=False)
+        None if split is None else replace(split, labels=_renumbered(split, number), channels_first=False)
         for split in (parts.given, parts.stated)
     )
     return saved, replace(parts, given=given, stated=stated, classes=saved.classes)
+
+
+def _renumbered(split: Split, number: NDArray) -> Items:
+    """The split's labels with the numbers that the model has for the classes."""
+    table = np.arange(256) if split.labels.dtype == np.uint8 else np.empty(0, np.int64)
+    table = np.concatenate([number, table[len(number) :]])  # so the class that does not count stays
+    labels = split.labels
+    return Mapped(labels, table.__getitem__) if isinstance(labels, Source) else table[labels]
 
 
 def run_of(model: Path, name: str) -> tuple[RunConfig | None, bool]:
@@ -126,7 +153,9 @@ def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
     if name in data.names():
         return config.options if config is not None and own else {}
     if (path.is_dir() or name.endswith(".tar")) and channels in (1, 3):
-        options |= {"size": (height, width), "channels": channels}
+        options |= {"size": (height, width), "channels": channels, "resize": saved.resize}
+        if path.is_dir() and reader_of(name, path, options) is data.mask_folder:
+            options |= {"classes": saved.classes, "ignore_index": saved.ignore_index}
     if name.endswith((".csv", ".npz", ".npy")):
         options |= {"image_shape": saved.input_shape, "regression": not saved.is_classifier}
     if config is None or not path.exists():

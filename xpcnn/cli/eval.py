@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
+
 from ..errors import one_line
 from ..nn import CrossEntropyLoss, MSELoss
 from ..table import columns
@@ -22,14 +24,17 @@ def run(options: argparse.Namespace) -> None:
     saved, split = chosen.saved, chosen.split
     if chosen.note:
         print(chosen.note)
-    criterion = CrossEntropyLoss() if saved.is_classifier else MSELoss()
+    criterion = CrossEntropyLoss(ignore_index=saved.ignore_index) if saved.is_classifier else MSELoss()
     batch_size = run_batch_size(saved) if options.batch_size is None else options.batch_size
     result = evaluate(saved.model, split, criterion, batch_size)
     if not saved.is_classifier:
         print(f"{chosen.label} loss {result.loss:z.6g} ({criterion!r} of {len(split)} images)")
         return
-    correct = round(result.accuracy * len(split))
-    print(f"{chosen.label} accuracy {result.accuracy:.2%} ({correct} of {len(split)})  loss {result.loss:z.4f}")
+    correct, counted = int(np.trace(result.confusion)), int(result.confusion.sum())
+    what = " pixel" if len(split.labels.shape) > 1 else ""
+    print(f"{chosen.label}{what} accuracy {result.accuracy:.2%} ({correct} of {counted})  loss {result.loss:z.4f}")
+    if what:
+        print(f"mean IoU {result.mean_iou:.4f}")
     if len(result.confusion) > 5:
         print(f"top-5 accuracy {result.top5_accuracy:.2%}")
     _print_confusion(result, chosen.classes)

@@ -9,8 +9,12 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
+import numpy as np
+
+from ..data.mask_file import palette_png
 from ..data.model_images import Image, images_in
 from ..errors import (
     DataError,
@@ -22,7 +26,7 @@ from ..errors import (
     printable,
 )
 from ..io.atomic import write_atomically
-from ..saved import Answer, files
+from ..saved import Answer, Saved, files
 from .files import add_model_argument, add_pixel_arguments, path_word, read_model
 
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")  # or not ASCII: `_escaped` handles these
@@ -38,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=_FORMATS, default="text", help="text, with tabs (default), csv with a heading, or json"
     )
     parser.add_argument(
-        "--out", type=path_word, metavar="FILE", help="a file for the answers (default: standard output)"
+        "--out",
+        type=path_word,
+        metavar="FILE",
+        help="a file for the answers (default: standard output); for masks, a folder",
     )
     add_pixel_arguments(parser)
 
@@ -63,6 +70,9 @@ def run(options: argparse.Namespace) -> int:
             except XpcnnError as error:
                 refuse(error)
 
+    if len(saved.model.output_shape(saved.input_shape)) == 3:
+        _write_masks(saved, options, refuse)
+        return 2 if refused else 0
     rows = saved.answers(every(), options.top_k)
     parts = _FORMATS[options.format](rows, saved.is_classifier)
     if options.out is None:
@@ -70,6 +80,28 @@ def run(options: argparse.Namespace) -> int:
     else:
         write_atomically(options.out, "".join(parts).encode())
     return 2 if refused else 0
+
+
+def _write_masks(saved: Saved, options: argparse.Namespace, refuse: Callable[[XpcnnError], None]) -> None:
+    """Write the class of each pixel of each picture as a palette PNG of its name; print what was written."""
+    if options.out is None:
+        raise OptionError("predict", "--out, a folder for masks, as the model has a class for each pixel", "none")
+    folder, taken = options.out, set[str]()
+    for path in _files(options.files, refuse):
+        try:
+            for name, mask in saved.masks(path, invert=options.invert, scale=options.scale):
+                stem = Path(name).stem
+                stem = next(each for i in count(1) if (each := stem if i == 1 else f"{stem}-{i}") not in taken)
+                taken.add(stem)
+                place = folder / f"{stem}.png"
+                write_atomically(place, palette_png(mask), make_folder=True)
+                shares = np.bincount(mask.ravel(), minlength=len(saved.classes)) / mask.size
+                cells = (f"{one_line(label)}\t{share:.4f}" for label, share in zip(saved.classes, shares, strict=False))
+                print("\t".join([one_line(name), one_line(str(place)), *cells]))
+        except MissingExtraError:
+            raise
+        except XpcnnError as error:
+            refuse(error)
 
 
 def _files(paths: Iterable[Path], refuse: Callable[[XpcnnError], None]) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import data, models
+from ..data.registry import reader_of
 from ..data.remote_weights import is_address
 from ..distributed import Group, init
 from ..distributed.launch import launch
@@ -51,7 +52,9 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = RunConfig()
     add_dataset_arguments(parser, nargs="?")
-    parser.add_argument("--model", help=f"one of {', '.join(models.MODELS)} (default mnist_cnn; mnist lenet5)")
+    parser.add_argument(
+        "--model", help=f"one of {', '.join(models.MODELS)} (default mnist_cnn; mnist lenet5; masks unet_small)"
+    )
     parser.add_argument(
         "--epochs", type=int, help=f"passes over the training images (default {default.epochs}; digits 30)"
     )
@@ -207,6 +210,8 @@ def _carry_out(
     if group.rank:
         return
     well = "loss {test_loss:z.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
+    if result.get("test_mean_iou") is not None:
+        well = "pixel accuracy {test_accuracy:.2%}, mean IoU {test_mean_iou:.4f}"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; "
@@ -224,11 +229,20 @@ def _config(given: dict[str, Any]) -> RunConfig:
         defaults |= _DEFAULTS.get(dataset, {})
     if isinstance(name, str) and name in OPTIMIZERS:
         defaults |= {"lr": OPTIMIZERS[name].lr, "weight_decay": OPTIMIZERS[name].weight_decay}
+    if isinstance(dataset, str) and _has_masks(dataset, given.get("options", {})):
+        defaults |= {"model": "unet_small"}
     if given.get("source"):
         defaults |= {"model": ""}
     config = RunConfig(**(defaults | given))
     source = config.source if not config.source or is_address(config.source) else _absolute(config.source)
     return replace(config, dataset=_absolute(config.dataset), source=source)
+
+
+def _has_masks(dataset: str, options: Any) -> bool:
+    """True if there is a class for each pixel."""
+    path = expanded("train dataset", dataset)
+    known = dataset in data.names() or not path.is_dir() or not isinstance(options, dict)
+    return not known and reader_of(dataset, path, options) is data.mask_folder
 
 
 def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[..., dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,31 @@ def _numbers(who: str, pixels: NDArray) -> NDArray:
     if pixels.dtype.kind not in "biu" or pixels.min() < 0 or pixels.max() > 255:
         raise FormatError(who, "numbers from 0 to 255", f"{pixels.min():g} to {pixels.max():g}", _REMEDY)
     return pixels.astype(np.uint8)
+
+
+def palette_png(mask: NDArray) -> bytes:
+    """A palette PNG whose indices are the classes (H, W) of uint8; each class has a colour, and 0 is black.
+
+    Raises
+        MissingExtraError : Pillow is not installed
+    """
+    image = need("PIL.Image", "masks", "to write masks").fromarray(mask)
+    image.putpalette(colours().tobytes())
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def colours() -> NDArray:
+    """A colour for each of 256 classes, (256, 3) of uint8, those of neighbours far apart: PASCAL VOC's.
+
+    The bits of a class, from the lowest, become the bits of red, green, blue, red … from the highest.
+    """
+    classes = np.arange(256)
+    found = np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        found[:, bit % 3] |= (((classes >> bit) & 1) << (7 - bit // 3)).astype(np.uint8)
+    return found
 
 
 def as_classes(
