@@ -13,6 +13,7 @@ import xpcnn
 from xpcnn.data.image_folder import image_folder
 from xpcnn.data.mask_folder import mask_folder
 from xpcnn.data.option_types import _KINDS
+from xpcnn.data.picture_table import picture_table
 from xpcnn.data.registry import KNOWN, READERS, load, names
 from xpcnn.errors import DataError, OptionError
 
@@ -59,7 +60,7 @@ def test_what_nobody_knows(name):
     if isinstance(name, str) and name:
         for part in (
             "digits, mnist, fashion_mnist",
-            "folder of pictures or file (.npz .npy .csv .tar .h5 .hdf5)",
+            "folder of pictures or file (.npz .npy .csv .csv.gz .tsv .tsv.gz .tar .h5 .hdf5)",
             name,
         ):
             assert part in line
@@ -134,7 +135,7 @@ def test_options_of_another_kind_are_refused_by_name_before_the_file_is_read(tmp
 
 
 def test_every_option_is_checked():
-    makes = {*READERS.values(), image_folder, mask_folder, *(known.make for known in KNOWN.values())}
+    makes = {*READERS.values(), image_folder, mask_folder, picture_table, *(known.make for known in KNOWN.values())}
     options = {name for make in makes for name in inspect.signature(make).parameters}
     by_the_functions = {"label", "seed", "size", "test_fraction"}
     assert options - {"path"} == {*_KINDS, *by_the_functions}

@@ -12,6 +12,7 @@ from .image_folder import image_folder
 from .loader import Loader
 from .mask_folder import mask_folder
 from .mnist import fashion_mnist, kmnist, mnist
+from .picture_table import picture_table
 from .registry import load, load_parts, names
 from .signs import signs
 from .splits import Parts
@@ -37,6 +38,7 @@ __all__ = [
     "mask_folder",
     "mnist",
     "names",
+    "picture_table",
     "signs",
     "tar_shards",
 ]
