@@ -14,7 +14,10 @@ import numpy as np
 from .backend import asarray, dtype_name, to_numpy
 from .data.model_images import Image, images_in, images_of, picture_size
 from .data.picture_files import find_pictures, say_passed_over
+from .data.picture_table import table_pictures
 from .data.resizing import restored
+from .data.table_columns import is_of_pictures
+from .data.table_file import is_table
 from .errors import DataError, NonFiniteError, OptionError
 from .io.model_file import SavedModel, load_model
 from .nn.feature_output import features
@@ -49,9 +52,10 @@ class Answer(NamedTuple):
 class Saved(SavedModel):
     """A network from a file, with what its training knew of its images.
 
-    `images` of the methods are the path of a picture, of a folder of pictures or of a .npy array, a picture of
-    Pillow's, an array of one image or several, or a list of these. Pictures are resized to the network's size. Numbers
-    are divided as in training; `scale` states another divisor, and `invert` swaps dark and light.
+    `images` of the methods are the path of a picture, of a folder or table of pictures, of a .npy array or of a table
+    of numbers, a picture of Pillow's, an array of one image or several, or a list of these. Pictures are brought to the
+    network's size as in training. Numbers are divided as in training; `scale` states another divisor, and `invert`
+    swaps dark and light.
     """
 
     def predict(
@@ -187,14 +191,18 @@ def load(path: str | os.PathLike[str]) -> Saved:
     return Saved(found.model, found.input_shape, found.classes, found.extra)
 
 
-def files(path: Path) -> list[Path]:
-    """The file, or for a folder the pictures in it.
+def files(path: Path, **table: Any) -> list[Path]:
+    """The file, or for a folder the pictures in it, or for a table those that it names.
 
+    Parameters
+        table : image, folder, ending and encoding, see `data.picture_table`
     Raises
         DataError : there are none in the folder;  FileError : it cannot be read
     """
     if not path.is_dir():
-        return [path]
+        encoding = table.get("encoding", "utf-8")
+        named = is_table(path) and path.is_file() and (table or is_of_pictures(path, encoding))
+        return table_pictures(path, **table) if named else [path]
     found, others = find_pictures(path)
     say_passed_over(str(path), others)
     if not found:

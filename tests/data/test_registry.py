@@ -68,7 +68,9 @@ def test_what_nobody_knows(name):
 
 def test_an_ending_that_nobody_reads(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(OptionError, match=r"file \(.npz .npy .csv .tar .h5 .hdf5\), got '.*a.txt'"):
+    with pytest.raises(
+        OptionError, match=r"file \(.npz .npy .csv .csv.gz .tsv .tsv.gz .tar .h5 .hdf5\), got '.*a.txt'"
+    ):
         load(tmp_path / "a.txt")
 
 

@@ -132,7 +132,8 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
 def _renumbered(split: Split, number: NDArray) -> Items:
     """The split's labels with the numbers, or in the order, that the model has for the classes."""
     if not split.has_classes:
-        return split.labels[:, np.argsort(number)]
+        columns: NDArray = split.labels[:, np.argsort(number)]
+        return columns
     table = np.arange(256) if split.labels.dtype == np.uint8 else np.empty(0, np.int64)
     table = np.concatenate([number, table[len(number) :]])  # so the class that does not count stays
     labels = split.labels

@@ -91,6 +91,23 @@ def columns_to_test(
     return Columns(found.names, found.label, np.array([place[each] for each in expected]))
 
 
+def pixel_columns(who: str, first: list[str], count: int) -> tuple[NDArray, bool]:
+    """The columns of images of `count` numbers, in the order of the pixels, and whether the first row is a header.
+
+    Columns that are called as labels or ids are left out.
+
+    Raises
+        FormatError : there are more or fewer, or their order is unknown
+    """
+    named = not all(map(is_number, first)) or (len(first) > 3 and _are_counted(first))
+    known = [i for i, name in enumerate(first) if not (named and (name.lower() in LABELS or _is_id(name)))]
+    if len(known) != count:
+        remedy = "call columns of labels label, and of ids id"
+        raise FormatError(who, f"rows of {count} numbers, one image each", f"{len(known)} columns", remedy)
+    columns = np.array(known)
+    return _in_order(who, first, columns) if named else columns, named
+
+
 def is_number(text: str) -> bool:
     """True if the text is a number as tables write it: Python would accept 1_0 as 10.
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import DataError, FormatError, warn
 from ..options import expanded
 from ..typing import NDArray, Shape
-from .csv_columns import Columns, columns_of, columns_to_test, is_number
+from .csv_columns import Columns, columns_of, columns_to_test, is_number, pixel_columns
 from .labels import MISSING_REMEDY, is_missing
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 from .table_file import first_row, open_table
@@ -157,6 +157,31 @@ def _parse(
     if columns.is_guess:
         _doubt(who, labels, pixels)
     return pixels, labels
+
+
+def csv_images(path: Path, input_shape: Shape) -> NDArray:
+    """The images in a table without labels: (N, *input_shape).
+
+    Raises
+        FormatError : rows of other lengths, or fields that are no numbers;  FileError : it cannot be read
+    """
+    who = str(path)
+    with open_table(path, "utf-8", MOST_BYTES) as file:
+        first, separator = first_row(who, file, _ROWS)
+        columns, has_header = pixel_columns(who, first, int(np.prod(input_shape)))
+        if not has_header:
+            file.seek(0)
+        start = file.tell()
+        try:
+            options: dict[str, Any] = {"delimiter": separator, "usecols": columns, "quotechar": '"'}
+            table: NDArray = np.loadtxt(file, np.float32, comments=None, ndmin=2, **options)
+        except ValueError as error:
+            file.seek(start)
+            found = _first_wrong(file, separator, len(first), None, has_header) or str(error).partition("\n")[0]
+            raise FormatError(who, f"rows of {len(first)} numbers", found, "mend it") from None
+    if not len(table):
+        raise FormatError(who, "rows of numbers", "none")
+    return table.reshape(-1, *input_shape)
 
 
 def _doubt(who: str, labels: NDArray, pixels: NDArray) -> None:

@@ -13,11 +13,13 @@ from ..io.model_file import SavedModel
 from ..io.npy import read_npy
 from ..options import as_flag
 from ..typing import NDArray
+from .csv_file import csv_images
 from .picture import header, read_picture
 from .picture_files import ENDINGS
 from .picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 from .pixels import to_floats
 from .scale import BYTE, as_scale, scale_of, stored
+from .table_file import is_table
 
 Image: TypeAlias = NDArray  # float32 (H, W, C)
 _STATE = "pass scale= (to a command, --scale), the number that stands for white"
@@ -28,7 +30,8 @@ def images_in(
 ) -> Iterator[tuple[str, Image]]:
     """Each image in a file as (name, float32 (H, W, C)).
 
-    A picture is resized as in training. A `.npy` array must have the shape already, with or without a batch axis.
+    A picture is resized as in training. A `.npy` array must have the shape already, with or without a batch axis. A
+    table (.csv) has the numbers of an image in a row; columns of labels and ids are left out.
 
     Parameters
         invert : swap dark and light, 1 − x
@@ -43,6 +46,9 @@ def images_in(
         raise DataError(str(path), "a picture or a .npy array", kind, "check the name")
     if path.suffix.lower() == ".npy":
         batch = images_of(str(path), read_npy(path), saved, invert=invert, scale=scale)
+    elif is_table(path):
+        numbers = csv_images(path, saved.input_shape)
+        batch = images_of(str(path), numbers, saved, invert=invert, scale=scale)
     else:
         _check(saved, invert, scale)
         numbers, divisor = _picture(path, saved, scale)

@@ -86,7 +86,7 @@ def _window(size: Size, to: Any) -> tuple[float, float, float, float]:
     height, width = size
     factor = min(height / to[0], width / to[1])
     tall, wide = to[0] * factor, to[1] * factor
-    left, top = (width - wide) / 2, (height - tall) / 2
+    left, top = max((width - wide) / 2, 0.0), max((height - tall) / 2, 0.0)  # both may be a rounding below 0
     return left, top, min(left + wide, width), min(top + tall, height)
 
 
