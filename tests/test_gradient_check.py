@@ -187,7 +187,8 @@ def test_kinks_close_by_do_not_convict_a_right_gradient():
 def test_a_kink_of_the_derivative_close_by_does_not_convict_a_right_gradient(layer):
     """Nor does a function that is nearly analytic there; a gradient that is wrong by 1e-5 is found all the same."""
     x = np.array([[1e-6, -3e-5, -6e-8, 2e-6]])
-    assert gradcheck(layer, x).passed and gradcheck(layer, x[:, 3:]).passed
+    for part in (x, x[:, :1]):
+        assert all(gradcheck(layer, part, rng=rng).passed for rng in range(30))
     wrong = check_pair(layer.forward, lambda dy, cache: [layer.backward(dy * 1.00001, cache)[0]], {"x": x})
     assert not wrong.passed
 
