@@ -79,7 +79,7 @@ def evaluate(
             their number
     Raises
         NonFiniteError : the model returns NaN or infinity
-        DataError : the model has no output for a label
+        DataError : the model has no output for a label, or no label counts
         OptionError : no split;  ShapeError, DTypeError : from the model and the criterion
     """
     check_layer("evaluate", model)
@@ -160,14 +160,14 @@ class _Counts:
 
     def result(self) -> Evaluation:
         total, counted = sum(loss for loss, _ in self.addends), sum(items for _, items in self.addends)
+        labelled, classifies = int(self.confusion.sum()), self.criterion.classifies
+        if classifies and not labelled:
+            raise DataError("evaluate", "a label that counts", "none but ignore_index")
         if not (counted and math.isfinite(total)):
             raise _not_finite()
         loss = total / counted
-        if not self.criterion.classifies:
+        if not classifies:
             return Evaluation(loss, math.nan, math.nan, self.confusion)
-        labelled = int(self.confusion.sum())
-        if not labelled:
-            raise DataError("evaluate", "a label that counts", f"ignore_index {self.criterion.ignore_index} alone")
         return Evaluation(loss, int(np.trace(self.confusion)) / labelled, self.in_top5 / labelled, self.confusion)
 
 
