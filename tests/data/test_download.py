@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +128,14 @@ def test_a_download_that_never_ends_is_ended(tmp_path, mirror, monkeypatch, firs
     reason = "more than the file's 256000 bytes" if again else "timed out"
     assert reason in str(caught.value).replace("Read timed", "timed")
     assert "\n" not in str(caught.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_file_whose_size_nobody_states_may_not_fill_the_disk(tmp_path, mirror, monkeypatch):
+    monkeypatch.setattr("xpcnn.data.download._MOST_UNSTATED", 2**17)
+    mirror.endless["/good.bin"] = lambda out: [out.write(b"x" * 2**14) for _ in range(1000)]
+    with pytest.raises(DataError, match=f"more than the file's {2**17} bytes"):
+        download("data", replace(FILE, size=0), [mirror.address], [tmp_path / "cache"])
     assert not (tmp_path / "cache").exists()
 
 
