@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 import time
 from dataclasses import replace
 from pathlib import Path
