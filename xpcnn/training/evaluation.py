@@ -21,7 +21,7 @@ from ..nn.loss import Loss, check_loss
 from ..ops.check import check_array
 from ..ops.dispatch import one_blas_thread
 from ..typing import Array
-from .gradients import addends
+from .gradients import addends, with_a_loss
 from .metrics import confusion_matrix, iou, top_k_accuracy
 
 
@@ -79,7 +79,7 @@ def evaluate(
             their number
     Raises
         NonFiniteError : the model returns NaN or infinity
-        DataError : the model has no output for a label
+        DataError : the model has no output for a label, or no label counts
         OptionError : no split;  ShapeError, DTypeError : from the model and the criterion
     """
     check_layer("evaluate", model)
@@ -134,7 +134,8 @@ class _Counts:
         criterion, scores = self.criterion, to_numpy(logits)
         if self.highest >= logits.shape[-1]:
             raise DataError("evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(self.highest))
-        loss, items = addends(criterion.reduction, criterion(logits, y), criterion.items(logits, y), len(scores))
+        items = criterion.items(logits, y)
+        loss, items = addends(criterion.reduction, with_a_loss(criterion, items)(logits, y), items, len(scores))
         if look and not (np.isfinite(scores).all() and math.isfinite(loss)):
             raise _not_finite()
         self.addends.append((loss, items))
@@ -155,16 +156,18 @@ class _Counts:
         self.addends = [each[k] for k in range(len(addends[0])) for each in addends if k < len(each)]
         images, in_top5, confusions = zip(*counts, strict=True)
         self.images, self.in_top5 = sum(images), sum(in_top5)
-        self.confusion = sum((each for each in confusions if each.size), np.zeros_like(confusions[0]))
+        self.confusion = sum([each for each in confusions if each.size], np.zeros_like(max(confusions, key=len)))
 
     def result(self) -> Evaluation:
         total, counted = sum(loss for loss, _ in self.addends), sum(items for _, items in self.addends)
+        labelled, classifies = int(self.confusion.sum()), self.criterion.classifies
+        if classifies and not labelled:
+            raise DataError("evaluate", "a label that counts", "none but ignore_index")
         if not (counted and math.isfinite(total)):
             raise _not_finite()
         loss = total / counted
-        if not self.criterion.classifies:
+        if not classifies:
             return Evaluation(loss, math.nan, math.nan, self.confusion)
-        labelled = int(self.confusion.sum())
         return Evaluation(loss, int(np.trace(self.confusion)) / labelled, self.in_top5 / labelled, self.confusion)
 
 
