@@ -39,7 +39,7 @@ from .fitting import Fitting
 from .history import History
 from .moving_average import MovingAverage
 from .position import Position
-from .readiness import as_unfreeze_at, check_arguments, check_fit, check_ready, warn_of_nothing_left
+from .readiness import as_monitor, as_unfreeze_at, check_arguments, check_fit, check_ready, warn_of_nothing_left
 from .run_files import KEPT, refuse_run
 from .same_everywhere import check_same, share_run
 from .schedule_end import warn_of_schedule
@@ -64,7 +64,10 @@ class Trainer(Stepping):
             epoch the remaining batches form one
         ema : decay of an exponential moving average of the weights (see `MovingAverage`), such as 0.999; then the
             average is validated, evaluated and kept as the best model; None for no average
-        patience : stop after this many epochs without improvement in validation; it requires validation
+        patience : stop after this many epochs of which none was the best; it requires validation, or a monitor
+        monitor : the number of an epoch by which the best is chosen, such as "validation_f1" or "train_loss" (see
+            `History`, `training.tallies`); None for the validation accuracy, then the validation loss
+        min_delta : with a monitor, an epoch is better than the best so far by more than this
         unfreeze_at : the epoch, from 2, from which all parameters of a network of `nn.freeze` are trained; the
             optimizer's state of those that were frozen begins then
         on_step, on_epoch : functions f(trainer, step: Step) and g(trainer, row: Epoch), called after each step and
@@ -72,7 +75,7 @@ class Trainer(Stepping):
             OSError, as from a log on a full disk, it and those after it are called for that step when the training is
             resumed. With on_step each loss is read, which waits for a device
         folder : of the run: `history.csv`, `checkpoint.safetensors` (the last state),
-            `model.safetensors` (the best epoch by validation accuracy, then loss, the first of equal ones;
+            `model.safetensors` (the best epoch by `monitor`, the first of equal ones;
             `weights.safetensors` if there are layers that no file can name), `trained_on.safetensors` (digests of
             images). None keeps the best in memory
         classes : names of the classes, saved with the model
@@ -103,6 +106,8 @@ class Trainer(Stepping):
         accumulate: int = 1,
         ema: float | None = None,
         patience: int | None = None,
+        monitor: str | None = None,
+        min_delta: float = 0.0,
         unfreeze_at: int | None = None,
         on_step: Iterable[OnStep] = (),
         on_epoch: Iterable[OnEpoch] = (),
@@ -124,6 +129,7 @@ class Trainer(Stepping):
         self.model, self.optimizer = model, optimizer
         self.schedule = schedule or Constant(optimizer.lr)
         self.clip_norm, self.patience = clip_norm, patience
+        self.monitor, self.min_delta = as_monitor(monitor, min_delta)
         self.accumulate = as_count("Trainer", "accumulate", accumulate)
         self.average = None if ema is None else MovingAverage(model, ema)
         self.on_step, self.on_epoch = as_callbacks("on_step", on_step), as_callbacks("on_epoch", on_epoch)
@@ -168,12 +174,12 @@ class Trainer(Stepping):
             return self._fit(loader, validation, epochs, resume)
 
     def _fit(self, loader: Loader, validation: Split | None, epochs: int, resume: bool) -> History:
-        check_fit(loader, validation, epochs, self.patience)
+        check_fit(loader, validation, epochs, self.patience, self.monitor)
         if self.overfit_batches:
             loader = first_batches(loader, self.overfit_batches)
-        check_ready(loader, validation, self.model, self.kept_model, self.criterion, self.classes)
+        check_ready(loader, validation, self.model, self.kept_model, self.criterion, self.classes, self.monitor)
         if self.folder is not None:  # refuse before the first step a model that no file can hold
-            best_file(self.kept_model, loader.split.input_shape, self.classes, classifies=self.criterion.classifies)
+            best_file(self.kept_model, loader.split.input_shape, self.classes, criterion=self.criterion)
         self._validation = validation
         first = self.sharding.group.rank == 0
         check_same(self, loader, epochs, Trainer.train_step)
@@ -258,4 +264,4 @@ class Trainer(Stepping):
 
         parts = (self.model, self.optimizer, self.criterion, self.schedule, loader)
         more = (self.average, self.accumulate, self._validation, self.unfreeze_at, unfrozen)
-        return checkpoint.Checkpointed(*parts, *more, shards=self.sharding.shards)
+        return checkpoint.Checkpointed(*parts, *more, self.sharding.shards, self.monitor, self.min_delta)
