@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     what = "pictures, folders or tables of them, .npy arrays, or tables of numbers"
     parser.add_argument("files", type=path_word, nargs="+", metavar="FILE", help=what)
-    parser.add_argument("--top-k", type=int, default=1, metavar="K", help="so many likely classes (default 1)")
+    parser.add_argument(
+        "--top-k", type=int, metavar="K", help="so many likely classes (default 1; of several labels an image, all)"
+    )
     parser.add_argument(
         "--format",
         choices=_FORMATS,
@@ -64,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print answers for all images; if some cannot be read, name them on standard error and return status 2."""
     saved = read_model(options.model)
-    if options.top_k < 1:
+    if options.top_k is None and not saved.has_labels:
+        options.top_k = 1
+    if options.top_k is not None and options.top_k < 1:
         raise OptionError("--top-k", "a number of classes ≥ 1", str(options.top_k))
     refused: list[XpcnnError] = []
 
@@ -86,7 +90,8 @@ def run(options: argparse.Namespace) -> int:
         return 2 if refused else 0
     rows = saved.answers(every(), options.top_k)
     ending = "" if options.out is None else options.out.suffix.lower().removeprefix(".")
-    parts = _FORMATS[options.format or (ending if ending in _FORMATS else "text")](rows, saved.is_classifier)
+    form = options.format or (ending if ending in _FORMATS else "text")
+    parts = _FORMATS[form](rows, saved.is_classifier or saved.has_labels)
     if options.out is None:
         sys.stdout.writelines(parts)
     else:
