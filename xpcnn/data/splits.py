@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..options import as_count, as_number
-from ..typing import Shape
+from ..typing import NDArray, Shape
 from .dataset import Dataset, Split
 from .digests import choose
 from .labels import to_classes, to_targets
@@ -129,6 +129,7 @@ def assemble(
     test_path: Path | None = None,
     classes: Sequence[str] = (),
     regression: bool = False,
+    ignore_index: int | None = None,
     image_shape: Shape | None = None,
     channels_first: bool | None = None,
     scale: float | None = None,
@@ -140,7 +141,8 @@ def assemble(
 
     Parameters
         train, test : images and labels; without a test set, a fraction of train is held out
-        classes, regression : see `to_classes` and `to_targets`;  image_shape, channels_first : see `to_images`
+        classes, regression : see `to_classes` and `to_targets`;  ignore_index : of masks, see `Split`
+         image_shape, channels_first : see `to_images`
         scale : see `scale_of`; for whole numbers it is the same in both parts
         test_path : the file of the test set, if it is another one
         test_fraction, seed : see `hold_out`;  found : see `Parts`
@@ -162,6 +164,8 @@ def assemble(
     names: tuple[str, ...] = ()
     if regression:
         targets = [to_targets(who, y) for y in targets]
+    elif all(y.dtype.kind in "iub" and y.shape[:3] == x.shape[:3] for x, y in zip(pictures, targets, strict=True)):
+        targets, names = _masks(who, targets, classes, ignore_index)
     else:
         targets, names = to_classes(who, targets, classes, least=1)
     alike = len({x.dtype.kind.replace("u", "i") for x in pictures}) == 1
@@ -169,10 +173,27 @@ def assemble(
     scales = [common for group in groups for common in [scale_of(who, group, scale)] * len(group)]
     if alike:
         warn_of_dark_part([name for _, name in parts], pictures, scales[0])
-    splits = [Split(x, y, each, channels_first=False) for x, y, each in zip(pictures, targets, scales, strict=True)]
+    splits = [
+        Split(x, y, each, channels_first=False, ignore_index=ignore_index)
+        for x, y, each in zip(pictures, targets, scales, strict=True)
+    ]
     given = None if train is None else splits[0]
     stated = None if test is None else splits[-1]
     return Parts(who, path.stem or who, given, stated, names, found, test_fraction, seed)
+
+
+def _masks(
+    who: str, targets: Sequence[NDArray], classes: Sequence[str], ignore_index: int | None
+) -> tuple[list[NDArray], tuple[str, ...]]:
+    """Masks (N, H, W), or (N, H, W, 1), as classes from 0 on, and the classes' names."""
+    masks = [np.asarray(y[..., 0] if y.ndim == 4 else y) for y in targets]
+    found = sorted({int(value) for y in masks for value in np.unique(y)} - {ignore_index})
+    count = len(classes) or (found[-1] + 1 if found else 0)
+    if not found or found[0] < 0 or found[-1] >= min(count, 256) or not (classes or len(found) == count):
+        told = ", ".join(map(str, found[:8])) + (" …" if len(found) > 8 else "")
+        expected = f"masks of classes 0 … {len(classes) - 1}" if classes else "masks of classes 0, 1, 2 …, each in some"
+        raise DataError(who, expected, told or "none", "name the classes, or ignore_index=255 if that does not count")
+    return [y.astype(np.uint8) for y in masks], tuple(classes) or tuple(map(str, range(count)))
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
