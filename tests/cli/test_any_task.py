@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 import xpcnn
 from xpcnn.cli import main
+from xpcnn.data.picture import read_picture
 
 RNG = np.random.default_rng(0)
 
@@ -118,7 +120,10 @@ def test_several_labels_of_a_table(squares, capsys):
     truth = [squares[i // 2][1 + (row["class"] == "blue")] for i, row in enumerate(answers)]
     right = [(float(row["probability"]) > 0.5) == yes for row, yes in zip(answers, truth, strict=True)]
     assert sum(right) >= 8
-    scores = dict(xpcnn.load("run").predict("new.csv")[1].scores)
+    saved = xpcnn.load("run")
+    scores = dict(saved.predict("new.csv")[1].scores)
+    cropped = read_picture(Path("pics/1.png"), size=(12, 12), resize="crop")
+    assert dict(saved.predict(cropped)[0].scores) == pytest.approx(scores, rel=1e-5)
     assert scores == pytest.approx({row["class"]: float(row["probability"]) for row in answers[2:4]}, rel=1e-4)
 
 
