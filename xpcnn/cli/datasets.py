@@ -168,7 +168,11 @@ def _options(model: Path, saved: SavedModel, name: str, words: Sequence[str]) ->
     reader = reader_of(name, path, known | dataset_options(words))
     if reader in (data.image_folder, data.mask_folder, data.picture_table, data.tar_shards) and channels in (1, 3):
         options |= {"size": (height, width), "channels": channels, "resize": saved.resize}
-        if reader is data.mask_folder:
+        if reader is data.picture_table and saved.has_labels and saved.classes:
+            options |= {"label": list(saved.classes)}
+        elif reader is data.picture_table:
+            options |= {"regression": not saved.is_classifier}
+        elif reader is data.mask_folder:
             options |= {"classes": saved.classes, "ignore_index": saved.ignore_index}
     elif reader in (data.csv_file, data.array_file):
         options |= {"image_shape": saved.input_shape, "regression": not saved.is_classifier}

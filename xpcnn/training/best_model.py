@@ -92,7 +92,8 @@ def best_file(
         several = isinstance(split.images, tuple)
         extra |= {SCALES: list(split.scale)} if several else {SCALE: split.scale, UNIT: split.is_unit}
         extra |= {} if split.resize == "squash" else {RESIZE: split.resize}
-        extra |= {} if split.ignore_index is None else {IGNORE: split.ignore_index}
+        ignored = getattr(criterion, "ignore_index", None) if split.ignore_index is None else split.ignore_index
+        extra |= {} if ignored is None else {IGNORE: ignored}
     return MODEL, *described(model, MODEL, input_shape=input_shape, classes=classes, extra=extra)
 
 
