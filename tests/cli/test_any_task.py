@@ -123,7 +123,7 @@ def test_several_labels_of_a_table(squares, capsys):
     saved = xpcnn.load("run")
     scores = dict(saved.predict("new.csv")[1].scores)
     cropped = read_picture(Path("pics/1.png"), size=(12, 12), resize="crop")
-    assert dict(saved.predict(cropped)[0].scores) == pytest.approx(scores, rel=1e-5)
+    assert dict(saved.predict(cropped, scale=255)[0].scores) == pytest.approx(scores, rel=1e-5)
     assert scores == pytest.approx({row["class"]: float(row["probability"]) for row in answers[2:4]}, rel=1e-4)
 
 

@@ -45,6 +45,10 @@ class Motion(Augmentation):
         move = self.motion(x, rng)
         return move(x), y if y is None or y.ndim < 3 else self._target(xp, x, y, move)
 
+    def __repr__(self) -> str:
+        said = [f"{name}={value!r}" for name, value in vars(self).items() if (name, value) != ("ignore_index", None)]
+        return f"{type(self).__name__}({', '.join(said)})"
+
     def images(self, x: Array, rng: np.random.Generator) -> Array:
         moved: Array = self.motion(x, rng)(x)
         return moved

@@ -12,7 +12,7 @@ from ...typing import Array, NDArray
 from .base import Motion, Move, as_label, pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rotate(Motion):
     """Turns an image about its centre by a random angle θ, anticlockwise if θ > 0.
 

@@ -13,7 +13,7 @@ from ...typing import Array, Pair
 from .base import Motion, Move, as_label, pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Shift(Motion):
     """Moves an image by up to `pixels` pixels, up or down and to the left or right.
 
@@ -44,7 +44,7 @@ class Shift(Motion):
         return _motion("Shift", x, self.pixels, self.fill, rng)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Crop(Motion):
     """Pads an image with zeros and cuts its original size out at a random position: `Shift`, as it is known from CIFAR.
 
