@@ -20,7 +20,7 @@ from ..nn.loss import Loss
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
 from ..training.finite_weights import FiniteWeights
-from ..training.gradients import addends, batch_gradients
+from ..training.gradients import addends, batch_gradients, step_gradients
 from ..typing import NDArray, Shape
 from .loss import Weighted
 
@@ -109,7 +109,7 @@ def _epoch(
                 part = batch_gradients(model, Weighted(criterion), asarray(x), target)
             optimizer.lr = schedule.lr_at(optimizer.steps)
             try:
-                optimizer.step(part.grads)
+                optimizer.step(step_gradients(part, criterion.reduction))
             except NonFiniteError as error:
                 got = f"{error.got}, in epoch {epoch}"
                 raise NonFiniteError(who, error.expected, got, "lower lr") from error

@@ -31,7 +31,7 @@ class Weighted(Loss):
         xp = array_namespace(y)
         w = xp.astype(weights, y.dtype)
         rows = [self.criterion.forward(y[i : i + 1, ...], t[i : i + 1, ...]) for i in range(y.shape[0])]
-        total = xp.sum(w)
+        total = xp.sum(w) if self.reduction == "mean" else 1.0
         loss = xp.sum(xp.stack([each for each, _ in rows]) * w) / total  # (1)
         return loss, ([cache for _, cache in rows], w / total)
 

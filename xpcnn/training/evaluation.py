@@ -22,7 +22,7 @@ from ..nn.loss import Loss, check_loss
 from ..ops.check import check_array
 from ..ops.dispatch import one_blas_thread
 from ..typing import Array
-from .gradients import addends
+from .gradients import addends, with_a_loss
 from .metrics import iou
 from .tallies import Tally, in_turn, joined, tally
 
@@ -87,7 +87,7 @@ def evaluate(
             their number
     Raises
         NonFiniteError : the model returns NaN or infinity
-        DataError : the model has no output for a label
+        DataError : the model has no output for a label, or no label counts
         OptionError : no split;  ShapeError, DTypeError : from the model and the criterion
     """
     check_layer("evaluate", model)
@@ -143,7 +143,8 @@ class _Counts:
         criterion, scores = self.criterion, to_numpy(logits)
         if self.highest >= logits.shape[-1]:
             raise DataError("evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(self.highest))
-        loss, items = addends(criterion.reduction, criterion(logits, y), criterion.items(logits, y), len(scores))
+        items = criterion.items(logits, y)
+        loss, items = addends(criterion.reduction, with_a_loss(criterion, items)(logits, y), items, len(scores))
         if look and not (np.isfinite(scores).all() and math.isfinite(loss)):
             raise _not_finite()
         self.addends.append((loss, items))
@@ -154,6 +155,8 @@ class _Counts:
 
     def result(self) -> Evaluation:
         total, counted = sum(loss for loss, _ in self.addends), sum(items for _, items in self.addends)
+        if self.tally is not None and self.criterion.classifies and not self.tally.counts.any():
+            raise DataError("evaluate", "a label that counts", "none but ignore_index")
         if not (counted and math.isfinite(total) and self.tally is not None):
             raise _not_finite()
         metrics = self.tally.metrics()
