@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..errors import OptionError
+from ..ops.check import check_array
 from ..options import as_count, as_number, matching
 from ..typing import Array
 
@@ -75,6 +76,11 @@ def no_bias_decay(parameters: Mapping[str, Array]) -> dict[str, float]:
 
     These are the parameters of one axis.
 
+    Parameters
+        parameters : `network.parameters()`
+    Raises
+        OptionError, DTypeError
+
     Source: T. He et al., Bag of tricks for image classification with convolutional neural networks, 2018, section 3.1
 
     >>> import numpy as np
@@ -84,4 +90,9 @@ def no_bias_decay(parameters: Mapping[str, Array]) -> dict[str, float]:
     >>> optimizer.of_parameter("0.weight").weight_decay, optimizer.of_parameter("0.bias").weight_decay
     (0.5, 0.0)
     """
+    if not isinstance(parameters, Mapping):
+        got = type(parameters).__name__
+        raise OptionError("no_bias_decay", "a mapping of parameters", got, "pass network.parameters()")
+    for name, p in parameters.items():
+        check_array(f"no_bias_decay: {name}", p)
     return {name: 0.0 for name, p in parameters.items() if p.ndim <= 1}

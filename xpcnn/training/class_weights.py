@@ -18,6 +18,7 @@ from ..data.dataset import Split
 from ..data.source import blocks
 from ..errors import OptionError
 from ..nn.loss import Loss
+from ..options import as_count
 from ..typing import NDArray
 
 
@@ -35,6 +36,11 @@ def balanced_weights(split: Split, classes: int, *, ignore_index: int | None = N
     >>> balanced_weights(Split(np.zeros((4, 2, 2, 1), np.uint8), np.array([0, 0, 0, 1])), 2)
     [0.6666666666666666, 2.0]
     """
+    if not isinstance(split, Split):
+        raise OptionError("balanced_weights", "a Split, such as digits().train", type(split).__name__)
+    as_count("balanced_weights", "classes", classes)
+    if split.highest_class >= classes and split.highest_class != ignore_index:
+        raise OptionError("balanced_weights", f"classes above {split.highest_class}, as there are", str(classes))
     counts, n = np.zeros(classes, np.int64), 0
     for labels in blocks(split.labels):
         if split.has_classes:
