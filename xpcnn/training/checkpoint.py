@@ -34,7 +34,7 @@ from .untold import Untold
 
 CHECKPOINT = "checkpoint.safetensors"
 # not in those of xpcnn 0.1
-_OLDER = {"augmentation": "None", "accumulate": 1, "shards": 1, "ema": None, "unfreeze_at": None}
+_OLDER = {"buffer": None, "augmentation": "None", "accumulate": 1, "shards": 1, "ema": None, "unfreeze_at": None}
 # Identify the data by number and by digests; older checkpoints lack the digests.
 _DATA = {"images": "training", "data": "training", "validation data": "validation"}
 
@@ -64,6 +64,7 @@ class Checkpointed:
             "images": len(self.loader.split),
             "batch size": self.loader.batch_size,
             "shuffling": [self.loader.shuffle, self.loader.seed, self.loader.drop_last],
+            "buffer": self.loader.buffer if self.loader.shuffle else None,
             "augmentation": without_addresses(self.loader.augment),
             "accumulate": self.accumulate,
             "shards": self.shards,
