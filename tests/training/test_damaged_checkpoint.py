@@ -67,6 +67,7 @@ HARMLESS = {
     ("run", "criterion"): {MISSING: OLDER},
     ("run", "data"): {MISSING: OLDER},
     ("run", "validation data"): {MISSING: OLDER},
+    ("run", "buffer"): {MISSING: OLDER},
     ("run", "unfreeze_at"): {MISSING: OLDER},
     ("run", "shards"): {MISSING: OLDER, True: "it is 1"},
     ("position", "loss_sum"): {-1: PLAUSIBLE, 2**70: PLAUSIBLE, 0.5: PLAUSIBLE},
