@@ -136,7 +136,7 @@ def test_what_is_torn_or_damaged_in_a_cache_is_decoded_again_or_refused(photos, 
     path.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
     found = image_folder(photos, **options)
     with pytest.raises(FormatError, match=r"the pixels of .*\.png, got others; remove it: it is damaged"):
-        list(map(batches, (found.train, found.test)))
+        [*batches(found.train), *batches(found.test)]
 
 
 BUILD = """
