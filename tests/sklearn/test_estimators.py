@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 import xpcnn
 from xpcnn import nn
+from xpcnn.data.source import Selected, as_source
 from xpcnn.sklearn import CNNClassifier, CNNRegressor
 
 from .small import quick
