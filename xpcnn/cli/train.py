@@ -170,9 +170,9 @@ def _run(options: argparse.Namespace, group: Group) -> None:
         begin, ended = _resumption(options, given), (options.resume / RESULT).exists()
         _carry_out(begin, options.resume, group, verbose=not quiet, ended=ended)
         return
-    if options.processes is not None or group.size > 1:
-        given = {"shards": max(SHARDS, group.size)} | given
     out, config = _folder(given.pop("out", None)), _config(given)
+    if "shards" not in given and (options.processes is not None or group.size > 1):
+        config = replace(config, shards=min(max(SHARDS, group.size), config.batch_size))
     usual = Path("runs") / f"{_stem(config.dataset)}-{config.model or _stem(config.source)}"
     if options.fast_dev_run:
         folder = out or next(name for name in names(usual) if not name.exists())
