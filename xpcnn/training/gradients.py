@@ -167,23 +167,28 @@ def _or_one(items: Any) -> Any:
 
 
 def correct_items(criterion: Loss, logits: Array, y: Array) -> Array:
-    """The number of correctly classified items, an Array (); 0 if the criterion does not classify.
+    """The number of correctly classified items, an Array (); 0 if the criterion knows neither classes nor yes and no.
 
-    An item of several positions, such as pixels, counts as the fraction of right ones among all that count.
+    An item of several positions, such as pixels, or of several yes-or-no questions counts as the fraction of right
+    ones among all that count.
     """
     xp = array_namespace(logits)
-    if not criterion.classifies:
+    if not (criterion.classifies or criterion.binary):
         none: Array = xp.asarray(0, device=logits.device)
         return none
     labelled = y.ndim < logits.ndim
-    true = xp.astype(y, xp.int64, copy=False) if labelled else xp.argmax(y, axis=-1)  # (N, …)
-    right = xp.argmax(logits, axis=-1) == true
-    ignored = getattr(criterion, "ignore_index", None)
+    if criterion.binary:
+        yes = y[..., None] == xp.arange(logits.shape[-1], device=logits.device) if labelled else y > 0.5  # (N, …, K)
+        right = xp.mean(xp.astype((logits > 0) == yes, xp.float32), axis=-1)  # (N, …)
+    else:
+        true = xp.astype(y, xp.int64, copy=False) if labelled else xp.argmax(y, axis=-1)  # (N, …)
+        right = xp.argmax(logits, axis=-1) == true
+    ignored = getattr(criterion, "ignore_index", None) if labelled else None
     if logits.ndim == 2 and ignored is None:
-        count: Array = xp.sum(xp.astype(right, xp.int64))
+        count: Array = xp.sum(right if criterion.binary else xp.astype(right, xp.int64))
         return count
-    counts = xp.ones_like(right) if ignored is None else true != ignored
+    counts = xp.ones(right.shape, dtype=xp.bool, device=logits.device) if ignored is None else y != ignored
     of = xp.sum(xp.astype(counts, xp.float32))
-    share = xp.sum(xp.astype(right & counts, xp.float32)) / xp.where(of == 0, xp.ones_like(of), of)
+    share = xp.sum(xp.where(counts, xp.astype(right, xp.float32), 0.0)) / xp.where(of == 0, xp.ones_like(of), of)
     items: Array = share * logits.shape[0]
     return items
