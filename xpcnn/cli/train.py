@@ -109,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shards",
         type=int,
         metavar="S",
-        help="cut each batch into S parts; 0: one a process (default: 8 with processes)",
+        help="cut each batch into S parts; 0: one a process (default: at most 8 with processes)",
     )
     parser.add_argument("--processes", type=int, metavar="N", help="train with N processes on this machine, over MPI")
     parser.add_argument(
