@@ -7,6 +7,7 @@ Source: the equation is that of `xpcnn.ops.gather`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .kernel import Array, Kernel
@@ -31,7 +32,7 @@ def refuses(x: Any, index: Any, *, scale: float) -> str | None:
 def forward(x: Array, index: Array, *, scale: float) -> Array:
     """`gather_images`."""
     y = empty((index.shape[0], *x.shape[1:]), x, "float32")
-    return GATHER(x, index, y[0].size, scale, y, size=y.size, reach=x.size)  # (1)
+    return GATHER(x, index, math.prod(x.shape[1:]), scale, y, size=y.size, reach=x.size)  # (1)
 
 
 IMPLEMENTATION = proven("gather_images", refuses, forward)
