@@ -7,8 +7,8 @@
 
 Nothing is run on a GPU: the stand-in for CuPy (`tests/stand_in`) counts. A training step is that of the benchmark:
 forward, cross-entropy, backward and SGD with momentum. Inference is that of `nn.plan`, of the same batch. They are
-counted without computing anything: what is asked for depends on shapes alone. An epoch is one of `Trainer.fit`, of STEPS
-batches on lenet5 without validation.
+counted without computing anything, as only shapes matter. An epoch is one of `Trainer.fit`, of STEPS batches on lenet5
+without validation.
 
 The time that a number stands for is an estimate: 11 µs of the host's time for a launch; 4.3 TB/s for bytes, where each
 array is read or written once per launch; 60 TFLOP/s for the additions and multiplications of products. PyTorch's

@@ -95,7 +95,8 @@ class ElementwiseKernel:
             pointers.append(keep[-1].ctypes.data)
         table = (ctypes.c_void_p * len(pointers))(*pointers)
         n = int(np.prod(shape))
-        if _ledger.computes and _compiled(self._source(types, [isinstance(a, ndarray) for a, *_ in hosts]))(ctypes.c_longlong(n), table):
+        run = _compiled(self._source(types, [isinstance(a, ndarray) for a, *_ in hosts]))
+        if _ledger.computes and run(ctypes.c_longlong(n), table):
             raise IndexError(f"{self.name}: an index out of bounds, which a GPU would not say")
         for a, flat, _, kind in hosts:
             if kind == "out" and flat.ctypes.data != a._host.ctypes.data:

@@ -4,8 +4,8 @@ A kernel is the text of what one thread does. It reads arrays and writes its own
 shared memory, no atomics, and no order among threads. So a processor that runs the threads one by one gets the same
 results, and the stand-in for CuPy in `tests/stand_in` does that, after g++ has compiled the text.
 
-In a kernel's text, `index` is the type of positions: 32 bits, which take a GPU fewer instructions to divide, or 64 where
-an array is too large for these. CuPy's number of a thread, i, always has 64 bits (`CUPY_FOR` in its carray.cuh).
+In a kernel's text, `index` is the type of positions: 32 bits, which a GPU divides in fewer instructions, or 64 where an
+array is too large for these. CuPy's number of a thread, i, always has 64 bits (`CUPY_FOR` in its carray.cuh).
 """
 
 from __future__ import annotations
