@@ -42,6 +42,7 @@ from .bench import nets  # noqa: E402
 LAUNCH, BYTES, OPERATIONS = 11e-6, 4.3e12, 60e12
 NETS = ("lenet5", "mnist_cnn", "vgg_small", "resnet20")
 STEPS = 12
+AUGMENTED = "flip,crop:4"
 KINDS = {"launches": "launch", "to device": "to_device", "to host": "to_host", "waits": "wait"}
 Counts = dict[str, int]
 
@@ -112,8 +113,8 @@ def count(name: str) -> dict[str, Any]:
     return found
 
 
-def count_epoch() -> Counts:
-    """The second epoch of a training by `Trainer.fit`."""
+def count_epoch(words: str | None = None) -> Counts:
+    """The second epoch of a training by `Trainer.fit`, with that augmentation."""
     rng = np.random.default_rng(1)
     images = rng.integers(256, size=(STEPS * 8, 28, 28, 1), dtype=np.uint8)
     split = data.Split(images, rng.integers(10, size=len(images)))
@@ -121,7 +122,8 @@ def count_epoch() -> Counts:
         model = nets.build(nets.CASES["lenet5"])
         optimizer = optim.SGD(model.parameters(), lr=nets.LEARNING_RATE, momentum=nets.MOMENTUM)
         trainer = training.Trainer(model, optimizer, verbose=False)
-        loader = data.Loader(split, 8, shuffle=True)
+        changes = None if words is None else data.augment.parse(words)
+        loader = data.Loader(split, 8, shuffle=True, augment=changes)
         trainer.fit(loader, epochs=1)
         with counting(computes=True) as records:
             trainer.fit(loader, epochs=2)
@@ -159,6 +161,7 @@ def pytorch(name: str) -> int | None:
 
 def measured(names: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"nets": {name: count(name) for name in names}, "epoch": count_epoch()}
+    found["augmented epoch"] = count_epoch(AUGMENTED)
     for name in names:
         found["nets"][name]["pytorch"] = pytorch(name)
     return found
@@ -186,7 +189,8 @@ def table(found: dict[str, Any]) -> str:
         for what in ("training", "inference"):
             torch = net["pytorch"] if what == "training" else None
             rows.append((f"{name} {what}, {net['batch']}", *_cells(net[what]), "" if torch is None else str(torch)))
-    rows.append((f"epoch of {found['epoch']['steps']} steps", *_cells(found["epoch"]), ""))
+    for name in ("epoch", "augmented epoch"):
+        rows.append((f"{name} of {found[name]['steps']} steps", *_cells(found[name]), ""))
     return columns(head, rows, left=(0,))
 
 

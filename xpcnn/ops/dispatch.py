@@ -58,6 +58,7 @@ _REFERENCE = {
         ("running_statistics", batch_norm.running_statistics, None),
         ("cross_entropy", loss_classification.cross_entropy_forward, loss_classification.cross_entropy_backward),
         ("gather_images", gather.gather_images, None),
+        ("shift_images", gather.shift_images, None),
         ("zero_pad", pad.zero_pad_forward, pad.zero_pad_backward),
         ("add", add, None),
     )
@@ -79,6 +80,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "running_statistics": ("cuda.batch_norm.STATISTICS",),
     "cross_entropy": ("cuda.cross_entropy.IMPLEMENTATION",),
     "gather_images": ("cuda.gather.IMPLEMENTATION",),
+    "shift_images": ("cuda.gather.SHIFTED",),
     "add": ("add.IMPLEMENTATION",),
 }
 

@@ -68,6 +68,13 @@ def _images(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (cupy.asarray(images), cupy.asarray(np.array([6, 0, 3, 3]))), {"scale": 255.0}
 
 
+def _shifts(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    import cupy
+
+    moves = (cupy.asarray(np.array(each)) for each in ([0, 2, -1], [-3, 1, 0]))
+    return (normal(dtype, 3, 4, 5, 2), *moves), {"fill": 0.5}
+
+
 _POOLS = (Window(2, 2), Window(3, 2, (1, 0, 0, 1), (1, 2)), Window((3, 2), 1, 1))
 _NORMS = [_call((40, 3, 2, 5), (5,), (5,)), _call((3, 4))]
 CASES: dict[str, list[Case]] = {
@@ -90,6 +97,7 @@ CASES: dict[str, list[Case]] = {
     "running_statistics": [lambda dtype: ((*_statistics(dtype), *_statistics(dtype)), {"momentum": 0.1, "count": 12})],
     "zero_pad": [_call((2, 3, 4, 5), widths=[(1, 0), (0, 2), (3, 1)]), _call((2, 3), widths=[(0, 2)])],
     "gather_images": [_images],
+    "shift_images": [_shifts],
     "cross_entropy": [
         _loss(),
         _loss(label_smoothing=0.1, weight=True),
