@@ -43,7 +43,7 @@ XPCNN_BACKEND=array_api_strict pytest -q -n 2 "${arrays[@]}"
 step "most of the suite, and the examples, on a stand-in for CuPy"
 (
     export PYTHONPATH=$PWD/tests/stand_in XPCNN_BACKEND=cupy
-    pytest -q -n 2 tests/test_*.py tests/kernels/test_cuda.py tests/ops tests/nn tests/optim tests/training tests/data tests/plot tests/sklearn
+    pytest -q -n 2 tests/test_*.py tests/kernels/test_cuda.py tests/kernels/test_cuda_positions.py tests/ops tests/nn tests/optim tests/training tests/data tests/plot tests/sklearn
     for example in examples/*.py; do
         python "$example" --tiny > /dev/null
     done

@@ -3,19 +3,16 @@
     pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12; pytest tests/kernels/test_cuda.py
 
 On the stand-in (`PYTHONPATH=tests/stand_in XPCNN_BACKEND=cupy`), further that they agree with the reference where the
-workspace is small, that a kernel that is wrong on a device is left out there with a warning, and that positions are
-computed right next to 2³¹, for which no array is made. What they compute is compared with the reference by the whole
-suite, for example over a grid of geometries by `tests/ops/test_conv.py`.
+workspace is small, and that a kernel that is wrong on a device is left out there with a warning. What they compute is
+compared with the reference by the whole suite, for example over a grid of geometries by `tests/ops/test_conv.py`.
 """
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import json
 import os
 import shutil
-import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -213,47 +210,6 @@ def test_an_optimizer_of_ones_own_runs_its_own_update():
     p = {"p": xpcnn.asarray([1.0, 2.0])}
     Still(p, lr=0.5, momentum=0.9).step({"p": xpcnn.asarray([1.0, 1.0])})
     assert p["p"].tolist() == [1.0, 2.0]
-
-
-POSITIONS = """
-#define index {c}
-extern "C" long long lower(long long i, const long long *given) {{
-    index h = given[0], w = given[1], ch = given[2], oh = given[3], ow = given[4], kh = 3, kw = 3, sh = 1, sw = 1;
-    index dh = 1, dw = 1, ph = 1, pw = 1, cg = ch, from = 0, count = given[5];
-    struct {{ long long operator[](index at) {{ return at; }} }} x;
-    struct {{ long long at; long long &operator[](long long) {{ return at; }} }} a;
-    typedef long long T;
-    {code}
-    return a.at;
-}}
-"""
-
-
-@pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
-@pytest.mark.parametrize(
-    ("shape", "filters"),
-    [((1, 46000, 46000, 1), 1), ((33000, 32, 32, 64), 9), ((2, 46340, 46341, 1), 1), ((3_000_000, 8, 8, 64), 9)],
-)
-def test_positions_next_to_the_limit_of_32_bits(shape, filters, tmp_path):
-    """Of an array of these shapes, without the array: what the last thread, and some before it, read."""
-    n, h, w, c = shape
-    window = Window(3, 1, 1)
-    place, size = window.place(h, w), n * h * w * c
-    threads = place.out[0] * place.out[1] * n * 9 * c
-    wide = max(size, threads) > kernel.LARGEST
-    code = conv.LOWER.texts(wide)[2]
-    source = tmp_path / "positions.cpp"
-    source.write_text(POSITIONS.format(c="long long" if wide else "int", code=code))
-    subprocess.run(["g++", "-O1", "-fwrapv", "-shared", "-fPIC", source, "-o", tmp_path / "positions.so"], check=True)
-    lower = ctypes.CDLL(str(tmp_path / "positions.so")).lower
-    lower.restype = ctypes.c_longlong
-    geometry = (ctypes.c_longlong * 6)(h, w, c, *place.out, place.out[0] * place.out[1] * n)
-    for i in [threads - 1 - step for step in (0, 1, 9 * c, 9 * c * w, threads // 2, threads - 1)]:
-        t, k = divmod(i, 9 * c)
-        image, row, column = np.unravel_index(t, (n, *place.out))
-        p, q = int(row) + k // c // 3 - 1, int(column) + k // c % 3 - 1
-        inside = 0 <= p < h and 0 <= q < w
-        assert lower(ctypes.c_longlong(i), geometry) == (((int(image) * h + p) * w + q) * c + k % c if inside else 0)
 
 
 @on_stand_in

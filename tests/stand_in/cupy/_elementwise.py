@@ -29,6 +29,7 @@ _C = {
     "float32": "float", "float64": "double", "int32": "int", "int64": "long long", "uint8": "unsigned char",
     "bool": "bool",
 }  # fmt: skip
+_FLAGS = ("-x", "c++", "-std=c++17", "-O1", "-fwrapv", "-Wall", "-Wno-unused", "-shared", "-fPIC", "-")
 _SOURCE = """
 #include <cmath>
 using namespace std;
@@ -152,11 +153,11 @@ def _compiled(source):
         raise RuntimeError("the stand-in for CuPy needs g++ to compile kernels")
     folder = Path(tempfile.gettempdir()) / f"stand-in-for-cupy-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}.so"
+    path = folder / f"{hashlib.sha256(repr((_FLAGS, source)).encode()).hexdigest()[:32]}.so"
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}")
-        flags = ["-x", "c++", "-std=c++17", "-O2", "-Wall", "-Wno-unused", "-shared", "-fPIC", "-"]
-        done = subprocess.run([compiler, *flags, "-o", made], input=source, capture_output=True, text=True, check=False)
+        command = [compiler, *_FLAGS, "-o", made]
+        done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
         if done.returncode or "warning" in done.stderr:
             raise RuntimeError(f"{done.stderr}\n{source}")
         made.replace(path)
