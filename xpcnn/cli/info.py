@@ -127,6 +127,7 @@ def _implementations() -> list[tuple[str, str]]:
         "zero_pad": ((x, [(1, 1), (1, 1), (0, 0)]), {}),
         "add": ((x, x), {}),
     }
+    calls |= {op: ((x,), {}) for op in dispatch.ACTIVATIONS}
     told_rows = []
     for op in dispatch.operations():
         arrays, options = calls[op]

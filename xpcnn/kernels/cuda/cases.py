@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -75,12 +76,36 @@ def _shifts(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (normal(dtype, 3, 4, 5, 2), *moves), {"fill": 0.5}
 
 
+def _activation(**options: float) -> Case:
+    """Numbers on both sides of each bound and corner, and the limits."""
+
+    def make(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        import cupy
+
+        corners = [-math.inf, -1e5, -41, -6, -3, -1.5, -0.0, 0.0, 1.5, 3, 6, 41, 1e5, math.inf, math.nan]
+        numbers = np.concatenate([3 * np.random.default_rng(0).normal(size=45), corners]).astype(dtype)
+        return (cupy.asarray(numbers.reshape(4, 15)),), options
+
+    return make
+
+
+_ALPHA = [_activation(alpha=1.0), _activation(alpha=0.3)]
+ACTIVATIONS: dict[str, list[Case]] = {
+    "leaky_relu": [_activation(negative_slope=0.1), _activation(negative_slope=-0.5)],
+    "elu": _ALPHA,
+    "celu": _ALPHA,
+    "hard_sigmoid": [_activation(alpha=1 / 6, beta=0.5), _activation(alpha=0.2, beta=0.1)],
+    "clip": [_activation(low=-1.5, high=3.0), _activation(low=-math.inf, high=0.0), _activation(low=-1e300, high=6.0)],
+} | {
+    op: [_activation()]
+    for op in ("relu", "selu", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "softplus", "relu6", "hard_swish",
+               "mish", "softsign")
+}  # fmt: skip
 _POOLS = (Window(2, 2), Window(3, 2, (1, 0, 0, 1), (1, 2)), Window((3, 2), 1, 1))
 _NORMS = [_call((40, 3, 2, 5), (5,), (5,)), _call((3, 4))]
-CASES: dict[str, list[Case]] = {
+CASES: dict[str, list[Case]] = ACTIVATIONS | {
     "conv2d": _convolutions(),
     "conv2d_inference": _convolutions(fused=True),
-    "relu": [_call((4, 5, 3))],
     "max_pool2d": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
     "max_pool2d_inference": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
     "avg_pool2d": [_call((2, 7, 6, 3), window=Window(3, 2, 1), count_include_pad=counted) for counted in (False, True)],
