@@ -35,8 +35,8 @@ def _convolution(shape: tuple[int, ...], filters: int, window: Window, groups: i
 def _convolutions(**options: Any) -> list[Case]:
     return [
         _convolution((3, 7, 6, 4), 6, Window(3, (2, 1), (1, 0, 2, 1), (1, 2)), **options),
-        _convolution((2, 7, 6, 6), 4, Window((2, 3), 2, 1), 2, **options),
-        _convolution((2, 6, 7, 3), 6, Window(3, (1, 2), 1, (2, 1)), 3, **options),
+        _convolution((2, 10, 9, 6), 4, Window((2, 3), 3, (2, 1, 1, 0)), 2, **options),
+        _convolution((2, 11, 15, 3), 6, Window((3, 2), (2, 3), (1, 2, 2, 0), (3, 2)), 3, **options),
         _convolution((2, 4, 4, 5), 3, Window(1), **options),
         _convolution((5, 9, 9, 2), 3, Window(3, 1, 1), **options),  # more positions than a part of a sum has
         _convolution((5, 9, 9, 2), 2, Window(3, 1, 1), 2, **options),
@@ -52,12 +52,12 @@ def _statistics(dtype: str) -> tuple[Any, ...]:
     return normal(dtype, 5), normal(dtype, 5, seed=1) ** 2
 
 
-def _loss(**options: Any) -> Case:
+def _loss(*, last: int = 0, **options: Any) -> Case:
     def make(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         import cupy
 
         given = {name: normal(dtype, 7) ** 2 if name == "weight" else value for name, value in options.items()}
-        return (normal(dtype, 9, 7), cupy.asarray(np.arange(9) % 7)), given
+        return (normal(dtype, 9, 7), cupy.asarray(np.arange(9) % 7 + last * np.arange(9) // 8)), given
 
     return make
 
@@ -101,14 +101,18 @@ ACTIVATIONS: dict[str, list[Case]] = {
     for op in ("relu", "selu", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "softplus", "relu6", "hard_swish",
                "mish", "softsign")
 }  # fmt: skip
-_POOLS = (Window(2, 2), Window(3, 2, (1, 0, 0, 1), (1, 2)), Window((3, 2), 1, 1))
+_POOLS = (Window(2, 2), Window((2, 3), (3, 4), (1, 0, 0, 1), (1, 2)), Window((3, 2), 1, 1))
+_AVERAGED = Window((4, 3), (2, 3), (2, 1, 1, 0), (3, 2), ceil=True)
 _NORMS = [_call((40, 3, 2, 5), (5,), (5,)), _call((3, 4))]
 CASES: dict[str, list[Case]] = ACTIVATIONS | {
     "conv2d": _convolutions(),
     "conv2d_inference": _convolutions(fused=True),
-    "max_pool2d": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
-    "max_pool2d_inference": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
-    "avg_pool2d": [_call((2, 7, 6, 3), window=Window(3, 2, 1), count_include_pad=counted) for counted in (False, True)],
+    "max_pool2d": [_call((2, 10, 13, 3), window=window) for window in _POOLS],
+    "max_pool2d_inference": [_call((2, 10, 13, 3), window=window) for window in _POOLS],
+    "avg_pool2d": [
+        _call((2, 9, 7, 3), window=Window((3, 2), (3, 2))),
+        *(_call((2, 14, 12, 3), window=_AVERAGED, count_include_pad=counted) for counted in (False, True)),
+    ],
     "global_avg_pool2d": [_call((3, 4, 5, 6))],
     "batch_norm": _NORMS,
     "batch_norm_relu": _NORMS,
@@ -128,5 +132,6 @@ CASES: dict[str, list[Case]] = ACTIVATIONS | {
         _loss(label_smoothing=0.1, weight=True),
         _loss(weight=True, reduction="sum"),
         _loss(ignore_index=3),
+        _loss(last=9),  # no class
     ],
 }
