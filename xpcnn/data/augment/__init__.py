@@ -9,7 +9,7 @@ of them, and gives the same images on every backend for the same state of rng. A
 """
 
 from .base import Augment, Augmentation, Motion
-from .compose import Compose, forms, parse
+from .compose import Compose, forms, parse, takes_device_arrays
 from .cutout import Cutout
 from .flip import Flip
 from .light import Brightness, Contrast
@@ -32,4 +32,5 @@ __all__ = [
     "Shift",
     "forms",
     "parse",
+    "takes_device_arrays",
 ]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...backend import array_namespace
+from ...ops.gather import pixels
 from ...options import as_number
 from ...typing import Array, NDArray
-from .base import Motion, Move, as_label, pixels
+from .base import Motion, Move, as_label
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,7 +53,7 @@ class Rotate(Motion):
             if fill is None:
                 return _interpolated(images, r, s, self.fill)
             rows, columns = (xp.astype(xp.floor(each + 0.5), xp.int64) for each in (r, s))
-            y, inside = pixels(xp, images, rows, columns)
+            y, inside = pixels(images, rows, columns)
             turned: Array = xp.where(inside, y, xp.asarray(fill, dtype=y.dtype, device=y.device))
             return turned
 
@@ -97,7 +98,7 @@ def _interpolated(x: Array, r: Array, s: Array, fill: float) -> Array:
     covered = xp.zeros_like(r)[..., None]
     for down, row_weight in ((0, 1 - below), (1, below)):
         for across, column_weight in ((0, 1 - right), (1, right)):
-            values, inside = pixels(xp, x, row + down, column + across)
+            values, inside = pixels(x, row + down, column + across)
             weight = (row_weight * column_weight)[..., None] * xp.astype(inside, x.dtype)  # (N, H, W, 1)
             y += weight * values
             covered += weight

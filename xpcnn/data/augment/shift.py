@@ -8,9 +8,10 @@ import numpy as np
 
 from ...backend import array_namespace
 from ...errors import OptionError
+from ...ops import dispatch
 from ...options import as_number, as_pair
 from ...typing import Array, Pair
-from .base import Motion, Move, as_label, pixels
+from .base import Motion, Move, as_label
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,15 +75,10 @@ def _motion(who: str, x: Array, most: Pair, outside: float, rng: np.random.Gener
     limits = as_pair(who, "pixels", most, least=0)
     if limits[0] >= h or limits[1] >= w:
         raise OptionError(who, f"less than the images' {h}×{w} pixels", repr(most))
-    places = []
-    for length, limit in zip((h, w), limits, strict=True):
-        start = rng.integers(-limit, limit + 1, n)[:, None]  # (N, 1)
-        places.append(xp.asarray(start + np.arange(length), device=x.device))  # (N, H), (N, W)
+    starts = [xp.asarray(rng.integers(-limit, limit + 1, n), device=x.device) for limit in limits]  # (N,)
 
     def move(images: Array, fill: int | None = None) -> Array:
-        y, inside = pixels(xp, images, places[0][:, :, None], places[1][:, None, :])
-        value = xp.asarray(outside if fill is None else fill, dtype=y.dtype, device=y.device)
-        moved: Array = xp.where(inside, y, value)
+        moved: Array = dispatch.output("shift_images", images, *starts, fill=outside if fill is None else fill)
         return moved
 
     return move
