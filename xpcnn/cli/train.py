@@ -124,7 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shards",
         type=int,
         metavar="S",
-        help="cut each batch into S parts; 0: one a process (default: 8 with processes)",
+        help="cut each batch into S parts; 0: one a process (default: at most 8 with processes)",
     )
     parser.add_argument("--processes", type=int, metavar="N", help="train with N processes on this machine, over MPI")
     parser.add_argument(
@@ -185,9 +185,9 @@ def _run(options: argparse.Namespace, group: Group) -> None:
         begin, ended = _resumption(options, given), (options.resume / RESULT).exists() and options.epochs is None
         _carry_out(begin, options.resume, group, verbose=not quiet, ended=ended)
         return
-    if options.processes is not None or group.size > 1:
-        given = {"shards": max(SHARDS, group.size)} | given
     out, config = _folder(given.pop("out", None)), _config(given)
+    if "shards" not in given and (options.processes is not None or group.size > 1):
+        config = replace(config, shards=min(max(SHARDS, group.size), config.batch_size))
     usual = Path("runs") / f"{_stem(config.dataset)}-{config.model or _stem(config.source)}"
     if options.fast_dev_run:
         folder = out or next(name for name in names(usual) if not name.exists())

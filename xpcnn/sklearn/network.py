@@ -235,7 +235,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         if fit:
             self._check_options(type(self).__name__)
         shape = None
-        if getattr(X, "ndim", 2) > 2:
+        if len(getattr(X, "shape", ())) > 2:
             X = check_array(X, allow_nd=True, dtype="numeric", estimator=self)
             shape = X.shape[1:] if X.ndim > 3 else (*X.shape[1:], 1)
             if fit and X.ndim == 4 and self.image_shape is None:

@@ -112,7 +112,9 @@ class RunConfig:
             raise OptionError("train log", "words among " + ", ".join(LOGS), repr(unknown[0]))
         as_count("train", "epochs", self.epochs)
         as_count("train", "batch_size", self.batch_size)
-        as_count("train", "shards", self.shards, least=0, most=self.batch_size)
+        if as_count("train", "shards", self.shards, least=0) > self.batch_size:
+            expected = f"shards: at most the {self.batch_size} images of a batch"
+            raise OptionError("train", expected, str(self.shards), "raise --batch-size, or say --shards")
         as_count("train", "seed", self.seed, least=0, most=MOST_SEED)
         if self.patience is not None:
             as_count("train", "patience", self.patience)
