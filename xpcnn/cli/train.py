@@ -35,6 +35,7 @@ from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
 from ..training.run import dry_run, resume, start
 from ..training.run_files import RESULT
 from ..training.sharded_gradients import SHARDS
+from ..training.tallies import metrics_in_words
 from .datasets import add_dataset_arguments, dataset_options
 from .files import path_word
 
@@ -222,6 +223,8 @@ def _carry_out(
     if group.rank:
         return
     well = "loss {test_loss:z.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
+    if result["test_accuracy"] is None and result["test_metrics"]:
+        well += f" ({metrics_in_words(result['test_metrics'])})"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; "
