@@ -65,7 +65,7 @@ def test_masks_from_training_to_predicted_files(shapes, capsys):
     assert (config["model"], config["options"]["resize"]) == ("unet_small", "pad")
     said = run(capsys, "eval", "run", "shapes")
     assert f"test pixel accuracy {result['test_accuracy']:.2%}" in said
-    assert f"mean IoU {result['test_mean_iou']:.4g}" in said
+    assert f"mean IoU {result['test_metrics']['mean_iou']:.4g}" in said
     saved = xpcnn.load("run")
     assert (saved.resize, saved.ignore_index) == ("pad", 255)
     run(capsys, "predict", "run", "shapes/images", "--out", "masks")

@@ -36,6 +36,7 @@ from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
 from ..training.run import dry_run, resume, start
 from ..training.run_files import RESULT
 from ..training.sharded_gradients import SHARDS
+from ..training.tallies import metrics_in_words
 from .datasets import add_dataset_arguments, dataset_options
 from .files import path_word
 
@@ -225,8 +226,10 @@ def _carry_out(
     if group.rank:
         return
     well = "loss {test_loss:z.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
-    if result.get("test_mean_iou") is not None:
-        well = "pixel accuracy {test_accuracy:.2%}, mean IoU {test_mean_iou:.4f}"
+    if result["test_accuracy"] is None and result["test_metrics"]:
+        well += f" ({metrics_in_words(result['test_metrics'])})"
+    elif "mean_iou" in result["test_metrics"]:
+        well = f"pixel {well}, mean IoU {result['test_metrics']['mean_iou']:.4f}"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; "

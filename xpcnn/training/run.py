@@ -241,8 +241,8 @@ class _Run:
         result = {
             "test_accuracy": tested.accuracy if classifies else None,
             "test_loss": tested.loss,
-            "test_mean_iou": tested.mean_iou if self.dataset.task == "pixels" else None,
             "test_top5_accuracy": tested.top5_accuracy if len(self.dataset.classes) > 5 else None,
+            "test_metrics": {name: value for name, value in tested.metrics.items() if math.isfinite(value)},
             "test_confusion": tested.confusion.tolist(),
             "test_images": len(self.dataset.test),
             "validation_accuracy": max((row.validation_accuracy for row in rows), default=None)
