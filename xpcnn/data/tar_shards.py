@@ -119,7 +119,7 @@ def _samples(shard: Path) -> list[tuple[Member, Any]]:
                 if not each.isreg() or each.issparse():
                     if ending.endswith((*ENDINGS, ".cls", ".json")) and not each.isdir():
                         remedy = "tar --dereference --hard-dereference stores the files themselves"
-                        raise FormatError(str(shard), "files that are in it", f"{each.name}, a link or in parts", remedy)
+                        raise FormatError(str(shard), "whole files", f"{each.name}, a link or in parts", remedy)
                     continue
                 member = Member(shard, each.name, each.offset_data, each.size)
                 if ending.endswith(ENDINGS):
