@@ -101,6 +101,11 @@ def planned() -> Any:
     return import_module("xpcnn.kernels.planned")
 
 
+def parts() -> Any:
+    """The module of the steps that operations have in training in parts."""
+    return import_module("xpcnn.kernels.parts")
+
+
 def verdicts(optimizers: Iterable[Any]) -> dict[str, Callable[[], str]]:
     """For CuPy, by the names of operations and optimizers: what says whether their kernels agree with the reference.
 
