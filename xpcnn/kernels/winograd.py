@@ -42,8 +42,8 @@ from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
 from . import rows
 from .batch_last import batch_first, batch_last, chunks, refuses_batch
-from .memory import empty
 from .lowering import Block, inside
+from .memory import empty
 from .threads import one_blas_thread, parallel, reduce_units
 
 TILE, POINTS = 4, 6  # rows of output; points, and rows of input

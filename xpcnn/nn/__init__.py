@@ -134,6 +134,7 @@ __all__ = [
     "Normalize",
     "OpLayer",
     "PReLU",
+    "PartsPlan",
     "Permute",
     "PixelShuffle",
     "PixelUnshuffle",

@@ -54,6 +54,7 @@ class PartsPlan:
         check_layer("plan_training", model)
         self.model = model
         self._chains: dict[Any, Any] = {}  # by the items' shape and dtype
+        self._known: list[Any] = []  # the parameters that they were made for
         self._idle: dict[Any, list[Any]] = {}
 
     def __repr__(self) -> str:
@@ -76,7 +77,7 @@ class PartsPlan:
                 del self._idle[next(iter(self._idle))]
             parts = idle.pop() if idle else dispatch.parts().Parts(chain, len(x), threads)
             lent = _Lent(parts)
-            finalize(lent, idle.append, parts)  # the next batch's, once nobody can call backward
+            finalize(lent, idle.append, parts).atexit = False  # the next batch's, once nobody can call backward
             return parts.forward(x), (lent, None)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = False) -> tuple[None, dict[str, Array]]:
@@ -95,12 +96,19 @@ class PartsPlan:
         """The steps for this batch; None if it goes through the network as a whole."""
         if type(x) is not np.ndarray or x.ndim < 2 or len(x) < FEWEST or dispatch.forced() is not None:
             return None
-        arrays = self.model.parameters()
-        key = (x.shape[1:], x.dtype, tuple((name, a.shape, a.dtype) for name, a in arrays.items()))
-        if key not in self._chains:
+        if any(_kind(getattr(layer, key)) != kind for layer, key, kind in self._known):  # an array was replaced
             self._chains.clear()
-            self._chains[key] = _chain(self.model, x.shape[1:], x.dtype, arrays)
+        if not self._chains:
+            found = self.model.named_arrays(buffers=False, frozen=True)
+            self._known = [(layer, key, _kind(getattr(layer, key))) for _, layer, key in found]
+        key = x.shape[1:], x.dtype
+        if key not in self._chains:
+            self._chains[key] = _chain(self.model, *key)
         return self._chains[key]
+
+
+def _kind(array: Any) -> Any:
+    return type(array), getattr(array, "shape", None), getattr(array, "dtype", None)
 
 
 class _Lent:
@@ -136,9 +144,9 @@ class _NoParts(Exception):
     """A layer needs the whole batch, or is unknown."""
 
 
-def _chain(model: Layer, item: Shape, dtype: Any, arrays: dict[str, Any]) -> Any:
+def _chain(model: Layer, item: Shape, dtype: Any) -> Any:
     """The network's steps for items of that shape; None if it has none."""
-    parts = dispatch.parts()
+    parts, arrays = dispatch.parts(), model.parameters()
     entries: list[Any] = []
     shape, cost = item, 0
     try:
@@ -153,7 +161,7 @@ def _chain(model: Layer, item: Shape, dtype: Any, arrays: dict[str, Any]) -> Any
         return None
     named = [name for entry in entries for name in entry.names.values()]
     pays = cost <= MOST and any(isinstance(entry.step, parts.Convolution) for entry in entries)
-    if not pays or set(named) != set(arrays) or any(array.dtype != dtype for array in arrays.values()):
+    if not pays or set(named) != set(arrays) or any(_kind(array)[::2] != (np.ndarray, dtype) for array in arrays.values()):
         return None
     trained = next(i for i, entry in enumerate(entries) if entry.names)
     return parts.Chain(entries, item, shape, trained, {name: arrays[name].shape for name in named}, dtype)

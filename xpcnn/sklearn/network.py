@@ -21,7 +21,7 @@ from .. import models
 from ..backend import asarray, refuse_mask, to_numpy
 from ..data.pixels import channels_last, looks_channels_first
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
-from ..nn import Layer
+from ..nn import Layer, plan_training
 from ..nn.loss import Loss
 from ..optim import OPTIMIZERS
 from ..options import as_count, as_number
@@ -113,7 +113,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         rng: Any,
     ) -> None:
         model, batches = self.model_, math.ceil(len(x) / self.batch_size)
-        weights = FiniteWeights(model)
+        plan, weights = plan_training(model), FiniteWeights(model)
         optimizer = OPTIMIZERS[self.optimizer](model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = SCHEDULES[self.schedule](self.lr, self.epochs * batches)
         self.history_: list[dict[str, float]] = []
@@ -122,7 +122,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             losses = []
             for batch in np.array_split(rng.permutation(len(x)), batches):  # of nearly equal lengths
                 with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
-                    part = batch_gradients(model, criterion, asarray(x[batch]), asarray(y[batch]))
+                    part = batch_gradients(plan, criterion, asarray(x[batch]), asarray(y[batch]))
                     optimizer.lr = schedule.lr_at(optimizer.steps)
                     try:
                         optimizer.step(step_gradients(part, criterion.reduction))
