@@ -49,7 +49,8 @@ def check(model, x):
     tolerance = 1e-9 if x.dtype == np.float64 else 2e-4
     for _ in range(2):  # the second time in the memory of the first
         (y, grads), (expected, whole) = run(plan, x), run(model, x)
-        assert has_parts(plan) and sorted(grads) == sorted(whole)
+        assert has_parts(plan)
+        assert sorted(grads) == sorted(whole)
         np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
         for name, g in whole.items():
             np.testing.assert_allclose(grads[name], g, rtol=tolerance, atol=tolerance * abs(g).max() + 1e-12)
@@ -57,8 +58,12 @@ def check(model, x):
 
 def lenet(dtype="float32", drop=0.3):
     layers = [nn.Conv2d(2, 5, 5, padding=2, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(drop, rng=4)]
-    inner = nn.Sequential(nn.Conv2d(5, 4, (2, 3), bias=False, rng=1), nn.Tanh(), nn.AvgPool2d(2), nn.MaxPool2d(2, stride=1))
-    return nn.Sequential(*layers, inner, nn.Flatten(), nn.Linear(4, 7, rng=2), nn.ReLU(), nn.Linear(7, 3, rng=3)).astype(dtype)
+    inner = nn.Sequential(
+        nn.Conv2d(5, 4, (2, 3), bias=False, rng=1), nn.Tanh(), nn.AvgPool2d(2), nn.MaxPool2d(2, stride=1)
+    )
+    return nn.Sequential(
+        *layers, inner, nn.Flatten(), nn.Linear(4, 7, rng=2), nn.ReLU(), nn.Linear(7, 3, rng=3)
+    ).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -116,7 +121,8 @@ def test_what_has_no_parts_runs_as_it_did(name, rng):
     plan, x = nn.plan_training(one), rng.normal(size=(16, 8, 8, 1)).astype("float32")
     (y, grads), (expected, whole) = run(plan, x), run(other, x)
     assert not has_parts(plan)
-    assert np.array_equal(y, expected) and all(np.array_equal(grads[key], whole[key]) for key in whole)
+    assert np.array_equal(y, expected)
+    assert all(np.array_equal(grads[key], whole[key]) for key in whole)
 
 
 def test_few_items_other_arrays_and_forced_implementations_have_none(rng):
@@ -148,7 +154,8 @@ def test_each_call_has_a_cache_of_its_own_and_reads_the_weights_of_now(rng):
     model.astype("float64")
     np.testing.assert_allclose(plan.forward(a.astype("float64"))[0], model(a.astype("float64")), rtol=1e-9)
     other = pickle.loads(pickle.dumps(plan))
-    assert other.model is not model and copy.deepcopy(plan)._idle == {}
+    assert other.model is not model
+    assert copy.deepcopy(plan)._idle == {}
     assert kept.shape == expected.shape
 
 

@@ -14,7 +14,6 @@ It pays for convolutions that `xpcnn.kernels.rows` would run, as in LeNet-5. Whe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -161,7 +160,11 @@ def _chain(model: Layer, item: Shape, dtype: Any) -> Any:
         return None
     named = [name for entry in entries for name in entry.names.values()]
     pays = cost <= MOST and any(isinstance(entry.step, parts.Convolution) for entry in entries)
-    if not pays or set(named) != set(arrays) or any(_kind(array)[::2] != (np.ndarray, dtype) for array in arrays.values()):
+    if (
+        not pays
+        or set(named) != set(arrays)
+        or any(_kind(array)[::2] != (np.ndarray, dtype) for array in arrays.values())
+    ):
         return None
     trained = next(i for i, entry in enumerate(entries) if entry.names)
     return parts.Chain(entries, item, shape, trained, {name: arrays[name].shape for name in named}, dtype)

@@ -13,4 +13,15 @@ from .pool import MaxPooling
 from .program import Chain, Entry, Parts
 from .step import AsItIs, PartStep
 
-__all__ = ["AsItIs", "Chain", "Convolution", "Dense", "Dropping", "Entry", "MaxPooling", "PartStep", "Parts", "Rectifier"]
+__all__ = [
+    "AsItIs",
+    "Chain",
+    "Convolution",
+    "Dense",
+    "Dropping",
+    "Entry",
+    "MaxPooling",
+    "PartStep",
+    "Parts",
+    "Rectifier",
+]

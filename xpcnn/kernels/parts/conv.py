@@ -24,7 +24,7 @@ from ..batch_last import chunks
 from ..lowering import Block, Copy, copies, lowering
 from .step import Call, PartStep, Scratch, Values
 
-NUMBERS = 1 << 17  # of L in a block, if it has several rows: half of a core's second-level cache
+NUMBERS = 1 << 16  # of L in a block, if it has several rows: a quarter of a second-level cache
 
 Lowered: TypeAlias = tuple[slice, list[Copy], NDArray]  # rows of output; the copies into L; a view of L
 
@@ -87,7 +87,7 @@ def _rows(x: NDArray, place: Placement) -> list[slice]:
 
 def _lowered(x: NDArray, place: Placement, scratch: Scratch) -> list[Lowered]:
     """For each block, P (i, j, K, n)."""
-    make: Callable[..., NDArray] = partial(scratch.array, "L")
+    make: Callable[..., NDArray] = partial(scratch.array, "first")
     found: list[Lowered] = []
     for rows in _rows(x, place):
         block = Block(rows, slice(0, place.out[1]), slice(0, x.shape[3]))
@@ -111,12 +111,12 @@ def _weight_gradient(x: NDArray, dy: NDArray, dw: NDArray, place: Placement, scr
     blocks = []
     for rows in _rows(x, place):
         i = rows.stop - rows.start
-        shared = scratch.array("L", (i, kh, c, ow + kw - 1, n), x.dtype)
+        shared = scratch.array("first", (i, kh, c, ow + kw - 1, n), x.dtype)
         into = copies(shared.transpose(0, 3, 1, 2, 4)[None], x, (rows.start - top, 1, 1), (-left, 1), slice(0, n))
         s_i, _, s_c, s_q, s_n = shared.strides
         matrices = as_strided(shared, (i, kw, kh * c, ow * n), (s_i, s_q, s_c, s_n), writeable=False)  # M
-        row = scratch.array("rows of dy", (i, f, ow, n), dy.dtype)
-        each = scratch.array("products", (i, kw, f, kh * c), dy.dtype)
+        row = scratch.array("second", (i, f, ow, n), dy.dtype)
+        each = scratch.array("third", (i, kw, f, kh * c), dy.dtype)
         into.append((row.transpose(0, 2, 1, 3), dy[rows]))
         blocks.append((into, row.reshape(i, 1, f, -1), matrices.swapaxes(-1, -2), each, np.ones(i, dy.dtype)))
 

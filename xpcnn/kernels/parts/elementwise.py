@@ -17,7 +17,7 @@ class Rectifier(PartStep):
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:
         x, y, dy = (_flat(each) for each in values[:3])
         zeros = np.zeros(x.shape[-1], x.dtype)  # an array is faster than a number
-        kept = scratch.array("mask", y.shape, bool)
+        kept = scratch.array("first", y.shape, bool)
 
         def forward() -> None:
             np.maximum(x, zeros, out=y)

@@ -27,7 +27,7 @@ class MaxPooling(PartStep):
         (kh, kw), (oh, ow) = self.place.window.kernel, self.place.out
         taps = [x[u : oh * kh : kh, v : ow * kw : kw] for u in range(kh) for v in range(kw)]  # (OH, OW, C, n) each
         winner = np.empty(y.shape, np.uint8)
-        wins, numbered = (scratch.array(name, y.shape, np.uint8) for name in ("wins", "numbered"))
+        wins, numbered = (scratch.array(name, y.shape, np.uint8) for name in ("first", "second"))
         numbers = np.arange(kh * kw, dtype=np.uint8).reshape(kh, 1, kw, 1)  # (KH, 1, KW, 1)
 
         def forward() -> None:
@@ -44,7 +44,7 @@ class MaxPooling(PartStep):
         runs = dx.reshape(*dx.shape[:2], -1)  # (H, W, Cn)
         bits = np.dtype(f"i{dx.itemsize}")
         out: Any = tiled(runs, self.place)  # (OH, KH, OW, KW, Cn)
-        ones = scratch.array("mask", out.shape, bool)
+        ones = scratch.array("first", out.shape, bool)
         gradient = dy.reshape(oh, 1, ow, 1, -1).view(bits)
         winners = winner.reshape(oh, 1, ow, 1, -1)
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ...shards import cut
 from ...typing import NDArray, Shape
 from ..batch_last import batch_first, chunks
 from ..memory import empty
@@ -68,7 +67,7 @@ class Parts:
 
     def __init__(self, chain: Chain, items: int, threads: int) -> None:
         self.chain, self.items = chain, items
-        self.cuts = [slice(*each) for each in cut(items, count(items))]
+        self.cuts = chunks(items, -(-items // count(items)))
         self.slots = min(threads, len(self.cuts))  # thread t runs parts t, t + slots, …
         self.drawn = {
             i: np.empty((items, *entry.reads), bool) for i, entry in enumerate(chain.entries) if entry.step.draws
@@ -147,6 +146,7 @@ class Part:
         own = named(self.gradients, chain.gradients)
         sizes = [n * math.prod(shape) for shape in (entries[0].reads, *(entry.writes for entry in entries))]
         kept, holders = _memory([entry.step for entry in entries])
+        turns = {holder: turn % 2 for turn, holder in enumerate(dict.fromkeys(holders))}
         values, changes = dict[int, NDArray](), dict[int, NDArray]()
         for i, holder in enumerate(holders):
             if holder in values:
@@ -156,11 +156,15 @@ class Part:
                     self._kept[i] = aligned((sizes[i],), chain.dtype)
                 values[i] = self._kept[i]
             else:
-                values[i] = scratch.next((sizes[i],), chain.dtype)
+                values[i] = scratch.array(f"value {turns[i]}", (sizes[i],), chain.dtype)
         changes[last] = aligned((sizes[last],), chain.dtype)
+        turn = turns[holders[last]]
         for i in reversed(range(last)):
-            in_place = entries[i].step.in_place
-            changes[i] = changes[i + 1] if in_place else scratch.next((sizes[i],), chain.dtype)
+            if entries[i].step.in_place:
+                changes[i] = changes[i + 1]
+            else:
+                turn = 1 - turn  # so that ∂L/∂v is in the memory that v was in
+                changes[i] = scratch.array(f"value {turn}", (sizes[i],), chain.dtype)
         forward: list[Call] = []
         backward: list[Call] = []
         for i, entry in enumerate(entries):

@@ -37,12 +37,6 @@ class Scratch:
 
     def __init__(self) -> None:
         self._memory: dict[str, NDArray] = {}
-        self._turn = 0
-
-    def next(self, shape: Shape, dtype: Any) -> NDArray:
-        """An array in one of two memories, in turn: what one step writes, and the next one reads."""
-        self._turn = 1 - self._turn
-        return self.array(f"value {self._turn}", shape, dtype)
 
     def array(self, name: str, shape: Shape, dtype: Any) -> NDArray:
         """An array in the memory of that name, which other steps use as well."""
