@@ -21,11 +21,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-COMMITTED = RESULTS / "launches.json"
+ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "stand_in"))  # before CuPy itself
 
 import xpcnn  # noqa: E402
@@ -34,8 +35,9 @@ from xpcnn.nn import container  # noqa: E402
 from xpcnn.table import columns  # noqa: E402
 
 from .bench import nets  # noqa: E402
-from .committed import RESULTS, ROOT, add_options, finish  # noqa: E402
+from .committed import RESULTS, add_options, finish  # noqa: E402
 
+COMMITTED = RESULTS / "launches.json"
 LAUNCH, BYTES, OPERATIONS = 11e-6, 4.3e12, 60e12
 NETS = ("lenet5", "mnist_cnn", "vgg_small", "resnet20")
 STEPS = 12

@@ -7,7 +7,7 @@
 functions     calls of functions of xpcnn, without comprehensions, whose number depends on the version of Python
 array calls   calls of NumPy by xpcnn's modules, as np.…; those of operators and of the reference are not counted
 made          bytes of the new arrays that these calls return
-peak          most bytes held at a time during the step, in steps of 64 KiB: arrays and Python's objects
+peak          most bytes held at a time during the step, in steps of 64 KiB, with the images, the network and plans
 
 A training step is that of `nn.plan_training`, cross-entropy and SGD with momentum; inference is that of `nn.plan`. All
 run on one thread, and keep no memory of freed arrays.
@@ -26,15 +26,14 @@ from typing import Any
 
 os.environ.update(XPCNN_NUM_THREADS="1", XPCNN_CACHE_MIB="0")
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import xpcnn  # noqa: E402
-from xpcnn import nn, optim  # noqa: E402
-from xpcnn.kernels import memory  # noqa: E402
-from xpcnn.table import columns  # noqa: E402
+import xpcnn
+from xpcnn import nn, optim
+from xpcnn.table import columns
 
-from .bench import nets  # noqa: E402
-from .committed import RESULTS, add_options, finish  # noqa: E402
+from .bench import nets
+from .committed import RESULTS, add_options, finish
 
 COMMITTED = RESULTS / "operations.json"
 NETS = {"lenet5": 64, "mnist_cnn": 32, "resnet20": 16}  # and the images of a batch
@@ -98,15 +97,16 @@ def functions(run: Callable[[], object]) -> int:
     return found
 
 
-def peak(run: Callable[[], object]) -> int:
-    """The most bytes that are held at a time, above those held before."""
+def peak(name: str, what: str) -> int:
+    """The most bytes that are held at a time, with all that the run has made before."""
     tracemalloc.start()
     try:
-        run()
-        before, _ = tracemalloc.get_traced_memory()
+        run = calls(name)[what]
+        for _ in range(2):
+            run()
         tracemalloc.reset_peak()
         run()
-        return -(-(tracemalloc.get_traced_memory()[1] - before) // STEP) * STEP
+        return -(-tracemalloc.get_traced_memory()[1] // STEP) * STEP
     finally:
         tracemalloc.stop()
 
@@ -133,7 +133,7 @@ def count(name: str) -> dict[str, Counts]:
     for what, run in calls(name).items():
         for _ in range(2):
             run()
-        found[what] = {"functions": functions(run), "peak": peak(run)}
+        found[what] = {"functions": functions(run), "peak": peak(name, what)}
     with counting() as counts:
         for what, run in calls(name).items():
             for _ in range(2):
