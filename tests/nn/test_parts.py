@@ -59,7 +59,11 @@ def check(model, x):
 def lenet(dtype="float32", drop=0.3):
     layers = [nn.Conv2d(2, 5, 5, padding=2, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(drop, rng=4)]
     inner = nn.Sequential(
-        nn.Conv2d(5, 4, (2, 3), bias=False, rng=1), nn.Tanh(), nn.AvgPool2d(2), nn.MaxPool2d(2, stride=1)
+        nn.Conv2d(5, 4, (2, 3), bias=False, rng=1),
+        nn.LeakyReLU(),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.MaxPool2d(2, stride=1),
     )
     return nn.Sequential(
         *layers, inner, nn.Flatten(), nn.Linear(4, 7, rng=2), nn.ReLU(), nn.Linear(7, 3, rng=3)

@@ -160,11 +160,8 @@ def _chain(model: Layer, item: Shape, dtype: Any) -> Any:
         return None
     named = [name for entry in entries for name in entry.names.values()]
     pays = cost <= MOST and any(isinstance(entry.step, parts.Convolution) for entry in entries)
-    if (
-        not pays
-        or set(named) != set(arrays)
-        or any(_kind(array)[::2] != (np.ndarray, dtype) for array in arrays.values())
-    ):
+    kinds = {_kind(array)[::2] for array in arrays.values()}
+    if not pays or set(named) != set(arrays) or kinds != {(np.ndarray, dtype)}:  # others are frozen, or used twice
         return None
     trained = next(i for i, entry in enumerate(entries) if entry.names)
     return parts.Chain(entries, item, shape, trained, {name: arrays[name].shape for name in named}, dtype)
@@ -177,7 +174,7 @@ def _layers(model: Layer, prefix: str = "") -> Iterator[tuple[str, Any]]:
     children = model.children()
     for name, options in training_steps(children):
         child, full = children[name], dotted(prefix, name)
-        if options or child.frozen or child.infers:
+        if options or child.infers:
             raise _NoParts
         if type(child) is Sequential:
             yield from _layers(child, full)

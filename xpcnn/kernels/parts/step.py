@@ -67,7 +67,7 @@ class PartStep(ABC):
 class AsItIs(PartStep):
     """The step of a layer that runs as it does on a whole batch."""
 
-    keeps_input = keeps_output = True  # its cache may refer to them
+    keeps_input = True  # its cache may refer to it
 
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:
         x, y, dy, dx, own, _ = values
