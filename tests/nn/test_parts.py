@@ -61,7 +61,7 @@ def lenet(dtype="float32", drop=0.3):
     inner = nn.Sequential(
         nn.Conv2d(5, 4, (2, 3), bias=False, rng=1),
         nn.LeakyReLU(),
-        nn.Tanh(),
+        nn.Softplus(),
         nn.AvgPool2d(2),
         nn.MaxPool2d(2, stride=1),
     )
