@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -100,6 +101,14 @@ def test_the_same_bits_for_any_number_of_threads(rng, monkeypatch):
     assert len(set(results)) == 1
 
 
+def test_several_threads_may_call_a_plan(rng):
+    plan, x = nn.plan_training(lenet(drop=0.0)), rng.normal(size=(32, 13, 14, 2)).astype("float32")
+    expected = run(plan, x)[1]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: run(plan, x)[1], range(40)))
+    assert all(np.array_equal(grads[name], g) for grads in found for name, g in expected.items())
+
+
 class Doubled(nn.ReLU):
     pass
 
@@ -137,8 +146,12 @@ def test_few_items_other_arrays_and_forced_implementations_have_none(rng):
     assert not has_parts(plan)
     with pytest.raises(xpcnn.errors.XpcnnError, match=r"layer 0: .*float64"):
         plan.forward(x.astype("float64"))
+    y, cache = plan.forward(x)
     with pytest.raises(OptionError, match="input_grad=False"):
-        plan.backward(*plan.forward(x), input_grad=True)
+        plan.backward(y, cache, input_grad=True)
+    for dy in (y[:1], y.astype("float64"), y.tolist()):
+        with pytest.raises(xpcnn.errors.XpcnnError, match="Sequential"):
+            plan.backward(dy, cache)
 
 
 def test_each_call_has_a_cache_of_its_own_and_reads_the_weights_of_now(rng):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from threading import Lock
 from typing import Any
 from weakref import finalize
 
@@ -23,6 +24,7 @@ import numpy as np
 
 from ..errors import OptionError, XpcnnError
 from ..ops import dispatch
+from ..ops.check import check_gradient
 from ..typing import Array, Cache, Shape
 from .activation import ReLU
 from .container import with_layer_name
@@ -55,6 +57,7 @@ class PartsPlan:
         self._chains: dict[Any, Any] = {}  # by the items' shape and dtype
         self._known: list[Any] = []  # the parameters that they were made for
         self._idle: dict[Any, list[Any]] = {}
+        self._lock = Lock()
 
     def __repr__(self) -> str:
         return f"PartsPlan({headline(self.model)})"
@@ -64,20 +67,15 @@ class PartsPlan:
 
     def forward(self, x: Any) -> tuple[Any, Cache]:
         """As of the network."""
-        chain = self._chain(x)
+        with self._lock:
+            chain = self._chain(x)
         if chain is None:
             y, cache = self.model.forward(x)
             return y, (None, cache)
         with dispatch.one_blas_thread() as threads:
-            key = (len(x), threads, chain)
-            idle = self._idle.pop(key, [])
-            self._idle[key] = idle  # the last one
-            while len(self._idle) > SIZES:
-                del self._idle[next(iter(self._idle))]
-            parts = idle.pop() if idle else dispatch.parts().Parts(chain, len(x), threads)
-            lent = _Lent(parts)
-            finalize(lent, idle.append, parts).atexit = False  # the next batch's, once nobody can call backward
-            return parts.forward(x), (lent, None)
+            with self._lock:
+                lent = self._lend(chain, len(x), threads)
+            return lent.parts.forward(x), (lent, None)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = False) -> tuple[None, dict[str, Array]]:
         """The gradients of all parameters, with the cache that `forward` returned."""
@@ -88,8 +86,19 @@ class PartsPlan:
         if lent is None:
             _, grads = self.model.backward(dy, own, input_grad=False)
             return None, grads
+        check_gradient(type(self.model).__name__, dy, lent.parts.shape, lent.parts.like)
         with dispatch.one_blas_thread():
             return None, lent.parts.backward(dy)
+
+    def _lend(self, chain: Any, items: int, threads: int) -> _Lent:
+        """Memory that no other batch uses as long as it is lent."""
+        key = (items, threads, chain)
+        idle = self._idle[key] = self._idle.pop(key, [])  # the last one
+        while len(self._idle) > SIZES:
+            del self._idle[next(iter(self._idle))]
+        lent = _Lent(idle.pop() if idle else dispatch.parts().Parts(chain, items, threads))
+        finalize(lent, idle.append, lent.parts).atexit = False  # once nobody can call backward
+        return lent
 
     def _chain(self, x: Any) -> Any:
         """The steps for this batch; None if it goes through the network as a whole."""

@@ -67,6 +67,7 @@ class Parts:
 
     def __init__(self, chain: Chain, items: int, threads: int) -> None:
         self.chain, self.items = chain, items
+        self.shape, self.like = (items, *chain.writes), np.empty(0, chain.dtype)  # of y
         self.cuts = chunks(items, -(-items // count(items)))
         self.slots = min(threads, len(self.cuts))  # thread t runs parts t, t + slots, …
         self.drawn = {
