@@ -24,8 +24,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.update(XPCNN_NUM_THREADS="1", XPCNN_CACHE_MIB="0")
-
 import numpy as np
 
 import xpcnn
@@ -167,6 +165,7 @@ def main() -> int:
     parser.add_argument("--nets", nargs="+", choices=NETS, default=tuple(NETS), metavar="NET", help=", ".join(NETS))
     add_options(parser)
     options = parser.parse_args()
+    os.environ.update(XPCNN_NUM_THREADS="1", XPCNN_CACHE_MIB="0")
     found = {name: count(name) for name in options.nets}
     print(table(found))
     return finish(found, COMMITTED, options)
