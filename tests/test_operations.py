@@ -33,3 +33,5 @@ def test_a_number_that_grows_is_told():
     before = {"lenet5": {"training": {"functions": 5, "peak": 64}}}
     after = {"lenet5": {"training": {"functions": 6, "peak": 60}}}
     assert grown(after, before) == ["lenet5 training functions: 6, committed 5"]
+    assert grown({"peak": 7}, {"peak": 5}, slack={"peak": 2}) == []
+    assert grown({"peak": 8}, {"peak": 5}, slack={"peak": 2}) == ["peak: 8, committed 5"]
