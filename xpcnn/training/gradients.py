@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import array_namespace, is_numpy
-from ..nn import Layer
+from ..nn import Layer, PartsPlan
 from ..nn.loss import Loss
 from ..typing import Array, Cache
 
@@ -89,7 +89,7 @@ def is_finite(array: Array) -> bool:
     return bool(xp.all(xp.isfinite(array)))
 
 
-def batch_gradients(model: Layer, criterion: Loss, x: Array, y: Array) -> Gradients:
+def batch_gradients(model: Layer | PartsPlan, criterion: Loss, x: Array, y: Array) -> Gradients:
     """Forward and backward of one batch; changes only what the model's forward changes."""
     logits, cache = model.forward(x)
     if is_numpy(logits):
