@@ -21,6 +21,7 @@ from typing import Any
 
 from .. import settings
 from ..errors import OptionError
+from ..extras import need
 from ..typing import Array, Cache
 from . import batch_norm, conv, gather, global_pool, linear, loss_classification, pad, pool, rectifier
 from .add import add
@@ -63,8 +64,8 @@ _REFERENCE = {
     )
 }
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
-    "conv2d": ("winograd.IMPLEMENTATION", "rows.IMPLEMENTATION", "im2col.IMPLEMENTATION", "cuda.conv.IMPLEMENTATION"),
-    "conv2d_inference": ("winograd.INFERENCE", "rows.INFERENCE", "im2col.INFERENCE", "cuda.conv.INFERENCE"),
+    "conv2d": ("compiled.depthwise.IMPLEMENTATION", "winograd.IMPLEMENTATION", "rows.IMPLEMENTATION", "im2col.IMPLEMENTATION", "cuda.conv.IMPLEMENTATION"),
+    "conv2d_inference": ("compiled.depthwise.INFERENCE", "winograd.INFERENCE", "rows.INFERENCE", "im2col.INFERENCE", "cuda.conv.INFERENCE"),
     "linear": ("linear.IMPLEMENTATION",),
     "relu": ("relu.IMPLEMENTATION", "cuda.activation.RECTIFIER"),
     "max_pool2d": ("max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
@@ -82,6 +83,8 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "add": ("add.IMPLEMENTATION",),
 }
 
+_COMPILED = "numba"  # the name of all implementations whose loops are compiled
+
 _forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=None)
 
 
@@ -94,6 +97,11 @@ def implementations(op: str) -> tuple[Implementation, ...]:
         module, _, name = entry.rpartition(".")
         faster.append(getattr(import_module(f"xpcnn.kernels.{module}"), name))
     return (*faster, _REFERENCE[op])
+
+
+@cache
+def _not_compiled(op: str) -> tuple[Implementation, ...]:
+    return tuple(each for each in implementations(op) if each.name != _COMPILED)
 
 
 def planned() -> Any:
@@ -176,6 +184,10 @@ def choose(op: str, *args: Any, **options: Any) -> Implementation:
     candidates = implementations(op)
     if name is not None:
         candidates = (*(each for each in candidates if each.name == name), _REFERENCE[op])
+    if name == _COMPILED or (name is None and settings.numba()):
+        need(_COMPILED, "compiled loops", "to compile them")
+    elif name is None:
+        candidates = _not_compiled(op)
     return next(each for each in candidates if each.refuses(*args, **options) is None)
 
 
