@@ -30,121 +30,18 @@ from ...typing import Cache, NDArray
 from ..batch_last import batch_first, batch_last, chunks
 from ..memory import empty
 from ..threads import parallel, reduce_units
-from .loop import NAME, In1, In2, In4, InInts1, Out4, Sums2, contiguous, loop, part, refuses_numbers
+from .depthwise_loops import sum_taps, sum_taps_of_runs, weight_gradients, weight_gradients_of_runs
+from .loop import NAME, contiguous, refuses_numbers
 
 TAPS = 9  # at a time
 OUTSIDE = -(1 << 40)  # the offset of a tap that there is not
+LONG = 16  # images: with fewer, the N numbers of a channel are too short a run
 PIECE = 1 << 16  # elements of y in a unit of work, or one row
 COST = 4  # of a tap for an element, in multiplications or additions of a matrix product
 
 
-@part
-def tap(x: Any, p: int, q: int, gap_h: int, gap_w: int, zeros: Any) -> Any:
-    """x[p / gap_h, q / gap_w], (C, N), or zeros where there is no such position."""
-    if p < 0 or q < 0:
-        return zeros
-    if gap_h != 1 or gap_w != 1:
-        if p % gap_h != 0 or q % gap_w != 0:
-            return zeros
-        p //= gap_h
-        q //= gap_w
-    return x[p, q] if p < x.shape[0] and q < x.shape[1] else zeros
-
-
-@loop
-def sum_taps(
-    x: In4, w: In2, b: In1, rows: InInts1, columns: InInts1, zeros: In2,
-    step_h: int, step_w: int, gap_h: int, gap_w: int, relu: bool, y: Out4, first: int, last: int,
-) -> None:  # fmt: skip
-    """(1) or (4): rows `first` to `last` of y; tap t has the offsets rows[t] and columns[t]."""
-    _, width, channels, images = y.shape
-    for i in range(first, last):
-        for j in range(width):
-            out = y[i, j]
-            for t in range(0, len(rows), 9):
-                p, q, r, s = i * step_h, j * step_w, rows[t : t + 9], columns[t : t + 9]
-                x0 = tap(x, p + r[0], q + s[0], gap_h, gap_w, zeros)
-                x1 = tap(x, p + r[1], q + s[1], gap_h, gap_w, zeros)
-                x2 = tap(x, p + r[2], q + s[2], gap_h, gap_w, zeros)
-                x3 = tap(x, p + r[3], q + s[3], gap_h, gap_w, zeros)
-                x4 = tap(x, p + r[4], q + s[4], gap_h, gap_w, zeros)
-                x5 = tap(x, p + r[5], q + s[5], gap_h, gap_w, zeros)
-                x6 = tap(x, p + r[6], q + s[6], gap_h, gap_w, zeros)
-                x7 = tap(x, p + r[7], q + s[7], gap_h, gap_w, zeros)
-                x8 = tap(x, p + r[8], q + s[8], gap_h, gap_w, zeros)
-                for c in range(channels):
-                    w0, w1, w2, w3, w4 = w[t, c], w[t + 1, c], w[t + 2, c], w[t + 3, c], w[t + 4, c]
-                    w5, w6, w7, w8 = w[t + 5, c], w[t + 6, c], w[t + 7, c], w[t + 8, c]
-                    if t == 0:
-                        for n in range(images):
-                            out[c, n] = (
-                                b[c] + w0 * x0[c, n] + w1 * x1[c, n] + w2 * x2[c, n] + w3 * x3[c, n] + w4 * x4[c, n]
-                                + w5 * x5[c, n] + w6 * x6[c, n] + w7 * x7[c, n] + w8 * x8[c, n]
-                            )  # (1), (4)  # fmt: skip
-                    else:
-                        for n in range(images):
-                            out[c, n] += (
-                                w0 * x0[c, n] + w1 * x1[c, n] + w2 * x2[c, n] + w3 * x3[c, n] + w4 * x4[c, n]
-                                + w5 * x5[c, n] + w6 * x6[c, n] + w7 * x7[c, n] + w8 * x8[c, n]
-                            )  # (1), (4)  # fmt: skip
-            if relu:
-                for c in range(channels):
-                    for n in range(images):
-                        out[c, n] = 0 if out[c, n] <= 0 else out[c, n]
-
-
-@loop
-def weight_gradients(
-    x: In4, dy: In4, rows: InInts1, columns: InInts1, zeros: In2, step_h: int, step_w: int, total: Sums2,
-    first: int, last: int,
-) -> None:  # fmt: skip
-    """(2) and (3) of rows `first` to `last` of dy; the last row of total is db."""
-    _, width, channels, images = dy.shape
-    db = len(total) - 1
-    for i in range(first, last):
-        for j in range(width):
-            g = dy[i, j]
-            for t in range(0, len(rows), 9):
-                p, q, r, s = i * step_h, j * step_w, rows[t : t + 9], columns[t : t + 9]
-                x0 = tap(x, p + r[0], q + s[0], 1, 1, zeros)
-                x1 = tap(x, p + r[1], q + s[1], 1, 1, zeros)
-                x2 = tap(x, p + r[2], q + s[2], 1, 1, zeros)
-                x3 = tap(x, p + r[3], q + s[3], 1, 1, zeros)
-                x4 = tap(x, p + r[4], q + s[4], 1, 1, zeros)
-                x5 = tap(x, p + r[5], q + s[5], 1, 1, zeros)
-                x6 = tap(x, p + r[6], q + s[6], 1, 1, zeros)
-                x7 = tap(x, p + r[7], q + s[7], 1, 1, zeros)
-                x8 = tap(x, p + r[8], q + s[8], 1, 1, zeros)
-                for c in range(channels):
-                    zero = zeros[0, 0]  # of the numbers' type
-                    b = s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = zero
-                    for n in range(images):
-                        d = g[c, n]
-                        b += d  # (3)
-                        s0 += d * x0[c, n]  # (2)
-                        s1 += d * x1[c, n]
-                        s2 += d * x2[c, n]
-                        s3 += d * x3[c, n]
-                        s4 += d * x4[c, n]
-                        s5 += d * x5[c, n]
-                        s6 += d * x6[c, n]
-                        s7 += d * x7[c, n]
-                        s8 += d * x8[c, n]
-                    if t == 0:
-                        total[db, c] += b
-                    total[t, c] += s0
-                    total[t + 1, c] += s1
-                    total[t + 2, c] += s2
-                    total[t + 3, c] += s3
-                    total[t + 4, c] += s4
-                    total[t + 5, c] += s5
-                    total[t + 6, c] += s6
-                    total[t + 7, c] += s7
-                    total[t + 8, c] += s8
-
-
 class Taps(NamedTuple):
-    """The offsets of all taps, with as many more outside as make a multiple of `TAPS`; weights likewise."""
+    """The offsets of all taps, with as many more outside as make a multiple of `TAPS`."""
 
     rows: NDArray
     columns: NDArray
@@ -155,11 +52,11 @@ class Taps(NamedTuple):
         (kh, kw), (dh, dw) = place.window.kernel, place.window.dilation
         top, _, left, _ = place.pads
         rows, columns = np.indices((kh, kw)).reshape(2, -1)
-        more = (0, -len(rows) % TAPS)
-        return cls(*(np.pad(sign * each, more, constant_values=OUTSIDE) for each in (rows * dh - top, columns * dw - left)))
+        offsets, more = (sign * (rows * dh - top), sign * (columns * dw - left)), (0, -len(rows) % TAPS)
+        return cls(*(np.pad(each, more, constant_values=OUTSIDE) for each in offsets))
 
     def weights(self, w: NDArray) -> NDArray:
-        """(C, KH, KW, 1) → (T, C)."""
+        """(C, KH, KW, 1) → (T, C), with zeros for those outside."""
         c = len(w)
         matrix = np.zeros((len(self.rows), c), w.dtype)
         matrix[: w.size // c] = w.reshape(c, -1).T
@@ -179,8 +76,9 @@ def forward(
 ) -> tuple[NDArray, Cache]:
     """`conv2d_forward`, in compiled loops."""
     _, place = check_conv2d(x, w, b, window, groups)
-    x = contiguous(batch_last(x))  # (H, W, C, N)
-    return batch_first(_correlate(x, w, b, place)), (x, w, b is not None, place)
+    order = Order(x)
+    x = order.arranged(x)
+    return order.images(_correlate(x, w, b, place, order)), (x, w, b is not None, place, order)
 
 
 def inference(
@@ -195,31 +93,67 @@ def inference(
 ) -> NDArray:
     """`conv2d_inference`, in compiled loops."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
-    filters = w if scale is None else w * scale[:, None, None, None]
-    return batch_first(_correlate(contiguous(batch_last(x)), filters, b, place, relu))
+    filters, order = w if scale is None else w * scale[:, None, None, None], Order(x)
+    return order.images(_correlate(order.arranged(x), filters, b, place, order, relu))
 
 
 def backward(
     dy: NDArray, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
 ) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
     """`conv2d_backward`, in compiled loops."""
-    x, w, has_bias, place = cache
-    check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]), w)
-    dy = contiguous(batch_last(dy))  # (OH, OW, C, N)
+    x, w, has_bias, place, order = cache
+    check_gradient("Conv2d", dy, (order.count, *place.out, w.shape[0]), w)
+    dy = order.arranged(dy)
     dx = dw = db = None
     if weight_grad:
-        total = _weight_gradients(x, dy, place).astype(w.dtype)  # (T + 1, C)
+        total = _weight_gradients(x, dy, place, order).astype(w.dtype)  # (T + 1, C)
         dw = np.ascontiguousarray(total[: w[0].size].T).reshape(w.shape)
         db = total[-1] if has_bias else None
     if input_grad:
-        dx = empty(x.shape, x.dtype)  # (H, W, C, N)
-        _sum_taps(dy, Taps.of(place, -1), w, None, (1, 1), place.window.stride, False, dx)
-    return None if dx is None else batch_first(dx), dw, db
+        dx = empty(x.shape, x.dtype)  # (H, W, C, N), or (M, H, W, L)
+        _sum_taps(dy, Taps.of(place, -1), w, None, (1, 1), place.window.stride, False, dx, order)
+    return None if dx is None else order.images(dx), dw, db
 
 
-def _correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, relu: bool = False) -> NDArray:
-    y = empty((*place.out, *x.shape[2:]), x.dtype)  # (OH, OW, C, N)
-    _sum_taps(x, Taps.of(place, 1), w, b, place.window.stride, (1, 1), relu, y)
+class Order:
+    """The memory order of a batch (N, H, W, C), and which loops suit it.
+
+    If the batch is last in memory and large, the inner loop runs over the N numbers of a channel, which share a weight.
+    Else it runs over L numbers, each with a weight of its own: C·N with the batch last, else C.
+    """
+
+    def __init__(self, x: NDArray) -> None:
+        self.count, *_, self.channels = x.shape
+        self.last = self.count > 1 and x.strides[0] == x.itemsize
+        self.long = self.last and self.count >= LONG
+
+    def arranged(self, x: NDArray) -> NDArray:
+        """(N, H, W, C) → (H, W, C, N), or (M, H, W, L)."""
+        x = contiguous(batch_last(x) if self.last else x)
+        return x.reshape(1, *x.shape[:2], -1) if self.last and not self.long else x
+
+    def images(self, y: NDArray) -> NDArray:
+        """The inverse of `arranged`."""
+        if self.last and not self.long:
+            y = y.reshape(*y.shape[1:3], self.channels, self.count)
+        return batch_first(y) if self.last else y
+
+    def spread(self, factors: NDArray) -> NDArray:
+        """(…, C) → (…, L), where each of the L numbers has its own."""
+        return np.repeat(factors, self.count, axis=-1) if self.last and not self.long else factors
+
+    def rows(self, y: NDArray) -> list[slice]:
+        """Units of work."""
+        count = len(y) if self.long else y.shape[0] * y.shape[1]
+        return chunks(count, max(1, PIECE * count // y.size))
+
+
+def _correlate(
+    x: NDArray, w: NDArray, b: NDArray | None, place: Placement, order: Order, relu: bool = False
+) -> NDArray:
+    shape = (*place.out, *x.shape[2:]) if order.long else (len(x), *place.out, x.shape[3])
+    y = empty(shape, x.dtype)  # (OH, OW, C, N), or (M, OH, OW, L)
+    _sum_taps(x, Taps.of(place, 1), w, b, place.window.stride, (1, 1), relu, y, order)
     return y
 
 
@@ -232,29 +166,33 @@ def _sum_taps(
     gap: tuple[int, int],
     relu: bool,
     y: NDArray,
+    order: Order,
 ) -> None:
-    zeros = np.zeros(x.shape[2:], x.dtype)  # (C, N)
-    bias = zeros[:, 0].copy() if b is None else contiguous(b)
-    weights = taps.weights(w)
+    run = sum_taps if order.long else sum_taps_of_runs
+    zeros = np.zeros(x.shape[2:] if order.long else x.shape[3], x.dtype)  # (C, N), or (L,)
+    bias = order.spread(np.zeros(order.channels, x.dtype) if b is None else contiguous(b))  # (C,), or (L,)
+    weights = order.spread(taps.weights(w))  # (T, C), or (T, L)
 
     def work(rows: slice) -> None:
-        sum_taps(x, weights, bias, *taps, zeros, *step, *gap, relu, y, rows.start, rows.stop)
+        run(x, weights, bias, *taps, zeros, *step, *gap, relu, y, rows.start, rows.stop)
 
-    parallel(work, _units(y), COST * y.size * len(weights))
+    parallel(work, order.rows(y), COST * y.size * len(weights))
 
 
-def _weight_gradients(x: NDArray, dy: NDArray, place: Placement) -> NDArray:
-    zeros, taps = np.zeros(x.shape[2:], x.dtype), Taps.of(place, 1)  # (C, N)
+def _weight_gradients(x: NDArray, dy: NDArray, place: Placement, order: Order) -> NDArray:
+    """(2) and (3) as (T + 1, C)."""
+    run = weight_gradients if order.long else weight_gradients_of_runs
+    zeros, taps = np.zeros(x.shape[2:] if order.long else x.shape[3], x.dtype), Taps.of(place, 1)
 
     def add(total: NDArray, rows: slice) -> None:
-        weight_gradients(x, dy, *taps, zeros, *place.window.stride, total, rows.start, rows.stop)
+        sums = total if order.long else np.zeros(shape, x.dtype)
+        run(x, dy, *taps, zeros, *place.window.stride, sums, rows.start, rows.stop)
+        if sums is not total:
+            total += sums
 
-    shape = (len(taps.rows) + 1, x.shape[2])
-    return reduce_units(add, shape, np.float64, _units(dy), COST * dy.size * len(taps.rows))
-
-
-def _units(y: NDArray) -> list[slice]:
-    return chunks(len(y), max(1, PIECE // y[0].size))
+    shape = (len(taps.rows) + 1, order.channels if order.long else x.shape[3])
+    total = reduce_units(add, shape, np.float64, order.rows(dy), COST * dy.size * len(taps.rows))
+    return total.reshape(len(total), order.channels, -1).sum(axis=2)
 
 
 IMPLEMENTATION = Implementation(NAME, refuses, forward, backward)
