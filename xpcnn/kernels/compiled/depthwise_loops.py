@@ -31,6 +31,7 @@ def sum_taps(
 ) -> None:  # fmt: skip
     """(1) or (4): rows `first` to `last` of y (OH, OW, C, N), from x (H, W, C, N)."""
     _, width, channels, images = y.shape
+    zero = x.dtype.type(0)
     for i in range(first, last):
         for j in range(width):
             out = y[i, j]
@@ -64,7 +65,7 @@ def sum_taps(
             if relu:
                 for c in range(channels):
                     for n in range(images):
-                        out[c, n] = 0 if out[c, n] <= 0 else out[c, n]
+                        out[c, n] = zero if out[c, n] <= 0 else out[c, n]
 
 
 @loop
@@ -74,7 +75,7 @@ def weight_gradients(
 ) -> None:  # fmt: skip
     """(2) and (3) of rows `first` to `last` of dy (OH, OW, C, N); the last row of total is db."""
     _, width, channels, images = dy.shape
-    db = len(total) - 1
+    db, zero = len(total) - 1, x.dtype.type(0)
     for i in range(first, last):
         for j in range(width):
             g = dy[i, j]
@@ -90,7 +91,6 @@ def weight_gradients(
                 x7 = tap(x, p + r[7], q + s[7], 1, 1, zeros)
                 x8 = tap(x, p + r[8], q + s[8], 1, 1, zeros)
                 for c in range(channels):
-                    zero = zeros[0, 0]  # of the numbers' type
                     b = s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = zero
                     for n in range(images):
                         d = g[c, n]
@@ -124,6 +124,7 @@ def sum_taps_of_runs(
 ) -> None:  # fmt: skip
     """(1) or (4): rows `first` to `last` of those of all y (M, OH, OW, L), from x (M, H, W, L), w (T, L) and b (L,)."""
     _, height, width, length = y.shape
+    zero = x.dtype.type(0)
     for row in range(first, last):
         image, i = x[row // height], row % height
         for j in range(width):
@@ -149,7 +150,7 @@ def sum_taps_of_runs(
                     )  # (1), (4)  # fmt: skip
             if relu:
                 for k in range(length):
-                    out[k] = 0 if out[k] <= 0 else out[k]
+                    out[k] = zero if out[k] <= 0 else out[k]
 
 
 @loop
