@@ -64,8 +64,20 @@ _REFERENCE = {
     )
 }
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
-    "conv2d": ("compiled.depthwise.IMPLEMENTATION", "winograd.IMPLEMENTATION", "rows.IMPLEMENTATION", "im2col.IMPLEMENTATION", "cuda.conv.IMPLEMENTATION"),
-    "conv2d_inference": ("compiled.depthwise.INFERENCE", "winograd.INFERENCE", "rows.INFERENCE", "im2col.INFERENCE", "cuda.conv.INFERENCE"),
+    "conv2d": (
+        "compiled.depthwise.IMPLEMENTATION",
+        "winograd.IMPLEMENTATION",
+        "rows.IMPLEMENTATION",
+        "im2col.IMPLEMENTATION",
+        "cuda.conv.IMPLEMENTATION",
+    ),
+    "conv2d_inference": (
+        "compiled.depthwise.INFERENCE",
+        "winograd.INFERENCE",
+        "rows.INFERENCE",
+        "im2col.INFERENCE",
+        "cuda.conv.INFERENCE",
+    ),
     "linear": ("linear.IMPLEMENTATION",),
     "relu": ("compiled.relu.RECTIFIER", "relu.IMPLEMENTATION", "cuda.activation.RECTIFIER"),
     "max_pool2d": ("compiled.pool.MAX", "max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
@@ -80,7 +92,10 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "running_statistics": ("cuda.batch_norm.STATISTICS",),
     "cross_entropy": ("cuda.cross_entropy.IMPLEMENTATION",),
     "gather_images": ("cuda.gather.IMPLEMENTATION",),
-    "add": ("compiled.relu.SUM", "add.IMPLEMENTATION",),
+    "add": (
+        "compiled.relu.SUM",
+        "add.IMPLEMENTATION",
+    ),
 }
 
 _COMPILED = "numba"  # the name of all implementations whose loops are compiled

@@ -106,8 +106,8 @@ def backward(
     dy = order.arranged(dy)
     dx = dw = db = None
     if weight_grad:
-        total = _weight_gradients(x, dy, place, order).astype(w.dtype)  # (T + 1, C)
-        dw = np.ascontiguousarray(total[: w[0].size].T).reshape(w.shape)
+        total = _weight_gradients(x, dy, place, order).astype(x.dtype)  # (T + 1, C)
+        dw = np.ascontiguousarray(total[: place.window.taps].T).reshape(w.shape)
         db = total[-1] if has_bias else None
     if input_grad:
         dx = empty(x.shape, x.dtype)  # (H, W, C, N), or (M, H, W, L)
@@ -192,7 +192,8 @@ def _weight_gradients(x: NDArray, dy: NDArray, place: Placement, order: Order) -
 
     shape = (len(taps.rows) + 1, order.channels if order.long else x.shape[3])
     total = reduce_units(add, shape, np.float64, order.rows(dy), COST * dy.size * len(taps.rows))
-    return total.reshape(len(total), order.channels, -1).sum(axis=2)
+    whole: NDArray = total.reshape(len(total), order.channels, -1).sum(axis=2)
+    return whole
 
 
 IMPLEMENTATION = Implementation(NAME, refuses, forward, backward)

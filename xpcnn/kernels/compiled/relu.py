@@ -32,7 +32,8 @@ BLOCK = 1 << 16  # elements
 def rectify(x: In1, first: int, last: int, y: Out1) -> None:
     """(1)."""
     zero = x.dtype.type(0)
-    for k in range(first, last):
+    x, y = x[first:last], y[first:last]
+    for k in range(len(x)):
         y[k] = zero if x[k] <= 0 else x[k]  # (1)
 
 
@@ -40,14 +41,16 @@ def rectify(x: In1, first: int, last: int, y: Out1) -> None:
 def rectify_gradient(dy: In1, y: In1, first: int, last: int, dx: Out1) -> None:
     """(2)."""
     zero, one = y.dtype.type(0), y.dtype.type(1)
-    for k in range(first, last):
+    dy, y, dx = dy[first:last], y[first:last], dx[first:last]
+    for k in range(len(y)):
         dx[k] = dy[k] * (one if y[k] > 0 else zero)  # (2)
 
 
 @loop
 def sum_of_two(a: In1, b: In1, first: int, last: int, y: Out1) -> None:
     """(3)."""
-    for k in range(first, last):
+    a, b, y = a[first:last], b[first:last], y[first:last]
+    for k in range(len(y)):
         y[k] = a[k] + b[k]  # (3)
 
 
