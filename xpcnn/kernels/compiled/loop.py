@@ -208,8 +208,11 @@ def _kept(function: Any, folder: Path, telling: _Telling) -> Any:
 
         def load_overload(self, signature: Any, context: Any) -> Any:
             found = None
-            with suppress(Exception):  # whatever reading a damaged file raises
+            try:
                 found = super().load_overload(signature, context)
+            except Exception:  # whatever reading a damaged file raises
+                with suppress(OSError):
+                    self.flush()
             if found is None:
                 telling.begin()
             return found
@@ -218,8 +221,8 @@ def _kept(function: Any, folder: Path, telling: _Telling) -> Any:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 super().save_overload(signature, made)
-            except OSError as error:
-                telling.not_kept = error.strerror or str(error)
+            except Exception as error:  # it is compiled in any case
+                telling.not_kept = getattr(error, "strerror", None) or str(error)
 
     return Kept(function)
 
