@@ -61,6 +61,11 @@ for name in $names; do
     # not tests/kernels: it calls the kernels itself, and checks the thresholds, which a forced implementation ignores
     XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 tests/ops tests/nn tests/models tests/training
 done
+step "compiled loops: their tests and page, and the tests of operations with them forced"
+pip install -q -e '.[numba]'
+pytest -q -m 'slow or not slow' tests/kernels/test_compiled.py tests/kernels/test_axes_of_one.py
+XPCNN_IMPLEMENTATION=numba XPCNN_BACKEND=numpy pytest -q -n 2 tests/ops
+pytest -q tests/test_docs.py -k compiled_loops
 for threads in 1 8; do
     step "the fast implementations with $threads threads"
     XPCNN_NUM_THREADS=$threads pytest -q tests/kernels
