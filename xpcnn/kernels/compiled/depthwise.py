@@ -142,11 +142,6 @@ class Order:
         """(…, C) → (…, L), where each of the L numbers has its own."""
         return np.repeat(factors, self.count, axis=-1) if self.last and not self.long else factors
 
-    def rows(self, y: NDArray) -> list[slice]:
-        """Units of work."""
-        count = len(y) if self.long else y.shape[0] * y.shape[1]
-        return chunks(count, max(1, PIECE * count // y.size))
-
 
 def _correlate(
     x: NDArray, w: NDArray, b: NDArray | None, place: Placement, order: Order, relu: bool = False
@@ -176,24 +171,30 @@ def _sum_taps(
     def work(rows: slice) -> None:
         run(x, weights, bias, *taps, zeros, *step, *gap, relu, y, rows.start, rows.stop)
 
-    parallel(work, order.rows(y), COST * y.size * len(weights))
+    parallel(work, _units(y, order.long), COST * y.size * len(weights))
 
 
 def _weight_gradients(x: NDArray, dy: NDArray, place: Placement, order: Order) -> NDArray:
     """(2) and (3) as (T + 1, C)."""
-    run = weight_gradients if order.long else weight_gradients_of_runs
-    zeros, taps = np.zeros(x.shape[2:] if order.long else x.shape[3], x.dtype), Taps.of(place, 1)
+    if order.last:  # sums of the N numbers of a channel are faster than a sum for each of them, however few these are
+        x, dy = x.reshape(*place.size, order.channels, -1), dy.reshape(*place.out, order.channels, -1)
+    run = weight_gradients if order.last else weight_gradients_of_runs
+    zeros, taps = np.zeros(x.shape[2:] if order.last else x.shape[3], x.dtype), Taps.of(place, 1)
+    shape = len(taps.rows) + 1, order.channels
 
     def add(total: NDArray, rows: slice) -> None:
-        sums = total if order.long else np.zeros(shape, x.dtype)
+        sums = total if order.last else np.zeros(shape, x.dtype)
         run(x, dy, *taps, zeros, *place.window.stride, sums, rows.start, rows.stop)
-        if sums is not total:
+        if not order.last:
             total += sums
 
-    shape = (len(taps.rows) + 1, order.channels if order.long else x.shape[3])
-    total = reduce_units(add, shape, np.float64, order.rows(dy), COST * dy.size * len(taps.rows))
-    whole: NDArray = total.reshape(len(total), order.channels, -1).sum(axis=2)
-    return whole
+    return reduce_units(add, shape, np.float64, _units(dy, order.last), COST * dy.size * len(taps.rows))
+
+
+def _units(y: NDArray, last: bool) -> list[slice]:
+    """Some rows of y (OH, OW, C, N), or of all images of y (M, OH, OW, L)."""
+    count = len(y) if last else y.shape[0] * y.shape[1]
+    return chunks(count, max(1, PIECE * count // y.size))
 
 
 IMPLEMENTATION = Implementation(NAME, refuses, forward, backward)
