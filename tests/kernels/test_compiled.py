@@ -166,11 +166,12 @@ def test_batch_norm_far_from_zero_and_of_constant_channels(rng, monkeypatch, pie
 
 @needs_numba
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_relu_and_sums(rng, monkeypatch, dtype):
+def test_relu_relu6_and_sums(rng, monkeypatch, dtype):
     monkeypatch.setattr("xpcnn.kernels.compiled.relu.BLOCK", 50)
     x = rng.normal(size=(9, 4, 5, 3)).astype(dtype)
     x[0, 0, 0] = np.nan, np.inf, -np.inf
     compare("relu", [x], {}, rng)
+    compare("relu6", [x * 5], {}, rng)
     compare("add", [x, x[::-1]], {}, rng)
 
 

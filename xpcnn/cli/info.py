@@ -112,6 +112,7 @@ def _implementations() -> list[tuple[str, str]]:
         "conv2d_inference": ((x, layer.weight, layer.bias), {"window": layer.window, "relu": True}),
         "linear": ((rows, dense.weight, dense.bias), {}),
         "relu": ((x,), {}),
+        "relu6": ((x,), {}),
         "max_pool2d": ((x,), {"window": Window(2, 2)}),
         "max_pool2d_inference": ((x,), {"window": Window(2, 2)}),
         "avg_pool2d": ((x,), {"window": Window(2, 2)}),

@@ -222,7 +222,7 @@ class ReLU6(Activation):
     array([0., 2., 6.])
     """
 
-    pair = (hard_activation.relu6_forward, hard_activation.relu6_backward)
+    pair = dispatch.pair("relu6")
     formula = hard_activation.RELU6
 
 

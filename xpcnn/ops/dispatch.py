@@ -23,7 +23,7 @@ from .. import settings
 from ..errors import OptionError
 from ..extras import need
 from ..typing import Array, Cache
-from . import batch_norm, conv, gather, global_pool, linear, loss_classification, pad, pool, rectifier
+from . import batch_norm, conv, gather, global_pool, hard_activation, linear, loss_classification, pad, pool, rectifier
 from .add import add
 
 
@@ -48,6 +48,7 @@ _REFERENCE = {
         ("conv2d_inference", conv.conv2d_inference, None),
         ("linear", linear.linear_forward, linear.linear_backward),
         ("relu", rectifier.relu_forward, rectifier.relu_backward),
+        ("relu6", hard_activation.relu6_forward, hard_activation.relu6_backward),
         ("max_pool2d", pool.max_pool2d_forward, pool.max_pool2d_backward),
         ("max_pool2d_inference", pool.max_pool2d_inference, None),
         ("avg_pool2d", pool.avg_pool2d_forward, pool.avg_pool2d_backward),
@@ -80,6 +81,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     ),
     "linear": ("linear.IMPLEMENTATION",),
     "relu": ("compiled.relu.RECTIFIER", "relu.IMPLEMENTATION", "cuda.activation.RECTIFIER"),
+    "relu6": ("compiled.relu.RECTIFIER_TO_6",),
     "max_pool2d": ("compiled.pool.MAX", "max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
     "max_pool2d_inference": ("compiled.pool.MAX_INFERENCE", "max_pool.INFERENCE", "cuda.pool.MAX_INFERENCE"),
     "avg_pool2d": ("compiled.pool.AVG", "avg_pool.IMPLEMENTATION", "cuda.pool.AVG"),
