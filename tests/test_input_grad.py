@@ -141,7 +141,11 @@ def test_every_operation_with_parameters_is_here():
             assert name.removesuffix("_forward") in CALLS
 
 
-COPIED_FIRST = {"rows": "rows.input_gradient", "im2col": "im2col._correlate_dx"}  # the filters, for dx
+COPIED_FIRST = {
+    "rows": "rows.input_gradient",
+    "im2col": "im2col._correlate_dx",
+    "numba": "compiled.depthwise._sum_taps",
+}  # the filters, for dx
 
 
 @pytest.mark.parametrize(("op", "name", "forward", "backward"), PAIRS, ids=[f"{op}-{name}" for op, name, *_ in PAIRS])
