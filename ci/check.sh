@@ -8,7 +8,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t 
 cd "$copy"
 # as on a user's machine: OpenBLAS chooses its kernels by the processor
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XPCNN_BACKEND XPCNN_IMPLEMENTATION XPCNN_DATA
-unset XPCNN_NUM_THREADS XPCNN_CACHE_MIB OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
+unset XPCNN_NUM_THREADS XPCNN_CACHE_MIB XPCNN_NUMBA OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 export PYTHONDONTWRITEBYTECODE=1
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
@@ -65,8 +65,8 @@ for name in $names; do
 done
 step "compiled loops: their tests and page, and the tests of operations with them forced"
 pip install -q -e '.[numba]'
-pytest -q -m 'slow or not slow' tests/kernels/test_compiled.py tests/kernels/test_axes_of_one.py
-XPCNN_IMPLEMENTATION=numba XPCNN_BACKEND=numpy pytest -q -n 2 tests/ops
+pytest -q tests/kernels/test_compiled.py tests/kernels/test_axes_of_one.py
+XPCNN_IMPLEMENTATION=numba XPCNN_BACKEND=numpy pytest -q -n 2 --ignore=tests/ops/test_conv.py tests/ops
 pytest -q tests/test_docs.py -k compiled_loops
 for threads in 1 8; do
     step "the fast implementations with $threads threads"
