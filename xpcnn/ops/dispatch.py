@@ -23,7 +23,21 @@ from .. import settings
 from ..errors import OptionError
 from ..extras import need
 from ..typing import Array, Cache
-from . import batch_norm, conv, gather, global_pool, hard_activation, linear, loss_classification, pad, pool, rectifier
+from . import (
+    activation,
+    batch_norm,
+    conv,
+    gather,
+    gelu,
+    global_pool,
+    hard_activation,
+    linear,
+    loss_classification,
+    pad,
+    pool,
+    rectifier,
+    soft_activation,
+)
 from .add import add
 
 
@@ -41,6 +55,12 @@ def _never(*args: Any, **options: Any) -> None:
     return None
 
 
+ACTIVATIONS = {  # and the module of each
+    "leaky_relu": rectifier, "elu": rectifier, "selu": rectifier,
+    "sigmoid": activation, "tanh": activation, "gelu_tanh": activation, "silu": activation, "softplus": activation,
+    "clip": hard_activation, "relu6": hard_activation, "hard_sigmoid": hard_activation, "hard_swish": hard_activation,
+    "mish": soft_activation, "softsign": soft_activation, "celu": soft_activation, "gelu": gelu,
+}  # fmt: skip
 _REFERENCE = {
     op: Implementation("reference", _never, forward, backward)
     for op, forward, backward in (
@@ -48,7 +68,6 @@ _REFERENCE = {
         ("conv2d_inference", conv.conv2d_inference, None),
         ("linear", linear.linear_forward, linear.linear_backward),
         ("relu", rectifier.relu_forward, rectifier.relu_backward),
-        ("relu6", hard_activation.relu6_forward, hard_activation.relu6_backward),
         ("max_pool2d", pool.max_pool2d_forward, pool.max_pool2d_backward),
         ("max_pool2d_inference", pool.max_pool2d_inference, None),
         ("avg_pool2d", pool.avg_pool2d_forward, pool.avg_pool2d_backward),
@@ -60,8 +79,10 @@ _REFERENCE = {
         ("running_statistics", batch_norm.running_statistics, None),
         ("cross_entropy", loss_classification.cross_entropy_forward, loss_classification.cross_entropy_backward),
         ("gather_images", gather.gather_images, None),
+        ("shift_images", gather.shift_images, None),
         ("zero_pad", pad.zero_pad_forward, pad.zero_pad_backward),
         ("add", add, None),
+        *((op, getattr(own, f"{op}_forward"), getattr(own, f"{op}_backward")) for op, own in ACTIVATIONS.items()),
     )
 }
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
@@ -80,8 +101,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
         "cuda.conv.INFERENCE",
     ),
     "linear": ("linear.IMPLEMENTATION",),
-    "relu": ("compiled.relu.RECTIFIER", "relu.IMPLEMENTATION", "cuda.activation.RECTIFIER"),
-    "relu6": ("compiled.relu.RECTIFIER_TO_6",),
+    "relu": ("compiled.relu.RECTIFIER", "relu.IMPLEMENTATION", "cuda.activation.RELU"),
     "max_pool2d": ("compiled.pool.MAX", "max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
     "max_pool2d_inference": ("compiled.pool.MAX_INFERENCE", "max_pool.INFERENCE", "cuda.pool.MAX_INFERENCE"),
     "avg_pool2d": ("compiled.pool.AVG", "avg_pool.IMPLEMENTATION", "cuda.pool.AVG"),
@@ -94,10 +114,10 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "running_statistics": ("cuda.batch_norm.STATISTICS",),
     "cross_entropy": ("cuda.cross_entropy.IMPLEMENTATION",),
     "gather_images": ("cuda.gather.IMPLEMENTATION",),
-    "add": (
-        "compiled.relu.SUM",
-        "add.IMPLEMENTATION",
-    ),
+    "shift_images": ("cuda.gather.SHIFTED",),
+    "add": ("compiled.relu.SUM", "add.IMPLEMENTATION"),
+    **{op: (f"cuda.activation.{op.upper()}",) for op in ACTIVATIONS},
+    "relu6": ("compiled.relu.RECTIFIER_TO_6", "cuda.activation.RELU6"),
 }
 
 _COMPILED = "numba"  # the name of all implementations whose loops are compiled
