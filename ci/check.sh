@@ -8,7 +8,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t 
 cd "$copy"
 # as on a user's machine: OpenBLAS chooses its kernels by the processor
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XPCNN_BACKEND XPCNN_IMPLEMENTATION XPCNN_DATA
-unset XPCNN_NUM_THREADS XPCNN_CACHE_MIB OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
+unset XPCNN_NUM_THREADS XPCNN_CACHE_MIB XPCNN_NUMBA OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 export PYTHONDONTWRITEBYTECODE=1
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
@@ -54,8 +54,8 @@ pip install -q --no-deps --target "$alone" torchvision==0.29.1
 PYTHONPATH=$alone python -m ci.torchvision_equality
 pip install -q keras==3.15.1
 KERAS_BACKEND=torch pytest -q tests/exchange/test_keras_witness.py
-# cuda is CuPy's, and array-api-strict has run the reference
-names=$(python -c 'from xpcnn.ops import dispatch; print(*(name for name in dispatch.names() if name not in ("cuda", "reference")))')
+# cuda is CuPy's, array-api-strict has run the reference, and numba is not installed yet
+names=$(python -c 'from xpcnn.ops import dispatch; print(*(name for name in dispatch.names() if name not in ("cuda", "numba", "reference")))')
 for name in $names; do
     step "the suite with the implementation $name forced"
     # not tests/kernels: it calls the kernels itself, and checks the thresholds, which a forced implementation ignores
@@ -63,6 +63,11 @@ for name in $names; do
     if [ "$name" = batch_last ]; then parts+=(tests/models tests/training); fi  # it has most operations
     XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 "${parts[@]}"
 done
+step "compiled loops: their tests and page, and the tests of operations with them forced"
+pip install -q -e '.[numba]'
+pytest -q tests/kernels/test_compiled.py tests/kernels/test_axes_of_one.py
+XPCNN_IMPLEMENTATION=numba XPCNN_BACKEND=numpy pytest -q -n 2 --ignore=tests/ops/test_conv.py tests/ops
+pytest -q tests/test_docs.py -k compiled_loops
 for threads in 1 8; do
     step "the fast implementations with $threads threads"
     XPCNN_NUM_THREADS=$threads pytest -q tests/kernels
