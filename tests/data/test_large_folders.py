@@ -119,7 +119,7 @@ def test_broken_pictures_are_refused_or_left_out_at_the_beginning(photos, source
     assert found.train.digest == memory.train.digest
 
 
-def test_what_is_torn_or_damaged_in_a_cache_is_decoded_again(photos, tmp_path):
+def test_what_is_torn_or_damaged_in_a_cache_is_decoded_again_or_refused(photos, tmp_path):
     options = {"size": 8, "source": "cache", "cache": tmp_path / "kept"}
     expected = image_folder(photos, **options).train.digest
     (path,) = (tmp_path / "kept").glob("*.cache")
@@ -133,6 +133,10 @@ def test_what_is_torn_or_damaged_in_a_cache_is_decoded_again(photos, tmp_path):
         assert split.digest == expected
         assert split.digests[0] == picture_store.image_digests(split.images[np.array([0])], 255)[0]
         assert path.read_bytes() == whole
+    path.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
+    found = image_folder(photos, **options)
+    with pytest.raises(FormatError, match=r"the pixels of .*\.png, got others; remove it: it is damaged"):
+        [*batches(found.train), *batches(found.test)]
 
 
 BUILD = """
@@ -209,3 +213,43 @@ def test_shards_that_say_so_are_to_test_on_and_wrong_ones_are_refused(photos, tm
         archive.add(photos / "a" / "00.png", "new.png")
     with pytest.raises(FormatError, match=r"an uncompressed tar archive.*unpack \.tar\.gz"):
         tar_shards(shards, size=8)
+
+
+MORE = "nothing after its last member, got more"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda whole, half: whole[:half], "a whole tar archive, got one that ends at byte"),
+        (lambda whole, half: whole[: half + 100], MORE),
+        (
+            lambda whole, half: whole[:half] + bytes(512) + whole[half + 512 :],
+            MORE,
+        ),
+        (
+            lambda whole, half: whole[:half] + b"x" * 512 + whole[half + 512 :],
+            MORE,
+        ),
+        (lambda whole, half: whole + whole.replace(b"0", b"9"), MORE),
+    ],
+)
+def test_an_archive_that_does_not_end_with_its_members_is_refused(photos, tmp_path, spoil, said):
+    """One that is cut off, damaged in the middle, or joined of two: `tarfile` would leave the rest out."""
+    shard = tarred(photos, tmp_path / "shards") / "shard-0.tar"
+    with tarfile.open(shard) as archive:
+        members = archive.getmembers()
+    shard.write_bytes(spoil(shard.read_bytes(), members[len(members) // 2].offset))
+    with pytest.raises(FormatError, match=said):
+        tar_shards(shard, size=8)
+
+
+def test_a_sample_with_two_labels_is_refused(photos, tmp_path):
+    shard = tarred(photos, tmp_path / "shards") / "shard-0.tar"
+    with tarfile.open(shard, "a") as archive:
+        label = next(each.name for each in archive if each.name.endswith(".cls"))
+        member = tarfile.TarInfo(label.replace(".cls", ".json"))
+        member.size = 4
+        archive.addfile(member, io.BytesIO(b'"zo"'))
+    with pytest.raises(DataError, match="one label a sample"):
+        tar_shards(shard, size=8)
