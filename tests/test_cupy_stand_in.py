@@ -176,7 +176,7 @@ def test_the_counts_are_the_same_where_nothing_is_computed():
 
 
 def test_a_count_that_grows_is_said():
-    from ci.launches import grown
+    from ci.committed import grown
 
     before = {"nets": {"lenet5": {"launches": 5, "waits": 0, "pytorch": 3}}}
     after = {"nets": {"lenet5": {"launches": 6, "waits": 0, "pytorch": 4}}}
