@@ -23,10 +23,14 @@ extensions = [
     "commands",
     "docstrings",
     "drawings",
+    "elsewhere",
     "mathml",
     "models",
     "notebooks",
+    "pictures",
     "reference",
+    "side_by_side",
+    "words",
 ]
 exclude_patterns = [
     "_build",
@@ -87,5 +91,4 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "min_reported_time": 1e9,
     "copyfile_regex": "",
-    "default_thumb_file": str(Path(__file__).parent / "digits.png"),
 }

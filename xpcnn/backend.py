@@ -20,6 +20,8 @@ from . import settings
 from .errors import BackendError, DTypeError, FormatError
 from .typing import Array, NDArray
 
+__all__ = ["Backend", "array_namespace", "asarray", "current_backend", "synchronize", "to_numpy", "use_backend"]
+
 DTYPES = ("float32", "float64", "int64", "int32", "uint8", "bool", "complex128")
 NAMES = ("numpy", "cupy", "torch", "array_api_strict")
 

@@ -10,6 +10,24 @@ import signal
 import warnings
 from typing import ClassVar, Self
 
+__all__ = [
+    "BackendError",
+    "DTypeError",
+    "DataError",
+    "FileError",
+    "FormatError",
+    "GradientError",
+    "Interrupted",
+    "MissingExtraError",
+    "NonFiniteError",
+    "OptionError",
+    "OutOfMemoryError",
+    "RankError",
+    "ShapeError",
+    "XpcnnError",
+    "XpcnnWarning",
+]
+
 
 def readable(name: object) -> str:
     r"""A file's name as text that UTF-8 can encode: invalid bytes are written like \xe9, other surrogates as U+FFFD.

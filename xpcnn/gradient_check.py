@@ -27,6 +27,8 @@ from .options import as_count
 from .random import Seed, generator, set_states, states
 from .typing import Array, Cache
 
+__all__ = ["Report", "check_pair", "gradcheck"]
+
 
 @dataclass(frozen=True)
 class Report:

@@ -22,6 +22,8 @@ from .options import as_count, as_path
 from .training.best_model import model_path, run_batch_size
 from .typing import NDArray
 
+__all__ = ["Answer", "Saved", "load"]
+
 
 class Answer(NamedTuple):
     """What a network says of one image.

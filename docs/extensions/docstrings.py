@@ -141,7 +141,8 @@ def _prose(text: str, target: Callable[[str], str | None]) -> str:
             continue
         piece = " ".join(piece.split())
         full = target(piece)
-        out.append(f":py:obj:`{piece} <{full}>`" if full else f"``{piece}``")
+        role = "ref" if full and full.startswith("module-") else "py:obj"  # a module is a section of a page
+        out.append(f":{role}:`{piece} <{full}>`" if full else f"``{piece}``")
         if position + 1 < len(pieces) and re.match(r"\w", pieces[position + 1]):
             out.append("\\ ")
     return "".join(out)

@@ -32,6 +32,19 @@ from ..errors import OptionError
 from ..random import Seed, generator
 from ..typing import Array, Shape
 
+__all__ = [
+    "constant",
+    "draw",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "orthogonal",
+    "uniform",
+]
+
 _standing_in: ContextVar[bool] = ContextVar("xpcnn_standing_in", default=False)
 _MOST_NUMBERS = 2**60 - 1  # of float64 in a 64-bit address space; beyond, NumPy raises errors of several kinds
 
