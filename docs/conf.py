@@ -60,7 +60,9 @@ html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["xpcnn.css"]
 html_show_sourcelink = False
-html_sidebars = {page: [] for page in ("index", "install", "tutorial", "design", "command_line", "course", "seeds")}
+html_sidebars = {
+    page: [] for page in ("index", "install", "tutorial", "design", "command_line", "course", "seeds", "coming_from/*")
+}
 html_theme_options = {
     "header_links_before_dropdown": 8,
     "show_prev_next": True,

@@ -71,7 +71,7 @@ class Entries(SphinxTransform):
         if words and section is not None:
             place = section["ids"][0]
             entries = [("single", word.strip(), place, "", None) for word in words.split(";")]
-            section.insert(0, addnodes.index(entries=entries))
+            section.insert(1, addnodes.index(entries=entries))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

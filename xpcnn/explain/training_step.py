@@ -8,6 +8,7 @@ from typing import Any
 
 from ..backend import to_numpy
 from ..errors import OptionError, one_line
+from ..html import page
 from ..io.atomic import write_atomically
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.layer import check_layer
@@ -24,6 +25,8 @@ from .explanation import Explanation
 from .run import run
 from .step_page import overview, write
 from .walk import Record, Walk
+
+MOST_IN_A_CELL = 100_000  # numbers of a page that a notebook holds
 
 NOTHING = "loss"  # no layer has this name
 
@@ -56,7 +59,10 @@ class TrainingStep(Record):
         write_atomically(as_path("TrainingStep.save", path), self.html(**options).encode())
 
     def _repr_html_(self) -> str:
-        return overview(self)
+        """The page in a frame; of a large network, which layers there are."""
+        pages = {id(stop.page): stop.page for stop in self.stops}.values()
+        numbers = sum(array.values.size for each in pages for array in each.arrays.values())
+        return page(self.html()) if numbers <= MOST_IN_A_CELL else overview(self)
 
     def __repr__(self) -> str:
         number = len(self.wiring.nodes)
