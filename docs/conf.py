@@ -64,7 +64,7 @@ html_sidebars = {
     page: [] for page in ("index", "install", "tutorial", "design", "command_line", "course", "seeds", "coming_from/*")
 }
 html_theme_options = {
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 7,
     "show_prev_next": True,
     "show_toc_level": 2,
     "navbar_align": "left",

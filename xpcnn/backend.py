@@ -28,7 +28,11 @@ NAMES = ("numpy", "cupy", "torch", "array_api_strict")
 
 @dataclass(frozen=True)
 class Backend:
-    """An array namespace that follows the array API standard, and the device on which its arrays are made."""
+    """An array namespace that follows the array API standard, and the device on which its arrays are made.
+
+    >>> current_backend().name
+    'numpy'
+    """
 
     name: str
     xp: Any
@@ -39,7 +43,12 @@ _chosen: ContextVar[Backend | None] = ContextVar("xpcnn_backend", default=None)
 
 
 def current_backend() -> Backend:
-    """The backend in which new arrays are made: the last `use_backend` of this thread, else `XPCNN_BACKEND`."""
+    """The backend in which new arrays are made: the last `use_backend` of this thread, else `XPCNN_BACKEND`.
+
+    >>> with use_backend("numpy"):
+    ...     print(current_backend().name)
+    numpy
+    """
     return _chosen.get() or _load(settings.backend_name())
 
 
@@ -131,6 +140,9 @@ def array_namespace(*arrays: Array | None) -> Any:
 
     Raises
         BackendError : they belong to several, or one of them is no array
+
+    >>> array_namespace(np.ones(3)).__name__
+    'numpy'
     """
     for array in arrays:
         if array is not None and not isinstance(array, (np.ndarray, np.generic)):
@@ -227,6 +239,9 @@ def to_numpy(array: Any) -> NDArray:
 
     Raises
         DTypeError : it is no array; or some of its numbers are masked
+
+    >>> to_numpy([1.0, 2.0])
+    array([1., 2.])
     """
     refuse_mask("to_numpy", array)
     library = type(array).__module__.partition(".")[0]
@@ -283,7 +298,10 @@ def is_numpy(array: Array) -> bool:
 
 
 def synchronize() -> None:
-    """Wait until the current backend's device has finished its work. Does nothing on the CPU."""
+    """Wait until the current backend's device has finished its work. Does nothing on the CPU.
+
+    >>> synchronize()  # on NumPy, nothing is outstanding
+    """
     if current_backend().name == "cupy":
         import cupy
 

@@ -31,6 +31,10 @@ class Answer(NamedTuple):
     Parameters
         name : the picture's path, or the image's position
         scores : (class, probability), the most likely first; for a regression (number of the output, value), in order
+
+    >>> answer = Answer("cat.png", (("cat", 0.9), ("dog", 0.1)))
+    >>> answer.label, answer.probability
+    ('cat', 0.9)
     """
 
     name: str
@@ -53,6 +57,14 @@ class Saved(SavedModel):
     `images` of the methods are the path of a picture, of a folder of pictures or of a .npy array, a picture of
     Pillow's, an array of one image or several, or a list of these. Pictures are resized to the network's size. Numbers
     are divided as in training; `scale` states another divisor, and `invert` swaps dark and light.
+
+    >>> import tempfile
+    >>> from xpcnn.io import save_model
+    >>> from xpcnn.models import mlp
+    >>> path = tempfile.mkdtemp() + "/mlp.safetensors"
+    >>> save_model(mlp((8, 8, 1), 10, rng=0), path, input_shape=(8, 8, 1))
+    >>> load(path)
+    Saved(Sequential of 4 layers, 9,610 parameters, input (8, 8, 1))
     """
 
     def predict(

@@ -13,8 +13,10 @@ sections in its form, underlined; those are brought into this one first.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from itertools import pairwise
 from textwrap import dedent
 from typing import Any
@@ -34,7 +36,16 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 def _process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     targets: dict[str, str] = getattr(app, "xpcnn_targets", {})
+    if is_dataclass(obj) and "Parameters" not in lines:
+        before = next((at for at, line in enumerate(lines) if line.startswith(">>>")), len(lines))
+        lines[before:before] = fields(obj)
     lines[:] = to_rst("\n".join(lines), targets.get).splitlines()
+
+
+def fields(kind: type) -> list[str]:
+    """A section of a dataclass's fields that have a comment at the end of their line."""
+    described = re.findall(r"^    (\w+): [^#\n]+?  # (.+)$", inspect.getsource(kind), re.MULTILINE)
+    return ["", "Fields", *(f"    {name} : {text}" for name, text in described), ""] if described else []
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:

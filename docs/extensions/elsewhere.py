@@ -1,7 +1,7 @@
 """Names of PyTorch, Keras and scikit-learn, and what stands for each here, where a page says {names-from-elsewhere}.
 
 The table is that of `xpcnn.habits`, from which the errors for such names are made. Each name is an entry of the index,
-so that a search for it leads here.
+so that a search for it leads here; "main" ones come first.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Names(Directive):
 def _item(owner: str, name: str, said: str) -> nodes.definition_list_item:
     place = nodes.make_id(f"name {owner} {name}")
     term = nodes.term("", "", nodes.literal("", f"{owner}{name}"), ids=[place])
-    term.insert(0, addnodes.index(entries=[("single", name, place, "", None)]))
+    term.insert(0, addnodes.index(entries=[("single", name, place, "main", None)]))
     return nodes.definition_list_item("", term, nodes.definition("", nodes.paragraph("", said)))
 
 

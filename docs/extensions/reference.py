@@ -54,9 +54,10 @@ def public() -> dict[str, str]:
     return homes
 
 
-def names_of(module: str) -> list[str]:
+@cache
+def names_of(module: str) -> tuple[str, ...]:
     """The public names of a module below `xpcnn`, in the order of its source."""
-    return sorted((name for name, home in public().items() if home == f"xpcnn.{module}"), key=_line)
+    return tuple(sorted((name for name, home in public().items() if home == f"xpcnn.{module}"), key=_line))
 
 
 def names_on(topic: Topic) -> list[str]:

@@ -1,4 +1,4 @@
-"""Words that people type into the search, and the pages that answer them: entries of the index at the page's top."""
+"""Words that people type into the search, and the pages that answer them: main entries of the index, thus first."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Entries(SphinxTransform):
         section = next(iter(self.document.findall(nodes.section)), None)
         if words and section is not None:
             place = section["ids"][0]
-            entries = [("single", word.strip(), place, "", None) for word in words.split(";")]
+            entries = [("single", word.strip(), place, "main", None) for word in words.split(";")]
             section.insert(1, addnodes.index(entries=entries))
 
 

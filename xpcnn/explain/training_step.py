@@ -32,7 +32,17 @@ NOTHING = "loss"  # no layer has this name
 
 
 class TrainingStep(Record):
-    """One training step, number by number; `step` makes it."""
+    """One training step, number by number; `step` makes it.
+
+    >>> import numpy as np
+    >>> from xpcnn.explain import step
+    >>> from xpcnn.nn import Linear
+    >>> from xpcnn.optim import SGD
+    >>> layer = Linear(2, 2, rng=0)
+    >>> walk = step(layer, np.array([[1.0, 2.0]], np.float32), target=1, optimizer=SGD(layer.parameters(), lr=0.1))
+    >>> walk.check()
+    26
+    """
 
     def check(self, tolerance: float = 1e-4) -> int:
         """Work out every number of every stop, and compare it with the library's; return how many.

@@ -21,7 +21,12 @@ GELU_FORMS = ("none", "tanh")
 
 
 class Identity(Layer):
-    """y = x, a placeholder for an optional layer."""
+    """y = x, a placeholder for an optional layer.
+
+    >>> import numpy as np
+    >>> Identity()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-1.,  0.,  2.]])
+    """
 
     elementwise = True
 
@@ -60,6 +65,10 @@ class LeakyReLU(Activation):
         negative_slope : any number
     Raises
         OptionError
+
+    >>> import numpy as np
+    >>> LeakyReLU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.01,  0.  ,  2.  ]])
     """
 
     pair = (rectifier.leaky_relu_forward, rectifier.leaky_relu_backward)
@@ -112,6 +121,10 @@ class ELU(Activation):
         alpha : α ≥ 0
     Raises
         OptionError
+
+    >>> import numpy as np
+    >>> ELU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.6321,  0.    ,  2.    ]])
     """
 
     pair = (rectifier.elu_forward, rectifier.elu_backward)
@@ -123,21 +136,36 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """y = λ · ELU(x), with α and λ that preserve mean 0 and variance 1 if weights start as "lecun_normal"."""
+    """y = λ · ELU(x), with α and λ that preserve mean 0 and variance 1 if weights start as "lecun_normal".
+
+    >>> import numpy as np
+    >>> SELU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-1.1113,  0.    ,  2.1014]])
+    """
 
     pair = (rectifier.selu_forward, rectifier.selu_backward)
     formula = rectifier.SELU
 
 
 class Sigmoid(Activation):
-    """y = 1 / (1 + e⁻ˣ)."""
+    """y = 1 / (1 + e⁻ˣ).
+
+    >>> import numpy as np
+    >>> Sigmoid()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0.2689, 0.5   , 0.8808]])
+    """
 
     pair = (activation.sigmoid_forward, activation.sigmoid_backward)
     formula = activation.SIGMOID
 
 
 class Tanh(Activation):
-    """y = tanh(x)."""
+    """y = tanh(x).
+
+    >>> import numpy as np
+    >>> Tanh()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.7616,  0.    ,  0.964 ]])
+    """
 
     pair = (activation.tanh_forward, activation.tanh_backward)
     formula = activation.TANH
@@ -151,6 +179,10 @@ class GELU(Activation):
             most, and what this layer was in version 0.1
     Raises
         OptionError
+
+    >>> import numpy as np
+    >>> GELU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.1587,  0.    ,  1.9545]])
     """
 
     pair = (gelu.gelu_forward, gelu.gelu_backward)
@@ -169,14 +201,24 @@ class GELU(Activation):
 
 
 class SiLU(Activation):
-    """y = x / (1 + e⁻ˣ), also called swish."""
+    """y = x / (1 + e⁻ˣ), also called swish.
+
+    >>> import numpy as np
+    >>> SiLU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.2689,  0.    ,  1.7616]])
+    """
 
     pair = (activation.silu_forward, activation.silu_backward)
     formula = activation.SILU
 
 
 class Softplus(Activation):
-    """y = log(1 + eˣ)."""
+    """y = log(1 + eˣ).
+
+    >>> import numpy as np
+    >>> Softplus()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0.3133, 0.6931, 2.1269]])
+    """
 
     pair = (activation.softplus_forward, activation.softplus_backward)
     formula = activation.SOFTPLUS
@@ -233,6 +275,10 @@ class HardSigmoid(Activation):
         alpha, beta : numbers; 0.2 and 0.5 are those of old Keras and ONNX's default
     Raises
         OptionError
+
+    >>> import numpy as np
+    >>> HardSigmoid()(np.array([[-4.0, 0.0, 1.5]])).round(4)
+    array([[0.  , 0.5 , 0.75]])
     """
 
     pair = (hard_activation.hard_sigmoid_forward, hard_activation.hard_sigmoid_backward)
@@ -257,14 +303,24 @@ class HardSwish(Activation):
 
 
 class Mish(Activation):
-    """y = x · tanh(log(1 + eˣ))."""
+    """y = x · tanh(log(1 + eˣ)).
+
+    >>> import numpy as np
+    >>> Mish()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.3034,  0.    ,  1.944 ]])
+    """
 
     pair = (soft_activation.mish_forward, soft_activation.mish_backward)
     formula = soft_activation.MISH
 
 
 class Softsign(Activation):
-    """y = x / (1 + |x|)."""
+    """y = x / (1 + |x|).
+
+    >>> import numpy as np
+    >>> Softsign()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.5   ,  0.    ,  0.6667]])
+    """
 
     pair = (soft_activation.softsign_forward, soft_activation.softsign_backward)
     formula = soft_activation.SOFTSIGN
@@ -277,6 +333,10 @@ class CELU(Activation):
         alpha : α > 0
     Raises
         OptionError
+
+    >>> import numpy as np
+    >>> CELU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.6321,  0.    ,  2.    ]])
     """
 
     pair = (soft_activation.celu_forward, soft_activation.celu_backward)

@@ -30,6 +30,12 @@ class Evaluation:
     """The results of a model on labelled images; in a regression only the loss, and the rest is NaN or empty.
 
     With a class for each pixel, all of this is of pixels.
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mlp
+    >>> result = evaluate(mlp((8, 8, 1), 10, rng=0), digits().test)
+    >>> result.confusion.shape, int(result.confusion.sum())
+    ((10, 10), 360)
     """
 
     loss: float
@@ -81,6 +87,11 @@ def evaluate(
         NonFiniteError : the model returns NaN or infinity
         DataError : the model has no output for a label
         OptionError : no split;  ShapeError, DTypeError : from the model and the criterion
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mlp
+    >>> print(evaluate(mlp((8, 8, 1), 10, rng=0), digits().test).confusion.shape)
+    (10, 10)
     """
     check_layer("evaluate", model)
     if not isinstance(split, Split):

@@ -16,7 +16,12 @@ Augment: TypeAlias = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
 
 
 class Augmentation(ABC):
-    """Base of the augmentations that change images and leave their labels as they are."""
+    """Base of the augmentations that change images and leave their labels as they are.
+
+    >>> from xpcnn.data.augment import Flip
+    >>> isinstance(Flip(), Augmentation)
+    True
+    """
 
     clips: ClassVar[bool] = False  # whether numbers outside [0, 1] are clipped
 

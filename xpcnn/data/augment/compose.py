@@ -60,7 +60,11 @@ class Compose:
 
 
 def forms() -> tuple[str, ...]:
-    """The forms that `parse` accepts: flip, vflip, shift:PIXELS …"""
+    """The forms that `parse` accepts: flip, vflip, shift:PIXELS …
+
+    >>> ", ".join(forms()[:4])
+    'flip, vflip, shift:PIXELS, crop:PADDING'
+    """
     return tuple(word if number is None else f"{word}:{number}" for word, (_, number) in _WORDS.items())
 
 
