@@ -17,6 +17,7 @@ from .data.picture_files import find_pictures, say_passed_over
 from .errors import DataError, NonFiniteError, OptionError
 from .io.model_file import SavedModel, load_model
 from .nn.feature_output import features
+from .ops.activation import sigmoid_forward
 from .ops.softmax import softmax_forward
 from .options import as_count, as_path
 from .training.best_model import model_path, run_batch_size
@@ -30,7 +31,8 @@ class Answer(NamedTuple):
 
     Parameters
         name : the picture's path, or the image's position
-        scores : (class, probability), the most likely first; for a regression (number of the output, value), in order
+        scores : (class, probability), the most likely first; with several labels an image, each has a probability of
+            its own; for a regression (number of the output, value), in order
 
     >>> answer = Answer("cat.png", (("cat", 0.9), ("dog", 0.1)))
     >>> answer.label, answer.probability
@@ -137,12 +139,16 @@ class Saved(SavedModel):
             if outputs.ndim != 2:
                 got = f"outputs {tuple(outputs.shape)}"
                 raise OptionError("predict", "a network with outputs (N, K)", got, "call saved.model in Python")
-            numbers = to_numpy(softmax_forward(outputs)[0] if self.is_classifier else outputs)  # (N, K)
+            if self.is_classifier:
+                outputs = softmax_forward(outputs)[0]
+            elif self.has_labels:
+                outputs = sigmoid_forward(outputs)[0]
+            numbers, ranked = to_numpy(outputs), self.is_classifier or self.has_labels  # (N, K)
             for (name, _), row in zip(batch, numbers, strict=True):
                 if not np.isfinite(row).all():
                     got = "NaN or infinity"
                     raise NonFiniteError("predict", f"finite numbers for {name}", got, "train again with a lower rate")
-                best = np.argsort(-row, kind="stable")[:most].tolist() if self.is_classifier else range(len(row))
+                best = np.argsort(-row, kind="stable")[:most].tolist() if ranked else range(len(row))
                 label = self.classes.__getitem__ if self.classes else str
                 yield Answer(name, tuple((label(i), float(row[i])) for i in best))
 
