@@ -51,7 +51,8 @@ const look = (page, width) => {
   const whole = page.documentElement;
   const article = page.querySelector("article");
   const faults = [];
-  if (whole.scrollWidth > whole.clientWidth + 1) faults.push(`wider than ${width}: ${whole.scrollWidth}`);
+  for (const part of [whole, ...page.querySelectorAll(".bd-article-container, .bd-sidebar-secondary")])
+    if (part.scrollWidth > part.clientWidth + 1) faults.push(`${part.className || "page"} wider than its place`);
   if (!article) return ["no article"];
   if (article.querySelectorAll("h1").length !== 1) faults.push("not one heading");
   if (article.innerText.length < LEAST) faults.push("hardly any text");

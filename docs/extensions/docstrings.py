@@ -30,6 +30,7 @@ _SOURCES = ("Source", "Sources")
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", _process)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -42,6 +43,11 @@ def _process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: l
     lines[:] = to_rst("\n".join(lines), targets.get).splitlines()
 
 
+def _signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, call: str, result: str) -> Any:
+    """A dataclass's default that is made anew is no Python, and Sphinx would show the whole text as it is."""
+    return (call.replace("<factory>", "..."), result) if call and "<factory>" in call else None
+
+
 def fields(kind: type) -> list[str]:
     """A section of a dataclass's fields that have a comment at the end of their line."""
     described = re.findall(r"^    (\w+): [^#\n]+?  # (.+)$", inspect.getsource(kind), re.MULTILINE)
@@ -49,8 +55,8 @@ def fields(kind: type) -> list[str]:
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Leave out what scikit-learn adds to every estimator."""
-    return True if re.fullmatch("set_.*_request", name) else None
+    """Leave out what scikit-learn adds to every estimator, and the functions that a layer runs."""
+    return True if re.fullmatch("set_.*_request|pair|pair_backward", name) else None
 
 
 def to_rst(text: str, target: Callable[[str], str | None] = lambda name: None) -> str:

@@ -139,7 +139,7 @@ def titled(text: str) -> tuple[str, str]:
     """A docstring's first sentence as a heading, and the rest; with a long one, its beginning and the whole."""
     first, _, rest = text.partition("\n\n")
     sentence, _, more = " ".join(first.split()).partition(". ")
-    plain = re.sub(r"; equations .*", "", sentence.replace("`", "")).rstrip(".")
+    plain = re.sub(r"(; equations |, which ).*", "", sentence.replace("`", "")).rstrip(".")
     if len(plain) <= LONGEST_HEADING:
         said = plain == sentence.rstrip(".")  # and not less than the sentence
         return plain, "\n\n".join(each for each in (more, rest) if each) if said else text
