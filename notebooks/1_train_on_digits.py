@@ -59,11 +59,11 @@ trainer = training.Trainer(model, optim.Adam(model.parameters(), lr=0.01))
 history = trainer.fit(loader, validation, epochs=5)
 
 # %% [output]
-# epoch   1  train 1.9809  37.43%  validation 1.1789  86.81%  lr 1.0e-02  0.2 s
-# epoch   2  train 0.7277  83.60%  validation 0.5610  85.42%  lr 1.0e-02  0.3 s
-# epoch   3  train 0.3701  90.26%  validation 0.3364  90.97%  lr 1.0e-02  0.2 s
+# epoch   1  train 1.9809  37.43%  validation 1.1789  86.81%  lr 1.0e-02  0.1 s
+# epoch   2  train 0.7277  83.60%  validation 0.5610  85.42%  lr 1.0e-02  0.1 s
+# epoch   3  train 0.3701  90.26%  validation 0.3364  90.97%  lr 1.0e-02  0.1 s
 # epoch   4  train 0.2463  94.51%  validation 0.2768  90.97%  lr 1.0e-02  0.1 s
-# epoch   5  train 0.2030  94.74%  validation 0.2009  92.36%  lr 1.0e-02  0.2 s
+# epoch   5  train 0.2030  94.74%  validation 0.2009  92.36%  lr 1.0e-02  0.1 s
 # [text/html]
 
 # %% [markdown]
@@ -74,9 +74,9 @@ history = trainer.fit(loader, validation, epochs=5)
 history = trainer.fit(loader, validation, epochs=8)
 
 # %% [output]
-# epoch   6  train 0.1670  95.90%  validation 0.1962  94.44%  lr 1.0e-02  0.2 s
-# epoch   7  train 0.1492  95.90%  validation 0.1536  95.83%  lr 1.0e-02  0.1 s
-# epoch   8  train 0.1219  97.06%  validation 0.1477  95.14%  lr 1.0e-02  0.2 s
+# epoch   6  train 0.1670  95.90%  validation 0.1962  94.44%  lr 1.0e-02  0.0 s
+# epoch   7  train 0.1492  95.90%  validation 0.1536  95.83%  lr 1.0e-02  0.0 s
+# epoch   8  train 0.1219  97.06%  validation 0.1477  95.14%  lr 1.0e-02  0.0 s
 # [text/html]
 
 # %%
@@ -92,7 +92,7 @@ plot.curves(history)
 trainer.evaluate(digits.test)
 
 # %% [output]
-# Evaluation(loss=0.1298, accuracy=0.9667, top5_accuracy=1, confusion=10×10 of 360)
+# Evaluation(loss=0.1298, accuracy=0.9667, top5_accuracy=1, f1=0.9654, confusion=10×10 of 360)
 # [text/html]
 
 # %%
