@@ -47,8 +47,8 @@ TOPICS = (
         "activations",
         "Activations",
         "Functions of each number, with their curves; softmax.",
-        "nn.activation ops.rectifier ops.activation ops.gelu ops.soft_activation ops.hard_activation ops.clip "
-        "nn.softmax ops.softmax nn.elementary ops.elementary",
+        "nn.activation ops.rectifier ops.activation ops.gelu nn.hard_activation ops.hard_activation ops.clip "
+        "nn.soft_activation ops.soft_activation nn.softmax ops.softmax nn.elementary ops.elementary",
     ),
     _topic(
         "normalisation",
