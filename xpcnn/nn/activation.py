@@ -69,7 +69,7 @@ class LeakyReLU(Activation):
     array([[-0.01,  0.  ,  2.  ]])
     """
 
-    pair = (rectifier.leaky_relu_forward, rectifier.leaky_relu_backward)
+    pair = dispatch.pair("leaky_relu")
     formula = rectifier.LEAKY_RELU
     config_names = ("negative_slope",)
 
@@ -125,7 +125,7 @@ class ELU(Activation):
     array([[-0.6321,  0.    ,  2.    ]])
     """
 
-    pair = (rectifier.elu_forward, rectifier.elu_backward)
+    pair = dispatch.pair("elu")
     formula = rectifier.ELU
     config_names = ("alpha",)
 
@@ -141,7 +141,7 @@ class SELU(Activation):
     array([[-1.1113,  0.    ,  2.1014]])
     """
 
-    pair = (rectifier.selu_forward, rectifier.selu_backward)
+    pair = dispatch.pair("selu")
     formula = rectifier.SELU
 
 
@@ -153,7 +153,7 @@ class Sigmoid(Activation):
     array([[0.2689, 0.5   , 0.8808]])
     """
 
-    pair = (activation.sigmoid_forward, activation.sigmoid_backward)
+    pair = dispatch.pair("sigmoid")
     formula = activation.SIGMOID
 
 
@@ -165,7 +165,7 @@ class Tanh(Activation):
     array([[-0.7616,  0.    ,  0.964 ]])
     """
 
-    pair = (activation.tanh_forward, activation.tanh_backward)
+    pair = dispatch.pair("tanh")
     formula = activation.TANH
 
 
@@ -183,7 +183,7 @@ class GELU(Activation):
     array([[-0.1587,  0.    ,  1.9545]])
     """
 
-    pair = (gelu.gelu_forward, gelu.gelu_backward)
+    pair = dispatch.pair("gelu")
     formula = gelu.GELU
     config_names = ("approximate",)
     unsaid: ClassVar = {"approximate": "tanh"}
@@ -191,7 +191,7 @@ class GELU(Activation):
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = as_choice("GELU", "approximate", approximate, GELU_FORMS)
         if self.approximate == "tanh":
-            self.pair = (activation.gelu_tanh_forward, activation.gelu_tanh_backward)
+            self.pair = dispatch.pair("gelu_tanh")
             self.formula = activation.GELU_TANH
 
     def options(self) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class SiLU(Activation):
     array([[-0.2689,  0.    ,  1.7616]])
     """
 
-    pair = (activation.silu_forward, activation.silu_backward)
+    pair = dispatch.pair("silu")
     formula = activation.SILU
 
 
@@ -218,5 +218,5 @@ class Softplus(Activation):
     array([[0.3133, 0.6931, 2.1269]])
     """
 
-    pair = (activation.softplus_forward, activation.softplus_backward)
+    pair = dispatch.pair("softplus")
     formula = activation.SOFTPLUS

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..errors import OptionError
-from ..ops import hard_activation
+from ..ops import dispatch, hard_activation
 from ..options import as_number
 from .activation import Activation
 
@@ -24,7 +24,7 @@ class Clip(Activation):
     array([0. , 0.5, 1. ])
     """
 
-    pair = (hard_activation.clip_forward, hard_activation.clip_backward)
+    pair = dispatch.pair("clip")
     formula = hard_activation.CLIP
     config_names = ("min", "max")
 
@@ -51,7 +51,7 @@ class ReLU6(Activation):
     array([0., 2., 6.])
     """
 
-    pair = (hard_activation.relu6_forward, hard_activation.relu6_backward)
+    pair = dispatch.pair("relu6")
     formula = hard_activation.RELU6
 
 
@@ -68,7 +68,7 @@ class HardSigmoid(Activation):
     array([[0.  , 0.5 , 0.75]])
     """
 
-    pair = (hard_activation.hard_sigmoid_forward, hard_activation.hard_sigmoid_backward)
+    pair = dispatch.pair("hard_sigmoid")
     formula = hard_activation.HARD_SIGMOID
     config_names = ("alpha", "beta")
 
@@ -85,5 +85,5 @@ class HardSwish(Activation):
     array([-0.   ,  1.125,  4.   ])
     """
 
-    pair = (hard_activation.hard_swish_forward, hard_activation.hard_swish_backward)
+    pair = dispatch.pair("hard_swish")
     formula = hard_activation.HARD_SWISH

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ops import soft_activation
+from ..ops import dispatch, soft_activation
 from ..options import as_number
 from .activation import Activation
 
@@ -15,7 +15,7 @@ class Mish(Activation):
     array([[-0.3034,  0.    ,  1.944 ]])
     """
 
-    pair = (soft_activation.mish_forward, soft_activation.mish_backward)
+    pair = dispatch.pair("mish")
     formula = soft_activation.MISH
 
 
@@ -27,7 +27,7 @@ class Softsign(Activation):
     array([[-0.5   ,  0.    ,  0.6667]])
     """
 
-    pair = (soft_activation.softsign_forward, soft_activation.softsign_backward)
+    pair = dispatch.pair("softsign")
     formula = soft_activation.SOFTSIGN
 
 
@@ -44,7 +44,7 @@ class CELU(Activation):
     array([[-0.6321,  0.    ,  2.    ]])
     """
 
-    pair = (soft_activation.celu_forward, soft_activation.celu_backward)
+    pair = dispatch.pair("celu")
     formula = soft_activation.CELU
     config_names = ("alpha",)
 
