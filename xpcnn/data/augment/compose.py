@@ -63,6 +63,9 @@ def takes_device_arrays(augmentation: Any) -> bool:
     """True for augmentations of this package, which draw the same numbers and make the same images on a device.
 
     A function of one's own may need NumPy's arrays.
+
+    >>> takes_device_arrays(parse("flip,crop:4")), takes_device_arrays(lambda x, y, rng: (x, y))
+    (True, False)
     """
     if type(augmentation) is Compose:
         return all(map(takes_device_arrays, augmentation.steps))
