@@ -74,7 +74,8 @@ TOPICS = (
         "optimizers",
         "Optimizers, schedules, initial weights",
         "How weights begin and how a step changes them; learning rates over time; clipping of gradients.",
-        "optim.sgd optim.adam optim.adaptive optim.optimizer optim.groups optim.named optim.schedule optim.clip nn.init",
+        "optim.sgd optim.adam optim.adaptive optim.optimizer optim.groups optim.named optim.schedule "
+        "optim.clip nn.init",
     ),
     _topic(
         "data",
@@ -90,7 +91,8 @@ TOPICS = (
         "Training",
         "The loop with all that a long run needs, what it reports, learning rates found, time by layer, NaN traced.",
         "training.trainer training.callback training.history training.gradients training.csv_log "
-        "training.tensorboard_log training.rate_finder training.class_weights training.moving_average training.features "
+        "training.tensorboard_log training.rate_finder training.class_weights training.moving_average "
+        "training.features "
         "training.parameter_statistics training.layer_times training.nonfinite training.nonfinite_report",
     ),
     _topic(
