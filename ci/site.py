@@ -27,7 +27,7 @@ QUESTIONS = {  # what is typed, and a page that is among the first three
     "gpu": "howto/gpu",
     "zero_grad": "coming_from/names",
     "weights from pytorch": "howto/exchange",
-    "mask": "howto/larger_than_memory",
+    "mask": "howto/masks",
     "NaN": "howto/nan",
     "early stopping": "howto/training",
     "backprop": "derivations/index",

@@ -45,6 +45,7 @@ suppress_warnings = ["config.cache"]  # the gallery's settings hold a function
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
+smartquotes = False  # 'cupy' and "same" are copied into programs
 
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # a layer's forward is described once, at Layer

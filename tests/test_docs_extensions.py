@@ -20,7 +20,6 @@ import docstrings
 import pictures
 import reference
 import side_by_side
-import thumbnails
 import thumbnails_examples
 import words
 from topics import CONSTANTS, TOPICS
@@ -76,12 +75,14 @@ def test_every_operation_has_a_drawing_and_an_equation():
 
 def test_every_page_of_a_gallery_brings_its_picture():
     for name in pictures.how_tos():
-        assert name in thumbnails.PICTURES, f"docs/extensions/thumbnails.py: a function {name}(figure), and in PICTURES"
+        assert name in pictures.OF_HOW_TOS, (
+            f"howto/{name}.md: docs/extensions/thumbnails.py, or thumbnails_tasks.py, needs {name}(figure), in PICTURES"
+        )
     for name in {*pictures.examples()} - pictures.drawn_by_themselves():
         assert name in thumbnails_examples.PICTURES, (
             f"examples/{name}.py draws no figure, so docs/extensions/thumbnails_examples.py needs {name}(figure)"
         )
-    assert set(thumbnails.PICTURES) <= set(pictures.how_tos())
+    assert set(pictures.OF_HOW_TOS) <= set(pictures.how_tos())
     assert set(thumbnails_examples.PICTURES) <= set(pictures.examples())
 
 
@@ -89,7 +90,7 @@ def test_every_page_of_a_gallery_brings_its_picture():
 def test_no_two_pictures_are_the_same(tmp_path):
     pytest.importorskip("matplotlib")
     drawn = {}
-    for makers in (thumbnails.PICTURES, thumbnails_examples.PICTURES):
+    for makers in (pictures.OF_HOW_TOS, thumbnails_examples.PICTURES):
         for name, make in makers.items():
             pictures.draw(make, tmp_path / "picture.png")
             assert drawn.setdefault((tmp_path / "picture.png").read_bytes(), name) == name

@@ -1,6 +1,6 @@
 """The galleries' pictures: of how-to pages in their index, {how-to-gallery}, and of examples, in sphinx-gallery's.
 
-Made by `thumbnails` and `thumbnails_examples`, a function for each; an example that draws a figure keeps its own.
+Made by `thumbnails…`, a function for each; an example that draws a figure keeps its own.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import Any, ClassVar
 
 import thumbnails
 import thumbnails_examples
+import thumbnails_tasks
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parent.parent
 HOW_TO = DOCS / "howto"
+OF_HOW_TOS = thumbnails.PICTURES | thumbnails_tasks.PICTURES
 THUMBS = DOCS / "gallery" / "images" / "thumb"  # sphinx-gallery's
 
 
@@ -92,4 +94,4 @@ def _examples(app: Sphinx) -> None:
 def _how_tos(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
         for name in how_tos():
-            draw(thumbnails.PICTURES[name], Path(app.outdir) / "_static" / "howto" / f"{name}.png")
+            draw(OF_HOW_TOS[name], Path(app.outdir) / "_static" / "howto" / f"{name}.png")

@@ -1,7 +1,8 @@
 """The picture of each example and how-to page in their galleries: a function that draws it, with the page's name.
 
 It gets a figure of matplotlib. What can be computed is computed: curves are those of a short training, a gradient is
-the layer's. A new page brings such a function, here or in `thumbnails_examples`.
+the layer's. A new page brings such a function: here, of data, a
+task or an exchange in `thumbnails_tasks`, of an example in `thumbnails_examples`.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ def box(axes: Any, x: float, y: float, text: str, colour: str = BLUE, width: flo
     axes.text(
         x, y, text, ha="center", va="center", fontsize=10, color="white", zorder=3,
     )  # fmt: skip
-    axes.add_patch(_rectangle(x - width / 2, y - height / 2, width, height, colour))
+    axes.add_patch(rounded(x - width / 2, y - height / 2, width, height, colour))
 
 
-def _rectangle(x: float, y: float, width: float, height: float, colour: str) -> Any:
+def rounded(x: float, y: float, width: float, height: float, colour: str) -> Any:
     from matplotlib.patches import FancyBboxPatch
 
     return FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0.05", facecolor=colour, edgecolor="none")
@@ -74,33 +75,6 @@ def numbers(axes: Any, values: Any, title: str, marked: Any = None) -> None:
         axes.text(column, row, f"{value:g}", ha="center", va="center", fontsize=9)
     axes.set_title(title, fontsize=10)
     axes.set(xticks=[], yticks=[])
-
-
-def own_images(figure: Any) -> None:
-    rng, (rows, columns) = np.random.default_rng(0), np.mgrid[:24, :24]
-    found = []
-    for number in range(12):
-        distance = np.hypot(rows - rng.uniform(9, 15), columns - rng.uniform(9, 15))
-        shape = (distance < 8) & ~(bool(number % 2) & (distance < 5))
-        colour = np.array([0.9, 0.5, 0.1]) if number % 2 else np.array([0.2, 0.5, 0.8])
-        found.append(np.where(shape[..., None], colour, 0.15) + rng.normal(0, 0.03, (24, 24, 1)))
-    images(figure, np.clip(found, 0, 1), 3)
-
-
-def data_sets(figure: Any) -> None:
-    images(figure, data.digits().train.images[:28], 4, cmap="gray_r")
-
-
-def larger_than_memory(figure: Any) -> None:
-    axes = plain(figure)
-    for number in range(24):
-        x, y = 0.5 + number % 6 * 0.95, 5.6 - number // 6 * 1.4
-        axes.add_patch(_rectangle(x, y, 0.7, 0.9, ORANGE if number in (3, 10, 13, 22) else PALE))
-    arrow(axes, (6.3, 3.5), (7.4, 3.5))
-    for number in range(4):
-        axes.add_patch(_rectangle(7.7, 5.2 - number * 1.15, 1.6, 0.8, ORANGE))
-    axes.text(8.5, 0.7, "a batch", ha="center", fontsize=11)
-    axes.text(3.2, 0.7, "files on the disk", ha="center", fontsize=11)
 
 
 def training_(figure: Any) -> None:
@@ -257,7 +231,7 @@ def gpu(figure: Any) -> None:
     for row in range(6):
         for column in range(9):
             axes.add_patch(
-                _rectangle(0.8 + column * 0.95, 0.9 + row * 0.95, 0.65, 0.65, GREEN if (row + column) % 3 else PALE)
+                rounded(0.8 + column * 0.95, 0.9 + row * 0.95, 0.65, 0.65, GREEN if (row + column) % 3 else PALE)
             )
 
 
@@ -273,56 +247,6 @@ def processes(figure: Any) -> None:
     box(axes, 5, 5.9, "Σ gradients", GREEN, 3, 0.9)
 
 
-def saving(figure: Any) -> None:
-    axes = plain(figure)
-    parts = (("header", 1.8, GREY), ("0.weight", 3.4, BLUE), ("0.bias", 1.2, GREEN), ("4.weight", 2.6, ORANGE))
-    x = 0.5
-    for name, width, colour in parts:
-        axes.add_patch(_rectangle(x, 2.8, width - 0.15, 1.6, colour))
-        axes.text(x + width / 2, 2.3, name, ha="center", va="top", fontsize=9, rotation=30)
-        x += width
-    axes.text(5, 5.5, "model.safetensors", ha="center", fontsize=13, family="monospace")
-
-
-def exchange(figure: Any) -> None:
-    axes = plain(figure)
-    box(axes, 5, 3.5, "xpcnn", BLUE)
-    for x, y, name in ((1.8, 5.8, "PyTorch"), (8.2, 5.8, "Keras"), (1.8, 1.2, "ONNX"), (8.2, 1.2, "MLX")):
-        box(axes, x, y, name, GREY)
-        arrow(
-            axes,
-            (x + (1.0 if x < 5 else -1.0), y + (-0.7 if y > 3 else 0.7)),
-            (4 if x < 5 else 6, 4.2 if y > 3 else 2.8),
-        )
-
-
-def real_network(figure: Any) -> None:
-    facts = [
-        (name, models.facts_of(name).parameters / 1e6)
-        for name in ("squeezenet1_1", "mobilenet_v2", "densenet121", "resnet18", "resnet50", "convnext_tiny")
-    ]
-    axes = figure.add_subplot()
-    axes.barh([name for name, _ in facts], [size for _, size in facts], color=BLUE)
-    axes.tick_params(axis="y", labelsize=8)
-    axes.set(xlabel="million parameters")
-    figure.subplots_adjust(left=0.34, bottom=0.2)
-
-
-def estimator(figure: Any) -> None:
-    digits, rates, epochs = data.digits(), (0.01, 0.1, 1.0), (1, 3, 9)
-    score = np.empty((3, 3))
-    for row, column in np.ndindex(3, 3):
-        model = models.mlp(digits.input_shape, 10, rng=0)
-        trainer = training.Trainer(model, optim.SGD(model.parameters(), lr=rates[column]), verbose=False)
-        trainer.fit(data.Loader(digits.train.take(600), 32, shuffle=True, seed=0), epochs=epochs[row])
-        score[row, column] = trainer.evaluate(digits.test).accuracy
-    axes = figure.add_subplot()
-    axes.imshow(score, cmap="Blues", vmin=0, vmax=1.2)
-    for (row, column), value in np.ndenumerate(score):
-        axes.text(column, row, f"{value:.0%}", ha="center", va="center", fontsize=11)
-    axes.set(xticks=range(3), xticklabels=rates, yticks=range(3), yticklabels=epochs, xlabel="lr", ylabel="epochs")
-
-
 def pictures(figure: Any) -> None:
     model, _, _ = trained()
     confusion = training.evaluate(model, data.digits().test).confusion
@@ -334,7 +258,7 @@ def pictures(figure: Any) -> None:
 def notebooks(figure: Any) -> None:
     axes = plain(figure)
     for y, text in ((5.6, "In [1]:  trainer.fit(loader, epochs=3)"), (1.0, "In [2]:  plot.curves(history)")):
-        axes.add_patch(_rectangle(0.4, y - 0.45, 9.2, 0.9, PALE))
+        axes.add_patch(rounded(0.4, y - 0.45, 9.2, 0.9, PALE))
         axes.text(0.6, y, text, va="center", family="monospace", fontsize=8)
     _, _, losses = trained()
     inner = figure.add_axes((0.12, 0.27, 0.76, 0.42))
@@ -355,8 +279,8 @@ def explain(figure: Any) -> None:
 PICTURES: dict[str, Callable[[Any], None]] = {
     each.__name__.rstrip("_"): each
     for each in (
-        own_images, data_sets, larger_than_memory, training_, fine_tuning, part_of_a_network, graph, models_,
+        training_, fine_tuning, part_of_a_network, graph, models_,
         custom_layer, own_loss_and_optimizer, learning_rate, resume, reproducibility, nan, speed, gpu, processes,
-        saving, exchange, real_network, estimator, pictures, notebooks, explain,
+        pictures, notebooks, explain,
     )
 }  # fmt: skip

@@ -29,7 +29,7 @@ TOPICS = (
         "Building a network",
         "Layers in a chain or a graph, branches that join, parts of a network, freezing, and plans for inference.",
         "nn.sequential nn.graph nn.branches nn.join ops.join ops.add nn.freezing nn.feature_output nn.hooks "
-        "nn.inference nn.planning",
+        "nn.inference nn.planning nn.parts",
     ),
     _topic(
         "convolution",
@@ -82,7 +82,8 @@ TOPICS = (
         "Data sets and batches",
         "Data sets by name, your own files and arrays, batches, and random changes of images.",
         "data.loader data.dataset data.splits data.registry data.digits data.mnist data.cifar data.signs "
-        "data.image_folder data.array_file data.csv_file data.hdf5_file data.tar_shards data.augment.compose "
+        "data.image_folder data.picture_table data.mask_folder "
+        "data.array_file data.csv_file data.hdf5_file data.tar_shards data.augment.compose "
         "data.augment.base data.augment.flip data.augment.shift data.augment.rotate data.augment.light "
         "data.augment.cutout data.augment.mixup",
     ),
