@@ -26,7 +26,7 @@ pip install -q -e '.[dev]'
 ruff check .
 ruff format --check .
 mypy
-mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_graphs.py ci/gpu_report.py ci/kill_processes.py ci/larger_than_memory.py ci/onnx_nodes.py ci/scaling.py ci/reliability tests/typed_program.py
+mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_graphs.py ci/gpu_report.py ci/kill_processes.py ci/larger_than_memory.py ci/onnx_nodes.py ci/scaling.py ci/reliability ci/site.py tests/typed_program.py
 
 if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"
@@ -53,7 +53,7 @@ alone=$(mktemp -d)
 pip install -q --no-deps --target "$alone" torchvision==0.29.1
 PYTHONPATH=$alone python -m ci.torchvision_equality
 pip install -q keras==3.15.1
-KERAS_BACKEND=torch pytest -q tests/exchange/test_keras_witness.py
+KERAS_BACKEND=torch pytest -q tests/exchange/test_keras_witness.py tests/test_docs.py -k keras
 # cuda is CuPy's, array-api-strict has run the reference, and numba is not installed yet
 names=$(python -c 'from xpcnn.ops import dispatch; print(*(name for name in dispatch.names() if name not in ("cuda", "numba", "reference")))')
 for name in $names; do
@@ -86,6 +86,8 @@ done
 step "the documentation, without a warning"
 pip install -q -e '.[docs]'
 sphinx-build -q -W --keep-going -b html docs docs/_build
+step "the documentation as a browser shows it"
+python -m ci.site docs/_build
 step "the README's picture"
 python docs/digits.py runs/digits-mnist_cnn picture.png
 step "CuPy where there is no GPU says so in a line, and has the signatures of its stand-in"
