@@ -28,6 +28,7 @@ from xpcnn.kernels.cuda import (
     conv,
     cross_entropy,
     gather,
+    join,
     kernel,
     pad,
     pool,
@@ -45,7 +46,7 @@ on_stand_in = pytest.mark.skipif(
     not IS_STAND_IN or os.environ.get("XPCNN_BACKEND") != "cupy" or not shutil.which("g++"),
     reason="needs the stand-in for CuPy, and g++",
 )
-MODULES = (activation, batch_norm, conv, cross_entropy, gather, pad, pool, steps, sums)
+MODULES = (activation, batch_norm, conv, cross_entropy, gather, join, pad, pool, steps, sums)
 OPTIMIZERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.1),
     "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
@@ -61,6 +62,10 @@ def every_kernel() -> dict[str, kernel.Kernel]:
         made.steps = 1
         code, numbers = made.in_c()
         steps._kernel(code, tuple(numbers), made.slots, 3)
+    for op in ("add_join", "multiply", "maximum", "minimum"):
+        join.kernel(op, 3)
+        if op != "add_join":
+            join.kernel_dx(op, 3)
     return kernel.KERNELS
 
 
@@ -79,7 +84,19 @@ def cuda_source(each: kernel.Kernel, dtype: str, wide: bool) -> str:
     *_, types = own._decide_params_type(
         tuple(parameters[:nin]), tuple(parameters[nin:]), tuple(dtypes[:nin]), tuple(dtypes[nin:])
     )
-    elements = ("x", "y", "dy", "mean", "var", "batch_mean", "batch_var")  # unless they are raw; the rest are numbers
+    elements = (
+        "x",
+        "y",
+        "dy",
+        "mean",
+        "var",
+        "batch_mean",
+        "batch_var",
+        "slope",
+        "x_0",
+        "x_1",
+        "x_2",
+    )  # unless they are raw; the rest are numbers
     infos = [
         own._ArgInfo(1, cupy.ndarray, d, 1, True, not wide)
         if p.raw or not p.is_const or p.name in elements
@@ -193,6 +210,20 @@ def test_a_damaged_file_of_verdicts_is_made_again(spoilt, monkeypatch, tmp_path)
         (folder / "cuda.json").write_text(spoilt)
     assert proof.verdict("relu") == proof.AGREES
     assert spoilt is None or "agrees" in (folder / "cuda.json").read_text()
+
+
+@on_stand_in
+@pytest.mark.usefixtures("cupy_backend")
+@pytest.mark.parametrize("shape", [(2, 3), (2, 1, 2, 1, 3)])
+def test_a_join_of_more_arrays_than_a_kernel_takes(shape, rng):
+    (x,) = on_device(rng.normal(size=shape))
+    most = next(n for n in range(1, 99) if join.refuses([x] * (n + 1)))
+    for count in (most, most + 1):
+        assert count > most or (2 * count + 3) * (16 + 16 * x.ndim) <= 4096  # bytes: dy, y, x, dx and the shape
+        y, cache = nn.Maximum.pair[0]([x] * count)
+        assert cache[0].name == ("cuda" if count == most else "reference")
+        for dx in nn.Maximum.pair[1](y, cache):
+            assert_close(dx, xpcnn.to_numpy(x) / count)
 
 
 @on_stand_in

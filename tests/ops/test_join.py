@@ -1,4 +1,7 @@
-"""Joins: values and gradients against plain loops over every element, and PyTorch; broadcasting; bad input."""
+"""Joins: values and gradients against plain loops over every element, and PyTorch; broadcasting; bad input.
+
+Those of layers run the implementation that is chosen for the arrays: on CuPy, the kernels.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import itertools
 import numpy as np
 import pytest
 
+import xpcnn
+from xpcnn import nn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradient_check import check_pair
 from xpcnn.ops import join
@@ -14,11 +19,11 @@ from xpcnn.ops import join
 from ..arrays import assert_close, needs_torch
 
 PAIRS = {
-    "add": (join.add_forward, join.add_backward, lambda values: sum(values)),
-    "subtract": (join.subtract_forward, join.subtract_backward, lambda values: values[0] - values[1]),
-    "multiply": (join.multiply_forward, join.multiply_backward, np.prod),
-    "maximum": (join.maximum_forward, join.maximum_backward, max),
-    "minimum": (join.minimum_forward, join.minimum_backward, min),
+    "add": (*nn.Add.pair, lambda values: sum(values)),
+    "subtract": (*nn.Subtract.pair, lambda values: values[0] - values[1]),
+    "multiply": (*nn.Multiply.pair, np.prod),
+    "maximum": (*nn.Maximum.pair, max),
+    "minimum": (*nn.Minimum.pair, min),
 }
 SHAPES = [
     [(2, 3), (2, 3)],
@@ -75,9 +80,10 @@ def test_against_pytorch(rng, name, shapes):
         assert_close(dx, each.grad.numpy())
 
 
-def test_three_that_are_equally_large_share_the_gradient():
-    _, cache = join.maximum_forward((np.array([1.0, 2.0]), np.array([1.0, 0.0]), np.array([1.0, 2.0])))
-    shares = join.maximum_backward(np.array([6.0, 6.0]), cache)
+def test_three_that_are_equally_large_share_the_gradient(xp):
+    forward, backward = nn.Maximum.pair
+    _, cache = forward([xp.array(np.array(each)) for each in ([1.0, 2.0], [1.0, 0.0], [1.0, 2.0])])
+    shares = [xpcnn.to_numpy(share) for share in backward(xp.array(np.array([6.0, 6.0])), cache)]
     assert [share.tolist() for share in shares] == [[2.0, 3.0], [2.0, 0.0], [2.0, 3.0]]
 
 

@@ -126,7 +126,9 @@ def _implementations() -> list[tuple[str, str]]:
         "shift_images": ((x, *2 * (asarray(np.zeros(64, np.int64)),)), {"fill": 0.0}),
         "zero_pad": ((x, [(1, 1), (1, 1), (0, 0)]), {}),
         "add": ((x, x), {}),
+        "prelu": ((x, norm.weight), {}),
     }
+    calls |= {op: (((x, x),), {}) for op in ("add_join", "multiply", "maximum", "minimum")}
     calls |= {op: ((x,), {}) for op in dispatch.ACTIVATIONS}
     told_rows = []
     for op in dispatch.operations():

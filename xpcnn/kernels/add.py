@@ -7,13 +7,16 @@ Both are treated as runs in the memory order of the first (see `elementwise`):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from ..ops.add import check_add
-from ..ops.dispatch import Implementation
-from ..typing import NDArray
+from ..ops.dispatch import Implementation, output
+from ..ops.join import add_backward, check_join
+from ..typing import Cache, NDArray
 from .batch_last import chunks
 from .elementwise import BLOCK, as_run, refuses_run
 from .memory import empty_like
@@ -38,4 +41,19 @@ def forward(a: NDArray, b: NDArray) -> NDArray:
     return y
 
 
+def refuses_join(xs: Any) -> str | None:
+    """The reason why `join_forward` refuses the call, or None."""
+    if not isinstance(xs, tuple | list):
+        return "not several arrays"
+    reason = next(filter(None, map(refuses_run, xs)), None)
+    return reason or (None if len({x.shape for x in xs}) == 1 else "arrays of several shapes")
+
+
+def join_forward(xs: Sequence[Any]) -> tuple[NDArray, Cache]:
+    """`add_forward` of `xpcnn.ops.join`, two arrays at a time."""
+    shape = check_join("Add", xs)
+    return reduce(partial(output, "add"), xs), (shape, [shape] * len(xs))  # (1)
+
+
 IMPLEMENTATION = Implementation("blocks", refuses, forward, None)
+JOIN = Implementation("blocks", refuses_join, join_forward, add_backward)

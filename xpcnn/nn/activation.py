@@ -105,10 +105,10 @@ class PReLU(Layer):
         self.weight = draw(constant(self.init), (num_parameters,))
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        return rectifier.prelu_forward(x, self.weight)
+        return dispatch.forward("prelu", x, self.weight)  # type: ignore[no-any-return]
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        dx, dslope = rectifier.prelu_backward(dy, cache, input_grad=input_grad)
+        dx, dslope = dispatch.backward(dy, cache, input_grad=input_grad)
         return dx, {"weight": dslope}
 
 

@@ -5,7 +5,7 @@ Their input is a tuple of arrays, and so is ∂L/∂x.
 
 from __future__ import annotations
 
-from ..ops import join
+from ..ops import dispatch, join
 from .layer import OpLayer
 
 
@@ -17,7 +17,7 @@ class Add(OpLayer):
     array([[2., 3.]])
     """
 
-    pair = (join.add_forward, join.add_backward)
+    pair = dispatch.pair("add_join")
     arity = (2, None)
 
 
@@ -41,7 +41,7 @@ class Multiply(OpLayer):
     array([[ 3., 20.]])
     """
 
-    pair = (join.multiply_forward, join.multiply_backward)
+    pair = dispatch.pair("multiply")
     arity = (2, None)
 
 
@@ -53,7 +53,7 @@ class Maximum(OpLayer):
     array([[3., 5.]])
     """
 
-    pair = (join.maximum_forward, join.maximum_backward)
+    pair = dispatch.pair("maximum")
     arity = (2, None)
 
 
@@ -65,5 +65,5 @@ class Minimum(OpLayer):
     array([[1., 4.]])
     """
 
-    pair = (join.minimum_forward, join.minimum_backward)
+    pair = dispatch.pair("minimum")
     arity = (2, None)

@@ -31,6 +31,7 @@ from . import (
     gelu,
     global_pool,
     hard_activation,
+    join,
     linear,
     loss_classification,
     pad,
@@ -82,6 +83,11 @@ _REFERENCE = {
         ("shift_images", gather.shift_images, None),
         ("zero_pad", pad.zero_pad_forward, pad.zero_pad_backward),
         ("add", add, None),
+        ("add_join", join.add_forward, join.add_backward),
+        ("multiply", join.multiply_forward, join.multiply_backward),
+        ("maximum", join.maximum_forward, join.maximum_backward),
+        ("minimum", join.minimum_forward, join.minimum_backward),
+        ("prelu", rectifier.prelu_forward, rectifier.prelu_backward),
         *((op, getattr(own, f"{op}_forward"), getattr(own, f"{op}_backward")) for op, own in ACTIVATIONS.items()),
     )
 }
@@ -116,6 +122,11 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "gather_images": ("cuda.gather.IMPLEMENTATION",),
     "shift_images": ("cuda.gather.SHIFTED",),
     "add": ("compiled.relu.SUM", "add.IMPLEMENTATION"),
+    "add_join": ("add.JOIN", "cuda.join.ADD"),
+    "multiply": ("cuda.join.MULTIPLY",),
+    "maximum": ("cuda.join.MAXIMUM",),
+    "minimum": ("cuda.join.MINIMUM",),
+    "prelu": ("cuda.activation.PRELU",),
     **{op: (f"cuda.activation.{op.upper()}",) for op in ACTIVATIONS},
     "relu6": ("compiled.relu.RECTIFIER_TO_6", "cuda.activation.RELU6"),
 }

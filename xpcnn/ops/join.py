@@ -21,7 +21,6 @@ from typing import Any
 from ..backend import array_namespace
 from ..errors import OptionError, ShapeError
 from ..typing import Array, Cache, Shape
-from . import dispatch
 from .broadcast import sum_to
 from .check import check_array, check_floats, check_gradient
 
@@ -42,8 +41,8 @@ def add_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
     >>> [dx.shape for dx in add_backward(y, cache)]
     [(2, 3), (3,)]
     """
-    shape = _check("Add", xs)
-    y: Array = reduce(_sum, xs)  # (1)
+    shape = check_join("Add", xs)
+    y: Array = reduce(lambda a, b: a + b, xs)  # (1)
     return y, (shape, [tuple(x.shape) for x in xs])
 
 
@@ -70,7 +69,7 @@ def subtract_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
     >>> subtract_backward(np.ones_like(y), cache)
     (array([[1., 1.]]), array([[-1., -1.]]))
     """
-    shape = _check("Subtract", xs, most=2)
+    shape = check_join("Subtract", xs, most=2)
     a, b = xs
     return a - b, (shape, tuple(a.shape), tuple(b.shape))  # (2)
 
@@ -98,7 +97,7 @@ def multiply_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
     >>> multiply_backward(np.ones_like(y), cache)
     (array([[3., 4.]]), array([[1., 5.]]))
     """
-    shape = _check("Multiply", xs)
+    shape = check_join("Multiply", xs)
     y: Array = reduce(lambda a, b: a * b, xs)  # (3)
     return y, (shape, tuple(xs))
 
@@ -127,7 +126,7 @@ def maximum_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
     >>> maximum_backward(np.ones_like(y), cache)
     (array([[0., 1.]]), array([[1., 0.]]))
     """
-    shape = _check("Maximum", xs)
+    shape = check_join("Maximum", xs)
     y: Array = reduce(array_namespace(*xs).maximum, xs)  # (4)
     return y, (shape, tuple(xs), y)
 
@@ -157,7 +156,7 @@ def minimum_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
     >>> minimum_backward(np.ones_like(y), cache)
     (array([[1., 0.]]), array([[0., 1.]]))
     """
-    shape = _check("Minimum", xs)
+    shape = check_join("Minimum", xs)
     y: Array = reduce(array_namespace(*xs).minimum, xs)  # (7)
     return y, (shape, tuple(xs), y)
 
@@ -227,12 +226,7 @@ def shared(dy: Array, count: Array, xp: Any) -> Array:
     return share
 
 
-def _sum(a: Array, b: Array) -> Array:
-    same: Array = dispatch.output("add", a, b) if tuple(a.shape) == tuple(b.shape) else a + b
-    return same
-
-
-def _check(who: str, xs: Sequence[Array], *, most: int | None = None) -> Shape:
+def check_join(who: str, xs: Sequence[Array], *, most: int | None = None) -> Shape:
     """Check that the inputs have a common shape; return it."""
     for x in _several(who, xs, most=most):
         check_array(who, x)

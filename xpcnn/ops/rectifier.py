@@ -131,17 +131,7 @@ def prelu_forward(x: Array, slope: Array) -> tuple[Array, Cache]:
     array([[-0.25, -0.5 ],
            [ 2.  ,  2.  ]])
     """
-    check_items("PReLU", x)
-    check_array("PReLU", slope)
-    channels = x.shape[-1] if x.ndim > 1 else 1
-    if tuple(slope.shape) not in ((1,), (channels,)):
-        raise ShapeError(
-            "PReLU",
-            f"a slope (1,) or ({channels},) for input {tuple(x.shape)}",
-            str(tuple(slope.shape)),
-            "pass num_parameters=1 or the number of channels",
-        )
-    xp = check_floats("PReLU", x, slope)
+    xp = check_prelu(x, slope)
     return x * _factor(x > 0, slope, x, xp), (x, slope)  # (2)
 
 
@@ -168,6 +158,21 @@ def prelu_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple
     dslope = sum_to(dy * xp.minimum(x, _zero(x, xp)), tuple(slope.shape))  # (1,) or (C,)                  (3)
     dx = dy * _factor(x > 0, slope, dy, xp) if input_grad else None  # (N, …)                              (2)
     return dx, dslope
+
+
+def check_prelu(x: Array, slope: Array) -> Any:
+    """Check that the arrays fit together; return their namespace."""
+    check_items("PReLU", x)
+    check_array("PReLU", slope)
+    channels = x.shape[-1] if x.ndim > 1 else 1
+    if tuple(slope.shape) not in ((1,), (channels,)):
+        raise ShapeError(
+            "PReLU",
+            f"a slope (1,) or ({channels},) for input {tuple(x.shape)}",
+            str(tuple(slope.shape)),
+            "pass num_parameters=1 or the number of channels",
+        )
+    return check_floats("PReLU", x, slope)
 
 
 def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:

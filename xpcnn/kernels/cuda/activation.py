@@ -2,6 +2,10 @@
 
     y = f(x),   dx = dy · f′                                                                     (1)
 
+A slope that is learned has one number, or one per channel:
+
+    y = x where x > 0, else slope · x,   dslope = Σ dy · min(x, 0)                               (2)
+
 f and f′ are those of `xpcnn.ops`: `rectifier`, `activation`, `gelu`, `hard_activation` and `soft_activation`, which say
 where x is held within bounds, and why. What backward needs is made again from x or from y, so that the cache holds
 nothing else.
@@ -15,10 +19,11 @@ from typing import Any
 from ...ops import activation, soft_activation
 from ...ops.check import check_gradient, check_items
 from ...ops.dispatch import Implementation
-from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
+from ...ops.rectifier import SELU_ALPHA, SELU_SCALE, check_prelu
 from ...typing import Cache
 from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
+from .sums import column_sums
 
 
 def _activation(op: str, who: str, y: str, dx: str, *options: str, keeps: str = "x") -> Implementation:
@@ -60,6 +65,29 @@ _GELU_T = f"T t = tanh(T({activation.GELU_A}) * (w + T({activation.GELU_B}) * (w
 _MISH = _within(soft_activation.LOW, soft_activation.HIGH) + " T e = exp(w), n = e * (e + 2);"
 _FRACTION = f"{_within(-soft_activation.FAR, soft_activation.FAR)} T s = 1 / (1 + fabs(w));"
 _BELOW = "T below = erfc(x * T(-0.7071067811865476)) / 2;"
+
+SLOPED = Kernel("prelu", "T x, T slope", "T y", "y = x > 0 ? x : x * slope;")
+SLOPED_DX = Kernel(
+    "prelu_dx",
+    "T dy, T x, T slope",
+    "T dx, T part",
+    "dx = x > 0 ? dy : dy * slope; part = dy * (x > 0 ? T(0) : x);",
+)
+
+
+def prelu_forward(x: Array, slope: Array) -> tuple[Array, Cache]:
+    """`prelu_forward` of `xpcnn.ops.rectifier`."""
+    check_prelu(x, slope)
+    return SLOPED(x, slope), (x, slope)  # (2)
+
+
+def prelu_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array]:
+    """`prelu_backward` of `xpcnn.ops.rectifier`."""
+    x, slope = cache
+    check_gradient("PReLU", dy, x.shape, x)
+    dx, part = SLOPED_DX(dy, x, slope)  # (N, …, C) each
+    return dx if input_grad else None, column_sums(part if slope.size > 1 else part.reshape(-1, 1))  # (2)
+
 
 RELU = _activation(
     "relu", "ReLU", "y = x < 0 ? T(0) : x;",  # NaN stays
@@ -115,3 +143,4 @@ SOFTSIGN = _activation("softsign", "Softsign", f"{_FRACTION} y = w * s;", f"{_FR
 CELU = _activation(
     "celu", "CELU", "y = x > 0 ? x : alpha * expm1(x / alpha);", "dx = x > 0 ? dy : dy * exp(x / alpha);", "alpha"
 )
+PRELU = proven("prelu", refuses_kind, prelu_forward, prelu_backward)

@@ -76,6 +76,20 @@ def _shifts(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (normal(dtype, 3, 4, 5, 2), *moves), {"fill": 0.5}
 
 
+def _joined(*shapes: tuple[int, ...]) -> Case:
+    """Whole numbers, of which many are equal; NaN and infinity."""
+
+    def make(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        import cupy
+
+        numbers = np.array([-2, -1, 0, 1, 2, math.inf, math.nan])
+        chances = [0.1, 0.25, 0.25, 0.25, 0.1, 0.02, 0.03]
+        rng = np.random.default_rng(0)
+        return (tuple(cupy.asarray(rng.choice(numbers, shape, p=chances).astype(dtype)) for shape in shapes),), {}
+
+    return make
+
+
 def _activation(**options: float) -> Case:
     """Numbers on both sides of each bound and corner, and the limits."""
 
@@ -101,6 +115,11 @@ ACTIVATIONS: dict[str, list[Case]] = {
     for op in ("relu", "selu", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "softplus", "relu6", "hard_swish",
                "mish", "softsign")
 }  # fmt: skip
+_JOINS = [
+    _joined((3, 4, 5, 6), (3, 4, 5, 6)),
+    _joined((3, 1, 1, 6), (3, 4, 5, 6), (6,)),
+    _joined((3, 4, 1), (4, 5), (), (3, 1, 5)),
+]
 _POOLS = (Window(2, 2), Window((2, 3), (3, 4), (1, 0, 0, 1), (1, 2)), Window((3, 2), 1, 1))
 _AVERAGED = Window((4, 3), (2, 3), (2, 1, 1, 0), (3, 2), ceil=True)
 _NORMS = [_call((40, 3, 2, 5), (5,), (5,)), _call((3, 4))]
@@ -124,6 +143,8 @@ CASES: dict[str, list[Case]] = ACTIVATIONS | {
         lambda dtype: ((None, normal(dtype, 5), *_statistics(dtype)), {}),
     ],
     "running_statistics": [lambda dtype: ((*_statistics(dtype), *_statistics(dtype)), {"momentum": 0.1, "count": 12})],
+    **{op: _JOINS for op in ("add_join", "multiply", "maximum", "minimum")},
+    "prelu": [_call((3, 4, 5), (5,)), _call((200, 5), (1,)), _call((7,), (1,))],
     "zero_pad": [_call((2, 3, 4, 5), widths=[(1, 0), (0, 2), (3, 1)]), _call((2, 3), widths=[(0, 2)])],
     "gather_images": [_images],
     "shift_images": [_shifts],
