@@ -124,6 +124,8 @@ OPERATIONS = {  # with N items, of which 2¹⁵ − 1 make just as many elements
                                              count_include_pad=False),
     "global_avg_pool2d": lambda n: forward_and_back(GLOBAL, hollow((n, 8, 8, 1024))),
     "batch_norm": lambda n: forward_and_back(NORM, hollow((n, 1 << 16)), hollow((1 << 16,)), hollow((1 << 16,))),
+    "batch_norm_add": lambda n: forward_and_back((batch_norm.forward_sum, batch_norm.backward_sum),
+                                                 *2 * (hollow((n, 1 << 16)),), relu=True),
     "batch_norm_inference": lambda n: batch_norm.inference(hollow((n, 32, 32, 64)), None, *3 * (hollow((64,)),)),
     "zero_pad": lambda n: pad.forward(hollow((n, 32, 31, 64)), [(0, 0), (0, 1), (0, 0)]),
     "gather_images": lambda n: gather.forward(hollow((9, 32, 32, 64), "uint8"), hollow((n,), "int64"), scale=255.0),

@@ -7,7 +7,19 @@ import pytest
 
 import xpcnn
 from xpcnn.errors import DTypeError, ShapeError
-from xpcnn.nn import BatchNorm1d, BatchNorm2d, Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential
+from xpcnn.nn import (
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Hooks,
+    LeakyReLU,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+    freeze,
+    with_hooks,
+)
 from xpcnn.nn.fusion import FusedConvolution, inference_steps, training_steps
 
 from ..arrays import Library, assert_close
@@ -145,3 +157,53 @@ def test_relu_and_max_pooling_commute_bit_for_bit(xp, rng, pool, images):
     wanted = relu.backward(pool.backward(dy, pool_cache)[0], relu_cache)[0]
     np.testing.assert_array_equal(xpcnn.to_numpy(dx), xpcnn.to_numpy(wanted))
     assert type(dx) is type(x)
+
+
+@pytest.mark.parametrize(
+    ("body", "shortcut", "after", "input_grad"),
+    [
+        ("conv", None, [ReLU()], True),
+        ("conv", None, [ReLU()], False),
+        ("conv", None, [], True),
+        ("conv", None, [ReLU(), MaxPool2d(2)], True),
+        ("conv", "conv", [ReLU()], True),
+        ("conv", "conv", [], False),
+        ("conv", "norm", [ReLU()], True),
+        ("norm", "conv", [ReLU()], False),
+        ("frozen conv", None, [ReLU()], False),
+        ("frozen norm", "conv", [ReLU()], True),
+    ],
+    ids=str,
+)
+def test_norm_sum_and_relu_of_a_residual_block(xp, body, shortcut, after, input_grad):
+    """As layer by layer, with hooks: outputs, gradients, and running statistics."""
+    results = []
+    for one_by_one in (False, True):
+        conv, norm = Conv2d(4, 4, 3, padding=1, rng=0), BatchNorm2d(4)
+        layers = [conv, BatchNorm2d(4), ReLU(), Conv2d(4, 4, 1, rng=1), norm] if "conv" in body else [norm]
+        around = {None: None, "conv": Conv2d(4, 4, 1, rng=2), "norm": norm}[shortcut]
+        net = Sequential(Residual(Sequential(*layers), around), *after).astype("float64").to_backend()
+        if "frozen" in body:
+            freeze(net, "0.body.0.*" if "conv" in body else "0.body.*")
+        run = with_hooks(net, Hooks()) if one_by_one else net
+        generator = np.random.default_rng(0)
+        x = xp.array(generator.normal(size=(9, 4, 6, 4)))
+        y, cache = run.forward(x)
+        dx, grads = run.backward(xp.array(generator.normal(size=tuple(y.shape))), cache, input_grad=input_grad)
+        results.append({"y": y, "dx": dx, "mean": norm.running_mean, "var": norm.running_var} | grads)
+    assert results[0].keys() == results[1].keys()
+    for name, expected in results[1].items():
+        if expected is None:
+            assert results[0][name] is None
+        else:
+            assert_close(results[0][name], xpcnn.to_numpy(expected))
+
+
+def test_a_residual_block_whose_shortcut_does_not_fit(xp):
+    x = xp.array(np.ones((2, 4, 4, 1)))
+    net = Sequential(Residual(Sequential(Conv2d(1, 2, 1), BatchNorm2d(2)), Conv2d(1, 3, 1)), ReLU())
+    with pytest.raises(ShapeError, match=r"layer 0: Residual: .*body's output \(2, 4, 4, 2\), got \(2, 4, 4, 3\)"):
+        net.astype("float64").to_backend().forward(x)
+    net = Sequential(Residual(Sequential(Conv2d(1, 2, 1), BatchNorm2d(3)), Conv2d(1, 2, 1)), ReLU())
+    with pytest.raises(ShapeError, match=r"layer 0.body.1: BatchNorm2d\(3\)"):
+        net.astype("float64").to_backend().forward(x)

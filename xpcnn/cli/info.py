@@ -118,6 +118,7 @@ def _implementations() -> list[tuple[str, str]]:
         "global_avg_pool2d": ((x,), {}),
         "batch_norm": ((x, *affine), {}),
         "batch_norm_relu": ((x, *affine), {}),
+        "batch_norm_add": ((x, x, *affine), {"relu": True}),
         "batch_norm_inference": ((x, *affine, norm.running_mean, norm.running_var), {}),
         "batch_norm_affine": ((*affine, norm.running_mean, norm.running_var), {}),
         "running_statistics": ((*2 * (norm.running_mean, norm.running_var),), {"momentum": 0.1, "count": 64}),

@@ -9,6 +9,7 @@ from ..ops import dispatch, join
 from ..typing import Array, Cache
 from .container import Container, RunChild
 from .layer import Layer
+from .sequential import Sequential
 
 
 class Residual(Container):
@@ -33,18 +34,47 @@ class Residual(Container):
         around = run("shortcut", self._children["shortcut"], x) if "shortcut" in self._children else x
         return self._add(run("body", self._children["body"], x), around)
 
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        y, body_cache = self.forward_child("body", x)
+    def _find_steps(self) -> None:
+        body, shortcut = self._children["body"], self._children.get("shortcut")
+        self._end = body.before_norm() if type(self) is Residual and isinstance(body, Sequential) else None
+        if self._end and shortcut and any(each is self._end[2] for _, each in shortcut.named_layers()):
+            self._end = None  # the order of its two calls shows in the running statistics
+        self.takes_relu = self._end is not None
+
+    def forward(self, x: Array, *, relu: bool = False) -> tuple[Array, Cache]:
+        """The forward of every layer; where it `takes_relu`, `relu=True` also applies the ReLU after this layer."""
+        if self._end is None:
+            y, body_cache = self.forward_child("body", x)
+        else:
+            front, name, norm = self._end
+            y, body_cache = self.run_part("body", front.forward, x)
         around, shortcut_cache = self.forward_child("shortcut", x) if "shortcut" in self._children else (x, None)
-        return self._add(y, around), (body_cache, shortcut_cache)
+        if self._end is None:
+            return self._add(y, around), (body_cache, None, shortcut_cache)
+        if tuple(y.shape) != tuple(around.shape):
+            y, _ = self.run_part(f"body.{name}", norm.forward, y)
+            self._add(y, around)  # raises
+        y, norm_cache = self.run_part(f"body.{name}", norm.forward_sum, y, around, relu=relu)
+        return y, (body_cache, norm_cache, shortcut_cache)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        body_cache, shortcut_cache = cache
+        body_cache, norm_cache, shortcut_cache = cache
         grads: dict[str, Array] = {}
-        dx = self.backward_child("body", dy, body_cache, grads, input_grad)
+        dx: Array | None
         around: Array | None = dy
+        if self._end is None:
+            dx = self.backward_child("body", dy, body_cache, grads, input_grad)
+        else:
+            front, name, norm = self._end
+            asked = input_grad or bool(front.parameters())
+            options = {"input_grad": asked}
+            dx, around, own = self.run_part(f"body.{name}", norm.backward_sum, dy, norm_cache, **options)
+            self.collect(f"body.{name}", norm, own, grads)
+            if asked:
+                dx, own = self.run_part("body", front.backward, dx, body_cache, input_grad=input_grad)
+                self.collect("body", front, own, grads)
         if "shortcut" in self._children:
-            around = self.backward_child("shortcut", dy, shortcut_cache, grads, input_grad)
+            around = self.backward_child("shortcut", around, shortcut_cache, grads, input_grad)  # type: ignore[arg-type]
         if dx is None or around is None or not input_grad:
             return None, grads
         return dispatch.output("add", dx, around), grads

@@ -33,6 +33,8 @@ class Container(Layer):
     ['0.weight', '0.bias']
     """
 
+    takes_relu = False  # whether forward, with `relu=True`, also applies the ReLU after this layer
+
     def __init__(self, children: Mapping[str, Layer]) -> None:
         if not isinstance(children, Mapping):
             raise OptionError(type(self).__name__, "a mapping from names to layers", type(children).__name__)
@@ -109,14 +111,22 @@ class Container(Layer):
             raise OptionError(f"layer {name}", expected, "no dx" if returns_both else type(result).__name__)
         dx: Array | None
         dx, own = result
-        frozen = child.frozen
+        self.collect(name, child, own, grads)
+        return dx
+
+    def collect(self, name: str, layer: Layer, own: Mapping[str, Array], grads: dict[str, Array]) -> None:
+        """Add the gradients of that layer, which has this name here, to `grads`, without those that are frozen."""
+        frozen = layer.frozen
         for key, gradient in own.items():
             if key in frozen:
                 continue
             full = f"{name}.{key}"
             full = self._aliases.get(full, full)
             grads[full] = grads[full] + gradient if full in grads else gradient
-        return dx
+
+    def run_part(self, name: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Run a part of a child; an error tells the name."""
+        return with_layer_name(name, call, *args, **options)
 
     def _find_aliases(self) -> dict[str, str]:
         """For parameters of layers that occur more than once: each further dotted name → the first one."""

@@ -4,7 +4,8 @@ Training: ReLU and max pooling commute, bit for bit, and so do their gradients. 
 
     max(0, max x) = max max(0, x)               (1)
 
-Batch norm and a ReLU that then still follows it run as one operation.
+Batch norm and a ReLU that then still follows it run as one operation; so do the batch norm at the end of a `Residual`,
+its sum and a ReLU after it.
 
 Inference: batch norm with running statistics is an affine map of each channel. After a convolution x ∗ w + b it is
 
@@ -17,12 +18,13 @@ This, or the same convolution with the filters s w, and the ReLU after it run wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from ..ops import dispatch
 from ..ops.norm import check_shape
 from ..typing import Array
 from .activation import ReLU
+from .container import Container
 from .conv import Conv1d, Conv2d
 from .layer import Layer
 from .norm import BatchNorm1d, BatchNorm2d
@@ -42,12 +44,17 @@ def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, A
     steps: list[tuple[str, dict[str, Any]]] = []
     for name in names:
         before = children[steps[-1][0]] if steps else None
-        norm = isinstance(before, BatchNorm1d | BatchNorm2d) and type(before) in _NORM.values() and not before.infers
-        if type(children[name]) is ReLU and norm:
+        takes_relu = is_norm(before) or (isinstance(before, Container) and before.takes_relu)
+        if type(children[name]) is ReLU and takes_relu:
             steps[-1] = (steps[-1][0], {"relu": True})
         else:
             steps.append((name, {}))
     return steps
+
+
+def is_norm(layer: Layer | None) -> TypeGuard[BatchNorm1d | BatchNorm2d]:
+    """Whether it is a batch norm that normalises with the statistics of the batch."""
+    return layer is not None and type(layer) in _NORM.values() and not layer.infers
 
 
 def inference_steps(children: Mapping[str, Layer]) -> list[InferenceStep]:

@@ -64,8 +64,28 @@ class _BatchNorm(Normalization):
             x_hat = None if "weight" in self.frozen or self.weight is None else r * (x - self.running_mean)  # (1)
             return self(x), (x_hat, r, tuple(x.shape))  # (2)
         self._check(x)
-        op, shard = "batch_norm_relu" if relu else "batch_norm", current()
-        y, cache, (mean, var) = dispatch.forward(op, x, self.weight, self.bias, eps=self.eps, shards=shard)
+        return self._forward("batch_norm_relu" if relu else "batch_norm", x)
+
+    def forward_sum(self, x: Array, added: Array, *, relu: bool = False) -> tuple[Array, Cache]:
+        """The forward with another array added, and with `relu` the ReLU after the sum."""
+        self._check(x)
+        return self._forward("batch_norm_add", x, added, relu=relu)
+
+    def backward_sum(
+        self, dy: Array, cache: Cache, *, input_grad: bool = True
+    ) -> tuple[Array | None, Array, dict[str, Array]]:
+        """The gradients of `forward_sum`: dx, that of what was added, and those of the parameters."""
+        dx, dadded, *both = dispatch.backward(dy, cache, input_grad=input_grad)
+        return (
+            dx,
+            dadded,
+            {name: grad for name, grad in zip(self.parameter_names, both, strict=True) if grad is not None},
+        )
+
+    def _forward(self, op: str, *arrays: Array, **more: Any) -> tuple[Array, Cache]:
+        x, shard = arrays[0], current()
+        options = {"eps": self.eps, "shards": shard, **more}
+        y, cache, (mean, var) = dispatch.forward(op, *arrays, self.weight, self.bias, **options)
         count = math.prod(x.shape[:-1])
         if shard is not None:
             if not shard.leads:
@@ -73,8 +93,7 @@ class _BatchNorm(Normalization):
             count = shard.in_the_batch(count)
         # New arrays, never written in place: references to the old ones keep the old values.
         before = (self.running_mean, self.running_var)
-        options = {"momentum": self.momentum, "count": count}
-        moved: Any = dispatch.output("running_statistics", *before, mean, var, **options)
+        moved: Any = dispatch.output("running_statistics", *before, mean, var, momentum=self.momentum, count=count)
         self.running_mean, self.running_var = moved
         return y, cache
 

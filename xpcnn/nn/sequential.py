@@ -7,8 +7,9 @@ from itertools import takewhile
 from ..typing import Array, Cache
 from .container import Container, RunChild
 from .frozen_part import Divided, can_stay, has_frozen
-from .fusion import inference_steps, training_steps
+from .fusion import inference_steps, is_norm, training_steps
 from .layer import Layer
+from .norm import BatchNorm1d, BatchNorm2d
 
 
 class Sequential(Container):
@@ -43,6 +44,17 @@ class Sequential(Container):
 
     def __getitem__(self, index: int) -> Layer:
         return list(self._children.values())[index]
+
+    def before_norm(self) -> tuple[Sequential, str, BatchNorm1d | BatchNorm2d] | None:
+        """All layers but the last, and its name and itself, if that is a batch norm in training."""
+        if type(self) is not Sequential or self.divided is not None or not self._training:
+            return None
+        name, options = self._training[-1]
+        norm = self._children[name]
+        if options or name != [*self._children][-1] or not is_norm(norm):
+            return None
+        front = self.with_children({key: child for key, child in self._children.items() if key != name})
+        return front, name, norm
 
     def run_children(self, x: Array, run: RunChild) -> Array:
         for name, child in self._children.items():

@@ -44,6 +44,7 @@ import numpy as np
 from ..backend import array_namespace, dtype_name, to_numpy
 from ..errors import ShapeError
 from ..typing import Array, Cache, NDArray
+from .add import add
 from .check import check_array, check_floats, check_gradient
 from .norm import affine, check_norm, check_shape, deviation, sum_rows
 from .rectifier import relu_backward, relu_forward
@@ -168,6 +169,48 @@ def batch_norm_relu_backward(
     """
     cache, relu_cache = cache
     return batch_norm_backward(relu_backward(dy, relu_cache), cache, input_grad=input_grad)
+
+
+def batch_norm_add_forward(
+    x: Array,
+    added: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    *,
+    eps: float = 1e-5,
+    relu: bool = False,
+    shards: Shards | None = None,
+) -> tuple[Array, Cache, tuple[Array, Array]]:
+    """`batch_norm_forward`, then the sum with `added`, of x's shape, and with `relu` ReLU: the end of a residual block.
+
+    >>> import numpy as np
+    >>> x, added = np.array([[1.0], [3.0]]), np.array([[0.5], [0.5]])
+    >>> y, cache, (mean, var) = batch_norm_add_forward(x, added, relu=True)
+    >>> y.round(4)
+    array([[0. ],
+           [1.5]])
+    """
+    y, cache, statistics = batch_norm_forward(x, gamma, beta, eps=eps, shards=shards)
+    y, relu_cache = relu_forward(add(y, added)) if relu else (add(y, added), None)
+    return y, (cache, relu_cache), statistics
+
+
+def batch_norm_add_backward(
+    dy: Array, cache: Cache, *, input_grad: bool = True
+) -> tuple[Array | None, Array, Array | None, Array | None]:
+    """The gradients of `batch_norm_add_forward`: dx, that of `added`, dgamma and dbeta.
+
+    >>> import numpy as np
+    >>> y, cache, _ = batch_norm_add_forward(np.array([[1.0], [3.0]]), np.array([[0.5], [0.5]]), relu=True)
+    >>> dx, dadded, dgamma, dbeta = batch_norm_add_backward(np.ones_like(y), cache)
+    >>> dadded
+    array([[0.],
+           [1.]])
+    """
+    cache, relu_cache = cache
+    dy = dy if relu_cache is None else relu_backward(dy, relu_cache)
+    dx, dgamma, dbeta = batch_norm_backward(dy, cache, input_grad=input_grad)
+    return dx, dy, dgamma, dbeta
 
 
 def batch_norm_inference(

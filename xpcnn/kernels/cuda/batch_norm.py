@@ -9,7 +9,7 @@ One thread per channel puts the parts together, in their order, with the differe
 
     μ = Σ n_k μ_k / M,   σ² = Σ (s_k + n_k (μ_k − μ)²) / M,   r = 1 / √(σ² + ε)                  (2)
 
-and one per number normalises. With a ReLU, negative y become 0, and dy counts where y > 0:
+and one per number normalises. It may add an array, and set negative y to 0; dy then counts where y > 0:
 
     y = γ r (x − μ) + β                                                                          (3)
     dγ = r Σ dy · (x − μ),   dβ = Σ dy                                                           (4)
@@ -25,6 +25,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from ...ops.add import check_add
 from ...ops.batch_norm import check_inference, check_training
 from ...ops.check import check_gradient
 from ...typing import Cache
@@ -66,28 +67,32 @@ TOGETHER = Kernel(
 )
 NORMALISE = Kernel(
     "normalise",
-    "raw T x, raw T mean, raw T r, raw T gamma, raw T beta, index ch, index scaled, index shifted, index relu",
+    "raw T x, raw T added, raw T mean, raw T r, raw T gamma, raw T beta, "
+    "index ch, index plus, index scaled, index shifted, index relu",
     "raw T y",
     """
     index c = i % ch;
     T value = r[c] * (x[i] - mean[c]);
     if (scaled) value *= gamma[c];
     if (shifted) value += beta[c];
+    if (plus) value += added[i];
     y[i] = relu && value < 0 ? T(0) : value;
     """,
 )
 GRADIENTS = Kernel(
     "batch_norm_parts",
-    "raw T dy, raw T x, raw T y, raw T mean, index m, index ch, index rows, index relu",
-    "raw T product, raw T sum",
+    "raw T dy, raw T x, raw T y, raw T mean, index m, index ch, index rows, index relu, index keeps",
+    "raw T product, raw T sum, raw T g",
     """
     index c = i % ch, first = i / ch * rows;
     index last = first + rows < m ? first + rows : m;
     T p = 0, s = 0;
     for (index at = first; at < last; ++at) {
-        T g = relu && !(y[at * ch + c] > 0) ? T(0) : dy[at * ch + c];
-        s += g;
-        p += g * (x[at * ch + c] - mean[c]);
+        T d = dy[at * ch + c];
+        if (relu && !(y[at * ch + c] > 0)) d *= 0;
+        s += d;
+        p += d * (x[at * ch + c] - mean[c]);
+        if (keeps) g[at * ch + c] = d;
     }
     product[i] = p;
     sum[i] = s;
@@ -111,7 +116,8 @@ DX = Kernel(
     "raw T dx",
     """
     index c = i % ch;
-    T g = relu && !(y[i] > 0) ? T(0) : dy[i];
+    T g = dy[i];
+    if (relu && !(y[i] > 0)) g *= 0;
     T value = r[c] * (g - dbeta[c] / m - r[c] * (x[i] - mean[c]) * (dgamma[c] / m));
     dx[i] = scaled ? value * gamma[c] : value;
     """,
@@ -173,9 +179,12 @@ def forward(
     eps: float = 1e-5,
     shards: None = None,
     relu: bool = False,
+    added: Array | None = None,
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`."""
     _, m = check_training(x, gamma, beta, eps)
+    if added is not None:
+        check_add(x, added)
     ch = x.shape[-1]
     parts, rows = parts_of(m)
     means, squares = empty((parts, ch), x), empty((parts, ch), x)  # (K, C)
@@ -183,28 +192,59 @@ def forward(
     mean, var, r = (empty((ch,), x) for _ in range(3))
     TOGETHER(means, squares, m, ch, rows, parts, eps, mean, var, r, size=ch)  # (2)
     y = empty(x.shape, x)  # (N, …, C)
-    flags = int(gamma is not None), int(beta is not None), int(relu)
-    NORMALISE(x, mean, r, _or(gamma, mean), _or(beta, mean), ch, *flags, y, size=y.size)  # (3)
+    flags = int(added is not None), int(gamma is not None), int(beta is not None), int(relu)
+    NORMALISE(x, _or(added, mean), mean, r, _or(gamma, mean), _or(beta, mean), ch, *flags, y, size=y.size)  # (3)
     return y, (x, y if relu else None, mean, r, gamma, beta is not None), (mean, var)
 
 
 def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array | None, Array | None]:
     """`batch_norm_backward`, or `batch_norm_relu_backward`."""
+    dx, _, dgamma, dbeta = _backward(dy, cache, input_grad, keeps=False)
+    return dx, dgamma, dbeta
+
+
+def _backward(
+    dy: Array, cache: Cache, input_grad: bool, *, keeps: bool
+) -> tuple[Array | None, Array, Array | None, Array | None]:
+    """dx, dy where ReLU let it through (if it `keeps` that), dγ and dβ."""
     x, y, mean, r, gamma, has_beta = cache
     check_gradient("BatchNorm", dy, x.shape, x)
     ch, relu = x.shape[-1], int(y is not None)
     m = x.size // ch
     parts, rows = parts_of(m)
     products, sums = empty((parts, ch), x), empty((parts, ch), x)  # (K, C)
-    GRADIENTS(dy, x, _or(y, dy), mean, m, ch, rows, relu, products, sums, size=products.size)
+    g = empty(x.shape, x) if keeps and relu else products  # (N, …, C)
+    made = (products, sums, g)
+    GRADIENTS(dy, x, _or(y, mean), mean, m, ch, rows, relu, int(g is not products), *made, size=products.size)
+    if g is not products:
+        dy, y, relu = g, None, 0
     dgamma, dbeta = empty((ch,), x), empty((ch,), x)
     GRADIENTS_TOGETHER(products, sums, r, ch, parts, dgamma, dbeta, size=ch)  # (4)
     dx = None
     if input_grad:
         dx = empty(x.shape, x)
         scaled = int(gamma is not None)
-        DX(dy, x, _or(y, dy), mean, r, _or(gamma, r), dgamma, dbeta, m, ch, scaled, relu, dx, size=dx.size)  # (5)
-    return dx, None if gamma is None else dgamma, dbeta if has_beta else None
+        DX(dy, x, _or(y, mean), mean, r, _or(gamma, r), dgamma, dbeta, m, ch, scaled, relu, dx, size=dx.size)  # (5)
+    return dx, dy, None if gamma is None else dgamma, dbeta if has_beta else None
+
+
+def forward_sum(
+    x: Array, added: Array, gamma: Array | None = None, beta: Array | None = None, **options: Any
+) -> tuple[Array, Cache, tuple[Array, Array]]:
+    """`batch_norm_add_forward`."""
+    return forward(x, gamma, beta, added=added, **options)
+
+
+def backward_sum(
+    dy: Array, cache: Cache, *, input_grad: bool = True
+) -> tuple[Array | None, Array, Array | None, Array | None]:
+    """`batch_norm_add_backward`: the pass that makes the sums also writes the gradient of what was added."""
+    return _backward(dy, cache, input_grad, keeps=True)
+
+
+def refuses_sum(x: Any, added: Any, *more: Any, **options: Any) -> str | None:
+    """The reason why `forward_sum` refuses the call, or None."""
+    return refuses_kind(added) or refuses(x, *more, **{name: options[name] for name in options if name != "relu"})
 
 
 def inference(
@@ -243,6 +283,7 @@ def _or(array: Array | None, other: Array) -> Array:
 
 IMPLEMENTATION = proven("batch_norm", refuses, forward, backward)
 WITH_RELU = proven("batch_norm_relu", refuses, partial(forward, relu=True), backward)
+WITH_SUM = proven("batch_norm_add", refuses_sum, forward_sum, backward_sum)
 INFERENCE = proven("batch_norm_inference", refuses, inference)
 AFFINE_MAP = proven("batch_norm_affine", refuses_affine, affine)
 STATISTICS = proven("running_statistics", lambda *args, **options: refuses_kind(*args), running)

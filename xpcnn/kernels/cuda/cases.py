@@ -135,6 +135,10 @@ CASES: dict[str, list[Case]] = ACTIVATIONS | {
     "global_avg_pool2d": [_call((3, 4, 5, 6))],
     "batch_norm": _NORMS,
     "batch_norm_relu": _NORMS,
+    "batch_norm_add": [
+        _call((40, 3, 2, 5), (40, 3, 2, 5), (5,), (5,), relu=True),
+        _call((3, 4), (3, 4)),
+    ],
     "batch_norm_inference": [
         lambda dtype: ((normal(dtype, 6, 5), normal(dtype, 5), normal(dtype, 5, seed=2), *_statistics(dtype)), {})
     ],
