@@ -15,7 +15,8 @@ from ..typing import NDArray, Pair
 from .dataset import Split
 from .decode import Reading
 from .mask_file import MaskReading, as_classes
-from .mask_pairs import Folders, mask_layout, pairs_of, parts_of
+from .mask_pairs import Folders, mask_layout, pairs_of
+from .part_names import parts_of
 from .picture import header
 from .pictures import read_pictures
 from .source import Items, Mapped, Source

@@ -13,12 +13,10 @@ from ..errors import DataError, OptionError, warn
 from ..options import expanded
 from ..typing import NDArray, Pair
 from .csv_columns import is_number
-from .csv_file import as_numbers
 from .dataset import Split
 from .decode import Reading
-from .labels import MISSING_REMEDY, is_missing, to_classes, to_targets
-from .mask_pairs import parts_of
-from .part_names import TEST, TRAIN
+from .labels import MISSING_REMEDY, as_numbers, is_missing, to_classes, to_targets
+from .part_names import TEST, TRAIN, parts_of
 from .pictures import read_pictures
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, counterpart, reader
 from .table_columns import TableColumns, files_of, first_fault, kind_of, table_columns
