@@ -32,7 +32,7 @@ COMMANDS = {
     "plot": "pictures of a run, a model, what it looks at and where it errs, or a data set",
     "explain": "real numbers through one layer, or a whole training step, beside their formulas",
     "data": "list, download and look at data sets",
-    "export": "write a saved model for ONNX, PyTorch or MLX",
+    "export": "write a saved model for ONNX, PyTorch or MLX, or as a program of NumPy calls",
     "summary": "a table of a model's layers",
     "course": "exercises on backpropagation, as notebooks and plain files, that check themselves",
     "gradcheck": "check every layer's hand-written gradients on this machine",
