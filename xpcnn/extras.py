@@ -19,9 +19,12 @@ EXTRAS = {
     "mpi4py": ("mpi4py", "mpi"),
     "onnx": ("onnx", "onnx"),
     "pooch": ("pooch", "download"),
+    "python_multipart": ("python-multipart", "serve"),
     "shtab": ("shtab", "completion"),
     "sklearn": ("scikit-learn", "sklearn"),
+    "starlette": ("starlette", "serve"),
     "tensorboardX": ("tensorboardX", "tensorboard"),
+    "uvicorn": ("uvicorn", "serve"),
 }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +15,13 @@ from .backend import asarray, dtype_name, to_numpy
 from .data.model_images import Image, images_in, images_of
 from .data.picture_files import find_pictures, say_passed_over
 from .errors import DataError, NonFiniteError, OptionError
+from .io.member import InMemory
 from .io.model_file import SavedModel, load_model
 from .nn.feature_output import features
 from .ops.softmax import softmax_forward
 from .options import as_count, as_path
 from .training.best_model import model_path, run_batch_size
-from .typing import NDArray
+from .typing import Array, NDArray
 
 
 class Answer(NamedTuple):
@@ -48,9 +49,9 @@ class Answer(NamedTuple):
 class Saved(SavedModel):
     """A network from a file, with what its training knew of its images.
 
-    `images` of the methods are the path of a picture, of a folder of pictures or of a .npy array, a picture of
-    Pillow's, an array of one image or several, or a list of these. Pictures are resized to the network's size. Numbers
-    are divided as in training; `scale` states another divisor, and `invert` swaps dark and light.
+    `images` of the methods are the path of a picture, of a folder of pictures or of a .npy array, a picture's bytes, a
+    picture of Pillow's, an array of one image or several, or a list of these. Pictures are resized to the network's
+    size. Numbers are divided as in training; `scale` states another divisor, and `invert` swaps dark and light.
     """
 
     def predict(
@@ -100,12 +101,13 @@ class Saved(SavedModel):
         elif isinstance(images, str | os.PathLike):
             for path in files(as_path("predict", images)):
                 yield from images_in(path, self, scale=scale, invert=invert)
+        elif isinstance(images, bytes):
+            for _, image in images_in(InMemory("picture", images), self, scale=scale, invert=invert):
+                yield "0", image
         elif hasattr(images, "getexif"):  # Pillow's: written and read like any other, without loss
-            with TemporaryDirectory() as folder:
-                path = Path(folder, "picture.tiff" if images.mode in ("CMYK", "F", "LAB", "YCbCr") else "picture.png")
-                images.save(path, exif=images.getexif())
-                for _, image in images_in(path, self, scale=scale, invert=invert):
-                    yield "0", image
+            file = BytesIO()
+            images.save(file, "TIFF" if images.mode in ("CMYK", "F", "LAB", "YCbCr") else "PNG", exif=images.getexif())
+            yield from self.images(file.getvalue(), scale=scale, invert=invert)
         elif hasattr(images, "shape"):
             batch = images_of("predict", to_numpy(images), self, scale=scale, invert=invert)
             yield from ((str(number), image) for number, image in enumerate(batch))
@@ -113,24 +115,54 @@ class Saved(SavedModel):
             expected = "pictures, paths or arrays"
             raise OptionError("predict", expected, type(images).__name__, "pass np.asarray(numbers), or a path")
 
+    def outputs(self, images: Any, *, scale: float | None = None, invert: bool = False) -> NDArray:
+        """What the network gives for each image: probabilities of classes, or values, of each place where it has many.
+
+        So `saved.outputs(pictures).argmax(axis=-1)` has the class of each pixel, from a network that gives one.
+
+        Returns
+            NumPy array (N, …, K)
+        Raises
+            as `predict`
+        """
+        return np.stack([numbers for _, numbers in self.each_output(self.images(images, scale=scale, invert=invert))])
+
     def answers(self, images: Iterable[tuple[str, Image]], top_k: int | None = None) -> Iterator[Answer]:
         """Answers for images of `images`, as they come, in batches."""
-        check_one_input("predict", self)
         most = None if top_k is None else as_count("predict", "top_k", top_k)
+        return (self.answer(name, numbers, most) for name, numbers in self.each_output(images))
+
+    def each_output(
+        self, images: Iterable[tuple[str, Image]], network: Callable[[Array], Array] | None = None
+    ) -> Iterator[tuple[str, NDArray]]:
+        """Each image's name and `outputs`, as they come, in batches.
+
+        Parameters
+            network : what computes them instead of the model, such as its plan
+        """
+        check_one_input("predict", self)
         size, every = run_batch_size(self), iter(images)
         while batch := list(islice(every, size)):
-            outputs = self.model(asarray(np.stack([image for _, image in batch])))
-            if outputs.ndim != 2:
-                got = f"outputs {tuple(outputs.shape)}"
-                raise OptionError("predict", "a network with outputs (N, K)", got, "call saved.model in Python")
-            numbers = to_numpy(softmax_forward(outputs)[0] if self.is_classifier else outputs)  # (N, K)
-            for (name, _), row in zip(batch, numbers, strict=True):
-                if not np.isfinite(row).all():
+            outputs = (network or self.model)(asarray(np.stack([image for _, image in batch])))  # (N, …, K)
+            numbers = to_numpy(softmax_forward(outputs)[0] if self.is_classifier else outputs)
+            for (name, _), each in zip(batch, numbers, strict=True):
+                if not np.isfinite(each).all():
                     got = "NaN or infinity"
                     raise NonFiniteError("predict", f"finite numbers for {name}", got, "train again with a lower rate")
-                best = np.argsort(-row, kind="stable")[:most].tolist() if self.is_classifier else range(len(row))
-                label = self.classes.__getitem__ if self.classes else str
-                yield Answer(name, tuple((label(i), float(row[i])) for i in best))
+                yield name, each
+
+    def answer(self, name: str, numbers: NDArray, most: int | None = None) -> Answer:
+        """The answer that the outputs of one image are.
+
+        Raises
+            OptionError : the network has outputs for each place of an image
+        """
+        if numbers.ndim != 1:
+            got = f"outputs (N, {', '.join(map(str, numbers.shape))})"
+            raise OptionError("predict", "a network with outputs (N, K)", got, "call saved.outputs in Python")
+        best = np.argsort(-numbers, kind="stable")[:most].tolist() if self.is_classifier else range(len(numbers))
+        label = self.classes.__getitem__ if self.classes else str
+        return Answer(name, tuple((label(i), float(numbers[i])) for i in best))
 
 
 def load(path: str | os.PathLike[str]) -> Saved:

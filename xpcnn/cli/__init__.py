@@ -29,6 +29,7 @@ COMMANDS = {
     "train": "train a model on a data set",
     "eval": "accuracy of a saved model on a data set's test images, or on all of them",
     "predict": "what a saved model says of pictures or .npy arrays",
+    "serve": "answer requests for predictions over HTTP, with a page to drop pictures on",
     "plot": "pictures of a run, a model, what it looks at and where it errs, or a data set",
     "explain": "real numbers through one layer, or a whole training step, beside their formulas",
     "data": "list, download and look at data sets",

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ..errors import DataError, OptionError, warn
+from ..io.member import InMemory
 from ..io.model_file import SavedModel
 from ..io.npy import read_npy
 from ..options import as_flag
@@ -23,7 +24,7 @@ _STATE = "pass scale= (to a command, --scale), the number that stands for white"
 
 
 def images_in(
-    path: Path, saved: SavedModel, *, invert: bool = False, scale: float | None = None
+    path: Path | InMemory, saved: SavedModel, *, invert: bool = False, scale: float | None = None
 ) -> Iterator[tuple[str, Image]]:
     """Each image in a file as (name, float32 (H, W, C)).
 
@@ -37,10 +38,10 @@ def images_in(
         OptionError : an option is invalid, or does not fit the model
         MissingExtraError : a picture, but Pillow is not installed
     """
-    if not path.is_file():
+    if isinstance(path, Path) and not path.is_file():
         kind = "no such file" if not path.exists() else "a folder" if path.is_dir() else "no plain file"
         raise DataError(str(path), "a picture or a .npy array", kind, "check the name")
-    if path.suffix.lower() == ".npy":
+    if isinstance(path, Path) and path.suffix.lower() == ".npy":
         batch = images_of(str(path), read_npy(path), saved, invert=invert, scale=scale)
     else:
         _check(saved, invert, scale)
@@ -86,7 +87,7 @@ def _batch(who: str, array: NDArray, saved: SavedModel) -> NDArray:
     return array
 
 
-def _picture(path: Path, saved: SavedModel, scale: float | None) -> tuple[NDArray, float]:
+def _picture(path: Path | InMemory, saved: SavedModel, scale: float | None) -> tuple[NDArray, float]:
     """The picture in the model's shape, (1, H, W, C), and the number that it is divided by.
 
     It is uint8 with white at 255, or has its original numbers if white is another number.
