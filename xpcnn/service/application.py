@@ -117,9 +117,10 @@ class Service:
             return JSONResponse({"answers": answers})
 
         async def refuse(request: Any, error: Any) -> Any:
+            allowed = ", ".join(sorted((error.headers or {}).get("Allow", "GET").split(", ")))
             why = {
                 404: "there is no such page; there are /, /predict, /health and /metrics",
-                405: f"expected the method {(error.headers or {}).get('Allow', 'GET')}, got {request.method}",
+                405: f"expected the method {allowed}, got {request.method}",
             }
             told = why.get(error.status_code, str(error.detail))
             return JSONResponse({"error": told}, error.status_code, error.headers)

@@ -25,7 +25,7 @@ def page(saved: Saved) -> str:
     """The page, in one document: its scripts and styles are in it, and it asks nobody but its own service."""
     shape = " × ".join(map(str, saved.input_shape))
     names = ", ".join(map(printable, saved.classes[:8])) + (" …" if len(saved.classes) > 8 else "")
-    said = f" {len(saved.classes)} classes: {names}." if saved.classes else ""
+    said = f" {len(saved.classes)} classes: {names}" if saved.classes else ""
     about = escape(f"This network takes images {shape}; pictures of other sizes are resized.{said}")
     return html_document(
         "xpcnn serve",
