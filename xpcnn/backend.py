@@ -261,7 +261,8 @@ def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str, *, a
     Parameters
         apart : the given arrays share no memory with these, like those of a file, so that no copies are needed first
     Raises
-        FormatError : shapes do not match, or they hold no real numbers; in this case nothing is changed
+        FormatError : shapes do not match, they hold no real numbers, or such as are too large for the type here; in
+            this case nothing is changed
     """
     ready = {}
     for name, array in own.items():
@@ -270,6 +271,12 @@ def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str, *, a
             raise FormatError(who, f"{name} {tuple(array.shape)}", str(host.shape), "build the same network")
         if host.dtype.kind not in "fiub":
             raise FormatError(who, f"real numbers in {name}", str(host.dtype))
+        if host.dtype == np.float64 and dtype_name(array) == "float32":
+            with np.errstate(over="ignore"):
+                narrow = host.astype(np.float32)
+            if large := host[np.isinf(narrow) & ~np.isinf(host)].ravel()[:1].tolist():
+                raise FormatError(who, f"numbers of float32 in {name}", f"{large[0]:.3g}", "use float64 here, too")
+            host = narrow
         ready[name] = array_namespace(array).asarray(host, dtype=array.dtype, device=array.device)
     for name, array in own.items():
         array[...] = ready[name]

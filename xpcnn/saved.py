@@ -18,6 +18,7 @@ from .errors import DataError, NonFiniteError, OptionError
 from .io.member import InMemory
 from .io.model_file import SavedModel, load_model
 from .nn.feature_output import features
+from .ops.activation import sigmoid_forward
 from .ops.softmax import softmax_forward
 from .options import as_count, as_path
 from .training.best_model import model_path, run_batch_size
@@ -29,7 +30,8 @@ class Answer(NamedTuple):
 
     Parameters
         name : the picture's path, or the image's position
-        scores : (class, probability), the most likely first; for a regression (number of the output, value), in order
+        scores : (class, probability), the most likely first; with several labels an image, each has a probability of
+            its own; for a regression (number of the output, value), in order
     """
 
     name: str
@@ -144,8 +146,11 @@ class Saved(SavedModel):
         size, every = run_batch_size(self), iter(images)
         while batch := list(islice(every, size)):
             outputs = (network or self.model)(asarray(np.stack([image for _, image in batch])))  # (N, …, K)
-            numbers = to_numpy(softmax_forward(outputs)[0] if self.is_classifier else outputs)
-            for (name, _), each in zip(batch, numbers, strict=True):
+            if self.is_classifier:
+                outputs = softmax_forward(outputs)[0]
+            elif self.has_labels:
+                outputs = sigmoid_forward(outputs)[0]
+            for (name, _), each in zip(batch, to_numpy(outputs), strict=True):
                 if not np.isfinite(each).all():
                     got = "NaN or infinity"
                     raise NonFiniteError("predict", f"finite numbers for {name}", got, "train again with a lower rate")
@@ -160,7 +165,8 @@ class Saved(SavedModel):
         if numbers.ndim != 1:
             got = f"outputs (N, {', '.join(map(str, numbers.shape))})"
             raise OptionError("predict", "a network with outputs (N, K)", got, "call saved.outputs in Python")
-        best = np.argsort(-numbers, kind="stable")[:most].tolist() if self.is_classifier else range(len(numbers))
+        ranked = self.is_classifier or self.has_labels
+        best = np.argsort(-numbers, kind="stable")[:most].tolist() if ranked else range(len(numbers))
         label = self.classes.__getitem__ if self.classes else str
         return Answer(name, tuple((label(i), float(numbers[i])) for i in best))
 

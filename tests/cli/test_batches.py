@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpcnn.cli import main
-from xpcnn.nn import Flatten, Linear, Sequential
+from xpcnn.nn import CrossEntropyLoss, Flatten, Linear, Sequential
 from xpcnn.training.best_model import MODEL, save_best
 
 SIZE = 64
@@ -30,7 +30,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     model = Sequential(Flatten(), Linear(SIZE * SIZE, 3, rng=0))
-    save_best(tmp_path / "run", model, (SIZE, SIZE, 1), ("0", "1", "2"), classifies=True, batch_size=5)
+    save_best(tmp_path / "run", model, (SIZE, SIZE, 1), ("0", "1", "2"), criterion=CrossEntropyLoss(), batch_size=5)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (12, SIZE, SIZE, 1)).astype("uint8"), np.arange(12) % 3
     np.savez(tmp_path / "data.npz", x_train=255 - images, y_train=labels, x_test=images, y_test=labels)

@@ -10,7 +10,7 @@ import pytest
 
 from xpcnn.cli.datasets import model_and_dataset
 from xpcnn.errors import DataError
-from xpcnn.nn import Flatten, Linear, Sequential
+from xpcnn.nn import CrossEntropyLoss, Flatten, Linear, MSELoss, Sequential
 from xpcnn.training.best_model import save_best
 from xpcnn.training.config import RunConfig
 
@@ -26,7 +26,7 @@ def saved(tmp_path):
         run = tmp_path / "run"
         run.mkdir(exist_ok=True)
         network = Sequential(Flatten(), Linear(int(np.prod(shape)), len(classes) or 1))
-        save_best(run, network, shape, classes, classifies=bool(classes))
+        save_best(run, network, shape, classes, criterion=CrossEntropyLoss() if classes else MSELoss())
         if config is not None:
             (run / "config.json").write_text(json.dumps(asdict(config)))
         return run / "model.safetensors"

@@ -15,7 +15,7 @@ import xpcnn
 from xpcnn import data
 from xpcnn.cli import main
 from xpcnn.io.model_file import load_model, save_model
-from xpcnn.nn import Flatten, Linear, Sequential
+from xpcnn.nn import Flatten, Linear, MSELoss, Sequential
 from xpcnn.training.best_model import save_best
 
 from .command import xpcnn_command
@@ -142,7 +142,7 @@ def test_output_that_nobody_reads_is_no_error(trained):
 
 def test_names_of_files_do_nothing_to_a_terminal(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    save_best(tmp_path, Sequential(Flatten(), Linear(4, 2, rng=0)), (2, 2, 1), (), classifies=False)
+    save_best(tmp_path, Sequential(Flatten(), Linear(4, 2, rng=0)), (2, 2, 1), (), criterion=MSELoss())
     np.save(tmp_path / "a\x1b[31m\n.npy", np.zeros((2, 2), np.uint8))
     with pytest.raises(SystemExit) as end:
         main(["predict", "model.safetensors", "a\x1b[31m\n.npy"])

@@ -130,6 +130,14 @@ def test_a_download_that_never_ends_is_ended(tmp_path, mirror, monkeypatch, firs
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_file_whose_size_nobody_states_may_not_fill_the_disk(tmp_path, mirror, monkeypatch):
+    monkeypatch.setattr("xpcnn.data.download._MOST_UNSTATED", 2**17)
+    mirror.endless["/good.bin"] = lambda out: [out.write(b"x" * 2**14) for _ in range(1000)]
+    with pytest.raises(DataError, match=f"more than the file's {2**17} bytes"):
+        download("data", replace(FILE, size=0), [mirror.address], [tmp_path / "cache"])
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_folder_that_was_there_stays(tmp_path, mirror):
     (tmp_path / "mine").mkdir()
     with pytest.raises(DataError):

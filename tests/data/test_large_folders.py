@@ -209,3 +209,43 @@ def test_shards_that_say_so_are_to_test_on_and_wrong_ones_are_refused(photos, tm
         archive.add(photos / "a" / "00.png", "new.png")
     with pytest.raises(FormatError, match=r"an uncompressed tar archive.*unpack \.tar\.gz"):
         tar_shards(shards, size=8)
+
+
+MORE = "nothing after its last member, got more"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda whole, half: whole[:half], "a whole tar archive, got one that ends at byte"),
+        (lambda whole, half: whole[: half + 100], MORE),
+        (
+            lambda whole, half: whole[:half] + bytes(512) + whole[half + 512 :],
+            MORE,
+        ),
+        (
+            lambda whole, half: whole[:half] + b"x" * 512 + whole[half + 512 :],
+            MORE,
+        ),
+        (lambda whole, half: whole + whole.replace(b"0", b"9"), MORE),
+    ],
+)
+def test_an_archive_that_does_not_end_with_its_members_is_refused(photos, tmp_path, spoil, said):
+    """One that is cut off, damaged in the middle, or joined of two: `tarfile` would leave the rest out."""
+    shard = tarred(photos, tmp_path / "shards") / "shard-0.tar"
+    with tarfile.open(shard) as archive:
+        members = archive.getmembers()
+    shard.write_bytes(spoil(shard.read_bytes(), members[len(members) // 2].offset))
+    with pytest.raises(FormatError, match=said):
+        tar_shards(shard, size=8)
+
+
+def test_a_sample_with_two_labels_is_refused(photos, tmp_path):
+    shard = tarred(photos, tmp_path / "shards") / "shard-0.tar"
+    with tarfile.open(shard, "a") as archive:
+        label = next(each.name for each in archive if each.name.endswith(".cls"))
+        member = tarfile.TarInfo(label.replace(".cls", ".json"))
+        member.size = 4
+        archive.addfile(member, io.BytesIO(b'"zo"'))
+    with pytest.raises(DataError, match="one label a sample"):
+        tar_shards(shard, size=8)

@@ -184,6 +184,25 @@ def test_labels_of_any_shape_and_several_inputs():
         Split((IMAGES, numbers[1:]), LABELS)
 
 
+@pytest.mark.parametrize("shape", [(9, 3), (4,), (2, 3, 4, 3)], ids=["sequences", "rows", "volumes"])
+def test_a_tuple_of_one_is_one_input_of_any_shape(shape):
+    items = np.random.default_rng(1).normal(2, 3, size=(60, *shape)).astype(np.float32)
+    split = Split((items,), LABELS, scale=1)
+    assert split.input_shape == shape
+    assert split.join(split).select(np.arange(70)).input_shape == shape
+    kept, out = split.split(0.5)
+    np.testing.assert_array_equal(out.batch(np.arange(30))[0], items[np.isin(split.digests, out.digests)])
+    mean, std = split.statistics()
+    np.testing.assert_allclose([mean, std], [f(items.reshape(-1, shape[-1]), axis=0) for f in (np.mean, np.std)], 1e-5)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 3, rng=0))
+    trainer = training.Trainer(model, optim.SGD(model.parameters(), lr=0.1), verbose=False)
+    trainer.fit(Loader(kept, 10, shuffle=True), out, epochs=1)
+    assert trainer.evaluate(out).confusion.sum() == 30
+    if len(shape) < 3:
+        with pytest.raises(DataError, match=r"for rows or sequences, pass \(x,\)"):
+            Split(items, LABELS)
+
+
 @pytest.mark.parametrize(("n", "size"), [(1, 1), (100, 1), (100, 7), (1000, 64), (100, 100), (10, 1000)])
 def test_a_buffer_gives_each_item_once_and_never_too_early(n, size):
     order = buffered(n, size, np.random.default_rng(0))

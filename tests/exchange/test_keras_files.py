@@ -218,6 +218,18 @@ def test_what_is_refused(tmp_path, write, text):
     assert "\n" not in str(caught.value)
 
 
+def test_bfloat16_is_read_as_float32(tmp_path):
+    """Keras writes it as two bytes without a type, which are refused where they may be something else."""
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "half.weights.h5"
+    numbers = np.array([[1.0, 2.5], [3.0, -4.0], [0.15625, 7.0]], "f4")
+    with h5py.File(path, "w") as file:
+        file["layers/dense/vars/0"] = (numbers.view("<u4") >> 16).astype("<u2").view("V2")
+    np.testing.assert_array_equal(load_keras(nn.Linear(3, 2, bias=False), path).weight, numbers.T)
+    with pytest.raises(FormatError, match=r"numbers, or texts .* of \|V2; two bytes .* bfloat16: write it as float32"):
+        xpcnn.io.hdf5.read_hdf5(path)
+
+
 def test_a_small_archive_that_holds_much(tmp_path, monkeypatch):
     monkeypatch.setattr("xpcnn.io.limits._SMALL", 1000)
     with zipfile.ZipFile(tmp_path / "m.keras", "w", zipfile.ZIP_DEFLATED) as file:

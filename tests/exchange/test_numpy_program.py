@@ -15,6 +15,7 @@ import pytest
 
 import xpcnn
 from xpcnn import models, nn, to_numpy
+from xpcnn.cli import main
 from xpcnn.errors import OptionError, ShapeError
 from xpcnn.exchange import export_numpy
 from xpcnn.io import save_model
@@ -179,6 +180,17 @@ def test_the_command_writes_a_program_that_predicts_as_the_model_does(saved, tmp
     assert done.stdout == f"{best.label}  {best.probability:.4f}\n"
 
 
+def test_several_labels(saved, tmp_path):
+    extra = {"regression": True, "labels": True}
+    save_model(saved.model, tmp_path / "m.safetensors", input_shape=(12, 12, 1), classes="abc", extra=extra)
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path / "m.safetensors"), str(tmp_path / "net.py")])
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 12, 12, 1), np.uint8)
+    (answer,) = runpy.run_path(tmp_path / "net.py")["predict"](pixels)
+    (expected,) = xpcnn.load(tmp_path / "m.safetensors").predict(pixels)
+    assert answer == [(label, pytest.approx(probability, abs=1e-6)) for label, probability in expected.scores]
+
+
 @pytest.mark.filterwarnings("ignore::xpcnn.errors.XpcnnWarning")
 def test_numbers_of_a_regression_and_scales(tmp_path):
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, rng=0))
@@ -188,7 +200,7 @@ def test_numbers_of_a_regression_and_scales(tmp_path):
         loaded = xpcnn.load(tmp_path / "m.safetensors")
         given = (x * extra["scale"] // 16).astype(np.uint16 if extra["scale"] > 255 else np.uint8)
         export_numpy(
-            model, tmp_path / "net.py", input_shape=(2, 2, 1), scale=loaded.scale, unit=loaded.is_unit, regression=True
+            model, tmp_path / "net.py", input_shape=(2, 2, 1), scale=loaded.scale, unit=loaded.is_unit, outputs="values"
         )
         expected = [[number for _, number in answer.scores] for answer in loaded.predict(given)]
         np.testing.assert_allclose(runpy.run_path(tmp_path / "net.py")["predict"](given), expected, atol=1e-6)
@@ -200,7 +212,7 @@ def test_what_cannot_be_written_is_refused_and_no_other_file_is_written_over(sav
     for path, shape, error in (("a.txt", (4,), OptionError), ("a.py", (5,), ShapeError)):
         with pytest.raises(error):
             export_numpy(nn.Linear(4, 2), tmp_path / path, input_shape=shape)
-    with pytest.raises(OptionError, match="a name for each of the 2 outputs"):
+    with pytest.raises(OptionError, match="a name for each of the 2 scores"):
         export_numpy(nn.Linear(4, 2), tmp_path / "a.py", input_shape=(4,), classes="abc")
     assert not list(tmp_path.glob("a.*"))
     (tmp_path / "work.py").write_text("print('mine')")

@@ -335,3 +335,19 @@ def test_no_network_or_half_a_file_leaves_nothing(known, tmp_path, mirror, monke
         assert "\n" not in str(caught.value)
         assert sha256 in str(caught.value)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("bad", "said"), [(np.nan, "numbers for fc.bias, got NaN in 1 of"), (1e300, "got 1e.300")])
+@pytest.mark.parametrize("load", [load_weights, xpcnn.exchange.load_pytorch])
+def test_numbers_that_are_none_here_are_refused(known, tmp_path, load, bad, said):
+    arrays, _ = safetensors.load(tmp_path / "torch.safetensors")
+    arrays["fc.bias"] = np.array([1, bad, 2, 3], np.float64)
+    safetensors.save(tmp_path / "spoilt.safetensors", arrays, {}, checksum=False)
+    net = network()
+    with pytest.raises(FormatError, match=said):
+        load(net, tmp_path / "spoilt.safetensors")
+    assert_equal(net, numbers(network()))
+    arrays["fc.bias"][1] = np.inf
+    safetensors.save(tmp_path / "spoilt.safetensors", arrays, {}, checksum=False)
+    with pytest.warns(xpcnn.errors.XpcnnWarning, match="1 of the 4 numbers for fc.bias are infinite"):
+        load(net, tmp_path / "spoilt.safetensors")

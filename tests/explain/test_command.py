@@ -168,7 +168,7 @@ def test_every_wrong_turn_is_one_line_and_status_2(command, folder, words, said)
 def test_a_model_of_values_has_no_cross_entropy(command, folder):
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 1, rng=0))
     (folder / "values").mkdir()
-    save_best(folder / "values", model, (4, 4, 1), (), classifies=False)
+    save_best(folder / "values", model, (4, 4, 1), (), criterion=nn.MSELoss())
     code, out, said = command("values", "1", "image.npy")
     assert (code, out, said.count("\n")) == (2, "", 1)
     assert "expected a model of classes, for the cross-entropy, got values, which gives values" in said

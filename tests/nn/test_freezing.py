@@ -204,6 +204,16 @@ def test_a_frozen_network_shares_everything_with_the_model(rng):
     assert (frozen.state_dict()["1.running_mean"] == model.state_dict()["1.running_mean"]).all()
 
 
+def test_a_layer_that_also_stands_outside_the_frozen_part_stays_one_layer():
+    """Else its arrays would have two names, and an optimizer would train them twice."""
+    again = Linear(3, 3, rng=0)
+    model = Sequential(Sequential(again, Tanh()), again, Linear(3, 2, rng=1))
+    tuned = freeze(model, "0.*")
+    assert list(tuned.parameters()) == ["2.weight", "2.bias"]
+    for each in (tuned, unfreeze(tuned)):
+        assert list(each.state_dict()) == list(model.state_dict())
+
+
 def test_freezing_adds_up(rng):
     model = chain()
     both = freeze(freeze(model, "0.*"), "2.*")

@@ -14,7 +14,7 @@ import pytest
 from xpcnn import nn
 
 from .asking import ask
-from .conftest import CLASSES, SHAPE, png, saved_network
+from .conftest import CLASSES, SHAPE, network, png, saved_network
 
 
 def told(answers):
@@ -58,6 +58,15 @@ def test_options_are_those_of_predict(make, saved, pixels):
     assert [each["predictions"] for each in answers.json["answers"]] == expected
 
 
+def test_several_labels(make, tmp_path, pixels):
+    labels = {"extra": {"regression": True, "labels": True}}
+    loaded = saved_network(tmp_path / "m.safetensors", network(), **labels)
+    body = json.dumps(pixels.tolist()).encode()
+    answers = ask(make(loaded), "POST", "/predict", body, content_type="application/json").json["answers"]
+    assert [each["predictions"] for each in answers] == told(loaded.predict(pixels))
+    assert sum(each["probability"] for each in answers[0]["predictions"]) > 1.01  # each is a question of its own
+
+
 def test_values_and_a_class_a_pixel(make, tmp_path, pixels):
     body = json.dumps((pixels[:1] / 255).tolist()).encode()
     one = nn.Sequential(nn.Flatten(), nn.Linear(90, 2, rng=0))
@@ -80,7 +89,7 @@ def test_values_and_a_class_a_pixel(make, tmp_path, pixels):
 def test_health_metrics_and_the_page(service):
     ask(service, "GET", "/nothing")
     health = ask(service, "GET", "/health")
-    assert health.json == {"status": "ok", "input": list(SHAPE), "classes": list(CLASSES), "classifies": True}
+    assert health.json == {"status": "ok", "input": list(SHAPE), "classes": list(CLASSES), "outputs": "classes"}
     response = ask(service, "GET", "/metrics")
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = response.body.decode().splitlines()

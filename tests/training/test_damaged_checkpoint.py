@@ -68,6 +68,8 @@ HARMLESS = {
     ("run", "data"): {MISSING: OLDER},
     ("run", "validation data"): {MISSING: OLDER},
     ("run", "unfreeze_at"): {MISSING: OLDER},
+    ("run", "monitor"): {MISSING: OLDER},
+    ("run", "min_delta"): {MISSING: OLDER, False: "it is 0"},
     ("run", "shards"): {MISSING: OLDER, True: "it is 1"},
     ("position", "loss_sum"): {-1: PLAUSIBLE, 2**70: PLAUSIBLE, 0.5: PLAUSIBLE},
     ("position", "items"): {MISSING: OLDER},
@@ -83,6 +85,7 @@ ROWS = {
     "train_accuracy": {None: SHOWN, 0.5: SHOWN},
     "validation_loss": {None: SHOWN, -1: SHOWN, 2**70: SHOWN, 0.5: SHOWN},  # but of the best epoch
     "validation_accuracy": {None: SHOWN, 0.5: SHOWN},
+    "validation_f1": {None: SHOWN, MISSING: SHOWN, True: SHOWN, 0.5: SHOWN},
     "seconds": {2**70: SHOWN, 0.5: SHOWN},
 }
 STATES = {

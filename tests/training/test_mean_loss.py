@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,7 @@ CRITERIA = {
     "a class of no weight": CrossEntropyLoss(weight=[0.0, 5.0, 1.0]),
     "weighted sum": CrossEntropyLoss(weight=WEIGHT, reduction="sum"),
     "smooth": CrossEntropyLoss(weight=WEIGHT, label_smoothing=0.2),
+    "smooth, a class of no weight": CrossEntropyLoss(weight=[0.0, 5.0, 1.0], label_smoothing=0.2),
     "likelihood": NLLLoss(weight=WEIGHT),
     "hinge": HingeLoss(),
     "soft": CrossEntropyLoss(weight=WEIGHT),
@@ -150,9 +153,12 @@ def batches(xp, labels):
     return xp.array(images), xp.array(np.asarray(labels))
 
 
-@pytest.mark.parametrize("kind", [CrossEntropyLoss, NLLLoss])
+SMOOTH = partial(CrossEntropyLoss, label_smoothing=0.2)  # the classes that an item is not have weights
+
+
+@pytest.mark.parametrize("kind", [CrossEntropyLoss, NLLLoss, SMOOTH], ids=["plain", "likelihood", "smooth"])
 @pytest.mark.parametrize("order", [([0, 0], [1, 2, 0]), ([1, 2, 0], [0, 0]), ([0], [0, 0], [2])])
-def test_a_part_that_weighs_nothing_changes_nothing(xp, kind, order):
+def test_a_part_without_a_mean_counts_as_its_sum(xp, kind, order):
     """A step on several batches is one on all their images, also where the class weights of one part are all 0."""
     criterion, model = kind(weight=[0.0, 2.0, 1.0]), network().astype("float64")
     x, y = batches(xp, np.concatenate(order))
@@ -169,12 +175,15 @@ def test_a_part_that_weighs_nothing_changes_nothing(xp, kind, order):
         assert_close(total.grads[key], xpcnn.to_numpy(gradient))
 
 
-def test_a_step_whose_images_weigh_nothing_moves_nothing(xp):
-    run = trainer(CrossEntropyLoss(weight=[0.0, 2.0, 1.0]), 0.1)
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("kind", [CrossEntropyLoss, SMOOTH], ids=["plain", "smooth"])
+def test_a_step_whose_images_weigh_nothing_moves_nothing(xp, kind, shards):
+    run = trainer(kind(weight=[0.0, 2.0, 1.0]), 0.1, shards=shards)
     before = host(run.model.state_dict())
     x, y = batches(xp, [0, 0])
     x = xp.array(xpcnn.to_numpy(x), "float32")
-    assert float(run.train_step(x, y, (x, y)).loss) == 0
+    done = run.train_step(x, y, (x, y))
+    assert (float(done.items), float(done.loss) > 0) == (0, kind is SMOOTH)
     assert_same(host(run.model.state_dict()), before)
 
 

@@ -3,6 +3,8 @@ those of the pixels that count, on any number of shards."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,14 @@ def test_an_item_counts_as_its_fraction_of_right_pixels(xp):
     labels = xp.array(np.array([[0, 0, 1, 0], [1, 1, 1, 1]]))
     assert float(correct_items(CrossEntropyLoss(), logits, labels)) == pytest.approx(2 * 6 / 8)
     assert float(correct_items(CrossEntropyLoss(ignore_index=0), logits, labels)) == pytest.approx(2 * 4 / 5)
+
+
+@pytest.mark.parametrize("kind", [CrossEntropyLoss, DiceLoss, partial(FocalLoss, reduction="sum")])
+def test_labels_that_are_all_ignored_have_no_accuracy(kind):
+    images = masks(2)
+    images = Split(images.images, np.full_like(images.labels, IGNORED), 1.0)
+    with pytest.raises(DataError, match="expected a label that counts, got none but ignore_index"):
+        evaluate(network(), images, kind(ignore_index=IGNORED))
 
 
 def test_a_run_goes_on_bit_for_bit(tmp_path):

@@ -63,6 +63,7 @@ def test_steps_and_epochs_are_curves_over_the_steps(tmp_path):
         *(f"epoch/{part}_{name}" for part in ("train", "validation") for name in ("loss", "accuracy")),
         "epoch/lr",
         "epoch/seconds",
+        "epoch/validation_f1",
     }
     for name in ("loss", "accuracy", "lr"):
         assert curves[f"step/{name}"] == pytest.approx({step.step: getattr(step, name) for step in seen}, rel=1e-6)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
+
 from ..errors import one_line
-from ..nn import CrossEntropyLoss, MSELoss
+from ..nn import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ..nn.loss import Loss
 from ..table import columns
 from ..training.best_model import run_batch_size
 from ..training.evaluation import Evaluation, evaluate
+from ..training.metrics import f1, precision, recall
 from .judged import add_judged_arguments, judged
 
 
@@ -22,20 +26,47 @@ def run(options: argparse.Namespace) -> None:
     saved, split = chosen.saved, chosen.split
     if chosen.note:
         print(chosen.note)
-    criterion = CrossEntropyLoss() if saved.is_classifier else MSELoss()
+    criterion: Loss = CrossEntropyLoss() if saved.is_classifier else MSELoss()
+    criterion = BCEWithLogitsLoss() if saved.has_labels else criterion
     batch_size = run_batch_size(saved) if options.batch_size is None else options.batch_size
     result = evaluate(saved.model, split, criterion, batch_size)
     if not saved.is_classifier:
         print(f"{chosen.label} loss {result.loss:z.6g} ({criterion!r} of {len(split)} images)")
+        _print_metrics(result, but=())
+        if saved.has_labels:
+            _print_labels(result, chosen.classes or saved.classes)
         return
-    correct = round(result.accuracy * len(split))
-    print(f"{chosen.label} accuracy {result.accuracy:.2%} ({correct} of {len(split)})  loss {result.loss:z.4f}")
-    if len(result.confusion) > 5:
-        print(f"top-5 accuracy {result.top5_accuracy:.2%}")
+    correct, counted = int(np.trace(result.confusion)), int(result.confusion.sum())
+    print(f"{chosen.label} accuracy {result.accuracy:.2%} ({correct} of {counted})  loss {result.loss:z.4f}")
+    _print_metrics(result, but=("accuracy",))
     _print_confusion(result, chosen.classes)
 
 
+_WORDS = {"top5_accuracy": "top-5 accuracy", "f1": "F1", "mean_iou": "mean IoU", "roc_auc": "ROC AUC"}
+_WORDS |= {"r2": "R²", "psnr": "PSNR", "ssim": "SSIM"}
+
+
+def _print_metrics(result: Evaluation, but: tuple[str, ...]) -> None:
+    said = []
+    for name, value in result.metrics.items():
+        share = name.endswith("accuracy") or name == "exact_match"
+        number = f"{value:.2%}" if share else f"{value:z.4g} dB" if name == "psnr" else f"{value:z.4g}"
+        said += [f"{_WORDS.get(name, name.replace('_', ' '))} {number}"] if name not in but else []
+    if said:
+        print("  ".join(said))
+
+
+def _names(result: Evaluation, classes: tuple[str, ...]) -> list[str]:
+    return [one_line(classes[i]) if i < len(classes) else str(i) for i in range(len(result.confusion))]
+
+
+def _print_labels(result: Evaluation, labels: tuple[str, ...]) -> None:
+    rates = [[f"{value:.4f}" for value in rate(result.confusion)] for rate in (precision, recall, f1)]
+    rows = zip(_names(result, labels), *rates, map(str, result.confusion[:, 1].sum(axis=1)), strict=True)
+    print(columns(("label", "precision", "recall", "F1", "images"), list(rows)))
+
+
 def _print_confusion(result: Evaluation, classes: tuple[str, ...]) -> None:
-    names = [one_line(classes[i]) if i < len(classes) else str(i) for i in range(len(result.confusion))]
+    names = _names(result, classes)
     rows = [(name, *map(str, row)) for name, row in zip(names, result.confusion, strict=True)]
     print("rows: true class, columns: predicted\n" + columns(("", *names), rows))

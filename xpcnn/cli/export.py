@@ -53,10 +53,16 @@ def _onnx(path: Path, saved: SavedModel, layout: str) -> None:
 
 
 def _numpy(path: Path, saved: SavedModel, layout: str) -> None:
+    ranked = saved.is_classifier or saved.has_labels
     export_numpy(
-        saved.model, path, input_shape=saved.input_shape, classes=saved.classes if saved.is_classifier else (),
-        scale=saved.scale, unit=saved.is_unit, regression=not saved.is_classifier,
-    )  # fmt: skip
+        saved.model,
+        path,
+        input_shape=saved.input_shape,
+        classes=saved.classes if ranked else (),
+        scale=saved.scale,
+        unit=saved.is_unit,
+        outputs="labels" if saved.has_labels else "classes" if saved.is_classifier else "values",
+    )
 
 
 def _pytorch(path: Path, saved: SavedModel, layout: str) -> None:

@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", type=path_word, nargs="+", metavar="FILE", help="pictures, folders of them, or .npy arrays"
     )
-    parser.add_argument("--top-k", type=int, default=1, metavar="K", help="so many likely classes (default 1)")
+    parser.add_argument(
+        "--top-k", type=int, metavar="K", help="so many likely classes (default 1; of several labels an image, all)"
+    )
     parser.add_argument(
         "--format", choices=_FORMATS, default="text", help="text, with tabs (default), csv with a heading, or json"
     )
@@ -46,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print answers for all images; if some cannot be read, name them on standard error and return status 2."""
     saved = read_model(options.model)
-    if options.top_k < 1:
+    if options.top_k is None and not saved.has_labels:
+        options.top_k = 1
+    if options.top_k is not None and options.top_k < 1:
         raise OptionError("--top-k", "a number of classes ≥ 1", str(options.top_k))
     refused: list[XpcnnError] = []
 
@@ -64,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
                 refuse(error)
 
     rows = saved.answers(every(), options.top_k)
-    parts = _FORMATS[options.format](rows, saved.is_classifier)
+    parts = _FORMATS[options.format](rows, saved.is_classifier or saved.has_labels)
     if options.out is None:
         sys.stdout.writelines(parts)
     else:

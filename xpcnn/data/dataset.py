@@ -36,7 +36,8 @@ class Split:
 
     Parameters
         images : NumPy array (N, H, W, C) of finite numbers, kept as uint8, uint16 or float32; or a source of that
-            shape; or for networks with several inputs a tuple of such, of any shapes (N, …)
+            shape; or a tuple of such, of any shapes (N, …): several inputs of a network, or a single one, such as
+            sequences or rows
         labels : (N,), int64, classes from 0 on; (N, H, W), integers, a class a pixel; or float32 (N, …), finite:
             targets of a regression, probabilities of the classes, several labels of 0 and 1, an image
         scale : the number that stands for white; images are divided by it before they enter a network. By default
@@ -51,6 +52,8 @@ class Split:
     (3, (8, 8, 1))
     >>> Split((np.zeros((2, 8, 8, 1)), np.zeros((2, 5))), np.array([0, 1])).input_shape
     ((8, 8, 1), (5,))
+    >>> Split((np.zeros((2, 100, 3)),), np.array([0, 1])).input_shape
+    (100, 3)
     """
 
     images: Any  # Items, or a tuple of several
@@ -75,7 +78,7 @@ class Split:
     def _as_given(self, inputs: Iterable[Any]) -> Any:
         """A tuple of what each input has, or for one input that alone."""
         every = tuple(inputs)
-        return every if isinstance(self.images, tuple) else every[0]
+        return every if len(every) > 1 else every[0]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -150,7 +153,7 @@ class Split:
 
     def select(self, index: NDArray | slice) -> Self:
         """The images at these positions, with their labels; those of a source stay where they are."""
-        images, labels = self._as_given(selected(each, index) for each in self.inputs), selected(self.labels, index)
+        images, labels = tuple(selected(each, index) for each in self.inputs), selected(self.labels, index)
         part = replace(self, images=images, labels=labels, channels_first=False)
         if "digests" in vars(self):  # these are not computed twice
             vars(part)["digests"] = self.digests[index]
@@ -183,7 +186,7 @@ class Split:
             mine, its = tuple(map(as_floats, mine, self._scales)), tuple(map(as_floats, its, other._scales))
             scale = self._as_given(1.0 for _ in mine)
         labels = joined(self.labels, other.labels)
-        both = type(self)(self._as_given(map(joined, mine, its)), labels, scale, channels_first=False)
+        both = type(self)(tuple(map(joined, mine, its)), labels, scale, channels_first=False)
         if not any(isinstance(each, Source) for each in both.inputs):
             vars(both)["digests"] = np.concatenate([self.digests, other.digests])
         return both

@@ -19,6 +19,7 @@ from ..extras import need
 
 _TIMEOUT = 20  # seconds without an answer
 _CHUNK = 2**16  # bytes
+_MOST_UNSTATED = 2**33  # bytes of a file whose size neither we nor its server state
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,9 @@ class _ProgressBar:
 
     def update(self, size: int) -> None:
         self._done += size
-        size = self._file.size or self.total  # of the file, or what the mirror says
-        if size and self._done > size + _CHUNK:
-            raise ValueError(f"more than the file's {size} bytes")
+        most = self._file.size or self.total or _MOST_UNSTATED  # of the file, or what the mirror says
+        if self._done > most + _CHUNK:
+            raise ValueError(f"more than the file's {most} bytes")
         self._bar.update(self._task, completed=self._done)
 
     def reset(self) -> None:

@@ -14,21 +14,21 @@ from .source import Items, Joined, Mapped, Source, as_source
 
 
 def as_inputs(images: Any, channels_first: bool | None) -> list[Items]:
-    """The images of each input of a `Split`, (N, H, W, C), or of one of several inputs (N, …).
+    """The images of each input of a `Split`, (N, H, W, C), or in a tuple (N, …).
 
     Parameters
-        images : of one input, or a tuple of those of several;  channels_first : see `Split`
+        images : of one input, or a tuple of those of each;  channels_first : see `Split`
     Raises
         DataError
     """
-    several = isinstance(images, tuple)
-    inputs = [as_source("Split", "images", each) for each in (images if several else (images,))]
+    in_tuple = isinstance(images, tuple)
+    inputs = [as_source("Split", "images", each) for each in (images if in_tuple else (images,))]
     if not inputs:
         raise DataError("Split", "images of one input at least", "an empty tuple")
     for each in inputs:
-        if (len(each.shape) < 2 if several else len(each.shape) != 4) or 0 in each.shape:
-            expected = "inputs (N, …), at least one" if several else "images (N, H, W, C), at least one"
-            raise DataError("Split", expected, str(each.shape), "add missing axes")
+        if (len(each.shape) < 2 if in_tuple else len(each.shape) != 4) or 0 in each.shape:
+            expected = "inputs (N, …), at least one" if in_tuple else "images (N, H, W, C), at least one"
+            raise DataError("Split", expected, str(each.shape), "add missing axes; for rows or sequences, pass (x,)")
         if len(each) != len(inputs[0]):
             raise DataError("Split", f"{len(inputs[0])} items of each input", str(len(each)))
     return [_channels_last(each, channels_first) if len(each.shape) == 4 else each for each in inputs]

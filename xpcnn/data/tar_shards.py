@@ -125,8 +125,11 @@ def _samples(shard: Path) -> list[tuple[Member, Any]]:
                     pictures[key] = member
                 elif ending in (".cls", ".json"):
                     found = _label(member, ending)
+                    if found is not None and labels.get(key) not in (None, found):
+                        raise DataError(str(member), "one label a sample", f"{labels[key]!r} and {found!r}")
                     labels[key] = found if found is not None else labels.get(key)
                 archive.members = []  # type: ignore[attr-defined]  # it would grow with the archive
+            _check_end(shard, archive.offset)
     except tarfile.TarError as error:
         remedy = "unpack .tar.gz to .tar: a compressed one can be read from its beginning only"
         raise FormatError(str(shard), "an uncompressed tar archive", str(error), remedy) from error
@@ -141,6 +144,20 @@ def _samples(shard: Path) -> list[tuple[Member, Any]]:
     if not pictures:
         raise DataError(str(shard), f"pictures ({' '.join(ENDINGS[:3])} …)", "none")
     return [(member, labels[key]) for key, member in pictures.items()]
+
+
+def _check_end(shard: Path, at: int) -> None:
+    """Refuse an archive that goes on after its last member: `tarfile` takes a damaged header for the end."""
+    with shard.open("rb") as file:
+        file.seek(at)
+        size = 0
+        while piece := file.read(2**20):
+            if piece.strip(b"\0"):
+                remedy = "it is damaged, or joined of several: get it again"
+                raise FormatError(str(shard), "nothing after its last member", f"more, from byte {at} on", remedy)
+            size += len(piece)
+    if size < tarfile.BLOCKSIZE:
+        raise FormatError(str(shard), "a whole tar archive", f"one that ends at byte {at + size}", "get it again")
 
 
 def _label(member: Member, ending: str) -> Any:

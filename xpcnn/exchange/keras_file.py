@@ -81,7 +81,7 @@ def read_keras(path: str | os.PathLike[str]) -> KerasFile:
     """
     who = str(path)
     contents, config = _unzipped(who, path) if zipfile.is_zipfile(path) else (None, None)
-    arrays = read_hdf5(path, contents=contents, most_bytes=_MOST_WEIGHTS)
+    arrays = read_hdf5(path, contents=contents, most_bytes=_MOST_WEIGHTS, widen=True)
     model = KerasModel(who, config) if config else None
     numbered = any("/vars/" in f"/{name}" for name in arrays)
     raw = _numbered(who, arrays, model) if numbered else _by_name(who, arrays)

@@ -13,6 +13,7 @@ Files hold names in alphabetical order, not in the order of the layers. So an or
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -20,7 +21,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..errors import FormatError, OptionError
+from ..errors import FormatError, OptionError, warn
 from ..nn.layer import Layer, dotted
 from ..options import as_flag, few
 from ..typing import NDArray, Shape
@@ -76,8 +77,26 @@ def copy_weights(
         raise FormatError(who, "the arrays of this network", got, remedy + (" or pass strict=False" if strict else ""))
     if not state:
         raise FormatError(who, "arrays of this network", "none", "name what belongs together (names=)")
+    check_numbers(who, state)
     model.load_state_dict(state, strict=False)
     return pairs
+
+
+def check_numbers(who: str, state: Mapping[str, NDArray]) -> None:
+    """Refuse NaN, and warn of infinity.
+
+    Raises
+        FormatError
+    """
+    for name, array in state.items():
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(float(array.sum(dtype=np.float64))):  # then so are all numbers
+                continue
+        if spoilt := int(np.isnan(array).sum()):
+            got = f"NaN in {spoilt} of its {array.size}"
+            raise FormatError(who, f"numbers for {name}", got, "the file is spoilt: get another")
+        if infinite := int(np.isinf(array).sum()):
+            warn(who, f"{infinite} of the {array.size} numbers for {name} are infinite", "get another file")
 
 
 def match(who: str, parts: Sequence[Part], layers: FileLayers, names: Names) -> dict[str, str]:

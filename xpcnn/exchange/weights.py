@@ -31,7 +31,7 @@ from .layout import Layout, Part, own_arrays
 from .onnx import import_onnx
 from .pytorch import file_layers, parts_of
 from .reparametrized import folded
-from .weight_matching import FileLayers
+from .weight_matching import FileLayers, check_numbers
 
 _RUN = "model.safetensors"  # in the folder of a run
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -129,6 +129,7 @@ def load_weights(
     _refuse(who, missing, unfit, list(unknown), named.hint)
     if not state:
         raise FormatError(who, "arrays of this network", "none that is to be taken", "pass fewer names as new")
+    check_numbers(who, state)
     model.load_state_dict(state, strict=False)
     kept = [name for name in model.state_dict() if name not in state]
     return Taken(who, tuple(state), tuple(kept), (*sorted(left), *named.others), tuple(named.said))

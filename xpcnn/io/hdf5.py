@@ -25,9 +25,11 @@ from ..errors import FileError, FormatError
 from ..extras import need
 from ..typing import NDArray
 from .limits import REMEDY, most_inflated
+from .safetensors import from_bfloat16
 
 MOST_OBJECTS = 100_000
 MOST_DEPTH = 32
+_BFLOAT16 = np.dtype("V2")  # HDF5 has no type for it
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 
 
@@ -37,6 +39,7 @@ def read_hdf5(
     names: Collection[str] | None = None,
     contents: bytes | None = None,
     most_bytes: int = 2**32,
+    widen: bool = False,
 ) -> dict[str, NDArray]:
     """The arrays of a file, by their names from the root, such as "layers/conv2d/vars/0".
 
@@ -44,6 +47,7 @@ def read_hdf5(
         names : the root's arrays and groups to read, if they exist; None reads all
         contents : of the file, if it is inside another one; `path` is then for errors only
         most_bytes : refuse files whose arrays together are larger
+        widen : True takes two bytes without a type for a bfloat16, which Keras stores so, and converts it to float32
     Raises
         FormatError : the file is no complete HDF5 file, or uses a feature that is refused here
         FileError : it is missing or cannot be read
@@ -56,7 +60,7 @@ def read_hdf5(
     ...     read_hdf5(f"{folder}/file.h5")
     {'a/b': array([1., 2.])}
     """
-    with open_hdf5(path, contents=contents) as (file, reader):
+    with open_hdf5(path, contents=contents, widen=widen) as (file, reader):
         return reader(file, names, most_bytes, lambda dataset: False)
 
 
@@ -65,14 +69,14 @@ Reader: TypeAlias = Callable[[Any, Collection[str] | None, int, Callable[[Any], 
 
 @contextmanager
 def open_hdf5(
-    path: str | os.PathLike[str], *, contents: bytes | None = None, keep: bool = False
+    path: str | os.PathLike[str], *, contents: bytes | None = None, keep: bool = False, widen: bool = False
 ) -> Iterator[tuple[Any, Reader]]:
     """The open file, and the function that reads it: (file, names, most_bytes, stays) → arrays by name.
 
     Where `stays(dataset)` is true, the arrays have the data set itself, after the same checks.
 
     Parameters
-        contents : see `read_hdf5`
+        contents, widen : see `read_hdf5`
         keep : leave the file open at the end of the block, unless there is an error
     Raises
         as `read_hdf5`
@@ -88,7 +92,7 @@ def open_hdf5(
         raise FileError.unreadable(who, error) from error
 
     def read(file: Any, names: Any, most_bytes: int, stays: Callable[[Any], bool]) -> dict[str, Any]:
-        return _Reader(h5py, who, file_size, most_bytes, stays).read(file, names)
+        return _Reader(h5py, who, file_size, most_bytes, stays, widen).read(file, names)
 
     file: Any = None
     try:
@@ -106,8 +110,11 @@ def open_hdf5(
 
 
 class _Reader:
-    def __init__(self, h5py: Any, who: str, file_size: int, most_bytes: int, stays: Callable[[Any], bool]) -> None:
-        self.h5py, self.who, self.file_size, self.most_bytes, self.stays = h5py, who, file_size, most_bytes, stays
+    def __init__(
+        self, h5py: Any, who: str, file_size: int, most_bytes: int, stays: Callable[[Any], bool], widen: bool
+    ) -> None:
+        self.h5py, self.who, self.file_size, self.most_bytes = h5py, who, file_size, most_bytes
+        self.stays, self.widen = stays, widen
         self.seen: set[int] = set()  # addresses of groups and data sets in the file
         self.bytes = 0
         self.arrays: dict[str, Any] = {}
@@ -148,8 +155,10 @@ class _Reader:
         if created.get_layout() == self.h5py.h5d.VIRTUAL or created.get_external_count():
             raise self._refusal("numbers that stand in it", f"{name}, which lies in another file")
         known = dataset.dtype.kind == "S" or (dataset.dtype.kind in "biuf" and dataset.dtype.itemsize <= 8)
-        if not known or dataset.shape is None:
-            raise self._refusal("numbers, or texts of a fixed length", f"{name} of {dataset.dtype}")
+        halved = dataset.dtype == _BFLOAT16
+        if not (known or (halved and self.widen)) or dataset.shape is None:
+            remedy = "two bytes without a type may be a bfloat16: write it as float32" if halved else ""
+            raise self._refusal("numbers, or texts of a fixed length", f"{name} of {dataset.dtype}", remedy)
         filters = [created.get_filter(i)[0] for i in range(created.get_nfilters())]
         if unknown := [each for each in filters if each not in _FILTERS]:
             raise self._refusal("filters " + ", ".join(_FILTERS.values()), f"number {unknown[0]} at {name}")
@@ -163,8 +172,8 @@ class _Reader:
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise self._refusal(f"at most {self.most_bytes} bytes of arrays", f"more, up to {name}")
-        array: NDArray = dataset[()]
-        return np.asarray(array)
+        array: NDArray = np.asarray(dataset[()])
+        return from_bfloat16(np.frombuffer(array.tobytes(), "<u2").reshape(array.shape)) if halved else array
 
     def _refusal(self, expected: str, got: str, remedy: str = "") -> FormatError:
         return FormatError(self.who, expected, got[:200], remedy)

@@ -28,6 +28,7 @@ MOST_CLASSES = 2**20
 MOST_NAME = 1000
 # In `extra`:
 REGRESSION = "regression"  # true if the outputs are values
+LABELS = "labels"  # true if each of these is the logit of a yes-or-no question of its own
 SCALE = "scale"  # the divisor of the training images' numbers
 MOST_INPUTS = 64
 UNIT = "unit"  # false if they were not in [0, 1] after the division
@@ -60,6 +61,11 @@ class SavedModel:
     def is_classifier(self) -> bool:
         """True if the outputs are scores of classes, and not the values of a regression."""
         return not self.extra.get(REGRESSION)
+
+    @property
+    def has_labels(self) -> bool:
+        """True if each output is the logit of a yes-or-no question of its own."""
+        return bool(self.extra.get(LABELS))
 
     @property
     def scale(self) -> float:

@@ -178,9 +178,14 @@ def _fill(who: str, array: NDArray, file: BinaryIO) -> int:
     return crc
 
 
+def from_bfloat16(bits: NDArray) -> NDArray:
+    """The float32 numbers of which these 16 bits, as uint16, are the upper half."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
 def _widened(dtype: str, array: NDArray) -> NDArray:
     if dtype == "BF16":
-        return (array.astype(np.uint32) << 16).view(np.float32)
+        return from_bfloat16(array)
     return array.astype(np.float32) if dtype == "F16" else array
 
 

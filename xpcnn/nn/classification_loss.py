@@ -174,6 +174,10 @@ class DiceLoss(Loss):
     def classifies(self) -> bool:
         return not self.sigmoid
 
+    @property
+    def binary(self) -> bool:
+        return self.sigmoid
+
 
 def _labelled(y: Array, target: Array, weight: Any, ignore_index: int | None) -> Any:
     """The sum of the weights of the positions that count, or their number; N if all count the same."""

@@ -76,25 +76,24 @@ class _Freezing:
 
     def make(self, name: str, layer: Layer, inside: bool) -> Layer:
         """The layer, as it is where it stands; `inside` a frozen part or not."""
+        own, frozen = self._parameters(layer)
+        inside = inside or (bool(own) and len(own) == len(frozen))  # so a layer that stands in two places is one
         key = id(layer), inside
         if key not in self.made:
-            self.made[key] = (
-                self._container(layer, inside) if isinstance(layer, Container) else self._leaf(layer, inside)
-            )
+            if isinstance(layer, Container):
+                self.made[key] = self._container(layer, inside)
+            else:
+                self.made[key] = self._leaf(layer, frozen, inside)
         return self.made[key]
 
-    def _leaf(self, layer: Layer, inside: bool) -> Layer:
-        own, frozen = self._parameters(layer)
+    def _leaf(self, layer: Layer, frozen: set[str], inside: bool) -> Layer:
         if not frozen and not inside:
             return layer
-        infers = inside or len(frozen) == len(own)
-        if infers:
+        if inside:
             check_inference(self.names[id(layer)], layer)
-        return in_inference(layer, frozen, infers=infers)
+        return in_inference(layer, frozen, infers=inside)
 
     def _container(self, layer: Container, inside: bool) -> Layer:
-        own, frozen = self._parameters(layer)
-        inside = inside or (bool(own) and len(own) == len(frozen))
         between = set[str]() if inside else self._between(layer)
         children = {name: self.make(name, child, inside or name in between) for name, child in layer.children().items()}
         return _with_children(layer, children)

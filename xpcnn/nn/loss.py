@@ -52,6 +52,11 @@ class Loss(Familiar):
         """True if y has a score for each class, so that accuracy is defined; a subclass may just say True."""
         return False
 
+    @property
+    def binary(self) -> bool:
+        """True if each output is the logit of a yes-or-no question of its own, as where an item has several labels."""
+        return False
+
     def forward(self, y: Array, target: Array) -> tuple[Array, Cache]:
         """The loss, an array (), and a cache for the `backward` of this call."""
         check_array(type(self).__name__, y)
@@ -161,6 +166,7 @@ class BCEWithLogitsLoss(Loss):
     """
 
     pair = (bce_with_logits_forward, bce_with_logits_backward)
+    binary = True
 
     def __init__(self, *, pos_weight: Any = None, reduction: str = "mean") -> None:
         self.pos_weight = as_weights("BCEWithLogitsLoss", "pos_weight", pos_weight)

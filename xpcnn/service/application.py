@@ -150,7 +150,8 @@ class Service:
     def facts(self) -> dict[str, Any]:
         """What the network takes and gives."""
         saved = self.saved
-        return {"input": list(saved.input_shape), "classes": list(saved.classes), "classifies": saved.is_classifier}
+        gives = "labels" if saved.has_labels else "classes" if saved.is_classifier else "values"
+        return {"input": list(saved.input_shape), "classes": list(saved.classes), "outputs": gives}
 
     def close(self) -> None:
         """Answer what has been accepted, and end the threads."""
@@ -181,7 +182,7 @@ class Service:
         saved = self.saved
         if numbers.ndim == 1:
             scores = saved.answer(name, numbers, most).scores
-            if not saved.is_classifier:
+            if not (saved.is_classifier or saved.has_labels):
                 return {"name": name, "values": [value for _, value in scores]}
             return {"name": name, "predictions": [{"class": word, "probability": share} for word, share in scores]}
         if not saved.is_classifier:

@@ -28,7 +28,7 @@ from ..options import as_count, as_number
 from ..random import Seed
 from ..training.config import SCHEDULES
 from ..training.finite_weights import FiniteWeights
-from ..training.gradients import addends, batch_gradients
+from ..training.gradients import addends, batch_gradients, step_gradients
 from ..typing import NDArray, Shape
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
@@ -125,7 +125,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
                     part = batch_gradients(model, criterion, asarray(x[batch]), asarray(y[batch]))
                     optimizer.lr = schedule.lr_at(optimizer.steps)
                     try:
-                        optimizer.step(part.grads)
+                        optimizer.step(step_gradients(part, criterion.reduction))
                     except NonFiniteError as error:
                         got = f"{error.got}, in epoch {epoch}"
                         raise NonFiniteError(who, error.expected, got, "lower lr") from error

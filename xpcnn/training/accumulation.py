@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..backend import is_numpy
@@ -10,7 +11,7 @@ from ..errors import NonFiniteError
 from ..nn import Layer
 from ..nn.loss import Loss
 from ..typing import Array
-from .gradients import Gradients, batch_gradients, joined
+from .gradients import Gradients, batch_gradients, joined, step_gradients
 from .sharded_gradients import ShardedBatch, Sharding, sharded_gradients
 from .training_state import TrainingState
 
@@ -50,4 +51,4 @@ def accumulated_gradients(
                 raise report(number, *(batch.whole() if isinstance(batch, ShardedBatch) else batch), part)
             total = part if total is None else joined(total, part, criterion.reduction)
     assert total is not None
-    return total
+    return replace(total, grads=step_gradients(total, criterion.reduction))

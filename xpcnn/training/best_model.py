@@ -11,9 +11,10 @@ from ..backend import array_namespace, asarray
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
 from ..io.known_layers import can_name
-from ..io.model_file import REGRESSION, SCALE, UNIT, SavedModel, described
+from ..io.model_file import LABELS, REGRESSION, SCALE, UNIT, SavedModel, described
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
+from ..nn.loss import Loss
 from ..typing import Array, Shape
 
 MODEL = "model.safetensors"
@@ -28,7 +29,7 @@ def model_path(path: Path) -> Path:
 
 
 def keep_best(
-    folder: Path | None, model: Layer, loader: Loader, classes: Iterable[str], *, classifies: bool, validated: bool
+    folder: Path | None, model: Layer, loader: Loader, classes: Iterable[str], *, criterion: Loss, validated: bool
 ) -> dict[str, Array] | None:
     """Save the model in the run's folder; without a folder, return copies of its arrays.
 
@@ -40,7 +41,7 @@ def keep_best(
         arrays = model.state_dict() if validated else {}
         return {name: array_namespace(a).asarray(a, copy=True) for name, a in arrays.items()} or None
     split, size = loader.split, loader.batch_size
-    save_best(folder, model, split.input_shape, classes, classifies=classifies, batch_size=size, split=split)
+    save_best(folder, model, split.input_shape, classes, criterion=criterion, batch_size=size, split=split)
     return None
 
 
@@ -50,20 +51,20 @@ def save_best(
     input_shape: Shape,
     classes: Iterable[str],
     *,
-    classifies: bool,
+    criterion: Loss,
     batch_size: int | None = None,
     split: Split | None = None,
 ) -> None:
     """Write the model to `MODEL`, or its arrays alone to `WEIGHTS`.
 
     Parameters
-        classifies : whether its outputs are scores of classes, see `SavedModel.is_classifier`
+        criterion : says what its outputs are: scores of classes, answers to yes-or-no questions, or values
         batch_size : of the training, for `run_batch_size`
         split : the training images, which hold the divisor of their numbers
     Raises
         OptionError : as in `best_file`;  FileError : the file cannot be written
     """
-    options: dict[str, Any] = {"classifies": classifies, "batch_size": batch_size, "split": split}
+    options: dict[str, Any] = {"criterion": criterion, "batch_size": batch_size, "split": split}
     name, tensors, metadata = best_file(model, input_shape, classes, **options)
     write_tensors(folder / name, tensors, metadata)
 
@@ -73,7 +74,7 @@ def best_file(
     input_shape: Shape,
     classes: Iterable[str],
     *,
-    classifies: bool,
+    criterion: Loss,
     batch_size: int | None = None,
     split: Split | None = None,
 ) -> tuple[str, Mapping[str, Array], dict[str, Any]]:
@@ -85,7 +86,8 @@ def best_file(
     if not can_name(model):
         return WEIGHTS, model.state_dict(), {"kind": "weights"}
     extra: dict[str, object] = {} if batch_size is None else {BATCH_SIZE: batch_size}
-    extra |= {} if classifies else {REGRESSION: True}
+    extra |= {} if criterion.classifies else {REGRESSION: True}
+    extra |= {LABELS: True} if criterion.binary else {}
     if split is not None:
         several = isinstance(split.images, tuple)
         extra |= {SCALES: list(split.scale)} if several else {SCALE: split.scale, UNIT: split.is_unit}

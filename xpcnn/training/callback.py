@@ -11,7 +11,7 @@ def enough(trainer, row):                   on_epoch=(enough,)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -40,6 +40,10 @@ class Step:
     loss: float  # of all these images; NaN if their class weights are all 0
     accuracy: float  # on these images; NaN in a regression
     lr: float
+
+    def numbers(self) -> dict[str, float]:
+        """All of them by name."""
+        return asdict(self)
 
 
 OnStep: TypeAlias = Callable[[Any, Step], Any]  # the first argument is the Trainer

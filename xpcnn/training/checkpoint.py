@@ -34,7 +34,10 @@ from .untold import Untold
 
 CHECKPOINT = "checkpoint.safetensors"
 # not in those of xpcnn 0.1
-_OLDER = {"augmentation": "None", "accumulate": 1, "shards": 1, "ema": None, "unfreeze_at": None}
+_OLDER = {"augmentation": "None", "accumulate": 1, "shards": 1, "ema": None, "unfreeze_at": None} | {
+    "monitor": "",
+    "min_delta": 0.0,
+}
 # Identify the data by number and by digests; older checkpoints lack the digests.
 _DATA = {"images": "training", "data": "training", "validation data": "validation"}
 
@@ -54,6 +57,8 @@ class Checkpointed:
     unfreeze_at: int | None = None  # the epoch from which frozen parameters are trained
     unfreeze: Callable[[], Checkpointed] | None = None  # begins to train them
     shards: int = 1  # of a batch
+    monitor: str = ""  # the number by which epochs are compared
+    min_delta: float = 0.0
 
     def description(self) -> dict[str, Any]:
         """The settings that must be the same for a run to continue exactly."""
@@ -69,6 +74,8 @@ class Checkpointed:
             "shards": self.shards,
             "ema": None if self.average is None else self.average.decay,
             "unfreeze_at": self.unfreeze_at,
+            "monitor": self.monitor,
+            "min_delta": self.min_delta,
             "data": self.loader.split.digest,
             "validation data": None if self.validation is None else self.validation.digest,
         }
@@ -203,7 +210,8 @@ def _check_description(who: str, run: Checkpointed, saved: Any) -> None:
 def _check_position(who: str, at: Position, run: Checkpointed, history: list[Epoch]) -> None:
     """Refuse a position that a run on this data, with this history, cannot have."""
     epochs, batches = len(history), len(run.loader)
-    best = history[at.best_epoch - 1].score(run.criterion.classifies) if 1 <= at.best_epoch <= epochs else None
+    known = 1 <= at.best_epoch <= epochs
+    best = history[at.best_epoch - 1].score(run.criterion.classifies, run.monitor) if known else None
     images = min(at.batch * run.loader.batch_size, len(run.loader.split))
     for what, holds in (
         (f"epoch {epochs}, as in the history", at.epoch == epochs),

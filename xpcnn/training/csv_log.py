@@ -6,7 +6,6 @@ import csv
 import errno
 import io
 import os
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, FormatError, OptionError, warn
@@ -56,7 +55,7 @@ class CSVLog:
         elif self._kind is not type(happened):
             raise OptionError("CSVLog", "steps or epochs", "both", "make a log for each")
         try:
-            self._append(_line(asdict(happened).values()))
+            self._append(_line(happened.numbers().values()))
         except OSError as error:
             remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
             raise FileError(str(self.path), "to write a line", error.strerror or str(error), remedy) from error
@@ -76,7 +75,7 @@ class CSVLog:
 
     def _begin(self, first: Step | Epoch, *, is_new: bool) -> None:
         """Create the file, or keep only the lines before that step or epoch, which may be logged again."""
-        columns = [field.name for field in fields(first)]
+        columns = list(first.numbers())
         heading, key = _line(columns), "step" if isinstance(first, Step) else "epoch"
         number = getattr(first, key)
         if self._make(heading):

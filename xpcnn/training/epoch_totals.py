@@ -29,6 +29,7 @@ class EpochTotals:
 
     def __init__(self, position: Position, criterion: Loss, read_every: int = 1) -> None:
         self.position, self.criterion, self.read_every = position, criterion, read_every
+        self.counts = criterion.classifies or criterion.binary  # right answers
         self.unread: list[tuple[StepResult, int, int]] = []  # with the images, and the batch
 
     def add(self, done: StepResult, images: int) -> None:
@@ -69,14 +70,14 @@ class EpochTotals:
         at = self.position
         if not at.items:
             return ""
-        share = f" {at.correct / at.images:7.2%}" if self.criterion.classifies else ""
+        share = f" {at.correct / at.images:7.2%}" if self.counts else ""
         return f"train {at.loss_sum / at.items:z.4f}{share}"
 
     def step(self, done: StepResult, images: int, steps: int, lr: float) -> Step:
         """The last step, for callbacks; waits for a device."""
         at = self.position
         value, count = addends(self.criterion.reduction, done.loss, done.items, images)
-        accuracy = float(done.correct) / images if self.criterion.classifies else math.nan
+        accuracy = float(done.correct) / images if self.counts else math.nan
         return Step(steps, at.epoch + 1, at.batch, images, value / count if count else math.nan, accuracy, lr)
 
     def row(self, checked: Evaluation | None, lr: float, seconds: float) -> Epoch:
@@ -93,10 +94,11 @@ class EpochTotals:
             epoch=at.epoch + 1,
             lr=lr,
             train_loss=at.loss_sum / at.items,
-            train_accuracy=at.correct / at.images if self.criterion.classifies else math.nan,
+            train_accuracy=at.correct / at.images if self.counts else math.nan,
             validation_loss=checked.loss if checked else math.nan,
             validation_accuracy=checked.accuracy if checked else math.nan,
             seconds=seconds,
+            metrics={name: value for name, value in checked.metrics.items() if name != "accuracy"} if checked else {},
         )
 
 

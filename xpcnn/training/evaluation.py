@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,21 +22,24 @@ from ..nn.loss import Loss, check_loss
 from ..ops.check import check_array
 from ..ops.dispatch import one_blas_thread
 from ..typing import Array
-from .gradients import addends
-from .metrics import confusion_matrix, iou, top_k_accuracy
+from .gradients import addends, with_a_loss
+from .metrics import iou
+from .tallies import Tally, in_turn, joined, tally
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of a model on labelled images; in a regression only the loss, and the rest is NaN or empty.
+    """The results of a model on labelled images.
 
-    With a class for each pixel, all of this is of pixels.
+    With a class for each pixel, all of this is of pixels. With several labels an item, accuracy is the fraction of
+    right yes and no.
     """
 
     loss: float
-    accuracy: float
-    top5_accuracy: float  # among 5 classes, or all if there are fewer
-    confusion: np.ndarray[Any, np.dtype[np.int64]]  # (K, K): row = true class, column = predicted
+    accuracy: float  # NaN in a regression
+    top5_accuracy: float  # among 5 classes, or all if there are fewer; NaN without classes
+    confusion: np.ndarray[Any, np.dtype[np.int64]]  # (K, K): row = true, column = predicted; of labels (K, 2, 2)
+    metrics: Mapping[str, float] = field(default_factory=dict)  # all those of the task, see `training.tallies`
 
     @property
     def mean_iou(self) -> float:
@@ -43,19 +47,21 @@ class Evaluation:
         return float(np.nanmean(iou(self.confusion))) if self.confusion.size else math.nan
 
     def __repr__(self) -> str:
-        if not self.confusion.size:
-            return f"Evaluation(loss={self.loss:z.4g})"
-        shares = f"accuracy={self.accuracy:.4g}, top5_accuracy={self.top5_accuracy:.4g}"
-        size, images = len(self.confusion), int(self.confusion.sum())
-        return f"Evaluation(loss={self.loss:z.4g}, {shares}, confusion={size}×{size} of {images:,})"
+        numbers = "".join(f", {name}={value:z.4g}" for name, value in self._metrics().items())
+        size = "×".join(map(str, self.confusion.shape))
+        counted = f", confusion={size} of {int(self.confusion.sum()):,}" if self.confusion.size else ""
+        return f"Evaluation(loss={self.loss:z.4g}{numbers}{counted})"
 
     def _repr_html_(self) -> str:
-        if not self.confusion.size:
-            return html.panel(f"loss {self.loss:z.4f}")
+        said = {name.replace("_", " "): f"{value:z.4g}" for name, value in self._metrics().items()}
+        if self.confusion.ndim != 2 or not self.confusion.size:
+            return html.panel(f"loss {self.loss:z.4f}", html.facts(said))
         images, right = int(self.confusion.sum()), int(np.trace(self.confusion))
-        said = {"accuracy": f"{self.accuracy:.2%}: {right:,} of {images:,}", "loss": f"{self.loss:z.4f}"}
-        said |= {"among the first five": f"{self.top5_accuracy:.2%}"} if len(self.confusion) > 5 else {}
+        said |= {"accuracy": f"{self.accuracy:.2%}: {right:,} of {images:,}", "loss": f"{self.loss:z.4f}"}
         return html.panel("Evaluation", html.facts(said), html.confusion(self.confusion))
+
+    def _metrics(self) -> dict[str, float]:
+        return dict(self.metrics) or ({} if math.isnan(self.accuracy) else {"accuracy": self.accuracy})
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the results are checked
@@ -69,6 +75,8 @@ def evaluate(
 ) -> Evaluation:
     """Loss and metrics of a model on labelled images, in inference; they do not depend on the batch size.
 
+    The metrics are those of the task, see `training.tallies`: of classes, of several labels, of numbers or of images.
+
     Parameters
         model : returns logits (N, …, K), or for a regression values like the targets
         split : labelled images, with a class (N,), or a class for each position (N, …); if labels are probabilities of
@@ -79,7 +87,7 @@ def evaluate(
             their number
     Raises
         NonFiniteError : the model returns NaN or infinity
-        DataError : the model has no output for a label
+        DataError : the model has no output for a label, or no label counts
         OptionError : no split;  ShapeError, DTypeError : from the model and the criterion
     """
     check_layer("evaluate", model)
@@ -97,14 +105,16 @@ def evaluate(
         with one_blas_thread():
             for x, y in loader.epoch(0, min(group.rank, len(loader)), group.size):
                 counts.add(model(x), y)
-        counts.join(group.all(counts.addends), group.all((counts.images, counts.in_top5, counts.confusion)))
+        counts.addends, counts.tally = in_turn(group.all(counts.addends)), joined(group.all(counts.tally))
     return counts.result()
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def try_out(model: Layer, split: Split, criterion: Loss) -> int:
-    """Use one image to find what `evaluate` would refuse; return the number of the model's outputs.
+def try_out(model: Layer, split: Split, criterion: Loss) -> tuple[int, tuple[str, ...]]:
+    """Use one image to find what `evaluate` would refuse.
 
+    Returns
+        the number of the model's outputs, and the names of the metrics that an evaluation may state
     Raises
         DataError, OptionError, ShapeError, DTypeError : as in `evaluate`
     """
@@ -115,7 +125,7 @@ def try_out(model: Layer, split: Split, criterion: Loss) -> int:
     weighs = split.has_classes and getattr(criterion, "weight", None) is not None and criterion.reduction == "mean"
     if weighs and isinstance(split.labels, np.ndarray) and not float(criterion.items(logits, asarray(split.labels))):
         raise DataError("evaluate", "classes with a weight", "images of classes that all have the weight 0")
-    return int(logits.shape[-1])
+    return int(logits.shape[-1]), tally(criterion, logits, y).names
 
 
 class _Counts:
@@ -125,8 +135,7 @@ class _Counts:
         self.criterion = criterion
         self.highest = highest_label(criterion, split) if criterion.classifies else -1
         self.addends: list[tuple[float, float]] = []  # of each batch
-        self.images = self.in_top5 = 0
-        self.confusion = np.zeros((0, 0), np.int64)
+        self.tally: Tally | None = None  # from the first batch on
 
     def add(self, logits: Array, y: Array, *, look: bool = True) -> None:
         """Add a batch; with `look`, refuse numbers that are not finite."""
@@ -134,38 +143,25 @@ class _Counts:
         criterion, scores = self.criterion, to_numpy(logits)
         if self.highest >= logits.shape[-1]:
             raise DataError("evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(self.highest))
-        loss, items = addends(criterion.reduction, criterion(logits, y), criterion.items(logits, y), len(scores))
+        items = criterion.items(logits, y)
+        loss, items = addends(criterion.reduction, with_a_loss(criterion, items)(logits, y), items, len(scores))
         if look and not (np.isfinite(scores).all() and math.isfinite(loss)):
             raise _not_finite()
         self.addends.append((loss, items))
-        self.images += len(scores)
-        if criterion.classifies:
+        if look or criterion.classifies:
             target = to_numpy(y)
-            labels = target if target.ndim < scores.ndim else target.argmax(axis=-1)  # (N, …)
-            rows, labels = scores.reshape(-1, scores.shape[-1]), labels.reshape(-1)
-            if (ignored := getattr(criterion, "ignore_index", None)) is not None:
-                rows, labels = rows[labels != ignored], labels[labels != ignored]
-            if len(labels):
-                confusion = confusion_matrix(rows, labels)
-                self.confusion = self.confusion + confusion if self.confusion.size else confusion
-                self.in_top5 += round(top_k_accuracy(rows, labels, k=min(5, rows.shape[1])) * len(rows))
-
-    def join(self, addends: list[list[tuple[float, float]]], counts: list[tuple[int, int, Any]]) -> None:
-        """Take those of all ranks, which have every so many batches each."""
-        self.addends = [each[k] for k in range(len(addends[0])) for each in addends if k < len(each)]
-        images, in_top5, confusions = zip(*counts, strict=True)
-        self.images, self.in_top5 = sum(images), sum(in_top5)
-        self.confusion = sum((each for each in confusions if each.size), np.zeros_like(confusions[0]))
+            self.tally = self.tally or tally(criterion, scores, target)
+            self.tally.add(scores, target)
 
     def result(self) -> Evaluation:
         total, counted = sum(loss for loss, _ in self.addends), sum(items for _, items in self.addends)
-        if not (counted and math.isfinite(total)):
+        if self.tally is not None and self.criterion.classifies and not self.tally.counts.any():
+            raise DataError("evaluate", "a label that counts", "none but ignore_index")
+        if not (counted and math.isfinite(total) and self.tally is not None):
             raise _not_finite()
-        loss = total / counted
-        if not self.criterion.classifies:
-            return Evaluation(loss, math.nan, math.nan, self.confusion)
-        labelled = int(self.confusion.sum())
-        return Evaluation(loss, int(np.trace(self.confusion)) / labelled, self.in_top5 / labelled, self.confusion)
+        metrics = self.tally.metrics()
+        top5 = metrics.get("top5_accuracy", 1.0) if self.criterion.classifies else math.nan
+        return Evaluation(total / counted, metrics.get("accuracy", math.nan), top5, self.tally.counts, metrics)
 
 
 def highest_label(criterion: Loss, split: Split) -> int:

@@ -170,17 +170,17 @@ class Fitting:
 
         Until the best model is kept, nothing is changed, so that a run that fails there can finish the epoch again.
         """
-        trainer, classifies = self.trainer, self.trainer.criterion.classifies
+        trainer, criterion = self.trainer, self.trainer.criterion
         checked = trainer.validate(self.validation) if self.validation else None
         row = totals.row(checked, trainer.optimizer.lr, time.perf_counter() - begun)
-        score = row.score(classifies)
-        if trainer.position.is_best(score):
-            options = {"classifies": classifies, "validated": checked is not None}
+        score = row.score(criterion.classifies, trainer.monitor)
+        if trainer.position.is_best(score, trainer.min_delta):
+            options = {"criterion": criterion, "validated": score is not None}
             kept = keep_best(trainer.folder, trainer.kept_model, self.loader, trainer.classes, **options)
             trainer.best_arrays = kept
         trainer.schedule.observe(checked.loss if checked else row.train_loss)
         trainer.history.append(row)
-        trainer.position = trainer.position.next_epoch(score)
+        trainer.position = trainer.position.next_epoch(score, trainer.min_delta)
         if trainer.folder is not None:
             write_csv(trainer.folder / HISTORY, trainer.history)
         return row

@@ -5,7 +5,8 @@
 
 The results equal those of one batch of all the images, except where a layer depends on the whole batch: batch norm
 uses the mean and variance of each batch, and dropout draws anew for each. If all class weights of a batch are 0,
-D_b = 0 and there is no mean: its loss and its gradients are then set to 0, and so it changes neither sum.
+D_b = 0 and there is no mean: L_b and g_b are then the sums themselves, which smoothed labels may make positive, and
+take the places of D_b·L_b and D_b·g_b. A step without any mean, D = 0, has g = 0.
 
 The mean loss of an epoch, or of a split, is (1), too. For a criterion that sums, it is Σ_b L_b / Σ_b N_b, over N_b
 images. `addends` returns the terms of a batch in both sums.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,7 +49,8 @@ class Gradients:
     Parameters
         loss : Array ()
         correct : the number of correctly classified items, an Array () (see `correct_items`)
-        items : D, the divisor of the mean loss (see `Loss.items`): an int, or an Array ()
+        items : D, the divisor of the mean loss (see `Loss.items`): an int, or an Array (). If it is 0, loss and
+            gradients are sums
         grads : the gradient of every parameter, by its name
     """
 
@@ -89,14 +92,31 @@ def is_finite(array: Array) -> bool:
 def batch_gradients(model: Layer, criterion: Loss, x: Array, y: Array) -> Gradients:
     """Forward and backward of one batch; changes only what the model's forward changes."""
     logits, cache = model.forward(x)
-    loss, loss_cache = criterion.forward(logits, y)
-    dy, items = criterion.backward(loss_cache), criterion.items(logits, y)
-    if criterion.reduction == "mean" and not isinstance(items, int):  # class weights, which may all be 0
-        xp = array_namespace(loss)
-        none = xp.asarray(items, dtype=loss.dtype, device=loss.device) == 0
-        loss, dy = (xp.where(none, xp.zeros_like(each), each) for each in (loss, dy))
+    items = criterion.items(logits, y)
+    if criterion.reduction != "mean" or isinstance(items, int) or is_numpy(logits):
+        of = with_a_loss(criterion, items)
+        loss, loss_cache = of.forward(logits, y)
+        dy = of.backward(loss_cache)
+    else:  # without waiting for a device
+        xp, none = array_namespace(logits), items == 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means, sums = (each.forward(logits, y) for each in (criterion, summed(criterion)))
+            loss = xp.where(none, sums[0], means[0])
+            dy = xp.where(none, criterion.backward(sums[1]), criterion.backward(means[1]))
     _, grads = model.backward(dy, cache, input_grad=False)
     return Gradients(loss, correct_items(criterion, logits, y), items, grads)
+
+
+def summed(criterion: Loss) -> Loss:
+    """The criterion with the reduction "sum"."""
+    other = copy(criterion)
+    other.reduction = "sum"
+    return other
+
+
+def with_a_loss(criterion: Loss, items: Any) -> Loss:
+    """The criterion, or of items without a mean, whose divisor is 0, the one that sums; waits for a device."""
+    return summed(criterion) if criterion.reduction == "mean" and not float(items) else criterion
 
 
 def joined(one: Gradients, other: Gradients, reduction: str) -> Gradients:
@@ -107,11 +127,23 @@ def joined(one: Gradients, other: Gradients, reduction: str) -> Gradients:
     >>> joined(one, other, "mean").grads, joined(one, other, "sum").grads
     ({'w': array([2.])}, {'w': array([6.])})
     """
-    items = one.items + other.items
-    divisor = items or 1 if isinstance(items, int | float) else _not_zero(items)
-    a, b = (one.items / divisor, other.items / divisor) if reduction == "mean" else (1.0, 1.0)  # (1), (2)
+    if reduction == "mean":
+        items = one.items + other.items
+        a, b = (_or_one(each.items) / _or_one(items) for each in (one, other))  # (1)
+    else:
+        items, a, b = one.items + other.items, 1.0, 1.0  # (2)
     grads = {name: a * g + b * other.grads[name] for name, g in one.grads.items()}
     return Gradients(a * one.loss + b * other.loss, one.correct + other.correct, items, grads)
+
+
+def step_gradients(total: Gradients, reduction: str) -> dict[str, Array]:
+    """The gradients of a step: those in total, or 0 if there is no mean."""
+    if reduction != "mean" or isinstance(total.items, int):
+        return total.grads
+    if isinstance(total.items, float) or is_numpy(total.loss):
+        return total.grads if total.items else {name: g * 0 for name, g in total.grads.items()}
+    xp = array_namespace(total.loss)
+    return {name: xp.where(total.items == 0, xp.zeros_like(g), g) for name, g in total.grads.items()}
 
 
 def addends(reduction: str, loss: Array, items: Any, images: int) -> tuple[float, float]:
@@ -123,33 +155,40 @@ def addends(reduction: str, loss: Array, items: Any, images: int) -> tuple[float
     if reduction != "mean":
         return float(loss), float(images)
     count = float(items)
-    return (float(loss) * count if count else 0.0), count
+    return float(loss) * (count or 1.0), count
 
 
-def _not_zero(items: Array) -> Array:
+def _or_one(items: Any) -> Any:
+    """The items, or 1 in the place of 0."""
+    if isinstance(items, int | float):
+        return items or 1
     xp = array_namespace(items)
-    divisor: Array = xp.where(items == 0, xp.ones_like(items), items)
-    return divisor
+    return xp.where(items == 0, xp.ones_like(items), items)
 
 
 def correct_items(criterion: Loss, logits: Array, y: Array) -> Array:
-    """The number of correctly classified items, an Array (); 0 if the criterion does not classify.
+    """The number of correctly classified items, an Array (); 0 if the criterion knows neither classes nor yes and no.
 
-    An item of several positions, such as pixels, counts as the fraction of right ones among all that count.
+    An item of several positions, such as pixels, or of several yes-or-no questions counts as the fraction of right
+    ones among all that count.
     """
     xp = array_namespace(logits)
-    if not criterion.classifies:
+    if not (criterion.classifies or criterion.binary):
         none: Array = xp.asarray(0, device=logits.device)
         return none
     labelled = y.ndim < logits.ndim
-    true = xp.astype(y, xp.int64, copy=False) if labelled else xp.argmax(y, axis=-1)  # (N, …)
-    right = xp.argmax(logits, axis=-1) == true
-    ignored = getattr(criterion, "ignore_index", None)
+    if criterion.binary:
+        yes = y[..., None] == xp.arange(logits.shape[-1], device=logits.device) if labelled else y > 0.5  # (N, …, K)
+        right = xp.mean(xp.astype((logits > 0) == yes, xp.float32), axis=-1)  # (N, …)
+    else:
+        true = xp.astype(y, xp.int64, copy=False) if labelled else xp.argmax(y, axis=-1)  # (N, …)
+        right = xp.argmax(logits, axis=-1) == true
+    ignored = getattr(criterion, "ignore_index", None) if labelled else None
     if logits.ndim == 2 and ignored is None:
-        count: Array = xp.sum(xp.astype(right, xp.int64))
+        count: Array = xp.sum(right if criterion.binary else xp.astype(right, xp.int64))
         return count
-    counts = xp.ones_like(right) if ignored is None else true != ignored
+    counts = xp.ones(right.shape, dtype=xp.bool, device=logits.device) if ignored is None else y != ignored
     of = xp.sum(xp.astype(counts, xp.float32))
-    share = xp.sum(xp.astype(right & counts, xp.float32)) / xp.where(of == 0, xp.ones_like(of), of)
+    share = xp.sum(xp.where(counts, xp.astype(right, xp.float32), 0.0)) / xp.where(of == 0, xp.ones_like(of), of)
     items: Array = share * logits.shape[0]
     return items

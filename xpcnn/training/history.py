@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..options import as_count, as_number
 from ..table import screenful
 
 HISTORY = "history.csv"  # in a run's folder
+VALIDATION = "validation_"  # before the names of metrics
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,29 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
     seconds: float
+    metrics: Mapping[str, float] = field(default_factory=dict)  # the others of validation, see `training.tallies`
 
-    def score(self, classifies: bool) -> list[float] | None:
-        """What epochs are compared by, larger is better; None without validation."""
+    def numbers(self) -> dict[str, float]:
+        """All of its numbers by name; those of `metrics` as in "validation_f1"."""
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "metrics"}
+        return own | {VALIDATION + name: value for name, value in self.metrics.items()}
+
+    def score(self, classifies: bool, monitor: str = "") -> list[float] | None:
+        """What epochs are compared by, larger is better; None without validation.
+
+        Parameters
+            classifies : whether accuracy comes first, then the loss
+            monitor : the one of `numbers` that alone counts
+        Raises
+            OptionError : the epoch has no such number, or it is not finite
+        """
+        if monitor:
+            value = self.numbers().get(monitor, math.nan)
+            if not math.isfinite(value):
+                known = ", ".join(monitored(self.numbers()))
+                got = f"{value}" if monitor in self.numbers() else f"no {monitor}"
+                raise OptionError("Trainer monitor", f"a finite number of the epoch, such as {known}", got)
+            return [-value if smaller_is_better(monitor) else value]
         if math.isnan(self.validation_loss):
             return None
         return [*([self.validation_accuracy] if classifies else []), -self.validation_loss]
@@ -41,6 +63,8 @@ class Epoch:
         line = f"epoch {self.epoch:3d}  train {self.train_loss:z.4f}{_share(self.train_accuracy)}"
         if not math.isnan(self.validation_loss):
             line += f"  validation {self.validation_loss:z.4f}{_share(self.validation_accuracy)}"
+            shown = [name for name in _SHOWN if name in self.metrics]
+            line += "".join(f" {name} {self.metrics[name]:.4g}" for name in shown[:1])
         return line + f"  lr {self.lr:.1e}  {self.seconds:.1f} s"
 
 
@@ -66,7 +90,9 @@ class History(list[Epoch]):
 
 
 _PARTS = ("train", "validation")
-_NAN = {"train_accuracy", "validation_loss", "validation_accuracy"}
+_METRICS = {"mean_absolute_error": "[0, inf)"} | dict.fromkeys(("r2", "psnr", "ssim"), "(-inf, inf)")
+_SHOWN = ("mean_iou", "exact_match", "psnr", "mean_absolute_error")  # the first that there is stands in an epoch's line
+_PRESENT = {"lr", "train_loss", "seconds"}  # never NaN
 _INTERVALS = {
     "lr": "[0, inf)",
     "train_loss": "(-inf, inf)",
@@ -81,9 +107,23 @@ def _share(accuracy: float) -> str:
     return "" if math.isnan(accuracy) else f" {accuracy:7.2%}"
 
 
+def smaller_is_better(name: str) -> bool:
+    """Whether a smaller value of this number is better; it is for losses and mean absolute errors."""
+    return name.endswith(("_loss", "mean_absolute_error"))
+
+
+def monitored(names: Iterable[str]) -> list[str]:
+    """Those of these numbers of an epoch that say how good it is."""
+    return [name for name in names if name not in ("epoch", "lr", "seconds")]
+
+
 def to_document(history: list[Epoch]) -> list[dict[str, float | None]]:
-    """The rows as JSON values; JSON has no NaN, so None stands for it."""
-    return [{key: None if value != value else value for key, value in asdict(row).items()} for row in history]
+    """The rows as JSON values; JSON has neither NaN nor infinite metrics, so None stands for them."""
+
+    def known(name: str, value: float) -> bool:
+        return value == value and (name in _INTERVALS or not math.isinf(value))
+
+    return [{name: value if known(name, value) else None for name, value in row.numbers().items()} for row in history]
 
 
 def from_document(who: str, document: Any) -> History:
@@ -98,26 +138,42 @@ def from_document(who: str, document: Any) -> History:
 
 
 def _row(who: str, number: int, row: Any) -> Epoch:
-    names = [field.name for field in fields(Epoch)]
-    if not isinstance(row, dict) or row.keys() != set(names):
-        raise FormatError(who, ", ".join(names), ", ".join(row) if isinstance(row, dict) else type(row).__name__)
+    known = {"epoch", *_INTERVALS}
+    if not isinstance(row, dict) or not _of_an_epoch(row):
+        raise FormatError(who, ", ".join(known), ", ".join(row) if isinstance(row, dict) else type(row).__name__)
     try:
         values = {
-            name: math.nan if row[name] is None and name in _NAN else as_number(who, name, row[name], interval)
-            for name, interval in _INTERVALS.items()
+            name: math.nan if row[name] is None and name not in _PRESENT else as_number(who, name, row[name], interval)
+            for name in row.keys() - {"epoch"}
+            for interval in (_INTERVALS.get(name) or _METRICS.get(name.removeprefix(VALIDATION), "[0, 1]"),)
         }
         as_count(who, "epoch", row["epoch"], least=number, most=number)
     except OptionError as error:
         raise FormatError(error.who, error.expected, error.got) from None
-    return Epoch(number, **values)
+    return _epoch(values | {"epoch": number}, list(row))
+
+
+def _of_an_epoch(names: Iterable[str]) -> bool:
+    given, own = set(names), {"epoch", *_INTERVALS}
+    return given >= own and all(isinstance(name, str) and name.startswith(VALIDATION) for name in given - own)
+
+
+def _epoch(numbers: Mapping[str, float], names: Sequence[str]) -> Epoch:
+    """That of these `Epoch.numbers`."""
+    own = {name: numbers[name] for name in ("epoch", *_INTERVALS)}
+    others = {name.removeprefix(VALIDATION): numbers[name] for name in names if name not in own}
+    return Epoch(**own, metrics=others)  # type: ignore[arg-type]
 
 
 def write_csv(path: Path, history: list[Epoch]) -> None:
     """Write one line per epoch, with a heading."""
+    rows = [row.numbers() for row in history]
+    names = dict.fromkeys([each.name for each in fields(Epoch) if each.name != "metrics"])
+    names |= dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
+    writer = csv.DictWriter(text, list(names), restval="nan", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in history)
+    writer.writerows(rows)
     write_atomically(path, text.getvalue().encode())
 
 
@@ -137,9 +193,13 @@ def read_csv(path: Path) -> History:
         ) from None
     rows = History()
     try:
-        for line in csv.DictReader(io.StringIO(text), strict=True):
-            numbers = {field.name: float(line[field.name]) for field in fields(Epoch)}
-            rows.append(Epoch(**{**numbers, "epoch": int(line["epoch"])}))  # type: ignore[arg-type]
+        reader = csv.DictReader(io.StringIO(text), strict=True)
+        names = list(reader.fieldnames or ())
+        for line in reader:
+            if not _of_an_epoch(names):
+                raise KeyError("columns of a history")
+            numbers = {name: float(line[name]) for name in names}
+            rows.append(_epoch({**numbers, "epoch": int(line["epoch"])}, names))
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise FormatError(
             f"{path}, row {len(rows) + 1}", "a row of numbers", f"{type(error).__name__}: {error}"

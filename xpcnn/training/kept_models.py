@@ -31,7 +31,7 @@ class KeptModels:
     def keep(self, trainer: Any, loader: Loader, epoch: int) -> None:
         """Write the model as that of this epoch; 0 is before the first."""
         split = loader.split
-        options: Any = {"classifies": trainer.criterion.classifies, "batch_size": loader.batch_size, "split": split}
+        options: Any = {"criterion": trainer.criterion, "batch_size": loader.batch_size, "split": split}
         _, tensors, metadata = best_file(trainer.kept_model, split.input_shape, trainer.classes, **options)
         folder = self.folder / EPOCHS
         folder.mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..table import Table, Tabular, columns
 from ..typing import Array, NDArray, Shape
-from .gradients import batch_gradients
+from .gradients import batch_gradients, step_gradients
 from .training_state import unchanged
 
 
@@ -91,7 +91,7 @@ def gradient_statistics(
     criterion = CrossEntropyLoss() if criterion is None else criterion
     check_loss("gradient_statistics", criterion)
     with unchanged(model, optimizer), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        grads = batch_gradients(model, criterion, x, y).grads
+        grads = step_gradients(batch_gradients(model, criterion, x, y), criterion.reduction)
         before = {name: _host(array).copy() for name, array in model.parameters().items()}
         if optimizer is not None:
             try:

@@ -24,20 +24,22 @@ class Position:
     correct: float = 0.0  # of images of several positions, such as pixels, the fractions of right ones
     images: int = 0
     seconds: float = 0.0  # spent on this epoch so far
-    best_score: list[float] | None = None  # validation accuracy (not in a regression), then −loss
+    best_score: list[float] | None = None  # see `Epoch.score`
     best_epoch: int = 0  # from 1; 0 for none
     untold: Untold | None = None
 
-    def is_best(self, score: list[float] | None) -> bool:
-        """True if the score is above all earlier ones; without validation the last epoch is always the best.
+    def is_best(self, score: list[float] | None, min_delta: float = 0.0) -> bool:
+        """True if the score is above the best by more than `min_delta`; without any, the last epoch is the best.
 
         Of equal epochs the first is kept, as in Keras and Lightning, whose comparisons are strict, too.
         """
-        return score is None or self.best_score is None or score > self.best_score
+        if score is None or self.best_score is None:
+            return True
+        return score > [self.best_score[0] + min_delta, *self.best_score[1:]]
 
-    def next_epoch(self, score: list[float] | None) -> Position:
+    def next_epoch(self, score: list[float] | None, min_delta: float = 0.0) -> Position:
         """The position after this epoch, given its score."""
-        epoch, best = self.epoch + 1, self.is_best(score)
+        epoch, best = self.epoch + 1, self.is_best(score, min_delta)
         best_score, best_epoch = (score, epoch) if best else (self.best_score, self.best_epoch)
         return Position(epoch, best_score=best_score, best_epoch=best_epoch)
 

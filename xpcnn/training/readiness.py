@@ -16,8 +16,9 @@ from ..nn.layer import Layer, check_layer
 from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Schedule
-from ..options import as_count, as_number
+from ..options import as_count, as_number, did_you_mean
 from .evaluation import highest_label, try_out
+from .history import VALIDATION
 from .position import Position
 from .training_state import unchanged
 
@@ -64,6 +65,15 @@ def _warn_of_activation(model: Layer, criterion: Loss) -> None:
         warn("Trainer", what, f"let it end in {'LogSoftmax' if isinstance(criterion, NLLLoss) else 'the layer before'}")
 
 
+def as_monitor(monitor: object, min_delta: object) -> tuple[str, float]:
+    """The number by which epochs are compared, or "", and by how much an epoch must be better."""
+    if not (monitor is None or (isinstance(monitor, str) and monitor)):
+        raise OptionError("Trainer", 'monitor: a number of an epoch, such as "validation_loss"', repr(monitor)[:80])
+    if as_number("Trainer", "min_delta", min_delta, "[0, inf)") and monitor is None:
+        raise OptionError("Trainer", "a monitor, as there is min_delta", "none", 'such as monitor="validation_loss"')
+    return monitor or "", float(min_delta)  # type: ignore[arg-type]
+
+
 def as_unfreeze_at(model: Layer, epoch: int | None) -> int | None:
     """Check the epoch from which all parameters are trained, or None; return it."""
     if epoch is None:
@@ -74,38 +84,50 @@ def as_unfreeze_at(model: Layer, epoch: int | None) -> int | None:
     return as_count("Trainer", "unfreeze_at", epoch, least=2)
 
 
-def check_fit(loader: object, validation: object, epochs: int, patience: int | None) -> None:
+def check_fit(loader: object, validation: object, epochs: int, patience: int | None, monitor: str) -> None:
     """Refuse arguments that `Trainer.fit` cannot work with."""
     as_count(WHO, "epochs", epochs)
     for given, kind in ((loader, Loader), (validation, Split)):
         if given is not None and not isinstance(given, kind):
             raise OptionError(WHO, f"a {kind.__name__}", type(given).__name__, "see xpcnn.data")
-    if validation is None and patience is not None:
+    if validation is None and patience is not None and not monitor:
         remedy = "pass a Split to fit, such as one of split.split(0.1), or leave patience out"
         raise OptionError(WHO, "validation images, as there is patience", "none", remedy)
 
 
 def check_ready(
-    loader: Loader, validation: Split | None, model: Layer, kept_model: Layer, criterion: Loss, classes: Sequence[str]
+    loader: Loader,
+    validation: Split | None,
+    model: Layer,
+    kept_model: Layer,
+    criterion: Loss,
+    classes: Sequence[str],
+    monitor: str = "",
 ) -> None:
     """Refuse anything that would end the training after an epoch of work.
 
     Parameters
         model, kept_model : the one that is trained, and the one that is validated and kept
         classes : their names, or none
+        monitor : the number by which epochs are compared, or ""
     Raises
-        OptionError : the number of names differs from that of classes
+        OptionError : the number of names differs from that of classes, or no epoch has the monitored number
         DataError, ShapeError, DTypeError : model or criterion refuses the validation images, a label has no output, or
             the last batch has a single image, which is too few for batch norm
     """
+    known = ["train_loss", *(["train_accuracy"] if criterion.classifies or criterion.binary else [])]
     if validation is not None:
         try:
-            outputs = try_out(kept_model, validation, criterion)
+            outputs, metrics = try_out(kept_model, validation, criterion)
+            known += [VALIDATION + name for name in ("loss", *metrics)]
         except XpcnnError as error:
             error.who = f"{WHO}, validation: {error.who}"
             raise
         if criterion.classifies:
             _check_outputs(loader, classes, outputs, highest_label(criterion, loader.split))
+    if monitor and monitor not in known:
+        remedy = did_you_mean(monitor, known) or ("pass a Split to validate on" if validation is None else "")
+        raise OptionError(WHO, "monitor: one of " + ", ".join(known), monitor, remedy)
     if loader.batch_size == 1 or (len(loader.split) % loader.batch_size == 1 and not loader.drop_last):
         _try_one_image(model, loader)
 

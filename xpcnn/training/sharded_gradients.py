@@ -7,7 +7,7 @@ The loss of the whole batch is that of `xpcnn.training.gradients`, over the shar
     g = Σ_s g_s                                 each g_s from (2)                               (3)
 
 With a sum as reduction, D, D_s and the factor of (2) are 1. Of items that all have the class weight 0, D_s = 0 and
-there is no L_s: D_s·L_s is then the sum itself, which smoothed labels may make positive.
+there is no L_s: D_s·L_s is then the sum itself.
 
 Each layer's generator is drawn from once a batch, by every process; from that number and s each shard makes its own.
 """
@@ -15,7 +15,6 @@ Each layer's generator is drawn from once a batch, by every process; from that n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -33,7 +32,7 @@ from ..ops.dispatch import one_blas_thread
 from ..options import as_count
 from ..shards import Shard, cut, in_step
 from ..typing import Array
-from .gradients import Gradients, correct_items
+from .gradients import Gradients, correct_items, with_a_loss
 
 SHARDS = 8  # of a batch, unless there are more processes
 
@@ -132,7 +131,7 @@ def sharded_gradients(model: Layer, criterion: Loss, batch: ShardedBatch, shardi
         logits, cache = model.forward(x)
         items, correct = criterion.items(logits, y), correct_items(criterion, logits, y)
         count = float(items) if means else 1.0
-        own = criterion if count else _summed(criterion)
+        own = with_a_loss(criterion, items)
         loss, loss_cache = own.forward(logits, y)
         each = shard.gather([float(items), float(loss) * (count or 1.0), float(correct)])  # (S, 3)
         divisor, whole, right = (sum(column) for column in each.T.tolist())
@@ -164,12 +163,6 @@ def sharded_gradients(model: Layer, criterion: Loss, batch: ShardedBatch, shardi
     total = group.sum_of_shards(each, sharding.count) if sharding.shards else group.all_reduce(each[0])  # (3)
     xp = array_namespace(loss)
     return Gradients(loss, xp.asarray(correct, device=loss.device), items, total)
-
-
-def _summed(criterion: Loss) -> Loss:
-    other = copy(criterion)
-    other.reduction = "sum"
-    return other
 
 
 def _generators(model: Layer, own: range) -> tuple[list[Any], dict[int, list[np.random.Generator]]]:

@@ -11,7 +11,6 @@ import secrets
 import time
 import weakref
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError
@@ -58,7 +57,7 @@ class TensorBoardLog:
         kind, place = ("step", ("step", "epoch", "batch")) if isinstance(happened, Step) else ("epoch", ("epoch",))
         numbers = {
             f"{kind}/{name}": value
-            for name, value in asdict(happened).items()
+            for name, value in happened.numbers().items()
             if name not in place and value == value  # false for NaN
         }
         try:

@@ -14,27 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from .. import html
-from ..backend import is_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
 from ..distributed import Group
-from ..errors import NonFiniteError, OptionError
-from ..habits import TRAINER, Familiar
-from ..nn import CrossEntropyLoss, Layer, all_parameters, unfreeze
+from ..errors import OptionError
+from ..habits import TRAINER
+from ..nn import CrossEntropyLoss, Layer
 from ..nn.display import headline
 from ..nn.loss import Loss
-from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Constant, Schedule
 from ..options import as_count, as_flag, as_names, as_path
 from ..typing import Array
 from . import checkpoint
-from .accumulation import accumulated_gradients
 from .best_model import best_file, with_arrays
 from .callback import OnEpoch, OnStep, as_callbacks
 from .claim import Claim, claimed
@@ -42,22 +36,21 @@ from .dry_run import first_batches, put_back
 from .evaluation import Evaluation, evaluate
 from .finite_weights import FiniteWeights
 from .fitting import Fitting
-from .gradients import Gradients, StepResult
 from .history import History
 from .moving_average import MovingAverage
-from .nonfinite_report import report
 from .position import Position
-from .readiness import as_unfreeze_at, check_arguments, check_fit, check_ready, warn_of_nothing_left
+from .readiness import as_monitor, as_unfreeze_at, check_arguments, check_fit, check_ready, warn_of_nothing_left
 from .run_files import KEPT, refuse_run
 from .same_everywhere import check_same, share_run
-from .schedule_end import warn_of_idle_step, warn_of_schedule
-from .sharded_gradients import ShardedBatch, Sharding
+from .schedule_end import warn_of_schedule
+from .sharded_gradients import Sharding
+from .stepping import Stepping
 from .training_state import TrainingState
 
 UNREAD_STEPS = 1000  # on a device, most steps between two readings of the totals: reading waits for the device
 
 
-class Trainer(Familiar):
+class Trainer(Stepping):
     """Trains a network: epochs, validation, schedule, checkpoints, early stopping.
 
     Parameters
@@ -71,7 +64,10 @@ class Trainer(Familiar):
             epoch the remaining batches form one
         ema : decay of an exponential moving average of the weights (see `MovingAverage`), such as 0.999; then the
             average is validated, evaluated and kept as the best model; None for no average
-        patience : stop after this many epochs without improvement in validation; it requires validation
+        patience : stop after this many epochs of which none was the best; it requires validation, or a monitor
+        monitor : the number of an epoch by which the best is chosen, such as "validation_f1" or "train_loss" (see
+            `History`, `training.tallies`); None for the validation accuracy, then the validation loss
+        min_delta : with a monitor, an epoch is better than the best so far by more than this
         unfreeze_at : the epoch, from 2, from which all parameters of a network of `nn.freeze` are trained; the
             optimizer's state of those that were frozen begins then
         on_step, on_epoch : functions f(trainer, step: Step) and g(trainer, row: Epoch), called after each step and
@@ -79,7 +75,7 @@ class Trainer(Familiar):
             OSError, as from a log on a full disk, it and those after it are called for that step when the training is
             resumed. With on_step each loss is read, which waits for a device
         folder : of the run: `history.csv`, `checkpoint.safetensors` (the last state),
-            `model.safetensors` (the best epoch by validation accuracy, then loss, the first of equal ones;
+            `model.safetensors` (the best epoch by `monitor`, the first of equal ones;
             `weights.safetensors` if there are layers that no file can name), `trained_on.safetensors` (digests of
             images). None keeps the best in memory
         classes : names of the classes, saved with the model
@@ -110,6 +106,8 @@ class Trainer(Familiar):
         accumulate: int = 1,
         ema: float | None = None,
         patience: int | None = None,
+        monitor: str | None = None,
+        min_delta: float = 0.0,
         unfreeze_at: int | None = None,
         on_step: Iterable[OnStep] = (),
         on_epoch: Iterable[OnEpoch] = (),
@@ -131,6 +129,7 @@ class Trainer(Familiar):
         self.model, self.optimizer = model, optimizer
         self.schedule = schedule or Constant(optimizer.lr)
         self.clip_norm, self.patience = clip_norm, patience
+        self.monitor, self.min_delta = as_monitor(monitor, min_delta)
         self.accumulate = as_count("Trainer", "accumulate", accumulate)
         self.average = None if ema is None else MovingAverage(model, ema)
         self.on_step, self.on_epoch = as_callbacks("on_step", on_step), as_callbacks("on_epoch", on_epoch)
@@ -175,12 +174,12 @@ class Trainer(Familiar):
             return self._fit(loader, validation, epochs, resume)
 
     def _fit(self, loader: Loader, validation: Split | None, epochs: int, resume: bool) -> History:
-        check_fit(loader, validation, epochs, self.patience)
+        check_fit(loader, validation, epochs, self.patience, self.monitor)
         if self.overfit_batches:
             loader = first_batches(loader, self.overfit_batches)
-        check_ready(loader, validation, self.model, self.kept_model, self.criterion, self.classes)
+        check_ready(loader, validation, self.model, self.kept_model, self.criterion, self.classes, self.monitor)
         if self.folder is not None:  # refuse before the first step a model that no file can hold
-            best_file(self.kept_model, loader.split.input_shape, self.classes, classifies=self.criterion.classifies)
+            best_file(self.kept_model, loader.split.input_shape, self.classes, criterion=self.criterion)
         self._validation = validation
         first = self.sharding.group.rank == 0
         check_same(self, loader, epochs, Trainer.train_step)
@@ -243,57 +242,6 @@ class Trainer(Familiar):
             raise OptionError("Trainer.best_model", "an epoch that is done", "none", "call fit before")
         return with_arrays(self.kept_model, self.folder or self.best_arrays or self.kept_model.state_dict())
 
-    def train_step(self, x: Any, y: Array, *more: tuple[Any, Array]) -> StepResult:
-        """Do one step on one batch.
-
-        Parameters
-            x : one array; of several inputs a tuple, or a mapping by name, of arrays with one row an item. Every
-                process passes the whole batch
-            more : further batches (x, y), for one step on the images of all
-        Raises
-            NonFiniteError : as in `fit`
-        """
-        if self.loader is None:
-            warn_of_idle_step(self.schedule, self.optimizer.steps)
-        batches = [(x, y), *more]
-        return self.step(batches if self.sharding.is_whole else [self.sharding.of(*each) for each in batches])
-
-    @np.errstate(over="ignore", invalid="ignore")  # the results are checked
-    def step(self, batches: Sequence[tuple[Any, Array] | ShardedBatch]) -> StepResult:
-        """Do one step on these batches, of which this process has all or some shards; see `train_step`."""
-        read, sharding = bool(self.on_step) or self.read_every == 1, self.sharding
-        total = accumulated_gradients(
-            self.model, self.criterion, self._state, batches, sharding=sharding, read=read, report=self._report
-        )
-        grads = self.optimizer.select(total.grads)
-        if self.clip_norm is not None:
-            grads, _ = clip_by_norm(grads, self.clip_norm)
-        self.optimizer.lr = self.schedule.lr_at(self.optimizer.steps)
-        self.optimizer.step(grads)
-        if is_numpy(total.loss):
-            self._weights.check("Trainer", self.optimizer.parameters, f"after step {self.optimizer.steps}")
-        if self.average is not None:
-            self.average.update(self.model, self.optimizer.steps)
-        return StepResult(total.loss, total.correct, total.items)
-
-    def unfreeze(self) -> None:
-        """Train all of the network's parameters from now on, as from epoch `unfreeze_at` on; see `nn.freeze`."""
-        trained = self.model.parameters()
-        frozen = {name: p for name, p in all_parameters(self.model).items() if name not in trained}
-        if frozen:
-            self.optimizer.add(frozen)
-            self.model = unfreeze(self.model)
-            if self.average is not None:
-                self.average.model = unfreeze(self.average.model)
-
-    def _report(self, number: int, x: Array, y: Array, gradients: Gradients) -> NonFiniteError:
-        """The error for this batch of a step, which gave NaN or infinity."""
-        at = self.position
-        batch = at.batch + number
-        run = {"step": self.optimizer.steps + 1, "epoch": at.epoch + 1, "batch": batch + 1}
-        indices = None if self.loader is None else self.loader.indices(at.epoch, batch)
-        return report(self.model, self.criterion, (x, y), gradients, run, indices, self.folder)
-
     def __repr__(self) -> str:
         parts = f"{type(self.optimizer).__name__}, {type(self.criterion).__name__}"
         return f"Trainer({headline(self.model)}; {parts}; {self.position.epoch} epochs done)"
@@ -316,4 +264,4 @@ class Trainer(Familiar):
 
         parts = (self.model, self.optimizer, self.criterion, self.schedule, loader)
         more = (self.average, self.accumulate, self._validation, self.unfreeze_at, unfrozen)
-        return checkpoint.Checkpointed(*parts, *more, shards=self.sharding.shards)
+        return checkpoint.Checkpointed(*parts, *more, self.sharding.shards, self.monitor, self.min_delta)

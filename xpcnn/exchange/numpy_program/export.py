@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from pprint import pformat
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ...data.scale import BYTE
 from ...errors import FileError, OptionError
 from ...io.atomic import write_atomically
 from ...nn.layer import check_layer
-from ...options import as_flag, as_names, as_number, as_path, as_shape
+from ...options import as_choice, as_flag, as_names, as_number, as_path, as_shape
 from ...typing import NDArray
 from . import functions
 from .lines import Lines, Value, body, value_name
@@ -75,10 +75,10 @@ _UNIT = """    white = 1 if x.dtype.kind in "bf" and x.min() >= 0 and x.max() <=
     if x.min() < 0 or x.max() > white:
         raise ValueError(f"expected numbers from 0 to {{white}}, got {{x.min()}} to {{x.max()}}")
     return x.astype(np.{dtype}) / white"""
-_CLASSES = '''
+_RANKED = '''
 def predict(pictures: Array) -> list[list[tuple[str, float]]]:
-    """For each picture, the classes with their probabilities, the most likely first."""
-    probabilities = softmax(network(prepared(pictures)))
+    """For each picture, the names in CLASSES with their probabilities, the most likely first."""
+    probabilities = {function}(network(prepared(pictures)))
     return [[(CLASSES[i], float(row[i])) for i in np.argsort(-row, kind="stable")] for row in probabilities]
 '''
 _NUMBERS = '''
@@ -101,7 +101,7 @@ def export_numpy(
     classes: Iterable[str] = (),
     scale: float = 255.0,
     unit: bool = True,
-    regression: bool = False,
+    outputs: Literal["classes", "labels", "values"] = "classes",
 ) -> None:
     """Write a network, as it is in inference, as a program that needs nothing but NumPy.
 
@@ -113,10 +113,11 @@ def export_numpy(
         model : layers of `xpcnn.nn`; and layers of your own that say by `composed` which of these compute the same
         path : of the program, a file .py
         input_shape : of one item; of several inputs, a shape each: there is then no `predict`
-        classes : the names of the outputs, if they are scores
+        classes : the names of the outputs, if they are classes or labels
         scale : the number that is white: pixels are divided by it, unless they are floats in [0, 1]
         unit : whether they are in [0, 1] then; if not, all numbers are divided by the scale, and not checked
-        regression : the outputs are values, not scores of classes
+        outputs : what an item's numbers are: scores of classes, of which one is right; of labels, each of which may be
+            (the logit of its probability); or values
     Raises
         OptionError : a layer is none of these, or an argument makes no sense
         ShapeError : the network does not take items of that shape
@@ -135,37 +136,34 @@ def export_numpy(
     path = as_path(_WHO, path)
     if path.suffix != ".py":
         raise OptionError(_WHO, "a file .py", str(path))
+    as_choice(_WHO, "outputs", outputs, ("classes", "labels", "values"))
     shapes = [as_shape(_WHO, each) for each in input_shape] if model.arity[0] > 1 else [as_shape(_WHO, input_shape)]
     like = next(iter(model.state_dict().values()), None)
     made = Lines(model, "float32" if like is None else dtype_name(like))
-    inputs = tuple(made.value(shape) for shape in shapes)
-    found = made.network("", model, inputs if len(inputs) > 1 else inputs[0])
-    outputs = found if isinstance(found, tuple) else (found,)
-    scores = outputs[0].shape[0] if len(outputs) == 1 and len(outputs[0].shape) == 1 else 0
+    xs = tuple(made.value(shape) for shape in shapes)
+    found = made.network("", model, xs if len(xs) > 1 else xs[0])
+    ys = found if isinstance(found, tuple) else (found,)
+    scores = ys[0].shape[0] if len(ys) == 1 and len(ys[0].shape) == 1 and outputs != "values" else 0
     names = list(as_names(_WHO, "classes", classes))
     if len(names) not in (0, scores):
-        raise OptionError(_WHO, f"classes: a name for each of the {scores} outputs, or none", repr(names)[:80])
-    arguments = ", ".join(f"{value_name(i)}: Array" for i in range(len(inputs)))
-    returns = "Array" if len(outputs) == 1 else f"tuple[{', '.join(['Array'] * len(outputs))}]"
-    said = f'    """What the network computes of items {", ".join(map(str, shapes))}."""'
-    network = "\n".join([f"\ndef network({arguments}) -> {returns}:", said, *_indented(made, inputs, outputs), ""])
-    classifies = scores > 0 and not as_flag(_WHO, "regression", regression)
-    white, unit = as_number(_WHO, "scale", scale, "(0, inf)"), as_flag(_WHO, "unit", unit)
-    ends = [] if len(inputs) > 1 or len(outputs) > 1 else _ends(made.dtype, white, unit, classifies)
-    rest = [*_called(network + "".join(ends)), network, *ends]
+        raise OptionError(_WHO, f"classes: a name for each of the {scores} scores, or none", repr(names)[:80])
+    network, predict = _network(made, xs, ys), []
+    if len(xs) == len(ys) == 1:
+        white, unit = as_number(_WHO, "scale", scale, "(0, inf)"), as_flag(_WHO, "unit", unit)
+        predict = _predict(made.dtype, white, unit, outputs if scores else "values")
+    rest = [*_called(network + "".join(predict)), network, *predict]
     words = set(re.findall(r"\w+", "".join(rest))) | {"Path", "np"}
     head = _HEAD.format(
         imports="".join(text for word, text in _IMPORTS.items() if word in words),
         file=path.name if re.fullmatch(r"[\w.-]+", path.name, re.ASCII) else "net.py",
         version=__version__,
         shape=shapes[0] if len(shapes) == 1 else tuple(shapes),
-        classes=pformat(names or [str(i) for i in range(scores)], width=108, compact=True) if classifies else [],
-        digest=_digest(made.arrays),
+        classes=pformat(names or [str(i) for i in range(scores)], width=108, compact=True),
+        digest=(digest := _digest(made.arrays)),
     )
-    text = "\n".join([head, *rest])
     _check_ours(path)
-    write_atomically(path.with_suffix(".npz"), _archive(made.arrays | {"digest": np.array(_digest(made.arrays))}))
-    write_atomically(path, text.rstrip("\n").encode() + b"\n")
+    write_atomically(path.with_suffix(".npz"), _archive(made.arrays | {"digest": np.array(digest)}))
+    write_atomically(path, "\n".join([head, *rest]).rstrip("\n").encode() + b"\n")
 
 
 def _check_ours(path: Path) -> None:
@@ -185,11 +183,16 @@ def _check_ours(path: Path) -> None:
                 raise OptionError(_WHO, f"no other file {each}", "one that is no network", "choose another name")
 
 
-def _indented(made: Lines, inputs: Sequence[Value], outputs: Sequence[Value]) -> list[str]:
-    return [f"    {line}" for line in body(made.lines, inputs, outputs)]
+def _network(made: Lines, xs: Sequence[Value], ys: Sequence[Value]) -> str:
+    """The function that computes the network."""
+    arguments = ", ".join(f"{value_name(i)}: Array" for i in range(len(xs)))
+    returns = "Array" if len(ys) == 1 else f"tuple[{', '.join(['Array'] * len(ys))}]"
+    said = f'"""What the network computes of items {", ".join(str(x.shape) for x in xs)}."""'
+    lines = [f"    {line}" for line in (said, *body(made.lines, xs, ys))]
+    return "\n".join([f"\ndef network({arguments}) -> {returns}:", *lines, ""])
 
 
-def _ends(dtype: str, scale: float, unit: bool, classifies: bool) -> list[str]:
+def _predict(dtype: str, scale: float, unit: bool, outputs: str) -> list[str]:
     """The functions that take pictures, for a network of one input and one output."""
     white = f"{255.0 if scale == 1 else scale:g}"
     how, divided = f"divided by {scale:g}", f"    return x.astype(np.{dtype}) / {scale!r}"
@@ -197,9 +200,10 @@ def _ends(dtype: str, scale: float, unit: bool, classifies: bool) -> list[str]:
         how = f"divided by {white}, unless they are floats in [0, 1]"
         white = f"(255 if x.dtype == np.uint8 else {white})" if scale > BYTE else white
         divided = _UNIT.format(white=white, dtype=dtype)
-    shown = 'f"{answer[0][0]}  {answer[0][1]:.4f}"' if classifies else "answer"
+    function = {"classes": "softmax", "labels": "sigmoid"}.get(outputs)
+    shown = 'f"{answer[0][0]}  {answer[0][1]:.4f}"' if function else "answer"
     prepared = _PREPARED.format(how=how, divided=divided)
-    return [prepared, _CLASSES if classifies else _NUMBERS, _MAIN.format(shown=shown)]
+    return [prepared, _RANKED.format(function=function) if function else _NUMBERS, _MAIN.format(shown=shown)]
 
 
 def _called(text: str) -> list[str]:

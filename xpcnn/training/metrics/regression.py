@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...typing import NDArray
 from .numbers import alike
 
 
@@ -44,7 +45,11 @@ def r2(outputs: Any, targets: Any) -> float:
     """
     y, t = alike(outputs, targets)
     y, t = y.reshape(len(y), -1), t.reshape(len(t), -1)
-    errors, spread = ((y - t) ** 2).sum(axis=0), ((t - t.mean(axis=0)) ** 2).sum(axis=0)  # (K,)
+    return r2_of(((y - t) ** 2).sum(axis=0), ((t - t.mean(axis=0)) ** 2).sum(axis=0))
+
+
+def r2_of(errors: NDArray, spread: NDArray) -> float:
+    """(2) from its two sums for each of the K numbers."""
     constant = spread == 0
     ratio = np.divide(errors, spread, out=(errors > 0).astype(np.float64), where=~constant)
     return float((1 - ratio).mean())  # (2)
