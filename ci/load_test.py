@@ -37,6 +37,7 @@ class Seen:
     statuses: dict[int, int] = field(default_factory=dict)
     lost: int = 0
     refused: int = 0  # connections after the service had stopped listening
+    processor: float = 0.0  # seconds of the service's processor time until it was stopped
 
 
 async def client(port: int, body: bytes, seen: Seen, stopped: asyncio.Event) -> None:
@@ -72,17 +73,27 @@ async def client(port: int, body: bytes, seen: Seen, stopped: asyncio.Event) -> 
             writer.close()
 
 
-async def load(port: int, body: bytes, clients: int, seconds: float, stop: asyncio.Future[None]) -> tuple[Seen, Seen]:
+async def load(
+    port: int, body: bytes, clients: int, seconds: float, stop: asyncio.Future[None], pid: int
+) -> tuple[Seen, Seen]:
     """What the clients see before the service is stopped, and after."""
     before, stopped = Seen(), asyncio.Event()
     seen = Seen()
     tasks = [asyncio.create_task(client(port, body, seen, stopped)) for _ in range(clients)]
     await asyncio.sleep(seconds)
     before.seconds, before.statuses = list(seen.seconds), dict(seen.statuses)
+    before.processor = processor_seconds(pid)
     stop.set_result(None)
     stopped.set()
     await asyncio.gather(*tasks)
     return before, seen
+
+
+def processor_seconds(pid: int) -> float:
+    """The processor time that a process has used, where the system has /proc; else 0."""
+    stat = Path(f"/proc/{pid}/stat")
+    user, system = stat.read_text().rpartition(")")[2].split()[11:13] if stat.exists() else ("0", "0")
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def measured(model: Path, body: bytes, clients: int, seconds: float, words: list[str]) -> tuple[Seen, Seen, str, int]:
@@ -93,12 +104,15 @@ def measured(model: Path, body: bytes, clients: int, seconds: float, words: list
             assert service.stdout is not None
             port = int(re.search(r":(\d+)/", service.stdout.readline())[1])  # type: ignore[index]
 
+            begun = processor_seconds(service.pid)
+
             async def run() -> tuple[Seen, Seen]:
                 stop = asyncio.get_running_loop().create_future()
                 stop.add_done_callback(lambda done: service.send_signal(signal.SIGTERM))
-                return await load(port, body, clients, seconds, stop)
+                return await load(port, body, clients, seconds, stop, service.pid)
 
             before, seen = asyncio.run(run())
+            before.processor -= begun
             said = service.stdout.read()
             return before, seen, said.strip(), service.wait(60)
         finally:
@@ -128,6 +142,7 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}; {' '.join(words)}")
     print(f"{len(times) / options.seconds:.0f} requests/s; ms: median {np.median(times):.1f}", end=", ")
     print(f"99th percentile {np.percentile(times, 99):.1f}, largest {times[-1]:.1f}; statuses {before.statuses}")
+    print(f"{before.processor / max(1, len(times)) * 1000:.2f} ms of the service's processor time a request")
     print(f"SIGTERM: {len(seen.seconds) - len(times)} answered after it, {seen.lost} lost; {said}; status {status}")
 
 

@@ -180,6 +180,13 @@ def test_the_command_writes_a_program_that_predicts_as_the_model_does(saved, tmp
     assert done.stdout == f"{best.label}  {best.probability:.4f}\n"
 
 
+def test_a_network_of_float64(tmp_path):
+    model = nn.Sequential(nn.Normalize([0.1], [0.3]), nn.Linear(1, 4, rng=0), nn.GELU()).astype("float64")
+    export_numpy(model, tmp_path / "net.py", input_shape=(1,))
+    x = np.linspace(-3, 3, 50)[:, None]
+    np.testing.assert_allclose(runpy.run_path(tmp_path / "net.py")["network"](x), model(x), rtol=1e-12, atol=1e-15)
+
+
 def test_several_labels(saved, tmp_path):
     extra = {"regression": True, "labels": True}
     save_model(saved.model, tmp_path / "m.safetensors", input_shape=(12, 12, 1), classes="abc", extra=extra)

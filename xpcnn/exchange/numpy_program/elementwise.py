@@ -39,7 +39,8 @@ for _kind, _text in _INLINE.items():
 
 @writes(nn.GELU)
 def _gelu(at: Place, layer: nn.GELU) -> str:
-    return at.call("gelu_tanh" if layer.approximate == "tanh" else "gelu", at.x)
+    exact = "gelu_float32" if at.dtype == "float32" else "gelu"
+    return at.call("gelu_tanh" if layer.approximate == "tanh" else exact, at.x)
 
 
 @writes(nn.PReLU)
