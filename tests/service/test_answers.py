@@ -64,7 +64,9 @@ def test_several_labels(make, tmp_path, pixels):
     body = json.dumps(pixels.tolist()).encode()
     answers = ask(make(loaded), "POST", "/predict", body, content_type="application/json").json["answers"]
     assert [each["predictions"] for each in answers] == told(loaded.predict(pixels))
-    assert sum(each["probability"] for each in answers[0]["predictions"]) > 1.01  # each is a question of its own
+    found = [each["probability"] for each in answers[0]["predictions"]]
+    assert found == sorted(found, reverse=True)
+    assert sum(found) > 1.01  # each is a question of its own
 
 
 def test_values_and_a_class_a_pixel(make, tmp_path, pixels):

@@ -71,6 +71,13 @@ def test_one_that_fails_costs_no_other_its_answer_and_close_answers_what_was_acc
     assert batches.held == 0
 
 
+def test_requests_that_send_nothing_hold_no_more_places_than_there_are(make, saved, monkeypatch):
+    monkeypatch.setattr("xpcnn.service.guard.READ_SECONDS", 0.3)
+    service = make(saved, queue=3)
+    request = (("POST", "/predict", b"x"), {"content_type": "image/png", "waits": True})
+    assert sorted(each.status for each in together(service, [request] * 5)) == [408] * 3 + [503] * 2
+
+
 def test_under_load_batches_grow_and_what_is_too_much_is_refused(make, saved, pixels):
     service = make(saved, batch_size=4, queue=6)
     network, gate = service._network, threading.Event()

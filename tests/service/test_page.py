@@ -79,6 +79,7 @@ def test_in_a_browser_a_picture_is_answered_and_nothing_else_is_asked(tmp_path, 
                  f"--user-data-dir={tmp_path}/chromium", "--dump-dom", f"http://127.0.0.1:{port}/")  # fmt: skip
         dom = subprocess.run([CHROMIUM, *words], capture_output=True, text=True, timeout=120, check=True).stdout
     assert '<html lang="en" class="ready">' in dom
+    assert "<i>cat</i>" not in dom  # a class's name is text
     seen = json.loads(unescape(re.search(r' data-seen="([^"]*)"', dom)[1]))
     scores = xpcnn.load(tmp_path / "m.safetensors").predict(picture)[0].scores
     expected = " ".join(f"{label} {100 * probability:.1f} %" for label, probability in scores)
