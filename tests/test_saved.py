@@ -70,6 +70,16 @@ def test_every_form_of_a_picture_gives_the_same_numbers(run):
     assert [each.name for each in saved.predict(run / "both")] == [f"{run}/both/b.png", f"{run}/both/c.png"]
 
 
+def test_networks_of_rows_and_sequences_take_arrays_and_no_pictures(run, tmp_path):
+    for model, shape in ((nn.Linear(4, 2, rng=0), (4,)), (nn.Conv1d(3, 2, 2, rng=0), (5, 3))):
+        save_model(model, tmp_path / "m", input_shape=shape, extra={"unit": False, "scale": 1, "regression": True})
+        saved, x = xpcnn.load(tmp_path / "m"), np.random.default_rng(0).normal(size=(3, *shape)).astype("f4")
+        np.testing.assert_allclose(saved.outputs(x), model(x), rtol=1e-6)
+        np.testing.assert_allclose(saved.outputs(x[0]), model(x[:1]), rtol=1e-6)
+        with pytest.raises(DataError, match=r"a.png: expected an array \(.*\), which the model takes, got a picture"):
+            saved.predict(run / "a.png")
+
+
 def test_outputs_are_what_answers_are_made_of_and_those_of_each_pixel(run, tmp_path):
     saved = xpcnn.load(run / "run")
     batch = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), np.uint8)

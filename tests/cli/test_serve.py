@@ -49,8 +49,12 @@ def test_answers_over_a_connection_that_stays_open(model):
                 (answer,) = told["answers"][0]["predictions"]
                 assert answer == {"class": expected.label, "probability": pytest.approx(expected.probability)}
         client.close()
+        with socket.create_connection(("127.0.0.1", port)) as gone:  # in the middle of what it sends
+            gone.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nabc")
+            time.sleep(0.2)
+        time.sleep(0.2)
         said, errors, status = stopped(process, signal.SIGINT)
-    assert (said, errors, status) == ("stopped, after 3 requests\n", "", 0)
+    assert (said, errors, status) == ("stopped, after 4 requests\n", "", 0)
 
 
 def test_nothing_is_lost_when_it_stops_under_load(model):

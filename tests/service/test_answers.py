@@ -69,6 +69,19 @@ def test_several_labels(make, tmp_path, pixels):
     assert sum(found) > 1.01  # each is a question of its own
 
 
+def test_a_network_of_rows(make, tmp_path, pixels):
+    options = {"input_shape": (4,), "classes": (), "extra": {"regression": True, "unit": False, "scale": 1}}
+    service = make(saved_network(tmp_path / "m.safetensors", nn.Linear(4, 2, rng=0), **options))
+    rows = [[1.5, -2.0, 0.25, 3.0], [0.0, 0.0, 0.0, 0.0]]
+    (one, two) = ask(service, "POST", "/predict", json.dumps(rows).encode(), content_type="application/json").json[
+        "answers"
+    ]
+    expected = np.float32(rows) @ service.saved.model.weight.T
+    np.testing.assert_allclose([one["values"], two["values"]], expected, rtol=1e-6)
+    refused = ask(service, "POST", "/predict", png(pixels[0]), content_type="image/png")
+    assert (refused.status, "got a picture" in refused.json["error"]) == (400, True)
+
+
 def test_values_and_a_class_a_pixel(make, tmp_path, pixels):
     body = json.dumps((pixels[:1] / 255).tolist()).encode()
     one = nn.Sequential(nn.Flatten(), nn.Linear(90, 2, rng=0))

@@ -92,6 +92,8 @@ def _picture(path: Path | InMemory, saved: SavedModel, scale: float | None) -> t
 
     It is uint8 with white at 255, or has its original numbers if white is another number.
     """
+    if len(saved.input_shape) != 3:
+        raise DataError(str(path), f"an array {saved.input_shape}, which the model takes", "a picture")
     who, bits = str(path), header(path, who=str(path)).bits
     height, width, channels = saved.input_shape
     own = scale

@@ -96,6 +96,7 @@ class Service:
         """The application behind the guard."""
         from starlette.applications import Starlette
         from starlette.exceptions import HTTPException
+        from starlette.requests import ClientDisconnect
         from starlette.responses import HTMLResponse, JSONResponse, Response
         from starlette.routing import Route
 
@@ -129,6 +130,9 @@ class Service:
             await request.scope[BODY].drop()
             return JSONResponse({"error": error.why}, error.status, error.headers)
 
+        async def gone(request: Any, error: Any) -> Any:
+            return Response(status_code=400)  # that nobody reads
+
         async def fail(request: Any, error: Exception) -> Any:
             told = str(error) if isinstance(error, XpcnnError) else "the service has failed"
             return JSONResponse({"error": told}, 500)
@@ -144,7 +148,13 @@ class Service:
             Route("/metrics", metrics),
             Route("/predict", predict, methods=["POST"]),
         ]
-        handlers: Any = {HTTPException: refuse, Refused: refused, NonFiniteError: fail, Exception: fail}
+        handlers: Any = {
+            ClientDisconnect: gone,
+            HTTPException: refuse,
+            Refused: refused,
+            NonFiniteError: fail,
+            Exception: fail,
+        }
         return Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
 
     def facts(self) -> dict[str, Any]:
