@@ -43,7 +43,7 @@ XPCNN_BACKEND=array_api_strict pytest -q -n 2 tests/test_*.py tests/ops tests/nn
 step "most of the suite, and the examples, on a stand-in for CuPy"
 (
     export PYTHONPATH=$PWD/tests/stand_in XPCNN_BACKEND=cupy
-    pytest -q -n 2 tests/test_*.py tests/kernels/test_cuda.py tests/ops tests/nn tests/optim tests/training tests/data tests/plot tests/sklearn
+    pytest -q -n 2 tests/test_*.py tests/kernels/test_cuda.py tests/kernels/test_cuda_positions.py tests/ops tests/nn tests/optim tests/training tests/data tests/plot tests/sklearn
     for example in examples/*.py; do
         python "$example" --tiny > /dev/null
     done
@@ -90,7 +90,7 @@ step "the CUDA kernels compile for four GPU architectures; skipped where NVRTC c
 pip install -q nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 || echo "no NVRTC: not compiled"
 CUDA_VISIBLE_DEVICES='' pytest -q tests/kernels/test_cuda.py
 step "what a GPU would be asked to do: no count above the committed one"
-python -m ci.launches --check --nets lenet5 mnist_cnn resnet20  # vgg_small takes as long as these
+python -m ci.launches --check
 step "the script for a GPU, tried on the stand-in for CuPy"
 PYTHONPATH=$PWD/tests/stand_in SUITE=tests/nn/test_norm.py PYTHON=python bash ci/gpu.sh report --quick --nets lenet5
 PYTHONPATH=$PWD/tests/stand_in PYTHON=python bash ci/gpu.sh --minutes 1 short --quick --nets lenet5

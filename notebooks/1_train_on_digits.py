@@ -108,7 +108,7 @@ result = trainer.evaluate(digits.test)
 result
 
 # %% [output]
-# Evaluation(loss=0.1205, accuracy=0.9583, top5_accuracy=1, confusion=10×10 of 360)
+# Evaluation(loss=0.1205, accuracy=0.9583, top5_accuracy=1, f1=0.9593, confusion=10×10 of 360)
 # [text/html]
 
 # %%

@@ -50,7 +50,7 @@ trainer.fit(loader, epochs=6)
 trainer.evaluate(shapes.test)
 
 # %% [output]
-# Evaluation(loss=0.009388, accuracy=1, top5_accuracy=1, confusion=2×2 of 24)
+# Evaluation(loss=0.009388, accuracy=1, f1=1, confusion=2×2 of 24)
 # [text/html]
 
 # %% [markdown]

@@ -64,7 +64,8 @@ class Named(nn.Sequential):
 def trainer_of(model: Any, to: Path) -> SimpleNamespace:
     return call(
         training.Trainer, model, optimizer(model), nn.CrossEntropyLoss(), schedule=optim.Constant(0.1), clip_norm=1.0,
-        accumulate=2, ema=0.9, group=None, shards=2, patience=2, on_step=(), on_epoch=(), folder=to / "run",
+        accumulate=2, ema=0.9, group=None, shards=2, patience=2, monitor="validation_loss", min_delta=0.1,
+        on_step=(), on_epoch=(), folder=to / "run",
         classes=("a", "b", "c"), checkpoint_seconds=1.0,
         fast_dev_run=False, overfit_batches=0, read_every=2, verbose=False,
     )  # fmt: skip
@@ -229,6 +230,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     ),
     "optim.StepDecay": lambda to: call(optim.StepDecay, 0.1, 3, 0.5),
     "optim.WarmUp": lambda to: call(optim.WarmUp, optim.Constant(0.1), 3),
+    "optim.no_bias_decay": lambda to: call(optim.no_bias_decay, network().parameters()),
     "optim.clip_by_norm": lambda to: call(optim.clip_by_norm, {"w": f(3)}, 1.0),
     "optim.clip_by_value": lambda to: call(optim.clip_by_value, {"w": f(3)}, 1.0),
     "data.Dataset": lambda to: call(data.Dataset, "mine", split(), split(), ("a", "b", "c")),
@@ -241,6 +243,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     ),
     "training.evaluate": lambda to: call(training.evaluate, network(), split(), nn.CrossEntropyLoss(), batch_size=3),
     "training.accuracy": lambda to: call(training.accuracy, SCORES, IDS),
+    "training.balanced_weights": lambda to: call(training.balanced_weights, split(), 3),
     "training.confusion_matrix": lambda to: call(training.confusion_matrix, SCORES, IDS),
     "training.top_k_accuracy": lambda to: call(training.top_k_accuracy, SCORES, IDS, k=2),
     "training.MovingAverage": lambda to: call(training.MovingAverage, network(), 0.9),

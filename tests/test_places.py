@@ -28,7 +28,7 @@ from xpcnn.optim import OPTIMIZERS
 
 ROOT = Path(xpcnn.__file__).parent.parent
 LAYERS_CODE = "".join(
-    path.read_text() for folder in ("nn", "data") for path in sorted((ROOT / "xpcnn" / folder).glob("*.py"))
+    path.read_text() for folder in ("nn", "data") for path in sorted((ROOT / "xpcnn" / folder).rglob("*.py"))
 )
 README = (ROOT / "README.md").read_text()
 DESIGN = (ROOT / "docs/design.md").read_text()

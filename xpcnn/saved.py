@@ -90,9 +90,12 @@ class Saved(SavedModel):
         """
         check_one_input("features", self)
         batch = np.stack([image for _, image in self.images(images, scale=scale, invert=invert)])
+        return features(self.model, asarray(batch, dtype=self._dtype()), layer, batch_size=batch_size)
+
+    def _dtype(self) -> str:
+        """The type in which the network computes."""
         like = next(iter(self.model.state_dict().values()), None)
-        dtype = "float32" if like is None else dtype_name(like)
-        return features(self.model, asarray(batch, dtype=dtype), layer, batch_size=batch_size)
+        return "float32" if like is None else dtype_name(like)
 
     def images(self, images: Any, *, scale: float | None = None, invert: bool = False) -> Iterator[tuple[str, Image]]:
         """Each image as the network takes it: (name, float32 (H, W, C))."""
@@ -145,7 +148,8 @@ class Saved(SavedModel):
         check_one_input("predict", self)
         size, every = run_batch_size(self), iter(images)
         while batch := list(islice(every, size)):
-            outputs = (network or self.model)(asarray(np.stack([image for _, image in batch])))  # (N, …, K)
+            stacked = asarray(np.stack([image for _, image in batch]), dtype=self._dtype())
+            outputs = (network or self.model)(stacked)  # (N, …, K)
             if self.is_classifier:
                 outputs = softmax_forward(outputs)[0]
             elif self.has_labels:

@@ -119,7 +119,10 @@ cli.main(["info"])
         (["train", "digits", "--seed", "-1"], "seed"),
         (["train", "digits", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["train", "--resume", "nowhere"], "resume: expected a run in nowhere"),
-        (["train", "digits", "--resume", "run", "--lr", "1"], "--resume: expected no other option, got lr"),
+        (
+            ["train", "digits", "--resume", "run", "--lr", "1"],
+            "--resume: expected no other option but --epochs, got lr",
+        ),
         (["train", "digits", "--out", "run"], "xpcnn train --resume run"),
         (["train", "digits", "--out", "/proc/nowhere/run"], "/proc/nowhere"),
         (["eval", "nowhere.safetensors", "digits"], "nowhere.safetensors"),

@@ -41,6 +41,9 @@ def files(tmp_path_factory):
     (folder / "weights.pt").write_bytes(b"PK\x03\x04" + bytes(100))
     odd = Sequential(Flatten(), Linear(64, 5, rng=0), BatchNorm1d(5))
     save_model(odd, folder / "odd.safetensors", input_shape=(8, 8, 1))
+    spoilt = Sequential(Flatten(), Linear(64, 8, rng=0), Linear(8, 5, rng=1))
+    spoilt[1].weight[2, 3] = np.nan
+    save_model(spoilt, folder / "spoilt.safetensors", input_shape=(8, 8, 1))
     digits = data.digits()
     train, test = digits.train.take(60), digits.test.take(100)
     parts = {"x_train": train.images, "y_train": train.labels % 5, "x_test": test.images, "y_test": test.labels % 5}
@@ -141,6 +144,8 @@ def test_pictures_are_read_as_the_network_takes_them(files, tmp_path):
 WRONG = {
     "no such file": ("few.npz --from nothing.safetensors", "nothing.safetensors"),
     "half a file": ("few.npz --from half.safetensors --model mnist_cnn", "half.safetensors"),
+    "NaN": ("few.npz --from spoilt.safetensors", "numbers for 1.weight, got NaN in 1 of its 512"),
+    "more shards than images": ("few.npz --from run --shards 9 --batch-size 8", "shards: at most the 8 images of a"),
     "a pickle": ("few.npz --from weights.pt --model mnist_cnn", "torch.save"),
     "weights alone": ("few.npz --from weights.safetensors", "name it: --model"),
     "wrong names": ("few.npz --from weights.safetensors --model resnet20", "--unused leaves arrays of the file out"),

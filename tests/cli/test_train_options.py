@@ -48,6 +48,12 @@ def test_defaults_are_the_data_set_s_before_those_of_all(asked, words, expected)
     assert config == RunConfig(dataset=words[0], **expected)
 
 
+@pytest.mark.parametrize(("words", "shards"), [((), 8), (("--batch-size", 4), 4), (("--shards", 2), 2)])
+def test_processes_make_no_more_shards_than_a_batch_has_images(asked, words, shards):
+    config, _ = asked("digits", "--processes", 1, *words)
+    assert config.shards == shards
+
+
 def test_a_file_of_options_wins_over_defaults_and_words_win_over_it(asked, tmp_path):
     (tmp_path / "run.toml").write_text(
         'dataset = "mnist"\nmodel = "mlp"\nepochs = 3\nseed = 4\nvalidation = 0.5\n[options]\nsize = 3\n'
@@ -95,7 +101,7 @@ def test_a_run_is_gone_on_with_as_it_was(capsys, words, also):
     with pytest.raises(SystemExit) as end:
         main(["train", "--resume", "run", *words])
     assert end.value.code == 2
-    assert f"--resume: expected no other option, got {also};" in capsys.readouterr().err
+    assert f"--resume: expected no other option but --epochs, got {also};" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

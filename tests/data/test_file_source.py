@@ -62,13 +62,22 @@ def test_what_stays_in_its_file_is_what_is_read_whole(tmp_path, write):
             np.testing.assert_array_equal(xpcnn.to_numpy(y), xpcnn.to_numpy(y2))
 
 
-def test_a_file_that_is_written_or_cut_meanwhile_is_noticed(tmp_path):
+@pytest.mark.parametrize("write", [npy, stored, hdf5])
+def test_a_file_that_is_written_meanwhile_is_noticed(tmp_path, write):
+    path, _ = write(tmp_path)
+    split = load(path, source="disk").train
+    with path.open("r+b") as file:
+        file.seek(-2000, os.SEEK_END)
+        file.write(bytes(100))
+    with pytest.raises(DataError, match="the file as it was at first, got one that was written since"):
+        list(Loader(split, 8))
+
+
+def test_a_file_that_is_cut_is_noticed(tmp_path):
     path, _ = npy(tmp_path)
     split = load(path, source="disk").train
     found = path.stat()
     os.truncate(path, 1000)
-    with pytest.raises(DataError, match="the file as it was at first, got one that was written since"):
-        list(Loader(split, 8))
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
     with pytest.raises(FormatError, match=r"images\.npy: expected \d+ bytes, got \d+; it has become shorter"):
         list(Loader(split, 8))

@@ -119,7 +119,7 @@ def test_broken_pictures_are_refused_or_left_out_at_the_beginning(photos, source
     assert found.train.digest == memory.train.digest
 
 
-def test_what_is_torn_or_damaged_in_a_cache_is_decoded_again(photos, tmp_path):
+def test_what_is_torn_or_damaged_in_a_cache_is_decoded_again_or_refused(photos, tmp_path):
     options = {"size": 8, "source": "cache", "cache": tmp_path / "kept"}
     expected = image_folder(photos, **options).train.digest
     (path,) = (tmp_path / "kept").glob("*.cache")
@@ -133,6 +133,10 @@ def test_what_is_torn_or_damaged_in_a_cache_is_decoded_again(photos, tmp_path):
         assert split.digest == expected
         assert split.digests[0] == picture_store.image_digests(split.images[np.array([0])], 255)[0]
         assert path.read_bytes() == whole
+    path.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
+    found = image_folder(photos, **options)
+    with pytest.raises(FormatError, match=r"the pixels of .*\.png, got others; remove it: it is damaged"):
+        [*batches(found.train), *batches(found.test)]
 
 
 BUILD = """

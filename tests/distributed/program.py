@@ -63,6 +63,11 @@ def train(folder, group, shards=8, epochs=3, stop=0, resume=False, fail="", pati
         _fail_at(trainer, 3)
     if fail == "options" and group.rank == 1:
         trainer.clip_norm = 0.25
+    if fail == "rates" and group.rank == 1:
+        trainer.optimizer.scale(lr={"0.*": 0.5})
+    if fail == "drift":
+        trainer.on_step = ()  # after these, all get rank 0's weights
+        object.__setattr__(trainer.schedule, "lr_at", lambda step: 0.01 * (1 + group.rank))
     if fail == "data" and group.rank == 1:
         loader.split.labels[0] = (loader.split.labels[0] + 1) % 10
     if fail == "nan":

@@ -77,12 +77,20 @@ def test_a_full_disk_of_rank_0_is_everybody_s_error(tmp_path, alone):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fail", "what"), [("options", "clip_norm 0.5, as rank 0, got 0.25"), ("data", "data ")])
+@pytest.mark.parametrize(
+    ("fail", "what"),
+    [
+        ("options", "clip_norm 0.5, as rank 0, got 0.25"),
+        ("data", "data "),
+        ("rates", "rate and decay of 0.weight"),
+        ("drift", "weights and optimizer of checksum"),  # found after an epoch, before it is kept
+    ],
+)
 def test_processes_that_differ_are_refused(tmp_path, fail, what):
     said = run(tmp_path, 2, fail=fail)
     assert "rank 1 on " in said
     assert what in said
-    assert not (tmp_path / "checkpoint.safetensors").exists()
+    assert not (tmp_path / "model.safetensors").exists()
 
 
 @pytest.mark.slow

@@ -3,19 +3,17 @@
     pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12; pytest tests/kernels/test_cuda.py
 
 On the stand-in (`PYTHONPATH=tests/stand_in XPCNN_BACKEND=cupy`), further that they agree with the reference where the
-workspace is small, that a kernel that is wrong on a device is left out there with a warning, and that positions are
-computed right next to 2³¹, for which no array is made. What they compute is compared with the reference by the whole
-suite, for example over a grid of geometries by `tests/ops/test_conv.py`.
+workspace is small, and that a kernel that is wrong on a device is left out there with a warning. What they compute is
+compared with the reference by the whole suite, for example over a grid of geometries by `tests/ops/test_conv.py`.
 """
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import json
 import os
+import re
 import shutil
-import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,7 +39,6 @@ from xpcnn.ops import Window, dispatch
 
 from ..arrays import assert_close
 
-ARCHITECTURES = ("75", "80", "90", "100")
 SPEC = find_spec("cupy")
 IS_STAND_IN = SPEC is not None and "stand_in" in str(SPEC.origin)
 on_stand_in = pytest.mark.skipif(
@@ -82,12 +79,10 @@ def cuda_source(each: kernel.Kernel, dtype: str, wide: bool) -> str:
     *_, types = own._decide_params_type(
         tuple(parameters[:nin]), tuple(parameters[nin:]), tuple(dtypes[:nin]), tuple(dtypes[nin:])
     )
-    elements = {"relu": "x", "relu_dx": "dy y", "running_statistics": "mean var batch_mean batch_var"}.get(
-        each.name, ""
-    )
+    elements = ("x", "y", "dy", "mean", "var", "batch_mean", "batch_var")  # unless they are raw; the rest are numbers
     infos = [
         own._ArgInfo(1, cupy.ndarray, d, 1, True, not wide)
-        if p.raw or not p.is_const or p.name in elements.split()
+        if p.raw or not p.is_const or p.name in elements
         else own._ArgInfo(3, CScalar, d, 0, True, True)
         for p, d in zip(parameters, dtypes, strict=True)
     ]
@@ -96,9 +91,15 @@ def cuda_source(each: kernel.Kernel, dtype: str, wide: bool) -> str:
     return own._get_elementwise_kernel_code(tuple(infos), types, tuple(parameters), code, name, "")
 
 
+VARIANTS = [*itertools.product(("float32", "float64"), (False, True), ("sm_75",)),
+            *itertools.product(("float32",), (False,), ("sm_80", "sm_90", "sm_100", "compute_80"))]  # fmt: skip
+
+
 @pytest.mark.skipif(SPEC is None or IS_STAND_IN, reason="needs CuPy")
-@pytest.mark.parametrize("name", every_kernel())
-def test_they_compile_for_every_architecture(name):
+@pytest.mark.parametrize(("dtype", "wide", "architecture"), VARIANTS)
+def test_they_compile_for_every_architecture(dtype, wide, architecture):
+    """All in one program, whose log names what is wrong; PTX of 32 bits has nothing of 64 that takes several times as
+    long."""
     pytest.importorskip("nvidia.cuda_nvrtc", reason="needs NVRTC, the package nvidia-cuda-nvrtc-cu12")
     import cupy
     import nvidia
@@ -107,15 +108,14 @@ def test_they_compile_for_every_architecture(name):
     own = Path(cupy.__file__).parent / "_core" / "include"
     cccl = own / "cupy" / "_cccl"
     folders = [own, cccl / "libcudacxx", cccl / "thrust", cccl / "cub", *Path(nvidia.__path__[0]).glob("*/include")]
-    options = ("--std=c++17", *(f"-I{folder}" for folder in folders))
-    variants = itertools.product(("float32", "float64"), (False, True), ARCHITECTURES)
-    for dtype, wide, architecture in variants:
-        if architecture != "75" and (wide or dtype == "float64"):
-            continue  # one variant of the text for each architecture, and every variant for one
-        source = "#include <cupy/complex.cuh>\n#include <cupy/carray.cuh>\n#include <cupy/math_constants.h>\n"
-        source += cuda_source(every_kernel()[name], dtype, wide)
-        made, *_ = compiler._NVRTCProgram(source, "kernel.cu").compile((*options, f"-arch=sm_{architecture}"))
-        assert f"xpcnn_{name}".encode() in (made if isinstance(made, bytes) else made.encode())
+    options = ("--std=c++17", *(f"-I{folder}" for folder in folders), f"-arch={architecture}")
+    source = "#include <cupy/complex.cuh>\n#include <cupy/carray.cuh>\n#include <cupy/math_constants.h>\n"
+    source += "\n".join(cuda_source(each, dtype, wide) for each in every_kernel().values())
+    made, *_ = compiler._NVRTCProgram(source, "kernels.cu").compile(options)
+    made = made if isinstance(made, bytes) else made.encode()
+    assert [name for name in every_kernel() if f"xpcnn_{name}".encode() not in made] == []
+    if architecture.startswith("compute"):
+        assert re.findall(rb"(?:div|rem)\.[su]64|\S+\.f64", made) == []
 
 
 def on_device(*arrays: np.ndarray, dtype: str = "float64") -> list:
@@ -150,23 +150,33 @@ def test_a_workspace_that_holds_some_positions_of_an_image(rows, groups, stride,
 def test_what_is_wrong_on_a_device_is_left_out_there(rng, monkeypatch, tmp_path):
     monkeypatch.setattr(proof, "_said", {})
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *names: tmp_path)
-    right = activation.RELU
-    wrong = kernel.Kernel("relu", "T x", "T y", "y = x < 0 ? T(0) : x * T(1.01);")
-    monkeypatch.setattr(activation, "RELU", wrong)
-    (x,) = on_device(rng.normal(size=(3, 4)))
-    with pytest.warns(RuntimeWarning, match=r"CUDA kernels of relu are left out on this device: differs .* float32"):
-        y = nn.ReLU()(x)
-    assert_close(y, np.maximum(xpcnn.to_numpy(x), 0))
-    assert dispatch.choose("relu", x).name == "reference"
+    right = pad.PAD
+    wrong = kernel.Kernel("zero_pad", right.reads, right.writes, right.code.replace("* c + k]", "* c + k] * T(1.01)"))
+    monkeypatch.setitem(kernel.KERNELS, "zero_pad", right)
+    monkeypatch.setattr(pad, "PAD", wrong)
+    (x,) = on_device(rng.normal(size=(3, 4, 4, 2)))
+    widths = [(1, 1), (0, 0), (0, 0)]
+    with pytest.warns(RuntimeWarning, match=r"CUDA kernels of zero_pad are left out on this device: differs .*32"):
+        y = nn.ZeroPad2d((1, 0))(x)
+    assert_close(y[:, 1:-1], xpcnn.to_numpy(x))
+    assert dispatch.choose("zero_pad", x, widths).name == "reference"
     (said,) = json.loads((tmp_path / "cuda.json").read_text()).values()
-    assert "differs" in said["relu"]
+    assert "differs" in said["zero_pad"]
 
-    monkeypatch.setattr(activation, "RELU", right)  # another process, after a repair
+    monkeypatch.setattr(pad, "PAD", right)  # another process, after a repair
     monkeypatch.setattr(proof, "_said", {})
-    assert dispatch.choose("relu", x).name == "cuda"
+    assert dispatch.choose("zero_pad", x, widths).name == "cuda"
     monkeypatch.setattr(proof, "_said", {})
     monkeypatch.setattr(proof, "_compare", None)  # not asked again
-    assert dispatch.choose("relu", x).name == "cuda"
+    assert dispatch.choose("zero_pad", x, widths).name == "cuda"
+
+
+@on_stand_in
+@pytest.mark.usefixtures("cupy_backend")
+@pytest.mark.parametrize("operation", proof.operations())
+def test_they_agree_with_the_reference_on_the_small_cases(operation):
+    with np.errstate(all="ignore"):
+        assert proof._compare(operation) == proof.AGREES
 
 
 @on_stand_in
@@ -215,47 +225,6 @@ def test_an_optimizer_of_ones_own_runs_its_own_update():
     assert p["p"].tolist() == [1.0, 2.0]
 
 
-POSITIONS = """
-#define index {c}
-extern "C" long long lower(long long i, const long long *given) {{
-    index h = given[0], w = given[1], ch = given[2], oh = given[3], ow = given[4], kh = 3, kw = 3, sh = 1, sw = 1;
-    index dh = 1, dw = 1, ph = 1, pw = 1, cg = ch, from = 0, count = given[5];
-    struct {{ long long operator[](index at) {{ return at; }} }} x;
-    struct {{ long long at; long long &operator[](long long) {{ return at; }} }} a;
-    typedef long long T;
-    {code}
-    return a.at;
-}}
-"""
-
-
-@pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
-@pytest.mark.parametrize(
-    ("shape", "filters"),
-    [((1, 46000, 46000, 1), 1), ((33000, 32, 32, 64), 9), ((2, 46340, 46341, 1), 1), ((3_000_000, 8, 8, 64), 9)],
-)
-def test_positions_next_to_the_limit_of_32_bits(shape, filters, tmp_path):
-    """Of an array of these shapes, without the array: what the last thread, and some before it, read."""
-    n, h, w, c = shape
-    window = Window(3, 1, 1)
-    place, size = window.place(h, w), n * h * w * c
-    threads = place.out[0] * place.out[1] * n * 9 * c
-    wide = max(size, threads) > kernel.LARGEST
-    code = conv.LOWER.texts(wide)[2]
-    source = tmp_path / "positions.cpp"
-    source.write_text(POSITIONS.format(c="long long" if wide else "int", code=code))
-    subprocess.run(["g++", "-O1", "-fwrapv", "-shared", "-fPIC", source, "-o", tmp_path / "positions.so"], check=True)
-    lower = ctypes.CDLL(str(tmp_path / "positions.so")).lower
-    lower.restype = ctypes.c_longlong
-    geometry = (ctypes.c_longlong * 6)(h, w, c, *place.out, place.out[0] * place.out[1] * n)
-    for i in [threads - 1 - step for step in (0, 1, 9 * c, 9 * c * w, threads // 2, threads - 1)]:
-        t, k = divmod(i, 9 * c)
-        image, row, column = np.unravel_index(t, (n, *place.out))
-        p, q = int(row) + k // c // 3 - 1, int(column) + k // c % 3 - 1
-        inside = 0 <= p < h and 0 <= q < w
-        assert lower(ctypes.c_longlong(i), geometry) == (((int(image) * h + p) * w + q) * c + k % c if inside else 0)
-
-
 @on_stand_in
 @pytest.mark.usefixtures("cupy_backend")
 def test_an_array_of_more_positions_takes_wide_ones(monkeypatch):
@@ -264,7 +233,7 @@ def test_an_array_of_more_positions_takes_wide_ones(monkeypatch):
     monkeypatch.setattr(kernel, "_compiled", lambda each, wide: asked.append(wide) or (lambda *args, **options: None))
     for size in (11, 12):
         x = xpcnn.asarray(np.zeros(size))
-        activation.RELU(x)
+        kernel.KERNELS["relu"](x)
         sums.PARTS(x, 1, 1, 1, xpcnn.asarray(np.zeros(1)), size=1)
     sums.PARTS(xpcnn.asarray(np.zeros(2)), 1, 1, 1, xpcnn.asarray(np.zeros(1)), size=1, reach=12)
     assert asked == [False, False, True, True, True]

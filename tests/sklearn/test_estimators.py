@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 import xpcnn
 from xpcnn import nn
+from xpcnn.data.source import Selected, as_source
 from xpcnn.sklearn import CNNClassifier, CNNRegressor
 
 from .small import quick
@@ -39,6 +40,17 @@ def test_probabilities_are_the_network_s(blobs):
     assert (fitted.n_iter_, len(fitted.history_), fitted.n_features_in_) == (5, 5, 2)
 
 
+class Foreign:
+    def __init__(self, array):
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, positions):
+        return self.array[positions]
+
+
 def test_it_learns_the_images_in_every_form_alike(digits):
     x, y, test, labels = digits
     fitted = quick().fit(x, y)
@@ -50,6 +62,8 @@ def test_it_learns_the_images_in_every_form_alike(digits):
         other = quick(image_shape=(8, 8)).fit(x.reshape(shape), y)
         np.testing.assert_array_equal(other.predict_proba(test.reshape(shape)), expected)
         np.testing.assert_array_equal(other.predict_proba(test), expected)
+    images = Selected(as_source("test", "images", Foreign(test)), np.arange(len(test)))
+    np.testing.assert_array_equal(fitted.predict_proba(images), expected)
     scaled = quick().fit(x.astype("float32") / 255, y)
     agree = scaled.predict(test.astype("float32") / 255) == expected.argmax(1)
     assert agree.mean() > 0.97  # rounding differs, and training carries it on

@@ -207,16 +207,17 @@ def test_a_row_s_learning_rate_survives_a_stop_at_the_end_of_its_epoch(tmp_path,
         ({"criterion": CrossEntropyLoss(label_smoothing=0.1)}, r"criterion .*label_smoothing=0.1"),
         ({"batch_size": 5}, "batch size 5"),
         ({"seed": 1}, "shuffling"),
+        ({"buffer": 5}, "buffer 5, got None"),
         ({"images": 9}, "the 10 training images that the run began with, got 9"),
     ],
 )
 def test_another_run_s_checkpoint_is_refused_and_changes_nothing(tmp_path, change, text):
-    def build(optimizer=SGD, schedule=None, criterion=None, batch_size=4, seed=0, images=10):
+    def build(optimizer=SGD, schedule=None, criterion=None, batch_size=4, images=10, **order):
         model = Sequential(Flatten(), Linear(4, 3, rng=0))
         schedule = schedule or Cosine(0.1, total=9)
         optimizer = optimizer(model.parameters(), lr=0.1)
         trainer = Trainer(model, optimizer, criterion, schedule=schedule, folder=tmp_path, verbose=False)
-        return trainer, Loader(split(images), batch_size, shuffle=True, seed=seed)
+        return trainer, Loader(split(images), batch_size, shuffle=True, **order)
 
     trainer, loader = build()
     trainer.fit(loader, epochs=1)

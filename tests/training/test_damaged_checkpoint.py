@@ -67,6 +67,7 @@ HARMLESS = {
     ("run", "criterion"): {MISSING: OLDER},
     ("run", "data"): {MISSING: OLDER},
     ("run", "validation data"): {MISSING: OLDER},
+    ("run", "buffer"): {MISSING: OLDER},
     ("run", "unfreeze_at"): {MISSING: OLDER},
     ("run", "monitor"): {MISSING: OLDER},
     ("run", "min_delta"): {MISSING: OLDER, False: "it is 0"},

@@ -80,6 +80,29 @@ def test_labels_that_are_all_ignored_have_no_accuracy(kind):
         evaluate(network(), images, kind(ignore_index=IGNORED))
 
 
+def test_a_process_may_have_none_of_the_labels_that_count():
+    """Of two that share the batches, the first has ignored labels alone."""
+    images, said = masks(4), []
+    images.labels[::2] = IGNORED
+
+    class Pair:
+        size = 2
+
+        def __init__(self, rank):
+            self.rank = rank
+
+        def all(self, value):
+            said.append(value)
+            return [said.pop(0), value] if self.rank else [value]
+
+    options = (network(), images, CrossEntropyLoss(ignore_index=IGNORED), 1)
+    with pytest.raises(DataError):
+        evaluate(*options, group=Pair(0))
+    both, alone = evaluate(*options, group=Pair(1)), evaluate(*options)
+    np.testing.assert_array_equal(both.confusion, alone.confusion)
+    assert (both.loss, both.accuracy) == (pytest.approx(alone.loss), alone.accuracy)
+
+
 def test_a_run_goes_on_bit_for_bit(tmp_path):
     whole = fit(CrossEntropyLoss(ignore_index=IGNORED), tmp_path / "whole", shards=2)
     fit(CrossEntropyLoss(ignore_index=IGNORED), tmp_path / "cut", epochs=2, shards=2)

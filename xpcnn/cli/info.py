@@ -123,9 +123,11 @@ def _implementations() -> list[tuple[str, str]]:
         "running_statistics": ((*2 * (norm.running_mean, norm.running_var),), {"momentum": 0.1, "count": 64}),
         "cross_entropy": ((rows, asarray(np.zeros(64, np.int64))), {}),
         "gather_images": ((asarray(np.zeros((64, 28, 28, 1), np.uint8)), asarray(np.arange(64))), {"scale": 255}),
+        "shift_images": ((x, *2 * (asarray(np.zeros(64, np.int64)),)), {"fill": 0.0}),
         "zero_pad": ((x, [(1, 1), (1, 1), (0, 0)]), {}),
         "add": ((x, x), {}),
     }
+    calls |= {op: ((x,), {}) for op in dispatch.ACTIVATIONS}
     told_rows = []
     for op in dispatch.operations():
         arrays, options = calls[op]

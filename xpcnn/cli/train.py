@@ -67,8 +67,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--validation", type=float, help=f"fraction of the training images held out (default {default.validation})"
     )
     parser.add_argument(
-        "--patience", type=int, help="stop after so many epochs in which validation has not improved (default: never)"
+        "--patience", type=int, help="stop after so many epochs of which none was the best (default: never)"
     )
+    parser.add_argument(
+        "--monitor",
+        metavar="NUMBER",
+        help="by which the best epoch is chosen, such as validation_loss, validation_f1 or train_loss "
+        "(default: validation_accuracy, then validation_loss)",
+    )
+    parser.add_argument("--min-delta", type=float, metavar="D", help="an epoch is better by more than D (default 0)")
     parser.add_argument("--seed", type=int, help=f"of weights, shuffling and dropout (default {default.seed})")
     parser.add_argument("--accumulate", type=int, help="batches that make one step together (default 1)")
     parser.add_argument("--ema", type=float, help="keep a moving average of the weights, such as 0.999 (default: none)")
@@ -95,6 +102,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lr-scale", metavar="NAMES", help="factors on the learning rate of parameters, such as 'layer*=0.1,fc*=2'"
     )
+    parser.add_argument("--decay-scale", metavar="NAMES", help="likewise on their weight decay, such as 'embed*=0'")
+    parser.add_argument(
+        "--no-bias-decay",
+        action="store_true",
+        default=None,
+        help="no weight decay on biases, and on scales and shifts of norms",
+    )
+    parser.add_argument("--class-weight", metavar="balanced", help="give all classes the same weight in the loss")
     parser.add_argument(
         "--cache-features",
         action="store_true",
@@ -109,7 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shards",
         type=int,
         metavar="S",
-        help="cut each batch into S parts; 0: one a process (default: 8 with processes)",
+        help="cut each batch into S parts; 0: one a process (default: at most 8 with processes)",
     )
     parser.add_argument("--processes", type=int, metavar="N", help="train with N processes on this machine, over MPI")
     parser.add_argument(
@@ -124,7 +139,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume",
         type=path_word,
         metavar="DIR",
-        help="go on with the run in DIR; where its data set has moved, name that, too",
+        help="go on with the run in DIR, with --epochs to another number in all; where its data set has moved, name it",
     )
     parser.add_argument("--quiet", action="store_true", default=None, help="print the result only")
 
@@ -167,12 +182,12 @@ def _run(options: argparse.Namespace, group: Group) -> None:
     if not isinstance(quiet, bool):
         raise OptionError("train quiet", "true or false", repr(quiet))
     if options.resume is not None:
-        begin, ended = _resumption(options, given), (options.resume / RESULT).exists()
+        begin, ended = _resumption(options, given), (options.resume / RESULT).exists() and options.epochs is None
         _carry_out(begin, options.resume, group, verbose=not quiet, ended=ended)
         return
-    if options.processes is not None or group.size > 1:
-        given = {"shards": max(SHARDS, group.size)} | given
     out, config = _folder(given.pop("out", None)), _config(given)
+    if "shards" not in given and (options.processes is not None or group.size > 1):
+        config = replace(config, shards=min(max(SHARDS, group.size), config.batch_size))
     usual = Path("runs") / f"{_stem(config.dataset)}-{config.model or _stem(config.source)}"
     if options.fast_dev_run:
         folder = out or next(name for name in names(usual) if not name.exists())
@@ -233,10 +248,12 @@ def _config(given: dict[str, Any]) -> RunConfig:
 
 def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[..., dict[str, Any]]:
     """`resume`, for the run in a folder and, if given, its data set's new location."""
-    dataset = given.pop("dataset", None)
+    dataset, epochs = given.pop("dataset", None), given.pop("epochs", None)
     if also := [*given, *(name for name in ("config", "fast_dev_run") if getattr(options, name))]:
-        raise OptionError("--resume", "no other option", ", ".join(also), "the run's config.json holds them")
-    return partial(resume, options.resume, dataset and _absolute(dataset))
+        raise OptionError(
+            "--resume", "no other option but --epochs", ", ".join(also), "the run's config.json holds them"
+        )
+    return partial(resume, options.resume, dataset and _absolute(dataset), epochs=epochs)
 
 
 def _absolute(dataset: str) -> str:

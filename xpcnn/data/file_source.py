@@ -44,9 +44,7 @@ class FileSource(Source):
         items = np.empty((len(positions), *self.shape[1:]), self.dtype)
         rows = items.reshape(len(positions), -1).view(np.uint8)
         size = rows.shape[1]
-        if os.fstat(self._file.fileno()).st_mtime_ns != self._stat.st_mtime_ns:
-            remedy = "begin again with the new one, or put the old one back"
-            raise DataError(str(self.path), "the file as it was at first", "one that was written since", remedy)
+        check_unwritten(self.path, self._file.fileno(), self._stat)
         first = 0
         while first < len(positions):  # each run of neighbours at once
             last = first + 1
@@ -74,3 +72,14 @@ class FileSource(Source):
 
     def facts(self) -> dict[str, Any]:
         return {"kind": "file", "path": str(self.path), "items": len(self), "bytes": self._stat.st_size}
+
+
+def check_unwritten(path: Path, descriptor: int, at_first: os.stat_result) -> None:
+    """Refuse an open file that was written since its `os.fstat` was this one.
+
+    Raises
+        DataError
+    """
+    if os.fstat(descriptor).st_mtime_ns != at_first.st_mtime_ns:
+        remedy = "begin again with the new one, or put the old one back"
+        raise DataError(str(path), "the file as it was at first", "one that was written since", remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ..errors import FileError
 from ..io.hdf5 import open_hdf5
 from ..typing import NDArray
 from .decode import IN_MEMORY
+from .file_source import check_unwritten
 from .source import Items, Source
 
 
@@ -21,8 +23,11 @@ class Hdf5Source(Source):
     def __init__(self, path: Path, dataset: Any) -> None:
         self.path, self.dataset = path, dataset
         self.shape, self.dtype = tuple(dataset.shape), np.dtype(dataset.dtype.newbyteorder("="))
+        self._descriptor = dataset.file.id.get_vfd_handle()
+        self._stat = os.fstat(self._descriptor)
 
     def __getitem__(self, positions: NDArray) -> NDArray:
+        check_unwritten(self.path, self._descriptor, self._stat)  # HDF5 itself does not notice
         ascending, inverse = np.unique(positions, return_inverse=True)
         items = np.empty((len(ascending), *self.shape[1:]), self.dtype)
         ends = np.flatnonzero(np.diff(ascending) != 1) + 1
@@ -35,7 +40,7 @@ class Hdf5Source(Source):
         return items[inverse]
 
     def facts(self) -> dict[str, Any]:
-        return {"kind": "file", "path": str(self.path), "items": len(self), "bytes": self.path.stat().st_size}
+        return {"kind": "file", "path": str(self.path), "items": len(self), "bytes": self._stat.st_size}
 
 
 def hdf5_items(path: Path, names: Collection[str], source: str | None, most_bytes: int) -> dict[str, Items]:

@@ -1,9 +1,9 @@
 """Batches of a split, in an order that depends on the seed and the epoch alone.
 
 So a run that stops in the middle of an epoch continues with exactly the batch that would have been next, on every
-backend. Batches are made and augmented on the host, and then moved. Bytes that are not augmented can lie on a GPU,
-where batches are gathered, with the same bits (`on_device.py`). Augmentation draws from a generator that depends
-on seed, epoch and batch alone, so batches are the same whether they are made ahead or not, in whichever thread.
+backend. Batches are made and augmented on the host, and then moved. Bytes can lie on a GPU, where batches are gathered
+and augmented (`on_device.py`). Augmentation draws from a generator of the host that depends on seed, epoch and batch
+alone, so batches are the same wherever they are made, ahead or not, in whichever thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..options import MOST_SEED, as_count, as_flag, as_number
 from ..shards import cut
 from ..typing import Array, NDArray
 from . import display
-from .augment import Augment
+from .augment import Augment, takes_device_arrays
 from .dataset import Split
 from .on_device import OnDevice, fits
 from .order import buffered
@@ -60,8 +60,8 @@ class Loader:
         shuffle : a new random order in each epoch, instead of the split's order
         seed : of the shuffling and the augmentation, from 0 on
         drop_last : leave a short last batch out
-        augment : changes each batch of NumPy arrays, (x, y, rng) → (x, y), such as `augment.parse("flip,crop:4")`;
-            see `xpcnn.data.augment`
+        augment : changes each batch, (x, y, rng) → (x, y), such as `augment.parse("flip,crop:4")`; see
+            `xpcnn.data.augment`. A function of one's own gets NumPy's arrays
         prefetch : number of batches that a thread makes ahead while the loop works; the batches are the same.
             This pays if the loop waits for a GPU or for a disk. None: 0 of arrays, which training on a CPU needs no
             thread for, and what a source asks for, 1 or 2
@@ -141,10 +141,12 @@ class Loader:
         """
         if epoch < 0 or not 0 <= start <= len(self):
             raise OptionError("Loader", f"epoch ≥ 0, start from 0 to {len(self)}", f"epoch {epoch}, start {start}")
-        if step == 1 and self.augment is None and fits(self.split.images, self.split.labels):
+        there = self.augment is None or takes_device_arrays(self.augment)
+        if step == 1 and there and fits(self.split.images, self.split.labels):
             if self._held is None:
                 self._held = OnDevice(self.split.images, self.split.labels, self.split.scale)
-            return self._held.batches(self._order(epoch), self.batch_size, start, len(self))
+            batches = self._held.batches(self._order(epoch), self.batch_size, start, len(self))
+            return (self._augmented(*batch, [self.seed, epoch, n + 1]) for n, batch in enumerate(batches, start))
         make, numbers = partial(self._make, self._order(epoch), epoch, step), range(start, len(self), step)
         return ((_moved(x), asarray(y)) for x, y in self._ahead(make, numbers))
 
@@ -224,7 +226,7 @@ class Loader:
         x, y = self.split.batch(self._part(order, number))
         return self._augmented(x, y, [self.seed, epoch, number + 1])  # with 0 instead of 1 it would be the shuffling's
 
-    def _augmented(self, images: Any, labels: NDArray, place: list[int]) -> tuple[Any, NDArray]:
+    def _augmented(self, images: Any, labels: Any, place: list[int]) -> tuple[Any, Any]:
         if self.augment is None:
             return images, labels
         rng = np.random.default_rng(place)

@@ -1,7 +1,7 @@
 """A split whose images lie on the GPU as bytes, a quarter of what they are as floats; batches are gathered there.
 
-So an epoch copies to the device nothing but the order of the images. It is for CuPy, and for bytes in memory that take
-at most SHARE of the device's free memory.
+So an epoch copies to the device nothing but the order of the images, and what augmentation has drawn for them. It is
+for CuPy, and for bytes in memory that take at most SHARE of the device's free memory.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import DataError, FileError, FormatError
 from ..io.member import Member
 from ..typing import NDArray, Shape
+from .digests import image_digests
 from .file_source import FileSource
 from .picture import MOST_PIXELS, Place
 from .prefetch import prefetched
@@ -125,10 +126,11 @@ class Pictures(Source):
 
 
 class CachedPictures(FileSource):
-    """Pictures that were decoded into a file.
+    """Pictures that were decoded into a file; each is compared with its digest when it is first read.
 
     Parameters
         decoder : of the pictures themselves;  path … dtype : see `FileSource`;  digests, extremes : see `Source`
+        scale : of the digests
     """
 
     def __init__(
@@ -140,9 +142,22 @@ class CachedPictures(FileSource):
         dtype: np.dtype[Any],
         digests: NDArray,
         extremes: NDArray,
+        scale: float,
     ) -> None:
         super().__init__(path, offset, shape, dtype)
-        self.decoder, self.digests, self.extremes = decoder, digests, extremes
+        self.decoder, self.digests, self.extremes, self.scale = decoder, digests, extremes, scale
+        self._expected, self._known = digests, np.zeros(len(digests), bool)
+
+    def __getitem__(self, positions: NDArray) -> NDArray:
+        items = super().__getitem__(positions)
+        if (first := np.flatnonzero(~self._known[positions])).size:
+            others = image_digests(items[first], self.scale) != self._expected[positions[first]]
+            if others.any():
+                picture = self.decoder.places[positions[first[others]][0]]
+                remedy = "remove it: it is damaged, and is made anew then"
+                raise FormatError(str(self.path), f"the pixels of {picture}", "others", remedy)
+            self._known[positions[first]] = True
+        return items
 
     def facts(self) -> dict[str, Any]:
         return self.decoder.facts()

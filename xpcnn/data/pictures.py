@@ -104,7 +104,8 @@ class _Reader:
         known = records["digest"].astype(np.int64), records["extremes"].astype(np.float32)
         images: Source
         if store.source == "cache":
-            images = CachedPictures(decoder, store.path, store.first, store.shape, store.dtype, *known)
+            place = store.path, store.first, store.shape, store.dtype
+            images = CachedPictures(decoder, *place, *known, self.reading.white)
         else:
             images = Pictures(decoder, store.shape, store.dtype, *known)
         return selected(images, kept) if len(kept) < len(records) else images, kept.tolist(), store.about["bits"]

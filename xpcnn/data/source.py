@@ -46,6 +46,11 @@ class Source:
         """The items at these positions, int64 (n,), each from 0 to N − 1: a new array (n, …)."""
         raise NotImplementedError
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
+        """All items, in memory: for NumPy, and for what takes arrays alone, such as the estimators."""
+        items = self[np.arange(len(self))]
+        return items if dtype is None else items.astype(dtype)
+
     def expect(self, positions: NDArray) -> None:
         """Be told which items will be read next, so that a disk can begin; reading nothing is right, too."""
 

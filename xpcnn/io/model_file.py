@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from ..backend import to_numpy, use_backend
 from ..errors import FormatError, OptionError, XpcnnError
@@ -29,6 +29,7 @@ MOST_NAME = 1000
 # In `extra`:
 REGRESSION = "regression"  # true if the outputs are values
 LABELS = "labels"  # true if each of these is the logit of a yes-or-no question of its own
+BYTES = "bytes"  # true if the training images were bytes
 SCALE = "scale"  # the divisor of the training images' numbers
 MOST_INPUTS = 64
 UNIT = "unit"  # false if they were not in [0, 1] after the division
@@ -68,6 +69,11 @@ class SavedModel:
         return bool(self.extra.get(LABELS))
 
     @property
+    def takes_bytes(self) -> bool:
+        """True if the training images were bytes that are not divided."""
+        return self.extra.get(BYTES) is True
+
+    @property
     def scale(self) -> float:
         """The divisor of the training images' numbers; 255 if the file does not state it."""
         return float(self.extra.get(SCALE, 255))
@@ -78,11 +84,18 @@ class SavedModel:
         return self.extra.get(UNIT, True) is not False
 
 
+@runtime_checkable
+class Estimator(Protocol):
+    """An estimator of `xpcnn.sklearn`."""
+
+    def to_saved(self) -> SavedModel: ...
+
+
 def save_model(
-    model: Layer,
+    model: Layer | Estimator,
     path: str | os.PathLike[str],
     *,
-    input_shape: Iterable[int],
+    input_shape: Iterable[int] | None = None,
     classes: Iterable[str] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> None:
@@ -90,23 +103,43 @@ def save_model(
 
     Parameters
         model : of layers of `xpcnn.nn`, and of classes that `nn.register` knows; for others, save the weights with
-            `write_tensors`
+            `write_tensors`. Or a fitted estimator of `xpcnn.sklearn`, which `sklearn.load` reads; the file's network
+            takes the estimator's own inputs, not standardised ones
         path : of the file
-        input_shape : of one input, without the batch axis, such as (28, 28, 1); for several inputs, one shape each
+        input_shape : of one input, without the batch axis, such as (28, 28, 1); for several inputs, one shape each. An
+            estimator has its own, and its own classes
         classes : names of the outputs
         extra : anything else, as JSON values
     Raises
         OptionError : a file cannot describe the network, or an argument is invalid
         FileError : the file cannot be written; an older one is untouched
     """
+    if isinstance(model, Estimator):
+        model, input_shape, classes, own = of_estimator("save_model", model, input_shape, classes)
+        extra = own | dict(extra or {})
     write_tensors(path, *described(model, path, input_shape=input_shape, classes=classes, extra=extra))
+
+
+def of_estimator(
+    who: str, estimator: Estimator, input_shape: object, classes: Iterable[str]
+) -> tuple[Layer, Shape, Iterable[str], dict[str, Any]]:
+    """Network, input shape, classes and `extra` of an estimator, of which the second and third must not be given.
+
+    Raises
+        OptionError : one of them is
+    """
+    if input_shape is not None or list(classes):
+        remedy = "leave input_shape and classes out"
+        raise OptionError(who, "an estimator alone, which has its shape and classes", "others", remedy)
+    saved = estimator.to_saved()
+    return saved.model, saved.input_shape, saved.classes, saved.extra
 
 
 def described(
     model: Layer,
     path: str | os.PathLike[str],
     *,
-    input_shape: Iterable[int],
+    input_shape: Iterable[int] | None,
     classes: Iterable[str] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, NDArray], dict[str, Any]]:

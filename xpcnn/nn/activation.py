@@ -62,7 +62,7 @@ class LeakyReLU(Activation):
         OptionError
     """
 
-    pair = (rectifier.leaky_relu_forward, rectifier.leaky_relu_backward)
+    pair = dispatch.pair("leaky_relu")
     formula = rectifier.LEAKY_RELU
     config_names = ("negative_slope",)
 
@@ -114,7 +114,7 @@ class ELU(Activation):
         OptionError
     """
 
-    pair = (rectifier.elu_forward, rectifier.elu_backward)
+    pair = dispatch.pair("elu")
     formula = rectifier.ELU
     config_names = ("alpha",)
 
@@ -125,21 +125,21 @@ class ELU(Activation):
 class SELU(Activation):
     """y = λ · ELU(x), with α and λ that preserve mean 0 and variance 1 if weights start as "lecun_normal"."""
 
-    pair = (rectifier.selu_forward, rectifier.selu_backward)
+    pair = dispatch.pair("selu")
     formula = rectifier.SELU
 
 
 class Sigmoid(Activation):
     """y = 1 / (1 + e⁻ˣ)."""
 
-    pair = (activation.sigmoid_forward, activation.sigmoid_backward)
+    pair = dispatch.pair("sigmoid")
     formula = activation.SIGMOID
 
 
 class Tanh(Activation):
     """y = tanh(x)."""
 
-    pair = (activation.tanh_forward, activation.tanh_backward)
+    pair = dispatch.pair("tanh")
     formula = activation.TANH
 
 
@@ -153,7 +153,7 @@ class GELU(Activation):
         OptionError
     """
 
-    pair = (gelu.gelu_forward, gelu.gelu_backward)
+    pair = dispatch.pair("gelu")
     formula = gelu.GELU
     config_names = ("approximate",)
     unsaid: ClassVar = {"approximate": "tanh"}
@@ -161,7 +161,7 @@ class GELU(Activation):
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = as_choice("GELU", "approximate", approximate, GELU_FORMS)
         if self.approximate == "tanh":
-            self.pair = (activation.gelu_tanh_forward, activation.gelu_tanh_backward)
+            self.pair = dispatch.pair("gelu_tanh")
             self.formula = activation.GELU_TANH
 
     def options(self) -> dict[str, Any]:
@@ -171,14 +171,14 @@ class GELU(Activation):
 class SiLU(Activation):
     """y = x / (1 + e⁻ˣ), also called swish."""
 
-    pair = (activation.silu_forward, activation.silu_backward)
+    pair = dispatch.pair("silu")
     formula = activation.SILU
 
 
 class Softplus(Activation):
     """y = log(1 + eˣ)."""
 
-    pair = (activation.softplus_forward, activation.softplus_backward)
+    pair = dispatch.pair("softplus")
     formula = activation.SOFTPLUS
 
 
@@ -195,7 +195,7 @@ class Clip(Activation):
     array([0. , 0.5, 1. ])
     """
 
-    pair = (hard_activation.clip_forward, hard_activation.clip_backward)
+    pair = dispatch.pair("clip")
     formula = hard_activation.CLIP
     config_names = ("min", "max")
 
@@ -222,7 +222,7 @@ class ReLU6(Activation):
     array([0., 2., 6.])
     """
 
-    pair = (hard_activation.relu6_forward, hard_activation.relu6_backward)
+    pair = dispatch.pair("relu6")
     formula = hard_activation.RELU6
 
 
@@ -235,7 +235,7 @@ class HardSigmoid(Activation):
         OptionError
     """
 
-    pair = (hard_activation.hard_sigmoid_forward, hard_activation.hard_sigmoid_backward)
+    pair = dispatch.pair("hard_sigmoid")
     formula = hard_activation.HARD_SIGMOID
     config_names = ("alpha", "beta")
 
@@ -252,21 +252,21 @@ class HardSwish(Activation):
     array([-0.   ,  1.125,  4.   ])
     """
 
-    pair = (hard_activation.hard_swish_forward, hard_activation.hard_swish_backward)
+    pair = dispatch.pair("hard_swish")
     formula = hard_activation.HARD_SWISH
 
 
 class Mish(Activation):
     """y = x · tanh(log(1 + eˣ))."""
 
-    pair = (soft_activation.mish_forward, soft_activation.mish_backward)
+    pair = dispatch.pair("mish")
     formula = soft_activation.MISH
 
 
 class Softsign(Activation):
     """y = x / (1 + |x|)."""
 
-    pair = (soft_activation.softsign_forward, soft_activation.softsign_backward)
+    pair = dispatch.pair("softsign")
     formula = soft_activation.SOFTSIGN
 
 
@@ -279,7 +279,7 @@ class CELU(Activation):
         OptionError
     """
 
-    pair = (soft_activation.celu_forward, soft_activation.celu_backward)
+    pair = dispatch.pair("celu")
     formula = soft_activation.CELU
     config_names = ("alpha",)
 

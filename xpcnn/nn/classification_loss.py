@@ -60,7 +60,7 @@ class CrossEntropyLoss(Loss):
         super().__init__(reduction=reduction)
 
     def items(self, y: Array, target: Array) -> Any:
-        soft = target.ndim == y.ndim
+        soft = getattr(target, "ndim", y.ndim) == y.ndim  # what is no array, forward refuses
         return super().items(y, target) if soft else _labelled(y, target, self.weight, self.ignore_index)
 
 

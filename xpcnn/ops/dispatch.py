@@ -22,7 +22,21 @@ from typing import Any
 from .. import settings
 from ..errors import OptionError
 from ..typing import Array, Cache
-from . import batch_norm, conv, gather, global_pool, linear, loss_classification, pad, pool, rectifier
+from . import (
+    activation,
+    batch_norm,
+    conv,
+    gather,
+    gelu,
+    global_pool,
+    hard_activation,
+    linear,
+    loss_classification,
+    pad,
+    pool,
+    rectifier,
+    soft_activation,
+)
 from .add import add
 
 
@@ -40,6 +54,12 @@ def _never(*args: Any, **options: Any) -> None:
     return None
 
 
+ACTIVATIONS = {  # and the module of each
+    "leaky_relu": rectifier, "elu": rectifier, "selu": rectifier,
+    "sigmoid": activation, "tanh": activation, "gelu_tanh": activation, "silu": activation, "softplus": activation,
+    "clip": hard_activation, "relu6": hard_activation, "hard_sigmoid": hard_activation, "hard_swish": hard_activation,
+    "mish": soft_activation, "softsign": soft_activation, "celu": soft_activation, "gelu": gelu,
+}  # fmt: skip
 _REFERENCE = {
     op: Implementation("reference", _never, forward, backward)
     for op, forward, backward in (
@@ -58,15 +78,17 @@ _REFERENCE = {
         ("running_statistics", batch_norm.running_statistics, None),
         ("cross_entropy", loss_classification.cross_entropy_forward, loss_classification.cross_entropy_backward),
         ("gather_images", gather.gather_images, None),
+        ("shift_images", gather.shift_images, None),
         ("zero_pad", pad.zero_pad_forward, pad.zero_pad_backward),
         ("add", add, None),
+        *((op, getattr(own, f"{op}_forward"), getattr(own, f"{op}_backward")) for op, own in ACTIVATIONS.items()),
     )
 }
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d": ("winograd.IMPLEMENTATION", "rows.IMPLEMENTATION", "im2col.IMPLEMENTATION", "cuda.conv.IMPLEMENTATION"),
     "conv2d_inference": ("winograd.INFERENCE", "rows.INFERENCE", "im2col.INFERENCE", "cuda.conv.INFERENCE"),
     "linear": ("linear.IMPLEMENTATION",),
-    "relu": ("relu.IMPLEMENTATION", "cuda.activation.RECTIFIER"),
+    "relu": ("relu.IMPLEMENTATION", "cuda.activation.RELU"),
     "max_pool2d": ("max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
     "max_pool2d_inference": ("max_pool.INFERENCE", "cuda.pool.MAX_INFERENCE"),
     "avg_pool2d": ("avg_pool.IMPLEMENTATION", "cuda.pool.AVG"),
@@ -79,7 +101,9 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "running_statistics": ("cuda.batch_norm.STATISTICS",),
     "cross_entropy": ("cuda.cross_entropy.IMPLEMENTATION",),
     "gather_images": ("cuda.gather.IMPLEMENTATION",),
+    "shift_images": ("cuda.gather.SHIFTED",),
     "add": ("add.IMPLEMENTATION",),
+    **{op: (f"cuda.activation.{op.upper()}",) for op in ACTIVATIONS},
 }
 
 _forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=None)

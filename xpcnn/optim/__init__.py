@@ -4,6 +4,7 @@ from ..habits import names_of
 from .adam import Adam, AdamW
 from .adaptive import Adadelta, AdaGrad, RMSProp
 from .clip import clip_by_norm, clip_by_value
+from .groups import no_bias_decay
 from .named import OPTIMIZERS
 from .optimizer import Optimizer
 from .schedule import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, StepDecay, WarmUp
@@ -28,6 +29,7 @@ __all__ = [
     "WarmUp",
     "clip_by_norm",
     "clip_by_value",
+    "no_bias_decay",
 ]
 
 __getattr__ = names_of(__name__, __all__)

@@ -12,7 +12,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..errors import OptionError
+from ..ops.check import check_array
 from ..options import as_count, as_number, matching
+from ..typing import Array
 
 
 class Groups:
@@ -67,3 +69,30 @@ class Groups:
         other = copy(self)
         other.begun = {name: as_count(who, "begun", number, most=steps) for name, number in given.items()}
         return other
+
+
+def no_bias_decay(parameters: Mapping[str, Array]) -> dict[str, float]:
+    """Factors for `Optimizer.scale` by which biases, and scales and shifts of norms, have no weight decay.
+
+    These are the parameters of one axis.
+
+    Parameters
+        parameters : `network.parameters()`
+    Raises
+        OptionError, DTypeError
+
+    Source: T. He et al., Bag of tricks for image classification with convolutional neural networks, 2018, section 3.1
+
+    >>> import numpy as np
+    >>> from xpcnn.optim import AdamW
+    >>> parameters = {"0.weight": np.ones((2, 3)), "0.bias": np.ones(2)}
+    >>> optimizer = AdamW(parameters, lr=0.1, weight_decay=0.5).scale(weight_decay=no_bias_decay(parameters))
+    >>> optimizer.of_parameter("0.weight").weight_decay, optimizer.of_parameter("0.bias").weight_decay
+    (0.5, 0.0)
+    """
+    if not isinstance(parameters, Mapping):
+        got = type(parameters).__name__
+        raise OptionError("no_bias_decay", "a mapping of parameters", got, "pass network.parameters()")
+    for name, p in parameters.items():
+        check_array(f"no_bias_decay: {name}", p)
+    return {name: 0.0 for name, p in parameters.items() if p.ndim <= 1}

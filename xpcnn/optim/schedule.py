@@ -233,6 +233,10 @@ class Plateau(Schedule):
         self.min_lr = as_number("Plateau", "min_lr", min_lr, "[0, inf)")
         self._state: dict[str, Any] = {"lr": self.lr, "best": None, "waited": 0}
 
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name != "_state")
+        return f"Plateau({options})"
+
     def lr_at(self, step: int) -> float:
         return float(self._state["lr"])
 

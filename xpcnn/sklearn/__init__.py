@@ -10,6 +10,7 @@ from ..extras import need
 need("sklearn", "xpcnn.sklearn", "for its estimators")
 
 from .classifier import CNNClassifier  # noqa: E402
+from .files import load  # noqa: E402
 from .regressor import CNNRegressor  # noqa: E402
 
-__all__ = ["CNNClassifier", "CNNRegressor"]
+__all__ = ["CNNClassifier", "CNNRegressor", "load"]

@@ -7,20 +7,21 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import column_or_1d, compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from ..backend import to_numpy
-from ..nn import CrossEntropyLoss
+from ..errors import OptionError
+from ..io.model_file import LABELS, REGRESSION
+from ..ops.activation import sigmoid_forward
 from ..ops.softmax import softmax_forward
 from ..typing import NDArray
+from .epochs import Items, as_eval_set
 from .network import ModelFunction, Network
+from .targets import Classes
 
 
 class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
-    """A neural network that classifies images or rows of numbers.
+    """A neural network that classifies images or rows of numbers, by one class or several labels an item.
 
     Inputs are standardised with the training data's mean and deviation, per feature of rows or per channel of images.
     The network computes in float64 for float64 inputs, and in float32 for all others, which is faster.
@@ -65,7 +66,15 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         With early stopping: epochs without a better score after which training stops.
 
     class_weight : dict or "balanced", default=None
-        The weight of each class in the loss, as in scikit-learn's classifiers.
+        The weight of each class in the loss, as in scikit-learn's classifiers. With several labels an item, that of
+        yes by the label's number; "balanced" gives all yes and all no of a label the same weight.
+
+    augment : str or callable, default=None
+        Random changes of the standardised images in training, such as "flip,crop:2"; see `xpcnn.data.augment`. What a
+        crop brings in is the mean colour.
+
+    warm_start : bool, default=False
+        Let `fit` go on with the network of the call before, and its standardisation.
 
     random_state : int, RandomState instance or None, default=None
         For initial weights, dropout, batches, and held-out items. An integer gives the same network each time.
@@ -76,7 +85,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes' labels.
+        The classes' labels; with several labels an item, their numbers.
 
     n_features_in_ : int
         Numbers in one item.
@@ -97,7 +106,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         The dtype in which the network computes.
 
     history_ : list of dict
-        "epoch", "loss" and, with early stopping, "validation_score" (accuracy) of each epoch.
+        "epoch", "loss" and, with early stopping or an evaluation set, "validation_score" (accuracy) of each epoch.
 
     n_iter_ : int
         Number of trained epochs.
@@ -120,6 +129,8 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
     True
     """
 
+    _classes: Classes
+
     def __init__(
         self,
         model: str | ModelFunction = "auto",
@@ -135,6 +146,8 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         class_weight: Any = None,
+        augment: Any = None,
+        warm_start: bool = False,
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
@@ -150,38 +163,88 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
+            augment=augment,
+            warm_start=warm_start,
             random_state=random_state,
             verbose=verbose,
         )
         self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train a new network.
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, eval_set: Any = None) -> Self:
+        """Train a new network, or with `warm_start` the one that there is.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or array of shape (n_samples, H, W) or (n_samples, H, W, C)
             Rows of numbers, or images.
-        y : array-like of shape (n_samples,)
-            The classes.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            The classes; or several labels an item, each 0 or 1.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weight of each item in the loss; 0 leaves it out.
+        eval_set : tuple (X, y), default=None
+            Items to validate on after each epoch, instead of a fraction of X.
 
         Returns
         -------
         self : object
             This estimator.
         """
-        X, y = self._rows(X, fit=True, y=y)
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        encoder = LabelEncoder().fit(y)
-        self.classes_ = encoder.classes_
-        weight = None
-        if self.class_weight is not None:
-            weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        return self._fit(X, encoder.transform(y), len(self.classes_), CrossEntropyLoss(weight=weight))
+        who, more = type(self).__name__, self._continues()
+        X, y, weight = self._items(X, y, sample_weight, more=more)
+        classes = self._classes if more else Classes.of(y)
+        targets = classes.targets(who, y)
+        criterion, weight = classes.loss(who, self.class_weight, targets, weight)
+        held = None
+        if eval_set is not None:
+            held_X, held_y = as_eval_set(who, eval_set)
+            held = Items(self._rows(held_X, fit=False), classes.targets(who, held_y))
+        self._classes, self.classes_ = classes, classes.labels
+        return self._fit(X, targets, len(self.classes_), criterion, weight, held)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train on these items once, at the constant rate `lr`; for data that come in parts.
+
+        Inputs are standardised with the mean and deviation of all items so far.
+
+        Parameters
+        ----------
+        X : array of the same form as in `fit`
+            Rows of numbers, or images.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            The classes, or labels.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that there will be; needed in the first call, but not for several labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weight of each item in the loss.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+        """
+        who, more = type(self).__name__, hasattr(self, "model_")
+        X, y, weight = self._items(X, y, sample_weight, more=more)
+        if not more and classes is None and y.ndim == 1:
+            remedy = "pass classes=, all that there will be"
+            raise OptionError(who, "classes in the first call of partial_fit", "none", remedy)
+        if more and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise OptionError(who, f"classes {self.classes_.tolist()}"[:200], repr(classes)[:80])
+        if isinstance(self.class_weight, str):
+            remedy = "state the weights, or sample_weight"
+            raise OptionError(who, "class_weight by classes in partial_fit", self.class_weight, remedy)
+        known = self._classes if more else Classes.of(y) if classes is None else Classes(np.unique(classes))
+        targets = known.targets(who, y)
+        criterion, weight = known.loss(who, self.class_weight, targets, weight)
+        self._classes, self.classes_ = known, known.labels
+        return self._partial_fit(X, targets, len(self.classes_), criterion, weight)
 
     def predict_proba(self, X: Any) -> NDArray:
-        """Probabilities of the classes.
+        """Probabilities of the classes, or of each label.
 
         Parameters
         ----------
@@ -195,10 +258,10 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         """
         check_is_fitted(self)
         logits = self._outputs(self._rows(X, fit=False)).astype(np.float64)
-        return to_numpy(softmax_forward(logits)[0])
+        return to_numpy(sigmoid_forward(logits)[0] if self._classes.multilabel else softmax_forward(logits)[0])
 
     def predict(self, X: Any) -> NDArray:
-        """The most probable classes.
+        """The most probable classes, or the labels with a probability above ½.
 
         Parameters
         ----------
@@ -207,12 +270,29 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
-            Labels from `classes_`.
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels from `classes_`; or 0 and 1.
         """
         check_is_fitted(self)
-        labels: NDArray = self.classes_[self._outputs(self._rows(X, fit=False)).argmax(axis=1)]
+        outputs = self._outputs(self._rows(X, fit=False))
+        if self._classes.multilabel:
+            return (outputs > 0).astype(np.int64)
+        labels: NDArray = self.classes_[outputs.argmax(axis=1)]
         return labels
 
-    def _score(self, y: NDArray, outputs: NDArray) -> float:
-        return float(accuracy_score(y, outputs.argmax(axis=1)))
+    def _items(self, X: Any, y: Any, sample_weight: Any, *, more: bool) -> tuple[NDArray, NDArray, NDArray | None]:
+        """Checked rows, classes (N,) or labels (N, K), and weights, of the items that have one above 0."""
+        X, y = self._rows(X, fit=True, y=y, more=more, multi_output=True)
+        weight = self._item_weights(X, sample_weight)
+        if weight is not None:
+            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+        return X, y, weight
+
+    def _own(self) -> tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]:
+        told = self._classes.told(type(self).__name__)
+        outputs = {REGRESSION: True, LABELS: True} if self._classes.multilabel else {}
+        return tuple(map(str, told["classes"])), told, outputs
+
+    def _score(self, y: NDArray, outputs: NDArray, weight: NDArray | None) -> float:
+        answers = outputs > 0 if self._classes.multilabel else outputs.argmax(axis=1)
+        return float(accuracy_score(y, answers, sample_weight=weight))

@@ -1,7 +1,4 @@
-"""The common base of both estimators: checked input, standardisation, training and prediction.
-
-It has its own training loop: `Trainer` takes `Split`s of images in [0, 1], but inputs here may be rows of any numbers.
-"""
+"""The common base of both estimators: checked input, standardisation, training and prediction."""
 
 from __future__ import annotations
 
@@ -15,21 +12,23 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .. import models
 from ..backend import asarray, refuse_mask, to_numpy
 from ..data.pixels import channels_last, looks_channels_first
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
+from ..io.model_file import SavedModel
 from ..nn import Layer
 from ..nn.loss import Loss
-from ..optim import OPTIMIZERS
+from ..optim import OPTIMIZERS, Constant
 from ..options import as_count, as_number
 from ..random import Seed
 from ..training.config import SCHEDULES
-from ..training.finite_weights import FiniteWeights
-from ..training.gradients import addends, batch_gradients, step_gradients
 from ..typing import NDArray, Shape
+from .described import saved
+from .epochs import Course, Items, augmentation, train
+from .flat_images import hint
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
 
@@ -54,6 +53,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
+        augment: Any = None,
+        warm_start: bool = False,
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
@@ -68,90 +69,133 @@ class Network(BaseEstimator):  # type: ignore[misc]
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.augment = augment
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+
+    _range: tuple[float, float]  # of all numbers of the rows
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
 
+    def to_saved(self) -> SavedModel:
+        """What `io.save_model` writes: the network with the scaling in it, and this estimator's state."""
+        check_is_fitted(self)
+        return saved(self)
+
     @abstractmethod
-    def _score(self, y: NDArray, outputs: NDArray) -> float:
+    def _own(self) -> tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]:
+        """For `to_saved`: the classes' names, the kind's own attributes, and what its outputs are."""
+
+    @abstractmethod
+    def _score(self, y: NDArray, outputs: NDArray, weight: NDArray | None) -> float:
         """The score of the network's outputs on validation targets; higher is better."""
 
-    def _fit(self, X: NDArray, y: NDArray, outputs: int, criterion: Loss) -> Self:
-        """Train a new network on rows (N, D) and the targets that the criterion takes."""
+    def _fit(
+        self, X: NDArray, y: NDArray, outputs: int, criterion: Loss, weight: NDArray | None, held: Items | None
+    ) -> Self:
+        """Train a network on rows (N, D), or with `warm_start` the one that there is.
+
+        Parameters
+            y : the targets that the criterion takes
+            weight : of each row
+            held : rows to validate on, with their targets and weights
+        """
         who = type(self).__name__
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
-        held_X, held_y = None, None
-        if self.early_stopping:
-            X, held_X, y, held_y = train_test_split(
-                X,
-                y,
+        if self.early_stopping and held is None:
+            kept, out = train_test_split(
+                np.arange(len(X)),
                 test_size=self.validation_fraction,
                 random_state=random,
                 stratify=y if criterion.classifies else None,
             )
-        self.scaler_ = StandardScaler()
-        for part in self._parts(len(X), _CONVERTED):
-            self.scaler_.partial_fit(self._by_channel(X[part]))
-        self.dtype_ = "float64" if X.dtype == np.float64 else "float32"
-        self.model_ = self._make_model(who, outputs, rng)
-        self._train(who, self._prepare(X), y, held_X, held_y, criterion, rng)
+            held = Items(X[out], y[out], None if weight is None else weight[out])
+            X, y, weight = X[kept], y[kept], None if weight is None else weight[kept]
+        if not self._continues():
+            self.scaler_ = StandardScaler()
+            self._standardise(X, weight)
+            self.dtype_ = "float64" if X.dtype == np.float64 else "float32"
+            self.model_ = self._make_model(who, outputs, rng)
+        for name in {"_optimizer", "_rng"} & vars(self).keys():  # of partial_fit
+            delattr(self, name)
+
+        def score() -> float:
+            assert held is not None
+            return self._score(held.y, self._outputs(held.x), held.weight)
+
+        course = Course(
+            who,
+            self.batch_size,
+            self.epochs,
+            augment=augmentation(who, self.augment, self.input_shape_, outputs),
+            score=None if held is None else score,
+            patience=self.n_iter_no_change if self.early_stopping else None,
+            verbose=self.verbose,
+        )
+        optimizer = OPTIMIZERS[self.optimizer](self.model_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        schedule = SCHEDULES[self.schedule](self.lr, self.epochs * math.ceil(len(X) / self.batch_size))
+        items = self._prepared(X, y, weight)
+        self.history_ = train(self.model_, optimizer, schedule, criterion, items, course, rng)
+        self.n_iter_ = len(self.history_)
         return self
 
-    def _train(
-        self,
-        who: str,
-        x: NDArray,
-        y: NDArray,
-        held_X: NDArray | None,
-        held_y: NDArray | None,
-        criterion: Loss,
-        rng: Any,
-    ) -> None:
-        model, batches = self.model_, math.ceil(len(x) / self.batch_size)
-        weights = FiniteWeights(model)
-        optimizer = OPTIMIZERS[self.optimizer](model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        schedule = SCHEDULES[self.schedule](self.lr, self.epochs * batches)
-        self.history_: list[dict[str, float]] = []
-        best_score, best_epoch, best_state = -math.inf, 0, {}
-        for epoch in range(1, self.epochs + 1):
-            losses = []
-            for batch in np.array_split(rng.permutation(len(x)), batches):  # of nearly equal lengths
-                with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
-                    part = batch_gradients(model, criterion, asarray(x[batch]), asarray(y[batch]))
-                    optimizer.lr = schedule.lr_at(optimizer.steps)
-                    try:
-                        optimizer.step(step_gradients(part, criterion.reduction))
-                    except NonFiniteError as error:
-                        got = f"{error.got}, in epoch {epoch}"
-                        raise NonFiniteError(who, error.expected, got, "lower lr") from error
-                losses.append((part.loss, part.items, len(batch)))
-            sums = [addends(criterion.reduction, *each) for each in losses]  # last: reading waits for a device
-            total, count = (sum(column) for column in zip(*sums, strict=True))
-            loss = total / count if count else math.nan  # if all class weights are 0
-            if not math.isfinite(loss):
-                remedy = "lower lr" if count else "give a class that there is a class_weight above 0"
-                raise NonFiniteError(who, "a finite loss", f"{loss} in epoch {epoch}", remedy)
-            weights.check(who, model.state_dict(), f"after epoch {epoch}", "lower lr")
-            row = {"epoch": epoch, "loss": loss}
-            schedule.observe(row["loss"])
-            if held_X is not None and held_y is not None:
-                row["validation_score"] = score = self._score(held_y, self._outputs(held_X))
-                if score > best_score:
-                    best_score, best_epoch = score, epoch
-                    best_state = {name: to_numpy(array).copy() for name, array in model.state_dict().items()}
-            self.history_.append(row)
-            if self.verbose:
-                print("  ".join(f"{name} {value:z.4g}" for name, value in row.items()), flush=True)
-            if self.early_stopping and epoch - best_epoch >= self.n_iter_no_change:
-                break
-        if best_state:
-            model.load_state_dict(best_state)
+    def _partial_fit(self, X: NDArray, y: NDArray, outputs: int, criterion: Loss, weight: NDArray | None) -> Self:
+        """Train on these rows once, at the constant rate `lr`, on the network that there is or a new one."""
+        who = type(self).__name__
+        if not hasattr(self, "_rng"):
+            random = check_random_state(self.random_state)
+            self._rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
+        if not hasattr(self, "model_"):
+            self.scaler_, self.history_ = StandardScaler(), []
+            self.dtype_ = "float64" if X.dtype == np.float64 else "float32"
+            self.model_ = self._make_model(who, outputs, self._rng)
+        self._standardise(X, weight)
+        if not hasattr(self, "_optimizer"):
+            make = OPTIMIZERS[self.optimizer]
+            self._optimizer = make(self.model_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        first = len(self.history_) + 1
+        course = Course(
+            who,
+            self.batch_size,
+            1,
+            first,
+            augmentation(who, self.augment, self.input_shape_, outputs),
+            verbose=self.verbose,
+        )
+        items = self._prepared(X, y, weight)
+        self.history_ += train(self.model_, self._optimizer, Constant(self.lr), criterion, items, course, self._rng)
         self.n_iter_ = len(self.history_)
+        return self
+
+    def _prepared(self, X: NDArray, y: NDArray, weight: NDArray | None) -> Items:
+        """Rows as the network takes them, with targets of numbers in its type."""
+        return Items(self._prepare(X), y.astype(self.dtype_) if y.dtype.kind == "f" else y, weight)
+
+    def _continues(self) -> bool:
+        """Whether `fit` goes on with the network that there is."""
+        return bool(self.warm_start) and hasattr(self, "model_")
+
+    def _standardise(self, X: NDArray, weight: NDArray | None) -> None:
+        """Let the scaler take these rows into account, too."""
+        low, high = self._range if hasattr(self.scaler_, "mean_") else (math.inf, -math.inf)
+        self._range = min(low, float(X.min())), max(high, float(X.max()))
+        for part in self._parts(len(X), _CONVERTED):
+            columns = self._by_channel(X[part])
+            of_each = None if weight is None else np.repeat(weight[part], len(columns) // len(X[part]))
+            self.scaler_.partial_fit(columns, sample_weight=of_each)
+
+    def _item_weights(self, X: NDArray, sample_weight: Any) -> NDArray | None:
+        """The weights of the rows, of which one is above 0."""
+        if sample_weight is None:
+            return None
+        dtype = np.float64 if X.dtype == np.float64 else np.float32
+        weight: NDArray = _check_sample_weight(sample_weight, X, dtype=dtype, ensure_non_negative=True)
+        return weight
 
     def _check_options(self, who: str) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
@@ -180,23 +224,29 @@ class Network(BaseEstimator):  # type: ignore[misc]
             raise ShapeError(who, f"a model with {outputs} outputs", str(model.output_shape(self.input_shape_)))
         return model
 
-    def _rows(self, X: Any, *, fit: bool, y: Any = "no_validation", **options: Any) -> Any:
-        """X as checked rows (N, D), also for images; with y if it is given."""
+    def _rows(self, X: Any, *, fit: bool, y: Any = "no_validation", more: bool = False, **options: Any) -> Any:
+        """X as checked rows (N, D), also for images; with y if it is given.
+
+        Parameters
+            fit : whether they are to train on;  more : for the network that there is
+        """
         for given in (X, y):
             refuse_mask(type(self).__name__, given)
         if fit:
             self._check_options(type(self).__name__)
         shape = None
-        if getattr(X, "ndim", 2) > 2:
+        if len(getattr(X, "shape", ())) > 2:
             X = check_array(X, allow_nd=True, dtype="numeric", estimator=self)
             shape = X.shape[1:] if X.ndim > 3 else (*X.shape[1:], 1)
             if fit and X.ndim == 4 and self.image_shape is None:
                 remedy = f"np.moveaxis(X, 1, -1) if they are (N, C, H, W), else image_shape={shape}"
                 channels_last(type(self).__name__, X, None, remedy)
             X = X.reshape(len(X), -1)
-        checked = validate_data(self, X, y, reset=fit, dtype="numeric", **options)
-        if fit:
+        checked = validate_data(self, X, y, reset=fit and not more, dtype="numeric", **options)
+        if fit and not more:
             self.input_shape_ = self._input_shape(shape)
+            if shape is None and self.image_shape is None and self.model == "auto":
+                hint(type(self).__name__, checked if y is None or isinstance(y, str) else checked[0])
         elif shape is not None and shape != self.input_shape_:
             raise ShapeError(type(self).__name__, f"images {self.input_shape_}, as in fit", str(shape))
         return checked

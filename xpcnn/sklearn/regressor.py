@@ -8,10 +8,15 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from ..errors import ShapeError
+from ..io.model_file import REGRESSION
 from ..nn import MSELoss
 from ..typing import NDArray
+from .described import scaling
+from .epochs import Items, as_eval_set
 from .network import Network
 
 
@@ -61,6 +66,13 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
     n_iter_no_change : int, default=10
         With early stopping: epochs without a better score after which training stops.
 
+    augment : str or callable, default=None
+        Random changes of the standardised images in training, such as "flip,crop:2"; see `xpcnn.data.augment`. What a
+        crop brings in is the mean colour.
+
+    warm_start : bool, default=False
+        Let `fit` go on with the network of the call before, and its standardisation.
+
     random_state : int, RandomState instance or None, default=None
         For initial weights, dropout, batches, and held-out items. An integer gives the same network each time.
 
@@ -88,7 +100,7 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         The dtype in which the network computes.
 
     history_ : list of dict
-        "epoch", "loss" and, with early stopping, "validation_score" (R²) of each epoch.
+        "epoch", "loss" and, with early stopping or an evaluation set, "validation_score" (R²) of each epoch.
 
     n_iter_ : int
         Number of trained epochs.
@@ -111,8 +123,8 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train a new network.
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, eval_set: Any = None) -> Self:
+        """Train a new network, or with `warm_start` the one that there is.
 
         Parameters
         ----------
@@ -120,19 +132,52 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
             Rows of numbers, or images.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weight of each item in the loss; 0 leaves it out.
+        eval_set : tuple (X, y), default=None
+            Items to validate on after each epoch, instead of a fraction of X.
 
         Returns
         -------
         self : object
             This estimator.
         """
-        X, y = self._rows(X, fit=True, y=y, y_numeric=True, multi_output=True)
-        self._one_target = y.ndim == 1
-        targets = y.reshape(len(y), -1).astype(np.float64)  # (N, D)
-        self.target_scaler_ = StandardScaler().fit(targets)
-        targets = self.target_scaler_.transform(targets)
-        dtype = "float64" if X.dtype == np.float64 else "float32"
-        return self._fit(X, targets.astype(dtype), targets.shape[1], MSELoss())
+        more = self._continues()
+        X, y, weight = self._items(X, y, sample_weight, more=more)
+        if not more:
+            self.target_scaler_ = StandardScaler().fit(y, sample_weight=weight)
+        held = None
+        if eval_set is not None:
+            held_X, held_y = as_eval_set(type(self).__name__, eval_set)
+            its = check_array(held_y, ensure_2d=False, dtype=np.float64).reshape(len(held_y), -1)
+            held = Items(self._rows(held_X, fit=False), self.target_scaler_.transform(its))
+        return self._fit(X, self.target_scaler_.transform(y), y.shape[1], MSELoss(), weight, held)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on these items once, at the constant rate `lr`; for data that come in parts.
+
+        Inputs and targets are standardised with the mean and deviation of all items so far.
+
+        Parameters
+        ----------
+        X : array of the same form as in `fit`
+            Rows of numbers, or images.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weight of each item in the loss.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+        """
+        more = hasattr(self, "model_")
+        X, y, weight = self._items(X, y, sample_weight, more=more)
+        if not more:
+            self.target_scaler_ = StandardScaler()
+        self.target_scaler_.partial_fit(y, sample_weight=weight)
+        return self._partial_fit(X, self.target_scaler_.transform(y), y.shape[1], MSELoss(), weight)
 
     def predict(self, X: Any) -> NDArray:
         """The predicted numbers.
@@ -152,5 +197,22 @@ class CNNRegressor(RegressorMixin, Network):  # type: ignore[misc]
         predicted: NDArray = self.target_scaler_.inverse_transform(outputs)
         return predicted[:, 0] if self._one_target else predicted
 
-    def _score(self, y: NDArray, outputs: NDArray) -> float:
-        return float(r2_score(y, outputs))
+    def _items(self, X: Any, y: Any, sample_weight: Any, *, more: bool) -> tuple[NDArray, NDArray, NDArray | None]:
+        """Checked rows, targets (N, D), and weights, of the items that have one above 0."""
+        X, y = self._rows(X, fit=True, y=y, more=more, y_numeric=True, multi_output=True)
+        weight = self._item_weights(X, sample_weight)
+        if weight is not None:
+            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+        targets = y.reshape(len(y), -1).astype(np.float64)  # (N, D)
+        if more and targets.shape[1] != self.target_scaler_.n_features_in_:
+            expected = f"{self.target_scaler_.n_features_in_} targets, as in fit"
+            raise ShapeError(type(self).__name__, expected, str(targets.shape[1]))
+        self._one_target = y.ndim == 1
+        return X, targets, weight
+
+    def _own(self) -> tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]:
+        told = {"target scaler": scaling(self.target_scaler_), "one target": self._one_target}
+        return (), told, {REGRESSION: True}
+
+    def _score(self, y: NDArray, outputs: NDArray, weight: NDArray | None) -> float:
+        return float(r2_score(y, outputs, sample_weight=weight))

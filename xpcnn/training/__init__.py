@@ -2,6 +2,7 @@
 
 from ..habits import names_of
 from .callback import STOP, Step
+from .class_weights import balanced_weights
 from .csv_log import CSVLog
 from .evaluation import Evaluation, evaluate
 from .features import keep_features
@@ -34,6 +35,7 @@ __all__ = [
     "TensorBoardLog",
     "Trainer",
     "accuracy",
+    "balanced_weights",
     "confusion_matrix",
     "evaluate",
     "gradient_statistics",

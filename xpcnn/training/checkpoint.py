@@ -35,6 +35,7 @@ from .untold import Untold
 CHECKPOINT = "checkpoint.safetensors"
 # not in those of xpcnn 0.1
 _OLDER = {"augmentation": "None", "accumulate": 1, "shards": 1, "ema": None, "unfreeze_at": None} | {
+    "buffer": None,
     "monitor": "",
     "min_delta": 0.0,
 }
@@ -69,6 +70,7 @@ class Checkpointed:
             "images": len(self.loader.split),
             "batch size": self.loader.batch_size,
             "shuffling": [self.loader.shuffle, self.loader.seed, self.loader.drop_last],
+            "buffer": self.loader.buffer if self.loader.shuffle else None,
             "augmentation": without_addresses(self.loader.augment),
             "accumulate": self.accumulate,
             "shards": self.shards,

@@ -31,6 +31,7 @@ LOGS = ("csv", "tensorboard")
 LATER = (
     *("accumulate", "ema", "options", "augment", "normalize", "overfit_batches", "drop_last", "log", "shards"),
     *("source", "unused", "freeze", "unfreeze_at", "lr_scale", "cache_features", "keep_every"),
+    *("decay_scale", "no_bias_decay", "monitor", "min_delta", "class_weight"),
 )
 
 
@@ -69,6 +70,11 @@ class RunConfig:
     lr_scale: str = ""  # factors on the learning rate, see `lr_scales`
     cache_features: bool = False  # compute the outputs of the frozen part once
     keep_every: int = 0  # epochs from one kept model to the next; 0 keeps the best alone
+    decay_scale: str = ""  # factors on the weight decay, see `decay_scales`
+    no_bias_decay: bool = False  # none on parameters of one axis, see `optim.no_bias_decay`
+    monitor: str = ""  # the number by which epochs are compared, see `Trainer`
+    min_delta: float = 0.0  # by how much the best must be better
+    class_weight: str = ""  # "balanced", or "" for none
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("model", models.MODELS)):
@@ -90,6 +96,10 @@ class RunConfig:
             ("unused", str, "names, such as 'aux*'"),
             ("freeze", str, "names, such as 'layer1*,layer2*'"),
             ("lr_scale", str, "factors by names, such as 'layer*=0.1'"),
+            ("decay_scale", str, "factors by names, such as '*.bias=0'"),
+            ("no_bias_decay", bool, "true or false"),
+            ("monitor", str, "a number of an epoch, such as 'validation_f1'"),
+            ("class_weight", str, "'balanced'"),
             ("cache_features", bool, "true or false"),
         ):
             if not isinstance(getattr(self, name), kind):
@@ -102,7 +112,9 @@ class RunConfig:
             raise OptionError("train log", "words among " + ", ".join(LOGS), repr(unknown[0]))
         as_count("train", "epochs", self.epochs)
         as_count("train", "batch_size", self.batch_size)
-        as_count("train", "shards", self.shards, least=0, most=self.batch_size)
+        if as_count("train", "shards", self.shards, least=0) > self.batch_size:
+            expected = f"shards: at most the {self.batch_size} images of a batch"
+            raise OptionError("train", expected, str(self.shards), "raise --batch-size, or say --shards")
         as_count("train", "seed", self.seed, least=0, most=MOST_SEED)
         if self.patience is not None:
             as_count("train", "patience", self.patience)
@@ -115,6 +127,11 @@ class RunConfig:
         as_number("train", "lr", self.lr, "(0, inf)")
         as_number("train", "weight_decay", self.weight_decay, "[0, inf)")
         as_number("train", "validation", self.validation, "[0, 1)")
+        if as_number("train", "min_delta", self.min_delta, "[0, inf)") and not self.monitor:
+            remedy = "such as --monitor validation_loss"
+            raise OptionError("train min_delta", "a number to monitor, as there is min_delta", "none", remedy)
+        if self.class_weight not in ("", "balanced"):
+            raise OptionError("train class_weight", "'balanced'", repr(self.class_weight))
 
     @property
     def logs(self) -> list[str]:
@@ -124,12 +141,12 @@ class RunConfig:
     @property
     def lr_scales(self) -> dict[str, float]:
         """The factors on the learning rate by patterns: "layer*=0.1,fc*=2"."""
-        pairs = [word.rpartition("=") for word in words(self.lr_scale)]
-        try:
-            return {key: as_number("train", "lr_scale", float(factor), "[0, inf)") for key, _, factor in pairs}
-        except ValueError:
-            expected = "factors by names, such as 'layer*=0.1'"
-            raise OptionError("train lr_scale", expected, repr(self.lr_scale)) from None
+        return _factors("lr_scale", self.lr_scale)
+
+    @property
+    def decay_scales(self) -> dict[str, float]:
+        """Those on the weight decay."""
+        return _factors("decay_scale", self.decay_scale)
 
     def _check_freezing(self) -> None:
         """Refuse settings of fine-tuning that do not fit each other."""
@@ -154,7 +171,16 @@ class RunConfig:
         if self.cache_features and self.augment:
             remedy = "leave one of them out"
             raise OptionError("train cache_features", "images that stay the same", f"augment {self.augment}", remedy)
-        _ = self.lr_scales
+        _ = self.lr_scales, self.decay_scales
+
+
+def _factors(option: str, text: str) -> dict[str, float]:
+    pairs = [word.rpartition("=") for word in words(text)]
+    try:
+        return {key: as_number("train", option, float(factor), "[0, inf)") for key, _, factor in pairs}
+    except ValueError:
+        expected = "factors by names, such as 'layer*=0.1'"
+        raise OptionError(f"train {option}", expected, repr(text)) from None
 
 
 def words(text: str) -> list[str]:

@@ -22,7 +22,7 @@ from ..nn.loss import Loss, check_loss
 from ..ops.check import check_array
 from ..ops.dispatch import one_blas_thread
 from ..typing import Array
-from .gradients import addends, with_a_loss
+from .gradients import addends, loss_of
 from .metrics import iou
 from .tallies import Tally, in_turn, joined, tally
 
@@ -143,8 +143,8 @@ class _Counts:
         criterion, scores = self.criterion, to_numpy(logits)
         if self.highest >= logits.shape[-1]:
             raise DataError("evaluate", f"labels below {logits.shape[-1]}, as the model has outputs", str(self.highest))
-        items = criterion.items(logits, y)
-        loss, items = addends(criterion.reduction, with_a_loss(criterion, items)(logits, y), items, len(scores))
+        _, loss_of_batch, _, counted = loss_of(criterion, logits, y)
+        loss, items = addends(criterion.reduction, loss_of_batch, counted, len(scores))
         if look and not (np.isfinite(scores).all() and math.isfinite(loss)):
             raise _not_finite()
         self.addends.append((loss, items))

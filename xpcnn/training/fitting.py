@@ -27,7 +27,7 @@ from .history import HISTORY, Epoch, write_csv
 from .interrupt import Interrupt
 from .out_of_memory import enough_memory
 from .position import Position
-from .same_everywhere import Shared, share_state
+from .same_everywhere import Shared, check_alike, share_state
 from .telling import tell, tell_rest
 
 
@@ -98,6 +98,7 @@ class Fitting:
         try:
             if not math.isfinite(total):  # else all weights are finite
                 self._check_weights()
+            check_alike(trainer, self.loader)
             row = self._finish_epoch(totals, begun)
         except BaseException as error:
             if not isinstance(error, NonFiniteError):

@@ -25,7 +25,7 @@ import numpy as np
 from ..backend import array_namespace, is_numpy
 from ..nn import Layer
 from ..nn.loss import Loss
-from ..typing import Array
+from ..typing import Array, Cache
 
 
 class StepResult(NamedTuple):
@@ -92,17 +92,11 @@ def is_finite(array: Array) -> bool:
 def batch_gradients(model: Layer, criterion: Loss, x: Array, y: Array) -> Gradients:
     """Forward and backward of one batch; changes only what the model's forward changes."""
     logits, cache = model.forward(x)
-    items = criterion.items(logits, y)
-    if criterion.reduction != "mean" or isinstance(items, int) or is_numpy(logits):
-        of = with_a_loss(criterion, items)
-        loss, loss_cache = of.forward(logits, y)
+    if is_numpy(logits):
+        of, loss, loss_cache, items = loss_of(criterion, logits, y)
         dy = of.backward(loss_cache)
-    else:  # without waiting for a device
-        xp, none = array_namespace(logits), items == 0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            means, sums = (each.forward(logits, y) for each in (criterion, summed(criterion)))
-            loss = xp.where(none, sums[0], means[0])
-            dy = xp.where(none, criterion.backward(sums[1]), criterion.backward(means[1]))
+    else:
+        loss, dy, items = _without_waiting(criterion, logits, y)
     _, grads = model.backward(dy, cache, input_grad=False)
     return Gradients(loss, correct_items(criterion, logits, y), items, grads)
 
@@ -114,9 +108,31 @@ def summed(criterion: Loss) -> Loss:
     return other
 
 
-def with_a_loss(criterion: Loss, items: Any) -> Loss:
-    """The criterion, or of items without a mean, whose divisor is 0, the one that sums; waits for a device."""
-    return summed(criterion) if criterion.reduction == "mean" and not float(items) else criterion
+def loss_of(criterion: Loss, logits: Array, y: Array) -> tuple[Loss, Array, Cache, Any]:
+    """The loss of a batch, the cache for the gradient, and the items; waits for a device.
+
+    Returns
+        and before them the criterion whose loss it is: of items without a mean, whose divisor is 0, the one that sums
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        loss, cache = criterion.forward(logits, y)
+    items = criterion.items(logits, y)
+    if criterion.reduction == "mean" and not float(items):
+        criterion = summed(criterion)
+        loss, cache = criterion.forward(logits, y)
+    return criterion, loss, cache, items
+
+
+def _without_waiting(criterion: Loss, logits: Array, y: Array) -> tuple[Array, Array, Any]:
+    """The loss of a batch on a device, ∂L/∂logits, and the items; without a mean those of the sum."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        loss, cache = criterion.forward(logits, y)
+        dy, items = criterion.backward(cache), criterion.items(logits, y)
+        if criterion.reduction == "mean" and not isinstance(items, int):
+            xp, none = array_namespace(logits), items == 0
+            other, cache = summed(criterion).forward(logits, y)
+            loss, dy = xp.where(none, other, loss), xp.where(none, summed(criterion).backward(cache), dy)
+    return loss, dy, items
 
 
 def joined(one: Gradients, other: Gradients, reduction: str) -> Gradients:

@@ -67,8 +67,10 @@ def _warn_of_activation(model: Layer, criterion: Loss) -> None:
 
 def as_monitor(monitor: object, min_delta: object) -> tuple[str, float]:
     """The number by which epochs are compared, or "", and by how much an epoch must be better."""
-    if not (monitor is None or (isinstance(monitor, str) and monitor)):
-        raise OptionError("Trainer", 'monitor: a number of an epoch, such as "validation_loss"', repr(monitor)[:80])
+    if not (monitor is None or (isinstance(monitor, str) and monitor.startswith(("train_", VALIDATION)))):
+        remedy = f"such as monitor={VALIDATION + monitor!r}" if isinstance(monitor, str) else ""
+        expected = 'monitor: a number of an epoch, such as "validation_loss"'
+        raise OptionError("Trainer", expected, repr(monitor)[:80], remedy)
     if as_number("Trainer", "min_delta", min_delta, "[0, inf)") and monitor is None:
         raise OptionError("Trainer", "a monitor, as there is min_delta", "none", 'such as monitor="validation_loss"')
     return monitor or "", float(min_delta)  # type: ignore[arg-type]

@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,16 +38,19 @@ from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import CrossEntropyLoss, MSELoss, all_parameters
 from ..optim import OPTIMIZERS
-from ..options import expanded, matching
-from ..typing import Array, Shape
+from ..options import expanded
+from ..typing import Shape
 from .best_model import MODEL, run_batch_size
 from .checkpoint import CHECKPOINT
 from .claim import Claim
+from .class_weights import balanced
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .evaluation import evaluate
 from .features import keep_features
 from .history import History
 from .kept_models import EPOCHS, keep_untrained
+from .more_epochs import in_words, refuse_fewer
+from .parameter_groups import ParameterGroups
 from .run_files import ALL, CURVES, RESULT, STEPS, TENSORBOARD, refuse_run
 from .run_logs import run_logs
 from .source import Begun, kept, open_source
@@ -79,16 +81,23 @@ def start(
 
 
 def resume(
-    folder: Path, dataset: str | None = None, *, verbose: bool = True, group: Group | None = None
+    folder: Path,
+    dataset: str | None = None,
+    *,
+    epochs: int | None = None,
+    verbose: bool = True,
+    group: Group | None = None,
 ) -> dict[str, Any]:
     """Continue the run in that folder, bit for bit as if it had not stopped; return its result.
 
     Parameters
         dataset : the new path of the run's data set, if it has moved
+        epochs : their number in all, if it is to be another than at the start; the schedule is then that of all these
+            epochs, from here on
         group : as of `start`
     Raises
         DataError : there is no run, or its data set is missing;  FormatError : its files are broken
-        OptionError : the run is still running
+        OptionError : the run is still running, or has more epochs already
     """
     group = group or Group()
     config = group.first(lambda: read_config(folder))
@@ -98,12 +107,18 @@ def resume(
         elif config.dataset not in data.names() and not Path(config.dataset).exists():
             remedy = f"where it is now: xpcnn train PATH --resume {folder}"
             raise DataError(str(folder), f"the run's data set {config.dataset}", "nothing there", remedy)
+        if epochs is not None:
+            group.first(lambda: refuse_fewer(folder, epochs))
+            told = in_words(config.schedule, config.epochs, epochs)
+            config = replace(config, epochs=epochs)
+            if told and verbose and not group.rank:
+                print(told)
         start = group.first(lambda: kept(folder).seeded(config.seed)) if config.source else None
         begun = group.first((folder / CHECKPOINT).exists)
         run = _Run(config, folder, verbose and not group.rank, claim, start, group)
         if group.rank:
             return run.finish(resume=begun)
-        if dataset is not None:
+        if dataset is not None or epochs is not None:
             _write_config(config, folder)
         if not begun:  # it ended before its first checkpoint: it starts again, and so do its logs
             (folder / STEPS).unlink(missing_ok=True)
@@ -132,7 +147,7 @@ class _Run:
     ) -> None:
         self.group = group or Group()
         self.group.check_same("train", asdict(config) | {"dataset": Path(config.dataset).name})
-        if config.patience is not None and not config.validation:
+        if config.patience is not None and not config.validation and not config.monitor:
             remedy = "hold images out, such as --validation 0.1, or leave patience out"
             raise OptionError("train", "validation images, as there is patience", "validation 0", remedy)
         self.folder = folder
@@ -156,7 +171,7 @@ class _Run:
             model, self.frozen = models.build(config.model, train.input_shape, outputs, rng=config.seed), ""
         else:
             model, self.frozen = self.begun.frozen(config.freeze)
-        scales = factors(model.parameters() if config.unfreeze_at is None else all_parameters(model), config.lr_scales)
+        groups = ParameterGroups(config, model)
         if config.normalize:
             model = models.normalized(model, *train.statistics())
         elif self.begun is not None and self.begun.normalization is not None:
@@ -173,19 +188,20 @@ class _Run:
             model = keep_features(model, *splits, batch_size=config.batch_size)
         next(self.loader.epoch(0))  # so do images that cannot be augmented
         optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        every = {id(p): name for name, p in all_parameters(model).items()}  # before them there may be a Normalize
-        optimizer.scale(lr={every[key]: factor for key, factor in scales.items()}, names=every.values())
+        groups.scale(optimizer, model)
         batches = min(len(self.loader), config.overfit_batches or len(self.loader))  # per epoch
         log_steps, log_epochs = run_logs(config, folder)
         self.trainer = Trainer(
             model,
             optimizer,
-            CrossEntropyLoss() if classes else MSELoss(),
+            balanced(CrossEntropyLoss() if classes else MSELoss(), train, outputs, config.class_weight),
             schedule=SCHEDULES[config.schedule](config.lr, config.epochs * math.ceil(batches / config.accumulate)),
             accumulate=config.accumulate,
             ema=config.ema,
             overfit_batches=config.overfit_batches,
             patience=config.patience,
+            monitor=config.monitor or None,
+            min_delta=config.min_delta,
             unfreeze_at=config.unfreeze_at,
             on_step=log_steps,
             on_epoch=log_epochs,
@@ -239,19 +255,6 @@ class _Run:
         with suppress(MissingExtraError):
             plot.save(plot.curves(rows), self.folder / CURVES)
         return result
-
-
-def factors(parameters: Mapping[str, Array], scales: Mapping[str, float]) -> dict[int, float]:
-    """Factors by the identity of a parameter, from those by patterns of its name.
-
-    Raises
-        OptionError : a pattern matches none
-    """
-    chosen = dict[int, float]()
-    for pattern, factor in scales.items():
-        names = matching("train", "lr_scale", pattern, list(parameters), "parameters that are trained")
-        chosen |= {id(parameters[name]): factor for name in names}
-    return chosen
 
 
 def _input_shape(config: RunConfig) -> Shape | None:

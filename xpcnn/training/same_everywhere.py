@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -61,11 +62,32 @@ def check_same(trainer: Any, loader: Loader, epochs: int, step: Any) -> None:
         "network": without_addresses(trainer.model),
         "arrays": {name: [str(a.dtype), list(a.shape)] for name, a in trainer.model.state_dict().items()},
         "optimizer": without_addresses(trainer.optimizer),
+        **{f"rate and decay of {name}": _rates(trainer.optimizer, name) for name in trainer.optimizer.parameters},
         "epochs": epochs,
         **{name: without_addresses(getattr(trainer, name)) for name in options},
         **trainer.checkpointed(loader).description(),
     }
     group.check_same("Trainer.fit", facts)
+
+
+def _rates(optimizer: Any, name: str) -> tuple[float, float]:
+    own = optimizer.of_parameter(name)
+    return own.lr, own.weight_decay
+
+
+def check_alike(trainer: Any, loader: Loader) -> None:
+    """Refuse to go on where a process has come to other numbers, as by a schedule of its own or another processor.
+
+    Without shards, MPI's order of sums decides, and nothing is promised.
+
+    Raises
+        OptionError : on all of them
+    """
+    sharding, crc = trainer.sharding, 0
+    if sharding.group.size > 1 and sharding.shards:
+        for array in trainer.checkpointed(loader).tensors().values():
+            crc = zlib.crc32(np.ascontiguousarray(to_numpy(array)).tobytes(), crc)
+        sharding.group.check_same("Trainer.fit", {"weights and optimizer of checksum": f"{crc:08x}"})
 
 
 def share_state(trainer: Any, loader: Loader) -> None:

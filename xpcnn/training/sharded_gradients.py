@@ -32,7 +32,7 @@ from ..ops.dispatch import one_blas_thread
 from ..options import as_count
 from ..shards import Shard, cut, in_step
 from ..typing import Array
-from .gradients import Gradients, correct_items, with_a_loss
+from .gradients import Gradients, correct_items, loss_of
 
 SHARDS = 8  # of a batch, unless there are more processes
 
@@ -129,10 +129,8 @@ def sharded_gradients(model: Layer, criterion: Loss, batch: ShardedBatch, shardi
     def work(shard: Shard) -> tuple[Array, float, Any, dict[str, Array]]:
         x, y = parts[shard.number]
         logits, cache = model.forward(x)
-        items, correct = criterion.items(logits, y), correct_items(criterion, logits, y)
-        count = float(items) if means else 1.0
-        own = with_a_loss(criterion, items)
-        loss, loss_cache = own.forward(logits, y)
+        own, loss, loss_cache, items = loss_of(criterion, logits, y)
+        count, correct = float(items) if means else 1.0, correct_items(criterion, logits, y)
         each = shard.gather([float(items), float(loss) * (count or 1.0), float(correct)])  # (S, 3)
         divisor, whole, right = (sum(column) for column in each.T.tolist())
         divided = divisor or 1.0 if means else 1.0

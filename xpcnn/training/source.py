@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import models
+from ..backend import to_numpy
 from ..data.dataset import Split
 from ..data.remote_weights import fetch_weights, is_address
 from ..errors import FormatError, OptionError, ShapeError, one_line, warn
 from ..exchange import import_onnx, load_weights
+from ..exchange.weight_matching import check_numbers
 from ..io import safetensors
 from ..io.model_file import SCALE, SavedModel, load_model, save_model
 from ..models.facts import RECORDS
@@ -157,6 +159,7 @@ class Opened:
                 f"from {self.shown}: {len(model.state_dict())} arrays of its network"
                 + (", with its last layer" * (not head))
             ]
+            check_numbers(str(self.path), {name: to_numpy(array) for name, array in model.state_dict().items()})
             if classes and (logits := without_softmax(model)) is not model:
                 model = logits
                 told.append("left out its softmax at the end, which is part of the loss")

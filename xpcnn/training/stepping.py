@@ -25,7 +25,6 @@ from .gradients import Gradients, StepResult
 from .moving_average import MovingAverage
 from .nonfinite_report import report
 from .position import Position
-from .schedule_end import warn_of_idle_step
 from .sharded_gradients import ShardedBatch, Sharding
 from .training_state import TrainingState
 
@@ -47,21 +46,6 @@ class Stepping(Familiar):
     folder: Path | None
     _state: TrainingState
     _weights: FiniteWeights
-
-    def train_step(self, x: Any, y: Array, *more: tuple[Any, Array]) -> StepResult:
-        """Do one step on one batch.
-
-        Parameters
-            x : one array; of several inputs a tuple, or a mapping by name, of arrays with one row an item. Every
-                process passes the whole batch
-            more : further batches (x, y), for one step on the images of all
-        Raises
-            NonFiniteError : as in `fit`
-        """
-        if self.loader is None:
-            warn_of_idle_step(self.schedule, self.optimizer.steps)
-        batches = [(x, y), *more]
-        return self.step(batches if self.sharding.is_whole else [self.sharding.of(*each) for each in batches])
 
     @np.errstate(over="ignore", invalid="ignore")  # the results are checked
     def step(self, batches: Sequence[tuple[Any, Array] | ShardedBatch]) -> StepResult:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
+from typing import Any
 
 from .. import html
 from ..data.dataset import Split
@@ -36,13 +37,14 @@ from .dry_run import first_batches, put_back
 from .evaluation import Evaluation, evaluate
 from .finite_weights import FiniteWeights
 from .fitting import Fitting
+from .gradients import StepResult
 from .history import History
 from .moving_average import MovingAverage
 from .position import Position
 from .readiness import as_monitor, as_unfreeze_at, check_arguments, check_fit, check_ready, warn_of_nothing_left
 from .run_files import KEPT, refuse_run
 from .same_everywhere import check_same, share_run
-from .schedule_end import warn_of_schedule
+from .schedule_end import warn_of_idle_step, warn_of_schedule
 from .sharded_gradients import Sharding
 from .stepping import Stepping
 from .training_state import TrainingState
@@ -241,6 +243,21 @@ class Trainer(Stepping):
         if not self.position.best_epoch:
             raise OptionError("Trainer.best_model", "an epoch that is done", "none", "call fit before")
         return with_arrays(self.kept_model, self.folder or self.best_arrays or self.kept_model.state_dict())
+
+    def train_step(self, x: Any, y: Array, *more: tuple[Any, Array]) -> StepResult:
+        """Do one step on one batch.
+
+        Parameters
+            x : one array; of several inputs a tuple, or a mapping by name, of arrays with one row an item. Every
+                process passes the whole batch
+            more : further batches (x, y), for one step on the images of all
+        Raises
+            NonFiniteError : as in `fit`
+        """
+        if self.loader is None:
+            warn_of_idle_step(self.schedule, self.optimizer.steps)
+        batches = [(x, y), *more]
+        return self.step(batches if self.sharding.is_whole else [self.sharding.of(*each) for each in batches])
 
     def __repr__(self) -> str:
         parts = f"{type(self.optimizer).__name__}, {type(self.criterion).__name__}"

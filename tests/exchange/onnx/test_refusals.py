@@ -63,7 +63,7 @@ REFUSED = [
     ([node("Conv", "x w v", "y")], r"bias \(4,\), got \(3,\)"),
     ([node("Conv", "x x", "y")], "a constant as input 2, got a value that is computed"),
     ([node("Conv", "w x", "y")], "computed from the network's input, got a constant"),
-    ([node("Conv", "x nan", "y")], "finite numbers as input 2"),
+    ([node("Conv", "x nan", "y")], "finite numbers as input 2, got NaN or infinity"),
     ([node("Conv", "x w", "y", dilations=[9, 9])], "height ≥ 19"),
     ([node("MaxPool", "x", "y", kernel_shape=[2])], "a kernel of 2 axes"),
     ([node("MaxPool", "x", "y", kernel_shape=[2, 2], pads=[0, 0, 2, 2])], "under every window"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 from functools import wraps as _wraps
 
 import numpy as _np
+from cupyx import _ledger
 from cupyx._ledger import note as _note
 
 from . import cuda as cuda
@@ -67,7 +68,10 @@ def ascontiguousarray(a, dtype=None):
 
 
 def empty(shape, dtype=float, order="C"):
-    return _wrap(_np.full(shape, 77, dtype, order))  # what is there is no zero
+    made = _np.empty(shape, dtype, order)
+    if _ledger.computes:
+        made[...] = 77  # what is there is no zero
+    return _wrap(made)
 
 
 _FUNCTIONS = {

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import cupyx
 import numpy as np
+from cupyx import _ledger
 from cupyx._ledger import note
 
 from .cuda import Device
@@ -40,6 +41,12 @@ def _shares(a, b):
     return np.may_share_memory(a, b)
 
 
+def _product_like(a, b):
+    """An array for the product a b, of two arrays or more axes."""
+    stacked = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return np.empty((*stacked, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+
+
 def _product_noted(args, made):
     """One launch; and a copy of each factor whose matrices are neither rows nor columns in memory (linalg.pyx)."""
     for host in args:
@@ -60,7 +67,9 @@ class ufunc:
             if not isinstance(each, (ndarray, bool, int, float, complex, np.generic)):
                 raise TypeError(f"Unsupported type {type(each)}")
         hosts = [_host(each) for each in args]
-        if out is None:
+        if self.function is np.matmul and not _ledger.computes:
+            made = _wrap(_product_like(*hosts)) if out is None else out
+        elif out is None:
             made = _wrap(self.function(*hosts, **options))
         else:
             (made,) = out if isinstance(out, tuple) else (out,)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 records: list[Record] | None = None  # None: nothing is written down
+computes = True  # False: kernels and products leave their results as memory is, which changes no number here
 labels: list[Any] = []  # what the work is for, the innermost last
 
 

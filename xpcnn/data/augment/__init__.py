@@ -8,7 +8,7 @@ of them, and gives the same images on every backend for the same state of rng. A
 """
 
 from .base import Augment, Augmentation
-from .compose import Compose, forms, parse
+from .compose import Compose, forms, parse, takes_device_arrays
 from .cutout import Cutout
 from .flip import Flip
 from .light import Brightness, Contrast
@@ -30,4 +30,5 @@ __all__ = [
     "Shift",
     "forms",
     "parse",
+    "takes_device_arrays",
 ]

@@ -1,4 +1,4 @@
-"""Shared by the augmentations: the checks of a batch, draws on its device, and pixels by their positions."""
+"""Shared by the augmentations: the checks of a batch, and draws on its device."""
 
 from __future__ import annotations
 
@@ -44,20 +44,3 @@ def check_images(who: str, x: Array, rng: np.random.Generator) -> Any:
 def per_image(xp: Any, draws: NDArray, x: Array, dtype: Any = None) -> Any:
     """One draw per image, (N,) on the host, as an array (N, 1, 1, 1) on x's device, in x's dtype or in another."""
     return xp.asarray(draws, dtype=dtype or x.dtype, device=x.device)[:, None, None, None]
-
-
-def pixels(xp: Any, x: Array, rows: Any, columns: Any) -> tuple[Any, Any]:
-    """The pixels y[n,i,j] = x[n, rows[n,i,j], columns[n,i,j]], and which of these positions are in the image.
-
-    Parameters
-        rows, columns : arrays of int64 that broadcast to (N, H, W); beyond the border, the nearest pixel is taken
-    Returns
-        y : Array (N, H, W, C)
-        inside : boolean Array (N, H, W, 1)
-    """
-    n, h, w, c = x.shape
-    inside = (rows >= 0) & (rows < h) & (columns >= 0) & (columns < w)  # (N, H, W)
-    image = xp.arange(n, dtype=xp.int64, device=x.device)[:, None, None]  # (N, 1, 1)
-    index = (image * h + xp.clip(rows, 0, h - 1)) * w + xp.clip(columns, 0, w - 1)  # (N, H, W)
-    taken = xp.take(xp.reshape(x, (n * h * w, c)), xp.reshape(index, (n * h * w,)), axis=0)  # (N·H·W, C)
-    return xp.reshape(taken, (n, h, w, c)), inside[..., None]

@@ -59,6 +59,16 @@ class Compose:
         return f"Compose({', '.join(map(repr, self.steps))})"
 
 
+def takes_device_arrays(augmentation: Any) -> bool:
+    """True for augmentations of this package, which draw the same numbers and make the same images on a device.
+
+    A function of one's own may need NumPy's arrays.
+    """
+    if type(augmentation) is Compose:
+        return all(map(takes_device_arrays, augmentation.steps))
+    return type(augmentation).__module__.rpartition(".")[0] == __package__
+
+
 def forms() -> tuple[str, ...]:
     """The forms that `parse` accepts: flip, vflip, shift:PIXELS …"""
     return tuple(word if number is None else f"{word}:{number}" for word, (_, number) in _WORDS.items())

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...backend import array_namespace
+from ...ops.clip import clip
 from ...options import as_number
 from ...typing import Array
 from .base import Augmentation, per_image
@@ -39,7 +40,7 @@ class Brightness(Augmentation):
 
     def images(self, x: Array, rng: np.random.Generator) -> Array:
         xp = array_namespace(x)
-        clipped: Array = xp.clip(_factors(xp, x, self.amount, rng) * x, 0, 1)
+        clipped: Array = clip(_factors(xp, x, self.amount, rng) * x, 0, 1)
         return clipped
 
 
@@ -73,7 +74,7 @@ class Contrast(Augmentation):
         xp = array_namespace(x)
         factor = _factors(xp, x, self.amount, rng)
         mean = xp.mean(x, axis=(1, 2, 3), keepdims=True)  # (N, 1, 1, 1)
-        clipped: Array = xp.clip(factor * x + (1 - factor) * mean, 0, 1)
+        clipped: Array = clip(factor * x + (1 - factor) * mean, 0, 1)
         return clipped
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...backend import array_namespace
+from ...ops.gather import pixels
 from ...options import as_number
 from ...typing import Array, NDArray
-from .base import Augmentation, pixels
+from .base import Augmentation
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def rotated(x: Array, degrees: NDArray, fill: float) -> Array:
     covered = xp.zeros_like(r)[..., None]
     for down, row_weight in ((0, 1 - below), (1, below)):
         for across, column_weight in ((0, 1 - right), (1, right)):
-            values, inside = pixels(xp, x, row + down, column + across)
+            values, inside = pixels(x, row + down, column + across)
             weight = (row_weight * column_weight)[..., None] * xp.astype(inside, x.dtype)  # (N, H, W, 1)
             y += weight * values
             covered += weight

@@ -8,9 +8,10 @@ import numpy as np
 
 from ...backend import array_namespace
 from ...errors import OptionError
+from ...ops import dispatch
 from ...options import as_number, as_pair
 from ...typing import Array, Pair
-from .base import Augmentation, pixels
+from .base import Augmentation
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,5 @@ def _moved(who: str, x: Array, most: Pair, fill: float, rng: np.random.Generator
     limits = as_pair(who, "pixels", most, least=0)
     if limits[0] >= h or limits[1] >= w:
         raise OptionError(who, f"less than the images' {h}×{w} pixels", repr(most))
-    places = []
-    for length, limit in zip((h, w), limits, strict=True):
-        start = rng.integers(-limit, limit + 1, n)[:, None]  # (N, 1)
-        places.append(xp.asarray(start + np.arange(length), device=x.device))  # (N, H), (N, W)
-    y, inside = pixels(xp, x, places[0][:, :, None], places[1][:, None, :])
-    moved: Array = xp.where(inside, y, xp.asarray(fill, dtype=x.dtype, device=x.device))
-    return moved
+    starts = (xp.asarray(rng.integers(-limit, limit + 1, n), device=x.device) for limit in limits)  # (N,)
+    return dispatch.output("shift_images", x, *starts, fill=fill)

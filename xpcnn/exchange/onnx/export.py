@@ -14,6 +14,7 @@ from ... import __version__, nn
 from ...errors import FormatError, OptionError
 from ...extras import need
 from ...io.atomic import write_atomically
+from ...io.model_file import LABELS, REGRESSION, Estimator, of_estimator
 from ...nn.container import with_layer_name
 from ...nn.layer import check_layer, dotted
 from ...nn.own_layers import standing_for
@@ -29,10 +30,10 @@ MOST_BYTES = 2**31 - 2**20  # a protocol buffer ends at 2 GiB
 
 
 def export_onnx(
-    model: nn.Layer,
+    model: nn.Layer | Estimator,
     path: str | os.PathLike[str],
     *,
-    input_shape: Iterable[Any],
+    input_shape: Iterable[Any] | None = None,
     classes: Iterable[str] = (),
     opset: int = OLDEST_OPSET,
     layout: Literal["NCHW", "NHWC"] = "NCHW",
@@ -47,10 +48,11 @@ def export_onnx(
 
     Parameters
         model : layers of `xpcnn.nn`, of which `xpcnn.exchange.onnx.layers` lists what becomes of each; and layers of
-            your own that say by `composed` which of these compute the same
+            your own that say by `composed` which of these compute the same. Or a fitted estimator of `xpcnn.sklearn`:
+            the graph then takes what `predict` does, and returns probabilities, or the numbers that it predicts
         path : where to
         input_shape : one input's shape as the network has it, without the batch axis, such as (28, 28, 1); of several
-            inputs, a shape each
+            inputs, a shape each. An estimator has its own, and its own classes
         classes : the names of the one output's numbers
         opset : the version of ONNX's operators; more programs read the older ones
         layout : of images that go in and come out: "NCHW" is (N, C, H, W), which is usual in ONNX files, and "NHWC"
@@ -69,6 +71,11 @@ def export_onnx(
     ['Gemm', 'Relu']
     """
     who = "export_onnx"
+    input_range = "[0, 1]"
+    if isinstance(model, Estimator):
+        model, input_shape, classes, extra = of_estimator(who, model, input_shape, classes)
+        last = (nn.Sigmoid(),) if extra.get(LABELS) else () if extra.get(REGRESSION) else (nn.Softmax(),)
+        model, input_range = nn.Sequential(model, *last), "as the estimator was fitted with"
     check_layer(who, model)
     path = as_path("export_onnx", path)
     onnx = need("onnx", who, "for files in its format")
@@ -89,13 +96,13 @@ def export_onnx(
     outputs = dict(zip(_end_names(getattr(model, "outputs", ()), len(ys), "output"), ys, strict=True))
     turned = {name: layout == "NHWC" and len(y.shape) > 1 for name, y in outputs.items()}
     graph.finish({n: (y.name, to_channels_last(len(y.shape)) if turned[n] else None) for n, y in outputs.items()})
-    properties = {"classes": json.dumps(names, ensure_ascii=False), "layout": layout, "input_range": "[0, 1]"}
+    properties = {"classes": json.dumps(names, ensure_ascii=False), "layout": layout, "input_range": input_range}
     begins = {name: [size, *_outside(shape, layout)] for name, shape in shapes.items()}
     ends = {name: [size, *_outside(y.shape, layout)] for name, y in outputs.items()}
     write_atomically(path, _document(onnx, graph, begins, ends, properties, str(path)))
 
 
-def _by_input(who: str, model: nn.Layer, input_shape: Iterable[Any]) -> dict[str, Shape]:
+def _by_input(who: str, model: nn.Layer, input_shape: Iterable[Any] | None) -> dict[str, Shape]:
     """The inputs' shapes by their names in the graph."""
     if model.arity == (1, 1):
         return {"input": as_shape(who, input_shape)}

@@ -141,8 +141,10 @@ class GraphState:
         """The node's input of that number, weights of a layer: finite numbers."""
         array = self.required(node, number)
         self.charge(node, array.nbytes)
-        if array.dtype.kind != "f" or not np.all(np.isfinite(array)):
-            raise node.refuse(f"finite numbers as input {number + 1}", str(array.dtype))
+        floats = array.dtype.kind == "f"
+        if not floats or not np.all(np.isfinite(array)):
+            got = "NaN or infinity" if floats else str(array.dtype)
+            raise node.refuse(f"finite numbers as input {number + 1}", got)
         return array
 
     def charge(self, node: Node, size: int) -> None:

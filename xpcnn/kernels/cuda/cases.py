@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,8 +35,8 @@ def _convolution(shape: tuple[int, ...], filters: int, window: Window, groups: i
 def _convolutions(**options: Any) -> list[Case]:
     return [
         _convolution((3, 7, 6, 4), 6, Window(3, (2, 1), (1, 0, 2, 1), (1, 2)), **options),
-        _convolution((2, 7, 6, 6), 4, Window((2, 3), 2, 1), 2, **options),
-        _convolution((2, 6, 7, 3), 6, Window(3, (1, 2), 1, (2, 1)), 3, **options),
+        _convolution((2, 10, 9, 6), 4, Window((2, 3), 3, (2, 1, 1, 0)), 2, **options),
+        _convolution((2, 11, 15, 3), 6, Window((3, 2), (2, 3), (1, 2, 2, 0), (3, 2)), 3, **options),
         _convolution((2, 4, 4, 5), 3, Window(1), **options),
         _convolution((5, 9, 9, 2), 3, Window(3, 1, 1), **options),  # more positions than a part of a sum has
         _convolution((5, 9, 9, 2), 2, Window(3, 1, 1), 2, **options),
@@ -51,12 +52,12 @@ def _statistics(dtype: str) -> tuple[Any, ...]:
     return normal(dtype, 5), normal(dtype, 5, seed=1) ** 2
 
 
-def _loss(**options: Any) -> Case:
+def _loss(*, last: int = 0, **options: Any) -> Case:
     def make(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         import cupy
 
         given = {name: normal(dtype, 7) ** 2 if name == "weight" else value for name, value in options.items()}
-        return (normal(dtype, 9, 7), cupy.asarray(np.arange(9) % 7)), given
+        return (normal(dtype, 9, 7), cupy.asarray(np.arange(9) % 7 + last * np.arange(9) // 8)), given
 
     return make
 
@@ -68,15 +69,50 @@ def _images(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (cupy.asarray(images), cupy.asarray(np.array([6, 0, 3, 3]))), {"scale": 255.0}
 
 
-_POOLS = (Window(2, 2), Window(3, 2, (1, 0, 0, 1), (1, 2)), Window((3, 2), 1, 1))
+def _shifts(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    import cupy
+
+    moves = (cupy.asarray(np.array(each)) for each in ([0, 2, -1], [-3, 1, 0]))
+    return (normal(dtype, 3, 4, 5, 2), *moves), {"fill": 0.5}
+
+
+def _activation(**options: float) -> Case:
+    """Numbers on both sides of each bound and corner, and the limits."""
+
+    def make(dtype: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        import cupy
+
+        corners = [-math.inf, -1e5, -41, -6, -3, -1.5, -0.0, 0.0, 1.5, 3, 6, 41, 1e5, math.inf, math.nan]
+        numbers = np.concatenate([3 * np.random.default_rng(0).normal(size=45), corners]).astype(dtype)
+        return (cupy.asarray(numbers.reshape(4, 15)),), options
+
+    return make
+
+
+_ALPHA = [_activation(alpha=1.0), _activation(alpha=0.3)]
+ACTIVATIONS: dict[str, list[Case]] = {
+    "leaky_relu": [_activation(negative_slope=0.1), _activation(negative_slope=-0.5)],
+    "elu": _ALPHA,
+    "celu": _ALPHA,
+    "hard_sigmoid": [_activation(alpha=1 / 6, beta=0.5), _activation(alpha=0.2, beta=0.1)],
+    "clip": [_activation(low=-1.5, high=3.0), _activation(low=-math.inf, high=0.0), _activation(low=-1e300, high=6.0)],
+} | {
+    op: [_activation()]
+    for op in ("relu", "selu", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "softplus", "relu6", "hard_swish",
+               "mish", "softsign")
+}  # fmt: skip
+_POOLS = (Window(2, 2), Window((2, 3), (3, 4), (1, 0, 0, 1), (1, 2)), Window((3, 2), 1, 1))
+_AVERAGED = Window((4, 3), (2, 3), (2, 1, 1, 0), (3, 2), ceil=True)
 _NORMS = [_call((40, 3, 2, 5), (5,), (5,)), _call((3, 4))]
-CASES: dict[str, list[Case]] = {
+CASES: dict[str, list[Case]] = ACTIVATIONS | {
     "conv2d": _convolutions(),
     "conv2d_inference": _convolutions(fused=True),
-    "relu": [_call((4, 5, 3))],
-    "max_pool2d": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
-    "max_pool2d_inference": [_call((2, 7, 6, 3), window=window) for window in _POOLS],
-    "avg_pool2d": [_call((2, 7, 6, 3), window=Window(3, 2, 1), count_include_pad=counted) for counted in (False, True)],
+    "max_pool2d": [_call((2, 10, 13, 3), window=window) for window in _POOLS],
+    "max_pool2d_inference": [_call((2, 10, 13, 3), window=window) for window in _POOLS],
+    "avg_pool2d": [
+        _call((2, 9, 7, 3), window=Window((3, 2), (3, 2))),
+        *(_call((2, 14, 12, 3), window=_AVERAGED, count_include_pad=counted) for counted in (False, True)),
+    ],
     "global_avg_pool2d": [_call((3, 4, 5, 6))],
     "batch_norm": _NORMS,
     "batch_norm_relu": _NORMS,
@@ -90,10 +126,12 @@ CASES: dict[str, list[Case]] = {
     "running_statistics": [lambda dtype: ((*_statistics(dtype), *_statistics(dtype)), {"momentum": 0.1, "count": 12})],
     "zero_pad": [_call((2, 3, 4, 5), widths=[(1, 0), (0, 2), (3, 1)]), _call((2, 3), widths=[(0, 2)])],
     "gather_images": [_images],
+    "shift_images": [_shifts],
     "cross_entropy": [
         _loss(),
         _loss(label_smoothing=0.1, weight=True),
         _loss(weight=True, reduction="sum"),
         _loss(ignore_index=3),
+        _loss(last=9),  # no class
     ],
 }

@@ -30,16 +30,13 @@ from ...typing import Cache
 from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
 from .sums import column_sums, empty, parts_of, total
+from .windows import GEOMETRY, geometry, over_readers
 
 WORKSPACE = 1 << 29  # bytes of a, or of da
 
-_GEOMETRY = (
-    "index h, index w, index ch, index oh, index ow, index kh, index kw, index sh, index sw, index dh, index dw, "
-    "index ph, index pw"
-)
 LOWER = Kernel(
     "lower",
-    f"raw T x, {_GEOMETRY}, index cg, index from, index count",
+    f"raw T x, {GEOMETRY}, index cg, index from, index count",
     "raw T a",
     """
     index k = i % (kh * kw * cg), r = i / (kh * kw * cg);
@@ -52,23 +49,15 @@ LOWER = Kernel(
 )
 GATHER = Kernel(
     "gather",
-    f"raw T da, {_GEOMETRY}, index cg, index from, index count, index add",
+    f"raw T da, {GEOMETRY}, index cg, index from, index count, index add",
     "raw T dx",
-    """
-    index c = i % ch, q = i / ch % w, p = i / ch / w % h, n = i / ch / w / h;
-    T sum = add ? dx[i] : T(0);
-    for (index u = 0; u < kh; ++u) {
-        index oi = (p + ph - u * dh) / sh;
-        if (p + ph - u * dh < 0 || (p + ph - u * dh) % sh || oi >= oh) continue;
-        for (index v = 0; v < kw; ++v) {
-            index oj = (q + pw - v * dw) / sw;
-            if (q + pw - v * dw < 0 || (q + pw - v * dw) % sw || oj >= ow) continue;
-            index t = (n * oh + oi) * ow + oj - from;
-            if (t >= 0 && t < count) sum += da[((c / cg * count + t) * kh * kw + u * kw + v) * cg + c % cg];
-        }
-    }
-    dx[i] = sum;
-    """,
+    over_readers(
+        """
+        index t = (n * oh + oi) * ow + oj - from;
+        if (t >= 0 && t < count) sum += da[((c / cg * count + t) * kh * kw + u * kw + v) * cg + c % cg];
+        """,
+        "add ? dx[i] : T(0)",
+    ),
 )
 FINISH = Kernel(
     "finish",
@@ -84,7 +73,7 @@ FINISH = Kernel(
 )
 DEPTHWISE = Kernel(
     "depthwise",
-    f"raw T x, raw T k, raw T scale, raw T b, {_GEOMETRY}, index f, index scaled, index biased, index relu",
+    f"raw T x, raw T k, raw T scale, raw T b, {GEOMETRY}, index f, index scaled, index biased, index relu",
     "raw T y",
     """
     index c = i % f, oj = i / f % ow, oi = i / f / ow % oh, n = i / f / ow / oh;
@@ -104,27 +93,16 @@ DEPTHWISE = Kernel(
 )
 DEPTHWISE_DX = Kernel(
     "depthwise_dx",
-    f"raw T dy, raw T k, {_GEOMETRY}, index f",
+    f"raw T dy, raw T k, {GEOMETRY}, index f",
     "raw T dx",
-    """
-    index c = i % ch, q = i / ch % w, p = i / ch / w % h, n = i / ch / w / h, m = f / ch;
-    T sum = 0;
-    for (index u = 0; u < kh; ++u) {
-        index oi = (p + ph - u * dh) / sh;
-        if (p + ph - u * dh < 0 || (p + ph - u * dh) % sh || oi >= oh) continue;
-        for (index v = 0; v < kw; ++v) {
-            index oj = (q + pw - v * dw) / sw;
-            if (q + pw - v * dw < 0 || (q + pw - v * dw) % sw || oj >= ow) continue;
-            for (index j = c * m; j < c * m + m; ++j)
-                sum += dy[((n * oh + oi) * ow + oj) * f + j] * k[(j * kh + u) * kw + v];
-        }
-    }
-    dx[i] = sum;
-    """,
+    over_readers(
+        "for (index m = f / ch, j = c * m; j < c * m + m; ++j) "
+        "sum += dy[((n * oh + oi) * ow + oj) * f + j] * k[(j * kh + u) * kw + v];"
+    ),
 )
 DEPTHWISE_DW = Kernel(
     "depthwise_dw",
-    f"raw T x, raw T dy, {_GEOMETRY}, index f, index count, index rows",
+    f"raw T x, raw T dy, {GEOMETRY}, index f, index count, index rows",
     "raw T s",
     """
     index v = i % kw, u = i / kw % kh, c = i / kw / kh % f, first = i / kw / kh / f * rows;
@@ -181,7 +159,7 @@ def backward(
     if _is_depthwise(w, groups):
         dx, dw = _depthwise_backward(dy, x, w, place, input_grad, weight_grad)
         return dx, dw, db
-    geometry, filters = _geometry(x, w, place), w.reshape(groups, f // groups, -1)  # (G, F/G, K)
+    numbers, filters = geometry(x, place), w.reshape(groups, f // groups, -1)  # (G, F/G, K)
     rows = dy.reshape(-1, groups, f // groups).swapaxes(0, 1)  # (G, T, F/G)
     rows = rows if groups == 1 else cupy.ascontiguousarray(rows)
     dw, dx = None, empty(x.shape, x) if input_grad else None
@@ -198,7 +176,7 @@ def backward(
         da, some, first = _matmul(part, filters), dx[images], images.start * place.out[0] * place.out[1]  # (2)
         GATHER(
             da,
-            *geometry,
+            *numbers,
             w.shape[3],
             start - first,
             stop - start,
@@ -219,7 +197,7 @@ def _correlate(
     finish = (w if scale is None else scale, w if b is None else b)
     flags = (int(scale is not None), int(b is not None), int(relu))
     if _is_depthwise(w, groups):
-        return DEPTHWISE(x, w, *finish, *_geometry(x, w, place), f, *flags, y, size=y.size)  # (5)
+        return DEPTHWISE(x, w, *finish, *geometry(x, place), f, *flags, y, size=y.size)  # (5)
     filters, rows = w.reshape(groups, f // groups, -1).swapaxes(1, 2), y.reshape(-1, f)  # (G, K, F/G), (T, F)
     for _, start, stop in _chunks(n, place, x.dtype.itemsize * filters.shape[1] * groups):
         part = rows[start:stop]
@@ -235,21 +213,21 @@ def _lowered(x: Array, w: Array, place: Placement, groups: int, start: int, stop
     if _is_view(w, place, groups):
         return x.reshape(1, -1, x.shape[3])[:, start:stop]
     a = empty((groups, stop - start, w[0].size), x)
-    return LOWER(x, *_geometry(x, w, place), w.shape[3], start, stop - start, a, size=a.size, reach=stop)  # (1)
+    return LOWER(x, *geometry(x, place), w.shape[3], start, stop - start, a, size=a.size, reach=stop)  # (1)
 
 
 def _depthwise_backward(
     dy: Array, x: Array, w: Array, place: Placement, input_grad: bool, weight_grad: bool
 ) -> tuple[Array | None, Array | None]:
-    geometry, f, count = _geometry(x, w, place), w.shape[0], dy.size // w.shape[0]
+    numbers, f, count = geometry(x, place), w.shape[0], dy.size // w.shape[0]
     dx = dw = None
     if weight_grad:
         parts, rows = parts_of(count)
         s = empty((parts, *w.shape), x)
-        dw = total(DEPTHWISE_DW(x, dy, *geometry, f, count, rows, s, size=s.size))  # (7)
+        dw = total(DEPTHWISE_DW(x, dy, *numbers, f, count, rows, s, size=s.size))  # (7)
     if input_grad:
         dx = empty(x.shape, x)
-        DEPTHWISE_DX(dy, w, *geometry, f, dx, size=dx.size)  # (6)
+        DEPTHWISE_DX(dy, w, *numbers, f, dx, size=dx.size)  # (6)
     return dx, dw
 
 
@@ -273,13 +251,6 @@ def _chunks(images: int, place: Placement, row_bytes: int) -> Iterator[tuple[sli
             continue
         for start in range(0, positions, most):
             yield slice(n, n + 1), n * positions + start, n * positions + min(start + most, positions)
-
-
-def _geometry(x: Array, w: Array, place: Placement) -> tuple[int, ...]:
-    window = place.window
-    return (
-        *x.shape[1:], *place.out, *window.kernel, *window.stride, *window.dilation, place.pads[0], place.pads[2]
-    )  # fmt: skip
 
 
 def _is_depthwise(w: Array, groups: int) -> bool:

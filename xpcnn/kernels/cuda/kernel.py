@@ -4,8 +4,8 @@ A kernel is the text of what one thread does. It reads arrays and writes its own
 shared memory, no atomics, and no order among threads. So a processor that runs the threads one by one gets the same
 results, and the stand-in for CuPy in `tests/stand_in` does that, after g++ has compiled the text.
 
-In a kernel's text, `index` is the type of positions: 32 bits, which are several times as fast to divide, or 64 where an
-array is too large for these.
+In a kernel's text, `index` is the type of positions: 32 bits, which a GPU divides in fewer instructions, or 64 where an
+array is too large for these. CuPy's number of a thread, i, always has 64 bits (`CUPY_FOR` in its carray.cuh).
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class Kernel:
         parameters, c = ("int64", "long long") if wide else ("int32", "int")
         reads, writes = (re.sub(r"\bindex\b", parameters, each) for each in (self.reads, self.writes))
         code = "\n".join(line.strip() for line in self.code.strip().splitlines())
+        if re.search(r"\bi\b", code):
+            code = "const index thread = i;\n" + re.sub(r"\bi\b", "thread", code)
         return reads, writes, re.sub(r"\bindex\b", c, code), f"xpcnn_{self.name}{'_wide' * wide}"
 
 

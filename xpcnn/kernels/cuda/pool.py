@@ -25,13 +25,8 @@ from ...typing import Cache
 from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
 from .sums import empty
+from .windows import GEOMETRY, OUTPUT, geometry, over_readers
 
-_GEOMETRY = (
-    "index h, index w, index ch, index oh, index ow, index kh, index kw, index sh, index sw, index dh, index dw, "
-    "index ph, index pw"
-)
-_OUTPUT = "index c = i % ch, oj = i / ch % ow, oi = i / ch / ow % oh, n = i / ch / ow / oh;"
-_ELEMENT = "index c = i % ch, q = i / ch % w, p = i / ch / w % h, n = i / ch / w / h;"
 _MAXIMUM = """
     T most = lowest;
     index winner = 0;
@@ -43,20 +38,7 @@ _MAXIMUM = """
         }
     y[i] = most;
 """
-_READERS = """
-    T sum = 0;
-    for (index u = 0; u < kh; ++u) {
-        index oi = (p + ph - u * dh) / sh;
-        if (p + ph - u * dh < 0 || (p + ph - u * dh) % sh || oi >= oh) continue;
-        for (index v = 0; v < kw; ++v) {
-            index oj = (q + pw - v * dw) / sw;
-            if (q + pw - v * dw < 0 || (q + pw - v * dw) % sw || oj >= ow) continue;
-            index at = ((n * oh + oi) * ow + oj) * ch + c;
-            ADD
-        }
-    }
-    dx[i] = sum;
-"""
+_AT = "index at = ((n * oh + oi) * ow + oj) * ch + c;"
 _COUNT = """
     index r = kh * kw;
     if (counted) {
@@ -68,19 +50,19 @@ _COUNT = """
 """
 _COUNTED = "index counted, index top, index bottom, index left, index right"
 
-MAXIMUM = Kernel("max_pool", f"raw T x, {_GEOMETRY}, T lowest", "raw T y", _OUTPUT + _MAXIMUM)
+MAXIMUM = Kernel("max_pool", f"raw T x, {GEOMETRY}, T lowest", "raw T y", OUTPUT + _MAXIMUM)
 WINNERS = Kernel(
-    "max_pool_winners", f"raw T x, {_GEOMETRY}, T lowest", "raw T y, raw W t", _OUTPUT + _MAXIMUM + "t[i] = winner;"
+    "max_pool_winners", f"raw T x, {GEOMETRY}, T lowest", "raw T y, raw W t", OUTPUT + _MAXIMUM + "t[i] = winner;"
 )
 MAXIMUM_DX = Kernel(
-    "max_pool_dx", f"raw T dy, raw W t, {_GEOMETRY}", "raw T dx",
-    _ELEMENT + _READERS.replace("ADD", "if (t[at] == u * kw + v) sum += dy[at];"),
+    "max_pool_dx", f"raw T dy, raw W t, {GEOMETRY}", "raw T dx",
+    over_readers(f"{_AT} if (t[at] == u * kw + v) sum += dy[at];"),
 )  # fmt: skip
 AVERAGE = Kernel(
     "avg_pool",
-    f"raw T x, {_GEOMETRY}, {_COUNTED}",
+    f"raw T x, {GEOMETRY}, {_COUNTED}",
     "raw T y",
-    _OUTPUT
+    OUTPUT
     + _COUNT
     + """
     T sum = 0;
@@ -94,9 +76,9 @@ AVERAGE = Kernel(
 )
 AVERAGE_DX = Kernel(
     "avg_pool_dx",
-    f"raw T dy, {_GEOMETRY}, {_COUNTED}",
+    f"raw T dy, {GEOMETRY}, {_COUNTED}",
     "raw T dx",
-    _ELEMENT + _READERS.replace("ADD", _COUNT + "sum += dy[at] / r;"),
+    over_readers(f"{_AT} {_COUNT} sum += dy[at] / r;"),
 )
 CHANNEL_MEAN = Kernel(
     "channel_mean",
@@ -126,7 +108,7 @@ def max_forward(x: Array, *, window: Window) -> tuple[Array, Cache]:
     _, place = check_pool(f"MaxPool2d({window})", x, window)
     y = empty((x.shape[0], *place.out, x.shape[3]), x)  # (N, OH, OW, C)
     winner = empty(y.shape, x, "uint8" if window.taps <= 256 else "int32")  # (N, OH, OW, C)
-    WINNERS(x, *_geometry(x, place), -math.inf, y, winner, size=y.size)  # (1), (2)
+    WINNERS(x, *geometry(x, place), -math.inf, y, winner, size=y.size)  # (1), (2)
     return y, (winner, tuple(x.shape), place)
 
 
@@ -134,7 +116,7 @@ def max_inference(x: Array, *, window: Window) -> Array:
     """`max_pool2d_inference`."""
     _, place = check_pool(f"MaxPool2d({window})", x, window)
     y = empty((x.shape[0], *place.out, x.shape[3]), x)  # (N, OH, OW, C)
-    return MAXIMUM(x, *_geometry(x, place), -math.inf, y, size=y.size)  # (1)
+    return MAXIMUM(x, *geometry(x, place), -math.inf, y, size=y.size)  # (1)
 
 
 def max_backward(dy: Array, cache: Cache) -> Array:
@@ -142,7 +124,7 @@ def max_backward(dy: Array, cache: Cache) -> Array:
     winner, shape, place = cache
     check_gradient("MaxPool2d", dy, winner.shape)
     dx = empty(shape, dy)
-    return MAXIMUM_DX(dy, winner, *_geometry(dx, place), dx, size=dx.size)  # (4)
+    return MAXIMUM_DX(dy, winner, *geometry(dx, place), dx, size=dx.size)  # (4)
 
 
 def avg_forward(x: Array, *, window: Window, count_include_pad: bool = True) -> tuple[Array, Cache]:
@@ -150,7 +132,7 @@ def avg_forward(x: Array, *, window: Window, count_include_pad: bool = True) -> 
     _, place = check_pool(f"AvgPool2d({window})", x, window)
     y = empty((x.shape[0], *place.out, x.shape[3]), x)  # (N, OH, OW, C)
     counted = _counted(place, count_include_pad)
-    AVERAGE(x, *_geometry(x, place), *counted, y, size=y.size)  # (3)
+    AVERAGE(x, *geometry(x, place), *counted, y, size=y.size)  # (3)
     return y, (counted, tuple(x.shape), place)
 
 
@@ -159,7 +141,7 @@ def avg_backward(dy: Array, cache: Cache) -> Array:
     counted, shape, place = cache
     check_gradient("AvgPool2d", dy, (shape[0], *place.out, shape[3]))
     dx = empty(shape, dy)
-    return AVERAGE_DX(dy, *_geometry(dx, place), *counted, dx, size=dx.size)  # (5)
+    return AVERAGE_DX(dy, *geometry(dx, place), *counted, dx, size=dx.size)  # (5)
 
 
 def global_forward(x: Array) -> tuple[Array, Cache]:
@@ -177,13 +159,6 @@ def global_backward(dy: Array, cache: Cache) -> Array:
     check_gradient("GlobalAvgPool2d", dy, (n, c))
     dx = empty((n, h, w, c), dy)
     return CHANNEL_MEAN_DX(dy, h * w, c, dx, size=dx.size)
-
-
-def _geometry(x: Array, place: Placement) -> tuple[int, ...]:
-    window = place.window
-    return (
-        *x.shape[1:], *place.out, *window.kernel, *window.stride, *window.dilation, place.pads[0], place.pads[2]
-    )  # fmt: skip
 
 
 def _counted(place: Placement, include_pad: bool) -> tuple[int, ...]:

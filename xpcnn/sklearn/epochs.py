@@ -1,0 +1,153 @@
+"""The estimators' training loop.
+
+It is not `Trainer`, which takes `Split`s of images in [0, 1]: inputs here may be rows of any numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import data
+from ..backend import asarray, to_numpy
+from ..data.augment import Augment
+from ..errors import NonFiniteError, OptionError
+from ..nn import Layer
+from ..nn.loss import Loss
+from ..optim.optimizer import Optimizer
+from ..optim.schedule import Schedule
+from ..training.finite_weights import FiniteWeights
+from ..training.gradients import addends, batch_gradients, step_gradients
+from ..typing import NDArray, Shape
+from .loss import Weighted
+
+
+class Items(NamedTuple):
+    """What a network is trained on: its inputs, its targets, and the items' weights, if they have any."""
+
+    x: NDArray
+    y: NDArray
+    weight: NDArray | None = None
+
+
+class Course(NamedTuple):
+    """How it is trained.
+
+    Parameters
+        who : for errors
+        batch_size, epochs : of the training;  first : the number of the first epoch
+        augment : changes each batch (x, y, rng), or None
+        score : of held-out items, higher is better, or None
+        patience : epochs without a better score after which it stops, with the best epoch's weights; None for all
+        verbose : print a line for each epoch
+    """
+
+    who: str
+    batch_size: int
+    epochs: int
+    first: int = 1
+    augment: Augment | None = None
+    score: Callable[[], float] | None = None
+    patience: int | None = None
+    verbose: bool = False
+
+
+def train(
+    model: Layer, optimizer: Optimizer, schedule: Schedule, criterion: Loss, items: Items, course: Course, rng: Any
+) -> list[dict[str, float]]:
+    """Train the network; return a row for each epoch.
+
+    Raises
+        NonFiniteError : the loss, a gradient or a weight is NaN or infinite
+    """
+    weights, history = FiniteWeights(model), list[dict[str, float]]()
+    best_score, best_epoch, best_state = -math.inf, course.first - 1, dict[str, NDArray]()
+    for epoch in range(course.first, course.first + course.epochs):
+        loss = _epoch(model, optimizer, schedule, criterion, items, course, rng, epoch)
+        weights.check(course.who, model.state_dict(), f"after epoch {epoch}", "lower lr")
+        row = {"epoch": epoch, "loss": loss}
+        schedule.observe(loss)
+        if course.score is not None:
+            row["validation_score"] = score = course.score()
+            if score > best_score and course.patience is not None:
+                best_score, best_epoch = score, epoch
+                best_state = {name: to_numpy(array).copy() for name, array in model.state_dict().items()}
+        history.append(row)
+        if course.verbose:
+            print("  ".join(f"{name} {value:z.4g}" for name, value in row.items()), flush=True)
+        if course.patience is not None and epoch - best_epoch >= course.patience:
+            break
+    if best_state:
+        model.load_state_dict(best_state)
+    return history
+
+
+def _epoch(
+    model: Layer,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    criterion: Loss,
+    items: Items,
+    course: Course,
+    rng: Any,
+    epoch: int,
+) -> float:
+    """Take all items once, in batches of nearly equal lengths; return their mean loss."""
+    who, losses = course.who, []
+    for batch in np.array_split(rng.permutation(len(items.x)), math.ceil(len(items.x) / course.batch_size)):
+        x, y = items.x[batch], items.y[batch]
+        if course.augment is not None:
+            x, y = course.augment(x, y, rng)
+        with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
+            if items.weight is None:
+                part = batch_gradients(model, criterion, asarray(x), asarray(y))
+            else:
+                target: Any = asarray(y), asarray(items.weight[batch])
+                part = batch_gradients(model, Weighted(criterion), asarray(x), target)
+            optimizer.lr = schedule.lr_at(optimizer.steps)
+            try:
+                optimizer.step(step_gradients(part, criterion.reduction))
+            except NonFiniteError as error:
+                got = f"{error.got}, in epoch {epoch}"
+                raise NonFiniteError(who, error.expected, got, "lower lr") from error
+        losses.append((part.loss, part.items, len(batch)))
+    sums = [addends(criterion.reduction, *each) for each in losses]  # last: reading waits for a device
+    total, count = (sum(column) for column in zip(*sums, strict=True))
+    loss = total / count if count else math.nan  # if all class weights are 0
+    if not math.isfinite(loss):
+        remedy = "lower lr" if count else "give a class that there is a class_weight above 0"
+        raise NonFiniteError(who, "a finite loss", f"{loss} in epoch {epoch}", remedy)
+    return loss
+
+
+def augmentation(who: str, given: Any, input_shape: Shape, outputs: int) -> Augment | None:
+    """The augmentation of standardised images that text or a function states, or None.
+
+    Raises
+        OptionError : it is something else, or inputs are no images
+    """
+    if given is None:
+        return None
+    if len(input_shape) != 3:
+        raise OptionError(who, "images, as there is augment", f"rows {input_shape}", "state image_shape")
+    augment: Any = data.augment.parse(given, outputs) if isinstance(given, str) else given
+    if not callable(augment):
+        raise OptionError(who, "augment: text, or a function (x, y, rng) → (x, y)", repr(given)[:80])
+    steps = getattr(augment, "steps", (augment,))
+    if any(getattr(step, "clips", False) for step in (augment, *steps)):
+        raise OptionError(who, "augment for standardised images", repr(given), "leave brightness and contrast out")
+    return augment  # type: ignore[no-any-return]
+
+
+def as_eval_set(who: str, given: Any) -> tuple[Any, Any]:
+    """A pair (X, y).
+
+    Raises
+        OptionError : it is something else
+    """
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise OptionError(who, "eval_set: a pair (X, y)", repr(type(given).__name__))
+    return given[0], given[1]
