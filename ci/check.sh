@@ -91,6 +91,8 @@ pip install -q nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 || echo "no NVRTC
 CUDA_VISIBLE_DEVICES='' pytest -q tests/kernels/test_cuda.py
 step "what a GPU would be asked to do: no count above the committed one"
 python -m ci.launches --check
+step "what a step costs on a CPU, without a clock: no count above the committed one"
+python -m ci.operations --check
 step "the script for a GPU, tried on the stand-in for CuPy"
 PYTHONPATH=$PWD/tests/stand_in SUITE=tests/nn/test_norm.py PYTHON=python bash ci/gpu.sh report --quick --nets lenet5
 PYTHONPATH=$PWD/tests/stand_in PYTHON=python bash ci/gpu.sh --minutes 1 short --quick --nets lenet5

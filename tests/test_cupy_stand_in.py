@@ -155,7 +155,7 @@ def test_what_a_gpu_would_do_is_counted(x, call, counted):
 
 
 def test_a_count_that_grows_is_said():
-    from ci.launches import grown
+    from ci.committed import grown
 
     before = {"nets": {"lenet5": {"launches": 5, "waits": 0, "pytorch": 3}}}
     after = {"nets": {"lenet5": {"launches": 6, "waits": 0, "pytorch": 4}}}

@@ -117,14 +117,16 @@ def test_no_argument_is_taken_for_what_it_is_not(name, folder, monkeypatch):
 # No arguments; base classes; objects that xpcnn makes; functions that download or read whole data sets, which are
 # tested with their files.
 OTHERS = {
-    "nn.Layer", "nn.Loss", "nn.OpLayer", "nn.Hooks", "nn.Inference", "nn.Plan", "optim.Schedule", "training.Epoch",
+    "nn.Layer", "nn.Loss", "nn.OpLayer", "nn.Hooks", "nn.Inference", "nn.Plan", "nn.PartsPlan",
+    "optim.Schedule", "training.Epoch",
     "training.Evaluation",
     "training.Finding", "training.GradientStatistics", "training.LayerTime", "training.ParameterStatistics",
     "training.Profile", "training.RateSweep", "training.Step", "training.StepResult", "data.Parts",
     "training.STOP", "io.SavedModel", "plot.TopLosses",
     "explain.Drawing", "explain.TrainingStep",
     "explain.Explanation", "data.names", *(f"data.{name}" for name in data.names()), "data.csv_file",
-    "data.hdf5_file", "data.image_folder", "data.tar_shards", "exchange.import_onnx",
+    "data.hdf5_file", "data.image_folder", "data.mask_folder", "data.picture_table", "data.tar_shards",
+    "exchange.import_onnx",
     "exchange.load_keras", "plot.curves", "plot.learning_rates", "training.replay", "models.MODELS", "models.vgg",
     "models.Facts", "models.Preprocessing",
     "training.TensorBoardLog",

@@ -152,7 +152,7 @@ def test_networks_that_give_something_else(tmp_path):
     x = np.zeros((4, 4, 1), np.float32)
     both = nn.Graph({"a": (nn.Flatten(), "x"), "b": (nn.Flatten(), "x")}, outputs=("a", "b"))
     for model, error, text in (
-        (nn.Conv2d(1, 2, 3), OptionError, r"outputs \(N, K\), got outputs \(N, 2, 2, 2\); call saved.outputs"),
+        (nn.Conv2d(1, 2, 3), OptionError, r"outputs \(N, K\), got outputs \(N, 2, 2, 2\); saved.masks gives"),
         (both, OptionError, "several outputs"),
         (nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), NonFiniteError, "finite numbers for 0"),
     ):

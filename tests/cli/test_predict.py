@@ -15,7 +15,7 @@ import xpcnn
 from xpcnn import data
 from xpcnn.cli import main
 from xpcnn.io.model_file import load_model, save_model
-from xpcnn.nn import Flatten, Linear, MSELoss, Sequential
+from xpcnn.nn import BCEWithLogitsLoss, Flatten, Linear, MSELoss, Sequential
 from xpcnn.training.best_model import save_best
 
 from .command import xpcnn_command
@@ -180,3 +180,18 @@ def test_predict_of_a_folder_loses_nothing_to_what_is_no_picture(trained, tmp_pa
         assert "2 files are no picture and passed over (1 of .txt, 1 of .png)" in done.stderr
         for name in ("nothing", "broken.png", "empty.png", "gone.png"):
             assert sum(name in line for line in told) == 1
+
+
+def test_several_labels_have_a_probability_each(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model = Sequential(Flatten(), Linear(4, 3, rng=0))
+    model[1].weight[...], model[1].bias[...] = 0.0, np.array([0.0, 2.0, -1.0])
+    save_best(tmp_path, model, (2, 2, 1), ("cat", "dog", "sun"), criterion=BCEWithLogitsLoss())
+    np.save(tmp_path / "a.npy", np.zeros((2, 2), np.uint8))
+    for more, expected in (
+        ((), "a.npy\tdog\t0.8808\tcat\t0.5000\tsun\t0.2689\n"),
+        (("--top-k", "1"), "a.npy\tdog\t0.8808\n"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["predict", ".", "a.npy", *more])
+        assert (end.value.code, capsys.readouterr().out) == (0, expected)

@@ -13,6 +13,7 @@ from ..table import columns
 from ..training.best_model import run_batch_size
 from ..training.evaluation import Evaluation, evaluate
 from ..training.metrics import f1, precision, recall
+from ..training.tallies import metrics_in_words
 from .judged import add_judged_arguments, judged
 
 
@@ -26,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     saved, split = chosen.saved, chosen.split
     if chosen.note:
         print(chosen.note)
-    criterion: Loss = CrossEntropyLoss() if saved.is_classifier else MSELoss()
+    criterion: Loss = CrossEntropyLoss(ignore_index=saved.ignore_index) if saved.is_classifier else MSELoss()
     criterion = BCEWithLogitsLoss() if saved.has_labels else criterion
     batch_size = run_batch_size(saved) if options.batch_size is None else options.batch_size
     result = evaluate(saved.model, split, criterion, batch_size)
@@ -37,23 +38,16 @@ def run(options: argparse.Namespace) -> None:
             _print_labels(result, chosen.classes or saved.classes)
         return
     correct, counted = int(np.trace(result.confusion)), int(result.confusion.sum())
-    print(f"{chosen.label} accuracy {result.accuracy:.2%} ({correct} of {counted})  loss {result.loss:z.4f}")
+    what = "pixel accuracy" if len(split.labels.shape) > 1 else "accuracy"
+    print(f"{chosen.label} {what} {result.accuracy:.2%} ({correct} of {counted})  loss {result.loss:z.4f}")
     _print_metrics(result, but=("accuracy",))
     _print_confusion(result, chosen.classes)
 
 
-_WORDS = {"top5_accuracy": "top-5 accuracy", "f1": "F1", "mean_iou": "mean IoU", "roc_auc": "ROC AUC"}
-_WORDS |= {"r2": "R²", "psnr": "PSNR", "ssim": "SSIM"}
-
-
 def _print_metrics(result: Evaluation, but: tuple[str, ...]) -> None:
-    said = []
-    for name, value in result.metrics.items():
-        share = name.endswith("accuracy") or name == "exact_match"
-        number = f"{value:.2%}" if share else f"{value:z.4g} dB" if name == "psnr" else f"{value:z.4g}"
-        said += [f"{_WORDS.get(name, name.replace('_', ' '))} {number}"] if name not in but else []
+    said = metrics_in_words({name: value for name, value in result.metrics.items() if name not in but})
     if said:
-        print("  ".join(said))
+        print(said)
 
 
 def _names(result: Evaluation, classes: tuple[str, ...]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import data, models
+from ..data.registry import reader_of
 from ..data.remote_weights import is_address
 from ..distributed import Group, init
 from ..distributed.launch import launch
@@ -35,6 +36,7 @@ from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
 from ..training.run import dry_run, resume, start
 from ..training.run_files import RESULT
 from ..training.sharded_gradients import SHARDS
+from ..training.tallies import metrics_in_words
 from .datasets import add_dataset_arguments, dataset_options
 from .files import path_word
 
@@ -51,7 +53,9 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = RunConfig()
     add_dataset_arguments(parser, nargs="?")
-    parser.add_argument("--model", help=f"one of {', '.join(models.MODELS)} (default mnist_cnn; mnist lenet5)")
+    parser.add_argument(
+        "--model", help=f"one of {', '.join(models.MODELS)} (default mnist_cnn; mnist lenet5; masks unet_small)"
+    )
     parser.add_argument(
         "--epochs", type=int, help=f"passes over the training images (default {default.epochs}; digits 30)"
     )
@@ -222,6 +226,10 @@ def _carry_out(
     if group.rank:
         return
     well = "loss {test_loss:z.6g}" if result["test_accuracy"] is None else "accuracy {test_accuracy:.2%}"
+    if result["test_accuracy"] is None and result["test_metrics"]:
+        well += f" ({metrics_in_words(result['test_metrics'])})"
+    elif "mean_iou" in result["test_metrics"]:
+        well = f"pixel {well}, mean IoU {result['test_metrics']['mean_iou']:.4f}"
     print(
         f"test {well.format(**result)} of {result['test_images']} images, "
         f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s; "
@@ -239,11 +247,20 @@ def _config(given: dict[str, Any]) -> RunConfig:
         defaults |= _DEFAULTS.get(dataset, {})
     if isinstance(name, str) and name in OPTIMIZERS:
         defaults |= {"lr": OPTIMIZERS[name].lr, "weight_decay": OPTIMIZERS[name].weight_decay}
+    if isinstance(dataset, str) and _has_masks(dataset, given.get("options", {})):
+        defaults |= {"model": "unet_small"}
     if given.get("source"):
         defaults |= {"model": ""}
     config = RunConfig(**(defaults | given))
     source = config.source if not config.source or is_address(config.source) else _absolute(config.source)
     return replace(config, dataset=_absolute(config.dataset), source=source)
+
+
+def _has_masks(dataset: str, options: Any) -> bool:
+    """True if there is a class for each pixel."""
+    path = expanded("train dataset", dataset)
+    known = dataset in data.names() or not path.is_dir() or not isinstance(options, dict)
+    return not known and reader_of(dataset, path, options) is data.mask_folder
 
 
 def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[..., dict[str, Any]]:

@@ -43,6 +43,7 @@ from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .own_layers import register
 from .pad import ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, ZeroPad1d
+from .parts import PartsPlan, plan_training
 from .planning import Plan, plan
 from .pool import (
     AdaptiveAvgPool1d,
@@ -133,6 +134,7 @@ __all__ = [
     "Normalize",
     "OpLayer",
     "PReLU",
+    "PartsPlan",
     "Permute",
     "PixelShuffle",
     "PixelUnshuffle",
@@ -170,6 +172,7 @@ __all__ = [
     "freeze",
     "init",
     "plan",
+    "plan_training",
     "register",
     "unfreeze",
     "with_hooks",

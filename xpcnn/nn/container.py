@@ -13,6 +13,7 @@ from copy import copy
 from typing import Any, Self, TypeAlias
 
 from ..errors import OptionError, XpcnnError
+from ..settings import once
 from ..typing import Array, Cache
 from .display import written
 from .frozen_part import Divided
@@ -66,9 +67,10 @@ class Container(Layer):
         return self.run_children(x, run)
 
     def __call__(self, x: Array) -> Array:
-        if self.divided is not None and self.divided.output is not self.divided.frozen:  # it knows some outputs
-            return self.divided.rest(self.divided.output(x))
-        return self.run_inference(x, with_layer_name)
+        with once():
+            if self.divided is not None and self.divided.output is not self.divided.frozen:  # it knows some outputs
+                return self.divided.rest(self.divided.output(x))
+            return self.run_inference(x, with_layer_name)
 
     def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
         row = summary.begin(name, type(self).__name__, depth)

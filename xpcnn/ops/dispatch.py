@@ -125,6 +125,11 @@ def planned() -> Any:
     return import_module("xpcnn.kernels.planned")
 
 
+def parts() -> Any:
+    """The module of the steps that operations have in training in parts."""
+    return import_module("xpcnn.kernels.parts")
+
+
 def verdicts(optimizers: Iterable[Any]) -> dict[str, Callable[[], str]]:
     """For CuPy, by the names of operations and optimizers: what says whether their kernels agree with the reference.
 
@@ -234,12 +239,9 @@ def loss_pair(op: str) -> tuple[Callable[..., tuple[Array, Cache]], Callable[[Ca
 
 def forced() -> str | None:
     """The name of the implementation that is forced, or None."""
-    return _forced.get() or _from_settings()
-
-
-def _from_settings() -> str | None:
-    name = settings.implementation_name()
-    _check_name("XPCNN_IMPLEMENTATION", name)
+    name = _forced.get()
+    if name is None and (name := settings.implementation_name()) is not None:
+        _check_name("XPCNN_IMPLEMENTATION", name)
     return name
 
 

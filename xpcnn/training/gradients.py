@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import array_namespace, is_numpy
-from ..nn import Layer
+from ..nn import Layer, PartsPlan
 from ..nn.loss import Loss
 from ..typing import Array, Cache
 
@@ -89,7 +89,7 @@ def is_finite(array: Array) -> bool:
     return bool(xp.all(xp.isfinite(array)))
 
 
-def batch_gradients(model: Layer, criterion: Loss, x: Array, y: Array) -> Gradients:
+def batch_gradients(model: Layer | PartsPlan, criterion: Loss, x: Array, y: Array) -> Gradients:
     """Forward and backward of one batch; changes only what the model's forward changes."""
     logits, cache = model.forward(x)
     if is_numpy(logits):
@@ -203,8 +203,9 @@ def correct_items(criterion: Loss, logits: Array, y: Array) -> Array:
     if logits.ndim == 2 and ignored is None:
         count: Array = xp.sum(right if criterion.binary else xp.astype(right, xp.int64))
         return count
-    counts = xp.ones(right.shape, dtype=xp.bool, device=logits.device) if ignored is None else y != ignored
-    of = xp.sum(xp.astype(counts, xp.float32))
-    share = xp.sum(xp.where(counts, xp.astype(right, xp.float32), 0.0)) / xp.where(of == 0, xp.ones_like(of), of)
+    right = xp.astype(right, xp.float32)
+    counts = xp.ones_like(right) if ignored is None else xp.astype(y != ignored, xp.float32)
+    of = xp.sum(counts)
+    share = xp.sum(counts * right) / xp.where(of == 0, xp.ones_like(of), of)
     items: Array = share * logits.shape[0]
     return items

@@ -36,7 +36,7 @@ from ..distributed import Group
 from ..errors import DataError, MissingExtraError, OptionError, one_line, warn
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
-from ..nn import CrossEntropyLoss, MSELoss, all_parameters
+from ..nn import all_parameters
 from ..optim import OPTIMIZERS
 from ..options import expanded
 from ..typing import Shape
@@ -45,6 +45,7 @@ from .checkpoint import CHECKPOINT
 from .claim import Claim
 from .class_weights import balanced
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
+from .criteria import criterion_of
 from .evaluation import evaluate
 from .features import keep_features
 from .history import History
@@ -161,7 +162,9 @@ class _Run:
         if config.validation:
             train, validation = train.split(config.validation, seed=config.seed)
         self.validation = validation
-        augment = data.augment.parse(config.augment, len(classes) or None) if config.augment else None
+        augment = None
+        if config.augment:
+            augment = data.augment.parse(config.augment, len(classes) or None, ignore_index=train.ignore_index)
         self.loader = Loader(
             train, config.batch_size, shuffle=True, seed=config.seed, augment=augment, drop_last=config.drop_last
         )
@@ -179,8 +182,9 @@ class _Run:
         if source is not None:
             source.check_images(model, train)
         made = model.output_shape(train.input_shape)  # a model that cannot run fails here, before a folder is made
-        if made != (outputs,):
-            expected = f"a model with {outputs} outputs for an image"
+        wanted = (*train.input_shape[:-1], outputs) if self.dataset.task == "pixels" else (outputs,)
+        if made != wanted:
+            expected = f"a model with {outputs} outputs for {'a pixel' if len(wanted) > 1 else 'an image'}, {wanted}"
             got = f"{config.model or config.source}, whose output is {made}"
             raise OptionError("train model", expected, got)
         if config.cache_features:
@@ -194,7 +198,7 @@ class _Run:
         self.trainer = Trainer(
             model,
             optimizer,
-            balanced(CrossEntropyLoss() if classes else MSELoss(), train, outputs, config.class_weight),
+            balanced(criterion_of(self.dataset.task, train.ignore_index), train, outputs, config.class_weight),
             schedule=SCHEDULES[config.schedule](config.lr, config.epochs * math.ceil(batches / config.accumulate)),
             accumulate=config.accumulate,
             ema=config.ema,
@@ -233,11 +237,12 @@ class _Run:
         best, criterion = self.group.first(lambda: load_model(self.folder / MODEL)), self.trainer.criterion
         shared = None if self.trainer.sharding.is_whole else self.group
         tested = evaluate(best.model, self.dataset.test, criterion, run_batch_size(best), group=shared)
-        classifies = bool(self.dataset.classes)
+        classifies = self.trainer.criterion.classifies
         result = {
             "test_accuracy": tested.accuracy if classifies else None,
             "test_loss": tested.loss,
             "test_top5_accuracy": tested.top5_accuracy if len(self.dataset.classes) > 5 else None,
+            "test_metrics": {name: value for name, value in tested.metrics.items() if math.isfinite(value)},
             "test_confusion": tested.confusion.tolist(),
             "test_images": len(self.dataset.test),
             "validation_accuracy": max((row.validation_accuracy for row in rows), default=None)
@@ -255,6 +260,9 @@ class _Run:
         with suppress(MissingExtraError):
             plot.save(plot.curves(rows), self.folder / CURVES)
         return result
+
+
+_OF = {"pixels": "of each pixel, one of", "labels": "of each image, some of"}
 
 
 def _input_shape(config: RunConfig) -> Shape | None:
@@ -280,6 +288,8 @@ def found(dataset: Dataset, train: Split, validation: Split | None) -> str:
         lines.append(f"{len(dataset.classes)} classes: {names}")
     else:
         lines.append(f"targets: {train.labels.shape[1]} an image")
+    if dataset.task in ("pixels", "labels"):
+        lines[-1] = f"{_OF[dataset.task]}: {lines[-1]}"
     if dataset.parts:
         lines.append(f"parts: {one_line(dataset.parts)}")
     return "\n".join(lines)

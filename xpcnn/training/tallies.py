@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, ClassVar
 
@@ -227,3 +227,21 @@ def _mean(rates: NDArray) -> float:
     """The mean over those that are defined; NaN if none is."""
     defined = rates[~np.isnan(rates)]
     return float(defined.mean()) if defined.size else math.nan
+
+
+_WORDS = {"top5_accuracy": "top-5 accuracy", "f1": "F1", "mean_iou": "mean IoU", "roc_auc": "ROC AUC"}
+_WORDS |= {"r2": "R²", "psnr": "PSNR", "ssim": "SSIM"}
+
+
+def metrics_in_words(metrics: Mapping[str, float]) -> str:
+    """A line of them.
+
+    >>> metrics_in_words({"accuracy": 0.5, "roc_auc": 0.75, "psnr": 30.0})
+    'accuracy 50.00%  ROC AUC 0.75  PSNR 30 dB'
+    """
+    said = []
+    for name, value in metrics.items():
+        share = name.endswith("accuracy") or name == "exact_match"
+        number = f"{value:.2%}" if share else f"{value:z.4g} dB" if name == "psnr" else f"{value:z.4g}"
+        said.append(f"{_WORDS.get(name, name.replace('_', ' '))} {number}")
+    return "  ".join(said)

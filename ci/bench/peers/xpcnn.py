@@ -80,6 +80,7 @@ def model_of(net: Net) -> nn.Sequential:
 class XpcnnTraining(Training):
     def __init__(self, net: Net) -> None:
         self.model, self.criterion = model_of(net), nn.CrossEntropyLoss()
+        self.plan = nn.plan_training(self.model)  # as `Trainer` does
         self.weights, self.x, self.y = net.weights, xpcnn.asarray(net.x), xpcnn.asarray(net.y)
         self.restart()
 
@@ -91,8 +92,8 @@ class XpcnnTraining(Training):
         self.optimizer = optim.SGD(self.model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
 
     def step(self) -> Any:
-        logits, cache = self.model.forward(self.x)
+        logits, cache = self.plan.forward(self.x)
         loss, loss_cache = self.criterion.forward(logits, self.y)
-        _, grads = self.model.backward(self.criterion.backward(loss_cache), cache, input_grad=False)
+        _, grads = self.plan.backward(self.criterion.backward(loss_cache), cache, input_grad=False)
         self.optimizer.step(grads)
         return loss
