@@ -3,6 +3,7 @@
 XPCNN_BACKEND         numpy (default), cupy; torch and array_api_strict for tests
 XPCNN_IMPLEMENTATION  the implementation to run, such as `reference`; if an operation has none of that name, or it
                       refuses, the reference runs
+XPCNN_NUMBA           1 asks for the implementations that numba compiles, where they are faster
 XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; if unset, as many as NumPy's BLAS would use
 XPCNN_CACHE_MIB       MiB of freed arrays' memory that the fast implementations on NumPy keep for the next ones: 512
 XPCNN_DATA            the folder in which data sets are searched first
@@ -49,6 +50,14 @@ def backend_name() -> str:
 
 def implementation_name() -> str | None:
     return _read("XPCNN_IMPLEMENTATION") or None
+
+
+def numba() -> bool:
+    """True if compiled loops are asked for."""
+    text = os.environ.get("XPCNN_NUMBA") or "0"
+    if text not in ("0", "1"):
+        raise OptionError("XPCNN_NUMBA", "0 or 1", repr(text))
+    return text == "1"
 
 
 def num_threads() -> int | None:

@@ -18,6 +18,7 @@ import xpcnn
 from tests.geometry import Geometry, geometries
 from xpcnn import data, nn, optim, training
 from xpcnn.errors import OptionError
+from xpcnn.kernels import winograd
 from xpcnn.kernels.parts import conv as conv_step
 from xpcnn.nn import parts
 
@@ -26,11 +27,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_is_forced():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("XPCNN_IMPLEMENTATION", raising=False)
-        yield
+@pytest.fixture(autouse=True)
+def _nothing_is_forced(monkeypatch):
+    """Thresholds are those of a user, too."""
+    monkeypatch.delenv("XPCNN_IMPLEMENTATION", raising=False)
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 8)
+    monkeypatch.setattr(winograd, "LEAST_SAVING", 0.25)
 
 
 def run(model, x, dy=None):

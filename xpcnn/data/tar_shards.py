@@ -67,6 +67,20 @@ def tar_shards(
     Raises
         DataError : no such files, a sample without a label or picture;  FormatError : broken ones
         OptionError : an option makes no sense;  MissingExtraError : Pillow is not installed
+
+    >>> import io, tarfile, tempfile
+    >>> from PIL import Image
+    >>> path = tempfile.mkdtemp() + "/shard-0000.tar"
+    >>> with tarfile.open(path, "w") as shard:
+    ...     for number in range(10):
+    ...         picture = io.BytesIO()
+    ...         Image.new("L", (8, 8), number * 28).save(picture, "png")
+    ...         for name, content in ((f"{number}.png", picture.getvalue()), (f"{number}.cls", b"%d" % (number % 2))):
+    ...             entry = tarfile.TarInfo(name)
+    ...             entry.size = len(content)
+    ...             shard.addfile(entry, io.BytesIO(content))
+    >>> tar_shards(path, size=8).train
+    Split(8 images (8, 8, 1), labels 0 … 1)
     """
     who, place = "tar_shards", expanded("tar_shards", path)
     shape, resize = as_resize(who, resize, size)

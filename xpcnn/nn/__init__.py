@@ -2,26 +2,7 @@
 
 from ..renamed import renamed
 from . import init
-from .activation import (
-    CELU,
-    ELU,
-    GELU,
-    SELU,
-    Clip,
-    HardSigmoid,
-    HardSwish,
-    Identity,
-    LeakyReLU,
-    Mish,
-    PReLU,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Softsign,
-    Tanh,
-)
+from .activation import ELU, GELU, SELU, Identity, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .branches import Concat, Residual
 from .classification_loss import CrossEntropyLoss, DiceLoss, FocalLoss, HingeLoss, NLLLoss
 from .container import Container
@@ -32,6 +13,7 @@ from .elementary import Abs, Exp, Log, Power
 from .feature_output import features
 from .freezing import all_parameters, freeze, unfreeze
 from .graph import Graph
+from .hard_activation import Clip, HardSigmoid, HardSwish, ReLU6
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
 from .instance_norm import InstanceNorm2d
@@ -63,6 +45,7 @@ from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Reshape, Unflatten, ZeroPad2d, ZeroPadChannels
 from .shuffle import ChannelShuffle, Permute, PixelShuffle, PixelUnshuffle, Slice
+from .soft_activation import CELU, Mish, Softsign
 from .softmax import LogSoftmax, Softmax
 from .upsample import Resample, Upsample
 

@@ -24,7 +24,14 @@ RunChild: TypeAlias = Callable[[str, Any, Array], Array]
 
 
 class Container(Layer):
-    """Base class of containers: they own named children, and define in `run_children` how data flows through them."""
+    """Base class of containers: they own named children, and define in `run_children` how data flows through them.
+
+    >>> from xpcnn.nn import Linear, ReLU, Sequential
+    >>> list(Sequential(Linear(2, 3), ReLU()).children())
+    ['0', '1']
+    >>> list(Sequential(Linear(2, 3), ReLU()).parameters())
+    ['0.weight', '0.bias']
+    """
 
     def __init__(self, children: Mapping[str, Layer]) -> None:
         if not isinstance(children, Mapping):

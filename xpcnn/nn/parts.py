@@ -49,6 +49,10 @@ class PartsPlan:
 
     Results are those of the network within rounding, and the same bits for any number of threads. It reads weights at
     each call. What it has no parts for, it passes to the network.
+
+    >>> from xpcnn.nn import Linear
+    >>> plan_training(Linear(4, 2, rng=0))
+    PartsPlan(Linear, 10 parameters)
     """
 
     def __init__(self, model: Layer) -> None:

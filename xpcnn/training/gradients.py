@@ -35,6 +35,10 @@ class StepResult(NamedTuple):
         loss : Array (), before the step
         correct : the number of correctly classified items, an Array () (see `correct_items`)
         items : the divisor of the mean loss (see `Loss.items`): an int, or an Array ()
+
+    >>> import numpy as np
+    >>> float(StepResult(np.array(0.7), np.array(3), 4).loss)
+    0.7
     """
 
     loss: Array

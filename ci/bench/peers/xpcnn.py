@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import xpcnn
 from xpcnn import models, nn, optim
 from xpcnn.backend import synchronize
 
+from ..errors import NotPossible
 from ..geometry import Geometry
 from ..nets import CLASSES, LEARNING_RATE, MOMENTUM, Net
 from .base import Peer, Training
@@ -71,6 +73,18 @@ class Xpcnn(Peer):
             return {name: xpcnn.to_numpy(array) for name, array in found.items()}
 
         return run
+
+
+class XpcnnCompiled(Xpcnn):
+    """With the loops that numba compiles."""
+
+    devices = ("cpu",)
+
+    def __init__(self, threads: int, device: str) -> None:
+        if importlib.util.find_spec("numba") is None:
+            raise NotPossible("numba is not installed")
+        os.environ["XPCNN_NUMBA"] = "1"
+        super().__init__(threads, device)
 
 
 def model_of(net: Net) -> nn.Sequential:
