@@ -46,6 +46,8 @@ WORDS = {
     "howto/gpu": "GPU; CUDA; CuPy; device; to cuda",
     "howto/processes": "multi-GPU; distributed; MPI; data parallel; cluster",
     "howto/saving": "save model; load model; safetensors; predict; pickle",
+    "howto/network_as_program": "export to NumPy; without a library; deploy; embed; source code of a network",
+    "howto/service": "serve; HTTP; REST; API; deploy; server; Prometheus; web page; upload",
     "howto/exchange": "weights from PyTorch; weights from Keras; ONNX; convert; import; export; state_dict; MLX",
     "howto/estimator": "sklearn; scikit-learn; GridSearchCV; pipeline; regression",
     "howto/pictures": "plot; visualize; confusion matrix; heat map; Grad-CAM; saliency; filters",

@@ -49,6 +49,15 @@ class Service:
     Raises
         OptionError : an invalid option, or a network that does not give a class or numbers for one image
         MissingExtraError : starlette is not installed
+
+    >>> import tempfile
+    >>> from xpcnn import io, load, models
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     io.save_model(models.mlp((8, 8, 1), 2, rng=0), f"{folder}/m.safetensors", input_shape=(8, 8, 1), classes="ab")
+    ...     service = Service(load(f"{folder}/m.safetensors"))
+    >>> service.facts()
+    {'input': [8, 8, 1], 'classes': ['a', 'b'], 'outputs': 'classes'}
+    >>> service.close()
     """
 
     def __init__(

@@ -30,6 +30,9 @@ def serve(service: Service, host: str, port: int, begun: Callable[[int], object]
     Raises
         OSError : the address is taken, or none of this machine's
         MissingExtraError : uvicorn is not installed
+
+    >>> from xpcnn import load
+    >>> serve(Service(load("run")), "127.0.0.1", 8000)  # doctest: +SKIP
     """
     uvicorn = need("uvicorn", "serve", "to answer requests")
     config = uvicorn.Config(
