@@ -53,8 +53,9 @@ class Service:
     >>> import tempfile
     >>> from xpcnn import io, load, models
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     io.save_model(models.mlp((8, 8, 1), 2, rng=0), f"{folder}/m.safetensors", input_shape=(8, 8, 1), classes="ab")
-    ...     service = Service(load(f"{folder}/m.safetensors"))
+    ...     path = f"{folder}/m.safetensors"
+    ...     io.save_model(models.mlp((8, 8, 1), 2, rng=0), path, input_shape=(8, 8, 1), classes="ab")
+    ...     service = Service(load(path))
     >>> service.facts()
     {'input': [8, 8, 1], 'classes': ['a', 'b'], 'outputs': 'classes'}
     >>> service.close()
