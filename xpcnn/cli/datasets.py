@@ -15,7 +15,7 @@ from .. import data
 from ..data.registry import READERS
 from ..data.scale import BYTE
 from ..data.splits import Parts
-from ..errors import DataError, OptionError
+from ..errors import DataError, OptionError, warn
 from ..io.document import parse_json
 from ..io.model_file import SavedModel
 from ..options import expanded
@@ -87,12 +87,16 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
         DataError : the images have another size, or a class that the model does not know
     """
     saved = read_model(model)
+    saved.model.astype("float32")  # as images are
     parts = data.load_parts(name, **_options(model, saved, name) | dataset_options(words))
     if parts.input_shape != saved.input_shape:
         raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {parts.input_shape}")
     if saved.is_classifier != bool(parts.classes):
         kinds = ("classes", "values") if saved.is_classifier else ("values", "classes")
         raise DataError(name, f"labels that are {kinds[0]}, as the model gives", kinds[1])
+    if not saved.is_unit and parts.everything.is_unit:
+        what = f"the model was trained on numbers beyond [0, 1], and the images of {name} are in [0, 1]"
+        warn(name, what, "give it those that it was trained on, such as with --option scale=1")
     if not parts.classes or not saved.classes or parts.classes == saved.classes:
         return saved, parts
     if unknown := [each for each in parts.classes if each not in saved.classes]:
