@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -83,7 +84,8 @@ def test_a_data_set_is_judged_as_the_estimator_does(tmp_path, monkeypatch, capsy
     for numbers, known in ((bytes_, True), (bytes_ / 255.0, True), (bytes_ / 16.0, False)):
         fitted = quick().fit(numbers, labels)
         io.save_model(fitted, "model.safetensors")
-        with suppress(SystemExit):
+        with suppress(SystemExit), warnings.catch_warnings():
+            warnings.simplefilter("always")
             main(["eval", "model.safetensors", "digits", "--part", "test"])
         share = fitted.score(digits.test.images / (255 if numbers.max() == 1 else 1), digits.test.labels)
         printed = capsys.readouterr()
