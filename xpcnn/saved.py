@@ -12,8 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import asarray, dtype_name, to_numpy
-from .data.model_images import Image, images_in, images_of
+from .data.model_images import Image, images_in, images_of, picture_size
 from .data.picture_files import find_pictures, say_passed_over
+from .data.picture_table import table_pictures
+from .data.resizing import restored
+from .data.table_columns import is_of_pictures
+from .data.table_file import is_table
 from .errors import DataError, NonFiniteError, OptionError
 from .io.model_file import SavedModel, load_model
 from .nn.feature_output import features
@@ -50,9 +54,10 @@ class Answer(NamedTuple):
 class Saved(SavedModel):
     """A network from a file, with what its training knew of its images.
 
-    `images` of the methods are the path of a picture, of a folder of pictures or of a .npy array, a picture of
-    Pillow's, an array of one image or several, or a list of these. Pictures are resized to the network's size. Numbers
-    are divided as in training; `scale` states another divisor, and `invert` swaps dark and light.
+    `images` of the methods are the path of a picture, of a folder or table of pictures, of a .npy array or of a table
+    of numbers, a picture of Pillow's, an array of one image or several, or a list of these. Pictures are brought to the
+    network's size as in training. Numbers are divided as in training; `scale` states another divisor, and `invert`
+    swaps dark and light.
     """
 
     def predict(
@@ -118,6 +123,29 @@ class Saved(SavedModel):
             expected = "pictures, paths or arrays"
             raise OptionError("predict", expected, type(images).__name__, "pass np.asarray(numbers), or a path")
 
+    def masks(self, images: Any, *, scale: float | None = None, invert: bool = False) -> Iterator[tuple[str, NDArray]]:
+        """The most likely class of each pixel: (name, uint8 (H, W)), of a picture in its own size.
+
+        Beyond what a cropped picture shows the network, it is `ignore_index`, or 255.
+
+        Parameters, Raises
+            as `predict`; OptionError : the network does not give a class for each pixel
+        """
+        check_one_input("masks", self)
+        size, every = run_batch_size(self), iter(self.images(images, scale=scale, invert=invert))
+        fill = 255 if self.ignore_index is None else self.ignore_index
+        while batch := list(islice(every, size)):
+            outputs = self.model(asarray(np.stack([image for _, image in batch])))
+            if outputs.ndim != 4 or not self.is_classifier or outputs.shape[-1] > 256:
+                expected, got = "a network with a class for each pixel, (N, H, W, K)", f"outputs {tuple(outputs.shape)}"
+                raise OptionError("masks", expected, got, "use predict")
+            scores = to_numpy(outputs)
+            for (name, _), each in zip(batch, scores, strict=True):
+                if not np.isfinite(each).all():
+                    raise _not_finite("masks", name)
+                mask, own = each.argmax(axis=-1).astype(np.uint8), picture_size(name)
+                yield name, mask if own is None else restored(mask, own, self.resize, fill=fill)
+
     def answers(self, images: Iterable[tuple[str, Image]], top_k: int | None = None) -> Iterator[Answer]:
         """Answers for images of `images`, as they come, in batches."""
         check_one_input("predict", self)
@@ -127,7 +155,8 @@ class Saved(SavedModel):
             outputs = self.model(asarray(np.stack([image for _, image in batch]), dtype=self._dtype()))
             if outputs.ndim != 2:
                 got = f"outputs {tuple(outputs.shape)}"
-                raise OptionError("predict", "a network with outputs (N, K)", got, "call saved.model in Python")
+                remedy = "saved.masks gives a class for each pixel, and saved.model(x) the numbers"
+                raise OptionError("predict", "a network with outputs (N, K)", got, remedy)
             if self.is_classifier:
                 outputs = softmax_forward(outputs)[0]
             elif self.has_labels:
@@ -135,11 +164,14 @@ class Saved(SavedModel):
             numbers, ranked = to_numpy(outputs), self.is_classifier or self.has_labels  # (N, K)
             for (name, _), row in zip(batch, numbers, strict=True):
                 if not np.isfinite(row).all():
-                    got = "NaN or infinity"
-                    raise NonFiniteError("predict", f"finite numbers for {name}", got, "train again with a lower rate")
+                    raise _not_finite("predict", name)
                 best = np.argsort(-row, kind="stable")[:most].tolist() if ranked else range(len(row))
                 label = self.classes.__getitem__ if self.classes else str
                 yield Answer(name, tuple((label(i), float(row[i])) for i in best))
+
+
+def _not_finite(who: str, name: str) -> NonFiniteError:
+    return NonFiniteError(who, f"finite numbers for {name}", "NaN or infinity", "train again with a lower rate")
 
 
 def load(path: str | os.PathLike[str]) -> Saved:
@@ -168,14 +200,18 @@ def load(path: str | os.PathLike[str]) -> Saved:
     return Saved(found.model, found.input_shape, found.classes, found.extra)
 
 
-def files(path: Path) -> list[Path]:
-    """The file, or for a folder the pictures in it.
+def files(path: Path, **table: Any) -> list[Path]:
+    """The file, or for a folder the pictures in it, or for a table those that it names.
 
+    Parameters
+        table : image, folder, ending and encoding, see `data.picture_table`
     Raises
         DataError : there are none in the folder;  FileError : it cannot be read
     """
     if not path.is_dir():
-        return [path]
+        encoding = table.get("encoding", "utf-8")
+        named = is_table(path) and path.is_file() and (table or is_of_pictures(path, encoding))
+        return table_pictures(path, **table) if named else [path]
     found, others = find_pictures(path)
     say_passed_over(str(path), others)
     if not found:

@@ -11,7 +11,9 @@ import pytest
 
 import xpcnn
 from xpcnn.data.image_folder import image_folder
+from xpcnn.data.mask_folder import mask_folder
 from xpcnn.data.option_types import _KINDS
+from xpcnn.data.picture_table import picture_table
 from xpcnn.data.registry import KNOWN, READERS, load, names
 from xpcnn.errors import DataError, OptionError
 
@@ -58,7 +60,7 @@ def test_what_nobody_knows(name):
     if isinstance(name, str) and name:
         for part in (
             "digits, mnist, fashion_mnist",
-            "folder of pictures or file (.npz .npy .csv .tar .h5 .hdf5)",
+            "folder of pictures or file (.npz .npy .csv .csv.gz .tsv .tsv.gz .tar .h5 .hdf5)",
             name,
         ):
             assert part in line
@@ -66,7 +68,9 @@ def test_what_nobody_knows(name):
 
 def test_an_ending_that_nobody_reads(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(OptionError, match=r"file \(.npz .npy .csv .tar .h5 .hdf5\), got '.*a.txt'"):
+    with pytest.raises(
+        OptionError, match=r"file \(.npz .npy .csv .csv.gz .tsv .tsv.gz .tar .h5 .hdf5\), got '.*a.txt'"
+    ):
         load(tmp_path / "a.txt")
 
 
@@ -133,7 +137,7 @@ def test_options_of_another_kind_are_refused_by_name_before_the_file_is_read(tmp
 
 
 def test_every_option_is_checked():
-    makes = {*READERS.values(), image_folder, *(known.make for known in KNOWN.values())}
+    makes = {*READERS.values(), image_folder, mask_folder, picture_table, *(known.make for known in KNOWN.values())}
     options = {name for make in makes for name in inspect.signature(make).parameters}
     by_the_functions = {"label", "seed", "size", "test_fraction"}
     assert options - {"path"} == {*_KINDS, *by_the_functions}

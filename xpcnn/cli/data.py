@@ -11,6 +11,7 @@ import numpy as np
 from .. import data, plot
 from ..data.dataset import Dataset, Split
 from ..data.registry import KNOWN, Entry
+from ..data.source import blocks
 from ..errors import OptionError, one_line, printable
 from ..options import as_count, did_you_mean
 from ..plot.figure import check_format, matplotlib
@@ -93,20 +94,30 @@ def _show(dataset: Dataset) -> None:
         return
     counts = (_counts(split, len(dataset.classes)) for split in (dataset.train, dataset.test))
     rows = list(zip(map(one_line, dataset.classes), *counts, strict=True))
-    print("\n" + columns(("class", "train", "test"), rows))
+    what = {"pixels": "pixels of class", "labels": "label"}.get(dataset.task, "class")
+    print("\n" + columns((what, "train", "test"), rows))
 
 
 def _draw(dataset: Dataset, n: int, path: Path) -> None:
     """Draw a sheet of the first training images; if the data set is sorted by class, from each class in turn."""
     labels = dataset.train.labels
-    step = max(1, len(labels) // n) if dataset.classes and (np.diff(labels) >= 0).all() else 1
+    in_order = dataset.task == "classes" and (np.diff(labels) >= 0).all()
+    step = max(1, len(labels) // n) if in_order else 1
     x, y = next(iter(data.Loader(dataset.train.select(slice(None, None, step)), n)))
     plot.save(plot.batch(x, y, classes=dataset.classes), path)
     print(printable(str(path)))
 
 
 def _counts(split: Split, classes: int) -> list[str]:
-    return list(map(str, np.bincount(split.labels, minlength=classes)))
+    """The number of items, or pixels, of each class; those that do not count are left out."""
+    found = np.zeros(classes, np.int64)
+    for labels in blocks(split.labels):
+        if labels.dtype.kind == "f":
+            found += np.count_nonzero(labels, axis=0)
+        else:
+            kept = labels if split.ignore_index is None else labels[labels != split.ignore_index]
+            found += np.bincount(kept.ravel(), minlength=classes)
+    return list(map(str, found))
 
 
 def _numbers(values: NDArray) -> str:

@@ -12,19 +12,25 @@ from typing import Any
 import numpy as np
 
 from .. import data
-from ..data.registry import READERS
+from ..data.dataset import Split
+from ..data.registry import READERS, reader_of
+from ..data.resizing import RESIZES
 from ..data.scale import BYTE
+from ..data.source import Items, Mapped, Source
 from ..data.splits import Parts
+from ..data.table_file import is_table
 from ..errors import DataError, OptionError, warn
 from ..io.document import parse_json
 from ..io.model_file import SavedModel
 from ..options import expanded
 from ..training.best_model import model_path
 from ..training.config import CONFIG, RunConfig, read_config
+from ..typing import NDArray
 from .files import read_model
 
 _PLACES = (
     "labels",
+    "masks",
     "test",
     "test_fraction",
     "seed",
@@ -46,6 +52,20 @@ def add_dataset_arguments(parser: argparse.ArgumentParser, **options: Any) -> No
         metavar="NAME=VALUE",
         help="for a data set's function, such as size=64 for a folder of pictures; may be given several times",
     )
+    parser.add_argument(
+        "--resize",
+        dest="option",
+        action="append",
+        type=_resize_word,
+        metavar="|".join(RESIZES),
+        help="with a size: stretch pictures, cut out their middle, or add a border (default squash); it is kept",
+    )
+
+
+def _resize_word(text: str) -> str:
+    if text not in RESIZES:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(RESIZES)}, got {text!r}")
+    return f"resize={text}"
 
 
 def dataset_options(words: Sequence[str]) -> dict[str, Any]:
@@ -88,25 +108,40 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
     """
     saved = read_model(model)
     saved.model.astype("float32")  # as images are
-    parts = data.load_parts(name, **_options(model, saved, name) | dataset_options(words))
+    parts = data.load_parts(name, **_options(model, saved, name, words) | dataset_options(words))
     if parts.input_shape != saved.input_shape:
         raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {parts.input_shape}")
-    if saved.is_classifier != bool(parts.classes):
+    if saved.is_classifier != (parts.task in ("classes", "pixels")):
         kinds = ("classes", "values") if saved.is_classifier else ("values", "classes")
         raise DataError(name, f"labels that are {kinds[0]}, as the model gives", kinds[1])
     if not saved.is_unit and parts.everything.is_unit:
         what = f"the model was trained on numbers beyond [0, 1], and the images of {name} are in [0, 1]"
         warn(name, what, "give it those that it was trained on, such as with --option scale=1")
+    if parts.task == "labels" and not saved.classes:
+        raise DataError(name, "values, as the model gives", f"the labels {', '.join(parts.classes)}"[:100])
     if not parts.classes or not saved.classes or parts.classes == saved.classes:
         return saved, parts
+    if parts.task == "labels" and (missing := [each for each in saved.classes if each not in parts.classes]):
+        raise DataError(name, f"the model's labels: {', '.join(saved.classes)}"[:300], f"no {missing[0]}")
     if unknown := [each for each in parts.classes if each not in saved.classes]:
         raise DataError(name, f"the model's classes: {', '.join(saved.classes)}"[:300], ", ".join(unknown)[:100])
     number = np.array([saved.classes.index(each) for each in parts.classes])
     given, stated = (
-        None if split is None else replace(split, labels=number[split.labels], channels_first=False)
+        None if split is None else replace(split, labels=_renumbered(split, number), channels_first=False)
         for split in (parts.given, parts.stated)
     )
     return saved, replace(parts, given=given, stated=stated, classes=saved.classes)
+
+
+def _renumbered(split: Split, number: NDArray) -> Items:
+    """The split's labels with the numbers, or in the order, that the model has for the classes."""
+    if not split.has_classes:
+        columns: NDArray = split.labels[:, np.argsort(number)]
+        return columns
+    table = np.arange(256) if split.labels.dtype == np.uint8 else np.empty(0, np.int64)
+    table = np.concatenate([number, table[len(number) :]])  # so the class that does not count stays
+    labels = split.labels
+    return Mapped(labels, table.__getitem__) if isinstance(labels, Source) else table[labels]
 
 
 def run_of(model: Path, name: str) -> tuple[RunConfig | None, bool]:
@@ -118,7 +153,7 @@ def run_of(model: Path, name: str) -> tuple[RunConfig | None, bool]:
     return config, config is not None and config.dataset == name
 
 
-def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
+def _options(model: Path, saved: SavedModel, name: str, words: Sequence[str]) -> dict[str, Any]:
     """The data set's default options: those of the run, in the model's size.
 
     Other data of the same kind are read like the run's, except for the options that state location and division.
@@ -129,13 +164,27 @@ def _options(model: Path, saved: SavedModel, name: str) -> dict[str, Any]:
     height, width, channels = saved.input_shape if len(saved.input_shape) == 3 else (1, 1, 1)
     if name in data.names():
         return config.options if config is not None and own else {}
-    if (path.is_dir() or name.endswith(".tar")) and channels in (1, 3):
-        options |= {"size": (height, width), "channels": channels}
-    if name.endswith((".csv", ".npz", ".npy")):
-        options |= {"image_shape": saved.input_shape, "regression": not saved.is_classifier}
-    if config is None or not path.exists():
+    if not path.exists():
         return options
-    if own:
-        return options | config.options
-    alike = config.dataset not in data.names() and Path(config.dataset).suffix == path.suffix
-    return options | ({key: value for key, value in config.options.items() if key not in _PLACES} if alike else {})
+    known: dict[str, Any] = {}
+    if config is not None and (own or _are_alike(config.dataset, path)):
+        known = {key: value for key, value in config.options.items() if own or key not in _PLACES}
+    reader = reader_of(name, path, known | dataset_options(words))
+    if reader in (data.image_folder, data.mask_folder, data.picture_table, data.tar_shards) and channels in (1, 3):
+        options |= {"size": (height, width), "channels": channels, "resize": saved.resize}
+        if reader is data.picture_table and saved.has_labels and saved.classes:
+            options |= {"label": list(saved.classes)}
+        elif reader is data.picture_table:
+            options |= {"regression": not saved.is_classifier}
+        elif reader is data.mask_folder:
+            options |= {"classes": saved.classes, "ignore_index": saved.ignore_index}
+    elif reader in (data.csv_file, data.array_file):
+        options |= {"image_shape": saved.input_shape, "regression": not saved.is_classifier}
+    return options | known
+
+
+def _are_alike(dataset: str, path: Path) -> bool:
+    """True if both are folders, or files of one kind."""
+    if dataset in data.names():
+        return False
+    return Path(dataset).suffix == path.suffix or (is_table(dataset) and is_table(path))

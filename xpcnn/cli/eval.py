@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     saved, split = chosen.saved, chosen.split
     if chosen.note:
         print(chosen.note)
-    criterion: Loss = CrossEntropyLoss() if saved.is_classifier else MSELoss()
+    criterion: Loss = CrossEntropyLoss(ignore_index=saved.ignore_index) if saved.is_classifier else MSELoss()
     criterion = BCEWithLogitsLoss() if saved.has_labels else criterion
     batch_size = run_batch_size(saved) if options.batch_size is None else options.batch_size
     result = evaluate(saved.model, split, criterion, batch_size)
@@ -38,7 +38,8 @@ def run(options: argparse.Namespace) -> None:
             _print_labels(result, chosen.classes or saved.classes)
         return
     correct, counted = int(np.trace(result.confusion)), int(result.confusion.sum())
-    print(f"{chosen.label} accuracy {result.accuracy:.2%} ({correct} of {counted})  loss {result.loss:z.4f}")
+    what = "pixel accuracy" if len(split.labels.shape) > 1 else "accuracy"
+    print(f"{chosen.label} {what} {result.accuracy:.2%} ({correct} of {counted})  loss {result.loss:z.4f}")
     _print_metrics(result, but=("accuracy",))
     _print_confusion(result, chosen.classes)
 

@@ -136,7 +136,8 @@ def _batch(options: argparse.Namespace) -> Any:
     dataset = data.load(options.dataset, **dataset_options(options.option))
     augment = None
     if options.augment is not None:
-        augment = data.augment.parse(options.augment, len(dataset.classes) or None)
+        label = dataset.train.ignore_index
+        augment = data.augment.parse(options.augment, len(dataset.classes) or None, ignore_index=label)
     x, y = next(Loader(dataset.train, options.n, shuffle=True, seed=options.seed, augment=augment).epoch(0))
     return plot.batch(x, y, classes=dataset.classes)
 

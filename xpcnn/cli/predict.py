@@ -9,9 +9,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
+import numpy as np
+
+from ..data.mask_file import palette_png
 from ..data.model_images import Image, images_in
+from ..data.table_file import is_table
 from ..errors import (
     DataError,
     FileError,
@@ -22,25 +27,38 @@ from ..errors import (
     printable,
 )
 from ..io.atomic import write_atomically
-from ..saved import Answer, files
+from ..saved import Answer, Saved, files
+from .datasets import dataset_options, run_of
 from .files import add_model_argument, add_pixel_arguments, path_word, read_model
 
+_OF_TABLES = {"image", "folder", "ending", "encoding"}
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")  # or not ASCII: `_escaped` handles these
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
-    parser.add_argument(
-        "files", type=path_word, nargs="+", metavar="FILE", help="pictures, folders of them, or .npy arrays"
-    )
+    what = "pictures, folders or tables of them, .npy arrays, or tables of numbers"
+    parser.add_argument("files", type=path_word, nargs="+", metavar="FILE", help=what)
     parser.add_argument(
         "--top-k", type=int, metavar="K", help="so many likely classes (default 1; of several labels an image, all)"
     )
     parser.add_argument(
-        "--format", choices=_FORMATS, default="text", help="text, with tabs (default), csv with a heading, or json"
+        "--format",
+        choices=_FORMATS,
+        help="text, with tabs, csv with a heading, or json (default: by the ending of --out, else text)",
     )
     parser.add_argument(
-        "--out", type=path_word, metavar="FILE", help="a file for the answers (default: standard output)"
+        "--out",
+        type=path_word,
+        metavar="FILE",
+        help="a file for the answers (default: standard output); for masks, a folder",
+    )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of tables: image, folder, ending, encoding; as in training, unless given",
     )
     add_pixel_arguments(parser)
 
@@ -59,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"xpcnn: {one_line(str(error))}", file=sys.stderr)
 
     def every() -> Iterator[tuple[str, Image]]:
-        for path in _files(options.files, refuse):
+        for path in _files(options, refuse):
             try:
                 yield from images_in(path, saved, invert=options.invert, scale=options.scale)
             except MissingExtraError:  # it would be the same for every picture
@@ -67,8 +85,13 @@ def run(options: argparse.Namespace) -> int:
             except XpcnnError as error:
                 refuse(error)
 
+    if len(saved.model.output_shape(saved.input_shape)) == 3:
+        _write_masks(saved, options, refuse)
+        return 2 if refused else 0
     rows = saved.answers(every(), options.top_k)
-    parts = _FORMATS[options.format](rows, saved.is_classifier or saved.has_labels)
+    ending = "" if options.out is None else options.out.suffix.lower().removeprefix(".")
+    form = options.format or (ending if ending in _FORMATS else "text")
+    parts = _FORMATS[form](rows, saved.is_classifier or saved.has_labels)
     if options.out is None:
         sys.stdout.writelines(parts)
     else:
@@ -76,11 +99,38 @@ def run(options: argparse.Namespace) -> int:
     return 2 if refused else 0
 
 
-def _files(paths: Iterable[Path], refuse: Callable[[XpcnnError], None]) -> Iterator[Path]:
-    """The files, and for a folder the pictures in it."""
-    for path in paths:
+def _write_masks(saved: Saved, options: argparse.Namespace, refuse: Callable[[XpcnnError], None]) -> None:
+    """Write the class of each pixel of each picture as a palette PNG of its name; print what was written."""
+    if options.out is None:
+        raise OptionError("predict", "--out, a folder for masks, as the model has a class for each pixel", "none")
+    folder, taken = options.out, set[str]()
+    for path in _files(options, refuse):
         try:
-            yield from files(path)
+            for name, mask in saved.masks(path, invert=options.invert, scale=options.scale):
+                stem = Path(name).stem
+                stem = next(each for i in count(1) if (each := stem if i == 1 else f"{stem}-{i}") not in taken)
+                taken.add(stem)
+                place = folder / f"{stem}.png"
+                write_atomically(place, palette_png(mask), make_folder=True)
+                shares = np.bincount(mask.ravel(), minlength=len(saved.classes)) / mask.size
+                cells = (f"{one_line(label)}\t{share:.4f}" for label, share in zip(saved.classes, shares, strict=False))
+                print("\t".join([one_line(name), one_line(str(place)), *cells]))
+        except MissingExtraError:
+            raise
+        except XpcnnError as error:
+            refuse(error)
+
+
+def _files(options: argparse.Namespace, refuse: Callable[[XpcnnError], None]) -> Iterator[Path]:
+    """The files, and for a folder or a table the pictures in it."""
+    given, config = dataset_options(options.option), run_of(options.model, ".")[0]
+    if unknown := sorted(given.keys() - _OF_TABLES):
+        raise OptionError("--option", f"one of {', '.join(sorted(_OF_TABLES))}", unknown[0])
+    known = {} if config is None or not is_table(config.dataset) else config.options
+    table = {name: value for name, value in (known | given).items() if name in _OF_TABLES}
+    for path in options.files:
+        try:
+            yield from files(path, **(table if given or is_table(path) else {}))
         except (DataError, FileError) as error:
             refuse(error)
 

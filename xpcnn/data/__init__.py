@@ -10,7 +10,9 @@ from .digits import digits
 from .hdf5_file import hdf5_file
 from .image_folder import image_folder
 from .loader import Loader
+from .mask_folder import mask_folder
 from .mnist import fashion_mnist, kmnist, mnist
+from .picture_table import picture_table
 from .registry import load, load_parts, names
 from .signs import signs
 from .splits import Parts
@@ -33,8 +35,10 @@ __all__ = [
     "kmnist",
     "load",
     "load_parts",
+    "mask_folder",
     "mnist",
     "names",
+    "picture_table",
     "signs",
     "tar_shards",
 ]

@@ -12,24 +12,12 @@ from ..errors import DataError, OptionError, warn
 from ..io.npy import npz_names, read_npy
 from ..options import expanded
 from ..typing import Shape
+from .array_names import CLASSES, KNOWN, TEST_PAIRS, TRAIN_PAIRS, WHOLE, find_pair
 from .labels import class_names
 from .large_arrays import as_array_source, npy_items, npz_items
-from .part_names import TEST, TRAIN, VALIDATION, WORDS, part_name
+from .part_names import TEST, VALIDATION, part_name
 from .source import Items
 from .splits import TEST_FRACTION, Pair, Parts, assemble, counterpart, reader
-
-
-def _pairs(part: str) -> tuple[tuple[str, str], ...]:
-    """The names of a part's images and labels in an .npz, the usual ones first."""
-    usual = (f"x_{part}", f"y_{part}"), (f"{part}_images", f"{part}_labels"), (f"X_{part}", f"y_{part}")
-    return *usual, (f"X_{part}", f"Y_{part}"), *((f"{part}_{x}", f"{part}_{y}") for x, y in ("xy", "Xy", "XY"))
-
-
-_WHOLE = (("images", "labels"), ("x", "y"), ("X", "y"), ("X", "Y"))
-_TRAIN = (*(pair for part in WORDS[TRAIN] for pair in _pairs(part)), *_WHOLE)
-_TEST = tuple(pair for part in (*WORDS[TEST], *WORDS[VALIDATION]) for pair in _pairs(part))
-_CLASSES = ("classes", "class_names")
-_NAMES = {*_CLASSES, *(name for pair in (*_TRAIN, *_TEST) for name in pair)}
 
 
 @reader
@@ -40,6 +28,7 @@ def array_file(
     test: str | os.PathLike[str] | None = None,
     classes: Sequence[str] = (),
     regression: bool = False,
+    ignore_index: int | None = None,
     image_shape: Shape | None = None,
     channels_first: bool | None = None,
     scale: float | None = None,
@@ -51,8 +40,9 @@ def array_file(
     """Images and labels from a .npz or .npy file.
 
     A .npz has x_train, y_train, x_test and y_test, as Keras names them; or train_images, train_labels, test_images
-    and test_labels; or test_x and test_y; or images and labels, or x and y, of which a fraction is held out. x and y
-    may be X and Y, and test may be testing, eval or a similar word. The file may also have the names of the classes,
+    and test_labels; or test_x and test_y; or images and labels, x and y, or data and target, of which a fraction is
+    held out. x and y may be X and Y, and test may be testing, eval or a similar word. Labels (N, H, W) of whole numbers
+    are a class for each pixel, as are images and masks. The file may also have the names of the classes,
     `classes`. If there is no test set, x_val (valid, validation, dev) is to test on; otherwise x_val is ignored.
 
     A .npy has the images. Its labels are in `labels`, or in a file in the same folder: y_train.npy for x_train.npy,
@@ -65,6 +55,7 @@ def array_file(
         test : the file to test on, of the same kind, whatever their names; the labels of a .npy are in its folder
         classes : the classes' names, in the order of the labels
         regression : the labels are targets, numbers (N,) or (N, D); the data set has them as (N, D)
+        ignore_index : of a class a pixel, the number of those that do not count
         image_shape, channels_first : see `to_images`;  test_fraction, seed : see `hold_out`
         scale : the number that stands for white, such as 16 if images are 0 … 16; see `Split`
         source : "memory", or "disk": images stay in their file, and are read where they are needed; by default memory
@@ -81,18 +72,18 @@ def array_file(
     if path.suffix.lower() == ".npz":
         if labels is not None:
             raise OptionError(str(path), "labels for a .npy file only", str(labels), "a .npz holds its own")
-        arrays = npz_items(path, _NAMES, source, most_bytes)
-        test_names = _find(arrays, _TEST)
+        arrays = npz_items(path, KNOWN, source, most_bytes)
+        test_names = find_pair(arrays, TEST_PAIRS)
         test_part = test_names and (arrays[test_names[0]], arrays[test_names[1]])
         if test_path is not None:
-            beside = npz_items(test_path, _NAMES, source, most_bytes)
-            test_part, _ = _named(test_path, beside, (*_TEST, *_TRAIN))
+            beside = npz_items(test_path, KNOWN, source, most_bytes)
+            test_part, _ = _named(test_path, beside, (*TEST_PAIRS, *TRAIN_PAIRS))
         if test_part is None:
             _warn_of_others(path)
-        alone = test_part is not None and _find(arrays, _TRAIN) is None and test_path is None
-        train_part, train_names = (None, ()) if alone else _named(path, arrays, _TRAIN)
+        alone = test_part is not None and find_pair(arrays, TRAIN_PAIRS) is None and test_path is None
+        train_part, train_names = (None, ()) if alone else _named(path, arrays, TRAIN_PAIRS)
         found = " and ".join([*train_names[:1], *((test_names or ())[:1] if test_path is None else [test_path.name])])
-        given = next((name for name in _CLASSES if name in arrays), None)
+        given = next((name for name in CLASSES if name in arrays), None)
         if given is not None and not classes:
             classes = class_names(f"{path}: {given}", np.asarray(arrays[given]))
     else:
@@ -108,6 +99,7 @@ def array_file(
         test_path=test_path,
         classes=() if regression else classes,
         regression=regression,
+        ignore_index=ignore_index,
         image_shape=image_shape,
         channels_first=channels_first,
         scale=scale,
@@ -125,15 +117,11 @@ def _warn_of_others(path: Path) -> None:
         warn(str(path), what, "call images and labels to test on x_test and y_test")
 
 
-def _find(arrays: dict[str, Items], names: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
-    return next(((x, y) for x, y in names if x in arrays and y in arrays), None)
-
-
 def _named(path: Path, arrays: dict[str, Items], names: Sequence[tuple[str, str]]) -> tuple[Pair, tuple[str, str]]:
     """The images and labels among the arrays of a .npz file, and their names."""
-    found = _find(arrays, names)
+    found = find_pair(arrays, names)
     if found is None:
-        known = " or ".join(f"{x} and {y}" for x, y in (*names[:3], *_WHOLE[:3]))
+        known = " or ".join(f"{x} and {y}" for x, y in (*names[:3], *WHOLE[:3]))
         raise DataError(str(path), f"arrays {known}", ", ".join(arrays) or "none", "save them under such names")
     return (arrays[found[0]], arrays[found[1]]), found
 

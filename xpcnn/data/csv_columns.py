@@ -11,11 +11,11 @@ import numpy as np
 from ..errors import FormatError, OptionError
 from ..typing import NDArray
 
-_LABELS = ("label", "labels", "class", "target", "y", "classes", "targets", "category")  # of the column of labels
+LABELS = ("label", "labels", "class", "target", "y", "classes", "targets", "category")  # of the column of labels
 _PIXEL = re.compile(r"\D{0,8}[\s_-]*\d+([\sx_,-]+\d+)*", re.IGNORECASE)  # names of a pixel's column: pixel0, 1x1
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|nan)", re.IGNORECASE | re.ASCII)
 # Names of a column that numbers the rows or states their origin; "" is the index of pandas.
-_IDS = {"", "id", "ids", "index", "idx", "imageid", "imgid", "sampleid", "rowid", "row", "filename", "file", "unnamed0"}
+IDS = {"", "id", "ids", "index", "idx", "imageid", "imgid", "sampleid", "rowid", "row", "filename", "file", "unnamed0"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def columns_of(who: str, first: list[str], label: str | int | None) -> Columns:
     if not _is_header(first, column, label):
         return Columns((), column, others, label is None)
     _check_names(who, first, column)
-    is_guess = label is None and first[column].lower() not in _LABELS and is_number(first[column])
+    is_guess = label is None and first[column].lower() not in LABELS and is_number(first[column])
     return Columns(tuple(first), column, _in_order(who, first, others), is_guess)
 
 
@@ -77,7 +77,7 @@ def columns_to_test(
         if len(first) != len(train.pixels) + 1:
             return columns_of(who, first, label)
         return Columns((), train.label, train.pixels, train.is_guess)
-    named = next((first[lower.index(each)] for each in (name, *_LABELS) if each and each in lower), None)
+    named = next((first[lower.index(each)] for each in (name, *LABELS) if each and each in lower), None)
     if train.names and named is None:
         return None
     found = columns_of(who, first, label if named is None else named)
@@ -89,6 +89,23 @@ def columns_to_test(
         other = next((each for each in got if each not in expected), got[0])
         raise FormatError(who, f"a column of pixels {missing[0]!r}, as {train_name} has", repr(other), "rename them")
     return Columns(found.names, found.label, np.array([place[each] for each in expected]))
+
+
+def pixel_columns(who: str, first: list[str], count: int) -> tuple[NDArray, bool]:
+    """The columns of images of `count` numbers, in the order of the pixels, and whether the first row is a header.
+
+    Columns that are called as labels or ids are left out.
+
+    Raises
+        FormatError : there are more or fewer, or their order is unknown
+    """
+    named = not all(map(is_number, first)) or (len(first) > 3 and _are_counted(first))
+    known = [i for i, name in enumerate(first) if not (named and (name.lower() in LABELS or _is_id(name)))]
+    if len(known) != count:
+        remedy = "call columns of labels label, and of ids id"
+        raise FormatError(who, f"rows of {count} numbers, one image each", f"{len(known)} columns", remedy)
+    columns = np.array(known)
+    return _in_order(who, first, columns) if named else columns, named
 
 
 def is_number(text: str) -> bool:
@@ -111,18 +128,18 @@ def _column(who: str, first: list[str], label: str | int | None) -> int:
             raise OptionError(who, f"label: a column from 0 to {len(first) - 1}, or −1", repr(label))
         return label % len(first)
     lower = [name.lower() for name in first]
-    named = next((lower.index(name) for name in _LABELS if name in lower), None)
+    named = next((lower.index(name) for name in LABELS if name in lower), None)
     if named is not None or any(map(is_number, islice(first, 1, None))) or not any(islice(first, 1, None)):
         return named or 0  # without it, these are not names
     others = [i for i, name in enumerate(first) if not _PIXEL.fullmatch(name)]
     if len(others) == 1 and not _is_id(first[others[0]]):
         return others[0]
-    expected = f"a column called {', '.join(_LABELS[:5])}, or one alone that is not called as pixels are"
+    expected = f"a column called {', '.join(LABELS[:5])}, or one alone that is not called as pixels are"
     raise OptionError(who, expected, ", ".join(first[:4])[:60] + " …", "pass label=, its name or its number")
 
 
 def _is_id(name: str) -> bool:
-    return re.sub(r"[\W_]+", "", name.lower()) in _IDS
+    return re.sub(r"[\W_]+", "", name.lower()) in IDS
 
 
 def _check_names(who: str, first: list[str], column: int) -> None:
@@ -135,7 +152,7 @@ def _check_names(who: str, first: list[str], column: int) -> None:
 
 def _is_header(first: list[str], column: int, label: str | int | None) -> bool:
     """True if the first row has the columns' names and not an image."""
-    if isinstance(label, str) or first[column].lower() in _LABELS:
+    if isinstance(label, str) or first[column].lower() in LABELS:
         return True
     if len(first) > 3 and _are_counted(first):  # by pandas, without names
         return True

@@ -6,22 +6,22 @@ import csv
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from ..errors import DataError, FileError, FormatError, warn
+from ..errors import DataError, FormatError, warn
 from ..options import expanded
 from ..typing import NDArray, Shape
-from .csv_columns import Columns, columns_of, columns_to_test, is_number
+from .csv_columns import Columns, columns_of, columns_to_test, is_number, pixel_columns
 from .labels import MISSING_REMEDY, is_missing
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
+from .table_file import first_row, open_table
 
-_LONGEST_ROW = 2**22  # characters, of the first one
+_ROWS = "rows of a label and numbers"
 
 
 @reader
@@ -35,11 +35,12 @@ def csv_file(
     image_shape: Shape | None = None,
     channels_first: bool | None = None,
     scale: float | None = None,
+    encoding: str = "utf-8",
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     most_bytes: int = MOST_BYTES,
 ) -> Parts:
-    """Images and labels from a .csv file, with or without a header.
+    """Images and labels from a table (.csv, .tsv, .csv.gz), with or without a header.
 
     The first row is a header if it names the column of the labels, if a pixel in it is not a number, or if it numbers
     the columns. Columns are separated by commas, semicolons or tabs. Labels are numbers or texts. The pixels of a row
@@ -54,6 +55,7 @@ def csv_file(
             else by position. By default it is the file in the same folder with "test" (or else "val") instead of
             "train" in its name, if there is one with labels; else a fraction of the rows
         classes, regression, image_shape, channels_first, scale, test_fraction, seed : as of `array_file`
+        encoding : of the text, such as "cp1252"
         most_bytes : refuse larger files
     Raises
         FormatError : rows of several lengths, pixels that are not numbers, or a file that is too large
@@ -62,7 +64,7 @@ def csv_file(
     """
     path = expanded("csv_file", path)
     other = counterpart(path) if test is None else expanded("csv_file", test)
-    read = partial(_read, regression=regression, classes=classes, most_bytes=most_bytes)
+    read = partial(_read, regression=regression, classes=classes, encoding=encoding, most_bytes=most_bytes)
     train, columns = read(path, partial(columns_of, label=label))
     assert train is not None
     assert columns is not None
@@ -99,47 +101,18 @@ def _read(
     *,
     regression: bool,
     classes: Sequence[str],
+    encoding: str,
     most_bytes: int,
 ) -> tuple[tuple[NDArray, NDArray] | None, Columns | None]:
     """The pixels (N, D) and the labels (N,), numbers or texts, from the columns that the first row determines."""
-    with _opened(path) as file:
-        if os.fstat(file.fileno()).st_size > most_bytes:
-            raise FormatError(str(path), f"at most {most_bytes} bytes", "a larger file", "pass most_bytes")
-        first, separator = _first_row(str(path), file)
+    with open_table(path, encoding, most_bytes) as file:
+        first, separator = first_row(str(path), file, _ROWS)
         columns = choose(str(path), first)
         if columns is None:
             return None, None
         if not columns.names:
             file.seek(0)  # this row is the first image
         return _parse(str(path), file, separator, len(first), columns, regression, classes), columns
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
-    except UnicodeDecodeError as error:
-        raise FormatError(str(path), "text in UTF-8", f"byte {error.start}: {error.reason}") from None
-    except OSError as error:
-        raise FileError.unreadable(path, error) from error
-
-
-def _first_row(who: str, file: IO[str]) -> tuple[list[str], str]:
-    """The fields of the first row that is not empty, and their separator."""
-    line = file.readline(_LONGEST_ROW)
-    while line and not line.strip():
-        line = file.readline(_LONGEST_ROW)
-    separator = max(";\t,", key=line.count)  # with equal counts, not the comma: it may be in numbers
-    try:
-        first = [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
-    except csv.Error as error:
-        raise FormatError(who, "rows of a label and numbers", str(error)) from None
-    if len(first) < 2:
-        raise FormatError(who, "rows of a label and numbers, separated by commas", repr(line[:40]))
-    if separator != "," and (wrong := [field for field in first if re.fullmatch(r"[+-]?\d+,\d+", field)]):
-        raise FormatError(who, "numbers with a decimal point", repr(wrong[0]), "write 0.5 for 0,5")
-    return first, separator
 
 
 def _parse(
@@ -180,10 +153,35 @@ def _parse(
             row = int(np.flatnonzero(places == i)[0]) + 1
             at = f"image {row}, row {row + (start > 0)}"
             raise DataError(who, "a label in each row", f"{text!r} of {at}", MISSING_REMEDY)
-    labels = _as_numbers(who, texts, classes)[places]
+    labels = as_numbers(who, texts, classes)[places]
     if columns.is_guess:
         _doubt(who, labels, pixels)
     return pixels, labels
+
+
+def csv_images(path: Path, input_shape: Shape) -> NDArray:
+    """The images in a table without labels: (N, *input_shape).
+
+    Raises
+        FormatError : rows of other lengths, or fields that are no numbers;  FileError : it cannot be read
+    """
+    who = str(path)
+    with open_table(path, "utf-8", MOST_BYTES) as file:
+        first, separator = first_row(who, file, _ROWS)
+        columns, has_header = pixel_columns(who, first, int(np.prod(input_shape)))
+        if not has_header:
+            file.seek(0)
+        start = file.tell()
+        try:
+            options: dict[str, Any] = {"delimiter": separator, "usecols": columns, "quotechar": '"'}
+            table: NDArray = np.loadtxt(file, np.float32, comments=None, ndmin=2, **options)
+        except ValueError as error:
+            file.seek(start)
+            found = _first_wrong(file, separator, len(first), None, has_header) or str(error).partition("\n")[0]
+            raise FormatError(who, f"rows of {len(first)} numbers", found, "mend it") from None
+    if not len(table):
+        raise FormatError(who, "rows of numbers", "none")
+    return table.reshape(-1, *input_shape)
 
 
 def _doubt(who: str, labels: NDArray, pixels: NDArray) -> None:
@@ -229,7 +227,7 @@ def _table(file: IO[str], dtype: Any, separator: str, column: int | None) -> tup
     return table, list(texts)
 
 
-def _as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> NDArray:
+def as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> NDArray:
     """The texts, as numbers if all of them are numbers, but not if they are names such as 01."""
     if set(texts) <= set(classes) and not all(re.fullmatch(r"0|-?[1-9]\d*", name) for name in classes):
         return np.array(texts)

@@ -6,7 +6,7 @@ One object holds images and labels and indexes them together, so that no caller 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import InitVar, dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Self
@@ -14,16 +14,17 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import DataError, OptionError, readable, shortened
-from ..options import as_count, as_names
+from ..options import as_choice, as_count, as_names
 from ..typing import NDArray
 from . import display
 from .digests import choose, image_digests
 from .inputs import as_floats, as_inputs, input_scale, is_unit, joined
 from .pixels import to_floats
+from .resizing import RESIZES
 from .scale import BYTE, extremes_of, stored
 from .source import Items, Source, as_source, blocks, selected
 from .statistics import channel_statistics
-from .targets import as_targets, check_targets, highest_class, in_words
+from .targets import as_targets, check_targets, highest_class, in_words, names_fit, task
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,8 @@ class Split:
             255 for bytes, 65535 for uint16, and 1 for floats in [0, 1] and for images of 0 and 1 (see `scale_of`);
             required for others. 1 leaves numbers unchanged, such as standardised ones. For several inputs a tuple
         channels_first : images are (N, C, H, W); None refuses images that look like that
+        ignore_index : the class of pixels that do not count, such as 255
+        resize : how pictures were brought to this size, which a saved network does as well; see `data.resizing`
     Raises
         DataError : other images or labels, different numbers of them, or none;  OptionError : not a scale
 
@@ -60,8 +63,13 @@ class Split:
     labels: Any  # Items
     scale: Any = None  # a number from __post_init__ on, or a tuple of several
     channels_first: InitVar[bool | None] = None
+    ignore_index: int | None = field(default=None, kw_only=True)
+    resize: str = field(default="squash", kw_only=True)
 
     def __post_init__(self, channels_first: bool | None) -> None:
+        as_choice("Split", "resize", self.resize, RESIZES)
+        if self.ignore_index is not None and (type(self.ignore_index) is not int or abs(self.ignore_index) >= 2**63):
+            raise OptionError("Split", "ignore_index: an integer, or None", repr(self.ignore_index))
         inputs, labels = as_inputs(self.images, channels_first), as_source("Split", "labels", self.labels)
         check_targets("Split", labels, inputs[0].shape)
         stated = self.scale if isinstance(self.scale, tuple) else (self.scale,) * len(inputs)
@@ -106,8 +114,8 @@ class Split:
 
     @cached_property
     def highest_class(self) -> int:
-        """The highest class among the labels; −1 if they are no classes."""
-        return highest_class(self.labels)
+        """The highest class among the labels that count; −1 if they are no classes."""
+        return highest_class(self.labels, self.ignore_index)
 
     @cached_property
     def is_unit(self) -> bool:
@@ -186,7 +194,8 @@ class Split:
             mine, its = tuple(map(as_floats, mine, self._scales)), tuple(map(as_floats, its, other._scales))
             scale = self._as_given(1.0 for _ in mine)
         labels = joined(self.labels, other.labels)
-        both = type(self)(tuple(map(joined, mine, its)), labels, scale, channels_first=False)
+        images = tuple(map(joined, mine, its))
+        both = replace(self, images=images, labels=labels, scale=scale, channels_first=False)
         if not any(isinstance(each, Source) for each in both.inputs):
             vars(both)["digests"] = np.concatenate([self.digests, other.digests])
         return both
@@ -255,7 +264,8 @@ class Dataset:
 
     Parameters
         train, test : to learn from, and to judge by
-        classes : each label's name; label i is classes[i]; () if the labels are the targets of a regression
+        classes : each label's name; label i is classes[i]. Of labels that are floats (N, K), each in [0, 1], the
+            name of each column, which is a question of its own; () if they are the targets of a regression
         parts : where train and test were found, in words; "" if the data set is published with both
     Raises
         DataError : labels without a class, or images of two sizes
@@ -275,8 +285,8 @@ class Dataset:
         for part, split in (("train", self.train), ("test", self.test)):
             if not isinstance(split, Split):
                 raise DataError(str(self.name), f"{part}: a Split of images and labels", type(split).__name__)
-            if split.has_classes != bool(self.classes):
-                expected = "names of the classes, or for a regression none"
+            if not names_fit(self.classes, split.labels):
+                expected = "names of the classes, or of each column of 0 and 1, or for a regression none"
                 raise DataError(self.name, expected, f"{len(self.classes)} and {part} labels of {split.labels.dtype}")
             if split.highest_class >= len(self.classes) > 0:
                 expected = f"{part} labels below {len(self.classes)}, the number of classes"
@@ -298,6 +308,11 @@ class Dataset:
     def input_shape(self) -> Any:
         """One image's shape, (H, W, C); of several inputs a tuple of shapes."""
         return self.train.input_shape
+
+    @property
+    def task(self) -> str:
+        """What there is to learn; see `data.targets.task`."""
+        return task(self.classes, self.train.labels)
 
     @property
     def scale_in_words(self) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from ..io.limits import machine_memory
 from ..progress import Progress, counting
 from ..typing import NDArray, Shape
 from .picture import MOST_PIXELS, Header, Place, header, read_picture
+from .picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 from .picture_source import LARGE, THREADS
 from .scale import BYTE
+from .source import Items
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,6 +43,7 @@ class Reading:
             they are needed; None is memory up to `IN_MEMORY`, else a cache, or disk where there is no room for one
         most_bytes : refuse to hold more in memory; None for as much as this machine has
         cache : the folder for caches, and for what is known of pictures on disk; None for the user's
+        resize : see `data.resizing`
     """
 
     size: tuple[int, int] | None = None
@@ -50,6 +53,7 @@ class Reading:
     source: str | None = None
     most_bytes: int | None = None
     cache: Path | None = None
+    resize: str = "squash"
 
     @property
     def white(self) -> float:
@@ -61,6 +65,12 @@ class Reading:
         """Bytes of a number in the result."""
         return 1 if self.scale is None else 4
 
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """All that changes the numbers that are read."""
+        resize = () if self.size is None or self.resize == "squash" else (self.resize,)
+        return self.size, self.channels, self.scale, *resize
+
     def headers(self, places: Sequence[Place], faults: dict[int, FormatError]) -> dict[int, Header]:
         """The header of each picture, by number; the errors of broken ones are added to `faults`."""
         with counting("pictures") as shown:
@@ -69,7 +79,15 @@ class Reading:
 
     def read(self, place: Place, channels: int) -> NDArray:
         """One picture, (H, W, C)."""
-        return read_picture(place, size=self.size, channels=channels, scale=self.scale, who=_WHO)
+        options: dict[str, Any] = {"size": self.size, "scale": self.scale, "resize": self.resize}
+        return read_picture(place, channels=channels, who=_WHO, **options)
+
+    def warn(self, images: Items, bits: int) -> None:
+        """Warn of numbers that do not fit the scale; `bits` is the most of a number in the pictures' files."""
+        if self.scale is None:
+            warn_of_dark_pictures(_WHO, images, bits)
+        else:
+            warn_of_stated_scale(_WHO, images, bits, self.scale)
 
 
 def decoded(

@@ -1,7 +1,9 @@
-"""Images and labels in HDF5 files, in the form of the deeplearning.ai courses' data sets (see `xpcnn.io.hdf5`).
+"""Images and labels in HDF5 files (see `xpcnn.io.hdf5`), such as the deeplearning.ai courses' data sets.
 
 train_*.h5   train_set_x (N, H, W, C) uint8,  train_set_y (N,) or (1, N),  list_classes
 test_*.h5    test_set_x, test_set_y
+
+Other names are those of .npz files, too: see `data.array_names`.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import numpy as np
 
 from ..errors import DataError
 from ..options import expanded
+from .array_names import CLASSES, KNOWN, TEST_PAIRS, TRAIN_PAIRS, PairName, find_pair
 from .hdf5_source import hdf5_items
 from .labels import class_names
 from .large_arrays import as_array_source
 from .splits import TEST_FRACTION, Pair, Parts, assemble, counterpart, reader
 
-_NAMES = ("train_set_x", "train_set_y", "test_set_x", "test_set_y", "list_classes")
+_COURSE = ("train_set_x", "train_set_y"), ("test_set_x", "test_set_y")
+_TRAIN, _TEST = (_COURSE[0], *TRAIN_PAIRS), (_COURSE[1], *TEST_PAIRS)
 
 
 @reader
@@ -32,7 +36,7 @@ def hdf5_file(
     source: str | None = None,
     most_bytes: int | None = None,
 ) -> Parts:
-    """Images and labels from a .h5 file with train_set_x, train_set_y and list_classes.
+    """Images and labels from a .h5 file with train_set_x, train_set_y and list_classes, or the names of `array_file`.
 
     Parameters
         test : the file with test_set_x and test_set_y; by default this file itself if it has them, else the one
@@ -49,29 +53,32 @@ def hdf5_file(
     """
     path = expanded("hdf5_file", path)
     source, most_bytes = as_array_source("hdf5_file", source, most_bytes)
-    arrays = hdf5_items(path, _NAMES, source, most_bytes)
+    arrays = hdf5_items(path, KNOWN, source, most_bytes)
     other = counterpart(path) if test is None else expanded("hdf5_file", test)
-    if other is not None:
-        arrays |= hdf5_items(other, _NAMES[2:4], source, most_bytes)
-    train, test_part = _part(arrays, "train"), _part(arrays, "test")
-    alone = test_part is not None and other is None and not any(name.startswith("train") for name in arrays)
-    for name in (*_NAMES[: 0 if alone else 2], *(_NAMES[2:4] if other else ())):
-        if name not in arrays:
-            raise DataError(str(path), f"a data set {name}", ", ".join(sorted(arrays)) or "none")
-    names = arrays.get("list_classes")
+    beside = arrays if other is None else hdf5_items(other, KNOWN, source, most_bytes)
+    train_names, test_names = find_pair(arrays, _TRAIN), find_pair(beside, _TEST)
+    alone = test_names is not None and other is None and not any("train" in name.lower() for name in arrays)
+    wanted = ((arrays, train_names or alone, _COURSE[0]), (beside, test_names or not other, _COURSE[1]))
+    for given, names, usual in wanted:
+        if not names:
+            missing = next(name for name in usual if name not in given)
+            raise DataError(str(path), f"a data set {missing}", ", ".join(sorted(given)) or "none")
+    found = test_names[0] if alone and test_names else ""
+    if not alone and test_names:
+        found = f"{path.name} and {other.name}" if other else f"{(train_names or ('',))[0]} and {test_names[0]}"
+    named = next((name for name in CLASSES if name in arrays), "")
     return assemble(
         path,
-        train,
-        test_part,
+        None if alone or train_names is None else _part(arrays, train_names),
+        None if test_names is None else _part(beside, test_names),
         test_path=other,
-        classes=() if names is None else class_names(f"{path}: list_classes", np.asarray(names)),
+        classes=class_names(f"{path}: {named}", np.asarray(arrays[named])) if named else (),
         scale=scale,
         test_fraction=test_fraction,
         seed=seed,
-        found="test_set_x" if alone else f"{path.name} and {other.name}" if other else "train_set_x and test_set_x",
+        found=found,
     )
 
 
-def _part(arrays: dict[str, Any], name: str) -> Pair | None:
-    x, y = f"{name}_set_x", f"{name}_set_y"
-    return (arrays[x], arrays[y]) if {x, y} <= arrays.keys() else None
+def _part(arrays: dict[str, Any], names: PairName) -> Pair:
+    return arrays[names[0]], arrays[names[1]]

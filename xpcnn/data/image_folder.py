@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..options import as_choice, as_pair, expanded
+from ..options import as_choice, expanded
 from ..typing import Pair
 from .dataset import Split
 from .decode import Reading
 from .folder_parts import FolderParts, folder_parts, subfolders
 from .picture_files import ENDINGS, find_pictures, say_passed_over
 from .pictures import SOURCES, read_pictures
+from .resizing import as_resize
 from .scale import BYTE, as_scale, stored
 from .source import Source
 from .splits import TEST_FRACTION, Parts, reader
@@ -25,6 +26,7 @@ def image_folder(
     folder: str | os.PathLike[str],
     *,
     size: Pair | None = None,
+    resize: str = "squash",
     channels: int | None = None,
     scale: float | None = None,
     broken: str = "error",
@@ -46,8 +48,9 @@ def image_folder(
     folder. Hidden files are ignored; links to such subfolders, and files of other kinds, are ignored with a warning.
 
     Parameters
-        size : pixels to resize to, one number for squares or (height, width), bicubically, whatever the shape of a
-            picture; optional if all pictures are of one size
+        size : pixels to resize to, one number for squares or (height, width), bicubically; optional if all pictures
+            are of one size
+        resize : what happens to pictures of other proportions: "squash", "crop" or "pad", see `data.resizing`
         channels : 1 for grey, 3 for RGB; by default 1 if all pictures are grey
         scale : the number that stands for white, such as 4095 for a camera's 12 bits. Pictures of 32 bits or of floats
             require it; no picture may have too few bits to hold it. By default that of the picture's type, 255 or
@@ -69,7 +72,7 @@ def image_folder(
         MissingExtraError : Pillow is not installed
     """
     root = expanded("image_folder", folder)
-    shape = None if size is None else as_pair("image_folder", "size", size)
+    shape, resize = as_resize("image_folder", resize, size)
     if channels not in (None, 1, 3):
         raise OptionError("image_folder", "channels: 1 for grey, 3 for RGB", repr(channels))
     if broken not in ("error", "skip"):
@@ -89,6 +92,7 @@ def image_folder(
     pictures = [(path, names.index(name)) for part in (train, test) for name, paths in part.items() for path in paths]
     reading = Reading(
         size=shape,
+        resize=resize,
         channels=channels,
         scale=scale,
         skip_broken=broken == "skip",
@@ -103,7 +107,7 @@ def image_folder(
     labels = np.array([label for _, label in pictures], np.int64)[kept]
     if lost := [name for i, name in enumerate(names) if i not in labels]:
         raise DataError(str(root), "pictures that can be read of each class", f"none in {', '.join(lost)}")
-    everything = Split(images, labels, BYTE if scale is None else scale, channels_first=False)
+    everything = Split(images, labels, BYTE if scale is None else scale, channels_first=False, resize=resize)
     ends = int(np.searchsorted(kept, sum(map(len, train.values()))))
     given, stated = (
         everything.select(slice(*at)) if part else None for part, at in ((train, (ends,)), (test, (ends, None)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,10 +13,13 @@ from ..io.model_file import SavedModel
 from ..io.npy import read_npy
 from ..options import as_flag
 from ..typing import NDArray
+from .csv_file import csv_images
 from .picture import header, read_picture
+from .picture_files import ENDINGS
 from .picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 from .pixels import to_floats
 from .scale import BYTE, as_scale, scale_of, stored
+from .table_file import is_table
 
 Image: TypeAlias = NDArray  # float32 (H, W, C)
 _STATE = "pass scale= (to a command, --scale), the number that stands for white"
@@ -27,7 +30,8 @@ def images_in(
 ) -> Iterator[tuple[str, Image]]:
     """Each image in a file as (name, float32 (H, W, C)).
 
-    A picture is resized (see `read_picture`). A `.npy` array must have the shape already, with or without a batch axis.
+    A picture is resized as in training. A `.npy` array must have the shape already, with or without a batch axis. A
+    table (.csv) has the numbers of an image in a row; columns of labels and ids are left out.
 
     Parameters
         invert : swap dark and light, 1 − x
@@ -42,12 +46,20 @@ def images_in(
         raise DataError(str(path), "a picture or a .npy array", kind, "check the name")
     if path.suffix.lower() == ".npy":
         batch = images_of(str(path), read_npy(path), saved, invert=invert, scale=scale)
+    elif is_table(path):
+        numbers = csv_images(path, saved.input_shape)
+        batch = images_of(str(path), numbers, saved, invert=invert, scale=scale)
     else:
         _check(saved, invert, scale)
         numbers, divisor = _picture(path, saved, scale)
         batch = _floats(str(path), numbers, divisor, invert)
     names = [str(path)] if len(batch) == 1 else [f"{path}[{i}]" for i in range(len(batch))]
     yield from zip(names, batch, strict=True)
+
+
+def picture_size(name: str) -> tuple[int, int] | None:
+    """Height and width of the picture of that name, or None if the name is that of an array's image."""
+    return header(Path(name), who=name).shape if name.lower().endswith(ENDINGS) and Path(name).is_file() else None
 
 
 def images_of(
@@ -96,7 +108,8 @@ def _picture(path: Path, saved: SavedModel, scale: float | None) -> tuple[NDArra
     own = scale
     if own is None and not (saved.is_unit and saved.scale in (1, BYTE)):
         own = None if saved.is_unit and saved.scale > BYTE and bits == 8 else saved.scale
-    numbers = read_picture(path, size=(height, width), channels=channels, scale=own, who=who)[None]
+    options: dict[str, Any] = {"size": (height, width), "resize": saved.resize, "channels": channels, "scale": own}
+    numbers = read_picture(path, who=who, **options)[None]
     if own is None:
         warn_of_dark_pictures(who, numbers, bits, _remedy)
         return numbers, BYTE

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import OptionError
 from ..options import MOST, repeated
+from .resizing import RESIZES
 
 
 def check_options(who: str, options: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> None:
@@ -55,6 +56,14 @@ def _is_names(value: Any) -> bool:
     return many and all(isinstance(name, str) for name in value) and repeated(value) is None
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_wholes(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(map(_is_whole, value))
+
+
 def _is_addresses(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, Iterable) and all(isinstance(each, str) for each in value))
 
@@ -72,14 +81,23 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "channels_first": ("True or False", _is_flag),
     "classes": ('the classes\' names, which differ, such as ["cat", "dog"]', _is_names),
     "coarse": ("True or False", _is_flag),
+    "encoding": ("a text's, such as utf-8 or cp1252", lambda value: isinstance(value, str)),
+    "ending": ("of files, such as .png", lambda value: isinstance(value, str)),
     "folder": ("a path", _is_path),
+    "ignore_index": ("an integer from 0 to 255", lambda value: _is_whole(value) and 0 <= value <= 255),
+    "image": ("a column's name or number", lambda value: isinstance(value, str) or _is_whole(value)),
     "image_shape": ("(H, W) or (H, W, C), such as (28, 28, 1)", _is_shape),
     "labels": ("a path", _is_path),
+    "masks": ("a path", _is_path),
     "mirrors": ("addresses", _is_addresses),
+    "missing": ("error or skip", lambda value: value in ("error", "skip")),
     "most_bytes": ("an integer from 1 to 2⁶³ − 1", _is_count),
     "parts": ("False, or None to look for parts", _is_flag),
+    "resize": (", ".join(RESIZES), lambda value: value in RESIZES),
     "regression": ("True or False", _is_flag),
     "scale": ("a number above 0", _is_scale),
     "source": ("memory, cache or disk", lambda value: value in ("memory", "cache", "disk")),
+    "split": ("a column's name or number", lambda value: isinstance(value, str) or _is_whole(value)),
     "test": ("a path", _is_path),
+    "values": ("integers, one a class, such as [0, 255]", _is_wholes),
 }

@@ -16,6 +16,7 @@ from ..extras import need
 from ..io.member import Member
 from ..io.whole_file import WholeFile
 from ..typing import NDArray
+from .resizing import resized
 from .scale import BYTE
 from .strips import as_array, converted
 
@@ -41,6 +42,7 @@ FORMATS = {
 }
 Place: TypeAlias = Path | Member  # where a picture lies
 MOST_PIXELS = 2**26  # 67 million; checked before they are decoded
+_ORIENTATION = 0x0112  # EXIF's tag
 MOST_SIDE = 2**18  # pixels; to resize an axis, Pillow takes 32 bytes for each of its pixels, and 8 for each row
 
 
@@ -50,16 +52,17 @@ def read_picture(
     size: tuple[int, int] | None = None,
     channels: int = 3,
     scale: float | None = None,
+    resize: str = "squash",
     who: str = "picture",
 ) -> NDArray:
     """A picture as pixels: turned according to its EXIF data, on white where it is transparent, grey or RGB, resized.
 
     Parameters
-        size : (height, width) to resize to, with Pillow's bicubic filter, whatever its shape; None keeps its
-            size
+        size : (height, width) to resize to, with Pillow's bicubic filter; None keeps its size
         channels : 1 for grey, 3 for RGB
         scale : the number that stands for white, required for pictures of 32 bits or of floats, which do not state it;
             in a picture of one bit, 1 stands for white whatever the scale
+        resize : what happens to pictures of other proportions, see `data.resizing`
         who : the feature that needs Pillow, for the error if it is missing
     Returns
         NumPy array (H, W, C); of an animation, the first picture. uint8, where 255 is white, also for 16 bits; with
@@ -74,7 +77,7 @@ def read_picture(
     if channels not in (1, 3):
         raise DataError(str(path), f"an array of {channels} channels (.npy)", "a picture")
     try:
-        with _open(pillow, path) as opened:
+        with open_picture(pillow, path) as opened:
             _draft(opened, size)
             bits, factor = _bits(opened), 1.0
             if scale is not None:
@@ -87,11 +90,11 @@ def read_picture(
             if size is None:
                 pixels = as_array(opened, convert)  # (H, W) or (H, W, 3)
             else:
-                pixels = np.array(converted(pillow, opened, convert).resize((size[1], size[0])))
+                pixels = np.array(resized(converted(pillow, opened, convert), size, resize))
     except (XpcnnError, MemoryError):
         raise
     except Exception as error:  # any error of Pillow's means that the file is at fault
-        raise _broken(path, error) from error
+        raise broken(path, error) from error
     if not np.isfinite(pixels).all():
         raise FormatError(str(path), "a picture of finite numbers", "NaN or infinity", "take it away")
     pixels = pixels.reshape(*pixels.shape[:2], -1)
@@ -112,6 +115,7 @@ class Header(NamedTuple):
     is_grey: bool
     bits: int  # per number: 8, 16, or 32, also for floats
     decoded: int  # pixels that reading it decodes
+    shape: tuple[int, int]  # height and width as people see it
 
 
 def header(path: Place, *, size: tuple[int, int] | None = None, who: str = "picture") -> Header:
@@ -124,21 +128,28 @@ def header(path: Place, *, size: tuple[int, int] | None = None, who: str = "pict
     """
     pillow = need("PIL.Image", who, "to read pictures")
     try:
-        with _open(pillow, path) as image:
+        with open_picture(pillow, path) as image:
             bits = _bits(image)
-            pixels = image.width * image.height
+            pixels, shape = image.width * image.height, _shape(image)
             _draft(image, size)
             # all coefficients of a JPEG may be in memory before any pixel: 6 bytes, of the 16 that a pixel may take
             pixels = max(image.width * image.height, pixels * 3 // 8)
-            return Header(image.mode in ("1", "L", "LA", "La") or bits > 8, bits, pixels)
+            return Header(image.mode in ("1", "L", "LA", "La") or bits > 8, bits, pixels, shape)
     except (XpcnnError, MemoryError):
         raise
     except Exception as error:
-        raise _broken(path, error) from error
+        raise broken(path, error) from error
+
+
+def _shape(image: Any) -> tuple[int, int]:
+    """Height and width, after the turn that EXIF data ask for."""
+    known = image.format != "PNG" or "exif" in image.info  # a PNG would be decoded to look for them
+    turned = known and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
+    return (image.width, image.height) if turned else (image.height, image.width)
 
 
 @contextmanager
-def _open(pillow: Any, path: Place) -> Iterator[Any]:
+def open_picture(pillow: Any, path: Place) -> Iterator[Any]:
     if path.exists() and not path.is_file():  # opening a FIFO waits for its writer
         raise FormatError(str(path), "a picture", "no plain file", "take it away")
     pillow.init()
@@ -219,6 +230,6 @@ def _without_scale(path: Place, image: Any) -> FormatError:
     return FormatError(str(path), "8 or 16 bits a pixel, or a scale", found, remedy)
 
 
-def _broken(path: Place, error: Exception) -> FormatError:
+def broken(path: Place, error: Exception) -> FormatError:
     reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
     return FormatError(str(path), "a picture", reason, "get the file again, or take it away")

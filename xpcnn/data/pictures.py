@@ -20,7 +20,6 @@ from ..typing import NDArray, Shape
 from . import picture_store
 from .decode import IN_MEMORY, Reading, check_bytes, decoded, tell
 from .picture import MOST_PIXELS, Header, Place
-from .picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 from .picture_source import LARGE, CachedPictures, Decoder, Pictures, fingerprint, stat_of
 from .picture_store import BROKEN, Store
 from .source import Items, Source, selected
@@ -41,10 +40,7 @@ def read_pictures(places: Sequence[Place], name: str, reading: Reading) -> tuple
         FileError : no room on the disk;  MissingExtraError : Pillow is not installed
     """
     images, kept, bits = _Reader(places, name, reading).read()
-    if reading.scale is None:
-        warn_of_dark_pictures(_WHO, images, bits)
-    else:
-        warn_of_stated_scale(_WHO, images, bits, reading.scale)
+    reading.warn(images, bits)
     return images, kept
 
 
@@ -151,10 +147,7 @@ class _Reader:
             if not (settle and -_SETTLED < age < _SETTLED):
                 break
             time.sleep(_SETTLED)
-        return fingerprint(self.places, self.stats, self.version, *self._options())
-
-    def _options(self) -> tuple[Any, ...]:
-        return self.reading.size, self.reading.channels, self.reading.scale
+        return fingerprint(self.places, self.stats, self.version, *self.reading.options)
 
     def _decoder(self, channels: int, large: NDArray) -> Decoder:
         return Decoder(self.places, self.stats, partial(self.reading.read, channels=channels), large)
@@ -166,8 +159,9 @@ class _Reader:
             from platformdirs import user_cache_path
 
             folder = user_cache_path("xpcnn") / "pictures"
-        which = repr((str(self.places[0]), str(self.places[-1]), *self._options())).encode(errors="surrogateescape")
-        return folder / f"{self.name}-{blake2b(which, digest_size=6).hexdigest()}.{kind}"
+        which = repr((str(self.places[0]), str(self.places[-1]), *self.reading.options))
+        mark = blake2b(which.encode(errors="surrogateescape"), digest_size=6).hexdigest()
+        return folder / f"{self.name}-{mark}.{kind}"
 
     def _words(self, store: Store, *, known: bool = False) -> str:
         n, (height, width, channels) = store.shape[0], store.shape[1:]

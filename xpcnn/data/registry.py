@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import OptionError
@@ -20,10 +21,15 @@ from .digits import digits
 from .hdf5_file import hdf5_file
 from .image_folder import image_folder
 from .locations import RemoteFiles
+from .mask_folder import mask_folder
+from .mask_pairs import mask_layout
 from .mnist import FASHION_MNIST, KMNIST, MNIST, fashion_mnist, kmnist, mnist
 from .option_types import check_options
+from .picture_table import picture_table
 from .signs import SIGNS, signs
 from .splits import Parts
+from .table_columns import is_of_pictures
+from .table_file import is_table
 from .tar_shards import tar_shards
 
 
@@ -59,6 +65,9 @@ READERS: dict[str, Callable[..., Dataset]] = {
     ".npz": array_file,
     ".npy": array_file,
     ".csv": csv_file,
+    ".csv.gz": csv_file,
+    ".tsv": csv_file,
+    ".tsv.gz": csv_file,
     ".tar": tar_shards,
     ".h5": hdf5_file,
     ".hdf5": hdf5_file,
@@ -74,9 +83,9 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Dataset:
     """The data set of that name, or the one in that file or folder.
 
     Parameters
-        name_or_path : one of `names()`, or a folder of pictures (`image_folder`), a .npz or .npy file
-            (`array_file`), a .csv file (`csv_file`), a .h5 file (`hdf5_file`), or a .tar file or
-            a folder of those (`tar_shards`)
+        name_or_path : one of `names()`, or a folder of pictures (`image_folder`) or of pictures and masks
+            (`mask_folder`), a table of pictures (`picture_table`) or of numbers (`csv_file`), a .npz or .npy file
+            (`array_file`), a .h5 file (`hdf5_file`), or a .tar file or a folder of those (`tar_shards`)
         options : the arguments of its function, such as `folder` for mnist, or `size` for a folder of pictures
     Raises
         OptionError : no data set has that name or path, or its function does not take these arguments
@@ -116,7 +125,7 @@ def _call(
         if not isinstance(name_or_path, str | os.PathLike) or not name_or_path:
             raise OptionError("load", "a name or a path", repr(name_or_path))
         path = expanded("load", name_or_path)
-        make, arguments = reader_of(str(name_or_path), path), (path,)
+        make, arguments = reader_of(str(name_or_path), path, options), (path,)
     parameters = inspect.signature(make).parameters
     known = list(parameters)[len(arguments) :]
     if unknown := sorted(options.keys() - set(known)):
@@ -125,14 +134,23 @@ def _call(
     return make, arguments
 
 
-def reader_of(name: str, path: Path) -> Callable[..., Dataset]:
+def reader_of(name: str, path: Path, options: Mapping[str, Any] = MappingProxyType({})) -> Callable[..., Dataset]:
     """The function that reads what is at the path.
 
+    Parameters
+        options : that are given: masks are for a folder of pictures and masks, parts for one of classes, and image,
+            folder, ending and split for a table of pictures
     Raises
         OptionError : the kind of file is unknown
     """
     if path.is_dir():
-        return tar_shards if any(path.glob("*.tar")) else image_folder
+        if any(path.glob("*.tar")):
+            return tar_shards
+        return mask_folder if "masks" in options or ("parts" not in options and mask_layout(path)) else image_folder
+    if path.is_file() and is_table(path):
+        stated = not {"image", "folder", "ending", "split"}.isdisjoint(options)
+        encoding = str(options.get("encoding", "utf-8"))
+        return picture_table if stated or is_of_pictures(path, encoding) else csv_file
     if path.suffix.lower() in READERS and path.is_file():
         return READERS[path.suffix.lower()]
     forms = f"an existing folder of pictures or file ({' '.join(READERS)})"

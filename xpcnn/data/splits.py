@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..options import as_count, as_number
-from ..typing import Shape
+from ..typing import NDArray, Shape
 from .dataset import Dataset, Split
 from .digests import choose
 from .labels import to_classes, to_targets
@@ -21,6 +21,7 @@ from .part_names import TEST, VALIDATION, WORDS
 from .pixels import to_images
 from .scale import scale_of, warn_of_dark_part
 from .source import Items, Mapped, Source
+from .targets import task
 
 TEST_FRACTION = 0.2
 MOST_BYTES = 2**32  # of one data set in memory
@@ -80,6 +81,12 @@ class Parts:
         """One image's shape, (H, W, C)."""
         return self.everything.input_shape if self.given is None else self.given.input_shape
 
+    @property
+    def task(self) -> str:
+        """What there is to learn; see `data.targets.task`."""
+        part = self.stated if self.given is None else self.given
+        return "" if part is None else task(self.classes, part.labels)
+
     @cached_property
     def _held_out(self) -> tuple[Split | None, Split | None]:
         return (None, None) if self.given is None else hold_out(self.given, self.test_fraction, self.seed)
@@ -94,11 +101,11 @@ class Parts:
         if train is None or test is None:
             remedy = "add images to train on; xpcnn eval, and data.load_parts, take images to test on alone"
             raise DataError(self.who, "images to train on", f"{self.found or 'images'} to test on alone", remedy)
-        if self.classes and len(self.classes) < 2:
+        if self.task in ("classes", "pixels") and len(self.classes) < 2:
             raise DataError(self.who, self.needed, f"{self.classes[0]} alone", "xpcnn eval takes it as it is")
         found = self.found
         if self.stated is None:
-            whole = " ".join([f"{self.test_fraction:g} of", "each class" if self.classes else "all images"])
+            whole = " ".join([f"{self.test_fraction:g} of", "each class" if self.task == "classes" else "all images"])
             found = f"{whole}{found and f' in {found}'} held out to test on, by content (seed {self.seed})"
         return Dataset(self.name, train, test, self.classes, found)
 
@@ -122,6 +129,7 @@ def assemble(
     test_path: Path | None = None,
     classes: Sequence[str] = (),
     regression: bool = False,
+    ignore_index: int | None = None,
     image_shape: Shape | None = None,
     channels_first: bool | None = None,
     scale: float | None = None,
@@ -133,7 +141,8 @@ def assemble(
 
     Parameters
         train, test : images and labels; without a test set, a fraction of train is held out
-        classes, regression : see `to_classes` and `to_targets`;  image_shape, channels_first : see `to_images`
+        classes, regression : see `to_classes` and `to_targets`;  ignore_index : of masks, see `Split`
+         image_shape, channels_first : see `to_images`
         scale : see `scale_of`; for whole numbers it is the same in both parts
         test_path : the file of the test set, if it is another one
         test_fraction, seed : see `hold_out`;  found : see `Parts`
@@ -155,6 +164,8 @@ def assemble(
     names: tuple[str, ...] = ()
     if regression:
         targets = [to_targets(who, y) for y in targets]
+    elif all(y.dtype.kind in "iub" and y.shape[:3] == x.shape[:3] for x, y in zip(pictures, targets, strict=True)):
+        targets, names = _masks(who, targets, classes, ignore_index)
     else:
         targets, names = to_classes(who, targets, classes, least=1)
     alike = len({x.dtype.kind.replace("u", "i") for x in pictures}) == 1
@@ -162,10 +173,27 @@ def assemble(
     scales = [common for group in groups for common in [scale_of(who, group, scale)] * len(group)]
     if alike:
         warn_of_dark_part([name for _, name in parts], pictures, scales[0])
-    splits = [Split(x, y, each, channels_first=False) for x, y, each in zip(pictures, targets, scales, strict=True)]
+    splits = [
+        Split(x, y, each, channels_first=False, ignore_index=ignore_index)
+        for x, y, each in zip(pictures, targets, scales, strict=True)
+    ]
     given = None if train is None else splits[0]
     stated = None if test is None else splits[-1]
     return Parts(who, path.stem or who, given, stated, names, found, test_fraction, seed)
+
+
+def _masks(
+    who: str, targets: Sequence[NDArray], classes: Sequence[str], ignore_index: int | None
+) -> tuple[list[NDArray], tuple[str, ...]]:
+    """Masks (N, H, W), or (N, H, W, 1), as classes from 0 on, and the classes' names."""
+    masks = [np.asarray(y[..., 0] if y.ndim == 4 else y) for y in targets]
+    found = sorted({int(value) for y in masks for value in np.unique(y)} - {ignore_index})
+    count = len(classes) or (found[-1] + 1 if found else 0)
+    if not found or found[0] < 0 or found[-1] >= min(count, 256) or not (classes or len(found) == count):
+        told = ", ".join(map(str, found[:8])) + (" …" if len(found) > 8 else "")
+        expected = f"masks of classes 0 … {len(classes) - 1}" if classes else "masks of classes 0, 1, 2 …, each in some"
+        raise DataError(who, expected, told or "none", "name the classes, or ignore_index=255 if that does not count")
+    return [y.astype(np.uint8) for y in masks], tuple(classes) or tuple(map(str, range(count)))
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
@@ -186,7 +214,7 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """
     as_number("data set", "test_fraction", fraction, "(0, 1)")
     as_count("data set", "seed", seed, least=0)
-    if not split.has_classes:
+    if not split.has_classes or len(split.labels.shape) > 1:
         return split.split(fraction, seed)
     chosen = []
     by_class = np.argsort(split.labels, kind="stable")

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import DataError, FileError, FormatError, OptionError
 from ..io.member import Member
-from ..options import as_choice, as_pair, expanded
+from ..options import as_choice, expanded
 from ..typing import Pair
 from .dataset import Split
 from .decode import Reading
@@ -25,6 +25,7 @@ from .labels import to_classes
 from .part_names import TEST, VALIDATION, part_name
 from .picture_files import ENDINGS
 from .pictures import SOURCES, read_pictures
+from .resizing import as_resize
 from .scale import BYTE, stored
 from .source import Source
 from .splits import TEST_FRACTION, Parts, reader
@@ -39,6 +40,7 @@ def tar_shards(
     path: str | os.PathLike[str],
     *,
     size: Pair | None = None,
+    resize: str = "squash",
     channels: int | None = None,
     scale: float | None = None,
     broken: str = "error",
@@ -57,7 +59,7 @@ def tar_shards(
 
     Parameters
         path : a .tar file, or a folder of them
-        size, channels, scale, broken, cache : see `image_folder`
+        size, resize, channels, scale, broken, cache : see `image_folder`
         classes : the classes' names, in the order of the labels
         buffer : items that a loader shuffles through, see `data.order`
         test_fraction, seed : see `hold_out`
@@ -67,7 +69,7 @@ def tar_shards(
         OptionError : an option makes no sense;  MissingExtraError : Pillow is not installed
     """
     who, place = "tar_shards", expanded("tar_shards", path)
-    shape = None if size is None else as_pair(who, "size", size)
+    shape, resize = as_resize(who, resize, size)
     as_choice(who, "source", source, SOURCES)
     if channels not in (None, 1, 3):
         raise OptionError(who, "channels: 1 for grey, 3 for RGB", repr(channels))
@@ -86,6 +88,7 @@ def tar_shards(
     (numbers,), names = to_classes(str(place), [_array(str(place), given)], classes, least=1)
     reading = Reading(
         size=shape,
+        resize=resize,
         channels=channels,
         scale=scale,
         skip_broken=broken == "skip",
@@ -97,7 +100,8 @@ def tar_shards(
         images.buffer = buffer if source == "disk" else None
     elif scale is not None:
         images = stored(who, images, scale)
-    everything = Split(images, numbers[kept], BYTE if scale is None else scale, channels_first=False)
+    white = BYTE if scale is None else scale
+    everything = Split(images, numbers[kept], white, channels_first=False, resize=resize)
     ends = int(np.searchsorted(kept, len(samples[0])))
     train = everything.select(slice(ends)) if ends else None
     test = everything.select(slice(ends, None)) if ends < len(kept) else None

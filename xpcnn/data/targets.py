@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..errors import DataError
@@ -39,6 +41,25 @@ def check_targets(who: str, labels: Items, shape: Shape) -> None:
         raise DataError(who, "labels of int64", str(labels.dtype), remedy)
     if not isinstance(labels, Source) and (least := labels.min()) < 0:
         raise DataError(who, "labels from 0 on", str(least), "number the classes 0, 1, 2 …")
+
+
+def task(classes: Sequence[str], labels: Items) -> str:
+    """What there is to learn: "classes" of items, "pixels", each a class, several "labels" an item, or "numbers".
+
+    >>> task(["cat", "dog"], np.zeros(3, np.int64)), task(["cat", "dog"], np.zeros((3, 2), np.float32))
+    ('classes', 'labels')
+    """
+    if labels.dtype.kind in "iu":
+        return "classes" if len(labels.shape) == 1 else "pixels"
+    return "labels" if classes else "numbers"
+
+
+def names_fit(classes: Sequence[str], labels: Items) -> bool:
+    """True if there are names of classes, or of several labels, and none for the targets of a regression."""
+    if task(classes, labels) != "labels":
+        return bool(classes) == (labels.dtype.kind in "iu")
+    fits = len(labels.shape) == 2 and labels.shape[1] == len(classes)
+    return fits and (isinstance(labels, Source) or bool(((labels >= 0) & (labels <= 1)).all()))
 
 
 def as_targets(labels: NDArray) -> NDArray:

@@ -32,6 +32,9 @@ LABELS = "labels"  # true if each of these is the logit of a yes-or-no question 
 SCALE = "scale"  # the divisor of the training images' numbers
 MOST_INPUTS = 64
 UNIT = "unit"  # false if they were not in [0, 1] after the division
+RESIZE = "resize"  # how pictures were brought to this size, if not by squashing
+IGNORE = "ignore_index"  # the class of pixels that do not count
+_RESIZES = ("squash", "crop", "pad")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +74,16 @@ class SavedModel:
     def scale(self) -> float:
         """The divisor of the training images' numbers; 255 if the file does not state it."""
         return float(self.extra.get(SCALE, 255))
+
+    @property
+    def resize(self) -> str:
+        """How pictures are brought to the network's size; see `data.resizing`."""
+        return str(self.extra.get(RESIZE, "squash"))
+
+    @property
+    def ignore_index(self) -> int | None:
+        """The class of pixels that do not count, if any."""
+        return self.extra.get(IGNORE)
 
     @property
     def is_unit(self) -> bool:
@@ -194,6 +207,10 @@ def _parse(who: str, metadata: Mapping[str, Any], tensors: Mapping[str, Any], rn
     scale = extra.get(SCALE, 255)
     if type(scale) not in (int, float) or not 0 < scale < math.inf:
         raise FormatError(who, "extra: a scale above 0", repr(scale)[:80])
+    if extra.get(RESIZE, "squash") not in _RESIZES:
+        raise FormatError(who, f"extra: resize: one of {', '.join(_RESIZES)}", repr(extra[RESIZE])[:80])
+    if not isinstance(extra.get(IGNORE), int | None):
+        raise FormatError(who, "extra: ignore_index: an integer", repr(extra[IGNORE])[:80])
     try:
         model = from_config(metadata.get("architecture", {}), tensors, rng=rng)
         if model.arity[0] != (len(shape) if several else 1):

@@ -25,7 +25,7 @@ from .resnet import resnet18, resnet34, resnet50
 from .resnet_cifar import resnet20
 from .shufflenet import shufflenet_v2_x1_0
 from .squeezenet import squeezenet1_1
-from .unet import unet
+from .unet import unet, unet_small
 from .vgg import vgg, vgg11, vgg13, vgg16, vgg19, vgg_small
 
 MODELS: dict[str, Callable[..., Layer]] = {
@@ -55,6 +55,7 @@ MODELS: dict[str, Callable[..., Layer]] = {
         regnet_y_400mf,
         convnext_tiny,
         unet,
+        unet_small,
         fcn_resnet50,
     )
 }
@@ -88,6 +89,7 @@ __all__ = [
     "shufflenet_v2_x1_0",
     "squeezenet1_1",
     "unet",
+    "unet_small",
     "vgg",
     "vgg11",
     "vgg13",

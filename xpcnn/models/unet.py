@@ -65,6 +65,19 @@ def unet(input_shape: Shape = (256, 256, 3), num_classes: int = 2, *, filters: i
     return Graph(entries | {"conv": (Conv2d(filters, num_classes, 1, weight_init="glorot_uniform", rng=rng), value)})
 
 
+@architecture("Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597")
+def unet_small(input_shape: Shape = (64, 64, 3), num_classes: int = 2, *, rng: Seed = None) -> Graph:
+    """`unet` with 16 filters in encoder1 and so 1/16 of its numbers, for small pictures and for training on a CPU.
+
+    Parameters
+        as of `unet`
+
+    >>> unet_small((16, 32, 3), 5).output_shape((16, 32, 3))
+    (16, 32, 5)
+    """
+    return unet(input_shape, num_classes, filters=16, rng=rng)
+
+
 def _twice(channels: int, filters: int, name: str, rng: Seed) -> Graph:
     """A 3×3 convolution, batch norm and ReLU, twice."""
     return chain(

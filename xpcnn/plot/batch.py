@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..backend import to_numpy
+from ..data.mask_file import colours
 from ..errors import ShapeError
 from ..options import as_names
 from ..typing import Array, NDArray
@@ -24,7 +27,8 @@ def batch(x: Array, y: Array | None = None, *, classes: Sequence[str] = ()) -> F
 
     Parameters
         x : Array (N, H, W, C), float; with one or three channels unchanged, else the mean of the channels
-        y : labels (N,), probabilities of the classes (N, K), targets of a regression (N,) or (N, D) (floats), or None
+        y : labels (N,), probabilities of the classes (N, K), targets of a regression (N,) or (N, D) (floats), or None;
+            or masks (N, H, W) of classes, which are drawn beside the images
         classes : names of the classes
     Raises
         ShapeError, DTypeError;  NonFiniteError : NaN in the images;  MissingExtraError
@@ -38,6 +42,8 @@ def batch(x: Array, y: Array | None = None, *, classes: Sequence[str] = ()) -> F
     pixels, note = as_images("batch", x)
     n = len(pixels)
     labels = None if y is None else to_numpy(y)
+    if labels is not None and labels.dtype.kind in "iu" and labels.shape == x.shape[:3]:
+        pixels, labels = _beside(pixels, labels), None
     if labels is not None and (labels.shape[:1] != (n,) or labels.ndim not in (1, 2)):
         raise ShapeError("batch", f"one label for each of {n} images", str(labels.shape))
     captions = [
@@ -88,6 +94,14 @@ def pictures(
         colour = WRONG if wrong and wrong[i] else "black"
         axes.set_title(caption, fontsize=8, pad=3, parse_math=False, color=colour)
     return figure
+
+
+def _beside(pixels: NDArray, masks: NDArray) -> NDArray:
+    """Images, each with its mask in colours to the right of it; the class 0 is black."""
+    if pixels.ndim == 3:
+        pixels = np.repeat(pixels[..., None], 3, axis=3)
+    line = np.ones((*pixels.shape[:2], 1, 3))
+    return np.concatenate([pixels, line, colours()[np.clip(masks, 0, 255)] / 255], axis=2)
 
 
 def _caption(label: Any, classes: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from ..backend import array_namespace, asarray
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
 from ..io.known_layers import can_name
-from ..io.model_file import LABELS, REGRESSION, SCALE, UNIT, SavedModel, described
+from ..io.model_file import IGNORE, LABELS, REGRESSION, RESIZE, SCALE, UNIT, SavedModel, described
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
 from ..nn.loss import Loss
@@ -91,6 +91,9 @@ def best_file(
     if split is not None:
         several = isinstance(split.images, tuple)
         extra |= {SCALES: list(split.scale)} if several else {SCALE: split.scale, UNIT: split.is_unit}
+        extra |= {} if split.resize == "squash" else {RESIZE: split.resize}
+        ignored = getattr(criterion, "ignore_index", None) if split.ignore_index is None else split.ignore_index
+        extra |= {} if ignored is None else {IGNORE: ignored}
     return MODEL, *described(model, MODEL, input_shape=input_shape, classes=classes, extra=extra)
 
 

@@ -81,7 +81,7 @@ def evaluate(
         model : returns logits (N, …, K), or for a regression values like the targets
         split : labelled images, with a class (N,), or a class for each position (N, …); if labels are probabilities of
             the classes (N, …, K), the most likely one is the true one
-        criterion : None for cross-entropy
+        criterion : None for cross-entropy, without pixels of the split's `ignore_index`
         batch_size : images at a time; None for as many as `data.loader.images_at_once` returns
         group : processes that share the batches; all must call this, and all get the result, which does not depend on
             their number
@@ -93,7 +93,7 @@ def evaluate(
     check_layer("evaluate", model)
     if not isinstance(split, Split):
         raise OptionError("evaluate", "a Split, such as digits().test", type(split).__name__)
-    criterion = CrossEntropyLoss() if criterion is None else criterion
+    criterion = CrossEntropyLoss(ignore_index=split.ignore_index) if criterion is None else criterion
     check_loss("evaluate", criterion)
     if batch_size is None:
         batch_size = images_at_once(split.input_shape)
@@ -167,7 +167,8 @@ class _Counts:
 def highest_label(criterion: Loss, split: Split) -> int:
     """The highest class that the criterion compares with the network's outputs, or −1."""
     ignored = getattr(criterion, "ignore_index", None)
-    return split.highest_class if ignored != split.highest_class else highest_class(split.labels, ignored)
+    known = ignored == split.ignore_index or (split.ignore_index is None and ignored != split.highest_class)
+    return split.highest_class if known else highest_class(split.labels, ignored)
 
 
 def _not_finite() -> NonFiniteError:

@@ -29,14 +29,13 @@ import numpy as np
 
 from .. import __version__, data, models, plot
 from ..backend import current_backend
-from ..data.dataset import Dataset, Split
 from ..data.loader import Loader
 from ..data.registry import KNOWN
 from ..distributed import Group
-from ..errors import DataError, MissingExtraError, OptionError, one_line, warn
+from ..errors import DataError, MissingExtraError, OptionError, warn
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
-from ..nn import CrossEntropyLoss, MSELoss, all_parameters
+from ..nn import all_parameters
 from ..optim import OPTIMIZERS
 from ..options import expanded
 from ..typing import Shape
@@ -45,8 +44,10 @@ from .checkpoint import CHECKPOINT
 from .claim import Claim
 from .class_weights import balanced
 from .config import CONFIG, SCHEDULES, RunConfig, read_config
+from .criteria import criterion_of
 from .evaluation import evaluate
 from .features import keep_features
+from .found import found
 from .history import History
 from .kept_models import EPOCHS, keep_untrained
 from .more_epochs import in_words, refuse_fewer
@@ -161,7 +162,9 @@ class _Run:
         if config.validation:
             train, validation = train.split(config.validation, seed=config.seed)
         self.validation = validation
-        augment = data.augment.parse(config.augment, len(classes) or None) if config.augment else None
+        augment = None
+        if config.augment:
+            augment = data.augment.parse(config.augment, len(classes) or None, ignore_index=train.ignore_index)
         self.loader = Loader(
             train, config.batch_size, shuffle=True, seed=config.seed, augment=augment, drop_last=config.drop_last
         )
@@ -179,8 +182,9 @@ class _Run:
         if source is not None:
             source.check_images(model, train)
         made = model.output_shape(train.input_shape)  # a model that cannot run fails here, before a folder is made
-        if made != (outputs,):
-            expected = f"a model with {outputs} outputs for an image"
+        wanted = (*train.input_shape[:-1], outputs) if self.dataset.task == "pixels" else (outputs,)
+        if made != wanted:
+            expected = f"a model with {outputs} outputs for {'a pixel' if len(wanted) > 1 else 'an image'}, {wanted}"
             got = f"{config.model or config.source}, whose output is {made}"
             raise OptionError("train model", expected, got)
         if config.cache_features:
@@ -194,7 +198,7 @@ class _Run:
         self.trainer = Trainer(
             model,
             optimizer,
-            balanced(CrossEntropyLoss() if classes else MSELoss(), train, outputs, config.class_weight),
+            balanced(criterion_of(self.dataset.task, train.ignore_index), train, outputs, config.class_weight),
             schedule=SCHEDULES[config.schedule](config.lr, config.epochs * math.ceil(batches / config.accumulate)),
             accumulate=config.accumulate,
             ema=config.ema,
@@ -233,7 +237,7 @@ class _Run:
         best, criterion = self.group.first(lambda: load_model(self.folder / MODEL)), self.trainer.criterion
         shared = None if self.trainer.sharding.is_whole else self.group
         tested = evaluate(best.model, self.dataset.test, criterion, run_batch_size(best), group=shared)
-        classifies = bool(self.dataset.classes)
+        classifies = self.trainer.criterion.classifies
         result = {
             "test_accuracy": tested.accuracy if classifies else None,
             "test_loss": tested.loss,
@@ -267,23 +271,6 @@ def _input_shape(config: RunConfig) -> Shape | None:
         return None
     height, width = size if isinstance(size, list | tuple) else (size, size)
     return height, width, config.options.get("channels", 3)
-
-
-def found(dataset: Dataset, train: Split, validation: Split | None) -> str:
-    """Describe a run's data: the number of images, their size, the classes, and the origin of the parts."""
-    counts = [f"{len(train)} images to train on", f"{len(dataset.test)} to test on"]
-    if validation is not None:
-        counts.insert(1, f"{len(validation)} to validate")
-    size = "×".join(map(str, dataset.input_shape))
-    lines = [f"{one_line(dataset.name)}: {', '.join(counts)}; {size}, {dataset.scale_in_words}"]
-    if dataset.classes:
-        names = ", ".join(map(one_line, dataset.classes[:8])) + (" …" if len(dataset.classes) > 8 else "")
-        lines.append(f"{len(dataset.classes)} classes: {names}")
-    else:
-        lines.append(f"targets: {train.labels.shape[1]} an image")
-    if dataset.parts:
-        lines.append(f"parts: {one_line(dataset.parts)}")
-    return "\n".join(lines)
 
 
 def _write_config(config: RunConfig, folder: Path) -> None:

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ...errors import OptionError
+from ...errors import OptionError, ShapeError
 from ...ops.check import check_batch, check_floats
 from ...typing import Array, NDArray
 
 Augment: TypeAlias = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
+Move: TypeAlias = Callable[..., Any]  # see `Motion.motion`
 
 
 class Augmentation(ABC):
@@ -27,6 +28,66 @@ class Augmentation(ABC):
     @abstractmethod
     def images(self, x: Array, rng: np.random.Generator) -> Array:
         """The changed images, (N, H, W, C), in new memory or x itself."""
+
+
+class Motion(Augmentation):
+    """Base of the augmentations that move pixels: the mask (N, H, W) or the image (N, H, W, C) to learn moves with its
+    image, by the same draw. A mask takes the nearest pixel's class, and `ignore_index` outside; an image is moved as x.
+
+    Attributes
+        ignore_index : the class of what comes from outside a mask, such as 255
+    """
+
+    ignore_index: int | None = None
+
+    def __call__(self, x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        xp = check_images(type(self).__name__, x, rng)
+        move = self.motion(x, rng)
+        return move(x), y if y is None or y.ndim < 3 else self._target(xp, x, y, move)
+
+    def __repr__(self) -> str:
+        said = [f"{name}={value!r}" for name, value in vars(self).items() if (name, value) != ("ignore_index", None)]
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    def images(self, x: Array, rng: np.random.Generator) -> Array:
+        moved: Array = self.motion(x, rng)(x)
+        return moved
+
+    @abstractmethod
+    def motion(self, x: Array, rng: np.random.Generator) -> Move:
+        """A draw for these images: moves them, or others of their height and width.
+
+        Returns
+            f(images, fill=None) : with a fill, the nearest pixels, and that value outside
+        """
+
+    def _target(self, xp: Any, x: Array, y: Array, move: Move) -> Array:
+        """The mask or image to learn, moved."""
+        who, (n, h, w, _) = type(self).__name__, x.shape
+        is_mask = xp.isdtype(y.dtype, "integral")
+        if tuple(y.shape[:3]) != (n, h, w) or y.ndim != (3 if is_mask else 4):
+            expected = f"masks {(n, h, w)} or images {(n, h, w)} + (C,), as large as the images"
+            raise ShapeError(who, expected, str(tuple(y.shape)), "leave it out")
+        moved: Array
+        if not is_mask:
+            moved = move(y)
+            return moved
+        outside = -1 if self.ignore_index is None else self.ignore_index
+        moved = move(xp.astype(y, xp.int64)[..., None], outside)[..., 0]
+        if self.ignore_index is None and xp.any(moved == -1):
+            remedy = f"pass {who}(…, ignore_index=255), and CrossEntropyLoss(ignore_index=255)"
+            raise OptionError(who, "ignore_index, the class of what comes from outside a mask", "None", remedy)
+        return moved
+
+
+def as_label(who: str, ignore_index: int | None) -> None:
+    """Refuse an ignore_index that is neither None nor an integer.
+
+    Raises
+        OptionError
+    """
+    if ignore_index is not None and (type(ignore_index) is not int or abs(ignore_index) >= 2**63):
+        raise OptionError(who, "ignore_index: an integer, or None", repr(ignore_index))
 
 
 def check_images(who: str, x: Array, rng: np.random.Generator) -> Any:

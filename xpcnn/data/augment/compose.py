@@ -74,12 +74,13 @@ def forms() -> tuple[str, ...]:
     return tuple(word if number is None else f"{word}:{number}" for word, (_, number) in _WORDS.items())
 
 
-def parse(text: str, num_classes: int | None = None) -> Compose:
+def parse(text: str, num_classes: int | None = None, *, ignore_index: int | None = None) -> Compose:
     """The augmentations that a line of text names, in the order of the text.
 
     Parameters
         text : words separated by commas, such as "flip,crop:4,rotate:15,mixup:0.2"; see `forms`
         num_classes : for mixup, unless the labels are the targets of a regression
+        ignore_index : for masks, the class of what comes from outside; see `Motion`
     Raises
         OptionError : names the word that is wrong
 
@@ -88,10 +89,10 @@ def parse(text: str, num_classes: int | None = None) -> Compose:
     """
     if not isinstance(text, str):
         raise OptionError("augment", "text, such as 'flip,crop:4'", repr(text))
-    return Compose(*(_step(word.strip(), num_classes) for word in text.split(",")))
+    return Compose(*(_step(word.strip(), num_classes, ignore_index) for word in text.split(",")))
 
 
-def _step(word: str, num_classes: int | None) -> Augment:
+def _step(word: str, num_classes: int | None, ignore_index: int | None) -> Augment:
     name, colon, number = word.partition(":")
     if name not in _WORDS:
         raise OptionError("augment", "words among " + ", ".join(forms()), repr(word))
@@ -101,8 +102,9 @@ def _step(word: str, num_classes: int | None) -> Augment:
     arguments: list[Any] = [_number(number)] if wanted else []
     if make is Mixup:
         arguments.append(num_classes)
+    options = {"ignore_index": ignore_index} if make in (Crop, Rotate, Shift) else {}
     try:
-        return make(*arguments)
+        return make(*arguments, **options)
     except OptionError as error:
         raise OptionError("augment", error.expected, repr(word)) from None
 

@@ -10,11 +10,11 @@ from ...backend import array_namespace
 from ...errors import OptionError
 from ...options import as_flag, as_number
 from ...typing import Array
-from .base import Augmentation, per_image
+from .base import Motion, Move, per_image
 
 
 @dataclass(frozen=True)
-class Flip(Augmentation):
+class Flip(Motion):
     """Mirrors an image with probability p, from left to right, from top to bottom, or both independently.
 
         y[i,j] = x[i, W−1−j]            y[i,j] = x[H−1−i, j]
@@ -40,10 +40,13 @@ class Flip(Augmentation):
         if not any(flags):
             raise OptionError("Flip", "horizontal, vertical or both", "neither", "leave it out")
 
-    def images(self, x: Array, rng: np.random.Generator) -> Array:
-        xp = array_namespace(x)
-        for wanted, axis in ((self.horizontal, 2), (self.vertical, 1)):
-            if wanted:
-                flipped = per_image(xp, rng.random(x.shape[0]) < self.p, x, xp.bool)
-                x = xp.where(flipped, xp.flip(x, axis=axis), x)
-        return x
+    def motion(self, x: Array, rng: np.random.Generator) -> Move:
+        xp, axes = array_namespace(x), [axis for wanted, axis in ((self.horizontal, 2), (self.vertical, 1)) if wanted]
+        flipped = [(axis, per_image(xp, rng.random(x.shape[0]) < self.p, x, xp.bool)) for axis in axes]
+
+        def move(images: Array, fill: int | None = None) -> Array:
+            for axis, here in flipped:
+                images = xp.where(here, xp.flip(images, axis=axis), images)
+            return images
+
+        return move

@@ -48,7 +48,7 @@ class Mixup:
     def __call__(self, x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         xp = check_images("Mixup", x, rng)
         n = x.shape[0]
-        if xp.isdtype(y.dtype, "integral"):
+        if xp.isdtype(y.dtype, "integral") and y.ndim < 3:
             if self.num_classes is None:
                 remedy = "Mixup(alpha, classes), or parse(text, classes)"
                 raise OptionError("Mixup", "num_classes, as the labels are integers", "None", remedy)

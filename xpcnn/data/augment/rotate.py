@@ -10,11 +10,11 @@ from ...backend import array_namespace
 from ...ops.gather import pixels
 from ...options import as_number
 from ...typing import Array, NDArray
-from .base import Augmentation
+from .base import Motion, Move, as_label
 
 
-@dataclass(frozen=True)
-class Rotate(Augmentation):
+@dataclass(frozen=True, repr=False)
+class Rotate(Motion):
     """Turns an image about its centre by a random angle θ, anticlockwise if θ > 0.
 
     Each pixel (i, j) is read at the position (r, s); both are measured from the centre
@@ -27,6 +27,7 @@ class Rotate(Augmentation):
     Parameters
         degrees : the largest angle, in [0, 180]
         fill : value outside the image, in [0, 1]
+        ignore_index : the class outside a mask, see `Motion`
     Raises
         OptionError
 
@@ -37,13 +38,26 @@ class Rotate(Augmentation):
 
     degrees: float
     fill: float = 0.0
+    ignore_index: int | None = None
 
     def __post_init__(self) -> None:
         as_number("Rotate", "degrees", self.degrees, "[0, 180]")
         as_number("Rotate", "fill", self.fill, "[0, 1]")
+        as_label("Rotate", self.ignore_index)
 
-    def images(self, x: Array, rng: np.random.Generator) -> Array:
-        return rotated(x, rng.uniform(-self.degrees, self.degrees, x.shape[0]), self.fill)
+    def motion(self, x: Array, rng: np.random.Generator) -> Move:
+        degrees = rng.uniform(-self.degrees, self.degrees, x.shape[0])
+        xp, (r, s) = array_namespace(x), _positions(x, degrees)
+
+        def move(images: Array, fill: int | None = None) -> Array:
+            if fill is None:
+                return _interpolated(images, r, s, self.fill)
+            rows, columns = (xp.astype(xp.floor(each + 0.5), xp.int64) for each in (r, s))
+            y, inside = pixels(images, rows, columns)
+            turned: Array = xp.where(inside, y, xp.asarray(fill, dtype=y.dtype, device=y.device))
+            return turned
+
+        return move
 
 
 def rotated(x: Array, degrees: NDArray, fill: float) -> Array:
@@ -54,6 +68,11 @@ def rotated(x: Array, degrees: NDArray, fill: float) -> Array:
         degrees : NumPy array (N,)
         fill : the value outside
     """
+    return _interpolated(x, *_positions(x, degrees), fill)
+
+
+def _positions(x: Array, degrees: NDArray) -> tuple[Array, Array]:
+    """r and s, (N, H, W), from the corner."""
     xp = array_namespace(x)
     h, w = x.shape[1:3]
 
@@ -66,7 +85,12 @@ def rotated(x: Array, degrees: NDArray, fill: float) -> Array:
     angle = np.deg2rad(degrees)
     cos, sin = here(np.cos(angle), 0), here(np.sin(angle), 0)  # (N, 1, 1)
     i, j = here(np.arange(h) - (h - 1) / 2, 1), here(np.arange(w) - (w - 1) / 2, 2)  # (1, H, 1), (1, 1, W)
-    r, s = i * cos + j * sin + (h - 1) / 2, j * cos - i * sin + (w - 1) / 2  # (N, H, W), from the corner
+    return i * cos + j * sin + (h - 1) / 2, j * cos - i * sin + (w - 1) / 2  # (N, H, W)
+
+
+def _interpolated(x: Array, r: Array, s: Array, fill: float) -> Array:
+    """The images at these positions, bilinearly."""
+    xp = array_namespace(x)
     top, left = xp.floor(r), xp.floor(s)
     row, column = xp.astype(top, xp.int64), xp.astype(left, xp.int64)
     below, right = r - top, s - left  # distance of the position from there, in [0, 1)

@@ -11,11 +11,11 @@ from ...errors import OptionError
 from ...ops import dispatch
 from ...options import as_number, as_pair
 from ...typing import Array, Pair
-from .base import Augmentation
+from .base import Motion, Move, as_label
 
 
-@dataclass(frozen=True)
-class Shift(Augmentation):
+@dataclass(frozen=True, repr=False)
+class Shift(Motion):
     """Moves an image by up to `pixels` pixels, up or down and to the left or right.
 
         y[i,j] = x[i + a, j + b]        a, b uniform in −pixels … pixels
@@ -23,6 +23,7 @@ class Shift(Augmentation):
     Parameters
         pixels : the largest shift, or (height, width)
         fill : value of the pixels that come from outside, in [0, 1]
+        ignore_index : their class in a mask, see `Motion`
     Raises
         OptionError : also when called on images that are not larger
 
@@ -33,21 +34,24 @@ class Shift(Augmentation):
 
     pixels: Pair
     fill: float = 0.0
+    ignore_index: int | None = None
 
     def __post_init__(self) -> None:
         as_pair("Shift", "pixels", self.pixels, least=0)
         as_number("Shift", "fill", self.fill, "[0, 1]")
+        as_label("Shift", self.ignore_index)
 
-    def images(self, x: Array, rng: np.random.Generator) -> Array:
-        return _moved("Shift", x, self.pixels, self.fill, rng)
+    def motion(self, x: Array, rng: np.random.Generator) -> Move:
+        return _motion("Shift", x, self.pixels, self.fill, rng)
 
 
-@dataclass(frozen=True)
-class Crop(Augmentation):
+@dataclass(frozen=True, repr=False)
+class Crop(Motion):
     """Pads an image with zeros and cuts its original size out at a random position: `Shift`, as it is known from CIFAR.
 
     Parameters
         padding : rows and columns on each side, or (height, width)
+        ignore_index : the class of the padding in a mask, see `Motion`
     Raises
         OptionError : also when called on images that are not larger
     Source
@@ -55,19 +59,26 @@ class Crop(Augmentation):
     """
 
     padding: Pair
+    ignore_index: int | None = None
 
     def __post_init__(self) -> None:
         as_pair("Crop", "padding", self.padding, least=0)
+        as_label("Crop", self.ignore_index)
 
-    def images(self, x: Array, rng: np.random.Generator) -> Array:
-        return _moved("Crop", x, self.padding, 0.0, rng)
+    def motion(self, x: Array, rng: np.random.Generator) -> Move:
+        return _motion("Crop", x, self.padding, 0.0, rng)
 
 
-def _moved(who: str, x: Array, most: Pair, fill: float, rng: np.random.Generator) -> Array:
+def _motion(who: str, x: Array, most: Pair, outside: float, rng: np.random.Generator) -> Move:
     xp = array_namespace(x)
     n, h, w, _ = x.shape
     limits = as_pair(who, "pixels", most, least=0)
     if limits[0] >= h or limits[1] >= w:
         raise OptionError(who, f"less than the images' {h}×{w} pixels", repr(most))
-    starts = (xp.asarray(rng.integers(-limit, limit + 1, n), device=x.device) for limit in limits)  # (N,)
-    return dispatch.output("shift_images", x, *starts, fill=fill)
+    starts = [xp.asarray(rng.integers(-limit, limit + 1, n), device=x.device) for limit in limits]  # (N,)
+
+    def move(images: Array, fill: int | None = None) -> Array:
+        moved: Array = dispatch.output("shift_images", images, *starts, fill=outside if fill is None else fill)
+        return moved
+
+    return move
