@@ -21,7 +21,7 @@ def asked(tmp_path, monkeypatch):
     def start(config, folder, **options):
         told.update(config=config, folder=folder, **options)
         numbers = {"test_images": 1, "best_epoch": 1, "epochs": 1, "seconds": 1.0, "test_loss": 0.5}
-        return numbers | {"test_accuracy": 0.0}
+        return numbers | {"test_accuracy": 0.0, "test_metrics": {}}
 
     def run(*words):
         with pytest.raises(SystemExit) as end:

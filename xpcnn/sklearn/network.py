@@ -198,8 +198,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         if sample_weight is None:
             return None
         dtype = np.float64 if X.dtype == np.float64 else np.float32
-        weight: NDArray = _check_sample_weight(sample_weight, X, dtype=dtype, ensure_non_negative=True)
-        return weight
+        return _check_sample_weight(sample_weight, X, dtype=dtype, ensure_non_negative=True)  # type: ignore[no-any-return]
 
     def _check_options(self, who: str) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
