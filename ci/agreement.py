@@ -101,12 +101,21 @@ def compare(backend: str, rows: Rows) -> None:
             with xpcnn.use_backend("numpy"):
                 expected = compute(dtype)
             with xpcnn.use_backend(backend):
-                found = compute(dtype)
+                found = _or_nothing(name, compute, dtype)
             for quantity in expected.keys() | found.keys():
                 errors.setdefault(quantity, {})[dtype] = _error(found.get(quantity), expected.get(quantity), backend)
         for quantity in sorted(errors):
             agrees = all(errors[quantity][dtype] <= limit for dtype, limit in limits.items())
             rows.append({"part": name, "quantity": quantity, **errors[quantity], "agrees": agrees})
+
+
+def _or_nothing(name: str, compute: Callable[[str], Results], dtype: str) -> Results:
+    """The results; none if a compiler, a driver or a library raises: the other parts are compared all the same."""
+    try:
+        return compute(dtype)
+    except Exception as error:
+        print(f"{name} in {dtype}: {type(error).__name__}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
+        return {}
 
 
 def table(rows: Rows) -> str:

@@ -8,7 +8,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t 
 cd "$copy"
 # as on a user's machine: OpenBLAS chooses its kernels by the processor
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XPCNN_BACKEND XPCNN_IMPLEMENTATION XPCNN_DATA
-unset XPCNN_NUM_THREADS XPCNN_CACHE_MIB OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
+unset XPCNN_NUM_THREADS XPCNN_CACHE_MIB XPCNN_NUMBA OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 export PYTHONDONTWRITEBYTECODE=1
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
@@ -26,7 +26,7 @@ pip install -q -e '.[dev]'
 ruff check .
 ruff format --check .
 mypy
-mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_graphs.py ci/gpu_report.py ci/kill_processes.py ci/larger_than_memory.py ci/onnx_nodes.py ci/scaling.py ci/reliability tests/typed_program.py
+mypy --explicit-package-bases --follow-imports=silent ci/agreement.py ci/gpu_graphs.py ci/gpu_report.py ci/kill_processes.py ci/larger_than_memory.py ci/onnx_nodes.py ci/scaling.py ci/reliability ci/site.py tests/typed_program.py
 
 if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"
@@ -53,9 +53,9 @@ alone=$(mktemp -d)
 pip install -q --no-deps --target "$alone" torchvision==0.29.1
 PYTHONPATH=$alone python -m ci.torchvision_equality
 pip install -q keras==3.15.1
-KERAS_BACKEND=torch pytest -q tests/exchange/test_keras_witness.py
-# cuda is CuPy's, and array-api-strict has run the reference
-names=$(python -c 'from xpcnn.ops import dispatch; print(*(name for name in dispatch.names() if name not in ("cuda", "reference")))')
+KERAS_BACKEND=torch pytest -q tests/exchange/test_keras_witness.py tests/test_docs.py -k keras
+# cuda is CuPy's, array-api-strict has run the reference, and numba is not installed yet
+names=$(python -c 'from xpcnn.ops import dispatch; print(*(name for name in dispatch.names() if name not in ("cuda", "numba", "reference")))')
 for name in $names; do
     step "the suite with the implementation $name forced"
     # not tests/kernels: it calls the kernels itself, and checks the thresholds, which a forced implementation ignores
@@ -63,6 +63,11 @@ for name in $names; do
     if [ "$name" = batch_last ]; then parts+=(tests/models tests/training); fi  # it has most operations
     XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 "${parts[@]}"
 done
+step "compiled loops: their tests and page, and the tests of operations with them forced"
+pip install -q -e '.[numba]'
+pytest -q tests/kernels/test_compiled.py tests/kernels/test_axes_of_one.py
+XPCNN_IMPLEMENTATION=numba XPCNN_BACKEND=numpy pytest -q -n 2 --ignore=tests/ops/test_conv.py tests/ops
+pytest -q tests/test_docs.py -k compiled_loops
 for threads in 1 8; do
     step "the fast implementations with $threads threads"
     XPCNN_NUM_THREADS=$threads pytest -q tests/kernels
@@ -81,6 +86,8 @@ done
 step "the documentation, without a warning"
 pip install -q -e '.[docs]'
 sphinx-build -q -W --keep-going -b html docs docs/_build
+step "the documentation as a browser shows it"
+python -m ci.site docs/_build
 step "the README's picture"
 python docs/digits.py runs/digits-mnist_cnn picture.png
 step "CuPy where there is no GPU says so in a line, and has the signatures of its stand-in"
@@ -91,6 +98,8 @@ pip install -q nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 || echo "no NVRTC
 CUDA_VISIBLE_DEVICES='' pytest -q tests/kernels/test_cuda.py
 step "what a GPU would be asked to do: no count above the committed one"
 python -m ci.launches --check
+step "what a step costs on a CPU, without a clock: no count above the committed one"
+python -m ci.operations --check
 step "the script for a GPU, tried on the stand-in for CuPy"
 PYTHONPATH=$PWD/tests/stand_in SUITE=tests/nn/test_norm.py PYTHON=python bash ci/gpu.sh report --quick --nets lenet5
 PYTHONPATH=$PWD/tests/stand_in PYTHON=python bash ci/gpu.sh --minutes 1 short --quick --nets lenet5

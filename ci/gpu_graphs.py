@@ -55,7 +55,8 @@ def tried(name: str) -> dict[str, Any]:
             stream.synchronize()
             found = xpcnn.to_numpy(y)
             replay = seconds(lambda: graph.launch(stream), stream)
-    except Exception as refusal:
+    except Exception as last:
+        refusal = last.__context__ or last  # what was refused, rather than that a broken capture cannot be ended
         return {"net": name, "why not": f"{type(refusal).__name__}: {' '.join(str(refusal).split())[:200]}"}
     plain = seconds(lambda: model(x))
     expected = xpcnn.to_numpy(model(xpcnn.asarray(second)))

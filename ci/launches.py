@@ -18,7 +18,6 @@ operations are those that its dispatcher runs in eager mode (without views): one
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +28,6 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parent.parent
-COMMITTED = ROOT / "ci" / "results" / "launches.json"
 sys.path.insert(0, str(ROOT / "tests" / "stand_in"))  # before CuPy itself
 
 import xpcnn  # noqa: E402
@@ -38,7 +36,9 @@ from xpcnn.nn import container  # noqa: E402
 from xpcnn.table import columns  # noqa: E402
 
 from .bench import nets  # noqa: E402
+from .committed import RESULTS, add_options, finish  # noqa: E402
 
+COMMITTED = RESULTS / "launches.json"
 LAUNCH, BYTES, OPERATIONS = 11e-6, 4.3e12, 60e12
 NETS = ("lenet5", "mnist_cnn", "vgg_small", "resnet20")
 STEPS = 12
@@ -167,19 +167,6 @@ def measured(names: Any) -> dict[str, Any]:
     return found
 
 
-def grown(found: dict[str, Any], committed: dict[str, Any], where: str = "") -> list[str]:
-    """The numbers that are above the committed ones; PyTorch's belong to another library."""
-    said = []
-    for name, value in found.items():
-        place = f"{where} {name}".strip()
-        before = committed.get(name)
-        if isinstance(value, dict):
-            said += grown(value, before or {}, place)
-        elif value is not None and name != "pytorch" and (before is None or value > before):
-            said.append(f"{place}: {value:,}, committed {'none' if before is None else f'{before:,}'}")
-    return said
-
-
 def table(found: dict[str, Any]) -> str:
     head = (
         "", "launches", "stand for ms", "MB", "stand for ms", "GFLOP", "stand for ms", "waits", "copies", "PyTorch",
@@ -225,19 +212,13 @@ def main() -> int:
     )
     parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS, metavar="NET", help=", ".join(NETS))
     parser.add_argument("--layers", nargs="+", choices=NETS, default=(), metavar="NET")
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--write", action="store_true")
+    add_options(parser)
     options = parser.parse_args()
     found = measured(dict.fromkeys((*options.nets, *options.layers)))
     print(table(found))
     for name in options.layers:
         print(f"\n{name}\n{layers_table(found['nets'][name])}")
-    if options.write:
-        COMMITTED.write_text(json.dumps(found, indent=1) + "\n")
-    if options.check and (said := grown(found, json.loads(COMMITTED.read_text()))):
-        print("\nmore than in " + str(COMMITTED.relative_to(ROOT)), *said, sep="\n", file=sys.stderr)
-        return 1
-    return 0
+    return finish(found, COMMITTED, options)
 
 
 if __name__ == "__main__":

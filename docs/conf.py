@@ -23,10 +23,14 @@ extensions = [
     "commands",
     "docstrings",
     "drawings",
+    "elsewhere",
     "mathml",
     "models",
     "notebooks",
+    "pictures",
     "reference",
+    "side_by_side",
+    "words",
 ]
 exclude_patterns = [
     "_build",
@@ -41,6 +45,7 @@ suppress_warnings = ["config.cache"]  # the gallery's settings hold a function
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
+smartquotes = False  # 'cupy' and "same" are copied into programs
 
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # a layer's forward is described once, at Layer
@@ -56,9 +61,11 @@ html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["xpcnn.css"]
 html_show_sourcelink = False
-html_sidebars = {page: [] for page in ("index", "install", "tutorial", "design", "command_line", "course", "seeds")}
+html_sidebars = {
+    page: [] for page in ("index", "install", "tutorial", "design", "command_line", "course", "seeds", "coming_from/*")
+}
 html_theme_options = {
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 7,
     "show_prev_next": True,
     "show_toc_level": 2,
     "navbar_align": "left",
@@ -87,5 +94,4 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "min_reported_time": 1e9,
     "copyfile_regex": "",
-    "default_thumb_file": str(Path(__file__).parent / "digits.png"),
 }

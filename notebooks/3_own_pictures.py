@@ -38,12 +38,12 @@ trainer = training.Trainer(model, optim.Adam(model.parameters()), classes=shapes
 trainer.fit(loader, epochs=6)
 
 # %% [output]
-# epoch   1  train 2.6419  47.92%  lr 1.0e-03  0.4 s
-# epoch   2  train 0.2914  89.58%  lr 1.0e-03  0.3 s
-# epoch   3  train 0.1060  96.88%  lr 1.0e-03  0.3 s
-# epoch   4  train 0.0357 100.00%  lr 1.0e-03  0.3 s
-# epoch   5  train 0.0197 100.00%  lr 1.0e-03  0.3 s
-# epoch   6  train 0.0102 100.00%  lr 1.0e-03  0.3 s
+# epoch   1  train 2.6419  47.92%  lr 1.0e-03  0.2 s
+# epoch   2  train 0.2914  89.58%  lr 1.0e-03  0.1 s
+# epoch   3  train 0.1060  96.88%  lr 1.0e-03  0.1 s
+# epoch   4  train 0.0357 100.00%  lr 1.0e-03  0.1 s
+# epoch   5  train 0.0197 100.00%  lr 1.0e-03  0.1 s
+# epoch   6  train 0.0102 100.00%  lr 1.0e-03  0.1 s
 # [text/html]
 
 # %%

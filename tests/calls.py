@@ -187,6 +187,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "nn.ZeroPad2d": lambda to: call(nn.ZeroPad2d, (1, 2)),
     "nn.ZeroPadChannels": lambda to: call(nn.ZeroPadChannels, 1, 2),
     "nn.plan": lambda to: call(nn.plan, network(), (4, 4, 1)),
+    "nn.plan_training": lambda to: call(nn.plan_training, network()),
     "nn.features": lambda to: call(nn.features, network(), X, "0"),
     "nn.eval_mode": lambda to: call(nn.eval_mode, network()),
     "nn.freeze": lambda to: call(nn.freeze, network(), "0.*"),

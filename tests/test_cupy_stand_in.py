@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import xpcnn
+from xpcnn import nn
 from xpcnn.backend import array_namespace
 
 STAND_IN = Path(__file__).parent / "stand_in" / "cupy"
@@ -154,8 +155,28 @@ def test_what_a_gpu_would_do_is_counted(x, call, counted):
         _ledger.records = None
 
 
+@pytest.mark.skipif(not IS_STAND_IN, reason="of the stand-in")
+@on_cupy
+def test_the_counts_are_the_same_where_nothing_is_computed():
+    from ci.launches import counting
+
+    found = []
+    with xpcnn.use_backend("cupy"):
+        layers = (nn.Conv2d(1, 2, 3, padding=1, rng=0), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+        model = nn.Sequential(*layers, nn.Linear(8, 3, rng=1))
+        x = xpcnn.asarray(np.ones((4, 4, 4, 1), np.float32))
+        model.forward(x)  # the kernels are compared with the reference
+        for computes in (True, False):
+            with counting(computes) as records:
+                y, cache = model.forward(x)
+                model.backward(y, cache)
+            found.append([vars(each) for each in records])
+    assert found[0] == found[1]
+    assert len(found[0]) > 15
+
+
 def test_a_count_that_grows_is_said():
-    from ci.launches import grown
+    from ci.committed import grown
 
     before = {"nets": {"lenet5": {"launches": 5, "waits": 0, "pytorch": 3}}}
     after = {"nets": {"lenet5": {"launches": 6, "waits": 0, "pytorch": 4}}}

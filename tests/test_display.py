@@ -190,6 +190,14 @@ def test_an_explanation_is_a_line_and_a_page_in_a_frame():
     assert html.escape(explain.html(page)) in page._repr_html_()
 
 
+def test_a_training_step_is_its_page_in_a_frame_and_that_of_a_large_network_a_table(monkeypatch):
+    walk = explain.step(nn.Linear(3, 2, rng=0), np.ones((1, 3), "float32"), 1)
+    assert html.escape(walk.html()) in walk._repr_html_()
+    monkeypatch.setattr("xpcnn.explain.training_step.MOST_IN_A_CELL", 10)
+    assert "<iframe" not in walk._repr_html_()
+    assert "One training step" in walk._repr_html_()
+
+
 def test_other_results():
     trainer, batch = run(), next(data.Loader(split(), 10).epoch(0))
     for value in (

@@ -1,7 +1,7 @@
 """The documentation's code runs and prints the text on its pages; the package has all code that the pages include.
 
 On a page, each block of Python is followed by the text that it prints, if any. The blocks of one page run in order, as
-a reader would run them.
+a reader would run them. In docs/coming_from, blocks of another library run where it is installed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import contextlib
 import io
 import os
 import re
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,17 @@ import pytest
 from xpcnn.cli import COMMANDS
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = sorted(path for folder in (".", "howto", "derivations") for path in (DOCS / folder).glob("*.md"))
+PAGES = sorted(path for folder in (".", "howto", "derivations", "coming_from") for path in (DOCS / folder).glob("*.md"))
 BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```\n"
     r"(?:\n(?P<about><!-- differs between processors -->\n\n)?```text\n(?P<said>.*?)^```)?",
     re.DOTALL | re.MULTILINE,
 )
+OTHERS = {  # whether the library below whose name a block stands is there
+    "PyTorch": find_spec("torch") and find_spec("safetensors"),
+    "Keras": find_spec("keras") and os.environ.get("KERAS_BACKEND") == "torch",
+    "scikit-learn": find_spec("sklearn"),
+}
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 
 
@@ -42,18 +49,40 @@ def agrees(said: str, printed: str) -> bool:
 @pytest.mark.skipif(bool(os.environ.get("XPCNN_IMPLEMENTATION")), reason="pages say what runs where none is forced")
 @pytest.mark.parametrize("path", [path for path in PAGES if BLOCK.search(path.read_text())], ids=name)
 def test_the_code_of_a_page_prints_what_the_page_says(path, tmp_path, monkeypatch):
+    if path.stem == "compiled_loops":
+        pytest.importorskip("numba")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XPCNN_NUMBA", "0")  # and as it was before, after a page that sets it
     text, names = path.read_text(), {"__name__": "__main__"}
+    if path.stem == "pytorch" and not OTHERS["PyTorch"]:
+        pytest.skip("without PyTorch there are no numbers to compare with")
     for block in BLOCK.finditer(text):
+        if not runs(text, block.start()):
+            continue
         line = text.count("\n", 0, block.start("code"))
         code = compile("\n" * line + block["code"], path, "exec")
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
+        with contextlib.redirect_stdout(io.StringIO()) as printed, warnings.catch_warnings():
+            if owner(text, block.start()) in OTHERS:
+                warnings.simplefilter("ignore")  # theirs
             exec(code, names)
         said = block["said"] or ""
         if block["about"]:
             assert agrees(said, printed.getvalue()), f"{path}:{line}: it prints\n{printed.getvalue()}"
         else:
             assert printed.getvalue() == said, f"{path}:{line}: it prints\n{printed.getvalue()}"
+
+
+def owner(text: str, start: int) -> str:
+    """The library below whose name a block stands."""
+    return text[:start].rstrip().rpartition("\n")[2].strip("*")
+
+
+def runs(text: str, start: int) -> bool:
+    """False for a block of a library that is not there, and for one that reads the file of such a block."""
+    name = owner(text, start)
+    section = text[:start].rpartition("\n## ")[2]
+    others = [other for other in OTHERS if name == other or (name == "xpcnn" and f"Weights from {other}" in section)]
+    return all(OTHERS[other] for other in others)
 
 
 def test_numbers_from_training_may_differ_a_little_and_words_may_not():

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import xpcnn
+from ci import gpu_report
 
 ROOT = Path(xpcnn.__file__).parent.parent
 STAGES = ("doctor", "agreement", "bench", "pytest", "graphs")
@@ -75,6 +76,20 @@ def test_a_stage_that_takes_too_long_is_ended(tmp_path):
     assert run.returncode == 0
     assert reported(tmp_path) == dict.fromkeys(NAMES, 0) | {"doctor": 124}
     assert "| doctor | out of time |" in (tmp_path / "report" / "gpu.md").read_text()
+
+
+def test_a_suite_that_is_killed_leaves_what_had_run(tmp_path):
+    (tmp_path / "test_some.py").write_text(
+        "import os, pytest\n@pytest.mark.parametrize('n', range(4))\ndef test(n):\n    assert n != 1\n"
+        "    if n == 2:\n        pytest.skip()\n    if n == 3:\n        os.kill(os.getppid(), 9)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-v", "-n", "1", "-p", "no:cacheprovider", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
+    assert ran.returncode == -signal.SIGKILL
+    (tmp_path / "suite.txt").write_text(ran.stdout)
+    found = gpu_report._suite(tmp_path / "suite.txt")
+    assert (found["passed"], found["failed"], found["skipped"]) == (1, 1, 1)
+    assert [name.rpartition("::")[2] for name in found["not passed"]] == ["test[1]"]
 
 
 @pytest.mark.parametrize("minutes", ["", "0", "twelve"])

@@ -7,6 +7,7 @@ dx is computed.
 from __future__ import annotations
 
 import inspect
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -98,6 +99,7 @@ def test_no_layer_returns_dx(xp, name):
         assert_close(same[key], xpcnn.to_numpy(gradient))
 
 
+DEPTHWISE = lambda r: ((r(9, 8, 8, 8), r(8, 3, 3, 1), r(8)), {"window": Window(3, padding=1), "groups": 8})  # noqa: E731
 CALLS = {  # for every operation whose backward takes `input_grad`
     "conv2d": lambda r: ((r(9, 8, 8, 8), r(8, 3, 3, 8), r(8)), {"window": Window(3, padding=1)}),
     "conv_transpose2d": lambda r: ((r(2, 4, 4, 3), r(3, 3, 3, 2), r(2)), {"window": Window(3, padding=1)}),
@@ -111,10 +113,13 @@ CALLS = {  # for every operation whose backward takes `input_grad`
 }
 
 
+NAMES = {*dispatch.names()} - {"cuda", *([] if find_spec("numba") else ["numba"])}
+
+
 def pairs():
     """(operation, implementation, forward, backward) of each pair, public or fast on NumPy, that takes `input_grad`."""
     every = {(op, each.name): (each.forward, each.backward) for op in dispatch.operations()
-             for each in dispatch.implementations(op) if each.backward is not None and each.name != "cuda"}  # fmt: skip
+             for each in dispatch.implementations(op) if each.backward is not None and each.name in NAMES}  # fmt: skip
     for name in ops.__all__:
         if name.endswith("_backward"):
             op = name.removesuffix("_backward")
@@ -136,7 +141,11 @@ def test_every_operation_with_parameters_is_here():
             assert name.removesuffix("_forward") in CALLS
 
 
-COPIED_FIRST = {"rows": "rows.input_gradient", "im2col": "im2col._correlate_dx"}  # the filters, for dx
+COPIED_FIRST = {
+    "rows": "rows.input_gradient",
+    "im2col": "im2col._correlate_dx",
+    "numba": "compiled.depthwise._sum_taps",
+}  # the filters, for dx
 
 
 @pytest.mark.parametrize(("op", "name", "forward", "backward"), PAIRS, ids=[f"{op}-{name}" for op, name, *_ in PAIRS])
@@ -144,7 +153,8 @@ def test_no_operation_computes_dx(rng, any_batch, monkeypatch, op, name, forward
     def touched(*args):
         raise Touched
 
-    args, options = CALLS[op](lambda *shape: rng.normal(size=shape))
+    call = DEPTHWISE if (op, name) == ("conv2d", "numba") else CALLS[op]
+    args, options = call(lambda *shape: rng.normal(size=shape))
     y, cache, *_ = forward(*args, **options)
     dy = rng.normal(size=y.shape)
     same_but_for_dx(backward(dy, cache), backward(dy, cache, input_grad=False))

@@ -117,7 +117,8 @@ def test_no_argument_is_taken_for_what_it_is_not(name, folder, monkeypatch):
 # No arguments; base classes; objects that xpcnn makes; functions that download or read whole data sets, which are
 # tested with their files.
 OTHERS = {
-    "nn.Layer", "nn.Loss", "nn.OpLayer", "nn.Hooks", "nn.Inference", "nn.Plan", "optim.Schedule", "training.Epoch",
+    "nn.Layer", "nn.Loss", "nn.OpLayer", "nn.Hooks", "nn.Inference", "nn.Plan", "nn.PartsPlan",
+    "optim.Schedule", "training.Epoch",
     "training.Evaluation",
     "training.Finding", "training.GradientStatistics", "training.LayerTime", "training.ParameterStatistics",
     "training.Profile", "training.RateSweep", "training.Step", "training.StepResult", "data.Parts",

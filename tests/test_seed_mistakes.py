@@ -17,7 +17,8 @@ from xpcnn.ops import dispatch
 from . import reference
 from .arrays import assert_close
 
-IMPLEMENTATIONS = [each.name for each in dispatch.implementations("conv2d")]
+# not numba's, which is for depthwise convolution alone: tests/kernels/test_compiled.py
+IMPLEMENTATIONS = [each.name for each in dispatch.implementations("conv2d") if each.name != "numba"]
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)

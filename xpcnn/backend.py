@@ -20,13 +20,19 @@ from . import settings
 from .errors import BackendError, DTypeError, FormatError
 from .typing import Array, NDArray
 
+__all__ = ["Backend", "array_namespace", "asarray", "current_backend", "synchronize", "to_numpy", "use_backend"]
+
 DTYPES = ("float32", "float64", "int64", "int32", "uint8", "bool", "complex128")
 NAMES = ("numpy", "cupy", "torch", "array_api_strict")
 
 
 @dataclass(frozen=True)
 class Backend:
-    """An array namespace that follows the array API standard, and the device on which its arrays are made."""
+    """An array namespace that follows the array API standard, and the device on which its arrays are made.
+
+    >>> current_backend().name
+    'numpy'
+    """
 
     name: str
     xp: Any
@@ -37,7 +43,12 @@ _chosen: ContextVar[Backend | None] = ContextVar("xpcnn_backend", default=None)
 
 
 def current_backend() -> Backend:
-    """The backend in which new arrays are made: the last `use_backend` of this thread, else `XPCNN_BACKEND`."""
+    """The backend in which new arrays are made: the last `use_backend` of this thread, else `XPCNN_BACKEND`.
+
+    >>> with use_backend("numpy"):
+    ...     print(current_backend().name)
+    numpy
+    """
     return _chosen.get() or _load(settings.backend_name())
 
 
@@ -129,6 +140,9 @@ def array_namespace(*arrays: Array | None) -> Any:
 
     Raises
         BackendError : they belong to several, or one of them is no array
+
+    >>> array_namespace(np.ones(3)).__name__
+    'numpy'
     """
     for array in arrays:
         if array is not None and not isinstance(array, (np.ndarray, np.generic)):
@@ -225,6 +239,9 @@ def to_numpy(array: Any) -> NDArray:
 
     Raises
         DTypeError : it is no array; or some of its numbers are masked
+
+    >>> to_numpy([1.0, 2.0])
+    array([1., 2.])
     """
     refuse_mask("to_numpy", array)
     library = type(array).__module__.partition(".")[0]
@@ -288,7 +305,10 @@ def is_numpy(array: Array) -> bool:
 
 
 def synchronize() -> None:
-    """Wait until the current backend's device has finished its work. Does nothing on the CPU."""
+    """Wait until the current backend's device has finished its work. Does nothing on the CPU.
+
+    >>> synchronize()  # on NumPy, nothing is outstanding
+    """
     if current_backend().name == "cupy":
         import cupy
 

@@ -10,6 +10,24 @@ import signal
 import warnings
 from typing import ClassVar, Self
 
+__all__ = [
+    "BackendError",
+    "DTypeError",
+    "DataError",
+    "FileError",
+    "FormatError",
+    "GradientError",
+    "Interrupted",
+    "MissingExtraError",
+    "NonFiniteError",
+    "OptionError",
+    "OutOfMemoryError",
+    "RankError",
+    "ShapeError",
+    "XpcnnError",
+    "XpcnnWarning",
+]
+
 
 def readable(name: object) -> str:
     r"""A file's name as text that UTF-8 can encode: invalid bytes are written like \xe9, other surrogates as U+FFFD.
@@ -83,31 +101,92 @@ class XpcnnError(Exception):
 
 
 class ShapeError(XpcnnError, ValueError):
-    """An array has the wrong shape, or a window does not fit into it."""
+    """An array has the wrong shape, or a window does not fit into it.
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import Linear
+    >>> try:
+    ...     Linear(4, 2)(np.ones((8, 3), np.float32))
+    ... except ShapeError as error:
+    ...     print(error.who, error.expected, error.got, sep=" | ")
+    Linear(4→2) | input (N, 4) | (8, 3)
+    """
 
 
 class DTypeError(XpcnnError, TypeError):
-    """An array has the wrong element type."""
+    """An array has the wrong element type.
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import ReLU
+    >>> try:
+    ...     ReLU().forward(np.ones((2, 3), int))
+    ... except DTypeError as error:
+    ...     print(error.who, error.expected, error.got, sep=" | ")
+    ReLU | float32 or float64 | int64
+    """
 
 
 class OptionError(XpcnnError, ValueError):
-    """An argument has an invalid value."""
+    """An argument has an invalid value.
+
+    >>> from xpcnn.nn import Linear
+    >>> Linear(0, 2)
+    Traceback (most recent call last):
+    xpcnn.errors.OptionError: Linear: expected in_features: an integer ≥ 1, got 0
+    """
 
 
 class BackendError(XpcnnError, RuntimeError):
-    """A backend is unknown, missing or unusable, or arrays of two backends meet."""
+    """A backend is unknown, missing or unusable, or arrays of two backends meet.
+
+    >>> import xpcnn
+    >>> try:
+    ...     xpcnn.use_backend("numpi").__enter__()
+    ... except BackendError as error:
+    ...     print(error.who, error.expected, error.got, sep=" | ")
+    XPCNN_BACKEND | one of numpy, cupy, torch, array_api_strict | 'numpi'
+    """
 
 
 class DataError(XpcnnError, ValueError):
-    """A data set is missing or invalid: labels out of range, NaN, no items."""
+    """A data set is missing or invalid: labels out of range, NaN, no items.
+
+    >>> import numpy as np
+    >>> from xpcnn.data import Split
+    >>> try:
+    ...     Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1, 2]))
+    ... except DataError as error:
+    ...     print(error.who, error.expected, error.got, sep=" | ")
+    Split | labels (2,), one an image | (3,)
+    """
 
 
 class FormatError(XpcnnError, ValueError):
-    """A file is not what it claims to be."""
+    """A file is not what it claims to be.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from xpcnn.io import load_model
+    >>> path = Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> _ = path.write_bytes(b"no model")
+    >>> try:
+    ...     load_model(path)
+    ... except FormatError as error:
+    ...     print(error.expected)
+    a safetensors file
+    """
 
 
 class FileError(XpcnnError, OSError):
-    """A file cannot be read or written: it is missing, the disk is full, access is denied …"""
+    """A file cannot be read or written: it is missing, the disk is full, access is denied …
+
+    >>> from xpcnn.io import load_model
+    >>> try:
+    ...     load_model("/no/such/file.safetensors")
+    ... except FileError as error:
+    ...     print(error.who, error.expected, error.got, sep=" | ")
+    /no/such/file.safetensors | a readable file | No such file or directory
+    """
 
     @classmethod
     def unreadable(cls, path: object, error: OSError) -> Self:
@@ -116,17 +195,38 @@ class FileError(XpcnnError, OSError):
 
 
 class OutOfMemoryError(XpcnnError, MemoryError):
-    """There is not enough memory for the operation; saved files are unchanged."""
+    """There is not enough memory for the operation; saved files are unchanged.
+
+    >>> issubclass(OutOfMemoryError, MemoryError)
+    True
+    """
 
 
 class NonFiniteError(XpcnnError, ArithmeticError):
-    """NaN or infinity, with which training cannot continue."""
+    """NaN or infinity, with which training cannot continue.
+
+    >>> import numpy as np
+    >>> from xpcnn.training import accuracy
+    >>> accuracy(np.array([[np.nan, 1.0]]), np.array([0]))
+    Traceback (most recent call last):
+    xpcnn.errors.NonFiniteError: metrics: expected scores without NaN, got NaN in row 0
+    """
 
     _most: ClassVar = XpcnnError._most | {"got": 500}  # it names layer, step and images
 
 
 class GradientError(XpcnnError, ArithmeticError):
-    """A gradient is wrong, or cannot be checked at the given point."""
+    """A gradient is wrong, or cannot be checked at the given point.
+
+    >>> import numpy as np
+    >>> from xpcnn import gradcheck
+    >>> from xpcnn.nn import ReLU
+    >>> try:
+    ...     gradcheck(ReLU(), np.array([[0.0, 1.0]]))
+    ... except GradientError as error:
+    ...     print(error.who, error.expected, error.got, sep=" | ")
+    ReLU | a point where it is differentiable in x | one at a kink
+    """
 
 
 class RankError(XpcnnError, RuntimeError):
@@ -134,6 +234,9 @@ class RankError(XpcnnError, RuntimeError):
 
     Parameters
         missing : the ranks that did not come, of those that hang or have gone
+
+    >>> issubclass(RankError, RuntimeError)
+    True
     """
 
     def __init__(self, who: str, expected: str, got: str, remedy: str = "", missing: tuple[int, ...] = ()) -> None:
@@ -142,7 +245,11 @@ class RankError(XpcnnError, RuntimeError):
 
 
 class MissingExtraError(XpcnnError, ImportError):
-    """A required optional package is not installed."""
+    """A required optional package is not installed.
+
+    >>> issubclass(MissingExtraError, ImportError)
+    True
+    """
 
 
 class Interrupted(KeyboardInterrupt):
@@ -150,6 +257,9 @@ class Interrupted(KeyboardInterrupt):
 
     Parameters
         number : of the signal: SIGINT, SIGTERM or SIGHUP
+
+    >>> issubclass(Interrupted, KeyboardInterrupt)
+    True
     """
 
     def __init__(self, text: str, number: int = signal.SIGINT) -> None:
@@ -162,7 +272,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 class XpcnnWarning(UserWarning):
-    """Something was done that is probably not intended; the line says who, what, and what to do about it."""
+    """Something was done that is probably not intended; the line says who, what, and what to do about it.
+
+    >>> issubclass(XpcnnWarning, UserWarning)
+    True
+    """
 
 
 def warn(who: str, what: str, remedy: str = "") -> None:

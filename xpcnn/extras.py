@@ -1,7 +1,7 @@
 """Optional packages: each belongs to an extra, and is imported where it is needed.
 
 pip install 'xpcnn[plot]'       a single extra
-pip install 'xpcnn[all]'        all of them, except CuPy and MPI
+pip install 'xpcnn[all]'        all of them, except CuPy, MPI and numba
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ EXTRAS = {
     "h5py": ("h5py", "hdf5"),
     "matplotlib": ("matplotlib", "plot"),
     "mpi4py": ("mpi4py", "mpi"),
+    "numba": ("numba", "numba"),
     "onnx": ("onnx", "onnx"),
     "pooch": ("pooch", "download"),
     "shtab": ("shtab", "completion"),

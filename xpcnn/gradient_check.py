@@ -27,10 +27,18 @@ from .options import as_count
 from .random import Seed, generator, set_states, states
 from .typing import Array, Cache
 
+__all__ = ["Report", "check_pair", "gradcheck"]
+
 
 @dataclass(frozen=True)
 class Report:
-    """The results of all witnesses for one layer or operation."""
+    """The results of all witnesses for one layer or operation.
+
+    >>> from xpcnn.nn import Linear
+    >>> report = gradcheck(Linear(3, 2, rng=0), [[1.0, -2.0, 0.5]])
+    >>> report.passed, sorted({row.argument for row in report.rows})
+    (True, ['bias', 'weight', 'x'])
+    """
 
     subject: str
     rows: tuple[Row, ...]
@@ -171,6 +179,15 @@ def check_pair(
     Raises
         GradientError : as in `gradcheck`, and if backward returns another number of gradients, or none
         OptionError : `directions` is no integer ≥ 1
+
+    >>> def square(x):
+    ...     return x * x, x
+    >>> def wrong(dy, x):
+    ...     return (dy * x,)  # the 2 is missing
+    >>> check_pair(square, wrong, {"x": np.array([1.0, 3.0])}).passed
+    False
+    >>> check_pair(square, lambda dy, x: (2 * dy * x,), {"x": np.array([1.0, 3.0])}).passed
+    True
     """
     as_count("gradcheck", "directions", directions)
     rng = generator(rng)

@@ -27,6 +27,8 @@ from .options import as_count, as_path
 from .training.best_model import model_path, run_batch_size
 from .typing import NDArray
 
+__all__ = ["Answer", "Saved", "load"]
+
 
 class Answer(NamedTuple):
     """What a network says of one image.
@@ -35,6 +37,10 @@ class Answer(NamedTuple):
         name : the picture's path, or the image's position
         scores : (class, probability), the most likely first; with several labels an image, each has a probability of
             its own; for a regression (number of the output, value), in order
+
+    >>> answer = Answer("cat.png", (("cat", 0.9), ("dog", 0.1)))
+    >>> answer.label, answer.probability
+    ('cat', 0.9)
     """
 
     name: str
@@ -58,6 +64,14 @@ class Saved(SavedModel):
     of numbers, a picture of Pillow's, an array of one image or several, or a list of these. Pictures are brought to the
     network's size as in training. Numbers are divided as in training; `scale` states another divisor, and `invert`
     swaps dark and light.
+
+    >>> import tempfile
+    >>> from xpcnn.io import save_model
+    >>> from xpcnn.models import mlp
+    >>> path = tempfile.mkdtemp() + "/mlp.safetensors"
+    >>> save_model(mlp((8, 8, 1), 10, rng=0), path, input_shape=(8, 8, 1))
+    >>> load(path)
+    Saved(Sequential of 4 layers, 9,610 parameters, input (8, 8, 1))
     """
 
     def predict(

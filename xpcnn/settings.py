@@ -3,6 +3,7 @@
 XPCNN_BACKEND         numpy (default), cupy; torch and array_api_strict for tests
 XPCNN_IMPLEMENTATION  the implementation to run, such as `reference`; if an operation has none of that name, or it
                       refuses, the reference runs
+XPCNN_NUMBA           1 asks for the implementations that numba compiles, where they are faster
 XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; if unset, as many as NumPy's BLAS would use
 XPCNN_CACHE_MIB       MiB of freed arrays' memory that the fast implementations on NumPy keep for the next ones: 512
 XPCNN_DATA            the folder in which data sets are searched first
@@ -14,18 +15,49 @@ PMI_RANK and its like, which programs such as mpiexec set, say that the program 
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar, Token
 from pathlib import Path
 
 from .errors import OptionError
 from .renamed import warn_of_new_name
 
+_known: ContextVar[dict[str, str | None] | None] = ContextVar("xpcnn_settings", default=None)
+
+
+class once:
+    """A block in which each variable is read once; reading takes a microsecond, and each layer asks several times."""
+
+    def __enter__(self) -> None:
+        self._token: Token[dict[str, str | None] | None] | None = None if _known.get() is not None else _known.set({})
+
+    def __exit__(self, *error: object) -> None:
+        if self._token is not None:
+            _known.reset(self._token)
+
+
+def _read(name: str) -> str | None:
+    known = _known.get()
+    if known is None:
+        return os.environ.get(name)
+    if name not in known:
+        known[name] = os.environ.get(name)
+    return known[name]
+
 
 def backend_name() -> str:
-    return os.environ.get("XPCNN_BACKEND") or "numpy"
+    return _read("XPCNN_BACKEND") or "numpy"
 
 
 def implementation_name() -> str | None:
-    return os.environ.get("XPCNN_IMPLEMENTATION") or None
+    return _read("XPCNN_IMPLEMENTATION") or None
+
+
+def numba() -> bool:
+    """True if compiled loops are asked for."""
+    text = os.environ.get("XPCNN_NUMBA") or "0"
+    if text not in ("0", "1"):
+        raise OptionError("XPCNN_NUMBA", "0 or 1", repr(text))
+    return text == "1"
 
 
 def num_threads() -> int | None:
@@ -34,7 +66,7 @@ def num_threads() -> int | None:
 
 def cache_bytes() -> int:
     name = "XPCNN_CACHE_MIB"
-    if "XPCNN_KEPT_MIB" in os.environ and name not in os.environ:
+    if _read("XPCNN_KEPT_MIB") is not None and _read(name) is None:
         warn_of_new_name("XPCNN_KEPT_MIB", name)
         name = "XPCNN_KEPT_MIB"
     number = _count(name, "a number of MiB", 0)
@@ -60,7 +92,7 @@ def hub_address() -> str:
 
 
 def _count(name: str, what: str, least: int) -> int | None:
-    text = os.environ.get(name)
+    text = _read(name)
     if not text:
         return None
     if not text.isdecimal() or len(text) > 18 or int(text) < least:

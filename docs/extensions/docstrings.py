@@ -13,8 +13,10 @@ sections in its form, underlined; those are brought into this one first.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from itertools import pairwise
 from textwrap import dedent
 from typing import Any
@@ -28,18 +30,33 @@ _SOURCES = ("Source", "Sources")
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", _process)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     targets: dict[str, str] = getattr(app, "xpcnn_targets", {})
+    if is_dataclass(obj) and "Parameters" not in lines:
+        before = next((at for at, line in enumerate(lines) if line.startswith(">>>")), len(lines))
+        lines[before:before] = fields(obj)
     lines[:] = to_rst("\n".join(lines), targets.get).splitlines()
 
 
+def _signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, call: str, result: str) -> Any:
+    """A dataclass's default that is made anew is no Python, and Sphinx would show the whole text as it is."""
+    return (call.replace("<factory>", "..."), result) if call and "<factory>" in call else None
+
+
+def fields(kind: type) -> list[str]:
+    """A section of a dataclass's fields that have a comment at the end of their line."""
+    described = re.findall(r"^    (\w+): [^#\n]+?  # (.+)$", inspect.getsource(kind), re.MULTILINE)
+    return ["", "Fields", *(f"    {name} : {text}" for name, text in described), ""] if described else []
+
+
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Leave out what scikit-learn adds to every estimator."""
-    return True if re.fullmatch("set_.*_request", name) else None
+    """Leave out what scikit-learn adds to every estimator, and the functions that a layer runs."""
+    return True if re.fullmatch("set_.*_request|pair|pair_backward", name) else None
 
 
 def to_rst(text: str, target: Callable[[str], str | None] = lambda name: None) -> str:
@@ -141,7 +158,8 @@ def _prose(text: str, target: Callable[[str], str | None]) -> str:
             continue
         piece = " ".join(piece.split())
         full = target(piece)
-        out.append(f":py:obj:`{piece} <{full}>`" if full else f"``{piece}``")
+        role = "ref" if full and full.startswith("module-") else "py:obj"  # a module is a section of a page
+        out.append(f":{role}:`{piece} <{full}>`" if full else f"``{piece}``")
         if position + 1 < len(pieces) and re.match(r"\w", pieces[position + 1]):
             out.append("\\ ")
     return "".join(out)

@@ -120,7 +120,8 @@ def _write(app: Any) -> None:
         nbformat.write(notebook, PAGES / f"{path.stem}.ipynb")
         (PAGES / f"{path.stem}.md").write_text(page(notebook, path.stem), "utf-8")
     listed = "\n".join(path.stem for path in sources)
-    about = "Each was executed when this documentation was built, and can be downloaded with its outputs."
+    about = "Each was executed when this documentation was built, and can be downloaded with its outputs. "
+    about += "The first goes the whole way. [How to run one](../howto/notebooks.md)."
     (PAGES / "index.md").write_text(f"# Notebooks\n\n{about}\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n")
 
 

@@ -99,6 +99,18 @@ def test_each_check_of_doctor(monkeypatch, name, patch, said, well):
     assert fine is well
 
 
+def test_doctor_goes_on_where_a_gpu_has_no_toolkit(monkeypatch, capsys):
+    def compiles():
+        raise RuntimeError("CuPy failed to load libnvrtc.so.12: cannot open\nshared object file")
+
+    monkeypatch.setattr(doctor, "_CHECKS", {"gradients": compiles, "data": doctor._data_folder})
+    status, output, _ = run(capsys, "doctor")
+    first, second, *_ = output[output.index("PROBLEM") :].splitlines()
+    assert first.endswith("libnvrtc.so.12: cannot open shared object file; " + doctor.TOOLKIT)
+    assert second.startswith("ok")
+    assert status == 1
+
+
 def test_doctor_names_wrong_layers(wrong):
     assert doctor._gradients() == ("wrong: Linear; see xpcnn gradcheck", False)
 

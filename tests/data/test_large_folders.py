@@ -253,3 +253,20 @@ def test_a_sample_with_two_labels_is_refused(photos, tmp_path):
         archive.addfile(member, io.BytesIO(b'"zo"'))
     with pytest.raises(DataError, match="one label a sample"):
         tar_shards(shard, size=8)
+
+
+def test_no_sample_is_left_out_without_a_word(photos, tmp_path):
+    """A label whose picture has another name, and a picture that is a link to another one."""
+    shard = tarred(photos, tmp_path / "shards") / "shard-0.tar"
+    with tarfile.open(shard, "a") as archive:
+        member = tarfile.TarInfo("other.cls")
+        member.size = 1
+        archive.addfile(member, io.BytesIO(b"a"))
+    with pytest.warns(XpcnnWarning, match="1 labels have no picture, such as other, and are left out"):
+        tar_shards(shard, size=8)
+    with tarfile.open(shard, "a") as archive:
+        link = tarfile.TarInfo("other.png")
+        link.type, link.linkname = tarfile.LNKTYPE, archive.getnames()[0]
+        archive.addfile(link)
+    with pytest.raises(FormatError, match=r"other\.png, a link or in parts; tar --dereference"):
+        tar_shards(shard, size=8)

@@ -24,6 +24,7 @@ def split() -> Split:
     return Split(rng.integers(256, size=(13, 6, 5, 2), dtype=np.uint8), rng.integers(4, size=13))
 
 
+@pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize")
 @pytest.mark.parametrize("words", WORDS)
 def test_the_same_batches_as_from_the_host(words):
     import cupyx

@@ -121,6 +121,31 @@ def test_what_gives_no_items_is_refused_in_one_line():
         assert "\n" not in str(caught.value)
 
 
+def test_negative_classes_of_a_source_are_found_before_the_first_step():
+    class Labels(Source):
+        shape, dtype = (60,), np.dtype("int64")
+
+        def __getitem__(self, positions):
+            return np.where(positions == 50, -1, LABELS[positions])
+
+    model, split = nn.Sequential(nn.Flatten(), nn.Linear(60, 3, rng=0)), Split(IMAGES, Labels())
+    for criterion in (nn.CrossEntropyLoss(), nn.CrossEntropyLoss(ignore_index=-1)):
+        trainer = training.Trainer(model, optim.SGD(model.parameters(), lr=0.01), criterion, verbose=False)
+        if criterion.ignore_index is None:
+            with pytest.raises(DataError, match="labels from 0 on, got -1 of item 50"):
+                trainer.fit(Loader(split, 8), epochs=1)
+            assert trainer.optimizer.steps == 0
+        else:
+            trainer.fit(Loader(split, 8), split, epochs=1)
+
+
+def test_digests_of_another_meaning_are_left_alone():
+    class Named(Given):
+        digests = ("a", "b")
+
+    assert Split(Named(), LABELS).digest == Split(IMAGES, LABELS).digest
+
+
 def test_of_a_source_with_a_stated_scale_nothing_is_read_in_advance():
     class Counting(Source):
         shape, dtype, read = (1000, 4, 4, 1), np.dtype("float64"), 0

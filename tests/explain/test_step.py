@@ -80,6 +80,14 @@ def test_every_number_is_what_its_rule_says(name, images):
     assert walk.loss_after == pytest.approx(float(nn.CrossEntropyLoss()(model(images), np.array([1, 2]))), rel=1e-5)
 
 
+def test_a_loss_says_where_its_formulas_are(images):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, rng=0))
+    for criterion in (nn.CrossEntropyLoss(), nn.CrossEntropyLoss(label_smoothing=0.1)):
+        walk = step(model, images, np.array([1, 2]), criterion=criterion)
+        (source,) = {stop.page.source for stop in walk.stops if stop.part == "loss"}
+        assert source == "xpcnn.ops.loss_classification"
+
+
 def test_the_numbers_flow_from_layer_to_layer(images):
     model = branched()
     walk = step(model, images, np.array([1, 2]))

@@ -59,6 +59,9 @@ go(seen.chosen);
 document.activeElement.blur();
 key("n");
 seen.next = location.hash;
+const link = document.querySelector("#s2 .formula a");
+const click = new MouseEvent("click", { bubbles: true, cancelable: true });
+seen.stays = !link.dispatchEvent(click) && location.hash === link.getAttribute("href");
 document.body.dataset.seen = JSON.stringify(seen);
 </script>
 """
@@ -89,6 +92,7 @@ def test_in_a_browser_the_script_s_numbers_are_the_library_s(rng, tmp_path):
     assert int(seen["beside"]) > flat
     assert seen["chosen"] == f"#s{stop}.{seen['beside']}"
     assert seen["next"] == f"#s{stop + 1}"
+    assert seen["stays"]  # in a notebook's frame, a link would leave it
 
 
 @needs_chromium

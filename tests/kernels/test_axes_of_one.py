@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
@@ -11,8 +12,9 @@ from xpcnn.ops import Window, dispatch
 
 CONVOLUTIONS = ("conv2d", "conv2d_inference")
 WINDOW = Window((2, 2), padding=1)
+ELSEWHERE = {"cuda", "reference", *([] if find_spec("numba") else ["numba"])}
 OPERATIONS = [  # that NumPy has a choice for
-    op for op in dispatch.operations() if {each.name for each in dispatch.implementations(op)} - {"cuda", "reference"}
+    op for op in dispatch.operations() if {each.name for each in dispatch.implementations(op)} - ELSEWHERE
 ]
 
 

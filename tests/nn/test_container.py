@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -182,3 +185,24 @@ def test_names_and_repr():
     assert "Linear(in_features=3, out_features=1, bias=False)" in repr(net)
     assert len(net) == 3
     assert isinstance(net[0], Flatten)
+
+
+def test_a_network_in_inference_reads_each_setting_once(monkeypatch):
+    class Environment(dict):
+        read: ClassVar[list[str]] = []
+
+        def get(self, name, default=None):
+            self.read.append(name)
+            return super().get(name, default)
+
+    environment = Environment(XPCNN_IMPLEMENTATION="reference")
+    model, x = Sequential(Sequential(Linear(2, 3, rng=0), ReLU()), Linear(3, 2, rng=0)), xpcnn.asarray([[1.0, 2.0]])
+    monkeypatch.setattr("xpcnn.settings.os", SimpleNamespace(environ=environment))
+    for _ in range(2):
+        environment.read.clear()
+        model(x)
+        assert environment.read.count("XPCNN_IMPLEMENTATION") == 1
+        assert len(set(environment.read)) == len(environment.read)
+    environment["XPCNN_IMPLEMENTATION"] = "no such"  # the next call sees another one
+    with pytest.raises(OptionError, match="no such"):
+        model(x)

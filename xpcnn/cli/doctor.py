@@ -45,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
             verdict, well = check()
         except (XpcnnError, OSError) as error:
             verdict, well = " ".join(str(error).split()), False
+        except Exception as error:  # whatever a GPU's compiler or driver raises
+            verdict, well = _with_toolkit(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"), False
         problems += not well
         print(f"{'ok' if well else 'PROBLEM':<8} {name:<{width}} {verdict}", flush=True)
     print(f"\n{problems or 'no'} problem{'s' * (problems != 1)}")
@@ -145,8 +147,13 @@ def _kernels(say: Callable[[], str]) -> tuple[str, bool]:
         said = say()
     if said == "agrees":
         return "agrees with the reference on this device", True
-    missing = any(word in said for word in ("nvrtc", "libcu", ".so", "cuda_fp16.h", "headers"))
-    return f"left out: {said}" + (f"; {TOOLKIT}" if missing else ""), False
+    return _with_toolkit(f"left out: {said}"), False
+
+
+def _with_toolkit(said: str) -> str:
+    """The message, and what to install where it is about a part of CUDA that is missing."""
+    missing = any(word in said for word in ("nvrtc", "libcu", ".so", "cuda_fp16.h", "headers", "CUDA_PATH"))
+    return said + (f"; {TOOLKIT}" if missing else "")
 
 
 _CHECKS: dict[str, Callable[[], tuple[str, bool]]] = {

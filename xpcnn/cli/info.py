@@ -134,6 +134,8 @@ def _implementations() -> list[tuple[str, str]]:
         runs = dispatch.choose(op, *arrays, **options)
         others = []
         for each in dispatch.implementations(op):
+            if each.name == "numba" and not settings.numba():
+                continue
             reason = each.refuses(*arrays, **options)
             if each is not runs and not (reason or "").startswith(_OTHER_LIBRARY):
                 others.append(each.name if reason is None else f"{each.name}, which refuses: {reason}")

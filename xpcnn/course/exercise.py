@@ -31,6 +31,9 @@ class Case:
         step : what is new in it, such as "stride"
         arguments : by name, in the function's order
         smooth : False at a kink, such as tied maxima, where no derivative exists: the library's choice is then right
+
+    >>> Case("stride", {"size": 5, "kernel": 3, "stride": 2, "padding": 0}).step
+    'stride'
     """
 
     step: str
@@ -45,6 +48,9 @@ class Mistake:
     Parameters
         words : the end of "It looks as if …"
         function : makes the mistake; arguments and results as the exercise's
+
+    >>> Mistake("the stride were ignored", lambda x: x).words
+    'the stride were ignored'
     """
 
     words: str
@@ -53,7 +59,11 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Term:
-    """One term of the sum that an element of a result is: its text, its value, and the value of each index letter."""
+    """One term of the sum that an element of a result is: its text, its value, and the value of each index letter.
+
+    >>> Term("dy[0,0]·x[1]", 0.5, {"i": 0}).value
+    0.5
+    """
 
     text: str
     value: float
@@ -69,6 +79,9 @@ class Line:
         function : such as "correlate_dw", or "Adam.update"
         equations : the numbers
         derivation : the page of `docs/derivations`, or nothing
+
+    >>> print(Line("ops.conv", "correlate_dw", (2,), "convolution"))
+    xpcnn/ops/conv.py, correlate_dw, equation (2); derived in docs/derivations/convolution.md
     """
 
     module: str
@@ -124,6 +137,10 @@ class Exercise:
         afterwards : (function, seconds) → what an answer that is right does further, as a line; it raises
             `Unfinished` otherwise
         seconds : the time that all cases may take, and `afterwards` as well
+
+    >>> exercise = all_exercises()["output_size"]
+    >>> exercise.name, len(exercise.cases())
+    ('output_size', 7)
     """
 
     number: int
@@ -156,7 +173,11 @@ class Exercise:
 
 
 class Unfinished(Exception):
-    """An answer computes the right numbers, but does not yet do all that is asked; the message says what."""
+    """An answer computes the right numbers, but does not yet do all that is asked; the message says what.
+
+    >>> issubclass(Unfinished, Exception)
+    True
+    """
 
 
 def all_exercises() -> Mapping[str, Exercise]:

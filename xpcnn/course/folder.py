@@ -22,7 +22,13 @@ _FORMAT = "xpcnn course 1"
 
 @dataclass(frozen=True)
 class Written:
-    """What `write` did: the files that it wrote, and those that were there and that it left as they are."""
+    """What `write` did: the files that it wrote, and those that were there and that it left as they are.
+
+    >>> import tempfile
+    >>> written = write(tempfile.mkdtemp())
+    >>> len(written.new) > 30, written.kept
+    (True, ())
+    """
 
     folder: Path
     new: tuple[str, ...]

@@ -27,6 +27,11 @@ class Verdict:
         steps : for each case, what is new in it and whether the answer was right
         lines : the text
         looks_like : the mistake that it looks like, the end of "It looks as if …"; or nothing
+
+    >>> verdict = Verdict("output_size", True, (("stride", True),), ("output_size: right",))
+    >>> bool(verdict), print(verdict)
+    output_size: right
+    (True, None)
     """
 
     exercise: str

@@ -65,6 +65,13 @@ def array_file(
         FormatError : a file is broken, or holds Python objects;  FileError : it cannot be read
         OptionError : `labels` for a .npz file
         DataError : arrays are missing, or are not labelled images
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> np.savez(folder / "few.npz", images=np.zeros((10, 8, 8), np.uint8), labels=np.arange(10) % 2)
+    >>> array_file(folder / "few.npz").train
+    Split(8 images (8, 8, 1), labels 0 … 1)
     """
     path = expanded("array_file", path)
     test_path = None if test is None else expanded("array_file", test)

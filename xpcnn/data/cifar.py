@@ -89,6 +89,9 @@ def cifar10(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
         DataError : a folder does not exist, or the file is not found and cannot be downloaded
         FormatError : the file is not the expected one
         MissingExtraError : a download would need pooch
+
+    >>> cifar10().train  # doctest: +SKIP
+    Split(50000 images (32, 32, 3), labels 0 … 9)
     """
     (path,) = CIFAR10.fetch(folder, mirrors)
     *train, test = _read(path, (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"), labels=1)
@@ -103,6 +106,9 @@ def cifar100(folder: Folder = None, *, coarse: bool = False, mirrors: Mirrors = 
         folder, mirrors : as of `cifar10`; the file is cifar-100-binary.tar.gz, the folder cifar-100-binary
     Raises
         as `cifar10`
+
+    >>> cifar100().train  # doctest: +SKIP
+    Split(50000 images (32, 32, 3), labels 0 … 99)
     """
     (path,) = CIFAR100.fetch(folder, mirrors)
     train, test = (

@@ -61,6 +61,13 @@ def csv_file(
         FormatError : rows of several lengths, pixels that are not numbers, or a file that is too large
         OptionError : `label` is not a column, or it is not clear which column has the labels
         FileError : the file cannot be read;  DataError : it has no labelled images, or rows without a label
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "few.csv"
+    >>> _ = path.write_text("label,p0,p1,p2,p3" + "\\n0,0,255,0,255\\n1,255,0,255,0" * 5)
+    >>> csv_file(path).train
+    Split(8 images (2, 2, 1), labels 0 … 1)
     """
     path = expanded("csv_file", path)
     other = counterpart(path) if test is None else expanded("csv_file", test)

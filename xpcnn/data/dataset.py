@@ -270,6 +270,12 @@ class Dataset:
     Raises
         DataError : labels without a class, or images of two sizes
         OptionError : classes that are not texts, or two of which read the same
+
+    >>> from xpcnn.data import digits
+    >>> digits().train
+    Split(1437 images (8, 8, 1), labels 0 … 9)
+    >>> digits().input_shape, digits().classes[:3]
+    ((8, 8, 1), ('0', '1', '2'))
     """
 
     name: str

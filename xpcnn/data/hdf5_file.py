@@ -50,6 +50,15 @@ def hdf5_file(
             texts nor numbers
         FormatError : it is not an HDF5 file
         FileError : it cannot be read;  MissingExtraError : h5py is not installed
+
+    >>> import tempfile
+    >>> import h5py
+    >>> path = tempfile.mkdtemp() + "/few.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["train_set_x"] = np.zeros((10, 8, 8, 3), np.uint8)
+    ...     file["train_set_y"] = np.arange(10) % 2
+    >>> hdf5_file(path).train
+    Split(8 images (8, 8, 3), labels 0 … 1)
     """
     path = expanded("hdf5_file", path)
     source, most_bytes = as_array_source("hdf5_file", source, most_bytes)

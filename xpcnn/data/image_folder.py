@@ -70,6 +70,18 @@ def image_folder(
         FormatError : pictures are broken;  OptionError : an option makes no sense
         FileError : there is no room for the cache
         MissingExtraError : Pillow is not installed
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for number in range(10):
+    ...     place = folder / ("dark" if number % 2 else "light")
+    ...     place.mkdir(exist_ok=True)
+    ...     Image.new("L", (8, 8), number * 28).save(place / f"{number}.png")
+    >>> dataset = image_folder(folder)
+    >>> dataset.classes, len(dataset.train), len(dataset.test)
+    (('dark', 'light'), 8, 2)
     """
     root = expanded("image_folder", folder)
     shape, resize = as_resize("image_folder", resize, size)

@@ -67,6 +67,18 @@ def mask_folder(
         DataError : a mask is missing, doubled or of another size, or has a number that is no class
         FormatError : a file is broken, or a mask has colours;  OptionError : an option makes no sense
         FileError : there is no room for the cache;  MissingExtraError : Pillow is not installed
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for number in range(10):
+    ...     for kind, shape in (("images", (8, 8, 3)), ("masks", (8, 8))):
+    ...         (folder / kind).mkdir(exist_ok=True)
+    ...         pixels = np.full(shape, 250 if kind == "images" else number % 2, np.uint8)
+    ...         Image.fromarray(pixels).save(folder / kind / f"{number}.png")
+    >>> mask_folder(folder).train.labels.shape
+    (8, 8, 8)
     """
     root = expanded(_WHO, folder)
     shape, resize = as_resize(_WHO, resize, size)

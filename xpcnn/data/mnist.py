@@ -90,6 +90,9 @@ def mnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
         DataError : a folder does not exist, or a file is not found and cannot be downloaded
         FormatError : a file is not the expected one
         MissingExtraError : a download would need pooch
+
+    >>> mnist().train  # doctest: +SKIP
+    Split(60000 images (28, 28, 1), labels 0 … 9)
     """
     return _load(MNIST, folder, mirrors, tuple("0123456789"))
 
@@ -99,6 +102,9 @@ def fashion_mnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
 
     Parameters, Raises
         as of `mnist`; XPCNN_DATA's subfolder is fashion_mnist
+
+    >>> fashion_mnist().train  # doctest: +SKIP
+    Split(60000 images (28, 28, 1), labels 0 … 9)
     """
     return _load(FASHION_MNIST, folder, mirrors, CLOTHES)
 
@@ -110,6 +116,9 @@ def kmnist(folder: Folder = None, *, mirrors: Mirrors = None) -> Dataset:
 
     Parameters, Raises
         as of `mnist`; XPCNN_DATA's subfolder is kmnist
+
+    >>> kmnist().train  # doctest: +SKIP
+    Split(60000 images (28, 28, 1), labels 0 … 9)
     """
     return _load(KMNIST, folder, mirrors, KANA)
 

@@ -79,6 +79,17 @@ def picture_table(
         FormatError : a file is broken, or it is not clear which columns are meant
         OptionError : an option makes no sense;  FileError : a file cannot be read
         MissingExtraError : Pillow is not installed
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for number in range(10):
+    ...     Image.new("L", (8, 8), 25 * number + 30).save(folder / f"{number}.png")
+    >>> rows = [f"{number}.png,{'dark' if number < 5 else 'light'}" for number in range(10)]
+    >>> _ = (folder / "table.csv").write_text("\\n".join(["image,label", *rows]))
+    >>> picture_table(folder / "table.csv").classes
+    ('dark', 'light')
     """
     shape, resize = as_resize(_WHO, resize, size)
     if channels not in (None, 1, 3):

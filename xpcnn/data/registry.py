@@ -75,7 +75,11 @@ READERS: dict[str, Callable[..., Dataset]] = {
 
 
 def names() -> tuple[str, ...]:
-    """The data sets that `load` knows by name."""
+    """The data sets that `load` knows by name.
+
+    >>> names()[:4]
+    ('digits', 'mnist', 'fashion_mnist', 'kmnist')
+    """
     return tuple(KNOWN)
 
 
@@ -106,6 +110,9 @@ def load_parts(name_or_path: str | os.PathLike[str], **options: Any) -> Parts:
 
     Parameters, Raises
         as `load`
+
+    >>> len(load_parts("digits").given)
+    1437
     """
     make, arguments = _call(name_or_path, options)
     loaded: Dataset | Parts = inspect.unwrap(make)(*arguments, **options)

@@ -25,6 +25,9 @@ def signs(folder: Folder = None) -> Dataset:
     Raises
         DataError : a file is not found; there is no download
         FormatError : a file is not the expected one;  MissingExtraError : h5py is not installed
+
+    >>> signs().train  # doctest: +SKIP
+    Split(1080 images (64, 64, 3), labels 0 … 5)
     """
     train, test = SIGNS.fetch(folder)
     data = hdf5_file(train, test=test)

@@ -143,7 +143,9 @@ class Foreign(Source):
     def __init__(self, who: str, given: Any, read: Callable[[Any, NDArray], Any]) -> None:
         self.who, self.given, self.read = f"{who}: {type(given).__name__}", given, read
         self.shape, self.dtype = tuple(map(int, given.shape)), np.dtype(given.dtype)
-        self.digests = getattr(given, "digests", None)
+        digests = getattr(given, "digests", None)
+        if isinstance(digests, np.ndarray) and digests.dtype == np.int64 and digests.shape == self.shape[:1]:
+            self.digests = digests
 
     def __getitem__(self, positions: NDArray) -> NDArray:
         try:

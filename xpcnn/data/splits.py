@@ -41,6 +41,11 @@ class Parts:
         found : where the stated parts are, in words
         test_fraction, seed : see `hold_out`
         needed : the requirements of training, in words
+
+    >>> from xpcnn.data import load_parts
+    >>> parts = load_parts("digits")
+    >>> len(parts.given), len(parts.stated)
+    (1437, 360)
     """
 
     who: str

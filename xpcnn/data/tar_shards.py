@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, FileError, FormatError, OptionError
+from ..errors import DataError, FileError, FormatError, OptionError, warn
 from ..io.member import Member
 from ..options import as_choice, expanded
 from ..typing import Pair
@@ -67,6 +67,20 @@ def tar_shards(
     Raises
         DataError : no such files, a sample without a label or picture;  FormatError : broken ones
         OptionError : an option makes no sense;  MissingExtraError : Pillow is not installed
+
+    >>> import io, tarfile, tempfile
+    >>> from PIL import Image
+    >>> path = tempfile.mkdtemp() + "/shard-0000.tar"
+    >>> with tarfile.open(path, "w") as shard:
+    ...     for number in range(10):
+    ...         picture = io.BytesIO()
+    ...         Image.new("L", (8, 8), number * 28).save(picture, "png")
+    ...         for name, content in ((f"{number}.png", picture.getvalue()), (f"{number}.cls", b"%d" % (number % 2))):
+    ...             entry = tarfile.TarInfo(name)
+    ...             entry.size = len(content)
+    ...             shard.addfile(entry, io.BytesIO(content))
+    >>> tar_shards(path, size=8).train
+    Split(8 images (8, 8, 1), labels 0 … 1)
     """
     who, place = "tar_shards", expanded("tar_shards", path)
     shape, resize = as_resize(who, resize, size)
@@ -121,6 +135,9 @@ def _samples(shard: Path) -> list[tuple[Member, Any]]:
                 key, _, ending = each.name.rpartition("/")[2].partition(".")
                 key, ending = f"{os.path.dirname(each.name)}/{key}", f".{ending.lower()}"
                 if not each.isreg() or each.issparse():
+                    if ending.endswith((*ENDINGS, ".cls", ".json")) and not each.isdir():
+                        remedy = "tar --dereference --hard-dereference stores the files themselves"
+                        raise FormatError(str(shard), "whole files", f"{each.name}, a link or in parts", remedy)
                     continue
                 member = Member(shard, each.name, each.offset_data, each.size)
                 if ending.endswith(ENDINGS):
@@ -145,6 +162,9 @@ def _samples(shard: Path) -> list[tuple[Member, Any]]:
         name = pictures[missing[0]].name
         remedy = "add its .cls, or a .json with cls, label or class"
         raise DataError(str(shard), "a label of each picture", f"none of {name}", remedy)
+    if alone := [key for key, label in labels.items() if label is not None and key not in pictures]:
+        what = f"{len(alone)} labels have no picture, such as {alone[0].lstrip('/')}, and are left out"
+        warn(str(shard), what, f"pictures are {', '.join(ENDINGS[:3])} …, under the same name")
     if not pictures:
         raise DataError(str(shard), f"pictures ({' '.join(ENDINGS[:3])} …)", "none")
     return [(member, labels[key]) for key, member in pictures.items()]

@@ -40,6 +40,10 @@ class Group:
     Attributes
         rank, size : this process's number, from 0 on, and how many there are
         speaks : whether this is the one that tells the user what happened: rank 0, as long as it is there
+
+    >>> group = Group()
+    >>> group.rank, group.size
+    (0, 1)
     """
 
     def __init__(self, ranks: Ranks | None = None) -> None:

@@ -79,6 +79,13 @@ def save_mlx(model: Layer, path: str | os.PathLike[str]) -> None:
     Raises
         OptionError : the name ends otherwise, or MLX lacks one of the layers
         FileError : the file cannot be written; an older one is untouched
+
+    >>> import tempfile
+    >>> from xpcnn.nn import Linear
+    >>> path = tempfile.mkdtemp() + "/net.safetensors"
+    >>> save_mlx(Linear(3, 2, rng=0), path)
+    >>> load_mlx(Linear(3, 2, rng=1), path).weight.shape
+    (2, 3)
     """
     check_layer("save_mlx", model)
     path = as_path("save_mlx", path)

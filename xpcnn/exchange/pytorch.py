@@ -112,6 +112,13 @@ def save_pytorch(
         OptionError : an argument is invalid, or two layers have the same name
         FileError : the file cannot be written; an older one is untouched
         ShapeError : the network does not accept inputs of `input_shape`
+
+    >>> import tempfile
+    >>> from xpcnn.nn import Linear
+    >>> path = tempfile.mkdtemp() + "/net.safetensors"
+    >>> save_pytorch(Linear(3, 2, rng=0), path)
+    >>> load_pytorch(Linear(3, 2, rng=1), path).weight.shape
+    (2, 3)
     """
     who = str(path)
     check_layer("save_pytorch", model)

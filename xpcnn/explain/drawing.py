@@ -45,6 +45,12 @@ class Drawing:
         body : the inside of the SVG
         size : width and height
         title : for who does not see it
+
+    >>> from xpcnn.explain import draw
+    >>> from xpcnn.ops import Window
+    >>> drawing = draw(Window(3, stride=2), (5, 5, 1), steps=("y",))
+    >>> drawing.svg()[:4]
+    '<svg'
     """
 
     body: str

@@ -144,6 +144,15 @@ class Explanation:
         image : the network's input, (H, W, 1 or 3) in [0, 1], if it is one
         layer : the layer; None for the loss
         aside : whether to show other ways to compute the same, too
+
+    >>> import numpy as np
+    >>> from xpcnn.explain import explain
+    >>> from xpcnn.nn import Linear
+    >>> page = explain(Linear(2, 1, rng=0), "", np.array([[1.0, 2.0]], np.float32))
+    >>> sorted(page.arrays)
+    ['b', 'db', 'dw', 'dx', 'dy', 'w', 'x', 'y']
+    >>> page.check()
+    6
     """
 
     title: str

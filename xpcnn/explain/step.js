@@ -166,6 +166,13 @@
     if (target) location.hash = `#s${target[0]}.${target[1]}`;
   }
 
+  // In a notebook's frame, the address of "#s3" would be the notebook's.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    location.hash = link.getAttribute("href");
+  });
   document.querySelector("main").addEventListener("click", (event) => {
     const td = event.target.closest("td[data-i]");
     if (td) choose(td);

@@ -26,6 +26,16 @@ def text(page: Explanation, *, precision: int = 4) -> str:
 
     Parameters
         precision : significant digits
+
+    >>> import numpy as np
+    >>> from xpcnn.explain import explain
+    >>> from xpcnn.nn import ReLU
+    >>> print("\\n".join(text(explain(ReLU(), "", np.array([[-1.0, 2.0]], np.float32))).splitlines()[:5]))
+    ReLU()
+    layers: [ ReLU] → loss CrossEntropyLoss
+    A training pass of one item, forward and backward; the network is left as it was.
+    Loss: cross-entropy 0.1269. Probability of the target 1: 0.8808; in this pass, the network says 1
+    with 0.8808.
     """
     return styled(page, precision=precision).plain
 

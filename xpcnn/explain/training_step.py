@@ -8,6 +8,7 @@ from typing import Any
 
 from ..backend import to_numpy
 from ..errors import OptionError, one_line
+from ..html import page
 from ..io.atomic import write_atomically
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.layer import check_layer
@@ -25,11 +26,23 @@ from .run import run
 from .step_page import overview, write
 from .walk import Record, Walk
 
+MOST_IN_A_CELL = 100_000  # numbers of a page that a notebook holds
+
 NOTHING = "loss"  # no layer has this name
 
 
 class TrainingStep(Record):
-    """One training step, number by number; `step` makes it."""
+    """One training step, number by number; `step` makes it.
+
+    >>> import numpy as np
+    >>> from xpcnn.explain import step
+    >>> from xpcnn.nn import Linear
+    >>> from xpcnn.optim import SGD
+    >>> layer = Linear(2, 2, rng=0)
+    >>> walk = step(layer, np.array([[1.0, 2.0]], np.float32), target=1, optimizer=SGD(layer.parameters(), lr=0.1))
+    >>> walk.check()
+    26
+    """
 
     def check(self, tolerance: float = 1e-4) -> int:
         """Work out every number of every stop, and compare it with the library's; return how many.
@@ -56,7 +69,10 @@ class TrainingStep(Record):
         write_atomically(as_path("TrainingStep.save", path), self.html(**options).encode())
 
     def _repr_html_(self) -> str:
-        return overview(self)
+        """The page in a frame; of a large network, which layers there are."""
+        pages = {id(stop.page): stop.page for stop in self.stops}.values()
+        numbers = sum(array.values.size for each in pages for array in each.arrays.values())
+        return page(self.html()) if numbers <= MOST_IN_A_CELL else overview(self)
 
     def __repr__(self) -> str:
         number = len(self.wiring.nodes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..nn import Add, Concat, CrossEntropyLoss, Layer, graph
 from ..nn.loss import Loss
+from ..ops import dispatch
 from ..ops.join import concat_backward, concat_forward
 from ..optim.optimizer import Optimizer
 from ..typing import Array, NDArray
@@ -208,7 +210,10 @@ class Walk:
             cross_entropy(page, done, (0, int(target[0])))
         else:
             axes = letters(done.output.ndim)
-            page.source = getattr(self.criterion.pair[0], "__module__", "") if hasattr(self.criterion, "pair") else ""
+            forward = self.criterion.pair[0] if hasattr(self.criterion, "pair") else None
+            if isinstance(forward, partial):  # chosen by `dispatch`, for which the reference is read
+                forward = dispatch.implementations(*forward.args)[-1].forward
+            page.source = getattr(forward, "__module__", "")
             page.add("y", "the network's outputs", axes, to_numpy(done.output))
             page.add("t", "the targets", letters(target.ndim), target)
             page.add("L", "loss", (), np.asarray(done.loss))

@@ -32,6 +32,12 @@ def html(page: Explanation, *, precision: int = 4, title: str = "") -> str:
     Parameters
         precision : significant digits
         title : what was explained, such as the file's name; the layer, if it is not given
+
+    >>> import numpy as np
+    >>> from xpcnn.explain import explain
+    >>> from xpcnn.nn import ReLU
+    >>> html(explain(ReLU(), "", np.array([[-1.0, 2.0]], np.float32)))[:15]
+    '<!DOCTYPE html>'
     """
     check_page("explain.html", page, precision)
     return _Writer(page, precision).write(one_line(str(title)))

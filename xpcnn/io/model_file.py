@@ -46,6 +46,10 @@ class SavedModel:
         input_shape : of one input, without the batch axis
         classes : names of the outputs, if any
         extra : other values saved with it
+
+    >>> from xpcnn.nn import Linear
+    >>> SavedModel(Linear(3, 2), (3,), ("cat", "dog"), {})
+    SavedModel(Linear, 8 parameters, input (3,), 2 classes)
     """
 
     model: Layer
@@ -120,6 +124,13 @@ def save_model(
     Raises
         OptionError : a file cannot describe the network, or an argument is invalid
         FileError : the file cannot be written; an older one is untouched
+
+    >>> import tempfile
+    >>> from xpcnn.models import lenet5
+    >>> path = tempfile.mkdtemp() + "/lenet.safetensors"
+    >>> save_model(lenet5(rng=0), path, input_shape=(28, 28, 1), classes="0123456789")
+    >>> load_model(path)
+    SavedModel(Sequential of 12 layers, 61,706 parameters, input (28, 28, 1), 10 classes)
     """
     if isinstance(model, Estimator):
         model, input_shape, classes, own = of_estimator("save_model", model, input_shape, classes, divided=True)
@@ -183,6 +194,14 @@ def load_model(path: str | os.PathLike[str]) -> SavedModel:
     Raises
         FormatError : the file is no model file, is damaged, or was made by a newer xpcnn
         FileError : it is missing or cannot be read
+
+    >>> import tempfile
+    >>> from xpcnn.nn import Linear
+    >>> path = tempfile.mkdtemp() + "/linear.safetensors"
+    >>> save_model(Linear(3, 2), path, input_shape=(3,), classes=["cat", "dog"])
+    >>> saved = load_model(path)
+    >>> saved.input_shape, saved.classes
+    ((3,), ('cat', 'dog'))
     """
     path = as_path("load_model", path)
     tensors, metadata = read_tensors(path)

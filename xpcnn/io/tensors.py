@@ -33,6 +33,14 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Any], meta
         OptionError : a value is none of JSON's, or all names and the document together are larger than 16 MiB
         DTypeError : an array holds neither real numbers nor booleans
         FileError : the file cannot be written
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path = tempfile.mkdtemp() + "/state.safetensors"
+    >>> write_tensors(path, {"w": np.arange(3.0)}, {"epoch": 2})
+    >>> tensors, document = read_tensors(path)
+    >>> tensors["w"], document["epoch"]
+    (array([0., 1., 2.]), 2)
     """
     path = as_path("write_tensors", path)
     for name, given in (("tensors", tensors), ("metadata", metadata)):
@@ -53,6 +61,14 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], dict
     Raises
         FormatError : the file is no such file, is damaged, or was made by a newer xpcnn
         FileError : it is missing or cannot be read
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path = tempfile.mkdtemp() + "/state.safetensors"
+    >>> write_tensors(path, {"w": np.arange(3.0)}, {"epoch": 2})
+    >>> tensors, document = read_tensors(path)
+    >>> tensors["w"], document["epoch"]
+    (array([0., 1., 2.]), 2)
     """
     tensors, texts = safetensors.load(as_path("read_tensors", path))
     document = _parse(str(path), texts.pop(_KEY, None))

@@ -27,10 +27,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from ..ops.check import check_gradient
 from ..ops.conv import check_conv2d
@@ -38,6 +37,7 @@ from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
 from .batch_last import batch_first, batch_last, chunks, refuses_array, refuses_batch
+from .lowering import Block, grouped, inside, lowering
 from .memory import empty
 from .threads import parallel, reduce_units
 
@@ -45,14 +45,6 @@ WORKSPACE = 1 << 20  # bytes of L for each thread (at least KW positions): a cor
 IMAGES = 256  # at most, in one product
 BLOCKS = 8  # at least, if there are as many rows and each block
 SHARE = 1e7  # has this many multiplications and additions
-
-
-class Block(NamedTuple):
-    """Part of the output: positions of some images."""
-
-    rows: slice
-    columns: slice
-    images: slice
 
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
@@ -190,68 +182,10 @@ def _collect(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement, 
 
 def lowered(x: NDArray, place: Placement, block: Block, groups: int) -> NDArray:
     """P of the block, (G, i, j, K, n): a view of L."""
-    (kh, kw), (sh, sw), (dh, dw) = place.window.kernel, place.window.stride, place.window.dilation
-    top, _, left, _ = place.pads
-    i, j, n = (part.stop - part.start for part in block)
-    row, column = block.rows.start * sh - top, block.columns.start * sw - left
-    if kh == kw == 1 and not any(place.pads):  # each position is its own row of L
-        return grouped(
-            x[row : row + (i - 1) * sh + 1 : sh, column : column + (j - 1) * sw + 1 : sw, :, block.images], groups
-        )
-    c = x.shape[2] // groups
-    if dw == 1 and sw < kw:  # neighbouring positions share columns
-        shared = empty((groups, i, (j - 1) * sw + kw, kh, c, n), x.dtype)  # L
-        _copy(shared, x, (row, sh, dh), (column, 1), block.images)
-        s_g, s_i, s_q, _, s_c, s_n = shared.strides
-        return as_strided(shared, (groups, i, j, kw * kh * c, n), (s_g, s_i, s_q * sw, s_c, s_n), writeable=False)
-    each = empty((groups, i, j, kw, kh, c, n), x.dtype)
-    for v in range(kw):
-        _copy(each[:, :, :, v], x, (row, sh, dh), (column + v * dw, sw), block.images)
-    return each.reshape(groups, i, j, -1, n)
-
-
-def _copy(target: NDArray, x: NDArray, row: tuple[int, int, int], column: tuple[int, int], images: slice) -> None:
-    """Copy rows of taps into target (G, i, j, KH, C/G, n), with zeros outside the image.
-
-    Parameters
-        row : the row that i = 0, u = 0 reads; the steps per i and per u
-        column : the column that j = 0 reads; the step per j
-    """
-    groups, count_i, count_j, kh = target.shape[:4]
-    first, step, dilation = row
-    j, columns = inside(*column, count_j, x.shape[1])
-    if j.start > 0:
-        target[:, :, : j.start] = 0
-    if j.stop < count_j:
-        target[:, :, j.stop :] = 0
-    if first >= 0 and first + (count_i - 1) * step + (kh - 1) * dilation < x.shape[0]:  # one copy for all u
-        source = x[first:, columns, :, images]
-        s_h, s_w, s_c, s_n = source.strides
-        shape, strides = (count_i, source.shape[1], kh), (s_h * step, s_w, s_h * dilation)
-        view = as_strided(source, (*shape, *source.shape[2:]), (*strides, s_c, s_n), writeable=False)
-        target[:, :, j] = grouped(view, groups)
-        return
-    for u in range(kh):
-        i, rows = inside(first + u * dilation, step, count_i, x.shape[0])
-        target[:, : i.start, j, u] = 0
-        target[:, i.stop :, j, u] = 0
-        target[:, i, j, u] = grouped(x[rows, columns, :, images], groups)
-
-
-def inside(start: int, step: int, count: int, size: int) -> tuple[slice, slice]:
-    """Of `count` positions from `start` on, `step` apart: the slice of those in 0 … size, and their positions."""
-    first = min(count, max(0, -(start // step)))
-    stop = max(first, min(count, -(-(size - start) // step)))
-    if first == stop:
-        return slice(first, first), slice(0, 0)
-    return slice(first, stop), slice(start + first * step, start + (stop - 1) * step + 1, step)
-
-
-def grouped(x: NDArray, groups: int) -> NDArray:
-    """(…, G·C, n) → (G, …, C, n): a view."""
-    *places, c, n = x.shape
-    split = x.reshape(*places, groups, c // groups, n)
-    return split.transpose(split.ndim - 3, *range(split.ndim - 3), split.ndim - 2, split.ndim - 1)
+    copies, patches = lowering(x, place, block, groups, empty)
+    for target, source in copies:
+        np.copyto(target, source)
+    return patches
 
 
 def products(patches: NDArray, dy: NDArray) -> NDArray:

@@ -54,7 +54,7 @@ def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float)
         cost : of all units together, in multiplications and additions of products; see `PASS`
     """
     with one_blas_thread as threads:
-        helpers = 0 if cost < _ALONE else min(threads, len(units)) - 1
+        helpers = 0 if cost < _ALONE or _alone.within else min(threads, len(units)) - 1
         if helpers <= 0:
             for unit in units:
                 work(unit)
@@ -63,11 +63,14 @@ def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float)
         errors: list[BaseException] = []
 
         def drain() -> None:
+            _alone.within = True
             try:
                 while (claim := next(claims)) < len(units) and not errors:
                     work(units[claim])
             except BaseException as error:
                 errors.append(error)  # no thread begins another unit
+            finally:
+                _alone.within = False
 
         # each in its own copy of the caller's context, so that its numpy.errstate and the like apply
         tasks = [_Task(copy_context(), drain) for _ in range(helpers)]
@@ -158,6 +161,15 @@ def _stay_awake() -> None:
 
 _ONES = np.broadcast_to(np.ones(1), (1 << 18,))
 _pool: list[_Helper] = []
+
+
+class _Alone(threading.local):
+    """Whether this thread is within a unit of work, which uses no other threads."""
+
+    within = False
+
+
+_alone = _Alone()
 
 
 def _helpers(count: int) -> list[_Helper]:

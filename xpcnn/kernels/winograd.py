@@ -42,8 +42,8 @@ from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
 from . import rows
 from .batch_last import batch_first, batch_last, chunks, refuses_batch
+from .lowering import Block, inside
 from .memory import empty
-from .rows import Block
 from .threads import one_blas_thread, parallel, reduce_units
 
 TILE, POINTS = 4, 6  # rows of output; points, and rows of input
@@ -205,8 +205,8 @@ def _transformed_input(x: NDArray, place: Placement, block: Block, wide: bool) -
     tiles = -(-count // TILE)
     v = empty((POINTS, (tiles * TILE if wide else count) + kw - 1, c, n), x.dtype)  # (6, q, C, n)
     start, first = block.rows.start - top, block.columns.start - left
-    inside_h, h = rows.inside(start, 1, POINTS, height)
-    inside_w, q = rows.inside(first, 1, v.shape[1], width)
+    inside_h, h = inside(start, 1, POINTS, height)
+    inside_w, q = inside(first, 1, v.shape[1], width)
     v[:, : inside_w.start] = 0
     v[:, inside_w.stop :] = 0
     b_t = B_T.astype(x.dtype)

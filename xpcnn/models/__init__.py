@@ -105,6 +105,9 @@ def build(name: str, input_shape: Shape, num_classes: int, *, rng: Seed = None) 
     Raises
         OptionError : no architecture has that name
         ShapeError : the images are too small for it
+
+    >>> build("lenet5", (28, 28, 1), 10, rng=0).output_shape((28, 28, 1))
+    (10,)
     """
     check_name(name)
     return MODELS[name](input_shape, num_classes, rng=rng)

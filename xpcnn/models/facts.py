@@ -30,6 +30,9 @@ class Preprocessing:
         resize : length of the shorter side, in pixels
         crop : side of the square that is cut out of the middle, in pixels; None for the whole image
         mean, std : of each channel, for x in [0, 1]
+
+    >>> print(Preprocessing(256, 224))
+    shorter side 256, the 224×224 in the middle, mean (0.485, 0.456, 0.406), deviation (0.229, 0.224, 0.225)
     """
 
     resize: int
@@ -57,6 +60,10 @@ class Facts:
         preprocessing : None if torchvision has no weights
         parameters : trained numbers, for the default images and classes
         multiply_adds : of one image in inference
+
+    >>> facts = facts_of("lenet5")
+    >>> facts.input_shape, facts.num_classes, facts.parameters
+    ((28, 28, 1), 10, 61706)
     """
 
     name: str

@@ -72,7 +72,12 @@ def mobilenet_v3_large(input_shape: Shape = (224, 224, 3), num_classes: int = 10
 
 @architecture("Howard et al. 2019, https://arxiv.org/abs/1905.02244", IMAGENET)
 def mobilenet_v3_small(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
-    """MobileNet v3, small; parameters as `mobilenet_v3_large`."""
+    """MobileNet v3, small; parameters as `mobilenet_v3_large`.
+
+    >>> from xpcnn.models import facts_of
+    >>> facts_of("mobilenet_v3_small").input_shape, facts_of("mobilenet_v3_small").parameters
+    ((224, 224, 3), 2542856)
+    """
     return _mobilenet("mobilenet_v3_small", _SMALL, 1024, input_shape, num_classes, rng)
 
 

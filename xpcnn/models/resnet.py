@@ -45,13 +45,23 @@ def resnet18(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng
 
 @architecture("He et al. 2015, https://arxiv.org/abs/1512.03385", IMAGENET)
 def resnet34(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
-    """ResNet-34; parameters as `resnet18`."""
+    """ResNet-34; parameters as `resnet18`.
+
+    >>> from xpcnn.models import facts_of
+    >>> facts_of("resnet34").input_shape, facts_of("resnet34").parameters
+    ((224, 224, 3), 21797672)
+    """
     return _resnet(34, basic, 512, input_shape, num_classes, rng)
 
 
 @architecture("He et al. 2015, https://arxiv.org/abs/1512.03385", IMAGENET)
 def resnet50(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, *, rng: Seed = None) -> Graph:
-    """ResNet-50; parameters as `resnet18`."""
+    """ResNet-50; parameters as `resnet18`.
+
+    >>> from xpcnn.models import facts_of
+    >>> facts_of("resnet50").input_shape, facts_of("resnet50").parameters
+    ((224, 224, 3), 25557032)
+    """
     return _resnet(50, bottleneck, 2048, input_shape, num_classes, rng)
 
 

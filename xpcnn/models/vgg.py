@@ -50,25 +50,45 @@ def vgg_small(input_shape: Shape = (32, 32, 3), num_classes: int = 10, *, rng: S
 
 @architecture("Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556", IMAGENET)
 def vgg11(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, **options: Any) -> Sequential:
-    """VGG with 8 convolutions and 3 dense layers; see `vgg`."""
+    """VGG with 8 convolutions and 3 dense layers; see `vgg`.
+
+    >>> from xpcnn.models import facts_of
+    >>> facts_of("vgg11").input_shape, facts_of("vgg11").parameters
+    ((224, 224, 3), 132863336)
+    """
     return vgg(11, input_shape, num_classes, **options)
 
 
 @architecture("Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556", IMAGENET)
 def vgg13(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, **options: Any) -> Sequential:
-    """VGG with 10 convolutions and 3 dense layers; see `vgg`."""
+    """VGG with 10 convolutions and 3 dense layers; see `vgg`.
+
+    >>> from xpcnn.models import facts_of
+    >>> facts_of("vgg13").input_shape, facts_of("vgg13").parameters
+    ((224, 224, 3), 133047848)
+    """
     return vgg(13, input_shape, num_classes, **options)
 
 
 @architecture("Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556", IMAGENET)
 def vgg16(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, **options: Any) -> Sequential:
-    """VGG with 13 convolutions and 3 dense layers; see `vgg`."""
+    """VGG with 13 convolutions and 3 dense layers; see `vgg`.
+
+    >>> from xpcnn.models import facts_of
+    >>> facts_of("vgg16").input_shape, facts_of("vgg16").parameters
+    ((224, 224, 3), 138357544)
+    """
     return vgg(16, input_shape, num_classes, **options)
 
 
 @architecture("Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556", IMAGENET)
 def vgg19(input_shape: Shape = (224, 224, 3), num_classes: int = 1000, **options: Any) -> Sequential:
-    """VGG with 16 convolutions and 3 dense layers; see `vgg`."""
+    """VGG with 16 convolutions and 3 dense layers; see `vgg`.
+
+    >>> from xpcnn.models import facts_of
+    >>> facts_of("vgg19").input_shape, facts_of("vgg19").parameters
+    ((224, 224, 3), 143667240)
+    """
     return vgg(19, input_shape, num_classes, **options)
 
 
@@ -93,6 +113,10 @@ def vgg(
         dropout : probability of dropping, after each of those two
         batch_norm : whether to add batch norm after each convolution, which deep ones need to train from scratch
         rng : seed or generator of the initial weights and the dropout masks
+
+    >>> from xpcnn.nn import Conv2d
+    >>> sum(isinstance(layer, Conv2d) for layer in vgg(11, (32, 32, 3), 10, hidden=8).children().values())
+    8
     """
     rng = generator(rng)
     if not isinstance(depth, int) or depth not in _VGG:

@@ -2,26 +2,7 @@
 
 from ..renamed import renamed
 from . import init
-from .activation import (
-    CELU,
-    ELU,
-    GELU,
-    SELU,
-    Clip,
-    HardSigmoid,
-    HardSwish,
-    Identity,
-    LeakyReLU,
-    Mish,
-    PReLU,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Softsign,
-    Tanh,
-)
+from .activation import ELU, GELU, SELU, Identity, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .branches import Concat, Residual
 from .classification_loss import CrossEntropyLoss, DiceLoss, FocalLoss, HingeLoss, NLLLoss
 from .container import Container
@@ -32,6 +13,7 @@ from .elementary import Abs, Exp, Log, Power
 from .feature_output import features
 from .freezing import all_parameters, freeze, unfreeze
 from .graph import Graph
+from .hard_activation import Clip, HardSigmoid, HardSwish, ReLU6
 from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
 from .instance_norm import InstanceNorm2d
@@ -43,6 +25,7 @@ from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
 from .own_layers import register
 from .pad import ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, ZeroPad1d
+from .parts import PartsPlan, plan_training
 from .planning import Plan, plan
 from .pool import (
     AdaptiveAvgPool1d,
@@ -62,6 +45,7 @@ from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Reshape, Unflatten, ZeroPad2d, ZeroPadChannels
 from .shuffle import ChannelShuffle, Permute, PixelShuffle, PixelUnshuffle, Slice
+from .soft_activation import CELU, Mish, Softsign
 from .softmax import LogSoftmax, Softmax
 from .upsample import Resample, Upsample
 
@@ -133,6 +117,7 @@ __all__ = [
     "Normalize",
     "OpLayer",
     "PReLU",
+    "PartsPlan",
     "Permute",
     "PixelShuffle",
     "PixelUnshuffle",
@@ -170,6 +155,7 @@ __all__ = [
     "freeze",
     "init",
     "plan",
+    "plan_training",
     "register",
     "unfreeze",
     "with_hooks",

@@ -1,15 +1,13 @@
 """Activations as layers, which take (N, …) to (N, …), element by element.
 
-The equations are in `xpcnn.ops`: `rectifier`, `activation`, `gelu`, `hard_activation` and `soft_activation`.
+The equations are in `xpcnn.ops.rectifier`, `xpcnn.ops.activation` and `xpcnn.ops.gelu`.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
-from ..errors import OptionError
-from ..ops import activation, dispatch, gelu, hard_activation, rectifier, soft_activation
+from ..ops import activation, dispatch, gelu, rectifier
 from ..ops.check import check_array
 from ..ops.formula import Formula
 from ..options import as_choice, as_count, as_number
@@ -21,7 +19,12 @@ GELU_FORMS = ("none", "tanh")
 
 
 class Identity(Layer):
-    """y = x, a placeholder for an optional layer."""
+    """y = x, a placeholder for an optional layer.
+
+    >>> import numpy as np
+    >>> Identity()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-1.,  0.,  2.]])
+    """
 
     elementwise = True
 
@@ -60,6 +63,10 @@ class LeakyReLU(Activation):
         negative_slope : any number
     Raises
         OptionError
+
+    >>> import numpy as np
+    >>> LeakyReLU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.01,  0.  ,  2.  ]])
     """
 
     pair = dispatch.pair("leaky_relu")
@@ -112,6 +119,10 @@ class ELU(Activation):
         alpha : α ≥ 0
     Raises
         OptionError
+
+    >>> import numpy as np
+    >>> ELU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.6321,  0.    ,  2.    ]])
     """
 
     pair = dispatch.pair("elu")
@@ -123,21 +134,36 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """y = λ · ELU(x), with α and λ that preserve mean 0 and variance 1 if weights start as "lecun_normal"."""
+    """y = λ · ELU(x), with α and λ that preserve mean 0 and variance 1 if weights start as "lecun_normal".
+
+    >>> import numpy as np
+    >>> SELU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-1.1113,  0.    ,  2.1014]])
+    """
 
     pair = dispatch.pair("selu")
     formula = rectifier.SELU
 
 
 class Sigmoid(Activation):
-    """y = 1 / (1 + e⁻ˣ)."""
+    """y = 1 / (1 + e⁻ˣ).
+
+    >>> import numpy as np
+    >>> Sigmoid()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0.2689, 0.5   , 0.8808]])
+    """
 
     pair = dispatch.pair("sigmoid")
     formula = activation.SIGMOID
 
 
 class Tanh(Activation):
-    """y = tanh(x)."""
+    """y = tanh(x).
+
+    >>> import numpy as np
+    >>> Tanh()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.7616,  0.    ,  0.964 ]])
+    """
 
     pair = dispatch.pair("tanh")
     formula = activation.TANH
@@ -151,6 +177,10 @@ class GELU(Activation):
             most, and what this layer was in version 0.1
     Raises
         OptionError
+
+    >>> import numpy as np
+    >>> GELU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.1587,  0.    ,  1.9545]])
     """
 
     pair = dispatch.pair("gelu")
@@ -169,119 +199,24 @@ class GELU(Activation):
 
 
 class SiLU(Activation):
-    """y = x / (1 + e⁻ˣ), also called swish."""
+    """y = x / (1 + e⁻ˣ), also called swish.
+
+    >>> import numpy as np
+    >>> SiLU()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.2689,  0.    ,  1.7616]])
+    """
 
     pair = dispatch.pair("silu")
     formula = activation.SILU
 
 
 class Softplus(Activation):
-    """y = log(1 + eˣ)."""
+    """y = log(1 + eˣ).
+
+    >>> import numpy as np
+    >>> Softplus()(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0.3133, 0.6931, 2.1269]])
+    """
 
     pair = dispatch.pair("softplus")
     formula = activation.SOFTPLUS
-
-
-class Clip(Activation):
-    """y = min(max(x, min), max): numbers held between two bounds, as by PyTorch's `clamp`.
-
-    Parameters
-        min, max : the bounds; None for one that is not there
-    Raises
-        OptionError
-
-    >>> import numpy as np
-    >>> Clip(0, 1)(np.array([-0.5, 0.5, 1.5]))
-    array([0. , 0.5, 1. ])
-    """
-
-    pair = dispatch.pair("clip")
-    formula = hard_activation.CLIP
-    config_names = ("min", "max")
-
-    def __init__(self, min: float | None = None, max: float | None = None) -> None:
-        self.min = None if min is None else as_number("Clip", "min", min)
-        self.max = None if max is None else as_number("Clip", "max", max)
-        if self.min is None and self.max is None:
-            raise OptionError("Clip", "min, max or both", "neither", "use Identity")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise OptionError("Clip", "min ≤ max", f"{self.min} and {self.max}")
-
-    def options(self) -> dict[str, Any]:
-        return {
-            "low": -math.inf if self.min is None else self.min,
-            "high": math.inf if self.max is None else self.max,
-        }
-
-
-class ReLU6(Activation):
-    """y = min(max(x, 0), 6), the activation of MobileNetV2.
-
-    >>> import numpy as np
-    >>> ReLU6()(np.array([-1.0, 2.0, 7.0]))
-    array([0., 2., 6.])
-    """
-
-    pair = dispatch.pair("relu6")
-    formula = hard_activation.RELU6
-
-
-class HardSigmoid(Activation):
-    """y = min(max(α x + β, 0), 1); α = 1/6 and β = ½ are PyTorch's, who calls it `Hardsigmoid`.
-
-    Parameters
-        alpha, beta : numbers; 0.2 and 0.5 are those of old Keras and ONNX's default
-    Raises
-        OptionError
-    """
-
-    pair = dispatch.pair("hard_sigmoid")
-    formula = hard_activation.HARD_SIGMOID
-    config_names = ("alpha", "beta")
-
-    def __init__(self, alpha: float = 1 / 6, beta: float = 0.5) -> None:
-        self.alpha = as_number("HardSigmoid", "alpha", alpha)
-        self.beta = as_number("HardSigmoid", "beta", beta)
-
-
-class HardSwish(Activation):
-    """y = x · min(max(x + 3, 0), 6) / 6, MobileNetV3's activation; PyTorch calls it `Hardswish`.
-
-    >>> import numpy as np
-    >>> HardSwish()(np.array([-4.0, 1.5, 4.0]))
-    array([-0.   ,  1.125,  4.   ])
-    """
-
-    pair = dispatch.pair("hard_swish")
-    formula = hard_activation.HARD_SWISH
-
-
-class Mish(Activation):
-    """y = x · tanh(log(1 + eˣ))."""
-
-    pair = dispatch.pair("mish")
-    formula = soft_activation.MISH
-
-
-class Softsign(Activation):
-    """y = x / (1 + |x|)."""
-
-    pair = dispatch.pair("softsign")
-    formula = soft_activation.SOFTSIGN
-
-
-class CELU(Activation):
-    """y = x where x > 0, else α (e^(x/α) − 1): an ELU without a corner.
-
-    Parameters
-        alpha : α > 0
-    Raises
-        OptionError
-    """
-
-    pair = dispatch.pair("celu")
-    formula = soft_activation.CELU
-    config_names = ("alpha",)
-
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = as_number("CELU", "alpha", alpha, "(0, inf)")

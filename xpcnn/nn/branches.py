@@ -19,6 +19,11 @@ class Residual(Container):
         shortcut : a layer that maps x to the body's output shape, or None for x itself
     Source
         K. He et al., Deep residual learning for image recognition, 2015, equations 1, 2
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import ReLU
+    >>> Residual(ReLU())(np.array([[-1.0, 2.0]]))
+    array([[-1.,  4.]])
     """
 
     def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
@@ -63,6 +68,11 @@ class Concat(Container):
 
     Parameters
         branches : layers whose outputs may differ only in the last axis
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import Linear
+    >>> Concat(Linear(3, 2), Linear(3, 4))(np.ones((1, 3), np.float32)).shape
+    (1, 6)
     """
 
     def __init__(self, *branches: Layer) -> None:

@@ -13,6 +13,7 @@ from copy import copy
 from typing import Any, Self, TypeAlias
 
 from ..errors import OptionError, XpcnnError
+from ..settings import once
 from ..typing import Array, Cache
 from .display import written
 from .frozen_part import Divided
@@ -23,7 +24,14 @@ RunChild: TypeAlias = Callable[[str, Any, Array], Array]
 
 
 class Container(Layer):
-    """Base class of containers: they own named children, and define in `run_children` how data flows through them."""
+    """Base class of containers: they own named children, and define in `run_children` how data flows through them.
+
+    >>> from xpcnn.nn import Linear, ReLU, Sequential
+    >>> list(Sequential(Linear(2, 3), ReLU()).children())
+    ['0', '1']
+    >>> list(Sequential(Linear(2, 3), ReLU()).parameters())
+    ['0.weight', '0.bias']
+    """
 
     def __init__(self, children: Mapping[str, Layer]) -> None:
         if not isinstance(children, Mapping):
@@ -66,9 +74,10 @@ class Container(Layer):
         return self.run_children(x, run)
 
     def __call__(self, x: Array) -> Array:
-        if self.divided is not None and self.divided.output is not self.divided.frozen:  # it knows some outputs
-            return self.divided.rest(self.divided.output(x))
-        return self.run_inference(x, with_layer_name)
+        with once():
+            if self.divided is not None and self.divided.output is not self.divided.frozen:  # it knows some outputs
+                return self.divided.rest(self.divided.output(x))
+            return self.run_inference(x, with_layer_name)
 
     def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:
         row = summary.begin(name, type(self).__name__, depth)

@@ -66,6 +66,11 @@ class Dropout2d(Dropout):
         (N, H, W, C) → (N, H, W, C)
     Raises
         OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> y, cache = Dropout2d(0.5, rng=0).forward(np.ones((1, 2, 2, 4)))  # whole channels are dropped
+    >>> y[0, 0, 0]
+    array([2., 2., 0., 0.])
     """
 
     def _drawn(self, x: Array) -> Shape:
@@ -83,6 +88,11 @@ class Dropout1d(Dropout):
         (N, L, C) → (N, L, C)
     Raises
         OptionError, ShapeError, DTypeError
+
+    >>> import numpy as np
+    >>> y, cache = Dropout1d(0.5, rng=0).forward(np.ones((1, 2, 4)))  # whole channels are dropped
+    >>> y[0, 0]
+    array([2., 2., 0., 0.])
     """
 
     def _drawn(self, x: Array) -> Shape:

@@ -11,21 +11,36 @@ from .layer import OpLayer
 
 
 class Abs(OpLayer):
-    """y = |x|."""
+    """y = |x|.
+
+    >>> import numpy as np
+    >>> Abs()(np.array([[-1.0, 0.5]]))
+    array([[1. , 0.5]])
+    """
 
     pair = (elementary.abs_forward, elementary.abs_backward)
     elementwise = True
 
 
 class Exp(OpLayer):
-    """y = eˣ."""
+    """y = eˣ.
+
+    >>> import numpy as np
+    >>> Exp()(np.array([[0.0, 1.0]])).round(4)
+    array([[1.    , 2.7183]])
+    """
 
     pair = (elementary.exp_forward, elementary.exp_backward)
     elementwise = True
 
 
 class Log(OpLayer):
-    """y = log x, for x > 0."""
+    """y = log x, for x > 0.
+
+    >>> import numpy as np
+    >>> Log()(np.array([[1.0, 2.0]])).round(4)
+    array([[0.    , 0.6931]])
+    """
 
     pair = (elementary.log_forward, elementary.log_backward)
     elementwise = True

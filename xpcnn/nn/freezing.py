@@ -46,7 +46,13 @@ def freeze(model: Layer, patterns: Patterns) -> Layer:
 
 
 def unfreeze(model: Layer) -> Layer:
-    """The network in which all parameters are trained: the reverse of `freeze`, of the same layers."""
+    """The network in which all parameters are trained: the reverse of `freeze`, of the same layers.
+
+    >>> from xpcnn.nn import Linear, Sequential
+    >>> model = freeze(Sequential(Linear(2, 3), Linear(3, 1)), "0.*")
+    >>> len(unfreeze(model).parameters())
+    4
+    """
     check_layer("unfreeze", model)
     made: dict[int, Layer] = {}
 
@@ -63,7 +69,15 @@ def unfreeze(model: Layer) -> Layer:
 
 
 def all_parameters(model: Layer) -> dict[str, Array]:
-    """The arrays that are trained where nothing is frozen, by dotted name."""
+    """The arrays that are trained where nothing is frozen, by dotted name.
+
+    >>> from xpcnn.nn import Linear, Sequential
+    >>> model = freeze(Sequential(Linear(2, 3), Linear(3, 1)), "0.*")
+    >>> list(model.parameters())
+    ['1.weight', '1.bias']
+    >>> list(all_parameters(model))
+    ['0.weight', '0.bias', '1.weight', '1.bias']
+    """
     check_layer("all_parameters", model)
     return {name: getattr(layer, key) for name, layer, key in model.named_arrays(buffers=False, frozen=True)}
 

@@ -61,6 +61,12 @@ class Graph(Container):
     Raises
         OptionError : an unknown, repeated or invalid name, a cycle, an entry or input that nothing reads, or a layer
             that reads the wrong number of values; the error names the entry
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import Add, Linear
+    >>> graph = Graph({"left": (Linear(2, 3), "x"), "right": (Linear(2, 3), "x"), "sum": (Add(), "left", "right")})
+    >>> graph(np.ones((1, 2), np.float32)).shape
+    (1, 3)
     """
 
     config_names = ("reads", "inputs", "outputs")

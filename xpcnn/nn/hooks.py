@@ -29,6 +29,17 @@ class Hooks:
     """Functions that run at each layer that is not a container; by default they run the layer. Override what you need.
 
     `name` is the layer's dotted name; the first one if the layer occurs several times.
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import Linear, ReLU, Sequential
+    >>> class Shapes(Hooks):
+    ...     def infer(self, name, layer, x):
+    ...         y = layer(x)
+    ...         print(name, type(layer).__name__, y.shape)
+    ...         return y
+    >>> _ = with_hooks(Sequential(Linear(2, 3), ReLU()), Shapes())(np.ones((1, 2), np.float32))
+    0 Linear (1, 3)
+    1 ReLU (1, 3)
     """
 
     def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
@@ -77,7 +88,15 @@ def find_layer(
 
 
 def with_hooks(model: Layer, hooks: Hooks) -> Layer:
-    """The network, with each layer that is not a container running through `hooks`; `Concat` as a join is a layer."""
+    """The network, with each layer that is not a container running through `hooks`; `Concat` as a join is a layer.
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import Linear
+    >>> layer = Linear(2, 3, rng=0)
+    >>> x = np.ones((1, 2), np.float32)
+    >>> bool((with_hooks(layer, Hooks())(x) == layer(x)).all())
+    True
+    """
     check_layer("with_hooks", model)
     if not isinstance(hooks, Hooks):
         remedy = "derive from nn.Hooks, and pass an instance"

@@ -25,7 +25,14 @@ _DIFFERENT = (Dropout, BatchNorm1d, BatchNorm2d)  # in inference
 
 
 class Inference(Hooks):
-    """Hooks that run each layer's forward and backward as in inference. Running statistics do not change."""
+    """Hooks that run each layer's forward and backward as in inference. Running statistics do not change.
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import BatchNorm1d
+    >>> y, cache = eval_mode(BatchNorm1d(2), Inference()).forward(np.ones((1, 2), np.float32))
+    >>> y.round(3)
+    array([[1., 1.]], dtype=float32)
+    """
 
     def forward(self, name: str, layer: Layer, x: Array) -> tuple[Array, Cache]:
         return in_inference(layer).forward(x)

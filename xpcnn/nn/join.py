@@ -22,28 +22,48 @@ class Add(OpLayer):
 
 
 class Subtract(OpLayer):
-    """y = a − b, for shapes that can be broadcast."""
+    """y = a − b, for shapes that can be broadcast.
+
+    >>> import numpy as np
+    >>> Subtract()((np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])))
+    array([[-2.,  1.]])
+    """
 
     pair = (join.subtract_forward, join.subtract_backward)
     arity = (2, 2)
 
 
 class Multiply(OpLayer):
-    """y = x₁ · x₂ · …, for shapes that can be broadcast, such as (N, H, W, C) and (N, 1, 1, C)."""
+    """y = x₁ · x₂ · …, for shapes that can be broadcast, such as (N, H, W, C) and (N, 1, 1, C).
+
+    >>> import numpy as np
+    >>> Multiply()((np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])))
+    array([[ 3., 20.]])
+    """
 
     pair = (join.multiply_forward, join.multiply_backward)
     arity = (2, None)
 
 
 class Maximum(OpLayer):
-    """y = max(x₁, x₂, …), elementwise, for shapes that can be broadcast."""
+    """y = max(x₁, x₂, …), elementwise, for shapes that can be broadcast.
+
+    >>> import numpy as np
+    >>> Maximum()((np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])))
+    array([[3., 5.]])
+    """
 
     pair = (join.maximum_forward, join.maximum_backward)
     arity = (2, None)
 
 
 class Minimum(OpLayer):
-    """y = min(x₁, x₂, …), elementwise, for shapes that can be broadcast."""
+    """y = min(x₁, x₂, …), elementwise, for shapes that can be broadcast.
+
+    >>> import numpy as np
+    >>> Minimum()((np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])))
+    array([[1., 4.]])
+    """
 
     pair = (join.minimum_forward, join.minimum_backward)
     arity = (2, None)

@@ -49,7 +49,18 @@ _MOST_NUMBERS = 2**31 - 1  # in an item of zeros: 8 GiB in float32
 
 
 class Layer(Familiar, ABC):
-    """Base class of all layers. See the module's docstring for the contract."""
+    """Base class of all layers. See the module's docstring for the contract.
+
+    >>> import numpy as np
+    >>> from xpcnn import gradcheck
+    >>> class Double(Layer):
+    ...     def forward(self, x):
+    ...         return 2 * x, None
+    ...     def backward(self, dy, cache, *, input_grad=True):
+    ...         return 2 * dy, {}
+    >>> gradcheck(Double(), np.array([[1.0, -2.0]])).passed
+    True
+    """
 
     __slots__ = ("__dict__", "__weakref__", "_frozen", "_infers")  # two layers may have one __dict__: `in_inference`
     _frozen: frozenset[str]

@@ -38,6 +38,12 @@ class Loss(Familiar):
     """Base class of criteria: its attributes are the constructor's arguments, `pair` is the operation.
 
     Your own criterion names another pair, or defines `forward` and `backward`.
+
+    >>> import numpy as np
+    >>> criterion = MSELoss()
+    >>> loss, cache = criterion.forward(np.array([[3.0]]), np.array([[1.0]]))
+    >>> float(loss), criterion.backward(cache)
+    (4.0, array([[4.]]))
     """
 
     pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Cache], Array]]]

@@ -50,6 +50,10 @@ class Plan:
 
     Its call returns what `model(x)` returns, within rounding. It reads weights and running statistics at each call, so
     it never uses old ones. Several threads may call it: each then works in memory of its own.
+
+    >>> from xpcnn.nn import Linear, ReLU, Sequential
+    >>> plan(Sequential(Linear(4, 2), ReLU()), (4,))
+    Plan(Sequential of 2 layers, 10 parameters; input (4,))
     """
 
     @np.errstate(all="ignore")  # of an example of zeros
@@ -111,6 +115,13 @@ def plan(model: Layer, input_shape: Any) -> Plan:
             implementation is forced, it calls the network
     Raises
         OptionError, ShapeError, DTypeError : as the network's inference
+
+    >>> import numpy as np
+    >>> from xpcnn.nn import Linear
+    >>> layer = Linear(4, 2, rng=0)
+    >>> x = np.ones((1, 4), np.float32)
+    >>> bool(np.allclose(plan(layer, (4,))(x), layer(x)))
+    True
     """
     return Plan(model, input_shape)
 

@@ -61,7 +61,13 @@ def sigmoid_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def sigmoid_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `sigmoid_forward`, (1): dy (N, …) → dx (N, …)."""
+    """The gradient of `sigmoid_forward`, (1): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = sigmoid_forward(np.array([[-1.0, 2.0]]))
+    >>> sigmoid_backward(np.ones_like(y), cache).round(4)
+    array([[0.1966, 0.105 ]])
+    """
     y = cache
     check_gradient("Sigmoid", dy, y.shape, y)
     dx: Array = dy * (y * (1 - y))  # (1)
@@ -92,7 +98,13 @@ def tanh_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def tanh_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `tanh_forward`, (2): dy (N, …) → dx (N, …)."""
+    """The gradient of `tanh_forward`, (2): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = tanh_forward(np.array([[-1.0, 2.0]]))
+    >>> tanh_backward(np.ones_like(y), cache).round(4)
+    array([[0.42  , 0.0707]])
+    """
     y = cache
     check_gradient("Tanh", dy, y.shape, y)
     dx: Array = dy * (1 - y * y)  # (2)
@@ -124,7 +136,13 @@ def gelu_tanh_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def gelu_tanh_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `gelu_tanh_forward`, (3): dy (N, …) → dx (N, …)."""
+    """The gradient of `gelu_tanh_forward`, (3): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = gelu_tanh_forward(np.array([[-1.0, 2.0]]))
+    >>> gelu_tanh_backward(np.ones_like(y), cache).round(4)
+    array([[-0.083 ,  1.0861]])
+    """
     x, t = cache
     check_gradient("GELU", dy, x.shape, x)
     dx: Array = dy * (0.5 * (1 + t + x * (1 - t * t) * (GELU_A * (1 + 3 * GELU_B * (x * x)))))  # (3)
@@ -161,7 +179,13 @@ def silu_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def silu_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `silu_forward`, (4): dy (N, …) → dx (N, …)."""
+    """The gradient of `silu_forward`, (4): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = silu_forward(np.array([[-1.0, 2.0]]))
+    >>> silu_backward(np.ones_like(y), cache).round(4)
+    array([[0.0723, 1.0908]])
+    """
     x, s = cache
     check_gradient("SiLU", dy, x.shape, x)
     dx: Array = dy * (s * (1 + x * (1 - s)))  # (4)
@@ -192,7 +216,13 @@ def softplus_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def softplus_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `softplus_forward`, (5): dy (N, …) → dx (N, …)."""
+    """The gradient of `softplus_forward`, (5): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = softplus_forward(np.array([[-1.0, 2.0]]))
+    >>> softplus_backward(np.ones_like(y), cache).round(4)
+    array([[0.2689, 0.8808]])
+    """
     x = cache
     xp = check_gradient("Softplus", dy, x.shape, x)
     return dy * _sigmoid(x, xp)  # (5)

@@ -55,6 +55,12 @@ def adaptive_avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
         dy : Array (N, OH, OW, C)
     Returns
         dx : Array (N, H, W, C)
+
+    >>> import numpy as np
+    >>> y, cache = adaptive_avg_pool2d_forward(np.arange(4.0).reshape(1, 2, 2, 1), output_size=(1, 1))
+    >>> adaptive_avg_pool2d_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[0.25, 0.25],
+           [0.25, 0.25]])
     """
     a, b, n, c = cache
     xp = check_gradient("AdaptiveAvgPool2d", dy, (n, a.shape[0], b.shape[0], c), a)

@@ -114,6 +114,12 @@ def batch_norm_backward(
     Returns
         dx : Array (N, …, C), or None
         dgamma, dbeta : Array (C,), or None if forward had none
+
+    >>> import numpy as np
+    >>> y, cache, _ = batch_norm_forward(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1))
+    >>> dx, dgamma, dbeta = batch_norm_backward(np.ones_like(y), cache)
+    >>> dgamma.round(4), dbeta.round(4)
+    (array([0.]), array([2.]))
     """
     x_hat, r, gamma, has_beta, count, shards = cache
     xp = check_gradient("BatchNorm", dy, x_hat.shape, x_hat)
@@ -136,7 +142,14 @@ def batch_norm_relu_forward(
     eps: float = 1e-5,
     shards: Shards | None = None,
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
-    """`batch_norm_forward` followed by ReLU; same arguments and results."""
+    """`batch_norm_forward` followed by ReLU; same arguments and results.
+
+    >>> import numpy as np
+    >>> y, cache, (mean, var) = batch_norm_relu_forward(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1))
+    >>> y.round(4)
+    array([[0.],
+           [1.]])
+    """
     y, cache, statistics = batch_norm_forward(x, gamma, beta, eps=eps, shards=shards)
     y, relu_cache = relu_forward(y)
     return y, (cache, relu_cache), statistics
@@ -145,7 +158,14 @@ def batch_norm_relu_forward(
 def batch_norm_relu_backward(
     dy: Array, cache: Cache, *, input_grad: bool = True
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """The gradients of `batch_norm_relu_forward`; same arguments and results as `batch_norm_backward`."""
+    """The gradients of `batch_norm_relu_forward`; same arguments and results as `batch_norm_backward`.
+
+    >>> import numpy as np
+    >>> y, cache, _ = batch_norm_relu_forward(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1))
+    >>> dx, dgamma, dbeta = batch_norm_relu_backward(np.ones_like(y), cache)
+    >>> dgamma.round(4), dbeta.round(4)
+    (array([1.]), array([1.]))
+    """
     cache, relu_cache = cache
     return batch_norm_backward(relu_backward(dy, relu_cache), cache, input_grad=input_grad)
 

@@ -72,7 +72,14 @@ def bilinear2d_forward(
 
 
 def bilinear2d_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `bilinear2d_forward`, (5): dy (N, OH, OW, C) → dx (N, H, W, C)."""
+    """The gradient of `bilinear2d_forward`, (5): dy (N, OH, OW, C) → dx (N, H, W, C).
+
+    >>> import numpy as np
+    >>> y, cache = bilinear2d_forward(np.arange(4.0).reshape(1, 2, 2, 1), scale_factor=(2, 2))
+    >>> bilinear2d_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[4., 4.],
+           [4., 4.]])
+    """
     r, c, n, channels = cache
     xp = check_gradient("Upsample", dy, (n, r.shape[0], c.shape[0], channels), r)
     return separable(r.T, c.T, dy, xp)  # (N, H, W, C)                                                    (5)

@@ -121,6 +121,20 @@ def conv2d_backward(
         dx : Array (N, H, W, Cin), or None
         dw : Array (Cout, KH, KW, Cin/groups), or None
         db : Array (Cout,), or None, as without a bias
+
+    >>> import numpy as np
+    >>> from xpcnn.ops import Window
+    >>> x = np.arange(4.0).reshape(1, 2, 2, 1)
+    >>> y, cache = conv2d_forward(x, np.ones((1, 2, 2, 1)), np.zeros(1), window=Window(2))
+    >>> dx, dw, db = conv2d_backward(np.ones_like(y), cache)
+    >>> dx[0, :, :, 0].round(4)
+    array([[1., 1.],
+           [1., 1.]])
+    >>> dw[0, :, :, 0].round(4)
+    array([[0., 1.],
+           [2., 3.]])
+    >>> db.round(4)
+    array([1.])
     """
     x, w, has_bias, place, groups = cache
     xp = check_gradient("Conv2d", dy, (x.shape[0], *place.out, w.shape[0]), w)

@@ -92,6 +92,20 @@ def conv_transpose2d_backward(
         dx : Array (N, H, W, Cin), or None
         dw : Array (Cin, KH, KW, Cout/groups), or None
         db : Array (Cout,), or None, as without a bias
+
+    >>> import numpy as np
+    >>> from xpcnn.ops import Window
+    >>> x = np.arange(4.0).reshape(1, 2, 2, 1)
+    >>> y, cache = conv_transpose2d_forward(x, np.ones((1, 2, 2, 1)), np.zeros(1), window=Window(2))
+    >>> dx, dw, db = conv_transpose2d_backward(np.ones_like(y), cache)
+    >>> dx[0, :, :, 0].round(4)
+    array([[4., 4.],
+           [4., 4.]])
+    >>> dw[0, :, :, 0].round(4)
+    array([[6., 6.],
+           [6., 6.]])
+    >>> db.round(4)
+    array([9.])
     """
     x, w, has_bias, place, groups = cache
     xp = check_gradient("ConvTranspose2d", dy, (x.shape[0], *place.size, w.shape[3] * groups), w)

@@ -21,6 +21,7 @@ from typing import Any
 
 from .. import settings
 from ..errors import OptionError
+from ..extras import need
 from ..typing import Array, Cache
 from . import (
     activation,
@@ -85,26 +86,41 @@ _REFERENCE = {
     )
 }
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
-    "conv2d": ("winograd.IMPLEMENTATION", "rows.IMPLEMENTATION", "im2col.IMPLEMENTATION", "cuda.conv.IMPLEMENTATION"),
-    "conv2d_inference": ("winograd.INFERENCE", "rows.INFERENCE", "im2col.INFERENCE", "cuda.conv.INFERENCE"),
+    "conv2d": (
+        "compiled.depthwise.IMPLEMENTATION",
+        "winograd.IMPLEMENTATION",
+        "rows.IMPLEMENTATION",
+        "im2col.IMPLEMENTATION",
+        "cuda.conv.IMPLEMENTATION",
+    ),
+    "conv2d_inference": (
+        "compiled.depthwise.INFERENCE",
+        "winograd.INFERENCE",
+        "rows.INFERENCE",
+        "im2col.INFERENCE",
+        "cuda.conv.INFERENCE",
+    ),
     "linear": ("linear.IMPLEMENTATION",),
-    "relu": ("relu.IMPLEMENTATION", "cuda.activation.RELU"),
-    "max_pool2d": ("max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
-    "max_pool2d_inference": ("max_pool.INFERENCE", "cuda.pool.MAX_INFERENCE"),
-    "avg_pool2d": ("avg_pool.IMPLEMENTATION", "cuda.pool.AVG"),
+    "relu": ("compiled.relu.RECTIFIER", "relu.IMPLEMENTATION", "cuda.activation.RELU"),
+    "max_pool2d": ("compiled.pool.MAX", "max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
+    "max_pool2d_inference": ("compiled.pool.MAX_INFERENCE", "max_pool.INFERENCE", "cuda.pool.MAX_INFERENCE"),
+    "avg_pool2d": ("compiled.pool.AVG", "avg_pool.IMPLEMENTATION", "cuda.pool.AVG"),
     "global_avg_pool2d": ("global_pool.IMPLEMENTATION", "cuda.pool.GLOBAL_AVG"),
-    "batch_norm": ("batch_norm.IMPLEMENTATION", "cuda.batch_norm.IMPLEMENTATION"),
-    "batch_norm_relu": ("batch_norm.WITH_RELU", "cuda.batch_norm.WITH_RELU"),
-    "batch_norm_inference": ("batch_norm.INFERENCE", "cuda.batch_norm.INFERENCE"),
+    "batch_norm": ("compiled.batch_norm.IMPLEMENTATION", "batch_norm.IMPLEMENTATION", "cuda.batch_norm.IMPLEMENTATION"),
+    "batch_norm_relu": ("compiled.batch_norm.WITH_RELU", "batch_norm.WITH_RELU", "cuda.batch_norm.WITH_RELU"),
+    "batch_norm_inference": ("compiled.batch_norm.INFERENCE", "batch_norm.INFERENCE", "cuda.batch_norm.INFERENCE"),
     "zero_pad": ("zero_pad.IMPLEMENTATION", "cuda.pad.IMPLEMENTATION"),
     "batch_norm_affine": ("cuda.batch_norm.AFFINE_MAP",),
     "running_statistics": ("cuda.batch_norm.STATISTICS",),
     "cross_entropy": ("cuda.cross_entropy.IMPLEMENTATION",),
     "gather_images": ("cuda.gather.IMPLEMENTATION",),
     "shift_images": ("cuda.gather.SHIFTED",),
-    "add": ("add.IMPLEMENTATION",),
+    "add": ("compiled.relu.SUM", "add.IMPLEMENTATION"),
     **{op: (f"cuda.activation.{op.upper()}",) for op in ACTIVATIONS},
+    "relu6": ("compiled.relu.RECTIFIER_TO_6", "cuda.activation.RELU6"),
 }
+
+_COMPILED = "numba"  # the name of all implementations whose loops are compiled
 
 _forced: ContextVar[str | None] = ContextVar("xpcnn_implementation", default=None)
 
@@ -120,9 +136,19 @@ def implementations(op: str) -> tuple[Implementation, ...]:
     return (*faster, _REFERENCE[op])
 
 
+@cache
+def _not_compiled(op: str) -> tuple[Implementation, ...]:
+    return tuple(each for each in implementations(op) if each.name != _COMPILED)
+
+
 def planned() -> Any:
     """The module of the steps that operations have in a plan."""
     return import_module("xpcnn.kernels.planned")
+
+
+def parts() -> Any:
+    """The module of the steps that operations have in training in parts."""
+    return import_module("xpcnn.kernels.parts")
 
 
 def verdicts(optimizers: Iterable[Any]) -> dict[str, Callable[[], str]]:
@@ -200,6 +226,10 @@ def choose(op: str, *args: Any, **options: Any) -> Implementation:
     candidates = implementations(op)
     if name is not None:
         candidates = (*(each for each in candidates if each.name == name), _REFERENCE[op])
+    if name == _COMPILED or (name is None and settings.numba()):
+        need(_COMPILED, "compiled loops", "to compile them")
+    elif name is None:
+        candidates = _not_compiled(op)
     return next(each for each in candidates if each.refuses(*args, **options) is None)
 
 
@@ -234,12 +264,9 @@ def loss_pair(op: str) -> tuple[Callable[..., tuple[Array, Cache]], Callable[[Ca
 
 def forced() -> str | None:
     """The name of the implementation that is forced, or None."""
-    return _forced.get() or _from_settings()
-
-
-def _from_settings() -> str | None:
-    name = settings.implementation_name()
-    _check_name("XPCNN_IMPLEMENTATION", name)
+    name = _forced.get()
+    if name is None and (name := settings.implementation_name()) is not None:
+        _check_name("XPCNN_IMPLEMENTATION", name)
     return name
 
 

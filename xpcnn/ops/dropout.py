@@ -53,7 +53,13 @@ def dropout_forward(x: Array, keep: Array, *, p: float) -> tuple[Array, Cache]:
 
 
 def dropout_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `dropout_forward`, (2): dy (N, …) → dx (N, …)."""
+    """The gradient of `dropout_forward`, (2): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = dropout_forward(np.ones((1, 4)), np.array([[True, False, True, True]]), p=0.25)
+    >>> dropout_backward(np.ones_like(y), cache).round(4)
+    array([[1.3333, 0.    , 1.3333, 1.3333]])
+    """
     keep, p, shape = cache
     xp = check_gradient("Dropout", dy, shape)
     return dy * _factor(keep, p, dy, xp)  # (2)

@@ -53,7 +53,14 @@ def reflection_pad_forward(x: Array, widths: Widths) -> tuple[Array, Cache]:
 
 
 def reflection_pad_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `reflection_pad_forward`, (3): dy (N, OH, OW, C) → dx (N, H, W, C)."""
+    """The gradient of `reflection_pad_forward`, (3): dy (N, OH, OW, C) → dx (N, H, W, C).
+
+    >>> import numpy as np
+    >>> y, cache = reflection_pad_forward(np.arange(4.0).reshape(1, 2, 2, 1), widths=((1, 0), (1, 0)))
+    >>> reflection_pad_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[1., 2.],
+           [2., 4.]])
+    """
     return _folded("ReflectionPad2d", dy, cache, _reflected)
 
 
@@ -82,7 +89,14 @@ def replication_pad_forward(x: Array, widths: Widths) -> tuple[Array, Cache]:
 
 
 def replication_pad_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `replication_pad_forward`, (3): dy (N, OH, OW, C) → dx (N, H, W, C)."""
+    """The gradient of `replication_pad_forward`, (3): dy (N, OH, OW, C) → dx (N, H, W, C).
+
+    >>> import numpy as np
+    >>> y, cache = replication_pad_forward(np.arange(4.0).reshape(1, 2, 2, 1), widths=((1, 0), (1, 0)))
+    >>> replication_pad_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[4., 2.],
+           [2., 1.]])
+    """
     return _folded("ReplicationPad2d", dy, cache, _summed)
 
 

@@ -40,7 +40,13 @@ def abs_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def abs_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `abs_forward`, (1): dy (N, …) → dx (N, …)."""
+    """The gradient of `abs_forward`, (1): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = abs_forward(np.array([[-1.0, 2.0]]))
+    >>> abs_backward(np.ones_like(y), cache).round(4)
+    array([[-1.,  1.]])
+    """
     x = cache
     check_gradient("Abs", dy, x.shape, x)
     dx: Array = dy * sign(x)  # (1)
@@ -68,7 +74,13 @@ def exp_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def exp_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `exp_forward`, (2): dy (N, …) → dx (N, …)."""
+    """The gradient of `exp_forward`, (2): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = exp_forward(np.array([[-1.0, 2.0]]))
+    >>> exp_backward(np.ones_like(y), cache).round(4)
+    array([[0.3679, 7.3891]])
+    """
     y = cache
     check_gradient("Exp", dy, y.shape, y)
     dx: Array = dy * y  # (2)
@@ -96,7 +108,13 @@ def log_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def log_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `log_forward`, (3): dy (N, …) → dx (N, …)."""
+    """The gradient of `log_forward`, (3): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = log_forward(np.array([[1.0, 2.0]]))
+    >>> log_backward(np.ones_like(y), cache).round(4)
+    array([[1. , 0.5]])
+    """
     x = cache
     check_gradient("Log", dy, x.shape, x)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -126,7 +144,13 @@ def power_forward(x: Array, *, exponent: float) -> tuple[Array, Cache]:
 
 
 def power_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `power_forward`, (4): dy (N, …) → dx (N, …)."""
+    """The gradient of `power_forward`, (4): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = power_forward(np.array([[1.0, 2.0]]), exponent=3.0)
+    >>> power_backward(np.ones_like(y), cache).round(4)
+    array([[ 3., 12.]])
+    """
     x, exponent = cache
     check_gradient("Power", dy, x.shape, x)
     with np.errstate(divide="ignore", invalid="ignore"):

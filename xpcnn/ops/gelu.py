@@ -57,7 +57,13 @@ GELU = Formula(
 
 
 def gelu_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `gelu_forward`, (1): dy (N, …) → dx (N, …)."""
+    """The gradient of `gelu_forward`, (1): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = gelu_forward(np.array([[-1.0, 2.0]]))
+    >>> gelu_backward(np.ones_like(y), cache).round(4)
+    array([[-0.0833,  1.0852]])
+    """
     check_gradient("GELU", dy, cache.shape, cache)
     dx: Array = dy * cache  # (1)
     return dx

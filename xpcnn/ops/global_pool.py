@@ -46,6 +46,12 @@ def global_max_pool2d_backward(dy: Array, cache: Cache) -> Array:
         dy : Array (N, C)
     Returns
         dx : Array (N, H, W, C)
+
+    >>> import numpy as np
+    >>> y, cache = global_max_pool2d_forward(np.arange(4.0).reshape(1, 2, 2, 1))
+    >>> global_max_pool2d_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[0., 0.],
+           [0., 1.]])
     """
     winner, (n, h, w, c) = cache
     xp = check_gradient("GlobalMaxPool2d", dy, (n, c))
@@ -84,6 +90,12 @@ def global_avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
         dy : Array (N, C)
     Returns
         dx : Array (N, H, W, C)
+
+    >>> import numpy as np
+    >>> y, cache = global_avg_pool2d_forward(np.arange(4.0).reshape(1, 2, 2, 1))
+    >>> global_avg_pool2d_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[0.25, 0.25],
+           [0.25, 0.25]])
     """
     n, h, w, c = cache
     xp = check_gradient("GlobalAvgPool2d", dy, (n, c))

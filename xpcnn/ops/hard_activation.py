@@ -47,7 +47,13 @@ def clip_forward(x: Array, *, low: float = -math.inf, high: float = math.inf) ->
 
 
 def clip_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `clip_forward`, (1): dy (N, …) → dx (N, …)."""
+    """The gradient of `clip_forward`, (1): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = clip_forward(np.array([[-1.0, 2.0]]), low=0.0)
+    >>> clip_backward(np.ones_like(y), cache).round(4)
+    array([[0., 1.]])
+    """
     x, low, high = cache
     xp = check_gradient("Clip", dy, x.shape, x)
     dx: Array = dy * xp.astype((x >= low) & (x <= high), x.dtype)  # (1)
@@ -78,7 +84,13 @@ def relu6_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def relu6_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `relu6_forward`, (2): dy (N, …) → dx (N, …)."""
+    """The gradient of `relu6_forward`, (2): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = relu6_forward(np.array([[-1.0, 2.0]]))
+    >>> relu6_backward(np.ones_like(y), cache).round(4)
+    array([[0., 1.]])
+    """
     y = cache
     xp = check_gradient("ReLU6", dy, y.shape, y)
     dx: Array = dy * xp.astype((y > 0) & (y < 6), y.dtype)  # (2)
@@ -110,7 +122,13 @@ def hard_sigmoid_forward(x: Array, *, alpha: float = 1 / 6, beta: float = 0.5) -
 
 
 def hard_sigmoid_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `hard_sigmoid_forward`, (3): dy (N, …) → dx (N, …)."""
+    """The gradient of `hard_sigmoid_forward`, (3): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = hard_sigmoid_forward(np.array([[-1.0, 2.0]]))
+    >>> hard_sigmoid_backward(np.ones_like(y), cache).round(4)
+    array([[0.1667, 0.1667]])
+    """
     y, alpha = cache
     xp = check_gradient("HardSigmoid", dy, y.shape, y)
     dx: Array = dy * (alpha * xp.astype((y > 0) & (y < 1), y.dtype))  # (3)
@@ -143,7 +161,13 @@ def hard_swish_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def hard_swish_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `hard_swish_forward`, (4): dy (N, …) → dx (N, …)."""
+    """The gradient of `hard_swish_forward`, (4): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = hard_swish_forward(np.array([[-1.0, 2.0]]))
+    >>> hard_swish_backward(np.ones_like(y), cache).round(4)
+    array([[0.1667, 1.1667]])
+    """
     x = cache
     xp = check_gradient("HardSwish", dy, x.shape, x)
     bent = xp.astype((x > -3) & (x < 3), x.dtype) * (clip(x, -3.0, 3.0) / 3 + 0.5)

@@ -48,35 +48,69 @@ def add_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
 
 
 def add_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
-    """The gradients of `add_forward`, (1), one per input."""
+    """The gradients of `add_forward`, (1), one per input.
+
+    >>> import numpy as np
+    >>> y, cache = add_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> add_backward(np.ones_like(y), cache)
+    (array([[1., 1.]]), array([[1., 1.]]))
+    """
     shape, shapes = cache
     check_gradient("Add", dy, shape)
     return tuple(sum_to(dy, each) for each in shapes)  # (1)
 
 
 def subtract_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
-    """The difference of two arrays, (2); otherwise like `add_forward`."""
+    """The difference of two arrays, (2); otherwise like `add_forward`.
+
+    >>> import numpy as np
+    >>> y, cache = subtract_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> y
+    array([[-2.,  1.]])
+    >>> subtract_backward(np.ones_like(y), cache)
+    (array([[1., 1.]]), array([[-1., -1.]]))
+    """
     shape = _check("Subtract", xs, most=2)
     a, b = xs
     return a - b, (shape, tuple(a.shape), tuple(b.shape))  # (2)
 
 
 def subtract_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
-    """The gradients of `subtract_forward`, (2)."""
+    """The gradients of `subtract_forward`, (2).
+
+    >>> import numpy as np
+    >>> y, cache = subtract_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> subtract_backward(np.ones_like(y), cache)
+    (array([[1., 1.]]), array([[-1., -1.]]))
+    """
     shape, a, b = cache
     check_gradient("Subtract", dy, shape)
     return sum_to(dy, a), -sum_to(dy, b)  # (2)
 
 
 def multiply_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
-    """The product, (3); like `add_forward`, but the cache refers to the inputs."""
+    """The product, (3); like `add_forward`, but the cache refers to the inputs.
+
+    >>> import numpy as np
+    >>> y, cache = multiply_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> y
+    array([[ 3., 20.]])
+    >>> multiply_backward(np.ones_like(y), cache)
+    (array([[3., 4.]]), array([[1., 5.]]))
+    """
     shape = _check("Multiply", xs)
     y: Array = reduce(lambda a, b: a * b, xs)  # (3)
     return y, (shape, tuple(xs))
 
 
 def multiply_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
-    """The gradients of `multiply_forward`, (3)."""
+    """The gradients of `multiply_forward`, (3).
+
+    >>> import numpy as np
+    >>> y, cache = multiply_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> multiply_backward(np.ones_like(y), cache)
+    (array([[3., 4.]]), array([[1., 5.]]))
+    """
     shape, xs = cache
     check_gradient("Multiply", dy, shape)
     others = [reduce(lambda a, b: a * b, [x for j, x in enumerate(xs) if j != i]) for i in range(len(xs))]
@@ -84,14 +118,28 @@ def multiply_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def maximum_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
-    """The elementwise maximum, (4); like `add_forward`, but the cache refers to the inputs and y."""
+    """The elementwise maximum, (4); like `add_forward`, but the cache refers to the inputs and y.
+
+    >>> import numpy as np
+    >>> y, cache = maximum_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> y
+    array([[3., 5.]])
+    >>> maximum_backward(np.ones_like(y), cache)
+    (array([[0., 1.]]), array([[1., 0.]]))
+    """
     shape = _check("Maximum", xs)
     y: Array = reduce(array_namespace(*xs).maximum, xs)  # (4)
     return y, (shape, tuple(xs), y)
 
 
 def maximum_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
-    """The gradients of `maximum_forward`, (4)."""
+    """The gradients of `maximum_forward`, (4).
+
+    >>> import numpy as np
+    >>> y, cache = maximum_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> maximum_backward(np.ones_like(y), cache)
+    (array([[0., 1.]]), array([[1., 0.]]))
+    """
     shape, xs, y = cache
     xp = check_gradient("Maximum", dy, shape)
     largest = [xp.astype(x == y, dy.dtype) for x in xs]
@@ -100,14 +148,28 @@ def maximum_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def minimum_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
-    """The elementwise minimum, (7); like `maximum_forward`."""
+    """The elementwise minimum, (7); like `maximum_forward`.
+
+    >>> import numpy as np
+    >>> y, cache = minimum_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> y
+    array([[1., 4.]])
+    >>> minimum_backward(np.ones_like(y), cache)
+    (array([[1., 0.]]), array([[0., 1.]]))
+    """
     shape = _check("Minimum", xs)
     y: Array = reduce(array_namespace(*xs).minimum, xs)  # (7)
     return y, (shape, tuple(xs), y)
 
 
 def minimum_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
-    """The gradients of `minimum_forward`, (7)."""
+    """The gradients of `minimum_forward`, (7).
+
+    >>> import numpy as np
+    >>> y, cache = minimum_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> minimum_backward(np.ones_like(y), cache)
+    (array([[1., 0.]]), array([[0., 1.]]))
+    """
     check_gradient("Minimum", dy, cache[0])
     return maximum_backward(dy, cache)  # (7)
 
@@ -122,6 +184,13 @@ def concat_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
         cache : for `concat_backward`; holds shapes
     Raises
         ShapeError, DTypeError, OptionError
+
+    >>> import numpy as np
+    >>> y, cache = concat_forward([np.ones((1, 2)), np.zeros((1, 1))])
+    >>> y
+    array([[1., 1., 0.]])
+    >>> concat_backward(np.array([[1.0, 2.0, 3.0]]), cache)
+    (array([[1., 2.]]), array([[3.]]))
     """
     for x in _several("Concat", xs, least=1):
         check_array("Concat", x)
@@ -137,7 +206,13 @@ def concat_forward(xs: Sequence[Array]) -> tuple[Array, Cache]:
 
 
 def concat_backward(dy: Array, cache: Cache) -> tuple[Array, ...]:
-    """The gradients of `concat_forward`, (5): views of dy."""
+    """The gradients of `concat_forward`, (5): views of dy.
+
+    >>> import numpy as np
+    >>> y, cache = concat_forward([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+    >>> concat_backward(np.ones_like(y), cache)
+    (array([[1., 1.]]), array([[1., 1.]]))
+    """
     check_gradient("Concat", dy, (*cache[0][:-1], sum(shape[-1] for shape in cache)))
     parts, start = [], 0
     for shape in cache:

@@ -48,7 +48,13 @@ def l2_normalize_forward(x: Array, *, eps: float = 1e-12) -> tuple[Array, Cache]
 
 
 def l2_normalize_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `l2_normalize_forward`, (3): dy (N, …, C) → dx (N, …, C)."""
+    """The gradient of `l2_normalize_forward`, (3): dy (N, …, C) → dx (N, …, C).
+
+    >>> import numpy as np
+    >>> y, cache = l2_normalize_forward(np.array([[3.0, 4.0]]))
+    >>> l2_normalize_backward(np.ones_like(y), cache).round(4)
+    array([[ 0.032, -0.024]])
+    """
     y, m, r, longer = cache
     xp = check_gradient("L2Normalize", dy, y.shape, y)
     dx: Array = (dy - y * (longer * xp.sum(dy * y, axis=-1, keepdims=True))) / m / r  # (3)

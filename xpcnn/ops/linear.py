@@ -51,6 +51,16 @@ def linear_backward(
         dx : Array (N, in), or None without `input_grad`
         dw : Array (out, in), or None
         db : Array (out,), or None, as without a bias
+
+    >>> import numpy as np
+    >>> y, cache = linear_forward(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.zeros(1))
+    >>> dx, dw, db = linear_backward(np.ones_like(y), cache)
+    >>> dx.round(4)
+    array([[3., 4.]])
+    >>> dw.round(4)
+    array([[1., 2.]])
+    >>> db.round(4)
+    array([1.])
     """
     x, w, has_bias = cache
     xp = check_gradient("Linear", dy, (x.shape[0], w.shape[0]), w)

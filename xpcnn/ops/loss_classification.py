@@ -91,7 +91,13 @@ def cross_entropy_forward(
 
 
 def cross_entropy_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `cross_entropy_forward` returned, (4): dy (N, …, K)."""
+    """The gradient of the loss that `cross_entropy_forward` returned, (4): dy (N, …, K).
+
+    >>> import numpy as np
+    >>> loss, cache = cross_entropy_forward(np.array([[1.0, 2.0, 4.0]]), np.array([2]))
+    >>> cross_entropy_backward(cache).round(4)
+    array([[ 0.042 ,  0.1142, -0.1562]])
+    """
     log_p, a, count, xp = cache
     dy: Array = (xp.exp(log_p) * xp.sum(a, axis=-1, keepdims=True) - a) / count  # (N, …, K)      (4)
     return dy
@@ -126,7 +132,13 @@ def nll_forward(
 
 
 def nll_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `nll_forward` returned, (6): dy (N, …, K)."""
+    """The gradient of the loss that `nll_forward` returned, (6): dy (N, …, K).
+
+    >>> import numpy as np
+    >>> loss, cache = nll_forward(np.log(np.array([[0.2, 0.8]])), np.array([1]))
+    >>> nll_backward(cache).round(4)
+    array([[-0., -1.]])
+    """
     a, count = cache
     dy: Array = -a / count  # (6)
     return dy
@@ -162,7 +174,13 @@ def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[
 
 
 def hinge_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `hinge_forward` returned, (8): dy (N, …, K)."""
+    """The gradient of the loss that `hinge_forward` returned, (8): dy (N, …, K).
+
+    >>> import numpy as np
+    >>> loss, cache = hinge_forward(np.array([[1.0, 2.0, 4.0]]), np.array([1]))
+    >>> hinge_backward(cache).round(4)
+    array([[ 0.    , -0.3333,  0.3333]])
+    """
     h, q, count, xp = cache
     dy: Array = (h - q * xp.sum(h, axis=-1, keepdims=True)) / count  # (N, …, K)                  (8)
     return dy

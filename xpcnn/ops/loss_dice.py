@@ -86,7 +86,13 @@ def dice_forward(
 
 
 def dice_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `dice_forward` returned, (3) to (5): dy (N, …, K)."""
+    """The gradient of the loss that `dice_forward` returned, (3) to (5): dy (N, …, K).
+
+    >>> import numpy as np
+    >>> loss, cache = dice_forward(np.array([[[[0.9], [0.2]]]]), np.array([[[[1.0], [0.0]]]]))
+    >>> dice_backward(cache)[0, :, :, 0].round(4)
+    array([[0., 0.]])
+    """
     p, q, m, dice, total, count, sigmoid, xp = cache
     g = m * (dice - 2 * q) / (total * count)  # (N, …, K)                                            (3)
     if sigmoid:

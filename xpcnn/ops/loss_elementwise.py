@@ -59,7 +59,13 @@ def mse_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Ar
 
 
 def mse_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `mse_forward` returned, (2): dy, of y's shape."""
+    """The gradient of the loss that `mse_forward` returned, (2): dy, of y's shape.
+
+    >>> import numpy as np
+    >>> loss, cache = mse_forward(np.array([[3.0]]), np.array([[1.0]]))
+    >>> mse_backward(cache).round(4)
+    array([[4.]])
+    """
     d, count = cache
     dy: Array = d * (2 / count)  # (2)
     return dy
@@ -79,7 +85,13 @@ def mae_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Ar
 
 
 def mae_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `mae_forward` returned, (4): dy, of y's shape; 0 where y = target."""
+    """The gradient of the loss that `mae_forward` returned, (4): dy, of y's shape; 0 where y = target.
+
+    >>> import numpy as np
+    >>> loss, cache = mae_forward(np.array([[3.0]]), np.array([[1.0]]))
+    >>> mae_backward(cache).round(4)
+    array([[1.]])
+    """
     d, count = cache
     dy: Array = sign(d) / count  # (4)
     return dy
@@ -105,7 +117,13 @@ def huber_forward(y: Array, target: Array, *, delta: float = 1.0, reduction: str
 
 
 def huber_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `huber_forward` returned, (6): dy, of y's shape."""
+    """The gradient of the loss that `huber_forward` returned, (6): dy, of y's shape.
+
+    >>> import numpy as np
+    >>> loss, cache = huber_forward(np.array([[3.0]]), np.array([[1.0]]))
+    >>> huber_backward(cache).round(4)
+    array([[1.]])
+    """
     c, count = cache
     dy: Array = c / count  # (6)
     return dy
@@ -148,7 +166,13 @@ def bce_with_logits_forward(
 
 
 def bce_with_logits_backward(cache: Cache) -> Array:
-    """The gradient of the loss that `bce_with_logits_forward` returned, (8): dy, of y's shape."""
+    """The gradient of the loss that `bce_with_logits_forward` returned, (8): dy, of y's shape.
+
+    >>> import numpy as np
+    >>> loss, cache = bce_with_logits_forward(np.array([[0.5]]), np.array([[1.0]]))
+    >>> bce_with_logits_backward(cache).round(4)
+    array([[-0.3775]])
+    """
     y, e, target, pos_weight, count, xp = cache
     sigmoid = xp.where(y >= 0, e, xp.ones_like(e)) / (1 + e)  # σ(−y)                            (10)
     if pos_weight is not None:

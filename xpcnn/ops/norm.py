@@ -92,6 +92,16 @@ def layer_norm_backward(
     Returns
         dx : Array of dy's shape, or None
         dgamma, dbeta : Array (D₁, …, Dₖ), or None if forward had none
+
+    >>> import numpy as np
+    >>> y, cache = layer_norm_forward(np.array([[1.0, 2.0, 4.0]]), np.ones(3), np.zeros(3))
+    >>> dx, dgamma, dbeta = layer_norm_backward(np.ones_like(y), cache)
+    >>> dx.round(4)
+    array([[0., 0., 0.]])
+    >>> dgamma.round(4)
+    array([-1.069 , -0.2673,  1.3363])
+    >>> dbeta.round(4)
+    array([1., 1., 1.])
     """
     x_hat, r, gamma, has_beta, axes = cache
     xp = check_gradient("LayerNorm", dy, x_hat.shape, x_hat)
@@ -146,6 +156,16 @@ def group_norm_backward(
     Returns
         dx : Array (N, …, C), or None
         dgamma, dbeta : Array (C,), or None if forward had none
+
+    >>> import numpy as np
+    >>> y, cache = group_norm_forward(np.array([[1.0, 2.0, 4.0, 8.0]]), np.ones(4), np.zeros(4), groups=2)
+    >>> dx, dgamma, dbeta = group_norm_backward(np.ones_like(y), cache)
+    >>> dx.round(4)
+    array([[0., 0., 0., 0.]])
+    >>> dgamma.round(4)
+    array([-1.,  1., -1.,  1.])
+    >>> dbeta.round(4)
+    array([1., 1., 1., 1.])
     """
     x_hat, r, gamma, has_beta, groups, shape = cache
     xp = check_gradient("GroupNorm", dy, shape, x_hat)

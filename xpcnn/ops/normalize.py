@@ -43,7 +43,13 @@ def normalize_forward(x: Array, mean: Array, std: Array) -> tuple[Array, Cache]:
 
 
 def normalize_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `normalize_forward`, (2): dy (N, …, C) → dx (N, …, C)."""
+    """The gradient of `normalize_forward`, (2): dy (N, …, C) → dx (N, …, C).
+
+    >>> import numpy as np
+    >>> y, cache = normalize_forward(np.array([[1.0, 2.0]]), np.zeros(2), np.array([0.5, 2.0]))
+    >>> normalize_backward(np.ones_like(y), cache).round(4)
+    array([[2. , 0.5]])
+    """
     std, shape = cache
     check_gradient("Normalize", dy, shape, std)
     dx: Array = dy / std  # (2)

@@ -51,6 +51,12 @@ def zero_pad_backward(dy: Array, cache: Cache) -> Array:
         dy : Array, of y's shape
     Returns
         dx : Array, of x's shape
+
+    >>> import numpy as np
+    >>> y, cache = zero_pad_forward(np.arange(4.0).reshape(1, 2, 2, 1), widths=((1, 1), (0, 0), (0, 0)))
+    >>> zero_pad_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[1., 1.],
+           [1., 1.]])
     """
     inner, shape = cache
     check_gradient("zero_pad", dy, shape)

@@ -105,6 +105,14 @@ def max_pool2d_backward(dy: Array, cache: Cache) -> Array:
         dy : Array (N, OH, OW, C)
     Returns
         dx : Array (N, H, W, C)
+
+    >>> import numpy as np
+    >>> from xpcnn.ops import Window
+    >>> x = np.arange(4.0).reshape(1, 2, 2, 1)
+    >>> y, cache = max_pool2d_forward(x, window=Window(2))
+    >>> max_pool2d_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[0., 0.],
+           [0., 1.]])
     """
     winner, shape, place = cache
     xp = check_gradient("MaxPool2d", dy, winner.shape)
@@ -149,6 +157,14 @@ def avg_pool2d_backward(dy: Array, cache: Cache) -> Array:
         dy : Array (N, OH, OW, C)
     Returns
         dx : Array (N, H, W, C)
+
+    >>> import numpy as np
+    >>> from xpcnn.ops import Window
+    >>> x = np.arange(4.0).reshape(1, 2, 2, 1)
+    >>> y, cache = avg_pool2d_forward(x, window=Window(2))
+    >>> avg_pool2d_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[0.25, 0.25],
+           [0.25, 0.25]])
     """
     r, shape, place = cache
     xp = check_gradient("AvgPool2d", dy, (shape[0], *place.out, shape[3]))

@@ -56,7 +56,13 @@ def relu_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def relu_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `relu_forward`, (1): dy (N, …) → dx (N, …)."""
+    """The gradient of `relu_forward`, (1): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = relu_forward(np.array([[-1.0, 2.0]]))
+    >>> relu_backward(np.ones_like(y), cache).round(4)
+    array([[0., 1.]])
+    """
     y = cache
     xp = check_gradient("ReLU", dy, y.shape, y)
     return dy * _positive(y, dy, xp)  # y > 0 where x > 0                  (1)
@@ -88,7 +94,13 @@ def leaky_relu_forward(x: Array, *, negative_slope: float = 0.01) -> tuple[Array
 
 
 def leaky_relu_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `leaky_relu_forward`, (2): dy (N, …) → dx (N, …)."""
+    """The gradient of `leaky_relu_forward`, (2): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = leaky_relu_forward(np.array([[-1.0, 2.0]]))
+    >>> leaky_relu_backward(np.ones_like(y), cache).round(4)
+    array([[0.01, 1.  ]])
+    """
     positive, slope = cache
     xp = check_gradient("LeakyReLU", dy, positive.shape)
     return dy * _factor(positive, slope, dy, xp)  # (2)
@@ -142,6 +154,14 @@ def prelu_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple
     Returns
         dx : Array of dy's shape, or None
         dslope : Array (1,) or (C,)
+
+    >>> import numpy as np
+    >>> y, cache = prelu_forward(np.array([[-1.0, 2.0]]), np.array([0.1, 0.1]))
+    >>> dx, dalpha = prelu_backward(np.ones_like(y), cache)
+    >>> dx.round(4)
+    array([[0.1, 1. ]])
+    >>> dalpha.round(4)
+    array([-1.,  0.])
     """
     x, slope = cache
     xp = check_gradient("PReLU", dy, x.shape, x)
@@ -170,7 +190,13 @@ def elu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:
 
 
 def elu_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `elu_forward`, (4): dy (N, …) → dx (N, …)."""
+    """The gradient of `elu_forward`, (4): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = elu_forward(np.array([[-1.0, 2.0]]))
+    >>> elu_backward(np.ones_like(y), cache).round(4)
+    array([[0.3679, 1.    ]])
+    """
     return _exponential_backward("ELU", dy, cache)
 
 
@@ -196,7 +222,13 @@ def selu_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def selu_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `selu_forward`, (5): dy (N, …) → dx (N, …)."""
+    """The gradient of `selu_forward`, (5): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = selu_forward(np.array([[-1.0, 2.0]]))
+    >>> selu_backward(np.ones_like(y), cache).round(4)
+    array([[0.6468, 1.0507]])
+    """
     return _exponential_backward("SELU", dy, cache)
 
 

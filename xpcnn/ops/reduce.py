@@ -45,7 +45,13 @@ def mean_forward(x: Array, *, axes: Sequence[int], keepdims: bool = False) -> tu
 
 
 def mean_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `mean_forward`, (1): dy of y's shape → dx (N, …)."""
+    """The gradient of `mean_forward`, (1): dy of y's shape → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = mean_forward(np.array([[1.0, 2.0, 4.0]]), axes=(1,))
+    >>> mean_backward(np.ones_like(y), cache).round(4)
+    array([[0.3333, 0.3333, 0.3333]])
+    """
     shape, over, made = cache
     xp = check_gradient("Mean", dy, made)
     share = _kept(dy, shape, over, xp) / math.prod(shape[axis] for axis in over)
@@ -75,7 +81,13 @@ def max_forward(x: Array, *, axes: Sequence[int], keepdims: bool = False) -> tup
 
 
 def max_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `max_forward`, (2): dy of y's shape → dx (N, …)."""
+    """The gradient of `max_forward`, (2): dy of y's shape → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = max_forward(np.array([[1.0, 2.0, 4.0]]), axes=(1,))
+    >>> max_backward(np.ones_like(y), cache).round(4)
+    array([[0., 0., 1.]])
+    """
     x, y, over = cache
     xp = check_gradient("Max", dy, y.shape, y)
     largest = xp.astype(x == _kept(y, x.shape, over, xp), x.dtype)  # (N, …)
@@ -106,7 +118,13 @@ def sum_forward(x: Array, *, axes: Sequence[int], keepdims: bool = False) -> tup
 
 
 def sum_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `sum_forward`, (3): dy of y's shape → dx (N, …)."""
+    """The gradient of `sum_forward`, (3): dy of y's shape → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = sum_forward(np.array([[1.0, 2.0, 4.0]]), axes=(1,))
+    >>> sum_backward(np.ones_like(y), cache).round(4)
+    array([[1., 1., 1.]])
+    """
     shape, over, made = cache
     xp = check_gradient("Sum", dy, made)
     return xp.broadcast_to(_kept(dy, shape, over, xp), shape)  # type: ignore[no-any-return]  # (3)
@@ -134,7 +152,13 @@ def min_forward(x: Array, *, axes: Sequence[int], keepdims: bool = False) -> tup
 
 
 def min_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `min_forward`, (4): dy of y's shape → dx (N, …)."""
+    """The gradient of `min_forward`, (4): dy of y's shape → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = min_forward(np.array([[1.0, 2.0, 4.0]]), axes=(1,))
+    >>> min_backward(np.ones_like(y), cache).round(4)
+    array([[1., 0., 0.]])
+    """
     x, y, over = cache
     check_gradient("Min", dy, y.shape, y)
     return max_backward(dy, (x, y, over))  # (4)

@@ -50,7 +50,14 @@ def local_response_norm_forward(
 
 
 def local_response_norm_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `local_response_norm_forward`, (3): dy (N, H, W, C) → dx (N, H, W, C)."""
+    """The gradient of `local_response_norm_forward`, (3): dy (N, H, W, C) → dx (N, H, W, C).
+
+    >>> import numpy as np
+    >>> y, cache = local_response_norm_forward(np.arange(4.0).reshape(1, 2, 2, 1), size=1)
+    >>> local_response_norm_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[1.    , 0.9998],
+           [0.9991, 0.998 ]])
+    """
     x, s, factor, size, alpha, beta = cache
     check_gradient("LocalResponseNorm", dy, x.shape, x)
     near = _neighbours(dy * (x * factor / s), (size - 1) // 2, size // 2)

@@ -44,7 +44,18 @@ def scale_forward(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Ca
 
 
 def scale_backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array, Array | None]:
-    """The gradients of `scale_forward`, (2) to (4): dy (N, …, C) → dx (or None), dw, and db (None without b)."""
+    """The gradients of `scale_forward`, (2) to (4): dy (N, …, C) → dx (or None), dw, and db (None without b).
+
+    >>> import numpy as np
+    >>> y, cache = scale_forward(np.array([[1.0, 2.0]]), np.array([3.0, 4.0]), np.zeros(2))
+    >>> dx, da, db = scale_backward(np.ones_like(y), cache)
+    >>> dx.round(4)
+    array([[3., 4.]])
+    >>> da.round(4)
+    array([1., 2.])
+    >>> db.round(4)
+    array([1., 1.])
+    """
     x, w, offsets = cache
     check_gradient("Scale", dy, x.shape, x)
     dx = dy * w if input_grad else None  # (2)

@@ -53,7 +53,14 @@ def resample2d_forward(x: Array, rows: Array, columns: Array) -> tuple[Array, Ca
 
 
 def resample2d_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `resample2d_forward`, (2): dy (N, OH, OW, C) → dx (N, H, W, C)."""
+    """The gradient of `resample2d_forward`, (2): dy (N, OH, OW, C) → dx (N, H, W, C).
+
+    >>> import numpy as np
+    >>> y, cache = resample2d_forward(np.arange(4.0).reshape(1, 2, 2, 1), np.eye(2), np.ones((1, 2)))
+    >>> resample2d_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[1., 1.],
+           [1., 1.]])
+    """
     rows, columns, n, channels = cache
     xp = check_gradient("Resample", dy, (n, rows.shape[0], columns.shape[0], channels), rows)
     return separable(rows.T, columns.T, dy, xp)  # (2)

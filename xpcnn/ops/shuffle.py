@@ -51,7 +51,13 @@ def pixel_shuffle_forward(x: Array, *, upscale_factor: int) -> tuple[Array, Cach
 
 
 def pixel_shuffle_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `pixel_shuffle_forward`, (2): dy (N, H·r, W·r, C) → dx (N, H, W, C·r²)."""
+    """The gradient of `pixel_shuffle_forward`, (2): dy (N, H·r, W·r, C) → dx (N, H, W, C·r²).
+
+    >>> import numpy as np
+    >>> y, cache = pixel_shuffle_forward(np.arange(4.0).reshape(1, 1, 1, 4), upscale_factor=2)
+    >>> pixel_shuffle_backward(np.ones_like(y), cache).round(4)
+    array([[[[1., 1., 1., 1.]]]])
+    """
     r, shape = cache
     check_gradient("PixelShuffle", dy, shape)
     return _gathered(dy, r)  # (2)
@@ -84,7 +90,14 @@ def pixel_unshuffle_forward(x: Array, *, downscale_factor: int) -> tuple[Array, 
 
 
 def pixel_unshuffle_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `pixel_unshuffle_forward`, (1): dy (N, H, W, C·r²) → dx (N, H·r, W·r, C)."""
+    """The gradient of `pixel_unshuffle_forward`, (1): dy (N, H, W, C·r²) → dx (N, H·r, W·r, C).
+
+    >>> import numpy as np
+    >>> y, cache = pixel_unshuffle_forward(np.arange(4.0).reshape(1, 2, 2, 1), downscale_factor=2)
+    >>> pixel_unshuffle_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[1., 1.],
+           [1., 1.]])
+    """
     r, shape = cache
     check_gradient("PixelUnshuffle", dy, shape)
     return _spread(dy, r)  # (1)
@@ -114,7 +127,13 @@ def channel_shuffle_forward(x: Array, *, groups: int) -> tuple[Array, Cache]:
 
 
 def channel_shuffle_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `channel_shuffle_forward`, (3) the other way: dy (N, …, C) → dx (N, …, C)."""
+    """The gradient of `channel_shuffle_forward`, (3) the other way: dy (N, …, C) → dx (N, …, C).
+
+    >>> import numpy as np
+    >>> y, cache = channel_shuffle_forward(np.arange(4.0).reshape(1, 1, 1, 4), groups=2)
+    >>> channel_shuffle_backward(np.ones_like(y), cache).round(4)
+    array([[[[1., 1., 1., 1.]]]])
+    """
     groups, shape = cache
     check_gradient("ChannelShuffle", dy, shape)
     return _dealt(dy, groups)  # (3)
@@ -152,7 +171,13 @@ def slice_forward(x: Array, *, start: int, stop: int, step: int = 1, axis: int =
 
 
 def slice_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `slice_forward`, (4): dy of y's shape → dx (N, …)."""
+    """The gradient of `slice_forward`, (4): dy of y's shape → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = slice_forward(np.arange(4.0).reshape(1, 4), start=1, stop=3)
+    >>> slice_backward(np.ones_like(y), cache).round(4)
+    array([[0., 1., 1., 0.]])
+    """
     at, shape, made = cache
     xp = check_gradient("Slice", dy, made)
     dx: Array = xp.zeros(shape, dtype=dy.dtype, device=dy.device)
@@ -184,7 +209,14 @@ def permute_forward(x: Array, *, axes: tuple[int, ...]) -> tuple[Array, Cache]:
 
 
 def permute_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `permute_forward`, (5) the other way: dy of y's shape → dx (N, …)."""
+    """The gradient of `permute_forward`, (5) the other way: dy of y's shape → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = permute_forward(np.arange(6.0).reshape(1, 2, 3), axes=(2, 1))
+    >>> permute_backward(np.ones_like(y), cache).round(4)
+    array([[[1., 1., 1.],
+            [1., 1., 1.]]])
+    """
     axes, shape = cache
     xp = check_gradient("Permute", dy, shape)
     back = [axes.index(axis) + 1 for axis in range(1, len(axes) + 1)]

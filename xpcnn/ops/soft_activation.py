@@ -50,7 +50,13 @@ def mish_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def mish_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `mish_forward`, (1): dy (N, …) → dx (N, …)."""
+    """The gradient of `mish_forward`, (1): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = mish_forward(np.array([[-1.0, 2.0]]))
+    >>> mish_backward(np.ones_like(y), cache).round(4)
+    array([[0.0592, 1.0693]])
+    """
     x = cache
     xp = check_gradient("Mish", dy, x.shape, x)
     e = xp.exp(x)
@@ -89,7 +95,13 @@ def softsign_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def softsign_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `softsign_forward`, (2): dy (N, …) → dx (N, …)."""
+    """The gradient of `softsign_forward`, (2): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = softsign_forward(np.array([[-1.0, 2.0]]))
+    >>> softsign_backward(np.ones_like(y), cache).round(4)
+    array([[0.25  , 0.1111]])
+    """
     s = cache
     check_gradient("Softsign", dy, s.shape, s)
     dx: Array = dy * (s * s)  # (2)
@@ -122,7 +134,13 @@ def celu_forward(x: Array, *, alpha: float = 1.0) -> tuple[Array, Cache]:
 
 
 def celu_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `celu_forward`, (3): dy (N, …) → dx (N, …)."""
+    """The gradient of `celu_forward`, (3): dy (N, …) → dx (N, …).
+
+    >>> import numpy as np
+    >>> y, cache = celu_forward(np.array([[-1.0, 2.0]]))
+    >>> celu_backward(np.ones_like(y), cache).round(4)
+    array([[0.3679, 1.    ]])
+    """
     below = cache
     xp = check_gradient("CELU", dy, below.shape, below)
     dx: Array = dy * xp.exp(below)  # (3)

@@ -42,7 +42,13 @@ def softmax_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def softmax_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `softmax_forward`, (1): dy (N, …, K) → dx (N, …, K)."""
+    """The gradient of `softmax_forward`, (1): dy (N, …, K) → dx (N, …, K).
+
+    >>> import numpy as np
+    >>> y, cache = softmax_forward(np.array([[1.0, 2.0, 4.0]]))
+    >>> softmax_backward(np.ones_like(y), cache).round(4)
+    array([[0., 0., 0.]])
+    """
     y = cache
     xp = check_gradient("Softmax", dy, y.shape, y)
     dx: Array = y * (dy - xp.sum(dy * y, axis=-1, keepdims=True))  # (N, …, K)                             (1)
@@ -71,7 +77,13 @@ def log_softmax_forward(x: Array) -> tuple[Array, Cache]:
 
 
 def log_softmax_backward(dy: Array, cache: Cache) -> Array:
-    """The gradient of `log_softmax_forward`, (2): dy (N, …, K) → dx (N, …, K)."""
+    """The gradient of `log_softmax_forward`, (2): dy (N, …, K) → dx (N, …, K).
+
+    >>> import numpy as np
+    >>> y, cache = log_softmax_forward(np.array([[1.0, 2.0, 4.0]]))
+    >>> log_softmax_backward(np.ones_like(y), cache).round(4)
+    array([[ 0.874 ,  0.6574, -1.5314]])
+    """
     y = cache
     xp = check_gradient("LogSoftmax", dy, y.shape, y)
     dx: Array = dy - xp.exp(y) * xp.sum(dy, axis=-1, keepdims=True)  # (N, …, K)                           (2)

@@ -48,6 +48,12 @@ def upsample2d_backward(dy: Array, cache: Cache) -> Array:
         dy : Array (N, H·A, W·B, C)
     Returns
         dx : Array (N, H, W, C)
+
+    >>> import numpy as np
+    >>> y, cache = upsample2d_forward(np.arange(4.0).reshape(1, 2, 2, 1), scale_factor=(2, 2))
+    >>> upsample2d_backward(np.ones_like(y), cache)[0, :, :, 0].round(4)
+    array([[4., 4.],
+           [4., 4.]])
     """
     n, h, a, w, b, c = cache
     xp = check_gradient("Upsample", dy, (n, h * a, w * b, c))

@@ -31,6 +31,12 @@ class Adam(Optimizer):
         OptionError, DTypeError
     Source
         D. Kingma and J. Ba, Adam: a method for stochastic optimization, 2014, algorithm 1
+
+    >>> import numpy as np
+    >>> parameters = {"w": np.array([1.0, -2.0])}
+    >>> Adam(parameters, lr=0.1).step({"w": np.array([0.5, 0.1])})
+    >>> parameters["w"].round(4)
+    array([ 0.9, -2.1])
     """
 
     def __init__(
@@ -90,6 +96,12 @@ class AdamW(Adam):
         as in `Adam`; weight_decay : λ
     Source
         I. Loshchilov and F. Hutter, Decoupled weight decay regularization, 2017, algorithm 2
+
+    >>> import numpy as np
+    >>> parameters = {"w": np.array([1.0, -2.0])}
+    >>> AdamW(parameters, lr=0.1).step({"w": np.array([0.5, 0.1])})
+    >>> parameters["w"].round(4)
+    array([ 0.899, -2.098])
     """
 
     def __init__(

@@ -31,6 +31,12 @@ class AdaGrad(Optimizer):
         OptionError, DTypeError
     Source
         J. Duchi, E. Hazan and Y. Singer, Adaptive subgradient methods, 2011, figure 1
+
+    >>> import numpy as np
+    >>> parameters = {"w": np.array([1.0, -2.0])}
+    >>> AdaGrad(parameters, lr=0.1).step({"w": np.array([0.5, 0.1])})
+    >>> parameters["w"].round(4)
+    array([ 0.9, -2.1])
     """
 
     def __init__(
@@ -72,6 +78,12 @@ class RMSProp(Optimizer):
     Sources
         T. Tieleman and G. Hinton, Lecture 6.5: RMSProp, 2012                                   → (1)
         A. Graves, Generating sequences with recurrent neural networks, 2013, equations 38–45   → (2) to (4)
+
+    >>> import numpy as np
+    >>> parameters = {"w": np.array([1.0, -2.0])}
+    >>> RMSProp(parameters, lr=0.1).step({"w": np.array([0.5, 0.1])})
+    >>> parameters["w"].round(4)
+    array([ 0., -3.])
     """
 
     def __init__(
@@ -131,6 +143,12 @@ class Adadelta(Optimizer):
         OptionError, DTypeError
     Source
         M. Zeiler, ADADELTA: an adaptive learning rate method, 2012, algorithm 1
+
+    >>> import numpy as np
+    >>> parameters = {"w": np.array([1.0, -2.0])}
+    >>> Adadelta(parameters).step({"w": np.array([0.5, 0.1])})
+    >>> parameters["w"].round(4)
+    array([ 0.9968, -2.0032])
     """
 
     def __init__(

@@ -56,6 +56,11 @@ class Optimizer(Familiar, ABC):
         slots : names of the arrays, initially zero, that the subclass needs for each parameter
     Raises
         OptionError, DTypeError
+
+    >>> import numpy as np
+    >>> class Plain(Optimizer):
+    ...     def update(self, p, g, slots):
+    ...         p -= self.lr * g
     """
 
     _elsewhere = OPTIMIZER

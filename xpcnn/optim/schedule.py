@@ -31,7 +31,14 @@ from ..options import as_choice, as_count, as_number
 
 
 class Schedule(ABC):
-    """Base class of all schedules; your own defines `lr_at`."""
+    """Base class of all schedules; your own defines `lr_at`.
+
+    >>> class Halves(Schedule):
+    ...     def lr_at(self, step):
+    ...         return 0.1 * 0.5**step
+    >>> [Halves().lr_at(step) for step in range(3)]
+    [0.1, 0.05, 0.025]
+    """
 
     @abstractmethod
     def lr_at(self, step: int) -> float:

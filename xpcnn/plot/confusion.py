@@ -56,6 +56,9 @@ def confusion(matrix: Any, *, classes: Sequence[str] = ()) -> Figure:
         classes : K names; or none, for numbers
     Raises
         as in `shares`;  OptionError : the number of names is not K;  MissingExtraError
+
+    >>> [axes.get_ylabel() for axes in confusion([[3, 1], [0, 2]]).axes[:1]]
+    ['true']
     """
     classes = as_names("confusion", "classes", classes)
     rows = shares(matrix)

@@ -78,6 +78,15 @@ def learning_rates(result: Rates) -> Figure:
         DataError : nothing to draw;  MissingExtraError
     Source
         L. Smith, Cyclical learning rates for training neural networks, 2015, section 3.3
+
+    >>> from xpcnn.data import Loader, digits
+    >>> from xpcnn.models import mlp
+    >>> from xpcnn.optim import SGD
+    >>> from xpcnn.training import lr_find
+    >>> model = mlp((8, 8, 1), 10, rng=0)
+    >>> found = lr_find(model, SGD(model.parameters(), lr=0.1), Loader(digits().train, 32), steps=10)
+    >>> learning_rates(found).axes[0].get_xlabel()
+    'learning rate'
     """
     rates, losses, smoothed = (np.asarray(each, float) for each in (result.rates, result.losses, result.smoothed))
     known = smoothed[np.isfinite(smoothed)]

@@ -72,6 +72,10 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     Raises
         OptionError : it ends in something else
         FileError : it cannot be written; an older file is untouched
+
+    >>> import tempfile
+    >>> from xpcnn.plot import confusion
+    >>> save(confusion([[3, 1], [0, 2]]), tempfile.mkdtemp() + "/confusion.png")
     """
     path = as_path("plot.save", path)
     if not hasattr(figure, "savefig"):

@@ -78,6 +78,13 @@ def grad_cam(
         classes : names of the classes
     Raises
         as in `grad_cam_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mnist_cnn
+    >>> model = mnist_cnn((8, 8, 1), 10, rng=0)
+    >>> image = digits().test.images[0].astype("float32") / 255
+    >>> [axes.get_title() for axes in grad_cam(model, image, 3).axes]
+    ['image', 'lit by the map', 'map', '']
     """
     classes = as_names("grad_cam", "classes", classes)
     who = "grad_cam"

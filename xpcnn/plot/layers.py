@@ -68,6 +68,13 @@ def feature_maps(model: Layer, image: Array, layer: str | int | None = None) -> 
     Raises
         OptionError : no such layer;  NonFiniteError : NaN in the image or the output
         ShapeError, DTypeError, MissingExtraError
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mnist_cnn
+    >>> model = mnist_cnn((8, 8, 1), 10, rng=0)
+    >>> image = digits().test.images[0].astype("float32") / 255
+    >>> len(feature_maps(model, image).axes) > 0
+    True
     """
     who = "feature_maps"
     name, found = _first_convolution(who, model) if layer is None else find_layer(who, model, layer)
@@ -113,6 +120,10 @@ def filters(model: Layer, layer: str | int | None = None) -> Figure:
         layer : dotted name of a Conv2d; None for the first
     Raises
         OptionError : no such layer;  NonFiniteError : NaN in the weights;  MissingExtraError
+
+    >>> from xpcnn.nn import Conv2d
+    >>> len(filters(Conv2d(1, 4, 3, rng=0)).axes) > 0
+    True
     """
     who = "filters"
     name, found = _first_convolution(who, model) if layer is None else find_layer(who, model, layer, Conv2d)

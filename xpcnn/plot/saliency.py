@@ -59,6 +59,13 @@ def saliency(model: Layer, image: Array, target: int | None = None, *, classes: 
         classes : names of the classes
     Raises
         as in `saliency_map`;  NonFiniteError : NaN in the image or the map;  MissingExtraError
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mnist_cnn
+    >>> model = mnist_cnn((8, 8, 1), 10, rng=0)
+    >>> image = digits().test.images[0].astype("float32") / 255
+    >>> [axes.get_title() for axes in saliency(model, image, 3).axes]
+    ['image', 'lit by the map', 'map', '']
     """
     classes = as_names("saliency", "classes", classes)
     who = "saliency"

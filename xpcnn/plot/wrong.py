@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TopLosses(Tabular):
-    """Images in order of decreasing loss, as NumPy arrays of equal length."""
+    """Images in order of decreasing loss, as NumPy arrays of equal length.
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mnist_cnn
+    >>> model = mnist_cnn((8, 8, 1), 10, rng=0)
+    >>> print(str(top_losses(model, digits().test.take(20), 3)).splitlines()[0])
+    Image    Loss  True  Predicted  Probability
+    """
 
     index: NDArray  # in the split
     loss: NDArray
@@ -59,6 +66,13 @@ def top_losses(model: Layer, split: Split, n: int, *, batch_size: int | None = N
         DataError : a label is no class, or the model has no output for it
         NonFiniteError : the model returns NaN or infinity
         OptionError, ShapeError
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mnist_cnn
+    >>> model = mnist_cnn((8, 8, 1), 10, rng=0)
+    >>> worst = top_losses(model, digits().test.take(20), 3)
+    >>> len(worst.index), bool(worst.loss[0] >= worst.loss[1])
+    (3, True)
     """
     who = "top_losses"
     check_layer(who, model)
@@ -102,6 +116,12 @@ def most_wrong(
         batch_size : as in `top_losses`
     Raises
         as in `top_losses`;  MissingExtraError
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mnist_cnn
+    >>> model = mnist_cnn((8, 8, 1), 10, rng=0)
+    >>> len(most_wrong(model, digits().test.take(20), n=4).axes) >= 4
+    True
     """
     classes = as_names("most_wrong", "classes", classes)
     found = top_losses(model, split, n, batch_size=batch_size)

@@ -15,7 +15,7 @@ from .. import data
 from ..backend import asarray, to_numpy
 from ..data.augment import Augment
 from ..errors import NonFiniteError, OptionError
-from ..nn import Layer
+from ..nn import Layer, PartsPlan, plan_training
 from ..nn.loss import Loss
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
@@ -63,10 +63,10 @@ def train(
     Raises
         NonFiniteError : the loss, a gradient or a weight is NaN or infinite
     """
-    weights, history = FiniteWeights(model), list[dict[str, float]]()
+    plan, weights, history = plan_training(model), FiniteWeights(model), list[dict[str, float]]()
     best_score, best_epoch, best_state = -math.inf, course.first - 1, dict[str, NDArray]()
     for epoch in range(course.first, course.first + course.epochs):
-        loss = _epoch(model, optimizer, schedule, criterion, items, course, rng, epoch)
+        loss = _epoch(plan, optimizer, schedule, criterion, items, course, rng, epoch)
         weights.check(course.who, model.state_dict(), f"after epoch {epoch}", "lower lr")
         row = {"epoch": epoch, "loss": loss}
         schedule.observe(loss)
@@ -86,7 +86,7 @@ def train(
 
 
 def _epoch(
-    model: Layer,
+    plan: PartsPlan,
     optimizer: Optimizer,
     schedule: Schedule,
     criterion: Loss,
@@ -103,10 +103,10 @@ def _epoch(
             x, y = course.augment(x, y, rng)
         with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
             if items.weight is None:
-                part = batch_gradients(model, criterion, asarray(x), asarray(y))
+                part = batch_gradients(plan, criterion, asarray(x), asarray(y))
             else:
                 target: Any = asarray(y), asarray(items.weight[batch])
-                part = batch_gradients(model, Weighted(criterion), asarray(x), target)
+                part = batch_gradients(plan, Weighted(criterion), asarray(x), target)
             optimizer.lr = schedule.lr_at(optimizer.steps)
             try:
                 optimizer.step(step_gradients(part, criterion.reduction))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..backend import is_numpy
 from ..errors import NonFiniteError
-from ..nn import Layer
+from ..nn import PartsPlan
 from ..nn.loss import Loss
 from ..typing import Array
 from .gradients import Gradients, batch_gradients, joined, step_gradients
@@ -17,7 +17,7 @@ from .training_state import TrainingState
 
 
 def accumulated_gradients(
-    model: Layer,
+    plan: PartsPlan,
     criterion: Loss,
     state: TrainingState,
     batches: Sequence[tuple[Any, Array] | ShardedBatch],
@@ -29,6 +29,7 @@ def accumulated_gradients(
     """The loss and the gradients of all the batches together.
 
     Parameters
+        plan : of the model
         state : of the model
         batches : (x, y), or this process's shards, one or more
         sharding : says which shards these are
@@ -43,9 +44,9 @@ def accumulated_gradients(
         for number, batch in enumerate(batches):
             before = state.take() if number else before
             if isinstance(batch, ShardedBatch):
-                part = sharded_gradients(model, criterion, batch, sharding)
+                part = sharded_gradients(plan.model, criterion, batch, sharding)
             else:
-                part = batch_gradients(model, criterion, *batch)
+                part = batch_gradients(plan, criterion, *batch)
             if (read or is_numpy(part.loss)) and not part.finite():
                 state.put_back(before)
                 raise report(number, *(batch.whole() if isinstance(batch, ShardedBatch) else batch), part)

@@ -31,7 +31,11 @@ STOP: Final = _Signal.STOP  # a callback returns it to end the training
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the optimizer."""
+    """One step of the optimizer.
+
+    >>> Step(step=1, epoch=1, batch=1, images=32, loss=2.3, accuracy=0.1, lr=0.01).loss
+    2.3
+    """
 
     step: int  # of the whole run, from 1
     epoch: int  # from 1

@@ -35,6 +35,19 @@ class CSVLog:
         FileError : the file cannot be written
     Warns
         if something else changes the file meanwhile, or lines are missing when a run is resumed
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from xpcnn.data import Loader, digits
+    >>> from xpcnn.models import mlp
+    >>> from xpcnn.optim import SGD
+    >>> from xpcnn.training import Trainer
+    >>> path = Path(tempfile.mkdtemp()) / "epochs.csv"
+    >>> model = mlp((8, 8, 1), 10, rng=0)
+    >>> trainer = Trainer(model, SGD(model.parameters(), lr=0.1), on_epoch=[CSVLog(path)], verbose=False)
+    >>> _ = trainer.fit(Loader(digits().train.take(64), 32), epochs=2)
+    >>> path.read_text().splitlines()[0][:17]
+    'epoch,lr,train_lo'
     """
 
     only_reads = True  # it changes nothing in the trainer

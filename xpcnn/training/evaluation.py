@@ -33,6 +33,12 @@ class Evaluation:
 
     With a class for each pixel, all of this is of pixels. With several labels an item, accuracy is the fraction of
     right yes and no.
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mlp
+    >>> result = evaluate(mlp((8, 8, 1), 10, rng=0), digits().test)
+    >>> result.confusion.shape, int(result.confusion.sum())
+    ((10, 10), 360)
     """
 
     loss: float
@@ -89,6 +95,11 @@ def evaluate(
         NonFiniteError : the model returns NaN or infinity
         DataError : the model has no output for a label, or no label counts
         OptionError : no split;  ShapeError, DTypeError : from the model and the criterion
+
+    >>> from xpcnn.data import digits
+    >>> from xpcnn.models import mlp
+    >>> print(evaluate(mlp((8, 8, 1), 10, rng=0), digits().test).confusion.shape)
+    (10, 10)
     """
     check_layer("evaluate", model)
     if not isinstance(split, Split):

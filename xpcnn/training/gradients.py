@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import array_namespace, is_numpy
-from ..nn import Layer
+from ..nn import Layer, PartsPlan
 from ..nn.loss import Loss
 from ..typing import Array, Cache
 
@@ -35,6 +35,10 @@ class StepResult(NamedTuple):
         loss : Array (), before the step
         correct : the number of correctly classified items, an Array () (see `correct_items`)
         items : the divisor of the mean loss (see `Loss.items`): an int, or an Array ()
+
+    >>> import numpy as np
+    >>> float(StepResult(np.array(0.7), np.array(3), 4).loss)
+    0.7
     """
 
     loss: Array
@@ -89,7 +93,7 @@ def is_finite(array: Array) -> bool:
     return bool(xp.all(xp.isfinite(array)))
 
 
-def batch_gradients(model: Layer, criterion: Loss, x: Array, y: Array) -> Gradients:
+def batch_gradients(model: Layer | PartsPlan, criterion: Loss, x: Array, y: Array) -> Gradients:
     """Forward and backward of one batch; changes only what the model's forward changes."""
     logits, cache = model.forward(x)
     if is_numpy(logits):

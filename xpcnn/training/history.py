@@ -22,7 +22,11 @@ VALIDATION = "validation_"  # before the names of metrics
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch; losses are means over the items (see `Loss.items`), accuracies are fractions; NaN where missing."""
+    """One epoch; losses are means over the items (see `Loss.items`), accuracies are fractions; NaN where missing.
+
+    >>> print(Epoch(3, 0.1, 0.25, 0.9, 0.3, 0.88, 1.5))
+    epoch   3  train 0.2500  90.00%  validation 0.3000  88.00%  lr 1.0e-01  1.5 s
+    """
 
     epoch: int  # from 1
     lr: float  # of the epoch's last step

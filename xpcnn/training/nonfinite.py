@@ -31,7 +31,11 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Finding(Tabular):
-    """The place where numbers stop being finite; it prints as a table of the layers up to there."""
+    """The place where numbers stop being finite; it prints as a table of the layers up to there.
+
+    >>> Finding("3", "forward", "layer 3: 12 of 64 numbers are NaN", ()).layer
+    '3'
+    """
 
     layer: str  # dotted name, or "" for no layer
     direction: str  # "forward", "backward", or "" for neither

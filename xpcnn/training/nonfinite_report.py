@@ -97,6 +97,10 @@ def replay(path: str | Path, *, model: Layer | None = None, criterion: Loss | No
     Raises
         FormatError : no such file, or it contains names that xpcnn does not know
         FileError : it cannot be read
+
+    >>> finding = replay("runs/digits/nonfinite-000412.safetensors")  # doctest: +SKIP
+    >>> finding.layer, finding.direction  # doctest: +SKIP
+    ('3', 'forward')
     """
     tensors, metadata = read_tensors(path)
     who = str(path)

@@ -30,7 +30,15 @@ from .training_state import unchanged
 
 @dataclass(frozen=True)
 class ParameterStatistics:
-    """A parameter p and its gradient g on one batch."""
+    """A parameter p and its gradient g on one batch.
+
+    >>> from xpcnn.data import Loader, digits
+    >>> from xpcnn.models import mlp
+    >>> (x, y), *_ = Loader(digits().train, 64)
+    >>> row = gradient_statistics(mlp((8, 8, 1), 10, rng=0), x, y).parameters[0]
+    >>> row.name, row.shape
+    ('1.weight', (128, 64))
+    """
 
     name: str
     shape: Shape
@@ -45,7 +53,14 @@ class ParameterStatistics:
 
 @dataclass(frozen=True, repr=False)
 class GradientStatistics(Tabular):
-    """One row per parameter; it prints as a table."""
+    """One row per parameter; it prints as a table.
+
+    >>> from xpcnn.data import Loader, digits
+    >>> from xpcnn.models import mlp
+    >>> (x, y), *_ = Loader(digits().train, 64)
+    >>> print(str(gradient_statistics(mlp((8, 8, 1), 10, rng=0), x, y)).split("  ")[0])
+    Parameter
+    """
 
     parameters: tuple[ParameterStatistics, ...]
 

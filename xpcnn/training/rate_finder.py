@@ -38,7 +38,16 @@ SKIPPED = 0.1  # fraction of the steps, at the start, that (3) ignores, because 
 
 @dataclass(frozen=True)
 class RateSweep:
-    """The results of a sweep over learning rates; one number per step."""
+    """The results of a sweep over learning rates; one number per step.
+
+    >>> from xpcnn.data import Loader, digits
+    >>> from xpcnn.models import mlp
+    >>> from xpcnn.optim import SGD
+    >>> model = mlp((8, 8, 1), 10, rng=0)
+    >>> found = lr_find(model, SGD(model.parameters(), lr=0.1), Loader(digits().train, 32), steps=10)
+    >>> len(found.rates), found.tenth > 0
+    (10, True)
+    """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]  # of each batch, before its step

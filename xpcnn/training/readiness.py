@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data.dataset import Split
 from ..data.loader import Loader
+from ..data.source import Source, blocks
 from ..errors import DataError, OptionError, ShapeError, XpcnnError, warn
 from ..nn import BCEWithLogitsLoss, CrossEntropyLoss, DiceLoss, FocalLoss, NLLLoss, Sigmoid, Softmax
 from ..nn.freezing import all_parameters
@@ -117,6 +118,9 @@ def check_ready(
         DataError, ShapeError, DTypeError : model or criterion refuses the validation images, a label has no output, or
             the last batch has a single image, which is too few for batch norm
     """
+    for split in (loader.split, validation):
+        if split is not None and criterion.classifies:
+            _check_classes(split, getattr(criterion, "ignore_index", None))
     known = ["train_loss", *(["train_accuracy"] if criterion.classifies or criterion.binary else [])]
     if validation is not None:
         try:
@@ -132,6 +136,17 @@ def check_ready(
         raise OptionError(WHO, "monitor: one of " + ", ".join(known), monitor, remedy)
     if loader.batch_size == 1 or (len(loader.split) % loader.batch_size == 1 and not loader.drop_last):
         _try_one_image(model, loader)
+
+
+def _check_classes(split: Split, ignored: int | None) -> None:
+    """Refuse negative classes in a source, which nothing has looked at yet; a split refuses those of an array."""
+    first = 0
+    for block in blocks(split.labels) if split.has_classes and isinstance(split.labels, Source) else ():
+        wrong = (block < 0) & (block != ignored) if block.dtype.kind == "i" else np.zeros(block.shape, bool)
+        if wrong.any():
+            at = np.argwhere(wrong)[0]
+            raise DataError(WHO, "labels from 0 on", f"{block[tuple(at)]} of item {first + at[0]}")
+        first += len(block)
 
 
 def _check_outputs(loader: Loader, classes: Sequence[str], outputs: int, highest: int) -> None:

@@ -12,7 +12,7 @@ from ..backend import is_numpy
 from ..data.loader import Loader
 from ..errors import NonFiniteError
 from ..habits import Familiar
-from ..nn import Layer, all_parameters, unfreeze
+from ..nn import Layer, PartsPlan, all_parameters, plan_training, unfreeze
 from ..nn.loss import Loss
 from ..optim.clip import clip_by_norm
 from ..optim.optimizer import Optimizer
@@ -46,13 +46,14 @@ class Stepping(Familiar):
     folder: Path | None
     _state: TrainingState
     _weights: FiniteWeights
+    _planned: PartsPlan | None = None
 
     @np.errstate(over="ignore", invalid="ignore")  # the results are checked
     def step(self, batches: Sequence[tuple[Any, Array] | ShardedBatch]) -> StepResult:
         """Do one step on these batches, of which this process has all or some shards; see `train_step`."""
         read, sharding = bool(self.on_step) or self.read_every == 1, self.sharding
         total = accumulated_gradients(
-            self.model, self.criterion, self._state, batches, sharding=sharding, read=read, report=self._report
+            self._plan, self.criterion, self._state, batches, sharding=sharding, read=read, report=self._report
         )
         grads = self.optimizer.select(total.grads)
         if self.clip_norm is not None:
@@ -64,6 +65,13 @@ class Stepping(Familiar):
         if self.average is not None:
             self.average.update(self.model, self.optimizer.steps)
         return StepResult(total.loss, total.correct, total.items)
+
+    @property
+    def _plan(self) -> PartsPlan:
+        """That of the network; a training may replace it, as `unfreeze` does."""
+        if self._planned is None or self._planned.model is not self.model:
+            self._planned = plan_training(self.model)
+        return self._planned
 
     def unfreeze(self) -> None:
         """Train all of the network's parameters from now on, as from epoch `unfreeze_at` on; see `nn.freeze`."""

@@ -39,6 +39,10 @@ class TensorBoardLog:
     Raises
         MissingExtraError : tensorboardX is not installed
         FileError : a number cannot be written to the folder
+
+    >>> log = TensorBoardLog("runs/a")  # the folder is made when there is something to write
+    >>> log.folder.name
+    'a'
     """
 
     only_reads = True  # it changes nothing in the trainer

@@ -93,6 +93,15 @@ class Trainer(Stepping):
         shards : into which each batch is cut; 0 for one each process; by default 1, with a group 8 or more
     Raises
         OptionError : an argument is invalid, or the optimizer has arrays other than the model's
+
+    >>> from xpcnn.data import Loader, digits
+    >>> from xpcnn.models import mlp
+    >>> from xpcnn.optim import SGD
+    >>> model = mlp((8, 8, 1), 10, rng=0)
+    >>> trainer = Trainer(model, SGD(model.parameters(), lr=0.1), verbose=False)
+    >>> history = trainer.fit(Loader(digits().train, 32, shuffle=True), epochs=2)
+    >>> [row.epoch for row in history], trainer.evaluate(digits().test).accuracy > 0.5
+    ([1, 2], True)
     """
 
     _elsewhere = TRAINER

@@ -8,6 +8,7 @@ from .base import Peer
 
 PEERS = {  # name in tables → (the library, also the module's name here; class)
     "xpcnn": ("xpcnn", "Xpcnn"),
+    "xpcnn numba": ("xpcnn", "XpcnnCompiled"),
     "torch": ("torch", "Torch"),
     "torch channels_last": ("torch", "TorchChannelsLast"),
     "torch compiled": ("torch", "TorchCompiled"),

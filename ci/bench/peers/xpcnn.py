@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import xpcnn
 from xpcnn import models, nn, optim
 from xpcnn.backend import synchronize
 
+from ..errors import NotPossible
 from ..geometry import Geometry
 from ..nets import CLASSES, LEARNING_RATE, MOMENTUM, Net
 from .base import Peer, Training
@@ -73,6 +75,18 @@ class Xpcnn(Peer):
         return run
 
 
+class XpcnnCompiled(Xpcnn):
+    """With the loops that numba compiles."""
+
+    devices = ("cpu",)
+
+    def __init__(self, threads: int, device: str) -> None:
+        if importlib.util.find_spec("numba") is None:
+            raise NotPossible("numba is not installed")
+        os.environ["XPCNN_NUMBA"] = "1"
+        super().__init__(threads, device)
+
+
 def model_of(net: Net) -> nn.Sequential:
     return models.build(net.name, net.x.shape[1:], CLASSES, rng=0).load_state_dict(net.weights)
 
@@ -80,6 +94,7 @@ def model_of(net: Net) -> nn.Sequential:
 class XpcnnTraining(Training):
     def __init__(self, net: Net) -> None:
         self.model, self.criterion = model_of(net), nn.CrossEntropyLoss()
+        self.plan = nn.plan_training(self.model)  # as `Trainer` does
         self.weights, self.x, self.y = net.weights, xpcnn.asarray(net.x), xpcnn.asarray(net.y)
         self.restart()
 
@@ -91,8 +106,8 @@ class XpcnnTraining(Training):
         self.optimizer = optim.SGD(self.model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
 
     def step(self) -> Any:
-        logits, cache = self.model.forward(self.x)
+        logits, cache = self.plan.forward(self.x)
         loss, loss_cache = self.criterion.forward(logits, self.y)
-        _, grads = self.model.backward(self.criterion.backward(loss_cache), cache, input_grad=False)
+        _, grads = self.plan.backward(self.criterion.backward(loss_cache), cache, input_grad=False)
         self.optimizer.step(grads)
         return loss

@@ -17,7 +17,12 @@ Move: TypeAlias = Callable[..., Any]  # see `Motion.motion`
 
 
 class Augmentation(ABC):
-    """Base of the augmentations that change images and leave their labels as they are."""
+    """Base of the augmentations that change images and leave their labels as they are.
+
+    >>> from xpcnn.data.augment import Flip
+    >>> isinstance(Flip(), Augmentation)
+    True
+    """
 
     clips: ClassVar[bool] = False  # whether numbers outside [0, 1] are clipped
 
@@ -36,6 +41,10 @@ class Motion(Augmentation):
 
     Attributes
         ignore_index : the class of what comes from outside a mask, such as 255
+
+    >>> from xpcnn.data.augment import Flip
+    >>> issubclass(Flip, Motion)
+    True
     """
 
     ignore_index: int | None = None

@@ -63,6 +63,9 @@ def takes_device_arrays(augmentation: Any) -> bool:
     """True for augmentations of this package, which draw the same numbers and make the same images on a device.
 
     A function of one's own may need NumPy's arrays.
+
+    >>> takes_device_arrays(parse("flip,crop:4")), takes_device_arrays(lambda x, y, rng: (x, y))
+    (True, False)
     """
     if type(augmentation) is Compose:
         return all(map(takes_device_arrays, augmentation.steps))
@@ -70,7 +73,11 @@ def takes_device_arrays(augmentation: Any) -> bool:
 
 
 def forms() -> tuple[str, ...]:
-    """The forms that `parse` accepts: flip, vflip, shift:PIXELS …"""
+    """The forms that `parse` accepts: flip, vflip, shift:PIXELS …
+
+    >>> ", ".join(forms()[:4])
+    'flip, vflip, shift:PIXELS, crop:PADDING'
+    """
     return tuple(word if number is None else f"{word}:{number}" for word, (_, number) in _WORDS.items())
 
 

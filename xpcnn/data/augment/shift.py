@@ -56,6 +56,11 @@ class Crop(Motion):
         OptionError : also when called on images that are not larger
     Source
         K. He et al., Deep residual learning for image recognition, 2015, section 4.2
+
+    >>> import numpy as np
+    >>> images, labels = Crop(2)(np.ones((4, 8, 8, 1), np.float32), np.zeros(4, int), np.random.default_rng(0))
+    >>> images.shape
+    (4, 8, 8, 1)
     """
 
     padding: Pair

@@ -15,10 +15,10 @@ Case = Callable[[str], tuple[tuple[Any, ...], dict[str, Any]]]
 
 
 def normal(dtype: str, *shape: int, seed: int = 0) -> Array:
-    """An array of that shape on the device, the same each time."""
+    """An array of that shape on the device, the same each time, of sixteenths: TF32 keeps all their digits, too."""
     import cupy
 
-    return cupy.asarray(np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype))
+    return cupy.asarray((np.random.default_rng([seed, *shape]).normal(scale=16, size=shape).round() / 16).astype(dtype))
 
 
 def _convolution(shape: tuple[int, ...], filters: int, window: Window, groups: int = 1, *, fused: bool = False) -> Case:
@@ -57,7 +57,7 @@ def _loss(*, last: int = 0, **options: Any) -> Case:
         import cupy
 
         given = {name: normal(dtype, 7) ** 2 if name == "weight" else value for name, value in options.items()}
-        return (normal(dtype, 9, 7), cupy.asarray(np.arange(9) % 7 + last * np.arange(9) // 8)), given
+        return (normal(dtype, 9, 7), cupy.asarray(np.arange(9) % 7 + last * (np.arange(9) == 8))), given
 
     return make
 

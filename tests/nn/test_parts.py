@@ -1,0 +1,208 @@
+"""A network that is trained in parts of the batch gets the gradients that it gets of the whole batch.
+
+The same bits for any number of threads; the same draws of dropout; and what has no parts runs as it did.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import xpcnn
+from tests.geometry import Geometry, geometries
+from xpcnn import data, nn, optim, training
+from xpcnn.errors import OptionError
+from xpcnn.kernels import winograd
+from xpcnn.kernels.parts import conv as conv_step
+from xpcnn.nn import parts
+
+pytestmark = pytest.mark.skipif(
+    not isinstance(nn.Linear(1, 1).weight, np.ndarray), reason="other arrays than NumPy's have no parts"
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_forced(monkeypatch):
+    """Thresholds are those of a user, too."""
+    monkeypatch.delenv("XPCNN_IMPLEMENTATION", raising=False)
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 8)
+    monkeypatch.setattr(winograd, "LEAST_SAVING", 0.25)
+
+
+def run(model, x, dy=None):
+    """Output, gradients and dy, which is random."""
+    y, cache = model.forward(x)
+    dy = np.random.default_rng(3).normal(size=y.shape).astype(y.dtype) if dy is None else dy
+    return y, model.backward(dy, cache, input_grad=False)[1]
+
+
+def has_parts(plan):
+    return any(chain is not None for chain in plan._chains.values())
+
+
+def check(model, x):
+    """The plan of that network has parts, and agrees with it."""
+    plan = nn.plan_training(copy.deepcopy(model))
+    tolerance = 1e-9 if x.dtype == np.float64 else 2e-4
+    for _ in range(2):  # the second time in the memory of the first
+        (y, grads), (expected, whole) = run(plan, x), run(model, x)
+        assert has_parts(plan)
+        assert sorted(grads) == sorted(whole)
+        np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
+        for name, g in whole.items():
+            np.testing.assert_allclose(grads[name], g, rtol=tolerance, atol=tolerance * abs(g).max() + 1e-12)
+
+
+def lenet(dtype="float32", drop=0.3):
+    layers = [nn.Conv2d(2, 5, 5, padding=2, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(drop, rng=4)]
+    inner = nn.Sequential(
+        nn.Conv2d(5, 4, (2, 3), bias=False, rng=1),
+        nn.LeakyReLU(),
+        nn.Softplus(),
+        nn.AvgPool2d(2),
+        nn.MaxPool2d(2, stride=1),
+    )
+    return nn.Sequential(
+        *layers, inner, nn.Flatten(), nn.Linear(4, 7, rng=2), nn.ReLU(), nn.Linear(7, 3, rng=3)
+    ).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("items", [16, 17, 75, 300])
+def test_every_layer_that_has_a_step(dtype, items, rng):
+    check(lenet(dtype), rng.normal(size=(items, 13, 14, 2)).astype(dtype))
+
+
+@settings(deadline=None, max_examples=40)
+@given(geometries(), st.booleans(), st.sampled_from([1 << 17, 60]), st.integers(0, 2**32 - 1))
+def test_every_geometry_of_a_convolution(g: Geometry, bias, numbers, seed):
+    rng = np.random.default_rng(seed)
+    pads = tuple(min(pad, g.kernel[i // 2] - 1) for i, pad in enumerate(g.pads))  # else dx has no such window
+    last = nn.Conv2d(3, 4, g.kernel, padding=pads, bias=bias, rng=2)
+    model = nn.Sequential(nn.Conv2d(2, 3, 1, rng=1), last).astype("float64")
+    x = rng.normal(size=(18, g.size[0] + 3, g.size[1] + 3, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conv_step, "NUMBERS", numbers)  # in blocks of one row, too
+        check(model, x)
+
+
+def test_the_same_bits_for_any_number_of_threads(rng, monkeypatch):
+    x = rng.normal(size=(101, 13, 14, 2)).astype("float32")
+    results = []
+    for number in ("1", "2", "3", "8"):
+        monkeypatch.setenv("XPCNN_NUM_THREADS", number)
+        model = lenet()
+        y, grads = run(nn.plan_training(model), x)
+        results.append(b"".join(each.tobytes() for each in (y, *grads.values())))
+    assert len(set(results)) == 1
+
+
+def test_several_threads_may_call_a_plan(rng):
+    plan, x = nn.plan_training(lenet(drop=0.0)), rng.normal(size=(32, 13, 14, 2)).astype("float32")
+    expected = run(plan, x)[1]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: run(plan, x)[1], range(40)))
+    assert all(np.array_equal(grads[name], g) for grads in found for name, g in expected.items())
+
+
+class Doubled(nn.ReLU):
+    pass
+
+
+CONV = nn.Conv2d(1, 2, 3, rng=0)
+OTHERS = {
+    "batch norm": nn.Sequential(CONV, nn.BatchNorm2d(2)),
+    "one's own class": nn.Sequential(CONV, Doubled()),
+    "branches": nn.Sequential(CONV, nn.Residual(nn.Conv2d(2, 2, 1, rng=1))),
+    "frozen": nn.freeze(nn.Sequential(CONV, nn.Flatten(), nn.Linear(72, 2, rng=1)), "0.*"),
+    "used twice": nn.Sequential(CONV, nn.Conv2d(2, 2, 1, rng=1), layer := nn.Conv2d(2, 2, 1, rng=2), layer),
+    "inference": nn.eval_mode(nn.Sequential(CONV, nn.Dropout(0.5, rng=0))),
+    "channels dropped": nn.Sequential(CONV, nn.Dropout2d(0.5, rng=0)),
+    "no convolution": nn.Sequential(nn.Flatten(), nn.Linear(64, 2, rng=1)),
+    "for winograd": nn.Sequential(CONV, nn.Conv2d(2, 16, 1, rng=1), nn.Conv2d(16, 16, 3, padding=1, rng=0)),
+    "a stride": nn.Sequential(CONV, nn.Conv2d(2, 2, 3, stride=2, rng=1)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_has_no_parts_runs_as_it_did(name, rng):
+    one, other = copy.deepcopy(OTHERS[name]), copy.deepcopy(OTHERS[name])
+    plan, x = nn.plan_training(one), rng.normal(size=(16, 8, 8, 1)).astype("float32")
+    (y, grads), (expected, whole) = run(plan, x), run(other, x)
+    assert not has_parts(plan)
+    assert np.array_equal(y, expected)
+    assert all(np.array_equal(grads[key], whole[key]) for key in whole)
+
+
+def test_few_items_other_arrays_and_forced_implementations_have_none(rng):
+    plan, x = nn.plan_training(lenet()), rng.normal(size=(16, 13, 14, 2)).astype("float32")
+    run(plan, x[:15])
+    with xpcnn.use_implementation("reference"):
+        run(plan, x)
+    assert not has_parts(plan)
+    with pytest.raises(xpcnn.errors.XpcnnError, match=r"layer 0: .*float64"):
+        plan.forward(x.astype("float64"))
+    y, cache = plan.forward(x)
+    with pytest.raises(OptionError, match="input_grad=False"):
+        plan.backward(y, cache, input_grad=True)
+    for dy in (y[:1], y.astype("float64"), y.tolist()):
+        with pytest.raises(xpcnn.errors.XpcnnError, match="Sequential"):
+            plan.backward(dy, cache)
+
+
+def test_each_call_has_a_cache_of_its_own_and_reads_the_weights_of_now(rng):
+    model = lenet(drop=0.0)
+    plan, (a, b) = nn.plan_training(model), rng.normal(size=(2, 32, 13, 14, 2)).astype("float32")
+    y, cache = plan.forward(a)
+    dy = np.ones_like(y)
+    plan.forward(b)
+    kept, _ = plan.forward(b)
+    expected, whole = run(model, a, dy)
+    for _ in range(2):
+        _, grads = plan.backward(dy, cache, input_grad=False)
+        np.testing.assert_allclose(grads["0.weight"], whole["0.weight"], rtol=1e-3, atol=1e-4)
+    model.parameters()["0.weight"][...] *= 2
+    model[0].bias = np.ones_like(model[0].bias)
+    np.testing.assert_allclose(plan.forward(a)[0], model(a), rtol=1e-4, atol=1e-5)
+    model.astype("float64")
+    np.testing.assert_allclose(plan.forward(a.astype("float64"))[0], model(a.astype("float64")), rtol=1e-9)
+    other = pickle.loads(pickle.dumps(plan))
+    assert other.model is not model
+    assert copy.deepcopy(plan)._idle == {}
+    assert kept.shape == expected.shape
+
+
+def test_a_trainer_trains_in_parts_and_resumes_bit_for_bit(rng, tmp_path, monkeypatch):
+    images = rng.integers(0, 256, size=(70, 12, 12, 1), dtype=np.uint8)
+    split = data.Split(images, rng.integers(0, 3, size=70))
+
+    def trainer(folder, seed=0):
+        model = nn.Sequential(
+            nn.Conv2d(1, 3, 5, rng=seed), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2, rng=seed), nn.Flatten(),
+            nn.Linear(48, 3, rng=seed),
+        )  # fmt: skip
+        options = {"accumulate": 2, "clip_norm": 1.0, "ema": 0.9, "verbose": False, "folder": folder}
+        return training.Trainer(model, optim.Adam(model.parameters(), lr=0.01), **options)
+
+    loader = data.Loader(split, 32, shuffle=True, seed=1)
+    whole = trainer(None)
+    whole.fit(loader, epochs=4)
+    assert has_parts(whole._plan)
+    trainer(tmp_path / "run").fit(loader, epochs=2)
+    resumed = trainer(tmp_path / "run", seed=5)
+    resumed.fit(loader, epochs=4, resume=True)
+    for name, array in whole.kept_model.state_dict().items():
+        assert np.array_equal(array, resumed.kept_model.state_dict()[name]), name
+    monkeypatch.setattr(parts, "FEWEST", 1000)
+    other = trainer(None)
+    other.fit(loader, epochs=4)
+    assert not has_parts(other._plan)
+    np.testing.assert_allclose(
+        [row.train_loss for row in whole.history], [row.train_loss for row in other.history], rtol=1e-4
+    )

@@ -1,0 +1,27 @@
+"""Training in parts of a batch, each of which goes through the whole network on one thread; see `xpcnn.nn.parts`.
+
+A step says how a layer runs forward and backward on n items, in memory that is allocated once. All arrays have the
+batch last, (…, C, n), as in `xpcnn.kernels.batch_last`: the steps are the equations of the kernels for whole batches,
+without their checks, their choice of pieces and their allocations, which take longer than the arithmetic of a small
+network, and during which its threads wait for each other.
+"""
+
+from .conv import Convolution
+from .elementwise import Dropping, Rectifier
+from .linear import Dense
+from .pool import MaxPooling
+from .program import Chain, Entry, Parts
+from .step import AsItIs, PartStep
+
+__all__ = [
+    "AsItIs",
+    "Chain",
+    "Convolution",
+    "Dense",
+    "Dropping",
+    "Entry",
+    "MaxPooling",
+    "PartStep",
+    "Parts",
+    "Rectifier",
+]
