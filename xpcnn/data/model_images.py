@@ -120,7 +120,7 @@ def _picture(path: Path | InMemory, saved: SavedModel, scale: float | None) -> t
         _check_range(who, float(numbers.min()), float(numbers.max()), own)
     elif scale is not None:
         warn_of_stated_scale(who, numbers, bits, own, _remedy)
-    elif bits <= 16 and not saved.takes_bytes:
+    elif bits <= 16:
         _warn_of_raw_numbers(own)
     return numbers, own
 
@@ -130,7 +130,7 @@ def _scale(who: str, numbers: NDArray, saved: SavedModel) -> float:
     scale = saved.scale
     low, high = float(numbers.min()), float(numbers.max())
     if not saved.is_unit:
-        if numbers.dtype == np.uint8 and not saved.takes_bytes:
+        if numbers.dtype == np.uint8:
             _warn_of_raw_numbers(scale)
         return scale
     if numbers.dtype == np.bool_ or (numbers.dtype.kind == "f" and low >= 0 and high <= 1):
