@@ -153,7 +153,7 @@ def service(figure: Any) -> None:
     for y, answer in ((5.8, "cat 97%"), (3.5, "dog 91%"), (1.2, "cat 88%")):
         axes.add_patch(rounded(0.6, y - 0.5, 1.1, 1.0, PALE))
         arrow(axes, (2.0, y + 0.2), (6.1, 3.5 + (y - 3.5) * 0.3 + 0.15), GREY)
-        axes.text(2.3, y - 0.45, answer, fontsize=9, color=GREEN)
+        axes.text(0.6, y - 0.95, answer, fontsize=9, color=GREEN)
 
 
 def network_as_program(figure: Any) -> None:
