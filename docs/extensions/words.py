@@ -42,6 +42,7 @@ WORDS = {
     "howto/resume": "checkpoint; continue training; Ctrl-C; interrupted",
     "howto/reproducibility": "seed; random state; determinism; same result twice",
     "howto/nan": "NaN; inf; infinity; overflow; exploding gradient; loss is nan; not a number",
+    "howto/compiled_loops": "numba; compile; jit",
     "howto/speed": "slow; faster; profile; threads; performance",
     "howto/gpu": "GPU; CUDA; CuPy; device; to cuda",
     "howto/processes": "multi-GPU; distributed; MPI; data parallel; cluster",
