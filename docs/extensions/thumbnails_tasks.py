@@ -110,22 +110,6 @@ def exchange(figure: Any) -> None:
         )
 
 
-def network_as_program(figure: Any) -> None:
-    axes = plain(figure)
-    for number, line in enumerate(
-        ("x = conv2d(x, w, b)", "x = np.maximum(x, 0)", "x = max_pool2d(x)", "x = x @ w.T + b")
-    ):
-        axes.text(0.8, 5.6 - number * 1.4, line, va="center", fontsize=13, family="monospace", color=BLUE)
-
-
-def service(figure: Any) -> None:
-    axes = plain(figure)
-    for number in range(4):
-        box(axes, 1.6, 5.9 - number * 1.6, "picture", GREY, 2.0, 0.9)
-        arrow(axes, (2.9, 5.9 - number * 1.6), (6.2, 3.5))
-    box(axes, 7.7, 3.5, "a batch", ORANGE)
-
-
 def real_network(figure: Any) -> None:
     facts = [
         (name, models.facts_of(name).parameters / 1e6)
