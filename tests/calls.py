@@ -263,6 +263,7 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "models.defaults": lambda to: call(models.defaults, "lenet5"),
     "models.new_head": lambda to: call(models.new_head, network(), 3, rng=0),
     "models.squeezenet1_1": lambda to: call(models.squeezenet1_1, (17, 17, 3), 3, rng=0),
+    "models.unet_small": lambda to: call(models.unet_small, (16, 16, 3), 3, rng=0),
     "models.unet": lambda to: call(models.unet, (16, 16, 3), 3, filters=1, rng=0),
     "models.normalized": lambda to: call(models.normalized, network(), (0.5,), (0.2,)),
     "ops.Window": lambda to: call(Window, (3, 3), 2, 1, 1, True),

@@ -21,7 +21,7 @@ from .shapes import SMALLEST, TRAINED, heavy_ones_slow, outputs, uneven
 IMAGENET = {11: (132_863_336, 132_868_840), 13: (133_047_848, 133_053_736),
             16: (138_357_544, 138_365_992), 19: (143_667_240, 143_678_248)}  # fmt: skip
 
-LAST = {"squeezenet1_1": GlobalAvgPool2d, "unet": Conv2d, "fcn_resnet50": Upsample}  # the last layer, where not Linear
+LAST = {"squeezenet1_1": GlobalAvgPool2d, "unet": Conv2d, "unet_small": Conv2d, "fcn_resnet50": Upsample}  # not Linear
 
 
 def count(model):

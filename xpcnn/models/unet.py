@@ -16,6 +16,8 @@ Sources
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..errors import ShapeError
 from ..nn import BatchNorm2d, Concat, Conv2d, ConvTranspose2d, Graph, MaxPool2d, ReLU
 from ..options import as_count
@@ -41,12 +43,14 @@ def unet(input_shape: Shape = (256, 256, 3), num_classes: int = 2, *, filters: i
     >>> unet((16, 32, 3), 5).output_shape((16, 32, 3))
     (16, 32, 5)
     """
-    rng = generator(rng)
-    height, width, channels = as_image_shape("unet", input_shape, least=2**_LEVELS)
+    return _unet("unet", input_shape, num_classes, as_count("unet", "filters", filters), generator(rng))
+
+
+def _unet(who: str, input_shape: Shape, num_classes: int, filters: int, rng: np.random.Generator) -> Graph:
+    height, width, channels = as_image_shape(who, input_shape, least=2**_LEVELS)
     if height % 2**_LEVELS or width % 2**_LEVELS:
         got, remedy = f"{height}×{width}", "crop or pad the images"
-        raise ShapeError("unet", f"height and width that are multiples of {2**_LEVELS}", got, remedy)
-    filters = as_count("unet", "filters", filters)
+        raise ShapeError(who, f"height and width that are multiples of {2**_LEVELS}", got, remedy)
     widths = [filters * 2**level for level in range(_LEVELS)]
     entries: Entries = {}
     value = "x"
@@ -75,7 +79,7 @@ def unet_small(input_shape: Shape = (64, 64, 3), num_classes: int = 2, *, rng: S
     >>> unet_small((16, 32, 3), 5).output_shape((16, 32, 3))
     (16, 32, 5)
     """
-    return unet(input_shape, num_classes, filters=16, rng=rng)
+    return _unet("unet_small", input_shape, num_classes, 16, generator(rng))
 
 
 def _twice(channels: int, filters: int, name: str, rng: Seed) -> Graph:

@@ -81,10 +81,13 @@ class Network(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         return tags
 
-    def to_saved(self) -> SavedModel:
-        """What `io.save_model` writes: the network with the scaling in it, and this estimator's state."""
+    def to_saved(self, *, divided: bool = True) -> SavedModel:
+        """What `io.save_model` writes: the network with the scaling in it, and this estimator's state.
+
+        With `divided`, a network of images of bytes takes them divided by 255, as other networks in files do.
+        """
         check_is_fitted(self)
-        return saved(self)
+        return saved(self, divided=divided)
 
     @abstractmethod
     def _own(self) -> tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]:
@@ -183,7 +186,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
     def _standardise(self, X: NDArray, weight: NDArray | None) -> None:
         """Let the scaler take these rows into account, too."""
         low, high = self._range if hasattr(self.scaler_, "mean_") else (math.inf, -math.inf)
-        self._range = min(low, float(X.min())), max(high, float(X.max()))
+        least, most = (0.0, 255.0) if X.dtype == np.uint8 else (float(X.min()), float(X.max()))
+        self._range = min(low, least), max(high, most)
         for part in self._parts(len(X), _CONVERTED):
             columns = self._by_channel(X[part])
             of_each = None if weight is None else np.repeat(weight[part], len(columns) // len(X[part]))
@@ -194,8 +198,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         if sample_weight is None:
             return None
         dtype = np.float64 if X.dtype == np.float64 else np.float32
-        weight: NDArray = _check_sample_weight(sample_weight, X, dtype=dtype, ensure_non_negative=True)
-        return weight
+        return _check_sample_weight(sample_weight, X, dtype=dtype, ensure_non_negative=True)  # type: ignore[no-any-return]
 
     def _check_options(self, who: str) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
