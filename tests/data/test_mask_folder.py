@@ -180,7 +180,7 @@ def test_a_grey_mask_in_three_channels_is_one_number_a_pixel(tmp_path):
 
 def test_errors_of_pictures_name_this_reader_and_its_options(tmp_path):
     pair(tmp_path / "sizes", [*masks(), *masks(1, 9)], of_masks="labels")
-    with pytest.raises(DataError, match="^mask_folder: expected pictures of one size"):
+    with pytest.raises(DataError, match=r"^mask_folder: expected pictures of one size"):
         data.mask_folder(tmp_path / "sizes")
     pair(tmp_path / "damaged", masks())
     path = tmp_path / "damaged" / "images" / "1.png"
