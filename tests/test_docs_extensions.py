@@ -82,7 +82,6 @@ def test_every_page_of_a_gallery_brings_its_picture():
         assert name in thumbnails_examples.PICTURES, (
             f"examples/{name}.py draws no figure, so docs/extensions/thumbnails_examples.py needs {name}(figure)"
         )
-    assert set(pictures.OF_HOW_TOS) <= set(pictures.how_tos())
     assert set(thumbnails_examples.PICTURES) <= set(pictures.examples())
 
 

@@ -33,6 +33,7 @@ ORDER = [
     {"exchange", "plot"},
     {"training", "explain"},
     {"sklearn", "saved", "course"},
+    {"service"},
     {"cli", "__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}

@@ -57,7 +57,8 @@ def test_every_form_of_a_picture_gives_the_same_numbers(run):
     np.save(run / "one.npy", pixels)
     np.save(run / "two.npy", np.stack([pixels, pixels[::-1]]))
     expected = scores(saved.predict(run / "a.png"))
-    for same in (str(run / "a.png"), picture, pixels, pixels[None], pixels / 255, run / "one.npy", [pixels]):
+    data = (run / "a.png").read_bytes()
+    for same in (str(run / "a.png"), data, picture, pixels, pixels[None], pixels / 255, run / "one.npy", [pixels]):
         assert scores(saved.predict(same)) == [pytest.approx(expected[0], abs=1e-6)]
     assert scores(saved.predict(255 - pixels, invert=True)) == [pytest.approx(expected[0], abs=1e-6)]
     assert scores(saved.predict(pixels * 2.0, scale=510)) == [pytest.approx(expected[0], abs=1e-6)]
@@ -67,6 +68,30 @@ def test_every_form_of_a_picture_gives_the_same_numbers(run):
     with Image.open(run / "both/b.png") as larger:  # resized as a file is
         assert scores(saved.predict(larger.convert("CMYK").convert("RGB"))) == scores(saved.predict(run / "both/b.png"))
     assert [each.name for each in saved.predict(run / "both")] == [f"{run}/both/b.png", f"{run}/both/c.png"]
+
+
+def test_networks_of_rows_and_sequences_take_arrays_and_no_pictures(run, tmp_path):
+    for model, shape in ((nn.Linear(4, 2, rng=0), (4,)), (nn.Conv1d(3, 2, 2, rng=0), (5, 3))):
+        save_model(model, tmp_path / "m", input_shape=shape, extra={"unit": False, "scale": 1, "regression": True})
+        saved, x = xpcnn.load(tmp_path / "m"), np.random.default_rng(0).normal(size=(3, *shape)).astype("f4")
+        np.testing.assert_allclose(saved.outputs(x), model(x), rtol=1e-6)
+        np.testing.assert_allclose(saved.outputs(x[0]), model(x[:1]), rtol=1e-6)
+        with pytest.raises(DataError, match=r"a.png: expected an array \(.*\), which the model takes, got a picture"):
+            saved.predict(run / "a.png")
+
+
+def test_outputs_are_what_answers_are_made_of_and_those_of_each_pixel(run, tmp_path):
+    saved = xpcnn.load(run / "run")
+    batch = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), np.uint8)
+    for row, answer in zip(saved.outputs(batch), saved.predict(batch), strict=True):
+        assert answer.scores == tuple((CLASSES[i], row[i]) for i in np.argsort(-row))
+    model = nn.Conv2d(3, 4, 1, rng=0)
+    for extra in ({}, {"regression": True}):
+        save_model(model, tmp_path / "m", input_shape=SHAPE, extra=extra)
+        y = model((batch / 255).astype(np.float32))
+        e = np.exp(y - y.max(axis=-1, keepdims=True))
+        expected = y if extra else e / e.sum(axis=-1, keepdims=True)
+        np.testing.assert_allclose(xpcnn.load(tmp_path / "m").outputs(list(batch)), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("options", [[], ["--invert"], ["--scale", "255"]])
@@ -127,7 +152,7 @@ def test_networks_that_give_something_else(tmp_path):
     x = np.zeros((4, 4, 1), np.float32)
     both = nn.Graph({"a": (nn.Flatten(), "x"), "b": (nn.Flatten(), "x")}, outputs=("a", "b"))
     for model, error, text in (
-        (nn.Conv2d(1, 2, 3), OptionError, r"outputs \(N, K\), got outputs \(1, 2, 2, 2\)"),
+        (nn.Conv2d(1, 2, 3), OptionError, r"outputs \(N, K\), got outputs \(N, 2, 2, 2\); saved.masks gives"),
         (both, OptionError, "several outputs"),
         (nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), NonFiniteError, "finite numbers for 0"),
     ):

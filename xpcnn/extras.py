@@ -20,9 +20,12 @@ EXTRAS = {
     "numba": ("numba", "numba"),
     "onnx": ("onnx", "onnx"),
     "pooch": ("pooch", "download"),
+    "python_multipart": ("python-multipart", "serve"),
     "shtab": ("shtab", "completion"),
     "sklearn": ("scikit-learn", "sklearn"),
+    "starlette": ("starlette", "serve"),
     "tensorboardX": ("tensorboardX", "tensorboard"),
+    "uvicorn": ("uvicorn", "serve"),
 }
 
 

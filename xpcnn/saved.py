@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,13 +19,14 @@ from .data.resizing import restored
 from .data.table_columns import is_of_pictures
 from .data.table_file import is_table
 from .errors import DataError, NonFiniteError, OptionError
+from .io.member import InMemory
 from .io.model_file import SavedModel, load_model
 from .nn.feature_output import features
 from .ops.activation import sigmoid_forward
 from .ops.softmax import softmax_forward
 from .options import as_count, as_path
 from .training.best_model import model_path, run_batch_size
-from .typing import NDArray
+from .typing import Array, NDArray
 
 __all__ = ["Answer", "Saved", "load"]
 
@@ -61,9 +62,9 @@ class Saved(SavedModel):
     """A network from a file, with what its training knew of its images.
 
     `images` of the methods are the path of a picture, of a folder or table of pictures, of a .npy array or of a table
-    of numbers, a picture of Pillow's, an array of one image or several, or a list of these. Pictures are brought to the
-    network's size as in training. Numbers are divided as in training; `scale` states another divisor, and `invert`
-    swaps dark and light.
+    of numbers, a picture's bytes, a picture of Pillow's, an array of one image or several, or a list of these. Pictures
+    are brought to the network's size as in training. Numbers are divided as in training; `scale` states another
+    divisor, and `invert` swaps dark and light.
 
     >>> import tempfile
     >>> from xpcnn.io import save_model
@@ -124,12 +125,13 @@ class Saved(SavedModel):
         elif isinstance(images, str | os.PathLike):
             for path in files(as_path("predict", images)):
                 yield from images_in(path, self, scale=scale, invert=invert)
+        elif isinstance(images, bytes):
+            for _, image in images_in(InMemory("picture", images), self, scale=scale, invert=invert):
+                yield "0", image
         elif hasattr(images, "getexif"):  # Pillow's: written and read like any other, without loss
-            with TemporaryDirectory() as folder:
-                path = Path(folder, "picture.tiff" if images.mode in ("CMYK", "F", "LAB", "YCbCr") else "picture.png")
-                images.save(path, exif=images.getexif())
-                for _, image in images_in(path, self, scale=scale, invert=invert):
-                    yield "0", image
+            file = BytesIO()
+            images.save(file, "TIFF" if images.mode in ("CMYK", "F", "LAB", "YCbCr") else "PNG", exif=images.getexif())
+            yield from self.images(file.getvalue(), scale=scale, invert=invert)
         elif hasattr(images, "shape"):
             batch = images_of("predict", to_numpy(images), self, scale=scale, invert=invert)
             yield from ((str(number), image) for number, image in enumerate(batch))
@@ -160,28 +162,57 @@ class Saved(SavedModel):
                 mask, own = each.argmax(axis=-1).astype(np.uint8), picture_size(name)
                 yield name, mask if own is None else restored(mask, own, self.resize, fill=fill)
 
+    def outputs(self, images: Any, *, scale: float | None = None, invert: bool = False) -> NDArray:
+        """What the network gives for each image: probabilities of classes, or values, of each place where it has many.
+
+        Returns
+            NumPy array (N, …, K)
+        Raises
+            as `predict`
+        """
+        return np.stack([numbers for _, numbers in self.each_output(self.images(images, scale=scale, invert=invert))])
+
     def answers(self, images: Iterable[tuple[str, Image]], top_k: int | None = None) -> Iterator[Answer]:
         """Answers for images of `images`, as they come, in batches."""
-        check_one_input("predict", self)
         most = None if top_k is None else as_count("predict", "top_k", top_k)
+        return (self.answer(name, numbers, most) for name, numbers in self.each_output(images))
+
+    def each_output(
+        self, images: Iterable[tuple[str, Image]], network: Callable[[Array], Array] | None = None
+    ) -> Iterator[tuple[str, NDArray]]:
+        """Each image's name and `outputs`, as they come, in batches.
+
+        Parameters
+            network : what computes them instead of the model, such as its plan
+        """
+        check_one_input("predict", self)
         size, every = run_batch_size(self), iter(images)
         while batch := list(islice(every, size)):
-            outputs = self.model(asarray(np.stack([image for _, image in batch]), dtype=self._dtype()))
-            if outputs.ndim != 2:
-                got = f"outputs {tuple(outputs.shape)}"
-                remedy = "saved.masks gives a class for each pixel, and saved.model(x) the numbers"
-                raise OptionError("predict", "a network with outputs (N, K)", got, remedy)
+            stacked = asarray(np.stack([image for _, image in batch]), dtype=self._dtype())
+            outputs = (network or self.model)(stacked)  # (N, …, K)
             if self.is_classifier:
                 outputs = softmax_forward(outputs)[0]
             elif self.has_labels:
                 outputs = sigmoid_forward(outputs)[0]
-            numbers, ranked = to_numpy(outputs), self.is_classifier or self.has_labels  # (N, K)
-            for (name, _), row in zip(batch, numbers, strict=True):
-                if not np.isfinite(row).all():
+            for (name, _), each in zip(batch, to_numpy(outputs), strict=True):
+                if not np.isfinite(each).all():
                     raise _not_finite("predict", name)
-                best = np.argsort(-row, kind="stable")[:most].tolist() if ranked else range(len(row))
-                label = self.classes.__getitem__ if self.classes else str
-                yield Answer(name, tuple((label(i), float(row[i])) for i in best))
+                yield name, each
+
+    def answer(self, name: str, numbers: NDArray, most: int | None = None) -> Answer:
+        """The answer that the outputs of one image are.
+
+        Raises
+            OptionError : the network has outputs for each place of an image
+        """
+        if numbers.ndim != 1:
+            got = f"outputs (N, {', '.join(map(str, numbers.shape))})"
+            remedy = "saved.masks gives a class for each pixel, and saved.outputs the numbers"
+            raise OptionError("predict", "a network with outputs (N, K)", got, remedy)
+        ranked = self.kind_of_outputs != "values"
+        best = np.argsort(-numbers, kind="stable")[:most].tolist() if ranked else range(len(numbers))
+        label = self.classes.__getitem__ if self.classes else str
+        return Answer(name, tuple((label(i), float(numbers[i])) for i in best))
 
 
 def _not_finite(who: str, name: str) -> NonFiniteError:

@@ -137,6 +137,34 @@ def estimator(figure: Any) -> None:
     axes.set(xticks=range(3), xticklabels=rates, yticks=range(3), yticklabels=epochs, xlabel="lr", ylabel="epochs")
 
 
+def compiled_loops(figure: Any) -> None:
+    axes = plain(figure)
+    for y, passes, name in ((5.2, 3, "NumPy: a pass for each function"), (1.9, 1, "compiled: one pass")):
+        axes.add_patch(rounded(0.6, y - 0.35, 8.8, 0.7, PALE))
+        axes.text(5, y - 1.0, name, ha="center", fontsize=10)
+        for number in range(passes):
+            height = y + 0.75 + 0.35 * number
+            arrow(axes, (0.7, height), (9.3, height), ORANGE if passes > 1 else GREEN)
+
+
+def service(figure: Any) -> None:
+    axes = plain(figure)
+    box(axes, 7.6, 3.5, "network", BLUE, 2.6, 2.2)
+    for y, answer in ((5.8, "cat 97%"), (3.5, "dog 91%"), (1.2, "cat 88%")):
+        axes.add_patch(rounded(0.6, y - 0.5, 1.1, 1.0, PALE))
+        arrow(axes, (2.0, y + 0.2), (6.1, 3.5 + (y - 3.5) * 0.3 + 0.15), GREY)
+        axes.text(0.6, y - 0.95, answer, fontsize=9, color=GREEN)
+
+
+def network_as_program(figure: Any) -> None:
+    axes = plain(figure)
+    box(axes, 2.1, 3.5, "network", BLUE, 2.6)
+    arrow(axes, (3.7, 3.5), (5.3, 3.5))
+    axes.add_patch(rounded(5.6, 1.2, 3.6, 4.6, PALE))
+    for number, line in enumerate(("def network(x):", "    y = conv(x, w)", "    y = relu(y)", "    return y")):
+        axes.text(5.8, 5.1 - number * 0.95, line, family="monospace", fontsize=7, va="center")
+
+
 PICTURES: dict[str, Callable[[Any], None]] = {
     each.__name__: each
     for each in (
@@ -149,7 +177,10 @@ PICTURES: dict[str, Callable[[Any], None]] = {
         two_inputs,
         saving,
         exchange,
+        network_as_program,
+        service,
         real_network,
         estimator,
+        compiled_loops,
     )
 }

@@ -136,7 +136,7 @@ TOPICS = (
         "Saving, loading and exchange",
         "Files of networks and arrays; weights from and for PyTorch, Keras and MLX; ONNX.",
         "saved io.model_file io.tensors exchange.weights exchange.pytorch exchange.keras exchange.mlx "
-        "exchange.onnx.importer exchange.onnx.export",
+        "exchange.onnx.importer exchange.onnx.export exchange.numpy_program.export service.application service.server",
     ),
     _topic(
         "devices",

@@ -53,7 +53,7 @@ def test_weights_alone_lack_the_normalisation_and_it_is_said(tmp_path, words):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("model.txt",), "export: expected a file .onnx or .safetensors, or --to, got model.txt"),
+        (("model.txt",), "export: expected a file .onnx, .py or .safetensors, or --to, got model.txt"),
         (("/proc/nowhere/model.onnx",), "/proc/nowhere/model.onnx"),
         (("model.onnx", "--layout", "CHW"), "invalid choice: 'CHW'"),
     ],

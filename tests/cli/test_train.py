@@ -13,6 +13,7 @@ import pytest
 from xpcnn import data
 from xpcnn.io.model_file import load_model
 from xpcnn.nn import Normalize
+from xpcnn.training.tallies import metrics_in_words
 
 from .command import xpcnn_command
 
@@ -141,11 +142,14 @@ def test_numbers_are_learned_and_predicted(tmp_path):
     done = xpcnn_command("train", "halves.npz", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert f"test loss {result['test_loss']:.6g} of 40 images" in done.stdout
+    metrics = metrics_in_words(result["test_metrics"])
+    assert f"test loss {result['test_loss']:.6g} ({metrics}) of 40 images" in done.stdout
+    assert result["test_metrics"]["r2"] > 0.8
     assert result["test_loss"] < 0.2 * targets.var(axis=0).mean()
     assert result["test_accuracy"] is None
     done = xpcnn_command("eval", "run", "halves.npz", cwd=tmp_path)
-    assert done.stdout == f"test loss {result['test_loss']:.6g} (MSELoss(reduction='mean') of 40 images)\n", done.stderr
+    said = f"test loss {result['test_loss']:.6g} (MSELoss(reduction='mean') of 40 images)\n{metrics}\n"
+    assert done.stdout == said, done.stderr
     np.save(tmp_path / "some.npy", images[:50])
     answers = json.loads(xpcnn_command("predict", "run", "some.npy", "--format", "json", cwd=tmp_path).stdout)
     given = np.array([answer["values"] for answer in answers])
@@ -170,7 +174,7 @@ def test_one_number_an_image_is_learned_and_judged(tmp_path):
     assert re.fullmatch(r"epoch   1  train [\d.]+  validation [\d.]+  lr .*", done.stdout.splitlines()[3])
     loss = json.loads((tmp_path / "run" / "result.json").read_text())["test_loss"]
     done = xpcnn_command("eval", "run", "light.npz", cwd=tmp_path)
-    assert done.stdout == f"test loss {loss:.6g} (MSELoss(reduction='mean') of 20 images)\n", done.stderr
+    assert done.stdout.startswith(f"test loss {loss:.6g} (MSELoss(reduction='mean') of 20 images)\n"), done.stderr
     (tmp_path / "others.npz").write_bytes((tmp_path / "light.npz").read_bytes())  # with the words of no run
     rows = np.column_stack([images.mean((1, 2, 3)) / 255, images.reshape(100, 36)])
     np.savetxt(tmp_path / "others.csv", rows, "%.17g", delimiter=",")

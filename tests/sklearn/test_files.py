@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -13,7 +14,8 @@ pytest.importorskip("sklearn")
 from sklearn.base import clone
 
 import xpcnn
-from xpcnn import exchange, io, nn, sklearn
+from xpcnn import data, exchange, io, nn, sklearn
+from xpcnn.cli import main
 from xpcnn.errors import FormatError, OptionError
 from xpcnn.io.tensors import read_tensors, write_tensors
 from xpcnn.sklearn import CNNClassifier, CNNRegressor
@@ -73,6 +75,21 @@ def test_a_saved_network_takes_the_estimator_s_own_inputs(case, tmp_path):
         expected, names = fitted.predict_proba(X[:5]), [str(each) for each in fitted.classes_]
         got = [[dict(answer.scores)[name] for name in names] for answer in answers]
     np.testing.assert_allclose(got, expected, rtol=1e-4)
+
+
+def test_a_data_set_is_judged_as_the_estimator_does(tmp_path, monkeypatch, capsys):
+    digits = data.digits()
+    bytes_, labels = digits.train.images[:300], digits.train.labels[:300]
+    monkeypatch.chdir(tmp_path)
+    for numbers, known in ((bytes_, True), (bytes_ / 255.0, True), (bytes_ / 16.0, False)):
+        fitted = quick().fit(numbers, labels)
+        io.save_model(fitted, "model.safetensors")
+        with suppress(SystemExit), warnings.catch_warnings():
+            warnings.simplefilter("always")
+            main(["eval", "model.safetensors", "digits", "--part", "test"])
+        share = fitted.score(digits.test.images / (255 if numbers.max() == 1 else 1), digits.test.labels)
+        printed = capsys.readouterr()
+        assert (f"test accuracy {share:.2%}" in printed.out, "beyond [0, 1]" in printed.err) == (known, not known)
 
 
 def test_onnx_runtime_says_the_same(case, tmp_path):

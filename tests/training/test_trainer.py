@@ -59,7 +59,7 @@ def test_it_learns_and_says_so(xp, tmp_path, capsys):
     best = max(row.validation_accuracy for row in history)
     assert evaluate(saved.model, split(30, seed=1)).accuracy == best
     lines = (tmp_path / "run" / "history.csv").read_text().splitlines()
-    assert lines[0] == "epoch,lr,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds"
+    assert lines[0] == "epoch,lr,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds,validation_f1"
     assert len(lines) == 7
 
 

@@ -19,7 +19,7 @@ from ..data.scale import BYTE
 from ..data.source import Items, Mapped, Source
 from ..data.splits import Parts
 from ..data.table_file import is_table
-from ..errors import DataError, OptionError
+from ..errors import DataError, OptionError, warn
 from ..io.document import parse_json
 from ..io.model_file import SavedModel
 from ..options import expanded
@@ -107,12 +107,16 @@ def model_and_dataset(model: Path, name: str, words: Sequence[str]) -> tuple[Sav
         DataError : the images have another size, or a class that the model does not know
     """
     saved = read_model(model)
+    saved.model.astype("float32")  # as images are
     parts = data.load_parts(name, **_options(model, saved, name, words) | dataset_options(words))
     if parts.input_shape != saved.input_shape:
         raise DataError(str(model), f"images {saved.input_shape}", f"{name}'s {parts.input_shape}")
     if saved.is_classifier != (parts.task in ("classes", "pixels")):
         kinds = ("classes", "values") if saved.is_classifier else ("values", "classes")
         raise DataError(name, f"labels that are {kinds[0]}, as the model gives", kinds[1])
+    if not saved.is_unit and parts.everything.is_unit:
+        what = f"the model was trained on numbers beyond [0, 1], and the images of {name} are in [0, 1]"
+        warn(name, what, "give it those that it was trained on, such as with --option scale=1")
     if parts.task == "labels" and not saved.classes:
         raise DataError(name, "values, as the model gives", f"the labels {', '.join(parts.classes)}"[:100])
     if not parts.classes or not saved.classes or parts.classes == saved.classes:

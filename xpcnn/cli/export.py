@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import OptionError, printable
-from ..exchange import export_onnx, save_mlx, save_pytorch
+from ..exchange import export_numpy, export_onnx, save_mlx, save_pytorch
 from ..io.model_file import SavedModel
 from ..nn import Normalize
 from ..training.best_model import model_path
@@ -16,24 +16,26 @@ from .files import add_model_argument, path_word, read_model
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
-    parser.add_argument("file", type=path_word, help="where to: .onnx, or .safetensors for PyTorch or MLX")
-    parser.add_argument("--to", choices=_WRITERS, help="default: onnx for .onnx, pytorch for .safetensors")
+    parser.add_argument(
+        "file", type=path_word, help="where to: .onnx, .py (NumPy calls), or .safetensors for PyTorch or MLX"
+    )
+    parser.add_argument("--to", choices=_WRITERS, help="default: onnx, numpy for .py, or pytorch, by the file's ending")
     parser.add_argument(
         "--layout", choices=("NCHW", "NHWC"), default="NCHW", help="axes of the images that an ONNX graph takes"
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    to = options.to or {".onnx": "onnx", ".safetensors": "pytorch"}.get(options.file.suffix)
+    to = options.to or {".onnx": "onnx", ".py": "numpy", ".safetensors": "pytorch"}.get(options.file.suffix)
     if to is None:
-        raise OptionError("export", "a file .onnx or .safetensors, or --to", str(options.file))
+        raise OptionError("export", "a file .onnx, .py or .safetensors, or --to", str(options.file))
     source = model_path(options.model)
     if options.file.exists() and options.file.samefile(source):
         raise OptionError("export", "another file than the model's own", str(options.file))
     saved = read_model(options.model)
     _WRITERS[to](options.file, saved, options.layout)
     print(f"{printable(str(options.file))}: {_TOLD[to]}")
-    if to != "onnx":
+    if to in ("pytorch", "mlx"):
         _tell_what_has_no_weights(saved)
 
 
@@ -50,6 +52,18 @@ def _onnx(path: Path, saved: SavedModel, layout: str) -> None:
     export_onnx(saved.model, path, input_shape=shape, classes=classes, layout="NCHW" if layout == "NCHW" else "NHWC")
 
 
+def _numpy(path: Path, saved: SavedModel, layout: str) -> None:
+    export_numpy(
+        saved.model,
+        path,
+        input_shape=saved.input_shape,
+        classes=() if saved.kind_of_outputs == "values" else saved.classes,
+        scale=saved.scale,
+        unit=saved.is_unit,
+        outputs=saved.kind_of_outputs,
+    )
+
+
 def _pytorch(path: Path, saved: SavedModel, layout: str) -> None:
     save_pytorch(saved.model, path, input_shape=saved.input_shape)
 
@@ -58,9 +72,15 @@ def _mlx(path: Path, saved: SavedModel, layout: str) -> None:
     save_mlx(saved.model, path)
 
 
-_WRITERS: dict[str, Callable[[Path, SavedModel, str], None]] = {"onnx": _onnx, "pytorch": _pytorch, "mlx": _mlx}
+_WRITERS: dict[str, Callable[[Path, SavedModel, str], None]] = {
+    "onnx": _onnx,
+    "numpy": _numpy,
+    "pytorch": _pytorch,
+    "mlx": _mlx,
+}
 _TOLD = {
     "onnx": "an ONNX graph from float32 images in [0, 1] to the outputs",
+    "numpy": "a program of NumPy calls, with its weights in the .npz beside it",
     "pytorch": "a state_dict, for safetensors.torch.load_file",
     "mlx": "weights, for mlx.nn.Module.load_weights",
 }

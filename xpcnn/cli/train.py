@@ -6,20 +6,17 @@ import argparse
 import signal
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import data, models
-from ..data.registry import reader_of
-from ..data.remote_weights import is_address
 from ..distributed import Group, init
 from ..distributed.launch import launch
 from ..distributed.start import TIMEOUT
 from ..errors import (
     FileError,
-    FormatError,
     Interrupted,
     OptionError,
     OutOfMemoryError,
@@ -27,9 +24,8 @@ from ..errors import (
     XpcnnError,
     printable,
 )
-from ..io.document import parse_toml
 from ..optim import OPTIMIZERS
-from ..options import as_count, did_you_mean, expanded
+from ..options import as_count
 from ..training.checkpoint import CHECKPOINT
 from ..training.claim import Claim, names
 from ..training.config import CONFIG, LOGS, SCHEDULES, RunConfig
@@ -39,15 +35,9 @@ from ..training.sharded_gradients import SHARDS
 from ..training.tallies import metrics_in_words
 from .datasets import add_dataset_arguments, dataset_options
 from .files import path_word
+from .train_settings import SETTINGS, absolute, config_of, out_folder, read_settings, stem
 
 MOST_PROCESSES = 1024  # on one machine
-_KEYS = (*(field.name for field in fields(RunConfig)), "out", "quiet")
-_IN_FILES = {"source": "from"}  # a TOML file has the options' names, which Python may not allow
-# Each data set's defaults, which override those of `RunConfig`.
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "digits": {"model": "mnist_cnn", "epochs": 30, "batch_size": 32},
-    "mnist": {"model": "lenet5"},
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -177,11 +167,11 @@ def _without_processes(words: Sequence[str]) -> list[str]:
 
 
 def _run(options: argparse.Namespace, group: Group) -> None:
-    given = {name: value for name in _KEYS if (value := getattr(options, name, None)) is not None}
+    given = {name: value for name in SETTINGS if (value := getattr(options, name, None)) is not None}
     if options.option:
         given["options"] = dataset_options(options.option)
     if options.config is not None:
-        given = _read(options.config) | given
+        given = read_settings(options.config) | given
     quiet = given.pop("quiet", False)
     if not isinstance(quiet, bool):
         raise OptionError("train quiet", "true or false", repr(quiet))
@@ -189,10 +179,10 @@ def _run(options: argparse.Namespace, group: Group) -> None:
         begin, ended = _resumption(options, given), (options.resume / RESULT).exists() and options.epochs is None
         _carry_out(begin, options.resume, group, verbose=not quiet, ended=ended)
         return
-    out, config = _folder(given.pop("out", None)), _config(given)
+    out, config = out_folder(given.pop("out", None)), config_of(given)
     if "shards" not in given and (options.processes is not None or group.size > 1):
         config = replace(config, shards=min(max(SHARDS, group.size), config.batch_size))
-    usual = Path("runs") / f"{_stem(config.dataset)}-{config.model or _stem(config.source)}"
+    usual = Path("runs") / f"{stem(config.dataset)}-{config.model or stem(config.source)}"
     if options.fast_dev_run:
         folder = out or next(name for name in names(usual) if not name.exists())
         dry_run(config, folder, verbose=not quiet and not group.rank, group=group)
@@ -237,32 +227,6 @@ def _carry_out(
     )
 
 
-def _config(given: dict[str, Any]) -> RunConfig:
-    """The given settings, completed by defaults that suit the data set and the optimizer."""
-    if "dataset" not in given:
-        raise OptionError("train", "a data set: " + ", ".join(data.names()), "none", "xpcnn train digits")
-    defaults: dict[str, Any] = {}
-    dataset, name = given["dataset"], given.get("optimizer")
-    if isinstance(dataset, str):
-        defaults |= _DEFAULTS.get(dataset, {})
-    if isinstance(name, str) and name in OPTIMIZERS:
-        defaults |= {"lr": OPTIMIZERS[name].lr, "weight_decay": OPTIMIZERS[name].weight_decay}
-    if isinstance(dataset, str) and _has_masks(dataset, given.get("options", {})):
-        defaults |= {"model": "unet_small"}
-    if given.get("source"):
-        defaults |= {"model": ""}
-    config = RunConfig(**(defaults | given))
-    source = config.source if not config.source or is_address(config.source) else _absolute(config.source)
-    return replace(config, dataset=_absolute(config.dataset), source=source)
-
-
-def _has_masks(dataset: str, options: Any) -> bool:
-    """True if there is a class for each pixel."""
-    path = expanded("train dataset", dataset)
-    known = dataset in data.names() or not path.is_dir() or not isinstance(options, dict)
-    return not known and reader_of(dataset, path, options) is data.mask_folder
-
-
 def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[..., dict[str, Any]]:
     """`resume`, for the run in a folder and, if given, its data set's new location."""
     dataset, epochs = given.pop("dataset", None), given.pop("epochs", None)
@@ -270,23 +234,7 @@ def _resumption(options: argparse.Namespace, given: dict[str, Any]) -> Callable[
         raise OptionError(
             "--resume", "no other option but --epochs", ", ".join(also), "the run's config.json holds them"
         )
-    return partial(resume, options.resume, dataset and _absolute(dataset), epochs=epochs)
-
-
-def _absolute(dataset: str) -> str:
-    """The absolute path of a data set in a file or folder; names stay names."""
-    path = expanded("train dataset", dataset)
-    return dataset if dataset in data.names() or not path.exists() else str(path.resolve())
-
-
-def _stem(dataset: str) -> str:
-    return dataset if dataset in data.names() else Path(dataset.partition("#")[0]).stem
-
-
-def _folder(out: Any) -> Path | None:
-    if not isinstance(out, str | Path | None) or "\0" in str(out):
-        raise OptionError("train out", "the name of a folder", repr(out))
-    return expanded("train out", out) if out else None
+    return partial(resume, options.resume, dataset and absolute(dataset), epochs=epochs)
 
 
 def _how_to_go_on(folder: Path) -> list[str]:
@@ -295,20 +243,3 @@ def _how_to_go_on(folder: Path) -> list[str]:
     if (folder / CONFIG).exists():
         return [f"nothing was kept yet; begin again with: xpcnn train --resume {folder}"]
     return []
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The options in a TOML file; `RunConfig` checks their values."""
-    try:
-        given = parse_toml(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise FormatError(str(path), "a TOML file", str(error)) from error
-    except OSError as error:
-        raise FileError.unreadable(path, error) from error
-    keys = [_IN_FILES.get(name, name) for name in _KEYS]
-    for name, value in given.items():
-        if name not in keys:
-            under = f"keys stand by themselves, not under [{name}]"
-            remedy = under if isinstance(value, dict) else did_you_mean(name, keys)
-            raise OptionError(str(path), "keys among " + ", ".join(keys), name, remedy)
-    return {next((own for own, key in _IN_FILES.items() if key == name), name): each for name, each in given.items()}

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import DataError, OptionError, warn
+from ..io.member import InMemory
 from ..io.model_file import SavedModel
 from ..io.npy import read_npy
 from ..options import as_flag
@@ -26,7 +27,7 @@ _STATE = "pass scale= (to a command, --scale), the number that stands for white"
 
 
 def images_in(
-    path: Path, saved: SavedModel, *, invert: bool = False, scale: float | None = None
+    path: Path | InMemory, saved: SavedModel, *, invert: bool = False, scale: float | None = None
 ) -> Iterator[tuple[str, Image]]:
     """Each image in a file as (name, float32 (H, W, C)).
 
@@ -41,12 +42,12 @@ def images_in(
         OptionError : an option is invalid, or does not fit the model
         MissingExtraError : a picture, but Pillow is not installed
     """
-    if not path.is_file():
+    if isinstance(path, Path) and not path.is_file():
         kind = "no such file" if not path.exists() else "a folder" if path.is_dir() else "no plain file"
         raise DataError(str(path), "a picture or a .npy array", kind, "check the name")
-    if path.suffix.lower() == ".npy":
+    if isinstance(path, Path) and path.suffix.lower() == ".npy":
         batch = images_of(str(path), read_npy(path), saved, invert=invert, scale=scale)
-    elif is_table(path):
+    elif isinstance(path, Path) and is_table(path):
         numbers = csv_images(path, saved.input_shape)
         batch = images_of(str(path), numbers, saved, invert=invert, scale=scale)
     else:
@@ -98,11 +99,13 @@ def _batch(who: str, array: NDArray, saved: SavedModel) -> NDArray:
     return array
 
 
-def _picture(path: Path, saved: SavedModel, scale: float | None) -> tuple[NDArray, float]:
+def _picture(path: Path | InMemory, saved: SavedModel, scale: float | None) -> tuple[NDArray, float]:
     """The picture in the model's shape, (1, H, W, C), and the number that it is divided by.
 
     It is uint8 with white at 255, or has its original numbers if white is another number.
     """
+    if len(saved.input_shape) != 3:
+        raise DataError(str(path), f"an array {saved.input_shape}, which the model takes", "a picture")
     who, bits = str(path), header(path, who=str(path)).bits
     height, width, channels = saved.input_shape
     own = scale
@@ -117,7 +120,7 @@ def _picture(path: Path, saved: SavedModel, scale: float | None) -> tuple[NDArra
         _check_range(who, float(numbers.min()), float(numbers.max()), own)
     elif scale is not None:
         warn_of_stated_scale(who, numbers, bits, own, _remedy)
-    elif bits <= 16 and not saved.takes_bytes:
+    elif bits <= 16:
         _warn_of_raw_numbers(own)
     return numbers, own
 
@@ -127,7 +130,7 @@ def _scale(who: str, numbers: NDArray, saved: SavedModel) -> float:
     scale = saved.scale
     low, high = float(numbers.min()), float(numbers.max())
     if not saved.is_unit:
-        if numbers.dtype == np.uint8 and not saved.takes_bytes:
+        if numbers.dtype == np.uint8:
             _warn_of_raw_numbers(scale)
         return scale
     if numbers.dtype == np.bool_ or (numbers.dtype.kind == "f" and low >= 0 and high <= 1):

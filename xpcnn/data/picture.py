@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from ..errors import DataError, FormatError, XpcnnError
 from ..extras import need
-from ..io.member import Member
+from ..io.member import InMemory, Member, Opened
 from ..io.whole_file import WholeFile
 from ..typing import NDArray
 from .resizing import resized
@@ -47,7 +46,7 @@ MOST_SIDE = 2**18  # pixels; to resize an axis, Pillow takes 32 bytes for each o
 
 
 def read_picture(
-    path: Place,
+    path: Place | InMemory,
     *,
     size: tuple[int, int] | None = None,
     channels: int = 3,
@@ -118,7 +117,7 @@ class Header(NamedTuple):
     shape: tuple[int, int]  # height and width as people see it
 
 
-def header(path: Place, *, size: tuple[int, int] | None = None, who: str = "picture") -> Header:
+def header(path: Place | InMemory, *, size: tuple[int, int] | None = None, who: str = "picture") -> Header:
     """Read the header alone.
 
     Parameters
@@ -149,12 +148,12 @@ def _shape(image: Any) -> tuple[int, int]:
 
 
 @contextmanager
-def open_picture(pillow: Any, path: Place) -> Iterator[Any]:
+def open_picture(pillow: Any, path: Place | InMemory) -> Iterator[Any]:
     if path.exists() and not path.is_file():  # opening a FIFO waits for its writer
         raise FormatError(str(path), "a picture", "no plain file", "take it away")
     pillow.init()
     known = [name for name in FORMATS if name in pillow.OPEN and (name != "TGA" or _ends(path, "TGA"))]
-    file: Any = WholeFile(path) if isinstance(path, Path) else BytesIO(path.contents())
+    file: Any = WholeFile(path) if isinstance(path, Path) else Opened(path)
     with file, pillow.open(file, formats=known) as image:
         size = f"{image.width}×{image.height}"
         if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
@@ -169,7 +168,7 @@ def _draft(image: Any, size: tuple[int, int] | None) -> None:
         image.draft(None, (2 * max(size), 2 * max(size)))
 
 
-def _ends(path: Place, name: str) -> bool:
+def _ends(path: Place | InMemory, name: str) -> bool:
     """True if the ending is that format's: for TGA, nothing else identifies the format."""
     return path.suffix.lower() in FORMATS[name]
 
@@ -181,7 +180,7 @@ def _bits(image: Any) -> int:
     return 16 if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")) else 32
 
 
-def _check_holds(path: Place, bits: int, mode: str, scale: float) -> None:
+def _check_holds(path: Place | InMemory, bits: int, mode: str, scale: float) -> None:
     """Refuse a picture whose numbers cannot reach the one that stands for white."""
     most = 2**bits - 1
     if bits <= 16 and mode != "1" and scale > most:
@@ -223,13 +222,13 @@ def _in_mode(image: Any, mode: str) -> Any:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _without_scale(path: Place, image: Any) -> FormatError:
+def _without_scale(path: Place | InMemory, image: Any) -> FormatError:
     low, high = image.getextrema()
     found = f"{'floats' if image.mode == 'F' else '32 bits'}, {low:zg} … {high:zg}"
     remedy = "pass scale=, the number that stands for white; to xpcnn predict, --scale"
     return FormatError(str(path), "8 or 16 bits a pixel, or a scale", found, remedy)
 
 
-def broken(path: Place, error: Exception) -> FormatError:
+def broken(path: Place | InMemory, error: Exception) -> FormatError:
     reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
     return FormatError(str(path), "a picture", reason, "get the file again, or take it away")

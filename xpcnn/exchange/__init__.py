@@ -2,11 +2,13 @@
 
 from .keras import load_keras
 from .mlx import load_mlx, save_mlx
+from .numpy_program import export_numpy
 from .onnx import export_onnx, import_onnx
 from .pytorch import load_pytorch, save_pytorch
 from .weights import load_weights
 
 __all__ = [
+    "export_numpy",
     "export_onnx",
     "import_onnx",
     "load_keras",

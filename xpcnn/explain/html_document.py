@@ -12,7 +12,15 @@ from typing import Any
 
 
 def html_document(
-    title: str, body: str, data: Any, *, styles: Sequence[str], scripts: Sequence[str], kind: str = ""
+    title: str,
+    body: str,
+    data: Any,
+    *,
+    styles: Sequence[str],
+    scripts: Sequence[str],
+    kind: str = "",
+    package: str = __package__,
+    allowed: str = "default-src 'none'; img-src data:",
 ) -> str:
     """The page.
 
@@ -20,15 +28,14 @@ def html_document(
         title : of the window, as text
         body : HTML
         data : JSON values for the script
-        styles, scripts : files beside this one, in their order
+        styles, scripts : files of the package, in their order
         kind : the class of the body element
+        allowed : what the page's policy says besides its own styles and its own script
     """
-    style, script = (
-        "".join((files(__package__) / name).read_text("utf-8") for name in each) for each in (styles, scripts)
-    )
+    style, script = ("".join((files(package) / name).read_text("utf-8") for name in each) for each in (styles, scripts))
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"{allowed}; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -1,7 +1,8 @@
-"""A file within an uncompressed archive, read from its place in it."""
+"""Files that are no files of the system: within an uncompressed archive, read from its place in it, or in memory."""
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,3 +54,42 @@ class Member:
         if len(found) < self.size:
             raise FormatError(str(self), f"{self.size} bytes", str(len(found)), "the archive has become shorter")
         return found
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A file in memory.
+
+    Parameters
+        name : for errors;  data : its bytes
+    """
+
+    name: str
+    data: bytes
+
+    @property
+    def suffix(self) -> str:
+        return Path(self.name).suffix
+
+    def exists(self) -> bool:
+        return True
+
+    def is_file(self) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return self.name
+
+    def contents(self) -> bytes:
+        return self.data
+
+
+class Opened(io.BytesIO):
+    """A file of one of these kinds, opened for reading."""
+
+    def __init__(self, file: Member | InMemory) -> None:
+        super().__init__(file.contents())
+        self.file = file
+
+    def __repr__(self) -> str:  # Pillow's errors contain it
+        return repr(str(self.file))

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..backend import to_numpy, use_backend
 from ..errors import FormatError, OptionError, XpcnnError
@@ -29,7 +29,6 @@ MOST_NAME = 1000
 # In `extra`:
 REGRESSION = "regression"  # true if the outputs are values
 LABELS = "labels"  # true if each of these is the logit of a yes-or-no question of its own
-BYTES = "bytes"  # true if the training images were bytes
 SCALE = "scale"  # the divisor of the training images' numbers
 MOST_INPUTS = 64
 UNIT = "unit"  # false if they were not in [0, 1] after the division
@@ -76,9 +75,9 @@ class SavedModel:
         return bool(self.extra.get(LABELS))
 
     @property
-    def takes_bytes(self) -> bool:
-        """True if the training images were bytes that are not divided."""
-        return self.extra.get(BYTES) is True
+    def kind_of_outputs(self) -> Literal["classes", "labels", "values"]:
+        """What an item's outputs are: scores of classes, logits of labels, or the values of a regression."""
+        return "labels" if self.has_labels else "classes" if self.is_classifier else "values"
 
     @property
     def scale(self) -> float:
@@ -105,7 +104,7 @@ class SavedModel:
 class Estimator(Protocol):
     """An estimator of `xpcnn.sklearn`."""
 
-    def to_saved(self) -> SavedModel: ...
+    def to_saved(self, *, divided: bool = True) -> SavedModel: ...
 
 
 def save_model(
@@ -121,7 +120,7 @@ def save_model(
     Parameters
         model : of layers of `xpcnn.nn`, and of classes that `nn.register` knows; for others, save the weights with
             `write_tensors`. Or a fitted estimator of `xpcnn.sklearn`, which `sklearn.load` reads; the file's network
-            takes the estimator's own inputs, not standardised ones
+            takes the estimator's own inputs, or of images of bytes these divided by 255, not standardised ones
         path : of the file
         input_shape : of one input, without the batch axis, such as (28, 28, 1); for several inputs, one shape each. An
             estimator has its own, and its own classes
@@ -139,23 +138,25 @@ def save_model(
     SavedModel(Sequential of 12 layers, 61,706 parameters, input (28, 28, 1), 10 classes)
     """
     if isinstance(model, Estimator):
-        model, input_shape, classes, own = of_estimator("save_model", model, input_shape, classes)
+        model, input_shape, classes, own = of_estimator("save_model", model, input_shape, classes, divided=True)
         extra = own | dict(extra or {})
     write_tensors(path, *described(model, path, input_shape=input_shape, classes=classes, extra=extra))
 
 
 def of_estimator(
-    who: str, estimator: Estimator, input_shape: object, classes: Iterable[str]
+    who: str, estimator: Estimator, input_shape: object, classes: Iterable[str], *, divided: bool
 ) -> tuple[Layer, Shape, Iterable[str], dict[str, Any]]:
     """Network, input shape, classes and `extra` of an estimator, of which the second and third must not be given.
 
+    Parameters
+        divided : whether the network takes images of bytes divided by 255
     Raises
         OptionError : one of them is
     """
     if input_shape is not None or list(classes):
         remedy = "leave input_shape and classes out"
         raise OptionError(who, "an estimator alone, which has its shape and classes", "others", remedy)
-    saved = estimator.to_saved()
+    saved = estimator.to_saved(divided=divided)
     return saved.model, saved.input_shape, saved.classes, saved.extra
 
 

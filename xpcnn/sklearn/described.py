@@ -8,17 +8,24 @@ from typing import Any, NoReturn
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
+from ..data.scale import BYTE
 from ..errors import OptionError
-from ..io.model_file import BYTES, SCALE, UNIT, SavedModel
+from ..io.model_file import SCALE, UNIT, SavedModel
 from ..nn import Layer, Normalize, Scale, Sequential
 
 ESTIMATOR = "estimator"  # in the file's `extra`
 
 
-def saved(estimator: Any) -> SavedModel:
-    """Its file."""
+def saved(estimator: Any, *, divided: bool) -> SavedModel:
+    """Its file.
+
+    Parameters
+        divided : let a network of images of bytes take them divided by 255, as other networks in files do
+    """
     scaler, (low, high) = estimator.scaler_, estimator._range
-    layers: list[Layer] = [Normalize(scaler.mean_, scaler.scale_), estimator.model_]
+    of_bytes = len(estimator.input_shape_) == 3 and low >= 0 and BYTE / 2 < high <= BYTE
+    scale = BYTE if divided and of_bytes else 1.0
+    layers: list[Layer] = [Normalize(scaler.mean_ / scale, scaler.scale_ / scale), estimator.model_]
     if hasattr(estimator, "target_scaler_"):
         layers.append(_scale(estimator.target_scaler_, estimator.dtype_))
     names, own, extra = estimator._own()
@@ -32,7 +39,7 @@ def saved(estimator: Any) -> SavedModel:
         "history": estimator.history_,
         "range": [low, high],
     }
-    extra |= {SCALE: 1.0, UNIT: low >= 0 and high <= 1, BYTES: low >= 0 and 127 < high <= 255, ESTIMATOR: told | own}
+    extra |= {SCALE: scale, UNIT: low >= 0 and high <= scale, ESTIMATOR: told | own}
     return SavedModel(Sequential(*layers), estimator.input_shape_, names, extra)
 
 

@@ -27,7 +27,7 @@ from ..random import Seed
 from ..training.config import SCHEDULES
 from ..typing import NDArray, Shape
 from .described import saved
-from .epochs import Course, Items, augmentation, train
+from .epochs import FitOptions, Items, augmentation, train
 from .flat_images import hint
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
@@ -81,10 +81,13 @@ class Network(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         return tags
 
-    def to_saved(self) -> SavedModel:
-        """What `io.save_model` writes: the network with the scaling in it, and this estimator's state."""
+    def to_saved(self, *, divided: bool = True) -> SavedModel:
+        """What `io.save_model` writes: the network with the scaling in it, and this estimator's state.
+
+        With `divided`, a network of images of bytes takes them divided by 255, as other networks in files do.
+        """
         check_is_fitted(self)
-        return saved(self)
+        return saved(self, divided=divided)
 
     @abstractmethod
     def _own(self) -> tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]:
@@ -128,7 +131,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             assert held is not None
             return self._score(held.y, self._outputs(held.x), held.weight)
 
-        course = Course(
+        options = FitOptions(
             who,
             self.batch_size,
             self.epochs,
@@ -140,7 +143,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         optimizer = OPTIMIZERS[self.optimizer](self.model_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = SCHEDULES[self.schedule](self.lr, self.epochs * math.ceil(len(X) / self.batch_size))
         items = self._prepared(X, y, weight)
-        self.history_ = train(self.model_, optimizer, schedule, criterion, items, course, rng)
+        self.history_ = train(self.model_, optimizer, schedule, criterion, items, options, rng)
         self.n_iter_ = len(self.history_)
         return self
 
@@ -159,7 +162,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             make = OPTIMIZERS[self.optimizer]
             self._optimizer = make(self.model_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         first = len(self.history_) + 1
-        course = Course(
+        options = FitOptions(
             who,
             self.batch_size,
             1,
@@ -168,7 +171,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             verbose=self.verbose,
         )
         items = self._prepared(X, y, weight)
-        self.history_ += train(self.model_, self._optimizer, Constant(self.lr), criterion, items, course, self._rng)
+        self.history_ += train(self.model_, self._optimizer, Constant(self.lr), criterion, items, options, self._rng)
         self.n_iter_ = len(self.history_)
         return self
 
@@ -183,7 +186,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
     def _standardise(self, X: NDArray, weight: NDArray | None) -> None:
         """Let the scaler take these rows into account, too."""
         low, high = self._range if hasattr(self.scaler_, "mean_") else (math.inf, -math.inf)
-        self._range = min(low, float(X.min())), max(high, float(X.max()))
+        least, most = (0.0, 255.0) if X.dtype == np.uint8 else (float(X.min()), float(X.max()))
+        self._range = min(low, least), max(high, most)
         for part in self._parts(len(X), _CONVERTED):
             columns = self._by_channel(X[part])
             of_each = None if weight is None else np.repeat(weight[part], len(columns) // len(X[part]))
@@ -194,8 +198,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         if sample_weight is None:
             return None
         dtype = np.float64 if X.dtype == np.float64 else np.float32
-        weight: NDArray = _check_sample_weight(sample_weight, X, dtype=dtype, ensure_non_negative=True)
-        return weight
+        return _check_sample_weight(sample_weight, X, dtype=dtype, ensure_non_negative=True)  # type: ignore[no-any-return]
 
     def _check_options(self, who: str) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):

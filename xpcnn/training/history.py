@@ -67,8 +67,7 @@ class Epoch:
         line = f"epoch {self.epoch:3d}  train {self.train_loss:z.4f}{_share(self.train_accuracy)}"
         if not math.isnan(self.validation_loss):
             line += f"  validation {self.validation_loss:z.4f}{_share(self.validation_accuracy)}"
-            shown = [name for name in _SHOWN if name in self.metrics]
-            line += "".join(f" {name} {self.metrics[name]:.4g}" for name in shown[:1])
+            line += f"  PSNR {self.metrics['psnr']:.2f}" if "psnr" in self.metrics else ""
         return line + f"  lr {self.lr:.1e}  {self.seconds:.1f} s"
 
 
@@ -95,7 +94,6 @@ class History(list[Epoch]):
 
 _PARTS = ("train", "validation")
 _METRICS = {"mean_absolute_error": "[0, inf)"} | dict.fromkeys(("r2", "psnr", "ssim"), "(-inf, inf)")
-_SHOWN = ("mean_iou", "exact_match", "psnr", "mean_absolute_error")  # the first that there is stands in an epoch's line
 _PRESENT = {"lr", "train_loss", "seconds"}  # never NaN
 _INTERVALS = {
     "lr": "[0, inf)",

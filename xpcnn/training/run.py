@@ -29,11 +29,10 @@ import numpy as np
 
 from .. import __version__, data, models, plot
 from ..backend import current_backend
-from ..data.dataset import Dataset, Split
 from ..data.loader import Loader
 from ..data.registry import KNOWN
 from ..distributed import Group
-from ..errors import DataError, MissingExtraError, OptionError, one_line, warn
+from ..errors import DataError, MissingExtraError, OptionError, warn
 from ..io.atomic import write_atomically
 from ..io.model_file import load_model
 from ..nn import all_parameters
@@ -48,6 +47,7 @@ from .config import CONFIG, SCHEDULES, RunConfig, read_config
 from .criteria import criterion_of
 from .evaluation import evaluate
 from .features import keep_features
+from .found import found
 from .history import History
 from .kept_models import EPOCHS, keep_untrained
 from .more_epochs import in_words, refuse_fewer
@@ -262,9 +262,6 @@ class _Run:
         return result
 
 
-_OF = {"pixels": "of each pixel, one of", "labels": "of each image, some of"}
-
-
 def _input_shape(config: RunConfig) -> Shape | None:
     """The shape of the data set's images, as far as it is known before it is read."""
     if config.dataset in KNOWN:
@@ -274,25 +271,6 @@ def _input_shape(config: RunConfig) -> Shape | None:
         return None
     height, width = size if isinstance(size, list | tuple) else (size, size)
     return height, width, config.options.get("channels", 3)
-
-
-def found(dataset: Dataset, train: Split, validation: Split | None) -> str:
-    """Describe a run's data: the number of images, their size, the classes, and the origin of the parts."""
-    counts = [f"{len(train)} images to train on", f"{len(dataset.test)} to test on"]
-    if validation is not None:
-        counts.insert(1, f"{len(validation)} to validate")
-    size = "×".join(map(str, dataset.input_shape))
-    lines = [f"{one_line(dataset.name)}: {', '.join(counts)}; {size}, {dataset.scale_in_words}"]
-    if dataset.classes:
-        names = ", ".join(map(one_line, dataset.classes[:8])) + (" …" if len(dataset.classes) > 8 else "")
-        lines.append(f"{len(dataset.classes)} classes: {names}")
-    else:
-        lines.append(f"targets: {train.labels.shape[1]} an image")
-    if dataset.task in ("pixels", "labels"):
-        lines[-1] = f"{_OF[dataset.task]}: {lines[-1]}"
-    if dataset.parts:
-        lines.append(f"parts: {one_line(dataset.parts)}")
-    return "\n".join(lines)
 
 
 def _write_config(config: RunConfig, folder: Path) -> None:

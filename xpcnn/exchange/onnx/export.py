@@ -73,7 +73,7 @@ def export_onnx(
     who = "export_onnx"
     input_range = "[0, 1]"
     if isinstance(model, Estimator):
-        model, input_shape, classes, extra = of_estimator(who, model, input_shape, classes)
+        model, input_shape, classes, extra = of_estimator(who, model, input_shape, classes, divided=False)
         last = (nn.Sigmoid(),) if extra.get(LABELS) else () if extra.get(REGRESSION) else (nn.Softmax(),)
         model, input_range = nn.Sequential(model, *last), "as the estimator was fitted with"
     check_layer(who, model)
