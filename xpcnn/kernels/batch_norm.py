@@ -30,7 +30,6 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import dispatch
 from ..ops.batch_norm import (
     Shards,
     batch_norm_backward,
@@ -265,29 +264,6 @@ def _images(rows: NDArray, shape: tuple[int, ...]) -> NDArray:
     return batch_first(rows.reshape(*shape[1:], shape[0]))
 
 
-def forward_sum(
-    x: NDArray, added: NDArray, *parameters: Any, relu: bool = False, **options: Any
-) -> tuple[Any, Cache, tuple[NDArray, NDArray]]:
-    """`batch_norm_add_forward`, one operation after the other."""
-    y, cache, statistics = dispatch.forward("batch_norm", x, *parameters, **options)
-    y = dispatch.output("add", y, added)
-    y, relu_cache = dispatch.forward("relu", y) if relu else (y, None)
-    return y, (cache, relu_cache), statistics
-
-
-def backward_sum(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[Any, NDArray, Any, Any]:
-    """`batch_norm_add_backward`, one operation after the other."""
-    cache, relu_cache = cache
-    dy = dy if relu_cache is None else dispatch.backward(dy, relu_cache)
-    dx, dgamma, dbeta = dispatch.backward(dy, cache, input_grad=input_grad)
-    return dx, dy, dgamma, dbeta
-
-
-def _refuses_sum(x: Any, *more: Any, **options: Any) -> str | None:
-    return None if type(x) is np.ndarray else "the arrays are not NumPy's"
-
-
 IMPLEMENTATION = Implementation("batch_last", refuses, forward, backward)
 INFERENCE = Implementation("batch_last", refuses_inference, inference, None)
 WITH_RELU = Implementation("batch_last", refuses, partial(forward, relu=True), backward)
-WITH_SUM = Implementation("batch_last", _refuses_sum, forward_sum, backward_sum)

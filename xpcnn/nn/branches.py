@@ -43,17 +43,14 @@ class Residual(Container):
 
     def forward(self, x: Array, *, relu: bool = False) -> tuple[Array, Cache]:
         """The forward of every layer; where it `takes_relu`, `relu=True` also applies the ReLU after this layer."""
-        if self._end is None:
-            y, body_cache = self.forward_child("body", x)
-        else:
-            front, name, norm = self._end
-            y, body_cache = self.run_part("body", front.forward, x)
+        end = self._end if relu or dispatch.sums_in_norm(x) else None
+        y, body_cache = self.forward_child("body", x) if end is None else self.run_part("body", end[0].forward, x)
         around, shortcut_cache = self.forward_child("shortcut", x) if "shortcut" in self._children else (x, None)
-        if self._end is None:
+        if end is None:
             return self._add(y, around), (body_cache, None, shortcut_cache)
+        _, name, norm = end
         if tuple(y.shape) != tuple(around.shape):
-            y, _ = self.run_part(f"body.{name}", norm.forward, y)
-            self._add(y, around)  # raises
+            self._add(self.run_part(f"body.{name}", norm.forward, y)[0], around)  # raises
         y, norm_cache = self.run_part(f"body.{name}", norm.forward_sum, y, around, relu=relu)
         return y, (body_cache, norm_cache, shortcut_cache)
 
@@ -62,17 +59,15 @@ class Residual(Container):
         grads: dict[str, Array] = {}
         dx: Array | None
         around: Array | None = dy
-        if self._end is None:
+        if norm_cache is None or self._end is None:
             dx = self.backward_child("body", dy, body_cache, grads, input_grad)
         else:
             front, name, norm = self._end
             asked = input_grad or bool(front.parameters())
-            options = {"input_grad": asked}
-            dx, around, own = self.run_part(f"body.{name}", norm.backward_sum, dy, norm_cache, **options)
-            self.collect(f"body.{name}", norm, own, grads)
+            both = self.backward_child(f"body.{name}", dy, norm_cache, grads, asked, norm, type(norm).backward_sum)
+            dx, around = both
             if asked:
-                dx, own = self.run_part("body", front.backward, dx, body_cache, input_grad=input_grad)
-                self.collect("body", front, own, grads)
+                dx = self.backward_child("body", both[0], body_cache, grads, input_grad, front)
         if "shortcut" in self._children:
             around = self.backward_child("shortcut", around, shortcut_cache, grads, input_grad)  # type: ignore[arg-type]
         if dx is None or around is None or not input_grad:

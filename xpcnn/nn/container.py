@@ -97,36 +97,41 @@ class Container(Layer):
             raise OptionError(f"layer {name}", expected, type(result).__name__)
         return result
 
+    def run_part(self, name: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Run a part of a child; an error tells the name."""
+        return with_layer_name(name, call, *args, **options)
+
     def backward_child(
-        self, name: str, dy: Array, cache: Cache, grads: dict[str, Array], input_grad: bool
-    ) -> Array | None:
-        """Return the child's dx; add its trained parameters' gradients to `grads`, under the container's names."""
-        child = self._children[name]
-        if not input_grad and name not in self._trained:
+        self,
+        name: str,
+        dy: Array,
+        cache: Cache,
+        grads: dict[str, Array],
+        input_grad: bool,
+        part: Layer | None = None,
+        run: Callable[[Any, Array, Cache, bool], Any] | None = None,
+    ) -> Any:
+        """Return the child's dx; add its trained parameters' gradients to `grads`, under the container's names.
+
+        Of a `part` of a child, with its name here, likewise; `run` is what runs its backward, if that is another one.
+        """
+        child = self._children[name] if part is None else part
+        if part is None and not input_grad and name not in self._trained:
             return None
-        result = with_layer_name(name, _run_backward, child, dy, cache, input_grad)
+        result = with_layer_name(name, run or _run_backward, child, dy, cache, input_grad)
         returns_both = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)
         if not returns_both or (input_grad and result[0] is None):
             expected = f"{type(child).__name__}.backward to return (dx, {{parameter name: gradient}})"
             raise OptionError(f"layer {name}", expected, "no dx" if returns_both else type(result).__name__)
-        dx: Array | None
         dx, own = result
-        self.collect(name, child, own, grads)
-        return dx
-
-    def collect(self, name: str, layer: Layer, own: Mapping[str, Array], grads: dict[str, Array]) -> None:
-        """Add the gradients of that layer, which has this name here, to `grads`, without those that are frozen."""
-        frozen = layer.frozen
+        frozen = child.frozen
         for key, gradient in own.items():
             if key in frozen:
                 continue
             full = f"{name}.{key}"
             full = self._aliases.get(full, full)
             grads[full] = grads[full] + gradient if full in grads else gradient
-
-    def run_part(self, name: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """Run a part of a child; an error tells the name."""
-        return with_layer_name(name, call, *args, **options)
+        return dx
 
     def _find_aliases(self) -> dict[str, str]:
         """For parameters of layers that occur more than once: each further dotted name → the first one."""

@@ -4,8 +4,8 @@ Training: ReLU and max pooling commute, bit for bit, and so do their gradients. 
 
     max(0, max x) = max max(0, x)               (1)
 
-Batch norm and a ReLU that then still follows it run as one operation; so do the batch norm at the end of a `Residual`,
-its sum and a ReLU after it.
+Batch norm and a ReLU that then still follows it run as one operation; so do, on CuPy, the batch norm at the end of a
+`Residual`, its sum and a ReLU after it.
 
 Inference: batch norm with running statistics is an affine map of each channel. After a convolution x ∗ w + b it is
 
@@ -32,19 +32,20 @@ from .pool import MaxPool1d, MaxPool2d
 
 Kind = TypeVar("Kind", bound=Layer)
 _NORM: dict[type[Layer], type[BatchNorm1d | BatchNorm2d]] = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d}
+TrainingStep: TypeAlias = tuple[str, dict[str, Any]]
 InferenceStep: TypeAlias = tuple[str, Callable[[Array], Array]]  # the name of its first layer
 
 
-def training_steps(children: Mapping[str, Layer]) -> list[tuple[str, dict[str, Any]]]:
-    """The children's names in the order in which they run, with the options of their forward."""
+def training_steps(children: Mapping[str, Layer], *, sums: bool = False) -> list[TrainingStep]:
+    """The children's names in the order in which they run, with the options of their forward; `sums` as in dispatch."""
     names = list(children)
     for i in range(len(names) - 1):
         if type(children[names[i]]) is ReLU and type(children[names[i + 1]]) in (MaxPool1d, MaxPool2d):
             names[i], names[i + 1] = names[i + 1], names[i]  # (1)
-    steps: list[tuple[str, dict[str, Any]]] = []
+    steps: list[TrainingStep] = []
     for name in names:
         before = children[steps[-1][0]] if steps else None
-        takes_relu = is_norm(before) or (isinstance(before, Container) and before.takes_relu)
+        takes_relu = is_norm(before) or (sums and isinstance(before, Container) and before.takes_relu)
         if type(children[name]) is ReLU and takes_relu:
             steps[-1] = (steps[-1][0], {"relu": True})
         else:

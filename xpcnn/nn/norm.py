@@ -72,15 +72,12 @@ class _BatchNorm(Normalization):
         return self._forward("batch_norm_add", x, added, relu=relu)
 
     def backward_sum(
-        self, dy: Array, cache: Cache, *, input_grad: bool = True
-    ) -> tuple[Array | None, Array, dict[str, Array]]:
-        """The gradients of `forward_sum`: dx, that of what was added, and those of the parameters."""
+        self, dy: Array, cache: Cache, input_grad: bool = True
+    ) -> tuple[tuple[Array | None, Array], dict[str, Array]]:
+        """The gradients of `forward_sum`: dx and that of what was added, and those of the parameters."""
         dx, dadded, *both = dispatch.backward(dy, cache, input_grad=input_grad)
-        return (
-            dx,
-            dadded,
-            {name: grad for name, grad in zip(self.parameter_names, both, strict=True) if grad is not None},
-        )
+        named = zip(self.parameter_names, both, strict=True)
+        return (dx, dadded), {name: grad for name, grad in named if grad is not None}
 
     def _forward(self, op: str, *arrays: Array, **more: Any) -> tuple[Array, Cache]:
         x, shard = arrays[0], current()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from ..ops import dispatch
 from ..typing import Array, Cache
 from .container import Container, RunChild
 from .frozen_part import Divided, can_stay, has_frozen
@@ -30,8 +31,11 @@ class Sequential(Container):
 
     def _find_steps(self) -> None:
         self._training = training_steps(self._children)
-        trained = (i for i, (name, _) in enumerate(self._training) if name in self._trained)
-        self._first_trained = next(trained, len(self._training))
+        self._with_sums = training_steps(self._children, sums=True)  # fewer, or the same
+        self._first_trained = {}  # by the number of steps
+        for steps in (self._training, self._with_sums):
+            trained = (i for i, (name, _) in enumerate(steps) if name in self._trained)
+            self._first_trained[len(steps)] = next(trained, len(steps))
         self._inference = inference_steps(self._children)
         children = list(self._children.items())
         first = len(list(takewhile(lambda item: can_stay(item[1]), children))) if has_frozen(self) else 0
@@ -69,8 +73,10 @@ class Sequential(Container):
     def forward(self, x: Array) -> tuple[Array, Cache]:
         if self.divided is not None:
             return self.divided.forward(x)
-        caches = []
-        for name, options in self._training:
+        caches, steps = [], self._training
+        if len(self._with_sums) < len(steps) and dispatch.sums_in_norm(x):
+            steps = self._with_sums
+        for name, options in steps:
             x, cache = self.forward_child(name, x, **options)
             caches.append(cache)
         return x, caches
@@ -80,9 +86,11 @@ class Sequential(Container):
             return self.divided.backward(dy, cache, input_grad=input_grad)
         grads: dict[str, Array] = {}
         dx: Array | None = dy
-        for i, (name, _) in reversed(list(enumerate(self._training))):
-            if not input_grad and i < self._first_trained:
+        steps = self._training if len(cache) == len(self._training) else self._with_sums
+        first_trained = self._first_trained[len(steps)]
+        for i, (name, _) in reversed(list(enumerate(steps))):
+            if not input_grad and i < first_trained:
                 return None, grads
             assert dx is not None
-            dx = self.backward_child(name, dx, cache[i], grads, input_grad or i > self._first_trained)
+            dx = self.backward_child(name, dx, cache[i], grads, input_grad or i > first_trained)
         return dx if input_grad else None, grads

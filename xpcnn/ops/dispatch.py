@@ -115,7 +115,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "global_avg_pool2d": ("global_pool.IMPLEMENTATION", "cuda.pool.GLOBAL_AVG"),
     "batch_norm": ("compiled.batch_norm.IMPLEMENTATION", "batch_norm.IMPLEMENTATION", "cuda.batch_norm.IMPLEMENTATION"),
     "batch_norm_relu": ("compiled.batch_norm.WITH_RELU", "batch_norm.WITH_RELU", "cuda.batch_norm.WITH_RELU"),
-    "batch_norm_add": ("batch_norm.WITH_SUM", "cuda.batch_norm.WITH_SUM"),
+    "batch_norm_add": ("cuda.batch_norm.WITH_SUM",),
     "batch_norm_inference": ("compiled.batch_norm.INFERENCE", "batch_norm.INFERENCE", "cuda.batch_norm.INFERENCE"),
     "zero_pad": ("zero_pad.IMPLEMENTATION", "cuda.pad.IMPLEMENTATION"),
     "batch_norm_affine": ("cuda.batch_norm.AFFINE_MAP",),
@@ -263,6 +263,11 @@ def output(op: str, *args: Any, **options: Any) -> Array:
     """Run an operation that has no backward of its own."""
     y: Array = choose(op, *args, **options).forward(*args, **options)
     return y
+
+
+def sums_in_norm(x: Array) -> bool:
+    """Whether batch norm takes the sum after it: on CuPy. On NumPy that saves nothing, and holds one more gradient."""
+    return type(x).__module__.partition(".")[0] == "cupy"
 
 
 def pair(op: str) -> tuple[Callable[..., tuple[Array, Cache]], Callable[[Array, Cache], Array]]:
