@@ -106,6 +106,7 @@ CALLS = {  # for every operation whose backward takes `input_grad`
     "linear": lambda r: ((r(9, 5), r(3, 5), r(3)), {}),
     "batch_norm": lambda r: ((r(9, 4, 4, 3), r(3), r(3)), {"eps": 1e-5}),
     "batch_norm_relu": lambda r: ((r(9, 4, 4, 3), r(3), r(3)), {"eps": 1e-5}),
+    "batch_norm_add": lambda r: ((r(9, 4, 4, 3), r(9, 4, 4, 3), r(3), r(3)), {"eps": 1e-5, "relu": True}),
     "layer_norm": lambda r: ((r(9, 4, 3), r(3), r(3)), {"axes": 1}),
     "group_norm": lambda r: ((r(9, 4, 4), r(4), r(4)), {"groups": 2}),
     "scale": lambda r: ((r(9, 4), r(4), r(4)), {}),

@@ -157,6 +157,7 @@ FORWARD = {  # of every operation of xpcnn.ops: its arrays, and its options
     "avg_pool2d": ((X,), {"window": WINDOW}),
     "batch_norm": ((X, f(2), f(2)), {}),
     "batch_norm_relu": ((X, f(2), f(2)), {}),
+    "batch_norm_add": ((X, X, f(2), f(2)), {}),
     "bce_with_logits": ((SCORES, np.abs(np.tanh(SCORES))), {}),
     "conv2d": ((X, f(3, 2, 2, 2), f(3)), {"window": WINDOW}),
     "conv_transpose2d": ((X, f(2, 2, 2, 3), f(3)), {"window": WINDOW}),

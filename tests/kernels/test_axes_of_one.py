@@ -33,6 +33,8 @@ def arguments(op, n, h, w, c, f, rng):
         return (x, *channels), {}
     if op == "zero_pad":
         return (x, [(0, 1), (1, 0), (0, 0)]), {}
+    if op in ("add_join", "multiply", "maximum", "minimum"):
+        return ((x, x[::-1]),), {}
     return (x, x[::-1]) if op == "add" else (x,), {}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn.errors import DTypeError, ShapeError
+from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.nn import (
     BatchNorm1d,
     BatchNorm2d,
@@ -207,3 +207,5 @@ def test_a_residual_block_whose_shortcut_does_not_fit(xp):
     net = Sequential(Residual(Sequential(Conv2d(1, 2, 1), BatchNorm2d(3)), Conv2d(1, 2, 1)), ReLU())
     with pytest.raises(ShapeError, match=r"layer 0.body.1: BatchNorm2d\(3\)"):
         net.astype("float64").to_backend().forward(x)
+    with pytest.raises(OptionError, match="ends in batch norm"):
+        Residual(ReLU()).forward(x, relu=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ShapeError
+from ..errors import OptionError, ShapeError
 from ..ops import dispatch, join
 from ..typing import Array, Cache
 from .container import Container, RunChild
@@ -44,6 +44,8 @@ class Residual(Container):
     def forward(self, x: Array, *, relu: bool = False) -> tuple[Array, Cache]:
         """The forward of every layer; where it `takes_relu`, `relu=True` also applies the ReLU after this layer."""
         end = self._end if relu or dispatch.sums_in_norm(x) else None
+        if relu and end is None:
+            raise OptionError("Residual", "a Sequential that ends in batch norm, for relu=True", "another body")
         y, body_cache = self.forward_child("body", x) if end is None else self.run_part("body", end[0].forward, x)
         around, shortcut_cache = self.forward_child("shortcut", x) if "shortcut" in self._children else (x, None)
         if end is None:

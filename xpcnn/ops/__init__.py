@@ -23,6 +23,8 @@ from .activation import (
 from .adaptive_pool import adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward
 from .add import add
 from .batch_norm import (
+    batch_norm_add_backward,
+    batch_norm_add_forward,
     batch_norm_backward,
     batch_norm_forward,
     batch_norm_inference,
@@ -162,6 +164,8 @@ __all__ = [
     "add_forward",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
+    "batch_norm_add_backward",
+    "batch_norm_add_forward",
     "batch_norm_backward",
     "batch_norm_forward",
     "batch_norm_inference",
