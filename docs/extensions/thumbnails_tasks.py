@@ -182,7 +182,5 @@ PICTURES: dict[str, Callable[[Any], None]] = {
         real_network,
         estimator,
         compiled_loops,
-        service,
-        network_as_program,
     )
 }
