@@ -209,7 +209,7 @@ class Saved(SavedModel):
             got = f"outputs (N, {', '.join(map(str, numbers.shape))})"
             remedy = "saved.masks gives a class for each pixel, and saved.outputs the numbers"
             raise OptionError("predict", "a network with outputs (N, K)", got, remedy)
-        ranked = self.is_classifier or self.has_labels
+        ranked = self.kind_of_outputs != "values"
         best = np.argsort(-numbers, kind="stable")[:most].tolist() if ranked else range(len(numbers))
         label = self.classes.__getitem__ if self.classes else str
         return Answer(name, tuple((label(i), float(numbers[i])) for i in best))

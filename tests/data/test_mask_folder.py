@@ -176,3 +176,15 @@ def test_a_grey_mask_in_three_channels_is_one_number_a_pixel(tmp_path):
         write(tmp_path / "images", grey(label) * 100, f"{i}.png")
         write(tmp_path / "masks", grey(label), f"{i}.png")
     np.testing.assert_array_equal(data.load_parts(tmp_path).everything.labels, labels)
+
+
+def test_errors_of_pictures_name_this_reader_and_its_options(tmp_path):
+    pair(tmp_path / "sizes", [*masks(), *masks(1, 9)], of_masks="labels")
+    with pytest.raises(DataError, match=r"^mask_folder: expected pictures of one size"):
+        data.mask_folder(tmp_path / "sizes")
+    pair(tmp_path / "damaged", masks())
+    path = tmp_path / "damaged" / "images" / "1.png"
+    path.write_bytes(path.read_bytes()[:90])
+    with pytest.raises(FormatError, match="truncated") as caught:
+        data.mask_folder(tmp_path / "damaged")
+    assert "skip" not in str(caught.value)  # a mask without its picture is none

@@ -55,15 +55,14 @@ def _onnx(path: Path, saved: SavedModel, layout: str) -> None:
 
 
 def _numpy(path: Path, saved: SavedModel, layout: str) -> None:
-    ranked = saved.is_classifier or saved.has_labels
     export_numpy(
         saved.model,
         path,
         input_shape=saved.input_shape,
-        classes=saved.classes if ranked else (),
+        classes=() if saved.kind_of_outputs == "values" else saved.classes,
         scale=saved.scale,
         unit=saved.is_unit,
-        outputs="labels" if saved.has_labels else "classes" if saved.is_classifier else "values",
+        outputs=saved.kind_of_outputs,
     )
 
 

@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     rows = saved.answers(every(), options.top_k)
     ending = "" if options.out is None else options.out.suffix.lower().removeprefix(".")
     form = options.format or (ending if ending in _FORMATS else "text")
-    parts = _FORMATS[form](rows, saved.is_classifier or saved.has_labels)
+    parts = _FORMATS[form](rows, saved.kind_of_outputs != "values")
     if options.out is None:
         sys.stdout.writelines(parts)
     else:

@@ -179,7 +179,7 @@ class _Counts:
 
 def highest_label(criterion: Loss, split: Split) -> int:
     """The highest class that the criterion compares with the network's outputs, or −1."""
-    ignored = getattr(criterion, "ignore_index", None)
+    ignored = criterion.ignore_index
     known = ignored == split.ignore_index or (split.ignore_index is None and ignored != split.highest_class)
     return split.highest_class if known else highest_class(split.labels, ignored)
 

@@ -121,7 +121,7 @@ def check_ready(
     for split in (loader.split, validation):
         if split is not None and criterion.classifies:
             check_probabilities(WHO, criterion, split)
-            _check_classes(split, getattr(criterion, "ignore_index", None))
+            _check_classes(split, criterion.ignore_index)
     known = ["train_loss", *(["train_accuracy"] if criterion.classifies or criterion.binary else [])]
     if validation is not None:
         try:
