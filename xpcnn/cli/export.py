@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
     if to is None:
         raise OptionError("export", "a file .onnx, .py or .safetensors, or --to", str(options.file))
     source = model_path(options.model)
-    if options.file.exists() and options.file.samefile(source):
+    if source.exists() and options.file.exists() and options.file.samefile(source):
         raise OptionError("export", "another file than the model's own", str(options.file))
     saved = load(options.model)
     _WRITERS[to](options.file, saved, options.layout)
