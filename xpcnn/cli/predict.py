@@ -101,6 +101,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _write_masks(saved: Saved, options: argparse.Namespace, refuse: Callable[[XpcnnError], None]) -> None:
     """Write the class of each pixel of each picture as a palette PNG of its name; print what was written."""
+    if not saved.is_classifier:
+        got = "one that gives an image for an image"
+        remedy = "in Python, xpcnn.load(run).outputs(pictures) gives the numbers"
+        raise OptionError("predict", "a network of classes or numbers", got, remedy)
     if options.out is None:
         raise OptionError("predict", "--out, a folder for masks, as the model has a class for each pixel", "none")
     folder, taken = options.out, set[str]()

@@ -182,6 +182,8 @@ class Service:
         self.batches.close()
 
     async def _predicted(self, request: Any) -> list[dict[str, Any]]:
+        if unknown := sorted(request.query_params.keys() - {"top_k"}):
+            raise Refused(400, f"expected no parameter but top_k, got {unknown[0][:20]}")
         word = request.query_params.get("top_k", str(TOP))
         if not word.isdecimal() or not 1 <= len(word) <= 9 or int(word) < 1:
             raise Refused(400, f"expected top_k: a number of classes, got {word[:20]}")

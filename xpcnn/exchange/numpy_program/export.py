@@ -88,7 +88,17 @@ def predict(pictures: Array) -> Array:
 '''
 _MAIN = """
 if __name__ == "__main__":
-    for answer in predict(np.load(sys.argv[1])):
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {{sys.argv[0]}} picture.npy")
+    try:
+        pictures = np.load(sys.argv[1])
+    except (OSError, ValueError, EOFError):
+        sys.exit(f"{{sys.argv[1]}}: expected a readable file .npy")
+    try:
+        answers = predict(pictures)
+    except ValueError as error:
+        sys.exit(f"{{sys.argv[1]}}: {{error}}")
+    for answer in answers:
         print({shown})
 """
 
@@ -143,14 +153,14 @@ def export_numpy(
     xs = tuple(made.value(shape) for shape in shapes)
     found = made.network("", model, xs if len(xs) > 1 else xs[0])
     ys = found if isinstance(found, tuple) else (found,)
-    scores = ys[0].shape[0] if len(ys) == 1 and len(ys[0].shape) == 1 and outputs != "values" else 0
+    scores = ys[0].shape[-1] if len(ys) == 1 and outputs != "values" else 0  # of an item, or of each place in it
     names = list(as_names(_WHO, "classes", classes))
     if len(names) not in (0, scores):
         raise OptionError(_WHO, f"classes: a name for each of the {scores} scores, or none", repr(names)[:80])
     network, predict = _network(made, xs, ys), []
     if len(xs) == len(ys) == 1:
         white, unit = as_number(_WHO, "scale", scale, "(0, inf)"), as_flag(_WHO, "unit", unit)
-        predict = _predict(made.dtype, white, unit, outputs if scores else "values")
+        predict = _predict(made.dtype, white, unit, outputs if len(ys[0].shape) == 1 else "values")
     rest = [*_called(network + "".join(predict)), network, *predict]
     words = set(re.findall(r"\w+", "".join(rest))) | {"Path", "np"}
     head = _HEAD.format(
