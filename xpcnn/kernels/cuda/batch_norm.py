@@ -229,10 +229,17 @@ def _backward(
 
 
 def forward_sum(
-    x: Array, added: Array, gamma: Array | None = None, beta: Array | None = None, **options: Any
+    x: Array,
+    added: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    *,
+    eps: float = 1e-5,
+    relu: bool = False,
+    shards: None = None,
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
     """`batch_norm_add_forward`."""
-    return forward(x, gamma, beta, added=added, **options)
+    return forward(x, gamma, beta, eps=eps, relu=relu, added=added)
 
 
 def backward_sum(
