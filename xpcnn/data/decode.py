@@ -38,7 +38,8 @@ class Reading:
 
     Parameters
         size, channels, scale : see `read_picture`; without channels, 1 if all pictures are grey
-        skip_broken : leave out pictures that cannot be read, with a warning, instead of refusing all
+        skip_broken : leave out pictures that cannot be read, with a warning, instead of refusing all; None where nobody
+            can ask for it
         source : "memory" holds all pictures there; "cache" decodes each once into a file; "disk" decodes them whenever
             they are needed; None is memory up to `IN_MEMORY`, else a cache, or disk where there is no room for one
         most_bytes : refuse to hold more in memory; None for as much as this machine has
@@ -49,7 +50,7 @@ class Reading:
     size: tuple[int, int] | None = None
     channels: int | None = None
     scale: float | None = None
-    skip_broken: bool = False
+    skip_broken: bool | None = False
     source: str | None = None
     most_bytes: int | None = None
     cache: Path | None = None
@@ -195,16 +196,16 @@ def check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, dec
     raise DataError(_WHO, most, got, remedy)
 
 
-def tell(paths: Sequence[Place], faults: dict[int, FormatError], *, skip: bool) -> None:
-    """Warn of the pictures that cannot be read, or refuse them."""
+def tell(paths: Sequence[Place], faults: dict[int, FormatError], *, skip: bool | None) -> None:
+    """Warn of the pictures that cannot be read, or refuse them; `skip` as `Reading.skip_broken`."""
     told = [faults[i] for i in sorted(faults)]
-    option = 'leave them out with broken="skip"; to a command, --option broken=skip'
+    option = '' if skip is None else '; or leave them out with broken="skip"; to a command, --option broken=skip'
     if skip:
         names = ", ".join(error.who for error in told[:_TOLD]) + (" …" if len(told) > _TOLD else "")
         warn(_WHO, f"{len(told)} of {len(paths)} pictures cannot be read and are left out: {names}")
     elif len(told) == 1:
         (error,) = told
-        raise FormatError(error.who, error.expected, error.got, f"{error.remedy}; or {option}") from error
+        raise FormatError(error.who, error.expected, error.got, error.remedy + option) from error
     else:
         root = os.path.commonpath(paths)
         first, *others = (os.path.relpath(error.who, root) for error in told[:_TOLD])
@@ -213,7 +214,7 @@ def tell(paths: Sequence[Place], faults: dict[int, FormatError], *, skip: bool) 
         remedies = {error.remedy for error in told}
         remedy = remedies.pop() if len(remedies) == 1 else "get them again, or take them away"
         got = f"{len(told)} of {len(paths)} that cannot: {names}"
-        raise FormatError(_WHO, "pictures that can be read", got, f"{remedy}; or {option}") from told[0]
+        raise FormatError(_WHO, "pictures that can be read", got, remedy + option) from told[0]
 
 
 def _size(shape: Shape) -> str:

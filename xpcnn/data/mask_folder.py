@@ -51,7 +51,7 @@ def mask_folder(
     The folder has images and masks (or annotations, labels, SegmentationClass …); or train_images and train_masks, and
     so on; or such folders in train, val and test. A mask has its picture's name, and may have _mask or a similar word
     behind it. It is a palette or grey PNG (or another format without loss): the palette's index, or the grey number, is
-    the class.
+    the class. It fits the picture as people see it, turned by what its camera says (EXIF).
 
     Parameters
         masks : the folder of masks, if the first one holds the pictures alone
@@ -99,6 +99,7 @@ def mask_folder(
     pairs = pairs_of(_layout(root, masks), skip=missing == "skip")
     _check_sizes(pairs.images, pairs.masks)
     places: dict[str, Any] = {"source": "memory" if source is None and most_bytes is not None else source}
+    places["skip_broken"] = None  # a picture without its mask, or the other way round
     places |= {"size": shape, "resize": resize, "most_bytes": most_bytes}
     places |= {"cache": None if cache is None else expanded(_WHO, cache)}
     name = root.resolve().name
