@@ -199,7 +199,7 @@ def check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, dec
 def tell(paths: Sequence[Place], faults: dict[int, FormatError], *, skip: bool | None) -> None:
     """Warn of the pictures that cannot be read, or refuse them; `skip` as `Reading.skip_broken`."""
     told = [faults[i] for i in sorted(faults)]
-    option = '' if skip is None else '; or leave them out with broken="skip"; to a command, --option broken=skip'
+    option = "" if skip is None else '; or leave them out with broken="skip"; to a command, --option broken=skip'
     if skip:
         names = ", ".join(error.who for error in told[:_TOLD]) + (" …" if len(told) > _TOLD else "")
         warn(_WHO, f"{len(told)} of {len(paths)} pictures cannot be read and are left out: {names}")
