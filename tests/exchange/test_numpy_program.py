@@ -198,6 +198,17 @@ def test_several_labels(saved, tmp_path):
     assert answer == [(label, pytest.approx(probability, abs=1e-6)) for label, probability in expected.scores]
 
 
+def test_classes_of_each_pixel(tmp_path):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1, rng=0))
+    save_model(model, tmp_path / "m.safetensors", input_shape=(4, 4, 1), classes=["road", "tree"])
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path / "m.safetensors"), str(tmp_path / "net.py")])
+    program, pixels = runpy.run_path(tmp_path / "net.py"), np.arange(16, dtype=np.uint8).reshape(4, 4)
+    assert program["CLASSES"] == ["road", "tree"]
+    expected = model((pixels / 255).astype(np.float32)[None, :, :, None])
+    np.testing.assert_allclose(program["predict"](pixels), expected, atol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore::xpcnn.errors.XpcnnWarning")
 def test_numbers_of_a_regression_and_scales(tmp_path):
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, rng=0))

@@ -95,7 +95,8 @@ def mask_folder(
     if ignore_index in numbers:
         raise OptionError(_WHO, "ignore_index that is none of the values", str(ignore_index))
     if resize == "pad" and ignore_index is None:
-        raise OptionError(_WHO, "ignore_index, for the border of padded masks", "none", "pass ignore_index=255")
+        remedy = "pass ignore_index=255; to a command, --option ignore_index=255"
+        raise OptionError(_WHO, "ignore_index, for the border of padded masks", "none", remedy)
     pairs = pairs_of(_layout(root, masks), skip=missing == "skip")
     _check_sizes(pairs.images, pairs.masks)
     places: dict[str, Any] = {"source": "memory" if source is None and most_bytes is not None else source}
