@@ -267,6 +267,16 @@ CALLS: dict[str, Callable[[Path], SimpleNamespace]] = {
     "models.unet": lambda to: call(models.unet, (16, 16, 3), 3, filters=1, rng=0),
     "models.normalized": lambda to: call(models.normalized, network(), (0.5,), (0.2,)),
     "ops.Window": lambda to: call(Window, (3, 3), 2, 1, 1, True),
+    "exchange.export_numpy": lambda to: call(
+        exchange.export_numpy,
+        network(),
+        to / "net.py",
+        input_shape=(4, 4, 1),
+        classes=["a", "b", "c"],
+        scale=255.0,
+        unit=True,
+        outputs="classes",
+    ),
     "exchange.export_onnx": lambda to: call(
         exchange.export_onnx,
         network(),

@@ -60,6 +60,20 @@ def as_count(who: str, name: str, value: int, *, least: int = 1, most: int = MOS
     return int(value)
 
 
+def as_label(who: str, ignore_index: Any) -> int | None:
+    """Check the label that does not count: an integer or None, else raise OptionError; return it.
+
+    >>> as_label("CrossEntropyLoss", 255)
+    255
+    """
+    value = _alone(ignore_index)
+    if value is None:
+        return None
+    if not (_is_int(value) and abs(int(value)) <= MOST):
+        raise OptionError(who, "ignore_index: an integer or None", _shown(value))
+    return int(value)
+
+
 def as_flag(who: str, name: str, value: Any) -> bool:
     """Check that the value is True or False (or 1 or 0), else raise OptionError; return it as a bool.
 

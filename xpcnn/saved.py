@@ -154,7 +154,7 @@ class Saved(SavedModel):
             outputs = self.model(asarray(np.stack([image for _, image in batch])))
             if outputs.ndim != 4 or not self.is_classifier or outputs.shape[-1] > 256:
                 expected, got = "a network with a class for each pixel, (N, H, W, K)", f"outputs {tuple(outputs.shape)}"
-                raise OptionError("masks", expected, got, "use predict")
+                raise OptionError("masks", expected, got, "saved.outputs gives the numbers")
             scores = to_numpy(outputs)
             for (name, _), each in zip(batch, scores, strict=True):
                 if not np.isfinite(each).all():
@@ -209,7 +209,7 @@ class Saved(SavedModel):
             got = f"outputs (N, {', '.join(map(str, numbers.shape))})"
             remedy = "saved.masks gives a class for each pixel, and saved.outputs the numbers"
             raise OptionError("predict", "a network with outputs (N, K)", got, remedy)
-        ranked = self.is_classifier or self.has_labels
+        ranked = self.kind_of_outputs != "values"
         best = np.argsort(-numbers, kind="stable")[:most].tolist() if ranked else range(len(numbers))
         label = self.classes.__getitem__ if self.classes else str
         return Answer(name, tuple((label(i), float(numbers[i])) for i in best))
@@ -273,4 +273,5 @@ def check_one_input(who: str, saved: SavedModel) -> None:
     model = saved.model
     several = [model.arity != (1, 1) and "inputs", len(getattr(model, "outputs", ())) > 1 and "outputs"]
     if found := [each for each in several if each]:
-        raise OptionError(who, "a network of one input and one output", f"several {found[0]}", "use it in Python")
+        remedy = "in Python, xpcnn.load(path).model takes and gives several arrays, as tuples"
+        raise OptionError(who, "a network of one input and one output", f"several {found[0]}", remedy)

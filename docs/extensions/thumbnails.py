@@ -1,8 +1,8 @@
 """The picture of each example and how-to page in their galleries: a function that draws it, with the page's name.
 
 It gets a figure of matplotlib. What can be computed is computed: curves are those of a short training, a gradient is
-the layer's. A new page brings such a function: here, of data, a
-task or an exchange in `thumbnails_tasks`, of an example in `thumbnails_examples`.
+the layer's. A new page brings such a function. Those of data, tasks and exchange are in `thumbnails_tasks`, those of
+examples in `thumbnails_examples`, all others here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BLUE, ORANGE, GREEN, RED, GREY, PALE = "#2a6fbb", "#e07b1a", "#3a8f4d", "#c23b3b
 
 @cache
 def trained() -> tuple[Any, Any, list[float]]:
-    """A network trained on the digits for two epochs, its trainer's history, and the loss of each step."""
+    """A network trained on the digits for three epochs, its trainer's history, and the loss of each step."""
     digits, losses = data.digits(), []
     model = models.mnist_cnn(digits.input_shape, 10, rng=0)
     train, validation = digits.train.split(0.1, seed=0)

@@ -119,4 +119,5 @@ def test_an_address_that_is_taken_is_one_line(model, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = xpcnn_command("serve", model, "--port", port, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (2, f"xpcnn: 127.0.0.1:{port}: Address already in use\n")
+    said = f"xpcnn: 127.0.0.1:{port}: Address already in use; --port 0 takes one that is free\n"
+    assert (done.returncode, done.stderr) == (2, said)

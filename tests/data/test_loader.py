@@ -286,3 +286,11 @@ def test_where_a_batch_s_images_stand(options):
     for epoch, batch in ((-1, 0), (0, -1), (0, len(loader))):
         with pytest.raises(OptionError, match="Loader: expected epoch ≥ 0, batch from 0 to"):
             loader.indices(epoch, batch)
+
+
+def test_augmentation_of_several_inputs_is_a_function_of_ones_own():
+    both = Split((np.zeros((4, 8, 8, 1), np.uint8), np.zeros((4, 2), np.float32)), np.arange(4), scale=(255, 1))
+    with pytest.raises(OptionError, match="augment for several inputs"):
+        Loader(both, 2, augment=parse("flip"))
+    (x, _), _ = next(Loader(both, 2, augment=lambda x, y, rng: ((x[0] + 1, x[1]), y)).epoch(0))
+    assert np.all(np.asarray(x) == 1)

@@ -196,3 +196,15 @@ def test_grey_numbers_of_other_depths_are_the_files_own(tmp_path):
     for name, expected in (("m.pgm", labels[0]), ("m.png", [[1, 15]])):
         found = read_mask(tmp_path / name, size=None, resize="squash", border=255)
         np.testing.assert_array_equal(found[..., 0], expected)
+
+
+def test_errors_of_pictures_name_this_reader_and_its_options(tmp_path):
+    pair(tmp_path / "sizes", [*masks(), *masks(1, 9)], of_masks="labels")
+    with pytest.raises(DataError, match=r"^mask_folder: expected pictures of one size"):
+        data.mask_folder(tmp_path / "sizes")
+    pair(tmp_path / "damaged", masks())
+    path = tmp_path / "damaged" / "images" / "1.png"
+    path.write_bytes(path.read_bytes()[:90])
+    with pytest.raises(FormatError, match="truncated") as caught:
+        data.mask_folder(tmp_path / "damaged")
+    assert "skip" not in str(caught.value)  # a mask without its picture is none

@@ -178,6 +178,12 @@ def test_the_command_writes_a_program_that_predicts_as_the_model_does(saved, tmp
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
     (best,) = saved.predict(pixels[0], top_k=1)
     assert done.stdout == f"{best.label}  {best.probability:.4f}\n"
+    (tmp_path / "text.npy").write_text("no array")
+    np.save(tmp_path / "small.npy", pixels[0, 1:])
+    for name, said in (("", "usage: "), ("text.npy", "text.npy: "), ("no.npy", "no.npy: "), ("small.npy", "small")):
+        words = [sys.executable, "net.py", *name.split()]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr[: len(said)], done.stderr.count("\n")) == (1, said, 1)
 
 
 def test_a_network_of_float64(tmp_path):
@@ -185,6 +191,26 @@ def test_a_network_of_float64(tmp_path):
     export_numpy(model, tmp_path / "net.py", input_shape=(1,))
     x = np.linspace(-3, 3, 50)[:, None]
     np.testing.assert_allclose(runpy.run_path(tmp_path / "net.py")["network"](x), model(x), rtol=1e-12, atol=1e-15)
+
+
+def test_the_command_says_what_an_onnx_graph_takes(saved, tmp_path, capsys):
+    for extra, said in (({}, "in [0, 1]"), ({"scale": 1, "unit": False}, "as they are")):
+        save_model(saved.model, tmp_path / "m.safetensors", input_shape=(12, 12, 1), extra=extra)
+        with pytest.raises(SystemExit):
+            main(["export", str(tmp_path / "m.safetensors"), str(tmp_path / "m.onnx")])
+        assert f"float32 images {said} to the outputs" in capsys.readouterr().out
+
+
+def test_classes_of_pixels(tmp_path):
+    model, x = nn.Conv2d(1, 3, 1, rng=0), np.random.default_rng(0).random((2, 4, 4, 1), np.float32)
+    save_model(model, tmp_path / "m.safetensors", input_shape=(4, 4, 1), classes="abc")
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path / "m.safetensors"), str(tmp_path / "net.py")])
+    program = runpy.run_path(tmp_path / "net.py")
+    assert program["CLASSES"] == list("abc")
+    np.testing.assert_allclose(program["predict"](x), model(x), atol=1e-6)
+    with pytest.raises(OptionError, match="a name for each of the 3 scores"):
+        export_numpy(model, tmp_path / "net.py", input_shape=(4, 4, 1), classes="ab")
 
 
 def test_several_labels(saved, tmp_path):
@@ -196,17 +222,6 @@ def test_several_labels(saved, tmp_path):
     (answer,) = runpy.run_path(tmp_path / "net.py")["predict"](pixels)
     (expected,) = xpcnn.load(tmp_path / "m.safetensors").predict(pixels)
     assert answer == [(label, pytest.approx(probability, abs=1e-6)) for label, probability in expected.scores]
-
-
-def test_classes_of_each_pixel(tmp_path):
-    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1, rng=0))
-    save_model(model, tmp_path / "m.safetensors", input_shape=(4, 4, 1), classes=["road", "tree"])
-    with pytest.raises(SystemExit):
-        main(["export", str(tmp_path / "m.safetensors"), str(tmp_path / "net.py")])
-    program, pixels = runpy.run_path(tmp_path / "net.py"), np.arange(16, dtype=np.uint8).reshape(4, 4)
-    assert program["CLASSES"] == ["road", "tree"]
-    expected = model((pixels / 255).astype(np.float32)[None, :, :, None])
-    np.testing.assert_allclose(program["predict"](pixels), expected, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::xpcnn.errors.XpcnnWarning")

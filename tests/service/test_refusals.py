@@ -59,6 +59,7 @@ def bomb(side):
         (("POST", "/predict", NINE), JSON, 413, "at most 8 images"),
         (("POST", "/predict?top_k=0", b"x"), PICTURE, 400, "top_k"),
         (("POST", "/predict?top_k=x", b"x"), PICTURE, 400, "top_k"),
+        (("POST", "/predict?topk=2", b"x"), PICTURE, 400, "no parameter but top_k, got topk"),
         (("POST", "/predict", b"--x"), {"content_type": "multipart/form-data"}, 400, "form"),
         (("POST", "/predict", b"--cut--\r\n"), {"content_type": form()[1]}, 400, "a file in the form"),
         (("POST", "/predict", form(("a.png", b"x"))[0]), {"content_type": form()[1]}, 400, "a.png: expected a picture"),

@@ -54,6 +54,15 @@ def plain(criterion=None, outputs=3, **options):
     return Trainer(model, SGD(model.parameters(), lr=0.1), criterion, verbose=False, **options)
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_numbers_to_predict_are_no_probabilities(xp, outputs):
+    """With one output, cross-entropy would be 0 and the accuracy 100 %."""
+    numbers, network = regression(outputs=outputs), plain(outputs=outputs)
+    for call in (lambda: network.fit(Loader(numbers, 10), epochs=1), lambda: evaluate(network.model, numbers)):
+        with pytest.raises(DataError, match=r"probabilities, for CrossEntropyLoss, got numbers from -.*MSELoss"):
+            call()
+
+
 @pytest.mark.parametrize("training", ["labels", "one-hot", "soft"])
 @pytest.mark.parametrize("validation", ["labels", "one-hot", "soft"])
 def test_targets_that_are_probabilities_are_trained_and_validated(xp, training, validation):

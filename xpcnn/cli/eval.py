@@ -7,10 +7,9 @@ import argparse
 import numpy as np
 
 from ..errors import one_line
-from ..nn import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
-from ..nn.loss import Loss
 from ..table import columns
 from ..training.best_model import run_batch_size
+from ..training.criteria import criterion_of
 from ..training.evaluation import Evaluation, evaluate
 from ..training.metrics import f1, precision, recall
 from ..training.tallies import metrics_in_words
@@ -27,8 +26,7 @@ def run(options: argparse.Namespace) -> None:
     saved, split = chosen.saved, chosen.split
     if chosen.note:
         print(chosen.note)
-    criterion: Loss = CrossEntropyLoss(ignore_index=saved.ignore_index) if saved.is_classifier else MSELoss()
-    criterion = BCEWithLogitsLoss() if saved.has_labels else criterion
+    criterion = criterion_of(saved.kind_of_outputs, saved.ignore_index)
     batch_size = run_batch_size(saved) if options.batch_size is None else options.batch_size
     result = evaluate(saved.model, split, criterion, batch_size)
     if not saved.is_classifier:

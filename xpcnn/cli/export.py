@@ -10,8 +10,9 @@ from ..errors import OptionError, printable
 from ..exchange import export_numpy, export_onnx, save_mlx, save_pytorch
 from ..io.model_file import SavedModel
 from ..nn import Normalize
+from ..saved import check_one_input, load
 from ..training.best_model import model_path
-from .files import add_model_argument, path_word, read_model
+from .files import add_model_argument, path_word
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +31,12 @@ def run(options: argparse.Namespace) -> None:
     if to is None:
         raise OptionError("export", "a file .onnx, .py or .safetensors, or --to", str(options.file))
     source = model_path(options.model)
-    if options.file.exists() and options.file.samefile(source):
+    if source.exists() and options.file.exists() and options.file.samefile(source):
         raise OptionError("export", "another file than the model's own", str(options.file))
-    saved = read_model(options.model)
+    saved = load(options.model)
     _WRITERS[to](options.file, saved, options.layout)
-    print(f"{printable(str(options.file))}: {_TOLD[to]}")
+    takes = "in [0, 1]" if saved.is_unit else "as they are" if saved.scale == 1 else f"divided by {saved.scale}"
+    print(f"{printable(str(options.file))}: {_TOLD[to].format(takes=takes)}")
     if to in ("pytorch", "mlx"):
         _tell_what_has_no_weights(saved)
 
@@ -53,19 +55,19 @@ def _onnx(path: Path, saved: SavedModel, layout: str) -> None:
 
 
 def _numpy(path: Path, saved: SavedModel, layout: str) -> None:
-    ranked = saved.is_classifier or saved.has_labels
     export_numpy(
         saved.model,
         path,
         input_shape=saved.input_shape,
-        classes=saved.classes if ranked else (),
+        classes=() if saved.kind_of_outputs == "values" else saved.classes,
         scale=saved.scale,
         unit=saved.is_unit,
-        outputs="labels" if saved.has_labels else "classes" if saved.is_classifier else "values",
+        outputs=saved.kind_of_outputs,
     )
 
 
 def _pytorch(path: Path, saved: SavedModel, layout: str) -> None:
+    check_one_input(str(path), saved)
     save_pytorch(saved.model, path, input_shape=saved.input_shape)
 
 
@@ -80,7 +82,7 @@ _WRITERS: dict[str, Callable[[Path, SavedModel, str], None]] = {
     "mlx": _mlx,
 }
 _TOLD = {
-    "onnx": "an ONNX graph from float32 images in [0, 1] to the outputs",
+    "onnx": "an ONNX graph from float32 images {takes} to the outputs",
     "numpy": "a program of NumPy calls, with its weights in the .npz beside it",
     "pytorch": "a state_dict, for safetensors.torch.load_file",
     "mlx": "weights, for mlx.nn.Module.load_weights",

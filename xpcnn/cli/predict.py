@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     rows = saved.answers(every(), options.top_k)
     ending = "" if options.out is None else options.out.suffix.lower().removeprefix(".")
     form = options.format or (ending if ending in _FORMATS else "text")
-    parts = _FORMATS[form](rows, saved.is_classifier or saved.has_labels)
+    parts = _FORMATS[form](rows, saved.kind_of_outputs != "values")
     if options.out is None:
         sys.stdout.writelines(parts)
     else:
@@ -101,6 +101,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _write_masks(saved: Saved, options: argparse.Namespace, refuse: Callable[[XpcnnError], None]) -> None:
     """Write the class of each pixel of each picture as a palette PNG of its name; print what was written."""
+    if not saved.is_classifier:
+        got = "one that gives an image for an image"
+        remedy = "in Python, xpcnn.load(run).outputs(pictures) gives the numbers"
+        raise OptionError("predict", "a network of classes or numbers", got, remedy)
     if options.out is None:
         raise OptionError("predict", "--out, a folder for masks, as the model has a class for each pixel", "none")
     folder, taken = options.out, set[str]()

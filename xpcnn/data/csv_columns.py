@@ -100,7 +100,7 @@ def pixel_columns(who: str, first: list[str], count: int) -> tuple[NDArray, bool
         FormatError : there are more or fewer, or their order is unknown
     """
     named = not all(map(is_number, first)) or (len(first) > 3 and _are_counted(first))
-    known = [i for i, name in enumerate(first) if not (named and (name.lower() in LABELS or _is_id(name)))]
+    known = [i for i, name in enumerate(first) if not (named and (name.lower() in LABELS or plain(name) in IDS))]
     if len(known) != count:
         remedy = "call columns of labels label, and of ids id"
         raise FormatError(who, f"rows of {count} numbers, one image each", f"{len(known)} columns", remedy)
@@ -132,14 +132,15 @@ def _column(who: str, first: list[str], label: str | int | None) -> int:
     if named is not None or any(map(is_number, islice(first, 1, None))) or not any(islice(first, 1, None)):
         return named or 0  # without it, these are not names
     others = [i for i, name in enumerate(first) if not _PIXEL.fullmatch(name)]
-    if len(others) == 1 and not _is_id(first[others[0]]):
+    if len(others) == 1 and plain(first[others[0]]) not in IDS:
         return others[0]
     expected = f"a column called {', '.join(LABELS[:5])}, or one alone that is not called as pixels are"
     raise OptionError(who, expected, ", ".join(first[:4])[:60] + " …", "pass label=, its name or its number")
 
 
-def _is_id(name: str) -> bool:
-    return re.sub(r"[\W_]+", "", name.lower()) in IDS
+def plain(name: str) -> str:
+    """A column's name without case, blanks and signs."""
+    return re.sub(r"[\W_]+", "", name.lower())
 
 
 def _check_names(who: str, first: list[str], column: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,7 +16,7 @@ from ..errors import DataError, FormatError, warn
 from ..options import expanded
 from ..typing import NDArray, Shape
 from .csv_columns import Columns, columns_of, columns_to_test, is_number, pixel_columns
-from .labels import MISSING_REMEDY, is_missing
+from .labels import MISSING_REMEDY, as_numbers, is_missing
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, assemble, counterpart, reader
 from .table_file import first_row, open_table
 
@@ -232,28 +231,6 @@ def _table(file: IO[str], dtype: Any, separator: str, column: int | None) -> tup
             encoding=None,
         )
     return table, list(texts)
-
-
-def as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> NDArray:
-    """The texts, as numbers if all of them are numbers, but not if they are names such as 01."""
-    if set(texts) <= set(classes) and not all(re.fullmatch(r"0|-?[1-9]\d*", name) for name in classes):
-        return np.array(texts)
-    whole = [bool(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", text, re.ASCII)) for text in texts]
-    if all(whole) or all(map(is_number, texts)):
-        plain = [re.sub(r"^\+|\.0*$", "", text) for text in texts]
-        numbers = np.array(list(map(int, plain)), np.int64) if all(whole) else np.array(plain, np.float64)
-        alike: dict[float, str] = {}
-        for text, number in zip(plain, numbers.tolist(), strict=True):
-            if alike.setdefault(number, text) != text:
-                what = f"the labels {alike[number]!r} and {text!r} are taken as one class"
-                warn(who, what, "write them alike, or name all classes with classes= if they are two")
-                break
-        return numbers  # fractions are not classes; the caller refuses them
-    if any(whole) and not classes:
-        number, text = texts[whole.index(True)], texts[whole.index(False)][:40]
-        remedy = "mend them, or name all classes with classes="
-        warn(who, f"labels are numbers and texts, such as {number!r} and {text!r}, and are ordered as texts", remedy)
-    return np.array(texts)
 
 
 def _first_wrong(file: IO[str], separator: str, fields: int, texts: int | None, has_header: bool) -> str:

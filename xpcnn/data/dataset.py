@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import DataError, OptionError, readable, shortened
-from ..options import as_choice, as_count, as_names
+from ..options import as_choice, as_count, as_label, as_names
 from ..typing import NDArray
 from . import display
 from .digests import choose, image_digests
@@ -68,8 +68,7 @@ class Split:
 
     def __post_init__(self, channels_first: bool | None) -> None:
         as_choice("Split", "resize", self.resize, RESIZES)
-        if self.ignore_index is not None and (type(self.ignore_index) is not int or abs(self.ignore_index) >= 2**63):
-            raise OptionError("Split", "ignore_index: an integer, or None", repr(self.ignore_index))
+        object.__setattr__(self, "ignore_index", as_label("Split", self.ignore_index))
         inputs, labels = as_inputs(self.images, channels_first), as_source("Split", "labels", self.labels)
         check_targets("Split", labels, inputs[0].shape)
         stated = self.scale if isinstance(self.scale, tuple) else (self.scale,) * len(inputs)

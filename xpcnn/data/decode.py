@@ -9,25 +9,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from ..errors import DataError, FormatError, shortened, warn
+from ..errors import DataError, FormatError, OptionError, shortened, warn
 from ..io.limits import machine_memory
+from ..options import as_choice, expanded
 from ..progress import Progress, counting
-from ..typing import NDArray, Shape
+from ..typing import NDArray, Pair, Shape
 from .picture import MOST_PIXELS, Header, Place, header, read_picture
 from .picture_scale import warn_of_dark_pictures, warn_of_stated_scale
 from .picture_source import LARGE, THREADS
-from .scale import BYTE
+from .resizing import as_resize
+from .scale import BYTE, as_scale
 from .source import Items
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+SOURCES = ("memory", "cache", "disk")
 IN_MEMORY = 2**29  # bytes; larger sets are read from a disk
-_WHO = "image_folder"
 _DECODED = 16  # most bytes per pixel during decoding, with the result: WebP's; 8 for most formats
 _TOLD = 5  # broken pictures that the message names
 
@@ -38,13 +40,14 @@ class Reading:
 
     Parameters
         size, channels, scale : see `read_picture`; without channels, 1 if all pictures are grey
-        skip_broken : leave out pictures that cannot be read, with a warning, instead of refusing all; None where nobody
-            can ask for it
+        skip_broken : leave out pictures that cannot be read, with a warning, instead of refusing all; None where each
+            is needed
         source : "memory" holds all pictures there; "cache" decodes each once into a file; "disk" decodes them whenever
             they are needed; None is memory up to `IN_MEMORY`, else a cache, or disk where there is no room for one
         most_bytes : refuse to hold more in memory; None for as much as this machine has
         cache : the folder for caches, and for what is known of pictures on disk; None for the user's
         resize : see `data.resizing`
+        who : the function that reads them, for errors
     """
 
     size: tuple[int, int] | None = None
@@ -55,6 +58,40 @@ class Reading:
     most_bytes: int | None = None
     cache: Path | None = None
     resize: str = "squash"
+    who: str = "image_folder"
+
+    @classmethod
+    def checked(
+        cls,
+        who: str,
+        *,
+        size: Pair | None,
+        resize: str,
+        channels: int | None,
+        scale: float | None,
+        source: str | None,
+        cache: str | os.PathLike[str] | None,
+        broken: str | None = None,
+        most_bytes: int | None = None,
+    ) -> Self:
+        """The way of reading for these arguments, as of `image_folder`.
+
+        Parameters
+            broken : None where each picture is needed
+        Raises
+            OptionError : one of them makes no sense
+        """
+        shape, resize = as_resize(who, resize, size)
+        if channels not in (None, 1, 3):
+            raise OptionError(who, "channels: 1 for grey, 3 for RGB", repr(channels))
+        skip = None if broken is None else as_choice(who, "broken", broken, ("error", "skip")) == "skip"
+        if source is not None:
+            as_choice(who, "source", source, SOURCES)
+        elif most_bytes is not None:
+            source = "memory"
+        scale = None if scale is None else as_scale(who, scale)
+        place = None if cache is None else expanded(who, cache)
+        return cls(shape, channels, scale, skip, source, most_bytes, place, resize, who)
 
     @property
     def white(self) -> float:
@@ -76,19 +113,19 @@ class Reading:
         """The header of each picture, by number; the errors of broken ones are added to `faults`."""
         with counting("pictures") as shown:
             shown.start("looking", len(places))
-            return _tried(partial(header, size=self.size, who=_WHO), dict(enumerate(places)), faults, shown)
+            return _tried(partial(header, size=self.size, who=self.who), dict(enumerate(places)), faults, shown)
 
     def read(self, place: Place, channels: int) -> NDArray:
         """One picture, (H, W, C)."""
         options: dict[str, Any] = {"size": self.size, "scale": self.scale, "resize": self.resize}
-        return read_picture(place, channels=channels, who=_WHO, **options)
+        return read_picture(place, channels=channels, who=self.who, **options)
 
     def warn(self, images: Items, bits: int) -> None:
         """Warn of numbers that do not fit the scale; `bits` is the most of a number in the pictures' files."""
         if self.scale is None:
-            warn_of_dark_pictures(_WHO, images, bits)
+            warn_of_dark_pictures(self.who, images, bits)
         else:
-            warn_of_stated_scale(_WHO, images, bits, self.scale)
+            warn_of_stated_scale(self.who, images, bits, self.scale)
 
 
 def decoded(
@@ -115,10 +152,10 @@ def decoded(
         nonlocal images, first
         image = reading.read(places[i], channels)
         if images is None:  # the first one, before any thread starts
-            check_bytes(len(places), image.shape, reading.pixel_bytes, most_bytes, decoding)
+            check_bytes(reading.who, len(places), image.shape, reading.pixel_bytes, most_bytes, decoding)
             images, first = np.empty((len(places), *image.shape), image.dtype), f"{_size(image.shape)} ({places[i]})"
         if image.shape != images.shape[1:]:
-            raise other_size(first, f"{_size(image.shape)} ({places[i]})")
+            raise other_size(reading.who, first, f"{_size(image.shape)} ({places[i]})")
         images[i] = image
 
     waiting = list(headers)
@@ -132,15 +169,15 @@ def decoded(
         _tried(place, {i: i for i in waiting if i not in large}, faults, shown)
     kept = [i for i in headers if i not in faults]
     if faults:
-        tell(places, faults, skip=reading.skip_broken and bool(kept))
+        tell(reading, places, faults, some=bool(kept))
     assert images is not None
     return images[kept] if faults else images, kept
 
 
-def other_size(one: str, other: str) -> DataError:
+def other_size(who: str, one: str, other: str) -> DataError:
     """The error for pictures of two sizes, each with its name."""
     remedy = "pass size=64 or another; to a command, --option size=64"
-    return DataError(_WHO, "pictures of one size", f"{one} and {other}", remedy)
+    return DataError(who, "pictures of one size", f"{one} and {other}", remedy)
 
 
 def _tried(
@@ -180,7 +217,7 @@ def _tried(
     return {i: result for i, result in done.items() if i not in faults}  # type: ignore[misc]
 
 
-def check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, decoding: int = 0) -> None:
+def check_bytes(who: str, count: int, shape: Shape, pixel_bytes: int, most_bytes: int, decoding: int = 0) -> None:
     """Refuse pictures that take more memory than is allowed, or than there is."""
     needed = count * math.prod(shape) * pixel_bytes
     most, remedy = f"at most {most_bytes} bytes", "pass a smaller size, or most_bytes, or leave source=memory out"
@@ -193,19 +230,24 @@ def check_bytes(count: int, shape: Shape, pixel_bytes: int, most_bytes: int, dec
         most = f"at most {memory} bytes, which this machine has"
     else:
         return
-    raise DataError(_WHO, most, got, remedy)
+    raise DataError(who, most, got, remedy)
 
 
-def tell(paths: Sequence[Place], faults: dict[int, FormatError], *, skip: bool | None) -> None:
-    """Warn of the pictures that cannot be read, or refuse them; `skip` as `Reading.skip_broken`."""
+def tell(reading: Reading, paths: Sequence[Place], faults: dict[int, FormatError], *, some: bool) -> None:
+    """Warn of the pictures that cannot be read, or refuse them.
+
+    Parameters
+        some : there are others
+    """
     told = [faults[i] for i in sorted(faults)]
-    option = "" if skip is None else '; or leave them out with broken="skip"; to a command, --option broken=skip'
-    if skip:
+    option = '; or leave them out with broken="skip"; to a command, --option broken=skip'
+    option = "" if reading.skip_broken is None else option
+    if reading.skip_broken and some:
         names = ", ".join(error.who for error in told[:_TOLD]) + (" …" if len(told) > _TOLD else "")
-        warn(_WHO, f"{len(told)} of {len(paths)} pictures cannot be read and are left out: {names}")
+        warn(reading.who, f"{len(told)} of {len(paths)} pictures cannot be read and are left out: {names}")
     elif len(told) == 1:
         (error,) = told
-        raise FormatError(error.who, error.expected, error.got, error.remedy + option) from error
+        raise FormatError(error.who, error.expected, error.got, f"{error.remedy}{option}") from error
     else:
         root = os.path.commonpath(paths)
         first, *others = (os.path.relpath(error.who, root) for error in told[:_TOLD])
@@ -214,7 +256,7 @@ def tell(paths: Sequence[Place], faults: dict[int, FormatError], *, skip: bool |
         remedies = {error.remedy for error in told}
         remedy = remedies.pop() if len(remedies) == 1 else "get them again, or take them away"
         got = f"{len(told)} of {len(paths)} that cannot: {names}"
-        raise FormatError(_WHO, "pictures that can be read", got, remedy + option) from told[0]
+        raise FormatError(reading.who, "pictures that can be read", got, f"{remedy}{option}") from told[0]
 
 
 def _size(shape: Shape) -> str:

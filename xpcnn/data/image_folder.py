@@ -7,17 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, OptionError
-from ..options import as_choice, expanded
+from ..errors import DataError
+from ..options import expanded
 from ..typing import Pair
 from .dataset import Split
 from .decode import Reading
 from .folder_parts import FolderParts, folder_parts, subfolders
 from .picture_files import ENDINGS, find_pictures, say_passed_over
-from .pictures import SOURCES, read_pictures
-from .resizing import as_resize
-from .scale import BYTE, as_scale, stored
-from .source import Source
+from .pictures import read_pictures
 from .splits import TEST_FRACTION, Parts, reader
 
 
@@ -84,15 +81,17 @@ def image_folder(
     (('dark', 'light'), 8, 2)
     """
     root = expanded("image_folder", folder)
-    shape, resize = as_resize("image_folder", resize, size)
-    if channels not in (None, 1, 3):
-        raise OptionError("image_folder", "channels: 1 for grey, 3 for RGB", repr(channels))
-    if broken not in ("error", "skip"):
-        raise OptionError("image_folder", 'broken: "error" or "skip"', repr(broken))
-    if source is not None:
-        as_choice("image_folder", "source", source, SOURCES)
-    if scale is not None:
-        as_scale("image_folder", scale)
+    reading = Reading.checked(
+        "image_folder",
+        size=size,
+        resize=resize,
+        channels=channels,
+        scale=scale,
+        broken=broken,
+        source=source,
+        most_bytes=most_bytes,
+        cache=cache,
+    )
     if not root.is_dir():
         raise DataError("image_folder", "a folder that exists", f"'{root}'", "correct the name")
     train_root, test_root, found = FolderParts(root, None) if parts is False else folder_parts(root, _has_pictures)
@@ -102,24 +101,12 @@ def image_folder(
         raise DataError(str(test_root), f"classes that {train_root} has", ", ".join(unknown), "add them there")
     names = tuple(train or test)
     pictures = [(path, names.index(name)) for part in (train, test) for name, paths in part.items() for path in paths]
-    reading = Reading(
-        size=shape,
-        resize=resize,
-        channels=channels,
-        scale=scale,
-        skip_broken=broken == "skip",
-        source="memory" if source is None and most_bytes is not None else source,
-        most_bytes=most_bytes,
-        cache=None if cache is None else expanded("image_folder", cache),
-    )
     images, kept = read_pictures([path for path, _ in pictures], root.resolve().name, reading)
     say_passed_over(str(root), others)
-    if scale is not None and not isinstance(images, Source):
-        images = stored("image_folder", images, scale)
     labels = np.array([label for _, label in pictures], np.int64)[kept]
     if lost := [name for i, name in enumerate(names) if i not in labels]:
         raise DataError(str(root), "pictures that can be read of each class", f"none in {', '.join(lost)}")
-    everything = Split(images, labels, BYTE if scale is None else scale, channels_first=False, resize=resize)
+    everything = Split(images, labels, reading.white, channels_first=False, resize=resize)
     ends = int(np.searchsorted(kept, sum(map(len, train.values()))))
     given, stated = (
         everything.select(slice(*at)) if part else None for part, at in ((train, (ends,)), (test, (ends, None)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..errors import DataError, OptionError, warn
 from ..options import as_names, repeated
 from ..typing import NDArray
+from .csv_columns import is_number
 
 # Texts for a missing label: those of pandas, UCI's tables (?), databases (\N) and spreadsheets (#…).
 _MISSING = {
@@ -27,6 +29,28 @@ def is_missing(text: str) -> bool:
     (True, False)
     """
     return text.strip().lower() in _MISSING
+
+
+def as_numbers(who: str, texts: list[str], classes: Sequence[str]) -> NDArray:
+    """The texts, as numbers if all of them are numbers, but not if they are names such as 01."""
+    if set(texts) <= set(classes) and not all(re.fullmatch(r"0|-?[1-9]\d*", name) for name in classes):
+        return np.array(texts)
+    whole = [bool(re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", text, re.ASCII)) for text in texts]
+    if all(whole) or all(map(is_number, texts)):
+        plain = [re.sub(r"^\+|\.0*$", "", text) for text in texts]
+        numbers = np.array(list(map(int, plain)), np.int64) if all(whole) else np.array(plain, np.float64)
+        alike: dict[float, str] = {}
+        for text, number in zip(plain, numbers.tolist(), strict=True):
+            if alike.setdefault(number, text) != text:
+                what = f"the labels {alike[number]!r} and {text!r} are taken as one class"
+                warn(who, what, "write them alike, or name all classes with classes= if they are two")
+                break
+        return numbers  # fractions are not classes; the caller refuses them
+    if any(whole) and not classes:
+        number, text = texts[whole.index(True)], texts[whole.index(False)][:40]
+        remedy = "mend them, or name all classes with classes="
+        warn(who, f"labels are numbers and texts, such as {number!r} and {text!r}, and are ordered as texts", remedy)
+    return np.array(texts)
 
 
 def class_names(who: str, array: NDArray) -> list[str]:

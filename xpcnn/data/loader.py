@@ -101,6 +101,9 @@ class Loader:
         if augment is not None and (isinstance(augment, type) or not callable(augment)):
             remedy = f"pass augment.parse({augment!r})" if isinstance(augment, str) else "see data.augment"
             raise OptionError("Loader", "augment: a callable (x, y, rng) → (x, y)", repr(augment), remedy)
+        if len(split.inputs) > 1 and augment is not None and takes_device_arrays(augment):  # one of this package
+            remedy = "pass a function (x, y, rng) → (x, y) that takes and returns the tuple x"
+            raise OptionError("Loader", "augment for several inputs", repr(augment), remedy)
         if getattr(augment, "clips", False) and not split.is_unit:
             remedy = "leave out what cuts off: brightness, contrast"
             raise OptionError("Loader", "augment for images beyond [0, 1]", repr(augment), remedy)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,6 +30,12 @@ class MaskReading(Reading):
     """
 
     border: int = 255
+
+    @classmethod
+    def of(cls, reading: Reading, border: int) -> Self:
+        """The way to read the masks of pictures that are read so."""
+        options = {each.name: getattr(reading, each.name) for each in fields(reading)}
+        return cls(**options | {"channels": 1, "scale": None, "border": border})
 
     @property
     def options(self) -> tuple[Any, ...]:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,11 +15,10 @@ from ..typing import NDArray, Pair
 from .dataset import Split
 from .decode import Reading
 from .mask_file import MaskReading, as_classes
-from .mask_pairs import Folders, mask_layout, pairs_of, parts_of
+from .mask_pairs import Folders, mask_layout, pairs_of
+from .part_names import parts_of
 from .picture import header
-from .pictures import SOURCES, read_pictures
-from .resizing import as_resize
-from .scale import BYTE, as_scale, stored
+from .pictures import read_pictures
 from .source import Items, Mapped, Source
 from .splits import TEST_FRACTION, Parts, reader
 
@@ -81,15 +79,18 @@ def mask_folder(
     (8, 8, 8)
     """
     root = expanded(_WHO, folder)
-    shape, resize = as_resize(_WHO, resize, size)
+    reading = Reading.checked(
+        _WHO,
+        size=size,
+        resize=resize,
+        channels=channels,
+        scale=scale,
+        source=source,
+        most_bytes=most_bytes,
+        cache=cache,
+    )
     names, numbers = _names_and_values(classes, values)
-    if channels not in (None, 1, 3):
-        raise OptionError(_WHO, "channels: 1 for grey, 3 for RGB", repr(channels))
     as_choice(_WHO, "missing", missing, ("error", "skip"))
-    if source is not None:
-        as_choice(_WHO, "source", source, SOURCES)
-    if scale is not None:
-        as_scale(_WHO, scale)
     if ignore_index is not None and as_count(_WHO, "ignore_index", ignore_index, least=0) > _BORDER:
         raise OptionError(_WHO, "ignore_index from 0 to 255", str(ignore_index))
     if ignore_index in numbers:
@@ -99,24 +100,16 @@ def mask_folder(
         raise OptionError(_WHO, "ignore_index, for the border of padded masks", "none", remedy)
     pairs = pairs_of(_layout(root, masks), skip=missing == "skip")
     _check_sizes(pairs.images, pairs.masks)
-    places: dict[str, Any] = {"source": "memory" if source is None and most_bytes is not None else source}
-    places["skip_broken"] = None  # a picture without its mask, or the other way round
-    places |= {"size": shape, "resize": resize, "most_bytes": most_bytes}
-    places |= {"cache": None if cache is None else expanded(_WHO, cache)}
     name = root.resolve().name
-    images, _ = read_pictures(pairs.images, name, Reading(channels=channels, scale=scale, **places))
+    images, _ = read_pictures(pairs.images, name, reading)
     border = _BORDER if ignore_index is None else ignore_index
-    read, _ = read_pictures(pairs.masks, f"{name}-masks", MaskReading(channels=1, border=border, **places))
+    read, _ = read_pictures(pairs.masks, f"{name}-masks", MaskReading.of(reading, border))
     told = list(map(str, pairs.masks))
     named, table = as_classes(str(root), read, told, classes=names, values=numbers, ignore_index=ignore_index)
     look_up = partial(_looked_up, table=table)
     labels: Items = Mapped(read, look_up) if isinstance(read, Source) else look_up(read)
-    if scale is not None and not isinstance(images, Source):
-        images = stored(_WHO, images, scale)
     label = _BORDER if numbers and ignore_index is not None else ignore_index
-    everything = Split(
-        images, labels, BYTE if scale is None else scale, channels_first=False, ignore_index=label, resize=resize
-    )
+    everything = Split(images, labels, reading.white, channels_first=False, ignore_index=label, resize=resize)
     train, test = parts_of(pairs.kinds)
     given, stated = (everything.select(np.array(part)) if part else None for part in (train, test))
     found = "train and test by the names of folders" if test else ""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..errors import DataError, warn
 from .folder_parts import subfolders
-from .part_names import TEST, TRAIN, VALIDATION, part_name
+from .part_names import part_name
 from .picture_files import ENDINGS, find_pictures, say_passed_over
 
 _MASKS = {"mask", "masks", "annotation", "annotations", "segmentation", "segmentations", "segmentationclass"}
@@ -138,12 +138,3 @@ def _by_key(root: Path, paths: Iterable[Path], known: Iterable[str]) -> dict[str
 
 def _few(paths: Sequence[Path]) -> str:
     return ", ".join(path.name for path in paths[:3]) + (" …" if len(paths) > 3 else "")
-
-
-def parts_of(kinds: Sequence[str]) -> tuple[list[int], list[int]]:
-    """The positions to train on and to test on; as in `image_folder`, val is to test on if there is no test."""
-    test = next((kind for kind in (TEST, VALIDATION) if kind in kinds), None)
-    if test is None or (test == VALIDATION and TRAIN not in kinds):
-        return list(range(len(kinds))), []
-    left = (TEST, VALIDATION)
-    return [i for i, kind in enumerate(kinds) if kind not in left], [i for i, kind in enumerate(kinds) if kind == test]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 TRAIN, TEST, VALIDATION = "train", "test", "validation"
@@ -37,3 +38,12 @@ def part_name(name: str) -> PartName | None:
     if len(kinds) != 1:
         return None
     return PartName(kinds[0], tuple(word for word in words if word not in _KINDS and word not in _FILLERS))
+
+
+def parts_of(kinds: Sequence[str]) -> tuple[list[int], list[int]]:
+    """The positions to train on and to test on; as in `image_folder`, val is to test on if there is no test."""
+    test = next((kind for kind in (TEST, VALIDATION) if kind in kinds), None)
+    if test is None or (test == VALIDATION and TRAIN not in kinds):
+        return list(range(len(kinds))), []
+    left = (TEST, VALIDATION)
+    return [i for i, kind in enumerate(kinds) if kind not in left], [i for i, kind in enumerate(kinds) if kind == test]

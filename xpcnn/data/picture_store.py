@@ -181,7 +181,8 @@ class Store:
             return error
         if image.shape != self.shape[1:]:
             sizes = (f"{shape[0]}×{shape[1]}" for shape in (self.shape[1:], image.shape))
-            raise other_size(*(f"{size} ({decoder.places[at]})" for size, at in zip(sizes, (0, i), strict=True)))
+            one, other = (f"{size} ({decoder.places[at]})" for size, at in zip(sizes, (0, i), strict=True))
+            raise other_size(str(decoder.places[i]), one, other)
         digest, state = image_digests(image.reshape(1, -1), scale)[0], LARGE if decoder.large[i] else FINE
         return _record(i, state, digest, (image.min(), image.max())), image.tobytes() if self.source == "cache" else b""
 

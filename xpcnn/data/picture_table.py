@@ -10,19 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError, OptionError, warn
-from ..options import as_choice, expanded
+from ..options import expanded
 from ..typing import NDArray, Pair
 from .csv_columns import is_number
-from .csv_file import as_numbers
 from .dataset import Split
 from .decode import Reading
-from .labels import MISSING_REMEDY, is_missing, to_classes, to_targets
-from .mask_pairs import parts_of
-from .part_names import TEST, TRAIN
-from .pictures import SOURCES, read_pictures
-from .resizing import as_resize
-from .scale import BYTE, as_scale, stored
-from .source import Source
+from .labels import MISSING_REMEDY, as_numbers, is_missing, to_classes, to_targets
+from .part_names import TEST, TRAIN, parts_of
+from .pictures import read_pictures
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, counterpart, reader
 from .table_columns import TableColumns, files_of, first_fault, kind_of, table_columns
 from .table_file import Rows, read_rows
@@ -91,14 +86,17 @@ def picture_table(
     >>> picture_table(folder / "table.csv").classes
     ('dark', 'light')
     """
-    shape, resize = as_resize(_WHO, resize, size)
-    if channels not in (None, 1, 3):
-        raise OptionError(_WHO, "channels: 1 for grey, 3 for RGB", repr(channels))
-    as_choice(_WHO, "broken", broken, ("error", "skip"))
-    if source is not None:
-        as_choice(_WHO, "source", source, SOURCES)
-    if scale is not None:
-        as_scale(_WHO, scale)
+    reading = Reading.checked(
+        _WHO,
+        size=size,
+        resize=resize,
+        channels=channels,
+        scale=scale,
+        broken=broken,
+        source=source,
+        most_bytes=most_bytes,
+        cache=cache,
+    )
     place = expanded(_WHO, path)
     where = None if folder is None else expanded(_WHO, folder)
     tables = [_read(place, image, label, split, where, ending, encoding)]
@@ -113,21 +111,8 @@ def picture_table(
     files = [file for table in tables for file in table.files]
     _check_doubled(str(place), files, numbers)
     kinds = tables[0].kinds if len(tables) == 1 else [TRAIN] * len(tables[0].files) + [TEST] * len(tables[1].files)
-    reading = Reading(
-        size=shape,
-        resize=resize,
-        channels=channels,
-        scale=scale,
-        skip_broken=broken == "skip",
-        source="memory" if source is None and most_bytes is not None else source,
-        most_bytes=most_bytes,
-        cache=None if cache is None else expanded(_WHO, cache),
-    )
     images, kept = read_pictures(files, place.name.partition(".")[0], reading)
-    if scale is not None and not isinstance(images, Source):
-        images = stored(_WHO, images, scale)
-    white = BYTE if scale is None else scale
-    everything = Split(images, numbers[kept], white, channels_first=False, resize=resize)
+    everything = Split(images, numbers[kept], reading.white, channels_first=False, resize=resize)
     train, held = parts_of([kinds[i] for i in kept])
     given, stated = (everything.select(np.array(part)) if part else None for part in (train, held))
     found = ""

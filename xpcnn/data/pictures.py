@@ -22,10 +22,9 @@ from .decode import IN_MEMORY, Reading, check_bytes, decoded, tell
 from .picture import MOST_PIXELS, Header, Place
 from .picture_source import LARGE, CachedPictures, Decoder, Pictures, fingerprint, stat_of
 from .picture_store import BROKEN, Store
+from .scale import stored
 from .source import Items, Source, selected
 
-SOURCES = ("memory", "cache", "disk")
-_WHO = "image_folder"
 _FREE = 2**30  # bytes that stay free on a disk for a cache that nobody asked for
 _SETTLED = 0.05  # seconds: two changes of a file within less may look like one
 
@@ -41,6 +40,8 @@ def read_pictures(places: Sequence[Place], name: str, reading: Reading) -> tuple
     """
     images, kept, bits = _Reader(places, name, reading).read()
     reading.warn(images, bits)
+    if reading.scale is not None and not isinstance(images, Source):
+        images = stored(reading.who, images, reading.scale)
     return images, kept
 
 
@@ -48,7 +49,7 @@ class _Reader:
     def __init__(self, places: Sequence[Place], name: str, reading: Reading) -> None:
         self.places, self.name, self.reading = places, name, reading
         self.faults: dict[int, FormatError] = {}
-        self.version = need("PIL", _WHO, "to read pictures").__version__  # another one may decode otherwise
+        self.version = need("PIL", reading.who, "to read pictures").__version__  # another one may decode otherwise
         self.stats: list[tuple[int, ...]] = []
 
     def read(self) -> tuple[Items, list[int], int]:
@@ -96,7 +97,7 @@ class _Reader:
         for i in np.flatnonzero(records["state"] == BROKEN).tolist():
             self.faults[i] = self.faults.get(i) or decoder.fault(i)
         if len(kept) < len(records):
-            tell(self.places, self.faults, skip=self.reading.skip_broken and len(kept) > 0)
+            tell(self.reading, self.places, self.faults, some=len(kept) > 0)
         known = records["digest"].astype(np.int64), records["extremes"].astype(np.float32)
         images: Source
         if store.source == "cache":
@@ -134,10 +135,10 @@ class _Reader:
     def _check_size(self, shape: Shape) -> None:
         if self.reading.source == "memory":
             most = self.reading.most_bytes or machine_memory()
-            check_bytes(len(self.places), shape, self.reading.pixel_bytes, most)
+            check_bytes(self.reading.who, len(self.places), shape, self.reading.pixel_bytes, most)
         elif shape[0] * shape[1] > MOST_PIXELS:
             got = f"{shape[0]}×{shape[1]}"
-            raise DataError(_WHO, f"a size of at most {MOST_PIXELS} pixels", got, "pass a smaller size")
+            raise DataError(self.reading.who, f"a size of at most {MOST_PIXELS} pixels", got, "pass a smaller size")
 
     def _mark(self, *, settle: bool = False) -> str:
         """The pictures' fingerprint. With `settle`, a change from now on gives another one."""

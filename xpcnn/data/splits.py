@@ -147,7 +147,7 @@ def assemble(
     Parameters
         train, test : images and labels; without a test set, a fraction of train is held out
         classes, regression : see `to_classes` and `to_targets`;  ignore_index : of masks, see `Split`
-         image_shape, channels_first : see `to_images`
+        image_shape, channels_first : see `to_images`
         scale : see `scale_of`; for whole numbers it is the same in both parts
         test_path : the file of the test set, if it is another one
         test_fraction, seed : see `hold_out`;  found : see `Parts`

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import DataError, FormatError, OptionError, XpcnnError, warn
-from .csv_columns import IDS, LABELS, is_number
+from .csv_columns import IDS, LABELS, is_number, plain
 from .part_names import part_name
 from .picture_files import ENDINGS
 from .splits import MOST_BYTES
@@ -62,7 +61,7 @@ def table_columns(who: str, rows: Rows, image: Any, label: Any, split: Any) -> T
         raise FormatError(who, "a column of pictures, such as filename", got, "pass image=, its name")
     if names[at].lower().endswith(ENDINGS):
         raise FormatError(who, "a header above the rows", f"the picture {names[at]}", "write one, such as image,label")
-    by_name = next((i for i, name in enumerate(names) if _plain(name) in _SPLITS and i != at), None)
+    by_name = next((i for i, name in enumerate(names) if plain(name) in _SPLITS and i != at), None)
     part = by_name if split is None else _column(who, "split", names, split)
     if split is None and part is not None and (odd := [row[part] for row in rows.fields if kind_of(row[part]) is None]):
         warn(who, f"the column {names[part]!r} has {odd[0]!r}, which is neither train, val nor test: it is left alone")
@@ -74,7 +73,7 @@ def table_columns(who: str, rows: Rows, image: Any, label: Any, split: Any) -> T
         return TableColumns(at, found, part, len(found) > 1 or isinstance(label, list | tuple))
     lower = [name.lower() for name in names]
     named = [lower.index(each) for each in LABELS if each in lower and lower.index(each) not in others]
-    rest = [i for i, name in enumerate(names) if i not in others and _plain(name) not in IDS]
+    rest = [i for i, name in enumerate(names) if i not in others and plain(name) not in IDS]
     labels = tuple(named[:1] or rest)
     return TableColumns(at, labels, part, len(labels) > 1)
 
@@ -86,10 +85,10 @@ def kind_of(text: str) -> str | None:
 
 
 def _image(rows: Rows) -> int | None:
-    plain = [_plain(name) for name in rows.names]
-    ends = [i for i in range(len(plain)) if all(row[i].lower().endswith(ENDINGS) for row in rows.fields[:100])]
-    named = [plain.index(name) for name in _FILES if name in plain]
-    return next((i for i in named if i in ends), ends[0] if len(ends) == 1 else next(iter(named), None))
+    named = [plain(name) for name in rows.names]
+    ends = [i for i in range(len(named)) if all(row[i].lower().endswith(ENDINGS) for row in rows.fields[:100])]
+    called = [named.index(name) for name in _FILES if name in named]
+    return next((i for i in called if i in ends), ends[0] if len(ends) == 1 else next(iter(called), None))
 
 
 def _given(who: str, names: list[str], label: Any) -> tuple[int, ...]:
@@ -109,10 +108,6 @@ def _column(who: str, what: str, names: list[str], given: Any) -> int:
     if isinstance(given, int) and not isinstance(given, bool) and -len(names) <= given < len(names):
         return given % len(names)
     raise OptionError(who, f"{what}: a column among {', '.join(names[:8])}", repr(given))
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.lower())
 
 
 def files_of(table: Path, rows: Rows, column: int, folder: Path | None, ending: str) -> list[Path]:

@@ -15,18 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, FileError, FormatError, OptionError, warn
+from ..errors import DataError, FileError, FormatError, warn
 from ..io.member import Member
 from ..options import as_choice, expanded
 from ..typing import Pair
 from .dataset import Split
-from .decode import Reading
+from .decode import SOURCES, Reading
 from .labels import to_classes
 from .part_names import TEST, VALIDATION, part_name
 from .picture_files import ENDINGS
-from .pictures import SOURCES, read_pictures
-from .resizing import as_resize
-from .scale import BYTE, stored
+from .pictures import read_pictures
 from .source import Source
 from .splits import TEST_FRACTION, Parts, reader
 
@@ -83,12 +81,16 @@ def tar_shards(
     Split(8 images (8, 8, 1), labels 0 … 1)
     """
     who, place = "tar_shards", expanded("tar_shards", path)
-    shape, resize = as_resize(who, resize, size)
-    as_choice(who, "source", source, SOURCES)
-    if channels not in (None, 1, 3):
-        raise OptionError(who, "channels: 1 for grey, 3 for RGB", repr(channels))
-    if broken not in ("error", "skip"):
-        raise OptionError(who, 'broken: "error" or "skip"', repr(broken))
+    reading = Reading.checked(
+        who,
+        size=size,
+        resize=resize,
+        channels=channels,
+        scale=scale,
+        broken=broken,
+        source=as_choice(who, "source", source, SOURCES),
+        cache=cache,
+    )
     name = place.resolve().name if place.is_dir() else place.stem
     shards = sorted(place.glob("*.tar")) if place.is_dir() else [place]
     if not shards:
@@ -100,22 +102,10 @@ def tar_shards(
     samples = [[sample for shard in part for sample in _samples(shard)] for part in (used, left)]
     given = [label for part in samples for _, label in part]
     (numbers,), names = to_classes(str(place), [_array(str(place), given)], classes, least=1)
-    reading = Reading(
-        size=shape,
-        resize=resize,
-        channels=channels,
-        scale=scale,
-        skip_broken=broken == "skip",
-        source=source,
-        cache=None if cache is None else expanded(who, cache),
-    )
     images, kept = read_pictures([member for part in samples for member, _ in part], name, reading)
     if isinstance(images, Source):
         images.buffer = buffer if source == "disk" else None
-    elif scale is not None:
-        images = stored(who, images, scale)
-    white = BYTE if scale is None else scale
-    everything = Split(images, numbers[kept], white, channels_first=False, resize=resize)
+    everything = Split(images, numbers[kept], reading.white, channels_first=False, resize=resize)
     ends = int(np.searchsorted(kept, len(samples[0])))
     train = everything.select(slice(ends)) if ends else None
     test = everything.select(slice(ends, None)) if ends < len(kept) else None

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..backend import to_numpy, use_backend
 from ..errors import FormatError, OptionError, XpcnnError
@@ -73,6 +73,11 @@ class SavedModel:
     def has_labels(self) -> bool:
         """True if each output is the logit of a yes-or-no question of its own."""
         return bool(self.extra.get(LABELS))
+
+    @property
+    def kind_of_outputs(self) -> Literal["classes", "labels", "values"]:
+        """What an item's outputs are: scores of classes, logits of labels, or the values of a regression."""
+        return "labels" if self.has_labels else "classes" if self.is_classifier else "values"
 
     @property
     def scale(self) -> float:

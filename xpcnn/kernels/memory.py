@@ -22,6 +22,7 @@ from .. import settings
 from ..typing import NDArray
 
 LARGE = 1 << 18  # bytes; the C library allocates smaller arrays
+LINE = 64  # bytes of a line of a processor's cache
 SPARE = 1.25  # the memory may be up to this many times the array's size
 
 # private, so that a forked child writes to its own copy; only Unix forks
@@ -53,6 +54,15 @@ def empty_like(x: NDArray) -> NDArray:
     axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
     ordered = empty([x.shape[axis] for axis in axes], x.dtype)
     return ordered.transpose(*map(axes.index, range(x.ndim)))
+
+
+def aligned(shape: Sequence[int], dtype: Any) -> NDArray:
+    """Zeros that begin at the start of a cache line."""
+    dtype = np.dtype(dtype)
+    memory = np.zeros(math.prod(shape) * dtype.itemsize + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    array: NDArray = memory[start : start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+    return array
 
 
 def _take(size: int) -> mmap.mmap:

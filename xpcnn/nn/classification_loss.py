@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..backend import array_namespace
-from ..errors import OptionError
 from ..ops import dispatch
 from ..ops.loss_classification import (
     hinge_backward,
@@ -21,7 +18,7 @@ from ..ops.loss_classification import (
 )
 from ..ops.loss_dice import dice_backward, dice_forward
 from ..ops.loss_focal import focal_backward, focal_forward
-from ..options import as_flag, as_number
+from ..options import as_flag, as_label, as_number
 from ..typing import Array
 from .loss import Loss, as_weights
 
@@ -56,7 +53,7 @@ class CrossEntropyLoss(Loss):
     ) -> None:
         self.weight = as_weights("CrossEntropyLoss", "weight", weight)
         self.label_smoothing = as_number("CrossEntropyLoss", "label_smoothing", label_smoothing, "[0, 1)")
-        self.ignore_index = _label("CrossEntropyLoss", ignore_index)
+        self.ignore_index = as_label("CrossEntropyLoss", ignore_index)
         super().__init__(reduction=reduction)
 
     def items(self, y: Array, target: Array) -> Any:
@@ -84,7 +81,7 @@ class NLLLoss(Loss):
 
     def __init__(self, *, weight: Any = None, ignore_index: int | None = None, reduction: str = "mean") -> None:
         self.weight = as_weights("NLLLoss", "weight", weight)
-        self.ignore_index = _label("NLLLoss", ignore_index)
+        self.ignore_index = as_label("NLLLoss", ignore_index)
         super().__init__(reduction=reduction)
 
     def items(self, y: Array, target: Array) -> Any:
@@ -130,7 +127,7 @@ class FocalLoss(Loss):
     ) -> None:
         self.gamma = as_number("FocalLoss", "gamma", gamma, "[0, inf)")
         self.weight = as_weights("FocalLoss", "weight", weight)
-        self.ignore_index = _label("FocalLoss", ignore_index)
+        self.ignore_index = as_label("FocalLoss", ignore_index)
         super().__init__(reduction=reduction)
 
     def items(self, y: Array, target: Array) -> Any:
@@ -167,7 +164,7 @@ class DiceLoss(Loss):
     ) -> None:
         self.sigmoid = as_flag("DiceLoss", "sigmoid", sigmoid)
         self.smooth = as_number("DiceLoss", "smooth", smooth, "(0, inf)")
-        self.ignore_index = _label("DiceLoss", ignore_index)
+        self.ignore_index = as_label("DiceLoss", ignore_index)
         super().__init__(reduction=reduction)
 
     @property
@@ -193,12 +190,3 @@ def _labelled(y: Array, target: Array, weight: Any, ignore_index: int | None) ->
     ignored = labels == ignore_index
     of_each = xp.take(weights, xp.reshape(xp.where(ignored, xp.zeros_like(labels), labels), (-1,)), axis=0)
     return xp.sum(xp.where(xp.reshape(ignored, (-1,)), xp.zeros_like(of_each), of_each))  # ()
-
-
-def _label(who: str, value: Any) -> int | None:
-    """A label: any integer, or None."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise OptionError(who, "ignore_index: an integer or None", repr(value))
-    return int(value)

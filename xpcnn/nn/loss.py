@@ -47,6 +47,7 @@ class Loss(Familiar):
     """
 
     pair: ClassVar[tuple[Callable[..., tuple[Array, Cache]], Callable[[Cache], Array]]]
+    ignore_index: int | None = None  # the label that does not count
     _elsewhere = CRITERION
 
     def __init__(self, *, reduction: str = "mean") -> None:

@@ -170,8 +170,11 @@ class Service:
     def facts(self) -> dict[str, Any]:
         """What the network takes and gives."""
         saved = self.saved
-        gives = "labels" if saved.has_labels else "classes" if saved.is_classifier else "values"
-        return {"input": list(saved.input_shape), "classes": list(saved.classes), "outputs": gives}
+        return {
+            "input": list(saved.input_shape),
+            "classes": list(saved.classes),
+            "outputs": saved.kind_of_outputs,
+        }
 
     def close(self) -> None:
         """Answer what has been accepted, and end the threads."""
@@ -179,6 +182,8 @@ class Service:
         self.batches.close()
 
     async def _predicted(self, request: Any) -> list[dict[str, Any]]:
+        if unknown := sorted(request.query_params.keys() - {"top_k"}):
+            raise Refused(400, f"expected no parameter but top_k, got {unknown[0][:20]}")
         word = request.query_params.get("top_k", str(TOP))
         if not word.isdecimal() or not 1 <= len(word) <= 9 or int(word) < 1:
             raise Refused(400, f"expected top_k: a number of classes, got {word[:20]}")
@@ -202,7 +207,7 @@ class Service:
         saved = self.saved
         if numbers.ndim == 1:
             scores = saved.answer(name, numbers, most).scores
-            if not (saved.is_classifier or saved.has_labels):
+            if saved.kind_of_outputs == "values":
                 return {"name": name, "values": [value for _, value in scores]}
             return {"name": name, "predictions": [{"class": word, "probability": share} for word, share in scores]}
         if not saved.is_classifier:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -57,7 +58,8 @@ def _listening(host: str, port: int) -> socket.socket:
         listening.listen(1024)
     except OSError as error:
         listening.close()
-        raise OSError(error.errno, error.strerror or str(error), f"{host}:{port}") from error
+        remedy = "; --port 0 takes one that is free" if error.errno == errno.EADDRINUSE else ""
+        raise OSError(error.errno, f"{error.strerror or error}{remedy}", f"{host}:{port}") from error
     return listening
 
 

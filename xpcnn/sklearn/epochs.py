@@ -1,6 +1,6 @@
 """The estimators' training loop.
 
-It is not `Trainer`, which takes `Split`s of images in [0, 1]: inputs here may be rows of any numbers.
+It is not `Trainer`: items may have weights, scikit-learn's score chooses the best epoch, and there are no files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Items(NamedTuple):
     weight: NDArray | None = None
 
 
-class Course(NamedTuple):
+class FitOptions(NamedTuple):
     """How it is trained.
 
     Parameters
@@ -56,7 +56,7 @@ class Course(NamedTuple):
 
 
 def train(
-    model: Layer, optimizer: Optimizer, schedule: Schedule, criterion: Loss, items: Items, course: Course, rng: Any
+    model: Layer, optimizer: Optimizer, schedule: Schedule, criterion: Loss, items: Items, options: FitOptions, rng: Any
 ) -> list[dict[str, float]]:
     """Train the network; return a row for each epoch.
 
@@ -64,21 +64,21 @@ def train(
         NonFiniteError : the loss, a gradient or a weight is NaN or infinite
     """
     plan, weights, history = plan_training(model), FiniteWeights(model), list[dict[str, float]]()
-    best_score, best_epoch, best_state = -math.inf, course.first - 1, dict[str, NDArray]()
-    for epoch in range(course.first, course.first + course.epochs):
-        loss = _epoch(plan, optimizer, schedule, criterion, items, course, rng, epoch)
-        weights.check(course.who, model.state_dict(), f"after epoch {epoch}", "lower lr")
+    best_score, best_epoch, best_state = -math.inf, options.first - 1, dict[str, NDArray]()
+    for epoch in range(options.first, options.first + options.epochs):
+        loss = _epoch(plan, optimizer, schedule, criterion, items, options, rng, epoch)
+        weights.check(options.who, model.state_dict(), f"after epoch {epoch}", "lower lr")
         row = {"epoch": epoch, "loss": loss}
         schedule.observe(loss)
-        if course.score is not None:
-            row["validation_score"] = score = course.score()
-            if score > best_score and course.patience is not None:
+        if options.score is not None:
+            row["validation_score"] = score = options.score()
+            if score > best_score and options.patience is not None:
                 best_score, best_epoch = score, epoch
                 best_state = {name: to_numpy(array).copy() for name, array in model.state_dict().items()}
         history.append(row)
-        if course.verbose:
+        if options.verbose:
             print("  ".join(f"{name} {value:z.4g}" for name, value in row.items()), flush=True)
-        if course.patience is not None and epoch - best_epoch >= course.patience:
+        if options.patience is not None and epoch - best_epoch >= options.patience:
             break
     if best_state:
         model.load_state_dict(best_state)
@@ -91,16 +91,16 @@ def _epoch(
     schedule: Schedule,
     criterion: Loss,
     items: Items,
-    course: Course,
+    options: FitOptions,
     rng: Any,
     epoch: int,
 ) -> float:
     """Take all items once, in batches of nearly equal lengths; return their mean loss."""
-    who, losses = course.who, []
-    for batch in np.array_split(rng.permutation(len(items.x)), math.ceil(len(items.x) / course.batch_size)):
+    who, losses = options.who, []
+    for batch in np.array_split(rng.permutation(len(items.x)), math.ceil(len(items.x) / options.batch_size)):
         x, y = items.x[batch], items.y[batch]
-        if course.augment is not None:
-            x, y = course.augment(x, y, rng)
+        if options.augment is not None:
+            x, y = options.augment(x, y, rng)
         with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
             if items.weight is None:
                 part = batch_gradients(plan, criterion, asarray(x), asarray(y))

@@ -27,7 +27,7 @@ from ..random import Seed
 from ..training.config import SCHEDULES
 from ..typing import NDArray, Shape
 from .described import saved
-from .epochs import Course, Items, augmentation, train
+from .epochs import FitOptions, Items, augmentation, train
 from .flat_images import hint
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
@@ -131,7 +131,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             assert held is not None
             return self._score(held.y, self._outputs(held.x), held.weight)
 
-        course = Course(
+        options = FitOptions(
             who,
             self.batch_size,
             self.epochs,
@@ -143,7 +143,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         optimizer = OPTIMIZERS[self.optimizer](self.model_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = SCHEDULES[self.schedule](self.lr, self.epochs * math.ceil(len(X) / self.batch_size))
         items = self._prepared(X, y, weight)
-        self.history_ = train(self.model_, optimizer, schedule, criterion, items, course, rng)
+        self.history_ = train(self.model_, optimizer, schedule, criterion, items, options, rng)
         self.n_iter_ = len(self.history_)
         return self
 
@@ -162,7 +162,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             make = OPTIMIZERS[self.optimizer]
             self._optimizer = make(self.model_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         first = len(self.history_) + 1
-        course = Course(
+        options = FitOptions(
             who,
             self.batch_size,
             1,
@@ -171,7 +171,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             verbose=self.verbose,
         )
         items = self._prepared(X, y, weight)
-        self.history_ += train(self.model_, self._optimizer, Constant(self.lr), criterion, items, course, self._rng)
+        self.history_ += train(self.model_, self._optimizer, Constant(self.lr), criterion, items, options, self._rng)
         self.n_iter_ = len(self.history_)
         return self
 

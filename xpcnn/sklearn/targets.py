@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from ..errors import OptionError, ShapeError
 from ..nn import BCEWithLogitsLoss, CrossEntropyLoss
 from ..nn.loss import Loss
+from ..training.class_weights import weights_of_yes
 from ..typing import NDArray
 
 
@@ -85,5 +86,4 @@ class Classes(NamedTuple):
             return [float(given.get(label, 1.0)) for label in self.labels.tolist()]
         if given != "balanced":
             raise OptionError(who, 'class_weight "balanced", or the weight of yes by labels', repr(given)[:80])
-        yes = targets.sum(axis=0)
-        return [float((len(targets) - n) / n) if 0 < n < len(targets) else 1.0 for n in yes]
+        return weights_of_yes(targets.sum(axis=0), len(targets))

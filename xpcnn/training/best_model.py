@@ -92,7 +92,7 @@ def best_file(
         several = isinstance(split.images, tuple)
         extra |= {SCALES: list(split.scale)} if several else {SCALE: split.scale, UNIT: split.is_unit}
         extra |= {} if split.resize == "squash" else {RESIZE: split.resize}
-        ignored = getattr(criterion, "ignore_index", None) if split.ignore_index is None else split.ignore_index
+        ignored = criterion.ignore_index if split.ignore_index is None else split.ignore_index
         extra |= {} if ignored is None else {IGNORE: ignored}
     return MODEL, *described(model, MODEL, input_shape=input_shape, classes=classes, extra=extra)
 

@@ -49,14 +49,22 @@ def balanced_weights(split: Split, classes: int, *, ignore_index: int | None = N
         elif labels.ndim == 2 and np.isin(labels, (0, 1)).all():
             counts, n = counts + np.count_nonzero(labels, axis=0), n + len(labels)
         else:
-            raise OptionError("class_weight", "classes, or labels of 0 and 1", "other numbers", "leave it out")
-    there = (counts > 0) & ((counts < n) | split.has_classes)
+            raise OptionError("balanced_weights", "classes, or labels of 0 and 1", "other numbers", "leave it out")
+    if not split.has_classes:
+        return weights_of_yes(counts, n)
+    there = counts > 0
     weights: NDArray = np.ones(classes)
-    if split.has_classes:
-        weights[there] = n / (there.sum() * counts[there])  # (1)
-    else:
-        weights[there] = (n - counts[there]) / counts[there]  # (2)
+    weights[there] = n / (there.sum() * counts[there])  # (1)
     return [float(weight) for weight in weights]
+
+
+def weights_of_yes(counts: NDArray, n: int) -> list[float]:
+    """The weight of yes for each label, which n_k of n items have; 1 where it is all or none.
+
+    >>> weights_of_yes(np.array([1, 4]), 4)
+    [3.0, 1.0]
+    """
+    return [float((n - k) / k) if 0 < k < n else 1.0 for k in counts]  # (2)
 
 
 def balanced(criterion: Loss, split: Split, outputs: int, class_weight: str) -> Loss:
@@ -65,11 +73,11 @@ def balanced(criterion: Loss, split: Split, outputs: int, class_weight: str) -> 
     Raises
         OptionError : it takes none
     """
-    if class_weight:
-        options: dict[str, Any] = criterion.config()
-        name = next((each for each in ("weight", "pos_weight") if each in options), None)
-        if name is None:
-            raise OptionError("train class_weight", "classes, or labels of 0 and 1", "values", "leave it out")
-        ignored = options.get("ignore_index")
-        return type(criterion)(**options | {name: balanced_weights(split, outputs, ignore_index=ignored)})
-    return criterion
+    if not class_weight:
+        return criterion
+    options: dict[str, Any] = criterion.config()
+    name = next((each for each in ("weight", "pos_weight") if each in options), None)
+    if name is None:
+        raise OptionError("train class_weight", "classes, or labels of 0 and 1", "values", "leave it out")
+    weights = balanced_weights(split, outputs, ignore_index=criterion.ignore_index)
+    return type(criterion)(**options | {name: weights})

@@ -1,4 +1,4 @@
-"""The loss of what a data set has to learn."""
+"""The loss of a task."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from ..nn.loss import Loss
 
 
 def criterion_of(task: str, ignore_index: int | None = None) -> Loss:
-    """The loss for a `Dataset.task`: cross-entropy of items or pixels, binary cross-entropy of each label, or squares.
+    """The loss for a `Dataset.task`, or for what a saved network gives (`SavedModel.kind_of_outputs`).
+
+    That is cross-entropy of items or pixels, binary cross-entropy of each label, or the mean squared error.
 
     Parameters
         ignore_index : the class of pixels that do not count

@@ -13,6 +13,7 @@ from .. import html
 from ..backend import asarray, to_numpy
 from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
+from ..data.source import blocks
 from ..data.targets import highest_class
 from ..distributed import Group
 from ..errors import DataError, NonFiniteError, OptionError
@@ -144,6 +145,7 @@ class _Counts:
 
     def __init__(self, criterion: Loss, split: Split) -> None:
         self.criterion = criterion
+        check_probabilities("evaluate", criterion, split)
         self.highest = highest_label(criterion, split) if criterion.classifies else -1
         self.addends: list[tuple[float, float]] = []  # of each batch
         self.tally: Tally | None = None  # from the first batch on
@@ -177,9 +179,25 @@ class _Counts:
 
 def highest_label(criterion: Loss, split: Split) -> int:
     """The highest class that the criterion compares with the network's outputs, or −1."""
-    ignored = getattr(criterion, "ignore_index", None)
+    ignored = criterion.ignore_index
     known = ignored == split.ignore_index or (split.ignore_index is None and ignored != split.highest_class)
     return split.highest_class if known else highest_class(split.labels, ignored)
+
+
+def check_probabilities(who: str, criterion: Loss, split: Split) -> None:
+    """Refuse numbers to predict, of which a criterion of classes would make a loss and an accuracy without a meaning.
+
+    Parameters
+        split : its labels are classes, or probabilities of classes, (N, …, K), whose sum is 1; the first are looked at
+    """
+    if not criterion.classifies or split.has_classes or len(split.labels.shape) < 2:  # (N,): forward refuses it
+        return
+    first = next(blocks(split.labels))
+    sums = first.sum(axis=-1)
+    if not (first.min() >= 0 and np.allclose(sums, 1, atol=1e-3)):
+        got = f"numbers from {first.min():.4g} to {first.max():.4g}, and sums from {sums.min():.4g} to {sums.max():.4g}"
+        remedy = "for numbers to predict, pass criterion=nn.MSELoss(); for several labels, nn.BCEWithLogitsLoss()"
+        raise DataError(who, f"classes, or their probabilities, for {type(criterion).__name__}", got, remedy)
 
 
 def _not_finite() -> NonFiniteError:

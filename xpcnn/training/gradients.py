@@ -203,7 +203,7 @@ def correct_items(criterion: Loss, logits: Array, y: Array) -> Array:
     else:
         true = xp.astype(y, xp.int64, copy=False) if labelled else xp.argmax(y, axis=-1)  # (N, …)
         right = xp.argmax(logits, axis=-1) == true
-    ignored = getattr(criterion, "ignore_index", None) if labelled else None
+    ignored = criterion.ignore_index if labelled else None
     if logits.ndim == 2 and ignored is None:
         count: Array = xp.sum(right if criterion.binary else xp.astype(right, xp.int64))
         return count

@@ -18,7 +18,7 @@ from ..nn.loss import Loss, check_loss
 from ..optim.optimizer import Optimizer, check_optimizer
 from ..optim.schedule import Schedule
 from ..options import as_count, as_number, did_you_mean
-from .evaluation import highest_label, try_out
+from .evaluation import check_probabilities, highest_label, try_out
 from .history import VALIDATION
 from .position import Position
 from .training_state import unchanged
@@ -120,7 +120,8 @@ def check_ready(
     """
     for split in (loader.split, validation):
         if split is not None and criterion.classifies:
-            _check_classes(split, getattr(criterion, "ignore_index", None))
+            check_probabilities(WHO, criterion, split)
+            _check_classes(split, criterion.ignore_index)
     known = ["train_loss", *(["train_accuracy"] if criterion.classifies or criterion.binary else [])]
     if validation is not None:
         try:

@@ -81,9 +81,9 @@ def in_turn(parts: Sequence[list[Any]]) -> list[Any]:
 def tally(criterion: Loss, outputs: Array, targets: Array) -> Tally:
     """That of the criterion's task, for outputs and targets of these shapes."""
     if criterion.classifies:
-        return Classes(getattr(criterion, "ignore_index", None))
+        return Classes(criterion.ignore_index)
     if criterion.binary:
-        return Labels(getattr(criterion, "ignore_index", None))
+        return Labels(criterion.ignore_index)
     if outputs.shape != targets.shape or outputs.ndim < 2:
         return Nothing()
     return Images() if outputs.ndim == 4 else Numbers()

@@ -90,16 +90,6 @@ class Motion(Augmentation):
         return moved
 
 
-def as_label(who: str, ignore_index: int | None) -> None:
-    """Refuse an ignore_index that is neither None nor an integer.
-
-    Raises
-        OptionError
-    """
-    if ignore_index is not None and (type(ignore_index) is not int or abs(ignore_index) >= 2**63):
-        raise OptionError(who, "ignore_index: an integer, or None", repr(ignore_index))
-
-
 def check_images(who: str, x: Array, rng: np.random.Generator) -> Any:
     """The images' namespace, after checking that they are a batch of floats and that rng is a generator.
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from ...backend import array_namespace
 from ...ops.gather import pixels
-from ...options import as_number
+from ...options import as_label, as_number
 from ...typing import Array, NDArray
-from .base import Motion, Move, as_label
+from .base import Motion, Move
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,9 +9,9 @@ import numpy as np
 from ...backend import array_namespace
 from ...errors import OptionError
 from ...ops import dispatch
-from ...options import as_number, as_pair
+from ...options import as_label, as_number, as_pair
 from ...typing import Array, Pair
-from .base import Motion, Move, as_label
+from .base import Motion, Move
 
 
 @dataclass(frozen=True, repr=False)

@@ -88,7 +88,17 @@ def predict(pictures: Array) -> Array:
 '''
 _MAIN = """
 if __name__ == "__main__":
-    for answer in predict(np.load(sys.argv[1])):
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {{sys.argv[0]}} picture.npy")
+    try:
+        pictures = np.load(sys.argv[1])
+    except (OSError, ValueError, EOFError):
+        sys.exit(f"{{sys.argv[1]}}: expected a readable file .npy")
+    try:
+        answers = predict(pictures)
+    except ValueError as error:
+        sys.exit(f"{{sys.argv[1]}}: {{error}}")
+    for answer in answers:
         print({shown})
 """
 
@@ -113,7 +123,7 @@ def export_numpy(
         model : layers of `xpcnn.nn`; and layers of your own that say by `composed` which of these compute the same
         path : of the program, a file .py
         input_shape : of one item; of several inputs, a shape each: there is then no `predict`
-        classes : the names of the outputs, if they are classes or labels, of an item or of each pixel
+        classes : the names of the outputs, if they are classes or labels
         scale : the number that is white: pixels are divided by it, unless they are floats in [0, 1]
         unit : whether they are in [0, 1] then; if not, all numbers are divided by the scale, and not checked
         outputs : what an item's numbers are: scores of classes, of which one is right; of labels, each of which may be
@@ -143,15 +153,14 @@ def export_numpy(
     xs = tuple(made.value(shape) for shape in shapes)
     found = made.network("", model, xs if len(xs) > 1 else xs[0])
     ys = found if isinstance(found, tuple) else (found,)
-    each = ys[0].shape[-1] if len(ys) == 1 and ys[0].shape and outputs != "values" else 0
-    scores = each if len(ys[0].shape) == 1 else 0
+    scores = ys[0].shape[-1] if len(ys) == 1 and outputs != "values" else 0  # of an item, or of each place in it
     names = list(as_names(_WHO, "classes", classes))
-    if len(names) not in (0, each):
-        raise OptionError(_WHO, f"classes: a name for each of the {each} scores, or none", repr(names)[:80])
+    if len(names) not in (0, scores):
+        raise OptionError(_WHO, f"classes: a name for each of the {scores} scores, or none", repr(names)[:80])
     network, predict = _network(made, xs, ys), []
     if len(xs) == len(ys) == 1:
         white, unit = as_number(_WHO, "scale", scale, "(0, inf)"), as_flag(_WHO, "unit", unit)
-        predict = _predict(made.dtype, white, unit, outputs if scores else "values")
+        predict = _predict(made.dtype, white, unit, outputs if len(ys[0].shape) == 1 else "values")
     rest = [*_called(network + "".join(predict)), network, *predict]
     words = set(re.findall(r"\w+", "".join(rest))) | {"Path", "np"}
     head = _HEAD.format(

@@ -16,8 +16,7 @@ import numpy as np
 
 from ...typing import NDArray, Shape
 from ..batch_last import batch_first, chunks
-from ..memory import empty
-from ..planned.buffer import aligned
+from ..memory import aligned, empty
 from ..threads import PASS, parallel
 from .step import Call, PartStep, Scratch, Values
 

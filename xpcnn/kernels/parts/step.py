@@ -11,7 +11,7 @@ import numpy as np
 
 from ...typing import NDArray, Shape
 from ..batch_last import batch_first
-from ..planned.buffer import aligned
+from ..memory import aligned
 
 Call: TypeAlias = Callable[[], object]
 

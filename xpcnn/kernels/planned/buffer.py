@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from ...typing import NDArray, Shape
+from ..memory import aligned
 
 Margin = tuple[int, int, int, int]  # top, bottom, left, right
 NONE: Margin = (0, 0, 0, 0)
-LINE = 64  # bytes of a line of a processor's cache
 
 
 class Buffer:
@@ -44,12 +43,3 @@ class Buffer:
     def value(self) -> NDArray:
         """A copy, in the order of axes that the layers use."""
         return (self.inside.transpose(1, 2, 3, 0) if self.is_images else self.inside).copy()
-
-
-def aligned(shape: Shape, dtype: Any) -> NDArray:
-    """Zeros that begin at the start of a cache line."""
-    dtype = np.dtype(dtype)
-    memory = np.zeros(math.prod(shape) * dtype.itemsize + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
-    array: NDArray = memory[start : start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
-    return array

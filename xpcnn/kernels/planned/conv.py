@@ -27,8 +27,9 @@ from numpy.lib.stride_tricks import as_strided
 from ...ops.window import Placement
 from ...typing import NDArray, Shape
 from ..batch_last import chunks
+from ..memory import aligned
 from ..threads import parallel
-from .buffer import NONE, Buffer, Margin, aligned
+from .buffer import NONE, Buffer, Margin
 from .step import Call, PlanStep
 
 NUMBERS = 1 << 18  # of cols in a block at most: as many as a core's second-level cache holds

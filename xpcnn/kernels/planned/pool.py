@@ -12,7 +12,8 @@ import numpy as np
 
 from ...ops.window import Placement
 from ...typing import NDArray
-from .buffer import Buffer, aligned
+from ..memory import aligned
+from .buffer import Buffer
 from .step import Call, PlanStep
 
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...typing import NDArray, Shape
+from ..memory import aligned
 from ..threads import one_blas_thread
-from .buffer import NONE, Buffer, Margin, aligned
+from .buffer import NONE, Buffer, Margin
 from .step import Call, PlanStep
 
 
