@@ -65,7 +65,7 @@ def _documents() -> dict[str, Attack]:
     def header(text: bytes) -> bytes:
         return len(text).to_bytes(8, "little") + text
 
-    from xpcnn.cli.train import _read
+    from xpcnn.cli.train_settings import read_settings
 
     config = lambda path: read_config(path.parent)  # noqa: E731
     deep = b'{"__metadata__": {"xpcnn": "' + b"[" * 50_000 + b'"}}'
@@ -74,8 +74,8 @@ def _documents() -> dict[str, Attack]:
         "config.json, a number of a million digits": (
             contents("config.json", b'{"epochs": ' + b"9" * 1_000_000 + b"}"), config,
         ),
-        "TOML, 100,000 levels": (contents("run.toml", b"a = " + _deep(100_000)), _read),
-        "TOML, a number of a million digits": (contents("run.toml", b"epochs = " + b"9" * 1_000_000), _read),
+        "TOML, 100,000 levels": (contents("run.toml", b"a = " + _deep(100_000)), read_settings),
+        "TOML, a number of a million digits": (contents("run.toml", b"epochs = " + b"9" * 1_000_000), read_settings),
         "model, 50,000 levels in the header": (contents("m.safetensors", header(_deep(50_000))), load_model),
         "model, 50,000 levels in the document": (contents("m.safetensors", header(deep)), load_model),
         "checkpoint, 900 levels": (partial(_document, nested=900), read_tensors),

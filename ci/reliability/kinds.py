@@ -130,7 +130,7 @@ def _replay(path: Path) -> Any:
 
 def _texts(folder: Path) -> dict[str, Kind]:
     """Texts: a run's configuration, its history and log, a TOML file, a table of images."""
-    from xpcnn.cli.train import _read
+    from xpcnn.cli.train_settings import read_settings
 
     np.savez(folder / "images.npz", images=split().images, labels=split().labels)
     start(
@@ -147,7 +147,7 @@ def _texts(folder: Path) -> dict[str, Kind]:
     (folder / "table.csv").write_text("\n".join([header, *rows, ""]))
     return {
         "config.json": Kind("config.json", lambda path: repr(read_config(path.parent)), (damage, edit_json)),
-        "TOML": Kind("run.toml", lambda path: repr(_read(path)), (damage, edit_lines)),
+        "TOML": Kind("run.toml", lambda path: repr(read_settings(path)), (damage, edit_lines)),
         "history.csv": Kind("history.csv", lambda path: repr(read_csv(path)), (damage, edit_lines)),
         "steps.csv": Kind("steps.csv", _go_on_with_log, (damage, edit_lines)),
         "CSV": Kind("table.csv", foreign.dataset, (damage, edit_lines)),

@@ -51,7 +51,7 @@ def test_large_images_are_looked_at_as_many_at_a_time_as_in_training(run, seen, 
     if words.startswith("plot"):
         pytest.importorskip("matplotlib")
     assert status(words.split()) == 0
-    assert seen == [5, 5, 2]
+    assert [size for size in seen if size > 1] == [5, 5, 2]  # one image may tell the shape of the outputs
 
 
 def test_who_says_another_number_gets_it(run, seen):

@@ -10,6 +10,7 @@ nothing else.
 from __future__ import annotations
 
 import math
+from inspect import Parameter, Signature
 from typing import Any
 
 from ...ops import activation, soft_activation
@@ -21,7 +22,7 @@ from .kernel import Array, Kernel, refuses_kind
 from .proof import proven
 
 
-def _activation(op: str, who: str, y: str, dx: str, *options: str, keeps: str = "x") -> Implementation:
+def _activation(op: str, who: str, y: str, dx: str, *, keeps: str = "x", **options: float) -> Implementation:
     """The implementation of an activation: C texts of (1), with the options and with x or y, whichever is kept."""
     numbers = "".join(f", T {name}" for name in options)
     kernel = Kernel(op, f"T x{numbers}", "T y", y)
@@ -35,7 +36,7 @@ def _activation(op: str, who: str, y: str, dx: str, *options: str, keeps: str = 
 
     def forward(x: Array, **given: float) -> tuple[Array, Cache]:
         largest = float(check_items(who, x).finfo(x.dtype).max)
-        asked = [given[name] for name in options]
+        asked = (options | given).values()
         values = [each if abs(each) <= largest else math.copysign(math.inf, each) for each in asked]
         made = kernel(x, *values)  # (N, …)                                                          (1)
         return made, (made if keeps == "y" else x, values)
@@ -45,6 +46,10 @@ def _activation(op: str, who: str, y: str, dx: str, *options: str, keeps: str = 
         check_gradient(who, dy, kept.shape, kept)
         return kernel_dx(dy, kept, *values)  # (1)
 
+    named = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in options.items()]
+    signature = Signature([Parameter("x", Parameter.POSITIONAL_OR_KEYWORD), *named])
+    for function in (forward, refuses):
+        vars(function)["__signature__"] = signature
     return proven(op, refuses, forward, backward)
 
 
@@ -67,10 +72,10 @@ RELU = _activation(
 )  # fmt: skip
 LEAKY_RELU = _activation(
     "leaky_relu", "LeakyReLU", "y = x > 0 ? x : x * negative_slope;",
-    "dx = x > 0 ? dy : dy * negative_slope;", "negative_slope",
+    "dx = x > 0 ? dy : dy * negative_slope;", negative_slope=0.01,
 )  # fmt: skip
 ELU = _activation(
-    "elu", "ELU", "y = x > 0 ? x : alpha * expm1(x);", "dx = x > 0 ? dy : dy * (alpha * exp(x));", "alpha"
+    "elu", "ELU", "y = x > 0 ? x : alpha * expm1(x);", "dx = x > 0 ? dy : dy * (alpha * exp(x));", alpha=1.0
 )
 SELU = _activation(
     "selu", "SELU", f"y = x > 0 ? T({SELU_SCALE}) * x : T({SELU_SCALE * SELU_ALPHA}) * expm1(x);",
@@ -94,14 +99,19 @@ SOFTPLUS = _activation(
     "softplus", "Softplus", "y = (x < 0 ? T(0) : x) + log1p(exp(-fabs(x)));", f"dx = dy * ({_SIGMOID});"
 )
 CLIP = _activation(
-    "clip", "Clip", "y = x < low ? low : x > high ? high : x;", "dx = dy * T(x >= low && x <= high);", "low", "high"
+    "clip",
+    "Clip",
+    "y = x < low ? low : x > high ? high : x;",
+    "dx = dy * T(x >= low && x <= high);",
+    low=-math.inf,
+    high=math.inf,
 )
 RELU6 = _activation(
     "relu6", "ReLU6", f"{_within(0, 6)} y = w;", "dx = dy * T(y > 0 && y < 6);", keeps="y"
 )  # fmt: skip
 HARD_SIGMOID = _activation(
     "hard_sigmoid", "HardSigmoid", "T v = alpha * x + beta; y = v < 0 ? T(0) : v > 1 ? T(1) : v;",
-    "dx = dy * (alpha * T(y > 0 && y < 1));", "alpha", "beta", keeps="y",
+    "dx = dy * (alpha * T(y > 0 && y < 1));", keeps="y", alpha=1 / 6, beta=0.5,
 )  # fmt: skip
 HARD_SWISH = _activation(
     "hard_swish", "HardSwish", f"{_within(-3, 3)} y = (x < -3 ? T(-3) : x) * ((w + 3) / 6);",
@@ -113,5 +123,5 @@ MISH = _activation(
 )  # fmt: skip
 SOFTSIGN = _activation("softsign", "Softsign", f"{_FRACTION} y = w * s;", f"{_FRACTION} dx = dy * (s * s);")
 CELU = _activation(
-    "celu", "CELU", "y = x > 0 ? x : alpha * expm1(x / alpha);", "dx = x > 0 ? dy : dy * exp(x / alpha);", "alpha"
+    "celu", "CELU", "y = x > 0 ? x : alpha * expm1(x / alpha);", "dx = x > 0 ? dy : dy * exp(x / alpha);", alpha=1.0
 )
