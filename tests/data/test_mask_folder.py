@@ -3,11 +3,15 @@ file says and nothing else; one line for each mistake."""
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from xpcnn import data
+from xpcnn.data.mask_file import read_mask
 from xpcnn.errors import DataError, FormatError, OptionError
 
 RNG = np.random.default_rng(0)
@@ -154,10 +158,15 @@ def test_mistakes_are_named(tmp_path):
             r"2\.png: expected a mask of 8×10, as its picture 2\.png, got 7×10",
         ),
         "turned": (lambda m: write(m, labels[0].T.copy(), "2.png"), "got 10×8"),
-        "broken": (lambda m: (m / "2.png").write_bytes(b"none"), r"2\.png: expected a picture"),
+        "broken": (lambda m: (m / "2.png").write_bytes(b"none"), r"2\.png: expected a picture.*take it away$"),
         "colours": (lambda m: write(m, grey(labels[0]) * np.array([1, 2, 1], np.uint8), "2.png"), "a colour, "),
         "numbers": (lambda m: write(m, labels[0].astype(np.uint16) + 300, "2.png"), "from 0 to 255, got 300 to 302"),
         "lossy": (lambda m: (write(m, labels[0], "2.jpg"), (m / "2.png").unlink()), "without loss, got JPEG"),
+        "lossy WebP": (lambda m: (write(m, labels[0], "2.webp"), (m / "2.png").unlink()), "got WEBP with loss"),
+        "lossy TIFF": (
+            lambda m: (Image.fromarray(labels[0]).save(m / "2.tif", compression="jpeg"), (m / "2.png").unlink()),
+            "got TIFF with jpeg",
+        ),
     }
     for name, (spoil, message) in cases.items():
         root = pair(tmp_path / name, labels)
@@ -176,6 +185,17 @@ def test_a_grey_mask_in_three_channels_is_one_number_a_pixel(tmp_path):
         write(tmp_path / "images", grey(label) * 100, f"{i}.png")
         write(tmp_path / "masks", grey(label), f"{i}.png")
     np.testing.assert_array_equal(data.load_parts(tmp_path).everything.labels, labels)
+
+
+def test_grey_numbers_of_other_depths_are_the_files_own(tmp_path):
+    numbers = " ".join(map(str, (labels := masks(1, classes=3) * 90)[0].ravel()))
+    (tmp_path / "m.pgm").write_text(f"P2 10 8 200 {numbers}")
+    chunks = [b"IHDR" + struct.pack(">IIBBBBB", 2, 1, 4, 0, 0, 0, 0), b"IDAT" + zlib.compress(b"\0\x1f"), b"IEND"]
+    made = (struct.pack(">I", len(each) - 4) + each + struct.pack(">I", zlib.crc32(each)) for each in chunks)
+    (tmp_path / "m.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(made))  # 1 and 15, in 4 bits each
+    for name, expected in (("m.pgm", labels[0]), ("m.png", [[1, 15]])):
+        found = read_mask(tmp_path / name, size=None, resize="squash", border=255)
+        np.testing.assert_array_equal(found[..., 0], expected)
 
 
 def test_errors_of_pictures_name_this_reader_and_its_options(tmp_path):

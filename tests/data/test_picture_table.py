@@ -152,6 +152,7 @@ def test_a_table_without_labels_names_pictures(folder):
         ("filename,label\npics/0.png,a\npics/0.png,b\n", DataError, r"one label of each picture, got two of 0\.png"),
         ("filename,label,label\npics/0.png,a,b\n", FormatError, "columns whose names differ, got 'label' twice"),
         ('filename,label\npics/0.png,"a"b\n', FormatError, "line 2"),
+        ("pics/0.png,a\npics/1.png,b\n", FormatError, r"a header above the rows, got the picture pics/0\.png"),
     ],
 )
 def test_mistakes_are_named_with_their_line(folder, text, error, message):

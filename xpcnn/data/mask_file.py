@@ -12,11 +12,12 @@ from ..errors import DataError, FormatError, XpcnnError
 from ..extras import need
 from ..typing import NDArray
 from .decode import Reading
-from .picture import Place, broken, open_picture
+from .picture import Place, broken, open_picture, stretched
 from .resizing import resized
 from .source import Items, blocks
 
-_LOSSY = ("JPEG", "JPEG2000")
+_LOSSY = ("JPEG", "JPEG2000", "AVIF")
+_LOSSY_WITHIN = ("jpeg", "tiff_jpeg", "webp")  # a TIFF
 _REMEDY = "write the number of each pixel's class as a palette or grey PNG"
 
 
@@ -60,10 +61,12 @@ def read_mask(path: Place, *, size: tuple[int, int] | None, resize: str, border:
     who = str(path)
     try:
         with open_picture(pillow, path) as image:
-            if image.format in _LOSSY:
-                raise FormatError(who, "a mask in a format without loss", image.format, _REMEDY)
+            if loss := _loss(image):
+                raise FormatError(who, "a mask in a format without loss", loss, _REMEDY)
+            factor = _factor(image)
             operations.exif_transpose(image, in_place=True)
-            numbers = _numbers(who, np.array(image))
+            pixels = np.array(image)
+            numbers = _numbers(who, pixels if factor == 1 else np.rint(pixels * factor).astype(np.int64))
             if size is not None:
                 whole = resized(pillow.fromarray(numbers), size, resize, nearest=True, fill=border)
                 numbers = np.array(whole)
@@ -72,6 +75,22 @@ def read_mask(path: Place, *, size: tuple[int, int] | None, resize: str, border:
     except Exception as error:
         raise broken(path, error) from error
     return numbers[..., None]
+
+
+def _loss(image: Any) -> str:
+    """What has changed numbers, or ""."""
+    if image.format == "WEBP":
+        image.fp.seek(0)
+        return "WEBP with loss" if b"VP8 " in image.fp.read() else ""
+    within = image.info.get("compression")
+    return f"{image.format} with {within}" if within in _LOSSY_WITHIN else image.format * (image.format in _LOSSY)
+
+
+def _factor(image: Any) -> float:
+    """From Pillow's numbers to the file's: it brings grey of 2 and 4 bits, and portable anymaps, to 255."""
+    raw = image.tile[0][3] if image.tile else None
+    raw = raw[0] if isinstance(raw, tuple) and raw else raw
+    return {"L;2": 1 / 85, "L;4": 1 / 17}.get(raw) or stretched(image) if isinstance(raw, str) else 1.0
 
 
 def _numbers(who: str, pixels: NDArray) -> NDArray:

@@ -49,7 +49,7 @@ def mask_folder(
     The folder has images and masks (or annotations, labels, SegmentationClass …); or train_images and train_masks, and
     so on; or such folders in train, val and test. A mask has its picture's name, and may have _mask or a similar word
     behind it. It is a palette or grey PNG (or another format without loss): the palette's index, or the grey number, is
-    the class.
+    the class. It fits the picture as people see it, turned by what its camera says (EXIF).
 
     Parameters
         masks : the folder of masks, if the first one holds the pictures alone
@@ -96,7 +96,8 @@ def mask_folder(
     if ignore_index in numbers:
         raise OptionError(_WHO, "ignore_index that is none of the values", str(ignore_index))
     if resize == "pad" and ignore_index is None:
-        raise OptionError(_WHO, "ignore_index, for the border of padded masks", "none", "pass ignore_index=255")
+        remedy = "pass ignore_index=255; to a command, --option ignore_index=255"
+        raise OptionError(_WHO, "ignore_index, for the border of padded masks", "none", remedy)
     pairs = pairs_of(_layout(root, masks), skip=missing == "skip")
     _check_sizes(pairs.images, pairs.masks)
     name = root.resolve().name

@@ -81,7 +81,7 @@ def read_picture(
             bits, factor = _bits(opened), 1.0
             if scale is not None:
                 _check_holds(path, bits, opened.mode, scale)
-                factor = scale / BYTE if opened.mode == "1" else _stretched(opened)
+                factor = scale / BYTE if opened.mode == "1" else stretched(opened)
             operations.exif_transpose(opened, in_place=True)
             if bits == 32 and scale is None:
                 raise _without_scale(path, opened)
@@ -189,7 +189,7 @@ def _check_holds(path: Place | InMemory, bits: int, mode: str, scale: float) -> 
         raise FormatError(str(path), f"a picture of numbers up to {scale:g}", f"{bits} bits a number{colours}", remedy)
 
 
-def _stretched(image: Any) -> float:
+def stretched(image: Any) -> float:
     """The factor from Pillow's numbers to the file's: Pillow scales the white of portable anymaps to 255 or 65535."""
     tile = image.tile[0] if image.format == "PPM" and image.tile else ()
     if tile and str(tile[0]).startswith("ppm") and isinstance(tile[3], tuple) and isinstance(tile[3][-1], int):

@@ -59,6 +59,8 @@ def table_columns(who: str, rows: Rows, image: Any, label: Any, split: Any) -> T
     if at is None:
         got = ", ".join(names[:8])
         raise FormatError(who, "a column of pictures, such as filename", got, "pass image=, its name")
+    if names[at].lower().endswith(ENDINGS):
+        raise FormatError(who, "a header above the rows", f"the picture {names[at]}", "write one, such as image,label")
     by_name = next((i for i, name in enumerate(names) if plain(name) in _SPLITS and i != at), None)
     part = by_name if split is None else _column(who, "split", names, split)
     if split is None and part is not None and (odd := [row[part] for row in rows.fields if kind_of(row[part]) is None]):

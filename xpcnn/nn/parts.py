@@ -42,6 +42,7 @@ from .shape import Flatten
 FEWEST = 16  # items
 MOST = 1 << 21  # multiply-adds of one item; what larger networks gain was not measured
 SIZES = 2  # numbers of items for which memory is kept
+_OWN = {"forward", "backward"}  # attributes of a single object that takes the place of its class's
 
 
 class PartsPlan:
@@ -60,6 +61,7 @@ class PartsPlan:
         self.model = model
         self._chains: dict[Any, Any] = {}  # by the items' shape and dtype
         self._known: list[Any] = []  # the parameters that they were made for
+        self._attributes: list[dict[str, Any]] = []  # of all layers
         self._idle: dict[Any, list[Any]] = {}
         self._lock = Lock()
 
@@ -113,6 +115,9 @@ class PartsPlan:
         if not self._chains:
             found = self.model.named_arrays(buffers=False, frozen=True)
             self._known = [(layer, key, _kind(getattr(layer, key))) for _, layer, key in found]
+            self._attributes = [vars(layer) for _, layer in self.model.named_layers()]
+        if not all(map(_OWN.isdisjoint, self._attributes)):
+            return None
         key = x.shape[1:], x.dtype
         if key not in self._chains:
             self._chains[key] = _chain(self.model, *key)

@@ -85,6 +85,7 @@ class Motion(Augmentation):
         moved = move(xp.astype(y, xp.int64)[..., None], outside)[..., 0]
         if self.ignore_index is None and xp.any(moved == -1):
             remedy = f"pass {who}(…, ignore_index=255), and CrossEntropyLoss(ignore_index=255)"
+            remedy += "; to a command, --option ignore_index=255"
             raise OptionError(who, "ignore_index, the class of what comes from outside a mask", "None", remedy)
         return moved
 
