@@ -17,7 +17,6 @@ from xpcnn.errors import OptionError, ShapeError, XpcnnWarning
 from xpcnn.nn import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from xpcnn.sklearn import CNNClassifier, CNNRegressor
 from xpcnn.sklearn.flat_images import looks_like
-from xpcnn.sklearn.loss import Weighted
 
 from .small import quick
 
@@ -28,15 +27,15 @@ STILL = {"lr": 1e-30, "optimizer": "sgd", "weight_decay": 0.0}  # it stays as it
 def test_an_item_of_weight_three_is_three_items(xp, rng, criterion):
     host, y = xp.normal(rng, 4, 3)
     t = rng.integers(0, 3, 4) if criterion.classifies else rng.integers(0, 2, (4, 3)).astype(host.dtype)
-    times, weighted = [1, 3, 1, 2], Weighted(criterion)
-    target = xp.array(t), xp.array(np.array(times, "f4"))
-    loss, cache = weighted.forward(y, target)
+    times = [1, 3, 1, 2]
+    target, weight = xp.array(t), xp.array(np.array(times, "f4"))
+    loss, cache = criterion.forward(y, target, item_weight=weight)
     repeated, its_cache = criterion.forward(xp.array(np.repeat(host, times, 0)), xp.array(np.repeat(t, times, 0)))
     np.testing.assert_allclose(to_numpy(loss), to_numpy(repeated), rtol=1e-6)
     starts = np.cumsum([0, *times[:-1]])
     expected = np.add.reduceat(to_numpy(criterion.backward(its_cache)), starts, axis=0)
-    np.testing.assert_allclose(to_numpy(weighted.backward(cache)), expected, rtol=1e-5, atol=1e-7)
-    assert float(weighted.items(y, target)) == 7
+    np.testing.assert_allclose(to_numpy(criterion.backward(cache)), expected, rtol=1e-5, atol=1e-7)
+    assert float(criterion.items(y, target, item_weight=weight)) == 7
 
 
 def test_weights_of_items_and_of_classes_multiply(rng):

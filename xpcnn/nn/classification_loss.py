@@ -10,6 +10,7 @@ from typing import Any
 
 from ..backend import array_namespace
 from ..ops import dispatch
+from ..ops.item_weight import item_weights
 from ..ops.loss_classification import (
     hinge_backward,
     hinge_forward,
@@ -56,9 +57,11 @@ class CrossEntropyLoss(Loss):
         self.ignore_index = as_label("CrossEntropyLoss", ignore_index)
         super().__init__(reduction=reduction)
 
-    def items(self, y: Array, target: Array) -> Any:
+    def items(self, y: Array, target: Array, *, item_weight: Array | None = None) -> Any:
         soft = getattr(target, "ndim", y.ndim) == y.ndim  # what is no array, forward refuses
-        return super().items(y, target) if soft else _labelled(y, target, self.weight, self.ignore_index)
+        if soft:
+            return super().items(y, target, item_weight=item_weight)
+        return _labelled(self, y, target, item_weight=item_weight)
 
 
 class NLLLoss(Loss):
@@ -84,8 +87,8 @@ class NLLLoss(Loss):
         self.ignore_index = as_label("NLLLoss", ignore_index)
         super().__init__(reduction=reduction)
 
-    def items(self, y: Array, target: Array) -> Any:
-        return _labelled(y, target, self.weight, self.ignore_index)
+    def items(self, y: Array, target: Array, *, item_weight: Array | None = None) -> Any:
+        return _labelled(self, y, target, item_weight=item_weight)
 
 
 class HingeLoss(Loss):
@@ -130,8 +133,8 @@ class FocalLoss(Loss):
         self.ignore_index = as_label("FocalLoss", ignore_index)
         super().__init__(reduction=reduction)
 
-    def items(self, y: Array, target: Array) -> Any:
-        return _labelled(y, target, self.weight, self.ignore_index)
+    def items(self, y: Array, target: Array, *, item_weight: Array | None = None) -> Any:
+        return _labelled(self, y, target, item_weight=item_weight)
 
 
 class DiceLoss(Loss):
@@ -176,17 +179,20 @@ class DiceLoss(Loss):
         return self.sigmoid
 
 
-def _labelled(y: Array, target: Array, weight: Any, ignore_index: int | None) -> Any:
-    """The sum of the weights of the positions that count, or their number; N if all count the same."""
+def _labelled(criterion: Any, y: Array, target: Array, *, item_weight: Array | None) -> Any:
+    """The sum of the weights of the positions that count, or their number; that of items if all positions count."""
+    weight, ignore_index = criterion.weight, criterion.ignore_index
     if weight is None and ignore_index is None:
-        return y.shape[0]
+        return Loss.items(criterion, y, target, item_weight=item_weight)
     xp = array_namespace(y, target)
     labels = xp.astype(target, xp.int64, copy=False)
+    counts = None if ignore_index is None else labels != ignore_index  # (N, …)
     if weight is None:
-        return xp.sum(xp.astype(labels != ignore_index, y.dtype))  # ()
-    weights = xp.asarray(weight, dtype=y.dtype, device=y.device)
-    if ignore_index is None:
-        return xp.sum(xp.take(weights, xp.reshape(labels, (-1,)), axis=0))  # ()
-    ignored = labels == ignore_index
-    of_each = xp.take(weights, xp.reshape(xp.where(ignored, xp.zeros_like(labels), labels), (-1,)), axis=0)
-    return xp.sum(xp.where(xp.reshape(ignored, (-1,)), xp.zeros_like(of_each), of_each))  # ()
+        of_each = xp.astype(counts, y.dtype)  # (N, …)
+    else:
+        weights = xp.asarray(weight, dtype=y.dtype, device=y.device)
+        known = labels if counts is None else xp.where(counts, labels, xp.zeros_like(labels))
+        of_each = xp.reshape(xp.take(weights, xp.reshape(known, (-1,)), axis=0), labels.shape)
+        of_each = of_each if counts is None else xp.where(counts, of_each, xp.zeros_like(of_each))
+    v = item_weights(type(criterion).__name__, y, item_weight)  # (N, 1, …, 1)
+    return xp.sum(of_each if v is None else of_each * v[..., 0])  # ()

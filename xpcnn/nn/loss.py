@@ -4,6 +4,7 @@
     dy          = criterion.backward(cache)         ∂loss/∂y, for the network's backward
     loss        = criterion(y, target)              for validation
 
+Each call may give `item_weight`, the weights (N,) of the items: one of weight 2 counts as two (`xpcnn.ops.item_weight`).
 All take `reduction="mean"` or "sum". Those of this file compare each output with its own target (equations of
 `xpcnn.ops.loss_elementwise`); for those of classes see `classification_loss`.
 """
@@ -19,6 +20,7 @@ from ..backend import array_namespace, to_numpy
 from ..errors import OptionError
 from ..habits import CRITERION, Familiar
 from ..ops.check import check_array
+from ..ops.item_weight import item_weights
 from ..ops.loss_elementwise import (
     bce_with_logits_backward,
     bce_with_logits_forward,
@@ -64,32 +66,37 @@ class Loss(Familiar):
         """True if each output is the logit of a yes-or-no question of its own, as where an item has several labels."""
         return False
 
-    def forward(self, y: Array, target: Array) -> tuple[Array, Cache]:
-        """The loss, an array (), and a cache for the `backward` of this call."""
+    def forward(self, y: Array, target: Array, *, item_weight: Array | None = None) -> tuple[Array, Cache]:
+        """The loss, an array (), and a cache for the `backward` of this call.
+
+        Parameters
+            item_weight : Array (N,), the weight of each item, ≥ 0: one of weight 2 counts as two; None for 1
+        """
         check_array(type(self).__name__, y)
         options = self.config()
         for name, value in options.items():
             if name in ("weight", "pos_weight") and value is not None:
                 options[name] = array_namespace(y).asarray(value, dtype=y.dtype, device=y.device)
-        return self.pair[0](y, target, **options)
+        return self.pair[0](y, target, **options, **given(item_weight))
 
     def backward(self, cache: Cache) -> Array:
         """∂loss/∂y, the exact gradient of the loss that forward returned."""
         return self.pair[1](cache)
 
-    def __call__(self, y: Array, target: Array) -> Array:
+    def __call__(self, y: Array, target: Array, *, item_weight: Array | None = None) -> Array:
         """The loss alone."""
-        return self.forward(y, target)[0]
+        return self.forward(y, target, **given(item_weight))[0]
 
-    def items(self, y: Array, target: Array) -> Any:
+    def items(self, y: Array, target: Array, *, item_weight: Array | None = None) -> Any:
         """The divisor of a batch's mean, to combine the means of several batches.
 
             mean of all = Σ items · mean / Σ items          over the batches
 
-        It is the number of rows. With class weights and labels, it is the sum of the weights; with labels that do not
+        It is the number of rows, or the sum of their weights. With class weights and labels, it is the sum of the weights; with labels that do not
         count, the number of those that do: an Array ().
         """
-        return y.shape[0]
+        w = item_weights(type(self).__name__, y, item_weight)
+        return y.shape[0] if w is None else array_namespace(w).sum(w)
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values."""
@@ -98,6 +105,11 @@ class Loss(Familiar):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def given(item_weight: Any) -> dict[str, Any]:
+    """The weights as an argument, or none: a criterion of one's own may be without them."""
+    return {} if item_weight is None else {"item_weight": item_weight}
 
 
 def check_loss(who: str, criterion: Loss) -> None:

@@ -1,22 +1,23 @@
 """Losses of classification, and their gradients.
 
 A row of outputs y[n,0…K−1] is compared with its class c_n, written as q[n,k] = 1 for k = c_n, else 0. For images,
-n counts the pixels of all of them. With class weights w (default 1), and D = Σ_n w[c_n] for the reduction "mean" (N
-without weights), 1 for "sum":
+n counts the pixels of all of them. With class weights w and weights v of the items (default 1), and D = Σ_n v[n]·w[c_n]
+for the reduction "mean" (N without weights), 1 for "sum":
 
     softmax      log p[n,k] = z[n,k] − log Σ_j exp z[n,j],    z[n,k] = y[n,k] − max_j y[n,j]          (1)
-    entropy      L = −Σ a[n,k]·log p[n,k] / D,                a[n,k] = w[k]·((1 − ε)·q[n,k] + ε/K)    (2), (3)
+    entropy      L = −Σ a[n,k]·log p[n,k] / D,                a[n,k] = v[n]·w[k]·((1 − ε)·q[n,k] + ε/K)    (2), (3)
                  dL/dy[n,k] = (p[n,k]·Σ_j a[n,j] − a[n,k]) / D                                        (4)
-    likelihood   L = −Σ w[k]·q[n,k]·y[n,k] / D,               y log-probabilities                     (5)
-                 dL/dy[n,k] = −w[k]·q[n,k] / D                                                        (6)
-    hinge        L = Σ_n Σ_{k≠c_n} max(0, m[n,k]) / (K·D),    m[n,k] = 1 + y[n,k] − y[n,c_n]          (7)
-                 dL/dy[n,k] = h[n,k] − q[n,k]·Σ_j h[n,j],     h[n,k] = [k ≠ c_n, m[n,k] > 0] / (K·D)  (8)
+    likelihood   L = −Σ v[n]·w[k]·q[n,k]·y[n,k] / D,          y log-probabilities                     (5)
+                 dL/dy[n,k] = −v[n]·w[k]·q[n,k] / D                                                   (6)
+    hinge        L = Σ_n v[n]·Σ_{k≠c_n} max(0, m[n,k]) / (K·D),    m[n,k] = 1 + y[n,k] − y[n,c_n]          (7)
+                 dL/dy[n,k] = h[n,k] − q[n,k]·Σ_j h[n,j],     h[n,k] = v[n]·[k ≠ c_n, m[n,k] > 0] / (K·D)  (8)
 
 The shift in (1) changes nothing in exact arithmetic. It keeps every exponent at or below 0, so that no logit is
 too large for exp. Softmax and its loss are one operation because (4) is so simple: for ε = 0 and w = 1 it is
 (p − q)/N, as the Jacobian of softmax cancels against the derivative of the logarithm. In (2), (5) and (7), a term with
 a factor 0 is 0 even if the other factor is −∞. The hinge's gradient at its kinks m = 0 is 0. A row whose label is
-`ignore_index` has a = q = 0, and D does not count it. If that leaves no row, the mean is NaN.
+`ignore_index` has a = q = 0, and D does not count it. If that leaves no row, the mean is NaN. An item of
+weight 2 counts as two equal ones: (1) of `xpcnn.ops.item_weight`.
 
 Sources
     J. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990       → (1), (4)
@@ -31,8 +32,9 @@ from typing import Any
 from ..errors import OptionError, ShapeError
 from ..options import as_number
 from ..typing import Array, Cache
+from .item_weight import item_weights, weighed
 from .loss_elementwise import check_target, divisor
-from .one_hot import check_scores, label_count, one_hot, positions
+from .one_hot import check_scores, label_count, one_hot, position_weights, positions
 
 
 def cross_entropy_forward(
@@ -42,6 +44,7 @@ def cross_entropy_forward(
     weight: Array | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
+    item_weight: Array | None = None,
     reduction: str = "mean",
 ) -> tuple[Array, Cache]:
     """Softmax and the cross-entropy of its probabilities in one operation, (1) to (3).
@@ -52,7 +55,8 @@ def cross_entropy_forward(
         weight : w, Array (K,) of y's dtype, the weight of each class; or None
         label_smoothing : ε, 0 ≤ ε < 1
         ignore_index : the label of positions that do not count, such as 255; or None
-        reduction : "mean", which divides by N for probabilities and by D above for labels; or "sum"
+        item_weight : v ≥ 0, Array (N,), the weight of each item; or None
+        reduction : "mean", which divides by D above, for probabilities without class weights; or "sum"
     Returns
         loss : Array ()
         cache : for `cross_entropy_backward`
@@ -68,6 +72,8 @@ def cross_entropy_forward(
     who = "CrossEntropyLoss"
     smoothing = as_number(who, "label_smoothing", label_smoothing, "[0, 1)")
     xp = check_scores(who, y, target, weight)
+    v = item_weights(who, y, item_weight)  # (N, 1, …, 1)
+    weights = position_weights(v, weight)
     if target.ndim == y.ndim:
         if tuple(target.shape) != tuple(y.shape):
             labels = f"({y.shape[0]},)" if y.ndim == 2 else str(tuple(y.shape[:-1]))
@@ -76,16 +82,15 @@ def cross_entropy_forward(
         check_target(who, y, target)
         if ignore_index is not None:
             raise OptionError(who, "no ignore_index for probabilities", str(ignore_index), "pass labels")
-        q, count = target, divisor(who, reduction, positions(y))  # (N, …, K)
+        q, count = target, divisor(who, reduction, positions(y), v)  # (N, …, K)
     else:
         q = one_hot(who, target, y, ignore_index)  # (N, …, K)
-        count = label_count(who, reduction, q, weight, ignore_index)
+        count = label_count(who, reduction, q, weights, ignore_index)
     a = q  # (N, …, K)
     if smoothing:
         one = 1 if ignore_index is None else xp.sum(q, axis=-1, keepdims=True)  # 0 where the label is ignored
         a = a * (1 - smoothing) + one * (smoothing / y.shape[-1])
-    if weight is not None:
-        a = a * weight  # (3)
+    a = weighed(a, weights)  # (3)
     log_p = log_probabilities(y, xp)  # (N, …, K)                                                 (1)
     return (0 - _dot(a, log_p, xp)) / count, (log_p, a, count, xp)  # ()                                (2)
 
@@ -104,14 +109,20 @@ def cross_entropy_backward(cache: Cache) -> Array:
 
 
 def nll_forward(
-    y: Array, target: Array, *, weight: Array | None = None, ignore_index: int | None = None, reduction: str = "mean"
+    y: Array,
+    target: Array,
+    *,
+    weight: Array | None = None,
+    ignore_index: int | None = None,
+    item_weight: Array | None = None,
+    reduction: str = "mean",
 ) -> tuple[Array, Cache]:
     """Negative log-likelihood, (5), which is cross-entropy for a network that ends in log-softmax.
 
     Parameters
         y : Array (N, …, K), float: log-probabilities
         target : labels 0 … K−1, Array (N, …) of integers
-        weight, ignore_index, reduction : as in `cross_entropy_forward`
+        weight, ignore_index, item_weight, reduction : as in `cross_entropy_forward`
     Returns
         loss : Array ()
         cache : for `nll_backward`
@@ -126,8 +137,8 @@ def nll_forward(
     """
     xp = check_scores("NLLLoss", y, target, weight)
     q = one_hot("NLLLoss", target, y, ignore_index)  # (N, …, K)
-    count = label_count("NLLLoss", reduction, q, weight, ignore_index)
-    a = q if weight is None else q * weight
+    weights = position_weights(item_weights("NLLLoss", y, item_weight), weight)
+    a, count = weighed(q, weights), label_count("NLLLoss", reduction, q, weights, ignore_index)
     return (0 - _dot(a, y, xp)) / count, (a, count)  # ()                                              (5)
 
 
@@ -144,7 +155,9 @@ def nll_backward(cache: Cache) -> Array:
     return dy
 
 
-def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Cache]:
+def hinge_forward(
+    y: Array, target: Array, *, item_weight: Array | None = None, reduction: str = "mean"
+) -> tuple[Array, Cache]:
     """Multi-class hinge loss, (7): Weston and Watkins' sum over the wrong classes, divided by K.
 
     Same as PyTorch's MultiMarginLoss with p = 1 and margin 1.
@@ -152,7 +165,8 @@ def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[
     Parameters
         y : Array (N, …, K), float: scores
         target : labels 0 … K−1, Array (N, …) of integers
-        reduction : "mean" over N, or "sum"
+        item_weight : as in `cross_entropy_forward`
+        reduction : "mean" over N, weighted as they are, or "sum"
     Returns
         loss : Array ()
         cache : for `hinge_backward`
@@ -166,10 +180,11 @@ def hinge_forward(y: Array, target: Array, *, reduction: str = "mean") -> tuple[
     (0.125, array([[-0.25,  0.25,  0.  ,  0.  ]]))
     """
     xp = check_scores("HingeLoss", y, target)
-    count = divisor("HingeLoss", reduction, positions(y)) * y.shape[-1]
+    v = item_weights("HingeLoss", y, item_weight)
+    count = divisor("HingeLoss", reduction, positions(y), v) * y.shape[-1]
     q = one_hot("HingeLoss", target, y)  # (N, …, K)
     margins = 1 + y - xp.sum(_products(q, y, xp), axis=-1, keepdims=True)  # (N, …, K)
-    h = xp.astype(margins > 0, y.dtype) * (1 - q)  # (N, …, K); NaN in rows without a class
+    h = weighed(xp.astype(margins > 0, y.dtype) * (1 - q), v)  # (N, …, K); NaN in rows without a class
     return xp.sum(_products(h, margins, xp)) / count, (h, q, count, xp)  # ()                     (7)
 
 

@@ -1,10 +1,10 @@
 """Focal loss: cross-entropy in which examples that are already easy count less, and its gradient.
 
 For a position n of class c_n, with its probability p = p[n,c_n] and log p from equation 1 of
-`xpcnn.ops.loss_classification`, class weights w (default 1) and D as there:
+`xpcnn.ops.loss_classification`, weights w of classes and v of items (default 1) and D as there:
 
-    L = −Σ_n w[c_n]·(1 − p)^γ·log p / D                                                              (1)
-    dL/dy[n,k] = w[c_n]·(q[n,k] − p[n,k])·(γ·p·(1 − p)^(γ−1)·log p − (1 − p)^γ) / D                  (2)
+    L = −Σ_n v[n]·w[c_n]·(1 − p)^γ·log p / D                                                         (1)
+    dL/dy[n,k] = v[n]·w[c_n]·(q[n,k] − p[n,k])·(γ·p·(1 − p)^(γ−1)·log p − (1 − p)^γ) / D             (2)
 
 γ = 0 is cross-entropy. At p = 1, (1 − p)^(γ−1)·log p is infinity times 0 for γ < 1. With u = 1 − p = −(e^(log p) − 1),
 that product is
@@ -19,8 +19,9 @@ from __future__ import annotations
 
 from ..options import as_number
 from ..typing import Array, Cache
+from .item_weight import item_weights, weighed
 from .loss_classification import log_probabilities
-from .one_hot import check_scores, label_count, one_hot
+from .one_hot import check_scores, label_count, one_hot, position_weights
 
 
 def focal_forward(
@@ -30,6 +31,7 @@ def focal_forward(
     gamma: float = 2.0,
     weight: Array | None = None,
     ignore_index: int | None = None,
+    item_weight: Array | None = None,
     reduction: str = "mean",
 ) -> tuple[Array, Cache]:
     """Focal loss of softmax(y), (1).
@@ -38,7 +40,7 @@ def focal_forward(
         y : Array (N, …, K), float: logits
         target : labels 0 … K−1, Array (N, …) of integers
         gamma : γ ≥ 0
-        weight, ignore_index, reduction : as in `cross_entropy_forward`
+        weight, ignore_index, item_weight, reduction : as in `cross_entropy_forward`
     Returns
         loss : Array ()
         cache : for `focal_backward`
@@ -54,10 +56,11 @@ def focal_forward(
     gamma = as_number("FocalLoss", "gamma", gamma, "[0, inf)")
     xp = check_scores("FocalLoss", y, target, weight)
     q = one_hot("FocalLoss", target, y, ignore_index)  # (N, …, K)
-    count = label_count("FocalLoss", reduction, q, weight, ignore_index)
+    weights = position_weights(item_weights("FocalLoss", y, item_weight), weight)
+    count = label_count("FocalLoss", reduction, q, weights, ignore_index)
     log_p = log_probabilities(y, xp)  # (N, …, K)
     own = xp.sum(xp.where(q == 0, xp.zeros_like(y), q * log_p), axis=-1, keepdims=True)  # log p, (N, …, 1)
-    w = xp.sum(q if weight is None else q * weight, axis=-1, keepdims=True)  # (N, …, 1), 0 where ignored
+    w = xp.sum(weighed(q, weights), axis=-1, keepdims=True)  # (N, …, 1), 0 where ignored
     u = 0 - xp.expm1(own)
     easy = u**gamma
     losses = xp.where(w == 0, xp.zeros_like(w), w * easy * (0 - own))

@@ -17,6 +17,7 @@ from ..errors import DataError, DTypeError, ShapeError
 from ..options import as_choice
 from ..typing import Array
 from .check import check_array, check_batch, check_floats
+from .item_weight import weighed
 
 
 def one_hot(who: str, labels: Array, y: Array, ignore_index: int | None = None) -> Array:
@@ -63,6 +64,11 @@ def check_scores(who: str, y: Array, target: Array, weight: Array | None = None)
     if weight is not None and tuple(weight.shape) != (y.shape[-1],):
         raise ShapeError(who, f"weight ({y.shape[-1]},), one for each class", str(tuple(weight.shape)))
     return check_floats(who, y, weight)
+
+
+def position_weights(v: Array | None, weight: Array | None) -> Array | None:
+    """v[n]·w[k] for the weights (N, 1, …, 1) of items and (K,) of classes, which broadcasts to (N, …, K); or None."""
+    return v if weight is None else weighed(weight, v)  # type: ignore[no-any-return]
 
 
 def positions(y: Array) -> int:

@@ -22,7 +22,6 @@ from ..optim.schedule import Schedule
 from ..training.finite_weights import FiniteWeights
 from ..training.gradients import addends, batch_gradients, step_gradients
 from ..typing import NDArray, Shape
-from .loss import Weighted
 
 
 class Items(NamedTuple):
@@ -102,11 +101,8 @@ def _epoch(
         if options.augment is not None:
             x, y = options.augment(x, y, rng)
         with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
-            if items.weight is None:
-                part = batch_gradients(plan, criterion, asarray(x), asarray(y))
-            else:
-                target: Any = asarray(y), asarray(items.weight[batch])
-                part = batch_gradients(plan, Weighted(criterion), asarray(x), target)
+            weight = None if items.weight is None else asarray(items.weight[batch])
+            part = batch_gradients(plan, criterion, asarray(x), asarray(y), weight)
             optimizer.lr = schedule.lr_at(optimizer.steps)
             try:
                 optimizer.step(step_gradients(part, criterion.reduction))

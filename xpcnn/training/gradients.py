@@ -24,7 +24,7 @@ import numpy as np
 
 from ..backend import array_namespace, is_numpy
 from ..nn import Layer, PartsPlan
-from ..nn.loss import Loss
+from ..nn.loss import Loss, given
 from ..typing import Array, Cache
 
 
@@ -93,14 +93,16 @@ def is_finite(array: Array) -> bool:
     return bool(xp.all(xp.isfinite(array)))
 
 
-def batch_gradients(model: Layer | PartsPlan, criterion: Loss, x: Array, y: Array) -> Gradients:
+def batch_gradients(
+    model: Layer | PartsPlan, criterion: Loss, x: Array, y: Array, item_weight: Array | None = None
+) -> Gradients:
     """Forward and backward of one batch; changes only what the model's forward changes."""
     logits, cache = model.forward(x)
     if is_numpy(logits):
-        of, loss, loss_cache, items = loss_of(criterion, logits, y)
+        of, loss, loss_cache, items = loss_of(criterion, logits, y, item_weight)
         dy = of.backward(loss_cache)
     else:
-        loss, dy, items = _without_waiting(criterion, logits, y)
+        loss, dy, items = _without_waiting(criterion, logits, y, item_weight)
     _, grads = model.backward(dy, cache, input_grad=False)
     return Gradients(loss, correct_items(criterion, logits, y), items, grads)
 
@@ -112,29 +114,33 @@ def summed(criterion: Loss) -> Loss:
     return other
 
 
-def loss_of(criterion: Loss, logits: Array, y: Array) -> tuple[Loss, Array, Cache, Any]:
+def loss_of(
+    criterion: Loss, logits: Array, y: Array, item_weight: Array | None = None
+) -> tuple[Loss, Array, Cache, Any]:
     """The loss of a batch, the cache for the gradient, and the items; waits for a device.
 
     Returns
         and before them the criterion whose loss it is: of items without a mean, whose divisor is 0, the one that sums
     """
+    weights = given(item_weight)
     with np.errstate(divide="ignore", invalid="ignore"):
-        loss, cache = criterion.forward(logits, y)
-    items = criterion.items(logits, y)
+        loss, cache = criterion.forward(logits, y, **weights)
+    items = criterion.items(logits, y, **weights)
     if criterion.reduction == "mean" and not float(items):
         criterion = summed(criterion)
-        loss, cache = criterion.forward(logits, y)
+        loss, cache = criterion.forward(logits, y, **weights)
     return criterion, loss, cache, items
 
 
-def _without_waiting(criterion: Loss, logits: Array, y: Array) -> tuple[Array, Array, Any]:
+def _without_waiting(criterion: Loss, logits: Array, y: Array, item_weight: Array | None) -> tuple[Array, Array, Any]:
     """The loss of a batch on a device, ∂L/∂logits, and the items; without a mean those of the sum."""
+    weights = given(item_weight)
     with np.errstate(divide="ignore", invalid="ignore"):
-        loss, cache = criterion.forward(logits, y)
-        dy, items = criterion.backward(cache), criterion.items(logits, y)
+        loss, cache = criterion.forward(logits, y, **weights)
+        dy, items = criterion.backward(cache), criterion.items(logits, y, **weights)
         if criterion.reduction == "mean" and not isinstance(items, int):
             xp, none = array_namespace(logits), items == 0
-            other, cache = summed(criterion).forward(logits, y)
+            other, cache = summed(criterion).forward(logits, y, **weights)
             loss, dy = xp.where(none, other, loss), xp.where(none, summed(criterion).backward(cache), dy)
     return loss, dy, items
 

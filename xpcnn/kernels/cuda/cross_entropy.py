@@ -64,8 +64,10 @@ GRADIENT = Kernel(
 )
 
 
-def refuses(y: Any, target: Any, *, weight: Any = None, **options: Any) -> str | None:
+def refuses(y: Any, target: Any, *, weight: Any = None, item_weight: Any = None, **options: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
+    if item_weight is not None:
+        return "weights of items"
     kind = refuses_kind(y, weight)
     if kind is None and getattr(target, "ndim", 0) == y.ndim:
         return "targets that are probabilities"
@@ -79,9 +81,10 @@ def forward(
     weight: Array | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
+    item_weight: None = None,
     reduction: str = "mean",
 ) -> tuple[Array, Cache]:
-    """`cross_entropy_forward`, for labels."""
+    """`cross_entropy_forward`, for labels, without weights of items."""
     import cupy
 
     who = "CrossEntropyLoss"
