@@ -4,9 +4,9 @@
     dy          = criterion.backward(cache)         ∂loss/∂y, for the network's backward
     loss        = criterion(y, target)              for validation
 
-Each call may give `item_weight`, the weights (N,) of the items: one of weight 2 counts as two (`xpcnn.ops.item_weight`).
-All take `reduction="mean"` or "sum". Those of this file compare each output with its own target (equations of
-`xpcnn.ops.loss_elementwise`); for those of classes see `classification_loss`.
+Each call may have `item_weight=`, the weights (N,) of the items: one of weight 2 counts as two (equation of
+`xpcnn.ops.item_weight`). All take `reduction="mean"` or "sum". Those of this file compare each output with its own
+target (equations of `xpcnn.ops.loss_elementwise`); for those of classes see `classification_loss`.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Loss(Familiar):
 
             mean of all = Σ items · mean / Σ items          over the batches
 
-        It is the number of rows, or the sum of their weights. With class weights and labels, it is the sum of the weights; with labels that do not
-        count, the number of those that do: an Array ().
+        It is the number of rows, or the sum of their weights. With class weights and labels, it is the sum of the
+        weights; with labels that do not count, the number of those that do, weighted too: an Array ().
         """
         w = item_weights(type(self).__name__, y, item_weight)
         return y.shape[0] if w is None else array_namespace(w).sum(w)

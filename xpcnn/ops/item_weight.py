@@ -45,5 +45,5 @@ def item_weights(who: str, y: Array, item_weight: Array | None) -> Array | None:
 
 
 def weighed(terms: Any, w: Array | None) -> Any:
-    """w·terms; the terms themselves if there are no weights."""
-    return terms if w is None else terms * w
+    """w·terms, in numerator and divisor of (1); the terms themselves if there are no weights."""
+    return terms if w is None else terms * w  # (1)

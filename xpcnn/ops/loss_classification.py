@@ -4,20 +4,20 @@ A row of outputs y[n,0…K−1] is compared with its class c_n, written as q[n,k
 n counts the pixels of all of them. With class weights w and weights v of the items (default 1), and D = Σ_n v[n]·w[c_n]
 for the reduction "mean" (N without weights), 1 for "sum":
 
-    softmax      log p[n,k] = z[n,k] − log Σ_j exp z[n,j],    z[n,k] = y[n,k] − max_j y[n,j]          (1)
-    entropy      L = −Σ a[n,k]·log p[n,k] / D,                a[n,k] = v[n]·w[k]·((1 − ε)·q[n,k] + ε/K)    (2), (3)
-                 dL/dy[n,k] = (p[n,k]·Σ_j a[n,j] − a[n,k]) / D                                        (4)
-    likelihood   L = −Σ v[n]·w[k]·q[n,k]·y[n,k] / D,          y log-probabilities                     (5)
-                 dL/dy[n,k] = −v[n]·w[k]·q[n,k] / D                                                   (6)
-    hinge        L = Σ_n v[n]·Σ_{k≠c_n} max(0, m[n,k]) / (K·D),    m[n,k] = 1 + y[n,k] − y[n,c_n]          (7)
-                 dL/dy[n,k] = h[n,k] − q[n,k]·Σ_j h[n,j],     h[n,k] = v[n]·[k ≠ c_n, m[n,k] > 0] / (K·D)  (8)
+    softmax      log p[n,k] = z[n,k] − log Σ_j exp z[n,j],       z[n,k] = y[n,k] − max_j y[n,j]               (1)
+    entropy      L = −Σ a[n,k]·log p[n,k] / D,                   a[n,k] = v[n]·w[k]·((1 − ε)·q[n,k] + ε/K)    (2), (3)
+                 dL/dy[n,k] = (p[n,k]·Σ_j a[n,j] − a[n,k]) / D                                                (4)
+    likelihood   L = −Σ v[n]·w[k]·q[n,k]·y[n,k] / D,             y log-probabilities                          (5)
+                 dL/dy[n,k] = −v[n]·w[k]·q[n,k] / D                                                           (6)
+    hinge        L = Σ_n v[n]·Σ_{k≠c_n} max(0, m[n,k]) / (K·D),  m[n,k] = 1 + y[n,k] − y[n,c_n]               (7)
+                 dL/dy[n,k] = h[n,k] − q[n,k]·Σ_j h[n,j],        h[n,k] = v[n]·[k ≠ c_n, m[n,k] > 0] / (K·D)  (8)
 
 The shift in (1) changes nothing in exact arithmetic. It keeps every exponent at or below 0, so that no logit is
 too large for exp. Softmax and its loss are one operation because (4) is so simple: for ε = 0 and w = 1 it is
 (p − q)/N, as the Jacobian of softmax cancels against the derivative of the logarithm. In (2), (5) and (7), a term with
 a factor 0 is 0 even if the other factor is −∞. The hinge's gradient at its kinks m = 0 is 0. A row whose label is
-`ignore_index` has a = q = 0, and D does not count it. If that leaves no row, the mean is NaN. An item of
-weight 2 counts as two equal ones: (1) of `xpcnn.ops.item_weight`.
+`ignore_index` has a = q = 0, and D does not count it. If that leaves no row, the mean is NaN. An item of weight 2
+counts as two equal ones: (1) of `xpcnn.ops.item_weight`.
 
 Sources
     J. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990       → (1), (4)

@@ -10,8 +10,8 @@ reduction "mean" (K·N without weights), K for "sum":
     softmax   dL/dy[n,i,k] = p·(g − Σ_j g[n,i,j]·p[n,i,j])                                           (4)
     sigmoid   dL/dy[n,i,k] = p·(1 − p)·g                                                             (5)
 
-s > 0 makes the overlap 1 where a class is neither predicted nor there, and keeps (3) finite. An image of weight 2 counts as
-two equal ones: (1) of `xpcnn.ops.item_weight`.
+s > 0 makes the overlap 1 where a class is neither predicted nor there, and keeps (3) finite. An image of weight 2
+counts as two equal ones: (1) of `xpcnn.ops.item_weight`.
 
 Sources
     F. Milletari et al., V-Net: fully convolutional neural networks for volumetric medical image segmentation, 2016,

@@ -199,7 +199,7 @@ def bce_with_logits_backward(cache: Cache) -> Array:
 
 
 def divisor(who: str, reduction: str, count: int, v: Array | None = None) -> Any:
-    """D, the divisor of the summed loss: for "mean" the count, of which each item has as many, weighted; 1 for "sum"."""
+    """D, the divisor of the summed loss: for "mean" the count, with the items' weights v, if any; 1 for "sum"."""
     if as_choice(who, "reduction", reduction, ("mean", "sum")) == "sum":
         return 1
     return count if v is None else array_namespace(v).sum(v) * (count // v.shape[0])

@@ -68,7 +68,7 @@ def check_scores(who: str, y: Array, target: Array, weight: Array | None = None)
 
 def position_weights(v: Array | None, weight: Array | None) -> Array | None:
     """v[n]·w[k] for the weights (N, 1, …, 1) of items and (K,) of classes, which broadcasts to (N, …, K); or None."""
-    return v if weight is None else weighed(weight, v)  # type: ignore[no-any-return]
+    return v if weight is None else weighed(weight, v)
 
 
 def positions(y: Array) -> int:
