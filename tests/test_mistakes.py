@@ -292,6 +292,10 @@ def test_losses_refuse_other_targets(name):
         refused(loss, y, each)
     for each in [*NO_ARRAY.values(), y[0], y.astype("int64"), y[None]]:
         refused(loss.forward, each, target)
+    weights = np.ones(len(y))
+    for each in [*(wrong for key, wrong in NO_ARRAY.items() if key != "None"), weights[1:], weights[None], -weights]:
+        for call in (loss, loss.forward, loss.items):
+            refused(call, y, target, item_weight=each)
 
 
 OPTIMIZERS = [name for name in optim.__all__ if inspect.isclass(getattr(optim, name))
