@@ -122,7 +122,9 @@ for sharding in (Sharding(group, 0), Sharding(Group(), 1)):
     model[8].p = 0.0
     found.append(sharded_gradients(model, nn.CrossEntropyLoss(), sharding.of(x, y), sharding).grads)
 scale = max(abs(g).max() for g in found[0].values())
-print(max(abs(found[0][name] - g).max() / scale for name, g in found[1].items()))
+worst = max(abs(found[0][name] - g).max() / scale for name, g in found[1].items())
+if group.rank == 0:  # mpiexec may run lines of two ranks together; all have the same gradients
+    print(worst)
 """
 
 

@@ -54,7 +54,10 @@ def test_several_labels(rng):
     assert ((fitted.predict_proba(X) > 0.5) == fitted.predict(X)).all()
     assert fitted.predict_proba(X).sum(1).max() > 1.5
     yes = Y[:200].sum(0)
-    assert fitted._classes.loss("", "balanced", Y[:200], None)[0].pos_weight == pytest.approx((200 - yes) / yes)
+    balanced = fitted._classes.loss("", "balanced", Y[:200], None).pos_weight
+    assert balanced == pytest.approx((200 - yes) / yes)
+    part = fitted._classes.loss("", "balanced", Y, np.repeat([1.0, 0.0], [200, 100]))  # an item of weight 0 is none
+    assert part.pos_weight == pytest.approx(balanced)
     with pytest.raises(OptionError, match="expected several labels an item, as in fit"):
         fitted.set_params(warm_start=True).fit(X, Y[:, 0])
     with pytest.raises(ShapeError, match="3 labels, as in fit"):

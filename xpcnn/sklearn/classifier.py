@@ -198,7 +198,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         X, y, weight = self._items(X, y, sample_weight, more=more)
         classes = self._classes if more else Classes.of(y)
         targets = classes.targets(who, y)
-        criterion, weight = classes.loss(who, self.class_weight, targets, weight)
+        criterion = classes.loss(who, self.class_weight, targets, weight)
         held = None
         if eval_set is not None:
             held_X, held_y = as_eval_set(who, eval_set)
@@ -239,7 +239,7 @@ class CNNClassifier(ClassifierMixin, Network):  # type: ignore[misc]
             raise OptionError(who, "class_weight by classes in partial_fit", self.class_weight, remedy)
         known = self._classes if more else Classes.of(y) if classes is None else Classes(np.unique(classes))
         targets = known.targets(who, y)
-        criterion, weight = known.loss(who, self.class_weight, targets, weight)
+        criterion = known.loss(who, self.class_weight, targets, weight)
         self._classes, self.classes_ = known, known.labels
         return self._partial_fit(X, targets, len(self.classes_), criterion, weight)
 

@@ -65,25 +65,22 @@ class Classes(NamedTuple):
             raise OptionError(who, "classes that are numbers or text", str(dtype), "number the classes")
         return {"classes": plain, "classes dtype": dtype.str}
 
-    def loss(
-        self, who: str, class_weight: Any, targets: NDArray, weight: NDArray | None
-    ) -> tuple[Loss, NDArray | None]:
-        """The loss, and the weight of each item, in which those of the classes are if there are any."""
+    def loss(self, who: str, class_weight: Any, targets: NDArray, weight: NDArray | None) -> Loss:
+        """The loss with the weights of the classes; for "balanced" an item of weight 2 counts as two."""
         if self.multilabel:
-            positive = None if class_weight is None else self._of_yes(who, class_weight, targets)
-            return BCEWithLogitsLoss(pos_weight=positive), weight
+            positive = None if class_weight is None else self._of_yes(who, class_weight, targets, weight)
+            return BCEWithLogitsLoss(pos_weight=positive)
         if class_weight is None:
-            return CrossEntropyLoss(), weight
+            return CrossEntropyLoss()
         y = self.labels[targets]
         classes = compute_class_weight(class_weight, classes=self.labels, y=y, sample_weight=weight)
-        if weight is None:
-            return CrossEntropyLoss(weight=classes), None
-        return CrossEntropyLoss(), weight * classes[targets].astype(weight.dtype)
+        return CrossEntropyLoss(weight=classes)
 
-    def _of_yes(self, who: str, given: Any, targets: NDArray) -> list[float]:
+    def _of_yes(self, who: str, given: Any, targets: NDArray, weight: NDArray | None) -> list[float]:
         """The weight of yes for each label; "balanced" gives all yes and all no of a label the same."""
         if isinstance(given, Mapping) and given.keys() <= set(self.labels.tolist()):
             return [float(given.get(label, 1.0)) for label in self.labels.tolist()]
         if given != "balanced":
             raise OptionError(who, 'class_weight "balanced", or the weight of yes by labels', repr(given)[:80])
-        return weights_of_yes(targets.sum(axis=0), len(targets))
+        weight = np.ones(len(targets)) if weight is None else weight
+        return weights_of_yes(weight @ targets, weight.sum())

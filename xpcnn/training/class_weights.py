@@ -58,7 +58,7 @@ def balanced_weights(split: Split, classes: int, *, ignore_index: int | None = N
     return [float(weight) for weight in weights]
 
 
-def weights_of_yes(counts: NDArray, n: int) -> list[float]:
+def weights_of_yes(counts: NDArray, n: float) -> list[float]:
     """The weight of yes for each label, which n_k of n items have; 1 where it is all or none.
 
     >>> weights_of_yes(np.array([1, 4]), 4)
