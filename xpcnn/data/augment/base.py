@@ -83,7 +83,7 @@ class Motion(Augmentation):
             return moved
         outside = -1 if self.ignore_index is None else self.ignore_index
         moved = move(xp.astype(y, xp.int64)[..., None], outside)[..., 0]
-        if self.ignore_index is None and xp.any(moved == -1):
+        if self.ignore_index is None and not xp.all(moved != -1):
             remedy = f"pass {who}(…, ignore_index=255), and CrossEntropyLoss(ignore_index=255)"
             remedy += "; to a command, --option ignore_index=255"
             raise OptionError(who, "ignore_index, the class of what comes from outside a mask", "None", remedy)
