@@ -62,36 +62,39 @@ def graph(*names, outputs=None):
     return nn.Graph(entries, inputs=("p", "q"), outputs=outputs)
 
 
-shared = nn.PReLU(1)
 IMAGES = (2, 7, 6, 4)
-OPTIONS = {
-    "ceil": (nn.MaxPool2d(3, stride=2, ceil_mode=True), IMAGES),
-    "ceil_avg": (nn.AvgPool2d((2, 3), stride=(3, 2), padding=1, ceil_mode=True), IMAGES),
-    "dilated_max": (nn.MaxPool2d((3, 2), stride=1, dilation=2, padding=(1, 0)), IMAGES),
-    "same": (nn.Conv2d(4, 3, (2, 3), stride=2, padding="same", bias=False, rng=0), IMAGES),
-    "dilated": (nn.Conv2d(4, 3, 2, dilation=(2, 3), padding=1, rng=0), IMAGES),
-    "depthwise": (nn.Conv2d(4, 4, 3, stride=(1, 2), dilation=(2, 1), padding=2, groups=4, rng=0), IMAGES),
-    "multiplied": (nn.Conv2d(4, 8, 3, groups=4, rng=0), IMAGES),
-    "transposed": (
-        nn.ConvTranspose2d(4, 6, 3, stride=3, padding=(2, 0, 1, 0), output_padding=2, dilation=2, groups=2, rng=0),
-        IMAGES,
-    ),
-    "depthwise1d": (nn.Conv1d(4, 4, 3, groups=4, bias=False, rng=0), (2, 9, 4)),
-    "one_bin": (nn.AdaptiveAvgPool2d(1), IMAGES),
-    "bilinear": (nn.Upsample(1.7, mode="bilinear"), IMAGES),
-    "corners": (nn.Upsample(size=(9, 11), mode="bilinear", align_corners=True), IMAGES),
-    "lines": (nn.Linear(4, 3, bias=False, rng=0), IMAGES),
-    "tanh": (nn.GELU("tanh"), IMAGES),
-    "above": (nn.Clip(min=0.25), IMAGES),
-    "slopes": (nn.PReLU(1), IMAGES),
-    "plain": (nn.LayerNorm(4, elementwise_affine=False), IMAGES),
-    "backwards": (nn.Slice(0, 3, axis=-3), IMAGES),
-    "many": (nn.Normalize(range(6), range(1, 7)), (3, 6)),
-    "even": (nn.LocalResponseNorm(4, alpha=2.0), IMAGES),
-    "twice": (nn.Sequential(shared, nn.BatchNorm2d(4, affine=False), shared), IMAGES),
-    "within": (nn.Sequential(nn.Residual(nn.Sequential(nn.Dropout(0.5)), nn.ReLU()), nn.Sequential()), IMAGES),
-    "stands_for": (type("Block", (nn.Sequential,), {})(nn.Linear(4, 2, rng=0), Composed()), (3, 4)),
-}
+
+
+def options():
+    shared = nn.PReLU(1)
+    return {
+        "ceil": (nn.MaxPool2d(3, stride=2, ceil_mode=True), IMAGES),
+        "ceil_avg": (nn.AvgPool2d((2, 3), stride=(3, 2), padding=1, ceil_mode=True), IMAGES),
+        "dilated_max": (nn.MaxPool2d((3, 2), stride=1, dilation=2, padding=(1, 0)), IMAGES),
+        "same": (nn.Conv2d(4, 3, (2, 3), stride=2, padding="same", bias=False, rng=0), IMAGES),
+        "dilated": (nn.Conv2d(4, 3, 2, dilation=(2, 3), padding=1, rng=0), IMAGES),
+        "depthwise": (nn.Conv2d(4, 4, 3, stride=(1, 2), dilation=(2, 1), padding=2, groups=4, rng=0), IMAGES),
+        "multiplied": (nn.Conv2d(4, 8, 3, groups=4, rng=0), IMAGES),
+        "transposed": (
+            nn.ConvTranspose2d(4, 6, 3, stride=3, padding=(2, 0, 1, 0), output_padding=2, dilation=2, groups=2, rng=0),
+            IMAGES,
+        ),
+        "depthwise1d": (nn.Conv1d(4, 4, 3, groups=4, bias=False, rng=0), (2, 9, 4)),
+        "one_bin": (nn.AdaptiveAvgPool2d(1), IMAGES),
+        "bilinear": (nn.Upsample(1.7, mode="bilinear"), IMAGES),
+        "corners": (nn.Upsample(size=(9, 11), mode="bilinear", align_corners=True), IMAGES),
+        "lines": (nn.Linear(4, 3, bias=False, rng=0), IMAGES),
+        "tanh": (nn.GELU("tanh"), IMAGES),
+        "above": (nn.Clip(min=0.25), IMAGES),
+        "slopes": (nn.PReLU(1), IMAGES),
+        "plain": (nn.LayerNorm(4, elementwise_affine=False), IMAGES),
+        "backwards": (nn.Slice(0, 3, axis=-3), IMAGES),
+        "many": (nn.Normalize(range(6), range(1, 7)), (3, 6)),
+        "even": (nn.LocalResponseNorm(4, alpha=2.0), IMAGES),
+        "twice": (nn.Sequential(shared, nn.BatchNorm2d(4, affine=False), shared), IMAGES),
+        "within": (nn.Sequential(nn.Residual(nn.Sequential(nn.Dropout(0.5)), nn.ReLU()), nn.Sequential()), IMAGES),
+        "stands_for": (type("Block", (nn.Sequential,), {})(nn.Linear(4, 2, rng=0), Composed()), (3, 4)),
+    }
 
 
 @pytest.fixture
@@ -119,7 +122,7 @@ def wrong(tmp_path):
 def test_every_layer_every_option_and_graphs_of_several_inputs(wrong):
     rng = np.random.default_rng(3)
     cases = {name: (model, [x]) for name, (model, x) in ((name, make()) for name, make in EXAMPLES.items())}
-    for name, (model, shape) in OPTIONS.items():
+    for name, (model, shape) in options().items():
         cases[name] = (model, [rng.normal(size=shape)])
     two = [rng.normal(size=(3, 4)) for _ in range(2)]
     cases |= {"two": (graph("a", "b", "c"), two), "both": (graph("a", "b", "c", outputs=("c", "a")), two)}

@@ -31,7 +31,8 @@ def png(pixels):
 
 @pytest.fixture(scope="package")
 def saved(tmp_path_factory):
-    return saved_network(tmp_path_factory.mktemp("service") / "m.safetensors", network())
+    with xpcnn.use_backend("numpy"):  # as the tests
+        return saved_network(tmp_path_factory.mktemp("service") / "m.safetensors", network())
 
 
 @pytest.fixture(scope="package")
@@ -43,7 +44,8 @@ def make():
     made = []
 
     def service(saved, **options):
-        made.append(Service(saved, **options))
+        with xpcnn.use_backend("numpy"):
+            made.append(Service(saved, **options))
         return made[-1]
 
     yield service

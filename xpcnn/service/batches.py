@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -47,7 +49,8 @@ class Batches(Generic[Item, Answer]):
         self.sizes: list[int] = [0] * (most + 1)  # how many batches had so many items
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._lock, self._held, self._open = threading.Lock(), 0, True
-        self._thread = threading.Thread(target=self._run, name="xpcnn batches", daemon=True)
+        run = partial(copy_context().run, self._run)  # on the backend of the one who makes it
+        self._thread = threading.Thread(target=run, name="xpcnn batches", daemon=True)
         self._thread.start()
 
     @property
