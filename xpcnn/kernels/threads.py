@@ -233,6 +233,11 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]]:
     return get, set_
 
 
+def openblas_library() -> ctypes.CDLL | None:
+    """The OpenBLAS that NumPy uses, or None if it uses another library."""
+    return _library()[0]
+
+
 @cache
 def _library() -> tuple[ctypes.CDLL | None, Callable[[], int], Callable[[int], None]]:
     from threadpoolctl import threadpool_info
@@ -259,7 +264,7 @@ def reserve(number: int) -> None:
     Raises
         MemoryError
     """
-    library = _library()[0]
+    library = openblas_library()
     if library is None or not all(hasattr(library, name) for name in ("blas_memory_alloc", "blas_memory_free")):
         return
     library.blas_memory_alloc.restype, library.blas_memory_free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]

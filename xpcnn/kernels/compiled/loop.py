@@ -8,8 +8,8 @@
     Sums2           an array of float64, to add to
     int, float, bool
 
-All arrays are C-contiguous. `@part` declares what several loops have in common. Without numba both are functions of
-Python, and compute the same.
+All arrays are C-contiguous. `@part` declares what several loops have in common, `@external` a function of a library
+that they call. Without numba all are functions of Python, and compute the same.
 
 All loops are compiled, or read from where they are kept, when the first of them is called with numbers of a type. They
 are kept in the user's cache folder, in a folder for these sources, this processor, this version of numba and this type
@@ -41,6 +41,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...typing import NDArray
+from .. import blas
 
 In1: TypeAlias = NDArray
 In2: TypeAlias = NDArray
@@ -69,6 +70,7 @@ _OPTIONS = {
 
 _loops: list[Loop] = []
 _parts: dict[str, Callable[..., Any]] = {}
+_externals: dict[str, Callable[[Any, str], Callable[..., Any]]] = {}
 _lock = threading.RLock()
 
 
@@ -100,6 +102,20 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def external(compiled: Callable[[Any, str], Callable[..., Any]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a function of Python for which compiled loops call another.
+
+    Parameters
+        compiled : takes numba and the char of a dtype, and returns what numba compiles instead
+    """
+
+    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+        _externals[function.__name__] = compiled
+        return function
+
+    return declare
+
+
 def refuses_numbers(x: Any) -> str | None:
     """The reason why no loop takes this array, or None."""
     if not isinstance(x, np.ndarray):
@@ -129,7 +145,10 @@ def _compile_all(number: str) -> None:
             import_module(f"{__package__}.{found.name}")
         folder = kept_in() / NUMBERS[number]
         telling = _Telling(f"{len(_loops)} loops for {NUMBERS[number]}", folder)
-        parts = {name: numba.njit(inline="always", **_OPTIONS)(each) for name, each in _parts.items()}
+        externals = {name: numba.njit(**_OPTIONS)(make(numba, number)) for name, make in _externals.items()}
+        parts = externals | {
+            name: numba.njit(inline="always", **_OPTIONS)(_calling(each, externals)) for name, each in _parts.items()
+        }
         compiled = [_compile(numba, each, number, parts, folder, telling) for each in _loops]
         for each, ready in zip(_loops, compiled, strict=True):
             each.compiled[number] = ready
@@ -139,8 +158,7 @@ def _compile_all(number: str) -> None:
 def _compile(
     numba: Any, each: Loop, number: str, parts: dict[str, Any], folder: Path, telling: _Telling
 ) -> Callable[..., None]:
-    plain = each.function
-    function = FunctionType(plain.__code__, plain.__globals__ | parts, plain.__name__)
+    function = _calling(each.function, parts)
     dispatcher: Any = numba.njit(**_OPTIONS)(function)
     if hasattr(dispatcher, "compile"):  # not where NUMBA_DISABLE_JIT is set
         dispatcher._compiler._customize_flags = _outputs_are_no_inputs
@@ -149,6 +167,11 @@ def _compile(
         dispatcher.disable_compile()
     ready: Callable[..., None] = dispatcher
     return ready
+
+
+def _calling(function: Any, others: dict[str, Any]) -> Any:
+    """The function, with these others by their names."""
+    return FunctionType(function.__code__, function.__globals__ | others, function.__name__)
 
 
 def _outputs_are_no_inputs(flags: Any) -> Any:
@@ -178,7 +201,8 @@ def kept_in() -> Path:
 
     sources = b"".join(path.read_bytes() for path in sorted(FOLDER.glob("*.py")))
     processor = cpu_target.target_context.codegen().magic_tuple()
-    key = hashlib.sha256(sources + repr((__version__, processor, sys.version_info[:2])).encode()).hexdigest()
+    facts = __version__, processor, sys.version_info[:2], blas.sizes()
+    key = hashlib.sha256(sources + repr(facts).encode()).hexdigest()
     return user_cache_path("xpcnn") / NAME / key[:16]
 
 
