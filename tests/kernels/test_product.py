@@ -1,4 +1,4 @@
-"""The product that compiled loops call: as NumPy's, for parts of arrays and their transposes, and kept with the loop."""
+"""The product that compiled loops call: as NumPy's, for parts of arrays and transposes, and kept with the loop."""
 
 from __future__ import annotations
 
