@@ -108,29 +108,34 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
         "cuda.conv.INFERENCE",
     ),
     "linear": ("linear.IMPLEMENTATION",),
-    "relu": ("compiled.relu.RECTIFIER", "relu.IMPLEMENTATION", "cuda.activation.RELU"),
+    "relu": ("compiled.activation.RELU", "relu.IMPLEMENTATION", "cuda.activation.RELU"),
     "max_pool2d": ("compiled.pool.MAX", "max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
     "max_pool2d_inference": ("compiled.pool.MAX_INFERENCE", "max_pool.INFERENCE", "cuda.pool.MAX_INFERENCE"),
     "avg_pool2d": ("compiled.pool.AVG", "avg_pool.IMPLEMENTATION", "cuda.pool.AVG"),
     "global_avg_pool2d": ("global_pool.IMPLEMENTATION", "cuda.pool.GLOBAL_AVG"),
     "batch_norm": ("compiled.batch_norm.IMPLEMENTATION", "batch_norm.IMPLEMENTATION", "cuda.batch_norm.IMPLEMENTATION"),
     "batch_norm_relu": ("compiled.batch_norm.WITH_RELU", "batch_norm.WITH_RELU", "cuda.batch_norm.WITH_RELU"),
-    "batch_norm_add": ("cuda.batch_norm.WITH_SUM",),
+    "batch_norm_add": (
+        "compiled.batch_norm.WITH_SUM",
+        "cuda.batch_norm.WITH_SUM",
+    ),
     "batch_norm_inference": ("compiled.batch_norm.INFERENCE", "batch_norm.INFERENCE", "cuda.batch_norm.INFERENCE"),
     "zero_pad": ("zero_pad.IMPLEMENTATION", "cuda.pad.IMPLEMENTATION"),
     "batch_norm_affine": ("cuda.batch_norm.AFFINE_MAP",),
     "running_statistics": ("cuda.batch_norm.STATISTICS",),
-    "cross_entropy": ("cuda.cross_entropy.IMPLEMENTATION",),
+    "cross_entropy": (
+        "compiled.cross_entropy.IMPLEMENTATION",
+        "cuda.cross_entropy.IMPLEMENTATION",
+    ),
     "gather_images": ("cuda.gather.IMPLEMENTATION",),
     "shift_images": ("cuda.gather.SHIFTED",),
-    "add": ("compiled.relu.SUM", "add.IMPLEMENTATION"),
+    "add": ("compiled.join.SUM", "add.IMPLEMENTATION"),
     "add_join": ("add.JOIN", "cuda.join.ADD"),
-    "multiply": ("cuda.join.MULTIPLY",),
-    "maximum": ("cuda.join.MAXIMUM",),
-    "minimum": ("cuda.join.MINIMUM",),
+    "multiply": ("compiled.join.MULTIPLY", "cuda.join.MULTIPLY"),
+    "maximum": ("compiled.join.MAXIMUM", "cuda.join.MAXIMUM"),
+    "minimum": ("compiled.join.MINIMUM", "cuda.join.MINIMUM"),
     "prelu": ("cuda.activation.PRELU",),
-    **{op: (f"cuda.activation.{op.upper()}",) for op in ACTIVATIONS},
-    "relu6": ("compiled.relu.RECTIFIER_TO_6", "cuda.activation.RELU6"),
+    **{op: (f"compiled.activation.{op.upper()}", f"cuda.activation.{op.upper()}") for op in ACTIVATIONS},
 }
 
 _COMPILED = "numba"  # the name of all implementations whose loops are compiled
@@ -174,18 +179,35 @@ def verdicts(optimizers: Iterable[Any]) -> dict[str, Callable[[], str]]:
     return found | {f"{type(each).__name__} step": partial(steps.verdict, each) for each in optimizers}
 
 
-def step_at_once(optimizer: Any, rows: Any) -> bool:
-    """Update these parameters of the optimizer in one kernel or a few, where there is one; False if nothing was done.
+def step_at_once(optimizer: Any, rows: Any) -> bool | None:
+    """Update these parameters of the optimizer by its text, in kernels or in compiled loops, where that is possible.
 
     Parameters
         rows : (p, g, *slots) of each
+    Returns
+        None if nothing was done; else whether all numbers written are known to be finite
     """
     if forced() == "reference":
-        return False
+        return None
+    text, numbers = optimizer.in_c()
+    if _compiled():
+        loops = import_module("xpcnn.kernels.compiled.steps")
+        if loops.refuses(rows) is None:
+            finite: bool = loops.step(text, numbers, optimizer.slots, rows)
+            return finite
     steps = import_module("xpcnn.kernels.cuda.steps")
     if steps.refuses(optimizer, rows) is not None:
+        return None
+    steps.step(text, numbers, optimizer.slots, rows)
+    return False
+
+
+def _compiled() -> bool:
+    """Whether compiled loops are asked for."""
+    name = forced()
+    if name != _COMPILED and not (name is None and settings.numba()):
         return False
-    steps.step(*optimizer.in_c(), optimizer.slots, rows)
+    need(_COMPILED, "compiled loops", "to compile them")
     return True
 
 
@@ -239,9 +261,7 @@ def choose(op: str, *args: Any, **options: Any) -> Implementation:
     candidates = implementations(op)
     if name is not None:
         candidates = (*(each for each in candidates if each.name == name), _REFERENCE[op])
-    if name == _COMPILED or (name is None and settings.numba()):
-        need(_COMPILED, "compiled loops", "to compile them")
-    elif name is None:
+    if not _compiled() and name is None:
         candidates = _not_compiled(op)
     return next(each for each in candidates if each.refuses(*args, **options) is None)
 

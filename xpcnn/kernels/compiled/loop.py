@@ -8,13 +8,15 @@
     Sums2           an array of float64, to add to
     int, float, bool
 
-All arrays are C-contiguous. `@part` declares what several loops have in common, `@external` a function of a library
-that they call. Without numba all are functions of Python, and compute the same.
+All arrays are C-contiguous. A constant with a decimal point is of the numbers' type, as in NumPy. `@part` declares what
+several loops have in common, `@exact` such a part whose operations keep their order, `@external` a function of a
+library that they call, and `loop_with` a loop that takes in a formula. Without numba all are functions of Python, and
+compute the same.
 
-All loops are compiled, or read from where they are kept, when the first of them is called with numbers of a type. They
-are kept in the user's cache folder, in a folder for these sources, this processor, this version of numba and this type
-of numbers. As a file there never holds anything else, several processes may write it at once; if it cannot be read, or
-written, the loop is compiled.
+The loops of a group, which is a file unless they say otherwise, are compiled, or read from where they are kept, when
+the first of them is called with numbers of a type. They are kept in the user's cache folder, in a folder for these
+sources, this processor, this version of numba, this type of numbers and the group. As a file there never holds anything
+else, several processes may write it at once; if it cannot be read, or written, the loop is compiled.
 
 Compiled, a loop holds no interpreter's lock. Sums may be taken in another order than the loop's, so that the processor
 can add several numbers at once; the order depends on nothing but the sizes.
@@ -28,13 +30,12 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from pkgutil import iter_modules
 from types import FunctionType
 from typing import Any, TypeAlias
 
@@ -68,37 +69,58 @@ _OPTIONS = {
     "_nrt": False,  # loops allocate nothing; so references to parts of arrays, 15 ns each, need not be counted
 }
 
+_EXACT = _OPTIONS | {"fastmath": {"contract"}, "forceinline": True}
+_FORMULA = _EXACT | {"fastmath": False}
+
 _loops: list[Loop] = []
-_parts: dict[str, Callable[..., Any]] = {}
+_parts: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {}  # with their options
 _externals: dict[str, Callable[[Any, str], Callable[..., Any]]] = {}
 _lock = threading.RLock()
 
 
 class Loop:
-    """A loop, which compiles itself and all others when it is first called."""
+    """A loop, which compiles itself and all others of its group when it is first called.
 
-    def __init__(self, function: Callable[..., None]) -> None:
-        self.function: Any = function
+    Parameters
+        function : the loop
+        group : its name
+        formulas : functions that it calls by these names
+    """
+
+    def __init__(self, function: Callable[..., None], group: str, formulas: Mapping[str, Callable[..., Any]]) -> None:
+        self.function: Any = _calling(function, formulas) if formulas else function
+        self.group, self.formulas = group, formulas
         self.annotations = [each for name, each in function.__annotations__.items() if name != "return"]
         self.first = next(at for at, each in enumerate(self.annotations) if re.fullmatch(r"(In|Out)\d", each))
         self.compiled: dict[str, Callable[..., None]] = {}
+        _loops.append(self)
 
     def __call__(self, *arguments: Any) -> None:
         number = arguments[self.first].dtype.char
         if number not in self.compiled:
-            _compile_all(number)
+            _compile_group(self.group, number)
         self.compiled[number](*arguments)
 
 
 def loop(function: Callable[..., None]) -> Loop:
     """Declare a loop."""
-    _loops.append(Loop(function))
-    return _loops[-1]
+    return Loop(function, function.__module__.rpartition(".")[2], {})
+
+
+def loop_with(function: Callable[..., None], group: str, **formulas: Callable[..., Any]) -> Loop:
+    """Declare a loop that calls these formulas by these names."""
+    return Loop(function, group, formulas)
 
 
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare a function that loops call."""
-    _parts[function.__name__] = function
+    """Declare a function that loops, and parts after it, call."""
+    _parts[function.__name__] = function, _OPTIONS | {"inline": "always"}
+    return function
+
+
+def exact(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare a part whose results depend on the order of its operations."""
+    _parts[function.__name__] = function, _EXACT
     return function
 
 
@@ -132,25 +154,23 @@ def _is_installed() -> bool:
 
 def contiguous(x: NDArray) -> NDArray:
     """x as loops take it: C-contiguous and aligned; a view if it is so already."""
-    ready: NDArray = np.require(x, requirements=["C", "A"])
+    ready: NDArray = x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
     return ready
 
 
-def _compile_all(number: str) -> None:
+def _compile_group(group: str, number: str) -> None:
     with _lock:
-        if all(number in each.compiled for each in _loops):
+        loops = [each for each in _loops if each.group == group and number not in each.compiled]
+        if not loops:  # another thread was faster
             return
         numba = import_module(NAME)
-        for found in iter_modules([str(FOLDER)]):
-            import_module(f"{__package__}.{found.name}")
-        folder = kept_in() / NUMBERS[number]
-        telling = _Telling(f"{len(_loops)} loops for {NUMBERS[number]}", folder)
-        externals = {name: numba.njit(**_OPTIONS)(make(numba, number)) for name, make in _externals.items()}
-        parts = externals | {
-            name: numba.njit(inline="always", **_OPTIONS)(_calling(each, externals)) for name, each in _parts.items()
-        }
-        compiled = [_compile(numba, each, number, parts, folder, telling) for each in _loops]
-        for each, ready in zip(_loops, compiled, strict=True):
+        folder = kept_in() / NUMBERS[number] / group
+        telling = _Telling(f"{len(loops)} loops of {group} for {NUMBERS[number]}", folder)
+        parts: dict[str, Any] = {name: numba.njit(**_OPTIONS)(make(numba, number)) for name, make in _externals.items()}
+        for name, (function, options) in _parts.items():
+            parts[name] = numba.njit(**options)(_calling(function, parts, number))
+        compiled = [_compile(numba, each, number, parts, folder, telling) for each in loops]
+        for each, ready in zip(loops, compiled, strict=True):
             each.compiled[number] = ready
         telling.end()
 
@@ -158,7 +178,8 @@ def _compile_all(number: str) -> None:
 def _compile(
     numba: Any, each: Loop, number: str, parts: dict[str, Any], folder: Path, telling: _Telling
 ) -> Callable[..., None]:
-    function = _calling(each.function, parts)
+    formulas = {name: numba.njit(**_FORMULA)(_calling(one, parts, number)) for name, one in each.formulas.items()}
+    function = _calling(each.function, parts | formulas, number)
     dispatcher: Any = numba.njit(**_OPTIONS)(function)
     if hasattr(dispatcher, "compile"):  # not where NUMBA_DISABLE_JIT is set
         dispatcher._compiler._customize_flags = _outputs_are_no_inputs
@@ -169,9 +190,20 @@ def _compile(
     return ready
 
 
-def _calling(function: Any, others: dict[str, Any]) -> Any:
-    """The function, with these others by their names."""
-    return FunctionType(function.__code__, function.__globals__ | others, function.__name__)
+def _calling(function: Any, others: Mapping[str, Any], number: str | None = None) -> Any:
+    """The function, with these others by their names, and with its constants of that type of numbers."""
+    code, names = function.__code__, function.__globals__
+    if number is not None:
+        code = code.replace(co_consts=tuple(_typed(each, number) for each in code.co_consts))
+        names = {name: _typed(each, number) for name, each in names.items()}
+    return FunctionType(code, names | others, function.__name__)
+
+
+def _typed(constant: Any, number: str) -> Any:
+    """A float, or a tuple of floats, in that type of numbers; others as they are."""
+    if type(constant) is tuple and constant and all(type(each) is float for each in constant):
+        return tuple(_typed(each, number) for each in constant)
+    return np.dtype(number).type(constant) if type(constant) is float else constant
 
 
 def _outputs_are_no_inputs(flags: Any) -> Any:
