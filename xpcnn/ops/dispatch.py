@@ -134,7 +134,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "multiply": ("compiled.join.MULTIPLY", "cuda.join.MULTIPLY"),
     "maximum": ("compiled.join.MAXIMUM", "cuda.join.MAXIMUM"),
     "minimum": ("compiled.join.MINIMUM", "cuda.join.MINIMUM"),
-    "prelu": ("cuda.activation.PRELU",),
+    "prelu": ("compiled.prelu.IMPLEMENTATION", "cuda.activation.PRELU"),
     **{op: (f"compiled.activation.{op.upper()}", f"cuda.activation.{op.upper()}") for op in ACTIVATIONS},
 }
 

@@ -1,4 +1,4 @@
-"""A loop that numba compiles: how it is declared, when it is compiled, and where the result is kept.
+"""A loop that numba compiles: how it is declared, and when it is compiled.
 
 `@loop` declares a function; the annotations of its arguments say what it takes:
 
@@ -13,10 +13,8 @@ several loops have in common, `@exact` such a part whose operations keep their o
 library that they call, and `loop_with` a loop that takes in a formula. Without numba all are functions of Python, and
 compute the same.
 
-The loops of a group, which is a file unless they say otherwise, are compiled, or read from where they are kept, when
-the first of them is called with numbers of a type. They are kept in the user's cache folder, in a folder for these
-sources, this processor, this version of numba, this type of numbers and the group. As a file there never holds anything
-else, several processes may write it at once; if it cannot be read, or written, the loop is compiled.
+The loops of a group, which is a file unless they say otherwise, are compiled, or read from where they are kept (see
+`kept`), when the first of them is called with numbers of a type.
 
 Compiled, a loop holds no interpreter's lock. Sums may be taken in another order than the loop's, so that the processor
 can add several numbers at once; the order depends on nothing but the sizes.
@@ -24,14 +22,9 @@ can add several numbers at once; the order depends on nothing but the sizes.
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import re
-import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -42,7 +35,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...typing import NDArray
-from .. import blas
+from . import kept
+from .kept import NAME as NAME
 
 In1: TypeAlias = NDArray
 In2: TypeAlias = NDArray
@@ -58,9 +52,7 @@ OutBytes3: TypeAlias = NDArray
 Sums1: TypeAlias = NDArray
 Sums2: TypeAlias = NDArray
 
-NAME = "numba"  # of all implementations with such loops
 NUMBERS = {"f": "float32", "d": "float64"}
-FOLDER = Path(__file__).parent
 _ARRAY = re.compile(r"(In|Out|Sums)(Ints|Bytes)?(\d)")
 _OPTIONS = {
     "nogil": True,
@@ -164,8 +156,8 @@ def _compile_group(group: str, number: str) -> None:
         if not loops:  # another thread was faster
             return
         numba = import_module(NAME)
-        folder = kept_in() / NUMBERS[number] / group
-        telling = _Telling(f"{len(loops)} loops of {group} for {NUMBERS[number]}", folder)
+        folder = kept.kept_in() / NUMBERS[number] / group
+        telling = kept.Telling(f"{len(loops)} loops of {group} for {NUMBERS[number]}", folder)
         parts: dict[str, Any] = {name: numba.njit(**_OPTIONS)(make(numba, number)) for name, make in _externals.items()}
         for name, (function, options) in _parts.items():
             parts[name] = numba.njit(**options)(_calling(function, parts, number))
@@ -176,14 +168,14 @@ def _compile_group(group: str, number: str) -> None:
 
 
 def _compile(
-    numba: Any, each: Loop, number: str, parts: dict[str, Any], folder: Path, telling: _Telling
+    numba: Any, each: Loop, number: str, parts: dict[str, Any], folder: Path, telling: kept.Telling
 ) -> Callable[..., None]:
     formulas = {name: numba.njit(**_FORMULA)(_calling(one, parts, number)) for name, one in each.formulas.items()}
     function = _calling(each.function, parts | formulas, number)
     dispatcher: Any = numba.njit(**_OPTIONS)(function)
     if hasattr(dispatcher, "compile"):  # not where NUMBA_DISABLE_JIT is set
         dispatcher._compiler._customize_flags = _outputs_are_no_inputs
-        dispatcher._cache = _kept(function, folder, telling)
+        dispatcher._cache = kept.kept(function, folder, telling)
         dispatcher.compile(tuple(_type(numba, kind, number) for kind in each.annotations))
         dispatcher.disable_compile()
     ready: Callable[..., None] = dispatcher
@@ -222,83 +214,3 @@ def _type(numba: Any, annotation: str, number: str) -> Any:
     if kind == "Sums":
         element = numba.types.float64
     return numba.types.Array(element, int(axes), "C", readonly=kind == "In")
-
-
-@cache
-def kept_in() -> Path:
-    """The folder of compiled loops for these sources, this processor and this version of numba."""
-    from numba import __version__
-    from numba.core.registry import cpu_target
-    from platformdirs import user_cache_path
-
-    sources = b"".join(path.read_bytes() for path in sorted(FOLDER.glob("*.py")))
-    processor = cpu_target.target_context.codegen().magic_tuple()
-    facts = __version__, processor, sys.version_info[:2], blas.sizes()
-    key = hashlib.sha256(sources + repr(facts).encode()).hexdigest()
-    return user_cache_path("xpcnn") / NAME / key[:16]
-
-
-def _kept(function: Any, folder: Path, telling: _Telling) -> Any:
-    """numba's cache of that function, in that folder."""
-    from numba.core import caching
-
-    class Locator(caching._CacheLocator):  # type: ignore[misc]
-        def get_cache_path(self) -> str:
-            return str(folder)
-
-        def get_source_stamp(self) -> str:
-            return ""  # the folder's name depends on the sources
-
-        def get_disambiguator(self) -> str:
-            return NAME
-
-        @classmethod
-        def from_function(cls, py_func: Any, py_file: str) -> Any:
-            return cls()
-
-    class Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
-        _locator_classes = (Locator,)
-
-    class Kept(caching.FunctionCache):  # type: ignore[misc]
-        _impl_class = Implementation
-
-        def load_overload(self, signature: Any, context: Any) -> Any:
-            found = None
-            try:
-                found = super().load_overload(signature, context)
-            except Exception:  # whatever reading a damaged file raises
-                with suppress(OSError):
-                    self.flush()
-            if found is None:
-                telling.begin()
-            return found
-
-        def save_overload(self, signature: Any, made: Any) -> None:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                super().save_overload(signature, made)
-            except Exception as error:  # it is compiled in any case
-                telling.not_kept = getattr(error, "strerror", None) or str(error)
-
-    return Kept(function)
-
-
-class _Telling:
-    """Says on the error stream that loops are compiled, how long it took, and where they are kept; if any are."""
-
-    def __init__(self, what: str, folder: Path) -> None:
-        self.what, self.folder = what, folder
-        self.begun = 0.0
-        self.not_kept = ""
-
-    def begin(self) -> None:
-        if not self.begun:
-            self.begun = time.monotonic()
-            print(f"compiling {self.what}", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self.begun:
-            where = f"not kept ({self.not_kept})" if self.not_kept else f"kept in {self.folder}"
-            rest = f", {time.monotonic() - self.begun:.0f} s, {where}"
-            print(rest, file=sys.stderr, flush=True)
-            logging.getLogger("xpcnn").info("compiling %s%s", self.what, rest)
