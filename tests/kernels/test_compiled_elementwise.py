@@ -24,7 +24,7 @@ OPTIONS = {
     "leaky_relu": [{}, {"negative_slope": 0.3}, {"negative_slope": 0}],
     "elu": [{}, {"alpha": 0.3}],
     "celu": [{}, {"alpha": 0.3}],
-    "clip": [{}, {"low": -1.0, "high": 2.0}, {"low": -1e300}],
+    "clip": [{}, {"low": -1.0, "high": 2.0}, {"low": 0}],
     "hard_sigmoid": [{}, {"alpha": 0.2, "beta": 0.4}],
 }
 SPECIAL = [
@@ -33,7 +33,7 @@ SPECIAL = [
 ]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("op", ["relu", *dispatch.ACTIVATIONS])
 def test_activations(rng, monkeypatch, op, dtype):
     monkeypatch.setattr(runs, "BLOCK", 50)
@@ -78,7 +78,7 @@ def numbers(x: In1, first: int, last: int, y: Out1) -> None:
 @pytest.mark.parametrize(
     ("name", "low", "high"), [("exp", -87, 88), ("expm1", -100, 0), ("tanh", -20, 20), ("log1p", 0, 1)]
 )
-def test_elementary_functions_are_right_to_two_units_in_the_last_place(dtype, name, low, high):
+def test_elementary_functions_are_right_to_three_units_in_the_last_place(dtype, name, low, high):
     function = getattr(elementary, name)
     each = loop_with(numbers, f"test_{name}_{dtype}", formula=function)
     x = np.linspace(low, high, 100_001).astype(dtype)
@@ -87,7 +87,7 @@ def test_elementary_functions_are_right_to_two_units_in_the_last_place(dtype, na
     each(x, 0, len(x), y)
     exact = getattr(np, name)(x.astype(np.longdouble))
     error = np.abs(y - exact) / np.spacing(np.abs(exact).astype(dtype))
-    assert error.max() <= 2
+    assert error.max() <= 3
     alone = [float(function(number)) for number in x[::5000]]  # in Python
     np.testing.assert_allclose(alone, exact[::5000].astype(float), rtol=4 * np.finfo(dtype).eps)
 
@@ -97,7 +97,7 @@ def test_elementary_functions_are_right_to_two_units_in_the_last_place(dtype, na
 def test_joins(rng, monkeypatch, op, dtype):
     monkeypatch.setattr(runs, "BLOCK", 50)
     a, b = (np.round(rng.normal(size=(9, 4, 5, 3)), 1).astype(dtype) for _ in range(2))  # equal ones, too
-    a[0, 0, 0], b[0, 0, :2], b[1], a[1, 0, 0, 0] = (np.nan, np.inf, -np.inf), (1.0, np.nan), a[1], np.inf
+    a[0, 0, 0], b[0, 0, 1], b[1], a[1, 0, 0] = (np.nan, np.inf, -np.inf), np.nan, a[1], np.inf
     if op == "add":
         return compare(op, [a, b], {}, rng)
     reference, dy = dispatch.implementations(op)[-1], rng.normal(size=a.shape).astype(dtype)
@@ -199,10 +199,13 @@ def test_a_step_that_overflows_changes_nothing(make):
 
 def test_steps_refuse():
     p = np.zeros((4, 4), "f4")
-    assert steps.refuses([(p, p)]) == "without slots NumPy is as fast"
-    assert steps.refuses([(p, p, p), (p, p, p.astype("f8"))]) == "arrays of several kinds"
-    assert steps.refuses([(p, p.T, p), (p.T, p, p)]) == "arrays that are not contiguous, aligned and writable"
-    assert steps.refuses([(p, p.T, p)]) is None
+    assert steps.refuses("p -= g > 0 ? g : 0;", [(p, p, p)]) == "a text that is no Python"
+    assert steps.refuses("p -= g;", [(p, p)]) == "without slots NumPy is as fast"
+    assert steps.refuses("p -= g;", [(p, p, p), (p, p, p.astype("f8"))]) == "arrays of several kinds"
+    assert (
+        steps.refuses("p -= g;", [(p, p.T, p), (p.T, p, p)]) == "arrays that are not contiguous, aligned and writable"
+    )
+    assert steps.refuses("p -= g;", [(p, p.T, p)]) is None
 
 
 def test_a_network_trains_on_them(rng):

@@ -115,10 +115,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "global_avg_pool2d": ("global_pool.IMPLEMENTATION", "cuda.pool.GLOBAL_AVG"),
     "batch_norm": ("compiled.batch_norm.IMPLEMENTATION", "batch_norm.IMPLEMENTATION", "cuda.batch_norm.IMPLEMENTATION"),
     "batch_norm_relu": ("compiled.batch_norm.WITH_RELU", "batch_norm.WITH_RELU", "cuda.batch_norm.WITH_RELU"),
-    "batch_norm_add": (
-        "compiled.batch_norm.WITH_SUM",
-        "cuda.batch_norm.WITH_SUM",
-    ),
+    "batch_norm_add": ("cuda.batch_norm.WITH_SUM",),
     "batch_norm_inference": ("compiled.batch_norm.INFERENCE", "batch_norm.INFERENCE", "cuda.batch_norm.INFERENCE"),
     "zero_pad": ("zero_pad.IMPLEMENTATION", "cuda.pad.IMPLEMENTATION"),
     "batch_norm_affine": ("cuda.batch_norm.AFFINE_MAP",),
@@ -192,7 +189,7 @@ def step_at_once(optimizer: Any, rows: Any) -> bool | None:
     text, numbers = optimizer.in_c()
     if _compiled():
         loops = import_module("xpcnn.kernels.compiled.steps")
-        if loops.refuses(rows) is None:
+        if loops.refuses(text, rows) is None:
             finite: bool = loops.step(text, numbers, optimizer.slots, rows)
             return finite
     steps = import_module("xpcnn.kernels.cuda.steps")

@@ -8,7 +8,7 @@ With n = round(x / log 2) and r = x − n log 2, which is at most ½ log 2,
     log(1 + u) = log 2 + log((1 + u) / 2)                                    √2 − 1 < u ≤ 1       (4)
 
 The sums end where a further term is below the last digit of float64. In (1), log 2 is taken in two parts, of which the
-first has so few digits that n times it is exact: so r has all its digits. Errors are at most 2 units in the last place
+first has so few digits that n times it is exact: so r has all its digits. Errors are at most 3 units in the last place
 (the tests compare with NumPy). Without numba these are functions of NumPy's numbers.
 
 Source: W. Cody and W. Waite, Software manual for the elementary functions, 1980, chapters 5, 6 and 13   → (1) to (4)

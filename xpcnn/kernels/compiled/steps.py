@@ -31,8 +31,10 @@ from .loop import Loop, contiguous, refuses_numbers
 BLOCK = 1 << 16  # numbers
 
 
-def refuses(rows: Sequence[tuple[Any, ...]]) -> str | None:
+def refuses(text: str, rows: Sequence[tuple[Any, ...]]) -> str | None:
     """The reason why these (p, g, *slots) cannot be updated so, or None."""
+    if not _lines(text):
+        return "a text that is no Python"
     for p, *others in rows:
         if len(others) < 2:
             return "without slots NumPy is as fast"
@@ -65,19 +67,29 @@ def step(text: str, numbers: Mapping[str, float], slots: tuple[str, ...], rows: 
 
 
 @cache
+def _lines(text: str) -> tuple[str, ...]:
+    """The assignments of the text, or none if they are no Python."""
+    python = re.sub(r"(?<![\w.])(\d+)(?![\w.])", r"\1.0", text)  # whole numbers would be integers
+    lines = tuple(each.strip() for each in python.split(";") if each.strip())
+    try:
+        compile("\n".join(lines), "step", "exec")
+    except SyntaxError:
+        return ()
+    return lines
+
+
+@cache
 def _loop(text: str, numbers: tuple[str, ...], slots: tuple[str, ...]) -> Loop:
     own = ("p", *slots)
     arrays = ", ".join(f"{name}s: Out1" for name in own)
     others = "".join(f", {name}: float" for name in numbers)
-    python = re.sub(r"(?<![\w.])(\d+)(?![\w.])", r"\1.0", text)  # whole numbers would be integers
-    lines = [each.strip() for each in python.split(";") if each.strip()]
     source = [
         f"def step(gs: In1, {arrays}, first: int, last: int, found: Sums1{others}) -> None:",
         *(f"    {name}s = {name}s[first:last]" for name in ("g", *own)),
         "    total = 0.0",
         "    for k in range(len(ps)):",
         *(f"        {name} = {name}s[k]" for name in ("g", *own)),
-        *(f"        {line}" for line in lines),
+        *(f"        {line}" for line in _lines(text)),
         *(f"        {name}s[k] = {name}" for name in own),
         f"        total += {' + '.join(f'0.0 * {name}' for name in own)}",
         "    found[0] += total",
