@@ -184,28 +184,20 @@ def step_at_once(optimizer: Any, rows: Any) -> bool | None:
     Returns
         None if nothing was done; else whether all numbers written are known to be finite
     """
-    if forced() == "reference":
+    name = forced()
+    if name == "reference":
         return None
-    text, numbers = optimizer.in_c()
-    if _compiled():
-        loops = import_module("xpcnn.kernels.compiled.steps")
+    if name == _COMPILED or (name is None and settings.numba()):
+        need(_COMPILED, "compiled loops", "to compile them")
+        (text, numbers), loops = optimizer.in_c(), import_module("xpcnn.kernels.compiled.steps")
         if loops.refuses(text, rows) is None:
             finite: bool = loops.step(text, numbers, optimizer.slots, rows)
             return finite
     steps = import_module("xpcnn.kernels.cuda.steps")
     if steps.refuses(optimizer, rows) is not None:
         return None
-    steps.step(text, numbers, optimizer.slots, rows)
+    steps.step(*optimizer.in_c(), optimizer.slots, rows)
     return False
-
-
-def _compiled() -> bool:
-    """Whether compiled loops are asked for."""
-    name = forced()
-    if name != _COMPILED and not (name is None and settings.numba()):
-        return False
-    need(_COMPILED, "compiled loops", "to compile them")
-    return True
 
 
 def one_blas_thread() -> AbstractContextManager[int]:
@@ -258,7 +250,9 @@ def choose(op: str, *args: Any, **options: Any) -> Implementation:
     candidates = implementations(op)
     if name is not None:
         candidates = (*(each for each in candidates if each.name == name), _REFERENCE[op])
-    if not _compiled() and name is None:
+    if name == _COMPILED or (name is None and settings.numba()):
+        need(_COMPILED, "compiled loops", "to compile them")
+    elif name is None:
         candidates = _not_compiled(op)
     return next(each for each in candidates if each.refuses(*args, **options) is None)
 

@@ -98,7 +98,7 @@ def gradient(
 
 def refuses(y: Any, target: Any, *, weight: Any = None, item_weight: Any = None, **options: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
-    reason = refuses_run(y) or refuses_numbers(y) or (None if weight is None else refuses_numbers(weight))
+    reason = refuses_numbers(y) or refuses_run(y) or (None if weight is None else refuses_numbers(weight))
     if reason is None and not all(isinstance(each, np.ndarray | None) for each in (target, item_weight)):
         return "the arrays are not NumPy's"
     if reason is None and getattr(target, "ndim", 0) == y.ndim:
@@ -120,7 +120,7 @@ def forward(
     who = "CrossEntropyLoss"
     smoothing = as_number(who, "label_smoothing", label_smoothing, "[0, 1)")
     check_scores(who, y, target, weight)
-    per_item = item_weights(who, y, item_weight)  # (N, 1, …, 1)
+    per_item: Any = item_weights(who, y, item_weight)  # (N, 1, …, 1)
     count, classes = positions(y), y.shape[-1]
     d = divisor(who, reduction, count)
     check_labels(who, target, y)

@@ -33,7 +33,8 @@ FAR = 746.0  # beyond ±746, eˣ is 0 or infinite in float64, too
 
 def _by_bits(numba: Any, number: str) -> Any:
     """2ⁿ has n and a bias at the place of the exponent; in two factors, as 2ⁿ alone may overflow."""
-    integer, bias, place, most = {"f": (np.int32, 127, 23, 252), "d": (np.int64, 1023, 52, 2044)}[number]
+    kinds: Any = {"f": (np.int32, 127, 23, 252), "d": (np.int64, 1023, 52, 2044)}
+    integer, bias, place, most = kinds[number]
     bias, place, most, one, of = integer(bias), integer(place), integer(most), integer(1), np.dtype(number).type
 
     def scaled(y: Any, n: Any) -> Any:
