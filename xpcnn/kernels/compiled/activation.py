@@ -4,8 +4,8 @@
 
 f and f′ are those of `xpcnn.ops`: `rectifier`, `activation`, `gelu`, `hard_activation` and `soft_activation`, which say
 where x is held within bounds, and why. What backward needs is made again from x or from y, so that the cache holds
-nothing else. Arrays are runs of numbers in any order of their axes, as in `xpcnn.kernels.relu`. A NaN stays one. tanh is
-missing: NumPy's own is as fast.
+nothing else. Arrays are runs of numbers in any order of their axes, as in `xpcnn.kernels.relu`. A NaN stays one.
+tanh is missing: NumPy's own is as fast.
 """
 
 from __future__ import annotations

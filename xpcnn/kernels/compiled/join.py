@@ -7,8 +7,8 @@ Arrays are runs of numbers in any order of their axes, as in `xpcnn.kernels.add`
     minimum     y = min(a, b)     likewise                                                       (7)
 
 with the equation numbers of `xpcnn.ops.join`. k is 2 where both are y, else 1. NaN in one of them is NaN in y, which
-neither equals. A sum of several arrays is made of these (`xpcnn.kernels.add`). Products are missing: NumPy takes one pass
-for each array that is made, too.
+neither equals. A sum of several arrays is made of these (`xpcnn.kernels.add`). Products are missing: NumPy takes one
+pass for each array that is made, too.
 
 Source: the equations are those of `xpcnn.ops.join`.
 """
