@@ -7,7 +7,7 @@ another one runs, and ends when its input ends.
     {"do": "prepare", "what": "training", "net": …, …}         → results to check, and first timings
     {"do": "burst", "steps": 40}                               → {"seconds": [one for each step]}
     {"do": "drop"}                                             → {}
-    {"do": "memory" | "layers" | "ceilings", …}                → see memory.py, layers.py, ceilings.py
+    {"do": "memory" | "profile" | "ceilings", …}               → see memory.py, profile.py, ceilings.py
 
 An answer {"impossible": reason} means that the peer cannot do the request; {"error": one line} is a failure.
 """
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
-import importlib.util
 import json
 import math
 import os
@@ -31,11 +30,12 @@ import numpy as np
 from .errors import NotPossible
 from .geometry import Geometry
 from .nets import Net
-from .peers import load, requirement
+from .peers import lacking, load
 from .peers.base import Peer, Training
 
 TOGETHER = 10  # steps on a device between two synchronizations
-LONG = 10.0  # seconds of warm-up after which three steps are enough: compilers have finished by then
+LONG = 2.0  # seconds of warm-up after which three steps are enough: compilers have finished by then
+LONGEST = 10.0  # seconds of a burst after which two steps are enough
 
 
 class Worker:
@@ -53,8 +53,8 @@ class Worker:
         return answer
 
     def do_hello(self, threads: int, device: str) -> dict[str, Any]:
-        if importlib.util.find_spec(requirement(self.name)) is None:
-            return {"missing": "not installed"}
+        if absent := lacking(self.name):
+            return {"missing": f"{' and '.join(absent)}: not installed"}
         try:
             kind = load(self.name)
             self.peer = kind(threads, device)
@@ -113,7 +113,7 @@ class Worker:
                 run()
             self.peer.synchronize()
             seconds += [(clock() - begun) / together] * together
-            if len(seconds) >= 2 and sum(seconds) > LONG:
+            if len(seconds) >= 2 and sum(seconds) > LONGEST:
                 break
         return seconds
 
@@ -128,10 +128,10 @@ class Worker:
         assert self.peer is not None
         return measure(self.peer, **options)
 
-    def do_layers(self, **options: Any) -> dict[str, Any]:
-        from .layers import measure
+    def do_profile(self, **options: Any) -> dict[str, Any]:
+        from .profile import measure
 
-        return measure(**options)
+        return measure(self.peer, **options)
 
     def do_ceilings(self, **options: Any) -> dict[str, Any]:
         from .ceilings import measure
