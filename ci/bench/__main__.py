@@ -107,7 +107,10 @@ def plan_of(options: argparse.Namespace) -> Plan:
             convolution_effort=shortest,
             convolution_points=("8 images", "depthwise"),
             sweep_effort=shortest,
+            sweep_axes=("batch", "groups of 32 → 32"),
             sweep_points=1,
+            compiled_nets=("lenet5",),
+            memory_cases=2,
         )
     if options.rounds:
         efforts = ("effort", "convolution_effort", "sweep_effort")

@@ -158,14 +158,15 @@ class Workers:
         self.missing: dict[str, str] = {}
         self._stack = ExitStack()
         try:
-            for peer in peers:
-                self._start(peer)
+            started = [self._stack.enter_context(Process(peer, threads, backend)) for peer in peers]
+            for process in started:
+                self._greet(process)
         except BaseException:
             self._stack.close()
             raise
 
-    def _start(self, peer: str) -> None:
-        process = self._stack.enter_context(Process(peer, self.threads, self.backend))
+    def _greet(self, process: Process) -> None:
+        peer = process.peer
         try:
             hello = process.hello()
         except WorkerFailed as error:
@@ -182,7 +183,7 @@ class Workers:
         text = str(error)
         if peer in self.alive and not self.alive[peer].is_alive():
             self.alive[peer].close()
-            self._start(peer)
+            self._greet(self._stack.enter_context(Process(peer, self.threads, self.backend)))
         return {"reason": f"failed: {text.split(': ', 1)[-1]}"}
 
     def __enter__(self) -> Self:

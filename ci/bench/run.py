@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +41,13 @@ class Plan:
     layer_seconds: float = 5.0
     ceiling_seconds: float = 2.0
     memory_steps: int = 3
+    memory_cases: int | None = None  # as many, from the first; None for all
     convolution_effort: Effort = CONVOLUTION_EFFORT
     convolution_points: tuple[str, ...] = tuple(sweep.POINTS)
     sweep_effort: Effort = SWEEP_EFFORT
+    sweep_axes: tuple[str, ...] = tuple(sweep.AXES)
     sweep_points: int | None = None  # points of each axis; None for all
+    compiled_nets: tuple[str, ...] = tuple(nets.NETS)  # that PyTorch compiles, which takes seconds for each
 
     def measures(self, part: str) -> list[str]:
         """The peers of a part; xpcnn is always one of them."""
@@ -83,6 +87,7 @@ class Run:
             raise BenchError(f"{' and '.join(sorted(wrong))}: measured on NumPy only")
         use_backend("numpy")  # in this process; the workers have the plan's
         self.plan, self.result, self.save = plan, result, save
+        begun = time.perf_counter()
         peers = list(dict.fromkeys(peer for part in plan.parts for peer in plan.measures(part)))
         with tempfile.TemporaryDirectory() as folder, Workers(peers, plan.threads, plan.backend) as workers:
             self.workers, self.folder = workers, Path(folder)
@@ -90,7 +95,7 @@ class Run:
                 raise BenchError(f"xpcnn: {workers.missing['xpcnn']}")
             self._describe(peers)
             for part in plan.parts:
-                _say(part)
+                _say(f"{part} ({time.perf_counter() - begun:.0f} s)")
                 getattr(self, f"_{part}")()
         result["complete"] = True
         save()
@@ -124,10 +129,14 @@ class Run:
         _say(f"  {case.net}, batch {case.batch}")
         request, about = self._request(case)
         doing = f"{what} of {case.net}, batch {case.batch}"
-        measured = measure(self.workers, doing, {"what": what, **request}, self.plan.effort, self.plan.measures(what))
+        peers = [peer for peer in self.plan.measures(what) if not self._left_out(peer, case)]
+        measured = measure(self.workers, doing, {"what": what, **request}, self.plan.effort, peers)
         for each in measured.values():
             each.pop("logits", None)
         return {"net": case.net, "batch": case.batch, **about, "peers": measured}
+
+    def _left_out(self, peer: str, case: nets.Case) -> bool:
+        return peer == "torch compiled" and case.net not in self.plan.compiled_nets
 
     def _convolution(self) -> None:
         plan = self.plan
@@ -137,10 +146,12 @@ class Run:
     def _sweep(self) -> None:
         plan = self.plan
         peers = plan.measures("sweep")
-        self._fill("sweep", sweep.run(self.workers, plan.sweep_effort, peers, plan.sweep_points))
+        axes = list(plan.sweep_axes)
+        self._fill("sweep", sweep.run(self.workers, plan.sweep_effort, peers, axes, plan.sweep_points))
 
     def _memory(self) -> None:
-        self._fill("memory", (self._memory_of(case) for case in self.plan.cases("training")))
+        cases = self.plan.cases("training")[: self.plan.memory_cases]
+        self._fill("memory", (self._memory_of(case) for case in cases))
 
     def _memory_of(self, case: nets.Case) -> dict[str, Any]:
         _say(f"  {case.net}, batch {case.batch}")

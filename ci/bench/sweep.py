@@ -49,13 +49,16 @@ def points(workers: Workers, effort: Effort, peers: Collection[str], names: list
         yield {"name": name, **_point(workers, f"convolution, {name}", POINTS[name], effort, peers)}
 
 
-def run(workers: Workers, effort: Effort, peers: Collection[str], points: int | None) -> Iterator[dict[str, Any]]:
-    """For each axis its points: the geometry, its multiply-adds and the time of each peer.
+def run(
+    workers: Workers, effort: Effort, peers: Collection[str], axes: list[str], points: int | None
+) -> Iterator[dict[str, Any]]:
+    """For each of these axes its points: the geometry, its multiply-adds and the time of each peer.
 
     Parameters
         points : number of points of each axis, from its start; None for all
     """
-    for name, (base, field, values) in AXES.items():
+    for name in axes:
+        base, field, values = AXES[name]
         measured = []
         for value in values[:points]:
             geometry = replace(base, **{field: value}).bounded()
