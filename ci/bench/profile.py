@@ -185,7 +185,7 @@ def _kind(layer: Any) -> str:
 
 
 def _bytes(x: Any) -> int:
-    return sum(each.nbytes for each in x) if isinstance(x, tuple) else int(x.nbytes)
+    return sum(int(part.nbytes) for part in x) if isinstance(x, tuple) else int(x.nbytes)
 
 
 def _nothing() -> None:

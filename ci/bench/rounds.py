@@ -16,11 +16,14 @@ from typing import Any
 
 from .disturbance import MOST, Others
 from .errors import NotPossible
-from .peers import MUST_WORK
+from .peers import BAR, MUST_WORK
 from .processes import WorkerFailed, Workers
 
 SETTLE = 0.05  # seconds: after work, OpenBLAS's and OpenMP's threads spin for a while before they sleep
-LONG = 3.0  # seconds: if a step takes longer, its warm-up is its measurement (not for xpcnn and PyTorch)
+VERY_LONG = 3.0  # seconds: if a step takes longer, its warm-up is its measurement (not for xpcnn and PyTorch)
+LONG = 0.15  # seconds: if xpcnn's step takes longer, fewer rounds are enough
+FEWEST = 5  # rounds
+BEHIND = 1.25  # times the time of PyTorch's fastest mode: a mode that is slower than that cannot be the bar
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,6 @@ class Effort:
 
     rounds: int = 7
     burst: float = 0.25  # seconds; a step before it wakes threads, and does not count
-    least_steps: int = 2
     most_steps: int = 2000
     warm_up: int = 5  # steps
 
@@ -48,10 +50,11 @@ def measure(
     for peer, wrong in _wrong_ones(results).items():
         results[peer] = workers.failed(peer, WorkerFailed(f"{peer}, {doing}: {wrong}"))
     fastest = {peer: min(result["first"]) for peer, result in results.items() if "first" in result}
-    running = [peer for peer in fastest if fastest[peer] <= LONG or peer in MUST_WORK]
+    running = _worth_rounds(fastest)
+    rounds = min(effort.rounds, FEWEST) if fastest.get("xpcnn", 0.0) > LONG else effort.rounds
     quiet: list[dict[str, float]] = []
     disturbed: list[dict[str, float]] = []
-    while running and len(quiet) < effort.rounds and len(quiet) + len(disturbed) < 2 * effort.rounds:
+    while running and len(quiet) < rounds and len(quiet) + len(disturbed) < 2 * rounds:
         turn = len(quiet) + len(disturbed)
         try:
             medians, others = _round(workers, running if turn % 2 == 0 else running[::-1], fastest, effort)
@@ -61,7 +64,7 @@ def measure(
             results[failure.peer] = workers.failed(failure.peer, failure.error)
             continue
         (quiet if others <= MOST else disturbed).append(medians)
-    kept = (quiet + disturbed)[: effort.rounds]
+    kept = (quiet + disturbed)[:rounds]
     for peer in fastest:
         if peer in running:
             results[peer] |= {"rounds": [each[peer] for each in kept], "disturbed": max(0, len(kept) - len(quiet))}
@@ -71,6 +74,14 @@ def measure(
         with suppress(WorkerFailed):
             workers.alive[peer].ask("drop")
     return results
+
+
+def _worth_rounds(fastest: dict[str, float]) -> list[str]:
+    """The peers that are measured in rounds; the others' warm-up is their measurement."""
+    best = min((fastest[peer] for peer in BAR if peer in fastest), default=0.0)
+    slow = {peer for peer in BAR if fastest.get(peer, 0.0) > max(LONG / 2, BEHIND * best)}
+    slow |= {peer for peer, seconds in fastest.items() if seconds > VERY_LONG and peer not in MUST_WORK}
+    return [peer for peer in fastest if peer not in slow]
 
 
 class _Failed(Exception):
@@ -104,7 +115,7 @@ def _round(
         steps = round(effort.burst / fastest[peer]) if fastest[peer] > 0 else effort.most_steps
         others = Others(workers.alive[peer].pid)
         try:
-            answer = workers.alive[peer].ask("burst", steps=min(max(steps, effort.least_steps), effort.most_steps))
+            answer = workers.alive[peer].ask("burst", steps=min(max(steps, 1), effort.most_steps))
         except WorkerFailed as error:
             raise _Failed(peer, error) from None
         seconds = answer["seconds"]

@@ -40,7 +40,7 @@ class Plan:
     profile_seconds: float = 0.5
     layer_seconds: float = 5.0
     ceiling_seconds: float = 2.0
-    memory_steps: int = 3
+    memory_steps: int = 2
     memory_cases: int | None = None  # as many, from the first; None for all
     convolution_effort: Effort = CONVOLUTION_EFFORT
     convolution_points: tuple[str, ...] = tuple(sweep.POINTS)
@@ -180,8 +180,9 @@ class Run:
 
     def _ceilings(self) -> None:
         if "ceilings" not in self.result:
-            request = {"threads": self.plan.threads, "seconds": self.plan.ceiling_seconds}
-            self.result["ceilings"] = self._ask(self.workers.alive["xpcnn"], "ceilings", "ceilings", **request)
+            process, plan = self.workers.alive["xpcnn"], self.plan
+            found = self._ask(process, "ceilings", "ceilings", threads=plan.threads, seconds=plan.ceiling_seconds)
+            self.result["ceilings"] = found
 
     def _profile(self) -> None:
         self._ceilings()

@@ -105,7 +105,7 @@ class Worker:
     def _time(self, steps: int) -> list[float]:
         """The seconds of each step; on a device, where steps are asynchronous, the mean over `TOGETHER` of them."""
         assert self.peer is not None
-        run, clock, seconds = self.run, time.perf_counter, []
+        run, clock, seconds = self.run, time.perf_counter, list[float]()
         together = 1 if self.peer.device == "cpu" else TOGETHER
         while len(seconds) < steps:
             begun = clock()

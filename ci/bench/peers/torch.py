@@ -25,7 +25,7 @@ from .torch_layers import build
 
 class Torch(Peer):
     package = "torch"
-    devices = ("cpu", "cuda")
+    devices: tuple[str, ...] = ("cpu", "cuda")
     memory_format = torch.contiguous_format
 
     def __init__(self, threads: int, device: str) -> None:

@@ -23,7 +23,7 @@ class Xpcnn(Peer):
 
     planned = True
     package = "xpcnn"
-    devices = ("cpu", "cuda")
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
     def __init__(self, threads: int, device: str) -> None:
         super().__init__(threads, device)
