@@ -142,7 +142,7 @@ def _wrong(result: dict[str, Any], ours: dict[str, Any] | None) -> str | None:
             return f"the loss does not fall: {_numbers(losses)}"
         if ours and result["parameters"] != ours["parameters"]:
             return f"{result['parameters']} parameters, xpcnn's {ours['parameters']}"
-        if ours and abs(losses[0] - ours["losses"][0]) > 1e-4:
+        if ours and abs(losses[0] - ours["losses"][0]) > 1e-4 * max(1.0, losses[0]):
             return f"first loss {losses[0]:.6f}, xpcnn's {ours['losses'][0]:.6f}"
     if ours and "logits" in result:
         own = [value for row in result["logits"] for value in row]
