@@ -106,7 +106,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
             ceiling_seconds=0.1,
             memory_steps=2,
             convolution_effort=shortest,
-            convolution_points=("8 images", "depthwise"),
+            convolution_points=("8 images", "depthwise 32"),
             sweep_effort=shortest,
             sweep_axes=("batch", "groups of 32 → 32"),
             sweep_points=1,

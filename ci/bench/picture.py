@@ -32,11 +32,10 @@ def draw(result: dict[str, Any], path: Path) -> None:
     if not panels:
         raise BenchError("no ratios to PyTorch to draw")
     rows = [panels[i : i + 2] for i in range(0, len(panels), 2)]
-    figure = plt.figure(figsize=(11, 3.1 * len(rows) + 0.5), layout="constrained", facecolor="white")
+    figure = plt.figure(figsize=(12, 3.2 * len(rows) + 0.7), layout="constrained", facecolor="white")
     for part, row in zip(figure.subfigures(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
-        all_axes = part.subplots(
-            1, len(row), sharey=True, squeeze=False, width_ratios=[len(cases) for _, cases in row]
-        )[0]
+        widths = [len(cases) + 1.5 for _, cases in row]
+        all_axes = part.subplots(1, len(row), sharey=True, squeeze=False, width_ratios=widths)[0]
         for axes, (title, cases) in zip(all_axes, row, strict=True):
             _panel(axes, title, cases)
         for axes in all_axes:
@@ -85,14 +84,15 @@ def _panel(axes: Any, title: str, cases: list[dict[str, Any]]) -> None:
     axes.set_yscale("log")
     axes.set_xlim(-0.6, len(cases) - 0.4)
     names = [_name(case, "one image" not in title) for case in cases]
-    axes.set_xticks(range(len(cases)), names, fontsize=7.5)
+    slanted: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if "name" in cases[0] else {}
+    axes.set_xticks(range(len(cases)), names, fontsize=7.5, **slanted)
     axes.set_title(title, fontsize=10)
     axes.grid(axis="y", alpha=0.3)
 
 
 def _name(case: dict[str, Any], batch: bool) -> str:
     if "name" in case:
-        return "\n".join(str(case["name"]).replace(" of ", "\nof ").split(", "))
+        return str(case["name"]).partition(" (")[0]
     return f"{case['net']}\n{case['batch']}" if batch else str(case["net"])
 
 
@@ -105,6 +105,6 @@ def _bar(axes: Any, at: float, ratio: Spread | None, color: str) -> None:
     axes.vlines(at, ratio.least, ratio.most, color="black", linewidth=0.8, zorder=3)
     axes.vlines(at, ratio.low, ratio.high, color="black", linewidth=3, zorder=3)
     end, side, up = (max(ratio.most, 1), "bottom", 2) if ratio.median >= 1 else (min(ratio.least, 1), "top", -2)
-    axes.annotate(
-        f"{ratio.median:.2f}", (at, end), xytext=(0, up), textcoords="offset points", ha="center", va=side, fontsize=7
-    )
+    shown = f"{ratio.median:.1f}" if ratio.median >= 1.95 else f"{ratio.median:.2f}"
+    about: dict[str, Any] = {"xytext": (0, up), "textcoords": "offset points", "ha": "center", "va": side}
+    axes.annotate(shown, (at, end), fontsize=7, **about)

@@ -36,10 +36,10 @@ POINTS = {  # where xpcnn was furthest behind in a sweep, and depthwise convolut
     "stride 2": Geometry(stride=2),
     "dilation 2": Geometry(dilation=2),
     "1 input channel": Geometry(cin=1),
-    "128 channels in, 8 images": Geometry(batch=8, cin=128, cout=128),
-    "depthwise": Geometry(cin=32, groups=32),
-    "depthwise, 8 images of 56×56, 144 channels": Geometry(batch=8, size=56, cin=144, cout=144, groups=144),
-    "depthwise, stride 2, 8 images of 112×112, 96 channels": Geometry(8, 112, 96, 96, stride=2, groups=96),
+    "8 images, 128 → 128": Geometry(batch=8, cin=128, cout=128),
+    "depthwise 32": Geometry(cin=32, groups=32),
+    "depthwise 144 (8 of 56×56)": Geometry(8, 56, 144, 144, groups=144),
+    "depthwise 96, stride 2 (8 of 112×112)": Geometry(8, 112, 96, 96, stride=2, groups=96),
 }
 
 
