@@ -111,7 +111,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
             sweep_axes=("batch", "groups of 32 → 32"),
             sweep_points=1,
             compiled_nets=("lenet5",),
-            memory_cases=2,
+            memory_cases=1,
         )
     if options.rounds:
         efforts = ("effort", "convolution_effort", "sweep_effort")
