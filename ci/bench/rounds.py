@@ -30,7 +30,7 @@ BEHIND = 1.25  # times the time of PyTorch's fastest mode: a mode that is slower
 class Effort:
     """The amount of measurement."""
 
-    rounds: int = 7
+    rounds: int = 6
     burst: float = 0.25  # seconds; a step before it wakes threads, and does not count
     most_steps: int = 2000
     warm_up: int = 5  # steps

@@ -20,7 +20,7 @@ from .rounds import Effort, measure
 
 PARTS = ("training", "inference", "convolution", "memory", "profile", "layers", "sweep")
 EFFORT = Effort()
-CONVOLUTION_EFFORT = Effort(burst=0.1, warm_up=2)
+CONVOLUTION_EFFORT = Effort(rounds=5, burst=0.1, warm_up=2)
 SWEEP_EFFORT = Effort(rounds=3, burst=0.05, warm_up=2)
 
 
@@ -37,7 +37,7 @@ class Plan:
     most_images: int = sys.maxsize  # in a batch
     most_pixels: int = sys.maxsize  # of an image's height and width
     effort: Effort = EFFORT
-    profile_seconds: float = 0.5
+    profile_seconds: float = 0.3
     layer_seconds: float = 5.0
     ceiling_seconds: float = 2.0
     memory_steps: int = 2

@@ -34,7 +34,7 @@ from .peers import lacking, load
 from .peers.base import Peer, Training
 
 TOGETHER = 10  # steps on a device between two synchronizations
-LONG = 2.0  # seconds of warm-up after which three steps are enough: compilers have finished by then
+LONG = 2.0  # seconds of warm-up after which a few steps are enough: compilers have finished by then
 LONGEST = 10.0  # seconds of a burst after which two steps are enough
 
 
@@ -87,7 +87,7 @@ class Worker:
         run = self.peer.inference(Net.read(net, document, arrays))
         logits = np.asarray(run())[:8]
         self.run = run
-        return {"logits": logits.astype(float).tolist(), "seconds": self._time(warm_up)}
+        return {"logits": logits.astype(float).tolist(), "seconds": self._time(warm_up, LONG)}
 
     def _convolution(self, geometry: dict[str, Any], warm_up: int) -> dict[str, Any]:
         assert self.peer is not None
@@ -95,15 +95,18 @@ class Worker:
         results: Any = self.run()
         sums = {name: float(np.abs(np.asarray(array), dtype=np.float64).sum()) for name, array in results.items()}
         del results
-        return {"sums": sums, "seconds": self._time(warm_up)}
+        return {"sums": sums, "seconds": self._time(warm_up, LONG)}
 
     def do_burst(self, steps: int) -> dict[str, Any]:
         self.restart()
         self.run()  # wakes threads and fills caches
         return {"seconds": self._time(steps)}
 
-    def _time(self, steps: int) -> list[float]:
-        """The seconds of each step; on a device, where steps are asynchronous, the mean over `TOGETHER` of them."""
+    def _time(self, steps: int, limit: float = LONGEST) -> list[float]:
+        """The seconds of each step, of two if they take longer than the limit.
+
+        On a device, where steps are asynchronous, each is the mean over `TOGETHER` of them.
+        """
         assert self.peer is not None
         run, clock, seconds = self.run, time.perf_counter, list[float]()
         together = 1 if self.peer.device == "cpu" else TOGETHER
@@ -113,7 +116,7 @@ class Worker:
                 run()
             self.peer.synchronize()
             seconds += [(clock() - begun) / together] * together
-            if len(seconds) >= 2 and sum(seconds) > LONGEST:
+            if len(seconds) >= 2 and sum(seconds) > limit:
                 break
         return seconds
 
