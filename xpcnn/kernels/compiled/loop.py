@@ -70,6 +70,7 @@ _OPTIONS = {
 
 _loops: list[Loop] = []
 _parts: dict[str, Callable[..., Any]] = {}
+_runs: dict[str, Callable[..., Any]] = {}
 _externals: dict[str, Callable[[Any, str], Callable[..., Any]]] = {}
 _lock = threading.RLock()
 
@@ -99,6 +100,15 @@ def loop(function: Callable[..., None]) -> Loop:
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Declare a function that loops call."""
     _parts[function.__name__] = function
+    return function
+
+
+def run(function: Callable[..., None]) -> Callable[..., None]:
+    """Declare a function that loops call with runs of numbers, none of which has memory in common with one it writes.
+
+    The runs may be parts of one array; so only the caller can know this.
+    """
+    _runs[function.__name__] = function
     return function
 
 
@@ -146,9 +156,10 @@ def _compile_all(number: str) -> None:
         folder = kept_in() / NUMBERS[number]
         telling = _Telling(f"{len(_loops)} loops for {NUMBERS[number]}", folder)
         externals = {name: numba.njit(**_OPTIONS)(make(numba, number)) for name, make in _externals.items()}
-        parts = externals | {
-            name: numba.njit(inline="always", **_OPTIONS)(_calling(each, externals)) for name, each in _parts.items()
-        }
+        runs = {name: _without_overlap(numba.njit(forceinline=True, **_OPTIONS)(each)) for name, each in _runs.items()}
+        parts = externals | runs
+        for name, each in _parts.items():  # those that call others are declared after them
+            parts[name] = numba.njit(inline="always", **_OPTIONS)(_calling(each, dict(parts)))
         compiled = [_compile(numba, each, number, parts, folder, telling) for each in _loops]
         for each, ready in zip(_loops, compiled, strict=True):
             each.compiled[number] = ready
@@ -161,7 +172,7 @@ def _compile(
     function = _calling(each.function, parts)
     dispatcher: Any = numba.njit(**_OPTIONS)(function)
     if hasattr(dispatcher, "compile"):  # not where NUMBA_DISABLE_JIT is set
-        dispatcher._compiler._customize_flags = _outputs_are_no_inputs
+        _without_overlap(dispatcher)
         dispatcher._cache = _kept(function, folder, telling)
         dispatcher.compile(tuple(_type(numba, kind, number) for kind in each.annotations))
         dispatcher.disable_compile()
@@ -174,10 +185,16 @@ def _calling(function: Any, others: dict[str, Any]) -> Any:
     return FunctionType(function.__code__, function.__globals__ | others, function.__name__)
 
 
-def _outputs_are_no_inputs(flags: Any) -> Any:
+def _without_overlap(dispatcher: Any) -> Any:
     """Lets the compiler know that what is written is nothing that is read; it need not find this out at each run."""
-    flags.noalias = True
-    return flags
+
+    def customized(flags: Any) -> Any:
+        flags.noalias = True
+        return flags
+
+    if hasattr(dispatcher, "_compiler"):
+        dispatcher._compiler._customize_flags = customized
+    return dispatcher
 
 
 def _type(numba: Any, annotation: str, number: str) -> Any:
