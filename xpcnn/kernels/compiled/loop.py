@@ -8,8 +8,9 @@
     Sums2           an array of float64, to add to
     int, float, bool
 
-All arrays are C-contiguous. `@part` declares what several loops have in common, `@external` a function of a library
-that they call. Without numba all are functions of Python, and compute the same.
+All arrays are C-contiguous. `@part` declares what several loops have in common, `@run` such a function of runs of
+numbers, `@external` a function of a library that they call. Without numba all are functions of Python, and compute the
+same.
 
 All loops are compiled, or read from where they are kept, when the first of them is called with numbers of a type. They
 are kept in the user's cache folder, in a folder for these sources, this processor, this version of numba and this type
