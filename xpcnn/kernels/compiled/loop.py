@@ -69,8 +69,8 @@ _OPTIONS = {
 }
 
 _loops: list[Loop] = []
-_parts: dict[str, Callable[..., Any]] = {}
-_externals: dict[str, Callable[[Any, str], Callable[..., Any]]] = {}
+_parts: list[Callable[..., Any]] = []
+_externals: dict[Callable[..., Any], Callable[[Any, str], Callable[..., Any]]] = {}
 _lock = threading.RLock()
 
 
@@ -97,8 +97,8 @@ def loop(function: Callable[..., None]) -> Loop:
 
 
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare a function that loops call."""
-    _parts[function.__name__] = function
+    """Declare a function that loops call, and parts that are declared after it."""
+    _parts.append(function)
     return function
 
 
@@ -110,7 +110,7 @@ def external(compiled: Callable[[Any, str], Callable[..., Any]]) -> Callable[[Ca
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-        _externals[function.__name__] = compiled
+        _externals[function] = compiled
         return function
 
     return declare
@@ -145,10 +145,9 @@ def _compile_all(number: str) -> None:
             import_module(f"{__package__}.{found.name}")
         folder = kept_in() / NUMBERS[number]
         telling = _Telling(f"{len(_loops)} loops for {NUMBERS[number]}", folder)
-        externals = {name: numba.njit(**_OPTIONS)(make(numba, number)) for name, make in _externals.items()}
-        parts = externals | {
-            name: numba.njit(inline="always", **_OPTIONS)(_calling(each, externals)) for name, each in _parts.items()
-        }
+        parts = {each: numba.njit(**_OPTIONS)(make(numba, number)) for each, make in _externals.items()}
+        for each in _parts:
+            parts[each] = numba.njit(inline="always", **_OPTIONS)(_calling(each, parts))
         compiled = [_compile(numba, each, number, parts, folder, telling) for each in _loops]
         for each, ready in zip(_loops, compiled, strict=True):
             each.compiled[number] = ready
@@ -156,7 +155,7 @@ def _compile_all(number: str) -> None:
 
 
 def _compile(
-    numba: Any, each: Loop, number: str, parts: dict[str, Any], folder: Path, telling: _Telling
+    numba: Any, each: Loop, number: str, parts: dict[Any, Any], folder: Path, telling: _Telling
 ) -> Callable[..., None]:
     function = _calling(each.function, parts)
     dispatcher: Any = numba.njit(**_OPTIONS)(function)
@@ -169,9 +168,11 @@ def _compile(
     return ready
 
 
-def _calling(function: Any, others: dict[str, Any]) -> Any:
-    """The function, with these others by their names."""
-    return FunctionType(function.__code__, function.__globals__ | others, function.__name__)
+def _calling(function: Any, others: dict[Any, Any]) -> Any:
+    """The function, which calls what these others are compiled to."""
+    known = function.__globals__
+    found = {name: others[each] for name, each in known.items() if isinstance(each, FunctionType) and each in others}
+    return FunctionType(function.__code__, known | found, function.__name__)
 
 
 def _outputs_are_no_inputs(flags: Any) -> Any:
