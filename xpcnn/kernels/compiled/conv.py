@@ -15,13 +15,13 @@ from ...ops.window import Placement, Window
 from ...typing import Cache, NDArray
 from ..batch_last import chunks
 from ..memory import empty
-from ..threads import parallel, reduce_units
+from ..threads import PASS, parallel, reduce_units
 from .loop import NAME, contiguous, refuses_numbers
 from .row_loops import correlate_rows, row_gradients
 
 PIECE = 1 << 17  # numbers of L and y in a unit of work, or one row
 FEW = 128  # positions of an image: with fewer, many images are one product
-NARROW = 4  # numbers in a run of L: with fewer, all rows of the kernel are copied beside each other
+RUN = 512  # numbers, about, of a bias that is repeated
 
 
 class Reads(NamedTuple):
@@ -109,7 +109,10 @@ def _correlate(x: NDArray, w: NDArray, b: NDArray | None, reads: Reads, relu: bo
     deep = reads.deep(n, height, width)
     units = _units(reads, deep, w, y.shape)
     none = np.zeros((0, 0), x.dtype)
-    bias = contiguous(b) if b is not None else np.zeros(f if relu else 0, x.dtype)
+    if b is None:
+        bias = np.zeros(f * _times(f) if relu else 0, x.dtype)
+    else:
+        bias = np.tile(b, _times(f))
     no_residual = np.zeros((0, 0, 0, 0), x.dtype)
 
     def work(rows: slice) -> None:
@@ -118,7 +121,17 @@ def _correlate(x: NDArray, w: NDArray, b: NDArray | None, reads: Reads, relu: bo
             x, w, bias, no_residual, relu, *reads, height, width, 1, 1, 0, 0, rows.start, rows.stop, deep, copies, none, y
         )
 
-    parallel(work, units, 2.0 * y.size * w.shape[1])
+    parallel(work, units, _cost(y.size // f, f, w.shape[1], reads.kh))
+
+
+def _times(f: int) -> int:
+    """How often to repeat a row of f numbers."""
+    return max(1, RUN // f)
+
+
+def _cost(positions: int, filters: int, k: int, kh: int) -> float:
+    """Of products with (K, F/G), and of writing y and L once."""
+    return positions * (2.0 * filters * k + PASS * (filters + k // kh))
 
 
 def _units(reads: Reads, deep: bool, w: NDArray, shape: tuple[int, ...]) -> list[slice]:
@@ -137,15 +150,16 @@ def _weight_gradients(
     reads, k = Reads.of(place), kh * kw * c
     n, height, width, _ = dy.shape
     deep = reads.deep(n, height, width)
-    none = np.zeros(0, x.dtype)
+    none, times = np.zeros(0, x.dtype), _times(f)
 
     def add(total: NDArray, rows: slice) -> None:
         copies = empty(reads.copies(x, height, width, rows.stop - rows.start, deep, c), x.dtype)
-        dw, db = total[: k * f].reshape(groups, k, f // groups), total[k * f :]
+        dw, db = total[: k * f].reshape(groups, k, f // groups), np.zeros(times * f, x.dtype)
         row_gradients(x, dy, *reads, rows.start, rows.stop, deep, copies, dw, db if has_bias else none)
+        total[k * f :] += db.reshape(times, f).sum(axis=0)
 
     units = _units(reads, deep, np.broadcast_to(x.dtype.type(0), (groups, k, f // groups)), dy.shape)
-    total = reduce_units(add, ((k + 1) * f,), x.dtype, units, 2.0 * dy.size * k)
+    total = reduce_units(add, ((k + 1) * f,), x.dtype, units, _cost(dy.size // f, f, k, kh))
     dw = np.ascontiguousarray(total[: k * f].reshape(groups, k, f // groups).swapaxes(1, 2)).reshape(shape)
     return dw, total[k * f :] if has_bias else None
 
@@ -184,7 +198,7 @@ def _input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Plac
             dy, part, bias, no_residual, False, *reads, *target, rows.start, rows.stop, deep, copies, sums, dx
         )  # (4)
 
-    parallel(work, work_units, 2.0 * dy.size * w[0].size)
+    parallel(work, work_units, _cost(dy.size // f, groups * c, w[0].size // c * f // groups, kh))
     return dx
 
 
