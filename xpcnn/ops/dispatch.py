@@ -95,6 +95,7 @@ _REFERENCE = {
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d": (
         "compiled.depthwise.IMPLEMENTATION",
+        "compiled.conv.IMPLEMENTATION",
         "winograd.IMPLEMENTATION",
         "rows.IMPLEMENTATION",
         "im2col.IMPLEMENTATION",
@@ -102,6 +103,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     ),
     "conv2d_inference": (
         "compiled.depthwise.INFERENCE",
+        "compiled.conv.INFERENCE",
         "winograd.INFERENCE",
         "rows.INFERENCE",
         "im2col.INFERENCE",

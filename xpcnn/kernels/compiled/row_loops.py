@@ -204,7 +204,11 @@ def row_gradients(
     c, whole = channels // groups, copies.size == 0
     run = kw * c
     flat, pixels = x.reshape(x.size), x.reshape(x.size // channels, channels)
-    positions, numbers, lowered = dy.reshape(dy.size // filters, filters), dy.reshape(dy.size), copies.reshape(copies.size)
+    positions, numbers, lowered = (
+        dy.reshape(dy.size // filters, filters),
+        dy.reshape(dy.size),
+        copies.reshape(copies.size),
+    )
     start = first
     while start < last:
         n, i = start // height, start % height
