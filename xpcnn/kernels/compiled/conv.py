@@ -1,4 +1,4 @@
-"""Convolution in compiled loops, with the channels last in memory: for few images, and what is slow with the batch last.
+"""Convolution in compiled loops, with the channels last in memory: for few images, strides, dilations and groups.
 
 Loops copy what the kernel reads into matrices, BLAS multiplies them within the loop, and the loop goes on with the
 result while it is in the processor's cache. There are two ways, whose modules have the equations of y (1), dw (2),
@@ -6,11 +6,12 @@ db (3) and dx (4), with the numbers of `xpcnn.ops.conv`:
 
 - `row_loops`, for every geometry: the columns of one row of taps are copied beside each other, KW·C numbers, and the
   rows of taps are KH products.
-- `winograd_tiles`, for 3×3 kernels with stride 1 and `CHANNELS` channels or more, whose transformed weights fit into
-  the cache and whose tiles are well filled.
+- `winograd_tiles`, for 3×3 kernels with stride 1 and 32 channels or more, whose transformed weights fit into the cache
+  and whose tiles are well filled (`conv_tiles.pays`).
 
-dx is (1) of dy; with a stride in classes of positions, see `conv_rows`. Groups of less than `MERGED` channels are merged, with zeros between them,
-because products of few numbers are slow; an infinity or NaN then spreads over the merged groups.
+dx is (1) of dy; with a stride in classes of positions, see `conv_rows`. Groups of `MERGED` / 2 channels or fewer are
+merged, with zeros between them, because products of few numbers are slow; an infinity or NaN then spreads over the
+merged groups.
 
 Which calls are refused: the batch comes last in memory (other operations want it so, and a copy costs a pass); or there
 are 8 images or more of few channels, as in a first layer, because the next layer wants the batch last; or 32 images or

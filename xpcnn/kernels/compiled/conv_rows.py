@@ -49,9 +49,9 @@ class Reads(NamedTuple):
 
     def copies(self, x: NDArray, height: int, width: int, rows: int, deep: bool, c: int) -> NDArray:
         """L for that many rows of positions, of (height, width) in all images; of size 0 where none is needed."""
-        if self.kh * self.kw == self.step_h * self.step_w == 1 and self.top == self.left == 0:
-            if x.shape[1:3] == (height, width):
-                return empty((0, 0), x.dtype)
+        one_tap = self.kh * self.kw == self.step_h * self.step_w == 1 and self.top == self.left == 0
+        if one_tap and x.shape[1:3] == (height, width):
+            return empty((0, 0), x.dtype)
         if deep:
             return empty((rows * width, self.kh * self.kw * c), x.dtype)
         return empty(((rows + (self.kh - 1) * self.apart_h // self.step_h) * width, self.kw * c), x.dtype)

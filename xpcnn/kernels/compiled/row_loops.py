@@ -9,8 +9,8 @@ Of an image (H, W, C), the KW columns that the kernel reads in one row, at one p
     db           = Σ_{n,i,j} dy[n,i,j]                                              (3)
 
 with the equation numbers of `xpcnn.ops.conv`, W_u the matrix (KW·C, F) of the kernel's row u, and zeros outside. In a
-copy, rows that are S apart follow each other; so each product is one of whole rows, and rows of taps that are a multiple
-of S apart share a copy. If an image has few positions, all KH rows of the kernel are copied beside each other instead,
+copy, rows that are S apart follow each other; so each product is one of whole rows, and rows of taps that are a
+multiple of S apart share a copy. If an image has few positions, all KH rows of the kernel are copied beside each other instead,
 and many images are one product (`deep`). A kernel of one tap that reads every number needs no copy.
 
 (4), the gradient dx, is (1) of dy; with a stride S, one for each of the S·S classes of positions, whose sums go to
@@ -19,8 +19,8 @@ rows and columns that are S apart (`gap`).
 Arguments
     x : (N, H, W, G·C), y : (N, H', W', G·F), dy : (N, OH, OW, G·F), with G groups
     w : (G, KH·KW·C, F), with rows (u, v, c)
-    bias : (m·G·F,), the bias m times, so that runs are long; or of size 0 to leave y = the sums. residual : of y's shape,
-        or of size 0 for none. Both are added, before the ReLU
+    bias : (m·G·F,), the bias m times, so that runs are long; or of size 0 to leave y = the sums
+    residual : of y's shape, or of size 0 for none; it is added, too, before the ReLU; read if there is a bias
     kh, kw; step_h, step_w; apart_h, apart_w; top, left : the kernel, S, D and P (negative to begin within the image)
     height, width : OH and OW, the number of positions
     gap_h, gap_w, at_h, at_w : position (i, j) is written to y[n, i·gap_h + at_h, j·gap_w + at_w]
