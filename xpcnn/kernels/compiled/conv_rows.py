@@ -40,8 +40,8 @@ class Reads(NamedTuple):
 
     @classmethod
     def of(cls, place: Placement) -> Reads:
-        window = place.window
-        return cls(*window.kernel, *window.stride, *window.dilation, place.pads[0], place.pads[2])
+        (kh, kw), (step_h, step_w), (apart_h, apart_w) = place.window.kernel, place.window.stride, place.window.dilation
+        return cls(kh, kw, step_h, step_w, apart_h, apart_w, place.pads[0], place.pads[2])
 
     def deep(self, images: int, height: int, width: int) -> bool:
         """Whether all rows of the kernel are copied beside each other."""

@@ -10,8 +10,8 @@ Of an image (H, W, C), the KW columns that the kernel reads in one row, at one p
 
 with the equation numbers of `xpcnn.ops.conv`, W_u the matrix (KW·C, F) of the kernel's row u, and zeros outside. In a
 copy, rows that are S apart follow each other; so each product is one of whole rows, and rows of taps that are a
-multiple of S apart share a copy. If an image has few positions, all KH rows of the kernel are copied beside each other instead,
-and many images are one product (`deep`). A kernel of one tap that reads every number needs no copy.
+multiple of S apart share a copy. If an image has few positions, all KH rows of the kernel are copied beside each other
+instead, and many images are one product (`deep`). A kernel of one tap that reads every number needs no copy.
 
 (4), the gradient dx, is (1) of dy; with a stride S, one for each of the S·S classes of positions, whose sums go to
 rows and columns that are S apart (`gap`).
