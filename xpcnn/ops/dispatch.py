@@ -96,6 +96,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d": (
         "compiled.depthwise.IMPLEMENTATION",
         "compiled.winograd.IMPLEMENTATION",
+        "compiled.conv.IMPLEMENTATION",
         "winograd.IMPLEMENTATION",
         "rows.IMPLEMENTATION",
         "im2col.IMPLEMENTATION",
@@ -104,6 +105,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d_inference": (
         "compiled.depthwise.INFERENCE",
         "compiled.winograd.INFERENCE",
+        "compiled.conv.INFERENCE",
         "winograd.INFERENCE",
         "rows.INFERENCE",
         "im2col.INFERENCE",
