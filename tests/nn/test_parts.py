@@ -8,10 +8,11 @@ from __future__ import annotations
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import xpcnn
@@ -20,6 +21,7 @@ from xpcnn import data, nn, optim, training
 from xpcnn.errors import OptionError
 from xpcnn.kernels import winograd
 from xpcnn.kernels.parts import conv as conv_step
+from xpcnn.kernels.parts import winograd as winograd_step
 from xpcnn.nn import parts
 
 pytestmark = pytest.mark.skipif(
@@ -57,6 +59,12 @@ def check(model, x):
         np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
         for name, g in whole.items():
             np.testing.assert_allclose(grads[name], g, rtol=tolerance, atol=tolerance * abs(g).max() + 1e-12)
+    return plan
+
+
+def steps(plan):
+    (chain,) = plan._chains.values()
+    return chain.entries
 
 
 def lenet(dtype="float32", drop=0.3):
@@ -92,6 +100,41 @@ def test_every_geometry_of_a_convolution(g: Geometry, bias, numbers, seed):
         check(model, x)
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.tuples(*[st.integers(0, 2)] * 2), st.booleans(),
+    st.sampled_from([1 << 18, 60]), st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_every_geometry_of_winograds_form(oh, ow, columns, pads, bias, numbers, seed):
+    height, width = oh + 2 - 2 * pads[0], ow + columns - 1 - 2 * min(pads[1], columns - 1)
+    assume(height > 0 and width > 0)
+    last = nn.Conv2d(3, 4, (3, columns), padding=(pads[0], min(pads[1], columns - 1)), bias=bias, rng=2)
+    model = nn.Sequential(nn.Conv2d(2, 3, 1, rng=1), last).astype("float64")
+    x = np.random.default_rng(seed).normal(size=(18, height, width, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "FEWEST_CHANNELS", 1)
+        patch.setattr(winograd, "LEAST_SAVING", -9.0)
+        patch.setattr(winograd_step, "NUMBERS", numbers)  # in blocks of one column, too
+        plan = check(model, x)
+    assert any(isinstance(entry.step, winograd_step.Winograd) for entry in steps(plan))
+
+
+def test_in_float32_winograds_form_is_as_exact_as_on_the_whole_batch(rng):
+    model = nn.Sequential(nn.Conv2d(2, 8, 1, rng=1), nn.ReLU(), nn.Conv2d(8, 9, 3, padding=1, rng=2), nn.MaxPool2d(2))
+    plan = check(model, rng.normal(size=(40, 14, 13, 2)).astype("float32"))
+    assert any(isinstance(entry.step, winograd_step.Winograd) for entry in steps(plan))
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
+def test_where_loops_are_compiled_the_steps_are_the_same(rng, monkeypatch):
+    x = rng.normal(size=(32, 13, 14, 2)).astype("float32")
+    usual = nn.plan_training(lenet())
+    run(usual, x)
+    monkeypatch.setenv("XPCNN_NUMBA", "1")
+    plan = check(lenet(), x)
+    assert [type(entry.step) for entry in steps(plan)] == [type(entry.step) for entry in steps(usual)]
+
+
 def test_the_same_bits_for_any_number_of_threads(rng, monkeypatch):
     x = rng.normal(size=(101, 13, 14, 2)).astype("float32")
     results = []
@@ -125,7 +168,6 @@ OTHERS = {
     "inference": nn.eval_mode(nn.Sequential(CONV, nn.Dropout(0.5, rng=0))),
     "channels dropped": nn.Sequential(CONV, nn.Dropout2d(0.5, rng=0)),
     "no convolution": nn.Sequential(nn.Flatten(), nn.Linear(64, 2, rng=1)),
-    "for winograd": nn.Sequential(CONV, nn.Conv2d(2, 16, 1, rng=1), nn.Conv2d(16, 16, 3, padding=1, rng=0)),
     "a stride": nn.Sequential(CONV, nn.Conv2d(2, 2, 3, stride=2, rng=1)),
 }
 

@@ -40,7 +40,7 @@ from .sequential import Sequential
 from .shape import Flatten
 
 FEWEST = 16  # items
-MOST = 1 << 21  # multiply-adds of one item; what larger networks gain was not measured
+MOST = 1 << 23  # multiply-adds of one item; what larger networks gain was not measured
 SIZES = 2  # numbers of items for which memory is kept
 _OWN = {"forward", "backward"}  # attributes of a single object that takes the place of its class's
 
@@ -206,15 +206,16 @@ def _step(name: str, layer: Any, shape: Shape, dtype: Any) -> Any:
     x = np.broadcast_to(np.zeros((), dtype), (FEWEST, *shape))
     if kind is Dropout:
         return parts.Dropping(layer)
-    if kind is ReLU and dispatch.choose("relu", x).name in ("blocks", "reference"):
+    if kind is ReLU and dispatch.choose("relu", x).name in ("blocks", "numba", "reference"):
         return parts.Rectifier(layer)
     if kind is Linear and len(shape) == 1 and dispatch.choose("linear", x, layer.weight).name == "batch_last":
         return parts.Dense(layer)
     if kind is Conv2d and layer.groups == 1 and layer.window.dilation == (1, 1):
         place = layer.window.place(*shape[:2])
-        if place.flipped is not None and dispatch.choose("conv2d", x, layer.weight, window=layer.window).name == "rows":
-            return parts.Convolution(layer, place)
-    if kind is MaxPool2d and dispatch.choose("max_pool2d", x, window=layer.window).name == "batch_last":
+        chosen = dispatch.choose("conv2d", x, layer.weight, window=layer.window).name
+        if place.flipped is not None and chosen in ("rows", "winograd"):
+            return (parts.Convolution if chosen == "rows" else parts.Winograd)(layer, place)
+    if kind is MaxPool2d and dispatch.choose("max_pool2d", x, window=layer.window).name in ("batch_last", "numba"):
         window, place = layer.window, layer.window.place(*shape[:2])
         if window.stride == window.kernel and window.dilation == (1, 1) and not any(place.pads) and window.taps < 256:
             return parts.MaxPooling(layer, place)

@@ -12,6 +12,7 @@ from .linear import Dense
 from .pool import MaxPooling
 from .program import Chain, Entry, Parts
 from .step import AsItIs, PartStep
+from .winograd import Winograd
 
 __all__ = [
     "AsItIs",
@@ -24,4 +25,5 @@ __all__ = [
     "PartStep",
     "Parts",
     "Rectifier",
+    "Winograd",
 ]
