@@ -45,7 +45,7 @@ def run(model, x, dy=None):
 
 
 def has_parts(plan):
-    return any(chain is not None for chain in plan._chains.values())
+    return any(wiring is not None for wiring in plan._wirings.values())
 
 
 def check(model, x):
@@ -63,8 +63,8 @@ def check(model, x):
 
 
 def steps(plan):
-    (chain,) = plan._chains.values()
-    return chain.entries
+    (wiring,) = plan._wirings.values()
+    return wiring.entries
 
 
 def lenet(dtype="float32", drop=0.3):

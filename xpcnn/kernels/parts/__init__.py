@@ -6,17 +6,19 @@ without their checks, their choice of pieces and their allocations, which take l
 network, and during which its threads wait for each other.
 """
 
+from .batch_norm import BatchNorm, TooLarge
 from .conv import Convolution
 from .elementwise import Dropping, Rectifier
 from .linear import Dense
 from .pool import MaxPooling
-from .program import Chain, Entry, Parts
-from .step import AsItIs, PartStep
+from .program import Entry, Parts, Wiring
+from .step import Adding, AsItIs, PartStep
 from .winograd import Winograd
 
 __all__ = [
+    "Adding",
     "AsItIs",
-    "Chain",
+    "BatchNorm",
     "Convolution",
     "Dense",
     "Dropping",
@@ -25,5 +27,7 @@ __all__ = [
     "PartStep",
     "Parts",
     "Rectifier",
+    "TooLarge",
     "Winograd",
+    "Wiring",
 ]

@@ -52,7 +52,7 @@ class Convolution(PartStep):
         return weight_gradient(x, dy, dw, self.place, scratch)
 
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:
-        x, y, dy, dx, grads, _ = values
+        x, y, dy, dx, grads, *_ = values
         layer = self.layer
         convolve, bias = self.correlation(x, y, self.place, scratch), np.empty(y.shape[2:], x.dtype)
 
