@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from .. import settings
 from ..errors import XpcnnError
 from ..ops import dispatch
 from ..typing import Shape
@@ -25,25 +27,69 @@ from .sequential import Sequential
 from .shape import Flatten, ZeroPadChannels
 
 FEWEST = 16  # items
+MANY = 64  # items; for so many, parts with batch norm were no faster
 MOST = 1 << 26  # multiply-adds of one item; what larger networks gain was not measured
+
+
+_OWN = {"forward", "backward"}  # attributes of a single object that takes the place of its class's
 
 
 class _NoParts(Exception):
     """A layer has no parts, or is unknown."""
 
 
-def wiring(model: Layer, item: Shape, dtype: Any) -> Any:
+class Wirings:
+    """A network's steps, for items of several shapes, as long as its parameters are of the same shapes and dtypes.
+
+    Parameters
+        infers : whether for inference, without backward
+    """
+
+    def __init__(self, model: Layer, infers: bool = False) -> None:
+        self.model, self.infers = model, infers
+        self.found: dict[Any, Any] = {}  # by the items' shape and dtype, whether they are few, and loops compiled
+        self._known: list[Any] = []  # the parameters that they were made for
+        self._attributes: list[dict[str, Any]] = []  # of all layers
+        self._lock = Lock()
+
+    def of(self, x: Any) -> Any:
+        """The steps for this batch; None if it goes through the network as a whole."""
+        if type(x) is not np.ndarray or x.ndim < 2 or len(x) < FEWEST or dispatch.forced() is not None:
+            return None
+        with self._lock:
+            return self._of(x.shape[1:], x.dtype, len(x) < MANY, settings.numba())
+
+    def _of(self, *key: Any) -> Any:
+        if any(_kind(getattr(layer, key)) != kind for layer, key, kind in self._known):  # an array was replaced
+            self.found.clear()
+        if not self.found:
+            named = self.model.named_arrays(buffers=False, frozen=True)
+            self._known = [(layer, key, _kind(getattr(layer, key))) for _, layer, key in named]
+            self._attributes = [vars(layer) for _, layer in self.model.named_layers()]
+        if not all(map(_OWN.isdisjoint, self._attributes)):
+            return None
+        if key not in self.found:
+            self.found[key] = wiring(self.model, *key[:3], infers=self.infers)
+        return self.found[key]
+
+
+def _kind(array: Any) -> Any:
+    return type(array), getattr(array, "shape", None), getattr(array, "dtype", None)
+
+
+def wiring(model: Layer, item: Shape, dtype: Any, few: bool, *, infers: bool = False) -> Any:
     """The network's steps for items of that shape; None if it has none."""
-    parts, arrays = dispatch.parts(), model.parameters()
-    walk = _Walk(dtype)
+    parts, walk = dispatch.parts(), _Walk(dtype, infers)
     try:
         out = walk.run("", model, (0, item))
     except (_NoParts, XpcnnError):  # the network itself says what is wrong
         return None
     named = [name for entry in walk.entries for name in entry.names.values()]
+    arrays = {} if infers else model.parameters()
     pays = walk.cost <= MOST and any(isinstance(entry.step, parts.Convolution) for entry in walk.entries)
-    kinds = {(type(array), getattr(array, "dtype", None)) for array in arrays.values()}
-    if not pays or set(named) != set(arrays) or kinds != {(np.ndarray, dtype)}:  # others are frozen, or used twice
+    if not few and any(isinstance(entry.step, parts.BatchNorm) for entry in walk.entries):
+        return None
+    if not pays or set(named) != set(arrays):  # others are frozen, or used twice
         return None
     return parts.Wiring(walk.entries, item, out[1], {name: arrays[name].shape for name in named}, dtype)
 
@@ -51,14 +97,14 @@ def wiring(model: Layer, item: Shape, dtype: Any) -> Any:
 class _Walk:
     """Follows a value, its number and the shape of an item of it, through the network, and notes a step a layer."""
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype, self.entries, self.cost = dtype, list[Any](), 0
+    def __init__(self, dtype: Any, infers: bool) -> None:
+        self.dtype, self.infers, self.entries, self.cost = dtype, infers, list[Any](), 0
 
     def run(self, name: str, layer: Any, x: tuple[int, Shape], **options: Any) -> tuple[int, Shape]:
         kind, shape = type(layer), x[1]
         if kind not in (Sequential, Residual):
             return self._layer(name, layer, x, **options)
-        if options or layer.infers:
+        if options or (layer.infers and not self.infers):
             raise _NoParts
         children = layer.children()
         if kind is Sequential:
@@ -73,13 +119,18 @@ class _Walk:
 
     def _layer(self, name: str, layer: Any, x: tuple[int, Shape], **options: Any) -> tuple[int, Shape]:
         number, shape = x
-        if layer.infers:
+        if layer.infers and not self.infers:
             raise _NoParts
         out = layer.output_shape(shape)
         self.cost += layer.multiply_adds(shape, out)
-        if type(layer) is Flatten:
+        if type(layer) is Flatten or (type(layer) is Dropout and self.infers):
             return number, out
-        names = {key: dotted(name, key) for key in layer.parameter_names if getattr(layer, key) is not None}
+        own = [key for key in layer.parameter_names if getattr(layer, key) is not None]
+        if any(_kind(getattr(layer, key))[::2] != (np.ndarray, self.dtype) for key in own):
+            raise _NoParts
+        if type(layer) in (BatchNorm1d, BatchNorm2d) and self.infers:  # an affine map, which is part of a convolution
+            raise _NoParts
+        names = {} if self.infers else {key: dotted(name, key) for key in own}
         return self._note(_step(name, layer, shape, self.dtype, **options), (number,), (shape,), out, names)
 
     def _note(
@@ -129,4 +180,8 @@ class _Named:
     """A layer whose errors tell its name."""
 
     def __init__(self, name: str, layer: Layer) -> None:
+        self._call = partial(with_layer_name, name, layer)
         self.forward, self.backward = (partial(with_layer_name, name, run) for run in (layer.forward, layer.backward))
+
+    def __call__(self, x: Any) -> Any:
+        return self._call(x)

@@ -19,8 +19,6 @@ from threading import Lock
 from typing import Any
 from weakref import finalize
 
-import numpy as np
-
 from ..errors import OptionError
 from ..ops import dispatch
 from ..ops.check import check_gradient
@@ -28,10 +26,9 @@ from ..shards import current
 from ..typing import Array, Cache
 from .display import headline
 from .layer import Layer, check_layer
-from .part_wiring import FEWEST, wiring
+from .part_wiring import Wirings
 
 SIZES = 2  # numbers of items for which memory is kept
-_OWN = {"forward", "backward"}  # attributes of a single object that takes the place of its class's
 
 
 class PartsPlan:
@@ -48,9 +45,7 @@ class PartsPlan:
     def __init__(self, model: Layer) -> None:
         check_layer("plan_training", model)
         self.model = model
-        self._wirings: dict[Any, Any] = {}  # by the items' shape and dtype
-        self._known: list[Any] = []  # the parameters that they were made for
-        self._attributes: list[dict[str, Any]] = []  # of all layers
+        self._wirings = Wirings(model)
         self._idle: dict[Any, list[Any]] = {}
         self._lock = Lock()
 
@@ -62,8 +57,7 @@ class PartsPlan:
 
     def forward(self, x: Any) -> tuple[Any, Cache]:
         """As of the network."""
-        with self._lock:
-            found = self._wiring(x)
+        found = self._wirings.of(x) if current() is None else None  # the sums of batch norm are those of all shards
         if found is not None:
             with dispatch.one_blas_thread() as threads, suppress(dispatch.parts().TooLarge):
                 with self._lock:
@@ -94,29 +88,6 @@ class PartsPlan:
         lent = _Lent(idle.pop() if idle else dispatch.parts().Parts(wiring, items, threads))
         finalize(lent, idle.append, lent.parts).atexit = False  # once nobody can call backward
         return lent
-
-    def _wiring(self, x: Any) -> Any:
-        """The steps for this batch; None if it goes through the network as a whole."""
-        if type(x) is not np.ndarray or x.ndim < 2 or len(x) < FEWEST or dispatch.forced() is not None:
-            return None
-        if current() is not None:  # the sums of batch norm are those of all shards
-            return None
-        if any(_kind(getattr(layer, key)) != kind for layer, key, kind in self._known):  # an array was replaced
-            self._wirings.clear()
-        if not self._wirings:
-            found = self.model.named_arrays(buffers=False, frozen=True)
-            self._known = [(layer, key, _kind(getattr(layer, key))) for _, layer, key in found]
-            self._attributes = [vars(layer) for _, layer in self.model.named_layers()]
-        if not all(map(_OWN.isdisjoint, self._attributes)):
-            return None
-        key = x.shape[1:], x.dtype
-        if key not in self._wirings:
-            self._wirings[key] = wiring(self.model, *key)
-        return self._wirings[key]
-
-
-def _kind(array: Any) -> Any:
-    return type(array), getattr(array, "shape", None), getattr(array, "dtype", None)
 
 
 class _Lent:

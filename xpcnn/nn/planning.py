@@ -37,6 +37,7 @@ from .layer import Layer, check_layer
 from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
 from .own_layers import is_ours
+from .part_wiring import Wirings
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .shape import Flatten, ZeroPad2d, ZeroPadChannels
 from .summary import as_input_shape
@@ -62,7 +63,8 @@ class Plan:
         self.model, self.input_shape = model, as_input_shape(input_shape, "plan")
         self._samples = _as_list(model.zeros(self.input_shape))
         model(_like(self._samples))  # its errors name the layer
-        self._programs = None
+        self._programs, self._large = None, dict[Any, Any]()
+        self._wirings = Wirings(model, infers=True)
         if all(isinstance(each, np.ndarray) for each in self._samples):
             self._programs, self._single = _Tracer().programs(model, self._samples)
 
@@ -80,13 +82,23 @@ class Plan:
         """
         arrays = _as_list(x)
         if self._programs is None or dispatch.forced() is not None or not self._holds(arrays):
-            return self.model(x)
+            return self._in_parts(x)
         try:
             outputs = self._programs(arrays)
         except dispatch.planned().NotPlanned:
             self._programs = None
             return self.model(x)
         return outputs[0] if self._single else tuple(outputs)
+
+    def _in_parts(self, x: Any) -> Any:
+        """The output of a large batch: in parts of it, or by the network itself."""
+        wiring = self._wirings.of(x)
+        if wiring is None:
+            return self.model(x)
+        if wiring not in self._large:
+            self._large = {wiring: dispatch.parts().Inference(wiring)}  # those of other weights go
+        with dispatch.one_blas_thread():
+            return self._large[wiring](x)
 
     def _holds(self, arrays: list[Any]) -> bool:
         """True if these arrays are of the shapes and dtypes that were planned."""

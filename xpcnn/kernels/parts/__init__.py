@@ -9,6 +9,7 @@ network, and during which its threads wait for each other.
 from .batch_norm import BatchNorm, TooLarge
 from .conv import Convolution
 from .elementwise import Dropping, Rectifier
+from .inference import Inference
 from .linear import Dense
 from .pool import MaxPooling
 from .program import Entry, Parts, Wiring
@@ -23,6 +24,7 @@ __all__ = [
     "Dense",
     "Dropping",
     "Entry",
+    "Inference",
     "MaxPooling",
     "PartStep",
     "Parts",

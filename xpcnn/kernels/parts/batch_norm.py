@@ -14,7 +14,7 @@ Source: T. Chan, G. Golub and R. LeVeque, Algorithms for computing the sample va
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,10 @@ class BatchSums(Sums):
         self.layer, self.dtype = layer, np.dtype(dtype)
         self.sizes = np.array([[size * math.prod(shape[:-1])] for size in sizes], float)  # (k, 1), N_k
         self.count = int(self.sizes.sum())  # M
-        self.means, self.squares, self.products, self.sums = np.empty((4, len(sizes), c))
+        self.means, self.squares, self.products, self.sums = np.zeros((4, len(sizes), c))
         self.mean, self.r, self.a, self.b, self.f, self.g = np.empty((6, c), self.dtype)
         self.var = np.empty(c, self.dtype)
-        self.far = False
+        self.far = False  # μ is far from 0, beside σ
 
     @np.errstate(all="ignore")  # after an overflow the reference runs
     def after_forward(self) -> None:
@@ -65,6 +65,13 @@ class BatchSums(Sums):
         self.g[...] = -self.a * (dbeta / self.count)  # (5)
         if not self.far:
             self.g -= self.f * self.mean  # (5)
+
+    def write(self, k: int, grads: Mapping[str, NDArray]) -> None:
+        """The share of part k in the gradients of the parameters."""
+        if "weight" in grads:
+            np.multiply(self.r, self.products[k], out=grads["weight"], casting="same_kind")  # (4)
+        if "bias" in grads:
+            np.copyto(grads["bias"], self.sums[k], casting="same_kind")  # (4)
 
     def move(self) -> None:
         """Move the running statistics."""
@@ -155,10 +162,7 @@ class BatchNorm(SummingStep):
                 shared.products[k] -= shared.mean * shared.sums[k]
 
         def apply() -> None:
-            if "weight" in values.grads:
-                np.multiply(shared.r, shared.products[k], out=values.grads["weight"], casting="same_kind")  # (4)
-            if "bias" in values.grads:
-                np.copyto(values.grads["bias"], shared.sums[k], casting="same_kind")  # (4)
+            shared.write(k, values.grads)
             if dx is None:
                 return
             for to, factors in zip(spread, (shared.mean, shared.a, shared.f, shared.g), strict=True):

@@ -56,11 +56,13 @@ class Convolution(PartStep):
         layer = self.layer
         convolve, bias = self.correlation(x, y, self.place, scratch), np.empty(y.shape[2:], x.dtype)
 
+        def add_bias(out: NDArray) -> None:
+            np.add(out, bias, out=out)  # (1)
+
         def forward() -> None:
-            convolve(layer.weight, _nothing)  # (1)
             if layer.bias is not None:
                 np.copyto(bias, layer.bias[:, None])
-                np.add(y, bias, out=y)  # (1)
+            convolve(layer.weight, _nothing if layer.bias is None else add_bias)  # (1)
 
         calls: list[Call] = []
         if "weight" in grads:

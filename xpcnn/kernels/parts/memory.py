@@ -52,16 +52,16 @@ class Places:
         return place
 
 
-def of_values(uses: Sequence[Use], count: int) -> tuple[list[int], Mapping[int, int]]:
+def of_values(uses: Sequence[Use], count: int, training: bool = True) -> tuple[list[int], Mapping[int, int]]:
     """For each value the one in whose memory it is; the places of those that are not kept."""
     holders = list(range(count))
     readers = Counter(value for use in uses for value in use.reads)
-    kept_output = {use.writes for use in uses if use.step.keeps_output}
+    kept_output = {use.writes for use in uses if training and use.step.keeps_output}
     for use in uses:
         first = use.reads[0]
         if use.step.in_place and readers[first] == 1 and first not in kept_output:
             holders[use.writes] = holders[first]
-    needed = kept_output | {value for use in uses if use.step.keeps_input for value in use.reads}
+    needed = kept_output | {value for use in uses if training and use.step.keeps_input for value in use.reads}
     kept = {holders[value] for value in needed}
     last = {0: 0} | {holders[value]: i for i, use in enumerate(uses) for value in (*use.reads, use.writes)}
     places, found = Places(), dict[int, int]()

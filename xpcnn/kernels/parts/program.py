@@ -163,9 +163,10 @@ class Parts:
                 if number == len(between):
                     last(p)
 
-        for number, joined in enumerate([*between, lambda: None]):
+        for number in range(len(between) + 1):
             parallel(partial(work, number), range(self.slots), math.inf)
-            joined()
+            if number < len(between):
+                between[number]()
 
 
 class Part:

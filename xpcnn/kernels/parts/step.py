@@ -26,6 +26,7 @@ class Values(NamedTuple):
         sums : of a step that needs sums of the batch, what its parts have in common
         number : of the part
         more : of a step that reads several values, those after x
+        infers : whether nothing is kept for backward, which is not called
     """
 
     x: NDArray
@@ -37,6 +38,7 @@ class Values(NamedTuple):
     sums: Any = None
     number: int = 0
     more: tuple[NDArray, ...] = ()
+    infers: bool = False
 
 
 class Scratch:
@@ -113,6 +115,9 @@ class AsItIs(PartStep):
         x, y, dy, dx, own, *_ = values
         caches: list[Any] = [None]
 
+        def infer() -> None:
+            np.copyto(batch_first(y), self.layer(batch_first(x)))
+
         def forward() -> None:
             out, caches[0] = self.layer.forward(batch_first(x))
             np.copyto(batch_first(y), out)
@@ -124,7 +129,7 @@ class AsItIs(PartStep):
             if dx is not None:
                 np.copyto(batch_first(dx), gradient)
 
-        return forward, backward
+        return infer if values.infers else forward, backward
 
 
 class Adding(PartStep):
