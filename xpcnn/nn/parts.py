@@ -8,8 +8,7 @@ one layer wait for each other at its end. Where all layers treat each item by it
 other one. What runs of it, and in which memory, is found once for a number of items (`xpcnn.kernels.parts`). The loss
 is that of the whole batch, and the gradients are added in the order of the parts.
 
-It pays for convolutions that `xpcnn.kernels.rows` would run, as in LeNet-5. Where `winograd` would run, with more than
-8 channels and 3×3 kernels, parts were slower.
+Batch norm needs sums of the whole batch: there the parts wait for each other. That pays for small batches.
 """
 
 from __future__ import annotations
@@ -104,8 +103,7 @@ def plan_training(model: Layer) -> PartsPlan:
         model : any network
     Returns
         PartsPlan : has the forward and backward of the network, and calls them where parts are impossible or slower:
-            for other arrays than NumPy's, fewer than 16 items, layers that need the whole batch, as batch norm, and
-            where an implementation is forced. Its backward has no dx: input_grad must be False
+            for other arrays than NumPy's, fewer than 16 items, 64 or more with batch norm, and where an implementation is forced. Its backward has no dx: input_grad must be False
 
     >>> import numpy as np
     >>> from xpcnn.nn import Conv2d, Flatten, Linear, ReLU, Sequential

@@ -75,8 +75,8 @@ class Plan:
         """The network's output.
 
         Parameters
-            x : as the network takes it. A plan is faster for fewer than 8 items of its shape, in the network's dtype;
-                anything else is passed to the network
+            x : as the network takes it. A plan is faster for fewer than 8 items of its shape, in the network's dtype,
+                and without batch norm for 16 or more; anything else is passed to the network
         Raises
             ShapeError : a weight was replaced by one of another shape or dtype;  and as the network
         """
