@@ -103,7 +103,8 @@ def plan_training(model: Layer) -> PartsPlan:
         model : any network
     Returns
         PartsPlan : has the forward and backward of the network, and calls them where parts are impossible or slower:
-            for other arrays than NumPy's, fewer than 16 items, 64 or more with batch norm, and where an implementation is forced. Its backward has no dx: input_grad must be False
+            for other arrays than NumPy's, fewer than 16 items, 64 or more with batch norm, and
+            where an implementation is forced. Its backward has no dx: input_grad must be False
 
     >>> import numpy as np
     >>> from xpcnn.nn import Conv2d, Flatten, Linear, ReLU, Sequential
