@@ -48,7 +48,7 @@ class Inference:
             idle.append(part)  # not after an error
 
         parallel(work, cuts, math.inf)
-        for n in self._idle.keys() - {cut.stop - cut.start for cut in cuts}:  # of other batches
+        for n in set(tuple(self._idle)) - {cut.stop - cut.start for cut in cuts}:  # of other batches
             self._idle.pop(n, None)
         return y
 
