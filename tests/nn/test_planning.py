@@ -378,10 +378,30 @@ def test_a_container_of_ones_own_runs_as_it_is():
     close(nn.plan(model, (6,)), model, x)
 
 
-def test_the_plan_of_many_images_is_the_network():
+def test_the_plan_of_more_images_is_the_network():
     model = models.build("lenet5", (28, 28, 1), 10, rng=0)
-    x = np.random.default_rng(0).random((20, 28, 28, 1), np.float32)
+    x = np.random.default_rng(0).random((15, 28, 28, 1), np.float32)
     assert (nn.plan(model, (28, 28, 1))(x) == model(x)).all()
+
+
+@pytest.mark.parametrize("items", [16, 17, 129, 256])
+def test_many_images_run_in_parts_with_the_same_bits_for_any_number_of_threads(items, monkeypatch):
+    monkeypatch.delenv("XPCNN_IMPLEMENTATION", raising=False)
+    layers = nn.Conv2d(1, 8, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.5, rng=1), nn.Tanh(), nn.AvgPool2d(2)
+    body = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, rng=2), nn.ReLU(), nn.Conv2d(8, 8, 1, rng=4))
+    model = nn.Sequential(*layers, nn.Residual(body), nn.Flatten(), nn.Linear(72, 3, rng=3))
+    if not isinstance(model[0].weight, np.ndarray):
+        pytest.skip("other arrays than NumPy's have no parts")
+    plan, x = nn.plan(model, (14, 14, 1)), np.random.default_rng(0).normal(size=(items, 14, 14, 1)).astype("float32")
+    found = set()
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("XPCNN_NUM_THREADS", threads)
+        found.add(plan(x).tobytes())
+    assert len(found) == 1
+    assert plan._large
+    np.testing.assert_allclose(plan(x), model(x), rtol=1e-4, atol=1e-5)
+    model[0].weight *= 2
+    np.testing.assert_allclose(plan(x), model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_nan_and_infinity_come_through():
