@@ -239,12 +239,12 @@ def test_filters_in_another_memory_order_that_change_in_place():
 
 def test_the_same_bits_for_any_number_of_threads(monkeypatch):
     layers = [nn.Conv2d(32, 64, 3, padding=1, rng=0), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1, rng=1)]
-    plan = nn.plan(nn.Sequential(*layers, nn.Conv2d(64, 16, 3, padding=1, rng=2)), (40, 40, 32))
+    model = nn.Sequential(*layers, nn.Conv2d(64, 16, 3, padding=1, rng=2))
     x = np.random.default_rng(0).normal(size=(1, 40, 40, 32)).astype("float32")
     found = []
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("XPCNN_NUM_THREADS", threads)
-        found.append(plan(x))
+        found.append(nn.plan(model, (40, 40, 32))(x))
     assert all((each == found[0]).all() for each in found)
 
 

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -41,11 +42,9 @@ MANY = 1 << 13  # numbers of cols for one image: copying fewer than that for eac
 LONG = 32  # rows of cols in a term at least: products of fewer are slower than one of all taps
 BLOCKS, SHARE = 4, 8e6  # an image is divided for threads into that many blocks of at least so many multiply-adds,
 HALVES, WIDE = 2, 128  # into two, or blocks of at least so many positions
-AWAKE = 3e7  # cost of a step for which its threads, awake from the step before, save more than they take
-FEW, SMALL = (
-    32,
-    10**6,
-)  # for few filters, BLAS is faster on products of so many multiply-adds, which it takes as they lie
+LEAST = 3e7  # cost of a step for which its threads, awake from the step before, save more than they take
+RUN = 1 << 16  # numbers of a product that ReLU takes as one run, not row by row
+FEW, SMALL = 32, 10**6  # filters; multiply-adds of a product that BLAS computes without rearranging them first
 
 
 class Block(NamedTuple):
@@ -109,7 +108,7 @@ class Convolution(PlanStep):
         blocks = self.blocks(x.shape)
         positions = x.shape[0] * math.prod(self.place.out)
         cost = 2.0 * self.filters * self.size * self.terms * positions
-        several = len(blocks) > 1 and cost >= AWAKE
+        several = len(blocks) > 1 and cost >= LEAST
         works = []
         for block in blocks:
             arrays = [aligned(each, y.inside.dtype) for each in self.workspace(x.shape)] if several else workspace
@@ -127,7 +126,7 @@ class Convolution(PlanStep):
                 w = own
             columns = [each if each is None else each.reshape(self.groups, -1, 1) for each in (scale, shift)]
             if several:
-                parallel(lambda work: work(w, *columns), works, cost, least=AWAKE)
+                parallel(lambda work: work(w, *columns), works, cost, least=LEAST)
             else:
                 for work in works:
                     work(w, *columns)
@@ -165,8 +164,9 @@ class _Work:
             self.image = whole.reshape(f, images, -1, ow)[:, :, :rows]
         self.adds = groups == 1 and blas.refuses(y.inside) is None  # whether products add to what is there
         self.term = _part(arrays[2], self.product.shape if step.terms > 1 and not self.adds else (0,))
-        self.flat = self.product.reshape(-1) if self.product.flags.c_contiguous else self.product
-        self.zeros = np.zeros(self.flat.shape[-1], y.inside.dtype)  # an array is faster than a number
+        one_run = self.product.flags.c_contiguous and self.product.size <= RUN
+        self.flat = self.product.reshape(-1) if one_run else self.product
+        self.zeros = _zeros(self.flat.shape[-1], y.inside.dtype)  # an array is faster than a number
         self.prepared: tuple[NDArray | None, bool, list[Call]] = (None, False, [])
 
     def __call__(self, w: NDArray, scale: NDArray | None, shift: NDArray | None) -> None:
@@ -222,6 +222,13 @@ class _Work:
         shape = (step.groups, kh, kw, c, first.shape[1], rows, step.place.out[1])
         strides = (s_c * c, s_h * dh, s_w * dw, s_c, s_n, s_h * sh, s_w * sw)
         return as_strided(first, shape, strides, writeable=False)
+
+
+@lru_cache(maxsize=32)
+def _zeros(size: int, dtype: np.dtype[Any]) -> NDArray:
+    zeros = np.zeros(size, dtype)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def _part(memory: NDArray, shape: Shape) -> NDArray:
