@@ -227,6 +227,37 @@ def test_weights_that_change_are_seen():
         plan(x)
 
 
+def test_filters_in_another_memory_order_that_change_in_place():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, rng=0))
+    layer = model.children()["0"]
+    layer.weight = np.asfortranarray(layer.weight)
+    x = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
+    plan = nn.plan(model, (8, 8, 3))
+    for _ in range(2):
+        close(plan, model, x)
+        layer.weight *= 2
+
+
+def test_the_same_bits_for_any_number_of_threads(monkeypatch):
+    layers = [nn.Conv2d(32, 64, 3, padding=1, rng=0), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1, rng=1)]
+    model = nn.Sequential(*layers, nn.Conv2d(64, 16, 3, padding=1, rng=2))
+    x = np.random.default_rng(0).normal(size=(1, 40, 40, 32)).astype("float32")
+    found = []
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("XPCNN_NUM_THREADS", threads)
+        found.append(nn.plan(model, (40, 40, 32))(x))
+    assert all((each == found[0]).all() for each in found)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("filters", [4, 40])
+def test_products_without_blas_that_adds(monkeypatch, bias, filters):
+    monkeypatch.setattr(conv_step.blas, "refuses", lambda x: "another BLAS")
+    model = nn.Sequential(nn.Conv2d(24, filters, 3, padding=1, bias=bias, rng=0), nn.BatchNorm2d(filters), nn.ReLU())
+    x = np.random.default_rng(0).normal(size=(2, 20, 20, 24)).astype("float32")
+    close(nn.plan(model, (20, 20, 24)), model, x)
+
+
 @pytest.mark.parametrize("key", ["weight", "bias"])
 def test_a_mask_of_weights_is_not_passed_over(key):
     layer = nn.Linear(3, 2, rng=0)

@@ -24,6 +24,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..ops import dispatch
+from ..ops.batch_norm import batch_norm_affine
 from ..typing import Array, NDArray, Shape
 from .activation import ReLU
 from .branches import Concat, Residual
@@ -31,7 +32,7 @@ from .container import Container, with_layer_name
 from .conv import Conv2d
 from .display import headline
 from .dropout import Dropout
-from .fusion import FusedConvolution, affine
+from .fusion import FusedConvolution
 from .join import Add, Maximum, Multiply, Subtract
 from .layer import Layer, check_layer
 from .linear import Linear
@@ -228,7 +229,7 @@ def _affine(norm: BatchNorm1d | BatchNorm2d, bias: Callable[[], Any] = lambda: N
     def read() -> tuple[Array, Array]:
         for array in arrays:
             array()
-        return affine(norm, bias())
+        return batch_norm_affine(norm.weight, norm.bias, norm.running_mean, norm.running_var, bias(), eps=norm.eps)
 
     return read
 
