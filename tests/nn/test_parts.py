@@ -22,7 +22,7 @@ from xpcnn.errors import OptionError
 from xpcnn.kernels import winograd
 from xpcnn.kernels.parts import conv as conv_step
 from xpcnn.kernels.parts import winograd as winograd_step
-from xpcnn.nn import part_wiring
+from xpcnn.nn import part_chains
 
 pytestmark = pytest.mark.skipif(
     not isinstance(nn.Linear(1, 1).weight, np.ndarray), reason="other arrays than NumPy's have no parts"
@@ -45,7 +45,7 @@ def run(model, x, dy=None):
 
 
 def has_parts(plan):
-    return any(wiring is not None for wiring in plan._wirings.found.values())
+    return any(chain is not None for chain in plan._chains.found.values())
 
 
 def check(model, x):
@@ -63,8 +63,8 @@ def check(model, x):
 
 
 def steps(plan):
-    (wiring,) = plan._wirings.found.values()
-    return wiring.entries
+    (chain,) = plan._chains.found.values()
+    return chain.entries
 
 
 def lenet(dtype="float32", drop=0.3):
@@ -133,48 +133,6 @@ def test_where_loops_are_compiled_the_steps_are_the_same(rng, monkeypatch):
     monkeypatch.setenv("XPCNN_NUMBA", "1")
     plan = check(lenet(), x)
     assert [type(entry.step) for entry in steps(plan)] == [type(entry.step) for entry in steps(usual)]
-
-
-def residual(dtype, **norm):
-    """With batch norm, before a ReLU and before a sum; its first channel is constant."""
-    first = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, rng=0), nn.BatchNorm2d(4, **norm), nn.ReLU())
-    first[0].weight[0] = 0
-    body = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, rng=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 1, rng=2))
-    halved = nn.Sequential(nn.Conv2d(4, 6, 3, stride=2, padding=1, rng=3), nn.BatchNorm2d(6))
-    shortcut = nn.Sequential(nn.AvgPool2d(1, stride=2), nn.ZeroPadChannels(1, 1))
-    tail = nn.ReLU(), nn.GlobalAvgPool2d(), nn.Linear(6, 3, rng=4)
-    return nn.Sequential(first, nn.Residual(body), nn.Residual(nn.ReLU()), nn.Residual(halved, shortcut), *tail).astype(
-        dtype
-    )
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("far", [0.0, 500.0])
-@pytest.mark.parametrize("affine", [True, False])
-def test_batch_norm_and_branches(dtype, far, affine, rng):
-    model = residual(dtype, affine=affine)
-    model[0][0].bias[...] = far
-    x = rng.normal(size=(35, 8, 9, 2)).astype(dtype)
-    plan, other = nn.plan_training(copy.deepcopy(model)), copy.deepcopy(model)
-    tolerance = 1e-7 if dtype == "float64" else 5e-3
-    for _ in range(2):
-        (y, grads), (expected, whole) = run(plan, x), run(other, x)
-        np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
-        for name, g in whole.items():
-            np.testing.assert_allclose(grads[name], g, rtol=tolerance, atol=tolerance * (abs(g).max() + 1))
-    assert has_parts(plan)
-    for name, array in other.state_dict().items():
-        np.testing.assert_allclose(plan.model.state_dict()[name], array, rtol=tolerance, atol=tolerance, err_msg=name)
-
-
-def test_with_batch_norm_the_same_bits_for_any_number_of_threads(rng, monkeypatch):
-    x, results = rng.normal(size=(50, 8, 9, 2)).astype("float32"), set()
-    for number in ("1", "2", "3"):
-        monkeypatch.setenv("XPCNN_NUM_THREADS", number)
-        model = residual("float32")
-        y, grads = run(nn.plan_training(model), x)
-        results.add(b"".join(each.tobytes() for each in (y, *grads.values(), *model.state_dict().values())))
-    assert len(results) == 1
 
 
 def test_the_same_bits_for_any_number_of_threads(rng, monkeypatch):
@@ -281,7 +239,7 @@ def test_a_trainer_trains_in_parts_and_resumes_bit_for_bit(rng, tmp_path, monkey
     resumed.fit(loader, epochs=4, resume=True)
     for name, array in whole.kept_model.state_dict().items():
         assert np.array_equal(array, resumed.kept_model.state_dict()[name]), name
-    monkeypatch.setattr(part_wiring, "FEWEST", 1000)
+    monkeypatch.setattr(part_chains, "FEWEST", 1000)
     other = trainer(None)
     other.fit(loader, epochs=4)
     assert not has_parts(other._plan)

@@ -7,13 +7,10 @@ Checks, choices and new arrays in every layer take longer than the arithmetic of
 one layer wait for each other at its end. Where all layers treat each item by itself, a part of the batch needs no
 other one. What runs of it, and in which memory, is found once for a number of items (`xpcnn.kernels.parts`). The loss
 is that of the whole batch, and the gradients are added in the order of the parts.
-
-Batch norm needs sums of the whole batch: there the parts wait for each other. That pays for small batches.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from threading import Lock
 from typing import Any
 from weakref import finalize
@@ -21,11 +18,10 @@ from weakref import finalize
 from ..errors import OptionError
 from ..ops import dispatch
 from ..ops.check import check_gradient
-from ..shards import current
 from ..typing import Array, Cache
 from .display import headline
 from .layer import Layer, check_layer
-from .part_wiring import Wirings
+from .part_chains import Chains
 
 SIZES = 2  # numbers of items for which memory is kept
 
@@ -44,7 +40,7 @@ class PartsPlan:
     def __init__(self, model: Layer) -> None:
         check_layer("plan_training", model)
         self.model = model
-        self._wirings = Wirings(model)
+        self._chains = Chains(model)
         self._idle: dict[Any, list[Any]] = {}
         self._lock = Lock()
 
@@ -56,14 +52,14 @@ class PartsPlan:
 
     def forward(self, x: Any) -> tuple[Any, Cache]:
         """As of the network."""
-        found = self._wirings.of(x) if current() is None else None  # the sums of batch norm are those of all shards
-        if found is not None:
-            with dispatch.one_blas_thread() as threads, suppress(dispatch.parts().TooLarge):
-                with self._lock:
-                    lent = self._lend(found, len(x), threads)
-                return lent.parts.forward(x), (lent, None)
-        y, cache = self.model.forward(x)
-        return y, (None, cache)
+        chain = self._chains.of(x)
+        if chain is None:
+            y, cache = self.model.forward(x)
+            return y, (None, cache)
+        with dispatch.one_blas_thread() as threads:
+            with self._lock:
+                lent = self._lend(chain, len(x), threads)
+            return lent.parts.forward(x), (lent, None)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = False) -> tuple[None, dict[str, Array]]:
         """The gradients of all parameters, with the cache that `forward` returned."""
@@ -78,13 +74,13 @@ class PartsPlan:
         with dispatch.one_blas_thread():
             return None, lent.parts.backward(dy)
 
-    def _lend(self, wiring: Any, items: int, threads: int) -> _Lent:
+    def _lend(self, chain: Any, items: int, threads: int) -> _Lent:
         """Memory that no other batch uses as long as it is lent."""
-        key = (items, threads, wiring)
+        key = (items, threads, chain)
         idle = self._idle[key] = self._idle.pop(key, [])  # the last one
         while len(self._idle) > SIZES:
             del self._idle[next(iter(self._idle))]
-        lent = _Lent(idle.pop() if idle else dispatch.parts().Parts(wiring, items, threads))
+        lent = _Lent(idle.pop() if idle else dispatch.parts().Parts(chain, items, threads))
         finalize(lent, idle.append, lent.parts).atexit = False  # once nobody can call backward
         return lent
 
@@ -103,7 +99,7 @@ def plan_training(model: Layer) -> PartsPlan:
         model : any network
     Returns
         PartsPlan : has the forward and backward of the network, and calls them where parts are impossible or slower:
-            for other arrays than NumPy's, fewer than 16 items, 64 or more with batch norm, and
+            for other arrays than NumPy's, fewer than 16 items, layers that need the whole batch, as batch norm, and
             where an implementation is forced. Its backward has no dx: input_grad must be False
 
     >>> import numpy as np

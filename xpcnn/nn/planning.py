@@ -38,7 +38,7 @@ from .layer import Layer, check_layer
 from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
 from .own_layers import is_ours
-from .part_wiring import Wirings
+from .part_chains import Chains
 from .planned_layers import PlannedLayers
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .shape import Flatten, ZeroPad2d, ZeroPadChannels
@@ -67,7 +67,7 @@ class Plan:
         model(_like(self._samples))  # its errors name the layer
         self._layers = PlannedLayers(model)
         self._programs, self._large = None, dict[Any, Any]()
-        self._wirings = Wirings(model, infers=True)
+        self._chains = Chains(model, infers=True)
         if all(isinstance(each, np.ndarray) for each in self._samples):
             self._programs, self._single = _Tracer().programs(model, self._samples)
 
@@ -100,13 +100,13 @@ class Plan:
 
     def _in_parts(self, x: Any) -> Any:
         """The output of a large batch: in parts of it, or by the network itself."""
-        wiring = self._wirings.of(x)
-        if wiring is None:
+        chain = self._chains.of(x)
+        if chain is None:
             return self.model(x)
-        if wiring not in self._large:
-            self._large = {wiring: dispatch.parts().Inference(wiring)}  # those of other weights go
+        if chain not in self._large:
+            self._large = {chain: dispatch.parts().Inference(chain)}  # those of other weights go
         with dispatch.one_blas_thread():
-            return self._large[wiring](x)
+            return self._large[chain](x)
 
     def _holds(self, arrays: list[Any]) -> bool:
         """True if these arrays are of the shapes and dtypes that were planned."""

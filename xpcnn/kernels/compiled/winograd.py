@@ -41,7 +41,7 @@ from ..winograd import POINTS, TILE
 from .loop import NAME, contiguous, refuses_numbers
 from .winograd_loops import add_gradients, correlate, kernel_gradients, transform_kernels
 
-FEWEST_IMAGES = 32
+FEWEST_IMAGES = 8
 RUN = 128  # images of some tiles next to each other that are transformed together
 SHARE = 1e7  # multiplications of a unit of work, at least
 CHANNELS = 64  # of a part of dw, at least

@@ -6,20 +6,18 @@ without their checks, their choice of pieces and their allocations, which take l
 network, and during which its threads wait for each other.
 """
 
-from .batch_norm import BatchNorm, TooLarge
 from .conv import Convolution
 from .elementwise import Dropping, Rectifier
 from .inference import Inference
 from .linear import Dense
 from .pool import MaxPooling
-from .program import Entry, Parts, Wiring
-from .step import Adding, AsItIs, PartStep
+from .program import Chain, Entry, Parts
+from .step import AsItIs, PartStep
 from .winograd import Winograd
 
 __all__ = [
-    "Adding",
     "AsItIs",
-    "BatchNorm",
+    "Chain",
     "Convolution",
     "Dense",
     "Dropping",
@@ -29,7 +27,5 @@ __all__ = [
     "PartStep",
     "Parts",
     "Rectifier",
-    "TooLarge",
     "Winograd",
-    "Wiring",
 ]

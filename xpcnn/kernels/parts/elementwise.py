@@ -13,7 +13,6 @@ class Rectifier(PartStep):
 
     keeps_output = True
     in_place = True
-    alters_dy = True
 
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:
         x, y, dy = (_flat(each) for each in values[:3])
@@ -34,7 +33,6 @@ class Dropping(PartStep):
     """The step of `Dropout`."""
 
     in_place = True
-    alters_dy = True
     draws = True
 
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:

@@ -10,12 +10,11 @@ import math
 
 import numpy as np
 
-from ...typing import NDArray
+from ...typing import NDArray, Shape
 from ..batch_last import batch_first, chunks
 from ..memory import empty
 from ..threads import parallel
-from .memory import Use, of_values
-from .program import Wiring
+from .program import Chain, holders
 from .step import Call, Scratch, Values
 
 ITEMS = 64  # in a part, at most
@@ -24,14 +23,14 @@ ITEMS = 64  # in a part, at most
 class Inference:
     """A network's inference. Several threads may call it."""
 
-    def __init__(self, wiring: Wiring) -> None:
-        self.wiring = wiring
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
         self._idle: dict[int, list[Part]] = {}
 
     def __call__(self, x: NDArray) -> NDArray:
         """y of the whole batch x, (N, …, C) each."""
         items = len(x)
-        y = batch_first(empty((*self.wiring.writes, items), self.wiring.dtype))
+        y = batch_first(empty((*self.chain.writes, items), self.chain.dtype))
         cuts = chunks(items, min(ITEMS, -(-items // 2)))
 
         def work(cut: slice) -> None:
@@ -40,7 +39,7 @@ class Inference:
             try:
                 part = idle.pop()
             except IndexError:
-                part = Part(self.wiring, n)
+                part = Part(self.chain, n)
             np.copyto(batch_first(part.x), x[cut])
             for call in part.calls:
                 call()
@@ -56,23 +55,21 @@ class Inference:
 class Part:
     """The calls for n items."""
 
-    def __init__(self, wiring: Wiring, n: int) -> None:
+    def __init__(self, chain: Chain, n: int) -> None:
         self.n, scratch = n, Scratch()
         for _ in range(2):  # the second time, the memory has its size
-            self.calls = self._bind(wiring, scratch)
+            self.calls = self._bind(chain, scratch)
 
-    def _bind(self, wiring: Wiring, scratch: Scratch) -> list[Call]:
-        n, entries = self.n, wiring.entries
-        uses = [Use(entry.step, entry.reads, entry.writes) for entry in entries]
-        holders, places = of_values(uses, len(entries) + 1, training=False)
-
-        def value(number: int, shape: tuple[int, ...]) -> NDArray:
-            return scratch.array(f"place {places[holders[number]]}", (*shape, n), wiring.dtype)
-
+    def _bind(self, chain: Chain, scratch: Scratch) -> list[Call]:
+        n, held = self.n, holders([entry.step for entry in chain.entries], training=False)
+        places = {value: place % 2 for place, value in enumerate(dict.fromkeys(held))}  # x and y of a step differ
         calls = []
-        for entry in entries:
-            x, *more = map(value, entry.reads, entry.shapes)
-            y = value(entry.writes, entry.makes)
-            calls.append(entry.step.bind(Values(x, y, y, None, {}, more=tuple(more), infers=True), scratch)[0])
-        self.x, self.y = value(0, wiring.reads), value(entries[-1].writes, wiring.writes)
+
+        def value(number: int, shape: Shape) -> NDArray:
+            return scratch.array(f"value {places[held[number]]}", (*shape, n), chain.dtype)
+
+        for i, entry in enumerate(chain.entries):
+            x, y = value(i, entry.reads), value(i + 1, entry.writes)
+            calls.append(entry.step.bind(Values(x, y, y, None, {}, infers=True), scratch)[0])
+        self.x, self.y = value(0, chain.reads), value(len(chain.entries), chain.writes)
         return calls
