@@ -95,6 +95,8 @@ _REFERENCE = {
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d": (
         "compiled.depthwise.IMPLEMENTATION",
+        "pointwise.IMPLEMENTATION",
+        "taps.IMPLEMENTATION",
         "winograd.IMPLEMENTATION",
         "rows.IMPLEMENTATION",
         "im2col.IMPLEMENTATION",
@@ -102,6 +104,8 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     ),
     "conv2d_inference": (
         "compiled.depthwise.INFERENCE",
+        "pointwise.INFERENCE",
+        "taps.INFERENCE",
         "winograd.INFERENCE",
         "rows.INFERENCE",
         "im2col.INFERENCE",
