@@ -108,9 +108,7 @@ def operand(x: NDArray) -> Operand:
     return x.ctypes.data, row, order == TRANSPOSED
 
 
-def multiply(
-    number: str, a: Operand, b: Operand, c: tuple[int, int], sizes: tuple[int, int, int], add: bool
-) -> None:
+def multiply(number: str, a: Operand, b: Operand, c: tuple[int, int], sizes: tuple[int, int, int], add: bool) -> None:
     """(1) for matrices given by their addresses, with β = 0 or 1: the fastest call.
 
     Parameters

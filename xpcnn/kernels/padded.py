@@ -13,18 +13,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from ..typing import NDArray
 from . import blas
 from .batch_last import chunks
 from .lowering import inside
 from .memory import empty
 
-WORKSPACE = 1 << 20  # bytes of padded images and of sums for each thread: a core's second-level cache
-BLOCKS = 4  # most pieces made only to share work among threads; each has at least
-SHARE = 3.5e7  # this many multiplications and additions (half the cost for which a thread is woken), and
-POSITIONS = 128  # this many positions
+WORKSPACE = 4 << 20  # bytes of padded images and of sums for each thread: smaller pieces wait more for the lock
+SHARE = 3.5e7  # multiplications and additions, at least, of a piece made only to share work among threads;
+POSITIONS = 128  # positions, at least, of a piece
+
+
+def share_count(cost: float) -> int:
+    """The number of pieces for work of that cost: 1, 2 or 4, so that two threads have the same work."""
+    return 4 if cost >= 4 * SHARE else 2 if cost >= 2 * SHARE else 1
 
 
 class Block(NamedTuple):
@@ -69,7 +71,7 @@ class Reading(NamedTuple):
         """Blocks of whole images if they are small, else of rows of one image."""
         rows = self.positions[0]
         row = self.width * (channels * self.stride[0] * self.stride[1] + filters) * itemsize
-        pieces = max(1, min(BLOCKS, int(cost / SHARE)))
+        pieces = share_count(cost)
         most = min(-(-images * rows // pieces), WORKSPACE // row - self.reach[0] // self.stride[0])
         most = max(1, most, min(POSITIONS // self.positions[1], images * rows))
         if most < rows:
@@ -87,27 +89,25 @@ class Padded(NamedTuple):
 
     def sums(self, taps: Sequence[Tap], matrices: Sequence[NDArray]) -> NDArray:
         """Σ over the taps of what they read, times their matrices (g·C, F): (images, rows, columns, F)."""
-        filters, size = matrices[0].shape[1], self.memory.itemsize
+        filters, size, every = matrices[0].shape[1], self.memory.itemsize, self.reading.every
         out = empty((*self.shape, filters), self.memory.dtype)
-        to, every, number = out.ctypes.data, self.reading.every, out.dtype.char
-        for k, (tap, matrix) in enumerate(zip(taps, matrices, strict=True)):
+        to, number, rows = out.ctypes.data, out.dtype.char, self.count // every
+        for tap, matrix in zip(taps, matrices, strict=True):
             right = blas.operand(matrix)
-            for r in range(every):
-                left = self._run(tap, r)
-                target = (to + r * filters * size, every * filters)
-                blas.multiply(number, left, right, target, (self.count // every, filters, len(matrix)), k > 0)
+            for r, left in enumerate(self._runs(tap)):
+                target, add = (to + r * filters * size, every * filters), tap is not taps[0]
+                blas.multiply(number, left, right, target, (rows, filters, len(matrix)), add)
         return out
 
     def add_gradients(self, taps: Sequence[Tap], dy: NDArray, dw: NDArray) -> None:
         """dw (F, KH, KW, C) += Σ over positions of dy (images, rows, columns, F), times what each tap reads."""
-        filters, size, c = dy.shape[3], dy.itemsize, dw.shape[3]
-        given, every, number = dy.ctypes.data, self.reading.every, dy.dtype.char
+        filters, size, every, c = dy.shape[3], dy.itemsize, self.reading.every, dw.shape[3]
+        given, number, rows = dy.ctypes.data, dy.dtype.char, self.count // every
         for tap in taps:
-            target = (dw[:, tap.u, tap.v[0] :].ctypes.data, dw.strides[0] // size)
-            for r in range(every):
-                left = (given + r * filters * size, every * filters, True)
-                sizes = (filters, len(tap.v) * c, self.count // every)
-                blas.multiply(number, left, self._run(tap, r), target, sizes, True)
+            target = dw[:, tap.u, tap.v[0] :].ctypes.data, dw.strides[0] // size
+            for r, right in enumerate(self._runs(tap)):
+                left = given + r * filters * size, every * filters, True
+                blas.multiply(number, left, right, target, (filters, len(tap.v) * c, rows), True)
 
     def spread(self, dy: NDArray) -> NDArray:
         """dy (images, i, j, F) where its positions are, with zeros between them: (images, rows, columns, F)."""
@@ -118,13 +118,13 @@ class Padded(NamedTuple):
         out[:, i:] = 0
         return out
 
-    def _run(self, tap: Tap, r: int) -> blas.Operand:
-        """What the taps read for every R-th position from r on: (t, g·C)."""
-        (sh, sw), c, size = self.reading.stride, self.memory.shape[3], self.memory.itemsize
+    def _runs(self, tap: Tap) -> list[blas.Operand]:
+        """What the taps read for every R-th position, from each of the first R on: (t, g·C)."""
+        (sh, sw), every, c = self.reading.stride, self.reading.every, self.memory.shape[3]
         row, remainder = divmod(tap.row, sh)
-        position = row * self.memory.shape[2] + tap.column + r * sw
-        start = self.memory.ctypes.data + remainder * self.memory.strides[0] + position * c * size
-        return start, self.reading.every * sw * c, False
+        start = self.memory[remainder, row, tap.column :].ctypes.data
+        step = sw * c * self.memory.itemsize
+        return [(start + r * step, every * sw * c, False) for r in range(every)]
 
 
 def padded(x: NDArray, reading: Reading, block: Block, taps: Sequence[Tap]) -> Padded:

@@ -33,7 +33,7 @@ from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
 from .batch_last import chunks, refuses_last
 from .memory import empty
-from .threads import parallel, reduce_units
+from .threads import PASS, parallel, reduce_units
 
 POSITIONS = 2048  # in one product
 
@@ -108,7 +108,7 @@ def _multiply(read: NDArray, w: NDArray, b: NDArray | None, place: Placement, re
             np.maximum(run, 0, out=run)
 
     bias = None if b is None else np.tile(b, min(POSITIONS, len(y_t)))
-    parallel(work, chunks(len(y_t), POSITIONS), 2.0 * y.size * c)
+    parallel(work, chunks(len(y_t), POSITIONS), _cost(x_t, y_t))
     return y
 
 
@@ -124,7 +124,7 @@ def _weight_gradients(read: NDArray, dy: NDArray, w: NDArray, has_bias: bool) ->
         if has_bias:
             total[:, c] += ones[: len(given)] @ given  # (t,) @ (t, F)                            (3)
 
-    total = reduce_units(add, (f, c + 1), w.dtype, chunks(len(dy_t), POSITIONS), 2.0 * dy.size * c)
+    total = reduce_units(add, (f, c + 1), w.dtype, chunks(len(dy_t), POSITIONS), _cost(x_t, dy_t))
     return total[:, :c].reshape(w.shape), total[:, c].copy() if has_bias else None
 
 
@@ -137,13 +137,17 @@ def _input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Plac
     def work(part: slice) -> None:
         np.matmul(dy_t[part], matrix, out=dx_t[part])  # (t, F) @ (F, C)                          (4)
 
-    parallel(work, chunks(len(dy_t), POSITIONS), 2.0 * dy.size * c)
+    parallel(work, chunks(len(dy_t), POSITIONS), _cost(dx_t, dy_t))
     if found.shape == shape:
         return found
     dx = empty(shape, dy.dtype)
     dx[...] = 0
     dx[:, ::sh, ::sw, :] = found
     return dx
+
+
+def _cost(x_t: NDArray, y_t: NDArray) -> float:
+    return 2.0 * x_t.size * y_t.shape[1] + PASS * (x_t.size + y_t.size)
 
 
 IMPLEMENTATION = Implementation("pointwise", refuses, forward, backward)

@@ -41,14 +41,16 @@ from ..ops.conv import check_conv2d
 from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
-from . import blas
-from .batch_last import chunks, refuses_last
+from . import blas, winograd
+from .batch_last import MINIMUM_BATCH, chunks, refuses_last
 from .lowering import inside
 from .memory import empty
-from .padded import BLOCKS, SHARE, WORKSPACE, Block, Reading, Tap, padded
+from .padded import WORKSPACE, Block, Reading, Tap, padded, share_count
 from .threads import PARTS, parallel
 
 FILTERS = 32  # at least, in a share of the filters
+MOST_TAPS = 25  # with more, `rows` copies less
+MANY = 32  # images
 WIDE = 64  # channels, from which on a product is fast for one tap
 
 
@@ -67,6 +69,15 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
         return reason
     if groups != 1:
         return "the convolution is grouped"
+    if x.ndim != 4 or w.ndim != 4:
+        return "the arrays are not those of a convolution"
+    if x.shape[0] < MINIMUM_BATCH:
+        return f"there are fewer than {MINIMUM_BATCH} images"
+    if window.taps > MOST_TAPS:
+        return f"there are more than {MOST_TAPS} taps"
+    large = x.shape[0] >= MANY or max(w.shape[0], w.shape[3]) >= winograd.WIDE
+    if large and winograd.refuses(x, w, b, window=window) is None:
+        return f"Winograd's algorithm is faster for {MANY} images or {winograd.WIDE} channels, and more"
     return blas.refuses(x)
 
 
@@ -165,7 +176,7 @@ def _weight_gradients(dy: NDArray, cache: Cache) -> tuple[NDArray, NDArray | Non
                 run = given.reshape(-1, given.shape[-1])[: images.count]
                 db[part, share] += np.ones(len(run), run.dtype) @ run  # (3)
 
-    shares = [slice(0, f)] if few else chunks(f, max(-(-f // BLOCKS), FILTERS))
+    shares = [slice(0, f)] if few else chunks(f, max(-(-f // share_count(cost)), FILTERS))
     parallel(work, [*product(range(parts), shares)], cost)
     return dw.sum(axis=0) if parts > 1 else dw[0], db.sum(axis=0) if has_bias else None
 
@@ -183,7 +194,7 @@ def _correlate(
     """Sums over taps of images (N, H, W, C), in the target (N, H', W', F)."""
     f = target.shape[3]
     blocks = reading.blocks(len(x), x.shape[3], f, x.itemsize, cost)
-    shares = chunks(f, max(-(-f // max(1, min(BLOCKS, int(cost / SHARE)))), FILTERS)) if len(blocks) == 1 else [slice(0, f)]
+    shares = chunks(f, max(-(-f // share_count(cost)), FILTERS)) if len(blocks) == 1 else [slice(0, f)]
     prepared = [[matrices(output.taps, share) for output in outputs] for share in shares]
     columns = reading.positions[1]
 

@@ -95,6 +95,7 @@ _REFERENCE = {
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d": (
         "compiled.depthwise.IMPLEMENTATION",
+        "depthwise.IMPLEMENTATION",
         "pointwise.IMPLEMENTATION",
         "taps.IMPLEMENTATION",
         "winograd.IMPLEMENTATION",
@@ -104,6 +105,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     ),
     "conv2d_inference": (
         "compiled.depthwise.INFERENCE",
+        "depthwise.INFERENCE",
         "pointwise.INFERENCE",
         "taps.INFERENCE",
         "winograd.INFERENCE",
