@@ -14,7 +14,8 @@ temporaries: its inner loop adds x·w to y along k. Loops pay if k is long. Imag
 channels are one run, with w repeated R times: the padded images of a block are one row of positions (see
 `xpcnn.kernels.padded`). By (4), each remainder of dx is (1) of dy with stride 1 and with a part of the kernel.
 
-@@measured
+Measured, forward and backward, 2 threads, float32, 3×3: 384 channels on (1, 14, 14), 1.1 ms (`rows` 5.8);
+32 channels on (64, 28, 28), 11 ms (23).
 
 Source: A. Howard and others, MobileNets, 2017, which is built of these convolutions.
 """
@@ -37,7 +38,7 @@ from .memory import empty
 from .padded import Block, Padded, Reading, Tap, padded
 from .threads import PASS, parallel, reduce_units
 
-WORKSPACE = 1 << 18  # bytes of padded images for each thread (at least one row of output): a part of the cache
+WORKSPACE = 1 << 20  # bytes of padded images for each thread (at least one row of output)
 RUN = 512  # numbers, at least, of an inner loop, where positions can be joined
 CHANNELS = 1024  # at most, in a block
 ALL = [Tap(0, 0, 0, [0])]  # `padded` sorts rows by strides; here their stride is always 1
@@ -177,7 +178,7 @@ def _correlate(
         if joined > 1:
             runs = _runs(images, w.shape[:2], dilation)  # (KH, KW, t/R, R·k)
             sums = np.empty((images.shape[0] * images.shape[1] * images.shape[2], out.shape[3]), x.dtype)
-            np.einsum("uvtk,uvk->tk", runs, tiled, out=sums[: images.count].reshape(runs.shape[2:]))  # (1)
+            np.einsum("uvtk,uvk->tk", runs, tiled, out=sums[: images.needed].reshape(runs.shape[2:]))  # (1)
             sums = sums.reshape(*images.shape, -1)[:, : out.shape[1], : out.shape[2]]
             np.copyto(out, sums) if bias is None else np.add(sums, bias, out=out)  # (1)
         else:
@@ -251,7 +252,7 @@ def _runs(images: Padded, kernel: tuple[int, ...], dilation: tuple[int, int]) ->
     """What the taps read at each position, R positions a run: (KH, KW, t/R, R·k), a view."""
     row, column, number = images.memory.strides[1:]
     every, k = images.reading.every, images.memory.shape[3]
-    shape = *kernel, images.count // every, every * k
+    shape = *kernel, images.needed // every, every * k
     strides = row * dilation[0], column * dilation[1], every * column, number
     return as_strided(images.memory, shape, strides, writeable=False)
 

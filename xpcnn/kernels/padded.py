@@ -85,13 +85,13 @@ class Padded(NamedTuple):
     memory: NDArray  # (S, rows, columns, C)
     reading: Reading
     shape: tuple[int, int, int]  # images, and the rows and columns of positions that there is room for
-    count: int  # positions up to the last one that is needed
+    needed: int  # positions up to the last one that is needed
 
     def sums(self, taps: Sequence[Tap], matrices: Sequence[NDArray]) -> NDArray:
         """Σ over the taps of what they read, times their matrices (g·C, F): (images, rows, columns, F)."""
         filters, size, every = matrices[0].shape[1], self.memory.itemsize, self.reading.every
         out = empty((*self.shape, filters), self.memory.dtype)
-        to, number, rows = out.ctypes.data, out.dtype.char, self.count // every
+        to, number, rows = out.ctypes.data, out.dtype.char, self.needed // every
         for tap, matrix in zip(taps, matrices, strict=True):
             right = blas.operand(matrix)
             for r, left in enumerate(self._runs(tap)):
@@ -102,7 +102,7 @@ class Padded(NamedTuple):
     def add_gradients(self, taps: Sequence[Tap], dy: NDArray, dw: NDArray) -> None:
         """dw (F, KH, KW, C) += Σ over positions of dy (images, rows, columns, F), times what each tap reads."""
         filters, size, every, c = dy.shape[3], dy.itemsize, self.reading.every, dw.shape[3]
-        given, number, rows = dy.ctypes.data, dy.dtype.char, self.count // every
+        given, number, rows = dy.ctypes.data, dy.dtype.char, self.needed // every
         for tap in taps:
             target = dw[:, tap.u, tap.v[0] :].ctypes.data, dw.strides[0] // size
             for r, right in enumerate(self._runs(tap)):

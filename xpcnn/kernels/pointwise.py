@@ -103,11 +103,10 @@ def _multiply(read: NDArray, w: NDArray, b: NDArray | None, place: Placement, re
         np.matmul(x_t[part], w_t, out=out)  # (t, C) @ (C, F)                                     (1)
         run = out.reshape(-1)
         if b is not None:
-            np.add(run, bias[: run.size], out=run)  # (1)
+            np.add(run, np.tile(b, len(out)), out=run)  # (1)
         if relu:
             np.maximum(run, 0, out=run)
 
-    bias = None if b is None else np.tile(b, min(POSITIONS, len(y_t)))
     parallel(work, chunks(len(y_t), POSITIONS), _cost(x_t, y_t))
     return y
 
@@ -147,7 +146,7 @@ def _input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Plac
 
 
 def _cost(x_t: NDArray, y_t: NDArray) -> float:
-    return 2.0 * x_t.size * y_t.shape[1] + PASS * (x_t.size + y_t.size)
+    return float(2 * x_t.size * y_t.shape[1] + PASS * (x_t.size + y_t.size))
 
 
 IMPLEMENTATION = Implementation("pointwise", refuses, forward, backward)

@@ -21,11 +21,13 @@ there is not copied to y. One margin of zeros serves two neighbours, the end of 
 
 An infinity or NaN in x spreads to all taps of dw.
 
-This is for few images, or those in the usual order of memory. With the batch last, `rows` and `winograd` copy less.
-Measured, forward and backward, 2 threads, float32: @@
+This is for 8 images or more in the usual order of memory. With the batch last, `rows` and `winograd` copy less; for
+fewer images, `im2col` is as fast.
+Measured, forward and backward, 2 threads, float32, 16 → 32 channels on (64, 28, 28): dilated by 2, 14.7 ms (`rows`
+25.3, `im2col` 21.0); on 16 images, not dilated, 3.9 ms (`winograd` 5.2).
 
-Source: D. Kim and others have the sum over taps as "kn2row": A. Anderson, A. Vasudevan, C. Keane and D. Gregg,
-Low-memory GEMM-based convolution algorithms for deep neural networks, 2017.
+Source: A. Anderson, A. Vasudevan, C. Keane and D. Gregg,
+Low-memory GEMM-based convolution algorithms for deep neural networks, 2017 ("kn2row", the sum over taps).
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from ..ops.dispatch import Implementation
 from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
 from . import blas, winograd
-from .batch_last import MINIMUM_BATCH, chunks, refuses_last
+from .batch_last import chunks, refuses_batch, refuses_last
 from .lowering import inside
 from .memory import empty
 from .padded import WORKSPACE, Block, Reading, Tap, padded, share_count
@@ -64,15 +66,13 @@ class Output(NamedTuple):
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
-    reason = refuses_last(x)
+    reason = refuses_batch(x, one=False) or refuses_last(x)  # `im2col` is as fast for fewer images, and simpler
     if reason is not None:
         return reason
     if groups != 1:
         return "the convolution is grouped"
     if x.ndim != 4 or w.ndim != 4:
         return "the arrays are not those of a convolution"
-    if x.shape[0] < MINIMUM_BATCH:
-        return f"there are fewer than {MINIMUM_BATCH} images"
     if window.taps > MOST_TAPS:
         return f"there are more than {MOST_TAPS} taps"
     large = x.shape[0] >= MANY or max(w.shape[0], w.shape[3]) >= winograd.WIDE
@@ -173,7 +173,7 @@ def _weight_gradients(dy: NDArray, cache: Cache) -> tuple[NDArray, NDArray | Non
             given = images.spread(dy[block.images, block.rows, :, share])
             images.add_gradients(taps, given, dw[part, share])  # (2)
             if has_bias:
-                run = given.reshape(-1, given.shape[-1])[: images.count]
+                run = given.reshape(-1, given.shape[-1])[: images.needed]
                 db[part, share] += np.ones(len(run), run.dtype) @ run  # (3)
 
     shares = [slice(0, f)] if few else chunks(f, max(-(-f // share_count(cost)), FILTERS))
