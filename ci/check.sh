@@ -65,7 +65,7 @@ for name in $names; do
 done
 step "compiled loops: their tests and page, and the tests of operations with them forced"
 pip install -q -e '.[numba]'
-pytest -q tests/kernels/test_compiled.py tests/kernels/test_axes_of_one.py
+pytest -q tests/kernels/test_compiled*.py tests/kernels/test_axes_of_one.py
 XPCNN_IMPLEMENTATION=numba XPCNN_BACKEND=numpy pytest -q -n 2 --ignore=tests/ops/test_conv.py tests/ops
 pytest -q tests/test_docs.py -k compiled_loops
 for threads in 1 8; do

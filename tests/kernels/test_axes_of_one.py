@@ -33,6 +33,10 @@ def arguments(op, n, h, w, c, f, rng):
         return (x, *channels), {}
     if op == "zero_pad":
         return (x, [(0, 1), (1, 0), (0, 0)]), {}
+    if op == "prelu":
+        return (x, channels[0]), {}
+    if op == "cross_entropy":
+        return (x, rng.integers(0, c, size=(n, h, w))), {}
     if op in ("add_join", "multiply", "maximum", "minimum"):
         return ((x, x[::-1]),), {}
     return (x, x[::-1]) if op == "add" else (x,), {}
@@ -43,6 +47,8 @@ def results(implementation, arrays, options, rng):
     if implementation.backward is None:
         return [made]
     y, cache, *more = made
+    if y.ndim == 0:  # a loss
+        return [y, implementation.backward(cache)]
     dy = rng.normal(size=y.shape)
     gradients = implementation.backward(dy, cache)
     return [y, *(gradients if isinstance(gradients, tuple) else (gradients,)), *(more[0] if more else ())]

@@ -1,7 +1,7 @@
 """Compiled loops: the reference's numbers in every memory order and geometry, the same bits for any number of threads.
 
-And: without being compiled they compute the same; they are compiled once, said, kept, read again, and nobody who does
-not ask for them pays for it.
+And: without being compiled they compute the same, and nobody who does not ask for them pays for it. Those that treat
+each number by itself are in `test_compiled_elementwise.py`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import textwrap
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +18,7 @@ from hypothesis import strategies as st
 
 import xpcnn
 from xpcnn.errors import MissingExtraError, OptionError
-from xpcnn.kernels.compiled import batch_norm, depthwise, loop, pool
+from xpcnn.kernels.compiled import batch_norm, depthwise, loop, pool, prelu
 from xpcnn.ops import Window, dispatch
 
 from ..geometry import geometries, window_of
@@ -43,7 +41,9 @@ def results(implementation, arrays, options, dy):
     if implementation.backward is None:
         return [made]
     y, cache, *more = made
-    gradients = implementation.backward(dy, cache)
+    loss = y.ndim == 0
+    gradients = implementation.backward(cache) if loss else implementation.backward(dy, cache)
+    y = np.asarray(y) if loss else y
     return [y, *(more[0] if more else ()), *(gradients if isinstance(gradients, tuple) else (gradients,))]
 
 
@@ -164,17 +164,6 @@ def test_batch_norm_far_from_zero_and_of_constant_channels(rng, monkeypatch, pie
     np.testing.assert_allclose(y, expected, atol=1e-4)
 
 
-@needs_numba
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_relu_relu6_and_sums(rng, monkeypatch, dtype):
-    monkeypatch.setattr("xpcnn.kernels.compiled.relu.BLOCK", 50)
-    x = rng.normal(size=(9, 4, 5, 3)).astype(dtype)
-    x[0, 0, 0] = np.nan, np.inf, -np.inf
-    compare("relu", [x], {}, rng)
-    compare("relu6", [x * 5], {}, rng)
-    compare("add", [x, x[::-1]], {}, rng)
-
-
 def example(op, rng, images=33):
     """A call of that operation with float32, large enough for several units."""
     x, c = rng.normal(size=(images, 14, 15, 8)).astype("f4"), np.ones(8, "f4")
@@ -184,16 +173,30 @@ def example(op, rng, images=33):
         return (x,), {"window": Window(3, 2, padding=1)}
     if op.startswith("batch_norm"):
         return (x, c, c, *((c, c) if op == "batch_norm_inference" else ())), {}
+    if op in ("multiply", "maximum", "minimum"):
+        return ((x, rng.normal(size=x.shape).astype("f4")),), {}
+    if op == "prelu":
+        return (x, c / 4), {}
+    if op == "cross_entropy":
+        return (x, rng.integers(0, 8, x.shape[:-1])), {}
     return (x, x) if op == "add" else (x,), {}
+
+
+def changed(arrays, change):
+    """Arguments with all arrays of images changed, also those in a tuple."""
+    return tuple(
+        changed(each, change) if isinstance(each, tuple) else change(each) if each.ndim > 2 else each for each in arrays
+    )
 
 
 @needs_numba
 @pytest.mark.parametrize("op", COMPILED)
 @pytest.mark.parametrize("images", [33, 9])
 def test_independent_of_threads(rng, monkeypatch, op, images):
-    for module in (batch_norm, depthwise, pool):
+    for module in (batch_norm, depthwise, pool, prelu):
         monkeypatch.setattr(module, "PIECE", 1 << 9)
-    monkeypatch.setattr("xpcnn.kernels.compiled.relu.BLOCK", 1 << 9)
+    monkeypatch.setattr("xpcnn.kernels.compiled.runs.BLOCK", 1 << 9)
+    monkeypatch.setattr("xpcnn.kernels.compiled.cross_entropy.BLOCK", 1 << 9)
     arrays, options = example(op, rng, images)
     made = own(op).forward(*arrays, **options)
     dy = made[0] + 1 if own(op).backward else None
@@ -207,7 +210,7 @@ def test_without_being_compiled_they_compute_the_same(rng, monkeypatch, op):
     monkeypatch.setattr(depthwise, "LONG", 2)
     for some in (2, 3):
         arrays, options = example(op, rng, some)
-        arrays = tuple(each[:, :4, :4] if each.ndim == 4 and len(each) == some else each for each in arrays)
+        arrays = changed(arrays, lambda each, n=some: each[:, :4, :4] if len(each) == n else each)
         dy = np.ones_like(dispatch.implementations(op)[-1].forward(*arrays, **options)[0]) if own(op).backward else None
         expected = results(own(op), arrays, options, dy)
         with monkeypatch.context() as patch:
@@ -221,10 +224,13 @@ def test_without_being_compiled_they_compute_the_same(rng, monkeypatch, op):
 @needs_numba
 @pytest.mark.parametrize("op", COMPILED)
 def test_refuses(op, rng):
-    (x, *more), options = example(op, rng)
-    assert own(op).refuses(x.tolist(), *more, **options) == "the arrays are not NumPy's"
+    arrays, options = example(op, rng)
+    refused = lambda change: own(op).refuses(*changed(arrays, change), **options)  # noqa: E731
+    x = arrays[0]
+    if op != "cross_entropy":
+        assert refused(lambda each: each.tolist()) == "the arrays are not NumPy's"
     for dtype in ("f2", ">f4", "c8", "i4"):
-        assert own(op).refuses(x.astype(dtype), *more, **options) == "loops are compiled for float32 and float64"
+        assert refused(lambda each, to=dtype: each.astype(to)) == "loops are compiled for float32 and float64"
     if op.startswith("conv2d"):
         assert own(op).refuses(x, np.ones((8, 3, 3, 8)), window=Window(3)) == "it is not depthwise"
         twice = np.ones((16, 3, 3, 1))
@@ -260,50 +266,3 @@ def test_who_does_not_ask_does_not_even_import_numba():
     code += "models.lenet5(rng=0)(np.zeros((8, 28, 28, 1), np.float32))\nassert 'numba' not in sys.modules"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("XPCNN")}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
-
-
-TWICE = textwrap.dedent("""
-    import sys
-    from pathlib import Path
-    import numpy as np
-    from xpcnn.kernels.compiled import loop
-    from xpcnn.kernels.compiled.loop import In1, Out1
-
-    def twice(x: "In1", y: "Out1"):
-        for k in range(len(x)):
-            y[k] = 2 * x[k]
-
-    loop.iter_modules = lambda folders: []
-    loop.kept_in = lambda: Path(sys.argv[1])
-    double = loop.loop(twice)
-    loop._loops[:] = [double]
-    y = np.zeros(3, "f4")
-    double(np.arange(3, dtype="f4"), y)
-    double(np.arange(3, dtype="f4"), y)
-    assert y.tolist() == [0, 2, 4]
-""")
-
-
-def compile_in(folder: Path) -> subprocess.Popen[str]:
-    """A program that compiles a single loop, kept in that folder."""
-    return subprocess.Popen([sys.executable, "-c", TWICE, str(folder)], stderr=subprocess.PIPE, text=True)
-
-
-@needs_numba
-@pytest.mark.slow
-def test_they_are_compiled_once_and_kept(tmp_path):
-    folder = tmp_path / "kept"
-    both = [compile_in(folder), compile_in(folder)]  # at the same time
-    said = {each.communicate()[1] for each in both}
-    assert [each.returncode for each in both] == [0, 0]
-    assert any(f"s, kept in {folder / 'float32'}\n" in text for text in said)
-    again = compile_in(folder)
-    assert (again.communicate()[1], again.returncode) == ("", 0)
-    for path in (folder / "float32").iterdir():  # cut off, as by a full disk
-        path.write_bytes(path.read_bytes()[:40])
-    repaired = compile_in(folder)
-    assert repaired.communicate()[1].startswith("compiling 1 loops for float32, ")
-    (tmp_path / "file").write_text("no folder can be made here")
-    nowhere = compile_in(tmp_path / "file")
-    assert "s, not kept (" in nowhere.communicate()[1]
-    assert nowhere.returncode == repaired.returncode == 0

@@ -1,4 +1,4 @@
-"""Depthwise convolution agrees with the reference on every geometry, in both orders of memory and blocks of any size."""
+"""Depthwise convolution agrees with the reference: every geometry, both orders of memory, blocks of any size."""
 
 from __future__ import annotations
 

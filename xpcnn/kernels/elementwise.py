@@ -16,14 +16,18 @@ BLOCK = 1 << 17  # elements
 MINIMUM_SIZE = 1 << 13  # elements: with fewer, the operation's reference is as fast
 
 
-def refuses_run(x: Any) -> str | None:
-    """The reason why an implementation that works on runs refuses this array, or None."""
+def refuses_run(x: Any, *, times: int = 1) -> str | None:
+    """The reason why an implementation that works on runs refuses this array, or None.
+
+    Parameters
+        times : so many times MINIMUM_SIZE it must have
+    """
     if not isinstance(x, np.ndarray):
         return "the arrays are not NumPy's"
     if x.dtype.kind != "f":
         return "the numbers are not real"
-    if x.size < MINIMUM_SIZE:
-        return f"there are fewer than {MINIMUM_SIZE} numbers"
+    if x.size < times * MINIMUM_SIZE:
+        return f"there are fewer than {times * MINIMUM_SIZE} numbers"
     return None
 
 

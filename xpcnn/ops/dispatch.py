@@ -114,7 +114,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
         "cuda.conv.INFERENCE",
     ),
     "linear": ("linear.IMPLEMENTATION",),
-    "relu": ("compiled.relu.RECTIFIER", "relu.IMPLEMENTATION", "cuda.activation.RELU"),
+    "relu": ("compiled.activation.RELU", "relu.IMPLEMENTATION", "cuda.activation.RELU"),
     "max_pool2d": ("compiled.pool.MAX", "max_pool.IMPLEMENTATION", "cuda.pool.MAX"),
     "max_pool2d_inference": ("compiled.pool.MAX_INFERENCE", "max_pool.INFERENCE", "cuda.pool.MAX_INFERENCE"),
     "avg_pool2d": ("compiled.pool.AVG", "avg_pool.IMPLEMENTATION", "cuda.pool.AVG"),
@@ -126,17 +126,20 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "zero_pad": ("zero_pad.IMPLEMENTATION", "cuda.pad.IMPLEMENTATION"),
     "batch_norm_affine": ("cuda.batch_norm.AFFINE_MAP",),
     "running_statistics": ("cuda.batch_norm.STATISTICS",),
-    "cross_entropy": ("cuda.cross_entropy.IMPLEMENTATION",),
+    "cross_entropy": (
+        "compiled.cross_entropy.IMPLEMENTATION",
+        "cuda.cross_entropy.IMPLEMENTATION",
+    ),
     "gather_images": ("cuda.gather.IMPLEMENTATION",),
     "shift_images": ("cuda.gather.SHIFTED",),
-    "add": ("compiled.relu.SUM", "add.IMPLEMENTATION"),
+    "add": ("compiled.join.SUM", "add.IMPLEMENTATION"),
     "add_join": ("add.JOIN", "cuda.join.ADD"),
     "multiply": ("cuda.join.MULTIPLY",),
-    "maximum": ("cuda.join.MAXIMUM",),
-    "minimum": ("cuda.join.MINIMUM",),
-    "prelu": ("cuda.activation.PRELU",),
-    **{op: (f"cuda.activation.{op.upper()}",) for op in ACTIVATIONS},
-    "relu6": ("compiled.relu.RECTIFIER_TO_6", "cuda.activation.RELU6"),
+    "maximum": ("compiled.join.MAXIMUM", "cuda.join.MAXIMUM"),
+    "minimum": ("compiled.join.MINIMUM", "cuda.join.MINIMUM"),
+    "prelu": ("compiled.prelu.IMPLEMENTATION", "cuda.activation.PRELU"),
+    **{op: (f"compiled.activation.{op.upper()}", f"cuda.activation.{op.upper()}") for op in ACTIVATIONS},
+    "tanh": ("cuda.activation.TANH",),
 }
 
 _COMPILED = "numba"  # the name of all implementations whose loops are compiled
@@ -180,19 +183,28 @@ def verdicts(optimizers: Iterable[Any]) -> dict[str, Callable[[], str]]:
     return found | {f"{type(each).__name__} step": partial(steps.verdict, each) for each in optimizers}
 
 
-def step_at_once(optimizer: Any, rows: Any) -> bool:
-    """Update these parameters of the optimizer in one kernel or a few, where there is one; False if nothing was done.
+def step_at_once(optimizer: Any, rows: Any) -> bool | None:
+    """Update these parameters of the optimizer by its text, in kernels or in compiled loops, where that is possible.
 
     Parameters
         rows : (p, g, *slots) of each
+    Returns
+        None if nothing was done; else whether all numbers written are known to be finite
     """
-    if forced() == "reference":
-        return False
+    name = forced()
+    if name == "reference":
+        return None
+    if name == _COMPILED or (name is None and settings.numba()):
+        need(_COMPILED, "compiled loops", "to compile them")
+        (text, numbers), loops = optimizer.in_c(), import_module("xpcnn.kernels.compiled.steps")
+        if loops.refuses(text, rows) is None:
+            finite: bool = loops.step(text, numbers, optimizer.slots, rows)
+            return finite
     steps = import_module("xpcnn.kernels.cuda.steps")
     if steps.refuses(optimizer, rows) is not None:
-        return False
+        return None
     steps.step(*optimizer.in_c(), optimizer.slots, rows)
-    return True
+    return False
 
 
 def one_blas_thread() -> AbstractContextManager[int]:

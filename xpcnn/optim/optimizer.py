@@ -150,7 +150,8 @@ class Optimizer(Familiar, ABC):
     def in_c(self) -> tuple[str, dict[str, float]] | None:
         """One step of a number `p` with its gradient `g` and its slots as C, and the numbers in it by their names.
 
-        On CuPy it updates all parameters at once, after it has agreed with `update` there. No class inherits it.
+        On CuPy it updates all parameters at once, after it has agreed with `update` there. Assignments divided by
+        semicolons are Python, too: so it is also a compiled loop. No class inherits it.
         """
         return None
 
@@ -175,8 +176,10 @@ class Optimizer(Familiar, ABC):
         other._lr, other.weight_decay, other.steps = self._groups.of(name, self._lr, self.weight_decay, self.steps)
         return other
 
-    def _step(self, grads: Mapping[str, Array]) -> None:
+    def _step(self, grads: Mapping[str, Array]) -> bool:
+        """Step, and return whether all numbers written are known to be finite."""
         self.steps += 1
+        finite = True
         whole = self._lr, self.weight_decay, self.steps
         alike: dict[tuple[float, float, int], list[str]] = {}
         for name in self.parameters:
@@ -185,10 +188,13 @@ class Optimizer(Familiar, ABC):
             for own, names in alike.items():
                 self._lr, self.weight_decay, self.steps = own
                 rows = self.rows(grads, names)
-                if "in_c" not in vars(type(self)) or not dispatch.step_at_once(self, rows):
+                done = dispatch.step_at_once(self, rows) if "in_c" in vars(type(self)) else None
+                if done is None:
                     self.update_each(rows)
+                finite = finite and bool(done)
         finally:
             self._lr, self.weight_decay, self.steps = whole
+        return finite
 
     def update_each(self, rows: Iterable[tuple[Array, ...]]) -> None:
         """Update one parameter after the other, given (p, g, *slots) of each."""
@@ -214,8 +220,7 @@ class Optimizer(Familiar, ABC):
             if bad := not_finite(grads.items()):
                 raise NonFiniteError(who, "finite gradients", f"NaN or infinity in that of {bad}", REMEDY)
             kept = [array.copy() for _, array in written]
-        self._step(grads)
-        if bad := not_finite(written):
+        if not self._step(grads) and (bad := not_finite(written)):
             for (_, array), before in zip(written, kept, strict=False):
                 array[...] = before
             self.steps -= bool(kept)

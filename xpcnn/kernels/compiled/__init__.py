@@ -2,5 +2,6 @@
 
 NumPy passes over an array once for each of its functions. A compiled loop passes once for a whole formula, and holds no
 interpreter's lock meanwhile. So these are the textbook's loops, beside their equations: depthwise convolution, batch
-norm, pooling, ReLU and sums, all of which are limited by memory. Products of matrices stay with BLAS.
+norm, pooling, activations, joins, losses and steps of optimizers, all of which are limited by memory. Products of
+matrices stay with BLAS.
 """

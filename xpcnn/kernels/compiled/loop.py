@@ -1,4 +1,4 @@
-"""A loop that numba compiles: how it is declared, when it is compiled, and where the result is kept.
+"""A loop that numba compiles: how it is declared, and when it is compiled.
 
 `@loop` declares a function; the annotations of its arguments say what it takes:
 
@@ -8,13 +8,13 @@
     Sums2           an array of float64, to add to
     int, float, bool
 
-All arrays are C-contiguous. `@part` declares what several loops have in common, `@external` a function of a library
-that they call. Without numba all are functions of Python, and compute the same.
+All arrays are C-contiguous. A constant with a decimal point is of the numbers' type, as in NumPy. `@part` declares what
+several loops have in common, `@exact` such a part whose operations keep their order, `@external` a function of a
+library that they call, and `loop_with` a loop that takes in a formula. Without numba all are functions of Python, and
+compute the same.
 
-All loops are compiled, or read from where they are kept, when the first of them is called with numbers of a type. They
-are kept in the user's cache folder, in a folder for these sources, this processor, this version of numba and this type
-of numbers. As a file there never holds anything else, several processes may write it at once; if it cannot be read, or
-written, the loop is compiled.
+The loops of a group, which is a file unless they say otherwise, are compiled, or read from where they are kept (see
+`kept`), when the first of them is called with numbers of a type.
 
 Compiled, a loop holds no interpreter's lock. Sums may be taken in another order than the loop's, so that the processor
 can add several numbers at once; the order depends on nothing but the sizes.
@@ -22,26 +22,21 @@ can add several numbers at once; the order depends on nothing but the sizes.
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import re
-import sys
 import threading
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from pkgutil import iter_modules
 from types import FunctionType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ...typing import NDArray
-from .. import blas
+from . import kept
+from .kept import NAME as NAME
 
 In1: TypeAlias = NDArray
 In2: TypeAlias = NDArray
@@ -57,9 +52,7 @@ OutBytes3: TypeAlias = NDArray
 Sums1: TypeAlias = NDArray
 Sums2: TypeAlias = NDArray
 
-NAME = "numba"  # of all implementations with such loops
 NUMBERS = {"f": "float32", "d": "float64"}
-FOLDER = Path(__file__).parent
 _ARRAY = re.compile(r"(In|Out|Sums)(Ints|Bytes)?(\d)")
 _OPTIONS = {
     "nogil": True,
@@ -68,37 +61,58 @@ _OPTIONS = {
     "_nrt": False,  # loops allocate nothing; so references to parts of arrays, 15 ns each, need not be counted
 }
 
+_EXACT = _OPTIONS | {"fastmath": {"contract"}, "forceinline": True}
+_FORMULA = _EXACT | {"fastmath": False}
+
 _loops: list[Loop] = []
-_parts: dict[str, Callable[..., Any]] = {}
+_parts: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {}  # with their options
 _externals: dict[str, Callable[[Any, str], Callable[..., Any]]] = {}
 _lock = threading.RLock()
 
 
 class Loop:
-    """A loop, which compiles itself and all others when it is first called."""
+    """A loop, which compiles itself and all others of its group when it is first called.
 
-    def __init__(self, function: Callable[..., None]) -> None:
-        self.function: Any = function
+    Parameters
+        function : the loop
+        group : its name
+        formulas : functions that it calls by these names
+    """
+
+    def __init__(self, function: Callable[..., None], group: str, formulas: Mapping[str, Callable[..., Any]]) -> None:
+        self.function: Any = _calling(function, formulas) if formulas else function
+        self.group, self.formulas = group, formulas
         self.annotations = [each for name, each in function.__annotations__.items() if name != "return"]
         self.first = next(at for at, each in enumerate(self.annotations) if re.fullmatch(r"(In|Out)\d", each))
         self.compiled: dict[str, Callable[..., None]] = {}
+        _loops.append(self)
 
     def __call__(self, *arguments: Any) -> None:
         number = arguments[self.first].dtype.char
         if number not in self.compiled:
-            _compile_all(number)
+            _compile_group(self.group, number)
         self.compiled[number](*arguments)
 
 
 def loop(function: Callable[..., None]) -> Loop:
     """Declare a loop."""
-    _loops.append(Loop(function))
-    return _loops[-1]
+    return Loop(function, function.__module__.rpartition(".")[2], {})
+
+
+def loop_with(function: Callable[..., None], group: str, **formulas: Callable[..., Any]) -> Loop:
+    """Declare a loop that calls these formulas by these names."""
+    return Loop(function, group, formulas)
 
 
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare a function that loops call."""
-    _parts[function.__name__] = function
+    """Declare a function that loops, and parts after it, call."""
+    _parts[function.__name__] = function, _OPTIONS | {"inline": "always"}
+    return function
+
+
+def exact(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare a part whose results depend on the order of its operations."""
+    _parts[function.__name__] = function, _EXACT
     return function
 
 
@@ -132,46 +146,56 @@ def _is_installed() -> bool:
 
 def contiguous(x: NDArray) -> NDArray:
     """x as loops take it: C-contiguous and aligned; a view if it is so already."""
-    ready: NDArray = np.require(x, requirements=["C", "A"])
+    ready: NDArray = x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
     return ready
 
 
-def _compile_all(number: str) -> None:
+def _compile_group(group: str, number: str) -> None:
     with _lock:
-        if all(number in each.compiled for each in _loops):
+        loops = [each for each in _loops if each.group == group and number not in each.compiled]
+        if not loops:  # another thread was faster
             return
         numba = import_module(NAME)
-        for found in iter_modules([str(FOLDER)]):
-            import_module(f"{__package__}.{found.name}")
-        folder = kept_in() / NUMBERS[number]
-        telling = _Telling(f"{len(_loops)} loops for {NUMBERS[number]}", folder)
-        externals = {name: numba.njit(**_OPTIONS)(make(numba, number)) for name, make in _externals.items()}
-        parts = externals | {
-            name: numba.njit(inline="always", **_OPTIONS)(_calling(each, externals)) for name, each in _parts.items()
-        }
-        compiled = [_compile(numba, each, number, parts, folder, telling) for each in _loops]
-        for each, ready in zip(_loops, compiled, strict=True):
+        folder = kept.kept_in() / NUMBERS[number] / group
+        telling = kept.Telling(f"{len(loops)} loops of {group} for {NUMBERS[number]}", folder)
+        parts: dict[str, Any] = {name: numba.njit(**_OPTIONS)(make(numba, number)) for name, make in _externals.items()}
+        for name, (function, options) in _parts.items():
+            parts[name] = numba.njit(**options)(_calling(function, parts, number))
+        compiled = [_compile(numba, each, number, parts, folder, telling) for each in loops]
+        for each, ready in zip(loops, compiled, strict=True):
             each.compiled[number] = ready
         telling.end()
 
 
 def _compile(
-    numba: Any, each: Loop, number: str, parts: dict[str, Any], folder: Path, telling: _Telling
+    numba: Any, each: Loop, number: str, parts: dict[str, Any], folder: Path, telling: kept.Telling
 ) -> Callable[..., None]:
-    function = _calling(each.function, parts)
+    formulas = {name: numba.njit(**_FORMULA)(_calling(one, parts, number)) for name, one in each.formulas.items()}
+    function = _calling(each.function, parts | formulas, number)
     dispatcher: Any = numba.njit(**_OPTIONS)(function)
     if hasattr(dispatcher, "compile"):  # not where NUMBA_DISABLE_JIT is set
         dispatcher._compiler._customize_flags = _outputs_are_no_inputs
-        dispatcher._cache = _kept(function, folder, telling)
+        dispatcher._cache = kept.kept(function, folder, telling)
         dispatcher.compile(tuple(_type(numba, kind, number) for kind in each.annotations))
         dispatcher.disable_compile()
     ready: Callable[..., None] = dispatcher
     return ready
 
 
-def _calling(function: Any, others: dict[str, Any]) -> Any:
-    """The function, with these others by their names."""
-    return FunctionType(function.__code__, function.__globals__ | others, function.__name__)
+def _calling(function: Any, others: Mapping[str, Any], number: str | None = None) -> Any:
+    """The function, with these others by their names, and with its constants of that type of numbers."""
+    code, names = function.__code__, function.__globals__
+    if number is not None:
+        code = code.replace(co_consts=tuple(_typed(each, number) for each in code.co_consts))
+        names = {name: _typed(each, number) for name, each in names.items()}
+    return FunctionType(code, names | others, function.__name__)
+
+
+def _typed(constant: Any, number: str) -> Any:
+    """A float, or a tuple of floats, in that type of numbers; others as they are."""
+    if type(constant) is tuple and constant and all(type(each) is float for each in constant):
+        return tuple(_typed(each, number) for each in constant)
+    return np.dtype(number).type(constant) if type(constant) is float else constant
 
 
 def _outputs_are_no_inputs(flags: Any) -> Any:
@@ -190,83 +214,3 @@ def _type(numba: Any, annotation: str, number: str) -> Any:
     if kind == "Sums":
         element = numba.types.float64
     return numba.types.Array(element, int(axes), "C", readonly=kind == "In")
-
-
-@cache
-def kept_in() -> Path:
-    """The folder of compiled loops for these sources, this processor and this version of numba."""
-    from numba import __version__
-    from numba.core.registry import cpu_target
-    from platformdirs import user_cache_path
-
-    sources = b"".join(path.read_bytes() for path in sorted(FOLDER.glob("*.py")))
-    processor = cpu_target.target_context.codegen().magic_tuple()
-    facts = __version__, processor, sys.version_info[:2], blas.sizes()
-    key = hashlib.sha256(sources + repr(facts).encode()).hexdigest()
-    return user_cache_path("xpcnn") / NAME / key[:16]
-
-
-def _kept(function: Any, folder: Path, telling: _Telling) -> Any:
-    """numba's cache of that function, in that folder."""
-    from numba.core import caching
-
-    class Locator(caching._CacheLocator):  # type: ignore[misc]
-        def get_cache_path(self) -> str:
-            return str(folder)
-
-        def get_source_stamp(self) -> str:
-            return ""  # the folder's name depends on the sources
-
-        def get_disambiguator(self) -> str:
-            return NAME
-
-        @classmethod
-        def from_function(cls, py_func: Any, py_file: str) -> Any:
-            return cls()
-
-    class Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
-        _locator_classes = (Locator,)
-
-    class Kept(caching.FunctionCache):  # type: ignore[misc]
-        _impl_class = Implementation
-
-        def load_overload(self, signature: Any, context: Any) -> Any:
-            found = None
-            try:
-                found = super().load_overload(signature, context)
-            except Exception:  # whatever reading a damaged file raises
-                with suppress(OSError):
-                    self.flush()
-            if found is None:
-                telling.begin()
-            return found
-
-        def save_overload(self, signature: Any, made: Any) -> None:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                super().save_overload(signature, made)
-            except Exception as error:  # it is compiled in any case
-                telling.not_kept = getattr(error, "strerror", None) or str(error)
-
-    return Kept(function)
-
-
-class _Telling:
-    """Says on the error stream that loops are compiled, how long it took, and where they are kept; if any are."""
-
-    def __init__(self, what: str, folder: Path) -> None:
-        self.what, self.folder = what, folder
-        self.begun = 0.0
-        self.not_kept = ""
-
-    def begin(self) -> None:
-        if not self.begun:
-            self.begun = time.monotonic()
-            print(f"compiling {self.what}", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self.begun:
-            where = f"not kept ({self.not_kept})" if self.not_kept else f"kept in {self.folder}"
-            rest = f", {time.monotonic() - self.begun:.0f} s, {where}"
-            print(rest, file=sys.stderr, flush=True)
-            logging.getLogger("xpcnn").info("compiling %s%s", self.what, rest)
