@@ -46,6 +46,8 @@ ALL = [Tap(0, 0, 0, [0])]  # `padded` sorts rows by strides; here their stride i
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
+    if groups == 1 and w.shape[-1:] != (1,):
+        return "it is not depthwise, one filter a channel"
     reason = refuses_array(x)
     if reason is not None:
         return reason

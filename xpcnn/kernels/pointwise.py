@@ -40,14 +40,11 @@ POSITIONS = 2048  # in one product
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
-    reason = refuses_last(x)
-    if reason is not None:
-        return reason
     if groups != 1:
         return "the convolution is grouped"
-    if window.kernel != (1, 1) or window.padding not in ("same", "valid", (0, 0, 0, 0)) or window.ceil:
+    if window.kernel != (1, 1) or window.padding not in ("same", "valid", (0, 0, 0, 0)):
         return "the kernel is not 1×1, or there is padding"
-    return None
+    return refuses_last(x)
 
 
 def forward(

@@ -66,7 +66,7 @@ class Output(NamedTuple):
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
-    reason = refuses_batch(x, one=False) or refuses_last(x)  # `im2col` is as fast for fewer images, and simpler
+    reason = refuses_last(x) or refuses_batch(x, one=False)  # `im2col` is as fast for fewer images, and simpler
     if reason is not None:
         return reason
     if groups != 1:
