@@ -53,6 +53,7 @@ def test_agrees_with_the_reference(blocks, g, n, channels, order, bias, dtype):
 @pytest.mark.parametrize("order", ["C", "batch last"])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_results_do_not_depend_on_the_number_of_threads(stride, order, monkeypatch):
+    monkeypatch.setattr(depthwise, "WORKSPACE", 1 << 16)  # several blocks
     rng = np.random.default_rng(1)
     x = orders(rng.normal(size=(9, 30, 30, 40)).astype("f4"))[order]
     w, window = rng.normal(size=(40, 3, 3, 1)).astype("f4"), Window(3, stride, 1)
