@@ -34,10 +34,10 @@ def tried(name: str) -> dict[str, Any]:
     """What came of it: milliseconds of the network and of the replay, and the error; or why there is no graph."""
     import cupy
 
-    case = nets.CASES[name]
+    sizes = nets.NETS[name]
     rng = np.random.default_rng(1)
-    first, second = (rng.random((case.batch, *case.image), np.float32) for _ in range(2))
-    model, x = nets.build(case), xpcnn.asarray(first)
+    first, second = (rng.random((sizes.trained[0], *sizes.image), np.float32) for _ in range(2))
+    model, x = nets.build(name, sizes.image), xpcnn.asarray(first)
     model(x)
     try:
         stream, pool = cupy.cuda.Stream(non_blocking=True), cupy.cuda.MemoryPool()

@@ -89,14 +89,14 @@ def by_layer(records: list[Any]) -> dict[str, Counts]:
 
 def count(name: str) -> dict[str, Any]:
     """A training step and inference of that net, when everything is prepared."""
-    case, batch = nets.CASES[name], nets.ON_DEVICE[name][0]
+    image, batch = nets.NETS[name].image, nets.NETS[name].on_device[0]
     rng = np.random.default_rng(1)
     found: dict[str, Any] = {"batch": batch}
     with xpcnn.use_backend("cupy"):
-        x, y = xpcnn.asarray(rng.random((batch, *case.image), np.float32)), xpcnn.asarray(rng.integers(10, size=batch))
-        model, criterion = nets.build(case), nn.CrossEntropyLoss()
+        x, y = xpcnn.asarray(rng.random((batch, *image), np.float32)), xpcnn.asarray(rng.integers(10, size=batch))
+        model, criterion = nets.build(name, image), nn.CrossEntropyLoss()
         optimizer = optim.SGD(model.parameters(), lr=nets.LEARNING_RATE, momentum=nets.MOMENTUM)
-        plan = nn.plan(model, case.image)
+        plan = nn.plan(model, image)
 
         def step(x: Any = x, y: Any = y) -> None:
             logits, cache = model.forward(x)
@@ -119,7 +119,7 @@ def count_epoch(words: str | None = None) -> Counts:
     images = rng.integers(256, size=(STEPS * 8, 28, 28, 1), dtype=np.uint8)
     split = data.Split(images, rng.integers(10, size=len(images)))
     with xpcnn.use_backend("cupy"):
-        model = nets.build(nets.CASES["lenet5"])
+        model = nets.build("lenet5", nets.NETS["lenet5"].image)
         optimizer = optim.SGD(model.parameters(), lr=nets.LEARNING_RATE, momentum=nets.MOMENTUM)
         trainer = training.Trainer(model, optimizer, verbose=False)
         changes = None if words is None else data.augment.parse(words)
@@ -147,11 +147,11 @@ def pytorch(name: str) -> int | None:
                 ran.append(str(function))
             return function(*args, **(options or {}))
 
-    case, rng = nets.CASES[name], np.random.default_rng(1)
+    image, rng = nets.NETS[name].image, np.random.default_rng(1)
     with xpcnn.use_backend("numpy"):
-        model = nets.build(case)
-        x, y = rng.random((2, *case.image), np.float32), rng.integers(10, size=2)
-        made = Torch(1, "cpu").training(nets.Net(name, nets.describe(model, case.image), model.state_dict(), x, y))
+        model = nets.build(name, image)
+        x, y = rng.random((2, *image), np.float32), rng.integers(10, size=2)
+        made = Torch(1, "cpu").training(nets.Net(name, nets.describe(model, image), model.state_dict(), x, y))
     made.step()  # so that there are gradients and momenta
     made.optimizer.zero_grad()
     with Count():

@@ -111,11 +111,11 @@ def peak(name: str, what: str) -> int:
 
 def calls(name: str) -> dict[str, Callable[[], object]]:
     """A training step, and inference of a batch and of one image, of that net."""
-    case, batch, rng = nets.CASES[name], NETS[name], np.random.default_rng(1)
-    x, y = rng.random((batch, *case.image), np.float32), rng.integers(10, size=batch)
-    model, criterion = nets.build(case), nn.CrossEntropyLoss()
+    image, batch, rng = nets.NETS[name].image, NETS[name], np.random.default_rng(1)
+    x, y = rng.random((batch, *image), np.float32), rng.integers(10, size=batch)
+    model, criterion = nets.build(name, image), nn.CrossEntropyLoss()
     optimizer = optim.SGD(model.parameters(), lr=nets.LEARNING_RATE, momentum=nets.MOMENTUM)
-    step_plan, plan = nn.plan_training(model), nn.plan(model, case.image)
+    step_plan, plan = nn.plan_training(model), nn.plan(model, image)
 
     def step() -> None:
         logits, cache = step_plan.forward(x)

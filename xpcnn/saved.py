@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -22,11 +23,12 @@ from .errors import DataError, NonFiniteError, OptionError
 from .io.member import InMemory
 from .io.model_file import SavedModel, load_model
 from .nn.feature_output import features
+from .nn.predicting import Predictor
 from .ops.activation import sigmoid_forward
 from .ops.softmax import softmax_forward
 from .options import as_count, as_path
 from .training.best_model import model_path, run_batch_size
-from .typing import Array, NDArray
+from .typing import NDArray
 
 __all__ = ["Answer", "Saved", "load"]
 
@@ -111,6 +113,10 @@ class Saved(SavedModel):
         batch = np.stack([image for _, image in self.images(images, scale=scale, invert=invert)])
         return features(self.model, asarray(batch, dtype=self._dtype()), layer, batch_size=batch_size)
 
+    @cached_property
+    def _network(self) -> Predictor:
+        return Predictor(self.model, self.input_shape)
+
     def _dtype(self) -> str:
         """The type in which the network computes."""
         like = next(iter(self.model.state_dict().values()), None)
@@ -151,7 +157,7 @@ class Saved(SavedModel):
         size, every = run_batch_size(self), iter(self.images(images, scale=scale, invert=invert))
         fill = 255 if self.ignore_index is None else self.ignore_index
         while batch := list(islice(every, size)):
-            outputs = self.model(asarray(np.stack([image for _, image in batch])))
+            outputs = self._network(asarray(np.stack([image for _, image in batch])))
             if outputs.ndim != 4 or not self.is_classifier or outputs.shape[-1] > 256:
                 expected, got = "a network with a class for each pixel, (N, H, W, K)", f"outputs {tuple(outputs.shape)}"
                 raise OptionError("masks", expected, got, "saved.outputs gives the numbers")
@@ -177,19 +183,13 @@ class Saved(SavedModel):
         most = None if top_k is None else as_count("predict", "top_k", top_k)
         return (self.answer(name, numbers, most) for name, numbers in self.each_output(images))
 
-    def each_output(
-        self, images: Iterable[tuple[str, Image]], network: Callable[[Array], Array] | None = None
-    ) -> Iterator[tuple[str, NDArray]]:
-        """Each image's name and `outputs`, as they come, in batches.
-
-        Parameters
-            network : what computes them instead of the model, such as its plan
-        """
+    def each_output(self, images: Iterable[tuple[str, Image]]) -> Iterator[tuple[str, NDArray]]:
+        """Each image's name and `outputs`, as they come, in batches."""
         check_one_input("predict", self)
         size, every = run_batch_size(self), iter(images)
         while batch := list(islice(every, size)):
             stacked = asarray(np.stack([image for _, image in batch]), dtype=self._dtype())
-            outputs = (network or self.model)(stacked)  # (N, …, K)
+            outputs = self._network(stacked)  # (N, …, K)
             if self.is_classifier:
                 outputs = softmax_forward(outputs)[0]
             elif self.has_labels:

@@ -15,43 +15,56 @@ PMI_RANK and its like, which programs such as mpiexec set, say that the program 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextvars import ContextVar, Token
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 from .errors import OptionError
 from .renamed import warn_of_new_name
 
-_known: ContextVar[dict[str, str | None] | None] = ContextVar("xpcnn_settings", default=None)
+Value = TypeVar("Value")
+_known: ContextVar[dict[Any, Any] | None] = ContextVar("xpcnn_settings", default=None)
 
 
 class once:
-    """A block in which each variable is read once; reading takes a microsecond, and each layer asks several times."""
+    """A block in which each setting is read once; reading takes a microsecond, and each layer asks several times."""
 
     def __enter__(self) -> None:
-        self._token: Token[dict[str, str | None] | None] | None = None if _known.get() is not None else _known.set({})
+        self._token: Token[dict[Any, Any] | None] | None = None if _known.get() is not None else _known.set({})
 
     def __exit__(self, *error: object) -> None:
         if self._token is not None:
             _known.reset(self._token)
 
 
-def _read(name: str) -> str | None:
-    known = _known.get()
-    if known is None:
-        return os.environ.get(name)
-    if name not in known:
-        known[name] = os.environ.get(name)
-    return known[name]
+def _setting(read: Callable[[], Value]) -> Callable[[], Value]:
+    """The function, whose value is kept to the end of the block of `once` in which it is called."""
+
+    @wraps(read)
+    def value() -> Value:
+        known = _known.get()
+        if known is None:
+            return read()
+        if read not in known:
+            known[read] = read()
+        return known[read]  # type: ignore[no-any-return]
+
+    return value
 
 
+@_setting
 def backend_name() -> str:
-    return _read("XPCNN_BACKEND") or "numpy"
+    return os.environ.get("XPCNN_BACKEND") or "numpy"
 
 
+@_setting
 def implementation_name() -> str | None:
-    return _read("XPCNN_IMPLEMENTATION") or None
+    return os.environ.get("XPCNN_IMPLEMENTATION") or None
 
 
+@_setting
 def numba() -> bool:
     """True if compiled loops are asked for."""
     text = os.environ.get("XPCNN_NUMBA") or "0"
@@ -60,13 +73,15 @@ def numba() -> bool:
     return text == "1"
 
 
+@_setting
 def num_threads() -> int | None:
     return _count("XPCNN_NUM_THREADS", "a number of threads", 1)
 
 
+@_setting
 def cache_bytes() -> int:
     name = "XPCNN_CACHE_MIB"
-    if _read("XPCNN_KEPT_MIB") is not None and _read(name) is None:
+    if os.environ.get("XPCNN_KEPT_MIB") is not None and os.environ.get(name) is None:
         warn_of_new_name("XPCNN_KEPT_MIB", name)
         name = "XPCNN_KEPT_MIB"
     number = _count(name, "a number of MiB", 0)
@@ -92,7 +107,7 @@ def hub_address() -> str:
 
 
 def _count(name: str, what: str, least: int) -> int | None:
-    text = _read(name)
+    text = os.environ.get(name)
     if not text:
         return None
     if not text.isdecimal() or len(text) > 18 or int(text) < least:

@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from .peers import BAR
+from .peers import BAR, MUST_WORK
 
 Measured = dict[str, dict[str, Any]]  # peer → result of rounds.measure
 
@@ -33,10 +33,31 @@ def spread(values: list[float]) -> Spread:
 
 def disturbed(result: dict[str, Any]) -> float | None:
     """The share of xpcnn's rounds in which other programs used the machine, or None if there are no rounds."""
-    measured = [case["peers"]["xpcnn"] for what in ("training", "inference") for case in result.get(what, [])]
-    measured += [point["peers"]["xpcnn"] for axis in result.get("sweep", []) for point in axis["points"]]
+    cases = [case for what in ("training", "inference", "convolution") for case in result.get(what, [])]
+    cases += [point for axis in result.get("sweep", []) for point in axis["points"]]
+    measured = [case["peers"]["xpcnn"] for case in cases if "rounds" in case["peers"]["xpcnn"]]
     rounds = sum(len(each["rounds"]) for each in measured)
     return sum(each.get("disturbed", 0) for each in measured) / rounds if rounds else None
+
+
+def failures(result: dict[str, Any]) -> list[str]:
+    """What failed of the peers that must work: "training of lenet5 b64, xpcnn: failed: …"."""
+    found = []
+    for part in ("training", "inference", "convolution", "memory", "profile", "layers"):
+        for case in result.get(part, []):
+            for peer, each in case["peers"].items():
+                if peer in MUST_WORK and str(each.get("reason")).startswith("failed"):
+                    found.append(f"{part}, {case_name(case)}, {peer}: {each['reason']}")
+    for axis in result.get("sweep", []):
+        for point in axis["points"]:
+            for peer, each in point["peers"].items():
+                if peer in MUST_WORK and str(each.get("reason")).startswith("failed"):
+                    found.append(f"sweep, {axis['axis']} {point['value']}, {peer}: {each['reason']}")
+    return found
+
+
+def case_name(case: dict[str, Any]) -> str:
+    return str(case["name"]) if "name" in case else f"{case['net']} b{case['batch']}"
 
 
 def seconds(measured: Measured, peer: str) -> float | None:
@@ -63,3 +84,14 @@ def bar_memory(measured: Measured) -> str | None:
     """The variant of PyTorch with the least memory in this run."""
     taken = [(measured[peer]["growth"], peer) for peer in BAR if "growth" in measured.get(peer, {})]
     return min(taken)[1] if taken else None
+
+
+def number(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def between(low: float, high: float) -> str:
+    return f"{low:.2f}–{high:.2f}"

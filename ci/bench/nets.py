@@ -28,28 +28,34 @@ MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Case:
-    """A network, its images, and the batch that it is trained with."""
+    """A network, its images, and a batch of them."""
 
     net: str
     image: tuple[int, int, int]
     batch: int
 
 
-CASES = {
-    "lenet5": Case("lenet5", (28, 28, 1), 64),
-    "mnist_cnn": Case("mnist_cnn", (28, 28, 1), 128),
-    "vgg_small": Case("vgg_small", (32, 32, 3), 64),
-    "resnet20": Case("resnet20", (32, 32, 3), 128),
-    "vgg16": Case("vgg16", (224, 224, 3), 64),
+@dataclass(frozen=True)
+class Sizes:
+    """A network's images, and the batches that it is measured with."""
+
+    image: tuple[int, int, int]
+    trained: tuple[int, ...]
+    inferred: tuple[int, ...] = (1, 256)
+    on_device: tuple[int, ...] = ()  # trained on a GPU, if others
+
+
+NETS = {
+    "lenet5": Sizes((28, 28, 1), (64,), on_device=(64, 512)),
+    "mnist_cnn": Sizes((28, 28, 1), (128,), on_device=(128, 1024)),
+    "vgg_small": Sizes((32, 32, 3), (64,), on_device=(128, 1024)),
+    "resnet20": Sizes((32, 32, 3), (128, 16), on_device=(128, 1024)),
+    "resnet18": Sizes((224, 224, 3), (8,), (1, 32)),
+    "mobilenet_v2": Sizes((224, 224, 3), (8,), (1, 32)),
+    "vgg16": Sizes((224, 224, 3), (64,)),
 }
-ON_CPU = ("lenet5", "mnist_cnn", "vgg_small", "resnet20")
-ON_DEVICE = {
-    "lenet5": (64, 512),
-    "mnist_cnn": (128, 1024),
-    "vgg_small": (128, 1024),
-    "resnet20": (128, 1024),
-    "vgg16": (64,),
-}
+ON_CPU = ("lenet5", "mnist_cnn", "vgg_small", "resnet20", "resnet18", "mobilenet_v2")
+ON_DEVICE = ("lenet5", "mnist_cnn", "vgg_small", "resnet20", "vgg16")
 
 
 @dataclass
@@ -70,11 +76,15 @@ class Net:
         return cls(name, document, arrays, x, y)
 
 
-def build(case: Case) -> Any:
-    """xpcnn's model, with the same initial weights each time."""
-    from xpcnn import models
+def build(net: str, image: tuple[int, ...]) -> Any:
+    """xpcnn's model, with the same initial weights each time; nothing is dropped, so that peers compute the same."""
+    from xpcnn import models, nn
 
-    return models.build(case.net, case.image, CLASSES, rng=0)
+    model = models.build(net, image, CLASSES, rng=0)
+    for _, layer in model.named_layers():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    return model
 
 
 def describe(model: Any, image: tuple[int, ...]) -> Document:
@@ -84,7 +94,8 @@ def describe(model: Any, image: tuple[int, ...]) -> Document:
     shapes: dict[int, list[int]] = {}
 
     def run(name: str, layer: Any, x: Any) -> Any:
-        shapes[id(layer)] = list(x.shape[1:])
+        if not isinstance(x, tuple):  # of a join
+            shapes[id(layer)] = list(x.shape[1:])
         return layer.run_children(x, run) if isinstance(layer, Container) else layer(x)
 
     run("", model, model.zeros(image))
@@ -110,11 +121,16 @@ def multiply_adds(model: Any, image: tuple[int, ...]) -> int:
         if isinstance(layer, Container):
             return layer.run_children(x, run)
         y = layer(x)
-        total += layer.multiply_adds(tuple(x.shape[1:]), tuple(y.shape[1:]))
+        total += work(layer, x, y)
         return y
 
     run("", model, model.zeros(image))
     return total
+
+
+def work(layer: Any, x: Any, y: Any) -> int:
+    """The multiply-adds of a layer for one image."""
+    return 0 if isinstance(x, tuple) else layer.multiply_adds(tuple(x.shape[1:]), tuple(y.shape[1:]))
 
 
 def write(model: Any, image: tuple[int, ...], batch: int, path: Path) -> None:

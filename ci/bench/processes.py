@@ -17,8 +17,8 @@ from typing import Any, Self
 from .errors import BenchError, NotPossible
 
 ROOT = Path(__file__).parents[2]
-REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # a user's machine does not set these
-TIME_LIMIT = 900.0  # seconds for one answer
+REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "XPCNN_NUMBA")  # as on a user's machine; a peer sets the last
+TIME_LIMIT = 300.0  # seconds for one answer
 
 
 def environment(threads: int, backend: str) -> dict[str, str]:
@@ -30,6 +30,9 @@ def environment(threads: int, backend: str) -> dict[str, str]:
         "OMP_NUM_THREADS": number,
         "OPENBLAS_NUM_THREADS": number,
         "MKL_NUM_THREADS": number,
+        "NPROC": number,  # XLA's thread pool
+        "NUM_CPU_THREADS": number,  # tinygrad's
+        "JAX_PLATFORMS": "cpu",
         "PYTHONWARNINGS": "ignore",
     }
     kept = {name: value for name, value in os.environ.items() if name not in REMOVED}
@@ -46,7 +49,7 @@ class Process:
 
     Raises
         NotPossible : the peer cannot do what the request says
-        BenchError : it failed, died, or did not answer in time
+        WorkerFailed : an exception in it, or it died, or did not answer in time and was killed
     """
 
     def __init__(self, peer: str, threads: int, backend: str) -> None:
@@ -98,7 +101,8 @@ class Process:
             selector.register(self._out, selectors.EVENT_READ)
             while b"\n" not in self._unread:
                 if not selector.select(max(0.0, end - time.monotonic())):
-                    raise BenchError(f"{self.peer}, {self.doing}: no answer for {TIME_LIMIT:.0f} s")
+                    self.close()
+                    raise WorkerFailed(f"{self.peer}, {self.doing}: no answer for {TIME_LIMIT:.0f} s")
                 chunk = os.read(self._out.fileno(), 1 << 16)
                 if not chunk:
                     self._died()
@@ -112,13 +116,16 @@ class Process:
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().splitlines()[-3:]
         said = " | ".join(line.strip() for line in last) or "nothing on its standard error"
-        raise BenchError(f"{self.peer}, {self.doing}: the worker died ({how}): {said}")
+        raise WorkerFailed(f"{self.peer}, {self.doing}: the worker died ({how}): {said}")
 
     def _limit_cores(self) -> None:
         """Limit libraries that have no setting for the number of threads by the cores that they may use."""
         if hasattr(os, "sched_setaffinity"):
             cores = sorted(os.sched_getaffinity(0))[: self.threads]
             os.sched_setaffinity(self._process.pid, cores)
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def close(self) -> None:
         if self._process.poll() is None:
@@ -138,29 +145,46 @@ class Process:
 
 
 class WorkerFailed(BenchError):
-    """An exception inside a worker, which stays alive."""
+    """One peer failed at one thing; the run goes on with the others."""
 
 
 class Workers:
     """All peers at once, each in a process; those that cannot start are in `missing`, with the reason."""
 
     def __init__(self, peers: list[str], threads: int, backend: str) -> None:
+        self.threads, self.backend = threads, backend
         self.alive: dict[str, Process] = {}
         self.hello: dict[str, dict[str, Any]] = {}
         self.missing: dict[str, str] = {}
         self._stack = ExitStack()
         try:
-            for peer in peers:
-                process = self._stack.enter_context(Process(peer, threads, backend))
-                hello = process.hello()
-                if "missing" in hello:
-                    self.missing[peer] = hello["missing"]
-                    process.close()
-                else:
-                    self.alive[peer], self.hello[peer] = process, hello
+            started = [self._stack.enter_context(Process(peer, threads, backend)) for peer in peers]
+            for process in started:
+                self._greet(process)
         except BaseException:
             self._stack.close()
             raise
+
+    def _greet(self, process: Process) -> None:
+        peer = process.peer
+        try:
+            hello = process.hello()
+        except WorkerFailed as error:
+            hello = {"missing": f"failed: {error}"}
+        if "missing" in hello:
+            self.missing[peer] = hello["missing"]
+            self.alive.pop(peer, None)
+            process.close()
+        else:
+            self.alive[peer], self.hello[peer] = process, hello
+
+    def failed(self, peer: str, error: Exception) -> dict[str, Any]:
+        """The result of a peer that failed; one that is dead starts anew, for what comes next."""
+        text = str(error)
+        if peer in self.alive and not self.alive[peer].is_alive():
+            self.alive[peer].close()
+            self._greet(self._stack.enter_context(Process(peer, self.threads, self.backend)))
+        return {"reason": f"failed: {text.split(': ', 1)[-1]}"}
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ another one runs, and ends when its input ends.
     {"do": "prepare", "what": "training", "net": …, …}         → results to check, and first timings
     {"do": "burst", "steps": 40}                               → {"seconds": [one for each step]}
     {"do": "drop"}                                             → {}
-    {"do": "memory" | "layers" | "ceilings", …}                → see memory.py, layers.py, ceilings.py
+    {"do": "memory" | "profile" | "ceilings", …}               → see memory.py, profile.py, ceilings.py
 
 An answer {"impossible": reason} means that the peer cannot do the request; {"error": one line} is a failure.
 """
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
-import importlib.util
 import json
 import math
 import os
@@ -31,11 +30,12 @@ import numpy as np
 from .errors import NotPossible
 from .geometry import Geometry
 from .nets import Net
-from .peers import load, requirement
+from .peers import lacking, load
 from .peers.base import Peer, Training
 
 TOGETHER = 10  # steps on a device between two synchronizations
-LONG = 10.0  # seconds of warm-up after which three steps are enough: compilers have finished by then
+LONG = 2.0  # seconds of warm-up after which a few steps are enough: compilers have finished by then
+LONGEST = 10.0  # seconds of a burst after which two steps are enough
 
 
 class Worker:
@@ -53,8 +53,8 @@ class Worker:
         return answer
 
     def do_hello(self, threads: int, device: str) -> dict[str, Any]:
-        if importlib.util.find_spec(requirement(self.name)) is None:
-            return {"missing": "not installed"}
+        if absent := lacking(self.name):
+            return {"missing": f"{' and '.join(absent)}: not installed"}
         try:
             kind = load(self.name)
             self.peer = kind(threads, device)
@@ -87,7 +87,7 @@ class Worker:
         run = self.peer.inference(Net.read(net, document, arrays))
         logits = np.asarray(run())[:8]
         self.run = run
-        return {"logits": logits.astype(float).tolist(), "seconds": self._time(warm_up)}
+        return {"logits": logits.astype(float).tolist(), "seconds": self._time(warm_up, LONG)}
 
     def _convolution(self, geometry: dict[str, Any], warm_up: int) -> dict[str, Any]:
         assert self.peer is not None
@@ -95,17 +95,20 @@ class Worker:
         results: Any = self.run()
         sums = {name: float(np.abs(np.asarray(array), dtype=np.float64).sum()) for name, array in results.items()}
         del results
-        return {"sums": sums, "seconds": self._time(warm_up)}
+        return {"sums": sums, "seconds": self._time(warm_up, LONG)}
 
     def do_burst(self, steps: int) -> dict[str, Any]:
         self.restart()
         self.run()  # wakes threads and fills caches
         return {"seconds": self._time(steps)}
 
-    def _time(self, steps: int) -> list[float]:
-        """The seconds of each step; on a device, where steps are asynchronous, the mean over `TOGETHER` of them."""
+    def _time(self, steps: int, limit: float = LONGEST) -> list[float]:
+        """The seconds of each step, of two if they take longer than the limit.
+
+        On a device, where steps are asynchronous, each is the mean over `TOGETHER` of them.
+        """
         assert self.peer is not None
-        run, clock, seconds = self.run, time.perf_counter, []
+        run, clock, seconds = self.run, time.perf_counter, list[float]()
         together = 1 if self.peer.device == "cpu" else TOGETHER
         while len(seconds) < steps:
             begun = clock()
@@ -113,7 +116,7 @@ class Worker:
                 run()
             self.peer.synchronize()
             seconds += [(clock() - begun) / together] * together
-            if len(seconds) >= 2 and sum(seconds) > LONG:
+            if len(seconds) >= 2 and sum(seconds) > limit:
                 break
         return seconds
 
@@ -128,10 +131,10 @@ class Worker:
         assert self.peer is not None
         return measure(self.peer, **options)
 
-    def do_layers(self, **options: Any) -> dict[str, Any]:
-        from .layers import measure
+    def do_profile(self, **options: Any) -> dict[str, Any]:
+        from .profile import measure
 
-        return measure(**options)
+        return measure(self.peer, **options)
 
     def do_ceilings(self, **options: Any) -> dict[str, Any]:
         from .ceilings import measure

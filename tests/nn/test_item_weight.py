@@ -173,3 +173,10 @@ def test_a_loss_of_one_s_own_needs_no_argument(xp):
     assert float(Squares()(y, y)[0]) == 0
     with pytest.raises(TypeError, match="item_weight"):
         Total()(y, y, item_weight=y)
+
+
+@pytest.mark.skipif(not isinstance(nn.Linear(1, 1).weight, np.ndarray), reason="reading would mean waiting")
+def test_a_weight_that_is_infinite_in_the_type_of_the_outputs_is_refused():
+    y = np.ones((2, 3), np.float32)
+    with pytest.raises(DataError, match=r"item_weight: finite numbers ≥ 0, got 1e\+300"):
+        nn.MSELoss()(y, 0 * y, item_weight=np.array([1e300, 1]))

@@ -15,6 +15,7 @@ from xpcnn import models, nn
 from xpcnn.errors import OptionError, ShapeError, XpcnnError
 from xpcnn.kernels.planned import conv as conv_step
 from xpcnn.nn.layer_examples import EXAMPLES
+from xpcnn.ops import Window
 from xpcnn.optim import SGD
 
 pytestmark = pytest.mark.skipif(
@@ -224,6 +225,51 @@ def test_weights_that_change_are_seen():
     model.astype("float64")
     with pytest.raises(ShapeError, match="make a new plan"):
         plan(x)
+
+
+@pytest.mark.parametrize("key", ["weight", "bias"])
+def test_a_mask_of_weights_is_not_passed_over(key):
+    layer = nn.Linear(3, 2, rng=0)
+    plan, x = nn.plan(layer, (3,)), np.ones((1, 3), np.float32)
+    array = getattr(layer, key)
+    setattr(layer, key, np.ma.masked_array(array, np.ones(array.shape, bool)))
+    with pytest.raises(XpcnnError):
+        layer(x)
+    with pytest.raises(ShapeError, match=f"the {key} of Linear as it was, got MaskedArray"):
+        plan(x)
+
+
+def test_a_function_that_takes_the_place_of_a_layer_s_own_is_called():
+    model, x = nn.Sequential(nn.Linear(3, 2, rng=0), nn.ReLU()), np.ones((1, 3), np.float32)
+    plan = nn.plan(model, (3,))
+    model[1].forward = lambda x: (x * 0 + 7, None)
+    assert (plan(x) == 7).all()
+    assert (nn.plan(model, (3,))(x) == 7).all()
+    del model[1].forward
+    close(plan, model, x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "change"),
+    [
+        (nn.Conv2d(4, 4, 3, rng=0), lambda layer: setattr(layer, "window", Window(3, padding=1))),
+        (nn.MaxPool2d(2), lambda layer: setattr(layer, "window", Window(3))),
+        (nn.ZeroPad2d(1), lambda layer: setattr(layer, "padding", (2, 1, 0, 1))),
+        (nn.ZeroPadChannels(1, 0), lambda layer: setattr(layer, "after", 2)),
+        (nn.LeakyReLU(0.1), lambda layer: setattr(layer, "negative_slope", 0.5)),
+        (nn.BatchNorm2d(4), lambda layer: setattr(layer, "eps", 0.5)),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+def test_a_layer_that_is_changed_is_planned_again(layer, change):
+    model, x = nn.Sequential(layer), np.random.default_rng(0).normal(size=(1, 5, 5, 4)).astype("float32")
+    if not layer.state_dict():
+        model = nn.Sequential(nn.Conv2d(4, 4, 1, rng=1), layer)
+    plan = nn.plan(model, (5, 5, 4))
+    before = plan(x)
+    change(layer)
+    close(plan, model, x)
+    assert not np.array_equal(plan(x), before)
 
 
 def test_threads_share_a_plan():

@@ -80,13 +80,13 @@ def test_requests_that_send_nothing_hold_no_more_places_than_there_are(make, sav
 
 def test_under_load_batches_grow_and_what_is_too_much_is_refused(make, saved, pixels):
     service = make(saved, batch_size=4, queue=6)
-    network, gate = service._network, threading.Event()
+    network, gate = service.saved._network, threading.Event()
 
     def slow(x):
         gate.wait(10)
         return network(x)
 
-    service._network = slow
+    vars(service.saved)["_network"] = slow
     request = (("POST", "/predict", png(pixels[0])), {"content_type": "image/png"})
 
     async def load():
@@ -101,5 +101,5 @@ def test_under_load_batches_grow_and_what_is_too_much_is_refused(make, saved, pi
     assert {(each.status, each.headers["retry-after"]) for each in refused} == {(503, "1")}
     assert sorted(each.status for each in every) == [200] * 6 + [503] * 3
     assert max(size for size, number in enumerate(service.batches.sizes) if number) >= 2
-    service._network = network
+    vars(service.saved)["_network"] = network
     assert [each.status for each in together(service, [request] * 6)] == [200] * 6

@@ -227,6 +227,7 @@ class _OneBlasThread:
         self.held = False
 
 
+@cache
 def _openblas() -> tuple[Callable[[], int], Callable[[int], None]]:
     """The functions that get and set the number of threads of the OpenBLAS that NumPy uses."""
     _, get, set_ = _library()

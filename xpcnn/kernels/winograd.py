@@ -77,9 +77,17 @@ A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
-    reason = refuses_batch(x, one=False)
+    reason = refuses_batch(x, one=False) or refuses_kernel(x, w, window, groups)
     if reason is not None:
         return reason
+    height = x.shape[1] + sum(window.place(3, window.kernel[1]).pads[:2]) - 2  # "same" pads all heights equally
+    if -(-height // TILE) * POINTS > (1 - LEAST_SAVING) * 3 * height:
+        return f"{height} rows of output fill the tiles badly"
+    return None
+
+
+def refuses_kernel(x: Any, w: Any, window: Window, groups: int) -> str | None:
+    """The reason why the algorithm does not apply to such a kernel, or None."""
     if groups != 1:
         return "the convolution is grouped"
     if x.ndim != 4 or w.ndim != 4:
@@ -88,9 +96,6 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
         return "the kernel has not three rows next to each other, or the stride is not 1"
     if min(w.shape[0], w.shape[3]) < FEWEST_CHANNELS:
         return f"there are fewer than {FEWEST_CHANNELS} channels"
-    height = x.shape[1] + sum(window.place(3, window.kernel[1]).pads[:2]) - 2  # "same" pads all heights equally
-    if -(-height // TILE) * POINTS > (1 - LEAST_SAVING) * 3 * height:
-        return f"{height} rows of output fill the tiles badly"
     return None
 
 

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, Self
 from ..backend import array_namespace
 from ..errors import OptionError, ShapeError
 from ..ops import dispatch
+from ..settings import once
 from ..typing import Array, Cache, Shape
 from .activation import Identity
 from .container import Container, RunChild
@@ -115,11 +116,12 @@ class Graph(Container):
             return self.divided.forward(x)
         values = self._by_name(x, self.inputs, "input")
         caches = []
-        for step in self._training:
-            values[step.writes], cache = self.forward_child(step.name, _read(values, step.reads), **step.run)
-            caches.append(cache)
-            for name in step.frees:
-                del values[name]
+        with once():
+            for step in self._training:
+                values[step.writes], cache = self.forward_child(step.name, _read(values, step.reads), **step.run)
+                caches.append(cache)
+                for name in step.frees:
+                    del values[name]
         return _read(values, self.outputs), caches
 
     def backward(self, dy: Any, cache: Cache, *, input_grad: bool = True) -> tuple[Any, dict[str, Array]]:
@@ -129,17 +131,18 @@ class Graph(Container):
         wanted = self._wanted[input_grad]
         waiting = self._by_name(dy, self.outputs, "dy")
         complete, grads = all(all(_there(each)) for each in waiting.values()), dict[str, Array]()
-        for step, each in zip(reversed(self._training), reversed(cache), strict=True):
-            gradient = waiting.pop(step.writes, None)
-            if step.writes not in wanted or not any(_there(gradient)):
-                continue
-            asked = any(name in wanted for name in step.reads)
-            dx = self.backward_child(step.name, gradient, each, grads, asked)
-            if asked:
-                parts: Any = (dx,) if len(step.reads) == 1 else dx
-                for name, part in zip(step.reads, parts, strict=True):
-                    if name in wanted:
-                        waiting[name] = _add(waiting.get(name), part)  # (1)
+        with once():
+            for step, each in zip(reversed(self._training), reversed(cache), strict=True):
+                gradient = waiting.pop(step.writes, None)
+                if step.writes not in wanted or not any(_there(gradient)):
+                    continue
+                asked = any(name in wanted for name in step.reads)
+                dx = self.backward_child(step.name, gradient, each, grads, asked)
+                if asked:
+                    parts: Any = (dx,) if len(step.reads) == 1 else dx
+                    for name, part in zip(step.reads, parts, strict=True):
+                        if name in wanted:
+                            waiting[name] = _add(waiting.get(name), part)  # (1)
         if not complete:
             own = self.parameters().items()
             grads = {name: grads[name] if name in grads else array_namespace(p).zeros_like(p) for name, p in own}

@@ -42,6 +42,8 @@ from .shape import Flatten, ZeroPad2d, ZeroPadChannels
 from .summary import as_input_shape
 
 MANY = 8  # items; for so many, the network's own operations are faster
+_OWN = {"forward"}  # an attribute of a single layer that takes the place of its class's
+_GEOMETRY = ("window", "groups", "padding", "before", "after")  # attributes that steps read when they are made
 _JOINS: dict[type, np.ufunc] = {Add: np.add, Subtract: np.subtract, Multiply: np.multiply, Maximum: np.maximum}
 
 
@@ -62,6 +64,8 @@ class Plan:
         self.model, self.input_shape = model, as_input_shape(input_shape, "plan")
         self._samples = _as_list(model.zeros(self.input_shape))
         model(_like(self._samples))  # its errors name the layer
+        self._attributes = [vars(layer) for _, layer in model.named_layers()]
+        self._geometry = [(own, key, own[key]) for own in self._attributes for key in _GEOMETRY if key in own]
         self._programs = None
         if all(isinstance(each, np.ndarray) for each in self._samples):
             self._programs, self._single = _Tracer().programs(model, self._samples)
@@ -81,6 +85,11 @@ class Plan:
         arrays = _as_list(x)
         if self._programs is None or dispatch.forced() is not None or not self._holds(arrays):
             return self.model(x)
+        if not all(map(_OWN.isdisjoint, self._attributes)):
+            return self.model(x)
+        if any(own.get(key) is not value for own, key, value in self._geometry):
+            Plan.__init__(self, self.model, self.input_shape)
+            return self(x)
         try:
             outputs = self._programs(arrays)
         except dispatch.planned().NotPlanned:
@@ -265,6 +274,9 @@ def _current(layer: Layer, key: str) -> Callable[[], Any]:
         array = getattr(layer, key)
         if array is planned or array is None:
             return array
+        if type(array) is not type(planned) and planned is not None:
+            expected = f"the {key} of {type(layer).__name__} as it was"
+            raise ShapeError("plan", expected, type(array).__name__, "make a new plan")
         shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", type(array).__name__)
         if planned is None or shape != planned.shape or dtype != planned.dtype:
             got = str(dtype) if shape is None else f"{dtype} {tuple(shape)}"

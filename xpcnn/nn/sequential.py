@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from ..ops import dispatch
+from ..settings import once
 from ..typing import Array, Cache
 from .container import Container, RunChild
 from .frozen_part import Divided, can_stay, has_frozen
@@ -76,9 +77,10 @@ class Sequential(Container):
         caches, steps = [], self._training
         if len(self._with_sums) < len(steps) and dispatch.sums_in_norm(x):
             steps = self._with_sums
-        for name, options in steps:
-            x, cache = self.forward_child(name, x, **options)
-            caches.append(cache)
+        with once():
+            for name, options in steps:
+                x, cache = self.forward_child(name, x, **options)
+                caches.append(cache)
         return x, caches
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
@@ -88,9 +90,10 @@ class Sequential(Container):
         dx: Array | None = dy
         steps = self._training if len(cache) == len(self._training) else self._with_sums
         first_trained = self._first_trained[len(steps)]
-        for i, (name, _) in reversed(list(enumerate(steps))):
-            if not input_grad and i < first_trained:
-                return None, grads
-            assert dx is not None
-            dx = self.backward_child(name, dx, cache[i], grads, input_grad or i > first_trained)
+        with once():
+            for i, (name, _) in reversed(list(enumerate(steps))):
+                if not input_grad and i < first_trained:
+                    return None, grads
+                assert dx is not None
+                dx = self.backward_child(name, dx, cache[i], grads, input_grad or i > first_trained)
         return dx if input_grad else None, grads

@@ -31,7 +31,7 @@ class Flatten(Layer):
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         check_array("Flatten", x)
-        check_batch("Flatten", x, *(f"D{axis}" for axis in range(1, max(x.ndim, 2))))
+        check_batch("Flatten", x, *(x.shape[1:] or ("D1",)))
         xp = check_floats("Flatten", x)
         shape = tuple(x.shape)
         return xp.reshape(x, (shape[0], math.prod(shape[1:]))), shape

@@ -95,6 +95,7 @@ _REFERENCE = {
 _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d": (
         "compiled.depthwise.IMPLEMENTATION",
+        "compiled.winograd.IMPLEMENTATION",
         "depthwise.IMPLEMENTATION",
         "pointwise.IMPLEMENTATION",
         "taps.IMPLEMENTATION",
@@ -105,6 +106,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     ),
     "conv2d_inference": (
         "compiled.depthwise.INFERENCE",
+        "compiled.winograd.INFERENCE",
         "depthwise.INFERENCE",
         "pointwise.INFERENCE",
         "taps.INFERENCE",
@@ -159,8 +161,12 @@ def implementations(op: str) -> tuple[Implementation, ...]:
 
 
 @cache
-def _not_compiled(op: str) -> tuple[Implementation, ...]:
-    return tuple(each for each in implementations(op) if each.name != _COMPILED)
+def _faster(op: str, name: str | None, compiled: bool) -> tuple[Implementation, ...]:
+    """What is tried before the reference, in order; `compiled`: whether those of numba are asked for."""
+    every = implementations(op)[:-1]
+    if name is not None:
+        return tuple(each for each in every if each.name == name)
+    return tuple(each for each in every if compiled or each.name != _COMPILED)
 
 
 def planned() -> Any:
@@ -218,6 +224,7 @@ def operations() -> tuple[str, ...]:
     return tuple(_FASTER)
 
 
+@cache
 def names() -> tuple[str, ...]:
     """The names of the implementations of all operations."""
     return tuple(dict.fromkeys(each.name for op in _FASTER for each in implementations(op)))
@@ -254,14 +261,13 @@ class use_implementation:
 def choose(op: str, *args: Any, **options: Any) -> Implementation:
     """The implementation that runs for these arguments."""
     name = forced()
-    candidates = implementations(op)
-    if name is not None:
-        candidates = (*(each for each in candidates if each.name == name), _REFERENCE[op])
-    if name == _COMPILED or (name is None and settings.numba()):
+    compiled = settings.numba() if name is None else name == _COMPILED
+    if compiled:
         need(_COMPILED, "compiled loops", "to compile them")
-    elif name is None:
-        candidates = _not_compiled(op)
-    return next(each for each in candidates if each.refuses(*args, **options) is None)
+    for each in _faster(op, name, compiled):
+        if each.refuses(*args, **options) is None:
+            return each
+    return _REFERENCE[op]
 
 
 def forward(op: str, *args: Any, **options: Any) -> Any:

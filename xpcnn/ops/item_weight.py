@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..backend import array_namespace, dtype_name, is_numpy
 from ..errors import DataError, DTypeError, ShapeError
 from ..typing import Array
@@ -35,8 +37,9 @@ def item_weights(who: str, y: Array, item_weight: Array | None) -> Array | None:
         raise ShapeError(who, f"item_weight {shape}, one for each item", str(tuple(item_weight.shape)))
     if not xp.isdtype(item_weight.dtype, ("integral", "real floating")):
         raise DTypeError(who, "item_weight: real numbers", dtype_name(item_weight))
-    w = xp.astype(item_weight, y.dtype, copy=False)
-    fits = (item_weight >= 0) & xp.isfinite(item_weight)
+    with np.errstate(over="ignore"):  # found by the next line
+        w = xp.astype(item_weight, y.dtype, copy=False)
+    fits = (w >= 0) & xp.isfinite(w)
     if not is_numpy(w):
         w = xp.where(fits, w, xp.full_like(w, math.nan))
     elif not xp.all(fits):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,12 +16,9 @@ import numpy as np
 from ..data.model_images import Image
 from ..errors import NonFiniteError, XpcnnError
 from ..extras import need
-from ..nn import plan
-from ..nn.layer import Layer
-from ..nn.summary import Summary
 from ..options import as_count, as_flag, as_number
 from ..saved import Saved, check_one_input
-from ..typing import Array, NDArray, Shape
+from ..typing import NDArray
 from .batches import Batches, Full
 from .errors import Refused, busy
 from .guard import BODY, Guard
@@ -30,7 +27,6 @@ from .page import page
 from .reading import pictures_of, prepared
 
 BATCH, WAIT_MS, QUEUE, BYTES, TOP = 16, 0.0, 128, 16 * 2**20, 5  # what `xpcnn serve` takes
-MOST_PLANNED = 2**22  # bytes of all outputs for one image; a plan keeps those for up to 7 images at the same time
 _WHO = "serve"
 _Item: TypeAlias = tuple[str, Image, int]  # with its name, and how many classes are wanted
 
@@ -78,7 +74,6 @@ class Service:
         need("python_multipart", _WHO, "to read forms")
         self.scale = None if scale is None else as_number(_WHO, "scale", scale, "(0, inf)")
         self.saved, self.invert = saved, as_flag(_WHO, "invert", invert)
-        self._network = quickest(saved.model, saved.input_shape)
         self._answers(
             [("zeros", np.zeros(saved.input_shape, np.float32), TOP)]
         )  # an error now, not at the first request
@@ -200,7 +195,7 @@ class Service:
 
     def _answers(self, items: Sequence[_Item]) -> list[dict[str, Any]]:
         """What a batch is answered with."""
-        outputs = self.saved.each_output([(name, image) for name, image, _ in items], self._network)
+        outputs = self.saved.each_output([(name, image) for name, image, _ in items])
         return [self._answer(name, numbers, most) for (name, numbers), (*_, most) in zip(outputs, items, strict=True)]
 
     def _answer(self, name: str, numbers: NDArray, most: int) -> dict[str, Any]:
@@ -220,20 +215,3 @@ class Service:
             "shares": [{"class": word, "share": share} for word, share in best],
             "mask": mask.tolist(),
         }
-
-
-def quickest(model: Layer, input_shape: Shape) -> Callable[[Array], Array]:
-    """The network's plan if it answers one image faster and its memory is small, else the network."""
-    summary, zeros = Summary(), model.zeros(input_shape)
-    model.summarize(zeros, summary)
-    if sum(row.bytes for row in summary.rows) > MOST_PLANNED:
-        return model
-    planned = plan(model, input_shape)
-    times = []
-    for network in (planned, model):
-        network(zeros)
-        begun = perf_counter()
-        for _ in range(3):
-            network(zeros)
-        times.append(perf_counter() - begun)
-    return planned if times[0] < times[1] else model

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import FormatError, XpcnnError
 from ..io.model_file import SavedModel, load_model
+from ..nn.predicting import Predictor
 from ..options import as_path
 from ..training.best_model import model_path
 from .classifier import CNNClassifier
@@ -73,6 +74,7 @@ def _read(found: SavedModel, told: Mapping[str, Any]) -> Network:
     estimator._check_options(told["kind"])
     estimator.scaler_, estimator.model_ = scaler_of(told["scaler"]), list(found.model.children().values())[1]
     estimator.input_shape_, estimator.n_features_in_ = found.input_shape, int(told["features"])
+    estimator._predictor = Predictor(estimator.model_, estimator.input_shape_)
     if math.prod(found.input_shape) != estimator.n_features_in_ or told["dtype"] not in ("float32", "float64"):
         raise ValueError("features and dtype")
     if told["names"]:

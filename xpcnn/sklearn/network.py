@@ -21,6 +21,7 @@ from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..io.model_file import SavedModel
 from ..nn import Layer
 from ..nn.loss import Loss
+from ..nn.predicting import Predictor
 from ..optim import OPTIMIZERS, Constant
 from ..options import as_count, as_number
 from ..random import Seed
@@ -223,6 +224,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             name = self.model if self.model != "auto" else "mnist_cnn" if images else "mlp"
             model = models.build(name, self.input_shape_, outputs, rng=rng)
         model.astype(self.dtype_)
+        self._predictor = Predictor(model, self.input_shape_)
         if model.output_shape(self.input_shape_) != (outputs,):
             raise ShapeError(who, f"a model with {outputs} outputs", str(model.output_shape(self.input_shape_)))
         return model
@@ -290,9 +292,12 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     def _outputs(self, X: NDArray) -> NDArray:
         """The network's outputs (N, K); raises an error unless they are finite."""
+        network = getattr(self, "_predictor", None)
+        if network is None or network.model is not self.model_:  # of an estimator of an older version, for example
+            network = self.model_
         with np.errstate(over="ignore", invalid="ignore"):  # the results are checked
             parts = self._parts(len(X), _PREDICTED, self.batch_size)
-            outputs = np.concatenate([to_numpy(self.model_(asarray(self._prepare(X[part])))) for part in parts])
+            outputs = np.concatenate([to_numpy(network(asarray(self._prepare(X[part])))) for part in parts])
         if not np.isfinite(outputs).all():
             row = int((~np.isfinite(outputs)).any(axis=1).argmax())
             remedy = "scale the inputs as those of fit, or fit again with a lower lr"

@@ -1,24 +1,31 @@
-"""PyTorch: eager, in both of its memory formats; on a GPU (not tried yet) also compiled into CUDA graphs."""
+"""PyTorch: eager in both of its memory formats, traced and frozen, and compiled.
+
+On a GPU (not tried yet) it is compiled into CUDA graphs.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo
 from torch import nn
 from torch.nn import functional as F
 
 from ..errors import NotPossible
 from ..geometry import Geometry
-from ..nets import LEARNING_RATE, MOMENTUM, Document, Net, channels_first
+from ..nets import LEARNING_RATE, MOMENTUM, Net, channels_first
 from .base import Peer, Training
+from .torch_layers import build
 
 
 class Torch(Peer):
     package = "torch"
-    devices = ("cpu", "cuda")
+    devices: tuple[str, ...] = ("cpu", "cuda")
     memory_format = torch.contiguous_format
 
     def __init__(self, threads: int, device: str) -> None:
@@ -45,7 +52,7 @@ class Torch(Peer):
         return int(total - free)
 
     def model(self, net: Net) -> nn.Module:
-        model = _build(net.document)
+        model = build(net.document)
         weights = {name: torch.from_numpy(array.copy()) for name, array in channels_first(net).items()}
         missing, unknown = model.load_state_dict(weights, strict=False)
         if unknown or not all(name.endswith("num_batches_tracked") for name in missing):
@@ -90,11 +97,53 @@ class TorchChannelsLast(Torch):
         torch.backends.cudnn.benchmark = device == "cuda"
 
 
+class TorchFrozen(TorchChannelsLast):
+    """Inference as `torch.jit.trace`, `freeze` and `optimize_for_inference` make it, with batch norm folded."""
+
+    devices = ("cpu",)
+
+    def training(self, net: Net) -> Training:
+        raise NotPossible("for inference only")
+
+    def inference(self, net: Net) -> Callable[[], np.ndarray]:
+        model, x = self.model(net).eval(), self.images(net.x)
+        with torch.no_grad():
+            frozen: Any = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))  # type: ignore[no-untyped-call]
+
+        def run() -> np.ndarray:
+            with torch.inference_mode():
+                return frozen(x).numpy()  # type: ignore[no-any-return]
+
+        return run
+
+
 class TorchCompiled(TorchChannelsLast):
-    devices = ("cuda",)
+    """`torch.compile`, whose choices for inference on a processor are best where it may freeze the weights."""
+
+    def __init__(self, threads: int, device: str) -> None:
+        super().__init__(threads, device)
+        if device == "cpu" and not any(shutil.which(each) for each in (os.environ.get("CXX", "g++"), "clang++")):
+            raise NotPossible("there is no C++ compiler for it")
 
     def model(self, net: Net) -> nn.Module:
-        return torch.compile(super().model(net), mode="reduce-overhead")  # type: ignore[return-value]
+        torch._dynamo.reset()  # what it compiled for the last network
+        mode = "reduce-overhead" if self.device == "cuda" else "default"
+        return torch.compile(super().model(net), mode=mode, fullgraph=True, dynamic=False)  # type: ignore[return-value]
+
+    def inference(self, net: Net) -> Callable[[], np.ndarray]:
+        if self.device != "cpu":
+            return super().inference(net)
+        from torch._inductor import config
+
+        model, x = self.model(net).eval(), self.images(net.x)
+        with config.patch(freezing=True), torch.no_grad():
+            model(x)
+
+        def run() -> np.ndarray:
+            with torch.no_grad():
+                return model(x).numpy()  # type: ignore[no-any-return]
+
+        return run
 
 
 class _Training(Training):
@@ -116,76 +165,3 @@ class _Training(Training):
         loss.backward()
         self.optimizer.step()
         return loss.detach()
-
-
-class _Residual(nn.Module):
-    def __init__(self, body: nn.Module, shortcut: nn.Module | None) -> None:
-        super().__init__()
-        self.body, self.shortcut = body, shortcut
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        around: torch.Tensor = x if self.shortcut is None else self.shortcut(x)
-        y: torch.Tensor = self.body(x)
-        return y + around
-
-
-class _ZeroPadChannels(nn.Module):
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.widths = (0, 0, 0, 0, before, after)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.pad(x, self.widths)
-
-
-class _Subsample(nn.Module):
-    def __init__(self, rows: int, columns: int) -> None:
-        super().__init__()
-        self.rows, self.columns = rows, columns
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x[:, :, :: self.rows, :: self.columns]
-
-
-class _GlobalAvgPool2d(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.mean((2, 3))
-
-
-def _build(d: Document) -> nn.Module:
-    children = {name: _build(child) for name, child in d.get("children", {}).items()}
-    match d["type"]:
-        case "Sequential":
-            return nn.Sequential(*children.values())
-        case "Residual":
-            return _Residual(children["body"], children.get("shortcut"))
-        case "Conv2d":
-            return nn.Conv2d(
-                d["in_channels"],
-                d["out_channels"],
-                d["kernel_size"],
-                d["stride"],
-                d["padding"],
-                d["dilation"],
-                d["groups"],
-                d["bias"],
-            )
-        case "Linear":
-            return nn.Linear(d["in_features"], d["out_features"], d["bias"])
-        case "BatchNorm2d":
-            return nn.BatchNorm2d(d["num_features"], d["eps"], d["momentum"])
-        case "ReLU":
-            return nn.ReLU(inplace=True)
-        case "MaxPool2d":
-            return nn.MaxPool2d(d["kernel_size"], d["stride"], d["padding"])
-        case "AvgPool2d" if d["kernel_size"] == [1, 1] and not d["padding"]:
-            return _Subsample(*d["stride"])  # 3 % of a ResNet-20 step faster than its AvgPool2d
-        case "AvgPool2d":
-            return nn.AvgPool2d(d["kernel_size"], d["stride"], d["padding"])
-        case "GlobalAvgPool2d":
-            return _GlobalAvgPool2d()
-        case "ZeroPadChannels":
-            return _ZeroPadChannels(d["before"], d["after"])
-        case "Flatten":
-            return nn.Flatten()
-    raise NotPossible(f"no {d['type']} in this benchmark's PyTorch")

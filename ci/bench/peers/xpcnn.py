@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 from collections.abc import Callable
@@ -11,20 +10,20 @@ from typing import Any
 import numpy as np
 
 import xpcnn
-from xpcnn import models, nn, optim
+from xpcnn import nn, optim
 from xpcnn.backend import synchronize
 
-from ..errors import NotPossible
 from ..geometry import Geometry
-from ..nets import CLASSES, LEARNING_RATE, MOMENTUM, Net
+from ..nets import LEARNING_RATE, MOMENTUM, Net, build
 from .base import Peer, Training
 
 
 class Xpcnn(Peer):
-    """On the backend that XPCNN_BACKEND names."""
+    """On the backend that XPCNN_BACKEND names, with plans, as `Trainer` and `predict` use them."""
 
+    planned = True
     package = "xpcnn"
-    devices = ("cpu", "cuda")
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
     def __init__(self, threads: int, device: str) -> None:
         super().__init__(threads, device)
@@ -52,12 +51,12 @@ class Xpcnn(Peer):
         return int(total - free)
 
     def training(self, net: Net) -> Training:
-        return XpcnnTraining(net)
+        return XpcnnTraining(net, self.planned)
 
     def inference(self, net: Net) -> Callable[[], np.ndarray]:
-        x = xpcnn.asarray(net.x)
-        plan = nn.plan(model_of(net), tuple(x.shape[1:]))  # of large batches it is the network itself
-        return lambda: xpcnn.to_numpy(plan(x))
+        x, model = xpcnn.asarray(net.x), model_of(net)
+        call: Any = nn.plan(model, tuple(x.shape[1:])) if self.planned else model
+        return lambda: xpcnn.to_numpy(call(x))
 
     def convolution(self, geometry: Geometry) -> Callable[[], dict[str, np.ndarray]]:
         g, arrays = geometry, geometry.arrays()
@@ -75,26 +74,33 @@ class Xpcnn(Peer):
         return run
 
 
+class XpcnnLayers(Xpcnn):
+    """The network as it is called: `model(x)`, and forward and backward of its layers."""
+
+    planned = False
+    devices = ("cpu",)
+
+
 class XpcnnCompiled(Xpcnn):
-    """With the loops that numba compiles."""
+    """With plans, and with the loops that numba compiles."""
 
     devices = ("cpu",)
 
     def __init__(self, threads: int, device: str) -> None:
-        if importlib.util.find_spec("numba") is None:
-            raise NotPossible("numba is not installed")
         os.environ["XPCNN_NUMBA"] = "1"
         super().__init__(threads, device)
+        layer = nn.BatchNorm2d(8)
+        layer.forward(np.ones((64, 8, 8, 8), np.float32))  # compiles all loops, or reads them from the disk
 
 
-def model_of(net: Net) -> nn.Sequential:
-    return models.build(net.name, net.x.shape[1:], CLASSES, rng=0).load_state_dict(net.weights)
+def model_of(net: Net) -> Any:
+    return build(net.name, net.x.shape[1:]).load_state_dict(net.weights)
 
 
 class XpcnnTraining(Training):
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, planned: bool) -> None:
         self.model, self.criterion = model_of(net), nn.CrossEntropyLoss()
-        self.plan = nn.plan_training(self.model)  # as `Trainer` does
+        self.plan: Any = nn.plan_training(self.model) if planned else self.model
         self.weights, self.x, self.y = net.weights, xpcnn.asarray(net.x), xpcnn.asarray(net.y)
         self.restart()
 

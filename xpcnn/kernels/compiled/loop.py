@@ -9,9 +9,9 @@
     int, float, bool
 
 All arrays are C-contiguous. A constant with a decimal point is of the numbers' type, as in NumPy. `@part` declares what
-several loops have in common, `@exact` such a part whose operations keep their order, `@external` a function of a
-library that they call, and `loop_with` a loop that takes in a formula. Without numba all are functions of Python, and
-compute the same.
+several loops have in common, `@exact` such a part whose operations keep their order, `@run` one of runs of numbers,
+`@external` a function of a library that they call, and `loop_with` a loop that takes in a formula. Without numba all
+are functions of Python, and compute the same.
 
 The loops of a group, which is a file unless they say otherwise, are compiled, or read from where they are kept (see
 `kept`), when the first of them is called with numbers of a type.
@@ -29,8 +29,8 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import FunctionType
-from typing import Any, TypeAlias
+from types import FunctionType, MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -64,9 +64,18 @@ _OPTIONS = {
 _EXACT = _OPTIONS | {"fastmath": {"contract"}, "forceinline": True}
 _FORMULA = _EXACT | {"fastmath": False}
 
+
+class _Part(NamedTuple):
+    """A function that loops and later parts call."""
+
+    function: Callable[..., Any]
+    options: dict[str, Any]  # numba's
+    apart: bool = False  # whether its arrays have no memory in common
+    made_by: Callable[[Any, str], Callable[..., Any]] | None = None  # what makes the function that is compiled instead
+
+
 _loops: list[Loop] = []
-_parts: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {}  # with their options
-_externals: dict[str, Callable[[Any, str], Callable[..., Any]]] = {}
+_parts: list[_Part] = []
 _lock = threading.RLock()
 
 
@@ -80,7 +89,9 @@ class Loop:
     """
 
     def __init__(self, function: Callable[..., None], group: str, formulas: Mapping[str, Callable[..., Any]]) -> None:
-        self.function: Any = _calling(function, formulas) if formulas else function
+        self.function: Any = function
+        if formulas:
+            self.function = FunctionType(function.__code__, function.__globals__ | formulas, function.__name__)
         self.group, self.formulas = group, formulas
         self.annotations = [each for name, each in function.__annotations__.items() if name != "return"]
         self.first = next(at for at, each in enumerate(self.annotations) if re.fullmatch(r"(In|Out)\d", each))
@@ -106,13 +117,22 @@ def loop_with(function: Callable[..., None], group: str, **formulas: Callable[..
 
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Declare a function that loops, and parts after it, call."""
-    _parts[function.__name__] = function, _OPTIONS | {"inline": "always"}
+    _parts.append(_Part(function, _OPTIONS | {"inline": "always"}))
     return function
 
 
 def exact(function: Callable[..., Any]) -> Callable[..., Any]:
     """Declare a part whose results depend on the order of its operations."""
-    _parts[function.__name__] = function, _EXACT
+    _parts.append(_Part(function, _EXACT))
+    return function
+
+
+def run(function: Callable[..., None]) -> Callable[..., None]:
+    """Declare a function that loops call with runs of numbers, none of which has memory in common with one it writes.
+
+    The runs may be parts of one array; so only the caller can know this.
+    """
+    _parts.append(_Part(function, _OPTIONS | {"forceinline": True}, apart=True))
     return function
 
 
@@ -124,7 +144,7 @@ def external(compiled: Callable[[Any, str], Callable[..., Any]]) -> Callable[[Ca
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-        _externals[function.__name__] = compiled
+        _parts.append(_Part(function, _OPTIONS, made_by=compiled))
         return function
 
     return declare
@@ -158,23 +178,33 @@ def _compile_group(group: str, number: str) -> None:
         numba = import_module(NAME)
         folder = kept.kept_in() / NUMBERS[number] / group
         telling = kept.Telling(f"{len(loops)} loops of {group} for {NUMBERS[number]}", folder)
-        parts: dict[str, Any] = {name: numba.njit(**_OPTIONS)(make(numba, number)) for name, make in _externals.items()}
-        for name, (function, options) in _parts.items():
-            parts[name] = numba.njit(**options)(_calling(function, parts, number))
+        parts = _compiled_parts(numba, number)
         compiled = [_compile(numba, each, number, parts, folder, telling) for each in loops]
         for each, ready in zip(loops, compiled, strict=True):
             each.compiled[number] = ready
         telling.end()
 
 
+def _compiled_parts(numba: Any, number: str) -> dict[int, Any]:
+    """All parts for that type of numbers, by the `id` of their functions: two files may use one name."""
+    compiled: dict[int, Any] = {}
+    for function, options, apart, made_by in _parts:
+        own = _calling(function, compiled, number) if made_by is None else made_by(numba, number)
+        made = numba.njit(**options)(own)
+        if apart:
+            _without_overlap(made)
+        compiled[id(function)] = made
+    return compiled
+
+
 def _compile(
-    numba: Any, each: Loop, number: str, parts: dict[str, Any], folder: Path, telling: kept.Telling
+    numba: Any, each: Loop, number: str, parts: dict[int, Any], folder: Path, telling: kept.Telling
 ) -> Callable[..., None]:
     formulas = {name: numba.njit(**_FORMULA)(_calling(one, parts, number)) for name, one in each.formulas.items()}
-    function = _calling(each.function, parts | formulas, number)
+    function = _calling(each.function, parts, number, formulas)
     dispatcher: Any = numba.njit(**_OPTIONS)(function)
     if hasattr(dispatcher, "compile"):  # not where NUMBA_DISABLE_JIT is set
-        dispatcher._compiler._customize_flags = _outputs_are_no_inputs
+        _without_overlap(dispatcher)
         dispatcher._cache = kept.kept(function, folder, telling)
         dispatcher.compile(tuple(_type(numba, kind, number) for kind in each.annotations))
         dispatcher.disable_compile()
@@ -182,13 +212,13 @@ def _compile(
     return ready
 
 
-def _calling(function: Any, others: Mapping[str, Any], number: str | None = None) -> Any:
-    """The function, with these others by their names, and with its constants of that type of numbers."""
-    code, names = function.__code__, function.__globals__
-    if number is not None:
-        code = code.replace(co_consts=tuple(_typed(each, number) for each in code.co_consts))
-        names = {name: _typed(each, number) for name, each in names.items()}
-    return FunctionType(code, names | others, function.__name__)
+def _calling(
+    function: Any, parts: Mapping[int, Any], number: str, formulas: Mapping[str, Any] = MappingProxyType({})
+) -> Any:
+    """The function, calling these parts and formulas, and with its constants of that type of numbers."""
+    constants = tuple(_typed(each, number) for each in function.__code__.co_consts)
+    names = {name: parts.get(id(each), _typed(each, number)) for name, each in function.__globals__.items()}
+    return FunctionType(function.__code__.replace(co_consts=constants), names | formulas, function.__name__)
 
 
 def _typed(constant: Any, number: str) -> Any:
@@ -198,10 +228,16 @@ def _typed(constant: Any, number: str) -> Any:
     return np.dtype(number).type(constant) if type(constant) is float else constant
 
 
-def _outputs_are_no_inputs(flags: Any) -> Any:
+def _without_overlap(dispatcher: Any) -> Any:
     """Lets the compiler know that what is written is nothing that is read; it need not find this out at each run."""
-    flags.noalias = True
-    return flags
+
+    def customized(flags: Any) -> Any:
+        flags.noalias = True
+        return flags
+
+    if hasattr(dispatcher, "_compiler"):
+        dispatcher._compiler._customize_flags = customized
+    return dispatcher
 
 
 def _type(numba: Any, annotation: str, number: str) -> Any:

@@ -1,0 +1,75 @@
+"""Inference where xpcnn itself asks a network for predictions: through a plan, where that is faster.
+
+    network = Predictor(model, input_shape)
+    y = network(x)                              model(x), within rounding
+
+Whether a batch goes through the plan depends on its size, its dtype and the network alone: so the same images give the
+same bits, whatever was asked before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..typing import Array, Shape
+from .layer import Layer
+from .own_layers import is_ours
+from .planning import MANY, Plan
+from .summary import Summary
+
+MOST_BYTES = 1 << 22  # of all outputs for one item; a plan keeps those of up to 7 items, for each number of items
+MOST_NUMBERS = 1 << 15  # in one item: a network of larger ones has more outputs than that, and need not be tried
+
+
+class Predictor:
+    """A network that is called as it is, or planned if that is faster; made when a small batch first comes.
+
+    It is not planned where a plan would need much memory, where layers are observed, and with layers of one's own,
+    which are run for predictions only.
+
+    Parameters
+        model : of one input
+        input_shape : of the items that are planned for; others go through the network
+
+    >>> from xpcnn.models import lenet5
+    >>> x = np.ones((1, 28, 28, 1), np.float32)
+    >>> model = lenet5(rng=0)
+    >>> bool(np.allclose(Predictor(model, (28, 28, 1))(x), model(x), atol=1e-5))
+    True
+    """
+
+    def __init__(self, model: Layer, input_shape: Shape) -> None:
+        self.model, self.input_shape = model, tuple(input_shape)
+        self._layers = [layer for _, layer in model.named_layers()]
+        self._planned: tuple[list[Any], Callable[[Array], Array]] | None = None  # for arrays of these kinds
+
+    def __call__(self, x: Array) -> Array:
+        if type(x) is not np.ndarray or x.shape[1:] != self.input_shape or not 0 < len(x) < MANY:
+            return self.model(x)
+        kinds = [_kind(vars(layer).get(key)) for layer in self._layers for key in layer.parameter_names]
+        if self._planned is None or self._planned[0] != kinds:
+            self._planned = kinds, self._plan()
+        return self._planned[1](x)
+
+    @np.errstate(all="ignore")  # of an example of zeros
+    def _plan(self) -> Callable[[Array], Array]:
+        """The plan, or the network itself where it is not planned."""
+        usual = all(is_ours(type(layer)) and not layer.observed for layer in self._layers)
+        if not usual or math.prod(self.input_shape) > MOST_NUMBERS:
+            return self.model
+        zeros, found = self.model.zeros(self.input_shape), Summary()
+        if type(zeros) is not np.ndarray:
+            return self.model
+        self.model.summarize(zeros, found)
+        return self.model if sum(row.bytes for row in found.rows) > MOST_BYTES else Plan(self.model, self.input_shape)
+
+    def __reduce__(self) -> Any:
+        return Predictor, (self.model, self.input_shape)
+
+
+def _kind(array: Any) -> Any:
+    return type(array), getattr(array, "shape", None), getattr(array, "dtype", None)
