@@ -8,10 +8,11 @@ from __future__ import annotations
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import xpcnn
@@ -20,7 +21,8 @@ from xpcnn import data, nn, optim, training
 from xpcnn.errors import OptionError
 from xpcnn.kernels import winograd
 from xpcnn.kernels.parts import conv as conv_step
-from xpcnn.nn import parts
+from xpcnn.kernels.parts import winograd as winograd_step
+from xpcnn.nn import part_wiring
 
 pytestmark = pytest.mark.skipif(
     not isinstance(nn.Linear(1, 1).weight, np.ndarray), reason="other arrays than NumPy's have no parts"
@@ -43,7 +45,7 @@ def run(model, x, dy=None):
 
 
 def has_parts(plan):
-    return any(chain is not None for chain in plan._chains.values())
+    return any(wiring is not None for wiring in plan._wirings.found.values())
 
 
 def check(model, x):
@@ -57,6 +59,12 @@ def check(model, x):
         np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
         for name, g in whole.items():
             np.testing.assert_allclose(grads[name], g, rtol=tolerance, atol=tolerance * abs(g).max() + 1e-12)
+    return plan
+
+
+def steps(plan):
+    (wiring,) = plan._wirings.found.values()
+    return wiring.entries
 
 
 def lenet(dtype="float32", drop=0.3):
@@ -92,6 +100,83 @@ def test_every_geometry_of_a_convolution(g: Geometry, bias, numbers, seed):
         check(model, x)
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.tuples(*[st.integers(0, 2)] * 2), st.booleans(),
+    st.sampled_from([1 << 18, 60]), st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_every_geometry_of_winograds_form(oh, ow, columns, pads, bias, numbers, seed):
+    height, width = oh + 2 - 2 * pads[0], ow + columns - 1 - 2 * min(pads[1], columns - 1)
+    assume(height > 0 and width > 0)
+    last = nn.Conv2d(3, 4, (3, columns), padding=(pads[0], min(pads[1], columns - 1)), bias=bias, rng=2)
+    model = nn.Sequential(nn.Conv2d(2, 3, 1, rng=1), last).astype("float64")
+    x = np.random.default_rng(seed).normal(size=(18, height, width, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "FEWEST_CHANNELS", 1)
+        patch.setattr(winograd, "LEAST_SAVING", -9.0)
+        patch.setattr(winograd_step, "NUMBERS", numbers)  # in blocks of one column, too
+        plan = check(model, x)
+    assert any(isinstance(entry.step, winograd_step.Winograd) for entry in steps(plan))
+
+
+def test_in_float32_winograds_form_is_as_exact_as_on_the_whole_batch(rng):
+    model = nn.Sequential(nn.Conv2d(2, 8, 1, rng=1), nn.ReLU(), nn.Conv2d(8, 9, 3, padding=1, rng=2), nn.MaxPool2d(2))
+    plan = check(model, rng.normal(size=(40, 14, 13, 2)).astype("float32"))
+    assert any(isinstance(entry.step, winograd_step.Winograd) for entry in steps(plan))
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
+def test_where_loops_are_compiled_the_steps_are_the_same(rng, monkeypatch):
+    x = rng.normal(size=(32, 13, 14, 2)).astype("float32")
+    usual = nn.plan_training(lenet())
+    run(usual, x)
+    monkeypatch.setenv("XPCNN_NUMBA", "1")
+    plan = check(lenet(), x)
+    assert [type(entry.step) for entry in steps(plan)] == [type(entry.step) for entry in steps(usual)]
+
+
+def residual(dtype, **norm):
+    """With batch norm, before a ReLU and before a sum; its first channel is constant."""
+    first = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, rng=0), nn.BatchNorm2d(4, **norm), nn.ReLU())
+    first[0].weight[0] = 0
+    body = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, rng=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 1, rng=2))
+    halved = nn.Sequential(nn.Conv2d(4, 6, 3, stride=2, padding=1, rng=3), nn.BatchNorm2d(6))
+    shortcut = nn.Sequential(nn.AvgPool2d(1, stride=2), nn.ZeroPadChannels(1, 1))
+    tail = nn.ReLU(), nn.GlobalAvgPool2d(), nn.Linear(6, 3, rng=4)
+    return nn.Sequential(first, nn.Residual(body), nn.Residual(nn.ReLU()), nn.Residual(halved, shortcut), *tail).astype(
+        dtype
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("far", [0.0, 500.0])
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_norm_and_branches(dtype, far, affine, rng):
+    model = residual(dtype, affine=affine)
+    model[0][0].bias[...] = far
+    x = rng.normal(size=(35, 8, 9, 2)).astype(dtype)
+    plan, other = nn.plan_training(copy.deepcopy(model)), copy.deepcopy(model)
+    tolerance = 1e-7 if dtype == "float64" else 5e-3
+    for _ in range(2):
+        (y, grads), (expected, whole) = run(plan, x), run(other, x)
+        np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
+        for name, g in whole.items():
+            np.testing.assert_allclose(grads[name], g, rtol=tolerance, atol=tolerance * (abs(g).max() + 1))
+    assert has_parts(plan)
+    for name, array in other.state_dict().items():
+        np.testing.assert_allclose(plan.model.state_dict()[name], array, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+def test_with_batch_norm_the_same_bits_for_any_number_of_threads(rng, monkeypatch):
+    x, results = rng.normal(size=(50, 8, 9, 2)).astype("float32"), set()
+    for number in ("1", "2", "3"):
+        monkeypatch.setenv("XPCNN_NUM_THREADS", number)
+        model = residual("float32")
+        y, grads = run(nn.plan_training(model), x)
+        results.add(b"".join(each.tobytes() for each in (y, *grads.values(), *model.state_dict().values())))
+    assert len(results) == 1
+
+
 def test_the_same_bits_for_any_number_of_threads(rng, monkeypatch):
     x = rng.normal(size=(101, 13, 14, 2)).astype("float32")
     results = []
@@ -117,16 +202,13 @@ class Doubled(nn.ReLU):
 
 CONV = nn.Conv2d(1, 2, 3, rng=0)
 OTHERS = {
-    "batch norm": nn.Sequential(CONV, nn.BatchNorm2d(2)),
     "one's own class": nn.Sequential(CONV, Doubled()),
-    "branches": nn.Sequential(CONV, nn.Residual(nn.Conv2d(2, 2, 1, rng=1))),
+    "branches": nn.Sequential(CONV, nn.Concat(nn.Conv2d(2, 2, 1, rng=1), nn.ReLU())),
     "frozen": nn.freeze(nn.Sequential(CONV, nn.Flatten(), nn.Linear(72, 2, rng=1)), "0.*"),
     "used twice": nn.Sequential(CONV, nn.Conv2d(2, 2, 1, rng=1), layer := nn.Conv2d(2, 2, 1, rng=2), layer),
     "inference": nn.eval_mode(nn.Sequential(CONV, nn.Dropout(0.5, rng=0))),
     "channels dropped": nn.Sequential(CONV, nn.Dropout2d(0.5, rng=0)),
     "no convolution": nn.Sequential(nn.Flatten(), nn.Linear(64, 2, rng=1)),
-    "for winograd": nn.Sequential(CONV, nn.Conv2d(2, 16, 1, rng=1), nn.Conv2d(16, 16, 3, padding=1, rng=0)),
-    "a stride": nn.Sequential(CONV, nn.Conv2d(2, 2, 3, stride=2, rng=1)),
 }
 
 
@@ -199,7 +281,7 @@ def test_a_trainer_trains_in_parts_and_resumes_bit_for_bit(rng, tmp_path, monkey
     resumed.fit(loader, epochs=4, resume=True)
     for name, array in whole.kept_model.state_dict().items():
         assert np.array_equal(array, resumed.kept_model.state_dict()[name]), name
-    monkeypatch.setattr(parts, "FEWEST", 1000)
+    monkeypatch.setattr(part_wiring, "FEWEST", 1000)
     other = trainer(None)
     other.fit(loader, epochs=4)
     assert not has_parts(other._plan)

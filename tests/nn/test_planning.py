@@ -227,6 +227,37 @@ def test_weights_that_change_are_seen():
         plan(x)
 
 
+def test_filters_in_another_memory_order_that_change_in_place():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, rng=0))
+    layer = model.children()["0"]
+    layer.weight = np.asfortranarray(layer.weight)
+    x = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
+    plan = nn.plan(model, (8, 8, 3))
+    for _ in range(2):
+        close(plan, model, x)
+        layer.weight *= 2
+
+
+def test_the_same_bits_for_any_number_of_threads(monkeypatch):
+    layers = [nn.Conv2d(32, 64, 3, padding=1, rng=0), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1, rng=1)]
+    model = nn.Sequential(*layers, nn.Conv2d(64, 16, 3, padding=1, rng=2))
+    x = np.random.default_rng(0).normal(size=(1, 40, 40, 32)).astype("float32")
+    found = []
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("XPCNN_NUM_THREADS", threads)
+        found.append(nn.plan(model, (40, 40, 32))(x))
+    assert all((each == found[0]).all() for each in found)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("filters", [4, 40])
+def test_products_without_blas_that_adds(monkeypatch, bias, filters):
+    monkeypatch.setattr(conv_step.blas, "refuses", lambda x: "another BLAS")
+    model = nn.Sequential(nn.Conv2d(24, filters, 3, padding=1, bias=bias, rng=0), nn.BatchNorm2d(filters), nn.ReLU())
+    x = np.random.default_rng(0).normal(size=(2, 20, 20, 24)).astype("float32")
+    close(nn.plan(model, (20, 20, 24)), model, x)
+
+
 @pytest.mark.parametrize("key", ["weight", "bias"])
 def test_a_mask_of_weights_is_not_passed_over(key):
     layer = nn.Linear(3, 2, rng=0)
@@ -378,10 +409,30 @@ def test_a_container_of_ones_own_runs_as_it_is():
     close(nn.plan(model, (6,)), model, x)
 
 
-def test_the_plan_of_many_images_is_the_network():
+def test_the_plan_of_more_images_is_the_network():
     model = models.build("lenet5", (28, 28, 1), 10, rng=0)
-    x = np.random.default_rng(0).random((20, 28, 28, 1), np.float32)
+    x = np.random.default_rng(0).random((15, 28, 28, 1), np.float32)
     assert (nn.plan(model, (28, 28, 1))(x) == model(x)).all()
+
+
+@pytest.mark.parametrize("items", [16, 17, 129, 256])
+def test_many_images_run_in_parts_with_the_same_bits_for_any_number_of_threads(items, monkeypatch):
+    monkeypatch.delenv("XPCNN_IMPLEMENTATION", raising=False)
+    layers = nn.Conv2d(1, 8, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.5, rng=1), nn.Tanh(), nn.AvgPool2d(2)
+    body = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, rng=2), nn.ReLU(), nn.Conv2d(8, 8, 1, rng=4))
+    model = nn.Sequential(*layers, nn.Residual(body), nn.Flatten(), nn.Linear(72, 3, rng=3))
+    if not isinstance(model[0].weight, np.ndarray):
+        pytest.skip("other arrays than NumPy's have no parts")
+    plan, x = nn.plan(model, (14, 14, 1)), np.random.default_rng(0).normal(size=(items, 14, 14, 1)).astype("float32")
+    found = set()
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("XPCNN_NUM_THREADS", threads)
+        found.add(plan(x).tobytes())
+    assert len(found) == 1
+    assert plan._large
+    np.testing.assert_allclose(plan(x), model(x), rtol=1e-4, atol=1e-5)
+    model[0].weight *= 2
+    np.testing.assert_allclose(plan(x), model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_nan_and_infinity_come_through():

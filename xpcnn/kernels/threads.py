@@ -47,14 +47,15 @@ _BUFFER = 2**26  # bytes, at least as large as OpenBLAS's buffer for a thread
 _ALONE = 7e7  # below this cost (0.3 ms of products) waking a thread takes longer than it saves
 
 
-def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float) -> None:
+def parallel(work: Callable[[Unit], object], units: Sequence[Unit], cost: float, *, least: float | None = None) -> None:
     """Call work(unit) for each unit, in any order, on any thread; raise the error if one fails.
 
     Parameters
         cost : of all units together, in multiplications and additions of products; see `PASS`
+        least : the cost from which threads are used; None for that at which waking one pays
     """
     with one_blas_thread as threads:
-        helpers = 0 if cost < _ALONE or _alone.within else min(threads, len(units)) - 1
+        helpers = 0 if cost < (_ALONE if least is None else least) or _alone.within else min(threads, len(units)) - 1
         if helpers <= 0:
             for unit in units:
                 work(unit)

@@ -24,6 +24,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..ops import dispatch
+from ..ops.batch_norm import batch_norm_affine
 from ..typing import Array, NDArray, Shape
 from .activation import ReLU
 from .branches import Concat, Residual
@@ -31,19 +32,19 @@ from .container import Container, with_layer_name
 from .conv import Conv2d
 from .display import headline
 from .dropout import Dropout
-from .fusion import FusedConvolution, affine
+from .fusion import FusedConvolution
 from .join import Add, Maximum, Multiply, Subtract
 from .layer import Layer, check_layer
 from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
 from .own_layers import is_ours
+from .part_wiring import Wirings
+from .planned_layers import PlannedLayers
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .shape import Flatten, ZeroPad2d, ZeroPadChannels
 from .summary import as_input_shape
 
 MANY = 8  # items; for so many, the network's own operations are faster
-_OWN = {"forward"}  # an attribute of a single layer that takes the place of its class's
-_GEOMETRY = ("window", "groups", "padding", "before", "after")  # attributes that steps read when they are made
 _JOINS: dict[type, np.ufunc] = {Add: np.add, Subtract: np.subtract, Multiply: np.multiply, Maximum: np.maximum}
 
 
@@ -64,9 +65,9 @@ class Plan:
         self.model, self.input_shape = model, as_input_shape(input_shape, "plan")
         self._samples = _as_list(model.zeros(self.input_shape))
         model(_like(self._samples))  # its errors name the layer
-        self._attributes = [vars(layer) for _, layer in model.named_layers()]
-        self._geometry = [(own, key, own[key]) for own in self._attributes for key in _GEOMETRY if key in own]
-        self._programs = None
+        self._layers = PlannedLayers(model)
+        self._programs, self._large = None, dict[Any, Any]()
+        self._wirings = Wirings(model, infers=True)
         if all(isinstance(each, np.ndarray) for each in self._samples):
             self._programs, self._single = _Tracer().programs(model, self._samples)
 
@@ -77,17 +78,17 @@ class Plan:
         """The network's output.
 
         Parameters
-            x : as the network takes it. A plan is faster for fewer than 8 items of its shape, in the network's dtype;
-                anything else is passed to the network
+            x : as the network takes it. A plan is faster for fewer than 8 items of its shape, in the network's dtype,
+                and without batch norm for 16 or more; anything else is passed to the network
         Raises
             ShapeError : a weight was replaced by one of another shape or dtype;  and as the network
         """
         arrays = _as_list(x)
         if self._programs is None or dispatch.forced() is not None or not self._holds(arrays):
+            return self._in_parts(x)
+        if self._layers.have_own_methods():
             return self.model(x)
-        if not all(map(_OWN.isdisjoint, self._attributes)):
-            return self.model(x)
-        if any(own.get(key) is not value for own, key, value in self._geometry):
+        if self._layers.changed():
             Plan.__init__(self, self.model, self.input_shape)
             return self(x)
         try:
@@ -96,6 +97,16 @@ class Plan:
             self._programs = None
             return self.model(x)
         return outputs[0] if self._single else tuple(outputs)
+
+    def _in_parts(self, x: Any) -> Any:
+        """The output of a large batch: in parts of it, or by the network itself."""
+        wiring = self._wirings.of(x)
+        if wiring is None:
+            return self.model(x)
+        if wiring not in self._large:
+            self._large = {wiring: dispatch.parts().Inference(wiring)}  # those of other weights go
+        with dispatch.one_blas_thread():
+            return self._large[wiring](x)
 
     def _holds(self, arrays: list[Any]) -> bool:
         """True if these arrays are of the shapes and dtypes that were planned."""
@@ -218,7 +229,7 @@ def _affine(norm: BatchNorm1d | BatchNorm2d, bias: Callable[[], Any] = lambda: N
     def read() -> tuple[Array, Array]:
         for array in arrays:
             array()
-        return affine(norm, bias())
+        return batch_norm_affine(norm.weight, norm.bias, norm.running_mean, norm.running_var, bias(), eps=norm.eps)
 
     return read
 

@@ -96,6 +96,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d": (
         "compiled.depthwise.IMPLEMENTATION",
         "compiled.winograd.IMPLEMENTATION",
+        "compiled.conv.IMPLEMENTATION",
         "depthwise.IMPLEMENTATION",
         "pointwise.IMPLEMENTATION",
         "taps.IMPLEMENTATION",
@@ -107,6 +108,7 @@ _FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "conv2d_inference": (
         "compiled.depthwise.INFERENCE",
         "compiled.winograd.INFERENCE",
+        "compiled.conv.INFERENCE",
         "depthwise.INFERENCE",
         "pointwise.INFERENCE",
         "taps.INFERENCE",

@@ -91,7 +91,7 @@ class Loop:
     def __init__(self, function: Callable[..., None], group: str, formulas: Mapping[str, Callable[..., Any]]) -> None:
         self.function: Any = function
         if formulas:
-            self.function = FunctionType(function.__code__, function.__globals__ | formulas, function.__name__)
+            self.function = FunctionType(function.__code__, function.__globals__ | dict(formulas), function.__name__)
         self.group, self.formulas = group, formulas
         self.annotations = [each for name, each in function.__annotations__.items() if name != "return"]
         self.first = next(at for at, each in enumerate(self.annotations) if re.fullmatch(r"(In|Out)\d", each))
@@ -218,7 +218,7 @@ def _calling(
     """The function, calling these parts and formulas, and with its constants of that type of numbers."""
     constants = tuple(_typed(each, number) for each in function.__code__.co_consts)
     names = {name: parts.get(id(each), _typed(each, number)) for name, each in function.__globals__.items()}
-    return FunctionType(function.__code__.replace(co_consts=constants), names | formulas, function.__name__)
+    return FunctionType(function.__code__.replace(co_consts=constants), names | dict(formulas), function.__name__)
 
 
 def _typed(constant: Any, number: str) -> Any:

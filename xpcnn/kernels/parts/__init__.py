@@ -6,22 +6,30 @@ without their checks, their choice of pieces and their allocations, which take l
 network, and during which its threads wait for each other.
 """
 
+from .batch_norm import BatchNorm, TooLarge
 from .conv import Convolution
 from .elementwise import Dropping, Rectifier
+from .inference import Inference
 from .linear import Dense
 from .pool import MaxPooling
-from .program import Chain, Entry, Parts
-from .step import AsItIs, PartStep
+from .program import Entry, Parts, Wiring
+from .step import Adding, AsItIs, PartStep
+from .winograd import Winograd
 
 __all__ = [
+    "Adding",
     "AsItIs",
-    "Chain",
+    "BatchNorm",
     "Convolution",
     "Dense",
     "Dropping",
     "Entry",
+    "Inference",
     "MaxPooling",
     "PartStep",
     "Parts",
     "Rectifier",
+    "TooLarge",
+    "Winograd",
+    "Wiring",
 ]

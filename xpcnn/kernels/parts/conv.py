@@ -27,6 +27,7 @@ from .step import Call, PartStep, Scratch, Values
 NUMBERS = 1 << 16  # of L in a block, if it has several rows: a quarter of a second-level cache
 
 Lowered: TypeAlias = tuple[slice, list[Copy], NDArray]  # rows of output; the copies into L; a view of L
+Correlation: TypeAlias = Callable[[NDArray, Callable[[NDArray], object]], None]  # of the filters; and what ends a block
 
 
 class Convolution(PartStep):
@@ -42,33 +43,41 @@ class Convolution(PartStep):
         super().__init__(layer)
         self.place = place
 
+    def correlation(self, x: NDArray, y: NDArray, place: Placement, scratch: Scratch) -> Correlation:
+        """The function that computes (1) of these arrays."""
+        return correlation(x, y, place, scratch)
+
+    def weight_gradient(self, x: NDArray, dy: NDArray, dw: NDArray, scratch: Scratch) -> Call:
+        """The call that computes (2)."""
+        return weight_gradient(x, dy, dw, self.place, scratch)
+
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:
-        x, y, dy, dx, grads, _ = values
-        layer, (f, kh, kw, c), n = self.layer, self.layer.weight.shape, x.shape[-1]
-        blocks = _lowered(x, self.place, scratch)
-        matrix = np.empty((f, kw, kh, c), x.dtype)  # W
-        matrices, bias = matrix.reshape(f, -1), np.empty((f, n), x.dtype)
+        x, y, dy, dx, grads, *_ = values
+        layer = self.layer
+        convolve, bias = self.correlation(x, y, self.place, scratch), np.empty(y.shape[2:], x.dtype)
+
+        def add_bias(out: NDArray) -> None:
+            np.add(out, bias, out=out)  # (1)
 
         def forward() -> None:
-            np.copyto(matrix, layer.weight.transpose(0, 2, 1, 3))
-            _correlate(blocks, matrices, y)  # (1)
             if layer.bias is not None:
                 np.copyto(bias, layer.bias[:, None])
-                np.add(y, bias, out=y)  # (1)
+            convolve(layer.weight, _nothing if layer.bias is None else add_bias)  # (1)
 
         calls: list[Call] = []
         if "weight" in grads:
-            calls.append(_weight_gradient(x, dy, grads["weight"], self.place, scratch))
+            calls.append(self.weight_gradient(x, dy, grads["weight"], scratch))
         if "bias" in grads:
             calls.append(_bias_gradient(dy, grads["bias"]))
         if dx is not None:
             flipped = self.place.flipped
             assert flipped is not None
-            turned_blocks, turned = _lowered(dy, flipped, scratch), np.empty((c, kw, kh, f), x.dtype)
+            back, (f, kh, kw, c) = self.correlation(dy, dx, flipped, scratch), layer.weight.shape
+            turned = np.empty((c, kh, kw, f), x.dtype)
 
             def input_gradient() -> None:
-                np.copyto(turned, layer.weight[:, ::-1, ::-1].transpose(3, 2, 1, 0))
-                _correlate(turned_blocks, turned.reshape(c, -1), dx)  # (4)
+                np.copyto(turned, layer.weight[:, ::-1, ::-1].transpose(3, 1, 2, 0))
+                back(turned, _nothing)  # (4)
 
             calls.append(input_gradient)
 
@@ -77,6 +86,10 @@ class Convolution(PartStep):
                 call()
 
         return forward, backward
+
+
+def _nothing(out: NDArray) -> None:
+    """What ends a block that is ready as it is."""
 
 
 def _rows(x: NDArray, place: Placement) -> list[slice]:
@@ -96,14 +109,24 @@ def _lowered(x: NDArray, place: Placement, scratch: Scratch) -> list[Lowered]:
     return found
 
 
-def _correlate(blocks: list[Lowered], matrix: NDArray, y: NDArray) -> None:
-    for rows, into, patches in blocks:
-        for target, source in into:
-            np.copyto(target, source)
-        np.matmul(matrix, patches, out=y[rows])  # (F, K) @ (K, n)
+def correlation(x: NDArray, y: NDArray, place: Placement, scratch: Scratch) -> Correlation:
+    """(1): the function of the filters (F, KH, KW, C) that computes y (OH, OW, F, n)."""
+    (kh, kw), f, c = place.window.kernel, y.shape[2], x.shape[2]
+    blocks, matrix = _lowered(x, place, scratch), np.empty((f, kw, kh, c), x.dtype)  # W
+    matrices = matrix.reshape(f, -1)
+
+    def run(w: NDArray, finish: Callable[[NDArray], object]) -> None:
+        np.copyto(matrix, w.transpose(0, 2, 1, 3))
+        for rows, into, patches in blocks:
+            for target, source in into:
+                np.copyto(target, source)
+            np.matmul(matrices, patches, out=y[rows])  # (F, K) @ (K, n)  (1)
+            finish(y[rows])
+
+    return run
 
 
-def _weight_gradient(x: NDArray, dy: NDArray, dw: NDArray, place: Placement, scratch: Scratch) -> Call:
+def weight_gradient(x: NDArray, dy: NDArray, dw: NDArray, place: Placement, scratch: Scratch) -> Call:
     """(2): the call that computes dw (F, KH, KW, C)."""
     (f, kh, kw, c), ow, n = dw.shape, place.out[1], x.shape[-1]
     top, _, left, _ = place.pads

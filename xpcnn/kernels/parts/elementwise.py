@@ -13,6 +13,7 @@ class Rectifier(PartStep):
 
     keeps_output = True
     in_place = True
+    alters_dy = True
 
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:
         x, y, dy = (_flat(each) for each in values[:3])
@@ -33,10 +34,11 @@ class Dropping(PartStep):
     """The step of `Dropout`."""
 
     in_place = True
+    alters_dy = True
     draws = True
 
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:
-        x, y, dy, dx, _, keep = values
+        x, y, dy, dx, _, keep, *_ = values
         assert keep is not None
         drawn, factors = np.moveaxis(keep, 0, -1), np.empty(x.shape, x.dtype)  # (…, C, n)
 

@@ -13,7 +13,7 @@ class Dense(PartStep):
     keeps_input = True
 
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:
-        x, y, dy, dx, grads, _ = values
+        x, y, dy, dx, grads, *_ = values
         layer, columns, ones = self.layer, x.T, np.ones(x.shape[-1], x.dtype)
 
         def forward() -> None:
