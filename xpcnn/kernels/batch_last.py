@@ -58,8 +58,7 @@ def refuses_last(x: Any) -> str | None:
         return reason
     if x.shape[3] < FEW_CHANNELS:
         return f"there are {MINIMUM_BATCH} images or more with fewer than {FEW_CHANNELS} channels"
-    last = x.transpose(1, 2, 3, 0).flags.c_contiguous and not x.flags.c_contiguous
-    return "the batch is last in memory" if last else None
+    return "the batch is last in memory" if abs(x.strides[0]) <= abs(x.strides[3]) else None
 
 
 def batch_last(x: NDArray) -> NDArray:
