@@ -100,6 +100,12 @@ def test_no_layer_returns_dx(xp, name):
 
 
 DEPTHWISE = lambda r: ((r(9, 8, 8, 8), r(8, 3, 3, 1), r(8)), {"window": Window(3, padding=1), "groups": 8})  # noqa: E731
+POINTWISE = lambda r: ((r(9, 8, 8, 8), r(8, 1, 1, 8), r(8)), {"window": Window(1)})  # noqa: E731
+SPECIAL = {
+    ("conv2d", "numba"): DEPTHWISE,
+    ("conv2d", "depthwise"): DEPTHWISE,
+    ("conv2d", "pointwise"): POINTWISE,
+}  # what runs only for these kernels
 CALLS = {  # for every operation whose backward takes `input_grad`
     "conv2d": lambda r: ((r(9, 8, 8, 8), r(8, 3, 3, 8), r(8)), {"window": Window(3, padding=1)}),
     "conv_transpose2d": lambda r: ((r(2, 4, 4, 3), r(3, 3, 3, 2), r(2)), {"window": Window(3, padding=1)}),
@@ -143,6 +149,9 @@ def test_every_operation_with_parameters_is_here():
 
 
 COPIED_FIRST = {
+    "depthwise": "depthwise._repeated",
+    "pointwise": "pointwise._input_gradient",
+    "taps": "taps._input_gradient",
     "rows": "rows.input_gradient",
     "im2col": "im2col._correlate_dx",
     "numba": "compiled.depthwise._sum_taps",
@@ -154,7 +163,7 @@ def test_no_operation_computes_dx(rng, any_batch, monkeypatch, op, name, forward
     def touched(*args):
         raise Touched
 
-    call = DEPTHWISE if (op, name) == ("conv2d", "numba") else CALLS[op]
+    call = SPECIAL.get((op, name), CALLS[op])
     args, options = call(lambda *shape: rng.normal(size=shape))
     y, cache, *_ = forward(*args, **options)
     dy = rng.normal(size=y.shape)

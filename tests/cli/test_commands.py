@@ -197,7 +197,7 @@ def test_wrong_backend_is_one_line(tmp_path):
 def test_a_wrong_implementation_is_named_before_a_folder_is_made(tmp_path):
     done = xpcnn_command("train", "digits", cwd=tmp_path, XPCNN_IMPLEMENTATION="fast")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "XPCNN_IMPLEMENTATION: expected one of numba, winograd, rows, im2col, cuda, reference, " in done.stderr
+    assert "XPCNN_IMPLEMENTATION: expected one of numba, depthwise, pointwise, taps, winograd, rows, " in done.stderr
     assert not (tmp_path / "runs").exists()
 
 
@@ -206,7 +206,7 @@ def test_info_speaks_where_the_backend_cannot_be_used(tmp_path):
     assert done.returncode == 0
     assert "not usable: XPCNN_BACKEND: expected one of" in done.stdout
     forced = xpcnn_command("info", cwd=tmp_path, XPCNN_BACKEND="numpy", XPCNN_IMPLEMENTATION="reference")
-    assert "conv2d               reference (others: winograd; rows; im2col)" in forced.stdout
+    assert "conv2d               reference (others: depthwise, which refuses: it is not" in forced.stdout
 
 
 def test_a_model_for_other_images_is_refused(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import xpcnn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradient_check import check_pair
-from xpcnn.kernels import im2col, rows, winograd
+from xpcnn.kernels import depthwise, im2col, padded, rows, winograd
 from xpcnn.ops import Window, conv2d_backward, conv2d_forward, conv2d_inference, dispatch
 
 from .. import reference
@@ -37,7 +37,8 @@ def blocks(request, monkeypatch):
         monkeypatch.setattr(im2col, "FILTERS", 1)
         monkeypatch.setattr(im2col, "SHARE", 1.0)
     if request.param == "many blocks":
-        for module in (im2col, rows, winograd):
+        monkeypatch.setattr(padded, "POSITIONS", 1)
+        for module in (depthwise, im2col, padded, rows, winograd):
             monkeypatch.setattr(module, "WORKSPACE", 1)
         monkeypatch.setattr("xpcnn.kernels.cuda.conv.WORKSPACE", 1)
         monkeypatch.setattr(im2col, "POSITIONS", 1)

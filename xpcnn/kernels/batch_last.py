@@ -22,6 +22,7 @@ import numpy as np
 
 from ..typing import NDArray
 
+FEW_CHANNELS = 8
 MINIMUM_BATCH = 8  # images: with fewer, runs of N numbers are too short
 
 
@@ -44,6 +45,20 @@ def refuses_batch(x: Any, *, one: bool = True) -> str | None:
     if reason is None and x.shape[0] < MINIMUM_BATCH and not (one and x.shape[0] == 1):
         reason = f"there are fewer than {MINIMUM_BATCH} images"
     return reason
+
+
+def refuses_last(x: Any) -> str | None:
+    """The reason why an implementation that keeps the channels last refuses images (N, H, W, C), or None.
+
+    Images in the order with the batch last stay in it. So do networks: their images, which have few channels, are
+    copied to that order.
+    """
+    reason = refuses_array(x)
+    if reason is not None or x.ndim != 4 or x.shape[0] < MINIMUM_BATCH:
+        return reason
+    if x.shape[3] < FEW_CHANNELS:
+        return f"there are {MINIMUM_BATCH} images or more with fewer than {FEW_CHANNELS} channels"
+    return "the batch is last in memory" if abs(x.strides[0]) <= abs(x.strides[3]) else None
 
 
 def batch_last(x: NDArray) -> NDArray:

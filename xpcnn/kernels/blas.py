@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ..typing import NDArray
 from .threads import openblas_library
@@ -23,6 +23,9 @@ ROWS = 101  # CblasRowMajor
 AS_IT_IS, TRANSPOSED = 111, 112  # CblasNoTrans, CblasTrans
 _LETTERS = {"f": "s", "d": "d"}
 _NUMBERS: dict[str, Any] = {"f": ctypes.c_float, "d": ctypes.c_double}
+
+
+Operand: TypeAlias = tuple[int, int, bool]  # address, distance of its rows, and whether it is transposed
 
 
 class Gemm(NamedTuple):
@@ -97,6 +100,27 @@ def bound(a: NDArray, b: NDArray, c: NDArray, beta: float = 1.0) -> Callable[[],
 
     run.reads = held  # type: ignore[attr-defined]  # keeps their memory
     return run
+
+
+def operand(x: NDArray) -> Operand:
+    """A matrix for `multiply`."""
+    order, row = _order(x)
+    return x.ctypes.data, row, order == TRANSPOSED
+
+
+def multiply(number: str, a: Operand, b: Operand, c: tuple[int, int], sizes: tuple[int, int, int], add: bool) -> None:
+    """(1) for matrices given by their addresses, with β = 0 or 1: the fastest call.
+
+    Parameters
+        number : the dtype's char
+        a, b, c : (m, k), (k, n) and (m, n); of c only address and distance of its rows
+        sizes : m, n, k
+    """
+    found = gemm(number)
+    assert found is not None, "`refuses` was not asked"
+    (left, left_row, left_turned), (right, right_row, right_turned), (to, to_row) = a, b, c
+    orders = TRANSPOSED if left_turned else AS_IT_IS, TRANSPOSED if right_turned else AS_IT_IS
+    found.call(ROWS, *orders, *sizes, 1.0, left, left_row, right, right_row, float(add), to, to_row)
 
 
 def _order(x: NDArray) -> tuple[int, int]:
