@@ -102,7 +102,7 @@ def test_no_layer_returns_dx(xp, name):
 DEPTHWISE = lambda r: ((r(9, 8, 8, 8), r(8, 3, 3, 1), r(8)), {"window": Window(3, padding=1), "groups": 8})  # noqa: E731
 POINTWISE = lambda r: ((r(9, 8, 8, 8), r(8, 1, 1, 8), r(8)), {"window": Window(1)})  # noqa: E731
 SPECIAL = {
-    ("conv2d", "numba"): DEPTHWISE,
+    ("conv2d", "numba depthwise"): DEPTHWISE,
     ("conv2d", "depthwise"): DEPTHWISE,
     ("conv2d", "pointwise"): POINTWISE,
 }  # what runs only for these kernels
@@ -123,9 +123,15 @@ CALLS = {  # for every operation whose backward takes `input_grad`
 NAMES = {*dispatch.names()} - {"cuda", *([] if find_spec("numba") else ["numba"])}
 
 
+def _label(implementation):
+    """Its name; convolution has several compiled ones."""
+    own = implementation.forward.__module__.rpartition(".")[2]
+    return f"numba {own}" if implementation.name == "numba" else implementation.name
+
+
 def pairs():
     """(operation, implementation, forward, backward) of each pair, public or fast on NumPy, that takes `input_grad`."""
-    every = {(op, each.name): (each.forward, each.backward) for op in dispatch.operations()
+    every = {(op, _label(each)): (each.forward, each.backward) for op in dispatch.operations()
              for each in dispatch.implementations(op) if each.backward is not None and each.name in NAMES}  # fmt: skip
     for name in ops.__all__:
         if name.endswith("_backward"):
@@ -154,13 +160,16 @@ COPIED_FIRST = {
     "taps": "taps._input_gradient",
     "rows": "rows.input_gradient",
     "im2col": "im2col._correlate_dx",
-    "numba": "compiled.depthwise._sum_taps",
+    "numba depthwise": "compiled.depthwise._sum_taps",
+    "numba winograd": "compiled.winograd._correlate",
+    "numba conv": "compiled.conv.conv_rows.input_gradient",
+    "numba prelu": "compiled.prelu.sloped_gradients",
 }  # the filters, for dx
 
 
 @pytest.mark.parametrize(("op", "name", "forward", "backward"), PAIRS, ids=[f"{op}-{name}" for op, name, *_ in PAIRS])
 def test_no_operation_computes_dx(rng, any_batch, monkeypatch, op, name, forward, backward):
-    def touched(*args):
+    def touched(*args, **options):
         raise Touched
 
     call = SPECIAL.get((op, name), CALLS[op])

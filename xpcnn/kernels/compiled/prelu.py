@@ -41,17 +41,26 @@ def sloped(x: In3, slope: In1, first: int, last: int, y: Out3) -> None:
 
 
 @loop
-def sloped_gradients(dy: In3, x: In3, slope: In1, first: int, last: int, dx: Out3, sums: Sums1) -> None:
-    """dx of (2), and the sums of (3)."""
+def sloped_gradients(dy: In3, x: In3, slope: In1, first: int, last: int, dx: Out3) -> None:
+    """dx of (2)."""
+    _, channels, images = x.shape
+    for p in range(first, last):
+        for c in range(channels):
+            numbers, gradients, out, s = x[p, c], dy[p, c], dx[p, c], slope[c]
+            for n in range(images):
+                out[n] = gradients[n] if numbers[n] > 0.0 else s * gradients[n]  # (2)
+
+
+@loop
+def slope_gradients(dy: In3, x: In3, first: int, last: int, sums: Sums1) -> None:
+    """The sums of (3)."""
     _, channels, images = x.shape
     zero = x.dtype.type(0)
     for p in range(first, last):
         for c in range(channels):
-            numbers, gradients, out, s, total = x[p, c], dy[p, c], dx[p, c], slope[c], zero
+            numbers, gradients, total = x[p, c], dy[p, c], zero
             for n in range(images):
-                positive = numbers[n] > 0.0
-                out[n] = gradients[n] if positive else s * gradients[n]  # (2)
-                total += gradients[n] * (zero if positive else numbers[n])  # (3)
+                total += gradients[n] * (zero if numbers[n] > 0.0 else numbers[n])  # (3)
             sums[c] += total
 
 
@@ -73,17 +82,20 @@ def backward(dy: NDArray, cache: Cache, *, input_grad: bool = True) -> tuple[NDA
     """`prelu_backward`, in a compiled loop."""
     x, slopes, size, shape = cache
     check_gradient("PReLU", dy, shape, x)
-    rows, places, dx = _rows(dy), _places(x), empty(x.shape, x.dtype)  # (P, C, N)
+    rows, places = _rows(dy), _places(x)
+    dx = empty(x.shape, x.dtype) if input_grad else None  # (P, C, N)
     sums = np.zeros((len(places), x.shape[1]))  # (k, C)
 
     def work(k: int) -> None:
-        sloped_gradients(rows, x, slopes, places[k].start, places[k].stop, dx, sums[k])
+        if dx is not None:
+            sloped_gradients(rows, x, slopes, places[k].start, places[k].stop, dx)
+        slope_gradients(rows, x, places[k].start, places[k].stop, sums[k])
 
     parallel(work, range(len(places)), 3 * PASS * x.size)
     dslope = sums.sum(axis=0)  # (C,)                                                              (3)
     if size == 1:
         dslope = dslope.sum(keepdims=True)  # (1,)                                                 (3)
-    return _images(dx, shape) if input_grad else None, dslope.astype(x.dtype)
+    return None if dx is None else _images(dx, shape), dslope.astype(x.dtype)
 
 
 def _rows(x: NDArray) -> NDArray:
