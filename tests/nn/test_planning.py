@@ -47,9 +47,9 @@ def test_every_layer(name, dtype):
     if dtype == "float64" and not layer.state_dict():
         layer = nn.Sequential(layer, nn.Linear(layer(x).shape[-1], 1, rng=0).astype(dtype))  # so that it has a dtype
     plan = nn.plan(layer, x.shape[1:])
-    assert plan._programs is not None
     for n in (1, 2, 3):
         close(plan, layer, np.concatenate([x, x])[:n])
+    assert plan._programs is not None
 
 
 @settings(deadline=None, max_examples=150)

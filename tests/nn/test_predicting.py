@@ -1,4 +1,4 @@
-"""Where xpcnn itself asks for predictions, few images of a small network go through its plan, never an old one."""
+"""Where xpcnn itself asks for predictions, a small network is planned, and the plan is never an old one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xpcnn
-from xpcnn import models, nn
+from xpcnn import data, models, nn, training
 from xpcnn.errors import XpcnnError
 from xpcnn.nn import predicting
 from xpcnn.nn.predicting import Predictor
@@ -48,12 +48,20 @@ def images(n, dtype="float32"):
     return np.random.default_rng(n).random((n, *IMAGE)).astype(dtype)
 
 
-def test_few_images_are_planned_and_others_are_not(planned):
+def test_any_number_of_images_is_planned(planned):
     model = lenet()
     network = Predictor(model, IMAGE)
-    for n in (9, 3, 1, 8):
+    for n in (9, 3, 70, 1, 8):
         np.testing.assert_allclose(network(images(n)), model(images(n)), rtol=1e-5, atol=1e-6)
-    assert planned == [3, 1]
+    assert planned == [9, 3, 70, 1, 8]
+
+
+def test_an_evaluation_is_planned(planned):
+    split = data.Split(images(70), np.arange(70) % 3)
+    found = training.evaluate(lenet(), split, batch_size=64)
+    assert planned == [64, 6]
+    with xpcnn.use_implementation("reference"):
+        assert found.loss == pytest.approx(training.evaluate(lenet(), split).loss, rel=1e-5)
 
 
 def test_the_bits_do_not_depend_on_what_was_asked_before():

@@ -66,8 +66,8 @@ class Plan:
         self._samples = _as_list(model.zeros(self.input_shape))
         model(_like(self._samples))  # its errors name the layer
         self._layers = PlannedLayers(model)
-        self._programs, self._large = None, dict[Any, Any]()
-        self._chains = Chains(model, infers=True)
+        self._chains, self._large = Chains(model, infers=True), dict[Any, Any]()
+        self._programs, self._single = None, True  # for few items
         if all(isinstance(each, np.ndarray) for each in self._samples):
             self._programs, self._single = _Tracer().programs(model, self._samples)
 
@@ -84,13 +84,15 @@ class Plan:
             ShapeError : a weight was replaced by one of another shape or dtype;  and as the network
         """
         arrays = _as_list(x)
-        if self._programs is None or dispatch.forced() is not None or not self._holds(arrays):
+        if dispatch.forced() is not None or not self._holds(arrays):
             return self._in_parts(x)
         if self._layers.have_own_methods():
             return self.model(x)
         if self._layers.changed():
             Plan.__init__(self, self.model, self.input_shape)
             return self(x)
+        if self._programs is None:
+            return self.model(x)
         try:
             outputs = self._programs(arrays)
         except dispatch.planned().NotPlanned:

@@ -18,7 +18,7 @@ import numpy as np
 from ..typing import Array, Shape
 from .layer import Layer
 from .own_layers import is_ours
-from .planning import MANY, Plan
+from .planning import Plan
 from .summary import Summary
 
 MOST_BYTES = 1 << 22  # of all outputs for one item; a plan keeps those of up to 7 items, for each number of items
@@ -26,10 +26,10 @@ MOST_NUMBERS = 1 << 15  # in one item: a network of larger ones has more outputs
 
 
 class Predictor:
-    """A network that is called as it is, or planned if that is faster; made when a small batch first comes.
+    """A network that is called as it is, or planned if that is faster; the plan is made when it is first called.
 
-    It is not planned where a plan would need much memory, where layers are observed, and with layers of one's own,
-    which are run for predictions only.
+    It is not planned where a plan would need much memory, where layers are observed, where they begin with a frozen
+    part, whose outputs may be kept, and with layers of one's own, which are run for predictions only.
 
     Parameters
         model : of one input
@@ -48,7 +48,7 @@ class Predictor:
         self._planned: tuple[list[Any], Callable[[Array], Array]] | None = None  # for arrays of these kinds
 
     def __call__(self, x: Array) -> Array:
-        if type(x) is not np.ndarray or x.shape[1:] != self.input_shape or not 0 < len(x) < MANY:
+        if type(x) is not np.ndarray or x.shape[1:] != self.input_shape or not len(x):
             return self.model(x)
         kinds = [_kind(vars(layer).get(key)) for layer in self._layers for key in layer.parameter_names]
         if self._planned is None or self._planned[0] != kinds:
@@ -58,7 +58,10 @@ class Predictor:
     @np.errstate(all="ignore")  # of an example of zeros
     def _plan(self) -> Callable[[Array], Array]:
         """The plan, or the network itself where it is not planned."""
-        usual = all(is_ours(type(layer)) and not layer.observed for layer in self._layers)
+        usual = all(
+            is_ours(type(layer)) and not layer.observed and getattr(layer, "divided", None) is None
+            for layer in self._layers
+        )
         if not usual or math.prod(self.input_shape) > MOST_NUMBERS:
             return self.model
         zeros, found = self.model.zeros(self.input_shape), Summary()

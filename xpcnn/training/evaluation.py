@@ -20,6 +20,7 @@ from ..errors import DataError, NonFiniteError, OptionError
 from ..nn import CrossEntropyLoss, Layer
 from ..nn.layer import check_layer
 from ..nn.loss import Loss, check_loss
+from ..nn.predicting import Predictor
 from ..ops.check import check_array
 from ..ops.dispatch import one_blas_thread
 from ..typing import Array
@@ -109,14 +110,14 @@ def evaluate(
     check_loss("evaluate", criterion)
     if batch_size is None:
         batch_size = images_at_once(split.input_shape)
-    counts, loader = _Counts(criterion, split), Loader(split, batch_size)
+    counts, loader, network = _Counts(criterion, split), Loader(split, batch_size), Predictor(model, split.input_shape)
     if group is None:
         for x, y in loader.epoch(0):
-            counts.add(model(x), y)
+            counts.add(network(x), y)
     else:
         with one_blas_thread():
             for x, y in loader.epoch(0, min(group.rank, len(loader)), group.size):
-                counts.add(model(x), y)
+                counts.add(network(x), y)
         counts.addends, counts.tally = in_turn(group.all(counts.addends)), joined(group.all(counts.tally))
     return counts.result()
 
