@@ -59,14 +59,18 @@ names=$(python -c 'from xpcnn.ops import dispatch; print(*(name for name in disp
 for name in $names; do
     step "the suite with the implementation $name forced"
     # not tests/kernels: it calls the kernels itself, and checks the thresholds, which a forced implementation ignores
-    parts=(tests/ops tests/nn)
-    if [ "$name" = batch_last ]; then parts+=(tests/models); fi  # it has most operations
+    case $name in
+    batch_last) parts=(tests/ops tests/nn tests/models) ;;  # it has most operations
+    blocks) parts=(tests/ops tests/nn) ;;
+    *) parts=(tests/ops/test_conv*.py tests/nn) ;;  # of convolution
+    esac
     XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 "${parts[@]}"
 done
 step "compiled loops: their tests and page, and the tests of operations with them forced"
 pip install -q -e '.[numba]'
 pytest -q tests/kernels/test_compiled*.py tests/kernels/test_axes_of_one.py
-XPCNN_IMPLEMENTATION=numba XPCNN_BACKEND=numpy pytest -q -n 2 --ignore=tests/ops/test_conv.py tests/ops
+XPCNN_IMPLEMENTATION=numba XPCNN_BACKEND=numpy pytest -q -n 2 tests/ops
+XPCNN_NUMBA=1 XPCNN_BACKEND=numpy pytest -q -n 2 tests/nn tests/test_input_grad.py
 pytest -q tests/test_docs.py -k compiled_loops
 for threads in 1 8; do
     step "the fast implementations with $threads threads"

@@ -87,7 +87,7 @@ def chain(model: Layer, item: Shape, dtype: Any, *, infers: bool = False) -> Any
             cost += layer.multiply_adds(shape, out)
             if type(layer) is not Flatten and not (infers and type(layer) is Dropout):
                 names = {} if infers else {key: dotted(name, key) for key in own}
-                entries.append(parts.Entry(_step(name, layer, shape, dtype), shape, out, names))
+                entries.append(parts.Entry(_step(name, layer, shape, dtype, infers), shape, out, names))
                 gradients |= {each: getattr(layer, key).shape for key, each in names.items()}
             shape = out
     except (_NoParts, XpcnnError):  # the network itself says what is wrong
@@ -115,8 +115,11 @@ def _layers(model: Layer, infers: bool, prefix: str = "") -> Iterator[tuple[str,
             yield full, child
 
 
-def _step(name: str, layer: Any, shape: Shape, dtype: Any) -> Any:
-    """The layer's step: one of its own, if what would run otherwise is the implementation that it stands for."""
+def _step(name: str, layer: Any, shape: Shape, dtype: Any, infers: bool) -> Any:
+    """The layer's step: one of its own, if what would run otherwise is the implementation that it stands for.
+
+    For inference, parts are faster than the network itself with compiled convolutions; for training they are not.
+    """
     parts, kind = dispatch.parts(), type(layer)
     x = np.broadcast_to(np.zeros((), dtype), (FEWEST, *shape))
     if kind is Dropout:
@@ -127,7 +130,8 @@ def _step(name: str, layer: Any, shape: Shape, dtype: Any) -> Any:
         return parts.Dense(layer)
     if kind is Conv2d and layer.groups == 1 and layer.window.dilation == (1, 1):
         place = layer.window.place(*shape[:2])
-        chosen = dispatch.choose("conv2d", x, layer.weight, window=layer.window).name
+        choose = dispatch.choose_without_loops if infers else dispatch.choose
+        chosen = choose("conv2d", x, layer.weight, window=layer.window).name
         if place.flipped is not None and chosen in ("rows", "winograd"):
             return (parts.Convolution if chosen == "rows" else parts.Winograd)(layer, place)
     if kind is MaxPool2d and dispatch.choose("max_pool2d", x, window=layer.window).name in ("batch_last", "numba"):

@@ -266,7 +266,16 @@ def choose(op: str, *args: Any, **options: Any) -> Implementation:
     compiled = settings.numba() if name is None else name == _COMPILED
     if compiled:
         need(_COMPILED, "compiled loops", "to compile them")
-    for each in _faster(op, name, compiled):
+    return _first(op, _faster(op, name, compiled), args, options)
+
+
+def choose_without_loops(op: str, *args: Any, **options: Any) -> Implementation:
+    """The implementation that would run if no compiled loops were asked for."""
+    return _first(op, _faster(op, forced(), False), args, options)
+
+
+def _first(op: str, candidates: Iterable[Implementation], args: Any, options: Any) -> Implementation:
+    for each in candidates:
         if each.refuses(*args, **options) is None:
             return each
     return _REFERENCE[op]
