@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-LIMIT = 512 * 2**20  # bytes of x, y and their gradients; three workers hold them at once
+LIMIT = 512 * 2**20  # bytes of x, y and their gradients; all workers hold them at once
 
 
 @dataclass(frozen=True)

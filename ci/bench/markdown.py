@@ -24,8 +24,8 @@ def markdown(result: dict[str, Any]) -> str:
         lines += _speed(title, result.get(what, []))
     lines += _memory(result) + _others(result)
     about = result["machine"]
-    versions = {each["version"]: peer.split()[0] for peer, each in result["peers"].items() if "version" in each}
-    named = ", ".join(f"{library} {version}" for version, library in versions.items())
+    versions = {peer.split()[0]: each["version"] for peer, each in result["peers"].items() if "version" in each}
+    named = ", ".join(f"{library} {version}" for library, version in versions.items())
     lines += [
         "",
         f"{about['cpu']}, {about['threads']} threads, {about['blas']}, Python {about['python']}, NumPy "

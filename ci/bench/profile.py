@@ -3,10 +3,10 @@
     flop      2 · multiply-adds forward, and the same again for each of dw and dx that backward computes
     bytes     of x and y forward; of dy, dx and (if there are weights) x backward
 
-In training, a layer that runs as part of the one before it (a ReLU after batch norm) has no separate time. A network
-that `nn.plan_training` runs in parts is shown as its layers run without them. In inference, a row is what runs as one:
-a step of a plan, or a convolution with the batch norm and the ReLU after it. The rest of the time is that of the loss,
-the optimizer, the containers, and what stands between the rows.
+In training, a layer that runs as part of the one before it (a ReLU after batch norm) has no separate time. In
+inference, a row is what runs as one: a step of a plan, or a convolution with the batch norm and the ReLU after it. A
+network that `nn.plan_training` or `nn.plan` runs in parts is shown as its layers run without them. The rest of the time
+is that of the loss, the optimizer, the containers, and what stands between the rows.
 """
 
 from __future__ import annotations

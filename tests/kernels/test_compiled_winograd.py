@@ -98,14 +98,14 @@ def test_without_being_compiled_they_compute_the_same(rng, monkeypatch):
 @pytest.mark.parametrize(
     ("x", "w", "window", "groups", "reason"),
     [
-        ((31, 8, 8, 8), (8, 3, 3, 8), Window(3), 1, "fewer than 32 images"),
+        ((7, 8, 8, 8), (8, 3, 3, 8), Window(3), 1, "fewer than 8 images"),
         ((32, 8, 8, 16), (8, 3, 3, 8), Window(3), 2, "grouped"),
         ((32, 8, 8, 7), (8, 3, 3, 7), Window(3), 1, "fewer than 8 channels"),
         ((32, 8, 8, 8), (8, 3, 1, 8), Window((3, 1)), 1, "not 3×3"),
         ((32, 8, 8, 8), (8, 3, 3, 8), Window(3, 2), 1, "three rows"),
         ((32, 7, 8, 8), (8, 3, 3, 8), Window(3), 1, "5×6 positions"),
         ((32, 8, 8), (8, 3, 3, 8), Window(3), 1, "not those of a convolution"),
-        ((32, 8, 8, 8), (8, 3, 3, 8), Window(3), 1, None),
+        ((8, 8, 8, 8), (8, 3, 3, 8), Window(3), 1, None),
         ((32, 7, 7, 8), (8, 3, 3, 8), Window(3, padding="same"), 1, None),
     ],
 )

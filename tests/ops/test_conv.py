@@ -17,7 +17,7 @@ from .. import reference
 from ..arrays import Library, assert_close, needs_torch
 from ..geometry import Geometry, geometries
 
-# not numba's two: tests/kernels/test_compiled.py and test_compiled_conv.py
+# not numba's three: tests/kernels/test_compiled.py, test_compiled_conv.py and test_compiled_winograd.py
 IMPLEMENTATIONS = [each.name for each in dispatch.implementations("conv2d") if each.name != "numba"]
 pytestmark = pytest.mark.usefixtures("any_batch")
 

@@ -72,7 +72,9 @@ def batch_first(x: NDArray) -> NDArray:
 
 
 def chunks(total: int, most: int) -> list[slice]:
-    """Divide 0 … total into nearly equal slices of length `most` or less."""
+    """Divide 0 … total into nearly equal slices of length `most` or less; none if total is 0."""
+    if not total:
+        return []
     count = -(-total // most)
     size = -(-total // count)
     return [slice(start, min(start + size, total)) for start in range(0, total, size)]

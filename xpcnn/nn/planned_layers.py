@@ -1,7 +1,11 @@
-"""The layers of a network that was planned: whether they still compute what they did."""
+"""The layers of a network that was planned: whether they still compute what they did, and their parameters now."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ShapeError
 from .layer import Layer
 
 _METHODS = {"forward", "backward"}  # attributes of a single object that take the place of its class's
@@ -22,3 +26,23 @@ class PlannedLayers:
     def changed(self) -> bool:
         """True if an attribute is another object than when this was made."""
         return any(own.get(key) is not value for own, key, value in self._geometry)
+
+
+def current(layer: Layer, key: str) -> Callable[[], Any]:
+    """Return the parameter as it is at the time of the call."""
+    planned = getattr(layer, key)
+
+    def read() -> Any:
+        array = getattr(layer, key)
+        if array is planned or array is None:
+            return array
+        if type(array) is not type(planned) and planned is not None:
+            expected = f"the {key} of {type(layer).__name__} as it was"
+            raise ShapeError("plan", expected, type(array).__name__, "make a new plan")
+        shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", type(array).__name__)
+        if planned is None or shape != planned.shape or dtype != planned.dtype:
+            got = str(dtype) if shape is None else f"{dtype} {tuple(shape)}"
+            raise ShapeError("plan", f"the {key} of {type(layer).__name__} as it was", got, "make a new plan")
+        return array
+
+    return read

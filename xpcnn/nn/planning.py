@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
 from ..ops import dispatch
 from ..ops.batch_norm import batch_norm_affine
 from ..typing import Array, NDArray, Shape
@@ -39,7 +38,7 @@ from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
 from .own_layers import is_ours
 from .part_chains import Chains
-from .planned_layers import PlannedLayers
+from .planned_layers import PlannedLayers, current
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .shape import Flatten, ZeroPad2d, ZeroPadChannels
 from .summary import as_input_shape
@@ -65,11 +64,13 @@ class Plan:
         self.model, self.input_shape = model, as_input_shape(input_shape, "plan")
         self._samples = _as_list(model.zeros(self.input_shape))
         model(_like(self._samples))  # its errors name the layer
-        self._layers = PlannedLayers(model)
-        self._chains, self._large = Chains(model, infers=True), dict[Any, Any]()
-        self._programs, self._single = None, True  # for few items
+        layers = PlannedLayers(model)
+        programs: tuple[Any, bool] = None, True
         if all(isinstance(each, np.ndarray) for each in self._samples):
-            self._programs, self._single = _Tracer().programs(model, self._samples)
+            programs = _Tracer().programs(model, self._samples)
+        self._chains, self._large = Chains(model, infers=True), dict[Any, Any]()
+        self._programs, self._single = programs  # for few items
+        self._layers = layers  # the last: another thread that finds them unchanged has their programs
 
     def __repr__(self) -> str:
         return f"Plan({headline(self.model)}; input {self.input_shape})"
@@ -91,10 +92,11 @@ class Plan:
         if self._layers.changed():
             Plan.__init__(self, self.model, self.input_shape)
             return self(x)
-        if self._programs is None:
+        programs = self._programs  # another thread may plan anew meanwhile
+        if programs is None:
             return self.model(x)
         try:
-            outputs = self._programs(arrays)
+            outputs = programs(arrays)
         except dispatch.planned().NotPlanned:
             self._programs = None
             return self.model(x)
@@ -105,10 +107,12 @@ class Plan:
         chain = self._chains.of(x)
         if chain is None:
             return self.model(x)
-        if chain not in self._large:
-            self._large = {chain: dispatch.parts().Inference(chain)}  # those of other weights go
+        large = self._large.get(chain)
+        if large is None:
+            large = dispatch.parts().Inference(chain)
+            self._large = {chain: large}  # those of other weights, and of items of other shapes, go
         with dispatch.one_blas_thread():
-            return self._large[chain](x)
+            return large(x)
 
     def _holds(self, arrays: list[Any]) -> bool:
         """True if these arrays are of the shapes and dtypes that were planned."""
@@ -208,13 +212,13 @@ class _Tracer:
 
 
 def _conv2d(layer: Conv2d, shapes: list[Shape], norm: BatchNorm2d | None = None, relu: bool = False) -> Any:
-    bias = _current(layer, "bias")
+    bias = current(layer, "bias")
 
     def shift() -> tuple[Array | None, Array | None]:
         return None, bias()
 
     return dispatch.planned().Convolution(
-        _current(layer, "weight"),
+        current(layer, "weight"),
         shift if norm is None else _affine(norm, bias),
         layer.window.place(shapes[0][1], shapes[0][2]),
         filters=layer.out_channels,
@@ -226,7 +230,7 @@ def _conv2d(layer: Conv2d, shapes: list[Shape], norm: BatchNorm2d | None = None,
 
 def _affine(norm: BatchNorm1d | BatchNorm2d, bias: Callable[[], Any] = lambda: None) -> Callable[[], Any]:
     """Return the factor and the offset of a batch norm as they are at the time of the call."""
-    arrays = [_current(norm, key) for key in (*norm.parameter_names, *norm.buffer_names)]
+    arrays = [current(norm, key) for key in (*norm.parameter_names, *norm.buffer_names)]
 
     def read() -> tuple[Array, Array]:
         for array in arrays:
@@ -269,7 +273,7 @@ _STEPS: dict[type, Callable[[Any, list[Shape]], Any]] = {
     GlobalAvgPool2d: lambda layer, shapes: dispatch.planned().GlobalMean(),
     ReLU: lambda layer, shapes: dispatch.planned().Rectifier(),
     Linear: lambda layer, shapes: (
-        dispatch.planned().Dense(_current(layer, "weight"), _current(layer, "bias")) if len(shapes[0]) == 2 else None
+        dispatch.planned().Dense(current(layer, "weight"), current(layer, "bias")) if len(shapes[0]) == 2 else None
     ),
     ZeroPad2d: _zero_pad,
     ZeroPadChannels: _zero_pad,
@@ -277,26 +281,6 @@ _STEPS: dict[type, Callable[[Any, list[Shape]], Any]] = {
     Concat: lambda layer, shapes: dispatch.planned().Concatenation(),
     **dict.fromkeys(_JOINS, _join),
 }
-
-
-def _current(layer: Layer, key: str) -> Callable[[], Any]:
-    """Return the parameter as it is at the time of the call."""
-    planned = getattr(layer, key)
-
-    def read() -> Any:
-        array = getattr(layer, key)
-        if array is planned or array is None:
-            return array
-        if type(array) is not type(planned) and planned is not None:
-            expected = f"the {key} of {type(layer).__name__} as it was"
-            raise ShapeError("plan", expected, type(array).__name__, "make a new plan")
-        shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", type(array).__name__)
-        if planned is None or shape != planned.shape or dtype != planned.dtype:
-            got = str(dtype) if shape is None else f"{dtype} {tuple(shape)}"
-            raise ShapeError("plan", f"the {key} of {type(layer).__name__} as it was", got, "make a new plan")
-        return array
-
-    return read
 
 
 def _as_list(x: Any) -> list[Any]:

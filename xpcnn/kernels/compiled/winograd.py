@@ -1,4 +1,4 @@
-"""3×3 convolution with stride 1 of a large batch in compiled loops (Winograd's algorithm along both axes).
+"""3×3 convolution with stride 1 of 8 images or more in compiled loops (Winograd's algorithm along both axes).
 
 With `xpcnn.kernels.winograd`'s matrices, a tile of 4×4 outputs y takes 36 multiplications for each channel c and
 filter f instead of 144, from the 6×6 numbers d that it reads:

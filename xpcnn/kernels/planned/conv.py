@@ -1,4 +1,4 @@
-"""Convolution in a plan, with the batch norm, the sum with another value and the ReLU after it.
+"""Convolution in a plan, with the batch norm and the ReLU after it.
 
 It is the sum of equation 1 of `xpcnn.ops.conv`. Down the rows, windows of stride 1 overlap: what tap u reads for row i
 is what tap 0 reads for row i + u·D. So only the taps v along a row are copied, into a matrix whose rows are runs of
