@@ -98,7 +98,6 @@ def any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xpcnn.kernels.winograd.LEAST_SAVING", -9.0)
     monkeypatch.setattr("xpcnn.kernels.compiled.winograd.FEWEST_IMAGES", 1)
     monkeypatch.setattr("xpcnn.kernels.compiled.winograd.MOST_WORK", 99.0)
-    monkeypatch.setattr("xpcnn.kernels.compiled.conv.CHANNELS_OF_MANY", 1)
 
 
 @pytest.fixture(autouse=bool(os.environ.get("XPCNN_IMPLEMENTATION")))

@@ -244,7 +244,7 @@ def test_they_run_where_they_are_asked_for(monkeypatch, rng):
     (x, w, b), options = example("conv2d", rng)
     for setting in (None, "", "0"):
         monkeypatch.setenv("XPCNN_NUMBA", setting or "")
-        assert dispatch.choose("conv2d", x, w, b, **options).name == "rows"
+        assert dispatch.choose("conv2d", x, w, b, **options).name == "depthwise"
     monkeypatch.setenv("XPCNN_NUMBA", "yes")
     with pytest.raises(OptionError, match="XPCNN_NUMBA: expected 0 or 1, got 'yes'"):
         dispatch.choose("conv2d", x, w, b, **options)

@@ -199,7 +199,8 @@ def test_a_step_that_overflows_changes_nothing(make):
 
 def test_steps_refuse():
     p = np.zeros((4, 4), "f4")
-    assert steps.refuses("p -= g > 0 ? g : 0;", [(p, p, p)]) == "a text that is no Python"
+    assert steps.refuses("p -= g > 0 ? g : 0;", [(p, p, p)]) == "a text that is no Python, or calls more than sqrt"
+    assert steps.refuses("p -= fabs(g) * v;", [(p, p, p)]) is not None
     assert steps.refuses("p -= g;", [(p, p)]) == "without slots NumPy is as fast"
     assert steps.refuses("p -= g;", [(p, p, p), (p, p, p.astype("f8"))]) == "arrays of several kinds"
     assert (

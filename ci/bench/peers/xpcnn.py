@@ -90,7 +90,9 @@ class XpcnnCompiled(Xpcnn):
         os.environ["XPCNN_NUMBA"] = "1"
         super().__init__(threads, device)
         layer = nn.BatchNorm2d(8)
-        layer.forward(np.ones((64, 8, 8, 8), np.float32))  # imports numba; the warm-up compiles the other loops, or reads them
+        layer.forward(
+            np.ones((64, 8, 8, 8), np.float32)
+        )  # imports numba; the warm-up compiles the other loops, or reads them
 
 
 def model_of(net: Net) -> Any:

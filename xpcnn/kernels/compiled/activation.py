@@ -14,6 +14,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ...ops import activation, gelu, normal_distribution, soft_activation
 from ...ops.dispatch import Implementation
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
@@ -41,6 +43,9 @@ def gradients(dy: In1, kept: In1, first: int, last: int, dx: Out1, a: float, b: 
     dy, kept, dx = dy[first:last], kept[first:last], dx[first:last]
     for k in range(len(dx)):
         dx[k] = dy[k] * formula(kept[k], a, b)  # (1)
+
+
+INFINITY = math.inf
 
 
 @exact
@@ -91,7 +96,7 @@ def mish(x: Any) -> Any:
     """f of Mish."""
     e = exp(held(x, MISH_LOW, MISH_HIGH))
     n = e * (e + 2.0)
-    return held(x, MISH_LOW, math.inf) * (n / (n + 2.0))
+    return held(x, MISH_LOW, INFINITY) * (n / (n + 2.0))
 
 
 @exact
@@ -121,7 +126,7 @@ GELU_FAR = gelu._FAR
 @exact
 def falling(size: Any) -> Any:
     """e^(−x²/2) of |x|, in two parts as in `xpcnn.ops.normal_distribution`."""
-    t = math.floor(16.0 * size) / 16.0
+    t = np.floor(16.0 * size) / 16.0
     return exp(-0.5 * (t * t)) * exp(-0.5 * ((size - t) * (size + t)))
 
 
@@ -147,7 +152,6 @@ def gelu_slope(x: Any) -> Any:
 
 
 LAMBDA, LAMBDA_ALPHA = SELU_SCALE, SELU_SCALE * SELU_ALPHA
-INFINITY = math.inf
 FORMULAS: dict[str, tuple[Callable[..., Any], Callable[..., Any], str]] = {  # f, f′, and of which that is, x or y
     # `rectifier`
     "relu": (lambda x, a, b: 0.0 if x <= 0.0 else x, lambda y, a, b: 1.0 if y > 0.0 else 0.0, "y"),

@@ -34,7 +34,6 @@ from . import conv_rows, conv_tiles
 from .loop import NAME, contiguous, refuses_numbers
 
 MERGED = 16  # channels, at most, of groups that are merged
-CHANNELS_OF_MANY = 8  # at least, in `MINIMUM_BATCH` images or more
 MANY = 32  # images, for which `winograd` is faster where it is at all
 
 
@@ -45,11 +44,8 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
         return reason
     if x.ndim != 4 or w.ndim != 4:
         return "the arrays are not those of a convolution"
-    if len(x) >= batch_last.MINIMUM_BATCH:
-        if x.strides[0] == x.itemsize:
-            return "the batch is last in memory"
-        if x.shape[3] < CHANNELS_OF_MANY:
-            return f"there are fewer than {CHANNELS_OF_MANY} channels"
+    if reason := batch_last.refuses_last(x):
+        return reason
     if len(x) >= MANY and winograd.refuses(x, w, b, window=window, groups=groups) is None:
         return "`winograd` is faster"
     return None

@@ -178,11 +178,13 @@ def _compile_group(group: str, number: str) -> None:
         numba = import_module(NAME)
         folder = kept.kept_in() / NUMBERS[number] / group
         telling = kept.Telling(f"{len(loops)} loops of {group} for {NUMBERS[number]}", folder)
-        parts = _compiled_parts(numba, number)
-        compiled = [_compile(numba, each, number, parts, folder, telling) for each in loops]
+        try:
+            parts = _compiled_parts(numba, number)
+            compiled = [_compile(numba, each, number, parts, folder, telling) for each in loops]
+        finally:
+            telling.end()
         for each, ready in zip(loops, compiled, strict=True):
             each.compiled[number] = ready
-        telling.end()
 
 
 def _compiled_parts(numba: Any, number: str) -> dict[int, Any]:

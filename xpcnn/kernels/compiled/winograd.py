@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...errors import ShapeError
 from ...ops.check import check_gradient
 from ...ops.conv import check_conv2d
 from ...ops.dispatch import Implementation
@@ -58,7 +59,10 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
         return reason
     if window.kernel != (3, 3):
         return "the kernel is not 3×3"
-    oh, ow = window.place(*x.shape[1:3]).out
+    try:
+        oh, ow = window.place(*x.shape[1:3]).out
+    except ShapeError:
+        return "the images are smaller than the kernel"
     if -(-oh // TILE) * -(-ow // TILE) * POINTS**2 > MOST_WORK * 9 * oh * ow:
         return f"{oh}×{ow} positions of output fill the tiles badly"
     return None
@@ -126,7 +130,7 @@ class Scratch(NamedTuple):
             empty((POINTS, TILE, (tiles + 1) * n), dtype),
             empty((points, channels + 1, tiles * n), dtype),
             empty((points, filters + 1, tiles * n), dtype),
-            empty((n,), dtype),
+            empty((TILE - 1, n), dtype),
             tiles,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .loop import In1, In3, In4, Out1, Out3, Out4, Sums1, loop, part, run
+from .loop import In1, In3, In4, Out2, Out3, Out4, Sums1, loop, part, run
 from .product import add_product
 
 
@@ -128,7 +128,7 @@ def transform_inputs(
 @loop
 def correlate(
     x: In4, u: In3, turned: bool, bias: In1, relu: bool, zeros: In1, top: int, left: int, tiles: int,
-    i: int, begin: int, end: int, first: int, last: int, z: Out3, v: Out3, m: Out3, spare: Out1, y: Out4,
+    i: int, begin: int, end: int, first: int, last: int, z: Out3, v: Out3, m: Out3, spare: Out2, y: Out4,
 ) -> None:  # fmt: skip
     """(1) of rows i … i + 3 and columns `begin` to `end` of y (OH, OW, F, N), images `first` to `last`.
 
@@ -136,7 +136,7 @@ def correlate(
 
     Parameters
         u : (36, F, C), or with `turned` (36, C, F)
-        z, v, m, spare : memory: (6, 4, (T + 1)·n), (36, C + 1, T·n), (36, F + 1, T·n), (n,)
+        z, v, m, spare : memory: (6, 4, (T + 1)·n), (36, C + 1, T·n), (36, F + 1, T·n), (3, n)
     """
     height, _, filters, _ = y.shape
     channels, n, zero = x.shape[2], last - first, x.dtype.type(0)
@@ -162,9 +162,9 @@ def correlate(
                     z[0, s, at : at + n], z[1, s, at : at + n], z[2, s, at : at + n],
                     z[3, s, at : at + n], z[4, s, at : at + n], z[5, s, at : at + n], bias[f], relu,
                     y[i, j + k, f, first:last],
-                    y[i + 1, j + k, f, first:last] if i + 1 < height else spare,
-                    y[i + 2, j + k, f, first:last] if i + 2 < height else spare,
-                    y[i + 3, j + k, f, first:last] if i + 3 < height else spare,
+                    y[i + 1, j + k, f, first:last] if i + 1 < height else spare[0],
+                    y[i + 2, j + k, f, first:last] if i + 2 < height else spare[1],
+                    y[i + 3, j + k, f, first:last] if i + 3 < height else spare[2],
                 )  # (1)  # fmt: skip
 
 
