@@ -23,7 +23,7 @@ from xpcnn.exchange.onnx import layers as onnx_layers
 from xpcnn.exchange.onnx.export import JOINS
 from xpcnn.nn.layer_examples import EXAMPLES as LAYERS
 from xpcnn.nn.loss_examples import EXAMPLES as LOSSES
-from xpcnn.ops import dispatch
+from xpcnn.ops import dispatch, implementations
 from xpcnn.optim import OPTIMIZERS
 
 ROOT = Path(xpcnn.__file__).parent.parent
@@ -108,7 +108,7 @@ def test_places_of_a_command(name):
 
 @pytest.mark.parametrize("operation", dispatch.operations())
 def test_places_of_an_implementation(operation):
-    assert dispatch.implementations(operation)[-1].name == "reference", "_REFERENCE in xpcnn/ops/dispatch.py"
+    assert dispatch.implementations(operation)[-1].name == "reference", "REFERENCE in xpcnn/ops/implementations.py"
     assert f'"{operation}"' in LAYERS_CODE, "xpcnn/nn: a layer that asks dispatch; or xpcnn/data"
     for each in dispatch.implementations(operation)[:-1]:
         assert f"`{each.name}`" in DESIGN, "the table of docs/design.md, Which implementation runs"
@@ -121,6 +121,6 @@ def test_every_module_with_an_implementation_is_asked_and_tested():
     tests = text_of_tests("kernels", "cases.py")
     for found in iter_modules(kernels.__path__):
         module = import_module(f"xpcnn.kernels.{found.name}")
-        own = [each for each in vars(module).values() if isinstance(each, dispatch.Implementation)]
-        assert set(own) <= asked, f"{found.name}: xpcnn/ops/dispatch.py"
+        own = [each for each in vars(module).values() if isinstance(each, implementations.Implementation)]
+        assert set(own) <= asked, f"{found.name}: xpcnn/ops/implementations.py"
         assert set(own) & set(convolutions) or not own or names(found.name, tests), f"{found.name}: tests/kernels"

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..ops.add import check_add
-from ..ops.dispatch import Implementation, output
+from ..ops.dispatch import output
+from ..ops.implementations import Implementation
 from ..ops.join import add_backward, check_join
 from ..typing import Cache, NDArray
 from .batch_last import chunks

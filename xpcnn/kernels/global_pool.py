@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.check import check_batch, check_floats, check_gradient
-from ..ops.dispatch import Implementation
+from ..ops.implementations import Implementation
 from ..typing import Cache, NDArray
 from .batch_last import batch_first, batch_last, chunks, refuses_batch
 from .memory import empty

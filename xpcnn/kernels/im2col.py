@@ -33,7 +33,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..ops.check import check_gradient
 from ..ops.conv import check_conv2d
-from ..ops.dispatch import Implementation
+from ..ops.implementations import Implementation
 from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
 from .batch_last import chunks

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..ops.check import check_gradient
-from ..ops.dispatch import Implementation
+from ..ops.implementations import Implementation
 from ..ops.linear import check_linear
 from ..typing import Cache, NDArray
 from .batch_last import batch_first, batch_last, chunks, refuses_batch

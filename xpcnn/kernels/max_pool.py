@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.check import check_gradient
-from ..ops.dispatch import Implementation
+from ..ops.implementations import Implementation
 from ..ops.pool import check_pool
 from ..ops.window import Window
 from ..typing import Cache, NDArray

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.check import check_batch, check_floats, check_gradient
-from ..ops.dispatch import Implementation
+from ..ops.implementations import Implementation
 from ..typing import Cache, NDArray
 from .batch_last import chunks
 from .elementwise import BLOCK, as_run, refuses_run

@@ -40,7 +40,7 @@ import numpy as np
 
 from ..ops.check import check_gradient
 from ..ops.conv import check_conv2d
-from ..ops.dispatch import Implementation
+from ..ops.implementations import Implementation
 from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
 from . import blas, winograd

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.check import check_gradient
-from ..ops.dispatch import Implementation
+from ..ops.implementations import Implementation
 from ..ops.pad import check_zero_pad
 from ..typing import Cache, NDArray
 from .batch_last import batch_first, batch_last, chunks, refuses_batch

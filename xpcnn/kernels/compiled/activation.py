@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...ops import activation, gelu, normal_distribution, soft_activation
-from ...ops.dispatch import Implementation
+from ...ops.implementations import Implementation
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE
 from ...typing import NDArray
 from ..activations import OPTIONS, checked

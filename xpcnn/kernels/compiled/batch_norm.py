@@ -38,7 +38,7 @@ from ...ops.batch_norm import (
     joined_sums,
 )
 from ...ops.check import check_gradient
-from ...ops.dispatch import Implementation
+from ...ops.implementations import Implementation
 from ...typing import Cache, NDArray
 from ..batch_last import batch_first, batch_last, chunks, refuses_batch
 from ..memory import empty

@@ -70,13 +70,13 @@ def correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, group
     f, (height, width), reads = len(w), place.out, Reads.of(place)
     y = empty((len(x), height, width, f), x.dtype)
     matrix = np.ascontiguousarray(w.reshape(groups, f // groups, -1).swapaxes(1, 2))  # (G, KH·KW·C, F)
-    bias, none, no_residual = repeated(b, f, x.dtype, relu), np.zeros((0, 0), x.dtype), np.zeros((0, 0, 0, 0), x.dtype)
+    bias, none = repeated(b, f, x.dtype, relu), np.zeros((0, 0), x.dtype)
     deep = reads.deep(*y.shape[:3])
 
     def work(unit: slice) -> None:
         copies = reads.copies(x, height, width, unit.stop - unit.start, deep, w.shape[3])
         place_of_y, part = (height, width, 1, 1, 0, 0), (unit.start, unit.stop)
-        correlate_rows(x, matrix, bias, no_residual, relu, *reads, *place_of_y, *part, deep, copies, none, y)  # (1)
+        correlate_rows(x, matrix, bias, relu, *reads, *place_of_y, *part, deep, copies, none, y)  # (1)
 
     parallel(work, _units(reads, deep, y.shape, w.shape[3]), _cost(y.size, w[0].size))
     return y
@@ -118,8 +118,7 @@ def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Place
     """(4): dy (N, OH, OW, G·F) → dx of that shape, (N, H, W, G·C)."""
     f, c, step = len(w) // groups, w.shape[3], place.window.stride
     dx = empty(shape, dy.dtype)
-    bias, no_residual = np.zeros(0, dy.dtype), np.zeros((0, 0, 0, 0), dy.dtype)
-    units = []
+    none, units = np.zeros(0, dy.dtype), []
     for at in np.ndindex(min(step[0], shape[1]), min(step[1], shape[2])):
         one = _class(dy, w, shape, place, groups, at)
         if one is None:
@@ -134,7 +133,7 @@ def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Place
         copies = reads.copies(dy, *size, count, deep, f)
         sums = empty((0 if step == (1, 1) else count * size[1], groups * c), dy.dtype)
         place_of_dx, part = (*size, *step, *at), (unit.start, unit.stop)
-        correlate_rows(dy, matrix, bias, no_residual, False, *reads, *place_of_dx, *part, deep, copies, sums, dx)  # (4)
+        correlate_rows(dy, matrix, none, False, *reads, *place_of_dx, *part, deep, copies, sums, dx)  # (4)
 
     parallel(work, units, _cost(dy.size, w[0].size))
     return dx

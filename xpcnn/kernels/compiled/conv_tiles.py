@@ -39,11 +39,11 @@ def correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, relu:
     """(1): (N, H, W, C), (F, 3, 3, C) → (N, OH, OW, F)."""
     f, (top, _, left, _) = len(w), place.pads
     y = empty((len(x), *place.out, f), x.dtype)
-    u, bias, no_residual = transformed_kernel(w), repeated(b, f, x.dtype, relu), np.zeros((0, 0, 0, 0), x.dtype)
+    u, bias = transformed_kernel(w), repeated(b, f, x.dtype, relu)
 
     def work(unit: slice) -> None:
         scratch = _scratch(unit, x, f)
-        correlate_tiles(x, u, bias, no_residual, relu, top, left, unit.start, unit.stop, *scratch, y)  # (1)
+        correlate_tiles(x, u, bias, relu, top, left, unit.start, unit.stop, *scratch, y)  # (1)
 
     parallel(work, _units(y, x.shape[3]), _cost(y, x.shape[3]))
     return y

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ops.dispatch import Implementation
+from ...ops.implementations import Implementation
 from ...ops.item_weight import item_weights
 from ...ops.loss_elementwise import divisor
 from ...ops.one_hot import check_labels, check_scores, one_hot, positions

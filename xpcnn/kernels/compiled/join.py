@@ -20,7 +20,7 @@ from typing import Any
 
 from ...ops.add import check_add
 from ...ops.check import check_gradient
-from ...ops.dispatch import Implementation
+from ...ops.implementations import Implementation
 from ...ops.join import check_join
 from ...typing import Cache, NDArray
 from ..elementwise import refuses_run

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.check import check_gradient
-from ...ops.dispatch import Implementation
+from ...ops.implementations import Implementation
 from ...ops.pool import check_pool, tap_counts
 from ...ops.window import Placement, Window
 from ...typing import Cache, NDArray

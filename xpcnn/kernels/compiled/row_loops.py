@@ -20,7 +20,6 @@ Arguments
     x : (N, H, W, G·C), y : (N, H', W', G·F), dy : (N, OH, OW, G·F), with G groups
     w : (G, KH·KW·C, F), with rows (u, v, c)
     bias : (m·G·F,), the bias m times, so that runs are long; or of size 0 to leave y = the sums
-    residual : of y's shape, or of size 0 for none; it is added, too, before the ReLU; read if there is a bias
     kh, kw; step_h, step_w; apart_h, apart_w; top, left : the kernel, S, D and P (negative to begin within the image)
     height, width : OH and OW, the number of positions
     gap_h, gap_w, at_h, at_w : position (i, j) is written to y[n, i·gap_h + at_h, j·gap_w + at_w]
@@ -117,17 +116,12 @@ def lower_more(
 
 
 @part
-def finish(y: Any, start: int, stop: int, bias: Any, residual: Any, relu: bool) -> None:
-    """The end of (1), in numbers `start` to `stop` of y: bias and residual are added, then `relu` cuts off."""
+def finish(y: Any, start: int, stop: int, bias: Any, relu: bool) -> None:
+    """The end of (1), in numbers `start` to `stop` of y: the bias is added, then `relu` cuts off."""
     zero, long = y.dtype.type(0), len(bias)
     for k in range(start, stop, long):
         out = y[k : min(k + long, stop)]
-        if len(residual) > 0:
-            other = residual[k : min(k + long, stop)]
-            for f in range(len(out)):
-                s = out[f] + bias[f] + other[f]
-                out[f] = zero if relu and s <= 0 else s
-        elif relu:
+        if relu:
             for f in range(len(out)):
                 s = out[f] + bias[f]
                 out[f] = zero if s <= 0 else s
@@ -138,7 +132,7 @@ def finish(y: Any, start: int, stop: int, bias: Any, residual: Any, relu: bool) 
 
 @loop
 def correlate_rows(
-    x: In4, w: In3, bias: In1, residual: In4, relu: bool,
+    x: In4, w: In3, bias: In1, relu: bool,
     kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int, top: int, left: int,
     height: int, width: int, gap_h: int, gap_w: int, at_h: int, at_w: int,
     first: int, last: int, deep: bool, copies: Out2, sums: Out2, y: Out4,
@@ -189,7 +183,7 @@ def correlate_rows(
                 move(source, k * filters, scattered, place * filters, filters)
         elif len(bias) > 0:
             begin = start * width * filters
-            finish(y.reshape(y.size), begin, begin + count * filters, bias, residual.reshape(residual.size), relu)
+            finish(y.reshape(y.size), begin, begin + count * filters, bias, relu)
         start = stop
 
 

@@ -12,7 +12,7 @@ with the equation numbers of `xpcnn.ops.conv`. The sums are 36 products of matri
 
 Arguments
     x : (N, H, W, C);  y, dy : (N, OH, OW, F);  u : (36, C, F), G g Gᵀ, from `transformed_kernel`
-    bias, residual, relu : as in `row_loops`
+    bias, relu : as in `row_loops`
     top, left : the padding
     first, last : a unit of work, some of the tiles of all images, row by row
     v, m : scratch (36, tiles of the unit, C) and (36, tiles of the unit, F)
@@ -148,7 +148,7 @@ def input_tiles(
 
 @loop
 def correlate_tiles(
-    x: In4, u: In3, bias: In1, residual: In4, relu: bool, top: int, left: int, first: int, last: int,
+    x: In4, u: In3, bias: In1, relu: bool, top: int, left: int, first: int, last: int,
     v: Out3, m: Out3, patch: Out2, half: Out2, y: Out4,
 ) -> None:  # fmt: skip
     """(1), for tiles `first` to `last` of those of all images."""
@@ -156,7 +156,6 @@ def correlate_tiles(
     count, across, down = last - first, (width + 3) // 4, (height + 3) // 4
     flat_v, flat_m = v.reshape(v.size), m.reshape(m.size)
     flat_patch, flat_half, flat_y = patch.reshape(patch.size), half.reshape(half.size), y.reshape(y.size)
-    other = residual.reshape(residual.size)
     input_tiles(
         x.reshape(x.size), x.shape, top, left, across, across * down, first, last, flat_v, flat_patch, flat_half
     )
@@ -174,7 +173,7 @@ def correlate_tiles(
             to = ((n * height + i + a) * width + j) * f
             move(flat_patch, a * 4 * f, flat_y, to, run)
             if len(bias) > 0:
-                finish(flat_y, to, to + run, bias, other, relu)
+                finish(flat_y, to, to + run, bias, relu)
 
 
 @loop

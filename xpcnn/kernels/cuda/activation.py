@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from ...ops import activation, soft_activation
 from ...ops.check import check_gradient
-from ...ops.dispatch import Implementation
+from ...ops.implementations import Implementation
 from ...ops.rectifier import SELU_ALPHA, SELU_SCALE, check_prelu
 from ...typing import Cache
 from ..activations import OPTIONS, checked

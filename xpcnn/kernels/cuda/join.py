@@ -20,7 +20,7 @@ from typing import Any
 
 from ...ops.broadcast import sum_to
 from ...ops.check import check_gradient
-from ...ops.dispatch import Implementation
+from ...ops.implementations import Implementation
 from ...ops.join import add_backward, check_join
 from ...typing import Cache
 from .kernel import Array, Kernel, refuses_kind

@@ -22,7 +22,7 @@ import numpy as np
 
 from ...backend import to_numpy
 from ...ops import dispatch
-from ...ops.dispatch import Implementation
+from ...ops.implementations import Implementation
 
 LIMITS = {"float32": 1e-4, "float64": 1e-10}  # largest difference, relative to the largest number
 AGREES = "agrees"
