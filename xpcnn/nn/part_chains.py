@@ -21,12 +21,13 @@ from .fusion import training_steps
 from .layer import Layer, OpLayer, dotted
 from .linear import Linear
 from .own_layers import is_ours
-from .planned_layers import PlannedLayers
+from .planned_layers import PlannedLayers, kind_of
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .sequential import Sequential
 from .shape import Flatten
 
 FEWEST = 16  # items
+SHAPES = 8  # of items, for which steps are kept
 MOST = 1 << 26  # multiply-adds of one item; what larger networks gain was not measured
 
 
@@ -56,21 +57,19 @@ class Chains:
             return self._of(x.shape[1:], x.dtype, settings.numba())
 
     def _of(self, *key: Any) -> Any:
-        replaced = any(_kind(getattr(layer, key)) != kind for layer, key, kind in self._known)  # an array
+        replaced = any(kind_of(getattr(layer, key)) != kind for layer, key, kind in self._known)  # an array
         if self._layers is None or replaced or self._layers.changed():
             self.found.clear()
             named = self.model.named_arrays(buffers=False, frozen=True)
-            self._known = [(layer, key, _kind(getattr(layer, key))) for _, layer, key in named]
+            self._known = [(layer, key, kind_of(getattr(layer, key))) for _, layer, key in named]
             self._layers = PlannedLayers(self.model)
         if self._layers.have_own_methods():
             return None
         if key not in self.found:
+            while len(self.found) >= SHAPES:
+                del self.found[next(iter(self.found))]
             self.found[key] = chain(self.model, *key[:2], infers=self.infers)
         return self.found[key]
-
-
-def _kind(array: Any) -> Any:
-    return type(array), getattr(array, "shape", None), getattr(array, "dtype", None)
 
 
 def chain(model: Layer, item: Shape, dtype: Any, *, infers: bool = False) -> Any:
@@ -81,7 +80,7 @@ def chain(model: Layer, item: Shape, dtype: Any, *, infers: bool = False) -> Any
     try:
         for name, layer in _layers(model, infers):
             own = [key for key in layer.parameter_names if getattr(layer, key) is not None]
-            if any(_kind(getattr(layer, key))[::2] != (np.ndarray, dtype) for key in own):
+            if any(kind_of(getattr(layer, key))[::2] != (np.ndarray, dtype) for key in own):
                 return None
             out = layer.output_shape(shape)
             cost += layer.multiply_adds(shape, out)

@@ -46,3 +46,8 @@ def current(layer: Layer, key: str) -> Callable[[], Any]:
         return array
 
     return read
+
+
+def kind_of(array: Any) -> tuple[Any, ...]:
+    """What a plan was made for: another array of the same kind may take its place."""
+    return type(array), getattr(array, "shape", None), getattr(array, "dtype", None)

@@ -18,6 +18,7 @@ import numpy as np
 from ..typing import Array, Shape
 from .layer import Layer
 from .own_layers import is_ours
+from .planned_layers import kind_of
 from .planning import Plan
 from .summary import Summary
 
@@ -50,7 +51,7 @@ class Predictor:
     def __call__(self, x: Array) -> Array:
         if type(x) is not np.ndarray or x.shape[1:] != self.input_shape or not len(x):
             return self.model(x)
-        kinds = [_kind(vars(layer).get(key)) for layer in self._layers for key in layer.parameter_names]
+        kinds = [kind_of(vars(layer).get(key)) for layer in self._layers for key in layer.parameter_names]
         if self._planned is None or self._planned[0] != kinds:
             self._planned = kinds, self._plan()
         return self._planned[1](x)
@@ -72,7 +73,3 @@ class Predictor:
 
     def __reduce__(self) -> Any:
         return Predictor, (self.model, self.input_shape)
-
-
-def _kind(array: Any) -> Any:
-    return type(array), getattr(array, "shape", None), getattr(array, "dtype", None)

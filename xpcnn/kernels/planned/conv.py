@@ -95,23 +95,30 @@ class Convolution(PlanStep):
         return [Block(images, slice(0, oh)) for images in chunks(n, max(1, POSITIONS // (oh * ow)))]
 
     def workspace(self, shape: Shape) -> list[Shape]:
-        """For one block: cols, products and one term of (2)."""
-        images, rows = (
-            max(part.stop - part.start for part in parts) for parts in zip(*self.blocks(shape), strict=True)
-        )
+        """For each block that runs at the same time: cols, products and one term of (2)."""
+        blocks = self.blocks(shape)
+        images, rows = (max(part.stop - part.start for part in parts) for parts in zip(*blocks, strict=True))
         positions = images * (rows + self.extra) * self.place.out[1]
         product = (self.groups, self.filters // self.groups, positions)
-        return [(self.groups, self.size, positions), product, product if self.terms > 1 else (0,)]
+        count = len(blocks) if self.is_shared(shape) else 1
+        shapes = (self.groups, self.size, positions), product, product if self.terms > 1 else (0,)
+        return [(count, *each) for each in shapes]
+
+    def cost(self, shape: Shape) -> float:
+        return float(2 * self.filters * self.size * self.terms * shape[0] * math.prod(self.place.out))
+
+    def is_shared(self, shape: Shape) -> bool:
+        """Whether threads share the blocks."""
+        return len(self.blocks(shape)) > 1 and self.cost(shape) >= LEAST
 
     def bind(self, reads: Sequence[Buffer], y: Buffer, workspace: list[NDArray]) -> Call:
         (x,) = reads
-        blocks = self.blocks(x.shape)
-        positions = x.shape[0] * math.prod(self.place.out)
-        cost = 2.0 * self.filters * self.size * self.terms * positions
-        several = len(blocks) > 1 and cost >= LEAST
+        positions, cost, shared = x.shape[0] * math.prod(self.place.out), self.cost(x.shape), self.is_shared(x.shape)
+        sizes = [math.prod(each[1:]) for each in self.workspace(x.shape)]
         works = []
-        for block in blocks:
-            arrays = [aligned(each, y.inside.dtype) for each in self.workspace(x.shape)] if several else workspace
+        for k, block in enumerate(self.blocks(x.shape)):
+            place = k if shared else 0
+            arrays = [memory[place * size :][:size] for memory, size in zip(workspace, sizes, strict=True)]
             works.append(_Work(self, x, y, block, arrays))
         own = aligned((self.filters, *self.place.window.kernel, self.channels // self.groups), y.inside.dtype)
         scales_filters = own[0].size < positions
@@ -125,7 +132,7 @@ class Convolution(PlanStep):
                 np.copyto(own, w)
                 w = own
             columns = [each if each is None else each.reshape(self.groups, -1, 1) for each in (scale, shift)]
-            if several:
+            if shared:
                 parallel(lambda work: work(w, *columns), works, cost, least=LEAST)
             else:
                 for work in works:
