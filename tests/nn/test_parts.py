@@ -218,6 +218,18 @@ def test_each_call_has_a_cache_of_its_own_and_reads_the_weights_of_now(rng):
     assert kept.shape == expected.shape
 
 
+def test_a_bias_that_comes_or_goes_is_seen(rng):
+    model = nn.Sequential(nn.Conv2d(1, 6, 5, bias=False, rng=0), nn.ReLU(), nn.Flatten(), nn.Linear(96, 10, rng=1))
+    plan, x = nn.plan_training(model), rng.normal(size=(64, 8, 8, 1)).astype("float32")
+    assert list(run(plan, x)[1]) == ["0.weight", "3.weight", "3.bias"]
+    model[0].bias = np.ones(6, np.float32)
+    (y, grads), (expected, whole) = run(plan, x), run(model, x)
+    assert grads.keys() == whole.keys()
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    model[0].bias = None
+    assert list(run(plan, x)[1]) == ["0.weight", "3.weight", "3.bias"]
+
+
 def test_a_trainer_trains_in_parts_and_resumes_bit_for_bit(rng, tmp_path, monkeypatch):
     images = rng.integers(0, 256, size=(70, 12, 12, 1), dtype=np.uint8)
     split = data.Split(images, rng.integers(0, 3, size=70))

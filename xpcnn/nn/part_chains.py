@@ -45,7 +45,7 @@ class Chains:
     def __init__(self, model: Layer, infers: bool = False) -> None:
         self.model, self.infers = model, infers
         self.found: dict[Any, Any] = {}  # by the items' shape and dtype, and whether loops are compiled
-        self._known: list[Any] = []  # the parameters that they were made for
+        self._known: list[Any] = []  # the parameters that they were made for, also those that are None
         self._layers: PlannedLayers | None = None
         self._lock = Lock()
 
@@ -57,11 +57,12 @@ class Chains:
             return self._of(x.shape[1:], x.dtype, settings.numba())
 
     def _of(self, *key: Any) -> Any:
-        replaced = any(kind_of(getattr(layer, key)) != kind for layer, key, kind in self._known)  # an array
+        replaced = any(kind_of(getattr(layer, name)) != kind for layer, name, kind in self._known)
         if self._layers is None or replaced or self._layers.changed():
             self.found.clear()
-            named = self.model.named_arrays(buffers=False, frozen=True)
-            self._known = [(layer, key, kind_of(getattr(layer, key))) for _, layer, key in named]
+            layers = [layer for _, layer in self.model.named_layers()]
+            own = [(layer, name) for layer in layers for name in layer.parameter_names]
+            self._known = [(layer, name, kind_of(getattr(layer, name))) for layer, name in own]
             self._layers = PlannedLayers(self.model)
         if self._layers.have_own_methods():
             return None
