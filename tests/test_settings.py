@@ -34,14 +34,18 @@ def conv(channels):
 
 
 NETWORKS = {
-    "Sequential": nn.Sequential(conv(1), nn.ReLU(), nn.Residual(nn.Sequential(conv(3), nn.ReLU(), conv(3))), conv(3)),
-    "Graph": nn.Graph({"a": (conv(1), "x"), "b": (nn.Sequential(conv(3), nn.ReLU()), "a"), "y": (nn.Add(), "a", "b")}),
+    "Sequential": lambda: nn.Sequential(
+        conv(1), nn.ReLU(), nn.Residual(nn.Sequential(conv(3), nn.ReLU(), conv(3))), conv(3)
+    ),
+    "Graph": lambda: nn.Graph(
+        {"a": (conv(1), "x"), "b": (nn.Sequential(conv(3), nn.ReLU()), "a"), "y": (nn.Add(), "a", "b")}
+    ),
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_variable_is_read_once_a_call(name, read):
-    model, x = NETWORKS[name], xpcnn.asarray(np.ones((8, 6, 6, 1), np.float32))
+    model, x = NETWORKS[name](), xpcnn.asarray(np.ones((8, 6, 6, 1), np.float32))
     y, cache = model.forward(x)
     for call in (lambda: model(x), lambda: model.forward(x), lambda: model.backward(y, cache)):
         read.clear()
