@@ -77,9 +77,9 @@ def test_what_changes_is_seen(planned):
     network(images(1))
     model[0].weight *= 2
     model[3].weight = model[3].weight + 1
-    np.testing.assert_allclose(network(images(1)), model(images(1)), rtol=1e-5)
+    np.testing.assert_allclose(network(images(1)), model(images(1)), rtol=1e-5, atol=1e-3)  # of hundreds
     model.load_state_dict({name: array / 3 for name, array in model.state_dict().items()})
-    np.testing.assert_allclose(network(images(1)), model(images(1)), rtol=1e-5)
+    np.testing.assert_allclose(network(images(1)), model(images(1)), rtol=1e-5, atol=1e-3)  # of hundreds
     model.astype("float64")
     got = network(images(1, "float64"))
     assert got.dtype == np.float64
