@@ -33,6 +33,7 @@ pytestmark = pytest.mark.skipif(
 def _nothing_is_forced(monkeypatch):
     """Thresholds are those of a user, too."""
     monkeypatch.delenv("XPCNN_IMPLEMENTATION", raising=False)
+    monkeypatch.delenv("XPCNN_NUMBA", raising=False)
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 8)
     monkeypatch.setattr(winograd, "LEAST_SAVING", 0.25)
 
