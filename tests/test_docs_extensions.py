@@ -66,7 +66,16 @@ def test_every_public_name_has_an_example():
 
 
 def test_every_operation_has_a_drawing_and_an_equation():
-    plain = {"check", "dispatch", "formula", "gather", "one_hot", "normal_distribution", "item_weight"}
+    plain = {
+        "check",
+        "dispatch",
+        "formula",
+        "gather",
+        "implementations",
+        "one_hot",
+        "normal_distribution",
+        "item_weight",
+    }
     for path in Path(ops.__path__[0]).glob("[a-z]*.py"):
         if path.stem not in plain:
             assert path.stem in DRAWINGS, f"ops/{path.name}: what to draw of it in xpcnn/explain/drawings.py"

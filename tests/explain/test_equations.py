@@ -14,7 +14,7 @@ from xpcnn.explain.equations import equations, quoted
 MODULES = sorted(
     path.stem
     for path in (Path(xpcnn.__file__).parent / "ops").glob("*.py")
-    if path.stem not in ("__init__", "check", "dispatch", "formula", "gather", "one_hot")
+    if path.stem not in ("__init__", "check", "dispatch", "formula", "gather", "implementations", "one_hot")
 )
 
 
