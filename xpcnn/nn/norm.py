@@ -88,15 +88,11 @@ class _BatchNorm(Normalization):
             if not shard.leads:
                 return y, cache
             count = shard.in_the_batch(count)
-        self.move(mean, var, count)
-        return y, cache
-
-    def move(self, mean: Array, var: Array, count: int) -> None:
-        """Move the running statistics towards those of a batch, with `count` values of each feature."""
         # New arrays, never written in place: references to the old ones keep the old values.
         before = (self.running_mean, self.running_var)
         moved: Any = dispatch.output("running_statistics", *before, mean, var, momentum=self.momentum, count=count)
         self.running_mean, self.running_var = moved
+        return y, cache
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         if not self.infers:
