@@ -1,0 +1,250 @@
+"""What calls `direct_loops`: the sizes of units of work and scratch, the arrangement of weights, and (4) of all strides.
+
+dx is (1) of dy. With a stride S, each of the S·S classes of positions of dx is read by other taps:
+
+    dx[a + S·i] = Σ_u dy[i + (a + P − u·D) / S] · w[u],    u with u·D ≡ a + P (mod S)                 (4)
+
+which is a convolution with stride 1. Equation numbers are those of `xpcnn.ops.conv`.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from math import gcd
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...ops.window import Placement
+from ...typing import NDArray
+from ..batch_last import chunks
+from ..memory import empty
+from ..threads import PASS, parallel, reduce_units
+from .direct_loops import correlate_direct, direct_gradients
+from .microkernel import Tile
+
+PIECE = 1 << 16  # numbers of x and y in a unit of work, or one row
+POSITIONS = 256  # of dy, or one row, that stay in the processor's first cache while dw reads them again and again
+LONG = 4096  # positions of an image of a 1×1 kernel that are one row
+RUN = 512  # numbers, about, of sums for db
+
+
+class Reads(NamedTuple):
+    """Which rows and columns of an image the taps read: position i reads i·step + u·apart − start."""
+
+    kh: int
+    kw: int
+    step_h: int
+    step_w: int
+    apart_h: int
+    apart_w: int
+    top: int
+    left: int
+
+    @classmethod
+    def of(cls, place: Placement) -> Reads:
+        (kh, kw), (step_h, step_w), (apart_h, apart_w) = place.window.kernel, place.window.stride, place.window.dilation
+        return cls(kh, kw, step_h, step_w, apart_h, apart_w, place.pads[0], place.pads[2])
+
+    @property
+    def reach(self) -> int:
+        """How many rows a kernel spans."""
+        return (self.kh - 1) * self.apart_h + 1
+
+    def pitch(self, width: int) -> int:
+        """How many columns the kernels of a row of that many positions span."""
+        return (width - 1) * self.step_w + (self.kw - 1) * self.apart_w + 1
+
+    def within(self, shape: tuple[int, ...], height: int, width: int) -> bool:
+        """Whether all that the taps read is inside the images (N, H, W, C)."""
+        begins = self.top <= 0 and self.left <= 0
+        bottom, right = (height - 1) * self.step_h + self.reach - self.top, self.pitch(width) - self.left
+        return begins and bottom <= shape[1] and right <= shape[2]
+
+
+@lru_cache(maxsize=1024)
+def _under_kernel(reads: Reads, pitch: int, channels: int, c: int) -> NDArray:
+    """The distances of what a position reads (KH·KW·C,), in rows of `pitch` positions of that many channels."""
+    u, v = np.arange(reads.kh) * (reads.apart_h * pitch), np.arange(reads.kw) * reads.apart_w
+    return ((u[:, None, None] + v[:, None]) * channels + np.arange(c)).ravel().astype(np.int64)
+
+
+@lru_cache(maxsize=1024)
+def _of_positions(reads: Reads, pitch: int, channels: int, rows: int, width: int) -> NDArray:
+    """The distances of what a tap reads for (rows·width,) positions."""
+    i, j = np.arange(rows) * (reads.step_h * pitch), np.arange(width) * reads.step_w
+    return ((i[:, None] + j) * channels).ravel().astype(np.int64)
+
+
+def arranged(w: NDArray, tile: Tile) -> NDArray:
+    """(G, U, V, C, F) as panels (G, K·F'), K = U·V·C: see `direct_loops`."""
+    groups, *kernel, f = w.shape
+    k, wide = math.prod(kernel), 2 * tile.lanes
+    padded = -(-f // tile.lanes) * tile.lanes
+    panels = np.empty((groups, k * padded), w.dtype) if padded == f else np.zeros((groups, k * padded), w.dtype)
+    whole = f // wide
+    if whole:
+        inside = w[..., : whole * wide].reshape(groups, *kernel, whole, wide)
+        panels[:, : k * whole * wide].reshape(groups, whole, *kernel, wide)[...] = np.moveaxis(inside, 4, 1)
+    if f > whole * wide:
+        last = panels[:, k * whole * wide :].reshape(groups, *kernel, padded - whole * wide)
+        last[..., : f - whole * wide] = w[..., whole * wide :]
+    return panels
+
+
+def _taps_first(w: NDArray, groups: int) -> NDArray:
+    """(G·F, U, V, C) → (G, U, V, C, F), a view."""
+    split = w.reshape(groups, len(w) // groups, *w.shape[1:])
+    return np.moveaxis(split, 1, 4)
+
+
+def _padded_bias(b: NDArray | None, groups: int, f: int, padded: int, dtype: Any) -> NDArray:
+    bias = np.zeros((groups, padded), dtype)
+    if b is not None:
+        bias[:, :f] = b.reshape(groups, f)
+    return bias
+
+
+class _Call(NamedTuple):
+    """A convolution with the numbers that `correlate_direct` takes for all units."""
+
+    panels: NDArray
+    reads: Reads
+    size: tuple[int, int]
+    at: tuple[int, int]
+    distances: NDArray
+    pitch: int  # 0 where x is read where it is
+
+
+def _call(x: NDArray, w: NDArray, reads: Reads, size: tuple[int, int], at: tuple[int, int], tile: Tile) -> _Call:
+    channels, c = x.shape[3], w.shape[3]
+    pitch = 0 if reads.within(x.shape, *size) else reads.pitch(size[1])
+    distances = _under_kernel(reads._replace(top=0, left=0), pitch or x.shape[2], channels, c)
+    return _Call(arranged(w, tile), reads, size, at, distances, pitch)
+
+
+def _run(call: _Call, unit: slice, x: NDArray, bias: NDArray, floor: float, gap: tuple[int, int], tile: Tile, y: NDArray) -> None:
+    reads, (height, width) = call.reads, call.size
+    rows = min(unit.stop - unit.start, height)
+    high = (rows - 1) * reads.step_h + reads.reach
+    copies = empty((high * call.pitch * x.shape[3],), x.dtype)
+    some = empty((max(tile.rows, 2 * tile.rows_of_two) * tile.lanes,), x.dtype)
+    correlate_direct(
+        x, call.panels, bias, floor, call.distances, reads.step_h, reads.step_w, reads.top, reads.left, height, width,
+        *gap, *call.at, unit.start, unit.stop, reads.reach, call.pitch, *tile, copies, some, y,
+    )  # fmt: skip
+
+
+def correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, groups: int, relu: bool) -> NDArray:
+    """(1): (N, H, W, G·C), (G·F, KH, KW, C) → (N, OH, OW, G·F)."""
+    f, tile, reads = len(w) // groups, Tile.of(x.dtype), Reads.of(place)
+    y = empty((len(x), *place.out, len(w)), x.dtype)
+    x, out = _as_long_rows(x, reads), _as_long_rows(y, reads)
+    call = _call(x, _taps_first(w, groups), reads, out.shape[1:3], (0, 0), tile)
+    bias = _padded_bias(b, groups, f, -(-f // tile.lanes) * tile.lanes, x.dtype)
+    floor = 0.0 if relu else -math.inf
+    units = _units(out.shape, x.shape[3])
+    parallel(lambda unit: _run(call, unit, x, bias, floor, (1, 1), tile, out), units, _cost(y.size, w[0].size))
+    return y
+
+
+def _as_long_rows(x: NDArray, reads: Reads) -> NDArray:
+    """Images whose positions are one row, for a kernel that reads each once."""
+    n, height, width, channels = x.shape
+    one_tap = reads[:4] == (1, 1, 1, 1) and reads.top == reads.left == 0
+    return x.reshape(n, 1, height * width, channels) if one_tap and height * width <= LONG else x
+
+
+def weight_gradients(
+    x: NDArray, dy: NDArray, shape: tuple[int, ...], has_bias: bool, place: Placement, groups: int
+) -> tuple[NDArray, NDArray | None]:
+    """(2) as (G·F, KH, KW, C), and (3) or None."""
+    filters, kh, kw, c = shape
+    f, reads, tile = filters // groups, Reads.of(place), Tile.of(x.dtype)
+    x, dy = _as_long_rows(x, reads), _as_long_rows(dy, reads)
+    _, height, width, _ = dy.shape
+    channels, padded = x.shape[3], -(-f // tile.lanes) * tile.lanes
+    pitch = 0 if reads.within(x.shape, height, width) else reads.pitch(width)
+    rows = max(1, min(height, POSITIONS // width))
+    distances = _of_positions(reads._replace(top=0, left=0), pitch or x.shape[2], channels, rows, width)
+    size, wide = groups * kh * kw * c * padded, max(1, RUN // filters) * filters if has_bias else 0
+
+    def add(total: NDArray, unit: slice) -> None:
+        copies = empty((((rows - 1) * reads.step_h + reads.reach) * pitch * channels,), x.dtype)
+        some = empty((0 if padded == f else rows * width * groups * padded,), x.dtype)
+        db, dw = np.zeros(wide, x.dtype), total[:size].reshape(groups, -1, padded)  # (G, KH·KW·C, F')
+        direct_gradients(
+            x, dy, distances, *reads, unit.start, unit.stop, reads.reach, pitch, *tile, copies, some, dw, db
+        )  # (2), (3)
+        if has_bias:
+            total[size:] += db.reshape(-1, filters).sum(axis=0)
+
+    total = reduce_units(add, (size + filters,), x.dtype, _units(dy.shape, channels), _cost(dy.size, kh * kw * c))
+    dw = total[:size].reshape(groups, -1, padded)[..., :f].swapaxes(1, 2)
+    return np.ascontiguousarray(dw).reshape(shape), total[size:] if has_bias else None
+
+
+def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement, groups: int) -> NDArray:
+    """(4): dy (N, OH, OW, G·F) → dx of that shape, (N, H, W, G·C)."""
+    c, step, tile = w.shape[3], place.window.stride, Tile.of(dy.dtype)
+    dx = empty(shape, dy.dtype)
+    padded = -(-c // tile.lanes) * tile.lanes
+    none = np.zeros((groups, padded), dy.dtype)
+    if step == (1, 1):
+        reads = Reads.of(place)
+        given, out = _as_long_rows(dy, reads), _as_long_rows(dx, reads)
+    else:
+        given, out = dy, dx
+    units = []
+    for at in np.ndindex(min(step[0], out.shape[1]), min(step[1], out.shape[2])):
+        call = _class(given, w, out.shape, place, groups, at, tile)
+        if call is None:
+            out[:, at[0] :: step[0], at[1] :: step[1]] = 0
+        else:
+            sizes = (len(out), *call.size, out.shape[3])
+            units += [(call, unit) for unit in _units(sizes, given.shape[3])]
+
+    def work(each: tuple[_Call, slice]) -> None:
+        _run(*each, given, none, -math.inf, step, tile, out)  # (4)
+
+    parallel(work, units, _cost(dy.size, w[0].size))
+    return dx
+
+
+def _class(
+    dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement, groups: int, at: tuple[int, ...], tile: Tile
+) -> _Call | None:
+    """One class of positions of (4); None if no tap reads them."""
+    f, kh, kw, c = w.shape
+    window, (top, _, left, _) = place.window, place.pads
+    us, apart_h, start_h = _taps(at[0] + top, kh, window.stride[0], window.dilation[0])
+    vs, apart_w, start_w = _taps(at[1] + left, kw, window.stride[1], window.dilation[1])
+    if not us or not vs:
+        return None
+    taps = w.reshape(groups, f // groups, kh, kw, c)[:, :, us][:, :, :, vs].transpose(0, 2, 3, 1, 4)  # (G, U, V, F, C)
+    size = -(-(shape[1] - at[0]) // window.stride[0]), -(-(shape[2] - at[1]) // window.stride[1])
+    reads = Reads(len(us), len(vs), 1, 1, apart_h, apart_w, -start_h, -start_w)
+    return _call(dy, taps, reads, size, (at[0], at[1]), tile)
+
+
+def _taps(at: int, count: int, step: int, apart: int) -> tuple[list[int], int, int]:
+    """The taps that read elements at, at + step, … of the padded image, the last first; how far apart the positions
+    are of which neighbouring ones read an element; and the position of which the first in the list reads `at`."""
+    taps = [u for u in reversed(range(count)) if (at - u * apart) % step == 0]
+    start = (at - taps[0] * apart) // step if taps else 0
+    return taps, apart // gcd(apart, step), start
+
+
+def _units(shape: tuple[int, ...], channels: int) -> list[slice]:
+    """Units of rows of all images of y, whole images if they are small."""
+    n, height, width, f = shape
+    rows = max(1, PIECE // (width * (channels + f)))
+    if rows >= height:
+        return [slice(part.start * height, part.stop * height) for part in chunks(n, rows // height)]
+    return [slice(i * height + part.start, i * height + part.stop) for i in range(n) for part in chunks(height, rows)]
+
+
+def _cost(size: int, k: int) -> float:
+    """Of sums of k products for each number of y, and of a pass over it."""
+    return size * (2.0 * k + PASS)

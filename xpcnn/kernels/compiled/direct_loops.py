@@ -1,0 +1,218 @@
+"""The loops of direct convolution, with the channels last in memory: see `conv`.
+
+    y[n,i,j,f]  = b[f] + Σ_k x[n, i·S − P, j·S − P, reads[k]] · w[k,f],    k = (u, v, c)               (1)
+    dw[k,f]     = Σ_q x[u·D − P, v·D − P, c, reads[q]] · dy[q,f],          q = (i, j), of each n       (2)
+    db[f]       = Σ_q dy[q,f]                                                                          (3)
+
+with the equation numbers of `xpcnn.ops.conv`, and `reads` a distance in memory from the number that is named. Both sums
+are tiles of `microkernel`: of some positions of a row, or some numbers under the kernel, and some filters. Where
+kernels reach beyond the image, the rows of a unit of work are copied with zeros around them; else x is read where it
+is. (4), the gradient dx, is (1) of dy; with a stride S, one for each of the S·S classes of positions, whose results go
+to rows and columns that are S apart (`gap`).
+
+Arguments
+    x : (N, H, W, G·C), y : (N, H', W', G·F), dy : (N, OH, OW, G·F), with G groups
+    w : (G, K·F'), panels of two vectors of filters, the last perhaps of one, each (K, its filters); with zeros for
+        filters that do not exist there are F' of them
+    bias : (G, F')
+    floor : 0 for ReLU, or −∞
+    reads : the distances; those of all positions of a unit of work for (2)
+    step_h, step_w; top, left : S and P (negative to begin within the image)
+    height, width : OH and OW, the number of positions
+    gap_h, gap_w, at_h, at_w : position (i, j) is written to y[n, i·gap_h + at_h, j·gap_w + at_w]
+    first, last : a unit of work, some of the N·OH rows of positions
+    reach, pitch : the rows that a kernel spans, and the columns that all kernels of a row span
+    lanes, rows, rows_of_two : the sizes of a `Tile`
+    copies : scratch for x with zeros around it, (rows, pitch, G·C); of size 0 where x is read where it is
+    some : scratch for a tile of y; for (2) for dy of a unit, (positions, F'), of size 0 where F' is F
+    dw : (G, K, F')
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .loop import In2, In4, InInts1, Out1, Out3, Out4, loop, part
+from .microkernel import add_tile
+from .row_loops import clear, move
+
+
+@part
+def copy_padded(x: Any, shape: Any, n: int, row: int, count: int, left: int, pitch: int, copies: Any) -> None:
+    """copies (count, pitch, C) ← rows from `row` on of image n, columns from −left on, zeros outside. x is flat."""
+    _, high, wide, channels = shape
+    before, from_q = min(max(left, 0), pitch), max(-left, 0)
+    inside = max(0, min(wide - from_q, pitch - before))
+    after = before + inside
+    for r in range(count):
+        at, p = r * pitch * channels, row + r
+        if p < 0 or p >= high:
+            clear(copies, at, pitch * channels)
+        else:
+            clear(copies, at, before * channels)
+            move(x, ((n * high + p) * wide + from_q) * channels, copies, at + before * channels, inside * channels)
+            clear(copies, at + after * channels, (pitch - after) * channels)
+
+
+@part
+def correlate_tiles_of(
+    x: Any, origin: int, row_pitch: int, a_row: int, c: int, w: Any, bias: Any, floor: float, reads: Any,
+    count: int, width: int, lanes: int, rows: int, rows_of_two: int,
+    groups: int, f: int, some: Any, y: Any, target: int, y_row: int, y_column: int,
+) -> None:  # fmt: skip
+    """(1), for `count` rows of positions, the first of which read x from `origin` on. All arrays are flat."""
+    taps, padded = len(reads), len(bias) // groups
+    for g in range(groups):
+        for from_f in range(0, padded, 2 * lanes):
+            vectors = min(2, (padded - from_f) // lanes)
+            columns = vectors * lanes
+            most = rows if vectors == 1 else rows_of_two
+            blocks = (width + most - 1) // most
+            exists = min(columns, f - from_f)
+            for i in range(count):
+                j = 0
+                for block in range(blocks):
+                    size = (width - j + blocks - block - 1) // (blocks - block)
+                    a_at = origin + i * row_pitch + j * a_row + g * c
+                    b_at, base_at = (g * padded + from_f) * taps, g * padded + from_f
+                    to = target + i * y_row + j * y_column + g * f + from_f
+                    if exists == columns:
+                        add_tile(
+                            x, a_at, a_row, reads, 0, taps, w, b_at, columns, bias, base_at, 0, floor,
+                            y, to, y_column, size, vectors,
+                        )  # fmt: skip
+                    else:
+                        add_tile(
+                            x, a_at, a_row, reads, 0, taps, w, b_at, columns, bias, base_at, 0, floor,
+                            some, 0, columns, size, vectors,
+                        )  # fmt: skip
+                        for k in range(size):
+                            move(some, k * columns, y, to + k * y_column, exists)
+                    j += size
+
+
+@loop
+def correlate_direct(
+    x: In4, w: In2, bias: In2, floor: float, reads: InInts1,
+    step_h: int, step_w: int, top: int, left: int, height: int, width: int,
+    gap_h: int, gap_w: int, at_h: int, at_w: int, first: int, last: int, reach: int, pitch: int,
+    lanes: int, rows: int, rows_of_two: int, copies: Out1, some: Out1, y: Out4,
+) -> None:  # fmt: skip
+    """(1), for rows of positions `first` to `last` of those of all images."""
+    _, high, wide, channels = x.shape
+    _, y_high, y_wide, filters = y.shape
+    groups = len(w)
+    c, f, a_row, y_column = channels // groups, filters // groups, step_w * channels, gap_w * filters
+    flat, flat_w, flat_bias, flat_y = x.reshape(x.size), w.reshape(w.size), bias.reshape(bias.size), y.reshape(y.size)
+    start = first
+    while start < last:
+        n, i = start // height, start % height
+        stop = min(last, start + height - i)
+        count = stop - start
+        target = ((n * y_high + i * gap_h + at_h) * y_wide + at_w) * filters
+        y_row = gap_h * y_wide * filters
+        if copies.size > 0:
+            copy_padded(flat, x.shape, n, i * step_h - top, (count - 1) * step_h + reach, left, pitch, copies)
+            correlate_tiles_of(
+                copies, 0, step_h * pitch * channels, a_row, c, flat_w, flat_bias, floor, reads,
+                count, width, lanes, rows, rows_of_two, groups, f, some, flat_y, target, y_row, y_column,
+            )  # fmt: skip
+        else:
+            origin = ((n * high + i * step_h - top) * wide - left) * channels
+            correlate_tiles_of(
+                flat, origin, step_h * wide * channels, a_row, c, flat_w, flat_bias, floor, reads,
+                count, width, lanes, rows, rows_of_two, groups, f, some, flat_y, target, y_row, y_column,
+            )  # fmt: skip
+        start = stop
+
+
+@part
+def kernel_tiles(
+    x: Any, origin: int, row_pitch: int, channels: int, reads: Any, kh: int, kw: int, apart_h: int, apart_w: int,
+    dy: Any, from_dy: int, dy_row: int, dy_group: int, count: int, lanes: int, rows: int, rows_of_two: int,
+    dw: Any, groups: int, padded: int,
+) -> None:  # fmt: skip
+    """Adds (2) to dw, for `count` positions, the first of which reads x from `origin` on. All arrays are flat."""
+    c = channels // groups
+    joined = kw if apart_w == 1 and groups == 1 else 1  # columns of the kernel whose numbers follow each other
+    run = joined * c
+    for g in range(groups):
+        for from_f in range(0, padded, 2 * lanes):
+            vectors = min(2, (padded - from_f) // lanes)
+            most = rows if vectors == 1 else rows_of_two
+            blocks = (run + most - 1) // most
+            b_at = from_dy + g * dy_group + from_f
+            for u in range(kh):
+                for v in range(0, kw, joined):
+                    a_at, k = origin + u * apart_h * row_pitch + v * apart_w * channels + g * c, 0
+                    for block in range(blocks):
+                        size = (run - k + blocks - block - 1) // (blocks - block)
+                        to = (((g * kh + u) * kw + v) * c + k) * padded + from_f
+                        add_tile(
+                            x, a_at + k, 1, reads, 0, count, dy, b_at, dy_row, dw, to, padded, -math.inf,
+                            dw, to, padded, size, vectors,
+                        )  # fmt: skip
+                        k += size
+
+
+@part
+def kernel_tiles_of(
+    x: Any, origin: int, row_pitch: int, channels: int, reads: Any, kh: int, kw: int, apart_h: int, apart_w: int,
+    dy: Any, from_q: int, filters: int, some: Any, count: int, lanes: int, rows: int, rows_of_two: int,
+    dw: Any, groups: int, padded: int,
+) -> None:  # fmt: skip
+    """`kernel_tiles`, with zeros beside dy in `some` if it has a size. All arrays are flat."""
+    f = filters // groups
+    if some.size > 0:
+        for q in range(count):
+            for g in range(groups):
+                at = (q * groups + g) * padded
+                move(dy, (from_q + q) * filters + g * f, some, at, f)
+                clear(some, at + f, padded - f)
+        kernel_tiles(
+            x, origin, row_pitch, channels, reads, kh, kw, apart_h, apart_w,
+            some, 0, groups * padded, padded, count, lanes, rows, rows_of_two, dw, groups, padded,
+        )  # fmt: skip
+    else:
+        kernel_tiles(
+            x, origin, row_pitch, channels, reads, kh, kw, apart_h, apart_w,
+            dy, from_q * filters, filters, f, count, lanes, rows, rows_of_two, dw, groups, padded,
+        )  # fmt: skip
+
+
+@loop
+def direct_gradients(
+    x: In4, dy: In4, reads: InInts1, kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int,
+    top: int, left: int, first: int, last: int, reach: int, pitch: int,
+    lanes: int, rows: int, rows_of_two: int, copies: Out1, some: Out1, dw: Out3, db: Out1,
+) -> None:  # fmt: skip
+    """Adds (2) to dw, and (3) to db, for rows `first` to `last` of those of all dy, as many at once as `reads` has."""
+    _, high, wide, channels = x.shape
+    _, height, width, filters = dy.shape
+    groups, _, padded = dw.shape
+    flat, numbers, sums = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
+    start = first
+    while start < last:
+        n, i = start // height, start % height
+        stop = min(last, start + min(height - i, len(reads) // width))
+        count = (stop - start) * width
+        if copies.size > 0:
+            copy_padded(flat, x.shape, n, i * step_h - top, (stop - start - 1) * step_h + reach, left, pitch, copies)
+            kernel_tiles_of(
+                copies, 0, pitch * channels, channels, reads, kh, kw, apart_h, apart_w,
+                numbers, start * width, filters, some, count, lanes, rows, rows_of_two, sums, groups, padded,
+            )  # fmt: skip
+        else:
+            origin = ((n * high + i * step_h - top) * wide - left) * channels
+            kernel_tiles_of(
+                flat, origin, wide * channels, channels, reads, kh, kw, apart_h, apart_w,
+                numbers, start * width, filters, some, count, lanes, rows, rows_of_two, sums, groups, padded,
+            )  # fmt: skip
+        begin, end = start * width * filters, stop * width * filters
+        if len(db) > 0:
+            for k in range(begin, end, len(db)):
+                run = numbers[k : min(k + len(db), end)]
+                for q in range(len(run)):
+                    db[q] += run[q]  # (3)
+        start = stop
