@@ -21,13 +21,17 @@ from ...typing import NDArray
 from ..batch_last import chunks
 from ..memory import empty
 from ..threads import PASS, parallel, reduce_units
-from .direct_loops import correlate_direct, direct_gradients
+from .direct_loops import correlate_direct, direct_gradients, fold_direct
 from .microkernel import Tile
 
-PIECE = 1 << 16  # numbers of x and y in a unit of work, or one row
+UNIT = 1e7  # the cost of a unit of work, about
+UNITS = 64  # at most
+PIECE = 1 << 17  # numbers of images that are copied at once, or one image
 POSITIONS = 256  # of dy, or one row, that stay in the processor's first cache while dw reads them again and again
 LONG = 4096  # positions of an image of a 1×1 kernel that are one row
 RUN = 512  # numbers, about, of sums for db
+FEW = 4  # a vector for one channel: with as few, dx is added up position by position
+WAKE = 3e7  # the cost from which a second thread pays
 
 
 class Reads(NamedTuple):
@@ -71,10 +75,12 @@ def _under_kernel(reads: Reads, pitch: int, channels: int, c: int) -> NDArray:
 
 
 @lru_cache(maxsize=1024)
-def _of_positions(reads: Reads, pitch: int, channels: int, rows: int, width: int) -> NDArray:
-    """The distances of what a tap reads for (rows·width,) positions."""
-    i, j = np.arange(rows) * (reads.step_h * pitch), np.arange(width) * reads.step_w
-    return ((i[:, None] + j) * channels).ravel().astype(np.int64)
+def _of_positions(
+    reads: Reads, image_pitch: int, pitch: int, channels: int, images: int, rows: int, width: int
+) -> NDArray:
+    """The distances of what a tap reads for (images·rows·width,) positions."""
+    m, i = np.arange(images) * image_pitch, np.arange(rows) * (reads.step_h * pitch)
+    return ((m[:, None, None] + i[:, None] + np.arange(width) * reads.step_w) * channels).ravel().astype(np.int64)
 
 
 def arranged(w: NDArray, tile: Tile) -> NDArray:
@@ -124,15 +130,17 @@ def _call(x: NDArray, w: NDArray, reads: Reads, size: tuple[int, int], at: tuple
     return _Call(arranged(w, tile), reads, size, at, distances, pitch)
 
 
-def _run(call: _Call, unit: slice, x: NDArray, bias: NDArray, floor: float, gap: tuple[int, int], tile: Tile, y: NDArray) -> None:
+def _run(
+    call: _Call, unit: slice, x: NDArray, bias: NDArray, floor: float, gap: tuple[int, int], tile: Tile, y: NDArray
+) -> None:
     reads, (height, width) = call.reads, call.size
     rows = min(unit.stop - unit.start, height)
-    high = (rows - 1) * reads.step_h + reads.reach
-    copies = empty((high * call.pitch * x.shape[3],), x.dtype)
-    some = empty((max(tile.rows, 2 * tile.rows_of_two) * tile.lanes,), x.dtype)
+    size = ((rows - 1) * reads.step_h + reads.reach) * call.pitch * x.shape[3]  # of a copy
+    together = max(1, min((unit.stop - unit.start) // height, PIECE // max(size, 1)))
+    copies, some = empty((together * size,), x.dtype), empty((tile.most,), x.dtype)
     correlate_direct(
         x, call.panels, bias, floor, call.distances, reads.step_h, reads.step_w, reads.top, reads.left, height, width,
-        *gap, *call.at, unit.start, unit.stop, reads.reach, call.pitch, *tile, copies, some, y,
+        *gap, *call.at, unit.start, unit.stop, together, reads.reach, call.pitch, *tile, copies, some, y,
     )  # fmt: skip
 
 
@@ -144,8 +152,9 @@ def correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, group
     call = _call(x, _taps_first(w, groups), reads, out.shape[1:3], (0, 0), tile)
     bias = _padded_bias(b, groups, f, -(-f // tile.lanes) * tile.lanes, x.dtype)
     floor = 0.0 if relu else -math.inf
-    units = _units(out.shape, x.shape[3])
-    parallel(lambda unit: _run(call, unit, x, bias, floor, (1, 1), tile, out), units, _cost(y.size, w[0].size))
+    cost = _cost(y.size, w[0].size)
+    units = _units(out.shape, cost)
+    parallel(lambda unit: _run(call, unit, x, bias, floor, (1, 1), tile, out), units, cost, least=WAKE)
     return y
 
 
@@ -167,20 +176,25 @@ def weight_gradients(
     channels, padded = x.shape[3], -(-f // tile.lanes) * tile.lanes
     pitch = 0 if reads.within(x.shape, height, width) else reads.pitch(width)
     rows = max(1, min(height, POSITIONS // width))
-    distances = _of_positions(reads._replace(top=0, left=0), pitch or x.shape[2], channels, rows, width)
+    together = max(1, POSITIONS // (height * width))
+    copied = (rows - 1) * reads.step_h + reads.reach
+    in_row, in_image = (pitch, copied * pitch) if pitch else (x.shape[2], x.shape[1] * x.shape[2])
+    distances = _of_positions(reads._replace(top=0, left=0), in_image, in_row, channels, together, rows, width)
     size, wide = groups * kh * kw * c * padded, max(1, RUN // filters) * filters if has_bias else 0
 
     def add(total: NDArray, unit: slice) -> None:
-        copies = empty((((rows - 1) * reads.step_h + reads.reach) * pitch * channels,), x.dtype)
-        some = empty((0 if padded == f else rows * width * groups * padded,), x.dtype)
+        copies = empty((together * copied * pitch * channels,), x.dtype)
+        some = empty((0 if padded == f else len(distances) * groups * padded,), x.dtype)
         db, dw = np.zeros(wide, x.dtype), total[:size].reshape(groups, -1, padded)  # (G, KH·KW·C, F')
         direct_gradients(
-            x, dy, distances, *reads, unit.start, unit.stop, reads.reach, pitch, *tile, copies, some, dw, db
-        )  # (2), (3)
+            x, dy, distances, *reads, unit.start, unit.stop, together, rows, reads.reach, pitch, *tile, copies, some,
+            dw, db,
+        )  # fmt: skip
         if has_bias:
             total[size:] += db.reshape(-1, filters).sum(axis=0)
 
-    total = reduce_units(add, (size + filters,), x.dtype, _units(dy.shape, channels), _cost(dy.size, kh * kw * c))
+    cost = _cost(dy.size, kh * kw * c)
+    total = reduce_units(add, (size + filters,), x.dtype, _units(dy.shape, cost), cost)
     dw = total[:size].reshape(groups, -1, padded)[..., :f].swapaxes(1, 2)
     return np.ascontiguousarray(dw).reshape(shape), total[size:] if has_bias else None
 
@@ -196,20 +210,39 @@ def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Place
         given, out = _as_long_rows(dy, reads), _as_long_rows(dx, reads)
     else:
         given, out = dy, dx
-    units = []
+    if groups == 1 and c <= tile.lanes // FEW:
+        _fold(dy, w, Reads.of(place), tile, dx)
+        return dx
+    units, cost = [], _cost(dy.size, w[0].size)
     for at in np.ndindex(min(step[0], out.shape[1]), min(step[1], out.shape[2])):
         call = _class(given, w, out.shape, place, groups, at, tile)
         if call is None:
             out[:, at[0] :: step[0], at[1] :: step[1]] = 0
         else:
-            sizes = (len(out), *call.size, out.shape[3])
-            units += [(call, unit) for unit in _units(sizes, given.shape[3])]
+            units += [(call, unit) for unit in _units((len(out), *call.size), cost / (step[0] * step[1]))]
 
     def work(each: tuple[_Call, slice]) -> None:
         _run(*each, given, none, -math.inf, step, tile, out)  # (4)
 
-    parallel(work, units, _cost(dy.size, w[0].size))
+    parallel(work, units, cost, least=WAKE)
     return dx
+
+
+def _fold(dy: NDArray, w: NDArray, reads: Reads, tile: Tile, dx: NDArray) -> None:
+    """(4) of few channels, one group: (N, OH, OW, F) → (N, H, W, C)."""
+    f, _, _, c = w.shape
+    k = w[0].size
+    padded = -(-k // tile.lanes) * tile.lanes
+    panels = arranged(w.reshape(1, f, 1, 1, k).transpose(0, 2, 3, 1, 4), tile)  # (1, F·K')
+    zeros, distances = np.zeros((1, padded), dy.dtype), np.arange(f)
+    cost = _cost(dy.size, k)
+    images = [slice(each.start, each.stop) for each in _units((len(dy), 1), cost)]
+
+    def work(unit: slice) -> None:
+        sums = empty((dy.shape[2] * padded,), dy.dtype)
+        fold_direct(dy, panels, zeros, distances, *reads, unit.start, unit.stop, *tile, c, sums, dx)
+
+    parallel(work, images, cost, least=WAKE)
 
 
 def _class(
@@ -236,13 +269,11 @@ def _taps(at: int, count: int, step: int, apart: int) -> tuple[list[int], int, i
     return taps, apart // gcd(apart, step), start
 
 
-def _units(shape: tuple[int, ...], channels: int) -> list[slice]:
-    """Units of rows of all images of y, whole images if they are small."""
-    n, height, width, f = shape
-    rows = max(1, PIECE // (width * (channels + f)))
-    if rows >= height:
-        return [slice(part.start * height, part.stop * height) for part in chunks(n, rows // height)]
-    return [slice(i * height + part.start, i * height + part.stop) for i in range(n) for part in chunks(height, rows)]
+def _units(shape: tuple[int, ...], cost: float) -> list[slice]:
+    """Units of the rows of all images, of about the same cost."""
+    n, height = shape[:2]
+    number = 1 if cost < 2 * UNIT else min(UNITS, 4 * math.ceil(cost / (4 * UNIT)))
+    return chunks(n * height, max(1, -(-n * height // number)))
 
 
 def _cost(size: int, k: int) -> float:

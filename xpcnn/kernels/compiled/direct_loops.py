@@ -37,6 +37,8 @@ from .loop import In2, In4, InInts1, Out1, Out3, Out4, loop, part
 from .microkernel import add_tile
 from .row_loops import clear, move
 
+NARROW = 7  # positions of a row
+
 
 @part
 def copy_padded(x: Any, shape: Any, n: int, row: int, count: int, left: int, pitch: int, copies: Any) -> None:
@@ -56,75 +58,108 @@ def copy_padded(x: Any, shape: Any, n: int, row: int, count: int, left: int, pit
 
 
 @part
-def correlate_tiles_of(
-    x: Any, origin: int, row_pitch: int, a_row: int, c: int, w: Any, bias: Any, floor: float, reads: Any,
-    count: int, width: int, lanes: int, rows: int, rows_of_two: int,
-    groups: int, f: int, some: Any, y: Any, target: int, y_row: int, y_column: int,
+def copy_all_padded(
+    x: Any, shape: Any, n: int, images: int, row: int, count: int, left: int, pitch: int, copies: Any
+) -> None:
+    """`copy_padded` for some images, one after the other."""
+    size = count * pitch * shape[3]
+    for m in range(images):
+        copy_padded(x, shape, n + m, row, count, left, pitch, copies[m * size : (m + 1) * size])
+
+
+@part
+def position_tiles(
+    x: Any, origin: int, steps: Any, c: int, w: Any, bias: Any, floor: float, reads: Any,
+    lanes: int, rows: int, rows_of_two: int, groups: int, f: int, some: Any, y: Any, target: int, moves: Any,
+    counts: Any,
 ) -> None:  # fmt: skip
-    """(1), for `count` rows of positions, the first of which read x from `origin` on. All arrays are flat."""
-    taps, padded = len(reads), len(bias) // groups
+    """(1), for `counts` of positions along three axes, `steps` apart in x and `moves` in y; tiles are along the last.
+
+    All arrays are flat.
+    """
+    taps, padded, length = len(reads), len(bias) // groups, counts[2]
     for g in range(groups):
         for from_f in range(0, padded, 2 * lanes):
             vectors = min(2, (padded - from_f) // lanes)
-            columns = vectors * lanes
-            most = rows if vectors == 1 else rows_of_two
-            blocks = (width + most - 1) // most
-            exists = min(columns, f - from_f)
-            for i in range(count):
-                j = 0
+            columns, most = vectors * lanes, rows if vectors == 1 else rows_of_two
+            blocks, exist = (length + most - 1) // most, min(columns, f - from_f)
+            base_at = g * padded + from_f
+            for outer in range(counts[0] * counts[1]):
+                p, q, r = outer // counts[1], outer % counts[1], 0
                 for block in range(blocks):
-                    size = (width - j + blocks - block - 1) // (blocks - block)
-                    a_at = origin + i * row_pitch + j * a_row + g * c
-                    b_at, base_at = (g * padded + from_f) * taps, g * padded + from_f
-                    to = target + i * y_row + j * y_column + g * f + from_f
-                    if exists == columns:
+                    size = (length - r + blocks - block - 1) // (blocks - block)
+                    a_at = origin + p * steps[0] + q * steps[1] + r * steps[2] + g * c
+                    to = target + p * moves[0] + q * moves[1] + r * moves[2] + g * f + from_f
+                    if exist == columns:
                         add_tile(
-                            x, a_at, a_row, reads, 0, taps, w, b_at, columns, bias, base_at, 0, floor,
-                            y, to, y_column, size, vectors,
+                            x, a_at, steps[2], reads, 0, taps, w, base_at * taps, columns, bias, base_at, 0, floor,
+                            y, to, moves[2], size, vectors,
                         )  # fmt: skip
                     else:
                         add_tile(
-                            x, a_at, a_row, reads, 0, taps, w, b_at, columns, bias, base_at, 0, floor,
+                            x, a_at, steps[2], reads, 0, taps, w, base_at * taps, columns, bias, base_at, 0, floor,
                             some, 0, columns, size, vectors,
                         )  # fmt: skip
                         for k in range(size):
-                            move(some, k * columns, y, to + k * y_column, exists)
-                    j += size
+                            move(some, k * columns, y, to + k * moves[2], exist)
+                    r += size
+
+
+@part
+def correlate_images(
+    x: Any, origin: int, image_pitch: int, row_pitch: int, column_pitch: int, c: int, w: Any, bias: Any, floor: float,
+    reads: Any, images: int, count: int, width: int, lanes: int, rows: int, rows_of_two: int,
+    groups: int, f: int, some: Any, y: Any, target: int, y_image: int, y_row: int, y_column: int,
+) -> None:  # fmt: skip
+    """(1), with tiles along the images where there are more of them than positions in a narrow row."""
+    if images > width and width < NARROW:
+        position_tiles(
+            x, origin, (row_pitch, column_pitch, image_pitch), c, w, bias, floor, reads, lanes, rows, rows_of_two,
+            groups, f, some, y, target, (y_row, y_column, y_image), (count, width, images),
+        )  # fmt: skip
+    else:
+        position_tiles(
+            x, origin, (image_pitch, row_pitch, column_pitch), c, w, bias, floor, reads, lanes, rows, rows_of_two,
+            groups, f, some, y, target, (y_image, y_row, y_column), (images, count, width),
+        )  # fmt: skip
 
 
 @loop
 def correlate_direct(
     x: In4, w: In2, bias: In2, floor: float, reads: InInts1,
     step_h: int, step_w: int, top: int, left: int, height: int, width: int,
-    gap_h: int, gap_w: int, at_h: int, at_w: int, first: int, last: int, reach: int, pitch: int,
+    gap_h: int, gap_w: int, at_h: int, at_w: int, first: int, last: int, together: int, reach: int, pitch: int,
     lanes: int, rows: int, rows_of_two: int, copies: Out1, some: Out1, y: Out4,
 ) -> None:  # fmt: skip
     """(1), for rows of positions `first` to `last` of those of all images."""
     _, high, wide, channels = x.shape
     _, y_high, y_wide, filters = y.shape
     groups = len(w)
-    c, f, a_row, y_column = channels // groups, filters // groups, step_w * channels, gap_w * filters
+    c, f = channels // groups, filters // groups
     flat, flat_w, flat_bias, flat_y = x.reshape(x.size), w.reshape(w.size), bias.reshape(bias.size), y.reshape(y.size)
+    y_row, y_column = gap_h * y_wide * filters, gap_w * filters
     start = first
     while start < last:
         n, i = start // height, start % height
-        stop = min(last, start + height - i)
-        count = stop - start
+        images = max(1, min(together, (last - start) // height)) if i == 0 else 1
+        count = min(height - i, last - start)
         target = ((n * y_high + i * gap_h + at_h) * y_wide + at_w) * filters
-        y_row = gap_h * y_wide * filters
         if copies.size > 0:
-            copy_padded(flat, x.shape, n, i * step_h - top, (count - 1) * step_h + reach, left, pitch, copies)
-            correlate_tiles_of(
-                copies, 0, step_h * pitch * channels, a_row, c, flat_w, flat_bias, floor, reads,
-                count, width, lanes, rows, rows_of_two, groups, f, some, flat_y, target, y_row, y_column,
+            copied = (count - 1) * step_h + reach
+            copy_all_padded(flat, x.shape, n, images, i * step_h - top, copied, left, pitch, copies)
+            correlate_images(
+                copies, 0, copied * pitch * channels, step_h * pitch * channels, step_w * channels,
+                c, flat_w, flat_bias, floor, reads, images, count, width, lanes, rows, rows_of_two,
+                groups, f, some, flat_y, target, y_high * y_wide * filters, y_row, y_column,
             )  # fmt: skip
         else:
             origin = ((n * high + i * step_h - top) * wide - left) * channels
-            correlate_tiles_of(
-                flat, origin, step_h * wide * channels, a_row, c, flat_w, flat_bias, floor, reads,
-                count, width, lanes, rows, rows_of_two, groups, f, some, flat_y, target, y_row, y_column,
+            correlate_images(
+                flat, origin, high * wide * channels, step_h * wide * channels, step_w * channels,
+                c, flat_w, flat_bias, floor, reads, images, count, width, lanes, rows, rows_of_two,
+                groups, f, some, flat_y, target, y_high * y_wide * filters, y_row, y_column,
             )  # fmt: skip
-        start = stop
+        start += images * count
 
 
 @part
@@ -184,10 +219,11 @@ def kernel_tiles_of(
 @loop
 def direct_gradients(
     x: In4, dy: In4, reads: InInts1, kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int,
-    top: int, left: int, first: int, last: int, reach: int, pitch: int,
+    top: int, left: int, first: int, last: int, together: int, at_once: int, reach: int, pitch: int,
     lanes: int, rows: int, rows_of_two: int, copies: Out1, some: Out1, dw: Out3, db: Out1,
 ) -> None:  # fmt: skip
-    """Adds (2) to dw, and (3) to db, for rows `first` to `last` of those of all dy, as many at once as `reads` has."""
+    """Adds (2) to dw, and (3) to db, for rows `first` to `last` of those of all dy, in pieces: `together` images, or
+    `at_once` rows of one."""
     _, high, wide, channels = x.shape
     _, height, width, filters = dy.shape
     groups, _, padded = dw.shape
@@ -195,19 +231,21 @@ def direct_gradients(
     start = first
     while start < last:
         n, i = start // height, start % height
-        stop = min(last, start + min(height - i, len(reads) // width))
-        count = (stop - start) * width
+        images = max(1, min(together, (last - start) // height)) if i == 0 else 1
+        count = min(height - i, last - start, at_once)
+        stop = start + images * count
         if copies.size > 0:
-            copy_padded(flat, x.shape, n, i * step_h - top, (stop - start - 1) * step_h + reach, left, pitch, copies)
+            copied = (count - 1) * step_h + reach
+            copy_all_padded(flat, x.shape, n, images, i * step_h - top, copied, left, pitch, copies)
             kernel_tiles_of(
-                copies, 0, pitch * channels, channels, reads, kh, kw, apart_h, apart_w,
-                numbers, start * width, filters, some, count, lanes, rows, rows_of_two, sums, groups, padded,
+                copies, 0, pitch * channels, channels, reads, kh, kw, apart_h, apart_w, numbers, start * width,
+                filters, some, images * count * width, lanes, rows, rows_of_two, sums, groups, padded,
             )  # fmt: skip
         else:
             origin = ((n * high + i * step_h - top) * wide - left) * channels
             kernel_tiles_of(
-                flat, origin, wide * channels, channels, reads, kh, kw, apart_h, apart_w,
-                numbers, start * width, filters, some, count, lanes, rows, rows_of_two, sums, groups, padded,
+                flat, origin, wide * channels, channels, reads, kh, kw, apart_h, apart_w, numbers, start * width,
+                filters, some, images * count * width, lanes, rows, rows_of_two, sums, groups, padded,
             )  # fmt: skip
         begin, end = start * width * filters, stop * width * filters
         if len(db) > 0:
@@ -216,3 +254,32 @@ def direct_gradients(
                 for q in range(len(run)):
                     db[q] += run[q]  # (3)
         start = stop
+
+
+@loop
+def fold_direct(
+    dy: In4, w: In2, zeros: In2, reads: InInts1, kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int,
+    top: int, left: int, first: int, last: int, lanes: int, rows: int, rows_of_two: int, c: int, sums: Out1, dx: Out4,
+) -> None:  # fmt: skip
+    """(4) of few channels, for images `first` to `last`: what a position adds to all that it read is one product."""
+    _, height, width, filters = dy.shape
+    _, high, wide, channels = dx.shape
+    flat, flat_w, flat_zeros, out = dy.reshape(dy.size), w.reshape(w.size), zeros.reshape(zeros.size), dx.reshape(dx.size)
+    padded = len(flat_zeros)
+    clear(out, first * high * wide * channels, (last - first) * high * wide * channels)
+    for row in range(first * height, last * height):
+        n, i = row // height, row % height
+        position_tiles(
+            flat, row * width * filters, (0, 0, filters), filters, flat_w, flat_zeros, -math.inf, reads,
+            lanes, rows, rows_of_two, 1, padded, sums, sums, 0, (0, 0, padded), (1, 1, width),
+        )  # fmt: skip
+        for u in range(kh):
+            p = i * step_h + u * apart_h - top
+            if 0 <= p < high:
+                for j in range(width):
+                    for v in range(kw):
+                        q = j * step_w + v * apart_w - left
+                        if 0 <= q < wide:
+                            at, to = j * padded + (u * kw + v) * channels, ((n * high + p) * wide + q) * channels
+                            for k in range(channels):
+                                out[to + k] += sums[at + k]  # (4)

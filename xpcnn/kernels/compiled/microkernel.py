@@ -32,6 +32,11 @@ class Tile(NamedTuple):
     rows: int  # at most, where there is one vector of columns
     rows_of_two: int  # at most, where there are two
 
+    @property
+    def most(self) -> int:
+        """Numbers in the largest tile."""
+        return max(self.rows, 2 * self.rows_of_two) * self.lanes
+
     @classmethod
     def of(cls, dtype: Any) -> Tile:
         size, registers = _vectors()
