@@ -1,4 +1,4 @@
-"""What calls `direct_loops`: the sizes of units of work and scratch, the arrangement of weights, and (4) of all strides.
+"""What calls `direct_loops`: units of work, scratch, the arrangement of weights, and (4) of all strides.
 
 dx is (1) of dy. With a stride S, each of the S·S classes of positions of dx is read by other taps:
 
@@ -20,8 +20,9 @@ from ...ops.window import Placement
 from ...typing import NDArray
 from ..batch_last import chunks
 from ..memory import empty
-from ..threads import PASS, parallel, reduce_units
-from .direct_loops import correlate_direct, direct_gradients, fold_direct
+from ..threads import PARTS, PASS, parallel, reduce_units
+from .direct_loops import arrange_filters, correlate_direct, direct_gradients, fold_direct
+from .loop import contiguous
 from .microkernel import Tile
 
 UNIT = 1e7  # the cost of a unit of work, about
@@ -30,6 +31,7 @@ PIECE = 1 << 17  # numbers of images that are copied at once, or one image
 POSITIONS = 256  # of dy, or one row, that stay in the processor's first cache while dw reads them again and again
 LONG = 4096  # positions of an image of a 1×1 kernel that are one row
 RUN = 512  # numbers, about, of sums for db
+LARGE = 1 << 18  # numbers of dw, from which units of work have filters of their own
 FEW = 4  # a vector for one channel: with as few, dx is added up position by position
 WAKE = 3e7  # the cost from which a second thread pays
 
@@ -84,25 +86,30 @@ def _of_positions(
 
 
 def arranged(w: NDArray, tile: Tile) -> NDArray:
-    """(G, U, V, C, F) as panels (G, K·F'), K = U·V·C: see `direct_loops`."""
-    groups, *kernel, f = w.shape
-    k, wide = math.prod(kernel), 2 * tile.lanes
-    padded = -(-f // tile.lanes) * tile.lanes
-    panels = np.empty((groups, k * padded), w.dtype) if padded == f else np.zeros((groups, k * padded), w.dtype)
-    whole = f // wide
-    if whole:
-        inside = w[..., : whole * wide].reshape(groups, *kernel, whole, wide)
-        panels[:, : k * whole * wide].reshape(groups, whole, *kernel, wide)[...] = np.moveaxis(inside, 4, 1)
-    if f > whole * wide:
-        last = panels[:, k * whole * wide :].reshape(groups, *kernel, padded - whole * wide)
-        last[..., : f - whole * wide] = w[..., whole * wide :]
+    """(G, F, K) as panels (G, K·F'): see `direct_loops`."""
+    groups, f, k = w.shape
+    panels = empty((groups, k * tile.padded(f)), w.dtype)
+    number = groups * -(-f // (2 * tile.lanes))
+    parallel(
+        lambda part: arrange_filters(w, tile.lanes, part.start, part.stop, panels),
+        chunks(number, -(-number // PARTS)),
+        2 * PASS * panels.size,
+    )
     return panels
 
 
-def _taps_first(w: NDArray, groups: int) -> NDArray:
-    """(G·F, U, V, C) → (G, U, V, C, F), a view."""
-    split = w.reshape(groups, len(w) // groups, *w.shape[1:])
-    return np.moveaxis(split, 1, 4)
+def turned(w: NDArray, tile: Tile) -> NDArray:
+    """(G, U, V, C, F) as panels (G, K·F'), K = U·V·C: see `direct_loops`."""
+    groups, *kernel, f = w.shape
+    k, wide, padded = math.prod(kernel), 2 * tile.lanes, tile.padded(f)
+    panels, whole = empty((groups, k * padded), w.dtype), f // wide * wide
+    inside = w[..., :whole].reshape(groups, *kernel, whole // wide, wide)
+    panels[:, : k * whole].reshape(groups, whole // wide, *kernel, wide)[...] = np.moveaxis(inside, 4, 1)
+    if f > whole:
+        last = panels[:, k * whole :].reshape(groups, *kernel, padded - whole)
+        last[..., : f - whole] = w[..., whole:]
+        last[..., f - whole :] = 0
+    return panels
 
 
 def _padded_bias(b: NDArray | None, groups: int, f: int, padded: int, dtype: Any) -> NDArray:
@@ -123,11 +130,11 @@ class _Call(NamedTuple):
     pitch: int  # 0 where x is read where it is
 
 
-def _call(x: NDArray, w: NDArray, reads: Reads, size: tuple[int, int], at: tuple[int, int], tile: Tile) -> _Call:
-    channels, c = x.shape[3], w.shape[3]
+def _call(x: NDArray, panels: NDArray, groups: int, reads: Reads, size: tuple[int, int], at: tuple[int, int]) -> _Call:
+    channels = x.shape[3]
     pitch = 0 if reads.within(x.shape, *size) else reads.pitch(size[1])
-    distances = _under_kernel(reads._replace(top=0, left=0), pitch or x.shape[2], channels, c)
-    return _Call(arranged(w, tile), reads, size, at, distances, pitch)
+    distances = _under_kernel(reads._replace(top=0, left=0), pitch or x.shape[2], channels, channels // groups)
+    return _Call(panels, reads, size, at, distances, pitch)
 
 
 def _run(
@@ -149,8 +156,9 @@ def correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, group
     f, tile, reads = len(w) // groups, Tile.of(x.dtype), Reads.of(place)
     y = empty((len(x), *place.out, len(w)), x.dtype)
     x, out = _as_long_rows(x, reads), _as_long_rows(y, reads)
-    call = _call(x, _taps_first(w, groups), reads, out.shape[1:3], (0, 0), tile)
-    bias = _padded_bias(b, groups, f, -(-f // tile.lanes) * tile.lanes, x.dtype)
+    panels = arranged(contiguous(w).reshape(groups, f, -1), tile)
+    call = _call(x, panels, groups, reads, out.shape[1:3], (0, 0))
+    bias = _padded_bias(b, groups, f, tile.padded(f), x.dtype)
     floor = 0.0 if relu else -math.inf
     cost = _cost(y.size, w[0].size)
     units = _units(out.shape, cost)
@@ -173,7 +181,7 @@ def weight_gradients(
     f, reads, tile = filters // groups, Reads.of(place), Tile.of(x.dtype)
     x, dy = _as_long_rows(x, reads), _as_long_rows(dy, reads)
     _, height, width, _ = dy.shape
-    channels, padded = x.shape[3], -(-f // tile.lanes) * tile.lanes
+    channels, padded = x.shape[3], tile.padded(f)
     pitch = 0 if reads.within(x.shape, height, width) else reads.pitch(width)
     rows = max(1, min(height, POSITIONS // width))
     together = max(1, POSITIONS // (height * width))
@@ -182,19 +190,31 @@ def weight_gradients(
     distances = _of_positions(reads._replace(top=0, left=0), in_image, in_row, channels, together, rows, width)
     size, wide = groups * kh * kw * c * padded, max(1, RUN // filters) * filters if has_bias else 0
 
-    def add(total: NDArray, unit: slice) -> None:
+    cost = _cost(dy.size, kh * kw * c)
+
+    def add(total: NDArray, unit: slice, part: slice) -> None:
         copies = empty((together * copied * pitch * channels,), x.dtype)
         some = empty((0 if padded == f else len(distances) * groups * padded,), x.dtype)
         db, dw = np.zeros(wide, x.dtype), total[:size].reshape(groups, -1, padded)  # (G, KH·KW·C, F')
         direct_gradients(
-            x, dy, distances, *reads, unit.start, unit.stop, together, rows, reads.reach, pitch, *tile, copies, some,
-            dw, db,
+            x, dy, distances, *reads, unit.start, unit.stop, part.start, part.stop, together, rows, reads.reach, pitch,
+            *tile, copies, some, dw, db if part.start == 0 else none,
         )  # fmt: skip
-        if has_bias:
+        if has_bias and part.start == 0:
             total[size:] += db.reshape(-1, filters).sum(axis=0)
 
-    cost = _cost(dy.size, kh * kw * c)
-    total = reduce_units(add, (size + filters,), x.dtype, _units(dy.shape, cost), cost)
+    none = np.zeros(0, x.dtype)
+    if size < LARGE:
+        whole, units = slice(0, padded), _units(dy.shape, cost)
+        total = reduce_units(lambda total, unit: add(total, unit, whole), (size + filters,), x.dtype, units, cost)
+    else:  # a unit has filters of its own
+        total, everything = np.zeros(size + filters, x.dtype), slice(0, len(dy) * height)
+        panels, wide_panel = -(-padded // (2 * tile.lanes)), 2 * tile.lanes
+        parts = [
+            slice(each.start * wide_panel, min(padded, each.stop * wide_panel))
+            for each in chunks(panels, -(-panels // PARTS))
+        ]
+        parallel(lambda part: add(total, everything, part), parts, cost, least=WAKE)
     dw = total[:size].reshape(groups, -1, padded)[..., :f].swapaxes(1, 2)
     return np.ascontiguousarray(dw).reshape(shape), total[size:] if has_bias else None
 
@@ -203,7 +223,7 @@ def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Place
     """(4): dy (N, OH, OW, G·F) → dx of that shape, (N, H, W, G·C)."""
     c, step, tile = w.shape[3], place.window.stride, Tile.of(dy.dtype)
     dx = empty(shape, dy.dtype)
-    padded = -(-c // tile.lanes) * tile.lanes
+    padded = tile.padded(c)
     none = np.zeros((groups, padded), dy.dtype)
     if step == (1, 1):
         reads = Reads.of(place)
@@ -230,17 +250,16 @@ def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Place
 
 def _fold(dy: NDArray, w: NDArray, reads: Reads, tile: Tile, dx: NDArray) -> None:
     """(4) of few channels, one group: (N, OH, OW, F) → (N, H, W, C)."""
-    f, _, _, c = w.shape
-    k = w[0].size
-    padded = -(-k // tile.lanes) * tile.lanes
-    panels = arranged(w.reshape(1, f, 1, 1, k).transpose(0, 2, 3, 1, 4), tile)  # (1, F·K')
+    f, k = len(w), w[0].size
+    padded = tile.padded(k)
+    panels = turned(w.reshape(1, 1, 1, f, k), tile)  # (1, F·K')
     zeros, distances = np.zeros((1, padded), dy.dtype), np.arange(f)
     cost = _cost(dy.size, k)
     images = [slice(each.start, each.stop) for each in _units((len(dy), 1), cost)]
 
     def work(unit: slice) -> None:
         sums = empty((dy.shape[2] * padded,), dy.dtype)
-        fold_direct(dy, panels, zeros, distances, *reads, unit.start, unit.stop, *tile, c, sums, dx)
+        fold_direct(dy, panels, zeros, distances, *reads, unit.start, unit.stop, *tile, sums, dx)
 
     parallel(work, images, cost, least=WAKE)
 
@@ -258,7 +277,7 @@ def _class(
     taps = w.reshape(groups, f // groups, kh, kw, c)[:, :, us][:, :, :, vs].transpose(0, 2, 3, 1, 4)  # (G, U, V, F, C)
     size = -(-(shape[1] - at[0]) // window.stride[0]), -(-(shape[2] - at[1]) // window.stride[1])
     reads = Reads(len(us), len(vs), 1, 1, apart_h, apart_w, -start_h, -start_w)
-    return _call(dy, taps, reads, size, (at[0], at[1]), tile)
+    return _call(dy, turned(taps, tile), groups, reads, size, (at[0], at[1]))
 
 
 def _taps(at: int, count: int, step: int, apart: int) -> tuple[list[int], int, int]:

@@ -33,11 +33,34 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .loop import In2, In4, InInts1, Out1, Out3, Out4, loop, part
-from .microkernel import add_tile
-from .row_loops import clear, move
+from .copying import clear, move
+from .loop import In2, In3, In4, InInts1, Out1, Out2, Out3, Out4, loop, part
+from .microkernel import add_tile, address, moved
 
 NARROW = 7  # positions of a row
+LINE = 16  # numbers, about, of a line of the processor's cache
+
+
+@loop
+def arrange_filters(w: In3, lanes: int, first: int, last: int, panels: Out2) -> None:
+    """Panels `first` to `last`, of those of all groups, of w (G, F, K), for (1)."""
+    _, f, taps = w.shape
+    padded = panels.shape[1] // taps
+    each = (padded + 2 * lanes - 1) // (2 * lanes)
+    flat, out = w.reshape(w.size), panels.reshape(panels.size)
+    for panel in range(first, last):
+        g, from_f = panel // each, panel % each * 2 * lanes
+        columns = min(2 * lanes, padded - from_f)
+        at, read = (g * padded + from_f) * taps, (g * f + from_f) * taps
+        exist = min(columns, f - from_f)
+        for from_k in range(0, taps, LINE):
+            to_k = min(taps, from_k + LINE)
+            for j in range(exist):
+                for k in range(from_k, to_k):
+                    out[at + k * columns + j] = flat[read + j * taps + k]
+            for j in range(exist, columns):
+                for k in range(from_k, to_k):
+                    out[at + k * columns + j] = 0.0
 
 
 @part
@@ -69,59 +92,39 @@ def copy_all_padded(
 
 @part
 def position_tiles(
-    x: Any, origin: int, steps: Any, c: int, w: Any, bias: Any, floor: float, reads: Any,
+    x: Any, steps: Any, c: int, w: Any, bias: Any, floor: float, reads: Any,
     lanes: int, rows: int, rows_of_two: int, groups: int, f: int, some: Any, y: Any, target: int, moves: Any,
     counts: Any,
 ) -> None:  # fmt: skip
     """(1), for `counts` of positions along three axes, `steps` apart in x and `moves` in y; tiles are along the last.
 
-    All arrays are flat.
+    x is a place; the other arrays are flat. The first position's results begin at `target`.
     """
     taps, padded, length = len(reads), len(bias) // groups, counts[2]
+    under_kernel = address(reads, 0)
     for g in range(groups):
         for from_f in range(0, padded, 2 * lanes):
             vectors = min(2, (padded - from_f) // lanes)
             columns, most = vectors * lanes, rows if vectors == 1 else rows_of_two
             blocks, exist = (length + most - 1) // most, min(columns, f - from_f)
-            base_at = g * padded + from_f
+            at = g * padded + from_f
+            panel, base = address(w, at * taps), address(bias, at)
             for outer in range(counts[0] * counts[1]):
                 p, q, r = outer // counts[1], outer % counts[1], 0
                 for block in range(blocks):
                     size = (length - r + blocks - block - 1) // (blocks - block)
-                    a_at = origin + p * steps[0] + q * steps[1] + r * steps[2] + g * c
+                    given = moved(x, p * steps[0] + q * steps[1] + r * steps[2] + g * c)
                     to = target + p * moves[0] + q * moves[1] + r * moves[2] + g * f + from_f
-                    if exist == columns:
-                        add_tile(
-                            x, a_at, steps[2], reads, 0, taps, w, base_at * taps, columns, bias, base_at, 0, floor,
-                            y, to, moves[2], size, vectors,
-                        )  # fmt: skip
-                    else:
-                        add_tile(
-                            x, a_at, steps[2], reads, 0, taps, w, base_at * taps, columns, bias, base_at, 0, floor,
-                            some, 0, columns, size, vectors,
-                        )  # fmt: skip
+                    made, apart = address(y, to), moves[2]
+                    if exist < columns:
+                        made, apart = address(some, 0), columns
+                    add_tile(
+                        given, steps[2], under_kernel, taps, panel, columns, base, 0, floor, made, apart, size, vectors
+                    )  # (1)
+                    if exist < columns:
                         for k in range(size):
                             move(some, k * columns, y, to + k * moves[2], exist)
                     r += size
-
-
-@part
-def correlate_images(
-    x: Any, origin: int, image_pitch: int, row_pitch: int, column_pitch: int, c: int, w: Any, bias: Any, floor: float,
-    reads: Any, images: int, count: int, width: int, lanes: int, rows: int, rows_of_two: int,
-    groups: int, f: int, some: Any, y: Any, target: int, y_image: int, y_row: int, y_column: int,
-) -> None:  # fmt: skip
-    """(1), with tiles along the images where there are more of them than positions in a narrow row."""
-    if images > width and width < NARROW:
-        position_tiles(
-            x, origin, (row_pitch, column_pitch, image_pitch), c, w, bias, floor, reads, lanes, rows, rows_of_two,
-            groups, f, some, y, target, (y_row, y_column, y_image), (count, width, images),
-        )  # fmt: skip
-    else:
-        position_tiles(
-            x, origin, (image_pitch, row_pitch, column_pitch), c, w, bias, floor, reads, lanes, rows, rows_of_two,
-            groups, f, some, y, target, (y_image, y_row, y_column), (images, count, width),
-        )  # fmt: skip
 
 
 @loop
@@ -131,146 +134,129 @@ def correlate_direct(
     gap_h: int, gap_w: int, at_h: int, at_w: int, first: int, last: int, together: int, reach: int, pitch: int,
     lanes: int, rows: int, rows_of_two: int, copies: Out1, some: Out1, y: Out4,
 ) -> None:  # fmt: skip
-    """(1), for rows of positions `first` to `last` of those of all images."""
+    """(1), for rows of positions `first` to `last` of those of all images, `together` images at once."""
     _, high, wide, channels = x.shape
     _, y_high, y_wide, filters = y.shape
     groups = len(w)
     c, f = channels // groups, filters // groups
     flat, flat_w, flat_bias, flat_y = x.reshape(x.size), w.reshape(w.size), bias.reshape(bias.size), y.reshape(y.size)
-    y_row, y_column = gap_h * y_wide * filters, gap_w * filters
+    y_image, y_row, y_column = y_high * y_wide * filters, gap_h * y_wide * filters, gap_w * filters
     start = first
     while start < last:
         n, i = start // height, start % height
         images = max(1, min(together, (last - start) // height)) if i == 0 else 1
         count = min(height - i, last - start)
-        target = ((n * y_high + i * gap_h + at_h) * y_wide + at_w) * filters
         if copies.size > 0:
             copied = (count - 1) * step_h + reach
             copy_all_padded(flat, x.shape, n, images, i * step_h - top, copied, left, pitch, copies)
-            correlate_images(
-                copies, 0, copied * pitch * channels, step_h * pitch * channels, step_w * channels,
-                c, flat_w, flat_bias, floor, reads, images, count, width, lanes, rows, rows_of_two,
-                groups, f, some, flat_y, target, y_high * y_wide * filters, y_row, y_column,
-            )  # fmt: skip
+            given = address(copies, 0)
+            image, row = copied * pitch * channels, step_h * pitch * channels
         else:
-            origin = ((n * high + i * step_h - top) * wide - left) * channels
-            correlate_images(
-                flat, origin, high * wide * channels, step_h * wide * channels, step_w * channels,
-                c, flat_w, flat_bias, floor, reads, images, count, width, lanes, rows, rows_of_two,
-                groups, f, some, flat_y, target, y_high * y_wide * filters, y_row, y_column,
-            )  # fmt: skip
+            given = address(flat, ((n * high + i * step_h - top) * wide - left) * channels)
+            image, row = high * wide * channels, step_h * wide * channels
+        steps, moves, counts = (image, row, step_w * channels), (y_image, y_row, y_column), (images, count, width)
+        if images > width and width < NARROW:  # tiles are along the images
+            steps, moves, counts = (row, step_w * channels, image), (y_row, y_column, y_image), (count, width, images)
+        target = ((n * y_high + i * gap_h + at_h) * y_wide + at_w) * filters
+        position_tiles(
+            given, steps, c, flat_w, flat_bias, floor, reads, lanes, rows, rows_of_two, groups, f, some, flat_y, target,
+            moves, counts,
+        )  # fmt: skip
         start += images * count
 
 
 @part
 def kernel_tiles(
-    x: Any, origin: int, row_pitch: int, channels: int, reads: Any, kh: int, kw: int, apart_h: int, apart_w: int,
-    dy: Any, from_dy: int, dy_row: int, dy_group: int, count: int, lanes: int, rows: int, rows_of_two: int,
-    dw: Any, groups: int, padded: int,
+    x: Any, row: int, channels: int, reads: Any, kh: int, kw: int, apart_h: int, apart_w: int,
+    dy: Any, dy_row: int, dy_group: int, count: int, lanes: int, rows: int, rows_of_two: int,
+    dw: Any, groups: int, padded: int, first_f: int, last_f: int,
 ) -> None:  # fmt: skip
-    """Adds (2) to dw, for `count` positions, the first of which reads x from `origin` on. All arrays are flat."""
-    c = channels // groups
+    """Adds (2) to dw, for `count` positions. x and dy are the places of the first, dw is flat."""
+    c, at_positions = channels // groups, address(reads, 0)
     joined = kw if apart_w == 1 and groups == 1 else 1  # columns of the kernel whose numbers follow each other
     run = joined * c
     for g in range(groups):
-        for from_f in range(0, padded, 2 * lanes):
-            vectors = min(2, (padded - from_f) // lanes)
+        for from_f in range(first_f, last_f, 2 * lanes):
+            vectors = min(2, (last_f - from_f) // lanes)
             most = rows if vectors == 1 else rows_of_two
-            blocks = (run + most - 1) // most
-            b_at = from_dy + g * dy_group + from_f
+            blocks, given = (run + most - 1) // most, moved(dy, g * dy_group + from_f)
             for u in range(kh):
                 for v in range(0, kw, joined):
-                    a_at, k = origin + u * apart_h * row_pitch + v * apart_w * channels + g * c, 0
+                    read, k = moved(x, u * apart_h * row + v * apart_w * channels + g * c), 0
                     for block in range(blocks):
                         size = (run - k + blocks - block - 1) // (blocks - block)
-                        to = (((g * kh + u) * kw + v) * c + k) * padded + from_f
+                        made = address(dw, (((g * kh + u) * kw + v) * c + k) * padded + from_f)
                         add_tile(
-                            x, a_at + k, 1, reads, 0, count, dy, b_at, dy_row, dw, to, padded, -math.inf,
-                            dw, to, padded, size, vectors,
+                            moved(read, k), 1, at_positions, count, given, dy_row, made, padded, -math.inf,
+                            made, padded, size, vectors,
                         )  # fmt: skip
                         k += size
-
-
-@part
-def kernel_tiles_of(
-    x: Any, origin: int, row_pitch: int, channels: int, reads: Any, kh: int, kw: int, apart_h: int, apart_w: int,
-    dy: Any, from_q: int, filters: int, some: Any, count: int, lanes: int, rows: int, rows_of_two: int,
-    dw: Any, groups: int, padded: int,
-) -> None:  # fmt: skip
-    """`kernel_tiles`, with zeros beside dy in `some` if it has a size. All arrays are flat."""
-    f = filters // groups
-    if some.size > 0:
-        for q in range(count):
-            for g in range(groups):
-                at = (q * groups + g) * padded
-                move(dy, (from_q + q) * filters + g * f, some, at, f)
-                clear(some, at + f, padded - f)
-        kernel_tiles(
-            x, origin, row_pitch, channels, reads, kh, kw, apart_h, apart_w,
-            some, 0, groups * padded, padded, count, lanes, rows, rows_of_two, dw, groups, padded,
-        )  # fmt: skip
-    else:
-        kernel_tiles(
-            x, origin, row_pitch, channels, reads, kh, kw, apart_h, apart_w,
-            dy, from_q * filters, filters, f, count, lanes, rows, rows_of_two, dw, groups, padded,
-        )  # fmt: skip
 
 
 @loop
 def direct_gradients(
     x: In4, dy: In4, reads: InInts1, kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int,
-    top: int, left: int, first: int, last: int, together: int, at_once: int, reach: int, pitch: int,
+    top: int, left: int, first: int, last: int, first_f: int, last_f: int,
+    together: int, at_once: int, reach: int, pitch: int,
     lanes: int, rows: int, rows_of_two: int, copies: Out1, some: Out1, dw: Out3, db: Out1,
 ) -> None:  # fmt: skip
     """Adds (2) to dw, and (3) to db, for rows `first` to `last` of those of all dy, in pieces: `together` images, or
-    `at_once` rows of one."""
+    `at_once` rows of one; for panels of filters from `first_f` to `last_f` of each group."""
     _, high, wide, channels = x.shape
     _, height, width, filters = dy.shape
     groups, _, padded = dw.shape
+    f = filters // groups
     flat, numbers, sums = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
     start = first
     while start < last:
         n, i = start // height, start % height
         images = max(1, min(together, (last - start) // height)) if i == 0 else 1
         count = min(height - i, last - start, at_once)
-        stop = start + images * count
+        begin, end = start * width, (start + images * count) * width
         if copies.size > 0:
             copied = (count - 1) * step_h + reach
             copy_all_padded(flat, x.shape, n, images, i * step_h - top, copied, left, pitch, copies)
-            kernel_tiles_of(
-                copies, 0, pitch * channels, channels, reads, kh, kw, apart_h, apart_w, numbers, start * width,
-                filters, some, images * count * width, lanes, rows, rows_of_two, sums, groups, padded,
-            )  # fmt: skip
+            read, row = address(copies, 0), pitch * channels
         else:
-            origin = ((n * high + i * step_h - top) * wide - left) * channels
-            kernel_tiles_of(
-                flat, origin, wide * channels, channels, reads, kh, kw, apart_h, apart_w, numbers, start * width,
-                filters, some, images * count * width, lanes, rows, rows_of_two, sums, groups, padded,
-            )  # fmt: skip
-        begin, end = start * width * filters, stop * width * filters
+            read, row = address(flat, ((n * high + i * step_h - top) * wide - left) * channels), wide * channels
+        given, dy_row, dy_group = address(numbers, begin * filters), filters, f
+        if some.size > 0:
+            for q in range((end - begin) * groups):
+                move(numbers, begin * filters + q * f, some, q * padded, f)
+                clear(some, q * padded + f, padded - f)
+            given, dy_row, dy_group = address(some, 0), groups * padded, padded
+        kernel_tiles(
+            read, row, channels, reads, kh, kw, apart_h, apart_w, given, dy_row, dy_group, end - begin,
+            lanes, rows, rows_of_two, sums, groups, padded, first_f, last_f,
+        )  # fmt: skip
         if len(db) > 0:
-            for k in range(begin, end, len(db)):
-                run = numbers[k : min(k + len(db), end)]
+            for k in range(begin * filters, end * filters, len(db)):
+                run = numbers[k : min(k + len(db), end * filters)]
                 for q in range(len(run)):
                     db[q] += run[q]  # (3)
-        start = stop
+        start += images * count
 
 
 @loop
 def fold_direct(
     dy: In4, w: In2, zeros: In2, reads: InInts1, kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int,
-    top: int, left: int, first: int, last: int, lanes: int, rows: int, rows_of_two: int, c: int, sums: Out1, dx: Out4,
+    top: int, left: int, first: int, last: int, lanes: int, rows: int, rows_of_two: int, sums: Out1, dx: Out4,
 ) -> None:  # fmt: skip
     """(4) of few channels, for images `first` to `last`: what a position adds to all that it read is one product."""
     _, height, width, filters = dy.shape
-    _, high, wide, channels = dx.shape
-    flat, flat_w, flat_zeros, out = dy.reshape(dy.size), w.reshape(w.size), zeros.reshape(zeros.size), dx.reshape(dx.size)
+    _, high, wide, c = dx.shape
+    flat, flat_w, flat_zeros, out = (
+        dy.reshape(dy.size),
+        w.reshape(w.size),
+        zeros.reshape(zeros.size),
+        dx.reshape(dx.size),
+    )
     padded = len(flat_zeros)
-    clear(out, first * high * wide * channels, (last - first) * high * wide * channels)
+    clear(out, first * high * wide * c, (last - first) * high * wide * c)
     for row in range(first * height, last * height):
         n, i = row // height, row % height
         position_tiles(
-            flat, row * width * filters, (0, 0, filters), filters, flat_w, flat_zeros, -math.inf, reads,
+            address(flat, row * width * filters), (0, 0, filters), filters, flat_w, flat_zeros, -math.inf, reads,
             lanes, rows, rows_of_two, 1, padded, sums, sums, 0, (0, 0, padded), (1, 1, width),
         )  # fmt: skip
         for u in range(kh):
@@ -280,6 +266,6 @@ def fold_direct(
                     for v in range(kw):
                         q = j * step_w + v * apart_w - left
                         if 0 <= q < wide:
-                            at, to = j * padded + (u * kw + v) * channels, ((n * high + p) * wide + q) * channels
-                            for k in range(channels):
+                            at, to = j * padded + (u * kw + v) * c, ((n * high + p) * wide + q) * c
+                            for k in range(c):
                                 out[to + k] += sums[at + k]  # (4)

@@ -37,6 +37,10 @@ class Tile(NamedTuple):
         """Numbers in the largest tile."""
         return max(self.rows, 2 * self.rows_of_two) * self.lanes
 
+    def padded(self, columns: int) -> int:
+        """That many columns, and more to fill the last vector."""
+        return -(-columns // self.lanes) * self.lanes
+
     @classmethod
     def of(cls, dtype: Any) -> Tile:
         size, registers = _vectors()
@@ -62,25 +66,15 @@ def _in_registers(numba: Any, number: str) -> Callable[..., None]:
     """`add_tile` for loops that are compiled for this type of numbers."""
     if numba.config.DISABLE_JIT:
         return _as_a_loop
-    kernel, integer, real = _kernel(number), numba.int64, getattr(numba, NUMBERS[number])
-    item = np.dtype(number).itemsize
-
-    @numba.njit(nogil=True, _nrt=False)  # type: ignore[untyped-decorator]
-    def once(
-        a: Any, b: Any, base: Any, c: Any, reads: Any, a_row: int, b_row: int, base_row: int, c_row: int,
-        count: int, rows: int, vectors: int, floor: float,
-    ) -> None:  # fmt: skip
-        kernel(a, b, base, c, reads, a_row, b_row, base_row, c_row, count, rows, vectors, floor)
+    kernel, real, item = _kernel(number), getattr(numba, NUMBERS[number]), np.dtype(number).itemsize
 
     def tile(
-        a: Any, a_at: int, a_row: int, reads: Any, from_k: int, count: int, b: Any, b_at: int, b_row: int,
-        base: Any, base_at: int, base_row: int, floor: float, c: Any, c_at: int, c_row: int, rows: int, vectors: int,
+        a: int, a_row: int, reads: int, count: int, b: int, b_row: int, base: int, base_row: int, floor: float,
+        c: int, c_row: int, rows: int, vectors: int,
     ) -> None:  # fmt: skip
-        once(
-            integer(a.ctypes.data) + a_at * item, integer(b.ctypes.data) + b_at * item,
-            integer(base.ctypes.data) + base_at * item, integer(c.ctypes.data) + c_at * item,
-            integer(reads.ctypes.data) + from_k * 8, a_row * item, b_row * item, base_row * item, c_row * item,
-            count, rows, vectors, real(floor),
+        kernel(
+            a, b, base, c, reads, a_row * item, b_row * item, base_row * item, c_row * item, count, rows, vectors,
+            real(floor),
         )  # fmt: skip
 
     return tile
@@ -131,7 +125,11 @@ def _kernel(number: str) -> Any:
         ]
         k_after, row_after = builder.add(k, i64(1)), builder.add(row_of_b, b_row)
         builder.cbranch(builder.icmp_signed("<", k_after, count), body, done)
-        for phi, first, after in [(k, i64(0), k_after), (row_of_b, b, row_after), *zip(sums, bases, added, strict=True)]:
+        for phi, first, after in [
+            (k, i64(0), k_after),
+            (row_of_b, b, row_after),
+            *zip(sums, bases, added, strict=True),
+        ]:
             phi.add_incoming(first, begin)
             phi.add_incoming(after, body)
         builder.position_at_end(done)
@@ -163,32 +161,66 @@ def _kernel(number: str) -> Any:
     return kernel
 
 
+def _address(numba: Any, number: str) -> Callable[[Any, int], Any]:
+    integer = numba.int64
+
+    def address(a: Any, at: int) -> Any:
+        return integer(a.ctypes.data) + at * a.itemsize
+
+    return _place if numba.config.DISABLE_JIT else address
+
+
+def _moved(numba: Any, number: str) -> Callable[[Any, int], Any]:
+    item = np.dtype(number).itemsize
+
+    def moved(place: Any, by: int) -> Any:
+        return place + by * item
+
+    return _place if numba.config.DISABLE_JIT else moved
+
+
+def _place(a: Any, at: int) -> Any:
+    return a[at:]
+
+
 def _as_a_loop(
-    a: Any, a_at: int, a_row: int, reads: Any, from_k: int, count: int, b: Any, b_at: int, b_row: int,
-    base: Any, base_at: int, base_row: int, floor: float, c: Any, c_at: int, c_row: int, rows: int, vectors: int,
+    a: Any, a_row: int, reads: Any, count: int, b: Any, b_row: int, base: Any, base_row: int, floor: float,
+    c: Any, c_row: int, rows: int, vectors: int,
 ) -> None:  # fmt: skip
     for i in range(rows):
         for j in range(vectors * Tile.of(c.dtype).lanes):
-            total = base[base_at + i * base_row + j]
+            total = base[i * base_row + j]
             for k in range(count):
-                total += a[a_at + i * a_row + reads[from_k + k]] * b[b_at + k * b_row + j]
-            c[c_at + i * c_row + j] = floor if total <= floor else total
+                total += a[i * a_row + reads[k]] * b[k * b_row + j]
+            c[i * c_row + j] = floor if total <= floor else total
+
+
+@external(_address)
+def address(a: Any, at: int) -> Any:
+    """The place of a number of an array of one axis: its address where loops are compiled, else the array from there.
+
+    So compiled loops take places in arrays of all kinds, to read and to write, as one type.
+    """
+    return _place(a, at)
+
+
+@external(_moved)
+def moved(place: Any, by: int) -> Any:
+    """The place of a number that is `by` further on."""
+    return _place(place, by)
 
 
 @external(_in_registers)
 def add_tile(
-    a: Any, a_at: int, a_row: int, reads: Any, from_k: int, count: int, b: Any, b_at: int, b_row: int,
-    base: Any, base_at: int, base_row: int, floor: float, c: Any, c_at: int, c_row: int, rows: int, vectors: int,
+    a: Any, a_row: int, reads: Any, count: int, b: Any, b_row: int, base: Any, base_row: int, floor: float,
+    c: Any, c_row: int, rows: int, vectors: int,
 ) -> None:  # fmt: skip
     """(1), in c; `base` may be c itself.
 
     Parameters
-        a, b, base, c : arrays of one axis, each read or written from its `_at` on
-        reads, from_k, count : int64 (K,); the numbers of a for k are those from `from_k` on, `count` of them, at least 1
+        a, b, base, c : places, from `address` or `moved`
+        reads, count : the place of int64 (K,), and how many of them; at least 1
         rows : at most `Tile.rows`, or `Tile.rows_of_two`
         vectors : 1 or 2; of columns, `Tile.lanes` each
     """
-    _as_a_loop(
-        a, a_at, a_row, reads, from_k, count, b, b_at, b_row, base, base_at, base_row, floor, c, c_at, c_row, rows,
-        vectors,
-    )  # fmt: skip
+    _as_a_loop(a, a_row, reads, count, b, b_row, base, base_row, floor, c, c_row, rows, vectors)
