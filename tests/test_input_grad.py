@@ -162,7 +162,7 @@ COPIED_FIRST = {
     "im2col": "im2col._correlate_dx",
     "numba depthwise": "compiled.depthwise._sum_taps",
     "numba winograd": "compiled.winograd._correlate",
-    "numba conv": "compiled.conv.conv_rows.input_gradient",
+    "numba conv": "compiled.conv.conv_direct.input_gradient",
     "numba prelu": "compiled.prelu.sloped_gradients",
 }  # the filters, for dx
 

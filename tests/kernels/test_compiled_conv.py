@@ -1,6 +1,7 @@
-"""Compiled convolution, channels last: the reference's numbers for every geometry, by rows and by Winograd's tiles.
+"""Compiled convolution, channels last: the reference's numbers for every geometry, direct and by Winograd's tiles.
 
-In every memory order, in units of any size, with groups merged or not, and the same bits for any number of threads.
+In every memory order, in units of any size, for filters of all parts of vectors, and the same bits for any number of
+threads.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpcnn.kernels.compiled import conv, conv_rows, conv_tiles, loop
+from xpcnn.kernels.compiled import conv, conv_direct, conv_tiles, loop
 from xpcnn.ops import Window, conv2d_backward, conv2d_forward, conv2d_inference
 
 from ..geometry import geometries
@@ -19,13 +20,16 @@ from .cases import DTYPES, assert_independent_of_threads, assert_same, orders
 needs_numba = pytest.mark.skipif(not loop._is_installed(), reason="numba is not installed")
 
 
-@pytest.fixture(params=["large units", "small units", "many images at once"])
+@pytest.fixture(params=["large units", "small units", "units of filters"])
 def units(request, monkeypatch):
-    if request.param != "large units":
-        monkeypatch.setattr(conv_rows, "PIECE", 1)
+    if request.param == "small units":
+        monkeypatch.setattr(conv_direct, "UNIT", 1.0)
+        monkeypatch.setattr(conv_direct, "PIECE", 1)
+        monkeypatch.setattr(conv_direct, "POSITIONS", 1)
         monkeypatch.setattr(conv_tiles, "WORKSPACE", 1)
         monkeypatch.setattr(conv_tiles, "TILES", 3)
-    monkeypatch.setattr(conv_rows, "FEW", 200 if request.param == "many images at once" else 1)
+    if request.param == "units of filters":
+        monkeypatch.setattr(conv_direct, "LARGE", 0)
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def compare(x, w, b, window, groups=1, order="C", factor=5.0):
 @given(
     g=geometries(),
     groups=st.integers(1, 4),
-    filters=st.integers(1, 3),
+    filters=st.sampled_from([1, 2, 3, 18]),
     bias=st.booleans(),
     dtype=st.sampled_from(DTYPES),
     order=st.sampled_from(["C", "F", "batch last", "strided", "turned"]),
@@ -100,20 +104,36 @@ def test_tiles_full_and_not(units, tiled, size, pads, images, channels, filters,
 
 
 @needs_numba
-@pytest.mark.parametrize("groups", [2, 3, 6, 12, 24])
-def test_groups_of_few_channels_are_merged(groups):
-    x, w, b = arrays(np.random.default_rng(0), 2, (6, 7), 24 // groups, 48 // groups, (3, 2), groups, "float64")
-    times = conv._merges(w, groups)
-    assert times == {2: 1, 3: 1, 6: 2, 12: 4, 24: 8}[groups]
-    compare(x, w, b, Window((3, 2), (2, 1), 1), groups)
-    np.testing.assert_array_equal(conv._taken_apart(conv._merged(w, groups, times), groups, times), w)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("filters", [5, 8, 16, 20, 32, 40, 75])
+@pytest.mark.parametrize(
+    ("size", "channels", "window", "groups"),
+    [
+        ((5, 33), 3, Window(3, padding=1), 1),  # tiles along a row
+        ((2, 3), 17, Window(3, padding=(1, 0, 2, 1)), 1),  # and along images
+        ((4, 5), 20, Window(1), 1),
+        ((6, 7), 6, Window((3, 2), (2, 1), 1), 3),
+    ],
+)
+def test_filters_of_all_parts_of_vectors(dtype, filters, size, channels, window, groups):
+    compare(*arrays(np.random.default_rng(0), 9, size, channels, filters, window.kernel, groups, dtype), window, groups)
+
+
+@needs_numba
+def test_numbers_that_are_none_stay_where_they_are():
+    x, w, b = arrays(np.random.default_rng(0), 2, (5, 6), 2, 3, (3, 3), 2, "float32")
+    x[1, 2, 3, 0], x[0, 0, 0, 3] = np.nan, np.inf
+    options = {"window": Window(3, padding=1), "groups": 2}
+    expected, actual = (each(x, w, b, **options, relu=True) for each in (conv2d_inference, conv.inference))
+    np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
+    np.testing.assert_array_equal(np.isinf(actual), np.isinf(expected))
 
 
 @needs_numba
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("channels", "options"), [(5, {}), (33, {}), (6, {"stride": 2}), (4, {"dilation": 2})])
 def test_independent_of_threads(monkeypatch, dtype, channels, options):
-    monkeypatch.setattr(conv_rows, "PIECE", 1 << 9)
+    monkeypatch.setattr(conv_direct, "UNIT", 1e4)
     monkeypatch.setattr(conv_tiles, "WORKSPACE", 1)
     x, w, b = arrays(np.random.default_rng(4), 9, (15, 16), channels, channels, (3, 3), 1, dtype)
 

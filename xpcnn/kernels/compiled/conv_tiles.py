@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...ops.window import Placement
@@ -9,7 +11,6 @@ from ...typing import NDArray
 from ..batch_last import chunks
 from ..memory import empty
 from ..threads import PASS, one_blas_thread, parallel, reduce_units
-from .conv_rows import repeated
 from .winograd_tiles import correlate_tiles, kernel_gradient, tile_gradients, transformed_kernel
 
 WORKSPACE = 2 << 20  # bytes of transformed tiles in a unit of work, or `TILES` of them
@@ -17,6 +18,7 @@ TILES = 16
 CHANNELS = 32  # on both sides: with fewer, the transforms cost more than they save
 WEIGHTS = 4 << 20  # bytes of transformed weights, at most: each unit reads all of them
 SUMMED = 32  # tiles, at least, for dw: each adds to all 36 products of its channels and filters
+RUN = 512  # numbers, about, of a bias that is repeated
 FILLED = 0.67  # of the tiles' positions, at least
 
 
@@ -35,11 +37,19 @@ def pays_for_dw(x: NDArray, w: NDArray, place: Placement, groups: int) -> bool:
     return pays(w, place, groups) and len(x) * -(-place.out[0] // 4) * -(-place.out[1] // 4) >= SUMMED
 
 
+def _repeated(b: NDArray | None, f: int, dtype: Any, relu: bool) -> NDArray:
+    """The bias as loops take it, several times; of size 0 if there is nothing to add or to cut off."""
+    times = max(4, RUN // f)
+    if b is None:
+        return np.zeros(f * times if relu else 0, dtype)
+    return np.tile(b, times)
+
+
 def correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, relu: bool) -> NDArray:
     """(1): (N, H, W, C), (F, 3, 3, C) → (N, OH, OW, F)."""
     f, (top, _, left, _) = len(w), place.pads
     y = empty((len(x), *place.out, f), x.dtype)
-    u, bias = transformed_kernel(w), repeated(b, f, x.dtype, relu)
+    u, bias = transformed_kernel(w), _repeated(b, f, x.dtype, relu)
 
     def work(unit: slice) -> None:
         scratch = _scratch(unit, x, f)

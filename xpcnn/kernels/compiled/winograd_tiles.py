@@ -12,7 +12,8 @@ with the equation numbers of `xpcnn.ops.conv`. The sums are 36 products of matri
 
 Arguments
     x : (N, H, W, C);  y, dy : (N, OH, OW, F);  u : (36, C, F), G g Gᵀ, from `transformed_kernel`
-    bias, relu : as in `row_loops`
+    bias : (m·F,), the bias m times, so that runs are long; or of size 0 to leave y = the sums
+    relu : whether negative numbers become 0
     top, left : the padding
     first, last : a unit of work, some of the tiles of all images, row by row
     v, m : scratch (36, tiles of the unit, C) and (36, tiles of the unit, F)
@@ -32,9 +33,9 @@ import numpy as np
 from ...typing import NDArray
 from ..threads import one_blas_thread
 from ..winograd import G
+from .copying import clear, move
 from .loop import In1, In3, In4, Out2, Out3, Out4, loop, part
 from .product import add_product
-from .row_loops import clear, finish, move
 
 
 def transformed_kernel(w: NDArray) -> NDArray:
@@ -51,6 +52,21 @@ def kernel_gradient(du: NDArray) -> NDArray:
     with one_blas_thread:
         dw = np.tensordot(g, np.tensordot(g, du.reshape(6, 6, *du.shape[1:]), (0, 0)), (0, 1))  # (v, u, C, F)
     return np.ascontiguousarray(dw.transpose(3, 1, 0, 2))
+
+
+@part
+def finish(y: Any, start: int, stop: int, bias: Any, relu: bool) -> None:
+    """The end of (1), in numbers `start` to `stop` of y: the bias is added, then `relu` cuts off."""
+    zero, long = y.dtype.type(0), len(bias)
+    for k in range(start, stop, long):
+        out = y[k : min(k + long, stop)]
+        if relu:
+            for f in range(len(out)):
+                s = out[f] + bias[f]
+                out[f] = zero if s <= 0 else s
+        else:
+            for f in range(len(out)):
+                out[f] += bias[f]
 
 
 @part
