@@ -151,8 +151,10 @@ distributed.init(timeout=2)
 
 @pytest.mark.slow
 def test_a_process_that_stops_while_all_start_ends_all():
-    words = [str(MPIEXEC), "-n", "3", sys.executable, "-m", "mpi4py", "-c", STOPPED]
-    assert subprocess.run(words, capture_output=True, env=SETTINGS, check=False, timeout=60).returncode
+    launched = "import sys; from xpcnn.distributed.launch import launch; launch(['-c', sys.argv[1]], 3)"
+    words = [sys.executable, "-c", launched, STOPPED]
+    told = subprocess.run(words, capture_output=True, text=True, env=SETTINGS, check=False, timeout=60)
+    assert "expected to go on, got no answer of another process" in told.stderr
 
 
 def test_a_program_that_mpi_did_not_start_needs_no_mpi():
