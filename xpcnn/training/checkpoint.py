@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..backend import copy_into, dtype_name
-from ..data.dataset import Split
 from ..data.loader import Loader
+from ..data.split import Split
 from ..errors import DataError, FormatError, OptionError, warn
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
