@@ -1,4 +1,7 @@
-"""What of a network is trained in parts: its steps, and the values that they read and write; see `xpcnn.nn.parts`."""
+"""The steps of a network for parts of a batch, with the shape of an item that each reads, and of what it makes of it.
+
+See `xpcnn.nn.parts`.
+"""
 
 from __future__ import annotations
 
