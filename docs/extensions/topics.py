@@ -120,7 +120,7 @@ TOPICS = (
         "own_layers",
         "Your own layers and losses",
         "The base classes, and how a file may name a layer of yours.",
-        "nn.layer nn.container nn.own_layers",
+        "nn.layer nn.op_layer nn.container nn.own_layers",
     ),
     _topic(
         "models",

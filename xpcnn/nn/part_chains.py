@@ -21,8 +21,9 @@ from .container import with_layer_name
 from .conv import Conv2d
 from .dropout import Dropout
 from .fusion import training_steps
-from .layer import Layer, OpLayer, dotted
+from .layer import Layer, dotted
 from .linear import Linear
+from .op_layer import OpLayer
 from .own_layers import is_ours
 from .planned_layers import PlannedLayers, kind_of
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
