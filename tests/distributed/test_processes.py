@@ -135,6 +135,26 @@ def test_gradients_that_mpi_adds_agree_within_1e_6():
     assert max(map(float, told.stdout.split())) < 1e-6
 
 
+STOPPED = """
+import os, signal
+from xpcnn import distributed
+from xpcnn.distributed import start
+share = start._share_the_host
+def stop(ranks):
+    if ranks.rank == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    share(ranks)
+start._share_the_host = stop
+distributed.init(timeout=2)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_stops_while_all_start_ends_all():
+    words = [str(MPIEXEC), "-n", "3", sys.executable, "-m", "mpi4py", "-c", STOPPED]
+    assert subprocess.run(words, capture_output=True, env=SETTINGS, check=False, timeout=60).returncode
+
+
 def test_a_program_that_mpi_did_not_start_needs_no_mpi():
     code = "import sys; from xpcnn import distributed; g = distributed.init(); print(g.size, 'mpi4py' in sys.modules)"
     plain = {name: value for name, value in SETTINGS.items() if not name.startswith("PMI")}
