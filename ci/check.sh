@@ -36,7 +36,7 @@ fi
 # name the library, are the same on every backend; so are the tests that run and kill commands.
 tests_of() {  # a library, folders and files
     grep -rliE --include='test_*.py' --exclude-dir={cli,course,distributed} \
-        --exclude=test_{gpu_script,reliability,reliability_files}.py "\bxp\b|$1" "${@:2}"
+        --exclude=test_{gpu_script,reliability,reliability_files}.py "\bxp\b|$1" "${@:2}" | sort
 }
 step "the suite on PyTorch tensors, and with PyTorch as a witness"
 pip install -q torch==2.13.0
