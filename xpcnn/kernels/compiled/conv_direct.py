@@ -69,14 +69,14 @@ class Reads(NamedTuple):
         return begins and bottom <= shape[1] and right <= shape[2]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _under_kernel(reads: Reads, pitch: int, channels: int, c: int) -> NDArray:
     """The distances of what a position reads (KH·KW·C,), in rows of `pitch` positions of that many channels."""
     u, v = np.arange(reads.kh) * (reads.apart_h * pitch), np.arange(reads.kw) * reads.apart_w
     return ((u[:, None, None] + v[:, None]) * channels + np.arange(c)).ravel().astype(np.int64)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _of_positions(
     reads: Reads, image_pitch: int, pitch: int, channels: int, images: int, rows: int, width: int
 ) -> NDArray:
