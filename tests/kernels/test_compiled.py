@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import xpcnn
 from xpcnn.errors import MissingExtraError, OptionError
-from xpcnn.kernels.compiled import batch_norm, depthwise, loop, pool, prelu
+from xpcnn.kernels.compiled import batch_norm, depthwise, depthwise_last, loop, pool, prelu
 from xpcnn.ops import Window, conv2d_inference, dispatch
 
 from ..geometry import geometries, window_of
@@ -65,10 +65,10 @@ def depthwise_arrays(rng, images, size, channels, kernel, dtype, filters=1):
     return [rng.normal(size=shape).astype(dtype) for shape in shapes]
 
 
-@pytest.fixture(params=[(512, 1 << 17, 1 << 17), (16, 1, 1), (1, 500, 100)], ids=str)
+@pytest.fixture(params=[(512, 1 << 17, 16), (16, 1, 99), (1, 100, 99)], ids=str)
 def parts(request, monkeypatch):
-    """Everything at once; long runs, a few rows at a time; some of the channels of a position."""
-    for name, value in zip(("RUN", "COPIED", "PIECE"), request.param, strict=True):
+    """Everything at once; runs of some positions, in parts of a few rows; of some of a position's channels."""
+    for name, value in zip(("RUN", "PIECE", "LONG"), request.param, strict=True):
         monkeypatch.setattr(depthwise, name, value)
 
 
@@ -103,7 +103,8 @@ def test_depthwise_convolution_of_every_geometry(parts, g, images, channels, fil
 @needs_numba
 @pytest.mark.parametrize("images", [2, 16])
 @pytest.mark.parametrize("kernel", [(5, 5), (1, 11), (7, 3)], ids=str)
-def test_depthwise_convolution_with_more_taps_than_are_taken_at_once(rng, images, kernel):
+def test_depthwise_convolution_with_more_taps_than_are_taken_at_once(rng, monkeypatch, images, kernel):
+    monkeypatch.setattr(depthwise_last, "PIECE", 1)
     arrays = depthwise_arrays(rng, images, (9, 12), 3, kernel, "float32")
     for stride in (1, 2):
         options = {"window": Window(kernel, stride, "same"), "groups": 3}
@@ -206,7 +207,7 @@ def changed(arrays, change):
 @pytest.mark.parametrize("op", COMPILED)
 @pytest.mark.parametrize("images", [33, 9])
 def test_independent_of_threads(rng, monkeypatch, op, images):
-    for module in (batch_norm, depthwise, pool, prelu):
+    for module in (batch_norm, depthwise, depthwise_last, pool, prelu):
         monkeypatch.setattr(module, "PIECE", 1 << 9)
     monkeypatch.setattr("xpcnn.kernels.compiled.runs.BLOCK", 1 << 9)
     monkeypatch.setattr("xpcnn.kernels.compiled.cross_entropy.BLOCK", 1 << 9)
@@ -220,6 +221,7 @@ def test_independent_of_threads(rng, monkeypatch, op, images):
 @pytest.mark.parametrize("op", COMPILED)
 def test_without_being_compiled_they_compute_the_same(rng, monkeypatch, op):
     """They are functions of Python, too: readable, and to be followed step by step."""
+    monkeypatch.setattr(depthwise, "LONG", 3)
     for some in (2, 3):
         arrays, options = example(op, rng, some)
         arrays = changed(arrays, lambda each, n=some: each[:, :4, :4] if len(each) == n else each)

@@ -20,7 +20,7 @@ Source: A. G. Howard et al., MobileNets, 2017, equation 3 → (1)
 
 from __future__ import annotations
 
-from math import inf, lcm
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,41 +33,14 @@ from ...typing import Cache, NDArray
 from ..batch_last import batch_first, batch_last, chunks
 from ..memory import empty
 from ..threads import parallel, reduce_units
-from .depthwise_loops import correlate, weight_gradients
+from . import depthwise_last
+from .depthwise_loops import correlate, gradients
+from .depthwise_reads import COST, Reads
 from .loop import NAME, contiguous, refuses_numbers
 
 RUN = 512  # numbers of a run, about, where positions can be joined; at most, where they cannot
-COPIED = 1 << 17  # numbers that a part copies, or four rows: about what a core's second-level cache holds
-PIECE = 1 << 17  # numbers of y in a unit of work, or one part
-COST = 25  # of a tap for a number, in multiplications or additions of a matrix product
-
-
-class Reads(NamedTuple):
-    """What the taps read at a position: the kernel, S, D, G and P."""
-
-    kh: int
-    kw: int
-    step_h: int
-    step_w: int
-    apart_h: int
-    apart_w: int
-    gap_h: int
-    gap_w: int
-    top: int
-    left: int
-    common: int  # multiple of S·G and D along the height, the least
-
-    @classmethod
-    def of(cls, window: Window, top: int, left: int) -> Reads:
-        """Those of (1), (2)."""
-        (kh, kw), (sh, sw), (dh, dw) = window.kernel, window.stride, window.dilation
-        return cls(kh, kw, sh, sw, dh, dw, 1, 1, top, left, lcm(sh, dh))
-
-    @classmethod
-    def adjoint(cls, window: Window, top: int, left: int) -> Reads:
-        """Those of (4)."""
-        (kh, kw), (sh, sw), (dh, dw) = window.kernel, window.stride, window.dilation
-        return cls(kh, kw, 1, 1, dh, dw, sh, sw, (kh - 1) * dh - top, (kw - 1) * dw - left, lcm(sh, dh))
+LONG = 16  # images that are last in memory: as many numbers share a weight, which is then read once for all
+PIECE = 1 << 17  # numbers of y in a unit of work, about
 
 
 class Parts(NamedTuple):
@@ -76,39 +49,24 @@ class Parts(NamedTuple):
     rows: int
     numbers: int
     positions: int  # in a run
-    line: int  # numbers from one copied row to the next
-    copied: int  # numbers; 0 to read what is padded already
-
-    @property
-    def shares(self) -> tuple[int, int, int, int]:
-        return self[:4]
 
     @classmethod
-    def of(cls, reads: Reads, shape: tuple[int, ...], padded: bool) -> Parts:
+    def of(cls, reads: Reads, shape: tuple[int, ...]) -> Parts:
         _, height, width, length = shape
-        reach = (reads.kh - 1) * reads.apart_h
+        numbers = min(length, 16 * -(-length // (16 * -(-length // RUN))))
         group = 4 * reads.common // reads.step_h  # rows of y with four in each class
-        columns = ((width - 1) * reads.step_w + (reads.kw - 1) * reads.apart_w) // reads.gap_w + reads.step_w
-        least = ((group - 1) * reads.step_h + reach) // reads.gap_h + 1  # rows of x
-        most = min(RUN, max(64, COPIED // (columns * least)))
-        numbers = min(length, 16 * -(-length // (16 * -(-length // most))))
-        groups = max(1, (COPIED // (columns * numbers) * reads.gap_h - reach) // reads.step_h // group)
-        rows = min(height, group * groups)
-        joined = numbers == length and reads.gap_w == 1 and not (padded and reads.step_w > 1)
-        positions = min(width, max(1, RUN // numbers)) if joined else 1
-        line = apart(columns * numbers)
-        copied = (((rows - 1) * reads.step_h + reach) // reads.gap_h + 1) * line
-        return cls(rows, numbers, positions, line, 0 if padded else copied)
+        rows = min(height, group * max(1, PIECE // (width * numbers * group)))
+        joined = numbers == length and reads.gap_w == reads.step_w == 1
+        return cls(rows, numbers, min(width, max(1, RUN // numbers)) if joined else 1)
 
     def units(self, shape: tuple[int, ...]) -> list[slice]:
         images, height, width, length = shape
         count = -(-length // self.numbers) * images * -(-height // self.rows)
         return chunks(count, max(1, PIECE // (self.rows * width * self.numbers)))
 
-
-def apart(numbers: int) -> int:
-    """A distance of rows that begin at other lines of the cache: with powers of two, few lines would take them all."""
-    return -(-numbers // 256) * 256 + 80
+    def scratch(self, taps: int, dtype: Any) -> NDArray:
+        """Rows that begin at other lines of the cache: with powers of two, few lines would take them all."""
+        return empty((taps + 1, -(-self.positions * self.numbers // 256) * 256 + 80), dtype)
 
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
@@ -209,7 +167,7 @@ def correlate_padded(
         x, y : (N, PH, PW, C) and (N, OH, OW, C), C-contiguous
         w, b : (KH·KW, C) and (C,)
     """
-    sum_taps(x, w, b, Reads.of(window, 0, 0), y, low=low, high=high, padded=True)  # (1)
+    sum_taps(x, w, b, Reads.of(window, 0, 0), y, low=low, high=high)  # (1)
 
 
 def sum_taps(
@@ -222,20 +180,20 @@ def sum_taps(
     repeat: int = 1,
     low: float = -inf,
     high: float = inf,
-    padded: bool = False,
 ) -> None:
     """(1) or (4): (M, H, W, L), (KH·KW, F) and (F,) or None → y (M, OH, OW, L)."""
     if not y.size:
         return
-    parts = Parts.of(reads, y.shape, padded)
+    if repeat >= LONG:
+        depthwise_last.sum_taps(x, w, b, reads, y, repeat, low == 0)
+        return
+    parts = Parts.of(reads, y.shape)
     w, bias = np.ascontiguousarray(w), np.zeros(w.shape[1], w.dtype) if b is None else contiguous(b)
     cuts = low > -inf or high < inf
 
     def work(unit: slice) -> None:
-        copies = empty((parts.copied,), x.dtype)
-        tiles = empty((len(w) + 1, apart(parts.positions * parts.numbers)), x.dtype)
-        part = *parts.shares, unit.start, unit.stop
-        correlate(x, w, bias, repeat, *reads, cuts, low, high, *part, copies, tiles, y)
+        part, tiles = (*parts, unit.start, unit.stop), parts.scratch(len(w), x.dtype)
+        correlate(x, w, bias, repeat, *reads, cuts, low, high, *part, tiles, y)
 
     parallel(work, parts.units(y.shape), float(COST) * y.size * len(w))
 
@@ -253,13 +211,13 @@ def _weight_gradients(x: NDArray, dy: NDArray, place: Placement, order: Order) -
     shape = taps + 1, order.filters
     if not dy.size:
         return np.zeros(shape)
-    parts = Parts.of(reads, dy.shape, False)
+    if order.repeat >= LONG:
+        return depthwise_last.weight_gradients(x, dy, reads, order.repeat)
+    parts = Parts.of(reads, dy.shape)
 
     def add(total: NDArray, unit: slice) -> None:
-        copies = empty((parts.copied,), x.dtype)
-        sums = empty((taps + 1, apart(parts.positions * parts.numbers)), x.dtype)
-        part = *parts.shares, unit.start, unit.stop
-        weight_gradients(x, dy, order.repeat, *reads, *part, copies, sums, total)  # (2), (3)
+        part, sums = (*parts, unit.start, unit.stop), parts.scratch(taps, x.dtype)
+        gradients(x, dy, order.repeat, *reads, *part, sums, total)  # (2), (3)
 
     return reduce_units(add, shape, np.float64, parts.units(dy.shape), float(COST) * dy.size * taps)
 

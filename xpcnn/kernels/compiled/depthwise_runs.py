@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from .loop import run
-from .row_loops import clear, move
 
 
 @run
@@ -121,36 +120,6 @@ def sum_rows(
 
 
 @run
-def copy_rows(
-    x: Any, m: int, from_k: int, count: int, start: int, stop: int, left: int, step: int, columns: int, line: int,
-    copies: Any,
-) -> None:  # fmt: skip
-    """(rows, S, columns, count) ← rows `start` to `stop`, columns from `left` on, with those S apart together."""
-    _, high, wide, numbers = x.shape
-    flat = x.reshape(x.size)
-    for p in range(start, stop):
-        pixel, at = (m * high + p) * wide, (p - start) * line
-        for phase in range(step):
-            q = left + phase
-            if p < 0 or p >= high:
-                clear(copies, at, columns * count)
-            elif step == 1 and count == numbers:
-                begin, end = min(max(-q, 0), columns), max(min(wide - q, columns), 0)
-                end = max(begin, end)
-                clear(copies, at, begin * count)
-                move(flat, (pixel + q + begin) * count, copies, at + begin * count, (end - begin) * count)
-                clear(copies, at + end * count, (columns - end) * count)
-            else:
-                for column in range(columns):
-                    place = q + column * step
-                    if place < 0 or place >= wide:
-                        clear(copies, at + column * count, count)
-                    else:
-                        move(flat, (pixel + place) * numbers + from_k, copies, at + column * count, count)
-            at += columns * count
-
-
-@run
 def spread(w: Any, bias: Any, from_k: int, count: int, positions: int, repeat: int, tiles: Any) -> None:
     """The weights of `count` numbers of a position, and in the last row their bias, for each position of a run."""
     taps = len(w)
@@ -170,3 +139,11 @@ def cut(y: Any, o: int, n: int, low: float, high: float) -> None:
     out = y[o : o + n]
     for k in range(n):
         out[k] = low if out[k] <= low else high if out[k] >= high else out[k]
+
+
+@run
+def add_up(a: Any, i: int, b: Any, j: int, n: int) -> None:
+    """b[j : j + n] += a[i : i + n]"""
+    source, target = a[i : i + n], b[j : j + n]
+    for k in range(n):
+        target[k] += source[k]
