@@ -58,7 +58,12 @@ def refuses_last(x: Any) -> str | None:
         return reason
     if x.shape[3] < FEW_CHANNELS:
         return f"there are {MINIMUM_BATCH} images or more with fewer than {FEW_CHANNELS} channels"
-    return "the batch is last in memory" if abs(x.strides[0]) <= abs(x.strides[3]) else None
+    return "the batch is last in memory" if is_batch_last(x) else None
+
+
+def is_batch_last(x: NDArray) -> bool:
+    """Whether the batch varies faster in memory than the channels; of one image both orders are the same."""
+    return len(x) > 1 and abs(x.strides[0]) <= abs(x.strides[-1])
 
 
 def batch_last(x: NDArray) -> NDArray:
