@@ -107,9 +107,11 @@ def test_maximum_pooling_has_the_same_maxima_and_winners(rng, monkeypatch, kind,
     x = special(rng, (9, *size, 3), kind).astype(dtype)
     reference = dispatch.implementations("max_pool2d")[-1]
     y, (winner, *_) = reference.forward(x, window=window)
-    found, (found_winner, *_) = own("max_pool2d").forward(x, window=window)
-    np.testing.assert_array_equal(found, y)
-    np.testing.assert_array_equal(found_winner, np.moveaxis(winner, 0, -1).reshape(found_winner.shape))
+    for order in ("C", "batch last"):
+        found, (found_winner, *_) = own("max_pool2d").forward(orders(x)[order], window=window)
+        np.testing.assert_array_equal(found, y)
+        expected = winner if order == "C" else np.moveaxis(winner, 0, -1)
+        np.testing.assert_array_equal(found_winner, expected.reshape(found_winner.shape))
     compare("max_pool2d", [x], {"window": window}, rng)
     np.testing.assert_array_equal(own("max_pool2d_inference").forward(x, window=window), y)
 
