@@ -72,7 +72,7 @@ def forward(
     _, count = check_training(x, gamma, beta, eps, shards)
     order = ChannelRows(x)
     rows = order.rows(x)  # (M, L)
-    mean, var = _statistics(rows, order, count)  # (C,) each                                      (1)
+    mean, var = _statistics(rows, order)  # (C,) each                                             (1)
     if not (var < np.finfo(var.dtype).max ** 0.5).all():
         reference = batch_norm_relu_forward if relu else batch_norm_forward
         done: Any = reference(x, gamma, beta, eps=eps, shards=shards)
@@ -98,18 +98,18 @@ def backward(
     check_gradient("BatchNorm", dy, order.shape, x)
     rows, relu = order.rows(dy), y is not None  # (M, L)
     after = y if relu else x
-    products, sums = _gradient_sums(rows, x, after, order, mean, relu)  # (k, C) each             (4)
-    dgamma, dbeta = r * products.sum(axis=0).astype(r.dtype), sums.sum(axis=0).astype(r.dtype)  # (C,) each  (4)
+    products, dbeta = _gradient_sums(rows, x, after, order, mean, relu)  # (C,) each              (4)
+    dgamma = r * products  # (C,)                                                                 (4)
     dx = None
     if input_grad:
         all_dgamma, all_dbeta = (dgamma, dbeta) if shards is None else joined_sums(dgamma, dbeta, shards)
         a = r if gamma is None else gamma * r  # (C,)                                             (5)
         f, g = -a * r * (all_dgamma / count), -a * (all_dbeta / count)  # (C,) each               (5)
         dx = empty(x.shape, x.dtype)
-        factors = [order.spread(each) for each in (mean, a, f, g)]  # (L,) each
+        factors = order.spread(mean, a, f, g)  # (4, L)
 
         def work(at: slice) -> None:
-            loops.input_gradient(rows, x, after, *factors, relu, 0.0, at.start, at.stop, dx)
+            loops.input_gradient(rows, x, after, factors, relu, 0.0, at.start, at.stop, dx)
 
         parallel(work, _pieces(x), 4 * PASS * x.size)
     return None if dx is None else order.batch(dx), None if gamma is None else dgamma, dbeta if has_beta else None
@@ -129,58 +129,55 @@ def refuses_inference(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, *, eps
     return refuses(x)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # after an overflow the reference runs
-def _statistics(x: NDArray, order: ChannelRows, count: int) -> tuple[NDArray, NDArray]:
+def _statistics(x: NDArray, order: ChannelRows) -> tuple[NDArray, NDArray]:
     """μ and σ², (C,) each."""
     x1 = order.batch(x)[(0,) * (len(order.shape) - 1)].copy()  # (C,)
-    pieces = _pieces(x)
     if order.batch_is_last:
         runs = order.runs(x)
 
         def add(at: slice, m: NDArray, q: NDArray) -> None:
             loops.moments(runs, x1, at.start, at.stop, m, q)
     else:
-        origin = order.spread(x1)
+        (origin,) = order.spread(x1)  # (L,)
 
         def add(at: slice, m: NDArray, q: NDArray) -> None:
-            loops.moments_of_rows(x, origin, at.start, at.stop, np.empty_like(origin), np.empty_like(origin), m, q)
+            loops.moments_of_rows(x, origin, at.start, at.stop, np.empty((2, len(origin)), x.dtype), m, q)
 
-    means, squares = _sums(x, order, add, 2)  # (k, C) each
-    sizes = np.array([(at.stop - at.start) * x.shape[1] * len(pieces) / len(means) / order.channels for at in pieces])
-    sizes = np.repeat(sizes, len(means) // len(pieces))[:, None]  # (k, 1), n_k
-    mean = x1 + np.sum((means - x1) * sizes, axis=0) / count  # (C,)                               (1)
-    var = np.sum(squares + sizes * (means - mean) ** 2, axis=0) / count  # (C,)                   (1)
-    return mean.astype(x.dtype), var.astype(x.dtype)
+    means, squares = _sums(x, order, add, 2)  # (k, C), or (k, L) each
+    times = order.together if order.batch_is_last else 1
+    sizes = np.array([(at.stop - at.start) * times for at in _pieces(x)])  # (k,), n_k
+    mean, var = np.zeros((2, len(x1)))  # (C,) each
+    loops.statistics(x1, means, squares, sizes, mean, var)  # (1)
+    with np.errstate(over="ignore"):  # then the reference runs
+        return mean.astype(x.dtype), var.astype(x.dtype)
 
 
 def _gradient_sums(
     dy: NDArray, x: NDArray, y: NDArray, order: ChannelRows, mean: NDArray, relu: bool
 ) -> tuple[NDArray, NDArray]:
-    """The sums of (4) of each piece, (k, C) each."""
+    """The sums of (4), (C,) each."""
     if order.batch_is_last:
         runs = [order.runs(each) for each in (dy, x, y)]
 
         def add(at: slice, q: NDArray, s: NDArray) -> None:
             loops.sum_gradients(*runs, mean, relu, 0.0, at.start, at.stop, q, s)
     else:
-        middle = order.spread(mean)
+        (middle,) = order.spread(mean)  # (L,)
 
         def add(at: slice, q: NDArray, s: NDArray) -> None:
-            scratch = np.empty_like(middle), np.empty_like(middle)
-            loops.sum_gradients_of_rows(dy, x, y, middle, relu, 0.0, at.start, at.stop, *scratch, q, s)
+            scratch = np.empty((2, len(middle)), x.dtype)
+            loops.sum_gradients_of_rows(dy, x, y, middle, relu, 0.0, at.start, at.stop, scratch, q, s)
 
-    return _sums(x, order, add, 4)
+    products, sums = _sums(x, order, add, 4).reshape(2, -1, order.channels).sum(axis=1).astype(x.dtype)
+    return products, sums
 
 
-def _sums(
-    x: NDArray, order: ChannelRows, add: Callable[[slice, NDArray, NDArray], None], passes: int
-) -> tuple[NDArray, NDArray]:
-    """Two sums of some numbers of each channel, (k, C) each, in float64."""
+def _sums(x: NDArray, order: ChannelRows, add: Callable[[slice, NDArray, NDArray], None], passes: int) -> NDArray:
+    """Two sums of some numbers of each channel, (2, k, C) or (2, k, L), in float64."""
     pieces = _pieces(x)
     totals = np.zeros((2, len(pieces), order.channels if order.batch_is_last else x.shape[1]))
     parallel(lambda k: add(pieces[k], *totals[:, k]), range(len(pieces)), passes * PASS * x.size)
-    first, second = totals.reshape(2, -1, order.channels)
-    return first, second
+    return totals
 
 
 def _normalize(
@@ -189,10 +186,10 @@ def _normalize(
     """(3), (M, L)."""
     y = empty(x.shape, x.dtype)
     a = r if gamma is None else gamma * r  # (C,)
-    factors = [order.spread(each) for each in (mean, a, np.zeros_like(mean) if beta is None else beta)]  # (L,) each
+    factors = order.spread(mean, a, np.zeros_like(mean) if beta is None else beta)  # (3, L)
 
     def work(at: slice) -> None:
-        loops.normalize(x, *factors, relu, math.inf, at.start, at.stop, y)
+        loops.normalize(x, factors, relu, math.inf, at.start, at.stop, y)
 
     parallel(work, _pieces(x), 2 * PASS * x.size)
     return y

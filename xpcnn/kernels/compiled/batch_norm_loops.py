@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .loop import In1, In2, In3, Out1, Out2, Sums1, loop, part
+from .loop import In1, In2, In3, InInts1, Out2, Sums1, Sums2, loop, part
 
 TOGETHER = 16  # rows whose sum is in their own type; sums of these are in float64
 
@@ -43,36 +43,54 @@ def moments(x: In3, x1: In1, first: int, last: int, mean: Sums1, squares: Sums1)
 
 
 @loop
-def moments_of_rows(
-    x: In2, x1: In1, first: int, last: int, part_s: Out1, middle: Out1, mean: Sums1, squares: Sums1
-) -> None:
+def moments_of_rows(x: In2, x1: In1, first: int, last: int, scratch: Out2, mean: Sums1, squares: Sums1) -> None:
     """μ_k and q_k of each of the L numbers of the rows `first` to `last`."""
-    length = x.shape[1]
+    length, sums, middle = x.shape[1], scratch[0], scratch[1]
     for start in range(first, last, TOGETHER):
-        clear(part_s)
+        clear(sums)
         for m in range(start, min(start + TOGETHER, last)):
             row = x[m]
             for k in range(length):
-                part_s[k] += row[k] - x1[k]
+                sums[k] += row[k] - x1[k]
         for k in range(length):
-            mean[k] += part_s[k]
+            mean[k] += sums[k]
     for k in range(length):
         mean[k] = x1[k] + mean[k] / (last - first)
         middle[k] = mean[k]
     for start in range(first, last, TOGETHER):
-        clear(part_s)
+        clear(sums)
         for m in range(start, min(start + TOGETHER, last)):
             row = x[m]
             for k in range(length):
-                part_s[k] += (row[k] - middle[k]) ** 2
+                sums[k] += (row[k] - middle[k]) ** 2
         for k in range(length):
-            squares[k] += part_s[k]
+            squares[k] += sums[k]
 
 
 @loop
-def normalize(x: In2, mean: In1, a: In1, beta: In1, relu: bool, most: float, first: int, last: int, y: Out2) -> None:
-    """(3), and with `relu` 0 for negative numbers and `most` for larger ones."""
+def statistics(x1: In1, means: Sums2, squares: Sums2, sizes: InInts1, mean: Sums1, var: Sums1) -> None:
+    """(1), of μ_k − x₁ and q_k in rows, one for each piece, of one or several times C numbers."""
+    channels, times = len(x1), means.shape[1] // len(x1)
+    count = times * sizes.sum()
+    for k in range(len(means)):
+        for t in range(times):
+            for c in range(channels):
+                mean[c] += sizes[k] * (means[k, t * channels + c] - x1[c])
+    for c in range(channels):
+        mean[c] = x1[c] + mean[c] / count  # (1)
+    for k in range(len(means)):
+        for t in range(times):
+            for c in range(channels):
+                var[c] += squares[k, t * channels + c] + sizes[k] * (means[k, t * channels + c] - mean[c]) ** 2
+    for c in range(channels):
+        var[c] /= count  # (1)
+
+
+@loop
+def normalize(x: In2, factors: In2, relu: bool, most: float, first: int, last: int, y: Out2) -> None:
+    """(3), and with `relu` 0 for negative numbers and `most` for larger ones; `factors` are μ, a and β."""
     length = x.shape[1]
+    mean, a, beta = factors[0], factors[1], factors[2]
     for m in range(first, last):
         row, out = x[m], y[m]
         if relu:
@@ -111,35 +129,36 @@ def sum_gradients(
 @loop
 def sum_gradients_of_rows(
     dy: In2, x: In2, y: In2, mean: In1, relu: bool, most: float, first: int, last: int,
-    part_q: Out1, part_s: Out1, products: Sums1, sums: Sums1,
+    scratch: Out2, products: Sums1, sums: Sums1,
 ) -> None:  # fmt: skip
     """The sums of (4), for each of the L numbers."""
-    length = x.shape[1]
+    length, q, s = x.shape[1], scratch[0], scratch[1]
     for start in range(first, last, TOGETHER):
-        clear(part_q)
-        clear(part_s)
+        clear(q)
+        clear(s)
         for m in range(start, min(start + TOGETHER, last)):
             given, row, after = dy[m], x[m], y[m]
             if relu:
                 for k in range(length):
                     d = given[k] * (1.0 if after[k] > 0.0 and after[k] != most else 0.0)
-                    part_q[k] += d * (row[k] - mean[k])
-                    part_s[k] += d
+                    q[k] += d * (row[k] - mean[k])
+                    s[k] += d
             else:
                 for k in range(length):
-                    part_q[k] += given[k] * (row[k] - mean[k])
-                    part_s[k] += given[k]
+                    q[k] += given[k] * (row[k] - mean[k])
+                    s[k] += given[k]
         for k in range(length):
-            products[k] += part_q[k]  # (4)
-            sums[k] += part_s[k]  # (4)
+            products[k] += q[k]  # (4)
+            sums[k] += s[k]  # (4)
 
 
 @loop
 def input_gradient(
-    dy: In2, x: In2, y: In2, mean: In1, a: In1, f: In1, g: In1, relu: bool, most: float, first: int, last: int, dx: Out2
+    dy: In2, x: In2, y: In2, factors: In2, relu: bool, most: float, first: int, last: int, dx: Out2
 ) -> None:
-    """(5)."""
+    """(5); `factors` are μ, a, f and g."""
     length = x.shape[1]
+    mean, a, f, g = factors[0], factors[1], factors[2], factors[3]
     for m in range(first, last):
         given, row, after, out = dy[m], x[m], y[m], dx[m]
         if relu:

@@ -45,6 +45,10 @@ class ChannelRows:
         """(M, L) → (P, C, N), a view, where the batch is last."""
         return rows.reshape(-1, self.channels, self.together)
 
-    def spread(self, factors: NDArray) -> NDArray:
-        """(C,) → (L,)."""
-        return np.repeat(factors, self.together) if self.batch_is_last else np.tile(factors, self.together)
+    def spread(self, *factors: NDArray) -> NDArray:
+        """(C,) each → (k, L)."""
+        c, times = self.channels, self.together
+        table = np.empty((len(factors), *((c, times) if self.batch_is_last else (times, c))), factors[0].dtype)
+        for row, each in zip(table, factors, strict=True):
+            row[...] = each[:, None] if self.batch_is_last else each
+        return table.reshape(len(factors), -1)
