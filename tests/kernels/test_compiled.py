@@ -136,6 +136,8 @@ def test_batch_norm(rng, monkeypatch, op, item, piece, dtype):
     given_too = (mean, np.abs(mean) + 1) if op == "batch_norm_inference" else ()
     for factors in ((gamma, beta), (gamma, None), (None, None)):
         compare(op, [x, *factors, *given_too], {"eps": 1e-3}, rng)
+    if op == "batch_norm_relu":
+        compare(op, [x, 9 * gamma, beta], {"eps": 1e-3, "relu6": True}, rng)
 
 
 @needs_numba

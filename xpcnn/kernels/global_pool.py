@@ -47,12 +47,13 @@ def forward(x: NDArray) -> tuple[NDArray, Cache]:
     y = empty((len(rows), rows.shape[2]), x.dtype)  # (M, L)
     ones = np.ones(h * w, x.dtype)
 
-    def work(unit: tuple[int, slice]) -> None:
-        image, run = unit
-        np.matmul(ones, rows[image, :, run], out=y[unit])  # (HW,) @ (HW, r)
+    def work(unit: tuple[slice, slice]) -> None:
+        images, run = unit
+        np.matmul(ones, rows[images, :, run], out=y[unit])  # (HW,) @ (m, HW, r)
         y[unit] /= h * w  # (2)
 
-    parallel(work, [(image, run) for image in range(len(y)) for run in chunks(y.shape[1], RUN)], PASS * x.size)
+    some = chunks(len(y), max(1, PIECE // (h * w * y.shape[1])))
+    parallel(work, [(images, run) for images in some for run in chunks(y.shape[1], RUN)], PASS * x.size)
     return batch_first(y.reshape(c, n)) if last else y, (x.shape, last)
 
 

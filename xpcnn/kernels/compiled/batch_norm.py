@@ -14,7 +14,7 @@ with the equation numbers of `xpcnn.ops.batch_norm`. x₁ is the channel's first
 x − μ = 0, to the last bit. A piece fits into the processor's cache, where the pass for q_k finds it again. Sums of a
 channel's N numbers at a position, or of those in 16 rows, are in their own type, sums of these in float64. If σ²
 overflows, the reference runs.
-With a ReLU, negative y become 0, and dy counts where y > 0.
+With a ReLU, negative y become 0, and dy counts where y > 0; with a ReLU6, y is at most 6, and dy counts below.
 
 Source: T. Chan, G. Golub and R. LeVeque, Algorithms for computing the sample variance, 1983, equation 2.1 → (1)
 """
@@ -53,7 +53,7 @@ from .loop import NAME, refuses_numbers
 PIECE = 1 << 16  # elements, or one row
 
 
-def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5, shards: Any = None) -> str | None:
+def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5, **options: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
     reason = refuses_numbers(x) or refuses_run(x)
     return reason or (refuses_batch(x) if x.ndim < 2 or is_batch_last(x) else None)
@@ -66,6 +66,7 @@ def forward(
     *,
     eps: float = 1e-5,
     relu: bool = False,
+    relu6: bool = False,
     shards: Shards | None = None,
 ) -> tuple[NDArray, Cache, tuple[NDArray, NDArray]]:
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`, in compiled loops."""
@@ -74,15 +75,15 @@ def forward(
     rows = order.rows(x)  # (M, L)
     mean, var = _statistics(rows, order)  # (C,) each                                             (1)
     if not (var < np.finfo(var.dtype).max ** 0.5).all():
-        reference = batch_norm_relu_forward if relu else batch_norm_forward
+        reference = partial(batch_norm_relu_forward, relu6=relu6) if relu else batch_norm_forward
         done: Any = reference(x, gamma, beta, eps=eps, shards=shards)
         return done[0], (None, batch_norm_relu_backward if relu else batch_norm_backward, done[1]), done[2]
     if shards is not None:
         joined: Any = joined_statistics(mean, var, count, shards)
         mean, var, count = joined
     r = 1 / np.sqrt(var + eps)  # (C,)                                                            (2)
-    y = _normalize(rows, order, mean, r, gamma, beta, relu)
-    cache = (rows, order, mean, r, gamma, beta is not None, y if relu else None, count, shards)
+    y = _normalize(rows, order, mean, r, gamma, beta, relu, relu6)
+    cache = (rows, order, mean, r, gamma, beta is not None, y if relu else None, relu6, count, shards)
     return order.batch(y), cache, (mean, var)
 
 
@@ -94,11 +95,12 @@ def backward(
         _, reference, cache = cache
         gradients: tuple[NDArray | None, NDArray | None, NDArray | None] = reference(dy, cache, input_grad=input_grad)
         return gradients
-    x, order, mean, r, gamma, has_beta, y, count, shards = cache
+    x, order, mean, r, gamma, has_beta, y, relu6, count, shards = cache
     check_gradient("BatchNorm", dy, order.shape, x)
     rows, relu = order.rows(dy), y is not None  # (M, L)
+    upper = 6.0 if relu6 else 0.0  # a positive y of which dy does not count
     after = y if relu else x
-    products, dbeta = _gradient_sums(rows, x, after, order, mean, relu)  # (C,) each              (4)
+    products, dbeta = _gradient_sums(rows, x, after, order, mean, relu, upper)  # (C,) each              (4)
     dgamma = r * products  # (C,)                                                                 (4)
     dx = None
     if input_grad:
@@ -109,7 +111,7 @@ def backward(
         factors = order.spread(mean, a, f, g)  # (4, L)
 
         def work(at: slice) -> None:
-            loops.input_gradient(rows, x, after, factors, relu, 0.0, at.start, at.stop, dx)
+            loops.input_gradient(rows, x, after, factors, relu, upper, at.start, at.stop, dx)
 
         parallel(work, _pieces(x), 4 * PASS * x.size)
     return None if dx is None else order.batch(dx), None if gamma is None else dgamma, dbeta if has_beta else None
@@ -121,7 +123,7 @@ def inference(
     """`batch_norm_inference`, in compiled loops."""
     check_inference(x, gamma, beta, mean, var, eps)
     order, r = ChannelRows(x), 1 / np.sqrt(var + eps) + 0 * var  # (C,); NaN where it overflowed  (2)
-    return order.batch(_normalize(order.rows(x), order, mean, r, gamma, beta, False))
+    return order.batch(_normalize(order.rows(x), order, mean, r, gamma, beta, False, False))
 
 
 def refuses_inference(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, *, eps: float = 1e-5) -> str | None:
@@ -153,20 +155,20 @@ def _statistics(x: NDArray, order: ChannelRows) -> tuple[NDArray, NDArray]:
 
 
 def _gradient_sums(
-    dy: NDArray, x: NDArray, y: NDArray, order: ChannelRows, mean: NDArray, relu: bool
+    dy: NDArray, x: NDArray, y: NDArray, order: ChannelRows, mean: NDArray, relu: bool, upper: float
 ) -> tuple[NDArray, NDArray]:
     """The sums of (4), (C,) each."""
     if order.batch_is_last:
         runs = [order.runs(each) for each in (dy, x, y)]
 
         def add(at: slice, q: NDArray, s: NDArray) -> None:
-            loops.sum_gradients(*runs, mean, relu, 0.0, at.start, at.stop, q, s)
+            loops.sum_gradients(*runs, mean, relu, upper, at.start, at.stop, q, s)
     else:
         (middle,) = order.spread(mean)  # (L,)
 
         def add(at: slice, q: NDArray, s: NDArray) -> None:
             scratch = np.empty((2, len(middle)), x.dtype)
-            loops.sum_gradients_of_rows(dy, x, y, middle, relu, 0.0, at.start, at.stop, scratch, q, s)
+            loops.sum_gradients_of_rows(dy, x, y, middle, relu, upper, at.start, at.stop, scratch, q, s)
 
     products, sums = _sums(x, order, add, 4).reshape(2, -1, order.channels).sum(axis=1).astype(x.dtype)
     return products, sums
@@ -181,15 +183,22 @@ def _sums(x: NDArray, order: ChannelRows, add: Callable[[slice, NDArray, NDArray
 
 
 def _normalize(
-    x: NDArray, order: ChannelRows, mean: NDArray, r: NDArray, gamma: NDArray | None, beta: NDArray | None, relu: bool
+    x: NDArray,
+    order: ChannelRows,
+    mean: NDArray,
+    r: NDArray,
+    gamma: NDArray | None,
+    beta: NDArray | None,
+    relu: bool,
+    relu6: bool,
 ) -> NDArray:
     """(3), (M, L)."""
-    y = empty(x.shape, x.dtype)
+    y, most = empty(x.shape, x.dtype), 6.0 if relu6 else math.inf
     a = r if gamma is None else gamma * r  # (C,)
     factors = order.spread(mean, a, np.zeros_like(mean) if beta is None else beta)  # (3, L)
 
     def work(at: slice) -> None:
-        loops.normalize(x, factors, relu, math.inf, at.start, at.stop, y)
+        loops.normalize(x, factors, relu, most, at.start, at.stop, y)
 
     parallel(work, _pieces(x), 2 * PASS * x.size)
     return y

@@ -105,16 +105,16 @@ def normalize(x: In2, factors: In2, relu: bool, most: float, first: int, last: i
 
 @loop
 def sum_gradients(
-    dy: In3, x: In3, y: In3, mean: In1, relu: bool, most: float, first: int, last: int, products: Sums1, sums: Sums1
+    dy: In3, x: In3, y: In3, mean: In1, relu: bool, upper: float, first: int, last: int, products: Sums1, sums: Sums1
 ) -> None:
-    """The sums of (4)."""
+    """The sums of (4); with `relu`, dy counts where y > 0 and not `upper`."""
     _, channels, images = x.shape
     for p in range(first, last):
         for c in range(channels):
             middle, s, q = mean[c], x.dtype.type(0), x.dtype.type(0)
             if relu:
                 for n in range(images):
-                    d = dy[p, c, n] * (1.0 if y[p, c, n] > 0.0 and y[p, c, n] != most else 0.0)
+                    d = dy[p, c, n] * (1.0 if y[p, c, n] > 0.0 and y[p, c, n] != upper else 0.0)
                     s += d
                     q += d * (x[p, c, n] - middle)
             else:
@@ -128,7 +128,7 @@ def sum_gradients(
 
 @loop
 def sum_gradients_of_rows(
-    dy: In2, x: In2, y: In2, mean: In1, relu: bool, most: float, first: int, last: int,
+    dy: In2, x: In2, y: In2, mean: In1, relu: bool, upper: float, first: int, last: int,
     scratch: Out2, products: Sums1, sums: Sums1,
 ) -> None:  # fmt: skip
     """The sums of (4), for each of the L numbers."""
@@ -140,7 +140,7 @@ def sum_gradients_of_rows(
             given, row, after = dy[m], x[m], y[m]
             if relu:
                 for k in range(length):
-                    d = given[k] * (1.0 if after[k] > 0.0 and after[k] != most else 0.0)
+                    d = given[k] * (1.0 if after[k] > 0.0 and after[k] != upper else 0.0)
                     q[k] += d * (row[k] - mean[k])
                     s[k] += d
             else:
@@ -154,7 +154,7 @@ def sum_gradients_of_rows(
 
 @loop
 def input_gradient(
-    dy: In2, x: In2, y: In2, factors: In2, relu: bool, most: float, first: int, last: int, dx: Out2
+    dy: In2, x: In2, y: In2, factors: In2, relu: bool, upper: float, first: int, last: int, dx: Out2
 ) -> None:
     """(5); `factors` are μ, a, f and g."""
     length = x.shape[1]
@@ -163,7 +163,7 @@ def input_gradient(
         given, row, after, out = dy[m], x[m], y[m], dx[m]
         if relu:
             for k in range(length):
-                d = given[k] * (1.0 if after[k] > 0.0 and after[k] != most else 0.0)
+                d = given[k] * (1.0 if after[k] > 0.0 and after[k] != upper else 0.0)
                 out[k] = a[k] * d + f[k] * (row[k] - mean[k]) + g[k]  # (5)
         else:
             for k in range(length):
