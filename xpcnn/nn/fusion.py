@@ -48,7 +48,7 @@ def training_steps(children: Mapping[str, Layer], *, sums: bool = False) -> list
         before = children[steps[-1][0]] if steps else None
         takes_relu = is_norm(before) or (sums and isinstance(before, Container) and before.takes_relu)
         if type(children[name]) is ReLU and takes_relu:
-            steps[-1] = (steps[-1][0], {"relu": True})
+            steps[-1] = (steps[-1][0], steps[-1][1] or {"relu": True})  # after another, it changes nothing
         elif type(children[name]) is ReLU6 and is_norm(before) and not steps[-1][1]:
             steps[-1] = (steps[-1][0], {"relu6": True})
         else:
