@@ -92,6 +92,7 @@ def _numpy_where_no_library_is_asked_for(request: pytest.FixtureRequest) -> Iter
 def any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fast implementations also accept batches that they usually refuse because they would not pay."""
     monkeypatch.setattr("xpcnn.kernels.batch_last.MINIMUM_BATCH", 1)
+    monkeypatch.setattr("xpcnn.kernels.batch_last.COMPILED_BATCH", 1)
     monkeypatch.setattr("xpcnn.kernels.batch_last.FEW_CHANNELS", 1)
     monkeypatch.setattr("xpcnn.kernels.elementwise.MINIMUM_SIZE", 1)
     monkeypatch.setattr("xpcnn.kernels.winograd.FEWEST_CHANNELS", 1)

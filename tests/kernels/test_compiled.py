@@ -121,9 +121,11 @@ def test_maximum_pooling_has_the_same_maxima_and_winners(rng, monkeypatch, kind,
     x = special(rng, (9, *size, 3), kind).astype(dtype)
     reference = dispatch.implementations("max_pool2d")[-1]
     y, (winner, *_) = reference.forward(x, window=window)
-    found, (found_winner, *_) = own("max_pool2d").forward(x, window=window)
-    np.testing.assert_array_equal(found, y)
-    np.testing.assert_array_equal(found_winner, np.moveaxis(winner, 0, -1).reshape(found_winner.shape))
+    for order in ("C", "batch last"):
+        found, (found_winner, *_) = own("max_pool2d").forward(orders(x)[order], window=window)
+        np.testing.assert_array_equal(found, y)
+        expected = winner if order == "C" else np.moveaxis(winner, 0, -1)
+        np.testing.assert_array_equal(found_winner, expected.reshape(found_winner.shape))
     compare("max_pool2d", [x], {"window": window}, rng)
     np.testing.assert_array_equal(own("max_pool2d_inference").forward(x, window=window), y)
 
@@ -148,6 +150,8 @@ def test_batch_norm(rng, monkeypatch, op, item, piece, dtype):
     given_too = (mean, np.abs(mean) + 1) if op == "batch_norm_inference" else ()
     for factors in ((gamma, beta), (gamma, None), (None, None)):
         compare(op, [x, *factors, *given_too], {"eps": 1e-3}, rng)
+    if op == "batch_norm_relu":
+        compare(op, [x, 9 * gamma, beta], {"eps": 1e-3, "relu6": True}, rng)
 
 
 @needs_numba

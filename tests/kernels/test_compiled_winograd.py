@@ -47,7 +47,7 @@ def test_every_tile(blocks, size, pads, images, channels, bias, relu, order, dty
     y, cache = winograd.forward(given_x, w, b, window=window)
     expected, reference_cache = conv2d_forward(x, w, b, window=window)
     assert_same(y, expected)
-    assert is_batch_last(y)
+    assert is_batch_last(y) or order != "batch last"
     dy = rng.normal(size=y.shape).astype(dtype)
     gradients = winograd.backward(orders(dy)[order], cache)
     for actual, wanted in zip(gradients, conv2d_backward(dy, reference_cache), strict=True):
@@ -105,7 +105,8 @@ def test_without_being_compiled_they_compute_the_same(rng, monkeypatch):
         ((32, 8, 8, 8), (8, 3, 3, 8), Window(3, 2), 1, "three rows"),
         ((32, 7, 8, 8), (8, 3, 3, 8), Window(3), 1, "5×6 positions"),
         ((32, 8, 8), (8, 3, 3, 8), Window(3), 1, "not those of a convolution"),
-        ((8, 8, 8, 8), (8, 3, 3, 8), Window(3), 1, None),
+        ((31, 8, 8, 8), (8, 3, 3, 8), Window(3), 1, "fewer than 32 images with the channels last"),
+        ((8, 8, 8, 512), (512, 3, 3, 512), Window(3), 1, None),
         ((32, 7, 7, 8), (8, 3, 3, 8), Window(3, padding="same"), 1, None),
     ],
 )

@@ -24,10 +24,9 @@ def compare(x, rng, orders_of=orders):
     for name, x_ in orders_of(x).items():
         y, cache = forward(x_)
         assert_same(y, expected)
-        assert is_batch_last(y)
         dx = backward(gradients[name], cache)
         assert_same(dx, np.array(global_avg_pool2d_backward(dy, reference_cache)))
-        assert is_batch_last(dx)
+        assert name == "C" or not is_batch_last(x_) or is_batch_last(dx)
         assert dx.flags.writeable
 
 

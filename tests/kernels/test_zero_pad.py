@@ -28,7 +28,7 @@ def compare(x, widths, rng, orders_of=orders):
         for actual, wanted in ((y, expected), (dx, zero_pad_backward(dy, reference_cache))):
             assert actual.dtype == x.dtype
             np.testing.assert_array_equal(actual, wanted)
-            assert is_batch_last(actual)
+            assert name == "C" or not is_batch_last(x_) or is_batch_last(actual)
 
 
 @pytest.mark.parametrize("images", BATCHES)

@@ -15,6 +15,7 @@ from xpcnn.nn import (
     LeakyReLU,
     MaxPool2d,
     ReLU,
+    ReLU6,
     Residual,
     Sequential,
     freeze,
@@ -111,6 +112,8 @@ def test_what_changes_places_or_is_one_in_training():
         ([LeakyReLU(), pool, relu], ["0", "1", "2"]),
         ([conv, norm, relu, conv, norm], ["0", "1 relu", "3", "4"]),
         ([norm, relu, relu], ["0 relu"]),
+        ([norm, ReLU6(), relu], ["0 relu6"]),
+        ([norm, relu, ReLU6()], ["0 relu", "2"]),
         ([norm, relu, pool], ["0", "2", "1"]),
         ([relu, norm], ["0", "1"]),
         ([], []),
@@ -121,17 +124,20 @@ def test_what_changes_places_or_is_one_in_training():
 
 @pytest.mark.parametrize("images", [3, 16])
 @pytest.mark.parametrize("norm", [BatchNorm1d, BatchNorm2d])
-def test_norm_and_relu_in_training(xp, rng, norm, images):
+@pytest.mark.parametrize("relu", [ReLU(), ReLU6()])
+def test_norm_and_relu_in_training(xp, rng, norm, images, relu):
     shape = (images, 4) if norm is BatchNorm1d else (images, 5, 6, 4)
-    nets = [Sequential(norm(4), *rest).astype("float64").to_backend() for rest in ([ReLU()], [])]
+    nets = [Sequential(norm(4), *rest).astype("float64").to_backend() for rest in ([relu], [])]
+    assert len(nets[0]._training) == 1
     for net in nets:
+        net[0].weight = xp.array(np.array([1.0, 6.0, -8.0, 9.0]))
         net[0].bias = xp.array(np.arange(4.0) - 1.5)
     x, dy = xp.array(rng.normal(size=shape)), xp.array(rng.normal(size=shape))
     y, cache = nets[0].forward(x)
     dx, grads = nets[0].backward(dy, cache)
     hidden, norm_cache = nets[1].forward(x)
-    expected, relu_cache = ReLU().forward(hidden)
-    wanted, wanted_grads = nets[1].backward(ReLU().backward(dy, relu_cache)[0], norm_cache)
+    expected, relu_cache = relu.forward(hidden)
+    wanted, wanted_grads = nets[1].backward(relu.backward(dy, relu_cache)[0], norm_cache)
     assert_close(y, xpcnn.to_numpy(expected))
     assert_close(dx, xpcnn.to_numpy(wanted))
     assert grads.keys() == wanted_grads.keys() == {"0.weight", "0.bias"}

@@ -8,8 +8,9 @@ An array (N, …, C) looks the same to every operation, in any memory order. If 
     - flattening images to rows of a matrix changes nothing in memory.
 In its usual order, (N, H, W, C) has runs of C numbers, which may be 1 or 3.
 
-An operation copies arrays that have another order, and returns its results in this one. So a network copies its input
-once. NumPy's own functions keep the memory order of their arguments.
+Most operations copy arrays that have another order, and return their results in this one. So a network copies its
+input once. NumPy's own functions keep the memory order of their arguments; so do compiled loops, with which a network
+of fewer than `COMPILED_BATCH` images stays in the usual order.
 
 Source: A. Krizhevsky's cuda-convnet (2011) kept the batch last for the same reason on the GPU.
 """
@@ -24,6 +25,7 @@ from ..typing import NDArray
 
 FEW_CHANNELS = 8
 MINIMUM_BATCH = 8  # images: with fewer, runs of N numbers are too short
+COMPILED_BATCH = 32  # images: with fewer, compiled loops are faster with the channels last
 
 
 def refuses_array(x: Any) -> str | None:
@@ -47,18 +49,27 @@ def refuses_batch(x: Any, *, one: bool = True) -> str | None:
     return reason
 
 
-def refuses_last(x: Any) -> str | None:
+def refuses_last(x: Any, *, compiled: bool = False) -> str | None:
     """The reason why an implementation that keeps the channels last refuses images (N, H, W, C), or None.
 
     Images in the order with the batch last stay in it. So do networks: their images, which have few channels, are
-    copied to that order.
+    copied to that order if there are enough of them.
+
+    Parameters
+        compiled : whether it consists of compiled loops
     """
     reason = refuses_array(x)
     if reason is not None or x.ndim != 4 or x.shape[0] < MINIMUM_BATCH:
         return reason
-    if x.shape[3] < FEW_CHANNELS:
-        return f"there are {MINIMUM_BATCH} images or more with fewer than {FEW_CHANNELS} channels"
-    return "the batch is last in memory" if abs(x.strides[0]) <= abs(x.strides[3]) else None
+    enough = COMPILED_BATCH if compiled else MINIMUM_BATCH
+    if x.shape[3] < FEW_CHANNELS and x.shape[0] >= enough:
+        return f"there are {enough} images or more with fewer than {FEW_CHANNELS} channels"
+    return "the batch is last in memory" if is_batch_last(x) else None
+
+
+def is_batch_last(x: NDArray) -> bool:
+    """Whether the batch varies faster in memory than the channels; of one image both orders are the same."""
+    return len(x) > 1 and abs(x.strides[0]) <= abs(x.strides[-1])
 
 
 def batch_last(x: NDArray) -> NDArray:

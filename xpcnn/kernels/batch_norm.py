@@ -15,7 +15,8 @@ If much cancels, because a channel's numbers are far from 0 but close to each ot
 instead of x. x₁ is the channel's first number, so that a constant channel has x̂ = 0, to the last bit. If σ² is too
 large for r² or overflows, the reference runs.
 Of a shard, μ and σ² are put together with those of the others, and in (5) dγ and dβ are the sums of all.
-With a ReLU, negative y become 0, dy counts where y > 0, and the cache also holds y. x̂ is neither computed nor kept:
+With a ReLU, negative y become 0, dy counts where y > 0, and the cache also holds y; likewise with a ReLU6, which has an
+upper end, too. x̂ is neither computed nor kept:
 the cache refers to x. Sums over N are products with ones, which BLAS does fastest. The factors of a channel are
 repeated for its N numbers, so that one inner loop runs over C·N.
 Measured: twice as fast as the reference on (128, 28, 28, 32), float32, 2 threads.
@@ -52,7 +53,7 @@ CANCELLED = 64  # largest ratio of Σ x² to the squares about the mean; beyond 
 PIECE = 1 << 18  # elements
 
 
-def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5, shards: Any = None) -> str | None:
+def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5, **options: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
     return refuses_batch(x)
 
@@ -64,6 +65,7 @@ def forward(
     *,
     eps: float = 1e-5,
     relu: bool = False,
+    relu6: bool = False,
     shards: Shards | None = None,
 ) -> tuple[NDArray, Cache, tuple[NDArray, NDArray]]:
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`, piece by piece."""
@@ -75,7 +77,7 @@ def forward(
         first = rows[0, :, 0].copy()  # (C,), x₁
         mean, var, _ = _statistics(rows, first, count)  # of x − x₁                               (1)
     if not (var < np.finfo(var.dtype).max ** 0.5).all():
-        reference = batch_norm_relu_forward if relu else batch_norm_forward
+        reference = partial(batch_norm_relu_forward, relu6=relu6) if relu else batch_norm_forward
         done: Any = reference(x, gamma, beta, eps=eps, shards=shards)
         return done[0], (None, batch_norm_relu_backward if relu else batch_norm_backward, done[1]), done[2]
     whole = mean if first is None else first + mean  # (C,)
@@ -85,8 +87,8 @@ def forward(
         whole, var, count = joined
         mean = mean + (whole - own)
     r = 1 / np.sqrt(var + eps)  # (C,)                                                            (2)
-    y = _apply(rows, first, *_affine(gamma, beta, mean, r), relu)
-    cache = (rows, first, mean, r, gamma, beta is not None, x.shape, y if relu else None, count, shards)
+    y = _apply(rows, first, *_affine(gamma, beta, mean, r), relu, relu6)
+    cache = (rows, first, mean, r, gamma, beta is not None, x.shape, y if relu else None, relu6, count, shards)
     return _images(y, x.shape), cache, (whole, var)
 
 
@@ -98,7 +100,7 @@ def backward(
         _, reference, cache = cache
         gradients: tuple[NDArray | None, NDArray | None, NDArray | None] = reference(dy, cache, input_grad=input_grad)
         return gradients
-    x, first, mean, r, gamma, has_beta, shape, y, count, shards = cache
+    x, first, mean, r, gamma, has_beta, shape, y, relu6, count, shards = cache
     check_gradient("BatchNorm", dy, shape, x)
     rows = _rows(dy)  # (P, C, N)
     places, channels = _cut(rows)
@@ -108,7 +110,7 @@ def backward(
 
     def gather(piece: tuple[int, slice]) -> None:
         k, some = piece
-        part, dy_part = _part(x, first, places[k], some), _passed(rows, y, (places[k], some))  # (p, c, N) each
+        part, dy_part = _part(x, first, places[k], some), _passed(rows, y, relu6, (places[k], some))  # (p, c, N) each
         sums[k, some] = _sum(dy_part)
         if far:
             products[k, some] = _dot(part - _spread(mean[some], part), dy_part)
@@ -124,7 +126,7 @@ def backward(
         a = r if gamma is None else gamma * r  # (C,)                                             (5)
         f = -a * r * (all_dgamma / count)  # (C,)                                                 (5)
         g = -a * (all_dbeta / count) - f * mean  # (C,)                                           (5)
-        dx = _images(_combine(rows, y, x, first, a, f, g), shape)
+        dx = _images(_combine(rows, y, relu6, x, first, a, f, g), shape)
     return dx, None if gamma is None else dgamma, dbeta if has_beta else None
 
 
@@ -177,9 +179,14 @@ def _affine(gamma: NDArray | None, beta: NDArray | None, mean: NDArray, r: NDArr
     return a, (-a * mean if beta is None else beta - a * mean)
 
 
-def _passed(dy: NDArray, y: NDArray | None, piece: tuple[slice, slice]) -> NDArray:
-    """A piece of dy; with a ReLU, 0 where its y is 0."""
-    return dy[piece] if y is None else dy[piece] * (y[piece] > 0)
+def _passed(dy: NDArray, y: NDArray | None, relu6: bool, piece: tuple[slice, slice]) -> NDArray:
+    """A piece of dy; with a ReLU, 0 where its y is 0; with a ReLU6, also where it is 6."""
+    if y is None:
+        return dy[piece]
+    passes = y[piece] > 0
+    if relu6:
+        passes &= y[piece] < 6
+    return dy[piece] * passes
 
 
 def _part(x: NDArray, first: NDArray | None, places: slice, some: slice) -> NDArray:
@@ -188,12 +195,14 @@ def _part(x: NDArray, first: NDArray | None, places: slice, some: slice) -> NDAr
     return part if first is None else part - _spread(first[some], part)
 
 
-def _apply(x: NDArray, first: NDArray | None, a: NDArray, b: NDArray, relu: bool = False) -> NDArray:
-    """(3), and with `relu` 0 for negative numbers: (P, C, N)."""
+def _apply(
+    x: NDArray, first: NDArray | None, a: NDArray, b: NDArray, relu: bool = False, relu6: bool = False
+) -> NDArray:
+    """(3), and with `relu` 0 for negative numbers, with `relu6` 6 for larger ones: (P, C, N)."""
     y = empty(x.shape, x.dtype)
     places, channels = _cut(x)
     spread_a, spread_b = _spread(a, x), _spread(b, x)
-    zeros = np.zeros_like(spread_b)
+    zeros, sixes = np.zeros_like(spread_b), np.full_like(spread_b, 6)
 
     def work(piece: tuple[slice, slice]) -> None:
         out, some = y[piece], piece[1]
@@ -201,13 +210,15 @@ def _apply(x: NDArray, first: NDArray | None, a: NDArray, b: NDArray, relu: bool
         out += spread_b[some]  # (3)
         if relu:
             np.maximum(out, zeros[some], out=out)
+        if relu6:
+            np.minimum(out, sixes[some], out=out)
 
     parallel(work, [(at, some) for at in places for some in channels], 2 * PASS * x.size)
     return y
 
 
 def _combine(
-    dy: NDArray, y: NDArray | None, x: NDArray, first: NDArray | None, a: NDArray, f: NDArray, g: NDArray
+    dy: NDArray, y: NDArray | None, relu6: bool, x: NDArray, first: NDArray | None, a: NDArray, f: NDArray, g: NDArray
 ) -> NDArray:
     """(5): (P, C, N)."""
     dx = empty(x.shape, x.dtype)
@@ -216,7 +227,7 @@ def _combine(
 
     def work(piece: tuple[slice, slice]) -> None:
         out, some = dx[piece], piece[1]
-        np.multiply(_passed(dy, y, piece), spread_a[some], out=out)
+        np.multiply(_passed(dy, y, relu6, piece), spread_a[some], out=out)
         rest = _part(x, first, *piece) * spread_f[some]
         rest += spread_g[some]
         out += rest  # (5)

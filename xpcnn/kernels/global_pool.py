@@ -1,6 +1,7 @@
-"""Global average pooling on NumPy with the batch last in memory.
+"""Global average pooling on NumPy, in the memory order of the images.
 
-Idea. The images are a matrix (HW, C·N), and their means are those of its columns:
+Idea. With the batch last in memory the images are a matrix (HW, C·N), and their means are those of its columns. Else
+each image is a matrix (HW, C):
 
     y  = Σ_{p,q} x[p,q] / HW                            (2)
     dx = dy / HW, at every p, q                         (4)
@@ -21,7 +22,7 @@ import numpy as np
 from ..ops.check import check_batch, check_floats, check_gradient
 from ..ops.implementations import Implementation
 from ..typing import Cache, NDArray
-from .batch_last import batch_first, batch_last, chunks, refuses_batch
+from .batch_last import batch_first, batch_last, chunks, is_batch_last, refuses_batch
 from .memory import empty
 from .threads import PASS, parallel
 
@@ -39,30 +40,37 @@ def forward(x: NDArray) -> tuple[NDArray, Cache]:
     check_batch("GlobalAvgPool2d", x, "H", "W", "C")
     check_floats("GlobalAvgPool2d", x)
     n, h, w, c = x.shape
-    rows = batch_last(x).reshape(h * w, c * n)  # (HW, CN)
-    y = empty((c * n,), x.dtype)
+    last = is_batch_last(x)
+    rows = (
+        batch_last(x).reshape(1, h * w, c * n) if last else np.ascontiguousarray(x).reshape(n, h * w, c)
+    )  # (M, HW, L)
+    y = empty((len(rows), rows.shape[2]), x.dtype)  # (M, L)
     ones = np.ones(h * w, x.dtype)
 
-    def work(run: slice) -> None:
-        np.matmul(ones, rows[:, run], out=y[run])  # (HW,) @ (HW, r)
-        y[run] /= h * w  # (2)
+    def work(unit: tuple[slice, slice]) -> None:
+        images, run = unit
+        np.matmul(ones, rows[images, :, run], out=y[unit])  # (HW,) @ (m, HW, r)
+        y[unit] /= h * w  # (2)
 
-    parallel(work, chunks(c * n, RUN), PASS * x.size)
-    return batch_first(y.reshape(c, n)), x.shape
+    some = chunks(len(y), max(1, PIECE // (h * w * y.shape[1])))
+    parallel(work, [(images, run) for images in some for run in chunks(y.shape[1], RUN)], PASS * x.size)
+    return batch_first(y.reshape(c, n)) if last else y, (x.shape, last)
 
 
 def backward(dy: NDArray, cache: Cache) -> NDArray:
     """`global_avg_pool2d_backward`, some rows at a time."""
-    n, h, w, c = cache
+    (n, h, w, c), last = cache
     check_gradient("GlobalAvgPool2d", dy, (n, c))
-    share = batch_last(dy / (h * w)).reshape(c * n)  # (CN,)
-    dx = empty((h * w, c * n), dy.dtype)
+    share = dy / (h * w)
+    share = batch_last(share).reshape(1, c * n) if last else np.ascontiguousarray(share)  # (M, L)
+    dx = empty((len(share), h * w, share.shape[1]), dy.dtype)
 
-    def work(rows: slice) -> None:
-        dx[rows] = share  # (4)
+    def work(unit: tuple[int, slice]) -> None:
+        dx[unit] = share[unit[0]]  # (4)
 
-    parallel(work, chunks(h * w, max(1, PIECE // (c * n))), PASS * dx.size)
-    return batch_first(dx.reshape(h, w, c, n))
+    some = chunks(h * w, max(1, PIECE // share.shape[1]))
+    parallel(work, [(image, rows) for image in range(len(dx)) for rows in some], PASS * dx.size)
+    return batch_first(dx.reshape(h, w, c, n)) if last else dx.reshape(n, h, w, c)
 
 
 IMPLEMENTATION = Implementation("batch_last", refuses, forward, backward)

@@ -1,9 +1,10 @@
-"""Zeros around the items of a batch on NumPy, with the batch last in memory.
+"""Zeros around the items of a batch on NumPy, in the memory order of the batch.
 
-Idea. The items are (L₁, …, N). A row of y that comes from a row of x is one strided copy:
+Idea. With the batch last in memory the items are (L₁, …, N), else (N, L₁, …). A row of y, along the first of these
+axes, that comes from a row of x is one strided copy:
 
-    y[i, …, n]  = x[i − p, …, n], or 0                  (1)
-    dx[i, …, n] = dy[i + p, …, n]                       (2)
+    y[i, …]  = x[i − p, …], or 0                        (1)
+    dx[i, …] = dy[i + p, …]                             (2)
 
 with the equation numbers of `xpcnn.ops.pad`. Each element of y is written once, some rows at a time.
 dx is a copy, because the next operation needs an array without gaps.
@@ -23,7 +24,7 @@ from ..ops.check import check_gradient
 from ..ops.implementations import Implementation
 from ..ops.pad import check_zero_pad
 from ..typing import Cache, NDArray
-from .batch_last import batch_first, batch_last, chunks, refuses_batch
+from .batch_last import batch_first, chunks, is_batch_last, refuses_batch
 from .memory import empty
 from .threads import PASS, parallel
 
@@ -38,9 +39,10 @@ def refuses(x: Any, widths: Sequence[tuple[int, int]]) -> str | None:
 def forward(x: NDArray, widths: Sequence[tuple[int, int]]) -> tuple[NDArray, Cache]:
     """`zero_pad_forward`, some rows at a time."""
     _, inner, shape = check_zero_pad(x, widths)
-    items = batch_last(x)  # (L₁, …, N)
-    y = empty((*shape[1:], shape[0]), x.dtype)
-    first, *others = inner[1:]
+    last = is_batch_last(x)
+    items, y = _moved(x, last), empty(shape[1:] + shape[:1] if last else shape, x.dtype)  # (L₁, …, N), or (N, L₁, …)
+    images, places = slice(0, len(x)), inner[1:]
+    first, *others = (*places, images) if last else (images, *places)
 
     def work(rows: slice) -> None:
         start, stop = (min(max(at, rows.start), rows.stop) for at in (first.start, first.stop))
@@ -53,21 +55,25 @@ def forward(x: NDArray, widths: Sequence[tuple[int, int]]) -> tuple[NDArray, Cac
         part[...] = items[start - first.start : stop - first.start]  # (1)
 
     parallel(work, _rows(y), 2 * PASS * y.size)
-    return batch_first(y), (inner, shape)
+    return batch_first(y) if last else y, (inner, shape, last)
 
 
 def backward(dy: NDArray, cache: Cache) -> NDArray:
     """`zero_pad_backward`, some rows at a time."""
-    inner, shape = cache
+    inner, shape, last = cache
     check_gradient("zero_pad", dy, shape)
-    cut = np.moveaxis(dy[inner], 0, -1)  # (L₁, …, N)
+    cut = _moved(dy[inner], last)  # (L₁, …, N), or (N, L₁, …)
     dx = empty(cut.shape, dy.dtype)
 
     def work(rows: slice) -> None:
         dx[rows] = cut[rows]  # (2)
 
     parallel(work, _rows(dx), PASS * dx.size)
-    return batch_first(dx)
+    return batch_first(dx) if last else dx
+
+
+def _moved(x: NDArray, last: bool) -> NDArray:
+    return np.moveaxis(x, 0, -1) if last else x
 
 
 def _rows(x: NDArray) -> list[slice]:

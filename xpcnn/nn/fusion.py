@@ -4,8 +4,8 @@ Training: ReLU and max pooling commute, bit for bit, and so do their gradients. 
 
     max(0, max x) = max max(0, x)               (1)
 
-Batch norm and a ReLU that then still follows it run as one operation; so do, on CuPy, the batch norm at the end of a
-`Residual`, its sum and a ReLU after it.
+Batch norm and a ReLU or ReLU6 that then still follows it run as one operation; so do, on CuPy, the batch norm at the
+end of a `Residual`, its sum and a ReLU after it.
 
 Inference: batch norm with running statistics is an affine map of each channel. After a convolution x ∗ w + b it is
 
@@ -26,6 +26,7 @@ from ..typing import Array
 from .activation import ReLU
 from .container import Container
 from .conv import Conv1d, Conv2d
+from .hard_activation import ReLU6
 from .layer import Layer
 from .norm import BatchNorm1d, BatchNorm2d
 from .pool import MaxPool1d, MaxPool2d
@@ -47,7 +48,9 @@ def training_steps(children: Mapping[str, Layer], *, sums: bool = False) -> list
         before = children[steps[-1][0]] if steps else None
         takes_relu = is_norm(before) or (sums and isinstance(before, Container) and before.takes_relu)
         if type(children[name]) is ReLU and takes_relu:
-            steps[-1] = (steps[-1][0], {"relu": True})
+            steps[-1] = (steps[-1][0], steps[-1][1] or {"relu": True})  # after another, it changes nothing
+        elif type(children[name]) is ReLU6 and is_norm(before) and not steps[-1][1]:
+            steps[-1] = (steps[-1][0], {"relu6": True})
         else:
             steps.append((name, {}))
     return steps

@@ -57,13 +57,15 @@ class _BatchNorm(Normalization):
             "batch_norm_inference", x, self.weight, self.bias, self.running_mean, self.running_var, eps=self.eps
         )
 
-    def forward(self, x: Array, *, relu: bool = False) -> tuple[Array, Cache]:
-        """The forward of every layer; `relu=True` also applies the ReLU after this layer."""
+    def forward(self, x: Array, *, relu: bool = False, relu6: bool = False) -> tuple[Array, Cache]:
+        """The forward of every layer; `relu=True` or `relu6=True` also applies that activation after this layer."""
         if self.infers:
             r = 1 / array_namespace(x).sqrt(self.running_var + self.eps)  # (C,)  (1)
             x_hat = None if "weight" in self.frozen or self.weight is None else r * (x - self.running_mean)  # (1)
             return self(x), (x_hat, r, tuple(x.shape))  # (2)
         self._check(x)
+        if relu6:
+            return self._forward("batch_norm_relu", x, relu6=True)
         return self._forward("batch_norm_relu" if relu else "batch_norm", x)
 
     def forward_sum(self, x: Array, added: Array, *, relu: bool = False) -> tuple[Array, Cache]:

@@ -46,6 +46,7 @@ from ..errors import ShapeError
 from ..typing import Array, Cache, NDArray
 from .add import add
 from .check import check_array, check_floats, check_gradient
+from .hard_activation import relu6_backward, relu6_forward
 from .norm import affine, check_norm, check_shape, deviation, sum_rows
 from .rectifier import relu_backward, relu_forward
 
@@ -142,8 +143,9 @@ def batch_norm_relu_forward(
     *,
     eps: float = 1e-5,
     shards: Shards | None = None,
+    relu6: bool = False,
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
-    """`batch_norm_forward` followed by ReLU; same arguments and results.
+    """`batch_norm_forward` followed by ReLU, or with `relu6` by ReLU6; the other arguments and results are the same.
 
     >>> import numpy as np
     >>> y, cache, (mean, var) = batch_norm_relu_forward(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1))
@@ -152,8 +154,8 @@ def batch_norm_relu_forward(
            [1.]])
     """
     y, cache, statistics = batch_norm_forward(x, gamma, beta, eps=eps, shards=shards)
-    y, relu_cache = relu_forward(y)
-    return y, (cache, relu_cache), statistics
+    y, relu_cache = relu6_forward(y) if relu6 else relu_forward(y)
+    return y, (cache, relu_cache, relu6), statistics
 
 
 def batch_norm_relu_backward(
@@ -167,8 +169,9 @@ def batch_norm_relu_backward(
     >>> dgamma.round(4), dbeta.round(4)
     (array([1.]), array([1.]))
     """
-    cache, relu_cache = cache
-    return batch_norm_backward(relu_backward(dy, relu_cache), cache, input_grad=input_grad)
+    cache, relu_cache, relu6 = cache
+    dy = relu6_backward(dy, relu_cache) if relu6 else relu_backward(dy, relu_cache)
+    return batch_norm_backward(dy, cache, input_grad=input_grad)
 
 
 def batch_norm_add_forward(

@@ -1,7 +1,7 @@
 """Batch normalisation, with or without a ReLU, in compiled loops.
 
-Two passes over the batch forward and two backward, where NumPy needs one for each of its functions. With x stored as
-(P, C, N), the positions of an image, its channels and the images (see `batch_last`), over the M numbers of a channel,
+Two passes over the batch forward and two backward, where NumPy needs one for each of its functions. Images keep their
+memory order, the usual one or that with the batch last (see `channel_rows`). Over the M numbers of a channel,
 
     μ_k = x₁ + Σ (x − x₁) / n_k,   q_k = Σ (x − μ_k)²              of a piece of n_k numbers
     μ = Σ_k n_k μ_k / M,   σ² = Σ_k (q_k + n_k (μ_k − μ)²) / M      (1)
@@ -12,14 +12,16 @@ Two passes over the batch forward and two backward, where NumPy needs one for ea
 
 with the equation numbers of `xpcnn.ops.batch_norm`. x₁ is the channel's first number: so a constant channel has
 x − μ = 0, to the last bit. A piece fits into the processor's cache, where the pass for q_k finds it again. Sums of a
-channel's N numbers are in their own type, sums of these in float64. If σ² overflows, the reference runs.
-With a ReLU, negative y become 0, and dy counts where y > 0.
+channel's N numbers at a position, or of those in 16 rows, are in their own type, sums of these in float64. If σ²
+overflows, the reference runs.
+With a ReLU, negative y become 0, and dy counts where y > 0; with a ReLU6, y is at most 6, and dy counts below.
 
 Source: T. Chan, G. Golub and R. LeVeque, Algorithms for computing the sample variance, 1983, equation 2.1 → (1)
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -40,98 +42,21 @@ from ...ops.batch_norm import (
 from ...ops.check import check_gradient
 from ...ops.implementations import Implementation
 from ...typing import Cache, NDArray
-from ..batch_last import batch_first, batch_last, chunks, refuses_batch
+from ..batch_last import chunks, is_batch_last, refuses_batch
+from ..elementwise import refuses_run
 from ..memory import empty
 from ..threads import PASS, parallel
-from .loop import NAME, In1, In3, Out3, Sums1, contiguous, loop, refuses_numbers
+from . import batch_norm_loops as loops
+from .channel_rows import ChannelRows
+from .loop import NAME, refuses_numbers
 
-PIECE = 1 << 16  # elements, or one position
-
-
-@loop
-def moments(x: In3, x1: In1, first: int, last: int, mean: Sums1, squares: Sums1) -> None:
-    """μ_k and q_k of the positions `first` to `last`."""
-    _, channels, images = x.shape
-    number = x.dtype.type
-    for p in range(first, last):
-        for c in range(channels):
-            start, s = x1[c], number(0)
-            for n in range(images):
-                s += x[p, c, n] - start
-            mean[c] += s
-    for c in range(channels):
-        mean[c] = x1[c] + mean[c] / ((last - first) * images)
-    for p in range(first, last):
-        for c in range(channels):
-            middle, q = number(mean[c]), number(0)
-            for n in range(images):
-                q += (x[p, c, n] - middle) ** 2
-            squares[c] += q
+PIECE = 1 << 16  # elements, or one row
 
 
-@loop
-def normalize(x: In3, mean: In1, a: In1, beta: In1, relu: bool, first: int, last: int, y: Out3) -> None:
-    """(3), and with `relu` 0 for negative numbers."""
-    _, channels, images = x.shape
-    zero = x.dtype.type(0)
-    for p in range(first, last):
-        for c in range(channels):
-            middle, factor, shift = mean[c], a[c], beta[c]
-            if relu:
-                for n in range(images):
-                    s = factor * (x[p, c, n] - middle) + shift  # (3)
-                    y[p, c, n] = zero if s <= 0 else s
-            else:
-                for n in range(images):
-                    y[p, c, n] = factor * (x[p, c, n] - middle) + shift  # (3)
-
-
-@loop
-def sum_gradients(
-    dy: In3, x: In3, y: In3, mean: In1, relu: bool, first: int, last: int, products: Sums1, sums: Sums1
-) -> None:
-    """The sums of (4)."""
-    _, channels, images = x.shape
-    zero, one = x.dtype.type(0), x.dtype.type(1)
-    for p in range(first, last):
-        for c in range(channels):
-            middle, s, q = mean[c], zero, zero
-            if relu:
-                for n in range(images):
-                    d = dy[p, c, n] * (one if y[p, c, n] > 0 else zero)
-                    s += d
-                    q += d * (x[p, c, n] - middle)
-            else:
-                for n in range(images):
-                    d = dy[p, c, n]
-                    s += d
-                    q += d * (x[p, c, n] - middle)
-            products[c] += q  # (4)
-            sums[c] += s  # (4)
-
-
-@loop
-def input_gradient(
-    dy: In3, x: In3, y: In3, mean: In1, a: In1, f: In1, g: In1, relu: bool, first: int, last: int, dx: Out3
-) -> None:
-    """(5)."""
-    _, channels, images = x.shape
-    zero, one = x.dtype.type(0), x.dtype.type(1)
-    for p in range(first, last):
-        for c in range(channels):
-            middle, by_dy, by_x, shift = mean[c], a[c], f[c], g[c]
-            if relu:
-                for n in range(images):
-                    d = by_dy * dy[p, c, n] * (one if y[p, c, n] > 0 else zero)
-                    dx[p, c, n] = d + by_x * (x[p, c, n] - middle) + shift  # (5)
-            else:
-                for n in range(images):
-                    dx[p, c, n] = by_dy * dy[p, c, n] + by_x * (x[p, c, n] - middle) + shift  # (5)
-
-
-def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5, shards: Any = None) -> str | None:
+def refuses(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5, **options: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
-    return refuses_numbers(x) or refuses_batch(x, one=False)
+    reason = refuses_numbers(x) or refuses_run(x)
+    return reason or (refuses_batch(x) if x.ndim < 2 or is_batch_last(x) else None)
 
 
 def forward(
@@ -141,23 +66,25 @@ def forward(
     *,
     eps: float = 1e-5,
     relu: bool = False,
+    relu6: bool = False,
     shards: Shards | None = None,
 ) -> tuple[NDArray, Cache, tuple[NDArray, NDArray]]:
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`, in compiled loops."""
     _, count = check_training(x, gamma, beta, eps, shards)
-    rows = _rows(x)  # (P, C, N)
-    mean, var = _statistics(rows, count)  # (C,) each                                             (1)
+    order = ChannelRows(x)
+    rows = order.rows(x)  # (M, L)
+    mean, var = _statistics(rows, order)  # (C,) each                                             (1)
     if not (var < np.finfo(var.dtype).max ** 0.5).all():
-        reference = batch_norm_relu_forward if relu else batch_norm_forward
+        reference = partial(batch_norm_relu_forward, relu6=relu6) if relu else batch_norm_forward
         done: Any = reference(x, gamma, beta, eps=eps, shards=shards)
         return done[0], (None, batch_norm_relu_backward if relu else batch_norm_backward, done[1]), done[2]
     if shards is not None:
         joined: Any = joined_statistics(mean, var, count, shards)
         mean, var, count = joined
     r = 1 / np.sqrt(var + eps)  # (C,)                                                            (2)
-    y = _normalize(rows, mean, r, gamma, beta, relu)
-    cache = (rows, mean, r, gamma, beta is not None, x.shape, y if relu else None, count, shards)
-    return _images(y, x.shape), cache, (mean, var)
+    y = _normalize(rows, order, mean, r, gamma, beta, relu, relu6)
+    cache = (rows, order, mean, r, gamma, beta is not None, y if relu else None, relu6, count, shards)
+    return order.batch(y), cache, (mean, var)
 
 
 def backward(
@@ -168,24 +95,26 @@ def backward(
         _, reference, cache = cache
         gradients: tuple[NDArray | None, NDArray | None, NDArray | None] = reference(dy, cache, input_grad=input_grad)
         return gradients
-    x, mean, r, gamma, has_beta, shape, y, count, shards = cache
-    check_gradient("BatchNorm", dy, shape, x)
-    rows, relu = _rows(dy), y is not None  # (P, C, N)
+    x, order, mean, r, gamma, has_beta, y, relu6, count, shards = cache
+    check_gradient("BatchNorm", dy, order.shape, x)
+    rows, relu = order.rows(dy), y is not None  # (M, L)
+    upper = 6.0 if relu6 else 0.0  # a positive y of which dy does not count
     after = y if relu else x
-    products, sums = _sums(x, lambda at, q, s: sum_gradients(rows, x, after, mean, relu, at.start, at.stop, q, s), 4)
-    dgamma, dbeta = r * products.sum(axis=0).astype(r.dtype), sums.sum(axis=0).astype(r.dtype)  # (C,) each  (4)
+    products, dbeta = _gradient_sums(rows, x, after, order, mean, relu, upper)  # (C,) each              (4)
+    dgamma = r * products  # (C,)                                                                 (4)
     dx = None
     if input_grad:
         all_dgamma, all_dbeta = (dgamma, dbeta) if shards is None else joined_sums(dgamma, dbeta, shards)
         a = r if gamma is None else gamma * r  # (C,)                                             (5)
         f, g = -a * r * (all_dgamma / count), -a * (all_dbeta / count)  # (C,) each               (5)
         dx = empty(x.shape, x.dtype)
+        factors = order.spread(mean, a, f, g)  # (4, L)
 
         def work(at: slice) -> None:
-            input_gradient(rows, x, after, mean, a, f, g, relu, at.start, at.stop, dx)
+            loops.input_gradient(rows, x, after, factors, relu, upper, at.start, at.stop, dx)
 
-        parallel(work, _places(x), 4 * PASS * x.size)
-    return None if dx is None else _images(dx, shape), None if gamma is None else dgamma, dbeta if has_beta else None
+        parallel(work, _pieces(x), 4 * PASS * x.size)
+    return None if dx is None else order.batch(dx), None if gamma is None else dgamma, dbeta if has_beta else None
 
 
 def inference(
@@ -193,57 +122,91 @@ def inference(
 ) -> NDArray:
     """`batch_norm_inference`, in compiled loops."""
     check_inference(x, gamma, beta, mean, var, eps)
-    r = 1 / np.sqrt(var + eps) + 0 * var  # (C,); NaN where it overflowed                         (2)
-    return _images(_normalize(_rows(x), contiguous(mean), r, gamma, beta, False), x.shape)
+    order, r = ChannelRows(x), 1 / np.sqrt(var + eps) + 0 * var  # (C,); NaN where it overflowed  (2)
+    return order.batch(_normalize(order.rows(x), order, mean, r, gamma, beta, False, False))
 
 
 def refuses_inference(x: Any, gamma: Any, beta: Any, mean: Any, var: Any, *, eps: float = 1e-5) -> str | None:
     """The reason why this implementation refuses the call, or None."""
-    return refuses_numbers(x) or refuses_batch(x, one=False)
+    return refuses(x)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # after an overflow the reference runs
-def _statistics(x: NDArray, count: int) -> tuple[NDArray, NDArray]:
+def _statistics(x: NDArray, order: ChannelRows) -> tuple[NDArray, NDArray]:
     """μ and σ², (C,) each."""
-    x1 = x[0, :, 0].copy()  # (C,)
-    means, squares = _sums(x, lambda at, m, q: moments(x, x1, at.start, at.stop, m, q), 2)  # (k, C) each
-    sizes = np.array([[(at.stop - at.start) * x.shape[2]] for at in _places(x)])  # (k, 1), n_k
-    mean = x1 + np.sum((means - x1) * sizes, axis=0) / count  # (C,)                               (1)
-    var = np.sum(squares + sizes * (means - mean) ** 2, axis=0) / count  # (C,)                   (1)
-    return mean.astype(x.dtype), var.astype(x.dtype)
+    x1 = order.batch(x)[(0,) * (len(order.shape) - 1)].copy()  # (C,)
+    if order.batch_is_last:
+        runs = order.runs(x)
+
+        def add(at: slice, m: NDArray, q: NDArray) -> None:
+            loops.moments(runs, x1, at.start, at.stop, m, q)
+    else:
+        (origin,) = order.spread(x1)  # (L,)
+
+        def add(at: slice, m: NDArray, q: NDArray) -> None:
+            loops.moments_of_rows(x, origin, at.start, at.stop, np.empty((2, len(origin)), x.dtype), m, q)
+
+    means, squares = _sums(x, order, add, 2)  # (k, C), or (k, L) each
+    times = order.together if order.batch_is_last else 1
+    sizes = np.array([(at.stop - at.start) * times for at in _pieces(x)])  # (k,), n_k
+    mean, var = np.zeros((2, len(x1)))  # (C,) each
+    loops.statistics(x1, means, squares, sizes, mean, var)  # (1)
+    with np.errstate(over="ignore"):  # then the reference runs
+        return mean.astype(x.dtype), var.astype(x.dtype)
 
 
-def _sums(x: NDArray, add: Callable[[slice, NDArray, NDArray], None], passes: int) -> tuple[NDArray, NDArray]:
-    """Two sums for each piece and channel, (k, C) each, in float64."""
-    places = _places(x)
-    totals = np.zeros((2, len(places), x.shape[1]))
-    parallel(lambda k: add(places[k], *totals[:, k]), range(len(places)), passes * PASS * x.size)
-    return totals[0], totals[1]
+def _gradient_sums(
+    dy: NDArray, x: NDArray, y: NDArray, order: ChannelRows, mean: NDArray, relu: bool, upper: float
+) -> tuple[NDArray, NDArray]:
+    """The sums of (4), (C,) each."""
+    if order.batch_is_last:
+        runs = [order.runs(each) for each in (dy, x, y)]
+
+        def add(at: slice, q: NDArray, s: NDArray) -> None:
+            loops.sum_gradients(*runs, mean, relu, upper, at.start, at.stop, q, s)
+    else:
+        (middle,) = order.spread(mean)  # (L,)
+
+        def add(at: slice, q: NDArray, s: NDArray) -> None:
+            scratch = np.empty((2, len(middle)), x.dtype)
+            loops.sum_gradients_of_rows(dy, x, y, middle, relu, upper, at.start, at.stop, scratch, q, s)
+
+    products, sums = _sums(x, order, add, 4).reshape(2, -1, order.channels).sum(axis=1).astype(x.dtype)
+    return products, sums
+
+
+def _sums(x: NDArray, order: ChannelRows, add: Callable[[slice, NDArray, NDArray], None], passes: int) -> NDArray:
+    """Two sums of some numbers of each channel, (2, k, C) or (2, k, L), in float64."""
+    pieces = _pieces(x)
+    totals = np.zeros((2, len(pieces), order.channels if order.batch_is_last else x.shape[1]))
+    parallel(lambda k: add(pieces[k], *totals[:, k]), range(len(pieces)), passes * PASS * x.size)
+    return totals
 
 
 def _normalize(
-    x: NDArray, mean: NDArray, r: NDArray, gamma: NDArray | None, beta: NDArray | None, relu: bool
+    x: NDArray,
+    order: ChannelRows,
+    mean: NDArray,
+    r: NDArray,
+    gamma: NDArray | None,
+    beta: NDArray | None,
+    relu: bool,
+    relu6: bool,
 ) -> NDArray:
-    """(3), (P, C, N)."""
-    y = empty(x.shape, x.dtype)
+    """(3), (M, L)."""
+    y, most = empty(x.shape, x.dtype), 6.0 if relu6 else math.inf
     a = r if gamma is None else gamma * r  # (C,)
-    shift = np.zeros_like(mean) if beta is None else contiguous(beta)  # (C,)
-    parallel(lambda at: normalize(x, mean, a, shift, relu, at.start, at.stop, y), _places(x), 2 * PASS * x.size)
+    factors = order.spread(mean, a, np.zeros_like(mean) if beta is None else beta)  # (3, L)
+
+    def work(at: slice) -> None:
+        loops.normalize(x, factors, relu, most, at.start, at.stop, y)
+
+    parallel(work, _pieces(x), 2 * PASS * x.size)
     return y
 
 
-def _places(x: NDArray) -> list[slice]:
-    """The positions of each piece."""
-    return chunks(len(x), max(1, PIECE // x[0].size))
-
-
-def _rows(x: NDArray) -> NDArray:
-    """(N, …, C) → (P, C, N); a view if the batch is last in memory."""
-    return contiguous(batch_last(x)).reshape(-1, x.shape[-1], x.shape[0])
-
-
-def _images(rows: NDArray, shape: tuple[int, ...]) -> NDArray:
-    return batch_first(rows.reshape(*shape[1:], shape[0]))
+def _pieces(x: NDArray) -> list[slice]:
+    """The rows of each piece."""
+    return chunks(len(x), max(1, PIECE // x.shape[1]))
 
 
 IMPLEMENTATION = Implementation(NAME, refuses, forward, backward)

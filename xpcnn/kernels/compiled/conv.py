@@ -10,8 +10,8 @@ There are two ways, whose modules have the equations of y (1), dw (2), db (3) an
 dx is (1) of dy; with a stride in classes of positions, see `conv_direct`.
 
 Which calls are refused: the batch comes last in memory (other operations want it so, and a copy costs a pass); or there
-are 8 images or more of few channels, as in a first layer, because the next layer wants the batch last; or 32 images or
-more for which `winograd` is faster.
+are 32 images or more of few channels, as in a first layer, because the next layer wants the batch last; or so many for
+which `winograd` is faster.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from .. import batch_last, winograd
 from . import conv_direct, conv_tiles
 from .loop import NAME, contiguous, refuses_numbers
 
-MANY = 32  # images, for which `winograd` is faster where it is at all
-
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
@@ -37,9 +35,9 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
         return reason
     if x.ndim != 4 or w.ndim != 4:
         return "the arrays are not those of a convolution"
-    if reason := batch_last.refuses_last(x):
+    if reason := batch_last.refuses_last(x, compiled=True):
         return reason
-    if len(x) >= MANY and winograd.refuses(x, w, b, window=window, groups=groups) is None:
+    if len(x) >= batch_last.COMPILED_BATCH and winograd.refuses(x, w, b, window=window, groups=groups) is None:
         return "`winograd` is faster"
     return None
 

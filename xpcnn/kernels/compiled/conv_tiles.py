@@ -28,8 +28,12 @@ def pays(w: NDArray, place: Placement, groups: int) -> bool:
     if groups != 1 or window.kernel != (3, 3) or window.stride != (1, 1) or window.dilation != (1, 1):
         return False
     channels, computed = (len(w), w.shape[3]), 16 * -(-height // 4) * -(-width // 4)
-    few = 36 * channels[0] * channels[1] * w.itemsize <= WEIGHTS
-    return few and min(channels) >= CHANNELS and height * width >= FILLED * computed
+    return fits(w) and min(channels) >= CHANNELS and height * width >= FILLED * computed
+
+
+def fits(w: NDArray) -> bool:
+    """Whether the transformed weights fit into the cache."""
+    return 36 * len(w) * int(w.shape[3]) * w.itemsize <= WEIGHTS
 
 
 def pays_for_dw(x: NDArray, w: NDArray, place: Placement, groups: int) -> bool:

@@ -4,7 +4,7 @@
 
     In3, Out3       arrays of the numbers that it is compiled for, float32 or float64, to read, and to write
     InInts1         an array of indices, to read
-    InBytes3, OutBytes3
+    InBytes4, OutBytes4
     Sums2           an array of float64, to add to
     int, float, bool
 
@@ -47,8 +47,8 @@ Out2: TypeAlias = NDArray
 Out3: TypeAlias = NDArray
 Out4: TypeAlias = NDArray
 InInts1: TypeAlias = NDArray
-InBytes3: TypeAlias = NDArray
-OutBytes3: TypeAlias = NDArray
+InBytes4: TypeAlias = NDArray
+OutBytes4: TypeAlias = NDArray
 Sums1: TypeAlias = NDArray
 Sums2: TypeAlias = NDArray
 

@@ -1,6 +1,6 @@
 """Maximum and average pooling in compiled loops.
 
-With x stored as (H, W, CN), the channels and images of a position side by side (see `batch_last`), and tap t = (u, v),
+With x as (M, H, W, L), tap t = (u, v), and in each of the M images, which the equations leave out,
 
     y[i,j,k]  = max_t x̂(t),   x̂(t) = x[i·S + u·D − P, j·S + v·D − P, k]                (1)
     t[i,j,k]  = the first tap that reads this maximum                                   (2)
@@ -8,8 +8,10 @@ With x stored as (H, W, CN), the channels and images of a position side by side 
     dx[p,q,k] = Σ dy[i,j,k]            over the i, j whose tap t[i,j,k] reads (p, q)     (4)
     dx[p,q,k] = Σ dy[i,j,k] s[i,j]     over the i, j and all taps that read (p, q)       (5)
 
-with the equation numbers of `xpcnn.ops.pool`. In (4) and (5) each row of dx collects its own terms, so that rows can be
-computed in parallel: tap (u, v) reads (p, q) at i = (p + P − u·D) / S, if this is a position; j likewise.
+with the equation numbers of `xpcnn.ops.pool`. If the batch is last in memory (see `batch_last`), M is 1, and the L
+numbers of a position are its channels and images; else M = N and L = C. In (4) and (5) each row of dx collects its own
+terms, so that rows can be computed in parallel: tap (u, v) reads (p, q) at i = (p + P − u·D) / S, if that is a
+position; j likewise.
 
 Source: the equations are those of `xpcnn.ops.pool`.
 """
@@ -26,10 +28,11 @@ from ...ops.implementations import Implementation
 from ...ops.pool import check_pool, tap_counts
 from ...ops.window import Placement, Window
 from ...typing import Cache, NDArray
-from ..batch_last import batch_first, batch_last, chunks, refuses_batch
+from ..batch_last import batch_first, batch_last, chunks, is_batch_last, refuses_array, refuses_batch
+from ..elementwise import refuses_run
 from ..memory import empty
 from ..threads import PASS, parallel
-from .loop import NAME, In2, In3, InBytes3, Out3, OutBytes3, contiguous, loop, part, refuses_numbers
+from .loop import NAME, In2, In4, InBytes4, Out4, OutBytes4, contiguous, loop, part, refuses_numbers
 
 PIECE = 1 << 16  # elements in a unit of work, or one row
 
@@ -44,15 +47,16 @@ def position(p: int, stride: int, count: int) -> int:
 
 @loop
 def largest(
-    x: In3, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
-    first: int, last: int, y: Out3, winner: OutBytes3,
+    x: In4, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
+    first: int, last: int, y: Out4, winner: OutBytes4,
 ) -> None:  # fmt: skip
-    """(1) and (2) of rows `first` to `last` of y."""
-    height, width, length = x.shape
+    """(1) and (2) of rows `first` to `last` of those of all y."""
+    _, height, width, length = x.shape
     lowest = x.dtype.type(-math.inf)
-    for i in range(first, last):
-        for j in range(y.shape[1]):
-            out, t = y[i, j], winner[i, j]
+    for row in range(first, last):
+        m, i = row // y.shape[1], row % y.shape[1]
+        for j in range(y.shape[2]):
+            out, t = y[m, i, j], winner[m, i, j]
             for k in range(length):
                 out[k], t[k] = lowest, 0
             for u in range(kh):
@@ -60,7 +64,7 @@ def largest(
                 for v in range(kw):
                     q = j * sw + v * dw - left
                     if 0 <= p < height and 0 <= q < width:
-                        tap, number = x[p, q], np.uint8(u * kw + v)
+                        tap, number = x[m, p, q], np.uint8(u * kw + v)
                         for k in range(length):
                             wins = tap[k] > out[k] or tap[k] != tap[k]  # strictly greater, or NaN
                             out[k] = tap[k] if wins else out[k]  # (1)
@@ -69,15 +73,16 @@ def largest(
 
 @loop
 def to_winners(
-    dy: In3, winner: InBytes3, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
-    first: int, last: int, dx: Out3,
+    dy: In4, winner: InBytes4, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
+    first: int, last: int, dx: Out4,
 ) -> None:  # fmt: skip
-    """(4) of rows `first` to `last` of dx."""
-    height, width, length = dy.shape
+    """(4) of rows `first` to `last` of those of all dx."""
+    _, height, width, length = dy.shape
     zero = dy.dtype.type(0)
-    for p in range(first, last):
-        for q in range(dx.shape[1]):
-            out = dx[p, q]
+    for row in range(first, last):
+        m, p = row // dx.shape[1], row % dx.shape[1]
+        for q in range(dx.shape[2]):
+            out = dx[m, p, q]
             for k in range(length):
                 out[k] = 0
             for u in range(kh):
@@ -85,21 +90,22 @@ def to_winners(
                 for v in range(kw):
                     j = position(q + left - v * dw, sw, width)
                     if i >= 0 and j >= 0:
-                        g, t, number = dy[i, j], winner[i, j], np.uint8(u * kw + v)
+                        g, t, number = dy[m, i, j], winner[m, i, j], np.uint8(u * kw + v)
                         for k in range(length):
                             out[k] += g[k] if t[k] == number else zero  # (4)
 
 
 @loop
 def mean(
-    x: In3, share: In2, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
-    first: int, last: int, y: Out3,
+    x: In4, share: In2, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
+    first: int, last: int, y: Out4,
 ) -> None:  # fmt: skip
-    """(3) of rows `first` to `last` of y."""
-    height, width, length = x.shape
-    for i in range(first, last):
-        for j in range(y.shape[1]):
-            out, s = y[i, j], share[i, j]
+    """(3) of rows `first` to `last` of those of all y."""
+    _, height, width, length = x.shape
+    for row in range(first, last):
+        m, i = row // y.shape[1], row % y.shape[1]
+        for j in range(y.shape[2]):
+            out, s = y[m, i, j], share[i, j]
             for k in range(length):
                 out[k] = 0
             for u in range(kh):
@@ -107,21 +113,22 @@ def mean(
                 for v in range(kw):
                     q = j * sw + v * dw - left
                     if 0 <= p < height and 0 <= q < width:
-                        tap = x[p, q]
+                        tap = x[m, p, q]
                         for k in range(length):
                             out[k] += s * tap[k]  # (3)
 
 
 @loop
 def spread(
-    dy: In3, share: In2, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
-    first: int, last: int, dx: Out3,
+    dy: In4, share: In2, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
+    first: int, last: int, dx: Out4,
 ) -> None:  # fmt: skip
-    """(5) of rows `first` to `last` of dx."""
-    height, width, length = dy.shape
-    for p in range(first, last):
-        for q in range(dx.shape[1]):
-            out = dx[p, q]
+    """(5) of rows `first` to `last` of those of all dx."""
+    _, height, width, length = dy.shape
+    for row in range(first, last):
+        m, p = row // dx.shape[1], row % dx.shape[1]
+        for q in range(dx.shape[2]):
+            out = dx[m, p, q]
             for k in range(length):
                 out[k] = 0
             for u in range(kh):
@@ -129,23 +136,24 @@ def spread(
                 for v in range(kw):
                     j = position(q + left - v * dw, sw, width)
                     if i >= 0 and j >= 0:
-                        g, s = dy[i, j], share[i, j]
+                        g, s = dy[m, i, j], share[i, j]
                         for k in range(length):
                             out[k] += s * g[k]  # (5)
 
 
 def refuses(x: Any, *, window: Window) -> str | None:
     """The reason why this implementation refuses the call, or None."""
-    reason = refuses_numbers(x) or refuses_batch(x)
-    return reason or ("the window has more than 256 taps" if window.taps > 256 else None)
+    return refuses_avg(x, window=window) or ("the window has more than 256 taps" if window.taps > 256 else None)
 
 
 def max_forward(x: NDArray, *, window: Window) -> tuple[NDArray, Cache]:
     """`max_pool2d_forward`, in compiled loops."""
     _, place = check_pool(f"MaxPool2d({window})", x, window)
-    y, winner = empty((*place.out, *_run(x)), x.dtype), empty((*place.out, *_run(x)), np.uint8)  # (OH, OW, CN) each
-    _rows(largest, y, place, (_merged(x),), (y, winner))
-    return _images(y, x), (winner, x.shape, place)
+    order = _Order(x)
+    images = order.images(x)  # (M, H, W, L)
+    y, winner = (empty((len(images), *place.out, images.shape[3]), kind) for kind in (x.dtype, np.uint8))
+    _rows(largest, y, place, (images,), (y, winner))
+    return order.batch(y), (winner, order, place)
 
 
 def max_inference(x: NDArray, *, window: Window) -> NDArray:
@@ -155,36 +163,42 @@ def max_inference(x: NDArray, *, window: Window) -> NDArray:
 
 def max_backward(dy: NDArray, cache: Cache) -> NDArray:
     """`max_pool2d_backward`, in compiled loops."""
-    winner, shape, place = cache
-    check_gradient("MaxPool2d", dy, (shape[0], *place.out, shape[3]))
-    dx = empty((*place.size, *winner.shape[2:]), dy.dtype)  # (H, W, CN)
-    _rows(to_winners, dx, place, (_merged(dy), winner), (dx,))
-    return _images(dx, dy)
+    winner, order, place = cache
+    check_gradient("MaxPool2d", dy, (order.count, *place.out, order.channels))
+    made = empty((len(winner), *place.size, winner.shape[3]), dy.dtype)  # (M, H, W, L)
+    _rows(to_winners, made, place, (order.images(dy), winner), (made,))
+    dx: NDArray = order.batch(made)
+    return dx
 
 
 def refuses_avg(x: Any, *, window: Window, count_include_pad: bool = True) -> str | None:
     """The reason why this implementation of average pooling refuses the call, or None."""
-    return refuses_numbers(x) or refuses_batch(x)
+    reason = refuses_numbers(x) or refuses_array(x)
+    return reason or (refuses_batch(x) if is_batch_last(x) else refuses_run(x))
 
 
 def avg_forward(x: NDArray, *, window: Window, count_include_pad: bool = True) -> tuple[NDArray, Cache]:
     """`avg_pool2d_forward`, in compiled loops."""
     _, place = check_pool(f"AvgPool2d({window})", x, window)
+    order = _Order(x)
+    images = order.images(x)  # (M, H, W, L)
     r = tap_counts(place, count_include_pad, x, np)  # (OH, OW, 1), or one number
     share = np.ones((*place.out, 1), x.dtype) / r  # (OH, OW, 1)
     share = contiguous(share[:, :, 0].astype(x.dtype))  # (OH, OW)
-    y = empty((*place.out, *_run(x)), x.dtype)  # (OH, OW, CN)
-    _rows(mean, y, place, (_merged(x), share), (y,))
-    return _images(y, x), (share, x.shape, place)
+    y = empty((len(images), *place.out, images.shape[3]), x.dtype)  # (M, OH, OW, L)
+    _rows(mean, y, place, (images, share), (y,))
+    return order.batch(y), (share, order, place)
 
 
 def avg_backward(dy: NDArray, cache: Cache) -> NDArray:
     """`avg_pool2d_backward`, in compiled loops."""
-    share, shape, place = cache
-    check_gradient("AvgPool2d", dy, (shape[0], *place.out, shape[3]))
-    dx = empty((*place.size, *_run(dy)), dy.dtype)  # (H, W, CN)
-    _rows(spread, dx, place, (_merged(dy), share.astype(dy.dtype)), (dx,))
-    return _images(dx, dy)
+    share, order, place = cache
+    check_gradient("AvgPool2d", dy, (order.count, *place.out, order.channels))
+    gradients = order.images(dy)  # (M, OH, OW, L)
+    made = empty((len(gradients), *place.size, gradients.shape[3]), dy.dtype)  # (M, H, W, L)
+    _rows(spread, made, place, (gradients, share.astype(dy.dtype)), (made,))
+    dx: NDArray = order.batch(made)
+    return dx
 
 
 def _rows(run: Any, made: NDArray, place: Placement, reads: tuple[NDArray, ...], writes: tuple[NDArray, ...]) -> None:
@@ -195,21 +209,24 @@ def _rows(run: Any, made: NDArray, place: Placement, reads: tuple[NDArray, ...],
     def work(rows: slice) -> None:
         run(*reads, *sizes, rows.start, rows.stop, *writes)
 
-    parallel(work, chunks(len(made), max(1, PIECE // made[0].size)), PASS * made.size * window.taps)
+    count = made.shape[0] * made.shape[1]
+    parallel(work, chunks(count, max(1, PIECE * count // made.size)), PASS * made.size * window.taps)
 
 
-def _run(x: NDArray) -> tuple[int]:
-    return (x.shape[3] * x.shape[0],)
+class _Order:
+    """The memory order of a batch of images (N, H, W, C)."""
 
+    def __init__(self, x: NDArray) -> None:
+        self.count, *_, self.channels = x.shape
+        self.batch_is_last = is_batch_last(x)
 
-def _merged(x: NDArray) -> NDArray:
-    """(N, H, W, C) → (H, W, CN)."""
-    return contiguous(batch_last(x)).reshape(*x.shape[1:3], -1)
+    def images(self, x: NDArray) -> NDArray:
+        """(N, H, W, C) → (M, H, W, L)."""
+        return contiguous(batch_last(x)).reshape(1, *x.shape[1:3], -1) if self.batch_is_last else contiguous(x)
 
-
-def _images(y: NDArray, like: NDArray) -> NDArray:
-    """(OH, OW, CN) → (N, OH, OW, C)."""
-    return batch_first(y.reshape(*y.shape[:2], like.shape[3], like.shape[0]))
+    def batch(self, y: NDArray) -> NDArray:
+        """The inverse of `images`."""
+        return batch_first(y.reshape(*y.shape[1:3], self.channels, self.count)) if self.batch_is_last else y
 
 
 MAX = Implementation(NAME, refuses, max_forward, max_backward)

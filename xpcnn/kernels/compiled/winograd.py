@@ -33,12 +33,14 @@ from ...ops.conv import check_conv2d
 from ...ops.implementations import Implementation
 from ...ops.window import Placement, Window
 from ...typing import Cache, NDArray
+from .. import batch_last as orders
 from .. import rows, winograd
 from ..batch_last import batch_first, batch_last, chunks
 from ..lowering import Block
 from ..memory import empty
 from ..threads import PARTS, parallel
 from ..winograd import POINTS, TILE
+from . import conv_tiles
 from .loop import NAME, contiguous, refuses_numbers
 from .winograd_loops import add_gradients, correlate, kernel_gradients, transform_kernels
 
@@ -59,6 +61,8 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
         return reason
     if window.kernel != (3, 3):
         return "the kernel is not 3×3"
+    if _stays(x) and conv_tiles.fits(w):
+        return f"there are fewer than {orders.COMPILED_BATCH} images with the channels last in memory"
     try:
         oh, ow = window.place(*x.shape[1:3]).out
     except ShapeError:
@@ -73,8 +77,10 @@ def forward(
 ) -> tuple[NDArray, Cache]:
     """`conv2d_forward`, tile by tile."""
     _, place = check_conv2d(x, w, b, window, groups)
-    x = contiguous(batch_last(x))  # (H, W, C, N)
-    return batch_first(_correlate(x, w, b, place)), (x, w, b is not None, place)
+    stays = _stays(x)
+    images = contiguous(batch_last(x))  # (H, W, C, N)
+    y = _ordered(_correlate(images, w, b, place), stays)
+    return y, (x if stays else batch_first(images), w, b is not None, place)
 
 
 def inference(
@@ -90,7 +96,7 @@ def inference(
     """`conv2d_inference`, tile by tile."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
     filters = w if scale is None else w * scale[:, None, None, None]
-    return batch_first(_correlate(contiguous(batch_last(x)), filters, b, place, relu))
+    return _ordered(_correlate(contiguous(batch_last(x)), filters, b, place, relu), _stays(x))
 
 
 def backward(
@@ -98,18 +104,28 @@ def backward(
 ) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
     """`conv2d_backward`, tile by tile."""
     x, w, has_bias, place = cache
-    check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]), w)
-    dy = contiguous(batch_last(dy))  # (OH, OW, F, N)
+    check_gradient("Conv2d", dy, (len(x), *place.out, w.shape[0]), w)
+    stays, x, dy = _stays(x), contiguous(batch_last(x)), contiguous(batch_last(dy))  # (H, W, C, N), (OH, OW, F, N)
     dx = dw = db = None
     if weight_grad:
         dw, db = _weight_gradients(x, dy, w.shape, place)
     if input_grad:
         flipped = place.flipped
         if flipped is None:
-            dx = batch_first(rows.input_gradient(dy, w, x.shape, place))  # (4)
+            dx = _ordered(rows.input_gradient(dy, w, x.shape, place), stays)  # (4)
         else:
-            dx = batch_first(_correlate(dy, w, None, flipped, turned=True))  # (4)
+            dx = _ordered(_correlate(dy, w, None, flipped, turned=True), stays)  # (4)
     return dx, dw, db if has_bias else None
+
+
+def _stays(x: NDArray) -> bool:
+    """Whether these images stay in the usual order of memory, in which a small network has them."""
+    return len(x) < orders.COMPILED_BATCH and not orders.is_batch_last(x)
+
+
+def _ordered(y: NDArray, stays: bool) -> NDArray:
+    """(H, W, C, N) → (N, H, W, C), copied to the usual order of memory if the images stay in it."""
+    return contiguous(batch_first(y)) if stays else batch_first(y)
 
 
 class Scratch(NamedTuple):

@@ -9,7 +9,8 @@ One thread per channel puts the parts together, in their order, with the differe
 
     μ = Σ n_k μ_k / M,   σ² = Σ (s_k + n_k (μ_k − μ)²) / M,   r = 1 / √(σ² + ε)                  (2)
 
-and one per number normalises. It may add an array, and set negative y to 0; dy then counts where y > 0:
+and one per number normalises. It may add an array, and set negative y to 0; dy then counts where y > 0. With `relu` 6,
+larger y become 6, where dy does not count:
 
     y = γ r (x − μ) + β                                                                          (3)
     dγ = r Σ dy · (x − μ),   dβ = Σ dy                                                           (4)
@@ -76,7 +77,8 @@ NORMALISE = Kernel(
     if (scaled) value *= gamma[c];
     if (shifted) value += beta[c];
     if (plus) value += added[i];
-    y[i] = relu && value < 0 ? T(0) : value;
+    value = relu && value < 0 ? T(0) : value;
+    y[i] = relu == 6 && value > 6 ? T(6) : value;
     """,
 )
 GRADIENTS = Kernel(
@@ -90,6 +92,7 @@ GRADIENTS = Kernel(
     for (index at = first; at < last; ++at) {
         T d = dy[at * ch + c];
         if (relu && !(y[at * ch + c] > 0)) d *= 0;
+        if (relu == 6 && !(y[at * ch + c] < 6)) d *= 0;
         s += d;
         p += d * (x[at * ch + c] - mean[c]);
         if (keeps) g[at * ch + c] = d;
@@ -118,6 +121,7 @@ DX = Kernel(
     index c = i % ch;
     T g = dy[i];
     if (relu && !(y[i] > 0)) g *= 0;
+    if (relu == 6 && !(y[i] < 6)) g *= 0;
     T value = r[c] * (g - dbeta[c] / m - r[c] * (x[i] - mean[c]) * (dgamma[c] / m));
     dx[i] = scaled ? value * gamma[c] : value;
     """,
@@ -158,7 +162,7 @@ RUNNING = Kernel(
 
 
 def refuses(
-    x: Any, gamma: Any = None, beta: Any = None, *more: Any, eps: float = 1e-5, shards: Any = None
+    x: Any, gamma: Any = None, beta: Any = None, *more: Any, eps: float = 1e-5, shards: Any = None, relu6: bool = False
 ) -> str | None:
     """The reason why these implementations refuse the call, or None."""
     if shards is not None:
@@ -179,6 +183,7 @@ def forward(
     eps: float = 1e-5,
     shards: None = None,
     relu: bool = False,
+    relu6: bool = False,
     added: Array | None = None,
 ) -> tuple[Array, Cache, tuple[Array, Array]]:
     """`batch_norm_forward`, or with `relu` `batch_norm_relu_forward`."""
@@ -192,9 +197,9 @@ def forward(
     mean, var, r = (empty((ch,), x) for _ in range(3))
     TOGETHER(means, squares, m, ch, rows, parts, eps, mean, var, r, size=ch)  # (2)
     y = empty(x.shape, x)  # (N, …, C)
-    flags = int(added is not None), int(gamma is not None), int(beta is not None), int(relu)
+    flags = int(added is not None), int(gamma is not None), int(beta is not None), 6 if relu6 else int(relu)
     NORMALISE(x, _or(added, mean), mean, r, _or(gamma, mean), _or(beta, mean), ch, *flags, y, size=y.size)  # (3)
-    return y, (x, y if relu else None, mean, r, gamma, beta is not None), (mean, var)
+    return y, (x, y if relu else None, relu6, mean, r, gamma, beta is not None), (mean, var)
 
 
 def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array | None, Array | None]:
@@ -207,9 +212,9 @@ def _backward(
     dy: Array, cache: Cache, input_grad: bool, *, keeps: bool
 ) -> tuple[Array | None, Array, Array | None, Array | None]:
     """dx, dy where ReLU let it through (if it `keeps` that), dγ and dβ."""
-    x, y, mean, r, gamma, has_beta = cache
+    x, y, relu6, mean, r, gamma, has_beta = cache
     check_gradient("BatchNorm", dy, x.shape, x)
-    ch, relu = x.shape[-1], int(y is not None)
+    ch, relu = x.shape[-1], 6 if relu6 else int(y is not None)
     m = x.size // ch
     parts, rows = parts_of(m)
     products, sums = empty((parts, ch), x), empty((parts, ch), x)  # (K, C)

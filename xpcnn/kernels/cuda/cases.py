@@ -134,7 +134,7 @@ CASES: dict[str, list[Case]] = ACTIVATIONS | {
     ],
     "global_avg_pool2d": [_call((3, 4, 5, 6))],
     "batch_norm": _NORMS,
-    "batch_norm_relu": _NORMS,
+    "batch_norm_relu": [*_NORMS, _call((40, 3, 2, 5), (5,), (5,), relu6=True)],
     "batch_norm_add": [
         _call((40, 3, 2, 5), (40, 3, 2, 5), (5,), (5,), relu=True),
         _call((3, 4), (3, 4)),
