@@ -24,6 +24,7 @@ from ..typing import NDArray
 
 FEW_CHANNELS = 8
 MINIMUM_BATCH = 8  # images: with fewer, runs of N numbers are too short
+MANY = 32  # images: with fewer, products of N columns are slow
 
 
 def refuses_array(x: Any) -> str | None:
@@ -47,18 +48,28 @@ def refuses_batch(x: Any, *, one: bool = True) -> str | None:
     return reason
 
 
-def refuses_last(x: Any) -> str | None:
+def refuses_last(x: Any, *, turns: bool = False) -> str | None:
     """The reason why an implementation that keeps the channels last refuses images (N, H, W, C), or None.
 
     Images in the order with the batch last stay in it. So do networks: their images, which have few channels, are
     copied to that order.
+
+    Parameters
+        turns : whether it pays to leave that order for fewer images than `MANY`, whose runs of N numbers are short
     """
     reason = refuses_array(x)
     if reason is not None or x.ndim != 4 or x.shape[0] < MINIMUM_BATCH:
         return reason
     if x.shape[3] < FEW_CHANNELS:
         return f"there are {MINIMUM_BATCH} images or more with fewer than {FEW_CHANNELS} channels"
+    if turns and x.shape[0] < MANY:
+        return None
     return "the batch is last in memory" if abs(x.strides[0]) <= abs(x.strides[3]) else None
+
+
+def keeps_channels_last(x: NDArray) -> bool:
+    """Whether these are few images in the usual order of memory, which stay in it."""
+    return x.ndim == 4 and x.shape[0] < MANY and bool(x.flags.c_contiguous)
 
 
 def batch_last(x: NDArray) -> NDArray:

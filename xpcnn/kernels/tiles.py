@@ -34,19 +34,18 @@ from ..ops.conv import check_conv2d
 from ..ops.implementations import Implementation
 from ..ops.window import Window
 from ..typing import Cache, NDArray
-from .batch_last import chunks, refuses_array
+from .batch_last import MANY, chunks, refuses_array
 from .lowering import inside
 from .memory import empty
 from .padded import Block, share_count
 from .threads import PARTS, PASS, parallel
 from .winograd import A_T, B_T, POINTS, TILE, G
 
-WORKSPACE = 2 << 20  # bytes of V for each thread
+WORKSPACE = 1 << 20  # bytes of V for each thread
 FEWEST = 64  # tiles, in any case, or one row of them
 CHANNELS = 32  # at least, on both sides
 WEIGHTS = 1 << 16  # C·F, at most
 TILES = 32  # at least, of all images
-MANY = 32  # images, which are left to `winograd`
 LEAST_SAVING = 0.5  # of the multiplications
 
 HALO = POINTS - TILE

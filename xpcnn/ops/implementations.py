@@ -132,5 +132,6 @@ FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "minimum": ("compiled.join.MINIMUM", "cuda.join.MINIMUM"),
     "prelu": ("compiled.prelu.IMPLEMENTATION", "cuda.activation.PRELU"),
     **{op: (f"compiled.activation.{op.upper()}", f"cuda.activation.{op.upper()}") for op in ACTIVATIONS},
+    "relu6": ("compiled.activation.RELU6", "relu.RELU6", "cuda.activation.RELU6"),
     "tanh": ("cuda.activation.TANH",),
 }
