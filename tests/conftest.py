@@ -97,6 +97,9 @@ def any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xpcnn.kernels.elementwise.MINIMUM_SIZE", 1)
     monkeypatch.setattr("xpcnn.kernels.winograd.FEWEST_CHANNELS", 1)
     monkeypatch.setattr("xpcnn.kernels.winograd.LEAST_SAVING", -9.0)
+    monkeypatch.setattr("xpcnn.kernels.tiles.CHANNELS", 1)
+    monkeypatch.setattr("xpcnn.kernels.tiles.TILES", 1)
+    monkeypatch.setattr("xpcnn.kernels.tiles.LEAST_SAVING", -99.0)
     monkeypatch.setattr("xpcnn.kernels.compiled.winograd.FEWEST_IMAGES", 1)
     monkeypatch.setattr("xpcnn.kernels.compiled.winograd.MOST_WORK", 99.0)
 

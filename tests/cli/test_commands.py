@@ -197,7 +197,7 @@ def test_wrong_backend_is_one_line(tmp_path):
 def test_a_wrong_implementation_is_named_before_a_folder_is_made(tmp_path):
     done = xpcnn_command("train", "digits", cwd=tmp_path, XPCNN_IMPLEMENTATION="fast")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "XPCNN_IMPLEMENTATION: expected one of numba, depthwise, pointwise, taps, winograd, rows, " in done.stderr
+    assert "XPCNN_IMPLEMENTATION: expected one of numba, depthwise, pointwise, tiles, taps, winograd, " in done.stderr
     assert not (tmp_path / "runs").exists()
 
 

@@ -1,4 +1,4 @@
-"""ReLU in blocks: the reference's results in every memory order, for NaN, infinities and zeros, on any threads."""
+"""ReLU and ReLU6 in blocks: the reference's results in every memory order, for NaN and zeros, on any threads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 
 from xpcnn.errors import DTypeError, ShapeError
 from xpcnn.kernels.elementwise import MINIMUM_SIZE
-from xpcnn.kernels.relu import BLOCK, IMPLEMENTATION, backward, forward, refuses
+from xpcnn.kernels.relu import BLOCK, IMPLEMENTATION, RELU6, backward, forward, refuses
+from xpcnn.ops.hard_activation import relu6_backward, relu6_forward
 from xpcnn.ops.rectifier import relu_backward, relu_forward
 
 from .cases import DTYPES, assert_independent_of_threads, is_batch_last, orders, steps
@@ -15,20 +16,25 @@ from .cases import DTYPES, assert_independent_of_threads, is_batch_last, orders,
 SHAPES = [(1,), (5,), (3, 1), (17, 4), (1, 6, 1), (2, 3, 4, 5), (16, 1, 7, 3), (129, 28, 5, 4), (3, 2, 1, 2, 5)]
 
 
+PAIRS = {"ReLU": (IMPLEMENTATION, relu_forward, relu_backward), "ReLU6": (RELU6, relu6_forward, relu6_backward)}
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_agrees_with_the_reference(rng, shape, dtype):
-    x = rng.integers(-3, 4, shape).astype(dtype)  # with zeros
+@pytest.mark.parametrize("name", PAIRS)
+def test_agrees_with_the_reference(rng, shape, dtype, name):
+    own, plain_forward, plain_backward = PAIRS[name]
+    x = 2 * rng.integers(-3, 5, shape).astype(dtype)  # with zeros and sixes
     dy = rng.normal(size=shape).astype(dtype)
-    expected, reference_cache = relu_forward(x)
+    expected, reference_cache = plain_forward(x)
     for x_ in orders(x).values():
-        y, cache = forward(x_)
+        y, cache = own.forward(x_)
         assert y.dtype == x.dtype
         np.testing.assert_array_equal(y, expected)
         for dy_ in orders(dy).values():
-            dx = backward(dy_, cache)
+            dx = own.backward(dy_, cache)
             assert dx.dtype == x.dtype
-            np.testing.assert_array_equal(dx, relu_backward(dy, reference_cache))
+            np.testing.assert_array_equal(dx, plain_backward(dy, reference_cache))
             assert steps(dx) == steps(y)
 
 
@@ -52,13 +58,16 @@ def test_takes_what_is_broadcast(rng):
     np.testing.assert_array_equal(backward(same, cache), same * (x > 0))
 
 
-def test_nan_and_infinities_as_the_reference():
+@pytest.mark.parametrize("name", PAIRS)
+def test_nan_and_infinities_as_the_reference(name):
+    own, plain_forward, plain_backward = PAIRS[name]
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0])
     dy = np.array([1.0, np.inf, 2.0, 3.0, 4.0, np.nan, 5.0])
-    y, cache = forward(x)
-    expected, reference_cache = relu_forward(x)
+    y, cache = own.forward(x)
+    expected, reference_cache = plain_forward(x)
     np.testing.assert_array_equal(y, expected)
-    np.testing.assert_array_equal(backward(dy, cache), relu_backward(dy, reference_cache))
+    with np.errstate(invalid="ignore"):  # ∞ · 0
+        np.testing.assert_array_equal(own.backward(dy, cache), plain_backward(dy, reference_cache))
 
 
 def test_independent_of_threads(rng, monkeypatch):
@@ -66,8 +75,11 @@ def test_independent_of_threads(rng, monkeypatch):
     assert x.size > 3 * BLOCK
 
     def run():
-        y, cache = forward(x)
-        return [y, backward(x, cache)]
+        results = []
+        for own in (IMPLEMENTATION, RELU6):
+            y, cache = own.forward(x)
+            results += [y, own.backward(x, cache)]
+        return results
 
     np.testing.assert_array_equal(run()[0], np.maximum(x, 0))
     assert_independent_of_threads(run, monkeypatch)
@@ -83,6 +95,8 @@ def test_refuses():
         forward(np.ones((2, 2), "int64"))
     with pytest.raises(ShapeError, match=r"ReLU: expected at least one item"):
         forward(np.ones((0, 2)))
+    with pytest.raises(ShapeError, match=r"ReLU6: expected at least one item"):
+        RELU6.forward(np.ones((0, 2)))
     _, cache = forward(np.ones((2, 2)))
     with pytest.raises(ShapeError, match=r"ReLU backward: expected dy \(2, 2\)"):
         backward(np.ones((2, 3)), cache)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpcnn.kernels import padded, pointwise, taps
+from xpcnn.kernels import padded, pointwise, taps, tiles
 from xpcnn.ops import Window, conv2d_backward, conv2d_forward, dispatch
 
 from ..geometry import geometries
-from .cases import DTYPES, assert_independent_of_threads, assert_same
+from .cases import DTYPES, assert_independent_of_threads, assert_same, orders
 
 
 @pytest.fixture(params=["one block", "pieces", "rows", "shares of filters"])
@@ -48,10 +48,42 @@ def test_agrees_with_the_reference(blocks, g, filters, bias, dtype):
             assert_same(got, wanted)
 
 
-@pytest.mark.parametrize("kernel", [taps, pointwise])
+@given(
+    size=st.tuples(st.integers(1, 13), st.integers(1, 13)),
+    pads=st.tuples(*[st.integers(0, 4)] * 4),
+    images=st.integers(1, 3),
+    bias=st.booleans(),
+    order=st.sampled_from(["C", "batch last", "strided", "turned"]),
+    dtype=st.sampled_from(DTYPES),
+)
+@pytest.mark.parametrize("many", [False, True])
+def test_tiles_full_and_not(many, size, pads, images, bias, order, dtype):
+    """In one block, and in blocks of one row of tiles."""
+    if min(size[0] + pads[0] + pads[1], size[1] + pads[2] + pads[3]) < 3:
+        return
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(images, *size, 3)).astype(dtype), rng.normal(size=(5, 3, 3, 3)).astype(dtype)
+    b, window = rng.normal(size=5).astype(dtype) if bias else None, Window(3, padding=pads)
+    expected, reference_cache = conv2d_forward(x, w, b, window=window)
+    dy = rng.normal(size=expected.shape).astype(dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        if many:
+            patch.setattr(tiles, "WORKSPACE", 1)
+            patch.setattr(tiles, "FEWEST", 1)
+        y, cache = tiles.forward(orders(x)[order], w, b, window=window)
+        gradients = tiles.backward(orders(dy)[order], cache)
+    assert_same(y, expected)
+    for got, wanted in zip(gradients, conv2d_backward(dy, reference_cache), strict=True):
+        assert_same(got, wanted)
+
+
+@pytest.mark.parametrize("kernel", [taps, pointwise, tiles])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_results_do_not_depend_on_the_number_of_threads(kernel, stride, monkeypatch):
+    if kernel is tiles and stride == 2:
+        return
     monkeypatch.setattr(padded, "WORKSPACE", 1 << 17)  # several blocks
+    monkeypatch.setattr(tiles, "WORKSPACE", 1 << 17)
     size = 1 if kernel is pointwise else 3
     rng = np.random.default_rng(1)
     x, w = rng.normal(size=(9, 31, 30, 16)).astype("f4"), rng.normal(size=(24, size, size, 16)).astype("f4")
@@ -68,7 +100,11 @@ def test_results_do_not_depend_on_the_number_of_threads(kernel, stride, monkeypa
     [
         (16, 16, Window(3, padding=1), False, "taps"),
         (32, 16, Window(3, padding=1), False, "winograd"),
-        (16, 48, Window(3, padding=1), False, "winograd"),
+        (16, 48, Window(3, padding=1), False, "tiles"),
+        (16, 48, Window(3, padding=1), True, "tiles"),
+        (1, 48, Window(3, padding=1), False, "im2col"),
+        (32, 48, Window(3, padding=1), True, "winograd"),
+        (16, 16, Window(3, padding=1), True, "winograd"),
         (64, 16, Window(3, 2, 1), False, "taps"),
         (64, 16, Window(3, padding=2, dilation=2), False, "taps"),
         (64, 16, Window(3, 2, 1), True, "rows"),
@@ -78,11 +114,12 @@ def test_results_do_not_depend_on_the_number_of_threads(kernel, stride, monkeypa
         (4, 16, Window(1), False, "pointwise"),
         (64, 16, Window(1, 2), False, "pointwise"),
         (64, 16, Window(1), True, "rows"),
+        (16, 16, Window(1), True, "pointwise"),
     ],
 )
 def test_what_runs(images, channels, window, last, name):
     x = np.zeros((images, 12, 12, channels), "f4")
     if last:
         x = np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
-    w = np.zeros((16, *window.kernel, channels), "f4")
+    w = np.zeros((max(channels, 16), *window.kernel, channels), "f4")
     assert dispatch.choose("conv2d", x, w, window=window).name == name

@@ -10,7 +10,7 @@ In its usual order, (N, H, W, C) has runs of C numbers, which may be 1 or 3.
 
 Most operations copy arrays that have another order, and return their results in this one. So a network copies its
 input once. NumPy's own functions keep the memory order of their arguments; so do compiled loops, with which a network
-of fewer than `COMPILED_BATCH` images stays in the usual order.
+of fewer than `MANY` images stays in the usual order.
 
 Source: A. Krizhevsky's cuda-convnet (2011) kept the batch last for the same reason on the GPU.
 """
@@ -25,7 +25,7 @@ from ..typing import NDArray
 
 FEW_CHANNELS = 8
 MINIMUM_BATCH = 8  # images: with fewer, runs of N numbers are too short
-COMPILED_BATCH = 32  # images: with fewer, compiled loops are faster with the channels last
+MANY = 32  # images: with fewer, products of N columns are slow, and so are compiled loops over runs of N numbers
 
 
 def refuses_array(x: Any) -> str | None:
@@ -49,7 +49,7 @@ def refuses_batch(x: Any, *, one: bool = True) -> str | None:
     return reason
 
 
-def refuses_last(x: Any, *, compiled: bool = False) -> str | None:
+def refuses_last(x: Any, *, compiled: bool = False, turns: bool = False) -> str | None:
     """The reason why an implementation that keeps the channels last refuses images (N, H, W, C), or None.
 
     Images in the order with the batch last stay in it. So do networks: their images, which have few channels, are
@@ -57,19 +57,27 @@ def refuses_last(x: Any, *, compiled: bool = False) -> str | None:
 
     Parameters
         compiled : whether it consists of compiled loops
+        turns : whether it pays to leave that order for fewer images than `MANY`
     """
     reason = refuses_array(x)
     if reason is not None or x.ndim != 4 or x.shape[0] < MINIMUM_BATCH:
         return reason
-    enough = COMPILED_BATCH if compiled else MINIMUM_BATCH
+    enough = MANY if compiled else MINIMUM_BATCH
     if x.shape[3] < FEW_CHANNELS and x.shape[0] >= enough:
         return f"there are {enough} images or more with fewer than {FEW_CHANNELS} channels"
+    if turns and x.shape[0] < MANY:
+        return None
     return "the batch is last in memory" if is_batch_last(x) else None
 
 
 def is_batch_last(x: NDArray) -> bool:
     """Whether the batch varies faster in memory than the channels; of one image both orders are the same."""
     return len(x) > 1 and abs(x.strides[0]) <= abs(x.strides[-1])
+
+
+def keeps_channels_last(x: NDArray) -> bool:
+    """Whether these are few images in the usual order of memory, which stay in it."""
+    return x.ndim == 4 and x.shape[0] < MANY and bool(x.flags.c_contiguous)
 
 
 def batch_last(x: NDArray) -> NDArray:

@@ -44,7 +44,7 @@ from ..ops.implementations import Implementation
 from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
 from . import blas, winograd
-from .batch_last import chunks, refuses_batch, refuses_last
+from .batch_last import MANY, chunks, refuses_batch, refuses_last
 from .lowering import inside
 from .memory import empty
 from .padded import WORKSPACE, Block, Reading, Tap, padded, share_count
@@ -52,7 +52,6 @@ from .threads import PARTS, parallel
 
 FILTERS = 32  # at least, in a share of the filters
 MOST_TAPS = 25  # with more, `rows` copies less
-MANY = 32  # images
 WIDE = 64  # channels, from which on a product is fast for one tap
 
 

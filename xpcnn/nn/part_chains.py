@@ -31,6 +31,7 @@ from .sequential import Sequential
 from .shape import Flatten
 
 FEWEST = 16  # items
+LARGE = 32  # items, with which the network itself would have the batch last in memory, as the steps have
 SHAPES = 8  # of items, for which steps are kept
 MOST = 1 << 26  # multiply-adds of one item; what larger networks gain was not measured
 
@@ -125,7 +126,7 @@ def _step(name: str, layer: Any, shape: Shape, dtype: Any, infers: bool) -> Any:
     For inference, parts are faster than the network itself with compiled convolutions; for training they are not.
     """
     parts, kind = dispatch.parts(), type(layer)
-    x = np.broadcast_to(np.zeros((), dtype), (FEWEST, *shape))
+    x = np.broadcast_to(np.zeros((), dtype), (LARGE, *shape))
     if kind is Dropout:
         return parts.Dropping(layer)
     if kind is ReLU and dispatch.choose("relu", x).name in ("blocks", "numba", "reference"):

@@ -86,6 +86,7 @@ FASTER = {  # module and name in xpcnn.kernels, the preferred one first
         "compiled.conv.IMPLEMENTATION",
         "depthwise.IMPLEMENTATION",
         "pointwise.IMPLEMENTATION",
+        "tiles.IMPLEMENTATION",
         "taps.IMPLEMENTATION",
         "winograd.IMPLEMENTATION",
         "rows.IMPLEMENTATION",
@@ -98,6 +99,7 @@ FASTER = {  # module and name in xpcnn.kernels, the preferred one first
         "compiled.conv.INFERENCE",
         "depthwise.INFERENCE",
         "pointwise.INFERENCE",
+        "tiles.INFERENCE",
         "taps.INFERENCE",
         "winograd.INFERENCE",
         "rows.INFERENCE",
@@ -130,5 +132,6 @@ FASTER = {  # module and name in xpcnn.kernels, the preferred one first
     "minimum": ("compiled.join.MINIMUM", "cuda.join.MINIMUM"),
     "prelu": ("compiled.prelu.IMPLEMENTATION", "cuda.activation.PRELU"),
     **{op: (f"compiled.activation.{op.upper()}", f"cuda.activation.{op.upper()}") for op in ACTIVATIONS},
+    "relu6": ("compiled.activation.RELU6", "relu.RELU6", "cuda.activation.RELU6"),
     "tanh": ("cuda.activation.TANH",),
 }
