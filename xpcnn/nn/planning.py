@@ -32,6 +32,7 @@ from .conv import Conv2d
 from .display import headline
 from .dropout import Dropout
 from .fusion import FusedConvolution
+from .hard_activation import ReLU6
 from .join import Add, Maximum, Multiply, Subtract
 from .layer import Layer, check_layer
 from .linear import Linear
@@ -272,6 +273,7 @@ _STEPS: dict[type, Callable[[Any, list[Shape]], Any]] = {
     AvgPool2d: _pool,
     GlobalAvgPool2d: lambda layer, shapes: dispatch.planned().GlobalMean(),
     ReLU: lambda layer, shapes: dispatch.planned().Rectifier(),
+    ReLU6: lambda layer, shapes: dispatch.planned().Rectifier((0.0, 6.0)),
     Linear: lambda layer, shapes: (
         dispatch.planned().Dense(current(layer, "weight"), current(layer, "bias")) if len(shapes[0]) == 2 else None
     ),

@@ -47,6 +47,7 @@ Out2: TypeAlias = NDArray
 Out3: TypeAlias = NDArray
 Out4: TypeAlias = NDArray
 InInts1: TypeAlias = NDArray
+InInts2: TypeAlias = NDArray
 InBytes3: TypeAlias = NDArray
 OutBytes3: TypeAlias = NDArray
 Sums1: TypeAlias = NDArray

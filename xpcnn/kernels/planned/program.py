@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ... import settings
+from ...extras import need
 from ...typing import NDArray, Shape
 from ..memory import aligned
 from ..threads import one_blas_thread
@@ -38,6 +41,7 @@ class Wiring:
     inputs: list[int]
     outputs: list[int]
     dtype: Any
+    frozen: bool = False
 
 
 class Program:
@@ -88,16 +92,23 @@ class Programs:
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
-        self._idle: dict[int, list[Program]] = {}
+        self._idle: dict[tuple[int, bool], list[Any]] = {}
 
     def __call__(self, arrays: Sequence[NDArray]) -> list[NDArray]:
         n = len(arrays[0])
-        idle = self._idle.setdefault(n, [])
+        compiled = settings.numba() and np.dtype(self.wiring.dtype).char in "fd"
+        idle = self._idle.setdefault((n, compiled), [])
         try:
             program = idle.pop()
         except IndexError:
-            program = Program(self.wiring, n)
+            program = self._made(n, compiled)
         with one_blas_thread:
             outputs = program.run(arrays)
         idle.append(program)  # not after an error
         return outputs
+
+    def _made(self, n: int, compiled: bool) -> Any:
+        if not compiled:
+            return Program(self.wiring, n)
+        need("numba", "compiled loops", "to compile them")
+        return import_module(f"{__package__}.compiled_program").CompiledProgram(self.wiring, n)
