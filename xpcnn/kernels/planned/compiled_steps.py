@@ -25,7 +25,7 @@ from .pool import GlobalMean, Pooling
 from .step import PlanStep
 
 TILED = 32  # channels and filters from which Winograd's algorithm pays
-WEIGHTS = 10 << 20  # bytes of transformed weights, at most
+WEIGHTS = 5 << 19  # bytes of transformed weights, at most: more take longer to read than they save
 SCRATCH = 3 << 19  # bytes of transformed tiles
 FILLED = 0.67  # of the tiles' positions, at least
 
