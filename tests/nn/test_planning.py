@@ -46,10 +46,11 @@ def test_every_layer(name, dtype):
         norm.running_mean, norm.running_var = norm.running_mean + 0.5, norm.running_var * 2
     if dtype == "float64" and not layer.state_dict():
         layer = nn.Sequential(layer, nn.Linear(layer(x).shape[-1], 1, rng=0).astype(dtype))  # so that it has a dtype
-    plan = nn.plan(layer, x.shape[1:])
-    for n in (1, 2, 3):
-        close(plan, layer, np.concatenate([x, x])[:n])
-    assert plan._programs is not None
+    for frozen in (False, True):
+        plan = nn.plan(layer, x.shape[1:], frozen=frozen)
+        for n in (1, 2, 3):
+            close(plan, layer, np.concatenate([x, x])[:n])
+        assert plan._programs is not None
 
 
 @settings(deadline=None, max_examples=150)
@@ -85,6 +86,7 @@ def check_convolution(g, groups, bias, norm, relu, seed):
         model.astype("float64")
         x = rng.normal(size=(g.images, *g.size, channels))
         close(nn.plan(model, x.shape[1:]), model, x)
+        close(nn.plan(model, x.shape[1:], frozen=True), model, x)
 
 
 @pytest.mark.parametrize("size", [9, 40, 70])
@@ -134,9 +136,10 @@ def test_models(name):
     shape = (40, 40, 3)
     model = models.build(name, shape, 10, rng=0)
     x = np.random.default_rng(0).random((2, *shape), np.float32)
-    plan = nn.plan(model, shape)
-    close(plan, model, x)
-    close(plan, model, x[:1])
+    for frozen in (False, True):
+        plan = nn.plan(model, shape, frozen=frozen)
+        close(plan, model, x)
+        close(plan, model, x[:1])
 
 
 def residual(cin: int, cout: int) -> nn.Layer:
@@ -242,11 +245,12 @@ def test_the_same_bits_for_any_number_of_threads(monkeypatch):
     layers = [nn.Conv2d(32, 64, 3, padding=1, rng=0), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1, rng=1)]
     model = nn.Sequential(*layers, nn.Conv2d(64, 16, 3, padding=1, rng=2))
     x = np.random.default_rng(0).normal(size=(1, 40, 40, 32)).astype("float32")
-    found = []
-    for threads in ("1", "2", "3"):
-        monkeypatch.setenv("XPCNN_NUM_THREADS", threads)
-        found.append(nn.plan(model, (40, 40, 32))(x))
-    assert all((each == found[0]).all() for each in found)
+    for frozen in (False, True):
+        found = []
+        for threads in ("1", "2", "3"):
+            monkeypatch.setenv("XPCNN_NUM_THREADS", threads)
+            found.append(nn.plan(model, (40, 40, 32), frozen=frozen)(x))
+        assert all((each == found[0]).all() for each in found)
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -256,6 +260,7 @@ def test_products_without_blas_that_adds(monkeypatch, bias, filters):
     model = nn.Sequential(nn.Conv2d(24, filters, 3, padding=1, bias=bias, rng=0), nn.BatchNorm2d(filters), nn.ReLU())
     x = np.random.default_rng(0).normal(size=(2, 20, 20, 24)).astype("float32")
     close(nn.plan(model, (20, 20, 24)), model, x)
+    close(nn.plan(model, (20, 20, 24), frozen=True), model, x)
 
 
 @pytest.mark.parametrize("key", ["weight", "bias"])
@@ -303,9 +308,10 @@ def test_a_layer_that_is_changed_is_planned_again(layer, change):
     assert not np.array_equal(plan(x), before)
 
 
-def test_threads_share_a_plan():
+@pytest.mark.parametrize("frozen", [False, True])
+def test_threads_share_a_plan(frozen):
     model = models.build("lenet5", (28, 28, 1), 10, rng=0)
-    plan = nn.plan(model, (28, 28, 1))
+    plan = nn.plan(model, (28, 28, 1), frozen=frozen)
     rng = np.random.default_rng(0)
     images = [rng.random((1 + number % 2, 28, 28, 1), np.float32) for number in range(40)]
     expected = [plan(x) for x in images]

@@ -11,6 +11,7 @@ import pytest
 
 import xpcnn
 from xpcnn import data, models, nn, training
+from xpcnn.cli.files import read_model
 from xpcnn.errors import XpcnnError
 from xpcnn.nn import predicting
 from xpcnn.nn.predicting import Predictor
@@ -169,6 +170,21 @@ def test_a_saved_network_uses_it(planned, tmp_path):
     assert first == second
     assert saved.outputs(one).tolist() == saved.outputs(one).tolist()
     assert planned == [1] * 4
+    assert not saved._network._planned[1].frozen
+
+
+def test_commands_freeze_the_network_that_they_alone_have(planned, tmp_path):
+    path, model = tmp_path / "m.safetensors", lenet()
+    xpcnn.io.save_model(model, path, input_shape=IMAGE, classes="abc")
+    saved = read_model(path)
+    x = (images(9) * 255).astype(np.uint8)
+    expected = xpcnn.load(path).outputs(x)
+    for network in (saved._network, pickle.loads(pickle.dumps(saved))._network):
+        assert network.frozen
+    np.testing.assert_allclose(saved.outputs(x), expected, rtol=1e-5)
+    np.testing.assert_allclose(np.stack([saved.outputs(each)[0] for each in x]), expected, rtol=1e-4)
+    assert saved._network._planned[1].frozen
+    assert planned == [9, 9] + [1] * 9
 
 
 def test_estimators_use_it(planned, tmp_path):

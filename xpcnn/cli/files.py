@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import OptionError
+from ..nn.predicting import Predictor
 from ..saved import Saved, check_one_input, load
 
 
@@ -32,6 +34,14 @@ def add_pixel_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=float, metavar="S", help="the number that is white (default: as in training)")
 
 
+class _Owned(Saved):
+    """A network that a command alone has, and does not change once it predicts."""
+
+    @cached_property
+    def _network(self) -> Predictor:
+        return Predictor(self.model, self.input_shape, frozen=True)
+
+
 def read_model(path: Path) -> Saved:
     """The network of a model file, or of a run's folder, after checking that it has one input and one output.
 
@@ -40,7 +50,7 @@ def read_model(path: Path) -> Saved:
     """
     saved = load(path)
     check_one_input(str(path), saved)
-    return saved
+    return _Owned(saved.model, saved.input_shape, saved.classes, saved.extra)
 
 
 def class_number(text: str, classes: Sequence[str]) -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
-from ..errors import ShapeError
+import numpy as np
+
+from ..errors import OptionError, ShapeError
 from .layer import Layer
 
 _METHODS = {"forward", "backward"}  # attributes of a single object that take the place of its class's
@@ -26,6 +29,23 @@ class PlannedLayers:
     def changed(self) -> bool:
         """True if an attribute is another object than when this was made."""
         return any(own.get(key) is not value for own, key, value in self._geometry)
+
+
+def private(model: Layer) -> Layer:
+    """A copy of the network whose arrays nobody else has; NumPy's are read-only.
+
+    Raises
+        OptionError : it has hooks, which would observe a copy
+    """
+    if any(layer.observed for _, layer in model.named_layers()):
+        remedy = "plan the network that they observe"
+        raise OptionError("plan", "a network without hooks for frozen=True", "hooks", remedy)
+    copy = deepcopy(model)
+    for _, layer, key in copy.named_arrays(buffers=True, frozen=True):
+        array = getattr(layer, key)
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    return copy
 
 
 def current(layer: Layer, key: str) -> Callable[[], Any]:

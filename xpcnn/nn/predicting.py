@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class Predictor:
     Parameters
         model : of one input
         input_shape : of the items that are planned for; others go through the network
+        frozen : True where nobody changes the network: a frozen plan is faster
 
     >>> from xpcnn.models import lenet5
     >>> x = np.ones((1, 28, 28, 1), np.float32)
@@ -43,15 +45,16 @@ class Predictor:
     True
     """
 
-    def __init__(self, model: Layer, input_shape: Shape) -> None:
-        self.model, self.input_shape = model, tuple(input_shape)
+    def __init__(self, model: Layer, input_shape: Shape, *, frozen: bool = False) -> None:
+        self.model, self.input_shape, self.frozen = model, tuple(input_shape), frozen
         self._layers = [layer for _, layer in model.named_layers()]
         self._planned: tuple[list[Any], Callable[[Array], Array]] | None = None  # for arrays of these kinds
 
     def __call__(self, x: Array) -> Array:
         if type(x) is not np.ndarray or x.shape[1:] != self.input_shape or not len(x):
             return self.model(x)
-        kinds = [kind_of(vars(layer).get(key)) for layer in self._layers for key in layer.parameter_names]
+        layers = () if self.frozen else self._layers
+        kinds = [kind_of(vars(layer).get(key)) for layer in layers for key in layer.parameter_names]
         if self._planned is None or self._planned[0] != kinds:
             self._planned = kinds, self._plan()
         return self._planned[1](x)
@@ -69,7 +72,9 @@ class Predictor:
         if type(zeros) is not np.ndarray:
             return self.model
         self.model.summarize(zeros, found)
-        return self.model if sum(row.bytes for row in found.rows) > MOST_BYTES else Plan(self.model, self.input_shape)
+        if sum(row.bytes for row in found.rows) > MOST_BYTES:
+            return self.model
+        return Plan(self.model, self.input_shape, frozen=self.frozen)
 
     def __reduce__(self) -> Any:
-        return Predictor, (self.model, self.input_shape)
+        return partial(Predictor, frozen=self.frozen), (self.model, self.input_shape)

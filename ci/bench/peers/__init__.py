@@ -9,6 +9,7 @@ from .base import Peer
 
 PEERS = {  # name in tables → (the module here; class; the libraries that it needs)
     "xpcnn": ("xpcnn", "Xpcnn", ("xpcnn",)),
+    "xpcnn live": ("xpcnn", "XpcnnLive", ("xpcnn",)),
     "xpcnn layers": ("xpcnn", "XpcnnLayers", ("xpcnn",)),
     "xpcnn numba": ("xpcnn", "XpcnnCompiled", ("xpcnn", "numba")),
     "torch": ("torch", "Torch", ("torch",)),
@@ -28,7 +29,7 @@ OTHERS = ("jax", "tinygrad", "dezero")  # slow; measured where they are asked fo
 ON_DEVICE = ("xpcnn", *EAGER, "torch compiled")
 USUAL = {  # on a processor, by what is measured
     "training": (*OURS, *EAGER),
-    "inference": (*OURS, *BAR, "onnxruntime"),
+    "inference": (*OURS, "xpcnn live", *BAR, "onnxruntime"),
     "memory": ("xpcnn", "xpcnn numba", *EAGER),
     "convolution": ("xpcnn", "xpcnn numba", *EAGER),
     "profile": ("xpcnn", "xpcnn numba"),

@@ -13,15 +13,16 @@ import xpcnn
 from xpcnn import nn, optim
 from xpcnn.backend import synchronize
 
+from ..errors import NotPossible
 from ..geometry import Geometry
 from ..nets import LEARNING_RATE, MOMENTUM, Net, build
 from .base import Peer, Training
 
 
 class Xpcnn(Peer):
-    """On the backend that XPCNN_BACKEND names, with plans, as `Trainer` and `predict` use them."""
+    """On the backend that XPCNN_BACKEND names, with plans, as `Trainer`, `xpcnn predict` and `xpcnn serve` use them."""
 
-    planned = True
+    planned = frozen = True
     package = "xpcnn"
     devices: tuple[str, ...] = ("cpu", "cuda")
 
@@ -55,7 +56,7 @@ class Xpcnn(Peer):
 
     def inference(self, net: Net) -> Callable[[], np.ndarray]:
         x, model = xpcnn.asarray(net.x), model_of(net)
-        call: Any = nn.plan(model, tuple(x.shape[1:])) if self.planned else model
+        call: Any = nn.plan(model, tuple(x.shape[1:]), frozen=self.frozen) if self.planned else model
         return lambda: xpcnn.to_numpy(call(x))
 
     def convolution(self, geometry: Geometry) -> Callable[[], dict[str, np.ndarray]]:
@@ -72,6 +73,16 @@ class Xpcnn(Peer):
             return {name: xpcnn.to_numpy(array) for name, array in found.items()}
 
         return run
+
+
+class XpcnnLive(Xpcnn):
+    """With plans that see weights that change."""
+
+    frozen = False
+    devices = ("cpu",)
+
+    def training(self, net: Net) -> Training:
+        raise NotPossible("for inference only")
 
 
 class XpcnnLayers(Xpcnn):

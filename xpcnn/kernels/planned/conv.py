@@ -85,6 +85,15 @@ class Convolution(PlanStep):
         self.size = along * kh // self.terms  # rows of cols
         self.extra = (self.terms - 1) * place.window.dilation[0]  # rows of images in cols that no output begins at
 
+    def frozen(self) -> Convolution:
+        """With s in the filters."""
+        w, (scale, shift) = self.weight(), self.affine()
+        own = aligned(w.shape, w.dtype)
+        np.multiply(w, 1 if scale is None else scale[:, None, None, None], out=own)
+        b = None if shift is None else shift.copy()
+        sizes = {"filters": self.filters, "channels": self.channels, "groups": self.groups}
+        return Convolution(lambda: own, lambda: (None, b), self.place, relu=self.relu, **sizes)
+
     def blocks(self, shape: Shape) -> list[Block]:
         n, (oh, ow) = shape[0], self.place.out
         cost = float(self.filters * self.size * self.terms * oh * ow)  # of one image

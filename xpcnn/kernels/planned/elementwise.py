@@ -48,6 +48,10 @@ class Affine(PlanStep):
     def __init__(self, affine: Callable[[], tuple[NDArray, NDArray]]) -> None:
         self.affine = affine
 
+    def frozen(self) -> Affine:
+        scale, shift = (each.copy() for each in self.affine())
+        return Affine(lambda: (scale, shift))
+
     def bind(self, reads: Sequence[Buffer], y: Buffer, workspace: list[NDArray]) -> Call:
         (x,) = reads
         a, b = x.inside, y.inside

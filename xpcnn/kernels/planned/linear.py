@@ -24,6 +24,11 @@ class Dense(PlanStep):
     def __init__(self, weight: Callable[[], NDArray], bias: Callable[[], NDArray | None]) -> None:
         self.weight, self.bias = weight, bias
 
+    def frozen(self) -> Dense:
+        w, b = self.weight().copy(), self.bias()
+        own = None if b is None else b.copy()
+        return Dense(lambda: w, lambda: own)
+
     def bind(self, reads: Sequence[Buffer], y: Buffer, workspace: list[NDArray]) -> Call:
         (x,) = reads
         rows, out = x.inside, y.inside

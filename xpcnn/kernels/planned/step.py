@@ -22,6 +22,10 @@ class PlanStep(ABC):
     in_place = False  # it may write its output over its input
     margin: Margin = NONE  # zeros that it reads around its input
 
+    def frozen(self) -> PlanStep:
+        """This step with its weights as they are now, prepared once; it never asks for them again."""
+        return self
+
     def workspace(self, shape: Shape) -> list[Shape]:
         """The arrays that it uses while it runs, for an input of this shape; the steps of a plan share them."""
         return []
