@@ -64,7 +64,9 @@ def _block(mode: int, wide: int, long: int) -> Callable[..., None]:
         apart_h: Any, apart_w: Any, w: Any, b: Any, y: Any, y_step: Any, r: Any, r_step: Any, limits: Any, last: Any,
     ) -> None:  # fmt: skip
         builder, vectors = code.builder, [v * code.lanes for v in range(wide)]
-        begun = [code.constant(-np.inf)] if mode == _LARGEST else [code.load(constants, code.moved(b, v)) for v in vectors]
+        begun = (
+            [code.constant(-np.inf)] if mode == _LARGEST else [code.load(constants, code.moved(b, v)) for v in vectors]
+        )
         sums = (begun * wide)[:wide] * long
 
         def of_one(carried: list[Any]) -> list[Any]:

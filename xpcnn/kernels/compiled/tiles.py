@@ -88,7 +88,8 @@ def _write_out(
 
     def of_a_vector(carried: list[Any]) -> list[Any]:
         at, bias, to, more = carried
-        place, tile = at, []
+        tile: list[list[Any]] = []
+        place = at
         for _ in range(6):
             tile.append([])
             for _ in range(6):

@@ -145,7 +145,7 @@ def _values(wiring: Wiring, n: int, operations: list[Operation]) -> dict[int, Va
     margins: dict[int, Margin] = {}
     dtype = np.dtype(wiring.dtype)
     for each in operations:
-        used |= {each.writes, *each.reads, *([] if each.added is None else [each.added])}
+        used |= {each.writes} | each.all_reads
         for value in each.reads:
             wanted = margin(each.step, (n, *wiring.shapes[value]), each.shape, lanes(dtype.char), dtype.itemsize)
             before = margins.get(value, NONE)
@@ -156,7 +156,7 @@ def _values(wiring: Wiring, n: int, operations: list[Operation]) -> dict[int, Va
 def _lay_out(values: dict[int, Value], wiring: Wiring, operations: list[Operation]) -> int:
     """Give each value its place; the end of them all."""
     line = 64 // np.dtype(wiring.dtype).itemsize
-    last_use = {value: k for k, each in enumerate(operations) for value in (*each.reads, each.added) if value is not None}
+    last_use = {value: k for k, each in enumerate(operations) for value in each.all_reads}
     last_use |= dict.fromkeys(wiring.outputs, len(operations))
     fixed = {*wiring.inputs, *(each.writes for each in operations if isinstance(each.step, ZeroPadding))}
     free: dict[object, list[int]] = {}
@@ -176,7 +176,7 @@ def _lay_out(values: dict[int, Value], wiring: Wiring, operations: list[Operatio
         place(value)
     for k, each in enumerate(operations):
         place(each.writes)
-        for value in {*each.reads, each.added}:
-            if value is not None and last_use[value] == k and value not in fixed:
+        for value in each.all_reads - fixed:
+            if last_use[value] == k:
                 free.setdefault((values[value].padded, values[value].margin), []).append(values[value].offset)
     return end

@@ -45,6 +45,10 @@ class Operation:
     limits: tuple[float, float] = (-math.inf, math.inf)
     added: int | None = None
 
+    @property
+    def all_reads(self) -> set[int]:
+        return {*self.reads} if self.added is None else {*self.reads, self.added}
+
     def cut_off(self, low: float, high: float) -> None:
         """Limits after those before."""
         self.limits = min(max(self.limits[0], low), high), min(max(self.limits[1], low), high)
@@ -58,7 +62,9 @@ def is_compiled(step: PlanStep, reads: list[Shape], y: Shape) -> bool:
         return not (step.is_mean and any(step.place.pads)) and _every_window_reads(step)
     if isinstance(step, Join):
         return step.combine is np.add and len(reads) == 2 and reads[0] == reads[1] == y
-    return isinstance(step, Convolution | Dense | GlobalMean | Affine | Rectifier | Flattening | Concatenation | ZeroPadding)
+    return isinstance(
+        step, Convolution | Dense | GlobalMean | Affine | Rectifier | Flattening | Concatenation | ZeroPadding
+    )
 
 
 def margin(step: PlanStep, x: Shape, y: Shape, lanes: int, itemsize: int) -> Margin:
@@ -180,9 +186,7 @@ def _tiled(table: Table, step: Convolution, x: Images, y: Images, r: Images | No
             x=v, x_row=size * c, x_step=c, kh=1, kw=1, count=c, apart_h=0, apart_w=0,
             w=w, w_row=c * f, b=none, limits=unlimited,
         )  # fmt: skip
-        table.add(
-            kind=TILES_OUT, **own, **at, channels=f, plane=size * f, x=m, b=b, limits=limits, **places(y, r)
-        )
+        table.add(kind=TILES_OUT, **own, **at, channels=f, plane=size * f, x=m, b=b, limits=limits, **places(y, r))
 
 
 def _dense(table: Table, step: Dense, x: Images, y: Images, r: Images | None, limits: int) -> None:
@@ -225,7 +229,13 @@ def _window(x: Images) -> dict[str, int]:
 def _pool(table: Table, step: Pooling, x: Images, y: Images, r: Images | None, limits: int) -> None:
     (kh, kw), (sh, sw), (dh, dw) = step.place.window.kernel, step.place.window.stride, step.place.window.dilation
     top, _, left, _ = step.place.pads
-    columns = {"x_image": x.image, "x_row": sh * x.row, "x_step": sw * x.step, "apart_h": dh * x.row, "apart_w": dw * x.step}
+    columns = {
+        "x_image": x.image,
+        "x_row": sh * x.row,
+        "x_step": sw * x.step,
+        "apart_h": dh * x.row,
+        "apart_w": dw * x.step,
+    }
     if step.is_mean:
         _mean(table, (kh, kw), x, y, r, limits, **columns)
         return

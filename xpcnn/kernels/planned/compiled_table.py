@@ -201,7 +201,9 @@ class Constants:
                 arrays, before = read(), self._copies[k]
                 if before is None or any(map(self._differ, arrays, before)):
                     write(self.array, *arrays)
-                    self._copies[k] = () if self._frozen else tuple(each if each is None else each.copy() for each in arrays)
+                    self._copies[k] = (
+                        () if self._frozen else tuple(each if each is None else each.copy() for each in arrays)
+                    )
 
     def _differ(self, a: NDArray | None, b: NDArray | None) -> bool:
         if a is None or b is None:
@@ -210,4 +212,3 @@ class Constants:
             a = np.require(a, requirements=["C", "A"])
         differ(a.reshape(-1), b.reshape(-1), self._found)
         return bool(self._found[0])
-

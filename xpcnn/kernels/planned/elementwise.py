@@ -11,7 +11,6 @@ from ...typing import NDArray
 from .buffer import Buffer
 from .step import Call, NotPlanned, PlanStep
 
-
 RELU = 0.0, math.inf
 
 

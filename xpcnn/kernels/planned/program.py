@@ -103,7 +103,7 @@ class Programs:
         except IndexError:
             program = self._made(n, compiled)
         with one_blas_thread:
-            outputs = program.run(arrays)
+            outputs: list[NDArray] = program.run(arrays)
         idle.append(program)  # not after an error
         return outputs
 
