@@ -120,5 +120,5 @@ def test_without_being_compiled_it_computes_the_same(monkeypatch):
     plan = nn.plan(model, (8, 8, 8))
     expected = plan(x)
     (made,) = plan._programs._idle[1, True]
-    made.calls[:] = [lambda call=call: program.run_steps.function(*call.args) for call in made.calls]
+    made.calls[:] = [lambda call=call: program.run_steps.function(*call.arguments, False) for call in made.calls]
     np.testing.assert_allclose(plan(x), expected, rtol=1e-5, atol=1e-5)

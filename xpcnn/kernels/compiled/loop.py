@@ -3,7 +3,7 @@
 `@loop` declares a function; the annotations of its arguments say what it takes:
 
     In3, Out3       arrays of the numbers that it is compiled for, float32 or float64, to read, and to write
-    InInts1         an array of indices, to read
+    InInts1, OutInts1   arrays of integers
     InBytes3, OutBytes3
     Sums2           an array of float64, to add to
     int, float, bool
@@ -48,6 +48,7 @@ Out3: TypeAlias = NDArray
 Out4: TypeAlias = NDArray
 InInts1: TypeAlias = NDArray
 InInts2: TypeAlias = NDArray
+OutInts1: TypeAlias = NDArray
 InBytes3: TypeAlias = NDArray
 OutBytes3: TypeAlias = NDArray
 Sums1: TypeAlias = NDArray

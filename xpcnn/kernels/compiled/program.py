@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 from .block import channels_block, largest_block, product_block
-from .loop import In1, InInts2, Out1, loop, part
+from .loop import In1, InInts2, Out1, OutInts1, loop, part
+from .tickets import APART, LOOKS, add, leave_processor, look
 from .tiles import tile_in, tile_out
 
 PRODUCT, CHANNELS, LARGEST, TILES_IN, TILES_OUT = range(5)
@@ -128,13 +129,36 @@ def tiles(row: Any, piece: int, constants: Any, memory: Any) -> None:
             )  # fmt: skip
 
 
+@part
+def wait_for(counters: Any, at: int, count: int) -> None:
+    """Until the counter is that large."""
+    looks = 0
+    while look(counters, at, 0) < count:
+        looks += 1
+        if looks > LOOKS:
+            leave_processor()
+
+
 @loop
-def run_steps(table: InInts2, first: int, last: int, constants: In1, memory: Out1) -> None:
-    """Steps `first` to `last`, in one thread."""
+def run_steps(
+    table: InInts2, first: int, last: int, constants: In1, memory: Out1, counters: OutInts1, shared: bool
+) -> None:
+    """Steps `first` to `last`; if they are shared, together with other threads that call it with the same arrays.
+
+    counters : two for each step, `APART` integers apart, of pieces that were begun and that are done; all are 0 before
+    """
     for s in range(first, last):
-        row = table[s]
-        for piece in range(row[PIECES]):
+        row, done = table[s], 0
+        pieces, begun = row[PIECES], 2 * APART * (s - first)
+        while True:
+            piece = add(counters, begun, 1) if shared else done
+            if piece >= pieces:
+                break
             if row[KIND] <= LARGEST:
                 windows(row, piece, constants, memory)
             else:
                 tiles(row, piece, constants, memory)
+            done += 1
+        if shared:
+            add(counters, begun + APART, done)
+            wait_for(counters, begun + APART, pieces)

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 
 from ...typing import NDArray
-from ..compiled.program import run_steps
+from ..compiled.program import COLUMNS, run_steps
+from ..compiled.tickets import APART, can_share
 from ..compiled.vectors import lanes
 from ..memory import aligned
+from ..threads import one_blas_thread, parallel
 from .buffer import NONE, Buffer, Margin
 from .compiled_steps import Operation, add_rows, is_compiled, margin
 from .compiled_table import Constants, Table, Value
@@ -28,6 +29,8 @@ from .pool import GlobalMean, Pooling
 from .program import Wiring
 
 _ENDS = Convolution, Dense, Affine, Pooling, GlobalMean, Join, Rectifier  # steps that take in what follows them
+_FACTORS = "images", "height", "width", "channels", "groups", "kh", "kw", "count"
+LEAST = 3e7  # cost from which a second thread saves more time than it takes
 SPARE = 64  # numbers behind the last, which vectors may read
 
 
@@ -57,7 +60,7 @@ class CompiledProgram:
         self.calls: list[Callable[[], object]] = []
         for part in parts:
             if isinstance(part, tuple):
-                self.calls.append(partial(run_steps, rows, *part, self.constants.array, memory))
+                self.calls.append(_Run(rows, part, self.constants.array, memory))
             else:
                 self.calls.append(part.step.bind([buffers[each] for each in part.reads], buffers[part.writes], []))
         self.inputs = [buffers[value] for value in wiring.inputs]
@@ -70,6 +73,26 @@ class CompiledProgram:
         for call in self.calls:
             call()
         return [buffer.value() for buffer in self.outputs]
+
+
+class _Run:
+    """Some steps of the table, which threads share if that pays."""
+
+    def __init__(self, table: NDArray, part: tuple[int, int], constants: NDArray, memory: NDArray) -> None:
+        first, last = part
+        self.counters = np.zeros(2 * APART * (last - first), np.int64)
+        self.arguments = table, first, last, constants, memory, self.counters
+        columns = [COLUMNS.index(name) for name in _FACTORS]
+        self.cost = 2.0 * float(np.prod(np.maximum(table[first:last, columns], 1), axis=1, dtype=float).sum())
+        self.shared = self.cost >= LEAST and can_share()
+
+    def __call__(self) -> None:
+        if not self.shared:
+            run_steps(*self.arguments, False)
+            return
+        with one_blas_thread as threads:
+            self.counters.fill(0)
+            parallel(lambda _: run_steps(*self.arguments, threads > 1), range(threads), self.cost, least=LEAST)
 
 
 class _LastBuffer(Buffer):

@@ -17,7 +17,7 @@ from ..compiled.vectors import lanes
 from .buffer import NONE, Margin
 
 Arrays: TypeAlias = tuple[NDArray | None, ...]
-PIECE = 5e5  # multiply-adds of a piece, at least: about ten microseconds
+PIECE = 2.5e5  # multiply-adds of a piece, at least: about five microseconds
 CACHED = 1 << 18  # bytes of weights that a piece reads, at most, or those of one block
 
 
