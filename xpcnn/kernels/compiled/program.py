@@ -19,6 +19,7 @@ from .tickets import APART, LOOKS, add, leave_processor, look
 from .tiles import tile_in, tile_out
 
 PRODUCT, CHANNELS, LARGEST, TILES_IN, TILES_OUT = range(5)
+COUNTERS = 4  # of a step
 
 COLUMNS = (
     "kind", "pieces", "rows", "filters",  # of a piece
@@ -141,24 +142,25 @@ def wait_for(counters: Any, at: int, count: int) -> None:
 
 @loop
 def run_steps(
-    table: InInts2, first: int, last: int, constants: In1, memory: Out1, counters: OutInts1, shared: bool
+    table: InInts2, first: int, last: int, constants: In1, memory: Out1, counters: OutInts1, shared: bool, side: int
 ) -> None:
     """Steps `first` to `last`; if they are shared, together with other threads that call it with the same arrays.
 
-    counters : two for each step, `APART` integers apart, of pieces that were begun and that are done; all are 0 before
+    counters : for each step `COUNTERS`, of pieces that are done, and that were begun: all, from the front and from the
+        back. All are 0 before
+    side : 0 takes pieces from the front, 1 from the back; so neighbouring pieces of all steps are in the same caches
     """
     for s in range(first, last):
         row, done = table[s], 0
-        pieces, begun = row[PIECES], 2 * APART * (s - first)
-        while True:
-            piece = add(counters, begun, 1) if shared else done
-            if piece >= pieces:
-                break
+        pieces, begun = row[PIECES], COUNTERS * APART * (s - first)
+        while (add(counters, begun + APART, 1) if shared else done) < pieces:
+            own = add(counters, begun + (2 + side) * APART, 1) if shared else done
+            piece = pieces - 1 - own if side == 1 else own
             if row[KIND] <= LARGEST:
                 windows(row, piece, constants, memory)
             else:
                 tiles(row, piece, constants, memory)
             done += 1
         if shared:
-            add(counters, begun + APART, done)
-            wait_for(counters, begun + APART, pieces)
+            add(counters, begun, done)
+            wait_for(counters, begun, pieces)

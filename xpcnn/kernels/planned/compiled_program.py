@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...typing import NDArray
-from ..compiled.program import COLUMNS, run_steps
+from ..compiled.program import COLUMNS, COUNTERS, run_steps
 from ..compiled.tickets import APART, can_share
 from ..compiled.vectors import lanes
 from ..memory import aligned
@@ -80,7 +80,7 @@ class _Run:
 
     def __init__(self, table: NDArray, part: tuple[int, int], constants: NDArray, memory: NDArray) -> None:
         first, last = part
-        self.counters = np.zeros(2 * APART * (last - first), np.int64)
+        self.counters = np.zeros(COUNTERS * APART * (last - first), np.int64)
         self.arguments = table, first, last, constants, memory, self.counters
         columns = [COLUMNS.index(name) for name in _FACTORS]
         self.cost = 2.0 * float(np.prod(np.maximum(table[first:last, columns], 1), axis=1, dtype=float).sum())
@@ -88,11 +88,11 @@ class _Run:
 
     def __call__(self) -> None:
         if not self.shared:
-            run_steps(*self.arguments, False)
+            run_steps(*self.arguments, False, 0)
             return
         with one_blas_thread as threads:
             self.counters.fill(0)
-            parallel(lambda _: run_steps(*self.arguments, threads > 1), range(threads), self.cost, least=LEAST)
+            parallel(lambda k: run_steps(*self.arguments, threads > 1, k % 2), range(threads), self.cost, least=LEAST)
 
 
 class _LastBuffer(Buffer):
@@ -170,7 +170,7 @@ def _values(wiring: Wiring, n: int, operations: list[Operation]) -> dict[int, Va
     for each in operations:
         used |= {each.writes} | each.all_reads
         for value in each.reads:
-            wanted = margin(each.step, (n, *wiring.shapes[value]), each.shape, lanes(dtype.char), dtype.itemsize)
+            wanted = margin(each.step, (n, *wiring.shapes[value]), lanes(dtype.char), dtype.itemsize)
             before = margins.get(value, NONE)
             margins[value] = tuple(map(max, before, wanted))  # type: ignore[assignment]
     return {value: Value((n, *wiring.shapes[value]), margins.get(value, NONE)) for value in sorted(used)}

@@ -25,7 +25,8 @@ from .pool import GlobalMean, Pooling
 from .step import PlanStep
 
 TILED = 32  # channels and filters from which Winograd's algorithm pays
-WEIGHTS = 5 << 19  # bytes of transformed weights, at most: more take longer to read than they save
+WEIGHTS = 10 << 20  # bytes of transformed weights, at most
+POSITIONS = 100  # of output, at least: for fewer, reading four times as many weights takes longer than it saves
 SCRATCH = 3 << 19  # bytes of transformed tiles
 FILLED = 0.67  # of the tiles' positions, at least
 
@@ -67,24 +68,27 @@ def is_compiled(step: PlanStep, reads: list[Shape], y: Shape) -> bool:
     )
 
 
-def margin(step: PlanStep, x: Shape, y: Shape, lanes: int, itemsize: int) -> Margin:
+def margin(step: PlanStep, x: Shape, lanes: int, itemsize: int) -> Margin:
     """The zeros that a step reads around its input."""
     if not isinstance(step, Convolution):
         return NONE
     top, bottom, left, right = step.place.pads
-    if is_tiled(step, lanes, itemsize):  # whole tiles
-        bottom = max(bottom, 4 * -(-y[1] // 4) + 2 - x[1] - top)
-        right = max(right, 4 * -(-y[2] // 4) + 2 - x[2] - left)
+    if is_tiled(step, x[0], lanes, itemsize):  # whole tiles
+        height, width = step.place.out
+        bottom = max(bottom, 4 * -(-height // 4) + 2 - x[1] - top)
+        right = max(right, 4 * -(-width // 4) + 2 - x[2] - left)
     return top, bottom, left, right
 
 
-def is_tiled(step: Convolution, lanes: int, itemsize: int) -> bool:
+def is_tiled(step: Convolution, images: int, lanes: int, itemsize: int) -> bool:
     """Whether Winograd's algorithm computes it."""
     window, (height, width) = step.place.window, step.place.out
     if step.groups != 1 or window.kernel != (3, 3) or window.stride != (1, 1) or window.dilation != (1, 1):
         return False
     c, f = step.channels, step.filters
     if c % lanes or f % lanes or min(c, f) < TILED or 36 * c * f * itemsize > WEIGHTS:
+        return False
+    if images * height * width < POSITIONS:
         return False
     return height * width >= FILLED * 16 * -(-height // 4) * -(-width // 4)
 
@@ -120,7 +124,7 @@ def add_rows(table: Table, operation: Operation, values: dict[int, Value]) -> No
         _pool(table, step, x, y, r, limits)
     else:
         assert isinstance(step, Convolution)
-        if is_tiled(step, table.lanes, table.dtype.itemsize):
+        if is_tiled(step, x.n, table.lanes, table.dtype.itemsize):
             _tiled(table, step, x, y, r, limits)
         else:
             _convolution(table, step, x, y, r, limits)
