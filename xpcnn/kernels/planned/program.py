@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import settings
-from ...extras import need
 from ...typing import NDArray, Shape
 from ..memory import aligned
 from ..threads import one_blas_thread
@@ -88,15 +86,17 @@ def _holders(wiring: Wiring) -> list[int]:
 
 
 class Programs:
-    """A network's programs: for each number of items, as many as there are threads that run one at the same time."""
+    """A network's programs: for each number of items, as many as there are threads that run one at the same time.
+
+    A call says whether they are compiled.
+    """
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
         self._idle: dict[tuple[int, bool], list[Any]] = {}
 
-    def __call__(self, arrays: Sequence[NDArray]) -> list[NDArray]:
+    def __call__(self, arrays: Sequence[NDArray], compiled: bool) -> list[NDArray]:
         n = len(arrays[0])
-        compiled = settings.numba() and np.dtype(self.wiring.dtype).char in "fd"
         idle = self._idle.setdefault((n, compiled), [])
         try:
             program = idle.pop()
@@ -108,7 +108,6 @@ class Programs:
         return outputs
 
     def _made(self, n: int, compiled: bool) -> Any:
-        if not compiled:
+        if not compiled or np.dtype(self.wiring.dtype).char not in "fd":
             return Program(self.wiring, n)
-        need("numba", "compiled loops", "to compile them")
         return import_module(f"{__package__}.compiled_program").CompiledProgram(self.wiring, n)
