@@ -108,6 +108,7 @@ class Programs:
         return outputs
 
     def _made(self, n: int, compiled: bool) -> Any:
-        if not compiled or np.dtype(self.wiring.dtype).char not in "fd":
+        dtype = np.dtype(self.wiring.dtype)
+        if not compiled or dtype.char not in "fd" or not dtype.isnative:
             return Program(self.wiring, n)
         return import_module(f"{__package__}.compiled_program").CompiledProgram(self.wiring, n)
