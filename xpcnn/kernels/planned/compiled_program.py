@@ -30,7 +30,7 @@ from .program import Wiring
 
 _ENDS = Convolution, Dense, Affine, Pooling, GlobalMean, Join, Rectifier  # steps that take in what follows them
 _FACTORS = "images", "height", "width", "channels", "groups", "kh", "kw", "count"
-LEAST = 3e7  # cost from which a second thread saves more time than it takes
+LEAST = 2e8  # cost from which a second thread saves more time than it takes
 SPARE = 64  # numbers behind the last, which vectors may read
 
 
