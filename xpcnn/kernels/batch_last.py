@@ -10,7 +10,7 @@ In its usual order, (N, H, W, C) has runs of C numbers, which may be 1 or 3.
 
 Most operations copy arrays that have another order, and return their results in this one. So a network copies its
 input once. NumPy's own functions keep the memory order of their arguments; so do compiled loops, with which a network
-of fewer than `MANY` images stays in the usual order.
+of fewer than `COMPILED_BATCH` images stays in the usual order.
 
 Source: A. Krizhevsky's cuda-convnet (2011) kept the batch last for the same reason on the GPU.
 """
@@ -25,7 +25,8 @@ from ..typing import NDArray
 
 FEW_CHANNELS = 8
 MINIMUM_BATCH = 8  # images: with fewer, runs of N numbers are too short
-MANY = 32  # images: with fewer, products of N columns are slow, and so are compiled loops over runs of N numbers
+MANY = 32  # images: with fewer, products of N columns are slow
+COMPILED_BATCH = 32  # images: with fewer, compiled loops are faster with the channels last
 
 
 def refuses_array(x: Any) -> str | None:
@@ -62,7 +63,7 @@ def refuses_last(x: Any, *, compiled: bool = False, turns: bool = False) -> str 
     reason = refuses_array(x)
     if reason is not None or x.ndim != 4 or x.shape[0] < MINIMUM_BATCH:
         return reason
-    enough = MANY if compiled else MINIMUM_BATCH
+    enough = COMPILED_BATCH if compiled else MINIMUM_BATCH
     if x.shape[3] < FEW_CHANNELS and x.shape[0] >= enough:
         return f"there are {enough} images or more with fewer than {FEW_CHANNELS} channels"
     if turns and x.shape[0] < MANY:

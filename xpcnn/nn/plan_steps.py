@@ -17,6 +17,7 @@ from .container import Container, with_layer_name
 from .conv import Conv2d
 from .dropout import Dropout
 from .fusion import FusedConvolution
+from .hard_activation import ReLU6
 from .join import Add, Maximum, Multiply, Subtract
 from .layer import Layer
 from .linear import Linear
@@ -44,7 +45,7 @@ def traced(model: Layer, samples: list[NDArray], frozen: bool) -> tuple[Any, boo
         return None, True
     entries = [each._replace(step=each.step.frozen()) for each in tracer.entries] if frozen else tracer.entries
     numbers = [[each.number for each in values] for values in (inputs, as_list(outputs))]
-    wiring = dispatch.planned().Wiring(entries, tracer.shapes, *numbers, samples[0].dtype)
+    wiring = dispatch.planned().Wiring(entries, tracer.shapes, *numbers, samples[0].dtype, frozen)
     return dispatch.planned().Programs(wiring), isinstance(outputs, _Value)
 
 
@@ -151,6 +152,7 @@ _STEPS: dict[type, Callable[[Any, list[Shape]], Any]] = {
     AvgPool2d: _pool,
     GlobalAvgPool2d: lambda layer, shapes: dispatch.planned().GlobalMean(),
     ReLU: lambda layer, shapes: dispatch.planned().Rectifier(),
+    ReLU6: lambda layer, shapes: dispatch.planned().Rectifier((0.0, 6.0)),
     Linear: lambda layer, shapes: (
         dispatch.planned().Dense(current(layer, "weight"), current(layer, "bias")) if len(shapes[0]) == 2 else None
     ),

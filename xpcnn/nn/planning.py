@@ -94,7 +94,7 @@ class Plan:
         if programs is None:
             return self._model(x)
         try:
-            outputs = programs(arrays)
+            outputs = programs(arrays, dispatch.asks_for_loops())
         except dispatch.planned().NotPlanned:
             self._programs = None
             return self._model(x)

@@ -54,6 +54,14 @@ def planned() -> Any:
     return import_module("xpcnn.kernels.planned")
 
 
+def asks_for_loops() -> bool:
+    """Whether compiled loops are asked for, where no implementation is forced."""
+    wanted = settings.numba()
+    if wanted:
+        need(_COMPILED, "compiled loops", "to compile them")
+    return wanted
+
+
 def parts() -> Any:
     """The module of the steps that operations have in training in parts."""
     return import_module("xpcnn.kernels.parts")

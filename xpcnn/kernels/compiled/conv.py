@@ -37,7 +37,7 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
         return "the arrays are not those of a convolution"
     if reason := batch_last.refuses_last(x, compiled=True):
         return reason
-    if len(x) >= batch_last.MANY and winograd.refuses(x, w, b, window=window, groups=groups) is None:
+    if len(x) >= batch_last.COMPILED_BATCH and winograd.refuses(x, w, b, window=window, groups=groups) is None:
         return "`winograd` is faster"
     return None
 

@@ -3,7 +3,7 @@
 `@loop` declares a function; the annotations of its arguments say what it takes:
 
     In3, Out3       arrays of the numbers that it is compiled for, float32 or float64, to read, and to write
-    InInts1         an array of indices, to read
+    InInts1, OutInts1   arrays of integers
     InBytes4, OutBytes4
     Sums2           an array of float64, to add to
     int, float, bool
@@ -47,6 +47,8 @@ Out2: TypeAlias = NDArray
 Out3: TypeAlias = NDArray
 Out4: TypeAlias = NDArray
 InInts1: TypeAlias = NDArray
+InInts2: TypeAlias = NDArray
+OutInts1: TypeAlias = NDArray
 InBytes4: TypeAlias = NDArray
 OutBytes4: TypeAlias = NDArray
 Sums1: TypeAlias = NDArray

@@ -62,7 +62,7 @@ def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, *
     if window.kernel != (3, 3):
         return "the kernel is not 3×3"
     if _stays(x) and conv_tiles.fits(w):
-        return f"there are fewer than {orders.MANY} images with the channels last in memory"
+        return f"there are fewer than {orders.COMPILED_BATCH} images with the channels last in memory"
     try:
         oh, ow = window.place(*x.shape[1:3]).out
     except ShapeError:
@@ -120,7 +120,7 @@ def backward(
 
 def _stays(x: NDArray) -> bool:
     """Whether these images stay in the usual order of memory, in which a small network has them."""
-    return len(x) < orders.MANY and not orders.is_batch_last(x)
+    return len(x) < orders.COMPILED_BATCH and not orders.is_batch_last(x)
 
 
 def _ordered(y: NDArray, stays: bool) -> NDArray:

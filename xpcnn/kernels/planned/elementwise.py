@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,17 +11,28 @@ from ...typing import NDArray
 from .buffer import Buffer
 from .step import Call, NotPlanned, PlanStep
 
+RELU = 0.0, math.inf
+
 
 class Rectifier(PlanStep):
-    """The step of ReLU: y = max(0, x)."""
+    """The step of ReLU and its relatives: y = min(max(x, low), high).
+
+    Parameters
+        limits : low and high
+    """
 
     in_place = True
+
+    def __init__(self, limits: tuple[float, float] = RELU) -> None:
+        self.limits = limits
 
     def bind(self, reads: Sequence[Buffer], y: Buffer, workspace: list[NDArray]) -> Call:
         (x,) = reads
         a, b = (x.rows, y.rows) if x.margin == y.margin else (x.inside, y.inside)
-        zeros = np.zeros(a.shape[-1], a.dtype)  # an array is faster than a number
-        return lambda: np.maximum(a, zeros, out=b)
+        low, high = (np.full(a.shape[-1], each, a.dtype) for each in self.limits)  # arrays are faster than numbers
+        if self.limits == RELU:
+            return lambda: np.maximum(a, low, out=b)
+        return lambda: np.clip(a, low, high, out=b)
 
 
 class Affine(PlanStep):

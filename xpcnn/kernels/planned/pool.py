@@ -27,6 +27,7 @@ class Pooling(PlanStep):
 
     def __init__(self, place: Placement, combine: np.ufunc) -> None:
         self.place, self.combine = place, combine
+        self.is_mean = combine is np.add
 
     def bind(self, reads: Sequence[Buffer], y: Buffer, workspace: list[NDArray]) -> Call:
         (x,) = reads
@@ -42,7 +43,7 @@ class Pooling(PlanStep):
         reduced = aligned(rows[0].shape, x.inside.dtype)
         columns = [reduced[..., v * dw : v * dw + (ow - 1) * sw + 1 : sw] for v in range(kw)]
         passes = [*_passes(self.combine, rows, reduced), *_passes(self.combine, columns, y.inside)]
-        mean = self.combine is np.add and 1 / (kh * kw)
+        mean = self.is_mean and 1 / (kh * kw)
 
         def run() -> None:
             if source is not x.inside:

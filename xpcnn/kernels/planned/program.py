@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ class Wiring:
     inputs: list[int]
     outputs: list[int]
     dtype: Any
+    frozen: bool = False
 
 
 class Program:
@@ -84,20 +86,29 @@ def _holders(wiring: Wiring) -> list[int]:
 
 
 class Programs:
-    """A network's programs: for each number of items, as many as there are threads that run one at the same time."""
+    """A network's programs: for each number of items, as many as there are threads that run one at the same time.
+
+    A call says whether they are compiled.
+    """
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
-        self._idle: dict[int, list[Program]] = {}
+        self._idle: dict[tuple[int, bool], list[Any]] = {}
 
-    def __call__(self, arrays: Sequence[NDArray]) -> list[NDArray]:
+    def __call__(self, arrays: Sequence[NDArray], compiled: bool) -> list[NDArray]:
         n = len(arrays[0])
-        idle = self._idle.setdefault(n, [])
+        idle = self._idle.setdefault((n, compiled), [])
         try:
             program = idle.pop()
         except IndexError:
-            program = Program(self.wiring, n)
+            program = self._made(n, compiled)
         with one_blas_thread:
-            outputs = program.run(arrays)
+            outputs: list[NDArray] = program.run(arrays)
         idle.append(program)  # not after an error
         return outputs
+
+    def _made(self, n: int, compiled: bool) -> Any:
+        dtype = np.dtype(self.wiring.dtype)
+        if not compiled or dtype.char not in "fd" or not dtype.isnative:
+            return Program(self.wiring, n)
+        return import_module(f"{__package__}.compiled_program").CompiledProgram(self.wiring, n)
