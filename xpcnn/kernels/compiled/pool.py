@@ -44,17 +44,20 @@ def position(p: int, stride: int, count: int) -> int:
 
 @loop
 def largest(
-    x: In3, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
+    x: In3, lowest: float, none: int, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
     first: int, last: int, y: Out3, winner: OutBytes3,
 ) -> None:  # fmt: skip
-    """(1) and (2) of rows `first` to `last` of y."""
+    """(1) and (2) of rows `first` to `last` of y; these are `lowest` and `none` where all numbers are lower.
+
+    With 0 for `lowest`, y is that of a ReLU after it.
+    """
     height, width, length = x.shape
-    lowest = x.dtype.type(-math.inf)
+    no_tap = np.uint8(none)
     for i in range(first, last):
         for j in range(y.shape[1]):
             out, t = y[i, j], winner[i, j]
             for k in range(length):
-                out[k], t[k] = lowest, 0
+                out[k], t[k] = lowest, no_tap
             for u in range(kh):
                 p = i * sh + u * dh - top
                 for v in range(kw):
@@ -144,7 +147,7 @@ def max_forward(x: NDArray, *, window: Window) -> tuple[NDArray, Cache]:
     """`max_pool2d_forward`, in compiled loops."""
     _, place = check_pool(f"MaxPool2d({window})", x, window)
     y, winner = empty((*place.out, *_run(x)), x.dtype), empty((*place.out, *_run(x)), np.uint8)  # (OH, OW, CN) each
-    _rows(largest, y, place, (_merged(x),), (y, winner))
+    _rows(largest, y, place, (_merged(x), -math.inf, 0), (y, winner))
     return _images(y, x), (winner, x.shape, place)
 
 
@@ -187,7 +190,7 @@ def avg_backward(dy: NDArray, cache: Cache) -> NDArray:
     return _images(dx, dy)
 
 
-def _rows(run: Any, made: NDArray, place: Placement, reads: tuple[NDArray, ...], writes: tuple[NDArray, ...]) -> None:
+def _rows(run: Any, made: NDArray, place: Placement, reads: tuple[Any, ...], writes: tuple[NDArray, ...]) -> None:
     """Run the loop for all rows of what it makes."""
     window = place.window
     sizes = (*window.kernel, *window.stride, *window.dilation, place.pads[0], place.pads[2])

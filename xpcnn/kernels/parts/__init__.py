@@ -6,6 +6,11 @@ without their checks, their choice of pieces and their allocations, which take l
 network, and during which its threads wait for each other.
 """
 
+from ..compiled.winograd import IMPLEMENTATION as COMPILED_WINOGRAD
+from ..rows import IMPLEMENTATION as ROWS
+from ..winograd import IMPLEMENTATION as WINOGRAD
+from .compiled_pool import CompiledMaxPooling
+from .compiled_winograd import CompiledWinograd
 from .conv import Convolution
 from .elementwise import Dropping, Rectifier
 from .inference import Inference
@@ -15,9 +20,18 @@ from .program import Chain, Entry, Parts
 from .step import AsItIs, PartStep
 from .winograd import Winograd
 
+CONVOLUTIONS = {  # the steps, by the implementations that they stand for
+    ROWS: Convolution,
+    WINOGRAD: Winograd,
+    COMPILED_WINOGRAD: CompiledWinograd,
+}
+
 __all__ = [
+    "CONVOLUTIONS",
     "AsItIs",
     "Chain",
+    "CompiledMaxPooling",
+    "CompiledWinograd",
     "Convolution",
     "Dense",
     "Dropping",
