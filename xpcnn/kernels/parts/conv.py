@@ -82,27 +82,6 @@ class Convolution(PartStep):
         return forward, backward
 
 
-class Epilogue:
-    """What ends (1) on a block of y (OH, OW, F, n) while it is in the cache: the bias, and with `relu` ReLU."""
-
-    def __init__(self, y: NDArray, relu: bool) -> None:
-        self.bias = np.empty(y.shape[2:], y.dtype)
-        self.zeros = np.zeros_like(self.bias) if relu else None
-
-    def set(self, b: NDArray | None) -> Callable[[NDArray], None]:
-        """The function of a block, with this bias (F,)."""
-        if b is not None:
-            np.copyto(self.bias, b[:, None])
-
-        def finish(out: NDArray) -> None:
-            if b is not None:
-                np.add(out, self.bias, out=out)  # (1)
-            if self.zeros is not None:
-                np.maximum(out, self.zeros, out=out)
-
-        return finish
-
-
 def _rows(x: NDArray, place: Placement) -> list[slice]:
     """The rows of output in a block."""
     numbers = (place.out[1] + place.window.kernel[1] - 1) * place.window.kernel[0] * x.shape[2] * x.shape[3]
@@ -122,18 +101,23 @@ def _lowered(x: NDArray, place: Placement, scratch: Scratch) -> list[Lowered]:
 
 def correlation(x: NDArray, y: NDArray, place: Placement, scratch: Scratch, relu: bool = False) -> Correlation:
     """(1): the function of the filters (F, KH, KW, C) that computes y (OH, OW, F, n)."""
-    (kh, kw), f, c, epilogue = place.window.kernel, y.shape[2], x.shape[2], Epilogue(y, relu)
+    (kh, kw), f, c = place.window.kernel, y.shape[2], x.shape[2]
+    bias, zeros = np.empty(y.shape[2:], x.dtype), np.zeros(y.shape[2:], x.dtype)
     blocks, matrix = _lowered(x, place, scratch), np.empty((f, kw, kh, c), x.dtype)  # W
     matrices = matrix.reshape(f, -1)
 
     def run(w: NDArray, b: NDArray | None) -> None:
-        finish = epilogue.set(b)
+        if b is not None:
+            np.copyto(bias, b[:, None])
         np.copyto(matrix, w.transpose(0, 2, 1, 3))
         for rows, into, patches in blocks:
             for target, source in into:
                 np.copyto(target, source)
             np.matmul(matrices, patches, out=y[rows])  # (F, K) @ (K, n)  (1)
-            finish(y[rows])
+            if b is not None:
+                np.add(y[rows], bias, out=y[rows])  # (1)
+            if relu:
+                np.maximum(y[rows], zeros, out=y[rows])
 
     return run
 

@@ -23,7 +23,7 @@ from ...typing import NDArray
 from ..batch_last import chunks
 from ..lowering import inside
 from ..winograd import A_T, B_T, POINTS, TILE, G
-from .conv import Convolution, Correlation, Epilogue, bias_gradient
+from .conv import Convolution, Correlation, bias_gradient
 from .step import Call, Scratch
 
 NUMBERS = 1 << 18  # of Bᵀd and the products of a block, if it has several columns: a second-level cache
@@ -46,7 +46,8 @@ class Winograd(Convolution):
 def correlation(x: NDArray, y: NDArray, place: Placement, scratch: Scratch, relu: bool = False) -> Correlation:
     """(1): the function of the filters (F, KH, KW, C) that computes y (OH, OW, F, n)."""
     (_, _, c, n), f, kw = x.shape, y.shape[2], place.window.kernel[1]
-    g, a_t, epilogue = G.astype(x.dtype), A_T.astype(x.dtype), Epilogue(y, relu)
+    g, a_t = G.astype(x.dtype), A_T.astype(x.dtype)
+    bias, nothing = np.empty((f, n), x.dtype), np.zeros((f, n), x.dtype)
     kernel = np.empty((POINTS, f, kw * c), x.dtype)  # G g
     tiles: list[tuple[list[NDArray], list[Transform], NDArray]] = []
     for rows, columns in _tiles(place, (c + f) * n):
@@ -62,14 +63,18 @@ def correlation(x: NDArray, y: NDArray, place: Placement, scratch: Scratch, relu
         tiles.append((zeros, steps, out))
 
     def run(w: NDArray, b: NDArray | None) -> None:
-        finish = epilogue.set(b)
+        if b is not None:
+            np.copyto(bias, b[:, None])
         np.matmul(g, w.reshape(f, 3, -1), out=kernel.swapaxes(0, 1))  # (6, 3) @ (3, (v,c))       (1)
         for zeros, steps, out in tiles:
             for margin in zeros:
                 np.copyto(margin, 0)
             for one, other, product in steps:
                 np.matmul(one, other, out=product)  # (1)
-            finish(out)
+            if b is not None:
+                np.add(out, bias, out=out)  # (1)
+            if relu:
+                np.maximum(out, nothing, out=out)
 
     return run
 
