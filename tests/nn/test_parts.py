@@ -21,7 +21,7 @@ from xpcnn import data, nn, optim, training
 from xpcnn.errors import OptionError
 from xpcnn.kernels import winograd
 from xpcnn.kernels.compiled import winograd as compiled_winograd
-from xpcnn.kernels.parts import compiled_pool
+from xpcnn.kernels.parts import compiled_conv, compiled_pool, elementwise
 from xpcnn.kernels.parts import compiled_winograd as compiled_winograd_step
 from xpcnn.kernels.parts import conv as conv_step
 from xpcnn.kernels.parts import winograd as winograd_step
@@ -147,7 +147,7 @@ def test_where_loops_are_compiled_pooling_takes_the_relu_after_it(rng, monkeypat
     monkeypatch.setenv("XPCNN_NUMBA", "1")
     plan = check(lenet(), rng.normal(size=(32, 13, 14, 2)).astype("float32"))
     kinds = [type(entry.step).__name__ for entry in steps(plan)]
-    assert kinds[:4] == ["Convolution", "CompiledMaxPooling", "Dropping", "Convolution"]
+    assert kinds[:4] == ["CompiledConvolution", "CompiledMaxPooling", "Dropping", "CompiledConvolution"]
     assert kinds[-4:] == ["CompiledMaxPooling", "Dense", "Rectifier", "Dense"]
 
 
@@ -165,7 +165,27 @@ def test_every_geometry_of_compiled_pooling(g: Geometry, ceil, relu, seed):
         patch.setenv("XPCNN_NUMBA", "1")
         kinds = [type(entry.step) for entry in steps(check(model, x))]
         infers(model, x)
-    assert kinds == [conv_step.Convolution, compiled_pool.CompiledMaxPooling, conv_step.Convolution]
+    assert kinds[1] is compiled_pool.CompiledMaxPooling
+    assert len(kinds) == 3
+
+
+@needs_numba
+@settings(deadline=None, max_examples=40)
+@given(
+    geometries(), st.booleans(), st.tuples(st.integers(1, 17), st.integers(2, 23)), st.sampled_from([16, 18, 35, 76]),
+    st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_every_geometry_of_a_compiled_convolution(g: Geometry, bias, channels, items, seed):
+    pads = tuple(min(pad, g.kernel[i // 2] - 1) for i, pad in enumerate(g.pads))
+    last = nn.Conv2d(channels[0], channels[1], g.kernel, padding=pads, bias=bias, rng=2)
+    model = nn.Sequential(nn.Conv2d(2, channels[0], 1, rng=1), last, nn.ReLU()).astype("float64")
+    x = np.random.default_rng(seed).normal(size=(items, g.size[0] + 3, g.size[1] + 3, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XPCNN_NUMBA", "1")
+        patch.setattr(winograd, "FEWEST_CHANNELS", 99)
+        kinds = [type(entry.step) for entry in steps(check(model, x))]
+        infers(model, x)
+    assert kinds == [compiled_conv.CompiledConvolution, compiled_conv.CompiledConvolution, elementwise.Rectifier]
 
 
 @needs_numba

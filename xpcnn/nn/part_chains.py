@@ -138,7 +138,9 @@ def _step(name: str, layer: Any, shape: Shape, dtype: Any, infers: bool) -> Any:
         if infers and chosen not in parts.CONVOLUTIONS:
             chosen = dispatch.choose_without_loops("conv2d", x, layer.weight, window=layer.window)
         if place.flipped is not None and chosen in parts.CONVOLUTIONS:
-            return parts.CONVOLUTIONS[chosen](layer, place)
+            step = parts.CONVOLUTIONS[chosen]
+            compiled = settings.numba() and parts.refuses_numbers(x) is None
+            return (parts.COMPILED.get(step, step) if compiled else step)(layer, place)
     if kind is MaxPool2d:
         window, place = layer.window, layer.window.place(*shape[:2])
         runs = dispatch.choose("max_pool2d", x, window=window).name

@@ -19,7 +19,7 @@ from ..winograd import POINTS, TILE
 from .conv import Convolution, Correlation
 from .step import Call, Scratch
 
-RUN = 128  # images of some tiles next to each other that are transformed together
+RUN = 64  # images of some tiles next to each other: their transforms are in a second-level cache
 
 
 class CompiledWinograd(Convolution):
