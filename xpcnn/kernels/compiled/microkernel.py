@@ -82,7 +82,7 @@ def _in_registers(numba: Any, number: str) -> Callable[..., None]:
 
 def _kernel(number: str) -> Any:
     """A function of addresses, and of distances in bytes, that has a loop over k for every size of tile."""
-    from llvmlite import ir
+    from llvmlite import ir  # type: ignore[import-untyped]
     from numba import types
     from numba.core import cgutils
     from numba.extending import intrinsic
@@ -154,7 +154,7 @@ def _kernel(number: str) -> Any:
 
     signature = types.void(*[types.int64] * 12, types.float32 if number == "f" else types.float64)
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def kernel(typing, a, b, base, c, reads, a_row, b_row, base_row, c_row, count, rows, vectors, floor):  # type: ignore[no-untyped-def]
         return signature, generate
 
