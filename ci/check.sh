@@ -32,18 +32,21 @@ if ! command -v chromium > /dev/null; then
     step "a browser, to open the pages that xpcnn explain makes"
     apt-get update -qq && apt-get install -y -qq chromium > /dev/null
 fi
-# without the tests that run and kill commands: they are the same on every backend
-arrays=(--ignore=tests/cli --ignore=tests/course --ignore=tests/distributed --ignore=tests/test_gpu_script.py)
-arrays+=(--ignore=tests/test_reliability.py --ignore=tests/test_reliability_files.py)
+# A test without the fixture `xp` runs on NumPy (tests/conftest.py). So files in which there is none, and which do not
+# name the library, are the same on every backend; so are the tests that run and kill commands.
+tests_of() {  # a library, folders and files
+    grep -rliE --include='test_*.py' --exclude-dir={cli,course,distributed} \
+        --exclude=test_{gpu_script,reliability,reliability_files}.py "\bxp\b|$1" "${@:2}" | sort
+}
 step "the suite on PyTorch tensors, and with PyTorch as a witness"
 pip install -q torch==2.13.0
-XPCNN_BACKEND=torch pytest -q -n 2 "${arrays[@]}"
+XPCNN_BACKEND=torch pytest -q -n 2 $(tests_of torch tests)
 step "what computes on arrays, on array-api-strict alone, whose second device refuses arrays of the host"
-XPCNN_BACKEND=array_api_strict pytest -q -n 2 tests/test_*.py tests/ops tests/nn tests/optim tests/training tests/data tests/models "${arrays[@]}"
-step "most of the suite, and the examples, on a stand-in for CuPy"
+XPCNN_BACKEND=array_api_strict pytest -q -n 2 $(tests_of array.api.strict tests/test_*.py tests/{ops,nn,optim,training,data,models})
+step "what computes on arrays, and the examples, on a stand-in for CuPy"
 (
     export PYTHONPATH=$PWD/tests/stand_in XPCNN_BACKEND=cupy
-    pytest -q -n 2 tests/test_*.py tests/kernels/test_cuda.py tests/kernels/test_cuda_positions.py tests/ops tests/nn tests/optim tests/training tests/data tests/plot tests/sklearn
+    pytest -q -n 2 $(tests_of cupy tests/test_*.py tests/kernels/test_cuda*.py tests/{ops,nn,optim,training,data,plot,sklearn})
     for example in examples/*.py; do
         python "$example" --tiny > /dev/null
     done
@@ -64,24 +67,26 @@ for name in $names; do
     blocks) parts=(tests/ops tests/nn) ;;
     *) parts=(tests/ops/test_conv*.py tests/nn) ;;  # of convolution
     esac
-    XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 "${parts[@]}"
+    # nor the tests of plans and of training in parts: they force nothing
+    XPCNN_IMPLEMENTATION=$name XPCNN_BACKEND=numpy pytest -q -n 2 "${parts[@]}" \
+        --ignore-glob='*/nn/test_*plan*.py' --ignore=tests/nn/test_parts.py --ignore=tests/nn/test_predicting.py
 done
 step "compiled loops: their tests and page, and the tests of operations with them forced"
 pip install -q -e '.[numba]'
-pytest -q tests/kernels/test_compiled*.py tests/kernels/test_axes_of_one.py
+pytest -q -n 2 --dist loadfile tests/kernels/test_compiled*.py tests/kernels/test_axes_of_one.py
 XPCNN_IMPLEMENTATION=numba XPCNN_BACKEND=numpy pytest -q -n 2 tests/ops
 XPCNN_NUMBA=1 XPCNN_BACKEND=numpy pytest -q -n 2 tests/nn tests/test_input_grad.py
 pytest -q tests/test_docs.py -k compiled_loops
 for threads in 1 8; do
     step "the fast implementations with $threads threads"
-    XPCNN_NUM_THREADS=$threads pytest -q tests/kernels
+    XPCNN_NUM_THREADS=$threads pytest -q -n 2 tests/kernels
 done
 step "longer runs"
 pytest -q -n 2 -m slow
 pytest -q -n 2 --hypothesis-profile=thorough -m hypothesis tests/ops
 
 step "doctests"
-pytest -q --doctest-modules xpcnn
+pytest -q -n 2 --doctest-modules xpcnn
 step "examples, tiny"
 for example in examples/*.py; do
     echo "$example"

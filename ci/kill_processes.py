@@ -49,6 +49,17 @@ def ranks(folder: Path) -> dict[int, int]:
     return found
 
 
+def end(started: subprocess.Popen[str], folder: Path, rank: int) -> str:
+    """Wait for the end of a run of which that rank was killed or stopped; return what it said."""
+    try:
+        return started.communicate(timeout=100)[1]
+    except subprocess.TimeoutExpired:
+        if set(left := ranks(folder)) != {rank}:
+            sys.exit(f"all wait for rank {rank}: {left}")
+        os.kill(left[rank], signal.SIGKILL)  # it was stopped when all had ended their training, and nobody waits for it
+        return started.communicate(timeout=100)[1]
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--kills", type=int, default=100)
@@ -80,7 +91,7 @@ def main() -> None:
                         os.kill(each[rank], how)
                         kills, hung = kills + 1, hung + (how == signal.SIGSTOP)
                         print(kills, end=" ", flush=True)
-                    _, errors = started.communicate(timeout=200)
+                    errors = end(started, folder, rank)
                     slowest = max(slowest, time.monotonic() - begun)
                     lines = [line for line in errors.splitlines() if line.startswith("xpcnn.errors.")]
                     if processes > 1 and started.returncode and (len(lines) != 1 or f"rank {rank} on" not in lines[0]):

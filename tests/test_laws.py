@@ -25,7 +25,7 @@ PACKAGE = Path(xpcnn.__file__).parent
 ORDER = [
     {"errors", "habits", "renamed", "typing", "settings"},
     {"options", "extras", "png", "html", "table", "progress"},
-    {"backend", "random", "shards"},
+    {"backend", "random", "shards", "state"},
     {"ops"},
     {"nn"},
     {"gradient_check", "gradient_witnesses", "optim"},

@@ -7,7 +7,6 @@ operation uses the library of its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import settings
-from .errors import BackendError, DTypeError, FormatError
+from .errors import BackendError, DTypeError
 from .typing import Array, NDArray
 
 __all__ = ["Backend", "array_namespace", "asarray", "current_backend", "synchronize", "to_numpy", "use_backend"]
@@ -270,33 +269,6 @@ def refuse_mask(who: str, array: Any) -> None:
     if isinstance(array, np.ma.MaskedArray) and (masked := int(np.asarray(array.mask).sum())):
         remedy = "leave these out, or say what they are with array.filled(…)"
         raise DTypeError(who, "an array without a mask", f"{masked} of {array.size} numbers masked", remedy)
-
-
-def copy_into(own: Mapping[str, Array], given: Mapping[str, Any], who: str, *, apart: bool = False) -> None:
-    """Copy arrays of any backend into these, name by name.
-
-    Parameters
-        apart : the given arrays share no memory with these, like those of a file, so that no copies are needed first
-    Raises
-        FormatError : shapes do not match, they hold no real numbers, or such as are too large for the type here; in
-            this case nothing is changed
-    """
-    ready = {}
-    for name, array in own.items():
-        host = np.array(to_numpy(given[name]), copy=None if apart else True)
-        if host.shape != tuple(array.shape):
-            raise FormatError(who, f"{name} {tuple(array.shape)}", str(host.shape), "build the same network")
-        if host.dtype.kind not in "fiub":
-            raise FormatError(who, f"real numbers in {name}", str(host.dtype))
-        if host.dtype == np.float64 and dtype_name(array) == "float32":
-            with np.errstate(over="ignore"):
-                narrow = host.astype(np.float32)
-            if large := host[np.isinf(narrow) & ~np.isinf(host)].ravel()[:1].tolist():
-                raise FormatError(who, f"numbers of float32 in {name}", f"{large[0]:.3g}", "use float64 here, too")
-            host = narrow
-        ready[name] = array_namespace(array).asarray(host, dtype=array.dtype, device=array.device)
-    for name, array in own.items():
-        array[...] = ready[name]
 
 
 def is_numpy(array: Array) -> bool:

@@ -81,7 +81,7 @@ TOPICS = (
         "data",
         "Data sets and batches",
         "Data sets by name, your own files and arrays, batches, and random changes of images.",
-        "data.loader data.dataset data.splits data.registry data.digits data.mnist data.cifar data.signs "
+        "data.loader data.split data.dataset data.splits data.registry data.digits data.mnist data.cifar data.signs "
         "data.image_folder data.picture_table data.mask_folder "
         "data.array_file data.csv_file data.hdf5_file data.tar_shards data.augment.compose "
         "data.augment.base data.augment.flip data.augment.shift data.augment.rotate data.augment.light "
@@ -120,7 +120,7 @@ TOPICS = (
         "own_layers",
         "Your own layers and losses",
         "The base classes, and how a file may name a layer of yours.",
-        "nn.layer nn.container nn.own_layers",
+        "nn.layer nn.op_layer nn.container nn.own_layers",
     ),
     _topic(
         "models",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpcnn.data.dataset import Dataset, Split
+from xpcnn.data.dataset import Dataset
 from xpcnn.data.digits import digits
+from xpcnn.data.split import Split
 from xpcnn.errors import DataError, DTypeError, OptionError
 
 

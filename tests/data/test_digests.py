@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from xpcnn.data import source
-from xpcnn.data.dataset import Split
 from xpcnn.data.digests import choose, image_digests
+from xpcnn.data.split import Split
 
 
 def test_equal_images_alone_have_equal_digests(rng, monkeypatch):
@@ -123,7 +123,7 @@ def test_a_split_s_digest_is_of_images_labels_and_order(rng):
 def test_nothing_is_hashed_before_it_is_asked_for_and_nothing_twice(rng, monkeypatch):
     hashed = []
     monkeypatch.setattr(
-        "xpcnn.data.dataset.image_digests",
+        "xpcnn.data.split.image_digests",
         lambda images, scale: hashed.append(len(images)) or image_digests(images, scale),
     )
     split = Split(rng.integers(0, 256, (50, 2, 2, 1), np.uint8), np.arange(50))

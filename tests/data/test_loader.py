@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_info
 import xpcnn
 from xpcnn.backend import current_backend, dtype_name
 from xpcnn.data.augment import Flip, parse
-from xpcnn.data.dataset import Split
 from xpcnn.data.digits import digits
 from xpcnn.data.loader import Loader
+from xpcnn.data.split import Split
 from xpcnn.errors import OptionError
 from xpcnn.models import mnist_cnn
 from xpcnn.nn import CrossEntropyLoss

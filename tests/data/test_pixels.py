@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpcnn.data.dataset import Split
 from xpcnn.data.pixels import square, to_images
+from xpcnn.data.split import Split
 from xpcnn.errors import DataError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xpcnn.data.dataset import Split
+from xpcnn.data.split import Split
 from xpcnn.data.splits import assemble, counterpart, hold_out
 from xpcnn.errors import DataError, OptionError
 

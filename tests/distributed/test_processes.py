@@ -135,6 +135,28 @@ def test_gradients_that_mpi_adds_agree_within_1e_6():
     assert max(map(float, told.stdout.split())) < 1e-6
 
 
+STOPPED = """
+import os, signal
+from xpcnn import distributed
+from xpcnn.distributed import start
+share = start._share_the_host
+def stop(ranks):
+    if ranks.rank == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    share(ranks)
+start._share_the_host = stop
+distributed.init(timeout=2)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_stops_while_all_start_ends_all():
+    launched = "import sys; from xpcnn.distributed.launch import launch; launch(['-c', sys.argv[1]], 3)"
+    words = [sys.executable, "-c", launched, STOPPED]
+    told = subprocess.run(words, capture_output=True, text=True, env=SETTINGS, check=False, timeout=60)
+    assert "expected to go on, got no answer of another process" in told.stderr
+
+
 def test_a_program_that_mpi_did_not_start_needs_no_mpi():
     code = "import sys; from xpcnn import distributed; g = distributed.init(); print(g.size, 'mpi4py' in sys.modules)"
     plain = {name: value for name, value in SETTINGS.items() if not name.startswith("PMI")}

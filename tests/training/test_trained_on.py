@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from xpcnn import models, optim
-from xpcnn.data.dataset import Split
 from xpcnn.data.loader import Loader
+from xpcnn.data.split import Split
 from xpcnn.errors import FormatError, XpcnnWarning
 from xpcnn.io.tensors import read_tensors, write_tensors
 from xpcnn.training.checkpoint import CHECKPOINT
@@ -69,7 +69,7 @@ def test_what_a_run_is_trained_on_later_is_added(split, tmp_path):
 
 
 def test_nothing_is_hashed_without_a_folder(split, monkeypatch):
-    monkeypatch.setattr("xpcnn.data.dataset.image_digests", None)
+    monkeypatch.setattr("xpcnn.data.split.image_digests", None)
     trainer(None).fit(Loader(split, 8), split, epochs=1)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import xpcnn
 from xpcnn.data import augment
-from xpcnn.data.dataset import Split
 from xpcnn.data.loader import Loader
+from xpcnn.data.split import Split
 from xpcnn.errors import DataError, FormatError, NonFiniteError, OptionError
 from xpcnn.io import load_model, read_tensors
 from xpcnn.nn import (

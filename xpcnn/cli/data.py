@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import data, plot
-from ..data.dataset import Dataset, Split
+from ..data.dataset import Dataset
 from ..data.registry import KNOWN, Entry
 from ..data.source import blocks
+from ..data.split import Split
 from ..errors import OptionError, one_line, printable
 from ..options import as_count, did_you_mean
 from ..plot.figure import check_format, matplotlib

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from .. import data
-from ..data.dataset import Split
 from ..data.registry import READERS, reader_of
 from ..data.resizing import RESIZES
 from ..data.scale import BYTE
 from ..data.source import Items, Mapped, Source
+from ..data.split import Split
 from ..data.splits import Parts
 from ..data.table_file import is_table
 from ..errors import DataError, OptionError, warn

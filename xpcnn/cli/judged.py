@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.dataset import Split
+from ..data.split import Split
 from ..data.splits import Parts
 from ..errors import DataError, OptionError, one_line, warn
 from ..io.model_file import SavedModel

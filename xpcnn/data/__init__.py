@@ -5,7 +5,7 @@ from . import augment
 from .array_file import array_file
 from .cifar import cifar10, cifar100
 from .csv_file import csv_file
-from .dataset import Dataset, Split
+from .dataset import Dataset
 from .digits import digits
 from .hdf5_file import hdf5_file
 from .image_folder import image_folder
@@ -15,6 +15,7 @@ from .mnist import fashion_mnist, kmnist, mnist
 from .picture_table import picture_table
 from .registry import load, load_parts, names
 from .signs import signs
+from .split import Split
 from .splits import Parts
 from .tar_shards import tar_shards
 

@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FileError, FormatError
-from .dataset import Dataset, Split
+from .dataset import Dataset
 from .download import RemoteFile
 from .locations import Folder, Mirrors, RemoteFiles
 from .scale import BYTE
+from .split import Split
 
 _MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 CIFAR10 = RemoteFiles(

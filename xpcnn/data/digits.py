@@ -14,7 +14,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from .dataset import Dataset, Split
+from .dataset import Dataset
+from .split import Split
 
 _TEST = 360
 

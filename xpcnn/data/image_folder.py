@@ -10,11 +10,11 @@ import numpy as np
 from ..errors import DataError
 from ..options import expanded
 from ..typing import Pair
-from .dataset import Split
 from .decode import Reading
 from .folder_parts import FolderParts, folder_parts, subfolders
 from .picture_files import ENDINGS, find_pictures, say_passed_over
 from .pictures import read_pictures
+from .split import Split
 from .splits import TEST_FRACTION, Parts, reader
 
 

@@ -22,10 +22,10 @@ from ..shards import cut
 from ..typing import Array, NDArray
 from . import display
 from .augment import Augment, takes_device_arrays
-from .dataset import Split
 from .on_device import OnDevice, fits
 from .order import buffered
 from .prefetch import HANGING, prefetched
+from .split import Split
 
 Made = TypeVar("Made")
 MOST_AT_ONCE = 256  # images in one batch of inference

@@ -12,7 +12,6 @@ import numpy as np
 from ..errors import DataError, OptionError
 from ..options import as_choice, as_count, as_names, expanded, repeated
 from ..typing import NDArray, Pair
-from .dataset import Split
 from .decode import Reading
 from .mask_file import MaskReading, as_classes
 from .mask_pairs import Folders, mask_layout, pairs_of
@@ -20,6 +19,7 @@ from .part_names import parts_of
 from .picture import header
 from .pictures import read_pictures
 from .source import Items, Mapped, Source
+from .split import Split
 from .splits import TEST_FRACTION, Parts, reader
 
 _WHO, _BORDER = "mask_folder", 255

@@ -18,10 +18,11 @@ import numpy as np
 
 from ..errors import FormatError
 from ..io.idx import read_idx
-from .dataset import Dataset, Split
+from .dataset import Dataset
 from .download import RemoteFile
 from .locations import Folder, Mirrors, RemoteFiles
 from .scale import BYTE
+from .split import Split
 
 _NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _MOST_BYTES = 64 * 2**20  # in one array; the largest has 45 MiB

@@ -13,11 +13,11 @@ from ..errors import DataError, OptionError, warn
 from ..options import expanded
 from ..typing import NDArray, Pair
 from .csv_columns import is_number
-from .dataset import Split
 from .decode import Reading
 from .labels import MISSING_REMEDY, as_numbers, is_missing, to_classes, to_targets
 from .part_names import TEST, TRAIN, parts_of
 from .pictures import read_pictures
+from .split import Split
 from .splits import MOST_BYTES, TEST_FRACTION, Parts, counterpart, reader
 from .table_columns import TableColumns, files_of, first_fault, kind_of, table_columns
 from .table_file import Rows, read_rows

@@ -14,13 +14,14 @@ import numpy as np
 from ..errors import DataError
 from ..options import as_count, as_number
 from ..typing import NDArray, Shape
-from .dataset import Dataset, Split
+from .dataset import Dataset
 from .digests import choose
 from .labels import to_classes, to_targets
 from .part_names import TEST, VALIDATION, WORDS
 from .pixels import to_images
 from .scale import scale_of, warn_of_dark_part
 from .source import Items, Mapped, Source
+from .split import Split
 from .targets import task
 
 TEST_FRACTION = 0.2

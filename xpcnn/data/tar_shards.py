@@ -19,13 +19,13 @@ from ..errors import DataError, FileError, FormatError, warn
 from ..io.member import Member
 from ..options import as_choice, expanded
 from ..typing import Pair
-from .dataset import Split
 from .decode import SOURCES, Reading
 from .labels import to_classes
 from .part_names import TEST, VALIDATION, part_name
 from .picture_files import ENDINGS
 from .pictures import read_pictures
 from .source import Source
+from .split import Split
 from .splits import TEST_FRACTION, Parts, reader
 
 BUFFER = 4096  # items that a loader shuffles through

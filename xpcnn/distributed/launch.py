@@ -27,7 +27,7 @@ _LAUNCHER = re.compile(
 _KEEP = """trap : INT TERM HUP; "$@"; s=$?
 case $s in
     13[1-9]) echo "xpcnn-died $PMI_RANK $(hostname) $s" >&2; sleep 20; kill -KILL $$ ;;
-    142) kill -KILL $$ ;;
+    142) echo "xpcnn-died $PMI_RANK $(hostname) $s" >&2; kill -KILL $$ ;;
 esac
 exit $s"""
 _DIED = re.compile(r"xpcnn-died (\d+) (\S+) (\d+)$")
@@ -92,8 +92,10 @@ class _Said:
     def _pass_on(self, source: IO[str], target: IO[str] | None) -> None:
         for line in source:
             if died := _DIED.match(line):
-                how = signal.Signals(int(died[3]) - 128).name
-                self.died = self.died or (f"rank {died[1]} on {died[2]}", f"killed by {how}")
+                number = int(died[3]) - 128
+                waited = number == getattr(signal, "SIGALRM", None)  # `alarm` of `Ranks`
+                how = "no answer of another process" if waited else f"killed by {signal.Signals(number).name}"
+                self.died = self.died or (f"rank {died[1]} on {died[2]}", how)
                 continue
             if _LAUNCHER.match(line) or (self._launcher and not line.strip()):
                 self._launcher = True

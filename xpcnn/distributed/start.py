@@ -34,12 +34,12 @@ def init(*, timeout: float = TIMEOUT) -> Group:
     if not settings.started_by_mpi():
         return Group()
     if not _found:
-        alarm(timeout)  # MPI itself waits forever for a process that never comes
+        alarm(timeout)  # MPI itself waits forever for a process that does not come
         mpi = need("mpi4py.MPI", "distributed.init", "as the program was started under MPI")
         ranks = Ranks(mpi, timeout)
+        _share_the_host(ranks)
         alarm(0)
         _found.append(Group(ranks if ranks.size > 1 else None))
-        _share_the_host(ranks)
     return _found[0]
 
 

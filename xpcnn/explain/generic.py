@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 from ..backend import to_numpy
-from ..nn.layer import Layer, OpLayer
+from ..nn.layer import Layer
+from ..nn.op_layer import OpLayer
 from ..nn.own_layers import standing_for
 from .equations import Equation, equations
 from .explanation import Explanation, Index

@@ -18,11 +18,12 @@ from .hooks import Hooks, with_hooks
 from .inference import Inference, eval_mode
 from .instance_norm import InstanceNorm2d
 from .join import Add, Maximum, Minimum, Multiply, Subtract
-from .layer import Layer, OpLayer
+from .layer import Layer
 from .linear import Linear
 from .loss import BCEWithLogitsLoss, HuberLoss, L1Loss, Loss, MSELoss
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from .normalize import Normalize
+from .op_layer import OpLayer
 from .own_layers import register
 from .pad import ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, ZeroPad1d
 from .parts import PartsPlan, plan_training

@@ -13,7 +13,8 @@ from ..ops.formula import Formula
 from ..options import as_choice, as_count, as_number
 from ..typing import Array, Cache
 from .init import constant, draw
-from .layer import Layer, OpLayer
+from .layer import Layer
+from .op_layer import OpLayer
 
 GELU_FORMS = ("none", "tanh")
 

@@ -7,7 +7,7 @@ from ..ops.dropout import dropout_backward, dropout_forward
 from ..options import as_number
 from ..random import Seed, generator
 from ..typing import Array, Cache, Shape
-from .layer import OpLayer
+from .op_layer import OpLayer
 
 
 class Dropout(OpLayer):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..ops import elementary
 from ..options import as_number
-from .layer import OpLayer
+from .op_layer import OpLayer
 
 
 class Abs(OpLayer):

@@ -6,7 +6,7 @@ Their input is a tuple of arrays, and so is ∂L/∂x.
 from __future__ import annotations
 
 from ..ops import dispatch, join
-from .layer import OpLayer
+from .op_layer import OpLayer
 
 
 class Add(OpLayer):

@@ -31,15 +31,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..backend import array_namespace, asarray, astype, checked_dtype, copy_into
+from ..backend import array_namespace, asarray, astype, checked_dtype
 from ..errors import FormatError, OptionError, ShapeError
 from ..habits import LAYER, Familiar
+from ..state import copy_into
 from ..table import Table
 from ..typing import Array, Cache, Shape
 from . import display
@@ -278,26 +279,6 @@ class Layer(Familiar, ABC):
 
     def _repr_html_(self) -> str:
         return display.network(self)
-
-
-class OpLayer(Layer):
-    """Base class of layers without parameters that run one operation, a forward/backward pair of `xpcnn.ops`.
-
-    >>> class Double(OpLayer):
-    ...     pair = (lambda x: (2 * x, None), lambda dy, cache: 2 * dy)
-    """
-
-    pair: tuple[Callable[..., tuple[Any, Cache]], Callable[[Array, Cache], Any]]
-
-    def options(self) -> dict[str, Any]:
-        """The keyword arguments of the operation's forward; by default those of the constructor."""
-        return self.config()
-
-    def forward(self, x: Array) -> tuple[Array, Cache]:
-        return self.pair[0](x, **self.options())
-
-    def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
-        return self.pair[1](dy, cache) if input_grad else None, {}
 
 
 def dotted(name: str, key: str) -> str:

@@ -12,7 +12,7 @@ from ..ops import edge_pad
 from ..ops.window import Padding, Window
 from ..options import as_pair
 from ..typing import Shape
-from .layer import OpLayer
+from .op_layer import OpLayer
 from .sequences import SequenceLayer
 from .shape import ZeroPad2d
 

@@ -1,4 +1,7 @@
-"""What of a network is trained in parts: its steps, and the values that they read and write; see `xpcnn.nn.parts`."""
+"""The steps of a network for parts of a batch, with the shape of an item that each reads, and of what it makes of it.
+
+See `xpcnn.nn.parts`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ from .container import with_layer_name
 from .conv import Conv2d
 from .dropout import Dropout
 from .fusion import training_steps
-from .layer import Layer, OpLayer, dotted
+from .layer import Layer, dotted
 from .linear import Linear
+from .op_layer import OpLayer
 from .own_layers import is_ours
 from .planned_layers import PlannedLayers, kind_of
 from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d

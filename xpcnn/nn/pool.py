@@ -11,7 +11,7 @@ from ..ops.global_pool import global_max_pool2d_backward, global_max_pool2d_forw
 from ..ops.window import Padding, Window
 from ..options import as_count, as_flag, as_pair
 from ..typing import Array, Pair, Shape
-from .layer import OpLayer
+from .op_layer import OpLayer
 from .sequences import SequenceLayer, Sides, WindowLayer
 
 

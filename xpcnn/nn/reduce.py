@@ -9,7 +9,7 @@ from ..errors import OptionError
 from ..ops import reduce
 from ..options import as_flag
 from ..typing import Shape
-from .layer import OpLayer
+from .op_layer import OpLayer
 
 
 class _Reduce(OpLayer):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..ops.l2_normalize import l2_normalize_backward, l2_normalize_forward
 from ..ops.response_norm import local_response_norm_backward, local_response_norm_forward
 from ..options import as_count, as_number
-from .layer import OpLayer
+from .op_layer import OpLayer
 
 
 class LocalResponseNorm(OpLayer):

@@ -11,7 +11,8 @@ from ..ops.check import check_array, check_batch, check_floats, check_gradient, 
 from ..ops.window import Padding, Window
 from ..options import as_count, as_pair
 from ..typing import Array, Cache, Shape
-from .layer import Layer, OpLayer
+from .layer import Layer
+from .op_layer import OpLayer
 
 
 class Flatten(Layer):

@@ -6,7 +6,7 @@ from ..errors import OptionError, ShapeError
 from ..ops import shuffle
 from ..options import as_count
 from ..typing import Shape
-from .layer import OpLayer
+from .op_layer import OpLayer
 
 
 class PixelShuffle(OpLayer):

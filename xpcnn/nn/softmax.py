@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ops import softmax
-from .layer import OpLayer
+from .op_layer import OpLayer
 
 
 class Softmax(OpLayer):

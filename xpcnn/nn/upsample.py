@@ -13,7 +13,8 @@ from ..ops.upsample import upsample2d_backward, upsample2d_forward
 from ..options import as_choice, as_flag, as_number, as_pair
 from ..typing import Array, Cache, Pair, Shape
 from .init import draw
-from .layer import Layer, OpLayer
+from .layer import Layer
+from .op_layer import OpLayer
 
 
 class Upsample(OpLayer):

@@ -29,13 +29,14 @@ from typing import Any, Self
 import numpy as np
 
 from .. import html
-from ..backend import array_namespace, copy_into, dtype_name, is_numpy
+from ..backend import array_namespace, dtype_name, is_numpy
 from ..errors import DTypeError, FormatError, NonFiniteError, OptionError
 from ..habits import OPTIMIZER, Familiar
 from ..ops import dispatch
 from ..ops.check import check_array
 from ..options import as_count, as_number
 from ..renamed import warn_of_new_name
+from ..state import copy_into
 from ..typing import Array
 from .gradients import check_gradients, check_step, differing_names
 from .groups import Groups

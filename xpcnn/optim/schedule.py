@@ -187,11 +187,9 @@ class OneCycle(Schedule):
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        _as_numbers(self, max_lr="[0, inf)", pct_start="[0, 1)", div_factor="(0, inf)")
+        positive = "(0, inf)"
+        _as_numbers(self, max_lr="[0, inf)", pct_start="[0, 1)", div_factor=positive, final_div_factor=positive)
         _as_counts(self, "total")
-        object.__setattr__(
-            self, "final_div_factor", as_number("OneCycle", "final_div_factor", self.final_div_factor, "(0, inf)")
-        )
 
     def lr_at(self, step: int) -> float:
         peak, last = self.pct_start * self.total - 1, self.total - 1

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import array_namespace, to_numpy
-from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
+from ..data.split import Split
 from ..errors import DataError, NonFiniteError, OptionError, ShapeError
 from ..nn.layer import Layer, check_layer
 from ..ops.one_hot import one_hot

@@ -1,6 +1,8 @@
 """The estimators' training loop.
 
-It is not `Trainer`: items may have weights, scikit-learn's score chooses the best epoch, and there are no files.
+Plan, gradients of a batch, and checks of the weights are those of `Trainer`, but not its loop: items may have weights,
+batches have nearly equal lengths and are drawn by the estimator's generator, scikit-learn's score chooses the best
+epoch, and there are no files.
 """
 
 from __future__ import annotations

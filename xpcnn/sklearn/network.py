@@ -16,8 +16,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import models
 from ..backend import asarray, refuse_mask, to_numpy
-from ..data.pixels import channels_last, looks_channels_first
-from ..errors import DataError, NonFiniteError, OptionError, ShapeError
+from ..data.pixels import channels_last
+from ..errors import NonFiniteError, OptionError, ShapeError
 from ..io.model_file import SavedModel
 from ..nn import Layer
 from ..nn.loss import Loss
@@ -30,6 +30,7 @@ from ..typing import NDArray, Shape
 from .described import saved
 from .epochs import FitOptions, Items, augmentation, train
 from .flat_images import hint
+from .image_shape import input_shape
 
 ModelFunction: TypeAlias = Callable[[Shape, int, Seed], Layer]
 
@@ -249,30 +250,12 @@ class Network(BaseEstimator):  # type: ignore[misc]
             X = X.reshape(len(X), -1)
         checked = validate_data(self, X, y, reset=fit and not more, dtype="numeric", **options)
         if fit and not more:
-            self.input_shape_ = self._input_shape(shape)
+            self.input_shape_ = input_shape(type(self).__name__, self.image_shape, self.n_features_in_, shape)
             if shape is None and self.image_shape is None and self.model == "auto":
                 hint(type(self).__name__, checked if y is None or isinstance(y, str) else checked[0])
         elif shape is not None and shape != self.input_shape_:
             raise ShapeError(type(self).__name__, f"images {self.input_shape_}, as in fit", str(shape))
         return checked
-
-    def _input_shape(self, shape: Shape | None) -> Shape:
-        """(H, W, C) of images, (D,) of rows."""
-        given = self.image_shape
-        if given is None:
-            return (self.n_features_in_,) if shape is None else shape
-        who = type(self).__name__
-        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-            raise OptionError(who, "image_shape (H, W) or (H, W, C)", repr(given))
-        given = tuple(as_count(who, "each axis of image_shape", size) for size in given)
-        given = given if len(given) == 3 else (*given, 1)
-        if shape not in (None, given) or math.prod(given) != self.n_features_in_:
-            got = f"{self.n_features_in_} features" if shape is None else f"images {shape}"
-            raise ShapeError(who, f"images of image_shape {given}", got)
-        if shape is None and looks_channels_first(given):
-            remedy = f"np.moveaxis(X.reshape(-1, {given[0]}, {given[1]}, {given[2]}), 1, -1) has the channels last"
-            raise DataError(who, "image_shape (H, W, C)", repr(given), remedy)
-        return given
 
     def _by_channel(self, X: NDArray) -> NDArray:
         """X with one column per group that is standardised together: a feature of rows, a channel of images."""

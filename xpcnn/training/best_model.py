@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..backend import array_namespace, asarray
-from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
+from ..data.split import Split
 from ..io.known_layers import can_name
 from ..io.model_file import IGNORE, LABELS, REGRESSION, RESIZE, SCALE, UNIT, SavedModel, described
 from ..io.tensors import read_tensors, write_tensors

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..backend import copy_into, dtype_name
-from ..data.dataset import Split
+from ..backend import dtype_name
 from ..data.loader import Loader
+from ..data.split import Split
 from ..errors import DataError, FormatError, OptionError, warn
 from ..io.tensors import read_tensors, write_tensors
 from ..nn import Layer
@@ -24,6 +24,7 @@ from ..nn.loss import Loss
 from ..optim.optimizer import Optimizer
 from ..optim.schedule import Schedule
 from ..random import check_states, set_states, states
+from ..state import copy_into
 from ..typing import Array, NDArray
 from .gradients import not_finite
 from .history import Epoch, History, from_document, to_document

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dataset import Split
 from ..data.source import blocks
+from ..data.split import Split
 from ..errors import OptionError
 from ..nn.loss import Loss
 from ..options import as_count

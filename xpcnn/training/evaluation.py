@@ -11,9 +11,9 @@ import numpy as np
 
 from .. import html
 from ..backend import asarray, to_numpy
-from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
 from ..data.source import blocks
+from ..data.split import Split
 from ..data.targets import highest_class
 from ..distributed import Group
 from ..errors import DataError, NonFiniteError, OptionError

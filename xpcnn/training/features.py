@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..backend import array_namespace, to_numpy
-from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
+from ..data.split import Split
 from ..errors import OptionError
 from ..nn.container import Container
 from ..nn.freezing import all_parameters

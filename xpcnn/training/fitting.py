@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any
 
 from ..backend import array_namespace, is_numpy
-from ..data.dataset import Split
 from ..data.loader import Loader
+from ..data.split import Split
 from ..errors import DataError, FileError, FormatError, Interrupted, NonFiniteError, OptionError, RankError
 from ..io.atomic import sweep
 from ..nn import Layer

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..data.dataset import Dataset, Split
+from ..data.dataset import Dataset
+from ..data.split import Split
 from ..errors import one_line
 
 _OF = {"pixels": "of each pixel, one of", "labels": "of each image, some of"}

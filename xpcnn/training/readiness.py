@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..data.dataset import Split
 from ..data.loader import Loader
 from ..data.source import Source, blocks
+from ..data.split import Split
 from ..errors import DataError, OptionError, ShapeError, XpcnnError, warn
 from ..nn import BCEWithLogitsLoss, CrossEntropyLoss, DiceLoss, FocalLoss, NLLLoss, Sigmoid, Softmax
 from ..nn.freezing import all_parameters

@@ -15,8 +15,8 @@ from typing import Any
 
 from .. import models
 from ..backend import to_numpy
-from ..data.dataset import Split
 from ..data.remote_weights import fetch_weights, is_address
+from ..data.split import Split
 from ..errors import FormatError, OptionError, ShapeError, one_line, warn
 from ..exchange import import_onnx, load_weights
 from ..exchange.weight_matching import check_numbers

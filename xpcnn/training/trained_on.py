@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.dataset import Split
+from ..data.split import Split
 from ..errors import FormatError
 from ..io.tensors import read_tensors, write_tensors
 from ..typing import NDArray

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import html
-from ..data.dataset import Split
 from ..data.loader import Loader, images_at_once
+from ..data.split import Split
 from ..distributed import Group
 from ..errors import OptionError
 from ..habits import TRAINER

@@ -206,7 +206,7 @@ def read(path: Path) -> tuple[SavedModel | None, str]:
 
 
 @pytest.mark.parametrize("mutate", [flip, edit])
-@pytest.mark.parametrize("files", [500, pytest.param(6_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("files", [500, pytest.param(2_500, marks=pytest.mark.slow)])
 def test_mutated_files_give_nothing_but_format_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutate: Callable[[bytes, np.random.Generator], bytes], files: int
 ):
