@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 import xpcnn
 from xpcnn.errors import MissingExtraError, OptionError
-from xpcnn.kernels.compiled import batch_norm, depthwise, loop, pool, prelu
-from xpcnn.ops import Window, dispatch
+from xpcnn.kernels.compiled import batch_norm, depthwise, depthwise_last, loop, pool, prelu
+from xpcnn.ops import Window, conv2d_inference, dispatch
 
 from ..geometry import geometries, window_of
 from .cases import DTYPES, WINDOWS, assert_independent_of_threads, assert_same, orders
@@ -60,37 +60,51 @@ def compare(op, arrays, options, rng, orders_of=orders, factor=5.0):
             assert_same(actual, wanted, factor)
 
 
-def depthwise_arrays(rng, images, size, channels, kernel, dtype):
-    shapes = (images, *size, channels), (channels, *kernel, 1), (channels,)
+def depthwise_arrays(rng, images, size, channels, kernel, dtype, filters=1):
+    shapes = (images, *size, channels), (filters * channels, *kernel, 1), (filters * channels,)
     return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+@pytest.fixture(params=[(512, 1 << 17, 16), (16, 1, 99), (1, 100, 99)], ids=str)
+def parts(request, monkeypatch):
+    """Everything at once; runs of some positions, in parts of a few rows; of some of a position's channels."""
+    for name, value in zip(("RUN", "PIECE", "LONG"), request.param, strict=True):
+        monkeypatch.setattr(depthwise, name, value)
 
 
 @needs_numba
 @given(
     g=geometries(),
     images=st.sampled_from([1, 3, 9, 17]),
-    channels=st.integers(2, 5),
+    channels=st.sampled_from([2, 3, 5, 20]),
+    filters=st.sampled_from([1, 2]),
     dtype=st.sampled_from(DTYPES),
     order=st.sampled_from(["C", "batch last"]),
     scaled=st.booleans(),
     relu=st.booleans(),
 )
-def test_depthwise_convolution_of_every_geometry(g, images, channels, dtype, order, scaled, relu):
+def test_depthwise_convolution_of_every_geometry(parts, g, images, channels, filters, dtype, order, scaled, relu):
     rng = np.random.default_rng(0)
-    arrays = depthwise_arrays(rng, images, g.size, channels, g.kernel, dtype)
+    arrays = depthwise_arrays(rng, images, g.size, channels, g.kernel, dtype, filters)
     options = {"window": Window(g.kernel, g.stride, g.pads, g.dilation), "groups": channels}
     one = lambda x: {order: orders(x)[order]}  # noqa: E731
     compare("conv2d", arrays, options, rng, one)
     compare("conv2d", arrays[:2], options, rng, one)
-    scale = rng.normal(size=channels).astype(dtype) if scaled else None
+    scale = rng.normal(size=filters * channels).astype(dtype) if scaled else None
     compare("conv2d_inference", arrays, options | {"scale": scale, "relu": relu}, rng, one)
+    x, w, b = arrays
+    padded = np.pad(np.repeat(x, filters, axis=3), ((0, 0), g.pads[:2], g.pads[2:], (0, 0)))
+    y = conv2d_inference(x, w, b, window=options["window"], groups=channels)
+    found = np.empty(y.shape, dtype)
+    depthwise.correlate_padded(padded, depthwise.matrix(w), b, options["window"], found, low=0.0, high=1.5)
+    assert_same(found, np.clip(y, 0.0, 1.5).astype(dtype), 5.0)
 
 
 @needs_numba
 @pytest.mark.parametrize("images", [2, 16])
 @pytest.mark.parametrize("kernel", [(5, 5), (1, 11), (7, 3)], ids=str)
 def test_depthwise_convolution_with_more_taps_than_are_taken_at_once(rng, monkeypatch, images, kernel):
-    monkeypatch.setattr(depthwise, "PIECE", 1)
+    monkeypatch.setattr(depthwise_last, "PIECE", 1)
     arrays = depthwise_arrays(rng, images, (9, 12), 3, kernel, "float32")
     for stride in (1, 2):
         options = {"window": Window(kernel, stride, "same"), "groups": 3}
@@ -193,7 +207,7 @@ def changed(arrays, change):
 @pytest.mark.parametrize("op", COMPILED)
 @pytest.mark.parametrize("images", [33, 9])
 def test_independent_of_threads(rng, monkeypatch, op, images):
-    for module in (batch_norm, depthwise, pool, prelu):
+    for module in (batch_norm, depthwise, depthwise_last, pool, prelu):
         monkeypatch.setattr(module, "PIECE", 1 << 9)
     monkeypatch.setattr("xpcnn.kernels.compiled.runs.BLOCK", 1 << 9)
     monkeypatch.setattr("xpcnn.kernels.compiled.cross_entropy.BLOCK", 1 << 9)
@@ -207,7 +221,7 @@ def test_independent_of_threads(rng, monkeypatch, op, images):
 @pytest.mark.parametrize("op", COMPILED)
 def test_without_being_compiled_they_compute_the_same(rng, monkeypatch, op):
     """They are functions of Python, too: readable, and to be followed step by step."""
-    monkeypatch.setattr(depthwise, "LONG", 2)
+    monkeypatch.setattr(depthwise, "LONG", 3)
     for some in (2, 3):
         arrays, options = example(op, rng, some)
         arrays = changed(arrays, lambda each, n=some: each[:, :4, :4] if len(each) == n else each)
@@ -218,7 +232,6 @@ def test_without_being_compiled_they_compute_the_same(rng, monkeypatch, op):
             found = results(own(op), arrays, options, dy)
         for actual, wanted in zip(found, expected, strict=True):
             assert_same(actual, wanted)
-        monkeypatch.setattr(depthwise, "LONG", 16)
 
 
 @needs_numba
@@ -233,8 +246,7 @@ def test_refuses(op, rng):
         assert refused(lambda each, to=dtype: each.astype(to)) == "loops are compiled for float32 and float64"
     if op.startswith("conv2d"):
         assert own(op).refuses(x, np.ones((8, 3, 3, 8)), window=Window(3)) == "it is not depthwise"
-        twice = np.ones((16, 3, 3, 1))
-        assert own(op).refuses(x, twice, window=Window(3), groups=8) == "it is not depthwise"
+        assert own(op).refuses(x, np.ones((16, 3, 3, 2)), window=Window(3), groups=4) == "it is not depthwise"
     if op.startswith("max_pool"):
         assert own(op).refuses(x, window=Window(17)) == "the window has more than 256 taps"
 

@@ -1,23 +1,26 @@
-"""Depthwise convolution in compiled loops: each channel has a kernel of its own.
+"""Depthwise convolution in compiled loops: each channel has kernels of its own.
 
 There is no product of matrices in it, only a few multiplications of each number that is read. So y, dx and dw are
-loops over the positions. With x and y stored as (H, W, C, N) (see `batch_last`), and tap t = (u, v) of T,
+loops over the positions. With a filter for each channel c, and tap (u, v) of K,
 
-    y[i,j,c,n]  = b[c] + Σ_t w[t,c] · x[i·S + u·D − P, j·S + v·D − P, c, n]                     (1)
-    dw[t,c]     = Σ_{i,j,n} dy[i,j,c,n] · x[i·S + u·D − P, j·S + v·D − P, c, n]                 (2)
-    db[c]       = Σ_{i,j,n} dy[i,j,c,n]                                                         (3)
-    dx[p,q,c,n] = Σ_t w[t,c] · dy[(p + P − u·D) / S, (q + P − v·D) / S, c, n]                   (4)
+    y[n,i,j,c]  = b[c] + Σ_{u,v} w[u,v,c] · x[n, i·S + u·D − P, j·S + v·D − P, c]               (1)
+    dw[u,v,c]   = Σ_{n,i,j} dy[n,i,j,c] · x[n, i·S + u·D − P, j·S + v·D − P, c]                 (2)
+    db[c]       = Σ_{n,i,j} dy[n,i,j,c]                                                         (3)
+    dx[n,p,q,c] = Σ_{u,v} w[K−1−u, K−1−v, c] · dy[n, (p + u·D − P′) / S, (q + v·D − P′) / S, c]  (4)
 
-where positions outside the image, and in (4) those that are no whole numbers, add nothing; the equation numbers are
-those of `xpcnn.ops.conv`. (1) and (4) are one loop, in which the position that a tap reads is (i·step + offset) / gap.
-It takes nine taps at a time, because each number of y that is not kept in a register costs as much as a tap. Taps that
-are outside read zeros.
+with P′ = (K−1)·D − P, where positions outside the image, and in (4) those that are no whole numbers, add nothing; the
+equation numbers are those of `xpcnn.ops.conv`. (1) and (4) are one loop, in which the position that a tap reads is
+(i·S + u·D − P) / G, with G = 1 or S = 1.
+
+Images are (M, H, W, L): (N, H, W, C), or one image of C·N channels if the batch is last in memory (see `batch_last`).
+Several filters for a channel are those of as many equal channels.
 
 Source: A. G. Howard et al., MobileNets, 2017, equation 3 → (1)
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,43 +33,46 @@ from ...typing import Cache, NDArray
 from ..batch_last import batch_first, batch_last, chunks
 from ..memory import empty
 from ..threads import parallel, reduce_units
-from .depthwise_loops import sum_taps, sum_taps_of_runs, weight_gradients, weight_gradients_of_runs
+from . import depthwise_last
+from .depthwise_loops import correlate, gradients
+from .depthwise_reads import COST, Reads
 from .loop import NAME, contiguous, refuses_numbers
 
-TAPS = 9  # at a time
-OUTSIDE = -(1 << 40)  # the offset of a tap that there is not
-LONG = 16  # images: with fewer, the N numbers of a channel are too short a run
-PIECE = 1 << 16  # elements of y in a unit of work, or one row
-COST = 4  # of a tap for an element, in multiplications or additions of a matrix product
+RUN = 512  # numbers of a run, about, where positions can be joined; at most, where they cannot
+LONG = 16  # images that are last in memory: as many numbers share a weight, which is then read once for all
+PIECE = 1 << 17  # numbers of y in a unit of work, about
 
 
-class Taps(NamedTuple):
-    """The offsets of all taps, with as many more outside as make a multiple of `TAPS`."""
+class Parts(NamedTuple):
+    """How y (M, OH, OW, L) is divided: each part has some numbers of the positions of some rows of an image."""
 
-    rows: NDArray
-    columns: NDArray
+    rows: int
+    numbers: int
+    positions: int  # in a run
 
     @classmethod
-    def of(cls, place: Placement, sign: int) -> Taps:
-        """Those of (1) for sign 1, of (4) for sign −1."""
-        (kh, kw), (dh, dw) = place.window.kernel, place.window.dilation
-        top, _, left, _ = place.pads
-        rows, columns = np.indices((kh, kw)).reshape(2, -1)
-        offsets, more = (sign * (rows * dh - top), sign * (columns * dw - left)), (0, -len(rows) % TAPS)
-        return cls(*(np.pad(each, more, constant_values=OUTSIDE) for each in offsets))
+    def of(cls, reads: Reads, shape: tuple[int, ...]) -> Parts:
+        _, height, width, length = shape
+        numbers = min(length, 16 * -(-length // (16 * -(-length // RUN))))
+        group = 4 * reads.common // reads.step_h  # rows of y with four in each class
+        rows = min(height, group * max(1, PIECE // (width * numbers * group)))
+        joined = numbers == length and reads.gap_w == reads.step_w == 1
+        return cls(rows, numbers, min(width, max(1, RUN // numbers)) if joined else 1)
 
-    def weights(self, w: NDArray) -> NDArray:
-        """(C, KH, KW, 1) → (T, C), with zeros for those outside."""
-        c = len(w)
-        matrix = np.zeros((len(self.rows), c), w.dtype)
-        matrix[: w.size // c] = w.reshape(c, -1).T
-        return matrix
+    def units(self, shape: tuple[int, ...]) -> list[slice]:
+        images, height, width, length = shape
+        count = -(-length // self.numbers) * images * -(-height // self.rows)
+        return chunks(count, max(1, PIECE // (self.rows * width * self.numbers)))
+
+    def scratch(self, taps: int, dtype: Any) -> NDArray:
+        """Rows that begin at other lines of the cache: with powers of two, few lines would take them all."""
+        return empty((taps + 1, -(-self.positions * self.numbers // 256) * 256 + 80), dtype)
 
 
 def refuses(x: Any, w: Any, b: Any = None, *, window: Window, groups: int = 1, **epilogue: Any) -> str | None:
     """The reason why this implementation refuses the call, or None."""
     reason = refuses_numbers(x)
-    if reason is None and not (groups > 1 and groups == x.shape[-1] == w.shape[0]):
+    if reason is None and not (groups > 1 and groups == x.shape[-1] and len(w) % groups == 0):
         reason = "it is not depthwise"
     return reason
 
@@ -76,9 +82,9 @@ def forward(
 ) -> tuple[NDArray, Cache]:
     """`conv2d_forward`, in compiled loops."""
     _, place = check_conv2d(x, w, b, window, groups)
-    order = Order(x)
+    order = Order(x, len(w))
     x = order.arranged(x)
-    return order.images(_correlate(x, w, b, place, order)), (x, w, b is not None, place, order)
+    return order.images(_outputs(x, w, b, place, order)), (x, w, b is not None, place, order)
 
 
 def inference(
@@ -93,8 +99,8 @@ def inference(
 ) -> NDArray:
     """`conv2d_inference`, in compiled loops."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
-    filters, order = w if scale is None else w * scale[:, None, None, None], Order(x)
-    return order.images(_correlate(order.arranged(x), filters, b, place, order, relu))
+    filters, order = w if scale is None else w * scale[:, None, None, None], Order(x, len(w))
+    return order.images(_outputs(order.arranged(x), filters, b, place, order, 0 if relu else -inf))
 
 
 def backward(
@@ -106,95 +112,114 @@ def backward(
     dy = order.arranged(dy)
     dx = dw = db = None
     if weight_grad:
-        total = _weight_gradients(x, dy, place, order).astype(x.dtype)  # (T + 1, C)
-        dw = np.ascontiguousarray(total[: place.window.taps].T).reshape(w.shape)
+        total = _weight_gradients(x, dy, place, order).astype(x.dtype)  # (KH·KW + 1, F)
+        dw = np.ascontiguousarray(total[:-1].T).reshape(w.shape)
         db = total[-1] if has_bias else None
     if input_grad:
-        dx = empty(x.shape, x.dtype)  # (H, W, C, N), or (M, H, W, L)
-        _sum_taps(dy, Taps.of(place, -1), w, None, (1, 1), place.window.stride, False, dx, order)
-    return None if dx is None else order.images(dx), dw, db
+        dx = empty(x.shape, x.dtype)  # (M, H, W, L)
+        reads, rotated = Reads.adjoint(place.window, place.pads[0], place.pads[2]), matrix(w)[::-1]
+        sum_taps(dy, rotated, None, reads, dx, repeat=order.repeat)  # (4)
+        dx = order.channels_of(order.images(dx))
+    return dx, dw, db
 
 
 class Order:
-    """The memory order of a batch (N, H, W, C), and which loops suit it.
+    """The memory order of a batch (N, H, W, C), whose channels have F / C filters each."""
 
-    If the batch is last in memory and large, the inner loop runs over the N numbers of a channel, which share a weight.
-    Else it runs over L numbers, each with a weight of its own: C·N with the batch last, else C.
-    """
-
-    def __init__(self, x: NDArray) -> None:
+    def __init__(self, x: NDArray, filters: int) -> None:
         self.count, *_, self.channels = x.shape
+        self.filters = filters
         self.last = self.count > 1 and x.strides[0] == x.itemsize
-        self.long = self.last and self.count >= LONG
+        self.repeat = self.count if self.last else 1  # numbers that follow each other and share a weight
 
     def arranged(self, x: NDArray) -> NDArray:
-        """(N, H, W, C) → (H, W, C, N), or (M, H, W, L)."""
-        x = contiguous(batch_last(x) if self.last else x)
-        return x.reshape(1, *x.shape[:2], -1) if self.last and not self.long else x
+        """(N, H, W, C or F) → (M, H, W, L), with channels repeated for their filters."""
+        if x.shape[3] != self.filters:
+            x = np.repeat(x, self.filters // self.channels, axis=3)
+        if not self.last:
+            return contiguous(x)
+        x = contiguous(batch_last(x))  # (H, W, F, N)
+        return x.reshape(1, *x.shape[:2], -1)
 
     def images(self, y: NDArray) -> NDArray:
-        """The inverse of `arranged`."""
-        if self.last and not self.long:
-            y = y.reshape(*y.shape[1:3], self.channels, self.count)
-        return batch_first(y) if self.last else y
+        """(M, H, W, L) → (N, H, W, F)."""
+        return batch_first(y.reshape(*y.shape[1:3], self.filters, self.count)) if self.last else y
 
-    def spread(self, factors: NDArray) -> NDArray:
-        """(…, C) → (…, L), where each of the L numbers has its own."""
-        return np.repeat(factors, self.count, axis=-1) if self.last and not self.long else factors
+    def channels_of(self, dx: NDArray) -> NDArray:
+        """The gradients of equal channels, added: (N, H, W, F) → (N, H, W, C)."""
+        if self.filters == self.channels:
+            return dx
+        added: NDArray = dx.reshape(*dx.shape[:3], self.channels, -1).sum(axis=4)
+        return added
 
 
-def _correlate(
-    x: NDArray, w: NDArray, b: NDArray | None, place: Placement, order: Order, relu: bool = False
-) -> NDArray:
-    shape = (*place.out, *x.shape[2:]) if order.long else (len(x), *place.out, x.shape[3])
-    y = empty(shape, x.dtype)  # (OH, OW, C, N), or (M, OH, OW, L)
-    _sum_taps(x, Taps.of(place, 1), w, b, place.window.stride, (1, 1), relu, y, order)
+def matrix(w: NDArray) -> NDArray:
+    """Filters (F, KH, KW, 1) as (KH·KW, F)."""
+    return w.reshape(len(w), -1).T
+
+
+def correlate_padded(
+    x: NDArray, w: NDArray, b: NDArray | None, window: Window, y: NDArray, *, low: float = -inf, high: float = inf
+) -> None:
+    """(1) of images that are padded already, cut off below `low` and above `high`: y ← …
+
+    Parameters
+        x, y : (N, PH, PW, C) and (N, OH, OW, C), C-contiguous
+        w, b : (KH·KW, C) and (C,)
+    """
+    sum_taps(x, w, b, Reads.of(window, 0, 0), y, low=low, high=high)  # (1)
+
+
+def sum_taps(
+    x: NDArray,
+    w: NDArray,
+    b: NDArray | None,
+    reads: Reads,
+    y: NDArray,
+    *,
+    repeat: int = 1,
+    low: float = -inf,
+    high: float = inf,
+) -> None:
+    """(1) or (4): (M, H, W, L), (KH·KW, F) and (F,) or None → y (M, OH, OW, L)."""
+    if not y.size:
+        return
+    if repeat >= LONG:
+        depthwise_last.sum_taps(x, w, b, reads, y, repeat, low == 0)
+        return
+    parts = Parts.of(reads, y.shape)
+    w, bias = np.ascontiguousarray(w), np.zeros(w.shape[1], w.dtype) if b is None else contiguous(b)
+    cuts = low > -inf or high < inf
+
+    def work(unit: slice) -> None:
+        part, tiles = (*parts, unit.start, unit.stop), parts.scratch(len(w), x.dtype)
+        correlate(x, w, bias, repeat, *reads, cuts, low, high, *part, tiles, y)
+
+    parallel(work, parts.units(y.shape), float(COST) * y.size * len(w))
+
+
+def _outputs(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, order: Order, low: float = -inf) -> NDArray:
+    y = empty((len(x), *place.out, x.shape[3]), x.dtype)  # (M, OH, OW, L)
+    reads = Reads.of(place.window, place.pads[0], place.pads[2])
+    sum_taps(x, matrix(w), b, reads, y, repeat=order.repeat, low=low)  # (1)
     return y
 
 
-def _sum_taps(
-    x: NDArray,
-    taps: Taps,
-    w: NDArray,
-    b: NDArray | None,
-    step: tuple[int, int],
-    gap: tuple[int, int],
-    relu: bool,
-    y: NDArray,
-    order: Order,
-) -> None:
-    run = sum_taps if order.long else sum_taps_of_runs
-    zeros = np.zeros(x.shape[2:] if order.long else x.shape[3], x.dtype)  # (C, N), or (L,)
-    bias = order.spread(np.zeros(order.channels, x.dtype) if b is None else contiguous(b))  # (C,), or (L,)
-    weights = order.spread(taps.weights(w))  # (T, C), or (T, L)
-
-    def work(rows: slice) -> None:
-        run(x, weights, bias, *taps, zeros, *step, *gap, relu, y, rows.start, rows.stop)
-
-    parallel(work, _units(y, order.long), COST * y.size * len(weights))
-
-
 def _weight_gradients(x: NDArray, dy: NDArray, place: Placement, order: Order) -> NDArray:
-    """(2) and (3) as (T + 1, C)."""
-    if order.last:  # sums of the N numbers of a channel are faster than a sum for each of them, however few these are
-        x, dy = x.reshape(*place.size, order.channels, -1), dy.reshape(*place.out, order.channels, -1)
-    run = weight_gradients if order.last else weight_gradients_of_runs
-    zeros, taps = np.zeros(x.shape[2:] if order.last else x.shape[3], x.dtype), Taps.of(place, 1)
-    shape = len(taps.rows) + 1, order.channels
+    """(2) and (3) as (KH·KW + 1, F)."""
+    reads, taps = Reads.of(place.window, place.pads[0], place.pads[2]), place.window.taps
+    shape = taps + 1, order.filters
+    if not dy.size:
+        return np.zeros(shape)
+    if order.repeat >= LONG:
+        return depthwise_last.weight_gradients(x, dy, reads, order.repeat)
+    parts = Parts.of(reads, dy.shape)
 
-    def add(total: NDArray, rows: slice) -> None:
-        sums = total if order.last else np.zeros(shape, x.dtype)
-        run(x, dy, *taps, zeros, *place.window.stride, sums, rows.start, rows.stop)
-        if not order.last:
-            total += sums
+    def add(total: NDArray, unit: slice) -> None:
+        part, sums = (*parts, unit.start, unit.stop), parts.scratch(taps, x.dtype)
+        gradients(x, dy, order.repeat, *reads, *part, sums, total)  # (2), (3)
 
-    return reduce_units(add, shape, np.float64, _units(dy, order.last), COST * dy.size * len(taps.rows))
-
-
-def _units(y: NDArray, last: bool) -> list[slice]:
-    """Some rows of y (OH, OW, C, N), or of all images of y (M, OH, OW, L)."""
-    count = len(y) if last else y.shape[0] * y.shape[1]
-    return chunks(count, max(1, PIECE * count // y.size))
+    return reduce_units(add, shape, np.float64, parts.units(dy.shape), float(COST) * dy.size * taps)
 
 
 IMPLEMENTATION = Implementation(NAME, refuses, forward, backward)

@@ -1,179 +1,141 @@
-"""The loops of depthwise convolution: see `depthwise`.
+"""The loops of depthwise convolution over runs of numbers, each with a weight of its own: see `depthwise`.
 
-All take the taps of a kernel as two lists of offsets, for rows and for columns. Where an offset leads to no position,
-the tap reads zeros.
+With the names of its docstring, row i and tap u read row (i·S + u·D − P)/G of x. So what rows i, i+E, i+2E, i+3E read
+with taps u, u+F, u+2F are six rows, X apart, where S·E = D·F = G·X is the least common multiple of S·G and D: each
+number that is read meets up to three taps, and each weight four rows. If what a tap reads at neighbouring positions
+follows each other, as y does, several positions are one run. Positions of which a tap reads nothing are left out.
+
+Arguments
+    x : (M, H, W, L), y, dy : (M, OH, OW, L);  number k of a position belongs to channel k // repeat
+    w : (KH·KW, C), bias : (C,)
+    kh, kw; step_h, step_w; apart_h, apart_w; gap_h, gap_w; top, left : the kernel, S, D, G and P
+    common : the least common multiple along the height
+    low, high : if `cuts`, the numbers of y are cut off there
+    rows, numbers, positions : rows of y, and numbers of a position, in a part; positions in a run
+    first, last : a unit of work, of parts
+    tiles, sums : scratch (KH·KW + 1, positions · numbers or more), for weights and bias, or their gradients
+    total : (KH·KW + 1, C)
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from .loop import In1, In2, In4, InInts1, Out2, Out4, Sums2, loop, part
-
-
-@part
-def tap(x: Any, p: int, q: int, gap_h: int, gap_w: int, zeros: Any) -> Any:
-    """x[p / gap_h, q / gap_w], or zeros where there is no such position."""
-    if p < 0 or q < 0:
-        return zeros
-    if gap_h != 1 or gap_w != 1:
-        if p % gap_h != 0 or q % gap_w != 0:
-            return zeros
-        p //= gap_h
-        q //= gap_w
-    return x[p, q] if p < x.shape[0] and q < x.shape[1] else zeros
+from .depthwise_runs import add_rows, add_up, cut, spread, sum_rows
+from .loop import In1, In2, In4, Out2, Out4, Sums2, loop
+from .row_loops import clear, move
 
 
 @loop
-def sum_taps(
-    x: In4, w: In2, b: In1, rows: InInts1, columns: InInts1, zeros: In2,
-    step_h: int, step_w: int, gap_h: int, gap_w: int, relu: bool, y: Out4, first: int, last: int,
+def correlate(
+    x: In4, w: In2, bias: In1, repeat: int,
+    kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int, gap_h: int, gap_w: int, top: int, left: int,
+    common: int, cuts: bool, low: float, high: float, rows: int, numbers: int, positions: int, first: int, last: int,
+    tiles: Out2, y: Out4,
 ) -> None:  # fmt: skip
-    """(1) or (4): rows `first` to `last` of y (OH, OW, C, N), from x (H, W, C, N)."""
-    _, width, channels, images = y.shape
-    zero = x.dtype.type(0)
-    for i in range(first, last):
-        for j in range(width):
-            out = y[i, j]
-            for t in range(0, len(rows), 9):
-                p, q, r, s = i * step_h, j * step_w, rows[t : t + 9], columns[t : t + 9]
-                x0 = tap(x, p + r[0], q + s[0], gap_h, gap_w, zeros)
-                x1 = tap(x, p + r[1], q + s[1], gap_h, gap_w, zeros)
-                x2 = tap(x, p + r[2], q + s[2], gap_h, gap_w, zeros)
-                x3 = tap(x, p + r[3], q + s[3], gap_h, gap_w, zeros)
-                x4 = tap(x, p + r[4], q + s[4], gap_h, gap_w, zeros)
-                x5 = tap(x, p + r[5], q + s[5], gap_h, gap_w, zeros)
-                x6 = tap(x, p + r[6], q + s[6], gap_h, gap_w, zeros)
-                x7 = tap(x, p + r[7], q + s[7], gap_h, gap_w, zeros)
-                x8 = tap(x, p + r[8], q + s[8], gap_h, gap_w, zeros)
-                for c in range(channels):
-                    w0, w1, w2, w3, w4 = w[t, c], w[t + 1, c], w[t + 2, c], w[t + 3, c], w[t + 4, c]
-                    w5, w6, w7, w8 = w[t + 5, c], w[t + 6, c], w[t + 7, c], w[t + 8, c]
-                    if t == 0:
-                        bias = b[c]
-                        for n in range(images):
-                            out[c, n] = (
-                                bias + w0 * x0[c, n] + w1 * x1[c, n] + w2 * x2[c, n] + w3 * x3[c, n] + w4 * x4[c, n]
-                                + w5 * x5[c, n] + w6 * x6[c, n] + w7 * x7[c, n] + w8 * x8[c, n]
-                            )  # (1), (4)  # fmt: skip
-                    else:
-                        for n in range(images):
-                            out[c, n] += (
-                                w0 * x0[c, n] + w1 * x1[c, n] + w2 * x2[c, n] + w3 * x3[c, n] + w4 * x4[c, n]
-                                + w5 * x5[c, n] + w6 * x6[c, n] + w7 * x7[c, n] + w8 * x8[c, n]
-                            )  # (1), (4)  # fmt: skip
-            if relu:
-                for c in range(channels):
-                    for n in range(images):
-                        out[c, n] = zero if out[c, n] <= 0 else out[c, n]
+    """(1), or (4)."""
+    _, tall, wide, length = x.shape
+    images, height, width, _ = y.shape
+    read, out, weights, run_length = x.reshape(x.size), y.reshape(y.size), tiles.reshape(tiles.size), tiles.shape[1]
+    blocks, bottom, ready = (height + rows - 1) // rows, (tall - 1) * gap_h, -1
+    between, taps_between = common // step_h, common // apart_h
+    row, y_step = wide * length, between * width * length
+    for item in range(first, last):
+        chunk, m, block = item // (images * blocks), item // blocks % images, item % blocks
+        from_k = chunk * numbers
+        count = min(numbers, length - from_k)
+        if chunk != ready:
+            spread(w, bias, from_k, count, positions, repeat, tiles)
+            ready = chunk
+        end = min(block * rows + rows, height)
+        for begin in range(block * rows, min(block * rows + between, end)):
+            i = begin
+            while i < end:
+                p = i * step_h - top
+                inside = p >= 0 and p + 3 * common + (kh - 1) * apart_h <= bottom
+                some = 4 if inside and i + 3 * between < end else 1
+                for at in range(min(gap_w, width)):
+                    across = (width - at + gap_w - 1) // gap_w
+                    for j in range(0, across, positions):
+                        until = min(j + positions, across)
+                        o = ((m * height + i) * width + at + j * gap_w) * length + from_k
+                        for r in range(some):
+                            move(weights, kh * kw * run_length, out, o + r * y_step, (until - j) * count)
+                        for v in range(kw):
+                            place = at * step_w + v * apart_w - left
+                            q = place // gap_w
+                            start, stop = max(j, -(q // step_w)), min(until, (wide - 1 - q) // step_w + 1)
+                            if place % gap_w == 0 and start < stop:
+                                a = (m * tall * wide + q + start * step_w) * length + from_k
+                                for u0 in range(min(taps_between, kh)):
+                                    u, p = u0, i * step_h + u0 * apart_h - top
+                                    while u < kh and p <= bottom and p % gap_h == 0:
+                                        taps = 3 if u + 2 * taps_between < kh and 0 <= p <= bottom - 2 * common else 1
+                                        if p >= 0:
+                                            add_rows(
+                                                read, a + p // gap_h * row, common // gap_h * row,
+                                                weights, (u * kw + v) * run_length, taps_between * kw * run_length,
+                                                out, o + (start - j) * length, y_step, some, taps,
+                                                (stop - start) * count,
+                                            )  # (1), (4)  # fmt: skip
+                                        u += taps * taps_between
+                                        p += taps * common
+                        if cuts:
+                            for r in range(some):
+                                cut(out, o + r * y_step, (until - j) * count, low, high)
+                i += some * between
 
 
 @loop
-def weight_gradients(
-    x: In4, dy: In4, rows: InInts1, columns: InInts1, zeros: In2, step_h: int, step_w: int, total: Sums2,
-    first: int, last: int,
+def gradients(
+    x: In4, dy: In4, repeat: int,
+    kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int, gap_h: int, gap_w: int, top: int, left: int,
+    common: int, rows: int, numbers: int, positions: int, first: int, last: int, sums: Out2, total: Sums2,
 ) -> None:  # fmt: skip
-    """(2) and (3) of rows `first` to `last` of dy (OH, OW, C, N); the last row of total is db."""
-    _, width, channels, images = dy.shape
-    db, zero = len(total) - 1, x.dtype.type(0)
-    for i in range(first, last):
-        for j in range(width):
-            g = dy[i, j]
-            for t in range(0, len(rows), 9):
-                p, q, r, s = i * step_h, j * step_w, rows[t : t + 9], columns[t : t + 9]
-                x0 = tap(x, p + r[0], q + s[0], 1, 1, zeros)
-                x1 = tap(x, p + r[1], q + s[1], 1, 1, zeros)
-                x2 = tap(x, p + r[2], q + s[2], 1, 1, zeros)
-                x3 = tap(x, p + r[3], q + s[3], 1, 1, zeros)
-                x4 = tap(x, p + r[4], q + s[4], 1, 1, zeros)
-                x5 = tap(x, p + r[5], q + s[5], 1, 1, zeros)
-                x6 = tap(x, p + r[6], q + s[6], 1, 1, zeros)
-                x7 = tap(x, p + r[7], q + s[7], 1, 1, zeros)
-                x8 = tap(x, p + r[8], q + s[8], 1, 1, zeros)
-                for c in range(channels):
-                    b = s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = zero
-                    for n in range(images):
-                        d = g[c, n]
-                        b += d  # (3)
-                        s0 += d * x0[c, n]  # (2)
-                        s1 += d * x1[c, n]
-                        s2 += d * x2[c, n]
-                        s3 += d * x3[c, n]
-                        s4 += d * x4[c, n]
-                        s5 += d * x5[c, n]
-                        s6 += d * x6[c, n]
-                        s7 += d * x7[c, n]
-                        s8 += d * x8[c, n]
-                    if t == 0:
-                        total[db, c] += b
-                    total[t, c] += s0
-                    total[t + 1, c] += s1
-                    total[t + 2, c] += s2
-                    total[t + 3, c] += s3
-                    total[t + 4, c] += s4
-                    total[t + 5, c] += s5
-                    total[t + 6, c] += s6
-                    total[t + 7, c] += s7
-                    total[t + 8, c] += s8
-
-
-@loop
-def sum_taps_of_runs(
-    x: In4, w: In2, b: In1, rows: InInts1, columns: InInts1, zeros: In1,
-    step_h: int, step_w: int, gap_h: int, gap_w: int, relu: bool, y: Out4, first: int, last: int,
-) -> None:  # fmt: skip
-    """(1) or (4): rows `first` to `last` of those of all y (M, OH, OW, L), from x (M, H, W, L), w (T, L) and b (L,)."""
-    _, height, width, length = y.shape
-    zero = x.dtype.type(0)
-    for row in range(first, last):
-        image, i = x[row // height], row % height
-        for j in range(width):
-            out = y[row // height, i, j]
-            for t in range(0, len(rows), 9):
-                p, q, r, s = i * step_h, j * step_w, rows[t : t + 9], columns[t : t + 9]
-                x0 = tap(image, p + r[0], q + s[0], gap_h, gap_w, zeros)
-                x1 = tap(image, p + r[1], q + s[1], gap_h, gap_w, zeros)
-                x2 = tap(image, p + r[2], q + s[2], gap_h, gap_w, zeros)
-                x3 = tap(image, p + r[3], q + s[3], gap_h, gap_w, zeros)
-                x4 = tap(image, p + r[4], q + s[4], gap_h, gap_w, zeros)
-                x5 = tap(image, p + r[5], q + s[5], gap_h, gap_w, zeros)
-                x6 = tap(image, p + r[6], q + s[6], gap_h, gap_w, zeros)
-                x7 = tap(image, p + r[7], q + s[7], gap_h, gap_w, zeros)
-                x8 = tap(image, p + r[8], q + s[8], gap_h, gap_w, zeros)
-                before = b if t == 0 else out
-                w0, w1, w2, w3, w4 = w[t], w[t + 1], w[t + 2], w[t + 3], w[t + 4]
-                w5, w6, w7, w8 = w[t + 5], w[t + 6], w[t + 7], w[t + 8]
-                for k in range(length):
-                    out[k] = (
-                        before[k] + w0[k] * x0[k] + w1[k] * x1[k] + w2[k] * x2[k] + w3[k] * x3[k] + w4[k] * x4[k]
-                        + w5[k] * x5[k] + w6[k] * x6[k] + w7[k] * x7[k] + w8[k] * x8[k]
-                    )  # (1), (4)  # fmt: skip
-            if relu:
-                for k in range(length):
-                    out[k] = zero if out[k] <= 0 else out[k]
-
-
-@loop
-def weight_gradients_of_runs(
-    x: In4, dy: In4, rows: InInts1, columns: InInts1, zeros: In1, step_h: int, step_w: int, sums: Out2,
-    first: int, last: int,
-) -> None:  # fmt: skip
-    """(2) and (3) of rows `first` to `last` of those of all dy (M, OH, OW, L); the last row of sums is db."""
-    _, height, width, length = dy.shape
-    db = sums[-1]
-    for row in range(first, last):
-        image, i = x[row // height], row % height
-        for j in range(width):
-            g = dy[row // height, i, j]
-            for k in range(length):
-                db[k] += g[k]  # (3)
-            for t in range(0, len(rows), 3):
-                p, q, r, s = i * step_h, j * step_w, rows[t : t + 3], columns[t : t + 3]
-                x0 = tap(image, p + r[0], q + s[0], 1, 1, zeros)
-                x1 = tap(image, p + r[1], q + s[1], 1, 1, zeros)
-                x2 = tap(image, p + r[2], q + s[2], 1, 1, zeros)
-                s0, s1, s2 = sums[t], sums[t + 1], sums[t + 2]
-                for k in range(length):
-                    s0[k] += g[k] * x0[k]  # (2)
-                    s1[k] += g[k] * x1[k]
-                    s2[k] += g[k] * x2[k]
+    """Adds (2), and in the last row (3), to total."""
+    _, tall, wide, length = x.shape
+    images, height, width, _ = dy.shape
+    read, given, tiles, run_length = x.reshape(x.size), dy.reshape(dy.size), sums.reshape(sums.size), sums.shape[1]
+    blocks, bottom = (height + rows - 1) // rows, tall - 1
+    between, taps_between = common // step_h, common // apart_h
+    row, dy_step = wide * length, between * width * length
+    clear(tiles, 0, tiles.size)
+    for item in range(first, last):
+        chunk, m, block = item // (images * blocks), item // blocks % images, item % blocks
+        from_k = chunk * numbers
+        count = min(numbers, length - from_k)
+        end = min(block * rows + rows, height)
+        for begin in range(block * rows, min(block * rows + between, end)):
+            i = begin
+            while i < end:
+                p = i * step_h - top
+                inside = p >= 0 and p + 3 * common + (kh - 1) * apart_h <= bottom
+                some = 4 if inside and i + 3 * between < end else 1
+                for j in range(0, width, positions):
+                    until = min(j + positions, width)
+                    o = ((m * height + i) * width + j) * length + from_k
+                    for r in range(some):
+                        add_up(given, o + r * dy_step, tiles, kh * kw * run_length, (until - j) * count)  # (3)
+                    for v in range(kw):
+                        q = v * apart_w - left
+                        start, stop = max(j, -(q // step_w)), min(until, (wide - 1 - q) // step_w + 1)
+                        if start < stop:
+                            a = (m * tall * wide + q + start * step_w) * length + from_k
+                            for u0 in range(min(taps_between, kh)):
+                                u, p = u0, i * step_h + u0 * apart_h - top
+                                while u < kh and p <= bottom:
+                                    taps = 3 if u + 2 * taps_between < kh and 0 <= p <= bottom - 2 * common else 1
+                                    if p >= 0:
+                                        sum_rows(
+                                            read, a + p * row, common * row,
+                                            tiles, (u * kw + v) * run_length, taps_between * kw * run_length,
+                                            given, o + (start - j) * length, dy_step, some, taps,
+                                            (stop - start) * count,
+                                        )  # (2)  # fmt: skip
+                                    u += taps * taps_between
+                                    p += taps * common
+                i += some * between
+        if item + 1 == last or (item + 1) // (images * blocks) != chunk:
+            for t in range(kh * kw + 1):
+                tile, to = sums[t], total[t]
+                for k in range(positions * count):
+                    to[(from_k + k % count) // repeat] += tile[k]
+            clear(tiles, 0, tiles.size)

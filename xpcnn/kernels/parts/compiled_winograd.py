@@ -1,7 +1,6 @@
 """3×3 convolution of a part of a batch in compiled loops: that of `xpcnn.kernels.compiled.winograd`, its equations.
 
-Measured on one thread, 32 → 64 channels on (32, 14, 14), forward and backward: 5.9 ms,
-`winograd` 8.3.
+Measured on one thread, 32 → 64 channels on (32, 14, 14), y and dw: 6.1 ms, `winograd` 8.3.
 """
 
 from __future__ import annotations
