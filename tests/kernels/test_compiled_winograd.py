@@ -13,7 +13,7 @@ from xpcnn.ops import Window, conv2d_backward, conv2d_forward, conv2d_inference,
 from .cases import DTYPES, assert_independent_of_threads, assert_same, is_batch_last, orders
 
 pytestmark = pytest.mark.skipif(not loop._is_installed(), reason="numba is not installed")
-SMALL = {"RUN": 8, "SHARE": 1.0, "CHANNELS": 2}
+SMALL = {"RUN": 8, "TOGETHER": 8, "SHARE": 1.0, "CHANNELS": 2}
 
 
 @pytest.fixture(params=["one block", "many blocks"])

@@ -91,8 +91,12 @@ def chain(model: Layer, item: Shape, dtype: Any, *, infers: bool = False) -> Any
             out = layer.output_shape(shape)
             cost += layer.multiply_adds(shape, out)
             if type(layer) is not Flatten and not (infers and type(layer) is Dropout):
+                step = _step(name, layer, shape, dtype, infers)
+                if isinstance(step, parts.Rectifier) and entries and entries[-1].step.takes_relu(infers):
+                    entries[-1].step.relu = True
+                    continue
                 names = {} if infers else {key: dotted(name, key) for key in own}
-                entries.append(parts.Entry(_step(name, layer, shape, dtype, infers), shape, out, names))
+                entries.append(parts.Entry(step, shape, out, names))
                 gradients |= {each: getattr(layer, key).shape for key, each in names.items()}
             shape = out
     except (_NoParts, XpcnnError):  # the network itself says what is wrong
@@ -135,13 +139,20 @@ def _step(name: str, layer: Any, shape: Shape, dtype: Any, infers: bool) -> Any:
         return parts.Dense(layer)
     if kind is Conv2d and layer.groups == 1 and layer.window.dilation == (1, 1):
         place = layer.window.place(*shape[:2])
-        choose = dispatch.choose_without_loops if infers else dispatch.choose
-        chosen = choose("conv2d", x, layer.weight, window=layer.window).name
-        if place.flipped is not None and chosen in ("rows", "winograd"):
-            return (parts.Convolution if chosen == "rows" else parts.Winograd)(layer, place)
-    if kind is MaxPool2d and dispatch.choose("max_pool2d", x, window=layer.window).name in ("batch_last", "numba"):
+        chosen = dispatch.choose("conv2d", x, layer.weight, window=layer.window)
+        if infers and chosen not in parts.CONVOLUTIONS:
+            chosen = dispatch.choose_without_loops("conv2d", x, layer.weight, window=layer.window)
+        if place.flipped is not None and chosen in parts.CONVOLUTIONS:
+            step = parts.CONVOLUTIONS[chosen]
+            compiled = settings.numba() and parts.refuses_numbers(x) is None
+            return (parts.COMPILED.get(step, step) if compiled else step)(layer, place)
+    if kind is MaxPool2d:
         window, place = layer.window, layer.window.place(*shape[:2])
-        if window.stride == window.kernel and window.dilation == (1, 1) and not any(place.pads) and window.taps < 256:
+        runs = dispatch.choose("max_pool2d", x, window=window).name
+        if runs == "numba":
+            return parts.CompiledMaxPooling(layer, place)
+        tiles = window.stride == window.kernel and window.dilation == (1, 1) and not any(place.pads)
+        if runs == "batch_last" and tiles and window.taps < 256:
             return parts.MaxPooling(layer, place)
     if kind in (MaxPool2d, AvgPool2d, GlobalAvgPool2d) or (is_ours(kind) and _is_function(layer)):
         return parts.AsItIs(_Named(name, layer))

@@ -47,18 +47,21 @@ def position(p: int, stride: int, count: int) -> int:
 
 @loop
 def largest(
-    x: In4, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
+    x: In4, lowest: float, none: int, kh: int, kw: int, sh: int, sw: int, dh: int, dw: int, top: int, left: int,
     first: int, last: int, y: Out4, winner: OutBytes4,
 ) -> None:  # fmt: skip
-    """(1) and (2) of rows `first` to `last` of those of all y."""
+    """(1) and (2) of rows `first` to `last` of those of all y; these are `lowest` and `none` where no number is higher.
+
+    With 0 for `lowest`, y is that of a ReLU after it.
+    """
     _, height, width, length = x.shape
-    lowest = x.dtype.type(-math.inf)
+    no_tap = np.uint8(none)
     for row in range(first, last):
         m, i = row // y.shape[1], row % y.shape[1]
         for j in range(y.shape[2]):
             out, t = y[m, i, j], winner[m, i, j]
             for k in range(length):
-                out[k], t[k] = lowest, 0
+                out[k], t[k] = lowest, no_tap
             for u in range(kh):
                 p = i * sh + u * dh - top
                 for v in range(kw):
@@ -152,7 +155,7 @@ def max_forward(x: NDArray, *, window: Window) -> tuple[NDArray, Cache]:
     order = _Order(x)
     images = order.images(x)  # (M, H, W, L)
     y, winner = (empty((len(images), *place.out, images.shape[3]), kind) for kind in (x.dtype, np.uint8))
-    _rows(largest, y, place, (images,), (y, winner))
+    _rows(largest, y, place, (images, -math.inf, 0), (y, winner))
     return order.batch(y), (winner, order, place)
 
 
@@ -201,7 +204,7 @@ def avg_backward(dy: NDArray, cache: Cache) -> NDArray:
     return dx
 
 
-def _rows(run: Any, made: NDArray, place: Placement, reads: tuple[NDArray, ...], writes: tuple[NDArray, ...]) -> None:
+def _rows(run: Any, made: NDArray, place: Placement, reads: tuple[Any, ...], writes: tuple[NDArray, ...]) -> None:
     """Run the loop for all rows of what it makes."""
     window = place.window
     sizes = (*window.kernel, *window.stride, *window.dilation, place.pads[0], place.pads[2])

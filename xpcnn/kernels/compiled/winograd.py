@@ -45,7 +45,8 @@ from .loop import NAME, contiguous, refuses_numbers
 from .winograd_loops import add_gradients, correlate, kernel_gradients, transform_kernels
 
 FEWEST_IMAGES = 8
-RUN = 128  # images of some tiles next to each other that are transformed together
+RUN = 128  # images that are transformed together
+TOGETHER = 64  # images of tiles next to each other, of which there are several if images are few
 SHARE = 1e7  # multiplications of a unit of work, at least
 CHANNELS = 64  # of a part of dw, at least
 MOST_WORK = 0.5  # multiplications, of those without the algorithm
@@ -140,7 +141,7 @@ class Scratch(NamedTuple):
     @classmethod
     def of(cls, block: Block, channels: int, filters: int, dtype: Any) -> Scratch:
         n = block.images.stop - block.images.start
-        tiles = _tiles(n)
+        tiles = tiles_together(n)
         points = POINTS**2
         return cls(
             empty((POINTS, TILE, (tiles + 1) * n), dtype),
@@ -216,7 +217,7 @@ def _blocks(place: Placement, n: int, pairs: int) -> list[Block]:
     oh, ow = place.out
     found = []
     for images in chunks(n, RUN):
-        tiles = _tiles(images.stop - images.start)
+        tiles = tiles_together(images.stop - images.start)
         together = pairs * POINTS**2 * tiles * (images.stop - images.start)
         step = TILE * tiles * max(1, round(SHARE / together))
         found += [
@@ -227,8 +228,9 @@ def _blocks(place: Placement, n: int, pairs: int) -> list[Block]:
     return found
 
 
-def _tiles(images: int) -> int:
-    return max(1, RUN // images)
+def tiles_together(images: int) -> int:
+    """Tiles next to each other that are transformed together."""
+    return max(1, TOGETHER // images)
 
 
 def _bounds(block: Block) -> tuple[int, ...]:

@@ -6,6 +6,13 @@ without their checks, their choice of pieces and their allocations, which take l
 network, and during which its threads wait for each other.
 """
 
+from ..compiled.loop import refuses_numbers
+from ..compiled.winograd import IMPLEMENTATION as COMPILED_WINOGRAD
+from ..rows import IMPLEMENTATION as ROWS
+from ..winograd import IMPLEMENTATION as WINOGRAD
+from .compiled_conv import CompiledConvolution
+from .compiled_pool import CompiledMaxPooling
+from .compiled_winograd import CompiledWinograd
 from .conv import Convolution
 from .elementwise import Dropping, Rectifier
 from .inference import Inference
@@ -15,9 +22,21 @@ from .program import Chain, Entry, Parts
 from .step import AsItIs, PartStep
 from .winograd import Winograd
 
+CONVOLUTIONS = {  # the steps, by the implementations that they stand for
+    ROWS: Convolution,
+    WINOGRAD: Winograd,
+    COMPILED_WINOGRAD: CompiledWinograd,
+}
+COMPILED = {Convolution: CompiledConvolution}  # the forms in compiled loops, of steps that stand for others
+
 __all__ = [
+    "COMPILED",
+    "CONVOLUTIONS",
     "AsItIs",
     "Chain",
+    "CompiledConvolution",
+    "CompiledMaxPooling",
+    "CompiledWinograd",
     "Convolution",
     "Dense",
     "Dropping",
@@ -28,4 +47,5 @@ __all__ = [
     "Parts",
     "Rectifier",
     "Winograd",
+    "refuses_numbers",
 ]

@@ -60,6 +60,11 @@ class PartStep(ABC):
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
+        self.relu = False  # it applies the ReLU after it, too
+
+    def takes_relu(self, infers: bool) -> bool:
+        """Whether it can apply the ReLU after it, in inference or in training."""
+        return False
 
     @abstractmethod
     def bind(self, values: Values, scratch: Scratch) -> tuple[Call, Call]:

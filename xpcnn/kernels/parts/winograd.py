@@ -11,7 +11,7 @@ Measured on one thread, 32 → 64 channels on (128, 14, 14), forward and backwar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -23,7 +23,7 @@ from ...typing import NDArray
 from ..batch_last import chunks
 from ..lowering import inside
 from ..winograd import A_T, B_T, POINTS, TILE, G
-from .conv import Convolution, Correlation
+from .conv import Convolution, Correlation, bias_gradient
 from .step import Call, Scratch
 
 NUMBERS = 1 << 18  # of Bᵀd and the products of a block, if it has several columns: a second-level cache
@@ -36,16 +36,18 @@ class Winograd(Convolution):
     """The step of `Conv2d` with three rows of taps, without groups, stride and dilation."""
 
     def correlation(self, x: NDArray, y: NDArray, place: Placement, scratch: Scratch) -> Correlation:
-        return correlation(x, y, place, scratch)
+        return correlation(x, y, place, scratch, self.relu)
 
-    def weight_gradient(self, x: NDArray, dy: NDArray, dw: NDArray, scratch: Scratch) -> Call:
-        return weight_gradient(x, dy, dw, self.place, scratch)
+    def weight_gradients(self, x: NDArray, dy: NDArray, grads: Mapping[str, NDArray], scratch: Scratch) -> list[Call]:
+        calls = [weight_gradient(x, dy, grads["weight"], self.place, scratch)]
+        return [*calls, bias_gradient(dy, grads["bias"])] if "bias" in grads else calls
 
 
-def correlation(x: NDArray, y: NDArray, place: Placement, scratch: Scratch) -> Correlation:
+def correlation(x: NDArray, y: NDArray, place: Placement, scratch: Scratch, relu: bool = False) -> Correlation:
     """(1): the function of the filters (F, KH, KW, C) that computes y (OH, OW, F, n)."""
     (_, _, c, n), f, kw = x.shape, y.shape[2], place.window.kernel[1]
     g, a_t = G.astype(x.dtype), A_T.astype(x.dtype)
+    bias, nothing = np.empty((f, n), x.dtype), np.zeros((f, n), x.dtype)
     kernel = np.empty((POINTS, f, kw * c), x.dtype)  # G g
     tiles: list[tuple[list[NDArray], list[Transform], NDArray]] = []
     for rows, columns in _tiles(place, (c + f) * n):
@@ -60,14 +62,19 @@ def correlation(x: NDArray, y: NDArray, place: Placement, scratch: Scratch) -> C
         steps = [into, (kernel[:, None], runs, m), (a_t[: len(out)], _lines(m), _lines(out))]
         tiles.append((zeros, steps, out))
 
-    def run(w: NDArray, finish: Callable[[NDArray], object]) -> None:
+    def run(w: NDArray, b: NDArray | None) -> None:
+        if b is not None:
+            np.copyto(bias, b[:, None])
         np.matmul(g, w.reshape(f, 3, -1), out=kernel.swapaxes(0, 1))  # (6, 3) @ (3, (v,c))       (1)
         for zeros, steps, out in tiles:
             for margin in zeros:
                 np.copyto(margin, 0)
             for one, other, product in steps:
                 np.matmul(one, other, out=product)  # (1)
-            finish(out)
+            if b is not None:
+                np.add(out, bias, out=out)  # (1)
+            if relu:
+                np.maximum(out, nothing, out=out)
 
     return run
 
