@@ -262,9 +262,7 @@ def _part(x: Rows, first: NDArray | None, places: slice, some: slice) -> NDArray
     return part if first is None else part - x.spread(first)[some]
 
 
-def _apply(
-    x: Rows, first: NDArray | None, a: NDArray, b: NDArray, relu: bool = False, relu6: bool = False
-) -> NDArray:
+def _apply(x: Rows, first: NDArray | None, a: NDArray, b: NDArray, relu: bool = False, relu6: bool = False) -> NDArray:
     """(3), and with `relu` 0 for negative numbers, with `relu6` 6 for larger ones."""
     y = empty(x.numbers.shape, x.numbers.dtype)
     places, channels = x.cut()
