@@ -67,6 +67,7 @@ def test_every_public_name_has_an_example():
 
 def test_every_operation_has_a_drawing_and_an_equation():
     plain = {
+        "batch_norm_shards",
         "check",
         "dispatch",
         "formula",

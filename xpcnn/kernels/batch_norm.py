@@ -33,16 +33,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ops.batch_norm import (
-    Shards,
     batch_norm_backward,
     batch_norm_forward,
     batch_norm_relu_backward,
     batch_norm_relu_forward,
     check_inference,
     check_training,
-    joined_statistics,
-    joined_sums,
 )
+from ..ops.batch_norm_shards import Shards, joined_statistics, joined_sums
 from ..ops.check import check_gradient
 from ..ops.implementations import Implementation
 from ..typing import Cache, NDArray

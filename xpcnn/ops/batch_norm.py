@@ -21,43 +21,25 @@ with the variance over M − 1. (3) is then an affine map of each channel:
     y = s x + t,   s = γ / √(σ² + ε),   t = β − s μ                        (8)
     μ̄ ← (1 − m) μ̄ + m μ,   σ̄² ← (1 − m) σ̄² + m σ² · M/(M − 1)              (9)
 
-A batch may be in shards, each with n_s numbers of a channel, their mean μ_s and their variance σ²_s about it. Then
+A batch may be in shards. Then M, μ, σ² and the sums in (5) are those of all shards, by equations 6 and 7, which are in
+`xpcnn.ops.batch_norm_shards`.
 
-    M = Σ_s n_s,   μ = Σ_s n_s μ_s / M                                     (6)
-    σ² = Σ_s n_s (σ²_s + (μ_s − μ)²) / M                                   (7)
-
-and (5) has the sums of all shards, Σ_s dγ_s and Σ_s dβ_s, each from (4) with the x̂ of the whole batch. A shard
-returns its own dγ_s and dβ_s. The sums over shards are in float64 and in the shards' order.
-
-Sources
-    S. Ioffe and C. Szegedy, Batch normalization, 2015, algorithm 1 and section 3
-    T. Chan, G. Golub and R. LeVeque, Algorithms for computing the sample variance, 1983, equation 2.1   → (6), (7)
+Source: S. Ioffe and C. Szegedy, Batch normalization, 2015, algorithm 1 and section 3
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
-from ..backend import array_namespace, dtype_name, to_numpy
-from ..errors import ShapeError
-from ..typing import Array, Cache, NDArray
+from ..backend import array_namespace
+from ..typing import Array, Cache
 from .add import add
+from .batch_norm_shards import Shards, enough, joined_statistics, joined_sums
 from .check import check_array, check_floats, check_gradient
 from .hard_activation import relu6_backward, relu6_forward
 from .norm import affine, check_norm, check_shape, deviation, sum_rows
 from .rectifier import relu_backward, relu_forward
-
-
-class Shards(Protocol):
-    """The other shards of the batch, as `xpcnn.shards.Shard` is."""
-
-    items: int
-
-    def gather(self, numbers: Any) -> NDArray:
-        """The numbers of all shards, (k,) → (S, k)."""
 
 
 def batch_norm_forward(
@@ -279,29 +261,6 @@ def running_statistics(
     return mean, (1 - momentum) * var + momentum * (count / (count - 1)) * batch_var  # (9)
 
 
-def joined_statistics(mean: Array, var: Array, count: int, shards: Shards) -> tuple[Array, Array, int]:
-    """μ and σ² of the whole batch, (C,) each, and M, from those of this shard; (6) and (7)."""
-    own = [np.asarray(to_numpy(each), np.float64) for each in (mean, var)]
-    counts, means, variances = np.split(shards.gather(np.concatenate([[count], *own])), [1, 1 + len(own[0])], axis=1)
-    m = _enough(int(counts.sum()), f"{int(counts.sum())} in all shards")
-    mu = (counts * means).sum(axis=0) / m  # (S, C) → (C,)                 (6)
-    sigma2 = (counts * (variances + (means - mu) ** 2)).sum(axis=0) / m  # (C,)                            (7)
-    return _like(mu, mean), _like(sigma2, mean), m
-
-
-def joined_sums(dgamma: Array, dbeta: Array, shards: Shards) -> tuple[Array, Array]:
-    """Σ_s dγ_s and Σ_s dβ_s of the whole batch, (C,) each."""
-    both = shards.gather(np.concatenate([to_numpy(dgamma), to_numpy(dbeta)])).sum(axis=0)  # (2C,)
-    return _like(both[: len(both) // 2], dgamma), _like(both[len(both) // 2 :], dbeta)
-
-
-def _like(numbers: NDArray, array: Array) -> Array:
-    xp: Any = array_namespace(array)
-    with np.errstate(over="ignore"):  # then it is infinite
-        made: Array = xp.asarray(numbers.astype(dtype_name(array)), device=array.device)
-    return made
-
-
 def check_training(
     x: Array, gamma: Array | None, beta: Array | None, eps: float, shards: Shards | None = None
 ) -> tuple[Any, int]:
@@ -312,18 +271,7 @@ def check_training(
     check_array("BatchNorm", x, gamma, beta)
     xp = check_norm("BatchNorm", x, gamma, beta, x.shape[-1:], eps)
     count = math.prod(x.shape[:-1])  # M
-    return xp, _enough(count, str(tuple(x.shape))) if shards is None else count
-
-
-def _enough(count: int, got: str) -> int:
-    if count < 2:
-        raise ShapeError(
-            "BatchNorm",
-            "more than one value a channel to train on",
-            got,
-            "use larger batches (Loader's drop_last=True leaves out one image left over), or layer(x) for inference",
-        )
-    return count
+    return xp, enough(count, str(tuple(x.shape))) if shards is None else count
 
 
 def check_inference(x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float) -> Any:

@@ -197,9 +197,9 @@ def forward(
     mean, var, r = (empty((ch,), x) for _ in range(3))
     TOGETHER(means, squares, m, ch, rows, parts, eps, mean, var, r, size=ch)  # (2)
     y = empty(x.shape, x)  # (N, …, C)
-    flags = int(added is not None), int(gamma is not None), int(beta is not None), 6 if relu6 else int(relu)
-    NORMALISE(x, _or(added, mean), mean, r, _or(gamma, mean), _or(beta, mean), ch, *flags, y, size=y.size)  # (3)
-    return y, (x, y if relu else None, relu6, mean, r, gamma, beta is not None), (mean, var)
+    flags, cut = [int(each is not None) for each in (added, gamma, beta)], 6 if relu6 else int(relu)
+    NORMALISE(x, _or(added, mean), mean, r, _or(gamma, mean), _or(beta, mean), ch, *flags, cut, y, size=y.size)  # (3)
+    return y, (x, y if relu else None, cut, mean, r, gamma, beta is not None), (mean, var)
 
 
 def backward(dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, Array | None, Array | None]:
@@ -212,10 +212,9 @@ def _backward(
     dy: Array, cache: Cache, input_grad: bool, *, keeps: bool
 ) -> tuple[Array | None, Array, Array | None, Array | None]:
     """dx, dy where ReLU let it through (if it `keeps` that), dγ and dβ."""
-    x, y, relu6, mean, r, gamma, has_beta = cache
+    x, y, relu, mean, r, gamma, has_beta = cache
     check_gradient("BatchNorm", dy, x.shape, x)
-    ch, relu = x.shape[-1], 6 if relu6 else int(y is not None)
-    m = x.size // ch
+    ch, m = x.shape[-1], x.size // x.shape[-1]
     parts, rows = parts_of(m)
     products, sums = empty((parts, ch), x), empty((parts, ch), x)  # (K, C)
     g = empty(x.shape, x) if keeps and relu else products  # (N, …, C)
