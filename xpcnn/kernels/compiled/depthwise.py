@@ -20,7 +20,6 @@ Source: A. G. Howard et al., MobileNets, 2017, equation 3 → (1)
 
 from __future__ import annotations
 
-from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,7 +99,7 @@ def inference(
     """`conv2d_inference`, in compiled loops."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
     filters, order = w if scale is None else w * scale[:, None, None, None], Order(x, len(w))
-    return order.images(_outputs(order.arranged(x), filters, b, place, order, 0 if relu else -inf))
+    return order.images(_outputs(order.arranged(x), filters, b, place, order, relu))
 
 
 def backward(
@@ -158,18 +157,6 @@ def matrix(w: NDArray) -> NDArray:
     return w.reshape(len(w), -1).T
 
 
-def correlate_padded(
-    x: NDArray, w: NDArray, b: NDArray | None, window: Window, y: NDArray, *, low: float = -inf, high: float = inf
-) -> None:
-    """(1) of images that are padded already, cut off below `low` and above `high`: y ← …
-
-    Parameters
-        x, y : (N, PH, PW, C) and (N, OH, OW, C), C-contiguous
-        w, b : (KH·KW, C) and (C,)
-    """
-    sum_taps(x, w, b, Reads.of(window, 0, 0), y, low=low, high=high)  # (1)
-
-
 def sum_taps(
     x: NDArray,
     w: NDArray,
@@ -177,31 +164,29 @@ def sum_taps(
     reads: Reads,
     y: NDArray,
     *,
-    repeat: int = 1,
-    low: float = -inf,
-    high: float = inf,
+    repeat: int,
+    relu: bool = False,
 ) -> None:
     """(1) or (4): (M, H, W, L), (KH·KW, F) and (F,) or None → y (M, OH, OW, L)."""
     if not y.size:
         return
     if repeat >= LONG:
-        depthwise_last.sum_taps(x, w, b, reads, y, repeat, low == 0)
+        depthwise_last.sum_taps(x, w, b, reads, y, repeat, relu)
         return
     parts = Parts.of(reads, y.shape)
     w, bias = np.ascontiguousarray(w), np.zeros(w.shape[1], w.dtype) if b is None else contiguous(b)
-    cuts = low > -inf or high < inf
 
     def work(unit: slice) -> None:
         part, tiles = (*parts, unit.start, unit.stop), parts.scratch(len(w), x.dtype)
-        correlate(x, w, bias, repeat, *reads, cuts, low, high, *part, tiles, y)
+        correlate(x, w, bias, repeat, *reads, relu, *part, tiles, y)
 
     parallel(work, parts.units(y.shape), float(COST) * y.size * len(w))
 
 
-def _outputs(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, order: Order, low: float = -inf) -> NDArray:
+def _outputs(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, order: Order, relu: bool = False) -> NDArray:
     y = empty((len(x), *place.out, x.shape[3]), x.dtype)  # (M, OH, OW, L)
     reads = Reads.of(place.window, place.pads[0], place.pads[2])
-    sum_taps(x, matrix(w), b, reads, y, repeat=order.repeat, low=low)  # (1)
+    sum_taps(x, matrix(w), b, reads, y, repeat=order.repeat, relu=relu)  # (1)
     return y
 
 

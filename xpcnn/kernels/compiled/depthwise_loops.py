@@ -10,7 +10,7 @@ Arguments
     w : (KH·KW, C), bias : (C,)
     kh, kw; step_h, step_w; apart_h, apart_w; gap_h, gap_w; top, left : the kernel, S, D, G and P
     common : the least common multiple along the height
-    low, high : if `cuts`, the numbers of y are cut off there
+    relu : whether negative numbers of y become 0
     rows, numbers, positions : rows of y, and numbers of a position, in a part; positions in a run
     first, last : a unit of work, of parts
     tiles, sums : scratch (KH·KW + 1, positions · numbers or more), for weights and bias, or their gradients
@@ -20,7 +20,7 @@ Arguments
 from __future__ import annotations
 
 from .copying import clear, move
-from .depthwise_runs import add_rows, add_up, cut, spread, sum_rows
+from .depthwise_runs import add_rows, add_up, rectify, spread, sum_rows
 from .loop import In1, In2, In4, Out2, Out4, Sums2, loop
 
 
@@ -28,7 +28,7 @@ from .loop import In1, In2, In4, Out2, Out4, Sums2, loop
 def correlate(
     x: In4, w: In2, bias: In1, repeat: int,
     kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int, gap_h: int, gap_w: int, top: int, left: int,
-    common: int, cuts: bool, low: float, high: float, rows: int, numbers: int, positions: int, first: int, last: int,
+    common: int, relu: bool, rows: int, numbers: int, positions: int, first: int, last: int,
     tiles: Out2, y: Out4,
 ) -> None:  # fmt: skip
     """(1), or (4)."""
@@ -78,9 +78,9 @@ def correlate(
                                             )  # (1), (4)  # fmt: skip
                                         u += taps * taps_between
                                         p += taps * common
-                        if cuts:
+                        if relu:
                             for r in range(some):
-                                cut(out, o + r * y_step, (until - j) * count, low, high)
+                                rectify(out, o + r * y_step, (until - j) * count)
                 i += some * between
 
 

@@ -134,11 +134,11 @@ def spread(w: Any, bias: Any, from_k: int, count: int, positions: int, repeat: i
 
 
 @run
-def cut(y: Any, o: int, n: int, low: float, high: float) -> None:
-    """Numbers below `low` and above `high` are replaced with these."""
+def rectify(y: Any, o: int, n: int) -> None:
+    """Negative numbers become 0."""
     out = y[o : o + n]
     for k in range(n):
-        out[k] = low if out[k] <= low else high if out[k] >= high else out[k]
+        out[k] = 0.0 if out[k] <= 0.0 else out[k]
 
 
 @run
