@@ -16,8 +16,7 @@ there are as many tiles as `TILES`, and not more weights than `WEIGHTS`.
 
 An infinity or NaN spreads over its tile. Rounding errors are those of `winograd` with both axes.
 
-Measured, forward and backward, 2 threads, float32, time / that of `winograd`: 64 channels on
-(16, 8, 8), 0.5; 64 on (8, 56, 56), 0.66; 128 on (8, 28, 28), 0.65.
+Measured: 64 and 128 channels, with 8 and 16 images, take less time than with `winograd`, forward and backward.
 
 Source: A. Lavin and S. Gray, Fast algorithms for convolutional neural networks, 2015, equations 8 to 12.
 """

@@ -2,7 +2,7 @@
 
     c ← a b + β c                                                                   (1)
 
-Loops leave products of matrices to BLAS, as everything else does. A loop that calls `add_product` on some rows while
+Loops leave large products of matrices to BLAS. A loop that calls `add_product` on some rows while
 they are in the cache, and goes on with the result, needs no second loop, and no interpreter in between.
 
 Source: see `xpcnn.kernels.blas`
