@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xpcnn import nn
-from xpcnn.kernels.compiled import loop, program
+from xpcnn.kernels.compiled import conv_tiles, loop, program
 from xpcnn.kernels.planned import compiled_program, compiled_steps
 from xpcnn.optim import SGD
 
@@ -65,7 +65,7 @@ def block(c: int, f: int, last: nn.Layer, **options) -> nn.Layer:
 @pytest.mark.parametrize("size", [(8, 8), (11, 7), (15, 30)])
 @pytest.mark.parametrize("tiled", [32, 1000])
 def test_sums_and_limits_after_a_convolution(size, tiled, monkeypatch):
-    monkeypatch.setattr(compiled_steps, "TILED", tiled)
+    monkeypatch.setattr(conv_tiles, "CHANNELS", tiled)
     monkeypatch.setattr(compiled_steps, "POSITIONS", 0)
     monkeypatch.setattr(compiled_steps, "SCRATCH", 1 << 16)  # several groups of tiles
     model = nn.Sequential(block(3, 32, nn.ReLU()), block(32, 64, nn.ReLU6()), nn.MaxPool2d(3, stride=2, padding=1))

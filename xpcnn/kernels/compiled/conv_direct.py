@@ -144,10 +144,10 @@ def _run(
     rows = min(unit.stop - unit.start, height)
     size = ((rows - 1) * reads.step_h + reads.reach) * call.pitch * x.shape[3]  # of a copy
     together = max(1, min((unit.stop - unit.start) // height, PIECE // max(size, 1)))
-    copies, some = empty((together * size,), x.dtype), empty((tile.most,), x.dtype)
+    copies, spare = empty((together * size,), x.dtype), empty((tile.most,), x.dtype)
     correlate_direct(
         x, call.panels, bias, floor, call.distances, reads.step_h, reads.step_w, reads.top, reads.left, height, width,
-        *gap, *call.at, unit.start, unit.stop, together, reads.reach, call.pitch, *tile, copies, some, y,
+        *gap, *call.at, unit.start, unit.stop, together, reads.reach, call.pitch, *tile, copies, spare, y,
     )  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def weight_gradients(
     channels, padded = x.shape[3], tile.padded(f)
     pitch = 0 if reads.within(x.shape, height, width) else reads.pitch(width)
     rows = max(1, min(height, POSITIONS // width))
-    together = max(1, POSITIONS // (height * width))
+    together = max(1, POSITIONS // (height * width))  # images
     copied = (rows - 1) * reads.step_h + reads.reach
     in_row, in_image = (pitch, copied * pitch) if pitch else (x.shape[2], x.shape[1] * x.shape[2])
     distances = _of_positions(reads._replace(top=0, left=0), in_image, in_row, channels, together, rows, width)
@@ -194,16 +194,16 @@ def weight_gradients(
 
     def add(total: NDArray, unit: slice, part: slice) -> None:
         copies = empty((together * copied * pitch * channels,), x.dtype)
-        some = empty((0 if padded == f else len(distances) * groups * padded,), x.dtype)
+        filled = empty((0 if padded == f else len(distances) * groups * padded,), x.dtype)
         db, dw = np.zeros(wide, x.dtype), total[:size].reshape(groups, -1, padded)  # (G, KH·KW·C, F')
         direct_gradients(
             x, dy, distances, *reads, unit.start, unit.stop, part.start, part.stop, together, rows, reads.reach, pitch,
-            *tile, copies, some, dw, db if part.start == 0 else none,
+            *tile, copies, filled, dw, db if part.start == 0 else no_db,
         )  # fmt: skip
         if has_bias and part.start == 0:
             total[size:] += db.reshape(-1, filters).sum(axis=0)
 
-    none = np.zeros(0, x.dtype)
+    no_db = np.zeros(0, x.dtype)
     if size < LARGE:
         whole, units = slice(0, padded), _units(dy.shape, cost)
         total = reduce_units(lambda total, unit: add(total, unit, whole), (size + filters,), x.dtype, units, cost)
@@ -221,18 +221,13 @@ def weight_gradients(
 
 def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Placement, groups: int) -> NDArray:
     """(4): dy (N, OH, OW, G·F) → dx of that shape, (N, H, W, G·C)."""
-    c, step, tile = w.shape[3], place.window.stride, Tile.of(dy.dtype)
+    c, step, tile, reads = w.shape[3], place.window.stride, Tile.of(dy.dtype), Reads.of(place)
     dx = empty(shape, dy.dtype)
-    padded = tile.padded(c)
-    none = np.zeros((groups, padded), dy.dtype)
-    if step == (1, 1):
-        reads = Reads.of(place)
-        given, out = _as_long_rows(dy, reads), _as_long_rows(dx, reads)
-    else:
-        given, out = dy, dx
     if groups == 1 and c <= tile.lanes // FEW:
-        _fold(dy, w, Reads.of(place), tile, dx)
+        _fold(dy, w, reads, tile, dx)
         return dx
+    given, out = (_as_long_rows(dy, reads), _as_long_rows(dx, reads)) if step == (1, 1) else (dy, dx)
+    no_bias = np.zeros((groups, tile.padded(c)), dy.dtype)
     units, cost = [], _cost(dy.size, w[0].size)
     for at in np.ndindex(min(step[0], out.shape[1]), min(step[1], out.shape[2])):
         call = _class(given, w, out.shape, place, groups, at, tile)
@@ -242,7 +237,7 @@ def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Place
             units += [(call, unit) for unit in _units((len(out), *call.size), cost / (step[0] * step[1]))]
 
     def work(each: tuple[_Call, slice]) -> None:
-        _run(*each, given, none, -math.inf, step, tile, out)  # (4)
+        _run(*each, given, no_bias, -math.inf, step, tile, out)  # (4)
 
     parallel(work, units, cost, least=WAKE)
     return dx
@@ -255,13 +250,12 @@ def _fold(dy: NDArray, w: NDArray, reads: Reads, tile: Tile, dx: NDArray) -> Non
     panels = turned(w.reshape(1, 1, 1, f, k), tile)  # (1, F·K')
     zeros, distances = np.zeros((1, padded), dy.dtype), np.arange(f)
     cost = _cost(dy.size, k)
-    images = [slice(each.start, each.stop) for each in _units((len(dy), 1), cost)]
 
     def work(unit: slice) -> None:
         sums = empty((dy.shape[2] * padded,), dy.dtype)
         fold_direct(dy, panels, zeros, distances, *reads, unit.start, unit.stop, *tile, sums, dx)
 
-    parallel(work, images, cost, least=WAKE)
+    parallel(work, _units((len(dy), 1), cost), cost, least=WAKE)
 
 
 def _class(
@@ -281,8 +275,8 @@ def _class(
 
 
 def _taps(at: int, count: int, step: int, apart: int) -> tuple[list[int], int, int]:
-    """The taps that read elements at, at + step, … of the padded image, the last first; how far apart the positions
-    are of which neighbouring ones read an element; and the position of which the first in the list reads `at`."""
+    """Which taps read the elements at, at + step, … of the padded image, the last one first; how far apart the
+    positions are that read an element with neighbours in this list; and which position reads `at` with the first."""
     taps = [u for u in reversed(range(count)) if (at - u * apart) % step == 0]
     start = (at - taps[0] * apart) // step if taps else 0
     return taps, apart // gcd(apart, step), start

@@ -22,13 +22,18 @@ RUN = 512  # numbers, about, of a bias that is repeated
 FILLED = 0.67  # of the tiles' positions, at least
 
 
-def pays(w: NDArray, place: Placement, groups: int) -> bool:
-    """Whether Winograd's algorithm applies, and pays for y, and for dx where `place.flipped` is the place."""
+def applies(place: Placement, groups: int, channels: int, filters: int) -> bool:
+    """Whether it is a convolution for Winograd's algorithm, with tiles that are well filled and enough channels."""
     window, (height, width) = place.window, place.out
     if groups != 1 or window.kernel != (3, 3) or window.stride != (1, 1) or window.dilation != (1, 1):
         return False
-    channels, computed = (len(w), w.shape[3]), 16 * -(-height // 4) * -(-width // 4)
-    return fits(w) and min(channels) >= CHANNELS and height * width >= FILLED * computed
+    computed = 16 * -(-height // 4) * -(-width // 4)
+    return min(channels, filters) >= CHANNELS and height * width >= FILLED * computed
+
+
+def pays(w: NDArray, place: Placement, groups: int) -> bool:
+    """Whether Winograd's algorithm applies, and pays for y, and for dx where `place.flipped` is the place."""
+    return fits(w) and applies(place, groups, w.shape[3], len(w))
 
 
 def fits(w: NDArray) -> bool:

@@ -51,13 +51,13 @@ def correlate(
             while i < end:
                 p = i * step_h - top
                 inside = p >= 0 and p + 3 * common + (kh - 1) * apart_h <= bottom
-                some = 4 if inside and i + 3 * between < end else 1
+                at_once = 4 if inside and i + 3 * between < end else 1
                 for at in range(min(gap_w, width)):
                     across = (width - at + gap_w - 1) // gap_w
                     for j in range(0, across, positions):
                         until = min(j + positions, across)
                         o = ((m * height + i) * width + at + j * gap_w) * length + from_k
-                        for r in range(some):
+                        for r in range(at_once):
                             move(weights, kh * kw * run_length, out, o + r * y_step, (until - j) * count)
                         for v in range(kw):
                             place = at * step_w + v * apart_w - left
@@ -73,15 +73,15 @@ def correlate(
                                             add_rows(
                                                 read, a + p // gap_h * row, common // gap_h * row,
                                                 weights, (u * kw + v) * run_length, taps_between * kw * run_length,
-                                                out, o + (start - j) * length, y_step, some, taps,
+                                                out, o + (start - j) * length, y_step, at_once, taps,
                                                 (stop - start) * count,
                                             )  # (1), (4)  # fmt: skip
                                         u += taps * taps_between
                                         p += taps * common
                         if relu:
-                            for r in range(some):
+                            for r in range(at_once):
                                 rectify(out, o + r * y_step, (until - j) * count)
-                i += some * between
+                i += at_once * between
 
 
 @loop
@@ -108,11 +108,11 @@ def gradients(
             while i < end:
                 p = i * step_h - top
                 inside = p >= 0 and p + 3 * common + (kh - 1) * apart_h <= bottom
-                some = 4 if inside and i + 3 * between < end else 1
+                at_once = 4 if inside and i + 3 * between < end else 1
                 for j in range(0, width, positions):
                     until = min(j + positions, width)
                     o = ((m * height + i) * width + j) * length + from_k
-                    for r in range(some):
+                    for r in range(at_once):
                         add_up(given, o + r * dy_step, tiles, kh * kw * run_length, (until - j) * count)  # (3)
                     for v in range(kw):
                         q = v * apart_w - left
@@ -127,12 +127,12 @@ def gradients(
                                         sum_rows(
                                             read, a + p * row, common * row,
                                             tiles, (u * kw + v) * run_length, taps_between * kw * run_length,
-                                            given, o + (start - j) * length, dy_step, some, taps,
+                                            given, o + (start - j) * length, dy_step, at_once, taps,
                                             (stop - start) * count,
                                         )  # (2)  # fmt: skip
                                     u += taps * taps_between
                                     p += taps * common
-                i += some * between
+                i += at_once * between
         if item + 1 == last or (item + 1) // (images * blocks) != chunk:
             for t in range(kh * kw + 1):
                 tile, to = sums[t], total[t]

@@ -24,7 +24,8 @@ Arguments
     reach, pitch : the rows that a kernel spans, and the columns that all kernels of a row span
     lanes, rows, rows_of_two : the sizes of a `Tile`
     copies : scratch for x with zeros around it, (rows, pitch, G·C); of size 0 where x is read where it is
-    some : scratch for a tile of y; for (2) for dy of a unit, (positions, F'), of size 0 where F' is F
+    spare : scratch for a tile of y of which not all filters exist
+    filled : scratch for dy with zeros for filters that do not exist, (positions, F'); of size 0 where all exist
     dw : (G, K, F')
 """
 
@@ -84,7 +85,7 @@ def copy_padded(x: Any, shape: Any, n: int, row: int, count: int, left: int, pit
 def copy_all_padded(
     x: Any, shape: Any, n: int, images: int, row: int, count: int, left: int, pitch: int, copies: Any
 ) -> None:
-    """`copy_padded` for some images, one after the other."""
+    """`copy_padded` for spare images, one after the other."""
     size = count * pitch * shape[3]
     for m in range(images):
         copy_padded(x, shape, n + m, row, count, left, pitch, copies[m * size : (m + 1) * size])
@@ -93,7 +94,7 @@ def copy_all_padded(
 @part
 def position_tiles(
     x: Any, steps: Any, c: int, w: Any, bias: Any, floor: float, reads: Any,
-    lanes: int, rows: int, rows_of_two: int, groups: int, f: int, some: Any, y: Any, target: int, moves: Any,
+    lanes: int, rows: int, rows_of_two: int, groups: int, f: int, spare: Any, y: Any, target: int, moves: Any,
     counts: Any,
 ) -> None:  # fmt: skip
     """(1), for `counts` of positions along three axes, `steps` apart in x and `moves` in y; tiles are along the last.
@@ -117,13 +118,13 @@ def position_tiles(
                     to = target + p * moves[0] + q * moves[1] + r * moves[2] + g * f + from_f
                     made, apart = address(y, to), moves[2]
                     if exist < columns:
-                        made, apart = address(some, 0), columns
+                        made, apart = address(spare, 0), columns
                     add_tile(
                         given, steps[2], under_kernel, taps, panel, columns, base, 0, floor, made, apart, size, vectors
                     )  # (1)
                     if exist < columns:
                         for k in range(size):
-                            move(some, k * columns, y, to + k * moves[2], exist)
+                            move(spare, k * columns, y, to + k * moves[2], exist)
                     r += size
 
 
@@ -132,7 +133,7 @@ def correlate_direct(
     x: In4, w: In2, bias: In2, floor: float, reads: InInts1,
     step_h: int, step_w: int, top: int, left: int, height: int, width: int,
     gap_h: int, gap_w: int, at_h: int, at_w: int, first: int, last: int, together: int, reach: int, pitch: int,
-    lanes: int, rows: int, rows_of_two: int, copies: Out1, some: Out1, y: Out4,
+    lanes: int, rows: int, rows_of_two: int, copies: Out1, spare: Out1, y: Out4,
 ) -> None:  # fmt: skip
     """(1), for rows of positions `first` to `last` of those of all images, `together` images at once."""
     _, high, wide, channels = x.shape
@@ -159,8 +160,8 @@ def correlate_direct(
             steps, moves, counts = (row, step_w * channels, image), (y_row, y_column, y_image), (count, width, images)
         target = ((n * y_high + i * gap_h + at_h) * y_wide + at_w) * filters
         position_tiles(
-            given, steps, c, flat_w, flat_bias, floor, reads, lanes, rows, rows_of_two, groups, f, some, flat_y, target,
-            moves, counts,
+            given, steps, c, flat_w, flat_bias, floor, reads, lanes, rows, rows_of_two, groups, f, spare, flat_y,
+            target, moves, counts,
         )  # fmt: skip
         start += images * count
 
@@ -198,7 +199,7 @@ def direct_gradients(
     x: In4, dy: In4, reads: InInts1, kh: int, kw: int, step_h: int, step_w: int, apart_h: int, apart_w: int,
     top: int, left: int, first: int, last: int, first_f: int, last_f: int,
     together: int, at_once: int, reach: int, pitch: int,
-    lanes: int, rows: int, rows_of_two: int, copies: Out1, some: Out1, dw: Out3, db: Out1,
+    lanes: int, rows: int, rows_of_two: int, copies: Out1, filled: Out1, dw: Out3, db: Out1,
 ) -> None:  # fmt: skip
     """Adds (2) to dw, and (3) to db, for rows `first` to `last` of those of all dy, in pieces: `together` images, or
     `at_once` rows of one; for panels of filters from `first_f` to `last_f` of each group."""
@@ -220,11 +221,11 @@ def direct_gradients(
         else:
             read, row = address(flat, ((n * high + i * step_h - top) * wide - left) * channels), wide * channels
         given, dy_row, dy_group = address(numbers, begin * filters), filters, f
-        if some.size > 0:
+        if filled.size > 0:
             for q in range((end - begin) * groups):
-                move(numbers, begin * filters + q * f, some, q * padded, f)
-                clear(some, q * padded + f, padded - f)
-            given, dy_row, dy_group = address(some, 0), groups * padded, padded
+                move(numbers, begin * filters + q * f, filled, q * padded, f)
+                clear(filled, q * padded + f, padded - f)
+            given, dy_row, dy_group = address(filled, 0), groups * padded, padded
         kernel_tiles(
             read, row, channels, reads, kh, kw, apart_h, apart_w, given, dy_row, dy_group, end - begin,
             lanes, rows, rows_of_two, sums, groups, padded, first_f, last_f,
@@ -245,12 +246,8 @@ def fold_direct(
     """(4) of few channels, for images `first` to `last`: what a position adds to all that it read is one product."""
     _, height, width, filters = dy.shape
     _, high, wide, c = dx.shape
-    flat, flat_w, flat_zeros, out = (
-        dy.reshape(dy.size),
-        w.reshape(w.size),
-        zeros.reshape(zeros.size),
-        dx.reshape(dx.size),
-    )
+    flat, out = dy.reshape(dy.size), dx.reshape(dx.size)
+    flat_w, flat_zeros = w.reshape(w.size), zeros.reshape(zeros.size)
     padded = len(flat_zeros)
     clear(out, first * high * wide * c, (last - first) * high * wide * c)
     for row in range(first * height, last * height):

@@ -111,7 +111,7 @@ def windows(row: Any, piece: int, constants: Any, memory: Any) -> None:
 
 @part
 def tiles(row: Any, piece: int, constants: Any, memory: Any) -> None:
-    """Some of the tiles of all images; rows and columns are those of tiles, `first` is the first in the scratch."""
+    """Some tiles of all images: a piece is ROWS of the FILTERS tiles, from FIRST on, that are in the scratch."""
     across, down = (row[WIDTH] + 3) // 4, (row[HEIGHT] + 3) // 4
     count, channels = row[ROWS], row[CHANNELS_OF_GROUP]
     begin = row[FIRST] + piece * count

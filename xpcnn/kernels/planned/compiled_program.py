@@ -55,7 +55,7 @@ class CompiledProgram:
                 parts.pop()
             parts.append((begin, len(table.rows)))
         memory = aligned((end + table.scratch + SPARE,), wiring.dtype)
-        buffers = {number: _LastBuffer(value, memory) for number, value in values.items()}
+        buffers = {number: _ChannelsLastBuffer(value, memory) for number, value in values.items()}
         self.constants, rows = Constants(table, wiring.frozen), table.array()
         self.calls: list[Callable[[], object]] = []
         for part in parts:
@@ -95,7 +95,7 @@ class _Run:
             parallel(lambda k: run_steps(*self.arguments, threads > 1, k % 2), range(threads), self.cost, least=LEAST)
 
 
-class _LastBuffer(Buffer):
+class _ChannelsLastBuffer(Buffer):
     """A value in a compiled program's memory, as steps of NumPy's see it."""
 
     def __init__(self, value: Value, memory: NDArray) -> None:

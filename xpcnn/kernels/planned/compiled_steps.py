@@ -14,6 +14,7 @@ import numpy as np
 
 from ...typing import NDArray, Shape
 from ..batch_last import chunks
+from ..compiled import conv_tiles
 from ..compiled.program import CHANNELS, LARGEST, PRODUCT, TILES_IN, TILES_OUT
 from ..compiled.winograd_tiles import transformed_kernel
 from .buffer import NONE, Margin
@@ -24,11 +25,9 @@ from .linear import Dense
 from .pool import GlobalMean, Pooling
 from .step import PlanStep
 
-TILED = 32  # channels and filters from which Winograd's algorithm pays
 WEIGHTS = 10 << 20  # bytes of transformed weights, at most
 POSITIONS = 100  # of output, at least: for fewer, reading four times as many weights takes longer than it saves
 SCRATCH = 3 << 19  # bytes of transformed tiles
-FILLED = 0.67  # of the tiles' positions, at least
 
 
 @dataclass
@@ -82,15 +81,10 @@ def margin(step: PlanStep, x: Shape, lanes: int, itemsize: int) -> Margin:
 
 def is_tiled(step: Convolution, images: int, lanes: int, itemsize: int) -> bool:
     """Whether Winograd's algorithm computes it."""
-    window, (height, width) = step.place.window, step.place.out
-    if step.groups != 1 or window.kernel != (3, 3) or window.stride != (1, 1) or window.dilation != (1, 1):
+    c, f, (height, width) = step.channels, step.filters, step.place.out
+    if c % lanes or f % lanes or 36 * c * f * itemsize > WEIGHTS or images * height * width < POSITIONS:
         return False
-    c, f = step.channels, step.filters
-    if c % lanes or f % lanes or min(c, f) < TILED or 36 * c * f * itemsize > WEIGHTS:
-        return False
-    if images * height * width < POSITIONS:
-        return False
-    return height * width >= FILLED * 16 * -(-height // 4) * -(-width // 4)
+    return conv_tiles.applies(step.place, step.groups, c, f)
 
 
 def add_rows(table: Table, operation: Operation, values: dict[int, Value]) -> None:
@@ -161,7 +155,7 @@ def _convolution(table: Table, step: Convolution, x: Images, y: Images, r: Image
 
 def _tiled(table: Table, step: Convolution, x: Images, y: Images, r: Images | None, limits: int) -> None:
     c, f, (top, _, left, _) = step.channels, step.filters, step.place.pads
-    w, b, none = (table.constants(size) for size in (36 * c * f, f, f))
+    w, b, no_bias = (table.constants(size) for size in (36 * c * f, f, f))
     tiles = x.n * -(-y.h // 4) * -(-y.w // 4)
     most = max(8, SCRATCH // (36 * (c + f) * table.dtype.itemsize) // 8 * 8)
     unlimited = table.limits((-math.inf, math.inf))
@@ -188,7 +182,7 @@ def _tiled(table: Table, step: Convolution, x: Images, y: Images, r: Images | No
         table.windows(
             PRODUCT, many, None, channels=f, positions=count,
             x=v, x_row=size * c, x_step=c, kh=1, kw=1, count=c, apart_h=0, apart_w=0,
-            w=w, w_row=c * f, b=none, limits=unlimited,
+            w=w, w_row=c * f, b=no_bias, limits=unlimited,
         )  # fmt: skip
         table.add(kind=TILES_OUT, **own, **at, channels=f, plane=size * f, x=m, b=b, limits=limits, **places(y, r))
 
