@@ -127,7 +127,8 @@ def _layers(model: Layer, infers: bool, prefix: str = "") -> Iterator[tuple[str,
 def _step(name: str, layer: Any, shape: Shape, dtype: Any, infers: bool) -> Any:
     """The layer's step: one of its own, if what would run otherwise is the implementation that it stands for.
 
-    For inference, parts are faster than the network itself with compiled convolutions; for training they are not.
+    Where a compiled convolution would run that no step stands for, inference takes the step of NumPy's form: parts are
+    then faster than the network itself. For training they are not.
     """
     parts, kind = dispatch.parts(), type(layer)
     x = np.broadcast_to(np.zeros((), dtype), (LARGE, *shape))

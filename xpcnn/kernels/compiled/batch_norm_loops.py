@@ -7,18 +7,10 @@ rows else. Equation numbers are those of `batch_norm`.
 
 from __future__ import annotations
 
-from typing import Any
-
-from .loop import In1, In2, In3, InInts1, Out2, Sums1, Sums2, loop, part
+from .copying import clear
+from .loop import In1, In2, In3, InInts1, Out2, Sums1, Sums2, loop
 
 TOGETHER = 16  # rows whose sum is in their own type; sums of these are in float64
-
-
-@part
-def clear(numbers: Any) -> None:
-    """All 0."""
-    for k in range(len(numbers)):
-        numbers[k] = 0
 
 
 @loop
@@ -47,7 +39,7 @@ def moments_of_rows(x: In2, x1: In1, first: int, last: int, scratch: Out2, mean:
     """μ_k and q_k of each of the L numbers of the rows `first` to `last`."""
     length, sums, middle = x.shape[1], scratch[0], scratch[1]
     for start in range(first, last, TOGETHER):
-        clear(sums)
+        clear(sums, 0, length)
         for m in range(start, min(start + TOGETHER, last)):
             row = x[m]
             for k in range(length):
@@ -58,7 +50,7 @@ def moments_of_rows(x: In2, x1: In1, first: int, last: int, scratch: Out2, mean:
         mean[k] = x1[k] + mean[k] / (last - first)
         middle[k] = mean[k]
     for start in range(first, last, TOGETHER):
-        clear(sums)
+        clear(sums, 0, length)
         for m in range(start, min(start + TOGETHER, last)):
             row = x[m]
             for k in range(length):
@@ -134,8 +126,8 @@ def sum_gradients_of_rows(
     """The sums of (4), for each of the L numbers."""
     length, q, s = x.shape[1], scratch[0], scratch[1]
     for start in range(first, last, TOGETHER):
-        clear(q)
-        clear(s)
+        clear(q, 0, length)
+        clear(s, 0, length)
         for m in range(start, min(start + TOGETHER, last)):
             given, row, after = dy[m], x[m], y[m]
             if relu:

@@ -82,8 +82,8 @@ def forward(
     """`conv2d_forward`, in compiled loops."""
     _, place = check_conv2d(x, w, b, window, groups)
     order = Order(x, len(w))
-    x = order.arranged(x)
-    return order.images(_outputs(x, w, b, place, order)), (x, w, b is not None, place, order)
+    x = order.images(x)
+    return order.batch(_outputs(x, w, b, place, order)), (x, w, b is not None, place, order)
 
 
 def inference(
@@ -99,7 +99,7 @@ def inference(
     """`conv2d_inference`, in compiled loops."""
     _, place = check_conv2d(x, w, b, window, groups, scale)
     filters, order = w if scale is None else w * scale[:, None, None, None], Order(x, len(w))
-    return order.images(_outputs(order.arranged(x), filters, b, place, order, relu))
+    return order.batch(_outputs(order.images(x), filters, b, place, order, relu))
 
 
 def backward(
@@ -108,7 +108,7 @@ def backward(
     """`conv2d_backward`, in compiled loops."""
     x, w, has_bias, place, order = cache
     check_gradient("Conv2d", dy, (order.count, *place.out, w.shape[0]), w)
-    dy = order.arranged(dy)
+    dy = order.images(dy)
     dx = dw = db = None
     if weight_grad:
         total = _weight_gradients(x, dy, place, order).astype(x.dtype)  # (KH·KW + 1, F)
@@ -118,7 +118,7 @@ def backward(
         dx = empty(x.shape, x.dtype)  # (M, H, W, L)
         reads, rotated = Reads.adjoint(place.window, place.pads[0], place.pads[2]), matrix(w)[::-1]
         sum_taps(dy, rotated, None, reads, dx, repeat=order.repeat)  # (4)
-        dx = order.channels_of(order.images(dx))
+        dx = order.channels_of(order.batch(dx))
     return dx, dw, db
 
 
@@ -131,7 +131,7 @@ class Order:
         self.last = self.count > 1 and x.strides[0] == x.itemsize
         self.repeat = self.count if self.last else 1  # numbers that follow each other and share a weight
 
-    def arranged(self, x: NDArray) -> NDArray:
+    def images(self, x: NDArray) -> NDArray:
         """(N, H, W, C or F) → (M, H, W, L), with channels repeated for their filters."""
         if x.shape[3] != self.filters:
             x = np.repeat(x, self.filters // self.channels, axis=3)
@@ -140,7 +140,7 @@ class Order:
         x = contiguous(batch_last(x))  # (H, W, F, N)
         return x.reshape(1, *x.shape[:2], -1)
 
-    def images(self, y: NDArray) -> NDArray:
+    def batch(self, y: NDArray) -> NDArray:
         """(M, H, W, L) → (N, H, W, F)."""
         return batch_first(y.reshape(*y.shape[1:3], self.filters, self.count)) if self.last else y
 
