@@ -3,7 +3,7 @@
 XPCNN_BACKEND         numpy (default), cupy; torch and array_api_strict for tests
 XPCNN_IMPLEMENTATION  the implementation to run, such as `reference`; if an operation has none of that name, or it
                       refuses, the reference runs
-XPCNN_NUMBA           1 asks for the implementations that numba compiles, where they are faster
+XPCNN_NUMBA           1 asks for the implementations and plans that numba compiles, where they are faster
 XPCNN_NUM_THREADS     threads that the fast implementations on NumPy use; if unset, as many as NumPy's BLAS would use
 XPCNN_CACHE_MIB       MiB of freed arrays' memory that the fast implementations on NumPy keep for the next ones: 512
 XPCNN_DATA            the folder in which data sets are searched first

@@ -112,6 +112,17 @@ def test_arranged_weights_follow_those_of_the_network(change):
     assert np.array_equal(frozen(x), before)
 
 
+def test_a_bias_that_is_taken_away_is_no_longer_added():
+    model = nn.Sequential(nn.Conv2d(3, 5, 3, rng=0), nn.GlobalAvgPool2d(), nn.Linear(5, 4, rng=1))
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
+    plan = Both(model, (8, 8, 3))
+    for layer in (model[0], model[2]):
+        layer.bias += 1
+        plan.agree(x)
+        layer.bias = None
+        plan.agree(x)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinity(value):
     model = nn.Sequential(nn.MaxPool2d(3, stride=2, padding=1), nn.Conv2d(5, 17, 1, rng=0), nn.ReLU6(), nn.MaxPool2d(2))

@@ -139,8 +139,8 @@ def _convolution(table: Table, step: Convolution, x: Images, y: Images, r: Image
             weights = weights * scale[:, None, None, None]
         for g, each in enumerate(weights.reshape(groups, f, taps)):
             constants[w + g * whole * taps :][: whole * taps] = table.arranged(each, y.w)
-        if shift is not None:
-            constants[b : b + groups * whole].reshape(groups, whole)[:, :f] = shift.reshape(groups, f)
+        bias = constants[b : b + groups * whole].reshape(groups, whole)
+        bias[:, :f] = 0 if shift is None else shift.reshape(groups, f)
 
     table.prepared.append(Prepared(lambda: (step.weight(), *step.affine()), write))
     one_run = dw == 1 and step.groups == 1 and not by_channel  # the numbers that a row of taps reads
@@ -193,8 +193,7 @@ def _dense(table: Table, step: Dense, x: Images, y: Images, r: Images | None, li
 
     def write(constants: NDArray, weights: NDArray, bias: NDArray | None) -> None:
         constants[w : w + whole * x.c] = table.arranged(weights, y.w)
-        if bias is not None:
-            constants[b : b + y.c] = bias
+        constants[b : b + y.c] = 0 if bias is None else bias
 
     table.prepared.append(Prepared(lambda: (step.weight(), step.bias()), write))
     _one_tap(table, PRODUCT, x, y, r, count=x.c, w=w, b=b, limits=limits)
