@@ -233,6 +233,14 @@ def test_without_being_compiled_they_compute_the_same(rng, monkeypatch, op):
 
 
 @needs_numba
+def test_where_numba_compiles_nothing_every_part_is_of_python(monkeypatch):
+    numba = pytest.importorskip("numba")
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    parts = loop._compiled_parts(numba, "f")
+    assert all(parts[id(each.function)].__code__.co_code == each.function.__code__.co_code for each in loop._parts)
+
+
+@needs_numba
 @pytest.mark.parametrize("op", COMPILED)
 def test_refuses(op, rng):
     arrays, options = example(op, rng)

@@ -22,16 +22,19 @@ Source: K. Goto and R. van de Geijn, Anatomy of high-performance matrix multipli
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .loop import external
-from .vectors import Writer, function, lanes, registers
+from .vectors import Writer, lanes, registers, written
 
 WIDE, LONG = 4, 8  # V and I, at most
 _PRODUCT, _CHANNELS, _LARGEST = range(3)
-_NAMES = "memory, constants, x, step, kh, kw, count, apart_h, apart_w, w, b, y, y_step, r, r_step, limits, last"
+_NAMES = (
+    "wide, long, memory, constants, x, step, kh, kw, count, apart_h, apart_w, w, b, y, y_step, r, r_step, limits, last"
+)
 
 
 def most_positions(wide: int) -> int:
@@ -39,21 +42,14 @@ def most_positions(wide: int) -> int:
     return max(1, min(LONG, (registers() - wide - (registers() < 32)) // wide))
 
 
-def _choosing(mode: int) -> Callable[[Any, str], Callable[..., None]]:
-    """What makes a function of that mode: it calls the one for its V and I."""
+def _of_all_sizes(mode: int) -> Callable[..., None]:
+    """What writes the function of that mode."""
 
-    def made_by(numba: Any, number: str) -> Callable[..., None]:
-        names, lines = {}, [f"def run(wide, long, {_NAMES}):"]
-        for wide in (1, 2, 4):
-            lines.append(f"    if wide == {wide}:")
-            for long in range(1, most_positions(wide) + 1):
-                names[f"block_{wide}_{long}"] = function(number, _NAMES, _block(mode, wide, long))
-                lines.append(f"        if long == {long}: block_{wide}_{long}({_NAMES})")
-        exec("\n".join(lines), names)
-        made: Callable[..., None] = names["run"]
-        return made
+    def write(code: Writer, wide: Any, long: Any, *others: Any) -> None:
+        sizes = [(v, i) for v in (1, 2, 4) for i in range(1, most_positions(v) + 1)]
+        code.choose(wide, long, {size: partial(_block(mode, *size), code, *others) for size in sizes})
 
-    return made_by
+    return write
 
 
 def _block(mode: int, wide: int, long: int) -> Callable[..., None]:
@@ -123,7 +119,7 @@ def _block(mode: int, wide: int, long: int) -> Callable[..., None]:
     return write
 
 
-@external(_choosing(_PRODUCT))
+@external(written(_NAMES, _of_all_sizes(_PRODUCT)))
 def product_block(
     wide: int, long: int, memory: Any, constants: Any, x: int, step: int, kh: int, kw: int, count: int,
     apart_h: int, apart_w: int, w: int, b: int, y: int, y_step: int, r: int, r_step: int, limits: int, last: int,
@@ -139,7 +135,7 @@ def product_block(
         _finish(total, p, memory, constants, y, y_step, r, r_step, limits)
 
 
-@external(_choosing(_CHANNELS))
+@external(written(_NAMES, _of_all_sizes(_CHANNELS)))
 def channels_block(
     wide: int, long: int, memory: Any, constants: Any, x: int, step: int, kh: int, kw: int, count: int,
     apart_h: int, apart_w: int, w: int, b: int, y: int, y_step: int, r: int, r_step: int, limits: int, last: int,
@@ -155,7 +151,7 @@ def channels_block(
         _finish(total, p, memory, constants, y, y_step, r, r_step, limits)
 
 
-@external(_choosing(_LARGEST))
+@external(written(_NAMES, _of_all_sizes(_LARGEST)))
 def largest_block(
     wide: int, long: int, memory: Any, constants: Any, x: int, step: int, kh: int, kw: int, count: int,
     apart_h: int, apart_w: int, w: int, b: int, y: int, y_step: int, r: int, r_step: int, limits: int, last: int,

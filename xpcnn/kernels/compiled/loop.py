@@ -193,7 +193,10 @@ def _compiled_parts(numba: Any, number: str) -> dict[int, Any]:
     """All parts for that type of numbers, by the `id` of their functions: two files may use one name."""
     compiled: dict[int, Any] = {}
     for function, options, apart, made_by in _parts:
-        own = _calling(function, compiled, number) if made_by is None else made_by(numba, number)
+        if made_by is None or numba.config.DISABLE_JIT:
+            own = _calling(function, compiled, number)
+        else:
+            own = made_by(numba, number)
         made = numba.njit(**options)(own)
         if apart:
             _without_overlap(made)

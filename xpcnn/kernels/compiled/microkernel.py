@@ -15,14 +15,15 @@ Source: E. Georganas et al., Anatomy of high-performance deep learning convoluti
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .loop import NAME, NUMBERS, external
+from .loop import external
+from .vectors import Writer, lanes, registers, written
+
+_NAMES = "a, a_row, reads, count, b, b_row, base, base_row, floor, c, c_row, rows, vectors"
 
 
 class Tile(NamedTuple):
@@ -43,122 +44,43 @@ class Tile(NamedTuple):
 
     @classmethod
     def of(cls, dtype: Any) -> Tile:
-        size, registers = _vectors()
-        return cls(size // np.dtype(dtype).itemsize, *((14, 10) if registers == 32 else (8, 4)))
+        return cls(lanes(np.dtype(dtype).char), *((14, 10) if registers() == 32 else (8, 4)))
 
 
-@cache
-def _vectors() -> tuple[int, int]:
-    """The bytes of the processor's vectors, and how many registers there are."""
-    if find_spec(NAME) is None:
-        return 16, 16
-    registry = import_module("numba.core.registry")
-    triple, _, features = registry.cpu_target.target_context.codegen().magic_tuple()
-    has = features.split(",")
-    if "+avx512f" in has:
-        return 64, 32
-    if "+avx" in has:
-        return 32, 16
-    return 16, 32 if triple.startswith(("aarch64", "arm64")) else 16
+def _write(code: Writer, *given: Any) -> None:
+    """(1), for all sizes of tiles."""
+    *others, rows, vectors = given
+    tile = Tile.of(code.char)
+    sizes = [(v, i) for v, most in ((1, tile.rows), (2, tile.rows_of_two)) for i in range(1, most + 1)]
+    code.choose(vectors, rows, {size: partial(_write_tile, code, *size, *others) for size in sizes})
 
 
-def _in_registers(numba: Any, number: str) -> Callable[..., None]:
-    """`add_tile` for loops that are compiled for this type of numbers."""
-    if numba.config.DISABLE_JIT:
-        return _as_a_loop
-    kernel, real, item = _kernel(number), getattr(numba, NUMBERS[number]), np.dtype(number).itemsize
+def _write_tile(
+    code: Writer, vectors: int, rows: int, a: Any, a_row: Any, reads: Any, count: Any, b: Any, b_row: Any,
+    base: Any, base_row: Any, floor: Any, c: Any, c_row: Any,
+) -> None:  # fmt: skip
+    builder, columns = code.builder, [v * code.lanes for v in range(vectors)]
+    a, b, base, c, reads = map(code.array, (a, b, base, c, reads))
+    tile = [(i, v) for i in range(rows) for v in range(vectors)]
 
-    def tile(
-        a: int, a_row: int, reads: int, count: int, b: int, b_row: int, base: int, base_row: int, floor: float,
-        c: int, c_row: int, rows: int, vectors: int,
-    ) -> None:  # fmt: skip
-        kernel(
-            a, b, base, c, reads, a_row * item, b_row * item, base_row * item, c_row * item, count, rows, vectors,
-            real(floor),
-        )  # fmt: skip
+    def place(i: int, v: int, row: Any) -> Any:
+        return code.moved(builder.mul(row, code.integer(i)), columns[v])
 
-    return tile
+    distances = [builder.mul(a_row, code.integer(i)) for i in range(rows)]
 
+    def of_one(carried: list[Any]) -> list[Any]:
+        k, row, *sums = carried
+        read = code.behind(a, code.integer_of(reads, k))
+        given = [code.load(b, code.moved(row, shift)) for shift in columns]
+        factors = [code.number(read, distance) for distance in distances]
+        added = [code.add_product(factors[i], given[v], total) for (i, v), total in zip(tile, sums, strict=True)]
+        return [code.moved(k, 1), builder.add(row, b_row), *added]
 
-def _kernel(number: str) -> Any:
-    """A function of addresses, and of distances in bytes, that has a loop over k for every size of tile."""
-    from llvmlite import ir  # type: ignore[import-untyped]
-    from numba import types
-    from numba.core import cgutils
-    from numba.extending import intrinsic
-
-    tile, item = Tile.of(number), np.dtype(number).itemsize
-    real, i32, i64 = ir.FloatType() if number == "f" else ir.DoubleType(), ir.IntType(32), ir.IntType(64)
-    vector = ir.VectorType(real, tile.lanes)
-    size, name = tile.lanes * item, f"llvm.fmuladd.v{tile.lanes}f{8 * item}"  # a·b + c, rounded once where that is fast
-
-    def load(builder: Any, address: Any, kind: Any, align: int = item) -> Any:
-        found = builder.load(builder.inttoptr(address, kind.as_pointer()))
-        found.align = align
-        return found
-
-    def repeat(builder: Any, value: Any) -> Any:
-        one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, i32(0))
-        return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(i32, tile.lanes), None))
-
-    def emit(builder: Any, rows: int, vectors: int, multiply_add: Any, given: Any) -> None:
-        """(1), for this size of tile."""
-        a, b, base, c, reads, a_row, b_row, base_row, c_row, count, _, _, floor = given
-        places = [(i, v) for i in range(rows) for v in range(vectors)]
-
-        def address(start: Any, row: Any, i: int, v: int) -> Any:
-            return builder.add(builder.add(start, builder.mul(row, i64(i))), i64(v * size))
-
-        begin, body, done = builder.block, builder.append_basic_block(), builder.append_basic_block()
-        bases = [load(builder, address(base, base_row, *place), vector) for place in places]
-        offsets = [builder.mul(a_row, i64(i)) for i in range(rows)]
-        builder.branch(body)
-        builder.position_at_end(body)
-        k, row_of_b, *sums = [builder.phi(kind) for kind in (i64, i64, *[vector] * len(places))]
-        read = load(builder, builder.add(reads, builder.mul(k, i64(8))), i64, 8)
-        row_of_a = builder.add(a, builder.mul(read, i64(item)))
-        columns = [load(builder, builder.add(row_of_b, i64(v * size)), vector) for v in range(vectors)]
-        factors = [repeat(builder, load(builder, builder.add(row_of_a, each), real)) for each in offsets]
-        added = [
-            builder.call(multiply_add, [factors[i], columns[v], each])
-            for (i, v), each in zip(places, sums, strict=True)
-        ]
-        k_after, row_after = builder.add(k, i64(1)), builder.add(row_of_b, b_row)
-        builder.cbranch(builder.icmp_signed("<", k_after, count), body, done)
-        for phi, first, after in [
-            (k, i64(0), k_after),
-            (row_of_b, b, row_after),
-            *zip(sums, bases, added, strict=True),
-        ]:
-            phi.add_incoming(first, begin)
-            phi.add_incoming(after, body)
-        builder.position_at_end(done)
-        lowest = repeat(builder, floor)
-        for place, each in zip(places, added, strict=True):
-            out = builder.select(builder.fcmp_ordered("<=", each, lowest), lowest, each)  # NaN stays
-            builder.store(out, builder.inttoptr(address(c, c_row, *place), vector.as_pointer())).align = item
-
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        multiply_add = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-        end, (*_, rows, vectors, _) = builder.append_basic_block(), given
-        choice = builder.switch(builder.add(rows, builder.mul(vectors, i64(64))), end)
-        for width, most in ((1, tile.rows), (2, tile.rows_of_two)):
-            for height in range(1, most + 1):
-                start = builder.append_basic_block()
-                choice.add_case(i64(height + 64 * width), start)
-                builder.position_at_end(start)
-                emit(builder, height, width, multiply_add, given)
-                builder.branch(end)
-        builder.position_at_end(end)
-        return context.get_dummy_value()
-
-    signature = types.void(*[types.int64] * 12, types.float32 if number == "f" else types.float64)
-
-    @intrinsic
-    def kernel(typing, a, b, base, c, reads, a_row, b_row, base_row, c_row, count, rows, vectors, floor):  # type: ignore[no-untyped-def]
-        return signature, generate
-
-    return kernel
+    begun = [code.load(base, place(i, v, base_row)) for i, v in tile]
+    _, _, *sums = code.repeat(count, [code.integer(0), code.integer(0), *begun], of_one)
+    lowest = code.spread(floor)
+    for (i, v), total in zip(tile, sums, strict=True):
+        code.store(code.at_least(total, lowest), c, place(i, v, c_row))
 
 
 def _address(numba: Any, number: str) -> Callable[[Any, int], Any]:
@@ -167,7 +89,7 @@ def _address(numba: Any, number: str) -> Callable[[Any, int], Any]:
     def address(a: Any, at: int) -> Any:
         return integer(a.ctypes.data) + at * a.itemsize
 
-    return _place if numba.config.DISABLE_JIT else address
+    return address
 
 
 def _moved(numba: Any, number: str) -> Callable[[Any, int], Any]:
@@ -176,23 +98,7 @@ def _moved(numba: Any, number: str) -> Callable[[Any, int], Any]:
     def moved(place: Any, by: int) -> Any:
         return place + by * item
 
-    return _place if numba.config.DISABLE_JIT else moved
-
-
-def _place(a: Any, at: int) -> Any:
-    return a[at:]
-
-
-def _as_a_loop(
-    a: Any, a_row: int, reads: Any, count: int, b: Any, b_row: int, base: Any, base_row: int, floor: float,
-    c: Any, c_row: int, rows: int, vectors: int,
-) -> None:  # fmt: skip
-    for i in range(rows):
-        for j in range(vectors * Tile.of(c.dtype).lanes):
-            total = base[i * base_row + j]
-            for k in range(count):
-                total += a[i * a_row + reads[k]] * b[k * b_row + j]
-            c[i * c_row + j] = floor if total <= floor else total
+    return moved
 
 
 @external(_address)
@@ -201,16 +107,16 @@ def address(a: Any, at: int) -> Any:
 
     So compiled loops take places in arrays of all kinds, to read and to write, as one type.
     """
-    return _place(a, at)
+    return a[at:]
 
 
 @external(_moved)
 def moved(place: Any, by: int) -> Any:
     """The place of a number that is `by` further on."""
-    return _place(place, by)
+    return place[by:]
 
 
-@external(_in_registers)
+@external(written(_NAMES, _write))
 def add_tile(
     a: Any, a_row: int, reads: Any, count: int, b: Any, b_row: int, base: Any, base_row: int, floor: float,
     c: Any, c_row: int, rows: int, vectors: int,
@@ -223,4 +129,9 @@ def add_tile(
         rows : at most `Tile.rows`, or `Tile.rows_of_two`
         vectors : 1 or 2; of columns, `Tile.lanes` each
     """
-    _as_a_loop(a, a_row, reads, count, b, b_row, base, base_row, floor, c, c_row, rows, vectors)
+    for i in range(rows):
+        for j in range(vectors * lanes(c.dtype.char)):
+            total = base[i * base_row + j]
+            for k in range(count):
+                total += a[i * a_row + reads[k]] * b[k * b_row + j]
+            c[i * c_row + j] = floor if total <= floor else total

@@ -17,14 +17,13 @@ Source: A. Lavin and S. Gray, Fast algorithms for convolutional neural networks,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..winograd import A_T, B_T
 from .loop import external
-from .vectors import Writer, function
+from .vectors import Writer, written
 
 _IN = "memory, constants, x, row, pixel, v, plane, count"
 _OUT = "memory, constants, m, plane, b, y, row, pixel, r, r_row, r_pixel, limits, rows, columns, count"
@@ -116,17 +115,7 @@ def _write_out(
     code.repeat(builder.sdiv(count, code.integer(code.lanes)), [m, b, y, r], of_a_vector)
 
 
-def _written(names: str, write: Callable[..., None]) -> Callable[[Any, str], Callable[..., None]]:
-    def made_by(numba: Any, number: str) -> Callable[..., None]:
-        space = {"written": function(number, names, write)}
-        exec(f"def run({names}):\n    written({names})", space)
-        made: Callable[..., None] = space["run"]
-        return made
-
-    return made_by
-
-
-@external(_written(_IN, _write_in))
+@external(written(_IN, _write_in))
 def tile_in(memory: Any, constants: Any, x: int, row: int, pixel: int, v: int, plane: int, count: int) -> None:
     """(1)"""
     at = x + row * np.arange(6)[:, None, None] + pixel * np.arange(6)[:, None] + np.arange(count)  # (6, 6, C)
@@ -134,7 +123,7 @@ def tile_in(memory: Any, constants: Any, x: int, row: int, pixel: int, v: int, p
     memory[v + plane * np.arange(36)[:, None] + np.arange(count)] = made
 
 
-@external(_written(_OUT, _write_out))
+@external(written(_OUT, _write_out))
 def tile_out(
     memory: Any, constants: Any, m: int, plane: int, b: int, y: int, row: int, pixel: int,
     r: int, r_row: int, r_pixel: int, limits: int, rows: int, columns: int, count: int,

@@ -1,32 +1,46 @@
-"""Numbers that one instruction of the processor computes, and what a compiled loop needs to work on them.
+"""The vectors of numbers on which one instruction of the processor works, and functions that are written in them.
 
 numba finds such instructions itself where a loop passes over memory. Where sums are to stay in the processor's
-registers, loops call functions that are written here in LLVM's language (`block`, `tiles`).
+registers, loops call functions that are written here in LLVM's language (`microkernel`, `block`, `tiles`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+
+from .loop import NAME, NUMBERS
 
 
 @cache
 def lanes(number: str) -> int:
     """Numbers of this type in a vector of the processor."""
-    features = import_module("llvmlite.binding").get_host_cpu_features()
-    size = next((size for name, size in (("avx512f", 64), ("avx", 32)) if features.get(name)), 16)
-    return size // np.dtype(number).itemsize
+    return _vectors()[0] // np.dtype(number).itemsize
+
+
+def registers() -> int:
+    """Vectors that the processor's registers hold."""
+    return _vectors()[1]
 
 
 @cache
-def registers() -> int:
-    """Vectors that the processor's registers hold."""
-    features = import_module("llvmlite.binding").get_host_cpu_features()
-    return 32 if features.get("avx512f") or features.get("neon") else 16
+def _vectors() -> tuple[int, int]:
+    """The bytes of a vector, and how many there are, of the processor that numba compiles for."""
+    if find_spec(NAME) is None:
+        return 16, 16
+    target = import_module("numba.core.registry").cpu_target.target_context.codegen()
+    triple, _, features = target.magic_tuple()
+    has = features.split(",")
+    if "+avx512f" in has:
+        return 64, 32
+    if "+avx" in has:
+        return 32, 16
+    return 16, 32 if triple.startswith(("aarch64", "arm64")) else 16
 
 
 class Writer:
@@ -34,7 +48,12 @@ class Writer:
 
     def __init__(self, builder: Any, number: str) -> None:
         self.ir: Any = import_module("llvmlite.ir")
-        self.builder, self.size, self.lanes = builder, np.dtype(number).itemsize, lanes(number)
+        self.builder, self.char, self.size, self.lanes = (
+            builder,
+            number,
+            np.dtype(number).itemsize,
+            lanes(number),
+        )
         self.scalar = self.ir.FloatType() if number == "f" else self.ir.DoubleType()
         self.vector, self.whole = self.ir.VectorType(self.scalar, self.lanes), self.ir.IntType(64)
         self.suffix = f"v{self.lanes}f{8 * self.size}"
@@ -45,12 +64,25 @@ class Writer:
     def moved(self, at: Any, numbers: int) -> Any:
         return self.builder.add(at, self.integer(numbers)) if numbers else at
 
+    def array(self, address: Any) -> Any:
+        """What begins at an address."""
+        return self.builder.inttoptr(address, self.scalar.as_pointer())
+
+    def behind(self, array: Any, at: Any) -> Any:
+        """What begins at one number of the array."""
+        return self.builder.gep(array, [at])
+
     def _place(self, array: Any, at: Any, kind: Any) -> Any:
         return self.builder.bitcast(self.builder.gep(array, [at]), kind.as_pointer())
 
     def number(self, array: Any, at: Any) -> Any:
         """A vector of copies of one number of the array."""
         return self.spread(self.builder.load(self._place(array, at, self.scalar), align=self.size))
+
+    def integer_of(self, array: Any, at: Any) -> Any:
+        """One number of an array of int64."""
+        integers = self.builder.bitcast(array, self.whole.as_pointer())
+        return self.builder.load(self.builder.gep(integers, [at]), align=8)
 
     def load(self, array: Any, at: Any) -> Any:
         return self.builder.load(self._place(array, at, self.vector), align=self.size)
@@ -82,17 +114,22 @@ class Writer:
         return self.spread(self.ir.Constant(self.scalar, value))
 
     def add_product(self, a: Any, b: Any, c: Any) -> Any:
-        """a b + c, rounded once."""
-        return self.builder.call(self._function(f"llvm.fma.{self.suffix}", self.vector, [self.vector] * 3), [a, b, c])
+        """a b + c, rounded once where that is fast."""
+        function = self._function(f"llvm.fmuladd.{self.suffix}", self.vector, [self.vector] * 3)
+        return self.builder.call(function, [a, b, c])
 
     def larger(self, a: Any, b: Any) -> Any:
         """max(a, b), NaN where one is."""
         wins = self.builder.or_(self.builder.fcmp_ordered(">", a, b), self.builder.fcmp_unordered("uno", a, a))
         return self.builder.select(wins, a, b)
 
+    def at_least(self, a: Any, low: Any) -> Any:
+        """max(a, low), NaN where a is."""
+        return self.builder.select(self.builder.fcmp_ordered("<=", a, low), low, a)
+
     def clip(self, a: Any, low: Any, high: Any) -> Any:
         """min(max(a, low), high), NaN where a is."""
-        a = self.builder.select(self.builder.fcmp_ordered("<=", a, low), low, a)
+        a = self.at_least(a, low)
         return self.builder.select(self.builder.fcmp_ordered(">=", a, high), high, a)
 
     def repeat(self, until: Any, carried: list[Any], body: Callable[[list[Any]], list[Any]]) -> list[Any]:
@@ -113,29 +150,55 @@ class Writer:
         builder.position_at_end(after)
         return made
 
+    def choose(self, wide: Any, long: Any, cases: Mapping[tuple[int, int], Callable[[], None]]) -> None:
+        """Run what is given for this pair of integers, below 64, if there is any."""
+        builder, end = self.builder, self.builder.append_basic_block()
+        choice = builder.switch(builder.add(builder.mul(wide, self.integer(64)), long), end)
+        for (w, i), write in cases.items():
+            begin = builder.append_basic_block()
+            choice.add_case(self.integer(64 * w + i), begin)
+            builder.position_at_end(begin)
+            write()
+            builder.branch(end)
+        builder.position_at_end(end)
+
     def _function(self, name: str, returns: Any, takes: list[Any]) -> Any:
         declared = import_module("numba.core.cgutils").get_or_insert_function
         return declared(self.builder.module, self.ir.FunctionType(returns, takes), name)
 
 
-def function(number: str, names: str, write: Callable[..., None]) -> Any:
-    """A function for compiled loops, which `write(writer, *arguments)` writes.
+def written(names: str, write: Callable[..., None]) -> Callable[[Any, str], Callable[..., None]]:
+    """What makes the function that compiled loops call for an `external` one.
 
     Parameters
-        names : of its arguments; the first two are arrays of numbers, the others integers
+        names : of its arguments: arrays, integers and floats
+        write : takes a `Writer`, and these arguments; arrays as where they begin
     """
-    extending, types = import_module("numba.extending"), import_module("numba").types
 
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pairs = zip(signature.args[:2], arguments[:2], strict=True)
-        arrays = [context.make_array(kind)(context, builder, value).data for kind, value in pairs]
-        write(Writer(builder, number), *arrays, *arguments[2:])
-        return context.get_dummy_value()
+    def made_by(numba: Any, number: str) -> Callable[..., None]:
+        types = numba.types
 
-    def signature(a: Any, b: Any, count: int) -> Any:
-        return types.void(a, b, *[types.int64] * count), emit
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            given = [
+                context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+                for kind, value in zip(signature.args, arguments, strict=True)
+            ]
+            write(Writer(builder, number), *given)
+            return context.get_dummy_value()
 
-    first, second, *others = names.split(", ")
-    space: dict[str, Any] = {"signature": signature}
-    exec(f"def typed(typing, {names}): return signature({first}, {second}, {len(others)})", space)
-    return extending.intrinsic(space["typed"])
+        def kind(given: Any) -> Any:
+            if isinstance(given, types.Array):
+                return given
+            return getattr(types, NUMBERS[number]) if isinstance(given, types.Float) else types.int64
+
+        def signature(*given: Any) -> Any:
+            return types.void(*map(kind, given)), emit
+
+        space: dict[str, Any] = {"signature": signature}
+        exec(f"def typed(typing, {names}): return signature({names})", space)
+        space["function"] = import_module("numba.extending").intrinsic(space["typed"])
+        exec(f"def run({names}): function({names})", space)
+        made: Callable[..., None] = space["run"]
+        return made
+
+    return made_by

@@ -36,6 +36,7 @@ from ..winograd import G
 from .copying import clear, move
 from .loop import In1, In3, In4, Out2, Out3, Out4, loop, part
 from .product import add_product
+from .winograd_points import gradient_points, input_points, outputs
 
 
 def transformed_kernel(w: NDArray) -> NDArray:
@@ -70,63 +71,43 @@ def finish(y: Any, start: int, stop: int, bias: Any, relu: bool) -> None:
 
 
 @part
+def part_of(x: Any, place: int, gap: int, k: int, count: int) -> Any:
+    """The k-th of some runs of x, `gap` apart from `place` on."""
+    return x[place + k * gap : place + k * gap + count]
+
+
+@part
 def input_transform(d: Any, i: int, step: int, v: Any, o: int, gap: int, count: int) -> None:
     """Bᵀ d: the six runs of v, `gap` apart from o on, of the six of d, `step` apart from i on."""
-    d0, d1, d2 = d[i : i + count], d[i + step : i + step + count], d[i + 2 * step : i + 2 * step + count]
-    i += 3 * step
-    d3, d4, d5 = d[i : i + count], d[i + step : i + step + count], d[i + 2 * step : i + 2 * step + count]
-    v0, v1, v2 = v[o : o + count], v[o + gap : o + gap + count], v[o + 2 * gap : o + 2 * gap + count]
-    o += 3 * gap
-    v3, v4, v5 = v[o : o + count], v[o + gap : o + gap + count], v[o + 2 * gap : o + 2 * gap + count]
-    two, four, five = d.dtype.type(2), d.dtype.type(4), d.dtype.type(5)
-    for k in range(count):
-        odd, even = d3[k] - four * d1[k], d4[k] - four * d2[k]
-        odd2, even2 = two * (d3[k] - d1[k]), d4[k] - d2[k]
-        v0[k] = four * d0[k] - five * d2[k] + d4[k]
-        v5[k] = four * d1[k] - five * d3[k] + d5[k]
-        v1[k] = even + odd
-        v2[k] = even - odd
-        v3[k] = even2 + odd2
-        v4[k] = even2 - odd2
+    input_points(
+        part_of(d, i, step, 0, count), part_of(d, i, step, 1, count), part_of(d, i, step, 2, count),
+        part_of(d, i, step, 3, count), part_of(d, i, step, 4, count), part_of(d, i, step, 5, count),
+        part_of(v, o, gap, 0, count), part_of(v, o, gap, 1, count), part_of(v, o, gap, 2, count),
+        part_of(v, o, gap, 3, count), part_of(v, o, gap, 4, count), part_of(v, o, gap, 5, count),
+    )  # fmt: skip
 
 
 @part
 def output_transform(m: Any, i: int, step: int, y: Any, o: int, gap: int, count: int) -> None:
     """Aᵀ m: four runs of y, `gap` apart from o on, of the six of m, `step` apart from i on."""
-    m0, m1, m2 = m[i : i + count], m[i + step : i + step + count], m[i + 2 * step : i + 2 * step + count]
-    i += 3 * step
-    m3, m4, m5 = m[i : i + count], m[i + step : i + step + count], m[i + 2 * step : i + 2 * step + count]
-    y0, y1 = y[o : o + count], y[o + gap : o + gap + count]
-    o += 2 * gap
-    y2, y3 = y[o : o + count], y[o + gap : o + gap + count]
-    two, four, eight = m.dtype.type(2), m.dtype.type(4), m.dtype.type(8)
-    for k in range(count):
-        even, odd, even2, odd2 = m1[k] + m2[k], m1[k] - m2[k], m3[k] + m4[k], m3[k] - m4[k]
-        y0[k] = m0[k] + even + even2
-        y1[k] = odd + two * odd2
-        y2[k] = even + four * even2
-        y3[k] = odd + eight * odd2 + m5[k]
+    outputs(
+        part_of(m, i, step, 0, count), part_of(m, i, step, 1, count), part_of(m, i, step, 2, count),
+        part_of(m, i, step, 3, count), part_of(m, i, step, 4, count), part_of(m, i, step, 5, count),
+        m.dtype.type(0), False,
+        part_of(y, o, gap, 0, count), part_of(y, o, gap, 1, count),
+        part_of(y, o, gap, 2, count), part_of(y, o, gap, 3, count),
+    )  # fmt: skip
 
 
 @part
 def gradient_transform(g: Any, i: int, step: int, m: Any, o: int, gap: int, count: int) -> None:
     """A g: six runs of m, `gap` apart from o on, of the four of g, `step` apart from i on."""
-    g0, g1 = g[i : i + count], g[i + step : i + step + count]
-    i += 2 * step
-    g2, g3 = g[i : i + count], g[i + step : i + step + count]
-    m0, m1, m2 = m[o : o + count], m[o + gap : o + gap + count], m[o + 2 * gap : o + 2 * gap + count]
-    o += 3 * gap
-    m3, m4, m5 = m[o : o + count], m[o + gap : o + gap + count], m[o + 2 * gap : o + 2 * gap + count]
-    two, four, eight = g.dtype.type(2), g.dtype.type(4), g.dtype.type(8)
-    for k in range(count):
-        even, odd = g0[k] + g2[k], g1[k] + g3[k]
-        even2, odd2 = g0[k] + four * g2[k], two * g1[k] + eight * g3[k]
-        m0[k] = g0[k]
-        m1[k] = even + odd
-        m2[k] = even - odd
-        m3[k] = even2 + odd2
-        m4[k] = even2 - odd2
-        m5[k] = g3[k]
+    gradient_points(
+        part_of(g, i, step, 0, count), part_of(g, i, step, 1, count),
+        part_of(g, i, step, 2, count), part_of(g, i, step, 3, count),
+        part_of(m, o, gap, 0, count), part_of(m, o, gap, 1, count), part_of(m, o, gap, 2, count),
+        part_of(m, o, gap, 3, count), part_of(m, o, gap, 4, count), part_of(m, o, gap, 5, count),
+    )  # fmt: skip
 
 
 @part
