@@ -93,6 +93,21 @@ def test_what_is_not_compiled_runs_between():
     assert parts_of(plan) == [6]
 
 
+@pytest.mark.parametrize(
+    ("body", "added"),
+    [
+        (nn.Residual(nn.Residual(nn.ReLU())), nn.ReLU6()),
+        (nn.Sequential(nn.Conv2d(3, 3, 3, padding=1, rng=0), nn.Flatten()), nn.Flatten()),
+        (nn.GlobalAvgPool2d(), nn.Sequential(nn.ReLU(), nn.GlobalAvgPool2d())),
+    ],
+    ids=["sums", "flattened", "means"],
+)
+def test_what_a_sum_is_taken_into(body, added):
+    model = nn.Graph({"added": (added, "x"), "body": (body, "x"), "sum": (nn.Add(), "added", "body")})
+    x = np.random.default_rng(0).normal(size=(3, 5, 4, 3)).astype(np.float32)
+    Both(model, (5, 4, 3)).agree(x)
+
+
 @pytest.mark.parametrize("change", ["step", "one number", "statistics", "NaN"])
 def test_arranged_weights_follow_those_of_the_network(change):
     model = block(32, 32, nn.ReLU())
