@@ -135,6 +135,28 @@ def test_nan_and_infinity(value):
     Both(model, (12, 12, 5)).agree(x)
 
 
+def test_values_that_share_memory():
+    def conv(size, pads=0):
+        return nn.Conv2d(5, 5, size, padding=pads, rng=size)
+
+    x = np.random.default_rng(0).normal(size=(2, 10, 9, 5)).astype(np.float32)
+    for model in (
+        nn.Sequential(conv(1), conv(3, 1), conv(3, (0, 2, 0, 2)), conv(3, (2, 0, 2, 0))),  # other margins
+        nn.Sequential(conv(1), conv(3), nn.ZeroPad2d(1), conv(1)),
+        nn.Graph({"a": (conv(1), "x"), "b": (nn.ReLU(), "a"), "c": (nn.Add(), "a", "b")}),
+    ):
+        Both(model, (10, 9, 5)).agree(x)
+
+
+def test_tiles_beyond_an_image_read_zeros(monkeypatch):
+    monkeypatch.setattr(compiled_steps, "POSITIONS", 0)
+    monkeypatch.setattr(compiled_steps, "FILLED", 0)
+    x = np.ones((2, 8, 8, 32), np.float32)
+    x[1], x[0, :, 0] = np.nan, np.nan  # the neighbours in memory of the last row, and of the last column
+    y = Both(nn.Conv2d(32, 32, 3, rng=0), (8, 8, 32))(x)
+    assert np.isfinite(y[0, :, 4:]).all()  # the tiles without that column
+
+
 def test_without_being_compiled_it_computes_the_same():
     model = nn.Sequential(
         block(8, 32, nn.ReLU6()), block(32, 32, nn.ReLU()), nn.AvgPool2d(2), nn.MaxPool2d(3, padding=1)
