@@ -148,6 +148,18 @@ def test_values_that_share_memory():
         Both(model, (10, 9, 5)).agree(x)
 
 
+def test_groups_strides_and_dilations():
+    model = nn.Sequential(
+        nn.Conv2d(6, 10, (3, 2), stride=(2, 1), padding=(2, 1, 0, 1), groups=2, rng=0),
+        nn.Conv2d(10, 10, 3, padding=1, groups=10, rng=1),
+        nn.Conv2d(10, 20, 3, padding=1, groups=10, rng=2),
+        nn.Conv2d(20, 7, 3, padding=2, dilation=(1, 2), rng=3),
+    )
+    for name, array in model.parameters().items():
+        array += 0.1 * len(name)  # biases, too
+    Both(model, (10, 9, 6)).agree(np.random.default_rng(0).normal(size=(2, 10, 9, 6)).astype(np.float32))
+
+
 def test_tiles_beyond_an_image_read_zeros(monkeypatch):
     monkeypatch.setattr(compiled_steps, "POSITIONS", 0)
     monkeypatch.setattr(compiled_steps, "FILLED", 0)
