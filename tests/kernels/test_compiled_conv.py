@@ -112,6 +112,7 @@ def test_tiles_full_and_not(units, tiled, size, pads, images, channels, filters,
         ((5, 33), 3, Window(3, padding=1), 1),  # tiles along a row
         ((2, 3), 17, Window(3, padding=(1, 0, 2, 1)), 1),  # and along images
         ((4, 5), 20, Window(1), 1),
+        ((4, 5), 3, Window(1, padding=(0, 1, 0, 2)), 1),  # more positions than the image has
         ((6, 7), 6, Window((3, 2), (2, 1), 1), 3),
     ],
 )

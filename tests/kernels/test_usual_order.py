@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpcnn.kernels import padded, pointwise, taps, tiles
-from xpcnn.ops import Window, conv2d_backward, conv2d_forward, dispatch
+from xpcnn.ops import Window, conv2d_backward, conv2d_forward, conv2d_inference, dispatch
 
 from ..geometry import geometries
 from .cases import DTYPES, assert_independent_of_threads, assert_same, orders
@@ -66,13 +66,16 @@ def test_tiles_full_and_not(many, size, pads, images, bias, order, dtype):
     b, window = rng.normal(size=5).astype(dtype) if bias else None, Window(3, padding=pads)
     expected, reference_cache = conv2d_forward(x, w, b, window=window)
     dy = rng.normal(size=expected.shape).astype(dtype)
+    epilogue = {"window": window, "scale": w[:, 0, 0, 0], "relu": True}
     with pytest.MonkeyPatch.context() as patch:
         if many:
             patch.setattr(tiles, "WORKSPACE", 1)
             patch.setattr(tiles, "FEWEST", 1)
+        inferred = tiles.inference(orders(x)[order], w, b, **epilogue)
         y, cache = tiles.forward(orders(x)[order], w, b, window=window)
         gradients = tiles.backward(orders(dy)[order], cache)
     assert_same(y, expected)
+    assert_same(inferred, conv2d_inference(x, w, b, **epilogue))
     for got, wanted in zip(gradients, conv2d_backward(dy, reference_cache), strict=True):
         assert_same(got, wanted)
 

@@ -93,6 +93,21 @@ def test_what_is_not_compiled_runs_between():
     assert parts_of(plan) == [6]
 
 
+@pytest.mark.parametrize(
+    ("body", "added"),
+    [
+        (nn.Residual(nn.Residual(nn.ReLU())), nn.ReLU6()),
+        (nn.Sequential(nn.Conv2d(3, 3, 3, padding=1, rng=0), nn.Flatten()), nn.Flatten()),
+        (nn.GlobalAvgPool2d(), nn.Sequential(nn.ReLU(), nn.GlobalAvgPool2d())),
+    ],
+    ids=["sums", "flattened", "means"],
+)
+def test_what_a_sum_is_taken_into(body, added):
+    model = nn.Graph({"added": (added, "x"), "body": (body, "x"), "sum": (nn.Add(), "added", "body")})
+    x = np.random.default_rng(0).normal(size=(3, 5, 4, 3)).astype(np.float32)
+    Both(model, (5, 4, 3)).agree(x)
+
+
 @pytest.mark.parametrize("change", ["step", "one number", "statistics", "NaN"])
 def test_arranged_weights_follow_those_of_the_network(change):
     model = block(32, 32, nn.ReLU())
@@ -129,6 +144,40 @@ def test_nan_and_infinity(value):
     x = np.random.default_rng(0).normal(size=(1, 12, 12, 5)).astype(np.float32)
     x[0, 4, 4, 2] = value
     Both(model, (12, 12, 5)).agree(x)
+
+
+def test_values_that_share_memory():
+    def conv(size, pads=0):
+        return nn.Conv2d(5, 5, size, padding=pads, rng=size)
+
+    x = np.random.default_rng(0).normal(size=(2, 10, 9, 5)).astype(np.float32)
+    for model in (
+        nn.Sequential(conv(1), conv(3, 1), conv(3, (0, 2, 0, 2)), conv(3, (2, 0, 2, 0))),  # other margins
+        nn.Sequential(conv(1), conv(3), nn.ZeroPad2d(1), conv(1)),
+        nn.Graph({"a": (conv(1), "x"), "b": (nn.ReLU(), "a"), "c": (nn.Add(), "a", "b")}),
+    ):
+        Both(model, (10, 9, 5)).agree(x)
+
+
+def test_groups_strides_and_dilations():
+    model = nn.Sequential(
+        nn.Conv2d(6, 10, (3, 2), stride=(2, 1), padding=(2, 1, 0, 1), groups=2, rng=0),
+        nn.Conv2d(10, 10, 3, padding=1, groups=10, rng=1),
+        nn.Conv2d(10, 20, 3, padding=1, groups=10, rng=2),
+        nn.Conv2d(20, 7, 3, padding=2, dilation=(1, 2), rng=3),
+    )
+    for name, array in model.parameters().items():
+        array += 0.1 * len(name)  # biases, too
+    Both(model, (10, 9, 6)).agree(np.random.default_rng(0).normal(size=(2, 10, 9, 6)).astype(np.float32))
+
+
+def test_tiles_beyond_an_image_read_zeros(monkeypatch):
+    monkeypatch.setattr(compiled_steps, "POSITIONS", 0)
+    monkeypatch.setattr(compiled_steps, "FILLED", 0)
+    x = np.ones((2, 8, 8, 32), np.float32)
+    x[1], x[0, :, 0] = np.nan, np.nan  # the neighbours in memory of the last row, and of the last column
+    y = Both(nn.Conv2d(32, 32, 3, rng=0), (8, 8, 32))(x)
+    assert np.isfinite(y[0, :, 4:]).all()  # the tiles without that column
 
 
 def test_without_being_compiled_it_computes_the_same():

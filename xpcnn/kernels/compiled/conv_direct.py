@@ -155,7 +155,7 @@ def correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, group
     """(1): (N, H, W, G·C), (G·F, KH, KW, C) → (N, OH, OW, G·F)."""
     f, tile, reads = len(w) // groups, Tile.of(x.dtype), Reads.of(place)
     y = empty((len(x), *place.out, len(w)), x.dtype)
-    x, out = _as_long_rows(x, reads), _as_long_rows(y, reads)
+    x, out = _as_long_rows(x, place), _as_long_rows(y, place)
     panels = arranged(contiguous(w).reshape(groups, f, -1), tile)
     call = _call(x, panels, groups, reads, out.shape[1:3], (0, 0))
     bias = _padded_bias(b, groups, f, tile.padded(f), x.dtype)
@@ -166,10 +166,10 @@ def correlate(x: NDArray, w: NDArray, b: NDArray | None, place: Placement, group
     return y
 
 
-def _as_long_rows(x: NDArray, reads: Reads) -> NDArray:
+def _as_long_rows(x: NDArray, place: Placement) -> NDArray:
     """Images whose positions are one row, for a kernel that reads each once."""
     n, height, width, channels = x.shape
-    one_tap = reads[:4] == (1, 1, 1, 1) and reads.top == reads.left == 0
+    one_tap = place.window.kernel == place.window.stride == (1, 1) and not any(place.pads)
     return x.reshape(n, 1, height * width, channels) if one_tap and height * width <= LONG else x
 
 
@@ -179,7 +179,7 @@ def weight_gradients(
     """(2) as (G·F, KH, KW, C), and (3) or None."""
     filters, kh, kw, c = shape
     f, reads, tile = filters // groups, Reads.of(place), Tile.of(x.dtype)
-    x, dy = _as_long_rows(x, reads), _as_long_rows(dy, reads)
+    x, dy = _as_long_rows(x, place), _as_long_rows(dy, place)
     _, height, width, _ = dy.shape
     channels, padded = x.shape[3], tile.padded(f)
     pitch = 0 if reads.within(x.shape, height, width) else reads.pitch(width)
@@ -226,7 +226,7 @@ def input_gradient(dy: NDArray, w: NDArray, shape: tuple[int, ...], place: Place
     if groups == 1 and c <= tile.lanes // FEW:
         _fold(dy, w, reads, tile, dx)
         return dx
-    given, out = (_as_long_rows(dy, reads), _as_long_rows(dx, reads)) if step == (1, 1) else (dy, dx)
+    given, out = _as_long_rows(dy, place), _as_long_rows(dx, place)
     no_bias = np.zeros((groups, tile.padded(c)), dy.dtype)
     units, cost = [], _cost(dy.size, w[0].size)
     for at in np.ndindex(min(step[0], out.shape[1]), min(step[1], out.shape[2])):

@@ -133,6 +133,8 @@ def _operations(wiring: Wiring, n: int) -> list[Operation]:
             new.cut_off(*step.limits)
         elif isinstance(step, Convolution) and step.relu:
             new.cut_off(*RELU)
+        elif isinstance(step, Join):
+            new.added = reads[1]
         taken_in = False
         if _has_rows(new, wiring, n):
             last = max(reads, key=lambda value: by.get(value, -1))
@@ -154,6 +156,8 @@ def _take_in(before: Operation, new: Operation, value: int) -> bool:
     elif isinstance(new.step, Join):
         (other,) = [each for each in new.reads if each != value] or [value]
         if other == value or before.added is not None or before.limits != Operation.limits:
+            return False
+        if before.shape != new.shape:  # flattened between them
             return False
         before.added = other
     elif not isinstance(new.step, Flattening):

@@ -100,20 +100,18 @@ def add_rows(table: Table, operation: Operation, values: dict[int, Value]) -> No
             begin += x.c
         return
     (x, *_) = reads
-    if isinstance(step, Join):
-        _copy(table, x, y, reads[1], limits)
-    elif isinstance(step, ZeroPadding):
+    if isinstance(step, ZeroPadding):
         top, left, channel = (0, 0, *step.before)[-3:]
         start = y.start + top * y.row + left * y.step + channel
         _copy(table, x, y._replace(start=start), None, limits)
-    elif isinstance(step, Rectifier | Flattening):
+    elif isinstance(step, Rectifier | Flattening | Join):
         _copy(table, x, y, r, limits)
     elif isinstance(step, Affine):
         _scaled(table, step, x, y, r, limits)
     elif isinstance(step, Dense):
         _dense(table, step, x, y, r, limits)
     elif isinstance(step, GlobalMean):
-        _mean(table, (x.h, x.w), x, y._replace(image=y.step, n=x.n, h=1, w=1), r, limits)
+        _mean(table, (x.h, x.w), x, _as_items(y), None if r is None else _as_items(r), limits)
     elif isinstance(step, Pooling):
         _pool(table, step, x, y, r, limits)
     else:
@@ -217,6 +215,11 @@ def _copy(table: Table, x: Images, y: Images, r: Images | None, limits: int) -> 
 def _one_tap(table: Table, kind: int, x: Images, y: Images, r: Images | None, **columns: int) -> None:
     one = {"kh": 1, "kw": 1, "apart_h": 0, "apart_w": 0}
     table.windows(kind, y, r, channels=y.c, x=x.start, x_image=x.image, x_row=x.row, x_step=x.step, **(one | columns))
+
+
+def _as_items(rows: Images) -> Images:
+    """Items that are rows of numbers, as images of one position instead of one row of positions."""
+    return rows._replace(n=rows.w, w=1, image=rows.step)
 
 
 def _window(x: Images) -> dict[str, int]:
