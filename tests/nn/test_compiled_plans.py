@@ -173,7 +173,7 @@ def test_groups_strides_and_dilations():
 
 def test_tiles_beyond_an_image_read_zeros(monkeypatch):
     monkeypatch.setattr(compiled_steps, "POSITIONS", 0)
-    monkeypatch.setattr(compiled_steps, "FILLED", 0)
+    monkeypatch.setattr(conv_tiles, "FILLED", 0)
     x = np.ones((2, 8, 8, 32), np.float32)
     x[1], x[0, :, 0] = np.nan, np.nan  # the neighbours in memory of the last row, and of the last column
     y = Both(nn.Conv2d(32, 32, 3, rng=0), (8, 8, 32))(x)
