@@ -95,17 +95,27 @@ def test_every_layer_that_has_a_step(dtype, items, rng):
     check(lenet(dtype), rng.normal(size=(items, 13, 14, 2)).astype(dtype))
 
 
+def infers(model, x):
+    """The plan of that network's inference has parts, and agrees with it."""
+    plan = nn.plan(model, x.shape[1:])
+    with xpcnn.use_implementation("reference"):
+        expected = model(x)
+    np.testing.assert_allclose(plan(x), expected, rtol=1e-9, atol=1e-9)
+    assert has_parts(plan)
+
+
 @settings(deadline=None, max_examples=40)
 @given(geometries(), st.booleans(), st.sampled_from([1 << 17, 60]), st.integers(0, 2**32 - 1))
 def test_every_geometry_of_a_convolution(g: Geometry, bias, numbers, seed):
     rng = np.random.default_rng(seed)
     pads = tuple(min(pad, g.kernel[i // 2] - 1) for i, pad in enumerate(g.pads))  # else dx has no such window
     last = nn.Conv2d(3, 4, g.kernel, padding=pads, bias=bias, rng=2)
-    model = nn.Sequential(nn.Conv2d(2, 3, 1, rng=1), last).astype("float64")
+    model = nn.Sequential(nn.Conv2d(2, 3, 1, rng=1), last, nn.ReLU()).astype("float64")
     x = rng.normal(size=(18, g.size[0] + 3, g.size[1] + 3, 2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conv_step, "NUMBERS", numbers)  # in blocks of one row, too
         check(model, x)
+        infers(model, x)
 
 
 @settings(deadline=None, max_examples=40)
@@ -117,13 +127,14 @@ def test_every_geometry_of_winograds_form(oh, ow, columns, pads, bias, numbers, 
     height, width = oh + 2 - 2 * pads[0], ow + columns - 1 - 2 * min(pads[1], columns - 1)
     assume(height > 0 and width > 0)
     last = nn.Conv2d(3, 4, (3, columns), padding=(pads[0], min(pads[1], columns - 1)), bias=bias, rng=2)
-    model = nn.Sequential(nn.Conv2d(2, 3, 1, rng=1), last).astype("float64")
+    model = nn.Sequential(nn.Conv2d(2, 3, 1, rng=1), last, nn.ReLU()).astype("float64")
     x = np.random.default_rng(seed).normal(size=(18, height, width, 2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "FEWEST_CHANNELS", 1)
         patch.setattr(winograd, "LEAST_SAVING", -9.0)
         patch.setattr(winograd_step, "NUMBERS", numbers)  # in blocks of one column, too
         plan = check(model, x)
+        infers(model, x)
     assert any(isinstance(entry.step, winograd_step.Winograd) for entry in steps(plan))
 
 
@@ -131,15 +142,6 @@ def test_in_float32_winograds_form_is_as_exact_as_on_the_whole_batch(rng):
     model = nn.Sequential(nn.Conv2d(2, 8, 1, rng=1), nn.ReLU(), nn.Conv2d(8, 9, 3, padding=1, rng=2), nn.MaxPool2d(2))
     plan = check(model, rng.normal(size=(40, 14, 13, 2)).astype("float32"))
     assert any(isinstance(entry.step, winograd_step.Winograd) for entry in steps(plan))
-
-
-def infers(model, x):
-    """The plan of that network's inference has parts, and agrees with it."""
-    plan = nn.plan(model, x.shape[1:])
-    with xpcnn.use_implementation("reference"):
-        expected = model(x)
-    np.testing.assert_allclose(plan(x), expected, rtol=1e-9, atol=1e-9)
-    assert has_parts(plan)
 
 
 @needs_numba
