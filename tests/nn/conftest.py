@@ -1,10 +1,12 @@
-"""A fixture of several files of tests."""
+"""Fixtures of several files of tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+
+from xpcnn.kernels import winograd
 
 
 @pytest.fixture(scope="module")
@@ -13,3 +15,12 @@ def nothing_is_forced() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("XPCNN_IMPLEMENTATION", raising=False)
         yield
+
+
+@pytest.fixture
+def parts_of_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is forced, and thresholds are those of a user, too."""
+    monkeypatch.delenv("XPCNN_IMPLEMENTATION", raising=False)
+    monkeypatch.delenv("XPCNN_NUMBA", raising=False)
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 8)
+    monkeypatch.setattr(winograd, "LEAST_SAVING", 0.25)

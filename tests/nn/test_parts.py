@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -16,92 +15,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import xpcnn
-from tests.geometry import Geometry, geometries, window_of
+from tests.geometry import Geometry, geometries
+from tests.nn.parts import NUMPY_AS_USUAL, check, has_parts, infers, lenet, run, steps
 from xpcnn import data, nn, optim, training
 from xpcnn.errors import OptionError
 from xpcnn.kernels import winograd
-from xpcnn.kernels.compiled import winograd as compiled_winograd
-from xpcnn.kernels.parts import compiled_conv, compiled_pool, elementwise
-from xpcnn.kernels.parts import compiled_winograd as compiled_winograd_step
 from xpcnn.kernels.parts import conv as conv_step
 from xpcnn.kernels.parts import winograd as winograd_step
 from xpcnn.nn import part_chains
 
-pytestmark = pytest.mark.skipif(
-    not isinstance(nn.Linear(1, 1).weight, np.ndarray), reason="other arrays than NumPy's have no parts"
-)
-
-needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_forced(monkeypatch):
-    """Thresholds are those of a user, too."""
-    monkeypatch.delenv("XPCNN_IMPLEMENTATION", raising=False)
-    monkeypatch.delenv("XPCNN_NUMBA", raising=False)
-    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 8)
-    monkeypatch.setattr(winograd, "LEAST_SAVING", 0.25)
-
-
-def run(model, x, dy=None):
-    """Output, gradients and dy, which is random."""
-    y, cache = model.forward(x)
-    dy = np.random.default_rng(3).normal(size=y.shape).astype(y.dtype) if dy is None else dy
-    return y, model.backward(dy, cache, input_grad=False)[1]
-
-
-def has_parts(plan):
-    return any(chain is not None for chain in plan._chains.found.values())
-
-
-def check(model, x):
-    """The plan of that network has parts, and agrees with it."""
-    plan = nn.plan_training(copy.deepcopy(model))
-    tolerance = 1e-9 if x.dtype == np.float64 else 2e-4
-    for _ in range(2):  # the second time in the memory of the first
-        y, grads = run(plan, x)
-        with xpcnn.use_implementation("reference"):
-            expected, whole = run(model, x)
-        assert has_parts(plan)
-        assert sorted(grads) == sorted(whole)
-        np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
-        for name, g in whole.items():
-            np.testing.assert_allclose(grads[name], g, rtol=tolerance, atol=tolerance * abs(g).max() + 1e-12)
-    return plan
-
-
-def steps(plan):
-    (chain,) = plan._chains.found.values()
-    return chain.entries
-
-
-def lenet(dtype="float32", drop=0.3):
-    layers = [nn.Conv2d(2, 5, 5, padding=2, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(drop, rng=4)]
-    inner = nn.Sequential(
-        nn.Conv2d(5, 4, (2, 3), bias=False, rng=1),
-        nn.LeakyReLU(),
-        nn.Softplus(),
-        nn.AvgPool2d(2),
-        nn.MaxPool2d(2, stride=1),
-    )
-    return nn.Sequential(
-        *layers, inner, nn.Flatten(), nn.Linear(4, 7, rng=2), nn.ReLU(), nn.Linear(7, 3, rng=3)
-    ).astype(dtype)
+pytestmark = NUMPY_AS_USUAL
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("items", [16, 17, 75, 300])
 def test_every_layer_that_has_a_step(dtype, items, rng):
     check(lenet(dtype), rng.normal(size=(items, 13, 14, 2)).astype(dtype))
-
-
-def infers(model, x):
-    """The plan of that network's inference has parts, and agrees with it."""
-    plan = nn.plan(model, x.shape[1:])
-    with xpcnn.use_implementation("reference"):
-        expected = model(x)
-    np.testing.assert_allclose(plan(x), expected, rtol=1e-9, atol=1e-9)
-    assert has_parts(plan)
 
 
 @settings(deadline=None, max_examples=40)
@@ -142,73 +71,6 @@ def test_in_float32_winograds_form_is_as_exact_as_on_the_whole_batch(rng):
     model = nn.Sequential(nn.Conv2d(2, 8, 1, rng=1), nn.ReLU(), nn.Conv2d(8, 9, 3, padding=1, rng=2), nn.MaxPool2d(2))
     plan = check(model, rng.normal(size=(40, 14, 13, 2)).astype("float32"))
     assert any(isinstance(entry.step, winograd_step.Winograd) for entry in steps(plan))
-
-
-@needs_numba
-def test_where_loops_are_compiled_pooling_takes_the_relu_after_it(rng, monkeypatch):
-    monkeypatch.setenv("XPCNN_NUMBA", "1")
-    plan = check(lenet(), rng.normal(size=(32, 13, 14, 2)).astype("float32"))
-    kinds = [type(entry.step).__name__ for entry in steps(plan)]
-    assert kinds[:4] == ["CompiledConvolution", "CompiledMaxPooling", "Dropping", "CompiledConvolution"]
-    assert kinds[-4:] == ["CompiledMaxPooling", "Dense", "Rectifier", "Dense"]
-
-
-@needs_numba
-@settings(deadline=None, max_examples=40)
-@given(geometries(), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
-def test_every_geometry_of_compiled_pooling(g: Geometry, ceil, relu, seed):
-    rng = np.random.default_rng(seed)
-    assume(window_of(g, ceil))
-    pool = nn.MaxPool2d(g.kernel, stride=g.stride, padding=g.pads, dilation=g.dilation, ceil_mode=ceil)
-    layers = [nn.Conv2d(2, 3, 1, rng=1), pool, *([nn.ReLU()] if relu else []), nn.Conv2d(3, 2, 1, rng=2)]
-    model = nn.Sequential(*layers).astype("float64")
-    x = rng.normal(size=(18, *g.size, 2))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XPCNN_NUMBA", "1")
-        kinds = [type(entry.step) for entry in steps(check(model, x))]
-        infers(model, x)
-    assert kinds[1] is compiled_pool.CompiledMaxPooling
-    assert len(kinds) == 3
-
-
-@needs_numba
-@settings(deadline=None, max_examples=40)
-@given(
-    geometries(), st.booleans(), st.tuples(st.integers(1, 17), st.integers(2, 23)), st.sampled_from([16, 18, 35, 76]),
-    st.integers(0, 2**32 - 1),
-)  # fmt: skip
-def test_every_geometry_of_a_compiled_convolution(g: Geometry, bias, channels, items, seed):
-    pads = tuple(min(pad, g.kernel[i // 2] - 1) for i, pad in enumerate(g.pads))
-    last = nn.Conv2d(channels[0], channels[1], g.kernel, padding=pads, bias=bias, rng=2)
-    model = nn.Sequential(nn.Conv2d(2, channels[0], 1, rng=1), last, nn.ReLU()).astype("float64")
-    x = np.random.default_rng(seed).normal(size=(items, g.size[0] + 3, g.size[1] + 3, 2))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XPCNN_NUMBA", "1")
-        patch.setattr(winograd, "FEWEST_CHANNELS", 99)
-        kinds = [type(entry.step) for entry in steps(check(model, x))]
-        infers(model, x)
-    assert kinds == [compiled_conv.CompiledConvolution, compiled_conv.CompiledConvolution, elementwise.Rectifier]
-
-
-@needs_numba
-@settings(deadline=None, max_examples=40)
-@given(
-    st.tuples(*[st.integers(1, 13)] * 2), st.tuples(*[st.integers(0, 2)] * 4), st.sampled_from([18, 35]),
-    st.booleans(), st.sampled_from([32, 8]), st.integers(0, 2**32 - 1),
-)  # fmt: skip
-def test_every_geometry_of_winograds_form_in_compiled_loops(size, pads, items, bias, together, seed):
-    assume(size[0] + pads[0] + pads[1] >= 3 and size[1] + pads[2] + pads[3] >= 3)
-    last = nn.Conv2d(3, 4, 3, padding=pads, bias=bias, rng=2)
-    model = nn.Sequential(nn.Conv2d(2, 3, 1, rng=1), last, nn.ReLU(), nn.Conv2d(4, 2, 1, rng=3)).astype("float64")
-    x = np.random.default_rng(seed).normal(size=(items, *size, 2))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XPCNN_NUMBA", "1")
-        patch.setattr(winograd, "FEWEST_CHANNELS", 1)
-        patch.setattr(compiled_winograd, "MOST_WORK", 99.0)
-        patch.setattr(compiled_winograd_step, "RUN", together)  # parts in blocks of images, too
-        plan = check(model, x)
-        infers(model, x)
-    assert sum(isinstance(entry.step, compiled_winograd_step.CompiledWinograd) for entry in steps(plan)) == 1
 
 
 def test_the_same_bits_for_any_number_of_threads(rng, monkeypatch):
