@@ -20,7 +20,7 @@ from .lowering import inside
 from .memory import empty
 
 WORKSPACE = 4 << 20  # bytes of padded images and of sums for each thread: smaller pieces wait more for the lock
-SHARE = 1e7  # multiplications and additions, at least, of a piece made only to share work among threads
+SHARE = 3.5e7  # multiplications and additions, at least, of a piece made only to share work among threads
 POSITIONS = 128  # at least, in a piece
 
 

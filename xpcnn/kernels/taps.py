@@ -47,7 +47,7 @@ from . import blas, winograd
 from .batch_last import MANY, chunks, refuses_batch, refuses_last
 from .lowering import inside
 from .memory import empty
-from .padded import SHARE, WORKSPACE, Block, Reading, Tap, padded, share_count
+from .padded import WORKSPACE, Block, Reading, Tap, padded, share_count
 from .threads import PARTS, parallel
 
 FILTERS = 32  # at least, in a share of the filters
@@ -176,7 +176,7 @@ def _weight_gradients(dy: NDArray, cache: Cache) -> tuple[NDArray, NDArray | Non
                 db[part, share] += np.ones(len(run), run.dtype) @ run  # (3)
 
     shares = [slice(0, f)] if few else chunks(f, max(-(-f // share_count(cost)), FILTERS))
-    parallel(work, [*product(range(parts), shares)], cost, least=2 * SHARE)
+    parallel(work, [*product(range(parts), shares)], cost)
     return dw.sum(axis=0) if parts > 1 else dw[0], db.sum(axis=0) if has_bias else None
 
 
@@ -219,7 +219,7 @@ def _correlate(
 
     bias = [np.tile(b[share], (columns, 1)) for share in shares] if b is not None else []
     zeros = [np.zeros((columns, share.stop - share.start), x.dtype) for share in shares]
-    parallel(work, [*product(blocks, range(len(shares)))], cost, least=2 * SHARE)
+    parallel(work, [*product(blocks, range(len(shares)))], cost)
 
 
 def _reading(x: NDArray, place: Placement) -> tuple[Reading, list[Tap]]:
