@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..ops.window import Placement
 from ..typing import NDArray
-from .batch_last import chunks, is_batch_last
+from .batch_last import batch_first, chunks, is_batch_last
 from .memory import empty
 from .threads import PASS, reduce_units
 
@@ -42,10 +42,10 @@ def accepts(dy: NDArray, w: NDArray, place: Placement) -> bool:
 def gradients(
     dy: NDArray, x: NDArray, w: NDArray, place: Placement, input_grad: bool, weight_grad: bool
 ) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
-    """dy (N, OH, OW, F), x (H, W, C, N) → dx (N, H, W, C), dw and db, or None."""
+    """dy (N, OH, OW, F), x (H, W, C, N) → dx (N, H, W, C) with the batch last in memory, dw and db, or None."""
     f, kh, kw, c = w.shape
     dy, k, (oh, ow), images = np.ascontiguousarray(dy), kh * kw * c, place.out, x.transpose(2, 3, 0, 1)  # (C, N, H, W)
-    dx, matrix = empty((len(dy), *place.size, c), dy.dtype), np.ascontiguousarray(w.reshape(f, k))  # (F, K)
+    dx, matrix = empty(x.shape, dy.dtype), np.ascontiguousarray(w.reshape(f, k))  # (F, K)
 
     def add(total: NDArray, part: slice) -> None:
         n = part.stop - part.start
@@ -58,13 +58,13 @@ def gradients(
         if input_grad:
             found = dy[part].reshape(n, oh * ow, f) @ matrix  # (t, F) @ (F, K), image by image   (4)
             taps[...] = found.reshape(n, oh, ow, kh, kw, c).transpose(3, 4, 5, 0, 1, 2)
-            dx[part] = _folded(taps, place).transpose(1, 2, 3, 0)
+            dx[..., part] = _folded(taps, place).transpose(2, 3, 0, 1)
 
     most = min(-(-len(dy) // BLOCKS), WORKSPACE // ((k + 1) * oh * ow * dy.itemsize))
     cost = dy.size * (2.0 * k * (input_grad + weight_grad) + PASS)
     total = reduce_units(add, (k + 1, f), w.dtype, chunks(len(dy), max(1, most)), cost)
     dw, db = (np.ascontiguousarray(total[:k].T).reshape(w.shape), total[k].copy()) if weight_grad else (None, None)
-    return dx if input_grad else None, dw, db
+    return batch_first(dx) if input_grad else None, dw, db
 
 
 def _read(images: NDArray, place: Placement) -> NDArray:
