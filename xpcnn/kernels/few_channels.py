@@ -12,8 +12,8 @@ of `xpcnn.ops.conv`:
 Channels come first in a block, so that the runs are image rows. Products for (4) are those of an image, as OpenBLAS
 computes up to 10⁶ multiply-adds without rearranging them: half the time for nine columns.
 
-Measured, forward (`rows`) and backward, 2 threads, float32, 3×3, 3 → 32 channels on (64, 28, 28): 11.4 ms, with `rows`
-alone 16.5; 1 → 32 channels: 10.0 and 14.3.
+Measured, forward (`rows`) and backward, 2 threads, float32, 3×3, 3 → 32 channels on (64, 28, 28): 12 ms, with `rows`
+alone 16; 1 → 32 channels: 10 and 15.
 """
 
 from __future__ import annotations
