@@ -85,9 +85,9 @@ class Plan:
             ShapeError : a weight was replaced by one of another shape or dtype;  and as the network
         """
         arrays = as_list(x)
-        holds = dispatch.forced() is None and self._holds(arrays)
-        many = holds and len(arrays[0]) >= MANY
-        if many or not holds:
+        items = 0 if dispatch.forced() is not None else self._items(arrays)
+        many = items >= MANY
+        if many or not items:
             chain = self._chains.of(x)
             if chain is not None:
                 return self._in_parts(chain, x)
@@ -100,10 +100,10 @@ class Plan:
                 Plan.__init__(self, self._model, self.input_shape)
                 return self(x)
         programs = self._programs  # another thread may plan anew meanwhile
-        if programs is None or (many and not programs.takes_many(len(arrays[0]), self._weights)):
+        if programs is None or (many and not programs.takes_many(items, self._weights)):
             return self._model(x)
         try:
-            outputs = programs.of_many(arrays) if many else programs(arrays, dispatch.asks_for_loops())
+            outputs = programs(arrays, dispatch.asks_for_loops(), many)
         except dispatch.planned().NotPlanned:
             self._programs = None
             return self._model(x)
@@ -122,17 +122,15 @@ class Plan:
         with dispatch.one_blas_thread():
             return large(x)
 
-    def _holds(self, arrays: list[Any]) -> bool:
-        """True if these arrays are of the shapes and dtypes that were planned."""
+    def _items(self, arrays: list[Any]) -> int:
+        """How many items these arrays have; 0 if they are not of the shapes and dtypes that were planned."""
         shapes = [getattr(array, "shape", ()) for array in arrays]
-        return (
-            len(arrays) == len(self._samples)
-            and (n := shapes[0][0] if shapes[0] else 0) > 0
-            and all(
-                type(array) is np.ndarray and shape == (n, *sample.shape[1:]) and array.dtype == sample.dtype
-                for array, shape, sample in zip(arrays, shapes, self._samples, strict=True)
-            )
+        n: int = shapes[0][0] if shapes and shapes[0] else 0
+        holds = len(arrays) == len(self._samples) and all(
+            type(array) is np.ndarray and shape == (n, *sample.shape[1:]) and array.dtype == sample.dtype
+            for array, shape, sample in zip(arrays, shapes, self._samples, strict=True)
         )
+        return n if holds else 0
 
     def __reduce__(self) -> Any:
         return partial(Plan, frozen=self.frozen), (self._model, self.input_shape)

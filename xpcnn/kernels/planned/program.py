@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from ..memory import aligned
 from ..threads import one_blas_thread
 from .buffer import NONE, Buffer, Margin
 from .step import Call, PlanStep
+
+ANY = 0  # in place of a number of items: blocks of any
 
 
 class Entry(NamedTuple):
@@ -90,21 +92,24 @@ def _holders(wiring: Wiring) -> list[int]:
 class Programs:
     """A network's programs: for each number of items, as many as there are threads that run one at the same time.
 
-    A call says whether they are compiled.
+    A call says whether they are compiled, and whether for many items, where `takes_many` allows it.
     """
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
         self._idle: dict[tuple[int, bool], list[Any]] = {}
-        self._many: list[Any] = []
 
-    def __call__(self, arrays: Sequence[NDArray], compiled: bool) -> list[NDArray]:
-        n = len(arrays[0])
-        return self._run(self._idle.setdefault((n, compiled), []), partial(self._made, n, compiled), arrays)
-
-    def of_many(self, arrays: Sequence[NDArray]) -> list[NDArray]:
-        """The outputs of many items, in compiled blocks."""
-        return self._run(self._many, partial(_compiled("compiled_blocks").CompiledBlocks, self.wiring), arrays)
+    def __call__(self, arrays: Sequence[NDArray], compiled: bool, many: bool = False) -> list[NDArray]:
+        key = ANY if many else len(arrays[0]), compiled
+        idle = self._idle.setdefault(key, [])
+        try:
+            program = idle.pop()
+        except IndexError:
+            program = self._made(*key)
+        with one_blas_thread:
+            outputs: list[NDArray] = program.run(arrays)
+        idle.append(program)  # not after an error
+        return outputs
 
     def takes_many(self, n: int, weights: int) -> bool:
         """Whether compiled blocks take n items, and need no more memory than one step after the other.
@@ -119,18 +124,9 @@ class Programs:
     def _fits_blocks(self) -> bool:
         return self._may_be_compiled() and bool(_compiled("compiled_blocks").takes(self.wiring))
 
-    @staticmethod
-    def _run(idle: list[Any], make: Callable[[], Any], arrays: Sequence[NDArray]) -> list[NDArray]:
-        try:
-            program = idle.pop()
-        except IndexError:
-            program = make()
-        with one_blas_thread:
-            outputs: list[NDArray] = program.run(arrays)
-        idle.append(program)  # not after an error
-        return outputs
-
     def _made(self, n: int, compiled: bool) -> Any:
+        if n == ANY:
+            return _compiled("compiled_blocks").CompiledBlocks(self.wiring)
         if not compiled or not self._may_be_compiled():
             return Program(self.wiring, n)
         return _compiled("compiled_program").CompiledProgram(self.wiring, n)
