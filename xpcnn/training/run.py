@@ -228,6 +228,17 @@ class _Run:
         if repeated := int(np.isin(self.dataset.test.digests, self.dataset.train.digests).sum()):
             what = f"{repeated} of the {len(self.dataset.test)} images to test on are also among those to train on"
             warn(self.dataset.name, what, "what the test says will be too good: take them out of one of the two")
+        self._warn_of_classes()
+
+    def _warn_of_classes(self) -> None:
+        """Warn if the images to validate on, which are chosen without their labels, leave out some classes."""
+        if self.validation is None or self.dataset.task != "classes":
+            return
+        held, every = (len(np.unique(part.labels)) for part in (self.validation, self.dataset.train))
+        if held < every:
+            what = f"validation holds {len(self.validation)} images of {held} of {every} classes, so the best epoch"
+            remedy = "a larger --validation, such as 0.3, or another --seed, or --monitor train_loss"
+            warn(self.dataset.name, f"{what} says little", remedy)
 
     def finish(self, *, resume: bool) -> dict[str, Any]:
         begun = time.perf_counter()
