@@ -9,7 +9,7 @@ cd "$copy"
 # as on a user's machine: OpenBLAS chooses its kernels by the processor
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XPCNN_BACKEND XPCNN_IMPLEMENTATION XPCNN_DATA
 unset XPCNN_NUM_THREADS XPCNN_CACHE_MIB XPCNN_NUMBA OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
-export PYTHONDONTWRITEBYTECODE=1
+unset PYTHONDONTWRITEBYTECODE  # each process would compile the library again
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 readme() { grep -m1 -- "$1" README.md; }  # the README's command line that matches

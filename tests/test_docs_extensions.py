@@ -248,7 +248,7 @@ def test_tables_in_a_docstring_keep_their_columns():
     )
 
 
-def test_a_formula_that_cannot_be_translated_is_a_warning(caplog):
+def test_a_formula_that_cannot_be_translated_is_a_warning():
     mathml = pytest.importorskip("mathml")
     from docutils import nodes
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tokenize
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,13 @@ HEAVY = {
 }
 
 
+@cache
 def imports(path: Path, *, for_types: bool = False):
     """(top-level?, absolute module name) of every import in the file, with or without those for types only."""
+    return list(_imports(path, for_types))
+
+
+def _imports(path, for_types):
     tree = ast.parse(path.read_text())
     package = ["xpcnn", *path.relative_to(PACKAGE).parts[:-1]]
     typing_only = {

@@ -6,6 +6,7 @@ The terminal is a few lines of code that obey what is written to them and know w
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ from contextlib import redirect_stdout
 import pytest
 
 from xpcnn import data
-from xpcnn.progress import Bar, Lines, Progress, counting, progress
+from xpcnn.progress import LOGGER, Bar, Lines, Progress, counting, progress
 
 from .training.small import loader, stopped_at, trainer
 
@@ -214,11 +215,23 @@ def test_epochs_are_counted_from_1_and_batches_as_they_are_done(tmp_path, monkey
     assert told == [("epoch 2/3", 7, 2, 7), *["advance"] * 5, ("epoch 3/3", 7, 0, 0), *["advance"] * 7]
 
 
-def test_away_from_a_terminal_a_line_says_where_the_run_is_every_some_seconds(monkeypatch, capsys, caplog):
+@pytest.fixture
+def logged():
+    """The messages of level INFO, as they come."""
+    messages, handler, level = [], logging.Handler(), LOGGER.level
+    handler.emit = lambda record: messages.append(record.getMessage())
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    yield messages
+    LOGGER.setLevel(level)
+    LOGGER.removeHandler(handler)
+
+
+def test_away_from_a_terminal_a_line_says_where_the_run_is_every_some_seconds(monkeypatch, capsys, logged):
     """Step, loss, rate, and the time that all remaining epochs take at it; the same through logging."""
     now = [100.0]
     monkeypatch.setattr("xpcnn.progress.time.monotonic", lambda: now[0])
-    with caplog.at_level("INFO", "xpcnn"), Lines() as shown:
+    with Lines() as shown:
         shown.start("epoch 2/3", 40, 4, later=40)  # 4 were done before, in no time
         for _ in range(8):
             now[0] += 2
@@ -226,13 +239,12 @@ def test_away_from_a_terminal_a_line_says_where_the_run_is_every_some_seconds(mo
         shown.line("epoch 2 is over")
     status = "epoch 2/3, 10 of 40 batches  train 0.5000  75.00%  0.5 batches/s  0:02:20 left"
     assert capsys.readouterr() == (f"{status}\nepoch 2 is over\n", "")
-    assert [each.getMessage() for each in caplog.records] == [status, "epoch 2 is over"]
+    assert logged == [status, "epoch 2 is over"]
 
 
-def test_a_silent_run_is_logged(caplog, tmp_path):
-    with caplog.at_level("INFO", "xpcnn"):
-        trainer(tmp_path).fit(loader(), epochs=2)
-    assert [each.getMessage().split()[:2] for each in caplog.records] == [["epoch", "1"], ["epoch", "2"]]
+def test_a_silent_run_is_logged(logged, tmp_path):
+    trainer(tmp_path).fit(loader(), epochs=2)
+    assert [message.split()[:2] for message in logged] == [["epoch", "1"], ["epoch", "2"]]
 
 
 def test_the_bar_shows_loss_and_accuracy_as_they_run(terminal):

@@ -78,11 +78,22 @@ def test_without_out_each_run_has_its_own_folder(tmp_path):
         assert (tmp_path / "runs" / name / "result.json").exists()
 
 
+LONG = ("digits", "--model", "mlp", "--epochs", "20")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The model of a run that nothing has stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = xpcnn_command("train", *LONG, "--out", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return (folder / "run" / "model.safetensors").read_bytes()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(tmp_path, number):
-    options = ["digits", "--model", "mlp", "--epochs", "40"]
+def test_a_signal_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(whole, tmp_path, number):
     process = subprocess.Popen(
-        [sys.executable, "-m", "xpcnn", "train", *options, "--out", "cut"],
+        [sys.executable, "-m", "xpcnn", "train", *LONG, "--out", "cut"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
@@ -95,10 +106,7 @@ def test_a_signal_leaves_a_checkpoint_from_which_the_run_goes_on_bit_for_bit(tmp
     assert not (tmp_path / "cut" / "result.json").exists()
     done = xpcnn_command("train", "--resume", "cut", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    xpcnn_command("train", *options, "--out", "whole", cwd=tmp_path)
-    assert (tmp_path / "cut" / "model.safetensors").read_bytes() == (
-        tmp_path / "whole" / "model.safetensors"
-    ).read_bytes()
+    assert (tmp_path / "cut" / "model.safetensors").read_bytes() == whole
 
 
 def test_resuming_a_finished_run_only_repeats_its_result(trained):

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 
+from tests.nn.plans import Both, block
 from xpcnn import nn
 from xpcnn.kernels.compiled import conv_tiles, loop, program
 from xpcnn.kernels.planned import compiled_program, compiled_steps
@@ -21,45 +20,9 @@ pytestmark = [
 ]
 
 
-class Both:
-    """A network's plan with compiled loops, and the network without."""
-
-    def __init__(self, model: nn.Layer, shape: tuple[int, ...], **options: bool) -> None:
-        self.model = model
-        with settings("0"):
-            self.plan = nn.plan(model, shape, **options)
-
-    def __call__(self, x):
-        with settings("1"):
-            return self.plan(x)
-
-    def agree(self, x):
-        with settings("0"):
-            expected = self.model(x)
-        np.testing.assert_allclose(self(x), expected, rtol=2e-5, atol=1e-4)
-
-
-@contextmanager
-def settings(numba: str):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("XPCNN_IMPLEMENTATION", raising=False)
-        patch.setenv("XPCNN_NUMBA", numba)
-        yield
-
-
 def parts_of(plan):
     """How many calls a plan makes: one for each step of NumPy's, and for those between them."""
     return [len(each.calls) for idle in plan.plan._programs._idle.values() for each in idle]
-
-
-def block(c: int, f: int, last: nn.Layer, **options) -> nn.Layer:
-    """A residual whose sum and limits are taken into its last convolution."""
-    norm = nn.BatchNorm2d(f)
-    norm.running_mean = np.linspace(-1, 1, f, dtype=np.float32)
-    body = nn.Sequential(
-        nn.Conv2d(c, f, 3, padding=1, rng=0, **options), nn.ReLU6(), nn.Conv2d(f, f, 3, padding=1, rng=1)
-    )
-    return nn.Sequential(nn.Residual(body, nn.Conv2d(c, f, 1, rng=2)), norm, last)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (11, 7), (15, 30)])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.geometry import Geometry, geometries
-from tests.nn.plans import NUMPY_AS_USUAL, close
+from tests.nn.plans import NUMPY_AS_USUAL, close, mobile_network
 from xpcnn import models, nn
 from xpcnn.errors import OptionError, ShapeError, XpcnnError
 from xpcnn.kernels.planned import conv as conv_step
@@ -186,10 +186,17 @@ def test_results_belong_to_the_caller(channels):
     assert (x == 1).all()
 
 
-def test_the_plan_of_more_images_is_the_network():
+def test_the_plan_of_more_images_is_the_network(monkeypatch):
+    monkeypatch.setenv("XPCNN_NUMBA", "0")
     model = models.build("lenet5", (28, 28, 1), 10, rng=0)
     x = np.random.default_rng(0).random((15, 28, 28, 1), np.float32)
     assert (nn.plan(model, (28, 28, 1))(x) == model(x)).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_images_with_residual_sums(dtype):
+    model, x = mobile_network().astype(dtype), np.random.default_rng(0).normal(size=(17, 9, 10, 3)).astype(dtype)
+    close(nn.plan(model, (9, 10, 3)), model, x)
 
 
 @pytest.mark.parametrize("items", [16, 17, 129, 256])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import xpcnn
 from xpcnn.errors import DTypeError, OptionError, ShapeError
 from xpcnn.gradient_check import check_pair
-from xpcnn.kernels import depthwise, im2col, padded, rows, winograd
+from xpcnn.kernels import depthwise, few_channels, im2col, padded, rows, winograd
 from xpcnn.ops import Window, conv2d_backward, conv2d_forward, conv2d_inference, dispatch
 
 from .. import reference
@@ -36,9 +36,10 @@ def blocks(request, monkeypatch):
     if request.param == "one block of many filters":
         monkeypatch.setattr(im2col, "FILTERS", 1)
         monkeypatch.setattr(im2col, "SHARE", 1.0)
+        monkeypatch.setattr(few_channels, "CHANNELS", 0)
     if request.param == "many blocks":
         monkeypatch.setattr(padded, "POSITIONS", 1)
-        for module in (depthwise, im2col, padded, rows, winograd):
+        for module in (depthwise, few_channels, im2col, padded, rows, winograd):
             monkeypatch.setattr(module, "WORKSPACE", 1)
         monkeypatch.setattr("xpcnn.kernels.cuda.conv.WORKSPACE", 1)
         monkeypatch.setattr(im2col, "POSITIONS", 1)

@@ -65,20 +65,20 @@ def test_a_regression_has_no_accuracy():
     assert isinstance(seen[0], Step)
 
 
-@pytest.mark.parametrize("at", [1, 3, 7, 9])
+@pytest.mark.parametrize("at", [3, 7, 9])
 def test_a_step_may_be_the_last_and_the_run_goes_on_from_there(xp, tmp_path, at):
     whole = trainer(tmp_path / "whole", ema=0.9)
-    whole.fit(loader(), split(30, seed=1), epochs=3)
+    whole.fit(loader(), split(30, seed=1), epochs=2)
     after = []
     run = trainer(
         tmp_path / "run", ema=0.9,
         on_step=[lambda trainer, step: STOP if step.step == at else None, lambda trainer, step: after.append(step)],
     )  # fmt: skip
-    history = run.fit(loader(), split(30, seed=1), epochs=3)
+    history = run.fit(loader(), split(30, seed=1), epochs=2)
     assert len(history) == (1 if at > 7 else 0)
     assert len(after) == run.optimizer.steps == at  # the others are still called, and no other step is made
     again = trainer(tmp_path / "run", ema=0.9)
-    again.fit(loader(), split(30, seed=1), epochs=3, resume=True)
+    again.fit(loader(), split(30, seed=1), epochs=2, resume=True)
     assert_same(everything(again), everything(whole))
     assert rows(again) == rows(whole)
 

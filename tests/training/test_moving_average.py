@@ -77,17 +77,17 @@ def test_training_is_as_without_it():
     assert_same(host(plain.model.state_dict()), host(averaged.model.state_dict()))
 
 
-@pytest.mark.parametrize("stop_after", [1, 4, 7, 9])
+@pytest.mark.parametrize("stop_after", [1, 4, 7])
 def test_a_resumed_run_has_the_same_average(xp, tmp_path, stop_after):
     options = {"ema": 0.95, "accumulate": 2}
     whole = trainer(tmp_path / "whole", **options)
-    whole.fit(loader(), split(30, seed=1), epochs=3)
+    whole.fit(loader(), split(30, seed=1), epochs=2)
     stop = [lambda trainer, step: xpcnn.training.STOP if step.step == stop_after else None]
-    trainer(tmp_path / "run", **options, on_step=stop).fit(loader(), split(30, seed=1), epochs=3)
+    trainer(tmp_path / "run", **options, on_step=stop).fit(loader(), split(30, seed=1), epochs=2)
     again = trainer(tmp_path / "run", **options)
     for array in [*again.model.parameters().values(), *again.average.state_dict().values()]:
         array[...] = array + 1.0  # whatever it was built with is replaced
-    again.fit(loader(), split(30, seed=1), epochs=3, resume=True)
+    again.fit(loader(), split(30, seed=1), epochs=2, resume=True)
     assert_same(everything(again), everything(whole))
     assert rows(again) == rows(whole)
     assert (tmp_path / "run" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()

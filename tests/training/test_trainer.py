@@ -63,20 +63,20 @@ def test_it_learns_and_says_so(xp, tmp_path, capsys):
     assert len(lines) == 7
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 7, 9, 20])
+@pytest.mark.parametrize("stop_after", [3, 7, 9])
 def test_resume_continues_bit_for_bit(xp, tmp_path, stop_after):
     """Stopped in the middle of an epoch, at its last batch, in the second: weights, statistics and history agree."""
     whole = trainer(tmp_path / "whole")
-    whole.fit(loader(), split(30, seed=1), epochs=3)
+    whole.fit(loader(), split(30, seed=1), epochs=2)
 
     with stopped_at(stop_after, trainer(tmp_path / "stopped")) as stopped:
-        stopped.fit(loader(), split(30, seed=1), epochs=3)
+        stopped.fit(loader(), split(30, seed=1), epochs=2)
 
     xpcnn.seed(999)  # a new process has another default generator
     again = trainer(tmp_path / "stopped")
     for array in again.model.parameters().values():
         array[...] = array + 1.0  # whatever it was built with is replaced
-    again.fit(loader(), split(30, seed=1), epochs=3, resume=True)
+    again.fit(loader(), split(30, seed=1), epochs=2, resume=True)
     assert_same(host(again.model.state_dict()), host(whole.model.state_dict()))
     assert rows(again) == rows(whole)
     for file in (MODEL,):

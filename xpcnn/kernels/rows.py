@@ -36,6 +36,7 @@ from ..ops.conv import check_conv2d
 from ..ops.implementations import Implementation
 from ..ops.window import Placement, Window
 from ..typing import Cache, NDArray
+from . import few_channels
 from .batch_last import batch_first, batch_last, chunks, refuses_array, refuses_batch
 from .lowering import Block, grouped, inside, lowering
 from .memory import empty
@@ -82,8 +83,11 @@ def backward(
     dy: NDArray, cache: Cache, *, input_grad: bool = True, weight_grad: bool = True
 ) -> tuple[NDArray | None, NDArray | None, NDArray | None]:
     """`conv2d_backward`, row by row."""
-    x, w, _, place, groups = cache
+    x, w, has_bias, place, groups = cache
     check_gradient("Conv2d", dy, (x.shape[-1], *place.out, w.shape[0]), w)
+    if groups == 1 and few_channels.accepts(dy, w, place):
+        dx, dw, db = few_channels.gradients(dy, x, w, place, input_grad, weight_grad)
+        return dx, dw, db if has_bias else None
     dy = batch_last(dy)  # (OH, OW, F, N)
     dw, db = _weight_gradients(dy, cache) if weight_grad else (None, None)
     return batch_first(input_gradient(dy, w, x.shape, place, groups)) if input_grad else None, dw, db

@@ -38,7 +38,7 @@ def private(model: Layer) -> Layer:
         OptionError : it has hooks, which would observe a copy
     """
     if any(layer.observed for _, layer in model.named_layers()):
-        remedy = "plan the network that they observe"
+        remedy = "plan the network that they observe, or that eval_mode was given"
         raise OptionError("plan", "a network without hooks for frozen=True", "hooks", remedy)
     copy = deepcopy(model)
     for _, layer, key in copy.named_arrays(buffers=True, frozen=True):

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ShapeError
 from ..ops import dispatch
 from ..options import as_flag
 from .display import headline
@@ -67,7 +68,8 @@ class Plan:
         if all(isinstance(each, np.ndarray) for each in self._samples) and not own:
             programs = traced(model, self._samples, self.frozen)
         self._chains, self._large = Chains(model, infers=True), dict[Any, Any]()
-        self._programs, self._single = programs  # for few items
+        self._programs, self._single = programs
+        self._weights = sum(getattr(each, "nbytes", 0) for each in model.parameters().values())
         self._layers = layers  # the last: another thread that finds them unchanged has their programs
 
     def __repr__(self) -> str:
@@ -77,14 +79,21 @@ class Plan:
         """The network's output.
 
         Parameters
-            x : as the network takes it. A plan is faster for 1 to 7 items of its shape, in the network's dtype, and,
-                in a small network without batch norm, for 16 or more; anything else is passed to the network
+            x : as the network takes it. A plan is faster for 1 to 7 items of its shape, in the network's dtype, in a small
+                network without batch norm for 16 or more, and with compiled loops for most others; anything else is
+                passed to the network
         Raises
             ShapeError : a weight was replaced by one of another shape or dtype;  and as the network
         """
         arrays = as_list(x)
-        if dispatch.forced() is not None or not self._holds(arrays):
-            return self._in_parts(x)
+        holds = dispatch.forced() is None and self._holds(arrays)
+        many = holds and len(arrays[0]) >= MANY
+        if many or not holds:
+            chain = self._chains.of(x)
+            if chain is not None:
+                return self._in_parts(chain, x)
+            if not many or not dispatch.asks_for_loops():
+                return self._model(x)
         if not self.frozen:
             if self._layers.have_own_methods():
                 return self._model(x)
@@ -92,20 +101,21 @@ class Plan:
                 Plan.__init__(self, self._model, self.input_shape)
                 return self(x)
         programs = self._programs  # another thread may plan anew meanwhile
-        if programs is None:
+        if programs is None or (many and not programs.takes_many(len(arrays[0]), self._weights)):
             return self._model(x)
         try:
-            outputs = programs(arrays, dispatch.asks_for_loops())
+            outputs = programs.of_many(arrays) if many else programs(arrays, dispatch.asks_for_loops())
         except dispatch.planned().NotPlanned:
             self._programs = None
             return self._model(x)
+        except ShapeError:
+            if many:
+                return self._model(x)  # which takes other weights, too
+            raise
         return outputs[0] if self._single else tuple(outputs)
 
-    def _in_parts(self, x: Any) -> Any:
-        """The output of a large batch: in parts of it, or by the network itself."""
-        chain = self._chains.of(x)
-        if chain is None:
-            return self._model(x)
+    def _in_parts(self, chain: Any, x: Any) -> Any:
+        """The output of a large batch, in parts of it."""
         large = self._large.get(chain)
         if large is None:
             large = dispatch.parts().Inference(chain)
@@ -118,7 +128,7 @@ class Plan:
         shapes = [getattr(array, "shape", ()) for array in arrays]
         return (
             len(arrays) == len(self._samples)
-            and 0 < (n := shapes[0][0] if shapes[0] else 0) < MANY
+            and (n := shapes[0][0] if shapes[0] else 0) > 0
             and all(
                 type(array) is np.ndarray and shape == (n, *sample.shape[1:]) and array.dtype == sample.dtype
                 for array, shape, sample in zip(arrays, shapes, self._samples, strict=True)

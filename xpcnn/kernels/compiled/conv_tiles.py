@@ -11,7 +11,8 @@ from ...typing import NDArray
 from ..batch_last import chunks
 from ..memory import empty
 from ..threads import PASS, one_blas_thread, parallel, reduce_units
-from .winograd_tiles import correlate_tiles, kernel_gradient, tile_gradients, transformed_kernel
+from .winograd_kernels import kernel_gradient, transformed_kernel
+from .winograd_tiles import correlate_tiles, tile_gradients
 
 WORKSPACE = 2 << 20  # bytes of transformed tiles in a unit of work, or `TILES` of them
 TILES = 16

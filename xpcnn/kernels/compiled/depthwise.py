@@ -15,6 +15,9 @@ equation numbers are those of `xpcnn.ops.conv`. (1) and (4) are one loop, in whi
 Images are (M, H, W, L): (N, H, W, C), or one image of C·N channels if the batch is last in memory (see `batch_last`).
 Several filters for a channel are those of as many equal channels.
 
+A tap that is outside the image is left out, where the reference multiplies it by 0: so a NaN or an infinity in w or dy
+reaches only the positions that it is multiplied with.
+
 Source: A. G. Howard et al., MobileNets, 2017, equation 3 → (1)
 """
 

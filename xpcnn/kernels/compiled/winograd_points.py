@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .loop import run
+from .loop import part, run
+
+
+@part
+def part_of(x: Any, place: int, gap: int, k: int, count: int) -> Any:
+    """The k-th of some runs of x, `gap` apart from `place` on."""
+    return x[place + k * gap : place + k * gap + count]
 
 
 @run

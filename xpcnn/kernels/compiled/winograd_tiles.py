@@ -11,7 +11,7 @@ with the equation numbers of `xpcnn.ops.conv`. The sums are 36 products of matri
 180°. What a tile has outside the image is 0, and what it computes outside the output is left out.
 
 Arguments
-    x : (N, H, W, C);  y, dy : (N, OH, OW, F);  u : (36, C, F), G g Gᵀ, from `transformed_kernel`
+    x : (N, H, W, C);  y, dy : (N, OH, OW, F);  u : (36, C, F), G g Gᵀ, from `winograd_kernels`
     bias : (m·F,), the bias m times, so that runs are long; or of size 0 to leave y = the sums
     relu : whether negative numbers become 0
     top, left : the padding
@@ -28,31 +28,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ...typing import NDArray
-from ..threads import one_blas_thread
-from ..winograd import G
 from .copying import clear, move
 from .loop import In1, In3, In4, Out2, Out3, Out4, loop, part
 from .product import add_product
-from .winograd_points import gradient_points, input_points, outputs
-
-
-def transformed_kernel(w: NDArray) -> NDArray:
-    """G g Gᵀ of a kernel (F, 3, 3, C), as (36, C, F)."""
-    g = G.astype(w.dtype)
-    with one_blas_thread:
-        u = np.tensordot(g, np.tensordot(g, w, (1, 1)), (1, 2))  # (q, p, F, C)
-    return np.ascontiguousarray(u.transpose(1, 0, 3, 2)).reshape(36, w.shape[3], w.shape[0])
-
-
-def kernel_gradient(du: NDArray) -> NDArray:
-    """Gᵀ du G: (36, C, F) → (F, 3, 3, C)."""
-    g = G.astype(du.dtype)
-    with one_blas_thread:
-        dw = np.tensordot(g, np.tensordot(g, du.reshape(6, 6, *du.shape[1:]), (0, 0)), (0, 1))  # (v, u, C, F)
-    return np.ascontiguousarray(dw.transpose(3, 1, 0, 2))
+from .winograd_points import gradient_points, input_points, outputs, part_of
 
 
 @part
@@ -68,12 +47,6 @@ def finish(y: Any, start: int, stop: int, bias: Any, relu: bool) -> None:
         else:
             for f in range(len(out)):
                 out[f] += bias[f]
-
-
-@part
-def part_of(x: Any, place: int, gap: int, k: int, count: int) -> Any:
-    """The k-th of some runs of x, `gap` apart from `place` on."""
-    return x[place + k * gap : place + k * gap + count]
 
 
 @part

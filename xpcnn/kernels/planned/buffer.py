@@ -42,4 +42,11 @@ class Buffer:
 
     def value(self) -> NDArray:
         """A copy, in the order of axes that the layers use."""
-        return (self.inside.transpose(1, 2, 3, 0) if self.is_images else self.inside).copy()
+        return self._seen().copy()
+
+    def copy_to(self, out: NDArray, first: int) -> None:
+        """Copy the items from `first` on to an array."""
+        np.copyto(out, self._seen()[first : first + len(out)])
+
+    def _seen(self) -> NDArray:
+        return self.inside.transpose(1, 2, 3, 0) if self.is_images else self.inside

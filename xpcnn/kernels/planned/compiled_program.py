@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import copy
 
 import numpy as np
 
@@ -35,56 +36,76 @@ SPARE = 64  # numbers behind the last, which vectors may read
 
 
 class CompiledProgram:
-    """The steps for a batch of n items, with memory of its own: for one thread at a time."""
+    """The steps for a batch of n items, with memory of its own: for one thread at a time.
 
-    def __init__(self, wiring: Wiring, n: int) -> None:
+    Parameters
+        shares : whether threads share the steps, if that pays
+    """
+
+    def __init__(self, wiring: Wiring, n: int, shares: bool = True) -> None:
         operations = _operations(wiring, n)
-        values = _values(wiring, n, operations)
-        end = _lay_out(values, wiring, operations)
+        self._values = _values(wiring, n, operations)
+        end = _lay_out(self._values, wiring, operations)
         table = Table(wiring.dtype, end)
-        parts: list[tuple[int, int] | Operation] = []  # rows of the table, or a step of NumPy's
+        self._parts: list[tuple[int, int] | Operation] = []  # rows of the table, or a step of NumPy's
         for operation in operations:
             if not _has_rows(operation, wiring, n):
-                parts.append(operation)
+                self._parts.append(operation)
                 continue
             begin = len(table.rows)
-            add_rows(table, operation, values)
-            last = parts[-1] if parts else None
+            add_rows(table, operation, self._values)
+            last = self._parts[-1] if self._parts else None
             if isinstance(last, tuple):
                 begin = last[0]
-                parts.pop()
-            parts.append((begin, len(table.rows)))
-        memory = aligned((end + table.scratch + SPARE,), wiring.dtype)
-        buffers = {number: _ChannelsLastBuffer(value, memory) for number, value in values.items()}
-        self.constants, rows = Constants(table, wiring.frozen), table.array()
+                self._parts.pop()
+            self._parts.append((begin, len(table.rows)))
+        self.constants, self._rows = Constants(table, wiring.frozen), table.array()
+        self._wiring, self._size, self._shares = wiring, end + table.scratch + SPARE, shares
+        self._bind()
+
+    def _bind(self) -> None:
+        memory = aligned((self._size,), self._wiring.dtype)
+        buffers = {number: _ChannelsLastBuffer(value, memory) for number, value in self._values.items()}
         self.calls: list[Callable[[], object]] = []
-        for part in parts:
+        for part in self._parts:
             if isinstance(part, tuple):
-                self.calls.append(_Run(rows, part, self.constants.array, memory))
+                self.calls.append(_Run(self._rows, part, self.constants.array, memory, self._shares))
             else:
                 self.calls.append(part.step.bind([buffers[each] for each in part.reads], buffers[part.writes], []))
-        self.inputs = [buffers[value] for value in wiring.inputs]
-        self.outputs = [buffers[value] for value in wiring.outputs]
+        self.inputs = [buffers[value] for value in self._wiring.inputs]
+        self.outputs = [buffers[value] for value in self._wiring.outputs]
+
+    def twin(self) -> CompiledProgram:
+        """The same program in other memory, for another thread; it has the same constants."""
+        other = copy(self)
+        other._bind()
+        return other
 
     def run(self, arrays: Sequence[NDArray]) -> list[NDArray]:
+        self.constants.follow()
+        self.compute(arrays)
+        return [buffer.value() for buffer in self.outputs]
+
+    def compute(self, arrays: Sequence[NDArray]) -> None:
+        """Fill the outputs, with the constants as they are."""
         for buffer, array in zip(self.inputs, arrays, strict=True):
             buffer.fill(array)
-        self.constants.follow()
         for call in self.calls:
             call()
-        return [buffer.value() for buffer in self.outputs]
 
 
 class _Run:
     """Some steps of the table, which threads share if that pays."""
 
-    def __init__(self, table: NDArray, part: tuple[int, int], constants: NDArray, memory: NDArray) -> None:
+    def __init__(
+        self, table: NDArray, part: tuple[int, int], constants: NDArray, memory: NDArray, shares: bool
+    ) -> None:
         first, last = part
         self.counters = np.zeros(COUNTERS * APART * (last - first), np.int64)
         self.arguments = table, first, last, constants, memory, self.counters
         columns = [COLUMNS.index(name) for name in _FACTORS]
         self.cost = 2.0 * float(np.prod(np.maximum(table[first:last, columns], 1), axis=1, dtype=float).sum())
-        self.shared = self.cost >= LEAST and can_share()
+        self.shared = shares and self.cost >= LEAST and can_share()
 
     def __call__(self) -> None:
         if not self.shared:
@@ -111,6 +132,11 @@ class _ChannelsLastBuffer(Buffer):
     @property
     def rows(self) -> NDArray:
         return self.whole.reshape(1, -1)
+
+
+def has_all_rows(wiring: Wiring) -> bool:
+    """Whether all steps are in the table, for any number of items."""
+    return all(_has_rows(each, wiring, 1) for each in _operations(wiring, 1))
 
 
 def _has_rows(operation: Operation, wiring: Wiring, n: int) -> bool:

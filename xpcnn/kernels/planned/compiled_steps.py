@@ -16,7 +16,7 @@ from ...typing import NDArray, Shape
 from ..batch_last import chunks
 from ..compiled import conv_tiles
 from ..compiled.program import CHANNELS, LARGEST, PRODUCT, TILES_IN, TILES_OUT
-from ..compiled.winograd_tiles import transformed_kernel
+from ..compiled.winograd_kernels import transformed_kernel
 from .buffer import NONE, Margin
 from .compiled_table import Images, Prepared, Table, Value, places
 from .conv import Convolution

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -94,21 +96,49 @@ class Programs:
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
         self._idle: dict[tuple[int, bool], list[Any]] = {}
+        self._many: list[Any] = []
 
     def __call__(self, arrays: Sequence[NDArray], compiled: bool) -> list[NDArray]:
         n = len(arrays[0])
-        idle = self._idle.setdefault((n, compiled), [])
+        return self._run(self._idle.setdefault((n, compiled), []), partial(self._made, n, compiled), arrays)
+
+    def of_many(self, arrays: Sequence[NDArray]) -> list[NDArray]:
+        """The outputs of many items, in compiled blocks."""
+        return self._run(self._many, partial(_compiled("compiled_blocks").CompiledBlocks, self.wiring), arrays)
+
+    def takes_many(self, n: int, weights: int) -> bool:
+        """Whether compiled blocks take n items, and need no more memory than one step after the other.
+
+        Parameters
+            weights : bytes of them; blocks have a copy in their order, and another one to see what changes
+        """
+        largest = sorted(map(math.prod, self.wiring.shapes))[-2:]  # values of an item, which live together
+        return 2 * weights <= n * sum(largest) * np.dtype(self.wiring.dtype).itemsize and self._fits_blocks
+
+    @cached_property
+    def _fits_blocks(self) -> bool:
+        return self._may_be_compiled() and bool(_compiled("compiled_blocks").takes(self.wiring))
+
+    @staticmethod
+    def _run(idle: list[Any], make: Callable[[], Any], arrays: Sequence[NDArray]) -> list[NDArray]:
         try:
             program = idle.pop()
         except IndexError:
-            program = self._made(n, compiled)
+            program = make()
         with one_blas_thread:
             outputs: list[NDArray] = program.run(arrays)
         idle.append(program)  # not after an error
         return outputs
 
     def _made(self, n: int, compiled: bool) -> Any:
-        dtype = np.dtype(self.wiring.dtype)
-        if not compiled or dtype.char not in "fd" or not dtype.isnative:
+        if not compiled or not self._may_be_compiled():
             return Program(self.wiring, n)
-        return import_module(f"{__package__}.compiled_program").CompiledProgram(self.wiring, n)
+        return _compiled("compiled_program").CompiledProgram(self.wiring, n)
+
+    def _may_be_compiled(self) -> bool:
+        dtype = np.dtype(self.wiring.dtype)
+        return dtype.char in "fd" and dtype.isnative
+
+
+def _compiled(name: str) -> Any:
+    return import_module(f"{__package__}.{name}")
