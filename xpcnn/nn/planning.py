@@ -80,8 +80,8 @@ class Plan:
 
         Parameters
             x : as the network takes it. A plan is faster for 1 to 7 items of its shape, in the network's dtype, in a
-                small network without batch norm for 16 or more, and with compiled loops for most others; anything else is
-                passed to the network
+                small network without batch norm for 16 or more, and with compiled loops for most others; anything
+                else is passed to the network
         Raises
             ShapeError : a weight was replaced by one of another shape or dtype;  and as the network
         """
