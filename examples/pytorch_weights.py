@@ -2,7 +2,8 @@
 ===============================
 
 A small network learns in PyTorch; its ``state_dict`` is saved as safetensors, and loaded into the same network here. It
-then gives the same logits, and its training can continue. The example needs PyTorch.
+then gives the same logits, and its training can continue. The example needs PyTorch and
+safetensors.
 """
 
 import sys
@@ -17,8 +18,8 @@ from xpcnn.exchange import load_pytorch
 try:
     import torch
     from safetensors.torch import save_file
-except ImportError:
-    print("this example needs PyTorch: pip install torch")
+except ImportError as error:
+    print(f"this example needs {error.name}: pip install torch safetensors")
     sys.exit(0)
 
 # %%

@@ -37,7 +37,7 @@ def rebuild():
 
 
 def model_file():
-    save_model(nn.Flatten(), "a.safetensors", input_shape=(2, 3), classes=["four", "sixsix", "a"])
+    save_model(nn.Flatten(), "a.safetensors", input_shape=(1, 3), classes=["four", "sixsix", "a"])
     load_model("a.safetensors")
 
 

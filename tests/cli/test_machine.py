@@ -78,6 +78,9 @@ def folder(path):
     ("name", "patch", "said", "well"),
     [
         ("gradients", lambda m: None, "Conv2d, MaxPool2d, BatchNorm2d, Linear", True),
+        ("settings", lambda m: m.setenv("XPCNN_CACHE_MIB", "x"), "XPCNN_CACHE_MIB: expected a number of MiB", False),
+        ("settings", lambda m: m.setenv("XPCNN_NUM_THREADS", "0"), "XPCNN_NUM_THREADS: expected a number of", False),
+        ("settings", lambda m: m.setenv("XPCNN_CACHE_MIB", "9"), "all are valid", True),
         ("implementations", lambda m: m.setattr(doctor, "AGREEMENT", 1e-20), "; set XPCNN_IMPLEMENTATION=ref", False),
         ("implementations", lambda m: m.setattr(doctor, "AGREEMENT", 1e-5), "differ from the reference by ", True),
         ("product of matrices", lambda m: m.setattr(doctor, "LEAST_RATE", 1e9), "GFLOP/s in float32, slow for", False),
@@ -200,3 +203,8 @@ def test_info_of_a_backend_that_is_not_usable(monkeypatch):
     assert dict(info.machine())["backend"] == "not usable: backend: expected one that works, got none"
     monkeypatch.setattr(info, "asarray", refuse)
     assert info._implementations() == []
+
+
+def test_the_machine_is_described_in_spite_of_a_wrong_setting(monkeypatch):
+    monkeypatch.setenv("XPCNN_NUM_THREADS", "0")
+    assert dict(info.machine())["threads"].startswith("not usable: XPCNN_NUM_THREADS: expected")

@@ -52,7 +52,7 @@ def test_patience_and_a_resumed_run_follow_it(tmp_path):
     [
         ({"monitor": "validation_mean_absolute_error"}, "train_loss, train_accuracy, validation_loss"),
         ({"monitor": "f1"}, "validation_f1"),
-        ({"monitor": 3}, "a number of an epoch"),
+        ({"monitor": 3}, "monitor: train_loss, train_accuracy, or"),
         ({"min_delta": 0.1}, "a monitor"),
         ({"monitor": "train_loss", "min_delta": -1}, "min_delta"),
     ],

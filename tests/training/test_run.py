@@ -242,3 +242,13 @@ def test_without_matplotlib_a_run_has_no_picture_and_is_whole_otherwise(tmp_path
     start(RunConfig(model="mlp", epochs=1), tmp_path / "run", verbose=False)
     assert (tmp_path / "run" / "result.json").exists()
     assert not (tmp_path / "run" / "curves.png").exists()
+
+
+@pytest.mark.parametrize("all_there", [True, False])
+def test_a_validation_without_some_classes_is_told(tmp_path, capsys, rng, all_there):
+    path = str(tmp_path / "a.npz")
+    np.savez(path, images=rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), labels=np.arange(40) % 2)
+    train = data.load(path).train
+    seed = next(seed for seed in range(99) if (len(set(train.split(0.1, seed)[1].labels)) == 2) is all_there)
+    start(RunConfig(dataset=path, model="mlp", epochs=1, seed=seed), tmp_path / "run")
+    assert ("validation holds 3 images of 1 of 2 classes" in capsys.readouterr().out) is not all_there

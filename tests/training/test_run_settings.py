@@ -83,6 +83,8 @@ def test_a_run_is_judged_by_what_it_monitors(tmp_path):
     assert json.loads((tmp_path / "run" / "result.json").read_text())["best_epoch"] == 1
     with pytest.raises(OptionError, match="such as monitor='validation_f1'"):
         start(RunConfig(**QUICK, monitor="f1"), tmp_path / "other", verbose=False)
+    with pytest.raises(OptionError, match=r"one of loss, accuracy, [^;]*, got 'foo'$"):
+        start(RunConfig(**QUICK, monitor="foo"), tmp_path / "other", verbose=False)
     row = training.history.read_csv(tmp_path / "run" / "history.csv")[0]
     assert 0 < row.metrics["f1"] < 1
 

@@ -24,9 +24,7 @@ _NAMES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "shell", choices=("bash", "zsh", "fish", "tcsh", "powershell"), help="whose words the script speaks"
-    )
+    parser.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh", "powershell"), help="the shell")
     parser.epilog = "bash: xpcnn completion bash > ~/.local/share/bash-completion/completions/xpcnn"
 
 

@@ -108,6 +108,17 @@ def _files() -> tuple[str, bool]:
     return ("a model is read as it was written", True) if same else ("a model changed when it was saved", False)
 
 
+def _settings() -> tuple[str, bool]:
+    """Read every setting that xpcnn checks; an invalid one is otherwise noticed where it is used."""
+    said = []
+    for read in (settings.num_threads, settings.cache_bytes, settings.numba, dispatch.forced):
+        try:
+            read()
+        except XpcnnError as error:
+            said.append(str(error))
+    return "; ".join(said) or "all are valid", not said
+
+
 def _disk() -> tuple[str, bool]:
     free = shutil.disk_usage(Path.cwd()).free
     told = f"{free / 2**30:.1f} GiB free in {Path.cwd()}"
@@ -157,6 +168,7 @@ def _with_toolkit(said: str) -> str:
 
 
 _CHECKS: dict[str, Callable[[], tuple[str, bool]]] = {
+    "settings": _settings,
     "gradients": _gradients,
     "implementations": _implementations,
     "product of matrices": _blas_rate,

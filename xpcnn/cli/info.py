@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import __version__, settings
 from ..backend import asarray, current_backend
-from ..errors import BackendError
+from ..errors import BackendError, OptionError
 from ..extras import EXTRAS
 from ..nn import BatchNorm2d, Conv2d, Linear
 from ..ops import Window, dispatch
@@ -37,7 +37,7 @@ def machine() -> list[tuple[str, str]]:
         ("backend", _backend()),
         ("cpu", f"{cores()} cores"),
         *_blas(),
-        ("threads", str(settings.num_threads() or "as many as BLAS")),
+        ("threads", _threads()),
         *_cupy(),
     ]
     for package, extra in (
@@ -63,6 +63,13 @@ def _backend() -> str:
     except BackendError as error:
         return f"not usable: {error}"
     return f"{backend.name}, device {backend.device}"
+
+
+def _threads() -> str:
+    try:
+        return str(settings.num_threads() or "as many as BLAS")
+    except OptionError as error:
+        return f"not usable: {error}"
 
 
 def _blas() -> list[tuple[str, str]]:

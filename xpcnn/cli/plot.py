@@ -31,7 +31,7 @@ KINDS = {
     "filters": "the kernels of a convolution",
     "features": "what a layer gives for an image",
     "saliency": "which pixels a class's score depends on most",
-    "gradcam": "where a convolution finds what speaks for a class",
+    "gradcam": "where a convolution finds evidence for a class",
     "confusion": "which classes are taken for which, on a data set's test images",
     "wrong": "the test images of the highest loss",
     "batch": "the first training images, as the network sees them",

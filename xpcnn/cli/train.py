@@ -55,13 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--optimizer", help=f"one of {', '.join(OPTIMIZERS)} (default {default.optimizer})")
     parser.add_argument("--schedule", help=f"one of {', '.join(SCHEDULES)} (default {default.schedule})")
     parser.add_argument(
-        "--weight-decay", type=float, help=f"shrinks the weights (default {default.weight_decay}; 0 but for adamw)"
+        "--weight-decay", type=float, help=f"shrinks the weights (default {default.weight_decay} with adamw, else 0)"
     )
     parser.add_argument(
         "--validation", type=float, help=f"fraction of the training images held out (default {default.validation})"
     )
     parser.add_argument(
-        "--patience", type=int, help="stop after so many epochs of which none was the best (default: never)"
+        "--patience", type=int, metavar="N", help="stop after N epochs without improvement (default: never)"
     )
     parser.add_argument(
         "--monitor",
@@ -192,6 +192,8 @@ def _run(options: argparse.Namespace, group: Group) -> None:
         _carry_out(partial(start, config, out or usual), out or usual, group, verbose=not quiet)
     else:
         with Claim(usual, numbered=True) as claim:
+            if claim.folder != usual and not quiet:
+                print(f"{printable(str(usual))} exists; this run goes to {printable(str(claim.folder))}")
             _carry_out(partial(start, config, claim.folder, claim=claim), claim.folder, group, verbose=not quiet)
 
 

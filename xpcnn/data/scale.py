@@ -17,7 +17,8 @@ _DARK = 15  # 0 … 16 and 0 … 255 are different scales, not darker images
 
 def state(number: float) -> str:
     """The remedy: how to state the scale, with that number as an example."""
-    return f"pass scale={number:g}, or what number is white; to a command, --option scale={number:g}"
+    commands = f"--option scale={number:g} (predict, plot and serve: --scale {number:g})"
+    return f"pass scale={number:g}, or what number is white; to a command, {commands}"
 
 
 def as_scale(who: str, value: object) -> float:

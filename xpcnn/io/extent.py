@@ -31,18 +31,20 @@ MOST_TAPS = 2**20  # of a pooling window; those of a convolution have weights in
 _Charge: TypeAlias = Callable[[Shape], None]
 
 
-def check_extent(model: Layer, input_shape: Shape) -> None:
+def check_extent(model: Layer, input_shape: Shape) -> Shape | None:
     """Refuse a network in which one item of that shape grows beyond the limits above.
 
     If an item does not fit a layer, the layers after it are not checked, because they cannot run.
 
+    Returns
+        the shape of the output of one item, or a tuple of several; None if the item does not fit
     Raises
         FormatError : names the layer
     """
     size = sum(math.prod(each) for each in (input_shape if isinstance(input_shape[0], tuple) else (input_shape,)))
     if size > MOST_INPUT:
         raise FormatError("input_shape", f"an item of at most {MOST_INPUT} numbers", str(input_shape)[:80])
-    _follow(model, tuple(input_shape), "", max(MOST_NUMBERS, MOST_TIMES * size))
+    return _follow(model, tuple(input_shape), "", max(MOST_NUMBERS, MOST_TIMES * size))
 
 
 def multiply_adds(model: Layer, input_shape: Shape) -> int:
@@ -162,7 +164,9 @@ def _joined(layer: Layer, shapes: Any, charge: _Charge) -> Shape | None:
 
 
 def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
-    """The output shape of a layer without children; most keep the input's."""
+    """The output shape of a layer without children; most keep the input's. ValueError if the channels do not fit."""
+    if any(getattr(layer, name, shape[-1]) != shape[-1] for name in _TAKEN):
+        raise ValueError(shape)
     if isinstance(layer, SequenceLayer):
         length, channels = shape
         return _made(layer.of_images(), (1, length, channels), charge)[-2:]
@@ -205,6 +209,7 @@ def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
     return (*at.out, layer.out_channels if isinstance(layer, nn.Conv2d) else c)
 
 
+_TAKEN = ("in_features", "in_channels", "num_features", "num_channels")  # the size of the input's last axis
 _OF_IMAGES = (
     nn.ZeroPad2d,
     nn.Upsample,

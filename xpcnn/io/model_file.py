@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..backend import to_numpy, use_backend
-from ..errors import FormatError, OptionError, XpcnnError
+from ..errors import FormatError, OptionError, ShapeError, XpcnnError
 from ..nn.display import headline
 from ..nn.layer import Layer, check_layer
 from ..options import as_names, as_path, as_shape
@@ -124,7 +124,7 @@ def save_model(
         path : of the file
         input_shape : of one input, without the batch axis, such as (28, 28, 1); for several inputs, one shape each. An
             estimator has its own, and its own classes
-        classes : names of the outputs
+        classes : names of the outputs, all different, one for each
         extra : anything else, as JSON values
     Raises
         OptionError : a file cannot describe the network, or an argument is invalid
@@ -179,7 +179,7 @@ def described(
         raise OptionError("save_model", "extra: a mapping", type(extra).__name__)
     metadata = {
         "input_shape": _shapes(model, input_shape),
-        "classes": as_names("save_model", "classes", classes),
+        "classes": as_names("save_model", "classes", classes, distinct=True),
         "extra": dict(extra or {}),
         "architecture": to_config(model),
     }
@@ -188,6 +188,8 @@ def described(
         with use_backend("numpy"):
             again = _parse(str(path), parse_json(json.dumps(metadata)), tensors, rng=0)  # raises unless it can be
         check_same(model, again.model)
+        if check_extent(model, again.input_shape) is None:
+            _refuse_shape(model, again.input_shape)
     except (XpcnnError, TypeError, ValueError, RecursionError) as error:
         raise OptionError(str(path), "a network and metadata that a file can hold", str(error)) from error
     return tensors, metadata
@@ -239,10 +241,31 @@ def _parse(who: str, metadata: Mapping[str, Any], tensors: Mapping[str, Any], rn
         model = from_config(metadata.get("architecture", {}), tensors, rng=rng)
         if model.arity[0] != (len(shape) if several else 1):
             raise FormatError("input_shape", f"shapes of {model.arity[0]} inputs", repr(shape)[:80])
-        check_extent(model, input_shape)
+        _check_classes(classes, check_extent(model, input_shape))
     except FormatError as error:
         raise FormatError(f"{who}: {error.who}", error.expected, error.got, error.remedy) from error
     return SavedModel(model, input_shape, tuple(classes), extra)
+
+
+def _check_classes(classes: list[str], output: Any) -> None:
+    """Refuse names of other outputs than the network has; `output` is their shape, several, or None if unknown."""
+    if classes and output and not isinstance(output[-1], tuple) and len(classes) != output[-1]:
+        got = f"{len(classes)}, {', '.join(classes)}"[:80]
+        raise FormatError("classes", f"a name for each of the {output[-1]} outputs, or none", got)
+
+
+def _refuse_shape(model: Layer, input_shape: Any) -> None:
+    """Refuse an input's shape for which the network itself raises an error.
+
+    Raises
+        FormatError
+    """
+    try:
+        model.output_shape(input_shape)
+    except ShapeError as error:
+        raise FormatError(
+            "input_shape", "that of an item which the network takes", f"{input_shape}: {error}"
+        ) from error
 
 
 def _shapes(model: Layer, input_shape: Any) -> list[Any]:

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, Self
 from ..backend import array_namespace
 from ..errors import OptionError, ShapeError
 from ..ops import dispatch
+from ..ops.check import check_cache
 from ..settings import once
 from ..typing import Array, Cache, Shape
 from .activation import Identity
@@ -128,6 +129,7 @@ class Graph(Container):
         """As in every layer. For several outputs, dy is a tuple or mapping, with None for unused outputs."""
         if self.divided is not None:
             return self.divided.backward(dy, cache, input_grad=input_grad)
+        check_cache(type(self).__name__, cache, type(cache) is list and len(cache) == len(self._training))
         wanted = self._wanted[input_grad]
         waiting = self._by_name(dy, self.outputs, "dy")
         complete, grads = all(all(_there(each)) for each in waiting.values()), dict[str, Array]()

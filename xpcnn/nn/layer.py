@@ -44,7 +44,7 @@ from ..state import copy_into
 from ..table import Table
 from ..typing import Array, Cache, Shape
 from . import display
-from .summary import Summary, as_input_shape, item_shape
+from .summary import Summary, as_input_shape, item_shape, speaking_of
 
 _MOST_NUMBERS = 2**31 - 1  # in an item of zeros: 8 GiB in float32
 
@@ -228,7 +228,8 @@ class Layer(Familiar, ABC):
         multiply-adds forward + backward: 235,008; memory of parameters: 81.6 KiB, of outputs: 13.5 KiB an item
         """
         found = Summary()
-        self.summarize(self.zeros(as_input_shape(input_shape)), found)
+        with speaking_of(input_shape):
+            self.summarize(self.zeros(as_input_shape(input_shape)), found)
         return found.table(*self._numbers())
 
     def summarize(self, x: Array, summary: Summary, name: str = "", depth: int = 0) -> Array:

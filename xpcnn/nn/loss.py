@@ -19,7 +19,7 @@ import numpy as np
 from ..backend import array_namespace, to_numpy
 from ..errors import OptionError
 from ..habits import CRITERION, Familiar
-from ..ops.check import check_array
+from ..ops.check import check_array, check_cache
 from ..ops.item_weight import item_weights
 from ..ops.loss_elementwise import (
     bce_with_logits_backward,
@@ -40,6 +40,9 @@ class Loss(Familiar):
     """Base class of criteria: its attributes are the constructor's arguments, `pair` is the operation.
 
     Your own criterion names another pair, or defines `forward` and `backward`.
+
+    Parameters
+        reduction : "mean" or "sum" over the batch
 
     >>> import numpy as np
     >>> criterion = MSELoss()
@@ -81,6 +84,7 @@ class Loss(Familiar):
 
     def backward(self, cache: Cache) -> Array:
         """∂loss/∂y, the exact gradient of the loss that forward returned."""
+        check_cache(type(self).__name__, cache, getattr(cache, "shape", None) != ())  # the loss itself
         return self.pair[1](cache)
 
     def __call__(self, y: Array, target: Array, *, item_weight: Array | None = None) -> Array:

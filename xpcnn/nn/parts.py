@@ -17,7 +17,7 @@ from weakref import finalize
 
 from ..errors import OptionError
 from ..ops import dispatch
-from ..ops.check import check_gradient
+from ..ops.check import check_cache, check_gradient
 from ..typing import Array, Cache
 from .display import headline
 from .layer import Layer, check_layer
@@ -51,7 +51,13 @@ class PartsPlan:
         return PartsPlan, (self.model,)
 
     def forward(self, x: Any) -> tuple[Any, Cache]:
-        """As of the network."""
+        """As of the network: y (N, …), and a cache for this plan's `backward`.
+
+        Parameters
+            x : (N, …), as the network takes it
+        Raises
+            as the network's forward
+        """
         chain = self._chains.of(x)
         if chain is None:
             y, cache = self.model.forward(x)
@@ -62,10 +68,20 @@ class PartsPlan:
             return lent.parts.forward(x), (lent, None)
 
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = False) -> tuple[None, dict[str, Array]]:
-        """The gradients of all parameters, with the cache that `forward` returned."""
+        """The gradients of all parameters, with the cache that `forward` returned.
+
+        Parameters
+            dy : ∂L/∂y, of y's shape and dtype
+        Returns
+            None, {parameter name: ∂L/∂parameter, of the parameter's shape}
+        Raises
+            OptionError : input_grad is True, or the cache is another's;  ShapeError, DTypeError : dy does not fit
+        """
         if input_grad:
             remedy = "call the network's own forward and backward"
             raise OptionError("plan_training", "input_grad=False", "True", remedy)
+        fits = type(cache) is tuple and len(cache) == 2 and isinstance(cache[0], _Lent | None)
+        check_cache("plan_training", cache, fits)
         lent, own = cache
         if lent is None:
             _, grads = self.model.backward(dy, own, input_grad=False)
@@ -101,6 +117,8 @@ def plan_training(model: Layer) -> PartsPlan:
         PartsPlan : has the forward and backward of the network, and calls them where parts are impossible or slower:
             for other arrays than NumPy's, fewer than 16 items, layers that need the whole batch, as batch norm, and
             where an implementation is forced. Its backward has no dx: input_grad must be False
+    Raises
+        OptionError : `model` is no network
 
     >>> import numpy as np
     >>> from xpcnn.nn import Conv2d, Flatten, Linear, ReLU, Sequential

@@ -37,7 +37,7 @@ from .layer import Layer, check_layer
 from .part_chains import Chains
 from .plan_steps import as_list, like, traced
 from .planned_layers import PlannedLayers, private
-from .summary import as_input_shape
+from .summary import as_input_shape, speaking_of
 
 MANY = 8  # items; for so many, the network's own operations are faster
 
@@ -60,7 +60,8 @@ class Plan:
         self.input_shape, self.frozen = as_input_shape(input_shape, "plan"), as_flag("plan", "frozen", frozen)
         self._model = model = private(model) if self.frozen else model
         self._samples = as_list(model.zeros(self.input_shape))
-        model(like(self._samples))  # its errors name the layer
+        with speaking_of(self.input_shape):
+            model(like(self._samples))  # its errors name the layer
         layers = PlannedLayers(model)
         programs: tuple[Any, bool] = None, True
         own = self.frozen and layers.have_own_methods()
@@ -78,9 +79,9 @@ class Plan:
         """The network's output.
 
         Parameters
-            x : as the network takes it. A plan is faster for fewer than 8 items of its shape, in the network's dtype,
-                without batch norm for 16 or more, and with compiled loops for most others; anything else is passed to
-                the network
+            x : as the network takes it. A plan is faster for 1 to 7 items of its shape, in the network's dtype, in a
+                small network without batch norm for 16 or more, and with compiled loops for most others; anything
+                else is passed to the network
         Raises
             ShapeError : a weight was replaced by one of another shape or dtype;  and as the network
         """

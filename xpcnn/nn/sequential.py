@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from ..ops import dispatch
+from ..ops.check import check_cache
 from ..settings import once
 from ..typing import Array, Cache
 from .container import Container, RunChild
@@ -86,6 +87,8 @@ class Sequential(Container):
     def backward(self, dy: Array, cache: Cache, *, input_grad: bool = True) -> tuple[Array | None, dict[str, Array]]:
         if self.divided is not None:
             return self.divided.backward(dy, cache, input_grad=input_grad)
+        fits = type(cache) is list and len(cache) in (len(self._training), len(self._with_sums))
+        check_cache(type(self).__name__, cache, fits)
         grads: dict[str, Array] = {}
         dx: Array | None = dy
         steps = self._training if len(cache) == len(self._training) else self._with_sums

@@ -12,12 +12,13 @@ is not needed. All numbers are for one item of a batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ..backend import array_namespace
-from ..errors import OptionError
+from ..errors import OptionError, ShapeError
 from ..options import as_count
 from ..table import Table, columns
 from ..typing import Array, Shape
@@ -119,6 +120,18 @@ def as_input_shape(input_shape: Shape, who: str = "summary") -> Shape:
     if not isinstance(input_shape, (tuple, list)):
         raise OptionError(who, "input_shape: one item's axes, such as (28, 28, 1)", repr(input_shape))
     return tuple(as_count(who, "each axis of input_shape", size) for size in input_shape)
+
+
+@contextmanager
+def speaking_of(input_shape: Any) -> Iterator[None]:
+    """A block that runs a network on an item of that shape: an error about a missing axis speaks of the shape."""
+    try:
+        yield
+    except ShapeError as error:
+        if error.got == str((1, *input_shape)) and error.remedy.startswith("add the batch axis"):
+            error.expected = error.expected.replace("input (N, ", "input_shape (")
+            error.got, error.remedy = str(tuple(input_shape)), "pass all axes of an item, the channels last"
+        raise
 
 
 def several(value: Any) -> tuple[Array, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import array_namespace, dtype_name
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, OptionError, ShapeError
 from ..typing import Array
 
 _FLOATS = ("float32", "float64", "complex64", "complex128")
@@ -93,6 +93,14 @@ def check_gradient(who: str, dy: Array, shape: tuple[int, ...], *others: Array |
             "pass the cache of the same forward call",
         )
     return xp
+
+
+def check_cache(who: str, cache: Any, fits: bool) -> None:
+    """Refuse a cache that does not fit what its forward returns."""
+    if not fits:
+        got = f"{type(cache).__name__} of {len(cache)}" if isinstance(cache, (tuple, list)) else type(cache).__name__
+        remedy = "y, cache = its own forward(…), and then backward(dy, cache); of a loss, backward(cache)"
+        raise OptionError(f"{who} backward", "the cache that this object's forward returned", got, remedy)
 
 
 def check_array(who: str, *arrays: Array | None) -> None:

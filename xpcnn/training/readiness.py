@@ -24,6 +24,20 @@ from .position import Position
 from .training_state import unchanged
 
 WHO = "Trainer.fit"
+_METRICS = (
+    "loss",
+    "accuracy",
+    "top5_accuracy",
+    "mean_iou",
+    "f1",
+    "exact_match",
+    "roc_auc",
+    "average_precision",
+    "mean_absolute_error",
+    "r2",
+    "psnr",
+    "ssim",
+)
 _PART_OF: dict[type, tuple[type, ...]] = {  # of a loss, or of what goes before it
     CrossEntropyLoss: (Softmax,),
     FocalLoss: (Softmax,),
@@ -69,8 +83,8 @@ def _warn_of_activation(model: Layer, criterion: Loss) -> None:
 def as_monitor(monitor: object, min_delta: object) -> tuple[str, float]:
     """The number by which epochs are compared, or "", and by how much an epoch must be better."""
     if not (monitor is None or (isinstance(monitor, str) and monitor.startswith(("train_", VALIDATION)))):
-        remedy = f"such as monitor={VALIDATION + monitor!r}" if isinstance(monitor, str) else ""
-        expected = 'monitor: a number of an epoch, such as "validation_loss"'
+        remedy = f"such as monitor={VALIDATION + monitor!r}" if monitor in _METRICS else ""
+        expected = f"monitor: train_loss, train_accuracy, or {VALIDATION} followed by one of {', '.join(_METRICS)}"
         raise OptionError("Trainer", expected, repr(monitor)[:80], remedy)
     if as_number("Trainer", "min_delta", min_delta, "[0, inf)") and monitor is None:
         raise OptionError("Trainer", "a monitor, as there is min_delta", "none", 'such as monitor="validation_loss"')

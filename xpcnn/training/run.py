@@ -221,13 +221,22 @@ class _Run:
         """Describe the data, so that the user notices mistakes; warn of images that are in both parts."""
         if self.trainer.verbose:
             print(found(self.dataset, self.loader.split, self.validation))
-            for line in (*(self.begun.told if self.begun is not None else ()), self.frozen):
+            for line in (*(self.begun.told if self.begun is not None else ()), self.frozen, self._classes_left_out()):
                 print(line, end="\n" if line else "")
             if self.group.size > 1:
                 print(self.group.in_words(), f"; {self.trainer.sharding.count} shards a batch", sep="")
         if repeated := int(np.isin(self.dataset.test.digests, self.dataset.train.digests).sum()):
             what = f"{repeated} of the {len(self.dataset.test)} images to test on are also among those to train on"
             warn(self.dataset.name, what, "what the test says will be too good: take them out of one of the two")
+
+    def _classes_left_out(self) -> str:
+        """What to say if the images to validate on, which are chosen without their labels, leave out some classes."""
+        if self.validation is None or self.dataset.task != "classes":
+            return ""
+        held, every = (len(np.unique(part.labels)) for part in (self.validation, self.dataset.train))
+        what = f"validation holds {len(self.validation)} images of {held} of {every} classes: the best is chance"
+        remedy = "choose a larger --validation, such as 0.3, or another --seed"
+        return f"{what}; {remedy}" if held < every else ""
 
     def finish(self, *, resume: bool) -> dict[str, Any]:
         begun = time.perf_counter()

@@ -179,7 +179,7 @@ def _compile_group(group: str, number: str) -> None:
             return
         numba = import_module(NAME)
         folder = kept.kept_in() / NUMBERS[number] / group
-        telling = kept.Telling(f"{len(loops)} loops of {group} for {NUMBERS[number]}", folder)
+        telling = kept.Telling(f"{len(loops)} loop{'s' * (len(loops) != 1)} of {group} for {NUMBERS[number]}", folder)
         try:
             parts = _compiled_parts(numba, number)
             compiled = [_compile(numba, each, number, parts, folder, telling) for each in loops]
