@@ -186,6 +186,8 @@ def test_what_was_found_is_printed_first(tmp_path, rng, capsys, validation):
         "10 classes: " + ", ".join(names[:8]) + " …",
         "parts: x_train and x_test",
     ]
+    if validation:
+        assert said.pop(3).startswith("validation holds 10 images of 5 of 10 classes: ")
     assert said[3].startswith("epoch   1")
 
 

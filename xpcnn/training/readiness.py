@@ -83,7 +83,7 @@ def _warn_of_activation(model: Layer, criterion: Loss) -> None:
 def as_monitor(monitor: object, min_delta: object) -> tuple[str, float]:
     """The number by which epochs are compared, or "", and by how much an epoch must be better."""
     if not (monitor is None or (isinstance(monitor, str) and monitor.startswith(("train_", VALIDATION)))):
-        remedy = f"such as monitor={VALIDATION + monitor!r}" if monitor in _METRICS else ""
+        remedy = f"such as monitor={VALIDATION + monitor!r}" if isinstance(monitor, str) and monitor in _METRICS else ""
         expected = f"monitor: train_loss, train_accuracy, or {VALIDATION} followed by one of {', '.join(_METRICS)}"
         raise OptionError("Trainer", expected, repr(monitor)[:80], remedy)
     if as_number("Trainer", "min_delta", min_delta, "[0, inf)") and monitor is None:
