@@ -234,7 +234,7 @@ class _Run:
         if self.validation is None or self.dataset.task != "classes":
             return ""
         held, every = (len(np.unique(part.labels)) for part in (self.validation, self.dataset.train))
-        what = f"validation holds {len(self.validation)} images of {held} of {every} classes: the best epoch may be chance"
+        what = f"validation holds {len(self.validation)} images of {held} of {every} classes: the best may be chance"
         remedy = "choose a larger --validation, such as 0.3, or another --seed"
         return f"{what}; {remedy}" if held < every else ""
 
