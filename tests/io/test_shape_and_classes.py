@@ -35,3 +35,9 @@ def test_one_name_for_two_classes_is_refused(tmp_path):
 def test_a_shape_that_the_network_does_not_take_is_refused(tmp_path, shape):
     with pytest.raises(OptionError, match="input_shape: expected that of an item which the network takes"):
         save_model(network(), tmp_path / "model", input_shape=shape)
+
+
+def test_an_item_that_is_one_number_passes(tmp_path):
+    model = nn.Sequential(nn.Linear(4, 2), nn.Mean(1), nn.ReLU())
+    save_model(model, tmp_path / "model", input_shape=(4,))
+    assert load_model(tmp_path / "model").input_shape == (4,)

@@ -165,7 +165,7 @@ def _joined(layer: Layer, shapes: Any, charge: _Charge) -> Shape | None:
 
 def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
     """The output shape of a layer without children; most keep the input's. ValueError if the channels do not fit."""
-    if any(getattr(layer, name, shape[-1]) != shape[-1] for name in _TAKEN):
+    if any(hasattr(layer, name) and shape[-1:] != (getattr(layer, name),) for name in _INPUT_SIZES):
         raise ValueError(shape)
     if isinstance(layer, SequenceLayer):
         length, channels = shape
@@ -209,7 +209,7 @@ def _made(layer: Any, shape: Shape, charge: _Charge) -> Shape:
     return (*at.out, layer.out_channels if isinstance(layer, nn.Conv2d) else c)
 
 
-_TAKEN = ("in_features", "in_channels", "num_features", "num_channels")  # the size of the input's last axis
+_INPUT_SIZES = ("in_features", "in_channels", "num_features", "num_channels")  # the size of the input's last axis
 _OF_IMAGES = (
     nn.ZeroPad2d,
     nn.Upsample,

@@ -39,7 +39,7 @@ from .plan_steps import as_list, like, traced
 from .planned_layers import PlannedLayers, private
 from .summary import as_input_shape, speaking_of
 
-MANY = 8  # items; for so many, the network's own operations are faster
+MANY = 8  # items; so many run in parts, in compiled blocks, or in the network itself
 
 
 class Plan:
