@@ -50,7 +50,7 @@ def test_they_are_compiled_once_and_kept(tmp_path):
     for path in own.iterdir():  # cut off, as by a full disk
         path.write_bytes(path.read_bytes()[:40])
     repaired = compile_in(folder)
-    assert repaired.communicate()[1].startswith("compiling 1 loops of __main__ for float32, ")
+    assert repaired.communicate()[1].startswith("compiling 1 loop of __main__ for float32, ")
     (tmp_path / "file").write_text("no folder can be made here")
     nowhere = compile_in(tmp_path / "file")
     assert "s, not kept (" in nowhere.communicate()[1]

@@ -1,4 +1,4 @@
-"""Each backward takes the cache of its own forward alone, and a shape that lacks the channels is called a shape."""
+"""Each backward refuses a cache of another kind or length, and a shape that lacks the channels is called a shape."""
 
 from __future__ import annotations
 
