@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -21,22 +22,12 @@ from ..options import as_count, as_number, did_you_mean
 from .evaluation import check_probabilities, highest_label, try_out
 from .history import VALIDATION
 from .position import Position
+from .tallies import Classes, Images, Labels, Numbers
 from .training_state import unchanged
 
 WHO = "Trainer.fit"
-_METRICS = (
-    "loss",
-    "accuracy",
-    "top5_accuracy",
-    "mean_iou",
-    "f1",
-    "exact_match",
-    "roc_auc",
-    "average_precision",
-    "mean_absolute_error",
-    "r2",
-    "psnr",
-    "ssim",
+_METRICS = tuple(
+    dict.fromkeys(("loss", *chain.from_iterable(each.names for each in (Classes, Labels, Numbers, Images))))
 )
 _PART_OF: dict[type, tuple[type, ...]] = {  # of a loss, or of what goes before it
     CrossEntropyLoss: (Softmax,),
